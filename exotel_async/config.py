@@ -1,0 +1,166 @@
+"""The values a session is configured with: credentials, region, budget, retries, timeouts."""
+
+from __future__ import annotations
+
+import enum
+import math
+import os
+from datetime import timedelta, timezone
+from typing import Any, Final, Self
+
+from attrs import Attribute, Factory, field, frozen
+
+from exotel_async.errors import ConfigurationError
+
+IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
+"""Indian Standard Time. Exotel's clock, though its documentation never says so."""
+
+
+def _check(what: str, value: object, rule: str, *, holds: bool) -> None:
+    if not holds:
+        raise ConfigurationError(f"{what}={value!r}: {rule}")
+
+
+def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
+    _check(
+        f"{type(instance).__name__}({attribute.name})",
+        value,
+        "must be a positive, finite number of seconds",
+        holds=isinstance(value, int | float) and 0 < value < math.inf,
+    )
+
+
+def _count_from(least: int) -> Any:
+    def check(instance: object, attribute: Attribute[Any], value: int) -> None:
+        _check(
+            f"{type(instance).__name__}({attribute.name})",
+            value,
+            f"must be a whole number, {least} or more",
+            holds=isinstance(value, int) and value >= least,
+        )
+
+    return check
+
+
+class Region(enum.StrEnum):
+    """Exotel's two regions by the host of their API. An account lives in one of them only."""
+
+    SINGAPORE = "api.exotel.com"
+    MUMBAI = "api.in.exotel.com"
+
+
+class Priority(enum.IntEnum):
+    """Who goes first when the budget is short."""
+
+    INTERACTIVE = 0
+    """Somebody is waiting for this one request. The default of single calls."""
+    BULK = 1
+    """One of many: batches, exports, campaigns. Goes when nobody interactive waits."""
+
+
+@frozen
+class Credentials:
+    """An account and the API key and token that open it. Never printed, never pickled."""
+
+    account_sid: str
+    api_key: str = field(repr=lambda _: "'***'")
+    api_token: str = field(repr=lambda _: "'***'")
+
+    @classmethod
+    def find(
+        cls, account_sid: str | None, api_key: str | None, api_token: str | None
+    ) -> Credentials:
+        """Take what is given, and the rest from the environment.
+
+        Raises:
+            ConfigurationError: one is missing or empty; the message names the variable.
+        """
+        return cls(
+            _given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID"),
+            _given("api_key", api_key, "EXOTEL_API_KEY"),
+            _given("api_token", api_token, "EXOTEL_API_TOKEN"),
+        )
+
+    def __reduce__(self) -> Any:
+        raise TypeError("Credentials are not pickled: the API token would be in the pickle")
+
+
+def _given(argument: str, value: str | None, variable: str) -> str:
+    found = os.environ.get(variable, "") if value is None else value
+    if not isinstance(found, str) or not found.strip():
+        raise ConfigurationError(
+            f"{argument} is missing: pass {argument}= or set the environment variable {variable}"
+        )
+    return found.strip()
+
+
+@frozen
+class RateLimit:
+    """A budget of requests: at most `limit` in any `per` seconds.
+
+    Exotel documents 200 a minute for all Voice APIs of an account (HTTP 429 past it).
+
+    Attributes:
+        limit: requests the account may make in any `per` seconds.
+        per: length of the window, in seconds.
+        burst: requests that may leave at once after a quiet time. Small by default, because how
+            the service counts is not documented; 20 to 50 shortens the waits of a web application.
+    """
+
+    limit: int = field(default=200, validator=_count_from(1))
+    per: float = field(default=60.0, kw_only=True, validator=_seconds)
+    burst: int = field(
+        default=Factory(lambda self: min(10, self.limit), takes_self=True), kw_only=True
+    )
+
+    @burst.validator
+    def _burst_fits(self, _: Attribute[int], value: int) -> None:
+        _check(
+            "RateLimit(burst)",
+            value,
+            f"must be a whole number from 1 to the limit, {self.limit}",
+            holds=isinstance(value, int) and 1 <= value <= self.limit,
+        )
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How often a request that Exotel provably did not act on is sent again.
+
+    A dial whose outcome is not known is never sent again, whatever is set here.
+
+    Attributes:
+        attempts: times one request is sent at most, refusals by the rate limit not counted.
+        refusals: answers 429 one request bears before it fails with `RateLimited`.
+        total: seconds from the first sending after which none is begun.
+        backoff: upper bound of the first random delay, in seconds; it doubles each time.
+        backoff_cap: upper bound of any delay, in seconds.
+    """
+
+    attempts: int = field(default=4, validator=_count_from(1))
+    refusals: int = field(default=8, validator=_count_from(0))
+    total: float = field(default=180.0, validator=_seconds)
+    backoff: float = field(default=0.5, validator=_seconds)
+    backoff_cap: float = field(default=8.0, validator=_seconds)
+
+    @classmethod
+    def never(cls) -> Self:
+        """Return a policy that sends each request once."""
+        return cls(attempts=1, refusals=0)
+
+
+@frozen(kw_only=True)
+class Timeouts:
+    """Bounds on one exchange with the service, in seconds. Waiting for the budget is not in them.
+
+    Attributes:
+        connect: to open a connection, TLS included.
+        write: for each piece of the request.
+        read: for each piece of the answer.
+        exchange: for the whole exchange, however slowly the pieces come.
+    """
+
+    connect: float = field(default=5.0, validator=_seconds)
+    write: float = field(default=10.0, validator=_seconds)
+    read: float = field(default=30.0, validator=_seconds)
+    exchange: float = field(default=60.0, validator=_seconds)

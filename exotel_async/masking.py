@@ -1,0 +1,36 @@
+"""Keeping phone numbers out of logs, reprs and exception texts."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_SHOWN: Final = 4
+# Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
+_NUMBER_OR_DATE: Final = re.compile(
+    r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
+)
+
+
+def mask_number(number: str) -> str:
+    """Return the number with all but its last four digits starred: ``+********0001``.
+
+    A number of seven digits or fewer shows its last two only.
+    """
+    digits = sum(char.isdigit() for char in number)
+    hidden = digits - (_SHOWN if digits > 7 else 2)
+    masked = []
+    for char in number:
+        if char.isdigit() and hidden > 0:
+            masked.append("*")
+            hidden -= 1
+        else:
+            masked.append(char)
+    return "".join(masked)
+
+
+def redact(text: str) -> str:
+    """Return free text with everything in it that may be a phone number masked."""
+    return _NUMBER_OR_DATE.sub(
+        lambda match: match[0] if match["date"] else mask_number(match[0]), text
+    )
