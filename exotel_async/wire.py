@@ -1,0 +1,241 @@
+"""Answers in: what Exotel Voice v1 says, as pure functions.
+
+Whatever the body is, only errors of this package come out. Numbers in their texts are masked.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from attrs import field, frozen
+
+from exotel_async.config import IST, Region
+from exotel_async.converter import converter, count, text
+from exotel_async.errors import APIError, DecodeError, api_error
+from exotel_async.masking import redact
+from exotel_async.models import Balance, Call, NumberMetadata
+
+_T = TypeVar("_T")
+
+_EXCERPT: Final = 400  # bytes; the error shows half of them, so that no number is cut unmasked
+_MARKUP: Final = 8_192  # bytes; an error says what it has to say before
+_LONGEST_MESSAGE: Final = 400
+_LONGEST_PAUSE: Final = 86_400.0  # seconds
+
+# NaN and infinities are no JSON, though Python reads them. As null they do no harm.
+_JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
+# By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
+_SID: Final = re.compile(rb'(?:"Sid"\s*:\s*"|<Sid>\s*)([A-Za-z0-9]{16,64})(?:"|\s*</Sid>)')
+_SECONDS: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,9})?")
+
+
+@frozen
+class Answer:
+    """What came back for one request.
+
+    Attributes:
+        status: the HTTP status.
+        headers: the header fields, names in lower case.
+        body: the whole body, decompressed.
+        attempts: how often the request was sent.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+    attempts: int = 1
+
+
+def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
+    """Read the call out of the answer to a dial or to `get_call`.
+
+    Args:
+        answer: the answer.
+        time_zone: the clock Exotel writes times by, and the zone of the call's times.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: there is no call in it.
+    """
+    return _read(answer, Call, time_zone, "Call")
+
+
+def read_number(answer: Answer) -> NumberMetadata:
+    """Read what Exotel knows about a number.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: there is no number in it.
+    """
+    return _read(answer, NumberMetadata, IST, "Numbers")  # plural, and yet one
+
+
+def read_balance(answer: Answer, *, time_zone: tzinfo = IST) -> Balance:
+    """Read the account's balance.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: there is no balance in it.
+    """
+    return _read(answer, Balance, time_zone, "Account")
+
+
+def read_error(answer: Answer) -> APIError:
+    """Return (not raise) the error for an answer that is no success, whatever its body is.
+
+    The message is Exotel's own where there is one: `RestException`, as JSON or XML, or the title of
+    a gateway's HTML page. To 401 and 404 it adds that the wrong region looks like this too.
+    """
+    said, code = _rest_exception(answer) or _markup(answer) or (None, None)
+    message = (
+        _tidy(said or "") or f"{_phrase(answer.status)} ({_kind(answer.body) or 'no message'})"
+    )
+    if answer.status in {401, 404}:
+        message += (
+            f" (the wrong region looks like this too: Singapore is {Region.SINGAPORE.value},"
+            f" Mumbai is {Region.MUMBAI.value})"
+        )
+    return api_error(answer.status)(
+        message,
+        status=answer.status,
+        code=_code(code),
+        headers=answer.headers,
+        attempts=answer.attempts,
+    )
+
+
+def sid_of(answer: Answer) -> str | None:
+    """Find the SID of an accepted dial, even where the answer is XML, or damaged around it.
+
+    None if there is none, or nothing that looks like one, or the dial was not accepted.
+    """
+    found = _SID.search(answer.body) if _is_success(answer) else None
+    return found[1].decode() if found else None
+
+
+def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Read `Retry-After` as seconds from now, 0 at least.
+
+    None if there is none, or it makes no sense, or it is longer than a day. A date in it is
+    compared with the answer's own `Date`, so that a wrong clock on this side does not matter.
+
+    Args:
+        headers: the answer's header fields, names in lower case.
+        now: the time, in seconds since the epoch, for an answer without a `Date`.
+    """
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        wait = float(value)
+    else:
+        until = _http_date(value)
+        if until is None:
+            return None
+        sent = _http_date(headers.get("date", ""))
+        wait = until - (now if sent is None else sent)
+    return max(wait, 0.0) if wait <= _LONGEST_PAUSE else None
+
+
+def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str) -> _T:
+    if not _is_success(answer):
+        raise read_error(answer)
+    try:
+        document = _document(answer)
+        if key in document:
+            return converter(time_zone).structure(document[key], model)
+        problem = f"the key {key} is missing"
+    # ValueError: no UTF-8, no JSON, a number of thousands of digits, no such model in it.
+    except (ValueError, RecursionError) as error:
+        problem = str(error)
+    # Raised out here, the error does not carry the parser's, which holds the whole body.
+    raise DecodeError(
+        f"no {model.__name__} in the answer: {_kind(answer.body) or problem}",
+        status=answer.status,
+        content_type=answer.headers.get("content-type"),
+        excerpt=_head(answer, _EXCERPT),
+    )
+
+
+def _document(answer: Answer) -> dict[str, Any]:
+    document = _JSON.decode(answer.body.decode("utf-8-sig"))
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - wrong data, not a wrong program
+    return document
+
+
+def _is_success(answer: Answer) -> bool:
+    return 200 <= answer.status < 300
+
+
+def _head(answer: Answer, size: int) -> str:
+    return answer.body[:size].decode(errors="replace")
+
+
+def _kind(body: bytes) -> str | None:
+    """Say what a body is that cannot be JSON."""
+    start = body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        return "an empty body"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "HTML instead of JSON"
+    if start.startswith(b"<"):
+        return "XML instead of JSON: a path without .json?"
+    return None
+
+
+_Said = tuple[str | None, object]
+
+
+def _rest_exception(answer: Answer) -> _Said | None:
+    try:
+        exception = _document(answer).get("RestException")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(exception, dict):
+        return None
+    return text(exception.get("Message")), exception.get("Code")
+
+
+def _markup(answer: Answer) -> _Said | None:
+    """Read an error out of XML or HTML: by its tags alone, for a parser would trust it more."""
+    head = _head(answer, _MARKUP)
+    said = _tag("Message", head) if "<RestException>" in head else _tag("title", head)
+    return (said, _tag("Code", head)) if said else None
+
+
+def _tag(name: str, markup: str) -> str | None:
+    found = re.search(rf"<{name}>(.*?)</{name}>", markup, re.DOTALL | re.IGNORECASE)
+    return found and html.unescape(re.sub(r"<!\[CDATA\[|\]\]>", "", found[1]))
+
+
+def _tidy(said: str) -> str:
+    """Make one printable line of what somebody else wrote."""
+    line = " ".join(said.split())[:_LONGEST_MESSAGE]
+    return "".join(char if char.isprintable() else "?" for char in line)
+
+
+def _code(code: object) -> int | str | None:
+    written = text(code)
+    number = count(written)
+    return number if written is None or number is not None else redact(_tidy(written))[:64] or None
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no success"
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        time = parsedate_to_datetime(value[:64])
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

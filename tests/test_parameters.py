@@ -1,0 +1,451 @@
+"""Requests out: every documented parameter under its wire name, every rule before a request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exotel_async import parameters
+from exotel_async.errors import InvalidRequest
+from exotel_async.models import (
+    CallbackContentType,
+    CallbackEvent,
+    CallType,
+    PlaybackTo,
+    RecordingChannels,
+    RecordingFormat,
+    StreamBegin,
+)
+from exotel_async.parameters import Request
+
+TWO: dict[str, Any] = {"from_": "+919812300001", "to": "09812300002", "caller_id": "080-3000 0000"}
+FLOW: dict[str, Any] = {
+    "account_sid": "acme1",
+    "flow": 926,
+    "from_": "9812300001",
+    "caller_id": "08030000000",
+}
+FLOW_URL = "http://my.exotel.com/acme1/exoml/start_voice/926"
+
+
+def connect(**options: Any) -> Request:
+    return parameters.connect(**(TWO | options))
+
+
+def connect_to_flow(**options: Any) -> Request:
+    return parameters.connect_to_flow(**(FLOW | options))
+
+
+DIALS = pytest.mark.parametrize("dial", [connect, connect_to_flow])
+Dial = Callable[..., Request]
+
+
+def form(request: Request) -> dict[str, str]:
+    assert request.form is not None
+    fields = dict(request.form)
+    assert len(fields) == len(request.form)
+    return fields
+
+
+def refused(dial: Dial, argument: str, **options: object) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        dial(**options)
+    assert caught.value.argument == argument
+    assert str(caught.value).startswith(f"{argument}=")
+    return caught.value
+
+
+def test_connect_two_numbers_at_its_least() -> None:
+    request = connect()
+    assert (request.method, request.path, request.params) == ("POST", "Calls/connect.json", ())
+    assert form(request) == {
+        "From": "+919812300001",
+        "To": "09812300002",
+        "CallerId": "08030000000",
+    }
+
+
+def test_connect_two_numbers_with_everything() -> None:
+    assert form(
+        connect(
+            call_type="trans",
+            time_limit=timedelta(hours=4),
+            ring_timeout=30,
+            wait_url="https://audio.example/wait.wav",
+            record=True,
+            recording_channels=RecordingChannels.DUAL,
+            recording_format="mp3-hq",
+            custom_field='{"order": 7}',
+            start_playback_to=PlaybackTo.BOTH,
+            start_playback_url="https://audio.example/hello.wav",
+            status_callback="https://app.example/exotel?secret=1",
+            status_callback_events=[CallbackEvent.TERMINAL, "answered"],
+            status_callback_content_type=CallbackContentType.JSON,
+            stream_url="wss://app.example/stream",
+            stream_begin=StreamBegin.LEG2_CONNECT,
+            stream_type="bidirectional",
+            extra={"SomethingNew": "yes"},
+        )
+    ) == {
+        "From": "+919812300001",
+        "To": "09812300002",
+        "CallerId": "08030000000",
+        "CallType": "trans",
+        "TimeLimit": "14400",
+        "TimeOut": "30",
+        "WaitUrl": "https://audio.example/wait.wav",
+        "Record": "true",
+        "RecordingChannels": "dual",
+        "RecordingFormat": "mp3-hq",
+        "CustomField": '{"order": 7}',
+        "StartPlaybackToNew": "Both",
+        "StartPlaybackValueNew": "https://audio.example/hello.wav",
+        "StatusCallback": "https://app.example/exotel?secret=1",
+        "StatusCallbackEvents[0]": "terminal",
+        "StatusCallbackEvents[1]": "answered",
+        "StatusCallbackContentType": "application/json",
+        "StreamUrl": "wss://app.example/stream",
+        "StreamBegin": "at Leg2Connect",
+        "StreamType": "bidirectional",
+        "SomethingNew": "yes",
+    }
+
+
+def test_connect_to_a_flow() -> None:
+    request = connect_to_flow(custom_field="order-7", status_callback_events=None)
+    assert (request.method, request.path, request.params) == ("POST", "Calls/connect.json", ())
+    assert form(request) == {
+        "From": "9812300001",
+        "CallerId": "08030000000",
+        "Url": FLOW_URL,
+        "CustomField": "order-7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("flow", "url"),
+    [
+        (926, FLOW_URL),
+        ("926", FLOW_URL),
+        ("http://my.exotel.in/exoml/start/926", "http://my.exotel.in/exoml/start/926"),
+        ("https://my.exotel.com/x/1?a=b", "https://my.exotel.com/x/1?a=b"),
+    ],
+)
+def test_flow(flow: int | str, url: str) -> None:
+    assert form(connect_to_flow(flow=flow))["Url"] == url
+
+
+@pytest.mark.parametrize(
+    "flow",
+    ["", "92/6", "../926", "9 26", "926?x", "926#", "926%2F", "-5", "0", -5, 0, True, None, 9.0],
+)
+def test_a_flow_id_that_is_none(flow: object) -> None:
+    refused(connect_to_flow, "flow", flow=flow)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://my.exotel.com/1", "http://", "http:// my.exotel.com/", "http://[::1/926"]
+)
+def test_a_flow_url_that_is_none(url: str) -> None:
+    refused(connect_to_flow, "flow", flow=url)
+
+
+@pytest.mark.parametrize("sid", ["", ".", "a/b", "..", "a..b", "a?b", "a#b", "a%2Fb", "a b", None])
+def test_a_segment_of_a_path_stays_one(sid: str) -> None:
+    refused(connect_to_flow, "account_sid", account_sid=sid)
+    refused(parameters.get_call, "sid", sid=sid)
+
+
+def test_a_segment_is_percent_encoded() -> None:
+    assert parameters.get_call("sid&ü").path == "Calls/sid%26%C3%BC.json"
+
+
+@pytest.mark.parametrize(
+    "only_two_numbers", ["wait_url", "start_playback_to", "start_playback_url", "to"]
+)
+def test_parameters_of_the_other_mode(only_two_numbers: str) -> None:
+    with pytest.raises(TypeError, match=only_two_numbers):
+        connect_to_flow(**{only_two_numbers: "https://audio.example/x.wav"})
+    with pytest.raises(TypeError, match="flow"):
+        connect(flow=926)
+
+
+@DIALS
+@pytest.mark.parametrize("record", [True, False])
+def test_record_is_text(dial: Dial, *, record: bool) -> None:
+    assert form(dial(record=record))["Record"] == ("true" if record else "false")
+
+
+@DIALS
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        ({"call_type": CallType.TRANSACTIONAL}, "CallType", "trans"),
+        ({"time_limit": 1}, "TimeLimit", "1"),
+        ({"time_limit": 60.0}, "TimeLimit", "60"),
+        ({"time_limit": timedelta(minutes=2)}, "TimeLimit", "120"),
+        ({"ring_timeout": timedelta(seconds=45)}, "TimeOut", "45"),
+        ({"custom_field": ""}, "CustomField", ""),
+        ({"custom_field": "x" * 128}, "CustomField", "x" * 128),
+        ({"custom_field": "zwei\nZeilen \u0928"}, "CustomField", "zwei\nZeilen \u0928"),
+        ({"record": True, "recording_channels": "SINGLE"}, "RecordingChannels", "single"),
+        ({"record": True, "recording_format": RecordingFormat.MP3}, "RecordingFormat", "mp3"),
+        (
+            {"status_callback": "http://10.0.0.1:8000/cb"},
+            "StatusCallback",
+            "http://10.0.0.1:8000/cb",
+        ),
+        ({"stream_url": "wss://x.example"}, "StreamUrl", "wss://x.example"),
+    ],
+)
+def test_options_of_both_modes(dial: Dial, options: dict[str, Any], name: str, value: str) -> None:
+    assert form(dial(**options))[name] == value
+
+
+@DIALS
+@pytest.mark.parametrize(
+    ("events", "sent"),
+    [
+        (["terminal"], ["terminal"]),
+        ("terminal", ["terminal"]),
+        (CallbackEvent.ANSWERED, ["answered"]),
+        (["answered", "terminal", "answered"], ["answered", "terminal"]),
+        ({"ANSWERED": 1}.keys(), ["answered"]),
+        ([], []),
+    ],
+)
+def test_events_are_numbered_in_brackets(dial: Dial, events: Any, sent: list[str]) -> None:
+    fields = form(dial(status_callback="https://x.example/cb", status_callback_events=events))
+    found = {name: value for name, value in fields.items() if "Events" in name}
+    assert found == {f"StatusCallbackEvents[{n}]": value for n, value in enumerate(sent)}
+
+
+@DIALS
+@pytest.mark.parametrize(
+    ("argument", "values"),
+    [
+        ("call_type", ["promo", "", 1]),
+        ("time_limit", [0, -1, 14401, 1.5, math.nan, math.inf, True, "60", timedelta(0)]),
+        ("time_limit", [timedelta(hours=4, seconds=1), timedelta(milliseconds=1500)]),
+        ("ring_timeout", [0, -5, 14401, 0.5, math.nan, False, "30", timedelta(days=-1)]),
+        ("record", ["true", 1, 0]),
+        ("custom_field", ["x" * 129, "a\x00b", "a\x1bb", "\ud800", 7, b"x", {"order": 7}]),
+        ("status_callback", ["", "x", "app.example/cb", "ftp://x.example", "https://", 5]),
+        ("status_callback", ["https://x.example/a b", "https://x.example/\n", "//x.example"]),
+        ("status_callback", ["https://x.example:99999/", "https://[x/", "javascript:alert(1)"]),
+        ("stream_url", ["https://x.example", "ws://x.example", "wss://", ""]),
+        ("from_", ["", "x", "12", None, 9812300009, "9812300009 ext 4"]),
+        ("caller_id", ["", "EXOTEL", None, "sip:asha@example.com"]),
+    ],
+)
+def test_values_out_of_range(dial: Dial, argument: str, values: list[object]) -> None:
+    for value in values:
+        refused(dial, argument, **{argument: value})
+
+
+@pytest.mark.parametrize("to", ["", "x", None, "sip:asha@example.com"])
+def test_the_second_party_is_a_number(to: str) -> None:
+    refused(connect, "to", to=to)
+
+
+@DIALS
+def test_the_first_party_may_be_a_sip_uri(dial: Dial) -> None:
+    assert form(dial(from_="sip:asha@example.com"))["From"] == "sip:asha@example.com"
+
+
+@pytest.mark.parametrize(
+    ("options", "argument"),
+    [
+        ({"recording_channels": "dual"}, "recording_channels"),
+        ({"recording_format": "mp3", "record": False}, "recording_format"),
+        ({"record": True, "recording_channels": "stereo"}, "recording_channels"),
+        ({"record": True, "recording_format": "wav"}, "recording_format"),
+        ({"status_callback_events": ["terminal"]}, "status_callback_events"),
+        ({"status_callback_content_type": "application/json"}, "status_callback_content_type"),
+        ({"stream_begin": "at Leg1Connect"}, "stream_begin"),
+        ({"stream_type": "bidirectional"}, "stream_type"),
+        ({"stream_url": "wss://x.example", "stream_begin": "soon"}, "stream_begin"),
+        ({"stream_url": "wss://x.example", "stream_type": "x" * 65}, "stream_type"),
+    ],
+)
+@DIALS
+def test_options_that_need_another(dial: Dial, options: dict[str, Any], argument: str) -> None:
+    refused(dial, argument, **options)
+
+
+@pytest.mark.parametrize(
+    "events", [["ringing"], ["terminal,answered"], [None], [1], b"terminal", 5]
+)
+def test_events_not_known(events: Any) -> None:
+    url = "https://x.example/cb"
+    options = {"status_callback": url, "status_callback_events": events}
+    refused(connect, "status_callback_events", **options)
+    content_type = {"status_callback": url, "status_callback_content_type": "text/xml"}
+    refused(connect, "status_callback_content_type", **content_type)
+
+
+def test_playback() -> None:
+    refused(connect, "start_playback_to", start_playback_to="Both")
+    url = "https://audio.example/x.wav"
+    refused(connect, "start_playback_to", start_playback_url=url, start_playback_to="Caller")
+    assert form(connect(start_playback_url=url))["StartPlaybackValueNew"] == url
+    refused(connect, "wait_url", wait_url="wait.wav")
+
+
+def test_parties_that_are_one() -> None:
+    refused(connect, "to", to="9812300001")
+    refused(connect, "to", to="+91 80 3000 0000")
+    for dial in (connect, connect_to_flow):
+        error = refused(dial, "from_", from_="+918030000000")
+        assert "caller_id" in error.rule
+
+
+def test_unknown_keywords() -> None:
+    with pytest.raises(TypeError, match="IfMachine"):
+        connect(IfMachine="x")
+
+
+@DIALS
+def test_extra_goes_last_and_as_it_is(dial: Dial) -> None:
+    request = dial(record=True, extra={"aB[0]": " x=&y ", "Empty": ""})
+    assert request.form is not None
+    assert request.form[-2:] == (("aB[0]", " x=&y "), ("Empty", ""))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"From": "1"},
+        {"Record": "false"},
+        {"StatusCallbackEvents[]": "terminal"},
+        {"": "x"},
+        {"A\n": "x"},
+        {1: "x"},
+        {"A": 1},
+        {"A": None},
+        {"A": True},
+        {"A": "\x00"},
+        {"A": "\ud800"},
+    ],
+)
+def test_extra_that_is_wrong(extra: dict[str, str]) -> None:
+    options: dict[str, Any] = {
+        "record": True,
+        "status_callback": "https://x.example",
+        "status_callback_events": "terminal",
+    }
+    refused(connect, "extra", extra=extra, **options)
+
+
+def test_get_call() -> None:
+    assert parameters.get_call("abc") == Request("GET", "Calls/abc.json")
+    request = parameters.get_call(
+        "0a1b2c3d4e5f60718293a4b5c6d71a3j",
+        details=True,
+        recording_url_validity=timedelta(minutes=5),
+        extra={"X": "y"},
+    )
+    assert request.path == "Calls/0a1b2c3d4e5f60718293a4b5c6d71a3j.json"
+    assert request.params == (("details", "true"), ("RecordingUrlValidity", "5"), ("X", "y"))
+    assert request.form is None
+    with pytest.raises(InvalidRequest, match="extra='details'"):
+        parameters.get_call("abc", details=True, extra={"details": "false"})
+
+
+@pytest.mark.parametrize("minutes", [5, 17, 60])
+def test_recording_url_validity(minutes: int) -> None:
+    request = parameters.get_call("abc", recording_url_validity=timedelta(minutes=minutes))
+    assert request.params == (("RecordingUrlValidity", str(minutes)),)
+
+
+@pytest.mark.parametrize(
+    "validity",
+    [
+        timedelta(minutes=4),
+        timedelta(minutes=61),
+        timedelta(minutes=5, seconds=1),
+        timedelta(minutes=5, microseconds=1),
+        timedelta(days=1, minutes=5),
+        -timedelta(minutes=10),
+        10,
+    ],
+)
+def test_recording_url_validity_out_of_range(validity: Any) -> None:
+    refused(parameters.get_call, "recording_url_validity", sid="a", recording_url_validity=validity)
+
+
+def test_lookup_number_and_balance() -> None:
+    assert parameters.lookup_number("098123-00001") == Request("GET", "Numbers/09812300001.json")
+    assert parameters.lookup_number("+919812300001").path == "Numbers/%2B919812300001.json"
+    assert parameters.balance(extra={"A": "b"}) == Request(
+        "GET", "Balance.json", params=(("A", "b"),)
+    )
+    refused(parameters.lookup_number, "number", number="../Balance")
+
+
+def test_no_repr_shows_a_number_or_a_text() -> None:
+    for request in (
+        connect(custom_field="canary", extra={"Secret": "canary"}),
+        connect_to_flow(custom_field="canary"),
+        parameters.lookup_number("+919812300001", extra={"Secret": "canary"}),
+    ):
+        assert "canary" not in repr(request)
+        assert "98123" not in repr(request)
+    assert "Calls/connect.json" in repr(connect())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"from_": "9876501234x"},
+        {"to": "98765-01234 / 2"},
+        {"caller_id": "call 98765 01234"},
+        {"custom_field": "canary-secret" * 20},
+        {"status_callback": "htps://user:canary-secret@app.example/canary-secret?canary-secret"},
+        {"status_callback": "user:canary-secret@app.example"},
+        {"wait_url": "/canary-secret"},
+        {"extra": {"Token": "canary-secret\x00"}},
+    ],
+)
+def test_no_error_shows_a_number_or_a_secret(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        connect(**options)
+    shown = f"{caught.value!r} {caught.value.value}"
+    for canary in ("canary-secret", "9876501234", "98765-01234", "98765 01234", "98765"):
+        assert canary not in shown
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_text_is_sent_or_refused(one: str, other: str) -> None:
+    for options in (
+        {"custom_field": one, "extra": {other: one}},
+        {"status_callback": f"https://{one}/{other}"},
+        {"from_": f"sip:{one}@{other}"},
+        {"call_type": one},
+    ):
+        try:
+            fields = form(connect(**options))
+        except InvalidRequest:
+            continue
+        for name, value in fields.items():
+            assert (name + value).encode()  # a lone surrogate cannot be sent
+
+
+@given(st.text(max_size=20))
+def test_a_path_never_leaves_its_folder(sid: str) -> None:
+    try:
+        path = parameters.get_call(sid).path
+    except InvalidRequest:
+        return
+    assert path.isascii()
+    assert path.count("/") == 1
+    assert path.startswith("Calls/")
+    assert path.endswith(".json")
+    assert not set(path) & set("?# \\")
+    assert ".." not in path.removesuffix(".json")
