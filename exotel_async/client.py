@@ -1,0 +1,174 @@
+"""AsyncExotel: one session for each account and event loop."""
+
+from __future__ import annotations
+
+import os
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, Self
+
+from exotel_async.account import Account
+from exotel_async.calls import Calls
+from exotel_async.config import IST, Credentials, Priority, RateLimit, Region, RetryPolicy, Timeouts
+from exotel_async.errors import ConfigurationError
+from exotel_async.limiter import DEFAULT_IN_FLIGHT, RateLimiter, shared_bucket
+from exotel_async.numbers import Numbers
+from exotel_async.pipeline import OnOrphanedCall, Pipeline, SendOptions
+from exotel_async.transport import HttpClient, Transport
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class AsyncExotel:
+    """A session with one Exotel account.
+
+    Make one for the life of the program and close it at the end, best with ``async with``; making
+    it costs nothing and sends nothing. It belongs to the event loop it is first used in. All
+    sessions of an account in one loop share the account's budget.
+
+    Attributes:
+        calls: dial, and read calls.
+        numbers: look up phone numbers.
+        account: the account itself.
+    """
+
+    calls: Calls
+    numbers: Numbers
+    account: Account
+
+    def __init__(
+        self,
+        *,
+        account_sid: str | None = None,
+        api_key: str | None = None,
+        api_token: str | None = None,
+        region: Region | None = None,
+        base_url: str | None = None,
+        rate_limit: RateLimit | RateLimiter | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: Timeouts | None = None,
+        max_in_flight: int = DEFAULT_IN_FLIGHT,
+        http_client: HttpClient | None = None,
+        time_zone: tzinfo = IST,
+        on_orphaned_call: OnOrphanedCall | None = None,
+    ) -> None:
+        """Describe the session.
+
+        Args:
+            account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
+            api_key: the API key; else ``EXOTEL_API_KEY``.
+            api_token: the API token; else ``EXOTEL_API_TOKEN``.
+            region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
+            base_url: any other place, like a local emulator: ``http(s)://host[:port]``.
+            rate_limit: the account's budget, or a limiter; 200 requests a minute by default.
+            retry: how often a request is sent again where that is safe.
+            timeout: bounds on one exchange with the service.
+            max_in_flight: requests that may be in the air at once; below the size of the pool of
+                connections.
+            http_client: a client to use instead of an own one. It is not closed with the session.
+            time_zone: the clock Exotel writes times by; Indian by default.
+            on_orphaned_call: told how a dial ended whose caller was cancelled or timed out: with
+                the `Call`, or with `CallOutcomeUnknown`. Called in the event loop, it must not
+                block.
+
+        Raises:
+            ConfigurationError: something is missing, or does not fit.
+        """
+        credentials = Credentials.find(account_sid, api_key, api_token)
+        if not isinstance(max_in_flight, int) or max_in_flight < 1:
+            raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
+        host = _base_url(region, base_url)
+        transport = Transport(
+            base_url=host,
+            credentials=credentials,
+            timeouts=timeout or Timeouts(),
+            max_in_flight=max_in_flight,
+            http_client=http_client,
+        )
+
+        def make_limiter() -> RateLimiter:
+            if rate_limit is None or isinstance(rate_limit, RateLimit):
+                key = (transport.origin, credentials.account_sid, "voice")
+                return shared_bucket(key, rate_limit or RateLimit(), max_in_flight)
+            return rate_limit
+
+        self._pipeline = Pipeline(
+            transport=transport,
+            make_limiter=make_limiter,
+            retry=retry or RetryPolicy(),
+            on_orphaned_call=on_orphaned_call,
+        )
+        self._account_sid = credentials.account_sid
+        self._time_zone = time_zone
+        self._use(SendOptions())
+
+    def with_options(
+        self,
+        *,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Return a view of this session whose calls have other defaults.
+
+        It is the same session: closing either closes both.
+
+        Raises:
+            InvalidRequest: a time is negative, or the priority is none.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._use(self._defaults.with_changes(priority, max_wait, timeout))
+        return view
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The limiter of the account; `limiter.statistics()` tells what it is doing.
+
+        Raises:
+            ConfigurationError: outside the session's event loop, or when it is closed.
+        """
+        return self._pipeline.limiter
+
+    async def aclose(self, grace: float = 1.5) -> None:
+        """Close the session.
+
+        Requests that wait fail with `ConfigurationError`. What is in the air has `grace` seconds
+        to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
+        """
+        await self._pipeline.aclose(grace)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<AsyncExotel account_sid={self._account_sid!r}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session is not pickled: it holds connections and the API token")
+
+    def _use(self, defaults: SendOptions) -> None:
+        self._defaults = defaults
+        self.calls = Calls(self._pipeline, defaults, self._account_sid, self._time_zone)
+        self.numbers = Numbers(self._pipeline, defaults)
+        self.account = Account(self._pipeline, defaults, self._time_zone)
+
+
+def _base_url(region: Region | None, base_url: str | None) -> str:
+    if base_url is not None:
+        if region is not None:
+            raise ConfigurationError("region= and base_url= say the same thing: pass one of them")
+        return base_url
+    if region is not None:
+        return f"https://{Region(region).value}"
+    # Exotel's own examples write the host as `@api.exotel.com`.
+    host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
+    return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"

@@ -1,0 +1,346 @@
+"""One request's life: limiter, transport, verdict, and then a result or another try.
+
+An exchange with the service runs in a task of its own, which the session owns. A caller that is
+cancelled leaves at once; the exchange ends by itself, so that no connection is lost and no dial
+goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import anyio
+from attrs import evolve, frozen
+
+from exotel_async.config import Priority, RetryPolicy
+from exotel_async.errors import (
+    CallOutcomeUnknown,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    InvalidRequest,
+    RateLimitTimeout,
+    RequestTimeout,
+)
+from exotel_async.limiter import Outcome, Permit, RateLimiter
+from exotel_async.masking import redact
+from exotel_async.models import Call
+from exotel_async.parameters import Request
+from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
+from exotel_async.transport import Exchange, Transport
+from exotel_async.wire import Answer, retry_after, sid_of
+
+T = TypeVar("T")
+OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
+"""Told how a dial ended whose caller had left."""
+
+_CLOSED: Final = "this session is closed"
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+@frozen(kw_only=True)
+class SendOptions:
+    """How a request is to be sent.
+
+    Attributes:
+        priority: who goes first when the budget is short.
+        max_wait: seconds it may wait for the budget; None: as long as it takes.
+        timeout: seconds it may take with everything: waiting, retries, exchange.
+    """
+
+    priority: Priority = Priority.INTERACTIVE
+    max_wait: float | None = None
+    timeout: float | None = None
+
+    def with_changes(
+        self, priority: Priority | None, max_wait: float | None, timeout: float | None
+    ) -> SendOptions:
+        """Return the options with what is not None put in place.
+
+        Raises:
+            InvalidRequest: a time is negative or no number, or the priority is none.
+        """
+        if priority is None and max_wait is None and timeout is None:
+            return self
+        for argument, seconds in (("max_wait", max_wait), ("timeout", timeout)):
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 0):
+                raise InvalidRequest(argument, seconds, "must be a number of seconds, 0 or more")
+        try:
+            chosen = self.priority if priority is None else Priority(priority)
+        except ValueError:
+            raise InvalidRequest("priority", priority, "must be a Priority") from None
+        return evolve(
+            self,
+            priority=chosen,
+            max_wait=self.max_wait if max_wait is None else max_wait,
+            timeout=self.timeout if timeout is None else timeout,
+        )
+
+
+class Pipeline:
+    """Everything a session sends goes through here."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        make_limiter: Callable[[], RateLimiter],
+        retry: RetryPolicy,
+        on_orphaned_call: OnOrphanedCall | None,
+    ) -> None:
+        self._transport = transport
+        self._make_limiter = make_limiter
+        self._retry = retry
+        self._on_orphaned_call = on_orphaned_call
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._parked: set[asyncio.Task[object]] = set()
+        self._exchanges: set[asyncio.Task[Exchange]] = set()
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The limiter of the account.
+
+        Raises:
+            ConfigurationError: the session is closed, belongs to another event loop, or there is
+                no event loop running.
+        """
+        self._bind()
+        return self._limiter
+
+    async def send(self, request: Request, read: Callable[[Answer], T], options: SendOptions) -> T:
+        """Send a request, again where that is safe, and read its answer.
+
+        Raises:
+            ExotelError: one of the tree in `errors`, and nothing else.
+        """
+        loop = self._bind()
+        deadline = math.inf if options.timeout is None else loop.time() + options.timeout
+        attempts = refusals = 0
+        failure: ExotelError | None = None
+        while True:
+            self._bind()
+            permit = await self._permit(options, deadline, failure)
+            if failure is None:
+                began, sent_at = loop.time(), datetime.now(UTC)
+            attempts += 1
+            exchange = self._start(permit, request)
+            with anyio.CancelScope(deadline=deadline):
+                try:
+                    result = await asyncio.shield(exchange)
+                except asyncio.CancelledError:
+                    self._adopt(exchange, request, read, sent_at)
+                    raise
+            if not exchange.done():
+                waited = f"no answer within timeout={options.timeout:g} s"
+                if request.dials:
+                    raise _unknown(request, waited, sent_at)
+                raise RequestTimeout(waited, attempts=attempts)
+            try:
+                return _result(result, read, attempts)
+            except ExotelError as error:
+                failure = error
+            facts = _facts(request, result)
+            refusals += facts.status == 429
+            facts = evolve(
+                facts,
+                tries=attempts - refusals,
+                refusals=refusals,
+                elapsed=loop.time() - began,
+                remaining=deadline - loop.time(),
+            )
+            match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
+                case Retry(after):
+                    await self._park(asyncio.sleep(after))
+                case Fail():
+                    raise failure
+                case Unknown():
+                    raise _unknown(request, result, sent_at) from failure
+
+    async def aclose(self, grace: float) -> None:
+        """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in self._parked:
+            task.cancel()
+        with anyio.CancelScope(shield=True):
+            if self._exchanges:
+                _, late = await asyncio.wait(self._exchanges, timeout=grace)
+                for exchange in late:
+                    exchange.cancel()
+                if late:
+                    await asyncio.wait(late)
+            await self._transport.aclose()
+
+    def _bind(self) -> asyncio.AbstractEventLoop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError("no event loop is running") from None
+        if self._closed:
+            raise ConfigurationError(_CLOSED)
+        if self._loop is None:
+            self._limiter = self._make_limiter()
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(
+                "this session belongs to another event loop: make one AsyncExotel for each loop"
+            )
+        return loop
+
+    async def _permit(
+        self, options: SendOptions, deadline: float, failure: ExotelError | None
+    ) -> Permit:
+        max_wait = options.max_wait
+        if deadline < math.inf:
+            remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+            max_wait = remaining if max_wait is None else min(max_wait, remaining)
+        waiting = self._limiter.acquire(options.priority, max_wait, retry=failure is not None)
+        try:
+            return await self._park(waiting)
+        except RateLimitTimeout:
+            # What went wrong before says more than that there is no place to try again.
+            if failure is not None:
+                raise failure from None
+            raise
+
+    async def _park(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that is not worth waiting for once the session is closed."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is a coroutine of the loop
+        self._parked.add(task)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if self._closed and task.uncancel() == 0:
+                raise ConfigurationError(_CLOSED) from None
+            raise
+        finally:
+            self._parked.discard(task)
+
+    def _start(self, permit: Permit, request: Request) -> asyncio.Task[Exchange]:
+        exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._exchanges.discard)
+        return exchange
+
+    async def _exchange(self, permit: Permit, request: Request) -> Exchange:
+        began = time.perf_counter()
+        result = await self._transport.exchange(request)
+        status: int | None = None
+        headers: Mapping[str, str] = {}
+        if result.answer is not None:
+            status, headers = result.answer.status, result.answer.headers
+        outcome = Outcome(
+            status=status,
+            written=result.written,
+            retry_after=retry_after(headers, now=time.time()),
+            late=self._transport.late if result.timed_out else 0.0,
+            reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
+        )
+        permit.finish(outcome)
+        if outcome.asks_for_pause:
+            logger.warning("HTTP %s from Exotel: the account's requests pause", status)
+        if logger.isEnabledFor(logging.DEBUG):
+            path, took = redact(request.path), time.perf_counter() - began
+            logger.debug(
+                "%s %s: %s in %.3f s", request.method, path, status or result.problem, took
+            )
+        return result
+
+    def _adopt(
+        self,
+        exchange: asyncio.Task[Exchange],
+        request: Request,
+        read: Callable[[Answer], object],
+        sent_at: datetime,
+    ) -> None:
+        """See to a dial whose caller has left."""
+        if not request.dials:
+            return
+
+        def report(exchange: asyncio.Task[Exchange]) -> None:
+            if exchange.cancelled():  # before it began: nothing was sent
+                return
+            ended = _orphan(request, exchange.result(), read, sent_at)
+            if isinstance(ended, CallOutcomeUnknown):
+                logger.warning("The caller of a dial has left, and %s", ended)
+            elif isinstance(ended, Call):
+                logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
+            else:
+                logger.info("The caller of a dial has left; no call was made: %s", ended)
+                return
+            if self._on_orphaned_call is not None:
+                self._on_orphaned_call(ended)
+
+        exchange.add_done_callback(report)
+
+
+def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
+    """Return what was asked for, or raise what came instead."""
+    answer = result.answer
+    if answer is None:
+        if result.written:
+            raise RequestTimeout(f"no answer: {result.problem}", attempts=attempts)
+        raise ConnectionFailed(f"nothing reached Exotel: {result.problem}", attempts=attempts)
+    if 200 <= answer.status < 300 and not result.whole:
+        raise DecodeError(
+            f"the answer broke off: {result.problem}",
+            status=answer.status,
+            content_type=answer.headers.get("content-type"),
+            excerpt=answer.body[:400].decode(errors="replace"),
+        )
+    return read(evolve(answer, attempts=attempts))
+
+
+def _facts(request: Request, result: Exchange) -> Facts:
+    answer = result.answer
+    return Facts(
+        dial=request.dials,
+        written=result.written,
+        status=None if answer is None else answer.status,
+        retry_after=None if answer is None else retry_after(answer.headers, now=time.time()),
+    )
+
+
+def _orphan(
+    request: Request, result: Exchange, read: Callable[[Answer], T], sent_at: datetime
+) -> T | ExotelError:
+    try:
+        return _result(result, read, 1)
+    except ExotelError as failure:
+        judged = verdict(_facts(request, result), RetryPolicy.never(), jitter=0.0)
+        return _unknown(request, result, sent_at) if isinstance(judged, Unknown) else failure
+
+
+def _unknown(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
+    form = dict(request.form or ())
+    if isinstance(found, str):
+        reason, answer = found, None
+    else:
+        answer = found.answer
+        reason = found.problem or "the answer cannot be read"
+        if answer is not None:
+            reason = f"HTTP {answer.status}" + (f", {found.problem}" if found.problem else "")
+    return CallOutcomeUnknown(
+        reason,
+        from_=form["From"],
+        to=form.get("To"),
+        caller_id=form["CallerId"],
+        custom_field=form.get("CustomField"),
+        time_limit=timedelta(seconds=int(form["TimeLimit"])) if "TimeLimit" in form else None,
+        sent_at=sent_at,
+        lost_at=datetime.now(UTC),
+        sid=None if answer is None else sid_of(answer),
+        status=None if answer is None else answer.status,
+    )

@@ -1,0 +1,98 @@
+"""Whether a request may be sent again: a pure function over what is known of the last try.
+
+A dial is sent again only if the facts prove that the service did not act on it: nothing of it was
+written, or the answer was a 429. Anything else that is no clear answer is `Unknown`, for a second
+dial may ring a customer twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from exotel_async.config import RetryPolicy
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What is known after one try that did not give a result.
+
+    Attributes:
+        dial: whether the request makes a call. All others only read.
+        written: whether a byte of it may have reached the service.
+        status: the HTTP status; None where no answer came.
+        retry_after: seconds the service asked to wait.
+        tries: how often it was sent so far, refusals by the rate limit not counted.
+        refusals: how often the answer was 429 so far.
+        elapsed: seconds since it was sent first.
+        remaining: seconds the caller still waits; None: as long as it takes.
+    """
+
+    dial: bool
+    written: bool
+    status: int | None = None
+    retry_after: float | None = None
+    tries: int = 1
+    refusals: int = 0
+    elapsed: float = 0.0
+    remaining: float | None = None
+
+
+@frozen
+class Retry:
+    """Send it again, after so many seconds, when the limiter has a place."""
+
+    after: float
+
+
+@frozen
+class Fail:
+    """Report what happened."""
+
+
+@frozen
+class Unknown:
+    """Report that it is not known whether the call was made."""
+
+
+Verdict = Retry | Fail | Unknown
+
+
+def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
+    """Judge one try.
+
+    Args:
+        facts: what is known.
+        policy: how often, and how long, a request may be sent again.
+        jitter: a random number from 0 to 1, of which the delay is made ("full jitter").
+    """
+    status = facts.status
+    if status == 429:
+        # The limiter makes everybody wait, this request included.
+        return Fail() if facts.refusals > policy.refusals else _retry(0.0, facts, policy)
+    if status is None and not facts.written:
+        return _again(facts, policy, jitter)
+    if status is not None and 300 <= status < 500 and status != 408:
+        return Fail()
+    # From here on the service may have acted: no answer, 408, 5xx, a success that cannot be read.
+    if facts.dial:
+        return Unknown()
+    accepted = status is not None and 200 <= status < 300
+    return Fail() if accepted else _again(facts, policy, jitter)
+
+
+def _again(facts: Facts, policy: RetryPolicy, jitter: float) -> Verdict:
+    if facts.tries >= policy.attempts:
+        return Fail()
+    delay = jitter * min(policy.backoff_cap, policy.backoff * 2 ** (facts.tries - 1))
+    return _retry(max(delay, facts.retry_after or 0.0), facts, policy)
+
+
+def _retry(after: float, facts: Facts, policy: RetryPolicy) -> Verdict:
+    if facts.elapsed + after > policy.total:
+        return Fail()
+    if facts.remaining is not None and after >= facts.remaining:
+        return Fail()
+    return Retry(after)

@@ -1,0 +1,230 @@
+"""The one room that knows httpx: a request goes out, and what is certain about it comes back.
+
+httpx throws some thirty kinds of errors, and a few things that are not its own. What matters is the
+same for all of them: whether a byte was written, whether a status came, and whether the body is
+whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import logging
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+from attrs import field, frozen
+
+from exotel_async.errors import ConfigurationError
+from exotel_async.masking import redact
+from exotel_async.version import __version__
+from exotel_async.wire import Answer
+
+if TYPE_CHECKING:
+    import ssl
+
+    from exotel_async.config import Credentials, Timeouts
+    from exotel_async.parameters import Request
+
+HttpClient = httpx.AsyncClient
+"""The HTTP client a session can be given; httpx's own."""
+
+_LONGEST_BODY: Final = 8 * 2**20
+# A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
+_SPARE_CONNECTIONS: Final = 8
+
+_in_exchange: ContextVar[bool] = ContextVar("exotel_async_in_exchange", default=False)
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """What is certain about one request after it was tried.
+
+    Attributes:
+        written: whether a byte of it may have reached the service.
+        answer: the answer, if a status came, with as much of the body as came.
+        whole: whether all of the answer came.
+        timed_out: whether it was given up, so that it may still arrive.
+        problem: what went wrong, in words; "" where nothing did.
+    """
+
+    written: bool
+    answer: Answer | None = None
+    whole: bool = False
+    timed_out: bool = False
+    problem: str = field(default="", converter=redact)
+
+
+class Transport:
+    """Sends requests of one account to one host."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        credentials: Credentials,
+        timeouts: Timeouts,
+        max_in_flight: int,
+        http_client: HttpClient | None,
+    ) -> None:
+        _check_base_url(base_url)
+        if http_client is not None:
+            _check_pool(http_client, max_in_flight)
+        parts = urlsplit(base_url)
+        self.origin: Final = (parts.scheme, parts.hostname, parts.port)
+        """Scheme, host and port: what tells one Exotel from another."""
+        self._prefix = f"{base_url.rstrip('/')}/v1/Accounts/{credentials.account_sid}/"
+        self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
+        self._headers = {"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"}
+        # A gateway's error page may repeat the request, and an error quotes the answer.
+        pair = f"{credentials.api_key}:{credentials.api_token}".encode()
+        self._secrets = (credentials.api_token.encode(), base64.b64encode(pair))
+        self._timeouts = timeouts
+        self._timeout = httpx.Timeout(
+            connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
+        )
+        self._given = http_client
+        self._made: HttpClient | None = None
+        self._max_in_flight = max_in_flight
+        # The limiter keeps to the same number; a limiter of the user's own may not.
+        self._gate = asyncio.Semaphore(max_in_flight)
+        # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
+        logging.getLogger("httpx").addFilter(_not_ours)
+
+    @property
+    def late(self) -> float:
+        """Seconds in which a request that was given up may still arrive at the service."""
+        return self._timeouts.read
+
+    async def exchange(self, request: Request) -> Exchange:
+        """Send one request once. Raises nothing: cut off by cancellation, it says so."""
+        _in_exchange.set(True)
+        written = False
+        status, headers, body = 0, dict[str, str](), bytearray()
+
+        async def trace(event: str, _: object) -> None:
+            nonlocal written
+            # From here on the kernel may have sent a part, even if writing fails.
+            written = written or event.endswith("send_request_headers.started")
+
+        def result(problem: str = "", *, whole: bool = False, timed_out: bool = False) -> Exchange:
+            return Exchange(
+                written=written,
+                answer=self._answer(status, headers, bytes(body)) if status else None,
+                whole=whole,
+                timed_out=timed_out,
+                problem=problem,
+            )
+
+        try:
+            async with self._gate:
+                with anyio.move_on_after(self._timeouts.exchange):
+                    response = await self._client.send(
+                        self._request(request, trace), stream=True, auth=self._auth
+                    )
+                    try:
+                        status, headers = response.status_code, _lower(response.headers)
+                        async for chunk in response.aiter_bytes():
+                            body += chunk
+                            if len(body) > _LONGEST_BODY:
+                                return result("the answer is longer than any of Exotel's")
+                    finally:
+                        await response.aclose()
+                    return result(whole=True)
+            return result("the exchange took too long", timed_out=True)
+        except httpx.TimeoutException as error:
+            return result(_words(error), timed_out=True)
+        except asyncio.CancelledError:
+            return result("the session was closed", timed_out=True)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
+            return result(_words(error))
+
+    async def aclose(self) -> None:
+        """Close the connections. A client that was given to us is not ours to close."""
+        if self._made is not None:
+            await self._made.aclose()
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> Answer:
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+            hidden = secret.decode()
+            for name, value in headers.items():
+                if hidden in value:
+                    headers[name] = value.replace(hidden, "***")
+        return Answer(status, headers, body)
+
+    @property
+    def _client(self) -> HttpClient:
+        if self._given is not None:
+            return self._given
+        if self._made is None:
+            most = self._max_in_flight + _SPARE_CONNECTIONS
+            # httpx's 5 s of keep-alive stay: a connection the service has dropped by now makes
+            # a dial whose outcome is not known.
+            self._made = httpx.AsyncClient(
+                verify=_tls(),
+                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            )
+        return self._made
+
+    def _request(self, request: Request, trace: Any) -> httpx.Request:
+        return self._client.build_request(
+            request.method,
+            self._prefix + request.path,
+            params=request.params or None,
+            data=None if request.form is None else dict(request.form),
+            headers=self._headers,
+            timeout=self._timeout,
+            extensions={"trace": trace},
+        )
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates takes a tenth of a second, and a session may live for one request.
+    return httpx.create_ssl_context()
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _words(error: Exception) -> str:
+    said = str(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _not_ours(_: logging.LogRecord) -> bool:
+    return not _in_exchange.get()
+
+
+def _check_base_url(base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("base_url: its host or port is not valid") from None
+    if "@" in parts.netloc:
+        # Not shown: what stands before the @ is a secret.
+        raise ConfigurationError("base_url must not hold credentials: pass api_key= and api_token=")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ConfigurationError(f"base_url={base_url!r}: must be http(s)://host[:port]")
+    if parts.query or parts.fragment or any(char.isspace() for char in base_url):
+        raise ConfigurationError(f"base_url={base_url!r}: must end with the host, port or path")
+
+
+def _check_pool(client: HttpClient, max_in_flight: int) -> None:
+    if not isinstance(client, httpx.AsyncClient):
+        raise ConfigurationError(f"http_client={client!r}: must be an httpx.AsyncClient")
+    # httpx does not tell the size of a pool, and other transports have none.
+    pool = getattr(getattr(client, "_transport", None), "_pool", None)
+    size = getattr(pool, "_max_connections", None)
+    if isinstance(size, int) and size <= max_in_flight:
+        raise ConfigurationError(
+            f"max_in_flight={max_in_flight}: must be below the pool of http_client, which has "
+            f"{size} connections"
+        )
