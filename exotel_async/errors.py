@@ -189,7 +189,7 @@ class DecodeError(ExotelError):
     ) -> None:
         self.status = status
         self.content_type = content_type
-        self.excerpt = redact(excerpt)[:_SHOWN_EXCERPT]
+        self.excerpt: str = redact(excerpt)[:_SHOWN_EXCERPT]
         super().__init__(
             f"{message} (HTTP {status}, {content_type or 'no content type'}): {self.excerpt!r}"
         )
@@ -215,10 +215,12 @@ class APIError(ExotelError):
         headers: Mapping[str, str] | None = None,
         attempts: int = 1,
     ) -> None:
-        self.message = redact(message)
+        self.message: str = redact(message)
         self.status = status
         self.code = code
-        self.headers = {name: redact(value) for name, value in (headers or {}).items()}
+        self.headers: dict[str, str] = {
+            name: redact(value) for name, value in (headers or {}).items()
+        }
         self.attempts = attempts
         super().__init__(f"HTTP {status}{f' (code {code})' if code else ''}: {self.message}")
 

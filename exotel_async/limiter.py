@@ -272,7 +272,8 @@ class TokenBucket:
                 self._change = loop.create_future()
                 await self._change
                 continue
-            await self._pacer.take(priority)
+            if not await self._pacer.take(priority):
+                continue
             # Who gets the token is decided now that it is here. A pause that began meanwhile, or
             # a waiter that left, costs no more than this token.
             comes = self._turnstile.next_priority()

@@ -32,6 +32,7 @@ class Pacer:
         self._strict = False
         self._factor = 1.0
         self._factor_since = 0.0
+        self._owed = 0
         self._build()
 
     @property
@@ -48,16 +49,26 @@ class Pacer:
     def ready(self, priority: Priority) -> bool:
         """Whether `take` would return at once."""
         return self._all.has_capacity() and (
-            priority is Priority.INTERACTIVE or self._bulk.has_capacity()
+            priority is Priority.INTERACTIVE or (self._bulk.has_capacity() and not self._owed)
         )
 
-    async def take(self, priority: Priority) -> None:
-        """Wait for a token."""
+    async def take(self, priority: Priority) -> bool:
+        """Wait for a token; False if it paid for an interactive request that went before."""
         if priority is Priority.BULK:
             await self._bulk.acquire()
+            if self._owed:
+                self._owed -= 1
+                return False
+        elif self._bulk.has_capacity():
+            await self._bulk.acquire()
+        else:
+            # What bursts ahead of bulk comes out of bulk's pace. Else the window would be spent
+            # before its end, and the next interactive request would meet a gap there.
+            self._owed = min(self._owed + 1, self._rate.burst)
         await self._all.acquire()
         if self._factor < 1:
             await self._recover()
+        return True
 
     def slow_down(self) -> None:
         """Learn from a refusal our own requests do not explain.

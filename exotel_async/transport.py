@@ -194,8 +194,11 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
 
 
 def _words(error: Exception) -> str:
-    said = str(error)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    # httpx often leaves the words to what it was raised from.
+    cause: BaseException | None = error
+    while cause is not None and not str(cause):
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {cause}" if cause is not None else type(error).__name__
 
 
 def _not_ours(_: logging.LogRecord) -> bool:
