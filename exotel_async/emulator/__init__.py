@@ -1,0 +1,34 @@
+"""A local Exotel Voice v1: API, call lifecycle, status callbacks, rate limit and faults.
+
+It shares no code with the SDK on purpose: it is a second reading of the wire notes.
+"""
+
+from exotel_async.emulator.callbacks import SentCallback
+from exotel_async.emulator.calls import Dial, EmulatedCall, Event
+from exotel_async.emulator.emulator import Emulator, serve
+from exotel_async.emulator.faults import CallbackFault, Ending, Fault, Faults, Garbage
+from exotel_async.emulator.records import ReceivedRequest, Statistics
+from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
+from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.windows import RateWindow
+
+__all__ = [
+    "Behaviour",
+    "CallbackFault",
+    "Dial",
+    "EmulatedCall",
+    "Emulator",
+    "Ending",
+    "Event",
+    "Fault",
+    "Faults",
+    "Garbage",
+    "Outcome",
+    "RateWindow",
+    "ReceivedRequest",
+    "Scenario",
+    "SentCallback",
+    "Settings",
+    "Statistics",
+    "serve",
+]

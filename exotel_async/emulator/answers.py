@@ -1,0 +1,140 @@
+"""Answers: made from documents, spoilt by faults, and sent over the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Transport
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import attrs
+
+from exotel_async.emulator.faults import Ending, Fault, Garbage
+from exotel_async.emulator.listener import drop
+from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.rendering import as_json, as_xml
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """An answer before it leaves."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> Answer:
+    """A document in the representation asked for."""
+    content_type, body = as_json(document) if json else as_xml(document)
+    return Answer(status=status, content_type=content_type, body=body)
+
+
+def refuse(refusal: Refusal, *, json: bool) -> Answer:
+    """A RestException in the representation asked for."""
+    made = answer(refusal.document(), json=json, status=refusal.status)
+    if refusal.retry_after is None:
+        return made
+    return attrs.evolve(made, headers={"Retry-After": refusal.retry_after})
+
+
+def spoil(right: Answer, document: Mapping[str, object], fault: Fault, *, json: bool) -> Answer:
+    """What a fault makes of the right answer."""
+    made = right
+    if fault.status is not None:
+        retry_after = fault.retry_after_header()
+        made = refuse(Refusal(fault.status, fault.message, None, retry_after), json=json)
+    if fault.garbage is not None:
+        made = _garbage(made, document, fault.garbage, json=json)
+    if fault.body is not None:
+        made = attrs.evolve(made, body=fault.body)
+    if fault.content_type is not None:
+        made = attrs.evolve(made, content_type=fault.content_type)
+    return made
+
+
+def _garbage(right: Answer, document: Mapping[str, object], kind: Garbage, *, json: bool) -> Answer:
+    match kind:
+        case Garbage.TRUNCATED:
+            return attrs.evolve(right, body=right.body[: len(right.body) // 2])
+        case Garbage.HTML:
+            page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>"
+            return attrs.evolve(right, content_type="text/html", body=page)
+        case Garbage.XML:
+            return attrs.evolve(answer(document, json=not json), status=right.status)
+        case Garbage.EMPTY:
+            return attrs.evolve(right, body=b"")
+        case Garbage.NOT_UTF8:
+            return attrs.evolve(right, body=b'{"Call":{"Sid":"\xff\xfe\xc3"}}')
+        case Garbage.LIST:
+            return attrs.evolve(right, body=b"[1,2,3]")
+
+
+class Sender:
+    """Sends answers on one request's connection."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, date: bytes) -> None:
+        self._transport: Transport = scope["state"]["transport"]
+        self._receive = receive
+        self._send = send
+        self._date = date
+
+    async def drop(self, *, reset: bool) -> None:
+        """Close the connection."""
+        drop(self._transport, reset=reset)
+        await self.gone()
+
+    async def gone(self) -> None:
+        """Wait until the connection is closed, by whichever side."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def deliver(self, made: Answer, fault: Fault | None) -> bool:
+        """Send an answer the way a fault wants it. Whether any of it was sent."""
+        ending = Ending.SENT if fault is None else fault.ending
+        pause = None if fault is None else fault.seconds
+        if ending is Ending.DROPPED:
+            await self.drop(reset=fault is not None and fault.reset)
+            return False
+        if ending is Ending.STALLED and not await self._stall(pause):
+            return False
+        await self._start(made)
+        match ending:
+            case Ending.CUT:
+                await self._body(made.body[: len(made.body) // 2], more=True)
+                await self.drop(reset=fault is not None and fault.reset)
+            case Ending.DRIPPED:
+                for byte in made.body:
+                    await asyncio.sleep(pause or 0.0)
+                    await self._body(bytes([byte]), more=True)
+                await self._body(b"")
+            case _:
+                await self._body(made.body)
+        return True
+
+    async def _stall(self, seconds: float | None) -> bool:
+        """Wait that long. Whether the client has waited as well."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.gone()
+        except TimeoutError:
+            return True
+        return False
+
+    async def _start(self, made: Answer) -> None:
+        headers = [
+            (b"date", self._date),
+            (b"content-type", made.content_type.encode()),
+            (b"content-length", b"%d" % len(made.body)),
+        ]
+        headers += [(name.encode(), value.encode()) for name, value in made.headers.items()]
+        await self._send({"type": "http.response.start", "status": made.status, "headers": headers})
+
+    async def _body(self, body: bytes, *, more: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})

@@ -1,0 +1,202 @@
+"""The ASGI app: one request from its arrival to its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import math
+from collections.abc import Callable, Mapping
+from random import Random
+from urllib.parse import parse_qsl, quote
+
+import attrs
+
+from exotel_async.emulator.answers import (
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    Sender,
+    answer,
+    refuse,
+    spoil,
+)
+from exotel_async.emulator.api import Api, Asked
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.encoding import Pairs, read_form
+from exotel_async.emulator.faults import Fault, Faults
+from exotel_async.emulator.records import ReceivedRequest, Statistics
+from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.windows import Window
+
+_CONTROL = "/_emulator/"
+_ACCOUNTS = "/v1/Accounts/"
+
+
+class App:
+    """Counts, checks and answers requests, and records each of them."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        window: Window,
+        faults: Faults,
+        api: Api,
+        statistics: Callable[[], Statistics],
+        reset: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._window = window
+        self._faults = faults
+        self._api = api
+        self._statistics = statistics
+        self._reset = reset
+        self._random = Random(settings.seed)  # noqa: S311 - latencies
+        pair = f"{settings.api_key}:{settings.api_token}".encode()
+        self._credentials = base64.b64encode(pair)
+        self._account = f"{_ACCOUNTS}{quote(settings.account_sid)}/"
+        self.requests: list[ReceivedRequest] = []
+        self.accepted: int = 0
+        self.refused: int = 0
+
+    def clear(self, window: Window) -> None:
+        """Forget what came, and count anew in that window."""
+        self._window = window
+        self.requests.clear()
+        self.accepted = self.refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        sender = Sender(scope, receive, send, self._clock.http_date())
+        try:
+            if scope["path"].startswith(_CONTROL):
+                await sender.deliver(self._control_page(scope), None)
+            else:
+                await self._serve(scope, receive, sender)
+        except asyncio.CancelledError:
+            # Only the listener cancels, once the connection is gone; uvicorn would log it as a
+            # crash of the app.
+            return
+
+    def _control_page(self, scope: Scope) -> Answer:
+        """Out of band: not counted, no credentials."""
+        match scope["method"], scope["path"].removeprefix(_CONTROL):
+            case "GET", "statistics":
+                pass
+            case "POST", "reset":
+                self._reset()
+            case _:
+                return refuse(Refusal(404, "There are GET statistics and POST reset"), json=True)
+        return answer(attrs.asdict(self._statistics()), json=True)
+
+    async def _serve(self, scope: Scope, receive: Receive, sender: Sender) -> None:
+        body = await _read_body(receive)
+        if body is None:
+            return
+        before, after = 0.0, 0.0
+        if self._settings.latency is not None:
+            before, after = self._settings.latency(self._random)
+            await asyncio.sleep(before)
+        headers = dict(scope["headers"])
+        form = await read_form(headers.get(b"content-type", b"").decode("latin-1"), body)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        request = ReceivedRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=dict(query),
+            body=body,
+            form=dict(form or ()),
+            arrived=self._clock.elapsed(),
+        )
+        self.requests.append(request)
+        path = scope["raw_path"].decode("latin-1")
+        json = path.endswith(".json")
+        fault: Fault | None = None
+        try:
+            self._authenticate(path, headers.get(b"authorization", b""))
+            self._count(request)
+            fault = self._faults.take_for_request(request.method, request.path)
+            made = await self._act(request, path, form, fault)
+        except Refusal as refusal:
+            made = refuse(refusal, json=json)
+        if self._settings.rate_limit_headers and request.counted:
+            made = attrs.evolve(made, headers={**made.headers, **self._rate_headers()})
+        if after:
+            await asyncio.sleep(after)
+        if await sender.deliver(made, fault):
+            request.status = made.status
+            self.accepted += 200 <= made.status < 300
+
+    def _authenticate(self, path: str, authorization: bytes) -> None:
+        """Raises Refusal: 401 before 404, for a stranger is not told which accounts there are."""
+        if not path.startswith(_ACCOUNTS):
+            raise Refusal(404, "The requested resource was not found")
+        scheme, _, credentials = authorization.partition(b" ")
+        if scheme.lower() != b"basic" or credentials.strip() != self._credentials:
+            raise Refusal(401, "Authentication is required")
+        if not path.startswith(self._account):
+            raise Refusal(404, "The account was not found")
+
+    def _count(self, request: ReceivedRequest) -> None:
+        """Raises Refusal, 429.
+
+        Every request of the account counts, whatever becomes of it: a limit stands at the door,
+        before anybody has read what is asked for.
+        """
+        request.counted = True
+        if self._window.admit(request.arrived):
+            return
+        request.refused = True
+        self.refused += 1
+        match self._settings.retry_after:
+            case None:
+                retry_after = None
+            case "exact":
+                wait = self._clock.real(self._window.wait(request.arrived))
+                retry_after = str(math.ceil(wait))
+            case seconds:
+                retry_after = f"{seconds:g}"
+        message = f"Too many requests: at most {self._window.rate} per {self._window.per:g} s"
+        raise Refusal(429, message, retry_after=retry_after)
+
+    async def _act(
+        self, request: ReceivedRequest, path: str, form: Pairs | None, fault: Fault | None
+    ) -> Answer:
+        """Do what is asked, as far as a fault lets it. Raises Refusal."""
+        json = path.endswith(".json")
+        if fault is not None:
+            await asyncio.sleep(fault.delay)
+            if not fault.acts:
+                return spoil(answer({}, json=json), {}, fault, json=json)
+        if form is None:
+            raise Refusal(400, "The body is not a form")
+        page = path.removeprefix(self._account).removesuffix(".json")
+        asked = Asked(method=request.method, page=page, json=json, query=request.query, form=form)
+        document = self._api.answer(asked)
+        right = answer(document, json=json)
+        return right if fault is None else spoil(right, document, fault, json=json)
+
+    def _rate_headers(self) -> Mapping[str, str]:
+        now = self._clock.elapsed()
+        free_at = self._clock.wall(now + self._window.wait(now))
+        return {
+            "X-RateLimit-Limit": str(self._window.rate),
+            "X-RateLimit-Remaining": str(self._window.remaining(now)),
+            "X-RateLimit-Reset": str(math.ceil(free_at.timestamp())),
+        }
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None when the client left before its end."""
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message["body"])
+        if not message["more_body"]:
+            return b"".join(chunks)

@@ -1,0 +1,227 @@
+"""Sends status callbacks: when, in which order, and what goes wrong (wire notes 6.3, 6.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Task, TimerHandle
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from uuid import uuid4
+
+import attrs
+import httpx
+
+from exotel_async.emulator import notices
+from exotel_async.emulator.calls import EmulatedCall, Event
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.encoding import Encoding, encode
+from exotel_async.emulator.faults import CallbackFault, Faults
+from exotel_async.emulator.rendering import Document
+from exotel_async.emulator.settings import Settings
+
+CONCURRENT = 64
+"""Callbacks on their way at once; httpx slows down when more wait for its pool than it holds."""
+
+
+@attrs.frozen(kw_only=True)
+class SentCallback:
+    """One attempt at one status callback."""
+
+    sid: str
+    url: str
+    event: Event
+    """What it tells; on the wire in the long form only."""
+    document: Document
+    """The fields as JSON would carry them, whatever the encoding was."""
+    content_type: str
+    attempt: int
+    """From 1."""
+    sent: float
+    """When it left, in emulator seconds since the start."""
+    status: int | None
+    """The answer's; None when none came."""
+    error: str | None
+    """The kind of failure when no answer came."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Notice:
+    """A callback to be sent, its content fixed by the moment it tells of."""
+
+    call: EmulatedCall
+    url: str
+    event: Event
+    age: float
+    """The call's age it is due at."""
+    last: bool
+
+
+@attrs.define
+class _Line:
+    """What is under way for one call; its callbacks leave one after the other."""
+
+    waiting: dict[_Notice, TimerHandle] = attrs.field(factory=dict)
+    held: _Notice | None = None
+    tail: Task[None] | None = None
+
+
+class Callbacks:
+    """Sends each call's status callbacks when its clock says so."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, faults: Faults, documents: CallDocuments
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._faults = faults
+        self._documents = documents
+        self._lines: dict[str, _Line] = defaultdict(_Line)
+        self._timers: set[TimerHandle] = set()
+        self._tasks: set[Task[None]] = set()
+        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._client: httpx.AsyncClient | None = None
+        self.sent: list[SentCallback] = []
+
+    def schedule(self, call: EmulatedCall) -> None:
+        """Set the timers of a call just dialled."""
+        url = call.dial.status_callback
+        if url is None:
+            return
+        due = notices.due_moments(call)
+        for number, (event, age) in enumerate(due, start=1):
+            last = number == len(due)
+            notice = _Notice(call=call, url=url, event=event, age=age, last=last)
+            delay = self._clock.real(age - call.age)
+            timer = self._later(delay, self._release, notice)
+            self._lines[call.sid].waiting[notice] = timer
+
+    async def hurry(self) -> None:
+        """Send everything that waits for its moment, and wait until it was sent once."""
+        for line in list(self._lines.values()):
+            for notice, timer in list(line.waiting.items()):
+                timer.cancel()
+                self._timers.discard(timer)
+                self._release(notice)
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Wait for the callbacks that are on their way now."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def clear(self) -> None:
+        """Forget what was sent and what waits."""
+        self.sent.clear()
+        self._drop_timers()
+
+    def _drop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._lines.clear()
+
+    async def aclose(self) -> None:
+        """Send no more: forget what waits and end what is on its way."""
+        self._drop_timers()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    def _later(self, delay: float, act: Callable[..., None], *args: object) -> TimerHandle:
+        def fire() -> None:
+            self._timers.discard(timer)
+            act(*args)
+
+        timer = asyncio.get_running_loop().call_later(max(0.0, delay), fire)
+        self._timers.add(timer)
+        return timer
+
+    def _start(self, work: Coroutine[object, object, None]) -> Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _release(self, notice: _Notice) -> None:
+        """Its moment has come: send it, unless a fault has other plans."""
+        line = self._lines[notice.call.sid]
+        line.waiting.pop(notice, None)
+        movable = not notice.last and line.held is None
+        fault = self._faults.take_for_callback(notice.url, movable=movable)
+        kind = None if fault is None else fault.callback
+        if fault is None:
+            self._queue(notice)
+        elif kind is CallbackFault.LATE:
+            self._later(fault.seconds or 0.0, self._queue, notice)
+        elif kind is CallbackFault.DUPLICATED:
+            for _ in range(fault.copies):
+                self._queue(notice)
+        elif kind is CallbackFault.REORDERED:
+            line.held = notice
+            return
+        if line.held is not None:
+            held, line.held = line.held, None
+            self._queue(held)
+        if notice.last:
+            del self._lines[notice.call.sid]
+
+    def _queue(self, notice: _Notice) -> None:
+        """Send it once those before it, of the same call, have been tried."""
+        line = self._lines.get(notice.call.sid)
+        before = None if line is None else line.tail
+        task = self._start(self._deliver(notice, before, 1))
+        if line is not None:
+            line.tail = task
+
+    async def _deliver(self, notice: _Notice, before: Task[None] | None, attempt: int) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        document = notices.document(
+            notice.call, notice.event, notice.age, self._settings, self._documents
+        )
+        async with self._slots:
+            sent = await self._post(notice, document, attempt)
+        self.sent.append(sent)
+        acknowledged = sent.status is not None and 200 <= sent.status < 300
+        pauses = list(self._settings.callback_retries)
+        if not acknowledged and attempt <= len(pauses):
+            delay = self._clock.real(pauses[attempt - 1])
+            self._later(delay, self._again, notice, attempt + 1)
+
+    def _again(self, notice: _Notice, attempt: int) -> None:
+        self._start(self._deliver(notice, None, attempt))
+
+    async def _post(self, notice: _Notice, document: Document, attempt: int) -> SentCallback:
+        as_json = notice.call.dial.json_callback
+        encoding: Encoding = "json" if as_json else self._settings.callback_encoding
+        content_type, body = encode(document, encoding, boundary=uuid4().hex)
+        status, error, sent = None, None, self._clock.elapsed()
+        if self._client is None:
+            limits = httpx.Limits(max_connections=2 * CONCURRENT)
+            self._client = httpx.AsyncClient(trust_env=False, limits=limits)
+        try:
+            answer = await self._client.post(
+                notice.url,
+                content=body,
+                headers={"Content-Type": content_type},
+                timeout=self._settings.callback_timeout,
+            )
+            status = answer.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
+            error = type(failure).__name__
+        return SentCallback(
+            sid=notice.call.sid,
+            url=notice.url,
+            event=notice.event,
+            document=document,
+            content_type=content_type,
+            attempt=attempt,
+            sent=sent,
+            status=status,
+            error=error,
+        )

@@ -1,0 +1,67 @@
+"""The emulator's clock: real time that may run faster, and the Indian wall clock it shows."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+"""The zone of every date on the wire (wire notes 1.4)."""
+
+WIRE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class Clock:
+    """Seconds since the start, `speed` of them to each real second.
+
+    Lengths and deadlines come from the monotonic clock only. The wall clock is for showing dates:
+    `now` at the start plus the seconds since.
+    """
+
+    def __init__(self, speed: float, now: datetime | None) -> None:
+        if speed <= 0:
+            raise ValueError(f"speed must be above zero, not {speed}")
+        if now is not None and now.tzinfo is None:
+            raise ValueError("now must carry a time zone")
+        self.speed = speed
+        self._started_at = (now or datetime.now(UTC)).astimezone(IST)
+        self._zero = time.monotonic()
+        self._http_date = (-1, b"")
+
+    def elapsed(self) -> float:
+        """Emulator seconds since the start."""
+        return (time.monotonic() - self._zero) * self.speed
+
+    def real(self, seconds: float) -> float:
+        """That many emulator seconds, in real seconds."""
+        return seconds / self.speed
+
+    def wall(self, elapsed: float) -> datetime:
+        """The date in IST at that many emulator seconds since the start."""
+        return self._started_at + timedelta(seconds=elapsed)
+
+    def now(self) -> datetime:
+        """The date in IST, now."""
+        return self.wall(self.elapsed())
+
+    def since_start(self, moment: datetime) -> float:
+        """Emulator seconds from the start to a date; negative when it lies before."""
+        return (moment - self._started_at).total_seconds()
+
+    def text(self, elapsed: float) -> str:
+        """The date at that moment as the wire writes it: IST, whole seconds, no offset."""
+        return self.wall(elapsed).strftime(WIRE_FORMAT)
+
+    def http_date(self) -> bytes:
+        """The `Date` header by this clock, made once a second."""
+        second = int(self.elapsed())
+        if self._http_date[0] != second:
+            date = format_datetime(self.wall(second).astimezone(UTC), usegmt=True)
+            self._http_date = (second, date.encode())
+        return self._http_date[1]
+
+
+def parse_wire_date(text: str) -> datetime:
+    """A date from the wire. Raises ValueError when it is not written as the notes say."""
+    return datetime.strptime(text, WIRE_FORMAT).replace(tzinfo=IST)

@@ -1,0 +1,140 @@
+"""`POST Calls/connect`: the form read as strictly as the wire notes allow (1.1, 1.2)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from exotel_async.emulator.calls import Dial, Event
+from exotel_async.emulator.encoding import Pairs
+from exotel_async.emulator.phones import is_number, is_sip, national
+from exotel_async.emulator.refusals import KYC_CODE, Refusal, bad
+from exotel_async.emulator.settings import Settings
+
+MAX_TIME_LIMIT = 14400
+_FLOW_PATH = re.compile(r"/[^/]+/exoml/start_voice/[^/]+|/exoml/start/[^/]+")
+_CHOICES = {
+    "CallType": ("trans",),
+    "Record": ("true", "false"),
+    "RecordingChannels": ("single", "dual"),
+    "RecordingFormat": ("mp3", "mp3-hq"),
+    "StartPlaybackToNew": ("Callee", "Both"),
+    "StatusCallbackContentType": ("multipart/form-data", "application/json"),
+}
+_URLS = {
+    "Url": ("http", "https"),
+    "WaitUrl": ("http", "https"),
+    "StartPlaybackValueNew": ("http", "https"),
+    "StatusCallback": ("http", "https"),
+    "StreamUrl": ("ws", "wss"),
+}
+_WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
+_EVENTS = re.compile(r"StatusCallbackEvents(?:\[\d*\])?")
+
+
+def read_dial(pairs: Pairs, settings: Settings) -> Dial:
+    """The call a form asks for. Raises Refusal, 400, for what is missing or out of range.
+
+    Names are case-sensitive: one in another case is a parameter that is not there.
+    """
+    form = dict(pairs)
+    for name in ("From", "CallerId"):
+        if not form.get(name):
+            raise bad(f"{name} is a required parameter")
+    if not (form.get("To") or form.get("Url") or form.get("StreamUrl")):
+        raise bad("To or Url is a required parameter")
+    if form.get("To") and form.get("Url"):
+        # Two modes of one endpoint; what both at once would do is not known.
+        raise bad("To and Url exclude each other")
+    _check_numbers(form, settings)
+    for name, choices in _CHOICES.items():
+        if name in form and form[name] not in choices:
+            raise bad(f"{name} must be one of {', '.join(choices)}")
+    for name, schemes in _URLS.items():
+        if name in form:
+            _check_url(name, form[name], schemes)
+    if form.get("Url") and not _FLOW_PATH.fullmatch(urlsplit(form["Url"]).path):
+        raise bad("Url does not lead to a flow")
+    custom = form.get("CustomField")
+    limit = settings.max_custom_field
+    if custom is not None and limit is not None and len(custom) > limit:
+        raise bad(f"CustomField is longer than {limit} characters")
+    return Dial(
+        from_=form["From"],
+        to=form.get("To") or None,
+        caller_id=form["CallerId"],
+        url=form.get("Url") or form.get("StreamUrl"),
+        record=form.get("Record") == "true",
+        recording_format=form.get("RecordingFormat", "mp3"),
+        ring_timeout=_whole(form, "TimeOut", settings.max_ring_timeout),
+        time_limit=_whole(form, "TimeLimit", MAX_TIME_LIMIT),
+        custom_field=custom,
+        status_callback=form.get("StatusCallback"),
+        events=_read_events(pairs, settings),
+        json_callback=form.get("StatusCallbackContentType") == "application/json",
+        parameters=form,
+    )
+
+
+def check_account(dial: Dial, settings: Settings) -> None:
+    """What the account may do. Raises Refusal: 402 or 403 (wire notes 5.2)."""
+    if settings.balance_exhausted:
+        raise Refusal(402, "Insufficient balance to make this call")
+    if not settings.kyc:
+        raise Refusal(403, "The account is not KYC compliant as per TRAI regulations", KYC_CODE)
+    called = [national(number) for number in (dial.from_, dial.to) if number is not None]
+    for number in called:
+        if number in settings.ndnc:
+            raise Refusal(403, "The number is registered under TRAI NDNC")
+    if settings.verified_numbers is not None:
+        for number in called:
+            if number not in settings.verified_numbers:
+                raise Refusal(403, "A trial account may call verified numbers only")
+
+
+def _check_numbers(form: dict[str, str], settings: Settings) -> None:
+    if not is_number(form["From"]) and not is_sip(form["From"]):
+        raise bad("From is not a valid number")
+    if form.get("To") and not is_number(form["To"]):
+        raise bad("To is not a valid number")
+    if national(form["CallerId"]) not in settings.exophones:
+        raise bad("CallerId is not one of the account's ExoPhones")
+
+
+def _check_url(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise bad(f"{name} is not a valid URL") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise bad(f"{name} is not a valid URL")
+
+
+def _whole(form: dict[str, str], name: str, most: int | None) -> int | None:
+    """A number of seconds from 1 on."""
+    text = form.get(name)
+    if text is None:
+        return None
+    if not _WHOLE.fullmatch(text):
+        raise bad(f"{name} must be a whole number of seconds")
+    if most is not None and int(text) > most:
+        raise bad(f"{name} must not be above {most}")
+    return int(text)
+
+
+def _read_events(pairs: Pairs, settings: Settings) -> frozenset[Event]:
+    """The subscribed events. Without brackets a key is understood as the switch says (1.2)."""
+    given = [(name, value) for name, value in pairs if _EVENTS.fullmatch(name)]
+    words = {value for name, value in given if name.endswith("]")}
+    if not words <= set(Event):
+        raise bad("StatusCallbackEvents must be terminal or answered")
+    bare = [value for name, value in given if not name.endswith("]")]
+    match settings.array_mode:
+        case "strict":
+            bare = []
+        case "last":
+            bare = bare[-1:]
+        case "lenient":
+            bare = [word for value in bare for word in value.split(",")]
+    # An unbracketed value that is no event does nothing: that is how commas were seen to fail.
+    return frozenset(Event(word) for word in words | (set(bare) & set(Event)))

@@ -1,0 +1,123 @@
+"""What the API says of a call: the fields of wire notes 1.3, 2 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Literal
+from urllib.parse import urlencode
+
+from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.phones import e164, national
+from exotel_async.emulator.rendering import Document
+from exotel_async.emulator.settings import Settings
+
+DEFAULT_VALIDITY = 5
+"""Minutes a pre-signed recording URL is good for when nothing else is asked for (2)."""
+
+_ECHO: dict[str, Callable[[str], str]] = {"national": national, "e164": e164, "as-sent": str}
+
+
+def echo(number: str, form: Literal["national", "e164", "as-sent"]) -> str:
+    """A number the way a switch wants it shown."""
+    return _ECHO[form](number)
+
+
+class CallDocuments:
+    """Calls as documents, by the settings in force."""
+
+    def __init__(self, settings: Settings, base_url: str) -> None:
+        self._settings = settings
+        self._base_url = base_url
+
+    def single(
+        self, call: EmulatedCall, *, json: bool, details: bool = False, validity: int | None = None
+    ) -> Document:
+        """The answer to a dial or to a query for one call."""
+        return {"Call": self._call(call, json=json, details=details, validity=validity)}
+
+    def row(
+        self, call: EmulatedCall, *, json: bool, details: bool, validity: int | None
+    ) -> Document:
+        """One flat record of `Calls`."""
+        settings = self._settings
+        details = details and settings.bulk_details
+        document = self._call(call, json=json, details=details, validity=validity)
+        if settings.bulk_extra_columns:
+            document["PhoneNumber"] = document["PhoneNumberSid"]
+            document["CustomField"] = call.custom_field or "N/A"
+            document["CallType"] = call.dial.parameters.get("CallType", "trans")
+        return document
+
+    def recording_url(self, call: EmulatedCall) -> str | None:
+        """Where the recording is, if the call was recorded and two parties were connected."""
+        if not call.dial.record or not call.timeline.talked:
+            return None
+        return f"{self._base_url}/exotelrecordings/{self._settings.account_sid}/{call.sid}.mp3"
+
+    def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
+        """The second party, or what the switch puts there for a call to a flow (1.3)."""
+        if call.to is not None:
+            return echo(call.to, form)
+        return None if self._settings.flow_to == "null" else national(call.caller_id)
+
+    def _call(
+        self, call: EmulatedCall, *, json: bool, details: bool, validity: int | None
+    ) -> Document:
+        settings, clock, line = self._settings, call.clock, call.timeline
+        settled = call.settled
+        created = clock.text(call.at)
+        recording = self.recording_url(call) if settled else None
+        calls = "Calls.json" if json else "Calls"
+        document: Document = {
+            "Sid": call.sid,
+            "ParentCallSid": None,
+            "DateCreated": created,
+            "DateUpdated": clock.text(call.at + line.settled) if settled else created,
+            "AccountSid": settings.account_sid,
+            "To": self.to(call, settings.echo_numbers),
+            "From": echo(call.from_, settings.echo_numbers),
+            "PhoneNumberSid": national(call.caller_id),
+            "Status": call.status,
+            "StartTime": created,
+            "EndTime": clock.text(call.at + line.ended) if settled else None,
+            "Duration": self._amount(line.duration, json=json) if settled else None,
+            "Price": self._amount(line.price, json=json) if settled else None,
+            "Direction": call.dial.direction,
+            "AnsweredBy": "human" if settled and line.answered is not None else None,
+            "ForwardedFrom": None,
+            "CallerName": None,
+            # `.json` stands in the middle: it cannot be asked for as it is.
+            "Uri": f"/v1/Accounts/{settings.account_sid}/{calls}/{call.sid}",
+            "RecordingUrl": recording,
+        }
+        if recording is not None:
+            document["PreSignedRecordingUrl"] = _signed(recording, validity or DEFAULT_VALIDITY)
+        if details:
+            document["Details"] = _details(call)
+        return document
+
+    def _amount(self, amount: int | Decimal, *, json: bool) -> str | float:
+        if json and self._settings.amounts == "number":
+            return float(amount) if isinstance(amount, Decimal) else amount
+        return str(amount)
+
+
+def _signed(url: str, minutes: int) -> str:
+    expires = {"X-Amz-Expires": minutes * 60, "X-Amz-Signature": "emulated"}
+    return f"{url}?{urlencode(expires)}"
+
+
+def _details(call: EmulatedCall) -> Document:
+    """Leg data: a wrapper around each leg, ids from 1, whole numbers (2)."""
+    first, second = call.legs()
+    legs = [first] if second.status is None else [first, second]
+    return {
+        "ConversationDuration": call.timeline.talked if call.ended else 0,
+        "Leg1Status": first.status,
+        "Leg2Status": second.status,
+        "Legs": [
+            {"Leg": {"Id": number, "OnCallDuration": leg.seconds}}
+            for number, leg in enumerate(legs, start=1)
+        ],
+    }

@@ -1,0 +1,179 @@
+"""The emulator itself: all rooms put together, and what tests and programs hold in their hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from exotel_async.emulator.api import Api
+from exotel_async.emulator.app import App
+from exotel_async.emulator.callbacks import Callbacks, SentCallback
+from exotel_async.emulator.calls import CallBook, Dial, EmulatedCall
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.faults import Faults
+from exotel_async.emulator.listener import Listener, bind
+from exotel_async.emulator.records import ReceivedRequest, Statistics
+from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.windows import Window, busiest, new_window
+
+
+@attrs.define(kw_only=True, eq=False, slots=False)
+class Emulator(Settings):
+    """A local Exotel Voice v1 on a real socket, in the running event loop.
+
+    Every setting is a keyword; `Settings` says what each means. It can be used once; what it has
+    seen stays readable after its end::
+
+        async with Emulator(rate=200, speed=60) as emulator:
+            ...  # any client, at emulator.base_url
+        assert emulator.rung("09812300001") == 1
+    """
+
+    faults: Faults = attrs.field(factory=Faults, init=False, repr=False)
+    """What is to go wrong: `emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")`."""
+    base_url: str = attrs.field(default="", init=False)
+    """Where it listens, without a path. Known once it has started."""
+    clock: Clock = attrs.field(init=False, repr=False)
+    """Its time, which starts when it does."""
+    _book: CallBook = attrs.field(init=False, repr=False)
+    _callbacks: Callbacks = attrs.field(init=False, repr=False)
+    _app: App = attrs.field(init=False, repr=False)
+    _listener: Listener = attrs.field(init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        """Start to listen. Raises OSError when the port is taken."""
+        if self.base_url:
+            raise RuntimeError("an emulator can be used once: make another one")
+        self.clock = Clock(self.speed, self.now)
+        bound = bind(self.host, self.port)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.base_url = f"http://{host}:{bound.getsockname()[1]}"
+        self._book = CallBook(self.clock, seed=self.seed, account_sid=self.account_sid)
+        documents = CallDocuments(self, self.base_url)
+        self._callbacks = Callbacks(self, self.clock, self.faults, documents)
+        api = Api(self, self.clock, self._book, documents, self._callbacks)
+        self._app = App(
+            settings=self,
+            clock=self.clock,
+            window=self._new_window(),
+            faults=self.faults,
+            api=api,
+            statistics=self.statistics,
+            reset=self.reset,
+        )
+        self._listener = Listener(self._app, bound)
+        await self._listener.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End at once: connections are reset, callbacks not sent by now never are."""
+        await self._callbacks.aclose()
+        await self._listener.close()
+
+    @property
+    def requests(self) -> Sequence[ReceivedRequest]:
+        """Every request for the API, in order of arrival."""
+        return self._app.requests
+
+    @property
+    def calls(self) -> Mapping[str, EmulatedCall]:
+        """Every call by its SID, in the order they were taken."""
+        return self._book.by_sid
+
+    @property
+    def callbacks(self) -> Sequence[SentCallback]:
+        """Every attempt to send a status callback, in the order they ended."""
+        return self._callbacks.sent
+
+    @property
+    def refused(self) -> int:
+        """How many requests the rate window has refused."""
+        return self._app.refused
+
+    def rung(self, number: str) -> int:
+        """How many accepted dials ring that number, however written: as first party or second."""
+        return self._book.rung(number)
+
+    def busiest_window(self) -> int:
+        """The most authenticated requests that arrived in any `per` seconds, refused ones too."""
+        return busiest([r.arrived for r in self.requests if r.counted], self.per)
+
+    def statistics(self) -> Statistics:
+        """The totals so far."""
+        return Statistics(
+            requests=len(self.requests),
+            accepted=self._app.accepted,
+            refused=self.refused,
+            busiest_window=self.busiest_window(),
+            calls=Counter(call.status for call in self.calls.values()),
+        )
+
+    def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
+        """Enter a call that was dialled that long ago on the emulator's clock, without a request.
+
+        It sends no callbacks.
+        """
+        at = self.clock.elapsed() - ago.total_seconds()
+        return self._book.take(dial, self.scenario, at)
+
+    async def finish_calls(self, *, settle: bool = True) -> None:
+        """Let every live call reach its end now, and its status callbacks be sent.
+
+        Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
+        `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault makes
+        late, and further attempts, are not waited for.
+        """
+        for call in self.calls.values():
+            call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
+        await self._callbacks.hurry()
+
+    @asynccontextmanager
+    async def unreachable(self) -> AsyncGenerator[None, None]:
+        """Refuse connections for a while; those there are get reset. The port stays the same."""
+        await self._listener.suspend()
+        try:
+            yield
+        finally:
+            await self._listener.open()
+
+    def reset(self) -> None:
+        """Forget requests, calls, callbacks, faults and the rate window's count."""
+        self._book.clear()
+        self._callbacks.clear()
+        self._app.clear(self._new_window())
+        self.faults.clear()
+
+    def _new_window(self) -> Window:
+        return new_window(
+            self.window,
+            self.rate,
+            self.per,
+            leaky_burst=self.leaky_burst,
+            count_refusals=self.count_refusals,
+        )
+
+
+async def serve(
+    emulator: Emulator, *, on_ready: Callable[[Emulator], object] | None = None
+) -> None:
+    """Run an emulator until the task is cancelled, as Ctrl-C does under `asyncio.run`.
+
+    `on_ready` is called once it listens and `base_url` is known.
+    """
+    async with emulator:
+        if on_ready is not None:
+            on_ready(emulator)
+        await asyncio.Event().wait()

@@ -1,0 +1,139 @@
+"""The socket: uvicorn's HTTP/1.1 protocol in the running loop, without its server around it.
+
+`uvicorn.Server` installs signal handlers, configures logging and takes its time to stop; a guest in
+somebody's loop must do none of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    from asyncio import Server, Transport
+    from collections.abc import Awaitable, Callable
+
+BACKLOG = 4096
+KEEP_ALIVE = 75.0
+"""Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
+
+
+class _State(ServerState):
+    """What the connections of a listener share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepting = False
+        self.lost = asyncio.Event()
+        """Set by each connection that ends."""
+
+
+class _Protocol(H11Protocol):
+    """Puts its transport where the app finds it, and writes no access log."""
+
+    def __init__(self, config: Config, state: _State) -> None:
+        super().__init__(config=config, server_state=state, app_state={})
+        self.access_log = False
+        self._state = state
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {"transport": transport}
+        if not self._state.accepting:
+            # It was accepted just before the listener closed.
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._state.lost.set()
+
+
+class Listener:
+    """Serves an ASGI app on one port; can stop and come back on the same port."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], bound: socket.socket) -> None:
+        self._address = bound.getsockname()
+        self._socket = bound
+        self._config = Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            # True, or uvicorn would silence its logger for the whole process.
+            access_log=True,
+            proxy_headers=False,
+            timeout_keep_alive=int(KEEP_ALIVE),
+        )
+        self._config.load()
+        self._state = _State()
+        self._server: Server | None = None
+
+    async def open(self) -> None:
+        """Take connections."""
+        loop = asyncio.get_running_loop()
+        self._state.accepting = True
+        self._server = await loop.create_server(
+            lambda: _Protocol(self._config, self._state),
+            sock=self._socket,
+            backlog=BACKLOG,
+        )
+
+    async def suspend(self) -> None:
+        """Refuse connections and reset those there are; the port stays ours."""
+        await self._stop()
+        self._socket = bind(*self._address[:2])
+
+    async def close(self) -> None:
+        """End all: the listener, the connections, and the requests in progress."""
+        await self._stop()
+        self._socket.close()
+
+    async def _stop(self) -> None:
+        self._state.accepting = False
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        while self._state.connections:
+            self._state.lost.clear()
+            await self._state.lost.wait()
+        # Only now: a request that has lost its connection may end without an answer.
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on that address that does not listen yet."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle off only where the protocol is named; with it answers take 40 ms.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def drop(transport: Transport, *, reset: bool) -> None:
+    """Close a connection: what was written still leaves, unless it is reset."""
+    if not reset:
+        transport.close()
+        return
+    # Lingering for no time at all is what makes close() send RST.
+    transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+    )
+    transport.abort()

@@ -1,0 +1,62 @@
+"""What a status callback says: the short payload and the long one (wire notes 6.1, 6.2)."""
+
+from __future__ import annotations
+
+from exotel_async.emulator.calls import IN_PROGRESS, EmulatedCall, Event, Leg
+from exotel_async.emulator.documents import CallDocuments, echo
+from exotel_async.emulator.phones import national
+from exotel_async.emulator.rendering import Document
+from exotel_async.emulator.settings import Settings
+
+
+def is_long(call: EmulatedCall) -> bool:
+    """The long payload needs both numbers and subscribed events; a flow call's is short."""
+    return call.to is not None and bool(call.dial.events)
+
+
+def due_moments(call: EmulatedCall) -> list[tuple[Event, float]]:
+    """The events that are sent for a call, each with the call's age it comes at."""
+    events = call.dial.events if is_long(call) else {Event.TERMINAL}
+    return [(event, age) for event, age in call.moments() if event in events]
+
+
+def document(
+    call: EmulatedCall, event: Event, age: float, settings: Settings, documents: CallDocuments
+) -> Document:
+    """The payload for what happened at that age of the call."""
+    clock, line = call.clock, call.timeline
+    over = event is Event.TERMINAL
+    short: Document = {
+        "CallSid": call.sid,
+        "Status": line.status.value if over else IN_PROGRESS,
+        "RecordingUrl": documents.recording_url(call) if over else None,
+        "DateUpdated": clock.text(call.at + age),
+    }
+    if not is_long(call):
+        return short
+    first, second = call.legs(age)
+    bridged = line.bridged is not None and age >= line.bridged
+    return {
+        **short,
+        "EventType": event.value,
+        "DateCreated": clock.text(call.at),
+        "To": documents.to(call, settings.callback_numbers),
+        "From": echo(call.from_, settings.callback_numbers),
+        "PhoneNumberSid": national(call.caller_id),
+        "StartTime": clock.text(call.at),
+        "EndTime": clock.text(call.at + line.ended) if over else None,
+        "ConversationDuration": line.talked if over else 0,
+        "Direction": call.dial.direction,
+        # It comes with the terminal event only.
+        "CustomField": call.custom_field if over else None,
+        # Who answered is told of the second leg only.
+        "Legs": [_leg(first, human=False), _leg(second, human=bridged)],
+    }
+
+
+def _leg(leg: Leg, *, human: bool) -> Document:
+    return {
+        "OnCallDuration": leg.seconds,
+        "Status": leg.status,
+        "AnsweredBy": "HUMAN" if human else "NA",
+    }

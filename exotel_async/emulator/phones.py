@@ -1,0 +1,93 @@
+"""Phone numbers: one form to compare them by, the forms the wire shows, and what a lookup says."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+_NATIONAL = re.compile(r"(?:\+?91|0)?([1-9]\d{9})")
+_DIALLABLE = re.compile(r"\+?\d{8,15}")
+_SIP = re.compile(r"sips?:[^@\s]+@[^@\s]+", re.IGNORECASE)
+
+CIRCLES = {
+    "AP": "Andhra Pradesh",
+    "AS": "Assam",
+    "BR": "Bihar",
+    "CH": "Chennai",
+    "DL": "Delhi",
+    "GJ": "Gujarat",
+    "HP": "Himachal Pradesh",
+    "HR": "Haryana",
+    "JK": "Jammu and Kashmir",
+    "KA": "Karnataka",
+    "KL": "Kerala",
+    "KO": "Kolkata",
+    "MH": "Maharashtra",
+    "MP": "Madhya Pradesh",
+    "MU": "Mumbai",
+    "NE": "North East",
+    "OR": "Orissa",
+    "PB": "Punjab",
+    "RJ": "Rajasthan",
+    "TN": "Tamil Nadu",
+    "UE": "Uttar Pradesh (East)",
+    "UW": "Uttar Pradesh (West)",
+    "WB": "West Bengal",
+}
+"""The circles of wire notes 4, by code."""
+
+OPERATORS = {
+    "A": "Airtel",
+    "B": "BSNL",
+    "I": "Idea",
+    "MT": "MTNL",
+    "R": "Reliance",
+    "T": "Tata",
+    "V": "Vodafone",
+}
+"""Some operators of wire notes 4, by code."""
+
+
+def national(number: str) -> str:
+    """The form numbers are compared by: `0` and ten digits for an Indian one, else as written."""
+    match = _NATIONAL.fullmatch(number)
+    return number if match is None else "0" + match[1]
+
+
+def e164(number: str) -> str:
+    """`+91` and ten digits for an Indian number, else as written."""
+    match = _NATIONAL.fullmatch(number)
+    return number if match is None else "+91" + match[1]
+
+
+def is_indian(number: str) -> bool:
+    """Whether it is an Indian number with all its ten digits."""
+    return _NATIONAL.fullmatch(number) is not None
+
+
+def is_number(text: str) -> bool:
+    """Whether it can be dialled: digits, with or without a plus."""
+    return _DIALLABLE.fullmatch(text) is not None
+
+
+def is_sip(text: str) -> bool:
+    """Whether it is a SIP address, allowed as the first party only (wire notes 1.1)."""
+    return _SIP.fullmatch(text) is not None
+
+
+def metadata(number: str, *, dnd: bool) -> dict[str, str]:
+    """What a lookup says of an Indian number: invented, and always the same for the same number."""
+    shown = national(number)
+    draw = int.from_bytes(sha256(shown.encode()).digest()[:4])
+    circle = sorted(CIRCLES)[draw % len(CIRCLES)]
+    operator = sorted(OPERATORS)[draw // len(CIRCLES) % len(OPERATORS)]
+    return {
+        "PhoneNumber": shown,
+        "Circle": circle,
+        "CircleName": f"{CIRCLES[circle]} Telecom Circle",
+        # 080 is the one area code the notes name, and ExoPhones have it.
+        "Type": "Landline" if shown[1] in "12345" or shown.startswith("080") else "Mobile",
+        "Operator": operator,
+        "OperatorName": OPERATORS[operator],
+        "DND": "Yes" if dnd else "No",
+    }

@@ -1,0 +1,44 @@
+"""What the emulator has seen: every request, and the totals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.define(kw_only=True, eq=False)
+class ReceivedRequest:
+    """One request as it came. The Authorization header is not kept."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    """Of a name given twice, the last."""
+    body: bytes = attrs.field(repr=False)
+    arrived: float
+    """Emulator seconds since the start."""
+    form: Mapping[str, str] = attrs.field(factory=dict)
+    """The fields of a form; of a name given twice, the last."""
+    counted: bool = False
+    """Whether it counted against the rate: it had the account's credentials."""
+    refused: bool = False
+    """Whether the rate window refused it."""
+    status: int | None = None
+    """What it was answered; None while it is not, and when a fault kept the answer back."""
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """Totals since the start or the last reset."""
+
+    requests: int
+    """All that came for the API."""
+    accepted: int
+    """Those answered with 2xx."""
+    refused: int
+    """Those the rate window answered with 429."""
+    busiest_window: int
+    """The most authenticated requests that arrived in any `per` seconds, refused ones included."""
+    calls: Mapping[str, int]
+    """How many calls have each status now."""

@@ -1,0 +1,31 @@
+"""Answers other than 200: the status, the text and the code of a RestException."""
+
+from __future__ import annotations
+
+import attrs
+
+KYC_CODE = 340030
+"""The one code seen in a live body (wire notes 5.1)."""
+
+
+@attrs.frozen
+class Refusal(Exception):
+    """A request that is answered with an error. Raised by the pages, written by the app."""
+
+    status: int
+    message: str
+    code: int | None = None
+    retry_after: str | None = None
+    """The header, if it has one."""
+
+    def document(self) -> dict[str, object]:
+        """The body; `Code` only where there is one (wire notes 5.1)."""
+        body: dict[str, object] = {"Status": self.status, "Message": self.message}
+        if self.code is not None:
+            body["Code"] = self.code
+        return {"RestException": body}
+
+
+def bad(message: str) -> Refusal:
+    """400."""
+    return Refusal(400, message)

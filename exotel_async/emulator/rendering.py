@@ -1,0 +1,45 @@
+"""Documents as JSON or XML: `.json` on the path decides, XML is the default (wire notes 0)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Document = dict[str, object]
+
+_ROW_NAMES = {"Calls": "Call"}
+"""What one row of a list is called in XML; the rows of `Legs` are wrapped already."""
+
+
+def as_json(document: Mapping[str, object]) -> tuple[str, bytes]:
+    """Content type and body."""
+    return "application/json", json.dumps(document, separators=(",", ":")).encode()
+
+
+def as_xml(document: Mapping[str, object]) -> tuple[str, bytes]:
+    """Content type and body: `TwilioResponse` with the resource as its child."""
+    inner = "".join(_element(name, value) for name, value in document.items())
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<TwilioResponse>{inner}</TwilioResponse>'
+    return "application/xml", text.encode()
+
+
+def _element(name: str, value: object) -> str:
+    if value is None or value == "":
+        return f"<{name}/>"
+    if isinstance(value, dict):
+        inner = "".join(_element(key, item) for key, item in value.items())
+    elif isinstance(value, list):
+        row = _ROW_NAMES.get(name)
+        inner = "".join(
+            "".join(_element(key, part) for key, part in item.items())
+            if row is None
+            else _element(row, item)
+            for item in value
+        )
+    else:
+        inner = escape(str(value))
+    return f"<{name}>{inner}</{name}>"

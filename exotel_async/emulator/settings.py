@@ -1,0 +1,124 @@
+"""Everything that can be set on an emulator, each with what it means and why it has its default.
+
+Section numbers are those of the wire notes. Where the notes call a fact unknown or contradictory
+there is a switch, and its default is the one of their section 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Literal
+
+import attrs
+
+from exotel_async.emulator.phones import national
+from exotel_async.emulator.scenario import Scenario
+from exotel_async.emulator.windows import RateWindow
+
+Latency = Callable[[Random], tuple[float, float]]
+"""Real seconds on the way in and on the way out, for one request."""
+
+
+def _numbers(numbers: Collection[str]) -> frozenset[str]:
+    return frozenset(national(number) for number in numbers)
+
+
+def _verified(numbers: Collection[str] | None) -> frozenset[str] | None:
+    return None if numbers is None else _numbers(numbers)
+
+
+@attrs.define(kw_only=True, eq=False, slots=False)
+class Settings:
+    """What an emulator is told. May be changed while it runs, but for those read at its start.
+
+    Lengths are seconds of the emulator's clock unless they say real seconds.
+    """
+
+    # The account
+    account_sid: str = "acme1"
+    api_key: str = "emulator-key"
+    api_token: str = attrs.field(default="emulator-token", repr=False)
+    exophones: Collection[str] = attrs.field(default=("08030000000",), converter=_numbers)
+    """Numbers a call may show as its `CallerId`."""
+    balance: Decimal = Decimal("1000.00")
+    """What `Balance` shows, in rupees. Calls do not use it up."""
+    balance_exhausted: bool = False
+    """Dials are answered with 402."""
+    kyc: bool = True
+    """False: dials are answered with 403 and Code 340030 (5.1)."""
+    ndnc: Collection[str] = attrs.field(default=(), converter=_numbers)
+    """Numbers on the do-not-call registry: dials get 403 without a Code (5.2), lookups show it."""
+    verified_numbers: Collection[str] | None = attrs.field(default=None, converter=_verified)
+    """A trial account may ring these only, anything else is 403. None: not a trial (5.2)."""
+
+    # Where and when; all read at the start
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes any free one; `base_url` tells which."""
+    speed: float = 1.0
+    """Emulator seconds per real second: lifecycle, settling, rate window and dates alike."""
+    now: datetime | None = None
+    """The aware date at the start, for the dates shown. None is the real one."""
+
+    # What happens
+    seed: int = 0
+    scenario: Scenario = attrs.field(factory=Scenario)
+    latency: Latency | None = None
+
+    # Rate limit (5.3); all but the two header switches are read at the start
+    rate: int = 200
+    per: float = 60.0
+    window: RateWindow = attrs.field(default=RateWindow.SLIDING_LOG, converter=RateWindow)
+    count_refusals: bool = False
+    """Refused requests take budget as well."""
+    leaky_burst: int = 20
+    retry_after: float | Literal["exact"] | None = None
+    """What a 429 says in `Retry-After`: that many real seconds, or "exact", the real seconds until
+    there is room, rounded up. None: no header, for no live answer with one is known."""
+    rate_limit_headers: bool = False
+    """`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is room)."""
+
+    # Channels (5.4)
+    channels: int | None = None
+    """Calls going on at once; a call of two numbers counts twice, from its dial on. None: any."""
+    channels_status: int = 402
+    """The answer beyond them is unknown; the table of codes (5.2) has 402 for a plan's limit."""
+
+    # Switches of the wire
+    echo_numbers: Literal["national", "e164", "as-sent"] = "national"
+    """How `From` and `To` come back: the documents disagree (1.3)."""
+    callback_numbers: Literal["national", "e164", "as-sent"] = "e164"
+    """The same in status callbacks (6.2)."""
+    flow_to: Literal["exophone", "null"] = "exophone"
+    """`To` of a call to a flow: contradictory (1.3)."""
+    amounts: Literal["text", "number"] = "text"
+    """`Duration` and `Price` in JSON: seen as text, documented as numbers as well (2)."""
+    array_mode: Literal["strict", "last", "lenient"] = "strict"
+    """`StatusCallbackEvents` without brackets (1.2): dropped; the last value kept, as PHP does;
+    or repeated keys and commas all understood."""
+    max_ring_timeout: int | None = 60
+    """The most `TimeOut` may be: an old page says 60, others nothing (1.1)."""
+    max_custom_field: int | None = 128
+    """The most characters of `CustomField`: in the portal only (1.1)."""
+    next_uri_json: bool = True
+    """Page URIs carry `.json` when the request did; one client saw them without (3)."""
+    end_cursor: Literal[""] | None = None
+    """What stands for "no such page"."""
+    bulk_details: bool = True
+    """`details=true` works on `Calls`: undocumented, but used in production (3)."""
+    bulk_extra_columns: bool = False
+    """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen (3)."""
+    foreign_number_status: int = 404
+    """A lookup of a number that is not Indian: unknown (4)."""
+
+    # Status callbacks (6)
+    callback_encoding: Literal["multipart", "urlencoded"] = "multipart"
+    """The default body; `StatusCallbackContentType=application/json` overrides it."""
+    callback_timeout: float = 15.0
+    """Real seconds until an attempt is given up."""
+    callback_retries: Collection[float] = ()
+    """Pauses before sending again what was not answered with 2xx. The portal says 300 and 900, on
+    weak evidence (6.4)."""

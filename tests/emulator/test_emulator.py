@@ -1,0 +1,191 @@
+"""The emulator as a guest in a loop and as a server of its own: start, end, latency, processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from datetime import UTC, datetime
+from random import Random
+
+import httpx
+import pytest
+
+from exotel_async.emulator import Emulator, Fault, serve
+from tests.emulator.support import TWO_NUMBERS, client_of, dial, until
+
+
+async def test_the_end_is_prompt_and_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """With idle, stalled and half-sent requests, pending callbacks and a late fault."""
+    caplog.set_level(logging.INFO)
+    before = asyncio.all_tasks()
+    async with Emulator(rate=1000) as emulator:
+        emulator.faults.add(Fault.act_then_stall(), path="connect", after=1)
+        emulator.faults.add(Fault.delay_before(60), path="Balance")
+        client = client_of(emulator)
+        callback = f"{emulator.base_url}/never"
+        await dial(client, StatusCallback=callback)
+        hanging = [
+            asyncio.create_task(client.post("Calls/connect.json", data=TWO_NUMBERS)),
+            asyncio.create_task(client.get("Balance.json")),
+        ]
+        address = emulator.base_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(address[0], int(address[1]))
+        writer.write(b"POST /v1/Accounts/acme1/Calls/connect HTTP/1.1\r\nContent-Length: 9\r\n")
+        await until(lambda: len(emulator.requests) >= 3)
+        started = time.monotonic()
+    assert time.monotonic() - started < 0.5
+    for task in hanging:
+        with pytest.raises(httpx.TransportError):
+            await task
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+    await client.aclose()
+    assert asyncio.all_tasks() == before
+    assert [r.name for r in caplog.records if r.name.startswith("uvicorn")] == []
+    gc.collect()  # an unclosed socket would warn here, and warnings are errors
+
+
+async def test_the_port_is_free_again_at_once() -> None:
+    async with Emulator() as first:
+        port = int(first.base_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            await Emulator(port=port).__aenter__()
+    async with Emulator(port=port) as second:
+        assert second.base_url == first.base_url
+
+
+async def test_it_is_used_once_and_stays_readable() -> None:
+    async with Emulator() as emulator, client_of(emulator) as client:
+        await dial(client)
+    with pytest.raises(RuntimeError, match="once"):
+        await emulator.__aenter__()
+    assert emulator.statistics().requests == 1
+    assert len(emulator.calls) == 1
+
+
+async def test_it_leaves_signals_and_loggers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    handler, level = signal.getsignal(signal.SIGINT), logging.getLogger("uvicorn.error").level
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    async with Emulator():
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert logging.getLogger("uvicorn.error").level == level
+        assert logging.getLogger("uvicorn.access").propagate
+
+
+async def test_two_at_once_do_not_meet() -> None:
+    async with Emulator() as one, Emulator() as two, client_of(one) as client:
+        await dial(client)
+        assert (len(one.calls), len(two.calls)) == (1, 0)
+
+
+async def test_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with Emulator(host="::1") as emulator, client_of(emulator) as client:
+        await dial(client)
+
+
+async def test_answers_leave_without_nagle() -> None:
+    """40 ms of delayed ACK in each exchange would make 4 s of these."""
+    async with Emulator(rate=1000) as emulator, client_of(emulator) as client:
+        started = time.monotonic()
+        for _ in range(100):
+            await client.get("Balance.json")
+    assert time.monotonic() - started < 3
+
+
+async def test_a_thousand_connections_at_once() -> None:
+    """They all connect before the loop takes the first of them."""
+    async with Emulator() as emulator:
+        host, port = emulator.base_url.removeprefix("http://").split(":")
+        clients = []
+        for _ in range(1000):
+            client = socket.create_connection((host, int(port)))
+            client.sendall(b"GET /_emulator/statistics HTTP/1.1\r\nHost: here\r\n\r\n")
+            clients.append(client)
+        for client in clients:
+            reader, writer = await asyncio.open_connection(sock=client)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.close()
+
+
+async def test_latency_before_arrival_and_after() -> None:
+    drawn: list[float] = []
+
+    def latency(random: Random) -> tuple[float, float]:
+        drawn.append(random.random())
+        return 0.1, 0.2
+
+    async with (
+        Emulator(latency=latency, seed=4) as emulator,
+        client_of(emulator) as client,
+    ):
+        started = emulator.clock.elapsed()
+        await client.get("Balance.json")
+        (request,) = emulator.requests
+        assert request.arrived - started >= 0.1
+        assert emulator.clock.elapsed() - request.arrived >= 0.2
+    assert drawn == [Random(4).random()]
+
+
+async def test_the_wall_clock_is_what_it_is_told_to_be() -> None:
+    now = datetime(2020, 1, 1, tzinfo=UTC)
+    async with Emulator(now=now, speed=1000) as emulator, client_of(emulator) as client:
+        answer = await client.get("Balance.json")
+        assert answer.headers["date"].startswith("Wed, 01 Jan 2020 00:")
+        date = answer.json()["Account"]["BalanceData"]["DateUpdated"]
+        assert date.startswith("2020-01-01 05:3"), (
+            "midnight in Greenwich is half past five in India"
+        )
+    with pytest.raises(ValueError, match="time zone"):
+        await Emulator(now=now.replace(tzinfo=None)).__aenter__()
+    with pytest.raises(ValueError, match="speed"):
+        await Emulator(speed=0).__aenter__()
+
+
+async def test_serve_runs_until_cancelled() -> None:
+    ready: asyncio.Future[Emulator] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(Emulator(), on_ready=ready.set_result))
+    emulator = await ready
+    async with client_of(emulator) as client:
+        await dial(client)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(httpx.ConnectError):
+            await client.get("Balance.json")
+
+
+PROGRAM = """
+import asyncio
+from exotel_async.emulator import Emulator, serve
+asyncio.run(serve(Emulator(), on_ready=lambda emulator: print(emulator.base_url, flush=True)))
+"""
+
+
+def test_in_a_process_of_its_own_until_ctrl_c() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}/_emulator/statistics", timeout=5) as answer:  # noqa: S310
+            assert json.load(answer)["requests"] == 0
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, errors = process.communicate(timeout=10)
+        assert time.monotonic() - started < 2
+        assert "never" not in errors
+        assert "ResourceWarning" not in errors
