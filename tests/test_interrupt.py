@@ -1,0 +1,55 @@
+"""Ctrl-C in a program with dials in the air."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+
+from exotel_async.emulator import Emulator, Fault
+
+PROGRAM = """
+import asyncio, sys
+from exotel_async import AsyncExotel, RateLimit
+
+async def main(base_url):
+    unknown = []
+    try:
+        async with AsyncExotel(
+            account_sid="acme1", api_key="emulator-key", api_token="emulator-token",
+            base_url=base_url, rate_limit=RateLimit(200, per=2), on_orphaned_call=unknown.append,
+        ) as exotel:
+            await exotel.account.balance()
+            await asyncio.gather(*(
+                exotel.calls.connect("+919999900000", f"+9198123{n:05}", caller_id="08030000000")
+                for n in range(3)
+            ))
+    finally:
+        print(sorted((type(u).__name__, u.to) for u in unknown), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_ends_within_two_seconds_and_reports_the_dials_as_unknown() -> None:
+    async with Emulator() as emulator:
+        emulator.faults.add(Fault.act_then_stall(), path="Calls/connect", times=None)
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", PROGRAM, emulator.base_url),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(20):
+            while len(emulator.calls) < 3:
+                await asyncio.sleep(0.01)
+        began = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        out, err = await program.communicate()
+        assert time.monotonic() - began < 2
+    dialled = [("CallOutcomeUnknown", f"+9198123{n:05}") for n in range(3)]
+    assert out.decode().strip() == str(dialled)
+    assert err.count(b"it is not known whether") == 3
+    assert b"KeyboardInterrupt" in err
+    assert b"never retrieved" not in err
+    assert b"was destroyed" not in err

@@ -1,0 +1,108 @@
+"""A canary token and a canary number: they show nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import pickle
+import traceback
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from exotel_async import AsyncExotel, ExotelError, RetryPolicy, Timeouts
+from exotel_async.config import Credentials
+from exotel_async.emulator import Emulator, Fault, Garbage
+from tests.conftest import AGENT, EXOPHONE, session
+
+TOKEN = "canary-0f3a9b-token"
+KEY = "canary-77aa-key"
+NUMBER = "+919898767654"
+DIGITS = "9898767654"
+BASIC = base64.b64encode(f"{KEY}:{TOKEN}".encode()).decode()
+
+Attempt = Callable[[AsyncExotel], Coroutine[Any, Any, object]]
+
+
+def assert_private(shown: str) -> None:
+    for secret in (TOKEN, DIGITS, BASIC):
+        assert secret not in shown
+
+
+def echo(status: int) -> Fault:
+    """A gateway's error page that repeats the whole request."""
+    page = f"<html><title>Error for {NUMBER} {TOKEN}</title>Authorization: Basic {BASIC} {NUMBER}"
+    return Fault.act_then_body(page.encode(), content_type="text/html", status=status)
+
+
+FAULTS = [
+    None,
+    Fault.act_then_drop(),
+    Fault.act_then_cut(),
+    Fault.act_then_status(500),
+    Fault.answer(403, message=f"{NUMBER} is registered under TRAI NDNC"),
+    Fault.answer(429, message=f"too many for {NUMBER}"),
+    Fault.act_then_garbage(Garbage.XML),
+    Fault.act_then_garbage(Garbage.TRUNCATED),
+    Fault.act_then_stall(),
+    *(echo(status) for status in (200, 400, 401, 500)),
+]
+ATTEMPTS: list[Attempt] = [
+    lambda exotel: exotel.calls.connect(AGENT, NUMBER, caller_id=EXOPHONE),
+    lambda exotel: exotel.calls.connect(NUMBER, AGENT, caller_id=EXOPHONE, timeout=0.1),
+    lambda exotel: exotel.calls.connect_to_flow(NUMBER, flow=7, caller_id=EXOPHONE),
+    lambda exotel: exotel.numbers.lookup(NUMBER),
+    lambda exotel: exotel.numbers.lookup(f"{NUMBER}{NUMBER}"),
+    lambda exotel: exotel.calls.connect(AGENT, f"tel:{NUMBER}", caller_id=EXOPHONE),
+    lambda exotel: exotel.calls.get(f"{NUMBER}/"),
+    lambda exotel: exotel.account.balance(extra={"Phone": NUMBER}),
+]
+
+
+async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("exotel_async", "httpx", "httpcore", "asyncio"):
+        caplog.set_level(logging.DEBUG, name)
+    asyncio.get_running_loop().set_debug(True)
+    seen = 0
+    async with Emulator(api_key=KEY, api_token=TOKEN, speed=1000) as emulator:
+        exotel = session(
+            emulator,
+            retry=RetryPolicy(attempts=2, refusals=1, backoff=0.001, total=2),
+            timeout=Timeouts(connect=0.5, read=0.1, write=0.5, exchange=0.3),
+            on_orphaned_call=lambda ended: assert_private(repr(ended)),
+        )
+        assert_private(repr(exotel) + repr(vars(exotel)) + repr(vars(exotel._pipeline)))
+        assert_private(repr(vars(exotel._pipeline._transport)["_auth"]))
+        for fault in FAULTS:
+            for attempt in ATTEMPTS:
+                emulator.faults.clear()
+                if fault is not None:
+                    emulator.faults.add(fault, times=None)
+                try:
+                    assert_private(repr(await attempt(exotel)))
+                except ExotelError as error:
+                    seen += 1
+                    assert_private(f"{error!s} {error!r} {error.args!r}")
+                    assert_private("".join(traceback.format_exception(error)))
+                    assert_private(pickle.dumps(error).decode("latin-1"))
+        with suppress(ExotelError, TimeoutError):  # a dial whose caller leaves
+            emulator.faults.add(echo(500), times=None)
+            async with asyncio.timeout(0):
+                await exotel.calls.connect(AGENT, NUMBER, caller_id=EXOPHONE)
+        await exotel.aclose()
+    assert seen > 60
+    assert any(record.name == "exotel_async" for record in caplog.records)
+    assert any(record.name == "httpcore.http11" for record in caplog.records)
+    for record in caplog.records:
+        assert_private(record.getMessage() + repr(record.args) + str(record.exc_text))
+
+
+def test_credentials_show_and_pickle_nowhere() -> None:
+    credentials = Credentials.find("acme1", KEY, TOKEN)
+    assert_private(repr(credentials) + str(credentials))
+    with pytest.raises(TypeError):
+        pickle.dumps(credentials)

@@ -1,0 +1,109 @@
+"""The verdict, row by row of its table."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exotel_async import RetryPolicy
+from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
+
+POLICY = RetryPolicy(attempts=3, refusals=2, total=100.0, backoff=0.5, backoff_cap=4.0)
+SERVER_TROUBLE = [408, 500, 501, 502, 503, 504, 520, 599]
+REFUSED = [300, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451]
+
+
+def judge(*, jitter: float = 0.5, **facts: object) -> object:
+    known = {"dial": True, "written": True} | facts
+    return verdict(Facts(**known), POLICY, jitter=jitter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dial", [True, False])
+def test_what_was_never_written_is_sent_again(dial: bool) -> None:
+    assert judge(dial=dial, written=False) == Retry(0.25)
+
+
+@pytest.mark.parametrize("dial", [True, False])
+def test_a_429_is_sent_again_when_the_limiter_lets_it(dial: bool) -> None:
+    assert judge(dial=dial, status=429, tries=0, refusals=2) == Retry(0.0)
+    assert judge(dial=dial, status=429, tries=0, refusals=3) == Fail()
+
+
+@pytest.mark.parametrize("status", [None, *SERVER_TROUBLE])
+def test_trouble_after_writing(status: int | None) -> None:
+    assert judge(dial=False, status=status) == Retry(0.25)
+    assert judge(dial=True, status=status) == Unknown()
+    assert judge(dial=True, status=status, retry_after=1.0) == Unknown()
+
+
+@pytest.mark.parametrize("status", REFUSED)
+@pytest.mark.parametrize("dial", [True, False])
+def test_a_clear_no_is_final(dial: bool, status: int) -> None:
+    assert judge(dial=dial, status=status) == Fail()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_success_that_cannot_be_read(status: int) -> None:
+    assert judge(dial=False, status=status) == Fail()
+    assert judge(dial=True, status=status) == Unknown()
+
+
+def test_bounded_by_attempts() -> None:
+    assert judge(dial=False, tries=2) == Retry(0.5)
+    assert judge(dial=False, tries=3) == Fail()
+
+
+def test_bounded_by_total_time() -> None:
+    assert judge(dial=False, elapsed=99.0) == Retry(0.25)
+    assert judge(dial=False, elapsed=99.9) == Fail()
+    assert judge(status=429, elapsed=100.1) == Fail()
+
+
+def test_bounded_by_the_caller() -> None:
+    assert judge(dial=False, remaining=0.3) == Retry(0.25)
+    assert judge(dial=False, remaining=0.2) == Fail()
+
+
+def test_waits_as_long_as_the_service_asks() -> None:
+    assert judge(dial=False, status=503, retry_after=7.0) == Retry(7.0)
+
+
+def test_the_delay_doubles_up_to_its_cap_with_full_jitter() -> None:
+    policy = RetryPolicy(attempts=9, backoff=0.5, backoff_cap=4.0, total=1000.0)
+
+    def after(tries: int, jitter: float) -> object:
+        return verdict(Facts(dial=False, written=True, tries=tries), policy, jitter=jitter)
+
+    assert [after(n, 1.0) for n in range(1, 7)] == [Retry(d) for d in (0.5, 1, 2, 4, 4, 4)]
+    assert after(5, 0.0) == Retry(0.0)
+
+
+@given(
+    status=st.one_of(st.none(), st.integers(100, 999)),
+    written=st.booleans(),
+    retry_after=st.one_of(st.none(), st.floats(0, 1000)),
+    tries=st.integers(0, 9),
+    refusals=st.integers(0, 9),
+    jitter=st.floats(0, 1),
+)
+def test_a_dial_is_sent_again_only_if_it_provably_did_nothing(
+    status: int | None,
+    written: bool,
+    retry_after: float | None,
+    tries: int,
+    refusals: int,
+    jitter: float,
+) -> None:
+    judged = judge(
+        status=status,
+        written=written or status is not None,
+        retry_after=retry_after,
+        tries=tries,
+        refusals=refusals,
+        jitter=jitter,
+    )
+    if isinstance(judged, Retry):
+        assert status == 429 or (status is None and not written)
+    if status is not None and 200 <= status < 300:
+        assert judged == Unknown()

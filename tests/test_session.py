@@ -1,0 +1,497 @@
+"""The session: how it is set up, shared, cancelled and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import logging
+import pickle
+import random
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from exotel_async import (
+    APIError,
+    AsyncExotel,
+    AuthenticationError,
+    BadRequest,
+    Call,
+    CallOutcomeUnknown,
+    CallStatus,
+    ConfigurationError,
+    ExotelError,
+    InvalidRequest,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    Permit,
+    Priority,
+    RateLimit,
+    RateLimitTimeout,
+    Region,
+    RetryPolicy,
+    Timeouts,
+    TokenBucket,
+)
+from exotel_async.emulator import Emulator, Fault
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+
+GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
+
+
+# Setting up
+
+
+@pytest.mark.parametrize("missing", GIVEN)
+def test_a_missing_credential_names_its_variable(missing: str) -> None:
+    given: dict[str, Any] = {name: value for name, value in GIVEN.items() if name != missing}
+    with pytest.raises(ConfigurationError, match=f"EXOTEL_{missing.upper()}"):
+        AsyncExotel(**given)
+    with pytest.raises(ConfigurationError, match=missing):
+        AsyncExotel(**given | {missing: " "})
+
+
+async def test_the_environment_is_enough(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXOTEL_ACCOUNT_SID", emulator.account_sid)
+    monkeypatch.setenv("EXOTEL_API_KEY", emulator.api_key)
+    monkeypatch.setenv("EXOTEL_API_TOKEN", emulator.api_token)
+    monkeypatch.setenv("EXOTEL_SUBDOMAIN", emulator.base_url)
+    async with AsyncExotel() as exotel:
+        assert (await exotel.account.balance()).currency == "INR"
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "expected"),
+    [
+        (None, {}, "api.exotel.com"),
+        ("api.in.exotel.com", {}, "api.in.exotel.com"),
+        ("@api.in.exotel.com", {}, "api.in.exotel.com"),
+        ("api.exotel.com", {"region": Region.MUMBAI}, "api.in.exotel.com"),
+        ("api.exotel.com", {"base_url": "http://127.0.0.1:8080"}, "127.0.0.1"),
+    ],
+)
+async def test_where_requests_go(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: str | None,
+    arguments: dict[str, Any],
+    expected: str,
+) -> None:
+    if environment:
+        monkeypatch.setenv("EXOTEL_SUBDOMAIN", environment)
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(404)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        exotel = AsyncExotel(**GIVEN, **arguments, http_client=client)
+        async with exotel:
+            with pytest.raises(NotFound):
+                await exotel.account.balance()
+    assert asked[0].host == expected
+    assert asked[0].path == "/v1/Accounts/acme1/Balance.json"
+    assert asked[0].userinfo == b""
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://user:secret@host",
+        "ftp://host",
+        "host",
+        "",
+        "https://",
+        "https://host:99999",
+        "https://host?x=1",
+        "https://ho st",
+    ],
+)
+def test_an_impossible_base_url_is_refused(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url") as caught:
+        AsyncExotel(**GIVEN, base_url=base_url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"region": Region.MUMBAI, "base_url": "http://host"},
+        {"max_in_flight": 0},
+        {"http_client": object()},
+        {"http_client": httpx.AsyncClient(limits=httpx.Limits(max_connections=10))},
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        AsyncExotel(**GIVEN, **arguments)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Timeouts(read=0),
+        lambda: Timeouts(connect=float("nan")),
+        lambda: RetryPolicy(attempts=0),
+        lambda: RetryPolicy(total=-1),
+    ],
+)
+def test_impossible_values_are_refused(make: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        make()
+
+
+def test_made_outside_a_loop_it_works_in_one() -> None:
+    exotel = AsyncExotel(**GIVEN, base_url="http://127.0.0.1:1", retry=RetryPolicy.never())
+
+    async def main() -> None:
+        async with exotel:
+            with pytest.raises(ExotelError):
+                await exotel.account.balance()
+
+    asyncio.run(main())
+
+
+def test_another_loop_is_told_so() -> None:
+    exotel = AsyncExotel(**GIVEN, base_url="http://127.0.0.1:1", retry=RetryPolicy.never())
+
+    async def use() -> None:
+        with contextlib.suppress(APIError):
+            await exotel.account.balance()
+
+    with contextlib.suppress(ExotelError):
+        asyncio.run(use())
+    with pytest.raises(ConfigurationError, match="another event loop"):
+        asyncio.run(use())
+    with pytest.raises(ConfigurationError, match="no event loop"):
+        _ = exotel.limiter
+
+
+# Requests, end to end
+
+
+async def test_every_parameter_arrives(emulator: Emulator, exotel: AsyncExotel) -> None:
+    call = await exotel.calls.connect(
+        "098123 00002",
+        "+91 98123-00001",
+        caller_id="080-3000-0000",
+        time_limit=timedelta(minutes=10),
+        ring_timeout=30,
+        wait_url="https://example.com/wait.wav",
+        record=True,
+        recording_channels="dual",
+        recording_format="mp3-hq",
+        custom_field='{"order": 7}',
+        start_playback_to="Both",
+        start_playback_url="https://example.com/hello.wav",
+        status_callback="https://example.com/ended",
+        status_callback_events=["terminal", "answered"],
+        status_callback_content_type="application/json",
+        extra={"StatusCallbackMethod": "POST"},
+    )
+    assert emulator.requests[0].form == {
+        "From": "09812300002",
+        "To": "+919812300001",
+        "CallerId": "08030000000",
+        "TimeLimit": "600",
+        "TimeOut": "30",
+        "WaitUrl": "https://example.com/wait.wav",
+        "Record": "true",
+        "RecordingChannels": "dual",
+        "RecordingFormat": "mp3-hq",
+        "CustomField": '{"order": 7}',
+        "StartPlaybackToNew": "Both",
+        "StartPlaybackValueNew": "https://example.com/hello.wav",
+        "StatusCallback": "https://example.com/ended",
+        "StatusCallbackEvents[0]": "terminal",
+        "StatusCallbackEvents[1]": "answered",
+        "StatusCallbackContentType": "application/json",
+        "StatusCallbackMethod": "POST",
+    }
+    assert call.exophone == EXOPHONE
+
+
+async def test_a_call_is_read_back(emulator: Emulator, exotel: AsyncExotel) -> None:
+    call = await exotel.calls.connect_to_flow(CUSTOMER, flow=926, caller_id=EXOPHONE)
+    assert call.status == CallStatus.IN_PROGRESS
+    assert not call.is_final
+    await emulator.finish_calls()
+    ended = await exotel.calls.get(call.sid, details=True)
+    assert ended.is_final
+    assert ended.ended_at is not None
+    assert ended.ended_at.utcoffset() == timedelta(hours=5, minutes=30)
+    assert ended.details is not None
+
+
+async def test_numbers_and_balance(exotel: AsyncExotel) -> None:
+    known = await exotel.numbers.lookup("098123 00001")
+    assert known.phone_number == "09812300001"
+    assert (await exotel.account.balance()).amount > 0
+
+
+async def test_nothing_is_sent_for_a_bad_argument(emulator: Emulator, exotel: AsyncExotel) -> None:
+    with pytest.raises(InvalidRequest, match="to="):
+        await exotel.calls.connect(AGENT, "nobody", caller_id=EXOPHONE)
+    with pytest.raises(InvalidRequest, match="caller_id="):
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id="")
+    with pytest.raises(InvalidRequest, match="max_wait"):
+        await exotel.account.balance(max_wait=-1)
+    with pytest.raises(InvalidRequest, match="timeout"):
+        await exotel.account.balance(timeout="soon")  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="priority"):
+        exotel.with_options(priority=7)  # type: ignore[arg-type]
+    assert emulator.requests == []
+    assert exotel.limiter.statistics().granted == 0
+
+
+async def test_refusals_have_their_own_classes(emulator: Emulator) -> None:
+    async with session(emulator, api_token="wrong") as exotel:
+        with pytest.raises(AuthenticationError, match="region"):
+            await exotel.account.balance()
+    async with session(emulator, account_sid="other") as exotel:
+        with pytest.raises(APIError):
+            await exotel.account.balance()
+    async with session(emulator) as exotel:
+        with pytest.raises(NotFound):
+            await exotel.calls.get("0" * 32)
+        with pytest.raises(BadRequest):
+            await exotel.calls.connect(AGENT, CUSTOMER, caller_id="08099999999")
+        emulator.balance_exhausted = True
+        with pytest.raises(PaymentRequired):
+            await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+        emulator.balance_exhausted = False
+        emulator.kyc = False
+        with pytest.raises(PermissionDenied) as caught:
+            await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+        assert caught.value.code == 340030
+
+
+# Options
+
+
+async def test_a_view_has_its_own_defaults_and_is_the_same_session(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    bulk = exotel.with_options(priority=Priority.BULK, max_wait=0.05)
+    await exotel.account.balance()
+    assert bulk.limiter is exotel.limiter
+    emulator.faults.add(Fault.too_many_requests(retry_after=30))
+    with pytest.raises(APIError):
+        await exotel.account.balance(timeout=0.2)
+    with pytest.raises(RateLimitTimeout):
+        await bulk.account.balance()
+    statistics = exotel.limiter.statistics()
+    assert (statistics.waiting_bulk, statistics.waiting_interactive) == (0, 0)
+
+
+async def test_an_interactive_call_overtakes_gathered_bulk_ones(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    bulk = exotel.with_options(priority=Priority.BULK)
+    crowd = asyncio.gather(
+        *(bulk.numbers.lookup(f"98123{n:05}") for n in range(10_000)), return_exceptions=True
+    )
+    await asyncio.sleep(0.2)
+    for n in range(5):
+        before = len(emulator.requests)
+        await exotel.calls.connect(AGENT, f"+9199999{n:05}", caller_id=EXOPHONE)
+        ahead = [r for r in emulator.requests[before:] if r.method == "GET"]
+        assert len(ahead) <= 4, "those in the air, and one token interval"
+    crowd.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await crowd
+    assert emulator.refused == 0
+
+
+async def test_a_limiter_of_the_users_own(emulator: Emulator) -> None:
+    class Counting(TokenBucket):
+        asked = 0
+
+        async def acquire(self, *args: Any, **options: Any) -> Permit:
+            Counting.asked += 1
+            return await super().acquire(*args, **options)
+
+    async with session(emulator, rate_limit=Counting(RateLimit(50, per=1))) as exotel:
+        await asyncio.gather(*(exotel.account.balance() for _ in range(10)))
+    assert Counting.asked == 10
+
+
+async def test_a_client_of_the_users_own_is_used_and_not_closed(emulator: Emulator) -> None:
+    async with httpx.AsyncClient(headers={"X-Ours": "1"}) as client:
+        async with session(emulator, http_client=client) as exotel:
+            await exotel.account.balance()
+        assert not client.is_closed
+    async with session(emulator, http_client=client, retry=RetryPolicy.never()) as exotel:
+        with pytest.raises(ExotelError, match="closed"):
+            await exotel.account.balance()
+
+
+# One budget
+
+
+async def test_sessions_of_an_account_share_its_budget() -> None:
+    async with Emulator(rate=20, per=1.5) as emulator:
+        async with session(emulator) as one, session(emulator) as two:
+            assert one.limiter is two.limiter
+            await asyncio.gather(*(x.account.balance() for x in (one, two) for _ in range(20)))
+        with pytest.raises(ConfigurationError, match="one budget"):
+            async with session(emulator, rate_limit=RateLimit(19, per=1.5)) as other:
+                await other.account.balance()
+    assert emulator.refused == 0
+    assert emulator.busiest_window() <= 20
+
+
+async def test_a_session_for_each_request_keeps_the_budget() -> None:
+    async with Emulator(rate=20, per=1.5) as emulator:
+
+        async def one_request() -> None:
+            async with session(emulator) as exotel:
+                await exotel.account.balance()
+
+        for _ in range(8):
+            await asyncio.gather(*(one_request() for _ in range(5)))
+    assert emulator.refused == 0
+    assert len(emulator.requests) == 40
+
+
+async def test_a_first_request_that_hangs_does_not_hold_the_others(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_stall())
+    async with session(emulator) as exotel:
+        hanging = asyncio.create_task(exotel.account.balance())
+        await asyncio.sleep(0.05)
+        # The probe holds the others for a thirtieth of the window: 67 ms of these two seconds.
+        async with asyncio.timeout(1.5):
+            await asyncio.gather(*(exotel.account.balance() for _ in range(10)))
+        hanging.cancel()
+
+
+async def test_an_unreachable_server_does_not_fail_the_others_one_by_one(
+    emulator: Emulator,
+) -> None:
+    async with session(emulator, retry=RetryPolicy.never()) as exotel, emulator.unreachable():
+        async with asyncio.timeout(1.0):
+            failed = await asyncio.gather(
+                *(exotel.account.balance() for _ in range(50)), return_exceptions=True
+            )
+    assert all(isinstance(error, ExotelError) for error in failed)
+
+
+# Cancelling and closing
+
+
+async def test_2000_cancellations_lose_nothing() -> None:
+    before = asyncio.all_tasks()
+    chance = random.Random(7)
+    orphans: list[Call | CallOutcomeUnknown] = []
+    async with Emulator(
+        rate=100_000, latency=lambda rng: (rng.random() * 0.02, rng.random() * 0.02)
+    ) as emulator:
+        exotel = session(
+            emulator,
+            rate_limit=RateLimit(100_000, per=60, burst=5_000),
+            max_in_flight=16,
+            on_orphaned_call=orphans.append,
+        )
+        loop = asyncio.get_running_loop()
+        dials = []
+        for n in range(2000):
+            dial = asyncio.create_task(
+                exotel.calls.connect(AGENT, f"+9198{n:08}", caller_id=EXOPHONE)
+            )
+            loop.call_later(chance.random() * 2.5, dial.cancel)
+            dials.append(dial)
+        results = await asyncio.gather(*dials, return_exceptions=True)
+        got = {result.sid for result in results if isinstance(result, Call)}
+        assert 0 < len(got) < 2000
+        # Every pool slot is usable: as many as there are at once, and none waits for another.
+        emulator.latency = lambda _: (0.3, 0.0)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(exotel.account.balance() for _ in range(16)))
+        assert exotel.limiter.statistics().in_flight == 0
+        await exotel.aclose()
+        assert {orphan.sid for orphan in orphans} | got == set(emulator.calls)
+        assert len(orphans) + len(got) == len(emulator.calls), "each call is reported once"
+    assert asyncio.all_tasks() == before
+
+
+async def test_an_orphaned_dial_is_told_of(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    orphans: list[Call | CallOutcomeUnknown] = []
+    emulator.latency = lambda _: (0.0, 0.3)
+    emulator.faults.add(Fault.act_then_drop(), path="Calls/connect", after=1)
+    emulator.faults.add(Fault.answer(403), path="Calls/connect", after=1)
+    with caplog.at_level(logging.WARNING, "exotel_async"):
+        async with session(emulator, on_orphaned_call=orphans.append) as exotel:
+            await exotel.account.balance()
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+                await asyncio.sleep(0)
+    made, unknown = orphans
+    assert isinstance(made, Call)
+    assert isinstance(unknown, CallOutcomeUnknown)
+    assert len(caplog.records) == 2, "a refusal needs no telling: nobody was rung"
+
+
+async def test_closing_waits_for_what_is_in_the_air(emulator: Emulator) -> None:
+    emulator.latency = lambda _: (0.0, 0.2)
+    exotel = session(emulator)
+    dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+    while not emulator.requests:
+        await asyncio.sleep(0.01)
+    await exotel.aclose()
+    assert (await dial).sid in emulator.calls
+
+
+async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_stall())
+    exotel = session(emulator)
+    dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+    while not emulator.calls:
+        await asyncio.sleep(0.01)
+    await exotel.aclose(grace=0.1)
+    with pytest.raises(CallOutcomeUnknown, match="closed"):
+        await dial
+
+
+async def test_closing_fails_those_that_wait(emulator: Emulator) -> None:
+    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    await exotel.account.balance()
+    waiting = [asyncio.create_task(exotel.account.balance()) for _ in range(100)]
+    await asyncio.sleep(0.01)
+    await exotel.aclose()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(error, ConfigurationError) for error in results)
+    with pytest.raises(ConfigurationError, match="closed"):
+        await exotel.account.balance()
+    await exotel.aclose()
+
+
+async def test_a_waiter_cancelled_while_the_session_closes_is_cancelled(
+    emulator: Emulator,
+) -> None:
+    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    await exotel.account.balance()
+    waiting = asyncio.create_task(exotel.account.balance())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await exotel.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+def test_a_session_is_not_pickled_and_does_not_show_its_token() -> None:
+    exotel = AsyncExotel(**GIVEN)
+    assert repr(exotel) == "<AsyncExotel account_sid='acme1'>"
+    with pytest.raises(TypeError, match="token"):
+        pickle.dumps(exotel)
+    with pytest.raises(TypeError, match="token"):
+        copy.copy(exotel)
