@@ -7,9 +7,7 @@ from typing import Final
 
 _SHOWN: Final = 4
 # Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
-_NUMBER_OR_DATE: Final = re.compile(
-    r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
-)
+_NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 
 
 def mask_number(number: str) -> str:
@@ -31,6 +29,6 @@ def mask_number(number: str) -> str:
 
 def redact(text: str) -> str:
     """Return free text with everything in it that may be a phone number masked."""
-    return _NUMBER_OR_DATE.sub(
-        lambda match: match[0] if match["date"] else mask_number(match[0]), text
+    return re.sub(
+        _NUMBER_OR_DATE, lambda match: match[0] if match["date"] else mask_number(match[0]), text
     )

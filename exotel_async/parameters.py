@@ -34,11 +34,12 @@ LONGEST_CALL: Final = 14_400
 LONGEST_CUSTOM_FIELD: Final = 128
 """Characters. Documented on the newer pages only."""
 
-_SEGMENT: Final = re.compile(r"(?!\.$)[^\s/\\?#%\x00-\x20\x7f-\x9f\ud800-\udfff]{1,128}")
-_FLOW_ID: Final = re.compile(r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# Patterns are compiled at their first use: that is a tenth of the time of the import.
+_SEGMENT: Final = r"(?!\.$)[^\s/\\?#%\x00-\x20\x7f-\x9f\ud800-\udfff]{1,128}"
+_FLOW_ID: Final = r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 _HTTP: Final = ("http", "https")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_NO_URL: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
+_NO_URL: Final = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 _Pairs = tuple[tuple[str, str], ...]
 
@@ -287,7 +288,7 @@ def _pairs(fields: _Fields, extra: Mapping[str, str] | None) -> _Pairs:
             raise InvalidRequest("extra", name, "names must be plain text")
         if name.partition("[")[0] in taken:
             raise InvalidRequest("extra", name, "is sent already, from its own argument")
-        if not isinstance(value, str) or _CONTROL.search(value):
+        if not isinstance(value, str) or re.search(_CONTROL, value):
             raise InvalidRequest("extra", name, "its value must be a string of readable text")
         pairs[name] = value
     return tuple(pairs.items())
@@ -296,14 +297,14 @@ def _pairs(fields: _Fields, extra: Mapping[str, str] | None) -> _Pairs:
 def _flow_url(account_sid: str, flow: int | str) -> str | None:
     if isinstance(flow, str) and "://" in flow:
         return _url("flow", flow)
-    if type(flow) not in {int, str} or not _FLOW_ID.fullmatch(f"{flow}"):
+    if type(flow) not in {int, str} or not re.fullmatch(_FLOW_ID, f"{flow}"):
         raise InvalidRequest("flow", flow, "must be a flow's id, like 926, or a whole http(s) URL")
     # `http` in every documented sample; Exotel resolves it itself.
     return f"http://my.exotel.com/{_segment('account_sid', account_sid)}/exoml/start_voice/{flow}"
 
 
 def _segment(argument: str, value: str) -> str:
-    if not isinstance(value, str) or ".." in value or not _SEGMENT.fullmatch(value):
+    if not isinstance(value, str) or ".." in value or not re.fullmatch(_SEGMENT, value):
         raise InvalidRequest(argument, value, "must not be empty or have a /, ?, #, % or .. in it")
     return quote(value, safe="")
 
@@ -359,7 +360,7 @@ def _minutes(argument: str, value: object) -> str:
 def _short_text(argument: str, value: object, longest: int) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > longest or _CONTROL.search(value):
+    if not isinstance(value, str) or len(value) > longest or re.search(_CONTROL, value):
         # The value itself stays out of the message: it may say who is called, and why.
         shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
         rule = f"must be a string of at most {longest} characters without control characters"
@@ -370,7 +371,7 @@ def _short_text(argument: str, value: object, longest: int) -> str | None:
 def _url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str | None:
     if value is None:
         return None
-    if isinstance(value, str) and not _NO_URL.search(value):
+    if isinstance(value, str) and not re.search(_NO_URL, value):
         try:
             parts = urlsplit(value)
             if parts.scheme in schemes and parts.hostname and parts.port != 0:

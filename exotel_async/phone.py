@@ -12,11 +12,11 @@ from exotel_async.masking import mask_number
 # Spaces, dashes, and the invisible marks that come along when a number is pasted.
 _SEPARATOR_CATEGORIES: Final = frozenset({"Zs", "Pd", "Cf"})
 _SEPARATORS: Final = "().\u2212"
-_TRUNK_ZERO: Final = re.compile(r"\+.*\(\s*0\s*\)")
+_TRUNK_ZERO: Final = r"\+.*\(\s*0\s*\)"
 # E.164 allows 15 digits; no country has numbers under 7 with its code. Short codes have 3.
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}")
-_SIP_URI: Final = re.compile(r"sip:[^\s@<>,]+@[^\s@<>,]+", re.IGNORECASE)
-_INDIAN: Final = re.compile(r"(?:\+91|91|0)?([1-9][0-9]{9})")
+_NUMBER: Final = r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}"
+_SIP_URI: Final = r"(?i:sip:[^\s@<>,]+@[^\s@<>,]+)"
+_INDIAN: Final = r"(?:\+91|91|0)?([1-9][0-9]{9})"
 
 
 def normalize_number(number: str, argument: str = "number") -> str:
@@ -34,11 +34,11 @@ def normalize_number(number: str, argument: str = "number") -> str:
     """
     if not isinstance(number, str):
         raise InvalidRequest(argument, number, "must be text")
-    if _TRUNK_ZERO.match(number):
+    if re.match(_TRUNK_ZERO, number):
         rule = "after a country code no (0) is dialled: leave it out"
         raise InvalidRequest(argument, mask_number(number), rule)
     digits = _without_separators(number)
-    if not _NUMBER.fullmatch(digits):
+    if not re.fullmatch(_NUMBER, digits):
         rule = "must be a phone number: 3 to 15 digits, or + and 7 to 15 with the country code"
         raise InvalidRequest(argument, mask_number(number), rule)
     return digits
@@ -51,7 +51,7 @@ def normalize_party(party: str, argument: str) -> str:
         InvalidRequest: it is neither.
     """
     if isinstance(party, str) and party[:4].lower() == "sip:":
-        if len(party) > 255 or not party.isprintable() or not _SIP_URI.fullmatch(party):
+        if len(party) > 255 or not party.isprintable() or not re.fullmatch(_SIP_URI, party):
             raise InvalidRequest(argument, mask_number(party), "must be like sip:user@host")
         return party
     return normalize_number(party, argument)
@@ -68,11 +68,13 @@ def same_number(a: str | None, b: str | None) -> bool:
 
 def _identity(number: str) -> str:
     digits = _without_separators(number)
-    indian = _INDIAN.fullmatch(digits)
+    indian = re.fullmatch(_INDIAN, digits)
     return indian[1] if indian else digits
 
 
 def _without_separators(number: str) -> str:
+    if number.isascii() and number.removeprefix("+").isdigit():
+        return number
     return "".join(
         char
         for char in number.strip()

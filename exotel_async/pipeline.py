@@ -134,17 +134,21 @@ class Pipeline:
                 began, sent_at = loop.time(), datetime.now(UTC)
             attempts += 1
             exchange = self._start(permit, request)
-            with anyio.CancelScope(deadline=deadline):
-                try:
+            try:
+                if deadline < math.inf:
+                    async with asyncio.timeout_at(deadline):
+                        result = await asyncio.shield(exchange)
+                else:
                     result = await asyncio.shield(exchange)
-                except asyncio.CancelledError:
-                    self._adopt(exchange, request, read, sent_at)
-                    raise
-            if not exchange.done():
+            except TimeoutError:
+                self._adopt(exchange, request, read, sent_at)
                 waited = f"no answer within timeout={options.timeout:g} s"
                 if request.dials:
-                    raise _unknown(request, waited, sent_at)
-                raise RequestTimeout(waited, attempts=attempts)
+                    raise _unknown(request, waited, sent_at) from None
+                raise RequestTimeout(waited, attempts=attempts) from None
+            except asyncio.CancelledError:
+                self._adopt(exchange, request, read, sent_at)
+                raise
             try:
                 return _result(result, read, attempts)
             except ExotelError as error:
@@ -300,7 +304,7 @@ def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
             content_type=answer.headers.get("content-type"),
             excerpt=answer.body[:400].decode(errors="replace"),
         )
-    return read(evolve(answer, attempts=attempts))
+    return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
 
 
 def _facts(request: Request, result: Exchange) -> Facts:

@@ -79,14 +79,18 @@ class Transport:
         """Scheme, host and port: what tells one Exotel from another."""
         self._prefix = f"{base_url.rstrip('/')}/v1/Accounts/{credentials.account_sid}/"
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
-        self._headers = {"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"}
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
         self._secrets = (credentials.api_token.encode(), base64.b64encode(pair))
         self._timeouts = timeouts
-        self._timeout = httpx.Timeout(
-            connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
-        )
+        self._settings: dict[str, Any] = {
+            "headers": {"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"},
+            "timeout": httpx.Timeout(
+                connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
+            ),
+        }
+        # A client of our own is made with the settings, which costs less than to tell it each time.
+        self._each_time = {} if http_client is None else self._settings
         self._given = http_client
         self._made: HttpClient | None = None
         self._max_in_flight = max_in_flight
@@ -168,6 +172,7 @@ class Transport:
             self._made = httpx.AsyncClient(
                 verify=_tls(),
                 limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+                **self._settings,
             )
         return self._made
 
@@ -177,9 +182,8 @@ class Transport:
             self._prefix + request.path,
             params=request.params or None,
             data=None if request.form is None else dict(request.form),
-            headers=self._headers,
-            timeout=self._timeout,
             extensions={"trace": trace},
+            **self._each_time,
         )
 
 
@@ -190,7 +194,11 @@ def _tls() -> ssl.SSLContext:
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    lower: dict[str, str] = {}
+    for name, value in headers.raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        lower[key] = f"{lower[key]}, {text}" if key in lower else text
+    return lower
 
 
 def _words(error: Exception) -> str:

@@ -32,8 +32,8 @@ _LONGEST_PAUSE: Final = 86_400.0  # seconds
 # NaN and infinities are no JSON, though Python reads them. As null they do no harm.
 _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 # By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
-_SID: Final = re.compile(rb'(?:"Sid"\s*:\s*"|<Sid>\s*)([A-Za-z0-9]{16,64})(?:"|\s*</Sid>)')
-_SECONDS: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,9})?")
+_SID: Final = rb'(?:"Sid"\s*:\s*"|<Sid>\s*)([A-Za-z0-9]{16,64})(?:"|\s*</Sid>)'
+_SECONDS: Final = r"[+-]?[0-9]{1,12}(\.[0-9]{0,9})?"
 
 
 @frozen
@@ -116,7 +116,7 @@ def sid_of(answer: Answer) -> str | None:
 
     None if there is none, or nothing that looks like one, or the dial was not accepted.
     """
-    found = _SID.search(answer.body) if _is_success(answer) else None
+    found = re.search(_SID, answer.body) if _is_success(answer) else None
     return found[1].decode() if found else None
 
 
@@ -130,8 +130,10 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         headers: the answer's header fields, names in lower case.
         now: the time, in seconds since the epoch, for an answer without a `Date`.
     """
-    value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
+    if "retry-after" not in headers:
+        return None
+    value = headers["retry-after"].strip()
+    if re.fullmatch(_SECONDS, value):
         wait = float(value)
     else:
         until = _http_date(value)
