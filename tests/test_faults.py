@@ -7,6 +7,7 @@ import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from exotel_async import (
@@ -123,6 +124,21 @@ async def test_dropped_unread_is_unknown_too_for_the_facts_are_the_same(
         with pytest.raises(CallOutcomeUnknown):
             await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
     assert emulator.rung(CUSTOMER) == 0
+
+
+async def test_a_connection_that_breaks_while_it_is_written_to_is_unknown() -> None:
+    class Breaking(httpx.AsyncBaseTransport):
+        """A socket breaks at this moment only by luck."""
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.extensions["trace"]("http11.send_request_headers.started", {})
+            raise httpx.WriteError("broken pipe")
+
+    async with httpx.AsyncClient(transport=Breaking()) as client:
+        exotel = AsyncExotel(account_sid="a", api_key="k", api_token="t", http_client=client)
+        async with exotel:
+            with pytest.raises(CallOutcomeUnknown, match="broken pipe"):
+                await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
 
 
 async def test_a_handshake_that_fails_has_written_nothing() -> None:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
-from exotel_async import AsyncExotel, ExotelError, RetryPolicy, Timeouts
+from exotel_async import AsyncExotel, ExotelError, RetryPolicy, ServerError, Timeouts
 from exotel_async.config import Credentials
 from exotel_async.emulator import Emulator, Fault, Garbage
 from tests.conftest import AGENT, EXOPHONE, session
@@ -99,6 +100,26 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     assert any(record.name == "httpcore.http11" for record in caplog.records)
     for record in caplog.records:
         assert_private(record.getMessage() + repr(record.args) + str(record.exc_text))
+
+
+async def test_secrets_a_gateway_repeats_in_a_header_do_not_show() -> None:
+    def repeat(request: httpx.Request) -> httpx.Response:
+        echo = {"X-Echo": f"{request.headers['authorization']} {TOKEN} {NUMBER}"}
+        return httpx.Response(502, headers=echo)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(repeat)) as client:
+        exotel = AsyncExotel(
+            account_sid="acme1",
+            api_key=KEY,
+            api_token=TOKEN,
+            http_client=client,
+            retry=RetryPolicy.never(),
+        )
+        async with exotel:
+            with pytest.raises(ServerError) as caught:
+                await exotel.account.balance()
+    assert "x-echo" in caught.value.headers
+    assert_private(repr(caught.value.headers))
 
 
 def test_credentials_show_and_pickle_nowhere() -> None:

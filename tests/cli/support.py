@@ -1,0 +1,120 @@
+"""Running the real command, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from attrs import define, frozen
+
+from exotel_async.emulator import Emulator
+
+TOKEN = "canary-token-5e1f"
+COMMAND = (sys.executable, "-m", "exotel_async.cli")
+FIRST, SECOND, EXOPHONE = "+919812300001", "09812300002", "08030000000"
+
+
+@frozen
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds_after_signal: float = 0.0
+
+    @property
+    def error_lines(self) -> list[str]:
+        """What it wrote to stderr, line by line."""
+        return self.err.splitlines()
+
+
+@define(eq=False)
+class Running:
+    """A command that runs."""
+
+    process: asyncio.subprocess.Process
+    seen: str = ""
+
+    async def line(self, containing: str) -> str:
+        """Wait for such a line on stdout."""
+        assert self.process.stdout is not None
+        while line := (await self.process.stdout.readline()).decode():
+            self.seen += line
+            if containing in line:
+                return line
+        raise AssertionError(f"{containing!r} never came: {self.seen}")
+
+    async def end(self, by: signal.Signals | None = None) -> Ended:
+        """Wait for its end, after sending it a signal."""
+        began = time.monotonic()
+        if by is not None:
+            self.process.send_signal(by)
+        out, err = await self.process.communicate()
+        took = time.monotonic() - began
+        code = self.process.returncode
+        assert code is not None
+        ended = Ended(code, self.seen + out.decode(), err.decode(), took)
+        assert TOKEN not in ended.out + ended.err
+        assert "Traceback" not in ended.err
+        return ended
+
+
+def environment(**variables: str) -> Mapping[str, str]:
+    """The environment of this process, but for what leads to an Exotel."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("EXOTEL_")}
+    return {**plain, **variables}
+
+
+def pointing_at(emulator: Emulator, **changes: str) -> Mapping[str, str]:
+    """An environment that leads to that emulator."""
+    return environment(
+        **{
+            "EXOTEL_SUBDOMAIN": emulator.base_url,
+            "EXOTEL_ACCOUNT_SID": emulator.account_sid,
+            "EXOTEL_API_KEY": emulator.api_key,
+            "EXOTEL_API_TOKEN": emulator.api_token,
+            **changes,
+        }
+    )
+
+
+@asynccontextmanager
+async def started(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
+    cwd: str | None = None,
+) -> AsyncIterator[Running]:
+    """Start the command; it is gone when the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *arguments,
+        env=environment() if env is None else env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=cwd,
+    )
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def ran(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str] = COMMAND,
+    cwd: str | None = None,
+) -> Ended:
+    """Run the command to its end."""
+    async with started(*arguments, env=env, command=command, cwd=cwd) as running:
+        return await running.end()

@@ -1,0 +1,55 @@
+"""The command as a whole: help, wrong usage, and a missing extra."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from exotel_async import __version__
+from exotel_async.cli import main
+from tests.cli.support import ran
+
+
+async def test_help_lists_the_commands() -> None:
+    ended = await ran("--help")
+    assert ended.code == 0
+    for command in ("demo", "emulator", "call", "number", "doctor"):
+        assert f" {command} " in ended.out
+    assert (await ran("--version")).out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "nonsense"),
+        (["demo", "--calls", "0"], "--calls"),
+        (["demo", "--wrong"], "--wrong"),
+        (["call", "09812300001"], "--caller-id"),
+        (["call", "09812300001", "--caller-id", "08030000000"], "TO"),
+        (["call", "0981", "0982", "--flow", "1", "--caller-id", "0803"], "--flow"),
+        (["emulator", "--window", "round"], "--window"),
+        (["number"], "NUMBER"),
+    ],
+)
+def test_wrong_usage_is_told_with_exit_code_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert words in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("module", ["cyclopts", "uvicorn"])
+async def test_without_the_extra_it_says_which_to_install(module: str) -> None:
+    program = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        "from exotel_async.cli import main\n"
+        "sys.exit(main())"
+    )
+    ended = await ran("demo", command=(sys.executable, "-c", program))
+    assert ended.code == 1
+    assert ended.error_lines == [
+        f"exotel-async needs {module}: pip install 'exotel-async[cli]'",
+    ]

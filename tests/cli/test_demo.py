@@ -1,0 +1,161 @@
+"""`exotel-async demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus
+from exotel_async.cli.board import Board, Dial, Stage
+from exotel_async.cli.demo import Plan, Run, numbers
+from exotel_async.cli.display import LiveDisplay, PlainDisplay, new_display
+from exotel_async.emulator import Fault
+from tests.cli.support import environment, ran, started
+
+
+async def test_it_dials_reads_back_and_prints_a_table() -> None:
+    ended = await ran("demo", "--calls", "40", "--speed", "100")
+    assert ended.code == 0, ended
+    assert ended.err == ""
+    first, second = ended.out.splitlines()[:2]
+    assert "local emulator" in first
+    assert "no real phone rings" in first
+    assert "100 times as fast" in second
+    assert "completed" in ended.out
+    assert "0 refused (429)" in ended.out
+    at_most = re.search(r"at most (\d+) in any minute", ended.out)
+    assert at_most is not None
+    assert 40 <= int(at_most[1]) < 200
+    # This is no terminal: a few plain lines, and everywhere masked numbers.
+    assert "\x1b" not in ended.out
+    assert len(ended.out.splitlines()) < 60
+    assert not re.search(r"\d{8}", ended.out)
+
+
+async def test_ctrl_c_ends_it_in_two_seconds_with_what_was_done() -> None:
+    async with started("demo") as running:
+        await running.line(" dialled, ")
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert ended.seconds_after_signal < 2
+    assert ended.err == ""
+    assert "Interrupted after" in ended.out
+    counts = dict(re.findall(r"^(unknown|going on|not dialled): (\d+)", ended.out, re.MULTILINE))
+    assert counts["unknown"] == "0"
+    assert int(counts["not dialled"]) > 0
+    assert int(counts["going on"]) > 0
+
+
+async def test_it_never_leaves_this_process_whatever_the_environment_says() -> None:
+    connections = 0
+
+    def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as canary:
+        url = f"http://127.0.0.1:{canary.sockets[0].getsockname()[1]}"
+        ended = await ran(
+            "demo",
+            *("--calls", "5", "--speed", "100"),
+            env=environment(
+                EXOTEL_SUBDOMAIN=url,
+                EXOTEL_API_KEY="canary-key",
+                EXOTEL_API_TOKEN="canary-token",
+                EXOTEL_ACCOUNT_SID="canary-account",
+                HTTP_PROXY=url,
+                HTTPS_PROXY=url,
+                ALL_PROXY=url,
+            ),
+        )
+    assert ended.code == 0, ended
+    assert connections == 0
+    assert "canary" not in ended.out + ended.err
+
+
+async def test_a_closed_pipe_ends_it_quietly() -> None:
+    async with started("demo") as running:
+        await running.line("asyncio.gather now dials")
+        # Nobody reads any more: the next line it writes finds the pipe closed.
+        running.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        assert running.process.stderr is not None
+        assert await running.process.stderr.read() == b""
+        assert await running.process.wait() == 130
+
+
+async def test_a_dial_in_the_air_when_it_is_cut_short_is_reported_as_unknown() -> None:
+    run = Run(Plan(calls=8, speed=100, seed=1))
+    run.emulator.faults.add(Fault.act_then_stall(), path="Calls/connect", times=2, after=1)
+    all_sent = asyncio.Event()
+
+    def watch(board: Board, _: object) -> None:
+        # All dials but the two that hang have been answered.
+        if board.count(Stage.WAITING) == 2:
+            all_sent.set()
+
+    task = asyncio.create_task(run.go(watch))
+    await all_sent.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert run.board.count(Stage.UNKNOWN) == 2
+    assert run.board.count(Stage.WAITING) == 0
+    assert len(run.emulator.calls) == 8
+    assert {row.outcome: row.calls for row in run.board.rows()}["unknown"] == 2
+
+
+async def test_what_a_cancelled_dial_has_come_to_is_entered() -> None:
+    made, lost = numbers(2)
+    board = Board([Dial(made), Dial(lost)])
+    board.adopt(Call(sid="s", from_="0" + made[3:], status=CallStatus.IN_PROGRESS))
+    now = datetime.now(UTC)
+    board.adopt(
+        CallOutcomeUnknown("cut", from_=lost, to=None, caller_id="0", sent_at=now, lost_at=now)
+    )
+    assert [dial.stage for dial in board.dials] == [Stage.GOING_ON, Stage.UNKNOWN]
+
+
+def test_rows_put_outcomes_before_loose_ends_and_samples_show_each_outcome() -> None:
+    board = Board([Dial(number) for number in numbers(6)])
+    statuses = ["busy", "completed", "completed", "in-progress"]
+    for dial, status in zip(board.dials, statuses, strict=False):
+        final = status != "in-progress"
+        length = timedelta(seconds=10) if final else None
+        dial.taken(Call(sid="s", status=CallStatus(status), duration=length))
+    rows = board.rows()
+    assert [(row.outcome, row.calls) for row in rows] == [
+        ("completed", 2),
+        ("busy", 1),
+        ("not dialled", 2),
+        ("going on", 1),
+    ]
+    assert rows[0].mean_duration == timedelta(seconds=10)
+    assert rows[0].cost is None
+    assert Counter(dial.outcome for dial in board.samples(2)) == {"busy": 1, "completed": 1}
+
+
+async def test_the_live_display_shows_progress_rate_and_queue_and_leaves_nothing_behind() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30)
+    board = Board([Dial(number) for number in numbers(4)])
+    board.dials[0].taken(Call(sid="s", status=CallStatus.BUSY))
+    async with AsyncExotel(
+        account_sid="a", api_key="k", api_token="t", base_url="http://127.0.0.1:1"
+    ) as exotel:
+        limiter = exotel.limiter.statistics()
+    display = new_display(console, limit=200)
+    assert isinstance(display, LiveDisplay)
+    with display:
+        display.show(board, limiter)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("1 of 4 calls", "0 of 200 in a minute", "0 bulk, 0 interactive", "busy 1"):
+        assert words in shown
+    assert "\x1b[?25h" in shown  # the cursor is back
+    assert isinstance(new_display(Console(file=io.StringIO()), limit=200), PlainDisplay)

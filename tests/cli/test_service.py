@@ -1,0 +1,227 @@
+"""`call`, `number` and `doctor` against an emulator in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from exotel_async import AuthenticationError, InvalidRequest, NotFound
+from exotel_async.cli.service import Service
+from exotel_async.emulator import Emulator, Fault, Garbage
+from tests.cli.support import (
+    EXOPHONE,
+    FIRST,
+    SECOND,
+    TOKEN,
+    Ended,
+    environment,
+    pointing_at,
+    ran,
+    started,
+)
+
+DIAL = ("call", FIRST, SECOND, "--caller-id", EXOPHONE)
+
+
+def assert_failed(ended: Ended, *words: str) -> None:
+    assert ended.code == 1, ended
+    assert ended.out == ""
+    assert ended.error_lines[-1].startswith("exotel-async: ")
+    for word in words:
+        assert word in ended.error_lines[-1]
+
+
+def assert_masked(ended: Ended) -> None:
+    for number in (FIRST, SECOND, EXOPHONE):
+        assert number[-8:] not in ended.out + ended.err
+
+
+# call
+
+
+async def test_call_dials_once_and_prints_sid_and_status(emulator: Emulator) -> None:
+    ended = await ran(*DIAL, "--custom-field", "order-7", "--record", env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    (call,) = emulator.calls.values()
+    assert ended.out.splitlines() == [f"sid      {call.sid}", "status   in-progress"]
+    (line,) = ended.error_lines
+    assert line.startswith("Dialling +********0001, then *******0002")
+    assert emulator.requests[0].form["CustomField"] == "order-7"
+    assert emulator.requests[0].form["Record"] == "true"
+    assert emulator.rung(FIRST) == 1
+    assert_masked(ended)
+
+
+async def test_call_dials_a_flow(emulator: Emulator) -> None:
+    arguments = ("call", FIRST, "--flow", "926", "--caller-id", EXOPHONE)
+    ended = await ran(*arguments, "--base-url", emulator.base_url, env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    assert emulator.requests[0].form["Url"].endswith("/926")
+    assert_masked(ended)
+
+
+async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -> None:
+    arguments = ("call", FIRST, "--flow", "9/26", "--caller-id", EXOPHONE)
+    ended = await ran(*arguments, env=pointing_at(emulator))
+    assert_failed(ended, "nothing was dialled", "--flow '9/26'")
+    ended = await ran("call", "12", SECOND, "--caller-id", EXOPHONE, env=pointing_at(emulator))
+    assert_failed(ended, "nothing was dialled", "FROM", "phone number")
+    assert not emulator.requests
+
+
+async def test_call_that_exotel_refuses_says_its_words() -> None:
+    async with Emulator(api_token=TOKEN, ndnc=[FIRST]) as emulator:
+        ended = await ran(*DIAL, env=pointing_at(emulator))
+    assert_failed(ended, "nothing was dialled", "HTTP 403")
+    assert_masked(ended)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.act_then_drop(), Fault.act_then_status(502), Fault.act_then_garbage("html")]
+)
+async def test_call_with_unknown_outcome_warns_and_never_dials_again(
+    emulator: Emulator, fault: Fault
+) -> None:
+    emulator.faults.add(fault)
+    ended = await ran(*DIAL, env=pointing_at(emulator))
+    assert ended.code == 3, ended
+    assert "it is not known whether it rang" in ended.error_lines[-1]
+    assert "before you dial again" in ended.error_lines[-1]
+    assert emulator.rung(FIRST) == 1
+    assert_masked(ended)
+
+
+async def test_call_answered_in_xml_shows_the_sid(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_garbage(Garbage.XML))
+    ended = await ran(*DIAL, env=pointing_at(emulator))
+    assert ended.code == 3, ended
+    assert next(iter(emulator.calls)) in ended.err
+
+
+async def test_ctrl_c_with_the_dial_in_the_air_says_that_it_is_unknown(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_stall())
+    async with started(*DIAL, env=pointing_at(emulator)) as running:
+        while not emulator.rung(FIRST):
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 3, ended
+    assert ended.seconds_after_signal < 2
+    assert "it is not known whether it rang" in ended.error_lines[-1]
+
+
+async def test_ctrl_c_while_the_answer_is_on_its_way_still_shows_it(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_stall(0.5))
+    async with started(*DIAL, env=pointing_at(emulator)) as running:
+        while not emulator.rung(FIRST):
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert next(iter(emulator.calls)) in ended.out
+    assert "the call was made" in ended.error_lines[-1]
+
+
+async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.too_many_requests(retry_after=60))
+    async with started(*DIAL, env=pointing_at(emulator)) as running:
+        while not emulator.requests or emulator.requests[0].status is None:
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert "nothing was dialled" in ended.error_lines[-1]
+    assert not emulator.calls
+
+
+# number
+
+
+async def test_number_prints_what_is_known(emulator: Emulator) -> None:
+    ended = await ran("number", "+91", "98123 00001", env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    words = [line.split()[0] for line in ended.out.splitlines()]
+    assert words == ["number", "circle", "operator", "type", "DND"]
+    assert ended.out.splitlines()[0].endswith("*******0001")
+    assert ended.err == ""
+    assert_masked(ended)
+
+
+async def test_number_that_is_none(emulator: Emulator) -> None:
+    ended = await ran("number", "98x", env=pointing_at(emulator))
+    assert_failed(ended, "NUMBER", "phone number")
+    assert not emulator.requests
+
+
+# doctor
+
+
+async def test_doctor_finds_all_well_with_one_request(emulator: Emulator) -> None:
+    ended = await ran("doctor", env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    (line,) = ended.out.splitlines()
+    assert re.match(r"all is well: .* account acme1, balance 1,000.00 INR; clock right", line)
+    assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("number", FIRST), DIAL])
+async def test_credentials_that_do_not_open(emulator: Emulator, command: tuple[str, ...]) -> None:
+    ended = await ran(*command, env=pointing_at(emulator, EXOTEL_API_TOKEN="wrong"))
+    assert_failed(ended, "EXOTEL_API_TOKEN", "HTTP 401", "lives elsewhere")
+    ended = await ran(*command, env=pointing_at(emulator, EXOTEL_ACCOUNT_SID="wrong"))
+    assert_failed(ended, "EXOTEL_ACCOUNT_SID", "HTTP 404")
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("number", FIRST), DIAL])
+async def test_missing_variables_are_named_all_at_once(command: tuple[str, ...]) -> None:
+    ended = await ran(*command, env=environment(EXOTEL_API_KEY="k"))
+    assert_failed(ended, "EXOTEL_API_TOKEN and EXOTEL_ACCOUNT_SID are not set")
+
+
+@pytest.mark.parametrize("kind", [Garbage.XML, Garbage.HTML])
+async def test_doctor_names_what_came_instead_of_json(emulator: Emulator, kind: Garbage) -> None:
+    emulator.faults.add(Fault.act_then_garbage(kind))
+    ended = await ran("doctor", env=pointing_at(emulator))
+    assert_failed(ended, f"answered with {kind.value.upper()}", "host of the Exotel API")
+
+
+async def test_doctor_finds_a_clock_that_is_off() -> None:
+    later = datetime.now(UTC) + timedelta(hours=1, minutes=1)
+    async with Emulator(api_token=TOKEN, now=later) as emulator:
+        ended = await ran("doctor", env=pointing_at(emulator))
+    assert_failed(ended, "this computer's clock is 1 h", "behind")
+
+
+async def test_doctor_tells_how_the_host_cannot_be_reached(emulator: Emulator) -> None:
+    async with emulator.unreachable():
+        ended = await ran("doctor", env=pointing_at(emulator))
+    assert_failed(ended, "refuses connections")
+    ended = await ran("doctor", "--base-url", "http://no.such.invalid", env=pointing_at(emulator))
+    assert_failed(ended, "no.such.invalid cannot be reached", "DNS")
+    secure = emulator.base_url.replace("http:", "https:")
+    ended = await ran("doctor", "--base-url", secure, env=pointing_at(emulator))
+    assert_failed(ended, "no TLS on port")
+
+
+async def test_a_host_that_makes_no_sense(emulator: Emulator) -> None:
+    env = pointing_at(emulator)
+    ended = await ran("doctor", "--region", "mumbai", "--base-url", emulator.base_url, env=env)
+    assert_failed(ended, "--region and --base-url")
+    ended = await ran("doctor", "--base-url", f"http://u:{TOKEN}@127.0.0.1", env=env)
+    assert_failed(ended, "must not hold credentials")
+    assert_failed(await ran("doctor", "--base-url", "nonsense", env=env), "http(s)://host")
+
+
+def test_the_other_region_is_named() -> None:
+    error = AuthenticationError("no", status=401)
+    assert "--region mumbai" in Service(region="singapore").explain(error)
+    missing = NotFound("no", status=404)
+    assert "--region singapore" in Service(region="mumbai").explain(missing)
+
+
+def test_arguments_are_named_as_they_are_typed() -> None:
+    service = Service()
+    assert service.explain(InvalidRequest("to", "12", "is short")) == "TO '12' is short"
+    shown = service.explain(InvalidRequest("custom_field", "x", "is long"))
+    assert shown == "--custom-field 'x' is long"

@@ -1,0 +1,51 @@
+"""What is delivered: the demo out of a built wheel."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import environment, ran, started
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the wheel has been installed, without what it depends on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "installed"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*install, "--target", str(target), str(wheel)], check=True, capture_output=True)
+    return target
+
+
+async def test_the_demo_runs_from_the_wheel_and_ends_on_ctrl_c(installed: Path) -> None:
+    env = environment(PYTHONPATH=str(installed), PYTHONWARNINGS="error")
+    where = await ran(
+        command=(sys.executable, "-c", "import exotel_async; print(exotel_async.__file__)"),
+        env=env,
+        cwd=str(installed.parent),
+    )
+    assert where.out.startswith(str(installed))
+    command = (sys.executable, str(installed / "bin" / "exotel-async"))
+
+    arguments = ("demo", "--calls", "20", "--speed", "100")
+    ended = await ran(*arguments, env=env, command=command, cwd=str(installed.parent))
+    assert ended.code == 0, ended
+    assert "0 refused (429)" in ended.out
+    assert ended.err == ""
+
+    async with started("demo", env=env, command=command, cwd=str(installed.parent)) as running:
+        await running.line(" dialled, ")
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert ended.seconds_after_signal < 2
+    assert "What was done until then" in ended.out

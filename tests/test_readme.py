@@ -1,0 +1,78 @@
+"""The README: each example in it is a program that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from exotel_async.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEED = 60
+# The emulator's clock runs faster than ours, and so must the pauses of an example.
+PRELUDE = f"""
+import asyncio
+_sleep = asyncio.sleep
+asyncio.sleep = lambda seconds, *result: _sleep(seconds / {SPEED}, *result)
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def heading_of(block: str) -> str:
+    """The heading a block stands under."""
+    above = README[: README.index(block)]
+    headings: list[str] = re.findall(r"^#+ (.*)$", above, re.MULTILINE)
+    return headings[-1]
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=heading_of(b)) for b in blocks("python")])
+async def test_an_example_runs(block: str) -> None:
+    async with Emulator(speed=SPEED) as emulator:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-c", PRELUDE + block),
+            env={
+                **os.environ,
+                "EXOTEL_SUBDOMAIN": emulator.base_url,
+                "EXOTEL_ACCOUNT_SID": emulator.account_sid,
+                "EXOTEL_API_KEY": emulator.api_key,
+                "EXOTEL_API_TOKEN": emulator.api_token,
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+    assert process.returncode == 0, err.decode()
+    assert out, "it prints nothing"
+    assert not re.search(r"may have rung|refused:|nothing reached|busy:", out.decode())
+    assert all(request.status and request.status < 300 for request in emulator.requests)
+
+
+def test_the_commands_and_extras_it_names_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(re.findall(r"pip install -e '\.\[([a-z]+)\]'", README))
+    assert extras == {"cli", "test", "emulator"}
+    assert extras <= set(project["optional-dependencies"])
+    commands = set(re.findall(r"exotel-async ([a-z]+)", README))
+    assert commands == {"demo", "emulator", "call", "number", "doctor"}
+
+
+def test_the_first_two_commands_do_their_own_set_up() -> None:
+    demo, tests = blocks("sh")[:2]
+    assert demo == "pip install -e '.[cli]' && exotel-async demo\n"
+    assert tests == "pip install -e '.[test]' && pytest\n"
