@@ -1,0 +1,116 @@
+"""`doctor`: one cheap request, and one line on what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from attrs import define
+
+from exotel_async import Balance, ConnectionFailed, ExotelError, RetryPolicy, Timeouts
+from exotel_async.cli.terminal import Exit, complain, one_line, say
+from exotel_async.transport import HttpClient
+
+if TYPE_CHECKING:
+    from exotel_async.cli.service import Service
+
+_TOLERATED: Final = 30.0
+"""Seconds a clock may be off; one of them is the rounding of the Date header."""
+_PATIENCE: Final = 5.0
+
+
+@define
+class _ServerClock:
+    """What the service's clock showed when it answered, against ours."""
+
+    ahead: float | None = None
+
+    async def note(self, response: Any) -> None:
+        """Read the Date header of an answer: a hook of the HTTP client."""
+        try:
+            shown = parsedate_to_datetime(response.headers["date"])
+            self.ahead = shown.timestamp() - time.time()
+        except (KeyError, ValueError):
+            self.ahead = None
+
+
+def doctor(service: Service) -> Exit:
+    """Check credentials, host and clock; print one line."""
+    clock = _ServerClock()
+    began = time.monotonic()
+    try:
+        balance = asyncio.run(_ask(service, clock))
+    except ConnectionFailed as error:
+        complain(f"{service.host} cannot be reached: {asyncio.run(_why(service.url, error))}")
+        return Exit.FAILED
+    except ExotelError as error:
+        complain(service.explain(error))
+        return Exit.FAILED
+    took = time.monotonic() - began
+    if clock.ahead is not None and abs(clock.ahead) > _TOLERATED:
+        complain(
+            f"credentials and host are right, but this computer's clock is {_off(clock.ahead)} "
+            f"{service.host}: set it, for dates in requests go by it"
+        )
+        return Exit.FAILED
+    checked = "clock not checked (no Date in the answer)" if clock.ahead is None else "clock right"
+    say(
+        f"all is well: {service.host} answered in {took:.1f} s; account "
+        f"{os.environ['EXOTEL_ACCOUNT_SID'].strip()}, balance {balance.amount:,.2f} "
+        f"{one_line(balance.currency or '')}; {checked}"
+    )
+    return Exit.OK
+
+
+async def _ask(service: Service, clock: _ServerClock) -> Balance:
+    async with (
+        HttpClient(event_hooks={"response": [clock.note]}) as client,
+        service.session(
+            http_client=client,
+            retry=RetryPolicy.never(),
+            timeout=Timeouts(connect=_PATIENCE, read=2 * _PATIENCE, exchange=3 * _PATIENCE),
+        ) as exotel,
+    ):
+        return await exotel.account.balance()
+
+
+async def _why(url: str, error: ConnectionFailed) -> str:
+    """Find the step at which connecting fails: name, port, or TLS. No request is made."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if parts.scheme in getproxies() and not proxy_bypass(host):
+        return f"it is tried through the proxy in {parts.scheme.upper()}_PROXY: {error}"
+    context = ssl.create_default_context() if parts.scheme == "https" else None
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except socket.gaierror:
+        reason = "its name is not known (DNS); is the network up, and the name right?"
+    except ConnectionRefusedError:
+        reason = f"it refuses connections on port {port}"
+    except ssl.SSLCertVerificationError as refused:
+        reason = f"its TLS certificate is not trusted ({refused.verify_message})"
+    except ssl.SSLError as refused:
+        reason = f"no TLS on port {port} ({refused.reason})"
+    except TimeoutError:
+        reason = f"no answer on port {port}; is a firewall in between?"
+    except OSError as refused:
+        reason = refused.strerror or str(refused)
+    else:
+        writer.close()
+        reason = str(error)
+    return reason
+
+
+def _off(ahead: float) -> str:
+    minutes, seconds = divmod(round(abs(ahead)), 60)
+    hours, minutes = divmod(minutes, 60)
+    length = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+    return f"{length} {'behind' if ahead > 0 else 'ahead of'}"

@@ -1,0 +1,89 @@
+"""`emulator`: a local Exotel in the foreground, for programs in any language."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from exotel_async.cli.terminal import Exit, complain, note, say
+from exotel_async.emulator import Emulator, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def emulate(emulator: Emulator, *, own_token: bool) -> Exit:
+    """Serve until Ctrl-C, or SIGTERM, and print the totals."""
+
+    async def run() -> None:
+        _stop_on_sigterm()
+        await serve(emulator, on_ready=lambda _: _show(_welcome(emulator, own_token=own_token)))
+
+    try:
+        asyncio.run(run())
+    except OSError as error:
+        where = f"{emulator.host}:{emulator.port}"
+        complain(f"cannot listen on {where}: {error.strerror or error}; try another --port")
+        return Exit.FAILED
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        note("Stopped.")
+    if emulator.base_url:
+        _show(_totals(emulator))
+    return Exit.OK
+
+
+def _stop_on_sigterm() -> None:
+    # What service managers send, and what reaches a background job, which has no Ctrl-C.
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - this is a coroutine of the loop
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
+    url, account, key = emulator.base_url, emulator.account_sid, emulator.api_key
+    token = "<the token you gave>" if own_token else emulator.api_token
+    exophone = next(iter(emulator.exophones))
+    api = f"{url}/v1/Accounts/{account}"
+    lines = [
+        f"A local Exotel Voice v1 listens at {url}. It rings no phone. Ctrl-C ends it.",
+        f"It allows {emulator.rate} requests a minute ({emulator.window.value}).",
+    ]
+    if emulator.speed != 1:
+        lines += [
+            f"Its clock runs {emulator.speed:g} times as fast as yours. Tell the SDK: "
+            f"rate_limit=RateLimit({emulator.rate}, per={60 / emulator.speed:.6g})"
+        ]
+    lines += [
+        "",
+        "For programs that use exotel_async, and for exotel-async call, number and doctor:",
+        f"  export EXOTEL_SUBDOMAIN={url}",
+        f"  export EXOTEL_ACCOUNT_SID={account}",
+        f"  export EXOTEL_API_KEY={key}",
+        f"  export EXOTEL_API_TOKEN='{token}'",
+        f"For any other client: base URL {api}, with that key and token as HTTP Basic.",
+        "",
+        f"The ExoPhone to call from is {exophone}. A dial with curl:",
+        f"  curl -u '{key}:{token}' {api}/Calls/connect.json \\",
+        f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
+        f"What it has seen so far: curl {url}/_emulator/statistics",
+    ]
+    return lines
+
+
+def _totals(emulator: Emulator) -> Sequence[str]:
+    totals = emulator.statistics()
+    calls = ", ".join(f"{count} {status}" for status, count in sorted(totals.calls.items()))
+    number = sum(totals.calls.values())
+    return [
+        f"requests  {totals.requests}, {totals.refused} of them refused (429); "
+        f"at most {totals.busiest_window} in any minute of its clock",
+        f"calls     {number}{f' ({calls})' if calls else ''}",
+    ]
+
+
+def _show(lines: Sequence[str]) -> None:
+    for line in lines:
+        say(line)

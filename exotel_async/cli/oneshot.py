@@ -1,0 +1,139 @@
+"""`call` and `number`: one request each, to the real service unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, frozen
+
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
+from exotel_async.cli.terminal import Exit, complain, err, note, one_line, say
+from exotel_async.masking import mask_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exotel_async.cli.service import Service
+
+
+@frozen(kw_only=True)
+class Order:
+    """One dial: two parties, or one party and a flow."""
+
+    from_: str
+    to: str | None
+    flow: str | None
+    caller_id: str
+    options: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        then = f"flow {self.flow}" if self.to is None else mask_number(self.to)
+        return f"{mask_number(self.from_)}, then {then}, showing {mask_number(self.caller_id)}"
+
+    async def place(self, exotel: AsyncExotel) -> Call:
+        """Dial."""
+        options: Any = self.options
+        if self.to is not None:
+            return await exotel.calls.connect(
+                self.from_, self.to, caller_id=self.caller_id, **options
+            )
+        return await exotel.calls.connect_to_flow(
+            self.from_, flow=self.flow or "", caller_id=self.caller_id, **options
+        )
+
+
+@define
+class _Ended:
+    """How a dial ended, as far as anybody found out."""
+
+    how: Call | ExotelError | None = None
+    closed: bool = False
+    """Whether the session was closed in order: then a dial in the air has been accounted for."""
+
+    def note(self, how: Call | ExotelError) -> None:
+        """Take down how."""
+        self.how = how
+
+
+def call(order: Order, service: Service) -> Exit:
+    """Dial once, and say what came of it, even when interrupted."""
+    ended = _Ended()
+
+    async def dial() -> None:
+        exotel = service.session(on_orphaned_call=ended.note)
+        note(f"Dialling {order}, through {service.host}.")
+        try:
+            ended.note(await order.place(exotel))
+        except ExotelError as error:
+            ended.note(error)
+        finally:
+            await exotel.aclose()
+            ended.closed = True
+
+    interrupted = False
+    try:
+        with _waiting():
+            asyncio.run(dial())
+    except KeyboardInterrupt:
+        interrupted = True
+    match ended.how:
+        case Call() as made:
+            say(f"sid      {one_line(made.sid)}")
+            say(f"status   {one_line(str(made.status or 'not told'))}")
+            if interrupted:
+                note("Interrupted, but the call was made.")
+        case CallOutcomeUnknown() as error:
+            known = f" Its SID is {error.sid}." if error.sid else ""
+            return _unknown(f"{error.reason}.{known}")
+        case ExotelError() as error:
+            complain(f"nothing was dialled: {service.explain(error)}")
+            return Exit.FAILED
+        case None if ended.closed:
+            complain("interrupted; nothing was dialled")
+        case None:
+            return _unknown("interrupted.")
+    return Exit.INTERRUPTED if interrupted else Exit.OK
+
+
+def number(number: str, service: Service) -> Exit:
+    """Look a number up and print what Exotel knows about it."""
+
+    async def look_up() -> NumberMetadata:
+        async with service.session() as exotel:
+            return await exotel.numbers.lookup(number)
+
+    try:
+        with _waiting():
+            found = asyncio.run(look_up())
+    except ExotelError as error:
+        complain(service.explain(error))
+        return Exit.FAILED
+    for what, value in (
+        ("number", mask_number(found.phone_number or number)),
+        ("circle", _named(found.circle_name, found.circle)),
+        ("operator", _named(found.operator_name, found.operator)),
+        ("type", found.type),
+        ("DND", found.dnd),
+    ):
+        say(f"{what:<10}{one_line(str(value or 'not told'))}")
+    return Exit.OK
+
+
+def _named(name: str | None, code: str | None) -> str | None:
+    return f"{name} ({code})" if name and code else name or code
+
+
+def _unknown(reason: str) -> Exit:
+    complain(
+        f"it is not known whether it rang, it may have: {reason} "
+        "Look for the call in the dashboard or the call records before you dial again."
+    )
+    return Exit.UNKNOWN
+
+
+def _waiting() -> AbstractContextManager[object]:
+    if err.is_terminal and not err.is_dumb_terminal:
+        return err.status("waiting for the answer", spinner="line")
+    return nullcontext()

@@ -1,0 +1,128 @@
+"""Reaching the real service, or whatever the user points at, and saying why that failed."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from exotel_async import (
+    AsyncExotel,
+    AuthenticationError,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    InvalidRequest,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+    RateLimited,
+    Region,
+    RequestTimeout,
+    ServerError,
+)
+
+_VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
+_REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
+_ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Service:
+    """Which Exotel to talk to. The credentials come from the environment alone."""
+
+    region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
+    """Where the account lives; else the host in EXOTEL_SUBDOMAIN, else singapore."""
+    base_url: Annotated[str | None, Parameter(show_default=False)] = None
+    """Any other place, like an emulator: http(s)://host[:port]."""
+
+    def session(self, **options: Any) -> AsyncExotel:
+        """Describe a session with it.
+
+        Raises:
+            ConfigurationError: a variable is missing, or something does not fit.
+        """
+        missing = [name for name in _VARIABLES if not os.environ.get(name, "").strip()]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
+        if self.region is not None and self.base_url is not None:
+            raise ConfigurationError("--region and --base-url say the same thing: give one of them")
+        return AsyncExotel(base_url=self.url, **options)
+
+    @property
+    def url(self) -> str:
+        """Scheme and host."""
+        if self.base_url is not None:
+            return self.base_url
+        if self.region is not None:
+            return f"https://{_REGIONS[self.region].value}"
+        # Exotel's own examples write the host as `@api.exotel.com`.
+        host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
+        return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
+
+    @property
+    def host(self) -> str:
+        """Host, and port if there is one: what messages call it."""
+        return urlsplit(self.url).netloc
+
+    def explain(self, error: ExotelError) -> str:
+        """Say in one line what went wrong, and what to do about it."""
+        match error:
+            case InvalidRequest():
+                option = error.argument.replace("_", "-")
+                name = _ARGUMENTS.get(error.argument, f"--{option}")
+                line = f"{name} {error.value} {error.rule}"
+            case AuthenticationError():
+                line = (
+                    f"{self.host} does not accept the credentials (HTTP 401): EXOTEL_API_KEY or "
+                    f"EXOTEL_API_TOKEN is wrong{self._other_region}"
+                )
+            case NotFound():
+                line = (
+                    f"{self.host} does not know the account in EXOTEL_ACCOUNT_SID, or what was "
+                    f"asked for (HTTP 404){self._other_region}"
+                )
+            case PaymentRequired():
+                line = (
+                    f"the account's plan or balance does not cover it (HTTP 402): {error.message}"
+                )
+            case PermissionDenied():
+                line = f"{self.host} does not permit it (HTTP 403): {error.message}"
+            case RateLimited():
+                return "the account's budget of requests is used up just now (HTTP 429)"
+            case ServerError():
+                line = f"{self.host} is in trouble itself (HTTP {error.status}): {error.message}"
+            case DecodeError():
+                line = (
+                    f"{self.host} answered with {_kind(error)} instead of what was asked for "
+                    f"(HTTP {error.status}): is that the host of the Exotel API?"
+                )
+            case ConnectionFailed():
+                line = f"{self.host} cannot be reached: {error}"
+            case RequestTimeout():
+                line = f"{self.host} took the request but gave no answer: {error}"
+            case _:
+                line = str(error)
+        return line
+
+    @property
+    def _other_region(self) -> str:
+        for name, region in _REGIONS.items():
+            if self.host == region.value:
+                other = next(word for word in _REGIONS if word != name)
+                return f", or the account lives in the other region: try --region {other}"
+        return ", or the account lives elsewhere"
+
+
+def _kind(error: DecodeError) -> str:
+    beginning = f"{error.content_type} {error.excerpt}".lower()
+    for mark, kind in (("html", "HTML"), ("xml", "XML"), ("json", "other JSON")):
+        if mark in beginning:
+            return kind
+    return "something that is no JSON"
