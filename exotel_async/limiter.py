@@ -12,11 +12,10 @@ import asyncio
 import heapq
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from attrs import field, frozen
-
+from exotel_async.budget import LimiterStatistics, Outcome, Permit
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, RateLimitTimeout
 from exotel_async.pacer import Pacer
@@ -24,96 +23,6 @@ from exotel_async.turnstile import Turnstile
 
 DEFAULT_IN_FLIGHT: Final = 64
 _PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
-
-
-@frozen(kw_only=True)
-class Outcome:
-    """What became of a request that was let through.
-
-    Attributes:
-        status: the HTTP status; None where no answer came.
-        written: whether a byte of the request may have reached the service.
-        retry_after: seconds the service asks to wait.
-        late: seconds from now in which a request given up may still arrive at the service.
-        reported: the service's own words on its limit (`x-ratelimit-*`), only ever shown.
-    """
-
-    status: int | None = None
-    written: bool = True
-    retry_after: float | None = None
-    late: float = 0.0
-    reported: Mapping[str, str] = field(factory=dict)
-
-    @property
-    def asks_for_pause(self) -> bool:
-        """Whether everybody has to wait: a 429, or a 503 that says for how long."""
-        return self.status == 429 or (self.status == 503 and self.retry_after is not None)
-
-
-@frozen(kw_only=True)
-class LimiterStatistics:
-    """The limiter at one moment.
-
-    Attributes:
-        granted: requests let through so far.
-        waiting_interactive: requests waiting at interactive priority.
-        waiting_bulk: requests waiting at bulk priority.
-        in_flight: requests let through whose outcome is still open.
-        window_used: permits of the window that are out.
-        window_size: permits the window has.
-        paused_for: seconds until the pause ends; 0 without one.
-        refused: answers 429 so far.
-        strict: whether refusals have taught it the smaller burst.
-        pace: requests per second in the long run.
-        longest_wait: the longest wait of a request let through so far, in seconds.
-        reported: the service's last `x-ratelimit-*` headers.
-    """
-
-    granted: int
-    waiting_interactive: int
-    waiting_bulk: int
-    in_flight: int
-    window_used: int
-    window_size: int
-    paused_for: float
-    refused: int
-    strict: bool
-    pace: float
-    longest_wait: float
-    reported: Mapping[str, str]
-
-
-class Permit(Protocol):
-    """Leave to send one request. End it with exactly one of these; a second call does nothing."""
-
-    def finish(self, outcome: Outcome) -> None:
-        """Say what became of the request."""
-
-    def release(self) -> None:
-        """Give the permit back: the request was never tried."""
-
-
-@runtime_checkable
-class RateLimiter(Protocol):
-    """What a session asks before it sends. `TokenBucket` is the one for a single process."""
-
-    async def acquire(
-        self,
-        priority: Priority = Priority.INTERACTIVE,
-        max_wait: float | None = None,
-        *,
-        retry: bool = False,
-    ) -> Permit:
-        """Wait for leave to send one request.
-
-        Raises:
-            RateLimitTimeout: it would take, or took, longer than `max_wait` seconds.
-        """
-        ...
-
-    def statistics(self) -> LimiterStatistics:
-        """Return what it is doing at this moment."""
-        ...
 
 
 class _Permit:
@@ -153,17 +62,18 @@ class TokenBucket:
         self._max_in_flight = max_in_flight or DEFAULT_IN_FLIGHT
         # One fewer than the budget: the service's clock and ours may differ on an edge.
         self._permits: Final = max(1, self.rate.limit - 1)
+        self._kept: Final = 0 if self._permits == 1 else max(1, round(self._permits / 100))
         self._returns: list[float] = []
         self._return_timer: asyncio.TimerHandle | None = None
         self._in_flight = 0
 
         self._turnstile = Turnstile()
-        self._dispatcher: asyncio.Task[None] | None = None
-        self._change: asyncio.Future[None] | None = None
+        self._pacing: asyncio.Task[None] | None = None
 
         # Cold, or after a pause, the gate is half open: one probe goes, the others wait for it.
         self._half_open = True
         self._probe_sent = False
+        self._paused = False
         self._closed_until: float | None = None
         self._gate_timer: asyncio.TimerHandle | None = None
         self._epoch = 0
@@ -177,9 +87,9 @@ class TokenBucket:
         self._reported: Mapping[str, str] = MappingProxyType({})
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def limit_in_flight(self, most: int) -> None:
-        """Lower, never raise, the number of requests whose outcome may be open at once."""
-        self._max_in_flight = min(self._max_in_flight, most)
+    def allow_in_flight(self, number: int) -> None:
+        """Raise, never lower, the number of requests whose outcome may be open at once."""
+        self._max_in_flight = max(self._max_in_flight, number)
 
     async def acquire(
         self,
@@ -203,13 +113,8 @@ class TokenBucket:
         now = loop.time()
         if priority is Priority.INTERACTIVE:
             self._last_interactive = now
-        turnstile = self._turnstile
-        if (
-            turnstile.is_clear(priority)
-            and self._admits(priority, now)
-            and self._pacer.ready(priority)
-        ):
-            await self._pacer.take(priority)  # does not wait: it is ready
+        clear = self._turnstile.is_clear(priority)
+        if clear and self._admits(priority, now) and self._pacer.take_at_once(priority, now):
             return self._grant(now)
 
         if max_wait is not None:
@@ -217,18 +122,17 @@ class TokenBucket:
             if estimate > max_wait:
                 raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
         waiter: asyncio.Future[_Permit] = loop.create_future()
-        turnstile.append(waiter, priority, retry=retry)
-        if self._dispatcher is None:
-            self._dispatcher = loop.create_task(self._dispatch())
-        elif priority is Priority.INTERACTIVE:
-            self._wake()
+        line = self._turnstile.line(priority, retry=retry)
+        line.join(waiter)
+        if clear:
+            self._serve()
         try:
             permit = await (waiter if max_wait is None else self._at_most(waiter, max_wait))
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()
             else:
-                turnstile.discard(priority, retry=retry)
+                line.leave()
                 self._stop_if_idle()
             raise
         self._longest_wait = max(self._longest_wait, loop.time() - now)
@@ -244,7 +148,7 @@ class TokenBucket:
             in_flight=self._in_flight,
             window_used=self._in_flight + len(self._returns),
             window_size=self._permits,
-            paused_for=self._closed_for(now) if self._pauses_in_a_row else 0.0,
+            paused_for=self._closed_for(now) if self._paused else 0.0,
             refused=self._refused,
             strict=self._loop is not None and self._pacer.strict,
             pace=self._pacer.pace if self._loop else self.rate.limit / self.rate.per,
@@ -263,31 +167,41 @@ class TokenBucket:
             self._pacer = Pacer(self.rate)
         return loop
 
-    # The turnstile: one task while somebody waits.
+    # The turnstile.
 
-    async def _dispatch(self) -> None:
+    def _serve(self) -> None:
+        """Let through whoever may go now. Called whenever something has changed."""
         loop = asyncio.get_running_loop()
-        while (priority := self._turnstile.next_priority()) is not None:
-            if not self._admits(priority, loop.time()):
-                self._change = loop.create_future()
-                await self._change
-                continue
+        now = loop.time()
+        while (line := self._turnstile.first()) is not None and self._admits(line.priority, now):
+            if not self._pacer.take_at_once(line.priority, now):
+                if self._pacing is None or self._pacing.done():  # somebody may cancel all tasks
+                    self._pacing = loop.create_task(self._pace())
+                return
+            line.pop().set_result(self._grant(now))
+
+    async def _pace(self) -> None:
+        """Let through one after the other, as long as there is nothing to wait for but tokens."""
+        time = asyncio.get_running_loop().time
+        while (line := self._turnstile.first()) is not None and self._admits(line.priority, time()):
+            priority = line.priority
             if not await self._pacer.take(priority):
                 continue
             # Who gets the token is decided now that it is here. A pause that began meanwhile, or
             # a waiter that left, costs no more than this token.
-            comes = self._turnstile.next_priority()
-            if comes is not None and comes <= priority and self._admits(comes, loop.time()):
-                self._turnstile.pop(comes).set_result(self._grant(loop.time()))
-        self._dispatcher = None
+            line = self._turnstile.first()
+            if line is not None and line.priority <= priority:
+                now = time()
+                if self._admits(line.priority, now):
+                    line.pop().set_result(self._grant(now))
+        self._pacing = None
 
     def _admits(self, priority: Priority, now: float) -> bool:
         if self._closed_until is not None or self._in_flight >= self._max_in_flight:
             return False
-        # Without a permit in hand an interactive request waits at the end of each window.
+        # Without permits in hand interactive requests wait at the end of each window.
         keep = priority is Priority.BULK and now - self._last_interactive < self.rate.per
-        spare = 1 if keep and self._permits > 1 else 0
-        return self._in_flight + len(self._returns) < self._permits - spare
+        return self._in_flight + len(self._returns) < self._permits - (self._kept if keep else 0)
 
     def _grant(self, now: float) -> _Permit:
         if self._started is None:
@@ -302,14 +216,10 @@ class TokenBucket:
             self._probe_sent = True
         return _Permit(self, self._epoch)
 
-    def _wake(self) -> None:
-        if self._change is not None and not self._change.done():
-            self._change.set_result(None)
-
     def _stop_if_idle(self) -> None:
-        if self._dispatcher is not None and self._turnstile.is_empty():
-            self._dispatcher.cancel()
-            self._dispatcher = None
+        if self._pacing is not None and self._turnstile.first() is None:
+            self._pacing.cancel()
+            self._pacing = None
 
     async def _at_most(self, waiter: asyncio.Future[_Permit], max_wait: float) -> _Permit:
         def expire() -> None:
@@ -325,7 +235,9 @@ class TokenBucket:
     def _estimate(self, priority: Priority, now: float) -> float:
         """Seconds until somebody joining this line now gets through, at the present pace."""
         ahead = self._turnstile.ahead_of(priority)
-        wait = max(self._closed_for(now), ahead / self._pacer.pace)
+        # A probe holds the others for a time that is almost never used up: it is answered before.
+        closed = 0.0 if self._probe_sent else self._closed_for(now)
+        wait = max(closed, ahead / self._pacer.pace)
         short = ahead + 1 - (self._permits - self._in_flight - len(self._returns))
         if short > 0:
             rounds, place = divmod(short - 1, self._permits)
@@ -342,8 +254,10 @@ class TokenBucket:
         now = asyncio.get_running_loop().time()
         self._in_flight -= 1
         if outcome.written:
-            heapq.heappush(self._returns, now + self.rate.per + min(self.rate.per, outcome.late))
-            self._arm_return_timer()
+            back = now + self.rate.per + min(self.rate.per, outcome.late)
+            heapq.heappush(self._returns, back)
+            if self._returns[0] == back:
+                self._arm_return_timer()
         if outcome.reported:
             self._reported = MappingProxyType(dict(outcome.reported))
         if outcome.status == 429:
@@ -356,7 +270,9 @@ class TokenBucket:
             if self._half_open:
                 self._half_open = False
                 self._open_gate()
-        self._wake()
+        # A permit that is out as before lets nobody in.
+        if not outcome.written or self._in_flight + 1 >= self._max_in_flight:
+            self._serve()
 
     def _release(self, permit: _Permit) -> None:
         self._in_flight -= 1
@@ -364,17 +280,15 @@ class TokenBucket:
             # It may have been the probe: the next one is.
             self._probe_sent = False
             self._open_gate()
-        self._wake()
+        self._serve()
 
     def _arm_return_timer(self) -> None:
         # The timer also keeps the limiter alive: a session for each request must not forget
         # what the sessions before it have spent.
-        timer, earliest = self._return_timer, self._returns[0]
-        if timer is None or timer.when() > earliest:
-            if timer is not None:
-                timer.cancel()
-            loop = asyncio.get_running_loop()
-            self._return_timer = loop.call_at(earliest, self._take_back)
+        if self._return_timer is not None:
+            self._return_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._return_timer = loop.call_at(self._returns[0], self._take_back)
 
     def _take_back(self) -> None:
         self._return_timer = None
@@ -383,18 +297,19 @@ class TokenBucket:
             heapq.heappop(self._returns)
         if self._returns:
             self._arm_return_timer()
-        self._wake()
+        self._serve()
 
     # The pause: what the service says.
 
     def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+        self._paused = True
         if permit.epoch != self._epoch:
             # Sent before the pause began: nothing new, but what it asks for counts.
             if outcome.retry_after is not None and outcome.retry_after > self._closed_for(now):
                 self._close_until(now + outcome.retry_after)
             return
         per = self.rate.per
-        delay = min(per, per / 60 * 2**self._pauses_in_a_row)
+        delay = min(per, per / 60 * 2 ** min(self._pauses_in_a_row, 10))
         if outcome.retry_after is not None:
             # A probe that came when it was told to, and was refused again, waits longer than told.
             delay = max(outcome.retry_after, delay if self._pauses_in_a_row else 0.0)
@@ -412,16 +327,18 @@ class TokenBucket:
         return 0.0 if self._closed_until is None else max(0.0, self._closed_until - now)
 
     def _close_until(self, when: float) -> None:
-        self._open_gate()
+        if self._gate_timer is not None:
+            self._gate_timer.cancel()
         self._closed_until = when
         self._gate_timer = asyncio.get_running_loop().call_at(when, self._open_gate)
 
     def _open_gate(self) -> None:
-        self._closed_until = None
         if self._gate_timer is not None:
             self._gate_timer.cancel()
-            self._gate_timer = None
-        self._wake()
+        self._closed_until = None
+        self._gate_timer = None
+        self._paused = False
+        self._serve()
 
 
 _shared: WeakKeyDictionary[
@@ -441,8 +358,9 @@ def shared_bucket(key: Hashable, rate: RateLimit, max_in_flight: int) -> TokenBu
         bucket = buckets[key] = TokenBucket(rate, max_in_flight=max_in_flight)
     elif bucket.rate != rate:
         raise ConfigurationError(
-            f"rate_limit={rate!r}: another session of this account in this event loop uses "
-            f"{bucket.rate!r}, and an account has one budget"
+            f"rate_limit={rate!r}: an account has one budget in an event loop, and this one's is "
+            f"{bucket.rate!r}, until a window after its last request"
         )
-    bucket.limit_in_flight(max_in_flight)
+    # Each session keeps to its own number besides.
+    bucket.allow_in_flight(max_in_flight)
     return bucket

@@ -1,6 +1,7 @@
-"""How fast requests may follow one another: aiolimiter, with the two things it cannot do.
+"""How fast requests may follow one another: aiolimiter, with the three things it cannot do.
 
-It cannot keep a part of its burst for one kind of request, and it cannot change its rate.
+It cannot keep a part of its burst for one kind of request, tell how long a wait would be, or change
+its rate.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class Pacer:
         self._strict = False
         self._factor = 1.0
         self._factor_since = 0.0
-        self._owed = 0
+        # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
+        # Bulk waits until little is left in it, so that it finds a pace and others find a burst;
+        # what bursts ahead of bulk comes out of bulk's pace, and the window is not spent too soon.
+        self._empty_at = 0.0
         self._build()
 
     @property
@@ -46,28 +50,26 @@ class Pacer:
         limit = max(self._rate.limit - 2, 1) if self._strict else self._rate.limit
         return limit / self._rate.per * self._factor
 
-    def ready(self, priority: Priority) -> bool:
-        """Whether `take` would return at once."""
-        return self._all.has_capacity() and (
-            priority is Priority.INTERACTIVE or (self._bulk.has_capacity() and not self._owed)
-        )
+    def take_at_once(self, priority: Priority, now: float) -> bool:
+        """Take a token if there is one."""
+        if priority is Priority.BULK and self._empty_at - now > self._bulk_level:
+            return False
+        if not self._bucket.has_capacity():
+            return False
+        _draw(self._bucket, 1)
+        self._drawn(now)
+        return True
 
     async def take(self, priority: Priority) -> bool:
-        """Wait for a token; False if it paid for an interactive request that went before."""
+        """Wait for a token; False after one token's time without one: who is next may change."""
+        time = asyncio.get_running_loop().time
         if priority is Priority.BULK:
-            await self._bulk.acquire()
-            if self._owed:
-                self._owed -= 1
+            early = self._empty_at - time() - self._bulk_level
+            if early > 0:
+                await asyncio.sleep(min(early, self._interval))
                 return False
-        elif self._bulk.has_capacity():
-            await self._bulk.acquire()
-        else:
-            # What bursts ahead of bulk comes out of bulk's pace. Else the window would be spent
-            # before its end, and the next interactive request would meet a gap there.
-            self._owed = min(self._owed + 1, self._rate.burst)
-        await self._all.acquire()
-        if self._factor < 1:
-            await self._recover()
+        await self._bucket.acquire()
+        self._drawn(time())
         return True
 
     def slow_down(self) -> None:
@@ -81,23 +83,30 @@ class Pacer:
         self._factor_since = now
         self._build()
 
+    def _drawn(self, now: float) -> None:
+        self._empty_at = max(self._empty_at, now) + self._interval
+        if self._factor < 1 and now - self._factor_since >= self._rate.per / _STEPS:
+            self._factor = self._recovered(now)
+            self._factor_since = now
+            self._build()
+            # A token was just taken, and a new bucket is full of them.
+            _draw(self._bucket, self._bucket.max_rate)
+
     def _recovered(self, now: float) -> float:
         elapsed = (now - self._factor_since) / self._rate.per
         return min(1.0, self._factor + _RECOVERY * elapsed) if self._factor < 1 else 1.0
 
-    async def _recover(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._factor_since < self._rate.per / _STEPS:
-            return
-        self._factor = self._recovered(now)
-        self._factor_since = now
-        self._build()
-        # A token was just taken, and a new bucket is full of them: empty it.
-        await self._all.acquire(self._all.max_rate)
-        await self._bulk.acquire(self._bulk.max_rate)
-
     def _build(self) -> None:
         burst = min(_STRICT_BURST, self._rate.burst) if self._strict else self._rate.burst
-        bulk = min(burst, max(_BULK_BURST, burst // 5))
-        self._all = AsyncLimiter(burst, burst / self.pace)
-        self._bulk = AsyncLimiter(bulk, bulk / self.pace)
+        self._bucket = AsyncLimiter(burst, burst / self.pace)
+        self._interval = 1 / self.pace
+        self._bulk_level = (min(burst, max(_BULK_BURST, burst // 5)) - 1) * self._interval
+
+
+def _draw(bucket: AsyncLimiter, amount: float) -> None:
+    """Take what is there: `acquire` does not wait then, but ends with its first step."""
+    try:
+        bucket.acquire(amount).send(None)
+    except StopIteration:
+        return
+    raise AssertionError("drawn from a bucket that had less")

@@ -1,0 +1,100 @@
+"""What a session asks before it sends, and what it tells afterwards: the limiter's contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+from exotel_async.config import Priority
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of a request that was let through.
+
+    Attributes:
+        status: the HTTP status; None where no answer came.
+        written: whether a byte of the request may have reached the service.
+        retry_after: seconds the service asks to wait.
+        late: seconds from now in which a request given up may still arrive at the service.
+        reported: the service's own words on its limit (`x-ratelimit-*`), only ever shown.
+    """
+
+    status: int | None = None
+    written: bool = True
+    retry_after: float | None = None
+    late: float = 0.0
+    reported: Mapping[str, str] = field(factory=dict)
+
+    @property
+    def asks_for_pause(self) -> bool:
+        """Whether everybody has to wait: a 429, or a 503 that says for how long."""
+        return self.status == 429 or (self.status == 503 and self.retry_after is not None)
+
+
+@frozen(kw_only=True)
+class LimiterStatistics:
+    """The limiter at one moment.
+
+    Attributes:
+        granted: requests let through so far.
+        waiting_interactive: requests waiting at interactive priority.
+        waiting_bulk: requests waiting at bulk priority.
+        in_flight: requests let through whose outcome is still open.
+        window_used: permits of the window that are out.
+        window_size: permits the window has.
+        paused_for: seconds until the pause ends; 0 without one.
+        refused: answers 429 so far.
+        strict: whether refusals have taught it the smaller burst.
+        pace: requests per second in the long run.
+        longest_wait: the longest wait of a request let through so far, in seconds.
+        reported: the service's last `x-ratelimit-*` headers.
+    """
+
+    granted: int
+    waiting_interactive: int
+    waiting_bulk: int
+    in_flight: int
+    window_used: int
+    window_size: int
+    paused_for: float
+    refused: int
+    strict: bool
+    pace: float
+    longest_wait: float
+    reported: Mapping[str, str]
+
+
+class Permit(Protocol):
+    """Leave to send one request. End it with exactly one of these; a second call does nothing."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Say what became of the request."""
+
+    def release(self) -> None:
+        """Give the permit back: the request was never tried."""
+
+
+@runtime_checkable
+class RateLimiter(Protocol):
+    """What a session asks before it sends. `TokenBucket` is the one for a single process."""
+
+    async def acquire(
+        self,
+        priority: Priority = Priority.INTERACTIVE,
+        max_wait: float | None = None,
+        *,
+        retry: bool = False,
+    ) -> Permit:
+        """Wait for leave to send one request.
+
+        Raises:
+            RateLimitTimeout: it would take, or took, longer than `max_wait` seconds.
+        """
+        ...
+
+    def statistics(self) -> LimiterStatistics:
+        """Return what it is doing at this moment."""
+        ...
