@@ -1,5 +1,6 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
+from exotel_async.budget import LimiterStatistics, Outcome, Permit, RateLimiter
 from exotel_async.client import AsyncExotel
 from exotel_async.config import IST, Priority, RateLimit, Region, RetryPolicy, Timeouts
 from exotel_async.errors import (
@@ -23,13 +24,7 @@ from exotel_async.errors import (
     RequestTimeout,
     ServerError,
 )
-from exotel_async.limiter import (
-    LimiterStatistics,
-    Outcome,
-    Permit,
-    RateLimiter,
-    TokenBucket,
-)
+from exotel_async.limiter import TokenBucket
 from exotel_async.models import (
     AnsweredBy,
     Balance,

@@ -11,10 +11,10 @@ from exotel_async import parameters, wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import Priority
+    from exotel_async.config import Priority, SendOptions
     from exotel_async.models import Call, PlaybackTo
     from exotel_async.parameters import DialOptions
-    from exotel_async.pipeline import Pipeline, SendOptions
+    from exotel_async.pipeline import Pipeline
 
 
 class Calls:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.account import Account
+from exotel_async.budget import RateLimiter
 from exotel_async.calls import Calls
-from exotel_async.config import IST, Credentials, Priority, RateLimit, Region, RetryPolicy, Timeouts
+from exotel_async.config import (
+    IST,
+    Credentials,
+    Priority,
+    RateLimit,
+    Region,
+    RetryPolicy,
+    SendOptions,
+    Timeouts,
+)
 from exotel_async.errors import ConfigurationError
-from exotel_async.limiter import DEFAULT_IN_FLIGHT, RateLimiter, shared_bucket
+from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.numbers import Numbers
-from exotel_async.pipeline import OnOrphanedCall, Pipeline, SendOptions
+from exotel_async.pipeline import OnOrphanedCall, Pipeline
 from exotel_async.transport import HttpClient, Transport
 
 if TYPE_CHECKING:
@@ -75,8 +86,14 @@ class AsyncExotel:
             ConfigurationError: something is missing, or does not fit.
         """
         credentials = Credentials.find(account_sid, api_key, api_token)
-        if not isinstance(max_in_flight, int) or max_in_flight < 1:
+        if type(max_in_flight) is not int or max_in_flight < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
+        _check("rate_limit", rate_limit, RateLimit, RateLimiter)
+        _check("retry", retry, RetryPolicy)
+        _check("timeout", timeout, Timeouts)
+        _check("region", region, Region)
+        _check("on_orphaned_call", on_orphaned_call, Callable)
+        _check_time_zone(time_zone)
         host = _base_url(region, base_url)
         transport = Transport(
             base_url=host,
@@ -88,7 +105,7 @@ class AsyncExotel:
 
         def make_limiter() -> RateLimiter:
             if rate_limit is None or isinstance(rate_limit, RateLimit):
-                key = (transport.origin, credentials.account_sid, "voice")
+                key = (transport.host, credentials.account_sid, "voice")
                 return shared_bucket(key, rate_limit or RateLimit(), max_in_flight)
             return rate_limit
 
@@ -162,13 +179,28 @@ class AsyncExotel:
         self.account = Account(self._pipeline, defaults, self._time_zone)
 
 
+def _check(argument: str, value: object, *kinds: Any) -> None:
+    if value is not None and not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{argument}={value!r}: must be a {names}")
+
+
+def _check_time_zone(time_zone: object) -> None:
+    # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
+    fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
+    if not fits or hasattr(time_zone, "localize"):
+        raise ConfigurationError(
+            f"time_zone={time_zone!r}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
+        )
+
+
 def _base_url(region: Region | None, base_url: str | None) -> str:
     if base_url is not None:
         if region is not None:
             raise ConfigurationError("region= and base_url= say the same thing: pass one of them")
         return base_url
     if region is not None:
-        return f"https://{Region(region).value}"
+        return f"https://{region.value}"
     # Exotel's own examples write the host as `@api.exotel.com`.
     host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
     return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"

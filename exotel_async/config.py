@@ -1,4 +1,7 @@
-"""The values a session is configured with: credentials, region, budget, retries, timeouts."""
+"""The values a session is configured with: credentials, region, budget, retries, timeouts.
+
+And those a single request is.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import os
 from datetime import timedelta, timezone
 from typing import Any, Final, Self
 
-from attrs import Attribute, Factory, field, frozen
+from attrs import Attribute, Factory, evolve, field, frozen
 
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, InvalidRequest
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 """Indian Standard Time. Exotel's clock, though its documentation never says so."""
+
+_LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
 
 
 def _check(what: str, value: object, rule: str, *, holds: bool) -> None:
@@ -76,7 +81,7 @@ class Credentials:
             ConfigurationError: one is missing or empty; the message names the variable.
         """
         return cls(
-            _given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID"),
+            _path_safe(_given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID")),
             _given("api_key", api_key, "EXOTEL_API_KEY"),
             _given("api_token", api_token, "EXOTEL_API_TOKEN"),
         )
@@ -85,12 +90,21 @@ class Credentials:
         raise TypeError("Credentials are not pickled: the API token would be in the pickle")
 
 
+def _path_safe(account_sid: str) -> str:
+    if ".." in account_sid or any(char in "/\\?#%" for char in account_sid):
+        raise ConfigurationError(f"account_sid={account_sid!r}: must not have /, ?, # or % in it")
+    return account_sid
+
+
 def _given(argument: str, value: str | None, variable: str) -> str:
     found = os.environ.get(variable, "") if value is None else value
     if not isinstance(found, str) or not found.strip():
         raise ConfigurationError(
             f"{argument} is missing: pass {argument}= or set the environment variable {variable}"
         )
+    # Not shown: it may be the token.
+    if any(char.isspace() or not char.isprintable() for char in found.strip()):
+        raise ConfigurationError(f"{argument} has a space or an unreadable character in it")
     return found.strip()
 
 
@@ -164,3 +178,46 @@ class Timeouts:
     write: float = field(default=10.0, validator=_seconds)
     read: float = field(default=30.0, validator=_seconds)
     exchange: float = field(default=60.0, validator=_seconds)
+
+
+@frozen(kw_only=True)
+class SendOptions:
+    """How a request is to be sent.
+
+    Attributes:
+        priority: who goes first when the budget is short.
+        max_wait: seconds it may wait for the budget; None: as long as it takes.
+        timeout: seconds it may take with everything: waiting, retries, exchange.
+    """
+
+    priority: Priority = Priority.INTERACTIVE
+    max_wait: float | None = None
+    timeout: float | None = None
+
+    def with_changes(
+        self, priority: Priority | None, max_wait: float | None, timeout: float | None
+    ) -> SendOptions:
+        """Return the options with what is not None put in place.
+
+        Raises:
+            InvalidRequest: a time is negative or no number, or the priority is none.
+        """
+        if priority is None and max_wait is None and timeout is None:
+            return self
+        for argument, seconds in (("max_wait", max_wait), ("timeout", timeout)):
+            if seconds is not None and (
+                isinstance(seconds, bool)
+                or not isinstance(seconds, int | float)
+                or not 0 <= seconds <= _LONGEST_WAIT
+            ):
+                raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year's")
+        try:
+            chosen = self.priority if priority is None else Priority(priority)
+        except ValueError:
+            raise InvalidRequest("priority", priority, "must be a Priority") from None
+        return evolve(
+            self,
+            priority=chosen,
+            max_wait=self.max_wait if max_wait is None else max_wait,
+            timeout=self.timeout if timeout is None else timeout,
+        )

@@ -29,6 +29,7 @@ from exotel_async.masking import mask_number, redact
 
 _SHOWN_VALUE: Final = 80
 _SHOWN_EXCERPT: Final = 200
+_PLAIN_HEADERS: Final = frozenset({"content-length", "date", "etag", "retry-after"})
 
 
 class ExotelError(Exception):
@@ -60,7 +61,10 @@ class InvalidRequest(ExotelError, ValueError):
     """
 
     def __init__(self, argument: str, value: object, rule: str) -> None:
-        shown = redact(repr(value))
+        try:
+            shown = redact(repr(value))
+        except ValueError:  # an integer of thousands of digits
+            shown = type(value).__name__
         if len(shown) > _SHOWN_VALUE:
             shown = shown[:_SHOWN_VALUE] + "..."
         super().__init__(f"{argument}={shown}: {rule}")
@@ -128,7 +132,7 @@ class CallOutcomeUnknown(ExotelError):
         from_: the party dialled first. In a pickle, this and the next two are masked.
         to: the second party; None for a call to a flow.
         caller_id: the ExoPhone.
-        custom_field: what was passed as `custom_field`.
+        custom_field: what was passed as `custom_field`; in a pickle as it is.
         time_limit: the longest the call may go on; None: Exotel's own limit of four hours.
         sent_at: when the request left, aware, UTC. The call was not created before it.
         lost_at: when its outcome was given up, aware, UTC.
@@ -219,7 +223,8 @@ class APIError(ExotelError):
         self.status = status
         self.code = code
         self.headers: dict[str, str] = {
-            name: redact(value) for name, value in (headers or {}).items()
+            name: value if _is_plain(name) else redact(value)
+            for name, value in (headers or {}).items()
         }
         self.attempts = attempts
         super().__init__(f"HTTP {status}{f' (code {code})' if code else ''}: {self.message}")
@@ -266,6 +271,11 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     409: Conflict,
     429: RateLimited,
 }
+
+
+def _is_plain(header: str) -> bool:
+    """Whether the digits in a header are times, counts or identifiers, and no phone number."""
+    return header in _PLAIN_HEADERS or header.startswith("x-ratelimit-") or "request-id" in header
 
 
 def api_error(status: int) -> type[APIError]:

@@ -9,9 +9,9 @@ from exotel_async import parameters, wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import Priority
+    from exotel_async.config import Priority, SendOptions
     from exotel_async.models import NumberMetadata
-    from exotel_async.pipeline import Pipeline, SendOptions
+    from exotel_async.pipeline import Pipeline
 
 
 class Numbers:

@@ -187,7 +187,7 @@ def get_call(
     Raises:
         InvalidRequest: an argument that Exotel would refuse.
     """
-    query: dict[str, str | None] = {"details": "true" if details else None}
+    query: _Fields = {"details": "true" if _flag("details", details) == "true" else None}
     if recording_url_validity is not None:
         query["RecordingUrlValidity"] = _minutes("recording_url_validity", recording_url_validity)
     return _get(f"Calls/{_segment('sid', sid)}.json", query, extra)
@@ -283,6 +283,8 @@ def _pairs(fields: _Fields, extra: Mapping[str, str] | None) -> _Pairs:
     """Leave out what was not given, and add what we do not know."""
     pairs = {name: value for name, value in fields.items() if value is not None}
     taken = {name.partition("[")[0] for name in pairs}
+    if extra is not None and not isinstance(extra, Mapping):
+        raise InvalidRequest("extra", extra, "must be a mapping of names to values")
     for name, value in (extra or {}).items():
         if not isinstance(name, str) or not name or not name.isprintable():
             raise InvalidRequest("extra", name, "names must be plain text")
@@ -291,22 +293,26 @@ def _pairs(fields: _Fields, extra: Mapping[str, str] | None) -> _Pairs:
         if not isinstance(value, str) or re.search(_CONTROL, value):
             raise InvalidRequest("extra", name, "its value must be a string of readable text")
         pairs[name] = value
-    return tuple(pairs.items())
+    # A word of somebody's own enum would be sent by its name.
+    return tuple((name, str.__str__(value)) for name, value in pairs.items())
 
 
 def _flow_url(account_sid: str, flow: int | str) -> str | None:
     if isinstance(flow, str) and "://" in flow:
         return _url("flow", flow)
-    if type(flow) not in {int, str} or not re.fullmatch(_FLOW_ID, f"{flow}"):
+    if isinstance(flow, int) and not isinstance(flow, bool) and 0 < flow < 10**15:
+        flow = str(int(flow))
+    if not isinstance(flow, str) or not re.fullmatch(_FLOW_ID, flow):
         raise InvalidRequest("flow", flow, "must be a flow's id, like 926, or a whole http(s) URL")
     # `http` in every documented sample; Exotel resolves it itself.
-    return f"http://my.exotel.com/{_segment('account_sid', account_sid)}/exoml/start_voice/{flow}"
+    app_id = _segment("flow", flow)
+    return f"http://my.exotel.com/{_segment('account_sid', account_sid)}/exoml/start_voice/{app_id}"
 
 
 def _segment(argument: str, value: str) -> str:
     if not isinstance(value, str) or ".." in value or not re.fullmatch(_SEGMENT, value):
         raise InvalidRequest(argument, value, "must not be empty or have a /, ?, #, % or .. in it")
-    return quote(value, safe="")
+    return quote(str.__str__(value), safe="")
 
 
 def _choice(argument: str, value: object, words: type[StrEnum]) -> str | None:

@@ -37,7 +37,7 @@ def normalize_number(number: str, argument: str = "number") -> str:
     if re.match(_TRUNK_ZERO, number):
         rule = "after a country code no (0) is dialled: leave it out"
         raise InvalidRequest(argument, mask_number(number), rule)
-    digits = _without_separators(number)
+    digits = _without_separators(str.__str__(number))
     if not re.fullmatch(_NUMBER, digits):
         rule = "must be a phone number: 3 to 15 digits, or + and 7 to 15 with the country code"
         raise InvalidRequest(argument, mask_number(number), rule)

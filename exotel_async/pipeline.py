@@ -8,6 +8,7 @@ goes unnoticed.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import math
 import random
@@ -17,20 +18,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import anyio
-from attrs import evolve, frozen
+from attrs import evolve
 
-from exotel_async.config import Priority, RetryPolicy
+from exotel_async.budget import Outcome, Permit, RateLimiter
+from exotel_async.config import RetryPolicy, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
     ExotelError,
-    InvalidRequest,
     RateLimitTimeout,
     RequestTimeout,
 )
-from exotel_async.limiter import Outcome, Permit, RateLimiter
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.parameters import Request
@@ -40,50 +40,14 @@ from exotel_async.wire import Answer, retry_after, sid_of
 
 T = TypeVar("T")
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
-"""Told how a dial ended whose caller had left."""
+"""Told how a dial ended whose caller had left; may be a coroutine function."""
 
 _CLOSED: Final = "this session is closed"
+_OTHER_LOOP: Final = (
+    "this session belongs to another event loop: make one AsyncExotel for each loop"
+)
 
 logger: Final = logging.getLogger("exotel_async")
-
-
-@frozen(kw_only=True)
-class SendOptions:
-    """How a request is to be sent.
-
-    Attributes:
-        priority: who goes first when the budget is short.
-        max_wait: seconds it may wait for the budget; None: as long as it takes.
-        timeout: seconds it may take with everything: waiting, retries, exchange.
-    """
-
-    priority: Priority = Priority.INTERACTIVE
-    max_wait: float | None = None
-    timeout: float | None = None
-
-    def with_changes(
-        self, priority: Priority | None, max_wait: float | None, timeout: float | None
-    ) -> SendOptions:
-        """Return the options with what is not None put in place.
-
-        Raises:
-            InvalidRequest: a time is negative or no number, or the priority is none.
-        """
-        if priority is None and max_wait is None and timeout is None:
-            return self
-        for argument, seconds in (("max_wait", max_wait), ("timeout", timeout)):
-            if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 0):
-                raise InvalidRequest(argument, seconds, "must be a number of seconds, 0 or more")
-        try:
-            chosen = self.priority if priority is None else Priority(priority)
-        except ValueError:
-            raise InvalidRequest("priority", priority, "must be a Priority") from None
-        return evolve(
-            self,
-            priority=chosen,
-            max_wait=self.max_wait if max_wait is None else max_wait,
-            timeout=self.timeout if timeout is None else timeout,
-        )
 
 
 class Pipeline:
@@ -103,8 +67,10 @@ class Pipeline:
         self._on_orphaned_call = on_orphaned_call
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._parked: set[asyncio.Task[object]] = set()
         self._exchanges: set[asyncio.Task[Exchange]] = set()
+        self._reports: set[asyncio.Future[Any]] = set()
 
     @property
     def limiter(self) -> RateLimiter:
@@ -125,13 +91,14 @@ class Pipeline:
         """
         loop = self._bind()
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
+        give_up = math.inf
         attempts = refusals = 0
         failure: ExotelError | None = None
         while True:
-            self._bind()
-            permit = await self._permit(options, deadline, failure)
+            permit = await self._permit(options, deadline, give_up, failure)
             if failure is None:
-                began, sent_at = loop.time(), datetime.now(UTC)
+                sent_at, began = datetime.now(UTC), loop.time()
+                give_up = began + self._retry.total
             attempts += 1
             exchange = self._start(permit, request)
             try:
@@ -147,6 +114,8 @@ class Pipeline:
                     raise _unknown(request, waited, sent_at) from None
                 raise RequestTimeout(waited, attempts=attempts) from None
             except asyncio.CancelledError:
+                if exchange.cancelled() and not _is_cancelled():
+                    raise ConfigurationError(_CLOSED) from None
                 self._adopt(exchange, request, read, sent_at)
                 raise
             try:
@@ -164,6 +133,7 @@ class Pipeline:
             )
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
+                    self._bind()
                     await self._park(asyncio.sleep(after))
                 case Fail():
                     raise failure
@@ -172,19 +142,36 @@ class Pipeline:
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
-        if self._closed:
-            return
+        if self._closing is None:
+            loop = asyncio.get_running_loop()
+            if self._loop is not None and self._loop is not loop:
+                raise ConfigurationError(_OTHER_LOOP)
+            self._closing = loop.create_task(self._close(grace))
+        # Not even a cancelled scope around it leaves connections open.
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.shield(self._closing)
+            except asyncio.CancelledError:
+                for task in (*self._exchanges, *self._reports):
+                    task.cancel()
+                await asyncio.wait({self._closing})
+                raise
+
+    async def _close(self, grace: float) -> None:
         self._closed = True
         for task in self._parked:
             task.cancel()
-        with anyio.CancelScope(shield=True):
-            if self._exchanges:
-                _, late = await asyncio.wait(self._exchanges, timeout=grace)
-                for exchange in late:
-                    exchange.cancel()
-                if late:
-                    await asyncio.wait(late)
-            await self._transport.aclose()
+        if self._exchanges:
+            _, late = await asyncio.wait(self._exchanges, timeout=grace)
+            for exchange in late:
+                exchange.cancel()
+        while self._exchanges:
+            await asyncio.wait(self._exchanges)
+        if self._reports:
+            _, untold = await asyncio.wait(self._reports, timeout=grace)
+            for report in untold:
+                report.cancel()
+        await self._transport.aclose()
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         try:
@@ -197,26 +184,33 @@ class Pipeline:
             self._limiter = self._make_limiter()
             self._loop = loop
         elif self._loop is not loop:
-            raise ConfigurationError(
-                "this session belongs to another event loop: make one AsyncExotel for each loop"
-            )
+            raise ConfigurationError(_OTHER_LOOP)
         return loop
 
     async def _permit(
-        self, options: SendOptions, deadline: float, failure: ExotelError | None
+        self,
+        options: SendOptions,
+        deadline: float,
+        give_up: float,
+        failure: ExotelError | None,
     ) -> Permit:
         max_wait = options.max_wait
-        if deadline < math.inf:
-            remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        latest = min(deadline, give_up)
+        if latest < math.inf:
+            remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         waiting = self._limiter.acquire(options.priority, max_wait, retry=failure is not None)
         try:
-            return await self._park(waiting)
+            permit = await self._park(waiting)
         except RateLimitTimeout:
             # What went wrong before says more than that there is no place to try again.
             if failure is not None:
                 raise failure from None
             raise
+        if latest < math.inf and asyncio.get_running_loop().time() >= latest:
+            permit.release()
+            raise failure or RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
+        return permit
 
     async def _park(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Wait for something that is not worth waiting for once the session is closed."""
@@ -235,7 +229,13 @@ class Pipeline:
     def _start(self, permit: Permit, request: Request) -> asyncio.Task[Exchange]:
         exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
         self._exchanges.add(exchange)
-        exchange.add_done_callback(self._exchanges.discard)
+
+        def ended(exchange: asyncio.Task[Exchange]) -> None:
+            self._exchanges.discard(exchange)
+            if exchange.cancelled():  # before it began
+                permit.release()
+
+        exchange.add_done_callback(ended)
         return exchange
 
     async def _exchange(self, permit: Permit, request: Request) -> Exchange:
@@ -252,7 +252,10 @@ class Pipeline:
             late=self._transport.late if result.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
-        permit.finish(outcome)
+        try:
+            permit.finish(outcome)
+        except Exception:  # a limiter of the user's own; the result must not be lost for it
+            logger.exception("the rate limiter has failed to take an outcome")
         if outcome.asks_for_pause:
             logger.warning("HTTP %s from Exotel: the account's requests pause", status)
         if logger.isEnabledFor(logging.DEBUG):
@@ -284,10 +287,20 @@ class Pipeline:
             else:
                 logger.info("The caller of a dial has left; no call was made: %s", ended)
                 return
-            if self._on_orphaned_call is not None:
-                self._on_orphaned_call(ended)
+            if self._on_orphaned_call is None:
+                return
+            told = self._on_orphaned_call(ended)
+            if inspect.isawaitable(told):
+                task = asyncio.ensure_future(told)
+                self._reports.add(task)
+                task.add_done_callback(self._reports.discard)
 
         exchange.add_done_callback(report)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
@@ -302,9 +315,19 @@ def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
             f"the answer broke off: {result.problem}",
             status=answer.status,
             content_type=answer.headers.get("content-type"),
-            excerpt=answer.body[:400].decode(errors="replace"),
+            excerpt=answer.excerpt(),
         )
-    return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
+    try:
+        return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
+    except ExotelError:
+        raise
+    except Exception as error:  # a defect of ours must not lose a call that was made
+        raise DecodeError(
+            f"reading the answer failed: {type(error).__name__}",
+            status=answer.status,
+            content_type=answer.headers.get("content-type"),
+            excerpt=answer.excerpt(),
+        ) from error
 
 
 def _facts(request: Request, result: Exchange) -> Facts:

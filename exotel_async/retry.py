@@ -86,7 +86,7 @@ def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
 def _again(facts: Facts, policy: RetryPolicy, jitter: float) -> Verdict:
     if facts.tries >= policy.attempts:
         return Fail()
-    delay = jitter * min(policy.backoff_cap, policy.backoff * 2 ** (facts.tries - 1))
+    delay = jitter * min(policy.backoff_cap, policy.backoff * 2 ** min(facts.tries - 1, 60))
     return _retry(max(delay, facts.retry_after or 0.0), facts, policy)
 
 

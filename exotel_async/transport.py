@@ -37,6 +37,15 @@ _LONGEST_BODY: Final = 8 * 2**20
 # A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
 _SPARE_CONNECTIONS: Final = 8
 
+_UNSENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
 _in_exchange: ContextVar[bool] = ContextVar("exotel_async_in_exchange", default=False)
 
 
@@ -59,6 +68,29 @@ class Exchange:
     problem: str = field(default="", converter=redact)
 
 
+class _Seen:
+    """What was seen of one exchange up to now."""
+
+    __slots__ = ("body", "headers", "silent", "status", "written")
+
+    def __init__(self, *, silent: bool) -> None:
+        self.silent = silent
+        self.written = False
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+
+    async def trace(self, event: str, _: object) -> None:
+        """Take note of what httpx's own transport does."""
+        self.silent = False
+        # From here on the kernel may have sent a part, even if writing fails.
+        self.written = self.written or event.endswith("send_request_headers.started")
+
+    def headed(self, response: httpx.Response) -> None:
+        """Take note of the head of an answer."""
+        self.status, self.headers = response.status_code, _lower(response.headers)
+
+
 class Transport:
     """Sends requests of one account to one host."""
 
@@ -75,13 +107,13 @@ class Transport:
         if http_client is not None:
             _check_pool(http_client, max_in_flight)
         parts = urlsplit(base_url)
-        self.origin: Final = (parts.scheme, parts.hostname, parts.port)
-        """Scheme, host and port: what tells one Exotel from another."""
+        self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
+        """Host and port, if it is not the usual one: what tells one Exotel from another."""
         self._prefix = f"{base_url.rstrip('/')}/v1/Accounts/{credentials.account_sid}/"
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
-        self._secrets = (credentials.api_token.encode(), base64.b64encode(pair))
+        self._secrets = (credentials.api_token, base64.b64encode(pair).decode())
         self._timeouts = timeouts
         self._settings: dict[str, Any] = {
             "headers": {"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"},
@@ -107,59 +139,62 @@ class Transport:
     async def exchange(self, request: Request) -> Exchange:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
         _in_exchange.set(True)
-        written = False
-        status, headers, body = 0, dict[str, str](), bytearray()
-
-        async def trace(event: str, _: object) -> None:
-            nonlocal written
-            # From here on the kernel may have sent a part, even if writing fails.
-            written = written or event.endswith("send_request_headers.started")
-
-        def result(problem: str = "", *, whole: bool = False, timed_out: bool = False) -> Exchange:
-            return Exchange(
-                written=written,
-                answer=self._answer(status, headers, bytes(body)) if status else None,
-                whole=whole,
-                timed_out=timed_out,
-                problem=problem,
-            )
-
+        if self._client.is_closed:
+            return Exchange(written=False, problem="the HTTP client is closed")
+        # A transport that is not httpx's own may not tell what it does: silence proves nothing.
+        seen = _Seen(silent=self._given is not None)
+        problem, timed_out = "", False
         try:
             async with self._gate:
-                with anyio.move_on_after(self._timeouts.exchange):
-                    response = await self._client.send(
-                        self._request(request, trace), stream=True, auth=self._auth
-                    )
-                    try:
-                        status, headers = response.status_code, _lower(response.headers)
-                        async for chunk in response.aiter_bytes():
-                            body += chunk
-                            if len(body) > _LONGEST_BODY:
-                                return result("the answer is longer than any of Exotel's")
-                    finally:
-                        await response.aclose()
-                    return result(whole=True)
-            return result("the exchange took too long", timed_out=True)
+                with anyio.move_on_after(self._timeouts.exchange) as scope:
+                    problem = await self._send(request, seen)
+                if scope.cancelled_caught:
+                    problem, timed_out = "the exchange took too long", True
+        except _UNSENT as error:
+            seen.silent = seen.written = False  # a proxy may have been written to, and no further
+            problem = _words(error)
         except httpx.TimeoutException as error:
-            return result(_words(error), timed_out=True)
+            problem, timed_out = _words(error), True
+        except httpx.HTTPStatusError as error:  # from a hook of the user's client
+            seen.headed(error.response)
+            problem = _words(error)
         except asyncio.CancelledError:
-            return result("the session was closed", timed_out=True)
+            problem, timed_out = "the exchange was cut off", True
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
-            return result(_words(error))
+            problem = _words(error)
+        answer = None
+        if seen.status:
+            answer = Answer(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
+        return Exchange(
+            written=seen.written or seen.silent or answer is not None,
+            answer=answer,
+            whole=not problem,
+            timed_out=timed_out,
+            problem=problem,
+        )
+
+    async def _send(self, request: Request, seen: _Seen) -> str:
+        """Send and read; return what went wrong, or ""."""
+        response = await self._client.send(
+            self._request(request, seen.trace),
+            stream=True,
+            auth=self._auth,
+            follow_redirects=False,
+        )
+        try:
+            seen.headed(response)
+            async for chunk in response.aiter_bytes():
+                seen.body += chunk
+                if len(seen.body) > _LONGEST_BODY:
+                    return "the answer is longer than any of Exotel's"
+        finally:
+            await response.aclose()
+        return ""
 
     async def aclose(self) -> None:
         """Close the connections. A client that was given to us is not ours to close."""
         if self._made is not None:
             await self._made.aclose()
-
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> Answer:
-        for secret in self._secrets:
-            body = body.replace(secret, b"***")
-            hidden = secret.decode()
-            for name, value in headers.items():
-                if hidden in value:
-                    headers[name] = value.replace(hidden, "***")
-        return Answer(status, headers, body)
 
     @property
     def _client(self) -> HttpClient:
@@ -214,6 +249,8 @@ def _not_ours(_: logging.LogRecord) -> bool:
 
 
 def _check_base_url(base_url: str) -> None:
+    if not isinstance(base_url, str):
+        raise ConfigurationError(f"base_url={base_url!r}: must be text, http(s)://host[:port]")
     try:
         parts = urlsplit(base_url)
         port = parts.port

@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 _EXCERPT: Final = 400  # bytes; the error shows half of them, so that no number is cut unmasked
 _MARKUP: Final = 8_192  # bytes; an error says what it has to say before
 _LONGEST_MESSAGE: Final = 400
+_SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and starring it garbles the text
 _LONGEST_PAUSE: Final = 86_400.0  # seconds
 
 # NaN and infinities are no JSON, though Python reads them. As null they do no harm.
@@ -45,12 +46,25 @@ class Answer:
         headers: the header fields, names in lower case.
         body: the whole body, decompressed.
         attempts: how often the request was sent.
+        secrets: what no error may show of it.
     """
 
     status: int
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     attempts: int = 1
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def conceal(self, text: str) -> str:
+        """Return a text with the secrets starred out of it."""
+        for secret in self.secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, "***")
+        return text
+
+    def excerpt(self, size: int = _EXCERPT) -> str:
+        """Return the beginning of the body as text, without secrets."""
+        return self.conceal(self.body[:size].decode(errors="replace"))
 
 
 def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
@@ -95,7 +109,8 @@ def read_error(answer: Answer) -> APIError:
     """
     said, code = _rest_exception(answer) or _markup(answer) or (None, None)
     message = (
-        _tidy(said or "") or f"{_phrase(answer.status)} ({_kind(answer.body) or 'no message'})"
+        _tidy(answer.conceal(said or ""))
+        or f"{_phrase(answer.status)} ({_kind(answer.body) or 'no message'})"
     )
     if answer.status in {401, 404}:
         message += (
@@ -106,7 +121,7 @@ def read_error(answer: Answer) -> APIError:
         message,
         status=answer.status,
         code=_code(code),
-        headers=answer.headers,
+        headers={name: answer.conceal(value) for name, value in answer.headers.items()},
         attempts=answer.attempts,
     )
 
@@ -160,7 +175,7 @@ def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str) -> _T:
         f"no {model.__name__} in the answer: {_kind(answer.body) or problem}",
         status=answer.status,
         content_type=answer.headers.get("content-type"),
-        excerpt=_head(answer, _EXCERPT),
+        excerpt=answer.excerpt(),
     )
 
 
@@ -173,10 +188,6 @@ def _document(answer: Answer) -> dict[str, Any]:
 
 def _is_success(answer: Answer) -> bool:
     return 200 <= answer.status < 300
-
-
-def _head(answer: Answer, size: int) -> str:
-    return answer.body[:size].decode(errors="replace")
 
 
 def _kind(body: bytes) -> str | None:
@@ -206,7 +217,7 @@ def _rest_exception(answer: Answer) -> _Said | None:
 
 def _markup(answer: Answer) -> _Said | None:
     """Read an error out of XML or HTML: by its tags alone, for a parser would trust it more."""
-    head = _head(answer, _MARKUP)
+    head = answer.excerpt(_MARKUP)
     said = _tag("Message", head) if "<RestException>" in head else _tag("title", head)
     return (said, _tag("Code", head)) if said else None
 

@@ -458,7 +458,7 @@ async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:
     while not emulator.calls:
         await asyncio.sleep(0.01)
     await exotel.aclose(grace=0.1)
-    with pytest.raises(CallOutcomeUnknown, match="closed"):
+    with pytest.raises(CallOutcomeUnknown, match="cut off"):
         await dial
 
 
