@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypedDict, Unpack
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from attrs import field, frozen
 
@@ -52,14 +52,19 @@ class Request:
         method: the HTTP method.
         path: the path below `/v1/Accounts/{account_sid}/`, percent-encoded.
         params: the query.
-        form: the form fields of the body; None: no body. Its values, and those of the query, are
-            not in the repr.
+        body: the form, encoded: one string, for tens of thousands of them may wait in memory.
+            None: no body. Neither it nor the query is in the repr.
     """
 
     method: str
     path: str = field(repr=lambda path: repr(redact(path)))
     params: _Pairs = field(default=(), repr=False)
-    form: _Pairs | None = field(default=None, repr=False)
+    body: str | None = field(default=None, repr=False)
+
+    @property
+    def form(self) -> _Pairs:
+        """The form fields of the body."""
+        return tuple(parse_qsl(self.body or "", keep_blank_values=True))
 
     @property
     def dials(self) -> bool:
@@ -263,7 +268,7 @@ def _dial(
     form["StreamUrl"] = _url("stream_url", stream_url, schemes=("wss",))
     form["StreamBegin"] = _choice("stream_begin", stream_begin, StreamBegin)
     form["StreamType"] = _short_text("stream_type", stream_type, 64)
-    return Request("POST", "Calls/connect.json", form=_pairs(form, extra))
+    return Request("POST", "Calls/connect.json", body=urlencode(_pairs(form, extra)))
 
 
 def _get(path: str, query: _Fields, extra: Mapping[str, str] | None) -> Request:

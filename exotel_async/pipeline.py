@@ -13,7 +13,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -68,7 +68,7 @@ class Pipeline:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
-        self._parked: set[asyncio.Task[object]] = set()
+        self._parking = _Parking()
         self._exchanges: set[asyncio.Task[Exchange]] = set()
         self._reports: set[asyncio.Future[Any]] = set()
 
@@ -134,7 +134,8 @@ class Pipeline:
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
                     self._bind()
-                    await self._park(asyncio.sleep(after))
+                    with self._parking:
+                        await asyncio.sleep(after)
                 case Fail():
                     raise failure
                 case Unknown():
@@ -159,8 +160,7 @@ class Pipeline:
 
     async def _close(self, grace: float) -> None:
         self._closed = True
-        for task in self._parked:
-            task.cancel()
+        self._parking.close()
         if self._exchanges:
             _, late = await asyncio.wait(self._exchanges, timeout=grace)
             for exchange in late:
@@ -199,9 +199,11 @@ class Pipeline:
         if latest < math.inf:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
-        waiting = self._limiter.acquire(options.priority, max_wait, retry=failure is not None)
         try:
-            permit = await self._park(waiting)
+            with self._parking:
+                permit = await self._limiter.acquire(
+                    options.priority, max_wait, retry=failure is not None
+                )
         except RateLimitTimeout:
             # What went wrong before says more than that there is no place to try again.
             if failure is not None:
@@ -211,20 +213,6 @@ class Pipeline:
             permit.release()
             raise failure or RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
         return permit
-
-    async def _park(self, waiting: Coroutine[Any, Any, T]) -> T:
-        """Wait for something that is not worth waiting for once the session is closed."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - this is a coroutine of the loop
-        self._parked.add(task)
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            if self._closed and task.uncancel() == 0:
-                raise ConfigurationError(_CLOSED) from None
-            raise
-        finally:
-            self._parked.discard(task)
 
     def _start(self, permit: Permit, request: Request) -> asyncio.Task[Exchange]:
         exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
@@ -298,6 +286,33 @@ class Pipeline:
         exchange.add_done_callback(report)
 
 
+class _Parking:
+    """Who waits for something that is not worth waiting for once the session is closed.
+
+    One for all, entered by each: tens of thousands may wait.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any] | None] = set()
+        self._closed = False
+
+    def __enter__(self) -> None:
+        self._tasks.add(asyncio.current_task())
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = asyncio.current_task()
+        self._tasks.discard(task)
+        if self._closed and kind is asyncio.CancelledError and task and task.uncancel() == 0:
+            raise ConfigurationError(_CLOSED) from None
+
+    def close(self) -> None:
+        """Let all that wait end with an error. Nobody may enter any more."""
+        self._closed = True
+        for task in self._tasks:
+            if task is not None:
+                task.cancel()
+
+
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -351,7 +366,7 @@ def _orphan(
 
 
 def _unknown(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
-    form = dict(request.form or ())
+    form = dict(request.form)
     if isinstance(found, str):
         reason, answer = found, None
     else:

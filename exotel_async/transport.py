@@ -212,14 +212,17 @@ class Transport:
         return self._made
 
     def _request(self, request: Request, trace: Any) -> httpx.Request:
-        return self._client.build_request(
+        built = self._client.build_request(
             request.method,
             self._prefix + request.path,
             params=request.params or None,
-            data=None if request.form is None else dict(request.form),
+            content=request.body,
             extensions={"trace": trace},
             **self._each_time,
         )
+        if request.body is not None:
+            built.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return built
 
 
 @functools.cache

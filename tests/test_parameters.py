@@ -353,7 +353,7 @@ def test_get_call() -> None:
     )
     assert request.path == "Calls/0a1b2c3d4e5f60718293a4b5c6d71a3j.json"
     assert request.params == (("details", "true"), ("RecordingUrlValidity", "5"), ("X", "y"))
-    assert request.form is None
+    assert request.body is None
     with pytest.raises(InvalidRequest, match="extra='details'"):
         parameters.get_call("abc", details=True, extra={"details": "false"})
 
