@@ -11,7 +11,6 @@ import pytest
 
 from exotel_async import errors
 from exotel_async.errors import (
-    APIError,
     CallOutcomeUnknown,
     ConfigurationError,
     ConnectionFailed,
@@ -93,23 +92,3 @@ def test_invalid_requests_are_value_errors() -> None:
     assert issubclass(InvalidRequest, ValueError)
     error = InvalidRequest("time_limit", 99999, "must be 1 to 14400")
     assert str(error) == "time_limit=99999: must be 1 to 14400"
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, errors.BadRequest),
-        (401, errors.AuthenticationError),
-        (402, errors.PaymentRequired),
-        (403, errors.PermissionDenied),
-        (404, errors.NotFound),
-        (409, errors.Conflict),
-        (429, errors.RateLimited),
-        (500, errors.ServerError),
-        (599, errors.ServerError),
-        (418, APIError),
-        (302, APIError),
-    ],
-)
-def test_the_class_goes_by_the_status(status: int, kind: type[APIError]) -> None:
-    assert api_error(status) is kind
