@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +18,7 @@ from exotel_async.config import (
     RetryPolicy,
     SendOptions,
     Timeouts,
+    find_base_url,
 )
 from exotel_async.errors import ConfigurationError
 from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
@@ -94,7 +94,7 @@ class AsyncExotel:
         _check("region", region, Region)
         _check("on_orphaned_call", on_orphaned_call, Callable)
         _check_time_zone(time_zone)
-        host = _base_url(region, base_url)
+        host = find_base_url(region, base_url)
         transport = Transport(
             base_url=host,
             credentials=credentials,
@@ -192,15 +192,3 @@ def _check_time_zone(time_zone: object) -> None:
         raise ConfigurationError(
             f"time_zone={time_zone!r}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
         )
-
-
-def _base_url(region: Region | None, base_url: str | None) -> str:
-    if base_url is not None:
-        if region is not None:
-            raise ConfigurationError("region= and base_url= say the same thing: pass one of them")
-        return base_url
-    if region is not None:
-        return f"https://{region.value}"
-    # Exotel's own examples write the host as `@api.exotel.com`.
-    host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
-    return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"

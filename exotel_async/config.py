@@ -54,6 +54,23 @@ class Region(enum.StrEnum):
     MUMBAI = "api.in.exotel.com"
 
 
+def find_base_url(region: Region | None, base_url: str | None) -> str:
+    """Return scheme and host of the service: as given, or from the environment, or Singapore's.
+
+    Raises:
+        ConfigurationError: both are given.
+    """
+    if base_url is not None:
+        if region is not None:
+            raise ConfigurationError("region= and base_url= say the same thing: pass one of them")
+        return base_url
+    if region is not None:
+        return f"https://{region.value}"
+    # Exotel's own examples write the host as `@api.exotel.com`.
+    host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
+    return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
+
+
 class Priority(enum.IntEnum):
     """Who goes first when the budget is short."""
 

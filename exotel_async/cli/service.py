@@ -25,6 +25,7 @@ from exotel_async import (
     RequestTimeout,
     ServerError,
 )
+from exotel_async.config import find_base_url
 
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
@@ -58,13 +59,7 @@ class Service:
     @property
     def url(self) -> str:
         """Scheme and host."""
-        if self.base_url is not None:
-            return self.base_url
-        if self.region is not None:
-            return f"https://{_REGIONS[self.region].value}"
-        # Exotel's own examples write the host as `@api.exotel.com`.
-        host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
-        return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
+        return find_base_url(self.region and _REGIONS[self.region], self.base_url)
 
     @property
     def host(self) -> str:
