@@ -1,0 +1,69 @@
+"""Tables of what is reached, with a yes or no each: `limiter` and `overhead`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from benchmarks import interactive, overhead, restart, tables, waiters, windows
+
+if TYPE_CHECKING:
+    from benchmarks.tables import Target
+
+_PARTS = ("windows", "restart", "interactive", "waiters")
+
+
+def main() -> int:
+    """Run what the command line asks for. 1 if a target is not reached."""
+    options = _parser().parse_args()
+    tables.console.print(f"$ python -m benchmarks {shlex.join(sys.argv[1:])}", markup=False)
+    tables.console.print(tables.machine(), markup=False)
+    if options.benchmark == "overhead":
+        reached = overhead.report(quick=options.quick)
+        tables.targets(reached)
+    else:
+        reached = [target for part in options.only or _PARTS for target in _limiter(part, options)]
+    return 0 if all(target.reached for target in reached) else 1
+
+
+def _limiter(part: str, options: argparse.Namespace) -> list[Target]:
+    quick: bool = options.quick
+    seeds: int = options.seeds or (1 if quick else 5)
+    match part:
+        case "windows":
+            long = not quick if options.long is None else options.long
+            reached = windows.report(options.window, seeds, quick=quick, long=long)
+        case "restart":
+            reached = restart.report(options.window, seeds)
+        case "interactive":
+            reached = interactive.report(options.window, quick=quick)
+        case _:
+            reached = waiters.report(quick=quick)
+    tables.targets(reached)
+    return reached
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    limiter = benchmarks.add_parser("limiter", help="rate, refusals, waits, cost of waiting")
+    limiter.add_argument(
+        "--only", action="append", choices=_PARTS, help="one part; may be given several times"
+    )
+    limiter.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
+    limiter.add_argument("--seeds", type=int, help="runs of windows and restart; else 5, quick 1")
+    limiter.add_argument(
+        "--long",
+        action=argparse.BooleanOptionalAction,
+        help="50 windows in a row as well; by default, unless --quick",
+    )
+    cost = benchmarks.add_parser("overhead", help="CPU and import time against bare httpx")
+    for one in (limiter, cost):
+        one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
