@@ -12,8 +12,9 @@ import inspect
 import logging
 import math
 import random
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -68,8 +69,9 @@ class Pipeline:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
+        self._cut_at = 0.0
         self._parking = _Parking()
-        self._exchanges: set[asyncio.Task[Exchange]] = set()
+        self._exchanges: set[asyncio.Future[Any]] = set()
         self._reports: set[asyncio.Future[Any]] = set()
 
     @property
@@ -102,11 +104,7 @@ class Pipeline:
             attempts += 1
             exchange = self._start(permit, request)
             try:
-                if deadline < math.inf:
-                    async with asyncio.timeout_at(deadline):
-                        result = await asyncio.shield(exchange)
-                else:
-                    result = await asyncio.shield(exchange)
+                result = await _within(deadline, exchange)
             except TimeoutError:
                 self._adopt(exchange, request, read, sent_at)
                 waited = f"no answer within timeout={options.timeout:g} s"
@@ -143,35 +141,38 @@ class Pipeline:
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
-        if self._closing is None:
+        if self._closing is None or self._closing.cancelled():
             loop = asyncio.get_running_loop()
             if self._loop is not None and self._loop is not loop:
                 raise ConfigurationError(_OTHER_LOOP)
-            self._closing = loop.create_task(self._close(grace))
+            self._cut_at = loop.time() + grace
+            self._closing = loop.create_task(self._close())
         # Not even a cancelled scope around it leaves connections open.
         with anyio.CancelScope(shield=True):
             try:
                 await asyncio.shield(self._closing)
             except asyncio.CancelledError:
-                for task in (*self._exchanges, *self._reports):
-                    task.cancel()
+                self._cut_at = 0.0
+                self._cut_off(self._exchanges | self._reports)
                 await asyncio.wait({self._closing})
                 raise
 
-    async def _close(self, grace: float) -> None:
+    async def _close(self) -> None:
         self._closed = True
         self._parking.close()
-        if self._exchanges:
-            _, late = await asyncio.wait(self._exchanges, timeout=grace)
-            for exchange in late:
-                exchange.cancel()
-        while self._exchanges:
-            await asyncio.wait(self._exchanges)
-        if self._reports:
-            _, untold = await asyncio.wait(self._reports, timeout=grace)
-            for report in untold:
-                report.cancel()
-        await self._transport.aclose()
+        try:
+            # An exchange that ends may begin a report.
+            while pending := self._exchanges | self._reports:
+                left = max(0.0, self._cut_at - asyncio.get_running_loop().time())
+                _, late = await asyncio.wait(pending, timeout=left)
+                self._cut_off(late)
+        finally:
+            await self._transport.aclose()
+
+    @staticmethod
+    def _cut_off(tasks: Iterable[asyncio.Future[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
 
     def _bind(self) -> asyncio.AbstractEventLoop:
         try:
@@ -293,24 +294,46 @@ class _Parking:
     """
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any] | None] = set()
+        # With how often each was being cancelled when it entered.
+        self._tasks: dict[asyncio.Task[Any], int] = {}
         self._closed = False
 
     def __enter__(self) -> None:
-        self._tasks.add(asyncio.current_task())
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks[task] = task.cancelling()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         task = asyncio.current_task()
-        self._tasks.discard(task)
-        if self._closed and kind is asyncio.CancelledError and task and task.uncancel() == 0:
+        if task is None:
+            return
+        before = self._tasks.pop(task)
+        if self._closed and kind is asyncio.CancelledError and task.uncancel() <= before:
             raise ConfigurationError(_CLOSED) from None
 
     def close(self) -> None:
         """Let all that wait end with an error. Nobody may enter any more."""
         self._closed = True
         for task in self._tasks:
-            if task is not None:
-                task.cancel()
+            task.cancel()
+
+
+async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:
+    """Wait for an exchange, which goes on whatever happens here.
+
+    Raises:
+        TimeoutError: it has not ended by the deadline.
+    """
+    if deadline == math.inf:
+        return await asyncio.shield(exchange)
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.shield(exchange)
+    except TimeoutError:
+        # It may have ended in the very turn.
+        if exchange.done() and not exchange.cancelled():
+            return exchange.result()
+        raise
 
 
 def _is_cancelled() -> bool:
@@ -329,7 +352,7 @@ def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
         raise DecodeError(
             f"the answer broke off: {result.problem}",
             status=answer.status,
-            content_type=answer.headers.get("content-type"),
+            content_type=answer.content_type,
             excerpt=answer.excerpt(),
         )
     try:
@@ -340,7 +363,7 @@ def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
         raise DecodeError(
             f"reading the answer failed: {type(error).__name__}",
             status=answer.status,
-            content_type=answer.headers.get("content-type"),
+            content_type=answer.content_type,
             excerpt=answer.excerpt(),
         ) from error
 
@@ -365,6 +388,11 @@ def _orphan(
         return _unknown(request, result, sent_at) if isinstance(judged, Unknown) else failure
 
 
+def _seconds(text: str) -> timedelta | None:
+    # It may come from `extra`, where anything goes.
+    return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
+
+
 def _unknown(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
     form = dict(request.form)
     if isinstance(found, str):
@@ -380,7 +408,7 @@ def _unknown(request: Request, found: Exchange | str, sent_at: datetime) -> Call
         to=form.get("To"),
         caller_id=form["CallerId"],
         custom_field=form.get("CustomField"),
-        time_limit=timedelta(seconds=int(form["TimeLimit"])) if "TimeLimit" in form else None,
+        time_limit=_seconds(form.get("TimeLimit", "")),
         sent_at=sent_at,
         lost_at=datetime.now(UTC),
         sid=None if answer is None else sid_of(answer),

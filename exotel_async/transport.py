@@ -26,6 +26,7 @@ from exotel_async.wire import Answer
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
 
     from exotel_async.config import Credentials, Timeouts
     from exotel_async.parameters import Request
@@ -36,15 +37,6 @@ HttpClient = httpx.AsyncClient
 _LONGEST_BODY: Final = 8 * 2**20
 # A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
 _SPARE_CONNECTIONS: Final = 8
-
-_UNSENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
 
 _in_exchange: ContextVar[bool] = ContextVar("exotel_async_in_exchange", default=False)
 
@@ -80,11 +72,14 @@ class _Seen:
         self.headers: dict[str, str] = {}
         self.body = bytearray()
 
-    async def trace(self, event: str, _: object) -> None:
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
         self.silent = False
-        # From here on the kernel may have sent a part, even if writing fails.
-        self.written = self.written or event.endswith("send_request_headers.started")
+        # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
+        # for a tunnel is no part of the request.
+        if event.endswith("send_request_headers.started"):
+            tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            self.written = self.written or not tunnel
 
     def headed(self, response: httpx.Response) -> None:
         """Take note of the head of an answer."""
@@ -150,9 +145,6 @@ class Transport:
                     problem = await self._send(request, seen)
                 if scope.cancelled_caught:
                     problem, timed_out = "the exchange took too long", True
-        except _UNSENT as error:
-            seen.silent = seen.written = False  # a proxy may have been written to, and no further
-            problem = _words(error)
         except httpx.TimeoutException as error:
             problem, timed_out = _words(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client

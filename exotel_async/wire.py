@@ -64,7 +64,14 @@ class Answer:
 
     def excerpt(self, size: int = _EXCERPT) -> str:
         """Return the beginning of the body as text, without secrets."""
-        return self.conceal(self.body[:size].decode(errors="replace"))
+        # Not the other way round: a secret that is cut is not found.
+        return self.conceal(self.body.decode(errors="replace"))[:size]
+
+    @property
+    def content_type(self) -> str | None:
+        """What the body calls itself, without secrets and numbers."""
+        given = self.headers.get("content-type")
+        return given and redact(self.conceal(given))
 
 
 def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
@@ -120,7 +127,7 @@ def read_error(answer: Answer) -> APIError:
     return api_error(answer.status)(
         message,
         status=answer.status,
-        code=_code(code),
+        code=_code(answer, code),
         headers={name: answer.conceal(value) for name, value in answer.headers.items()},
         attempts=answer.attempts,
     )
@@ -174,7 +181,7 @@ def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str) -> _T:
     raise DecodeError(
         f"no {model.__name__} in the answer: {_kind(answer.body) or problem}",
         status=answer.status,
-        content_type=answer.headers.get("content-type"),
+        content_type=answer.content_type,
         excerpt=answer.excerpt(),
     )
 
@@ -233,10 +240,14 @@ def _tidy(said: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def _code(code: object) -> int | str | None:
+def _code(answer: Answer, code: object) -> int | str | None:
     written = text(code)
     number = count(written)
-    return number if written is None or number is not None else redact(_tidy(written))[:64] or None
+    return (
+        number
+        if written is None or number is not None
+        else redact(_tidy(answer.conceal(written)))[:64] or None
+    )
 
 
 def _phrase(status: int) -> str:

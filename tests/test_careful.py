@@ -69,7 +69,7 @@ async def test_a_silent_transport_proves_nothing(emulator: Emulator) -> None:
             await dial(exotel)
         assert exotel.limiter.statistics().window_used == 2
         async with emulator.unreachable():
-            with pytest.raises(ConnectionFailed):
+            with pytest.raises(CallOutcomeUnknown):
                 await dial(exotel)
     assert emulator.rung(CUSTOMER) == 2
 
@@ -96,6 +96,20 @@ async def test_a_client_whose_hook_raises_for_the_status(emulator: Emulator) -> 
         assert exotel.limiter.statistics().refused == 1
         with pytest.raises(NotFound):
             await exotel.calls.get("0" * 32)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.InvalidURL, httpx.PoolTimeout])
+async def test_a_hook_that_fails_after_the_answer_proves_nothing(
+    emulator: Emulator, error: type[Exception]
+) -> None:
+    async def audit(_: httpx.Response) -> None:
+        raise error("the collector is down")
+
+    client = httpx.AsyncClient(event_hooks={"response": [audit]})
+    async with client, session(emulator, http_client=client) as exotel:
+        with pytest.raises(CallOutcomeUnknown):
+            await dial(exotel)
+    assert emulator.rung(CUSTOMER) == 1
 
 
 async def test_a_proxy_that_refuses_has_passed_nothing_on() -> None:
@@ -146,6 +160,14 @@ async def test_a_defect_in_reading_loses_no_call(emulator: Emulator, exotel: Asy
     with pytest.raises(CallOutcomeUnknown) as caught:
         await dial(exotel)
     assert caught.value.sid in emulator.calls
+
+
+@pytest.mark.parametrize("limit", ["14400.0", "9" * 30, "soon", ""])
+async def test_a_time_limit_of_the_users_own_loses_no_call(emulator: Emulator, limit: str) -> None:
+    emulator.faults.add(Fault.act_then_status(504), path=DIAL)
+    async with session(emulator) as exotel:
+        with pytest.raises((CallOutcomeUnknown, APIError)):
+            await dial(exotel, extra={"TimeLimit": limit})
 
 
 async def test_a_coroutine_may_be_told_of_orphans(emulator: Emulator) -> None:
@@ -247,6 +269,68 @@ async def test_cancelled_while_it_closes_it_closes_all_the_same(emulator: Emulat
     made = exotel._pipeline._transport._made
     assert made is not None
     assert made.is_closed
+
+
+async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
+    emulator: Emulator,
+) -> None:
+    async def tell(_: Call | CallOutcomeUnknown) -> None:
+        await asyncio.sleep(30)
+
+    emulator.faults.add(Fault.act_then_stall(), path=DIAL)
+    exotel = session(emulator, on_orphaned_call=tell)
+    dialling = asyncio.create_task(dial(exotel))
+    while not emulator.calls:
+        await asyncio.sleep(0.01)
+    dialling.cancel()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await exotel.aclose(grace=5)
+    assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated(
+    emulator: Emulator,
+) -> None:
+    emulator.faults.add(Fault.act_then_stall(), path=DIAL)
+    exotel = session(emulator)
+    dialling = asyncio.create_task(dial(exotel))
+    while not emulator.calls:
+        await asyncio.sleep(0.01)
+    before = asyncio.all_tasks()
+    closing = asyncio.create_task(exotel.aclose(grace=30))
+    await asyncio.sleep(0.05)
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    await exotel.aclose(grace=0.1)
+    with pytest.raises(CallOutcomeUnknown):
+        await dialling
+    made = exotel._pipeline._transport._made
+    assert made is not None
+    assert made.is_closed
+
+
+async def test_one_who_waits_while_being_cancelled_is_told_of_the_closing(
+    emulator: Emulator,
+) -> None:
+    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    await exotel.account.balance()
+
+    async def last_words() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await exotel.account.balance()
+
+    task = asyncio.create_task(last_words())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    await exotel.aclose()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await task
 
 
 async def test_whoever_closes_second_waits_as_well(emulator: Emulator) -> None:

@@ -102,6 +102,25 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
         assert_private(record.getMessage() + repr(record.args) + str(record.exc_text))
 
 
+@pytest.mark.parametrize("status", [200, 400])
+async def test_secrets_repeated_all_over_an_answer_do_not_show(status: int) -> None:
+    def repeat(_: httpx.Request) -> httpx.Response:
+        said = {"RestException": {"Message": f"bad {TOKEN}", "Code": TOKEN}}
+        headers = {"Content-Type": f"text/html {TOKEN} {NUMBER}"}
+        if status == 400:
+            return httpx.Response(400, json=said, headers=headers)
+        return httpx.Response(200, text="x" * 10 + TOKEN * 40, headers=headers)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(repeat)) as client:
+        exotel = AsyncExotel(account_sid="acme1", api_key=KEY, api_token=TOKEN, http_client=client)
+        async with exotel:
+            with pytest.raises(ExotelError) as caught:
+                await exotel.account.balance()
+    shown = f"{caught.value!r} {vars(caught.value)!r}"
+    assert_private(shown)
+    assert TOKEN[:8] not in shown
+
+
 async def test_secrets_a_gateway_repeats_in_a_header_do_not_show() -> None:
     def repeat(request: httpx.Request) -> httpx.Response:
         echo = {"X-Echo": f"{request.headers['authorization']} {TOKEN} {NUMBER}"}

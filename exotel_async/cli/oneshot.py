@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, frozen
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
-from exotel_async.cli.terminal import Exit, complain, err, note, one_line, say
+from exotel_async.cli.terminal import (
+    Exit,
+    complain,
+    err,
+    note,
+    one_line,
+    say,
+    whoever_listens,
+)
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
@@ -78,23 +86,40 @@ def call(order: Order, service: Service) -> Exit:
             asyncio.run(dial())
     except KeyboardInterrupt:
         interrupted = True
+    code = _exit_code(ended, interrupted=interrupted)
+    # Whoever reads the code only must not dial again what was dialled.
+    with whoever_listens():
+        _tell(ended, service, code)
+    return code
+
+
+def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
+    match ended.how:
+        case CallOutcomeUnknown():
+            return Exit.UNKNOWN
+        case ExotelError():
+            return Exit.FAILED
+        case None if not ended.closed:
+            return Exit.UNKNOWN
+    return Exit.INTERRUPTED if interrupted else Exit.OK
+
+
+def _tell(ended: _Ended, service: Service, code: Exit) -> None:
     match ended.how:
         case Call() as made:
             say(f"sid      {one_line(made.sid)}")
             say(f"status   {one_line(str(made.status or 'not told'))}")
-            if interrupted:
+            if code is Exit.INTERRUPTED:
                 note("Interrupted, but the call was made.")
         case CallOutcomeUnknown() as error:
             known = f" Its SID is {error.sid}." if error.sid else ""
-            return _unknown(f"{error.reason}.{known}")
+            _tell_unknown(f"{error.reason}.{known}")
         case ExotelError() as error:
             complain(f"nothing was dialled: {service.explain(error)}")
-            return Exit.FAILED
         case None if ended.closed:
             complain("interrupted; nothing was dialled")
         case None:
-            return _unknown("interrupted.")
-    return Exit.INTERRUPTED if interrupted else Exit.OK
+            _tell_unknown("interrupted.")
 
 
 def number(number: str, service: Service) -> Exit:
@@ -125,12 +150,11 @@ def _named(name: str | None, code: str | None) -> str | None:
     return f"{name} ({code})" if name and code else name or code
 
 
-def _unknown(reason: str) -> Exit:
+def _tell_unknown(reason: str) -> None:
     complain(
         f"it is not known whether it rang, it may have: {reason} "
         "Look for the call in the dashboard or the call records before you dial again."
     )
-    return Exit.UNKNOWN
 
 
 def _waiting() -> AbstractContextManager[object]:

@@ -7,6 +7,8 @@ import enum
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
@@ -55,6 +57,18 @@ def note(line: str) -> None:
 def complain(problem: str) -> None:
     """Print what is wrong, in one line."""
     err.print(f"exotel-async: {one_line(problem)}", soft_wrap=True, style="red")
+
+
+@contextmanager
+def whoever_listens() -> Iterator[None]:
+    """Print here what must not change the exit code: a reader has gone, or a disk is full."""
+    try:
+        yield
+    except (OSError, SystemExit):
+        # What is still to be flushed at the end goes nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import signal
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from exotel_async import AuthenticationError, InvalidRequest, NotFound
 from exotel_async.cli.service import Service
 from exotel_async.emulator import Emulator, Fault, Garbage
 from tests.cli.support import (
+    COMMAND,
     EXOPHONE,
     FIRST,
     SECOND,
@@ -54,6 +56,20 @@ async def test_call_dials_once_and_prints_sid_and_status(emulator: Emulator) -> 
     assert emulator.requests[0].form["Record"] == "true"
     assert emulator.rung(FIRST) == 1
     assert_masked(ended)
+
+
+@pytest.mark.parametrize("redirect", ["> /dev/full", "2> /dev/null | true", "2>&1 | head -1"])
+@pytest.mark.parametrize(("fault", "code"), [(None, 0), (Fault.act_then_drop(), 3)])
+async def test_a_reader_that_has_gone_changes_no_exit_code(
+    emulator: Emulator, redirect: str, fault: Fault | None, code: int
+) -> None:
+    emulator.latency = lambda _: (0.0, 0.2)  # `true` has gone by then
+    if fault is not None:
+        emulator.faults.add(fault)
+    line = f"set -o pipefail; {shlex.join((*COMMAND, *DIAL))} {redirect}"
+    ended = await ran("-c", line, command=("bash",), env=pointing_at(emulator))
+    # Who cannot even say that it dials does not.
+    assert ended.code == (code if emulator.calls else 1), ended
 
 
 async def test_call_dials_a_flow(emulator: Emulator) -> None:
