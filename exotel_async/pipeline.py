@@ -43,6 +43,7 @@ T = TypeVar("T")
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
 """Told how a dial ended whose caller had left; may be a coroutine function."""
 
+_LAST_WORDS: Final = 1.0  # seconds
 _CLOSED: Final = "this session is closed"
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
@@ -161,11 +162,16 @@ class Pipeline:
         self._closed = True
         self._parking.close()
         try:
-            # An exchange that ends may begin a report.
-            while pending := self._exchanges | self._reports:
+            # In this order: an exchange that ends may begin a report.
+            for pending in (self._exchanges, self._reports):
+                if not pending:
+                    continue
                 left = max(0.0, self._cut_at - asyncio.get_running_loop().time())
                 _, late = await asyncio.wait(pending, timeout=left)
-                self._cut_off(late)
+                if late:
+                    self._cut_off(late)
+                    # Ours end at once; a report of the user's own may refuse to.
+                    await asyncio.wait(late, timeout=_LAST_WORDS)
         finally:
             await self._transport.aclose()
 

@@ -290,6 +290,25 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     assert asyncio.get_running_loop().time() - began < 1
 
 
+async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
+    emulator: Emulator,
+) -> None:
+    release = asyncio.Event()
+
+    async def tell(_: Call | CallOutcomeUnknown) -> None:
+        while not release.is_set():
+            with suppress(asyncio.CancelledError):
+                await release.wait()
+
+    emulator.latency = lambda _: (0.0, 0.1)
+    exotel = session(emulator, on_orphaned_call=tell)
+    with pytest.raises(CallOutcomeUnknown):
+        await dial(exotel, timeout=0.05)
+    async with asyncio.timeout(3):
+        await exotel.aclose(grace=0.2)
+    release.set()
+
+
 async def test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated(
     emulator: Emulator,
 ) -> None:
