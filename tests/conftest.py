@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +28,16 @@ def anyio_backend() -> str:
 def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("API_KEY", "API_TOKEN", "ACCOUNT_SID", "SUBDOMAIN"):
         monkeypatch.delenv(f"EXOTEL_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def audible_ctrl_c() -> Iterator[None]:
+    """Undo `pytest &`: a shell has its background jobs ignore SIGINT, and they pass that on."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
