@@ -10,14 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from enum import StrEnum
 from typing import Final, TypedDict, Unpack
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
-
+from exotel_async.checks import (
+    all_of,
+    choice,
+    flag,
+    minutes,
+    refuse,
+    segment,
+    short_text,
+    url,
+    whole_seconds,
+)
 from exotel_async.errors import InvalidRequest
-from exotel_async.masking import redact
 from exotel_async.models import (
     CallbackContentType,
     CallbackEvent,
@@ -28,48 +35,12 @@ from exotel_async.models import (
     StreamBegin,
 )
 from exotel_async.phone import normalize_number, normalize_party, same_number
+from exotel_async.request import Fields, Request, get_request, pairs
 
-LONGEST_CALL: Final = 14_400
-"""Seconds: the most `time_limit` may be. Documented."""
 LONGEST_CUSTOM_FIELD: Final = 128
 """Characters. Documented on the newer pages only."""
 
-# Patterns are compiled at their first use: that is a tenth of the time of the import.
-_SEGMENT: Final = r"(?!\.$)[^\s/\\?#%\x00-\x20\x7f-\x9f\ud800-\udfff]{1,128}"
 _FLOW_ID: Final = r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-_HTTP: Final = ("http", "https")
-_CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
-_NO_URL: Final = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
-
-_Pairs = tuple[tuple[str, str], ...]
-
-
-@frozen
-class Request:
-    """One request, before it has a host, credentials or a place in the queue.
-
-    Attributes:
-        method: the HTTP method.
-        path: the path below `/v1/Accounts/{account_sid}/`, percent-encoded.
-        params: the query.
-        body: the form, encoded: one string, for tens of thousands of them may wait in memory.
-            None: no body. Neither it nor the query is in the repr.
-    """
-
-    method: str
-    path: str = field(repr=lambda path: repr(redact(path)))
-    params: _Pairs = field(default=(), repr=False)
-    body: str | None = field(default=None, repr=False)
-
-    @property
-    def form(self) -> _Pairs:
-        """The form fields of the body."""
-        return tuple(parse_qsl(self.body or "", keep_blank_values=True))
-
-    @property
-    def dials(self) -> bool:
-        """Whether it makes a call; all other requests only read."""
-        return self.method == "POST"
 
 
 class DialOptions(TypedDict, total=False):
@@ -140,11 +111,11 @@ def connect(
         raise InvalidRequest("to", to, "must not be the party in from_")
     if same_number(form["To"], form["CallerId"]):
         raise InvalidRequest("to", to, "must be the party rung second, not the ExoPhone")
-    form["WaitUrl"] = _url("wait_url", wait_url)
-    form["StartPlaybackToNew"] = _choice("start_playback_to", start_playback_to, PlaybackTo)
-    form["StartPlaybackValueNew"] = _url("start_playback_url", start_playback_url)
+    form["WaitUrl"] = url("wait_url", wait_url)
+    form["StartPlaybackToNew"] = choice("start_playback_to", start_playback_to, PlaybackTo)
+    form["StartPlaybackValueNew"] = url("start_playback_url", start_playback_url)
     if start_playback_url is None:
-        _refuse("is used only with start_playback_url", start_playback_to=start_playback_to)
+        refuse("is used only with start_playback_url", start_playback_to=start_playback_to)
     return _dial(form, **options)
 
 
@@ -192,10 +163,11 @@ def get_call(
     Raises:
         InvalidRequest: an argument that Exotel would refuse.
     """
-    query: _Fields = {"details": "true" if _flag("details", details) == "true" else None}
-    if recording_url_validity is not None:
-        query["RecordingUrlValidity"] = _minutes("recording_url_validity", recording_url_validity)
-    return _get(f"Calls/{_segment('sid', sid)}.json", query, extra)
+    query: Fields = {
+        "details": "true" if flag("details", details) == "true" else None,
+        "RecordingUrlValidity": minutes("recording_url_validity", recording_url_validity),
+    }
+    return get_request(f"Calls/{segment('sid', sid)}.json", query, extra)
 
 
 def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Request:
@@ -204,7 +176,7 @@ def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Req
     Raises:
         InvalidRequest: it is not a phone number, or `extra` is wrong.
     """
-    return _get(f"Numbers/{quote(normalize_number(number), safe='')}.json", {}, extra)
+    return get_request(f"Numbers/{quote(normalize_number(number), safe='')}.json", {}, extra)
 
 
 def balance(*, extra: Mapping[str, str] | None = None) -> Request:
@@ -213,14 +185,11 @@ def balance(*, extra: Mapping[str, str] | None = None) -> Request:
     Raises:
         InvalidRequest: `extra` is wrong.
     """
-    return _get("Balance.json", {}, extra)
-
-
-_Fields = dict[str, str | None]
+    return get_request("Balance.json", {}, extra)
 
 
 def _dial(
-    form: _Fields,
+    form: Fields,
     *,
     call_type: CallType | str | None = None,
     time_limit: timedelta | float | None = None,
@@ -238,44 +207,42 @@ def _dial(
     extra: Mapping[str, str] | None = None,
 ) -> Request:
     if record is not True:
-        _refuse(
+        refuse(
             "is used only with record=True",
             recording_channels=recording_channels,
             recording_format=recording_format,
         )
     if status_callback is None:
-        _refuse(
+        refuse(
             "is used only with status_callback",
             status_callback_events=status_callback_events,
             status_callback_content_type=status_callback_content_type,
         )
     if stream_url is None:
-        _refuse("is used only with stream_url", stream_begin=stream_begin, stream_type=stream_type)
+        refuse("is used only with stream_url", stream_begin=stream_begin, stream_type=stream_type)
 
-    form["CallType"] = _choice("call_type", call_type, CallType)
-    form["TimeLimit"] = _whole_seconds("time_limit", time_limit)
-    form["TimeOut"] = _whole_seconds("ring_timeout", ring_timeout)
-    form["Record"] = _flag("record", record)
-    form["RecordingChannels"] = _choice("recording_channels", recording_channels, RecordingChannels)
-    form["RecordingFormat"] = _choice("recording_format", recording_format, RecordingFormat)
-    form["CustomField"] = _short_text("custom_field", custom_field, LONGEST_CUSTOM_FIELD)
-    form["StatusCallback"] = _url("status_callback", status_callback)
-    for index, event in enumerate(_events("status_callback_events", status_callback_events)):
+    form["CallType"] = choice("call_type", call_type, CallType)
+    form["TimeLimit"] = whole_seconds("time_limit", time_limit)
+    form["TimeOut"] = whole_seconds("ring_timeout", ring_timeout)
+    form["Record"] = flag("record", record)
+    form["RecordingChannels"] = choice("recording_channels", recording_channels, RecordingChannels)
+    form["RecordingFormat"] = choice("recording_format", recording_format, RecordingFormat)
+    form["CustomField"] = short_text("custom_field", custom_field, LONGEST_CUSTOM_FIELD)
+    form["StatusCallback"] = url("status_callback", status_callback)
+    for index, event in enumerate(
+        all_of("status_callback_events", status_callback_events, CallbackEvent)
+    ):
         form[f"StatusCallbackEvents[{index}]"] = event
-    form["StatusCallbackContentType"] = _choice(
+    form["StatusCallbackContentType"] = choice(
         "status_callback_content_type", status_callback_content_type, CallbackContentType
     )
-    form["StreamUrl"] = _url("stream_url", stream_url, schemes=("wss",))
-    form["StreamBegin"] = _choice("stream_begin", stream_begin, StreamBegin)
-    form["StreamType"] = _short_text("stream_type", stream_type, 64)
-    return Request("POST", "Calls/connect.json", body=urlencode(_pairs(form, extra)))
+    form["StreamUrl"] = url("stream_url", stream_url, schemes=("wss",))
+    form["StreamBegin"] = choice("stream_begin", stream_begin, StreamBegin)
+    form["StreamType"] = short_text("stream_type", stream_type, 64)
+    return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)))
 
 
-def _get(path: str, query: _Fields, extra: Mapping[str, str] | None) -> Request:
-    return Request("GET", path, params=_pairs(query, extra))
-
-
-def _parties(from_: str, caller_id: str) -> _Fields:
+def _parties(from_: str, caller_id: str) -> Fields:
     first, exophone = normalize_party(from_, "from_"), normalize_number(caller_id, "caller_id")
     if same_number(first, exophone):
         # Elsewhere (Twilio) From is the number that is shown.
@@ -284,117 +251,13 @@ def _parties(from_: str, caller_id: str) -> _Fields:
     return {"From": first, "CallerId": exophone}
 
 
-def _pairs(fields: _Fields, extra: Mapping[str, str] | None) -> _Pairs:
-    """Leave out what was not given, and add what we do not know."""
-    pairs = {name: value for name, value in fields.items() if value is not None}
-    taken = {name.partition("[")[0] for name in pairs}
-    if extra is not None and not isinstance(extra, Mapping):
-        raise InvalidRequest("extra", extra, "must be a mapping of names to values")
-    for name, value in (extra or {}).items():
-        if not isinstance(name, str) or not name or not name.isprintable():
-            raise InvalidRequest("extra", name, "names must be plain text")
-        if name.partition("[")[0] in taken:
-            raise InvalidRequest("extra", name, "is sent already, from its own argument")
-        if not isinstance(value, str) or re.search(_CONTROL, value):
-            raise InvalidRequest("extra", name, "its value must be a string of readable text")
-        pairs[name] = value
-    # A word of somebody's own enum would be sent by its name.
-    return tuple((name, str.__str__(value)) for name, value in pairs.items())
-
-
 def _flow_url(account_sid: str, flow: int | str) -> str | None:
     if isinstance(flow, str) and "://" in flow:
-        return _url("flow", flow)
+        return url("flow", flow)
     if isinstance(flow, int) and not isinstance(flow, bool) and 0 < flow < 10**15:
         flow = str(int(flow))
     if not isinstance(flow, str) or not re.fullmatch(_FLOW_ID, flow):
         raise InvalidRequest("flow", flow, "must be a flow's id, like 926, or a whole http(s) URL")
     # `http` in every documented sample; Exotel resolves it itself.
-    app_id = _segment("flow", flow)
-    return f"http://my.exotel.com/{_segment('account_sid', account_sid)}/exoml/start_voice/{app_id}"
-
-
-def _segment(argument: str, value: str) -> str:
-    if not isinstance(value, str) or ".." in value or not re.fullmatch(_SEGMENT, value):
-        raise InvalidRequest(argument, value, "must not be empty or have a /, ?, #, % or .. in it")
-    return quote(str.__str__(value), safe="")
-
-
-def _choice(argument: str, value: object, words: type[StrEnum]) -> str | None:
-    return None if value is None else _one_of(argument, value, words)
-
-
-def _one_of(argument: str, value: object, words: type[StrEnum]) -> str:
-    for word in words:
-        if isinstance(value, str) and value.casefold() == word.value.casefold():
-            return word.value
-    raise InvalidRequest(argument, value, f"must be one of {', '.join(map(repr, map(str, words)))}")
-
-
-def _events(argument: str, events: object) -> Iterable[str]:
-    if events is None:
-        return ()
-    # One word alone is meant as such, not as its letters.
-    several = events if isinstance(events, Iterable) and not isinstance(events, str) else [events]
-    return dict.fromkeys(_one_of(argument, event, CallbackEvent) for event in several)
-
-
-def _flag(argument: str, value: object) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, bool):
-        raise InvalidRequest(argument, value, "must be True or False")
-    return "true" if value else "false"
-
-
-def _whole_seconds(argument: str, value: object) -> str | None:
-    if value is None:
-        return None
-    length = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(length, bool)
-        or not isinstance(length, int | float)
-        or not 0 < length <= LONGEST_CALL
-        or length != int(length)
-    ):
-        raise InvalidRequest(argument, value, f"must be 1 to {LONGEST_CALL} whole seconds")
-    return str(int(length))
-
-
-def _minutes(argument: str, value: object) -> str:
-    low, high = timedelta(minutes=5), timedelta(minutes=60)
-    if not isinstance(value, timedelta) or not low <= value <= high or value % timedelta(minutes=1):
-        raise InvalidRequest(argument, value, "must be a timedelta of 5 to 60 whole minutes")
-    return str(value // timedelta(minutes=1))
-
-
-def _short_text(argument: str, value: object, longest: int) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or len(value) > longest or re.search(_CONTROL, value):
-        # The value itself stays out of the message: it may say who is called, and why.
-        shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
-        rule = f"must be a string of at most {longest} characters without control characters"
-        raise InvalidRequest(argument, shown, rule)
-    return value
-
-
-def _url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and not re.search(_NO_URL, value):
-        try:
-            parts = urlsplit(value)
-            if parts.scheme in schemes and parts.hostname and parts.port != 0:
-                return value
-        except ValueError:  # brackets or a port that are none
-            pass
-    # Path, query and user may hold secrets: the message shows the first letters only.
-    shown = re.split(r"[/?#@]", value)[0][:16] + "..." if isinstance(value, str) else value
-    raise InvalidRequest(argument, shown, f"must be a whole URL: {' or '.join(schemes)}://host...")
-
-
-def _refuse(rule: str, **arguments: object) -> None:
-    for argument, value in arguments.items():
-        if value is not None:
-            raise InvalidRequest(argument, value, rule)
+    app_id = segment("flow", flow)
+    return f"http://my.exotel.com/{segment('account_sid', account_sid)}/exoml/start_voice/{app_id}"

@@ -34,7 +34,7 @@ from exotel_async.errors import (
 )
 from exotel_async.masking import redact
 from exotel_async.models import Call
-from exotel_async.parameters import Request
+from exotel_async.request import Request
 from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
 from exotel_async.transport import Exchange, Transport
 from exotel_async.wire import Answer, retry_after, sid_of

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exotel_async.config import Credentials, Timeouts
-    from exotel_async.parameters import Request
+    from exotel_async.request import Request
 
 HttpClient = httpx.AsyncClient
 """The HTTP client a session can be given; httpx's own."""

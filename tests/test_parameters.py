@@ -22,7 +22,7 @@ from exotel_async.models import (
     RecordingFormat,
     StreamBegin,
 )
-from exotel_async.parameters import Request
+from exotel_async.request import Request
 
 TWO: dict[str, Any] = {"from_": "+919812300001", "to": "09812300002", "caller_id": "080-3000 0000"}
 FLOW: dict[str, Any] = {

@@ -1,0 +1,123 @@
+"""Checks of arguments; each raises `InvalidRequest` with the argument, its value and the rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from exotel_async.errors import InvalidRequest
+
+LONGEST_CALL: Final = 14_400
+"""Seconds: the most `time_limit` may be. Documented."""
+
+# Patterns are compiled at their first use: that is a tenth of the time of the import.
+CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
+_SEGMENT: Final = r"(?!\.$)[^\s/\\?#%\x00-\x20\x7f-\x9f\ud800-\udfff]{1,128}"
+_NO_URL: Final = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_HTTP: Final = ("http", "https")
+
+
+def segment(argument: str, value: str) -> str:
+    """Return a segment of a path, percent-encoded."""
+    if not isinstance(value, str) or ".." in value or not re.fullmatch(_SEGMENT, value):
+        raise InvalidRequest(argument, value, "must not be empty or have a /, ?, #, % or .. in it")
+    return quote(str.__str__(value), safe="")
+
+
+def choice(argument: str, value: object, words: type[StrEnum]) -> str | None:
+    """Return a word as it is written, whatever its case. None stays None."""
+    return None if value is None else one_of(argument, value, words)
+
+
+def one_of(argument: str, value: object, words: type[StrEnum]) -> str:
+    """Return a word as it is written, whatever its case."""
+    for word in words:
+        if isinstance(value, str) and value.casefold() == word.value.casefold():
+            return word.value
+    raise InvalidRequest(argument, value, f"must be one of {', '.join(map(repr, map(str, words)))}")
+
+
+def all_of(argument: str, values: object, words: type[StrEnum]) -> Iterable[str]:
+    """Return the words as they are written, each once. None: there are none."""
+    return dict.fromkeys(one_of(argument, value, words) for value in several(values))
+
+
+def several(values: object) -> Iterable[object]:
+    """Return one or many values as many. None: there are none."""
+    if values is None:
+        return ()
+    # One word alone is meant as such, not as its letters.
+    return values if isinstance(values, Iterable) and not isinstance(values, str) else [values]
+
+
+def flag(argument: str, value: object) -> str | None:
+    """Return a truth value as it is written. None stays None."""
+    if value is None:
+        return None
+    if not isinstance(value, bool):
+        raise InvalidRequest(argument, value, "must be True or False")
+    return "true" if value else "false"
+
+
+def whole_seconds(argument: str, value: object) -> str | None:
+    """Return the length of a call, or of a part of it, in seconds. None stays None."""
+    if value is None:
+        return None
+    length = value.total_seconds() if isinstance(value, timedelta) else value
+    if (
+        isinstance(length, bool)
+        or not isinstance(length, int | float)
+        or not 0 < length <= LONGEST_CALL
+        or length != int(length)
+    ):
+        raise InvalidRequest(argument, value, f"must be 1 to {LONGEST_CALL} whole seconds")
+    return str(int(length))
+
+
+def minutes(argument: str, value: object) -> str | None:
+    """Return how long a recording link is to open, in minutes. None stays None."""
+    if value is None:
+        return None
+    low, high = timedelta(minutes=5), timedelta(minutes=60)
+    if not isinstance(value, timedelta) or not low <= value <= high or value % timedelta(minutes=1):
+        raise InvalidRequest(argument, value, "must be a timedelta of 5 to 60 whole minutes")
+    return str(value // timedelta(minutes=1))
+
+
+def short_text(argument: str, value: object, longest: int) -> str | None:
+    """Return a text as it is. None stays None."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > longest or re.search(CONTROL, value):
+        # The value itself stays out of the message: it may say who is called, and why.
+        shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
+        rule = f"must be a string of at most {longest} characters without control characters"
+        raise InvalidRequest(argument, shown, rule)
+    return value
+
+
+def url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str | None:
+    """Return a URL as it is. None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, str) and not re.search(_NO_URL, value):
+        try:
+            parts = urlsplit(value)
+            if parts.scheme in schemes and parts.hostname and parts.port != 0:
+                return value
+        except ValueError:  # brackets or a port that are none
+            pass
+    # Path, query and user may hold secrets: the message shows the first letters only.
+    shown = re.split(r"[/?#@]", value)[0][:16] + "..." if isinstance(value, str) else value
+    raise InvalidRequest(argument, shown, f"must be a whole URL: {' or '.join(schemes)}://host...")
+
+
+def refuse(rule: str, **arguments: object) -> None:
+    """Refuse arguments that make no sense without another one."""
+    for argument, value in arguments.items():
+        if value is not None:
+            raise InvalidRequest(argument, value, rule)

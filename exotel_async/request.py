@@ -1,0 +1,72 @@
+"""One request before it is sent, as a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from attrs import field, frozen
+
+from exotel_async.checks import CONTROL
+from exotel_async.errors import InvalidRequest
+from exotel_async.masking import redact
+
+Fields = dict[str, str | None]
+"""Names and values of a form or a query; None is left out."""
+Pairs = tuple[tuple[str, str], ...]
+
+
+@frozen
+class Request:
+    """One request, before it has a host, credentials or a place in the queue.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path below `/v1/Accounts/{account_sid}/`, percent-encoded.
+        params: the query.
+        body: the form, encoded: one string, for tens of thousands of them may wait in memory.
+            None: no body. Neither it nor the query is in the repr.
+    """
+
+    method: str
+    path: str = field(repr=lambda path: repr(redact(path)))
+    params: Pairs = field(default=(), repr=False)
+    body: str | None = field(default=None, repr=False)
+
+    @property
+    def form(self) -> Pairs:
+        """The form fields of the body."""
+        return tuple(parse_qsl(self.body or "", keep_blank_values=True))
+
+    @property
+    def dials(self) -> bool:
+        """Whether it makes a call; all other requests only read."""
+        return self.method == "POST"
+
+
+def get_request(path: str, query: Fields, extra: Mapping[str, str] | None) -> Request:
+    """Return a request that reads."""
+    return Request("GET", path, params=pairs(query, extra))
+
+
+def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
+    """Leave out what was not given, and add what we do not know.
+
+    Raises:
+        InvalidRequest: a name in `extra` is sent already, or what it holds cannot be sent.
+    """
+    chosen = {name: value for name, value in fields.items() if value is not None}
+    taken = {name.partition("[")[0] for name in chosen}
+    if extra is not None and not isinstance(extra, Mapping):
+        raise InvalidRequest("extra", extra, "must be a mapping of names to values")
+    for name, value in (extra or {}).items():
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise InvalidRequest("extra", name, "names must be plain text")
+        if name.partition("[")[0] in taken:
+            raise InvalidRequest("extra", name, "is sent already, from its own argument")
+        if not isinstance(value, str) or re.search(CONTROL, value):
+            raise InvalidRequest("extra", name, "its value must be a string of readable text")
+        chosen[name] = value
+    # A word of somebody's own enum would be sent by its name.
+    return tuple((name, str.__str__(value)) for name, value in chosen.items())
