@@ -12,10 +12,9 @@ import inspect
 import logging
 import math
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -26,25 +25,25 @@ from exotel_async.config import RetryPolicy, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
-    ConnectionFailed,
-    DecodeError,
     ExotelError,
     RateLimitTimeout,
     RequestTimeout,
 )
 from exotel_async.masking import redact
 from exotel_async.models import Call
+from exotel_async.parking import CLOSED, Parking
 from exotel_async.request import Request
-from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
+from exotel_async.results import facts_of, orphan_of, result_of, unknown_dial
+from exotel_async.retry import Fail, Retry, Unknown, verdict
+from exotel_async.serverclock import ServerClock
 from exotel_async.transport import Exchange, Transport
-from exotel_async.wire import Answer, retry_after, sid_of
+from exotel_async.wire import Answer, retry_after
 
 T = TypeVar("T")
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
 """Told how a dial ended whose caller had left; may be a coroutine function."""
 
 _LAST_WORDS: Final = 1.0  # seconds
-_CLOSED: Final = "this session is closed"
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
@@ -67,11 +66,12 @@ class Pipeline:
         self._make_limiter = make_limiter
         self._retry = retry
         self._on_orphaned_call = on_orphaned_call
+        self.server_clock: Final = ServerClock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
-        self._parking = _Parking()
+        self._parking = Parking()
         self._exchanges: set[asyncio.Future[Any]] = set()
         self._reports: set[asyncio.Future[Any]] = set()
 
@@ -86,8 +86,33 @@ class Pipeline:
         self._bind()
         return self._limiter
 
-    async def send(self, request: Request, read: Callable[[Answer], T], options: SendOptions) -> T:
+    async def acquire(self, options: SendOptions) -> Permit:
+        """Wait for leave to send a request that is decided on only then: see `send`.
+
+        Raises:
+            RateLimitTimeout: it would take, or took, longer than `max_wait`.
+            ConfigurationError: the session is closed, or belongs to another event loop.
+        """
+        self._bind()
+        return await self._permit(options, math.inf, math.inf, None)
+
+    async def send(
+        self,
+        request: Request,
+        read: Callable[[Answer], T],
+        options: SendOptions,
+        *,
+        permit: Permit | None = None,
+        on_send: Callable[[], object] | None = None,
+    ) -> T:
         """Send a request, again where that is safe, and read its answer.
+
+        Args:
+            request: the request.
+            read: what reads its answer.
+            options: how it is sent.
+            permit: leave to send it once, if there is one already.
+            on_send: told each time it is sent.
 
         Raises:
             ExotelError: one of the tree in `errors`, and nothing else.
@@ -98,30 +123,34 @@ class Pipeline:
         attempts = refusals = 0
         failure: ExotelError | None = None
         while True:
-            permit = await self._permit(options, deadline, give_up, failure)
+            if permit is None:
+                permit = await self._permit(options, deadline, give_up, failure)
             if failure is None:
                 sent_at, began = datetime.now(UTC), loop.time()
                 give_up = began + self._retry.total
             attempts += 1
             exchange = self._start(permit, request)
+            permit = None
+            if on_send is not None:
+                on_send()
             try:
                 result = await _within(deadline, exchange)
             except TimeoutError:
                 self._adopt(exchange, request, read, sent_at)
                 waited = f"no answer within timeout={options.timeout:g} s"
                 if request.dials:
-                    raise _unknown(request, waited, sent_at) from None
+                    raise unknown_dial(request, waited, sent_at) from None
                 raise RequestTimeout(waited, attempts=attempts) from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
-                    raise ConfigurationError(_CLOSED) from None
+                    raise ConfigurationError(CLOSED) from None
                 self._adopt(exchange, request, read, sent_at)
                 raise
             try:
-                return _result(result, read, attempts)
+                return result_of(result, read, attempts)
             except ExotelError as error:
                 failure = error
-            facts = _facts(request, result)
+            facts = facts_of(request, result)
             refusals += facts.status == 429
             facts = evolve(
                 facts,
@@ -138,7 +167,7 @@ class Pipeline:
                 case Fail():
                     raise failure
                 case Unknown():
-                    raise _unknown(request, result, sent_at) from failure
+                    raise unknown_dial(request, result, sent_at) from failure
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
@@ -186,7 +215,7 @@ class Pipeline:
         except RuntimeError:
             raise ConfigurationError("no event loop is running") from None
         if self._closed:
-            raise ConfigurationError(_CLOSED)
+            raise ConfigurationError(CLOSED)
         if self._loop is None:
             self._limiter = self._make_limiter()
             self._loop = loop
@@ -240,6 +269,7 @@ class Pipeline:
         headers: Mapping[str, str] = {}
         if result.answer is not None:
             status, headers = result.answer.status, result.answer.headers
+            self.server_clock.saw(headers.get("date"))
         outcome = Outcome(
             status=status,
             written=result.written,
@@ -274,7 +304,7 @@ class Pipeline:
         def report(exchange: asyncio.Task[Exchange]) -> None:
             if exchange.cancelled():  # before it began: nothing was sent
                 return
-            ended = _orphan(request, exchange.result(), read, sent_at)
+            ended = orphan_of(request, exchange.result(), read, sent_at)
             if isinstance(ended, CallOutcomeUnknown):
                 logger.warning("The caller of a dial has left, and %s", ended)
             elif isinstance(ended, Call):
@@ -291,37 +321,6 @@ class Pipeline:
                 task.add_done_callback(self._reports.discard)
 
         exchange.add_done_callback(report)
-
-
-class _Parking:
-    """Who waits for something that is not worth waiting for once the session is closed.
-
-    One for all, entered by each: tens of thousands may wait.
-    """
-
-    def __init__(self) -> None:
-        # With how often each was being cancelled when it entered.
-        self._tasks: dict[asyncio.Task[Any], int] = {}
-        self._closed = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks[task] = task.cancelling()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            return
-        before = self._tasks.pop(task)
-        if self._closed and kind is asyncio.CancelledError and task.uncancel() <= before:
-            raise ConfigurationError(_CLOSED) from None
-
-    def close(self) -> None:
-        """Let all that wait end with an error. Nobody may enter any more."""
-        self._closed = True
-        for task in self._tasks:
-            task.cancel()
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:
@@ -345,78 +344,3 @@ async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _result(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
-    """Return what was asked for, or raise what came instead."""
-    answer = result.answer
-    if answer is None:
-        if result.written:
-            raise RequestTimeout(f"no answer: {result.problem}", attempts=attempts)
-        raise ConnectionFailed(f"nothing reached Exotel: {result.problem}", attempts=attempts)
-    if 200 <= answer.status < 300 and not result.whole:
-        raise DecodeError(
-            f"the answer broke off: {result.problem}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
-        )
-    try:
-        return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
-    except ExotelError:
-        raise
-    except Exception as error:  # a defect of ours must not lose a call that was made
-        raise DecodeError(
-            f"reading the answer failed: {type(error).__name__}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
-        ) from error
-
-
-def _facts(request: Request, result: Exchange) -> Facts:
-    answer = result.answer
-    return Facts(
-        dial=request.dials,
-        written=result.written,
-        status=None if answer is None else answer.status,
-        retry_after=None if answer is None else retry_after(answer.headers, now=time.time()),
-    )
-
-
-def _orphan(
-    request: Request, result: Exchange, read: Callable[[Answer], T], sent_at: datetime
-) -> T | ExotelError:
-    try:
-        return _result(result, read, 1)
-    except ExotelError as failure:
-        judged = verdict(_facts(request, result), RetryPolicy.never(), jitter=0.0)
-        return _unknown(request, result, sent_at) if isinstance(judged, Unknown) else failure
-
-
-def _seconds(text: str) -> timedelta | None:
-    # It may come from `extra`, where anything goes.
-    return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
-
-
-def _unknown(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
-    form = dict(request.form)
-    if isinstance(found, str):
-        reason, answer = found, None
-    else:
-        answer = found.answer
-        reason = found.problem or "the answer cannot be read"
-        if answer is not None:
-            reason = f"HTTP {answer.status}" + (f", {found.problem}" if found.problem else "")
-    return CallOutcomeUnknown(
-        reason,
-        from_=form["From"],
-        to=form.get("To"),
-        caller_id=form["CallerId"],
-        custom_field=form.get("CustomField"),
-        time_limit=_seconds(form.get("TimeLimit", "")),
-        sent_at=sent_at,
-        lost_at=datetime.now(UTC),
-        sid=None if answer is None else sid_of(answer),
-        status=None if answer is None else answer.status,
-    )

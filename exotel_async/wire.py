@@ -20,7 +20,7 @@ from exotel_async.config import IST, Region
 from exotel_async.converter import converter, count, text
 from exotel_async.errors import APIError, DecodeError, api_error
 from exotel_async.masking import redact
-from exotel_async.models import Balance, Call, NumberMetadata
+from exotel_async.models import Balance, Call, CallPage, NumberMetadata
 
 _T = TypeVar("_T")
 
@@ -86,6 +86,16 @@ def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
         DecodeError: there is no call in it.
     """
     return _read(answer, Call, time_zone, "Call")
+
+
+def read_page(answer: Answer, *, time_zone: tzinfo = IST) -> CallPage:
+    """Read a page of call records.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: it is no page, or not a whole one: no call on it is left out silently.
+    """
+    return _read(answer, CallPage, time_zone, None)
 
 
 def read_number(answer: Answer) -> NumberMetadata:
@@ -158,21 +168,23 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     if re.fullmatch(_SECONDS, value):
         wait = float(value)
     else:
-        until = _http_date(value)
+        until = http_date(value)
         if until is None:
             return None
-        sent = _http_date(headers.get("date", ""))
+        sent = http_date(headers.get("date", ""))
         wait = until - (now if sent is None else sent)
     return max(wait, 0.0) if wait <= _LONGEST_PAUSE else None
 
 
-def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str) -> _T:
+def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str | None) -> _T:
+    """Read a model out of the document, or out of what it has under a key."""
     if not _is_success(answer):
         raise read_error(answer)
     try:
         document = _document(answer)
-        if key in document:
-            return converter(time_zone).structure(document[key], model)
+        if key is None or key in document:
+            data = document if key is None else document[key]
+            return converter(time_zone).structure(data, model)
         problem = f"the key {key} is missing"
     # ValueError: no UTF-8, no JSON, a number of thousands of digits, no such model in it.
     except (ValueError, RecursionError) as error:
@@ -257,7 +269,8 @@ def _phrase(status: int) -> str:
         return "no success"
 
 
-def _http_date(value: str) -> float | None:
+def http_date(value: str) -> float | None:
+    """Read a date of HTTP as seconds since the epoch; None if it is none."""
     try:
         time = parsedate_to_datetime(value[:64])
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

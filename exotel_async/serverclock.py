@@ -1,0 +1,41 @@
+"""What the service's clock shows: an end in the future is refused, and our clock may be wrong."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from exotel_async.wire import http_date
+
+
+class ServerClock:
+    """The service's clock, told from the `Date` of its answers."""
+
+    def __init__(self) -> None:
+        self._date = ""
+        self._seen = 0.0
+
+    def saw(self, date: str | None) -> None:
+        """Take note of an answer's `Date` header."""
+        # Read when it is asked for: most answers are never asked.
+        if date is not None:
+            self._date, self._seen = date, time.monotonic()
+
+    def now(self) -> datetime | None:
+        """Return a time, UTC, that the service's clock has reached for certain, if barely.
+
+        None before the first answer that has a `Date`.
+        """
+        shown = http_date(self._date)
+        if shown is None:
+            return None
+        return datetime.fromtimestamp(shown + time.monotonic() - self._seen, UTC)
+
+    def shift(self, moment: datetime) -> datetime:
+        """Return what the service's clock showed when ours showed that time, within a second or so.
+
+        As it is, if nothing is known of the service's clock.
+        """
+        now = self.now()
+        off = timedelta() if now is None else now - datetime.now(UTC)
+        return moment + off
