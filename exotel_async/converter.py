@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from cattrs import Converter
 
@@ -26,6 +27,7 @@ from exotel_async.models import (
     Balance,
     Call,
     CallDetails,
+    CallPage,
     CallStatus,
     Direction,
     Dnd,
@@ -132,7 +134,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
 
     `structure(data, Call)`, and the same for `CallDetails`, `Leg`, `NumberMetadata` and `Balance`,
     raise a ValueError when the data are not a JSON object or lack what the model requires, and
-    nothing else.
+    nothing else. A `CallPage` is refused with any call on it: it is asked for again.
     """
 
     def time(value: object) -> datetime | None:
@@ -172,6 +174,19 @@ def converter(time_zone: tzinfo = IST) -> Converter:
             raw=data,
         )
 
+    def page(data: Any, kind: object) -> CallPage:
+        get = _object(_object(data).get("Metadata")).get
+        rows = data.get("Calls")
+        if not isinstance(rows, list):
+            raise ValueError("no list of calls")  # noqa: TRY004 - wrong data, not a wrong program
+        return CallPage(
+            # Documented flat; readers of the real service unwrap what is wrapped as well.
+            calls=tuple(call(row.get("Call", row), kind) for row in map(_object, rows)),
+            total=count(get("Total")),
+            after=_cursor(text(get("NextPageUri"))),
+            raw=data,
+        )
+
     def balance(data: Any, _: object) -> Balance:
         account = _object(data)
         get = _object(account.get("BalanceData")).get
@@ -189,6 +204,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
 
     made = Converter()
     made.register_structure_hook(Call, call)
+    made.register_structure_hook(CallPage, page)
     made.register_structure_hook(CallDetails, lambda data, _: _details(_object(data)))
     made.register_structure_hook(Leg, lambda data, _: _leg(_object(data)))
     made.register_structure_hook(NumberMetadata, lambda data, _: _number(_object(data)))
@@ -207,6 +223,16 @@ def _object(data: object) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - wrong data, not a wrong program
     return data
+
+
+def _cursor(uri: str | None) -> str | None:
+    """Find the cursor in the URI of the next page: the URI itself may lack its `.json`."""
+    if uri is None:
+        return None
+    found = [value for name, value in parse_qsl(urlsplit(uri).query) if name == "After"]
+    if not found:
+        raise ValueError("the URI of the next page has no cursor")
+    return found[-1]
 
 
 def _leg(data: dict[str, Any], details: Mapping[str, Any] = MappingProxyType({})) -> Leg:

@@ -271,6 +271,23 @@ class Call:
 
 
 @frozen(kw_only=True)
+class CallPage:
+    """One page of call records.
+
+    Attributes:
+        calls: the calls on it, in the order they were asked for.
+        total: how many calls the whole query has, as Exotel counts them.
+        after: the cursor of the next page; None on the last one.
+        raw: the whole original.
+    """
+
+    calls: tuple[Call, ...]
+    total: int | None = None
+    after: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+
+@frozen(kw_only=True)
 class NumberMetadata:
     """What Exotel knows about an Indian phone number.
 

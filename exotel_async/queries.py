@@ -1,0 +1,262 @@
+"""`GET Calls`: what call records are asked for, as pure functions.
+
+The service knows one list of calls, filtered, sorted and given out in pages. Every limit it
+documents is checked here, before it costs a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeVar
+
+from attrs import frozen
+
+from exotel_async.checks import flag, minutes, one_of, several
+from exotel_async.errors import InvalidRequest
+from exotel_async.models import CallStatus, Direction
+from exotel_async.phone import normalize_number, normalize_party
+from exotel_async.request import Fields, Pairs, Request, get_request, pairs
+from exotel_async.spans import Span
+
+MOST_SIDS: Final = 100
+"""SIDs one query may name. Documented."""
+MOST_NUMBERS: Final = 5
+"""Numbers one filter may name. Documented."""
+LARGEST_PAGE: Final = 100
+"""Calls on one page. Documented."""
+
+# Commas part the SIDs of a query.
+_LISTED: Final = r"[A-Za-z0-9_-]{1,128}"
+_WRITTEN: Final = "%Y-%m-%d %H:%M:%S"
+_OWN: Final = ("DateCreated", "SortBy", "PageSize", "After", "Before")
+
+T = TypeVar("T")
+
+
+@frozen
+class Between(Generic[T]):
+    """A range for a filter, both ends in it: `Between(min=timedelta(seconds=10))`.
+
+    Attributes:
+        min: the least; None: no bound.
+        max: the most; None: no bound.
+    """
+
+    min: T | None = None
+    max: T | None = None
+
+
+@frozen(kw_only=True)
+class CallQuery:
+    """A query for call records, checked, without its range of time and its place in the list.
+
+    Attributes:
+        filters: what tells which calls, and what `extra` adds.
+        shape: what tells how they are given out.
+        newest_first: the order; else the oldest are first.
+        page_size: calls on a page at most.
+        time_zone: the clock dates are written by.
+    """
+
+    filters: Pairs
+    shape: Pairs
+    newest_first: bool
+    page_size: int
+    time_zone: tzinfo
+
+    def request(
+        self, span: Span | None, *, after: str | None = None, page_size: int | None = None
+    ) -> Request:
+        """Build the request for one page.
+
+        Args:
+            span: the calls' creation; a month at most. None: the last 31 days, as documented.
+            after: the cursor of the page before.
+            page_size: another size.
+        """
+        fields: Fields = {
+            "DateCreated": None if span is None else self._written(span),
+            "SortBy": f"DateCreated:{'desc' if self.newest_first else 'asc'}",
+            "PageSize": str(page_size or self.page_size),
+            "After": after,
+        }
+        return Request("GET", "Calls.json", params=self.filters + self.shape + pairs(fields, None))
+
+    def digest(self, account_sid: str) -> str:
+        """Return what two queries share if a reader of one can go on with the other."""
+        known = repr((account_sid, sorted(self.filters), self.newest_first))
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+    def _written(self, span: Span) -> str:
+        since, until = (
+            bound.astimezone(self.time_zone).strftime(_WRITTEN)
+            for bound in (span.since, span.until)
+        )
+        return f"gte:{since};lte:{until}"
+
+
+def call_query(
+    *,
+    time_zone: tzinfo,
+    sids: Iterable[str] | None = None,
+    to: str | Iterable[str] | None = None,
+    from_: str | Iterable[str] | None = None,
+    exophone: str | Iterable[str] | None = None,
+    status: CallStatus | str | None = None,
+    direction: Direction | str | None = None,
+    duration: timedelta | Between[timedelta] | None = None,
+    price: Decimal | Between[Decimal] | None = None,
+    newest_first: bool = True,
+    page_size: int = LARGEST_PAGE,
+    details: bool = False,
+    recording_url_validity: timedelta | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> CallQuery:
+    """Check the arguments of a list of calls.
+
+    Raises:
+        InvalidRequest: an argument Exotel would refuse.
+    """
+    whole = isinstance(page_size, int) and not isinstance(page_size, bool)
+    if not whole or not 1 <= page_size <= LARGEST_PAGE:
+        rule = f"must be a whole number from 1 to {LARGEST_PAGE}"
+        raise InvalidRequest("page_size", page_size, rule)
+    descending = flag("newest_first", newest_first) == "true"
+    filters: Fields = {
+        "Sid": _sids(sids),
+        "To": _numbers("to", to),
+        "From": _numbers("from_", from_),
+        "PhoneNumber": _numbers("exophone", exophone),
+        "Status": _known_word("status", status, CallStatus),
+        "Direction": _known_word("direction", direction, Direction),
+        "Duration": _duration(duration),
+        "Price": _price(price),
+    }
+    shape: Fields = {
+        "details": "true" if flag("details", details) == "true" else None,
+        "RecordingUrlValidity": minutes("recording_url_validity", recording_url_validity),
+    }
+    taken: Fields = dict.fromkeys(_OWN, "")
+    known = pairs(taken | filters | shape, extra)
+    return CallQuery(
+        filters=tuple(pair for pair in known if pair[0] not in taken | shape),
+        shape=pairs(shape, None),
+        newest_first=descending,
+        page_size=page_size,
+        time_zone=time_zone,
+    )
+
+
+def sid_query(
+    sids: Sequence[str],
+    *,
+    details: bool,
+    recording_url_validity: timedelta | None,
+    span: Span | None,
+    time_zone: tzinfo,
+) -> Request:
+    """Build the query for up to a hundred calls by their SIDs.
+
+    Args:
+        sids: the SIDs; each must have passed `is_listable`.
+        details: whether to tell legs and talk time.
+        recording_url_validity: how long recording links are to open.
+        span: when the calls were created, within a month; None: in the last 31 days.
+        time_zone: the clock dates are written by.
+    """
+    query = call_query(
+        time_zone=time_zone,
+        sids=sids,
+        details=details,
+        recording_url_validity=recording_url_validity,
+    )
+    return query.request(span)
+
+
+def is_listable(sid: object) -> bool:
+    """Whether a SID can stand in a list of them without changing what it means."""
+    return isinstance(sid, str) and re.fullmatch(_LISTED, sid) is not None
+
+
+def probe(time_zone: tzinfo) -> Request:
+    """Build the smallest query there is: its answer shows the service's clock."""
+    return get_request("Calls.json", {"PageSize": "1"}, None)
+
+
+def _sids(sids: Iterable[str] | None) -> str | None:
+    if sids is None:
+        return None
+    given = list(dict.fromkeys(several(sids)))
+    for sid in given:
+        if not is_listable(sid):
+            raise InvalidRequest("sids", sid, "must be a SID: letters and digits")
+    return _joined("sids", [str(sid) for sid in given], MOST_SIDS, "SIDs")
+
+
+def _numbers(argument: str, numbers: str | Iterable[str] | None) -> str | None:
+    if numbers is None:
+        return None
+    read = normalize_party if argument == "from_" else normalize_number
+    given: list[Any] = list(several(numbers))
+    known = list(dict.fromkeys(read(number, argument) for number in given))
+    if any("," in number for number in known):
+        raise InvalidRequest(argument, numbers, "must not have a comma in it")
+    return _joined(argument, known, MOST_NUMBERS, "numbers")
+
+
+def _joined(argument: str, values: Sequence[str], most: int, what: str) -> str:
+    if not 1 <= len(values) <= most:
+        raise InvalidRequest(argument, f"<{len(values)} {what}>", f"must be 1 to {most} {what}")
+    return ",".join(values)
+
+
+def _known_word(argument: str, word: object, words: Any) -> str | None:
+    return None if word is None else one_of(argument, word, words)
+
+
+def _duration(duration: object) -> str | None:
+    if duration is None:
+        return None
+    if isinstance(duration, Between):
+        return _bounds("duration", duration, _seconds)
+    return f"eq:{_seconds('duration', duration)}"
+
+
+def _price(price: object) -> str | None:
+    if price is None:
+        return None
+    # There is no `eq` for prices.
+    return _bounds("price", price if isinstance(price, Between) else Between(price, price), _money)
+
+
+def _bounds(argument: str, between: Between[Any], written: Any) -> str:
+    least, most = between.min, between.max
+    given = [
+        f"{operator}:{written(argument, bound)}"
+        for operator, bound in (("gte", least), ("lte", most))
+        if bound is not None
+    ]
+    if not given:
+        raise InvalidRequest(argument, between, "must have a min or a max")
+    if least is not None and most is not None and least > most:
+        raise InvalidRequest(argument, between, "its min must not be above its max")
+    return ";".join(given)
+
+
+def _seconds(argument: str, length: object) -> str:
+    if not isinstance(length, timedelta) or length < timedelta() or length.microseconds:
+        raise InvalidRequest(argument, length, "must be a timedelta of whole seconds, 0 or more")
+    return f"{length // timedelta(seconds=1)}s"
+
+
+def _money(argument: str, amount: object) -> str:
+    if isinstance(amount, bool) or not isinstance(amount, Decimal | int):
+        raise InvalidRequest(argument, amount, "must be a Decimal")
+    if not math.isfinite(amount) or not 0 <= amount < 10**12:
+        raise InvalidRequest(argument, amount, "must be an amount, 0 or more")
+    return f"{amount:f}"
