@@ -1,4 +1,4 @@
-"""A local Exotel Voice v1: API, call lifecycle, status callbacks, rate limit and faults.
+"""A local Exotel Voice v1: API, call lifecycle, recordings, callbacks, rate limit and faults.
 
 It shares no code with the SDK on purpose: it is a second reading of the wire notes.
 """
@@ -6,8 +6,9 @@ It shares no code with the SDK on purpose: it is a second reading of the wire no
 from exotel_async.emulator.callbacks import SentCallback
 from exotel_async.emulator.calls import Dial, EmulatedCall, Event
 from exotel_async.emulator.emulator import Emulator, serve
-from exotel_async.emulator.faults import CallbackFault, Ending, Fault, Faults, Garbage
-from exotel_async.emulator.records import ReceivedRequest, Statistics
+from exotel_async.emulator.faults import CallbackFault, Ending, Fault, Garbage, ListingFault
+from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.records import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.windows import RateWindow
@@ -16,6 +17,7 @@ __all__ = [
     "Behaviour",
     "CallbackFault",
     "Dial",
+    "Download",
     "EmulatedCall",
     "Emulator",
     "Ending",
@@ -23,6 +25,7 @@ __all__ = [
     "Fault",
     "Faults",
     "Garbage",
+    "ListingFault",
     "Outcome",
     "RateWindow",
     "ReceivedRequest",

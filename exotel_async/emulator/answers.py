@@ -28,12 +28,14 @@ class Answer:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    document: Mapping[str, object] = attrs.field(factory=dict)
+    """What the body says; nothing for a recording."""
 
 
 def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> Answer:
     """A document in the representation asked for."""
     content_type, body = as_json(document) if json else as_xml(document)
-    return Answer(status=status, content_type=content_type, body=body)
+    return Answer(status=status, content_type=content_type, body=body, document=document)
 
 
 def refuse(refusal: Refusal, *, json: bool) -> Answer:
@@ -44,14 +46,22 @@ def refuse(refusal: Refusal, *, json: bool) -> Answer:
     return attrs.evolve(made, headers={"Retry-After": refusal.retry_after})
 
 
-def spoil(right: Answer, document: Mapping[str, object], fault: Fault, *, json: bool) -> Answer:
+async def act(fault: Fault | None, do: Callable[[], Answer], *, json: bool) -> Answer:
+    """Do what is asked and answer, both as far as a fault lets it. Raises Refusal."""
+    if fault is None:
+        return do()
+    await asyncio.sleep(fault.delay)
+    return _spoil(do() if fault.acts else answer({}, json=json), fault, json=json)
+
+
+def _spoil(right: Answer, fault: Fault, *, json: bool) -> Answer:
     """What a fault makes of the right answer."""
     made = right
     if fault.status is not None:
         retry_after = fault.retry_after_header()
         made = refuse(Refusal(fault.status, fault.message, None, retry_after), json=json)
     if fault.garbage is not None:
-        made = _garbage(made, document, fault.garbage, json=json)
+        made = _garbage(made, fault.garbage, json=json)
     if fault.body is not None:
         made = attrs.evolve(made, body=fault.body)
     if fault.content_type is not None:
@@ -59,7 +69,7 @@ def spoil(right: Answer, document: Mapping[str, object], fault: Fault, *, json: 
     return made
 
 
-def _garbage(right: Answer, document: Mapping[str, object], kind: Garbage, *, json: bool) -> Answer:
+def _garbage(right: Answer, kind: Garbage, *, json: bool) -> Answer:
     match kind:
         case Garbage.TRUNCATED:
             return attrs.evolve(right, body=right.body[: len(right.body) // 2])
@@ -67,7 +77,7 @@ def _garbage(right: Answer, document: Mapping[str, object], kind: Garbage, *, js
             page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>"
             return attrs.evolve(right, content_type="text/html", body=page)
         case Garbage.XML:
-            return attrs.evolve(answer(document, json=not json), status=right.status)
+            return attrs.evolve(answer(right.document, json=not json), status=right.status)
         case Garbage.EMPTY:
             return attrs.evolve(right, body=b"")
         case Garbage.NOT_UTF8:

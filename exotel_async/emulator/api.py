@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote
 
 import attrs
 
 from exotel_async.emulator import listing
+from exotel_async.emulator.book import CallBook
 from exotel_async.emulator.callbacks import Callbacks
-from exotel_async.emulator.calls import CallBook, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.connect import check_account, read_dial
 from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.encoding import Pairs
+from exotel_async.emulator.faults import Fault, ListingFault
+from exotel_async.emulator.filters import possible_faults, read_validity, wants_details
 from exotel_async.emulator.phones import is_indian, metadata, national
-from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.refusals import Refusal, bad
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 
@@ -32,7 +35,13 @@ class Asked:
     """The path below the account, without `.json`; case counts."""
     json: bool
     query: Mapping[str, str]
-    form: Sequence[tuple[str, str]]
+    form: Pairs | None
+    """None: there was a body, and it was no form."""
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether it asks for a page of calls."""
+        return (self.method, self.page) == ("GET", "Calls")
 
 
 class Api:
@@ -52,14 +61,20 @@ class Api:
         self._documents = documents
         self._callbacks = callbacks
 
-    def answer(self, asked: Asked) -> Document:
-        """Do what is asked and say so. Raises Refusal."""
+    def possible_faults(self, asked: Asked) -> Collection[ListingFault]:
+        """The faults of listings that the answer can meet."""
+        return possible_faults(asked.query) if asked.is_listing else ()
+
+    def answer(self, asked: Asked, fault: Fault | None) -> Document:
+        """Do what is asked and say so; a fault of listings is in it already. Raises Refusal."""
+        if asked.form is None:
+            raise bad("The body is not a form")
         if asked.method == "POST":
             if asked.page == "Calls/connect":
-                return self._connect(asked)
+                return self._connect(asked, asked.form)
         elif asked.method == "GET":
-            if asked.page == "Calls":
-                return self._list(asked)
+            if asked.is_listing:
+                return self._list(asked, fault)
             if asked.page == "Balance":
                 return self._balance()
             if (match := _CALL.fullmatch(asked.page)) is not None:
@@ -68,9 +83,9 @@ class Api:
                 return self._number(unquote(match[1]))
         raise Refusal(404, "The requested resource was not found")
 
-    def _connect(self, asked: Asked) -> Document:
+    def _connect(self, asked: Asked, form: Pairs) -> Document:
         settings = self._settings
-        dial = read_dial(asked.form, settings)
+        dial = read_dial(form, settings)
         check_account(dial, settings)
         if settings.channels is not None:
             taken = sum(call.channels for call in self._book.live())
@@ -81,23 +96,27 @@ class Api:
         return self._documents.single(call, json=asked.json)
 
     def _call(self, asked: Asked, sid: str) -> Document:
-        validity = listing.read_validity(asked.query)
-        call: EmulatedCall | None = self._book.by_sid.get(sid)
+        validity = read_validity(asked.query)
+        call = self._book.by_sid.get(sid)
         if call is None:
             raise Refusal(404, "The call was not found")
-        details = listing.wants_details(asked.query)
+        details = wants_details(asked.query)
         return self._documents.single(call, json=asked.json, details=details, validity=validity)
 
-    def _list(self, asked: Asked) -> Document:
+    def _list(self, asked: Asked, fault: Fault | None) -> Document:
         settings, query = self._settings, asked.query
-        validity = listing.read_validity(query)
-        page = listing.read_page(
-            query, self._book, self._clock, flow_to_exophone=settings.flow_to == "exophone"
-        )
+        validity = read_validity(query)
+        repeat = 0 if fault is None else fault.rows
+        page = listing.read_page(query, self._book, self._clock, settings, repeat=repeat)
+        details = wants_details(query)
+        match None if fault is None else fault.listing:
+            case ListingFault.REPEATED_CURSOR:
+                page = attrs.evolve(page, after=query["After"])
+            case ListingFault.WITHOUT_DETAILS:
+                details = False
         suffix = ".json" if asked.json and settings.next_uri_json else ""
         path = f"/v1/Accounts/{settings.account_sid}/Calls{suffix}"
         uris = listing.page_uris(page, query, path, settings.end_cursor)
-        details = listing.wants_details(query)
         return {
             "Metadata": {"Total": page.total, "PageSize": page.size, **uris},
             "Calls": [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import math
 from collections.abc import Callable, Mapping
 from random import Random
@@ -17,14 +16,18 @@ from exotel_async.emulator.answers import (
     Scope,
     Send,
     Sender,
+    act,
     answer,
     refuse,
-    spoil,
 )
 from exotel_async.emulator.api import Api, Asked
 from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.encoding import Pairs, read_form
-from exotel_async.emulator.faults import Fault, Faults
+from exotel_async.emulator.credentials import is_basic
+from exotel_async.emulator.documents import RECORDINGS
+from exotel_async.emulator.encoding import read_form
+from exotel_async.emulator.faults import Fault
+from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.records import ReceivedRequest, Statistics
 from exotel_async.emulator.refusals import Refusal
 from exotel_async.emulator.settings import Settings
@@ -45,6 +48,7 @@ class App:
         window: Window,
         faults: Faults,
         api: Api,
+        recordings: Recordings,
         statistics: Callable[[], Statistics],
         reset: Callable[[], None],
     ) -> None:
@@ -53,11 +57,10 @@ class App:
         self._window = window
         self._faults = faults
         self._api = api
+        self._recordings = recordings
         self._statistics = statistics
         self._reset = reset
         self._random = Random(settings.seed)  # noqa: S311 - latencies
-        pair = f"{settings.api_key}:{settings.api_token}".encode()
-        self._credentials = base64.b64encode(pair)
         self._account = f"{_ACCOUNTS}{quote(settings.account_sid)}/"
         self.requests: list[ReceivedRequest] = []
         self.accepted: int = 0
@@ -75,6 +78,8 @@ class App:
         try:
             if scope["path"].startswith(_CONTROL):
                 await sender.deliver(self._control_page(scope), None)
+            elif scope["path"].startswith(RECORDINGS):
+                await self._recordings.serve(scope, sender)
             else:
                 await self._serve(scope, receive, sender)
         except asyncio.CancelledError:
@@ -114,15 +119,22 @@ class App:
         )
         self.requests.append(request)
         path = scope["raw_path"].decode("latin-1")
-        json = path.endswith(".json")
+        asked = Asked(
+            method=request.method,
+            page=path.removeprefix(self._account).removesuffix(".json"),
+            json=path.endswith(".json"),
+            query=request.query,
+            form=form,
+        )
         fault: Fault | None = None
         try:
             self._authenticate(path, headers.get(b"authorization", b""))
             self._count(request)
-            fault = self._faults.take_for_request(request.method, request.path)
-            made = await self._act(request, path, form, fault)
+            listing = self._api.possible_faults(asked)
+            fault = self._faults.take_for_request(request.method, request.path, listing)
+            made = await self._act(asked, fault)
         except Refusal as refusal:
-            made = refuse(refusal, json=json)
+            made = refuse(refusal, json=asked.json)
         if self._settings.rate_limit_headers and request.counted:
             made = attrs.evolve(made, headers={**made.headers, **self._rate_headers()})
         if after:
@@ -135,8 +147,7 @@ class App:
         """Raises Refusal: 401 before 404, for a stranger is not told which accounts there are."""
         if not path.startswith(_ACCOUNTS):
             raise Refusal(404, "The requested resource was not found")
-        scheme, _, credentials = authorization.partition(b" ")
-        if scheme.lower() != b"basic" or credentials.strip() != self._credentials:
+        if not is_basic(authorization, self._settings):
             raise Refusal(401, "Authentication is required")
         if not path.startswith(self._account):
             raise Refusal(404, "The account was not found")
@@ -163,22 +174,13 @@ class App:
         message = f"Too many requests: at most {self._window.rate} per {self._window.per:g} s"
         raise Refusal(429, message, retry_after=retry_after)
 
-    async def _act(
-        self, request: ReceivedRequest, path: str, form: Pairs | None, fault: Fault | None
-    ) -> Answer:
+    async def _act(self, asked: Asked, fault: Fault | None) -> Answer:
         """Do what is asked, as far as a fault lets it. Raises Refusal."""
-        json = path.endswith(".json")
-        if fault is not None:
-            await asyncio.sleep(fault.delay)
-            if not fault.acts:
-                return spoil(answer({}, json=json), {}, fault, json=json)
-        if form is None:
-            raise Refusal(400, "The body is not a form")
-        page = path.removeprefix(self._account).removesuffix(".json")
-        asked = Asked(method=request.method, page=page, json=json, query=request.query, form=form)
-        document = self._api.answer(asked)
-        right = answer(document, json=json)
-        return right if fault is None else spoil(right, document, fault, json=json)
+        return await act(
+            fault,
+            lambda: answer(self._api.answer(asked, fault), json=asked.json),
+            json=asked.json,
+        )
 
     def _rate_headers(self) -> Mapping[str, str]:
         now = self._clock.elapsed()

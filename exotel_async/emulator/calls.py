@@ -1,25 +1,22 @@
-"""Calls the emulator has taken, and what each looks like at any moment."""
+"""A call the emulator has taken, and what it looks like at any moment."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from hashlib import sha256
-from random import Random
+from types import MappingProxyType
 
 import attrs
 
 from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.phones import national
-from exotel_async.emulator.scenario import Outcome, Scenario, Timeline, plan
+from exotel_async.emulator.scenario import Outcome, Timeline
 
 IN_PROGRESS = "in-progress"
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
 """The status words of wire notes 2."""
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class Event(StrEnum):
@@ -48,7 +45,7 @@ class Dial:
     events: frozenset[Event] = frozenset()
     json_callback: bool = False
     direction: str = "outbound-api"
-    parameters: Mapping[str, str] = attrs.field(factory=dict)
+    parameters: Mapping[str, str] = _NO_FIELDS
     """All form fields as they came."""
 
 
@@ -66,10 +63,10 @@ class Leg:
 class EmulatedCall:
     """One call: what was dialled, its decided life, and where it stands by the clock."""
 
-    sid: str
+    sid: str = attrs.field(on_setattr=attrs.setters.frozen)
     dial: Dial
-    at: float
-    """When it was dialled, in emulator seconds since the start."""
+    at: float = attrs.field(on_setattr=attrs.setters.frozen)
+    """When it was dialled, in emulator seconds since the start. Calls are kept in order of it."""
     timeline: Timeline
     clock: Clock = attrs.field(repr=False)
     ahead: float = 0.0
@@ -116,6 +113,11 @@ class EmulatedCall:
         return self.timeline.status.value if self.ended else IN_PROGRESS
 
     @property
+    def recorded(self) -> bool:
+        """Whether there is a recording: it was asked for, and two parties were connected."""
+        return self.dial.record and self.timeline.talked > 0
+
+    @property
     def channels(self) -> int:
         """How many of the account's channels it takes while it goes on (wire notes 5.4)."""
         return 1 if self.dial.to is None else 2
@@ -158,83 +160,3 @@ def _leg(
         status=outcome.value if over else IN_PROGRESS,
         seconds=math.floor(min(age, line.ended) - answered),
     )
-
-
-class CallBook:
-    """All calls of the account, oldest first."""
-
-    def __init__(self, clock: Clock, *, seed: int, account_sid: str) -> None:
-        self._clock = clock
-        self._seed = f"{account_sid}/{seed}"
-        self._by_sid: dict[str, EmulatedCall] = {}
-        self._by_time: list[EmulatedCall] = []
-        self._live: set[EmulatedCall] = set()
-        self._nth: Counter[tuple[str, str]] = Counter()
-        self._rung: Counter[str] = Counter()
-
-    @property
-    def by_sid(self) -> dict[str, EmulatedCall]:
-        """Every call by its SID, in the order they were taken."""
-        return self._by_sid
-
-    def rung(self, number: str) -> int:
-        """How many calls rang that number, as first party or as second."""
-        return self._rung[national(number)]
-
-    def clear(self) -> None:
-        """Forget them all."""
-        self._by_sid.clear()
-        self._by_time.clear()
-        self._live.clear()
-        self._nth.clear()
-        self._rung.clear()
-
-    def take(self, dial: Dial, scenario: Scenario, at: float) -> EmulatedCall:
-        """Take a call dialled at that moment.
-
-        What becomes of it rests on the seed, the two parties and how many calls they had before,
-        never on which of several requests came first.
-        """
-        parties = national(dial.from_), national(dial.to or dial.url or "")
-        self._nth[parties] += 1
-        key = f"{self._seed}/{'/'.join(parties)}/{self._nth[parties]}"
-        timeline = plan(
-            scenario,
-            Random(key),  # noqa: S311 - a script of calls, not a secret
-            first=dial.from_,
-            second=dial.to,
-            ring_timeout=dial.ring_timeout,
-            time_limit=dial.time_limit,
-        )
-        sid = new_sid(key, self._clock, at)
-        call = EmulatedCall(sid=sid, dial=dial, at=at, timeline=timeline, clock=self._clock)
-        self._by_sid[sid] = call
-        insort(self._by_time, call, key=_dialled_at)
-        self._live.add(call)
-        self._rung[parties[0]] += 1
-        if dial.to is not None and parties[0] != parties[1]:
-            self._rung[parties[1]] += 1
-        return call
-
-    def live(self) -> set[EmulatedCall]:
-        """The calls going on."""
-        self._live = {call for call in self._live if not call.ended}
-        return self._live
-
-    def between(self, since: float, until: float) -> Sequence[EmulatedCall]:
-        """Calls dialled from one moment to before another, oldest first."""
-        first = bisect_left(self._by_time, since, key=_dialled_at)
-        last = bisect_left(self._by_time, until, key=_dialled_at)
-        return self._by_time[first:last]
-
-
-def _dialled_at(call: EmulatedCall) -> float:
-    return call.at
-
-
-def new_sid(key: str, clock: Clock, at: float) -> str:
-    """32 characters: hex, then year and month in hex and one more sign (wire notes 1.3)."""
-    day = clock.wall(at)
-    digest = sha256(key.encode()).hexdigest()
-    tail = f"{day.year - 2000:02x}{day.month:x}{'ghijklmnopqrstuvwxyz'[int(digest[-1], 16)]}"
-    return digest[: 32 - len(tail)] + tail

@@ -26,6 +26,7 @@ class Clock:
             raise ValueError("now must carry a time zone")
         self.speed = speed
         self._started_at = (now or datetime.now(UTC)).astimezone(IST)
+        self._shown_at_start = self._started_at.replace(tzinfo=None)
         self._zero = time.monotonic()
         self._http_date = (-1, b"")
 
@@ -51,7 +52,8 @@ class Clock:
 
     def text(self, elapsed: float) -> str:
         """The date at that moment as the wire writes it: IST, whole seconds, no offset."""
-        return self.wall(elapsed).strftime(WIRE_FORMAT)
+        # Much faster than strftime, and each row of a listing has some of these.
+        return (self._shown_at_start + timedelta(seconds=elapsed)).isoformat(" ", "seconds")
 
     def http_date(self) -> bytes:
         """The `Date` header by this clock, made once a second."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal
-from urllib.parse import urlencode
 
 from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.credentials import presigned
 from exotel_async.emulator.phones import e164, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 
+RECORDINGS = "/exotelrecordings/"
+"""Where they are: the account and a file for each call come after it."""
 DEFAULT_VALIDITY = 5
 """Minutes a pre-signed recording URL is good for when nothing else is asked for (2)."""
 
@@ -49,11 +51,19 @@ class CallDocuments:
             document["CallType"] = call.dial.parameters.get("CallType", "trans")
         return document
 
+    def recording_path(self, call: EmulatedCall) -> str:
+        """Where the recording is on this host, if there is one."""
+        return f"{RECORDINGS}{self._settings.account_sid}/{call.sid}.mp3"
+
     def recording_url(self, call: EmulatedCall) -> str | None:
         """Where the recording is, if the call was recorded and two parties were connected."""
-        if not call.dial.record or not call.timeline.talked:
-            return None
-        return f"{self._base_url}/exotelrecordings/{self._settings.account_sid}/{call.sid}.mp3"
+        return self._base_url + self.recording_path(call) if call.recorded else None
+
+    def presigned_url(self, call: EmulatedCall, validity: int | None = None) -> str:
+        """The same for anybody, for some minutes from now on."""
+        minutes, path = validity or DEFAULT_VALIDITY, self.recording_path(call)
+        now = call.clock.now()
+        return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
     def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
         """The second party, or what the switch puts there for a call to a flow (1.3)."""
@@ -92,7 +102,7 @@ class CallDocuments:
             "RecordingUrl": recording,
         }
         if recording is not None:
-            document["PreSignedRecordingUrl"] = _signed(recording, validity or DEFAULT_VALIDITY)
+            document["PreSignedRecordingUrl"] = self.presigned_url(call, validity)
         if details:
             document["Details"] = _details(call)
         return document
@@ -101,11 +111,6 @@ class CallDocuments:
         if json and self._settings.amounts == "number":
             return float(amount) if isinstance(amount, Decimal) else amount
         return str(amount)
-
-
-def _signed(url: str, minutes: int) -> str:
-    expires = {"X-Amz-Expires": minutes * 60, "X-Amz-Signature": "emulated"}
-    return f"{url}?{urlencode(expires)}"
 
 
 def _details(call: EmulatedCall) -> Document:

@@ -14,13 +14,15 @@ import attrs
 
 from exotel_async.emulator.api import Api
 from exotel_async.emulator.app import App
+from exotel_async.emulator.book import CallBook
 from exotel_async.emulator.callbacks import Callbacks, SentCallback
-from exotel_async.emulator.calls import CallBook, Dial, EmulatedCall
+from exotel_async.emulator.calls import Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
-from exotel_async.emulator.faults import Faults
 from exotel_async.emulator.listener import Listener, bind
-from exotel_async.emulator.records import ReceivedRequest, Statistics
+from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.recordings import Recordings, silence
+from exotel_async.emulator.records import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.windows import Window, busiest, new_window
 
@@ -45,6 +47,7 @@ class Emulator(Settings):
     """Its time, which starts when it does."""
     _book: CallBook = attrs.field(init=False, repr=False)
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
+    _recordings: Recordings = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
     _listener: Listener = attrs.field(init=False, repr=False)
 
@@ -60,12 +63,14 @@ class Emulator(Settings):
         documents = CallDocuments(self, self.base_url)
         self._callbacks = Callbacks(self, self.clock, self.faults, documents)
         api = Api(self, self.clock, self._book, documents, self._callbacks)
+        self._recordings = Recordings(self, self.clock, self._book, documents, self.faults)
         self._app = App(
             settings=self,
             clock=self.clock,
             window=self._new_window(),
             faults=self.faults,
             api=api,
+            recordings=self._recordings,
             statistics=self.statistics,
             reset=self.reset,
         )
@@ -99,6 +104,11 @@ class Emulator(Settings):
         return self._callbacks.sent
 
     @property
+    def downloads(self) -> Sequence[Download]:
+        """Every request for a recording, in order of arrival."""
+        return self._recordings.downloads
+
+    @property
     def refused(self) -> int:
         """How many requests the rate window has refused."""
         return self._app.refused
@@ -129,6 +139,18 @@ class Emulator(Settings):
         at = self.clock.elapsed() - ago.total_seconds()
         return self._book.take(dial, self.scenario, at)
 
+    def forget(self, sid: str) -> None:
+        """Let a call vanish from the service: nobody can ask for it any more, or list it.
+
+        `rung` still counts it, and its status callbacks still come. Raises KeyError when there is
+        none.
+        """
+        self._book.forget(sid)
+
+    def recording(self, sid: str) -> bytes:
+        """What a download of a call's recording brings, ready or not. Raises KeyError."""
+        return silence(self.calls[sid].timeline.talked)
+
     async def finish_calls(self, *, settle: bool = True) -> None:
         """Let every live call reach its end now, and its status callbacks be sent.
 
@@ -136,7 +158,7 @@ class Emulator(Settings):
         `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault makes
         late, and further attempts, are not waited for.
         """
-        for call in self.calls.values():
+        for call in self._book.unsettled():
             call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
         await self._callbacks.hurry()
 
@@ -150,9 +172,10 @@ class Emulator(Settings):
             await self._listener.open()
 
     def reset(self) -> None:
-        """Forget requests, calls, callbacks, faults and the rate window's count."""
+        """Forget requests, downloads, calls, callbacks, faults and the rate window's count."""
         self._book.clear()
         self._callbacks.clear()
+        self._recordings.downloads.clear()
         self._app.clear(self._new_window())
         self.faults.clear()
 

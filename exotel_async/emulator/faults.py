@@ -1,8 +1,7 @@
-"""What can go wrong, on order: faults of answers and of status callbacks."""
+"""What can go wrong: faults of answers and of status callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
@@ -36,6 +35,14 @@ class Garbage(StrEnum):
     NOT_UTF8 = "not-utf8"
     LIST = "list"
     """JSON, but a list."""
+
+
+class ListingFault(StrEnum):
+    """What can be wrong with an answer of `GET Calls` that looks right."""
+
+    REPEATED_CURSOR = "repeated-cursor"
+    REPEATED_ROWS = "repeated-rows"
+    WITHOUT_DETAILS = "without-details"
 
 
 class CallbackFault(StrEnum):
@@ -74,6 +81,9 @@ class Fault:
     body: bytes | None = None
     """Instead of the right one, with `content_type`."""
     content_type: str | None = None
+    listing: ListingFault | None = None
+    rows: int = 0
+    """How many are repeated."""
     callback: CallbackFault | None = None
     copies: int = 1
     """How often a duplicated callback is sent."""
@@ -155,6 +165,27 @@ class Fault:
         return cls(delay=seconds)
 
     @classmethod
+    def repeated_cursor(cls) -> Fault:
+        """Answer a page with `NextPageUri` carrying the very cursor the page was asked for with.
+
+        Only a page asked for with `After` can meet it: the first page passes and leaves it be.
+        """
+        return cls(listing=ListingFault.REPEATED_CURSOR)
+
+    @classmethod
+    def repeated_rows(cls, rows: int) -> Fault:
+        """Answer a page of `Calls` whose next one begins with so many rows that were in it.
+
+        All of them but the first at most. A page without a next one stays as it is.
+        """
+        return cls(listing=ListingFault.REPEATED_ROWS, rows=rows)
+
+    @classmethod
+    def rows_without_details(cls) -> Fault:
+        """Answer a page of `Calls` without `Details`; only one asked for with them can meet it."""
+        return cls(listing=ListingFault.WITHOUT_DETAILS)
+
+    @classmethod
     def callback_lost(cls) -> Fault:
         """Do not send a status callback."""
         return cls(callback=CallbackFault.LOST)
@@ -185,75 +216,3 @@ class Fault:
                 return text
             case seconds:
                 return f"{seconds:g}"
-
-
-@attrs.define
-class _Order:
-    fault: Fault
-    method: str | None
-    path: str | None
-    after: int
-    left: float
-
-    def matches(self, method: str, path: str) -> bool:
-        return self.method in {None, method} and (self.path is None or self.path in path)
-
-
-class Faults:
-    """The faults on order. Each request, and each status callback, takes at most one."""
-
-    def __init__(self) -> None:
-        self._orders: list[_Order] = []
-
-    def add(
-        self,
-        fault: Fault,
-        *,
-        method: str | None = None,
-        path: str | None = None,
-        times: int | None = 1,
-        after: int = 0,
-    ) -> None:
-        """Order a fault for the next requests that match.
-
-        `method` is the whole method, `path` any part of the path, e.g. "Calls/connect"; for the
-        fault of a callback they are `POST` and the URL it goes to. `after` matching ones pass
-        first, then `times` meet it; None: all. What is refused by the rate window or for its
-        credentials meets no fault.
-        """
-        left = float("inf") if times is None else times
-        self._orders.append(_Order(fault, method, path, after, left))
-
-    def clear(self) -> None:
-        """Forget what is on order."""
-        self._orders.clear()
-
-    @property
-    def pending(self) -> Sequence[Fault]:
-        """The faults still on order, oldest first."""
-        return [order.fault for order in self._orders]
-
-    def take_for_request(self, method: str, path: str) -> Fault | None:
-        """The fault this request meets."""
-        if not self._orders:
-            return None
-        return self._take(method, path, [o for o in self._orders if o.fault.callback is None])
-
-    def take_for_callback(self, url: str, *, movable: bool) -> Fault | None:
-        """The fault this status callback meets; reordering only if it is movable."""
-        barred = None if movable else CallbackFault.REORDERED
-        orders = [o for o in self._orders if o.fault.callback not in {None, barred}]
-        return self._take("POST", url, orders)
-
-    def _take(self, method: str, path: str, orders: Sequence[_Order]) -> Fault | None:
-        for order in orders:
-            if not order.matches(method, path):
-                continue
-            if order.after > 0:
-                order.after -= 1
-                continue
-            order.left -= 1
-            if order.left <= 0:
-                self._orders.remove(order)
-            return order.fault
-        return None

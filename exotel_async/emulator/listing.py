@@ -1,36 +1,32 @@
-"""`GET Calls`: filters, sorting and cursors (wire notes 3)."""
+"""`GET Calls`: one page of what a query asks for, and the cursors that lead on (wire notes 3)."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 
-from exotel_async.emulator.calls import STATUSES, CallBook, EmulatedCall
-from exotel_async.emulator.clock import Clock, parse_wire_date
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.book import CallBook, Stretch, position
+from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.filters import (
+    MAX_SIDS,
+    Query,
+    read_descending,
+    read_filters,
+    read_list,
+    read_page_size,
+    read_window,
+)
 from exotel_async.emulator.refusals import bad
-
-MAX_SIDS = 100
-MAX_NUMBERS = 5
-MAX_PAGE = 100
-DEFAULT_PAGE = 50
-MONTH = timedelta(days=31)
-"""Both the longest window and the one searched without `DateCreated`."""
-MONTHS_BACK = 6
-DIRECTIONS = ("inbound", "outbound-dial", "outbound-api")
-VALIDITY = range(5, 61)
+from exotel_async.emulator.settings import Settings
 
 T = TypeVar("T")
-Query = Mapping[str, str]
-Keep = Callable[[EmulatedCall], bool]
+_Found = Sequence[EmulatedCall] | Stretch
 
 
 @attrs.frozen
@@ -44,37 +40,48 @@ class Page:
     after: str | None
 
 
-def read_page(query: Query, book: CallBook, clock: Clock, *, flow_to_exophone: bool) -> Page:
-    """The calls a query asks for. Raises Refusal, 400, for a filter out of its limits."""
-    since, until = _window(query.get("DateCreated"), clock)
-    keeps = list(_filters(query, flow_to_exophone=flow_to_exophone))
-    size = _page_size(query.get("PageSize"))
-    descending = _descending(query.get("SortBy", "DateCreated:desc"))
-    sids = _listed(query, "Sid", MAX_SIDS)
-    candidates: Iterable[EmulatedCall]
-    if sids is None:
-        candidates = book.between(since, until)
-    else:
-        known = (book.by_sid.get(sid) for sid in dict.fromkeys(sids))
-        candidates = (call for call in known if call is not None and since <= call.at < until)
-    # Calls still going on are left out.
-    found = [c for c in candidates if c.ended and all(keep(c) for keep in keeps)]
-    # Calls of one moment have an order too, or a cursor between them could not hold.
-    found.sort(key=_position, reverse=descending)
+def read_page(
+    query: Query, book: CallBook, clock: Clock, settings: Settings, *, repeat: int = 0
+) -> Page:
+    """The calls a query asks for. Raises Refusal, 400, for a filter out of its limits.
 
-    start = 0
-    if "After" in query:
-        mark = _read_cursor(query["After"])
-        start = sum(not _beyond(_position(call), mark, descending) for call in found)
-    elif "Before" in query:
-        mark = _read_cursor(query["Before"])
-        ahead = sum(_beyond(mark, _position(call), descending) for call in found)
-        return _page(found, max(0, ahead - size), ahead, size)
-    return _page(found, start, start + size, size)
+    `repeat`: the cursor to the next page lies that many rows further back, though in this page.
+    """
+    found = _find(query, book, clock, settings)
+    size, total = read_page_size(query.get("PageSize")), len(found)
+    descending = read_descending(query.get("SortBy", "DateCreated:desc"))
+    back = "Before" in query and "After" not in query
+    cursor = query["Before"] if back else query.get("After")
+    # They are found oldest first: the page lies to the later side of an edge, or to the earlier.
+    later = descending is back
+    if cursor is None:
+        edge = total if descending else 0
+    elif settings.cursors == "offset":
+        passed = min(_read_cursor(cursor, _offset), total)
+        edge = total - passed if descending else passed
+    else:
+        bisect = bisect_right if later else bisect_left
+        edge = bisect(found, _read_cursor(cursor, _position), key=position)
+    first, last = (edge, min(edge + size, total)) if later else (max(0, edge - size), edge)
+    rows = [found[index] for index in range(first, last)]
+    before, after = first, total - last
+    if descending:
+        rows.reverse()
+        before, after = after, before
+    again = min(repeat, len(rows) - 1)
+    return Page(
+        calls=rows,
+        total=total,
+        size=size,
+        before=_cursor(rows[0], before, settings) if rows and before else None,
+        after=_cursor(rows[-1 - again], before + len(rows) - again, settings)
+        if rows and after
+        else None,
+    )
 
 
 def page_uris(
-    page: Page, query: Query, path: str, end: Literal[""] | None
+    page: Page, query: Query, path: str, end: Literal["", "missing"] | None
 ) -> dict[str, str | None]:
     """The three URIs of `Metadata`: relative, with the filters and a cursor in an encoded query."""
     filters = {name: value for name, value in query.items() if name not in {"Before", "After"}}
@@ -83,191 +90,52 @@ def page_uris(
         encoded = urlencode({**filters, "PageSize": str(page.size), **cursor})
         return f"{path}?{encoded}"
 
-    return {
+    uris: dict[str, str | None] = {
         "FirstPageUri": uri(),
         "PrevPageUri": uri(Before=page.before) if page.before else end,
         "NextPageUri": uri(After=page.after) if page.after else end,
     }
+    return {name: text for name, text in uris.items() if text != "missing"}
 
 
-def read_validity(query: Query) -> int | None:
-    """`RecordingUrlValidity` in minutes."""
-    text = query.get("RecordingUrlValidity")
-    if text is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) not in VALIDITY:
-        raise bad("RecordingUrlValidity must lie between 5 and 60 minutes")
-    return int(text)
+def _find(query: Query, book: CallBook, clock: Clock, settings: Settings) -> _Found:
+    """All calls a query asks for, oldest first, on whichever page."""
+    since, until = read_window(query.get("DateCreated"), clock)
+    keeps = read_filters(query, flow_to_exophone=settings.flow_to == "exophone")
+    sids = read_list(query, "Sid", MAX_SIDS)
+    left_out = set() if settings.bulk_live else book.live()
+    candidates: Iterable[EmulatedCall]
+    if sids is not None:
+        known = (book.by_sid.get(sid) for sid in dict.fromkeys(sids))
+        inside = (call for call in known if call is not None and since <= call.at < until)
+        candidates = sorted(inside, key=position)
+    elif keeps:
+        candidates = book.between(since, until)
+    else:
+        # A window may hold a million: nothing of it is read but the page.
+        return book.stretch(since, until, without=left_out)
+    return [c for c in candidates if c not in left_out and all(keep(c) for keep in keeps)]
 
 
-def wants_details(query: Query) -> bool:
-    """`details=true`, or `Details=true` as some send it."""
-    return query.get("details", query.get("Details")) == "true"
+def _cursor(call: EmulatedCall, passed: int, settings: Settings) -> str:
+    """A cursor at a call, which so many rows come before."""
+    text = f"{passed}" if settings.cursors == "offset" else f"{call.at!r} {call.sid}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def _page(found: Sequence[EmulatedCall], start: int, stop: int, size: int) -> Page:
-    calls = found[start:stop]
-    return Page(
-        calls=calls,
-        total=len(found),
-        size=size,
-        before=_cursor(calls[0]) if calls and start > 0 else None,
-        after=_cursor(calls[-1]) if calls and stop < len(found) else None,
-    )
-
-
-_Position = tuple[float, str]
-
-
-def _position(call: EmulatedCall) -> _Position:
-    return call.at, call.sid
-
-
-def _beyond(position: _Position, mark: _Position, descending: bool) -> bool:
-    return position < mark if descending else position > mark
-
-
-def _cursor(call: EmulatedCall) -> str:
-    at, sid = _position(call)
-    return base64.urlsafe_b64encode(f"{at!r} {sid}".encode()).decode()
-
-
-def _read_cursor(text: str) -> _Position:
+def _read_cursor(cursor: str, read: Callable[[str], T]) -> T:
     try:
-        at, sid = base64.urlsafe_b64decode(text).decode().split(" ")
-        return float(at), sid
-    except (ValueError, binascii.Error):
+        return read(base64.urlsafe_b64decode(cursor).decode())
+    except ValueError:
         raise bad("Before or After is not a cursor") from None
 
 
-def _window(text: str | None, clock: Clock) -> tuple[float, float]:
-    """First moment and the one after the last, in emulator seconds."""
-    now = clock.now()
-    bounds = {} if text is None else _bounds(text, "DateCreated", ("gte", "lte"), parse_wire_date)
-    until = bounds.get("lte")
-    if until is not None and until > now:
-        raise bad("Invalid parameter DateCreated: the time range is out of bounds")
-    end = now if until is None else until
-    since = bounds.get("gte", end - MONTH)
-    if since > end:
-        raise bad("Invalid parameter DateCreated: it ends before it begins")
-    if end - since > MONTH:
-        raise bad("Invalid parameter DateCreated: the time range is longer than a month")
-    if bounds and min(bounds.values()) < _months_before(now, MONTHS_BACK):
-        raise bad("Invalid parameter DateCreated: it is older than 6 months")
-    # A date has whole seconds, so the bounds take in all of their second.
-    after = end if until is None else until + timedelta(seconds=1)
-    return clock.since_start(since), clock.since_start(after)
+def _position(text: str) -> tuple[float, str]:
+    at, sid = text.split(" ")
+    return float(at), sid
 
 
-def _months_before(now: datetime, months: int) -> datetime:
-    """The same day that many calendar months ago, or the last one of its month; from midnight."""
-    year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
-    first = now.replace(year=year, month=month + 1, day=1, hour=0, minute=0, second=0)
-    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-    return first.replace(day=min(now.day, last.day), microsecond=0)
-
-
-def _filters(query: Query, *, flow_to_exophone: bool) -> Sequence[Keep]:
-    """One test for each filter given."""
-    keeps: list[Keep] = []
-    to = _listed(query, "To", MAX_NUMBERS)
-    if to is not None:
-        wanted_to = {national(number) for number in to}
-        keeps.append(lambda call: _shown_to(call, flow_to_exophone) in wanted_to)
-    from_ = _listed(query, "From", MAX_NUMBERS)
-    if from_ is not None:
-        wanted_from = {national(number) for number in from_}
-        keeps.append(lambda call: national(call.from_) in wanted_from)
-    phones = _listed(query, "PhoneNumber", MAX_NUMBERS)
-    if phones is not None:
-        wanted_phones = {national(number) for number in phones}
-        keeps.append(lambda call: national(call.caller_id) in wanted_phones)
-    if "Status" in query:
-        status = _one_of(query, "Status", STATUSES)
-        keeps.append(lambda call: call.status == status)
-    if "Direction" in query:
-        direction = _one_of(query, "Direction", DIRECTIONS)
-        keeps.append(lambda call: call.dial.direction == direction)
-    if "Duration" in query:
-        lengths = _bounds(query["Duration"], "Duration", ("gte", "lte", "eq"), _seconds)
-        keeps.append(lambda c: c.settled and _within(Decimal(c.timeline.duration), lengths))
-    if "Price" in query:
-        prices = _bounds(query["Price"], "Price", ("gte", "lte"), _decimal)
-        keeps.append(lambda call: call.settled and _within(call.timeline.price, prices))
-    return keeps
-
-
-def _shown_to(call: EmulatedCall, flow_to_exophone: bool) -> str | None:
-    if call.to is not None:
-        return national(call.to)
-    return national(call.caller_id) if flow_to_exophone else None
-
-
-def _within(value: Decimal, bounds: Mapping[str, Decimal]) -> bool:
-    return (
-        bounds.get("gte", value) <= value <= bounds.get("lte", value)
-        and bounds.get("eq", value) == value
-    )
-
-
-def _bounds(
-    text: str, name: str, operators: Sequence[str], read: Callable[[str], T]
-) -> dict[str, T]:
-    """`gte:…;lte:…` as a value for each operator."""
-    bounds: dict[str, T] = {}
-    for part in text.split(";"):
-        operator, colon, value = part.partition(":")
-        if not colon or operator not in operators or operator in bounds:
-            raise bad(f"{name} takes {', '.join(operators)}, each once, with a colon")
-        try:
-            bounds[operator] = read(value)
-        except ValueError:
-            raise bad(f"{name} has a value that cannot be read") from None
-    return bounds
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if not value.is_finite():
+def _offset(text: str) -> int:
+    if not text.isdecimal():
         raise ValueError(text)
-    return value
-
-
-def _seconds(text: str) -> Decimal:
-    if not text.endswith("s"):
-        raise ValueError(text)
-    return _decimal(text.removesuffix("s"))
-
-
-def _listed(query: Query, name: str, most: int) -> Sequence[str] | None:
-    """A comma-separated list."""
-    if name not in query:
-        return None
-    values = [value.strip() for value in query[name].split(",") if value.strip()]
-    if len(values) > most:
-        raise bad(f"{name} takes {most} values at most")
-    return values
-
-
-def _one_of(query: Query, name: str, words: Sequence[str] | frozenset[str]) -> str:
-    if query[name] not in words:
-        raise bad(f"{name} must be one of {', '.join(sorted(words))}")
-    return query[name]
-
-
-def _page_size(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_PAGE
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE:
-        raise bad(f"PageSize must lie between 1 and {MAX_PAGE}")
     return int(text)
-
-
-def _descending(text: str) -> bool:
-    if text not in {"DateCreated:asc", "DateCreated:desc"}:
-        raise bad("SortBy must be DateCreated:asc or DateCreated:desc")
-    return text.endswith(":desc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 
 _NATIONAL = re.compile(r"(?:\+?91|0)?([1-9]\d{9})")
@@ -48,6 +49,7 @@ OPERATORS = {
 """Some operators of wire notes 4, by code."""
 
 
+@lru_cache(maxsize=4096)
 def national(number: str) -> str:
     """The form numbers are compared by: `0` and ten digits for an Indian one, else as written."""
     match = _NATIONAL.fullmatch(number)

@@ -1,4 +1,4 @@
-"""What the emulator has seen: every request, and the totals."""
+"""What the emulator has seen: every request, every download, and the totals."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ class ReceivedRequest:
     """Whether it counted against the rate: it had the account's credentials."""
     refused: bool = False
     """Whether the rate window refused it."""
+    status: int | None = None
+    """What it was answered; None while it is not, and when a fault kept the answer back."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Download:
+    """One request for a recording. It is not among the requests for the API."""
+
+    sid: str
+    """What the path has for one: the name of the file."""
+    authorization: bool
+    """Whether an Authorization header came."""
+    signed: bool
+    """Whether the URL carried a signature."""
     status: int | None = None
     """What it was answered; None while it is not, and when a fault kept the answer back."""
 

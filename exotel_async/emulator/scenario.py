@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import attrs
@@ -67,7 +68,7 @@ class Scenario:
     """For each started minute of a completed call."""
     numbers: Mapping[str, Behaviour] = attrs.field(factory=dict, converter=_by_national)
 
-    @property
+    @cached_property
     def first_shares(self) -> dict[Outcome, float]:
         """What the party dialled first does, other than to answer."""
         return {
@@ -76,7 +77,7 @@ class Scenario:
             Outcome.FAILED: self.failed,
         }
 
-    @property
+    @cached_property
     def second_shares(self) -> dict[Outcome, float]:
         """What the second party does, other than to answer."""
         return {
@@ -126,7 +127,14 @@ class Timeline:
     ended: float
     settled: float
     """When EndTime, Duration and Price show."""
-    price: Decimal
+    minutes: int
+    """How many are charged."""
+    price_per_minute: Decimal
+
+    @property
+    def price(self) -> Decimal:
+        """What it costs, in rupees."""
+        return self.price_per_minute * self.minutes
 
     @property
     def status(self) -> Outcome:
@@ -190,7 +198,6 @@ def plan(
             second_outcome, ended = Outcome.CANCELED, limit
         elif other.outcome is Outcome.COMPLETED:
             bridged, ended = ended, min(limit, ended + other.talk)
-    minutes = math.ceil(ended / 60) if answered is not None else 0
     return Timeline(
         first=first_outcome,
         answered=answered,
@@ -198,7 +205,8 @@ def plan(
         bridged=bridged,
         ended=ended,
         settled=ended + settle,
-        price=scenario.price_per_minute * minutes,
+        minutes=math.ceil(ended / 60) if answered is not None else 0,
+        price_per_minute=scenario.price_per_minute,
     )
 
 

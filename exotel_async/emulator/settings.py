@@ -19,7 +19,7 @@ from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.windows import RateWindow
 
 Latency = Callable[[Random], tuple[float, float]]
-"""Real seconds on the way in and on the way out, for one request."""
+"""Real seconds on the way in and on the way out, for one request for the API."""
 
 
 def _numbers(numbers: Collection[str]) -> frozenset[str]:
@@ -105,14 +105,29 @@ class Settings:
     """The most characters of `CustomField`: in the portal only (1.1)."""
     next_uri_json: bool = True
     """Page URIs carry `.json` when the request did; one client saw them without (3)."""
-    end_cursor: Literal[""] | None = None
-    """What stands for "no such page"."""
+    end_cursor: Literal["", "missing"] | None = None
+    """What stands for "no such page": unknown, and readers take them all alike (3). "missing": the
+    key is left out."""
+    cursors: Literal["position", "offset"] = "position"
+    """What the opaque cursors of pages hold (3): a place between two calls, or how many rows come
+    before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
+    that rows come twice."""
+    bulk_live: bool = False
+    """`Calls` lists calls going on, as older documents have it; the newest says not (3)."""
     bulk_details: bool = True
     """`details=true` works on `Calls`: undocumented, but used in production (3)."""
     bulk_extra_columns: bool = False
     """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen (3)."""
     foreign_number_status: int = 404
     """A lookup of a number that is not Indian: unknown (4)."""
+
+    # Recordings (2)
+    recording_ready: float = 60.0
+    """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
+    Its URL may show before."""
+    recording_redirect: bool = False
+    """`RecordingUrl` leads on to the pre-signed one with 302, instead of to the recording itself.
+    How it is served is unknown; clients are to follow redirects."""
 
     # Status callbacks (6)
     callback_encoding: Literal["multipart", "urlencoded"] = "multipart"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -31,6 +33,15 @@ def client_of(emulator: Emulator, **options: object) -> httpx.AsyncClient:
     )
 
 
+class StoppedClock:
+    """Stops an emulator's clock and moves it by hand."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.seconds = emulator.clock.elapsed()
+        """Since the start."""
+        emulator.clock.elapsed = lambda: self.seconds  # type: ignore[method-assign]
+
+
 async def dial(client: httpx.AsyncClient, **parameters: str) -> str:
     """Dial two numbers, or a flow if there is a `Url`; the SID."""
     base = TO_FLOW if "Url" in parameters else TWO_NUMBERS
@@ -45,3 +56,29 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def listing(client: httpx.AsyncClient, **query: str) -> dict[str, Any]:
+    """One page of calls."""
+    answer = await client.get("Calls.json", params=query)
+    assert answer.status_code == 200, answer.text
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def cursor(page: dict[str, Any], name: str = "After") -> str | None:
+    """The cursor to the page after a page, or the one before it."""
+    uri = page["Metadata"]["NextPageUri" if name == "After" else "PrevPageUri"]
+    return parse_qs(urlsplit(uri).query)[name][0] if uri else None
+
+
+async def walk(client: httpx.AsyncClient, **query: str) -> list[list[str]]:
+    """The SIDs of all pages from the first on, as a client reads them that follows cursors."""
+    pages: list[list[str]] = []
+    while True:
+        page = await listing(client, **query)
+        pages.append([call["Sid"] for call in page["Calls"]])
+        after = cursor(page)
+        if after is None:
+            return pages
+        query["After"] = after

@@ -1,0 +1,103 @@
+"""Recordings of calls, served beside the API: by the account's credentials or a pre-signed URL.
+
+The wire notes (2) say where a recording is and who may have it. What else its host answers, and
+that no rate limit holds there, are choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from exotel_async.emulator.answers import Answer, Scope, Sender, act, refuse
+from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
+from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.faults import Fault
+from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.records import Download
+from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.settings import Settings
+
+MAX_SECONDS = 60
+"""Where the recording of a longer conversation breaks off: at 1000 bytes a second."""
+# MPEG-2 Layer III, 8 kbit/s, 16 kHz, mono: 576 samples in 36 bytes, all zero for silence.
+_FRAME = b"\xff\xf3\x18\xc0" + bytes(32)
+_FRAMES_PER_SECOND = 16_000 / 576
+
+
+def silence(seconds: int) -> bytes:
+    """A playable mp3 in which nothing is said for that long."""
+    return _FRAME * round(_FRAMES_PER_SECOND * min(seconds, MAX_SECONDS))
+
+
+class Recordings:
+    """Answers requests for recordings, and records each of them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        book: CallBook,
+        documents: CallDocuments,
+        faults: Faults,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._book = book
+        self._documents = documents
+        self._faults = faults
+        self.downloads: list[Download] = []
+
+    async def serve(self, scope: Scope, sender: Sender) -> None:
+        """Serve one request."""
+        method, path = scope["method"], scope["path"]
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        authorization: bytes | None = dict(scope["headers"]).get(b"authorization")
+        download = Download(
+            sid=path.rpartition("/")[2].removesuffix(".mp3"),
+            authorization=authorization is not None,
+            signed=SIGNATURE in query,
+        )
+        self.downloads.append(download)
+        fault: Fault | None = None
+        try:
+            self._authenticate(path, query, authorization)
+            fault = self._faults.take_for_request(method, path)
+            made = await act(fault, lambda: self._answer(method, path, download), json=False)
+        except Refusal as refusal:
+            made = refuse(refusal, json=False)
+        if await sender.deliver(made, fault):
+            download.status = made.status
+
+    def _authenticate(
+        self, path: str, query: Mapping[str, str], authorization: bytes | None
+    ) -> None:
+        """Raises Refusal: 400, 401 or 403."""
+        if SIGNATURE in query:
+            if authorization is not None:
+                # As S3 does: a client that follows a redirect with its credentials learns it.
+                raise Refusal(400, "Only one authentication mechanism is allowed")
+            now = self._clock.now()
+            check_presigned(path, query, now=now, settings=self._settings)
+        elif authorization is None or not is_basic(authorization, self._settings):
+            raise Refusal(401, "Authentication is required")
+
+    def _answer(self, method: str, path: str, download: Download) -> Answer:
+        """The recording, or where it is. Raises Refusal, 404."""
+        call = self._book.by_sid.get(download.sid)
+        if (
+            method != "GET"
+            or call is None
+            or not call.recorded
+            or path != self._documents.recording_path(call)
+        ):
+            raise Refusal(404, "The recording was not found")
+        if call.age < call.timeline.ended + self._settings.recording_ready:
+            raise Refusal(404, "The recording is not ready yet")
+        if self._settings.recording_redirect and not download.signed:
+            headers = {"Location": self._documents.presigned_url(call)}
+            return Answer(status=302, content_type="text/plain", body=b"", headers=headers)
+        body = silence(call.timeline.talked)
+        return Answer(status=200, content_type="audio/mpeg", body=body)
