@@ -18,6 +18,7 @@ LONGEST_CALL: Final = 14_400
 CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 _SEGMENT: Final = r"(?!\.$)[^\s/\\?#%\x00-\x20\x7f-\x9f\ud800-\udfff]{1,128}"
 _NO_URL: Final = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_YEAR: Final = 366 * 86_400  # seconds
 _HTTP: Final = ("http", "https")
 
 
@@ -76,6 +77,14 @@ def whole_seconds(argument: str, value: object) -> str | None:
     ):
         raise InvalidRequest(argument, value, f"must be 1 to {LONGEST_CALL} whole seconds")
     return str(int(length))
+
+
+def positive_seconds(argument: str, value: object) -> float:
+    """Return a length of time in seconds: above 0, and not longer than a year."""
+    number = not isinstance(value, bool) and isinstance(value, int | float)
+    if not number or not 0 < value <= _YEAR:  # type: ignore[operator]
+        raise InvalidRequest(argument, value, "must be seconds, above 0 and up to a year's")
+    return float(value)  # type: ignore[arg-type]
 
 
 def minutes(argument: str, value: object) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import math
 import os
+from collections.abc import Callable
 from datetime import timedelta, timezone
 from typing import Any, Final, Self
 
@@ -205,11 +206,13 @@ class SendOptions:
         priority: who goes first when the budget is short.
         max_wait: seconds it may wait for the budget; None: as long as it takes.
         timeout: seconds it may take with everything: waiting, retries, exchange.
+        on_send: told each time it is sent.
     """
 
     priority: Priority = Priority.INTERACTIVE
     max_wait: float | None = None
     timeout: float | None = None
+    on_send: Callable[[], object] | None = None
 
     def with_changes(
         self, priority: Priority | None, max_wait: float | None, timeout: float | None

@@ -13,7 +13,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -71,7 +71,7 @@ class Pipeline:
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
-        self._parking = Parking()
+        self.parking: Final = Parking()
         self._exchanges: set[asyncio.Future[Any]] = set()
         self._reports: set[asyncio.Future[Any]] = set()
 
@@ -85,6 +85,35 @@ class Pipeline:
         """
         self._bind()
         return self._limiter
+
+    @property
+    def transport(self) -> Transport:
+        """What sends, past the limiter: for what is no request to the API."""
+        return self._transport
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How often a request is sent again."""
+        return self._retry
+
+    def own(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+        """Run something in a task that goes on if its caller leaves, and ends with the session.
+
+        Raises:
+            ConfigurationError: as `limiter`.
+        """
+        task = self._bind().create_task(work())
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
+        return task
+
+    def check_loop(self) -> None:
+        """Make sure that requests can be sent here and now.
+
+        Raises:
+            ConfigurationError: as `limiter`.
+        """
+        self._bind()
 
     async def acquire(self, options: SendOptions) -> Permit:
         """Wait for leave to send a request that is decided on only then: see `send`.
@@ -103,7 +132,6 @@ class Pipeline:
         options: SendOptions,
         *,
         permit: Permit | None = None,
-        on_send: Callable[[], object] | None = None,
     ) -> T:
         """Send a request, again where that is safe, and read its answer.
 
@@ -112,12 +140,11 @@ class Pipeline:
             read: what reads its answer.
             options: how it is sent.
             permit: leave to send it once, if there is one already.
-            on_send: told each time it is sent.
 
         Raises:
             ExotelError: one of the tree in `errors`, and nothing else.
         """
-        loop = self._bind()
+        loop = self._bind(permit)
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
         give_up = math.inf
         attempts = refusals = 0
@@ -129,10 +156,8 @@ class Pipeline:
                 sent_at, began = datetime.now(UTC), loop.time()
                 give_up = began + self._retry.total
             attempts += 1
-            exchange = self._start(permit, request)
+            exchange = self._start(permit, request, options)
             permit = None
-            if on_send is not None:
-                on_send()
             try:
                 result = await _within(deadline, exchange)
             except TimeoutError:
@@ -162,7 +187,7 @@ class Pipeline:
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
                     self._bind()
-                    with self._parking:
+                    with self.parking:
                         await asyncio.sleep(after)
                 case Fail():
                     raise failure
@@ -189,7 +214,7 @@ class Pipeline:
 
     async def _close(self) -> None:
         self._closed = True
-        self._parking.close()
+        self.parking.close()
         try:
             # In this order: an exchange that ends may begin a report.
             for pending in (self._exchanges, self._reports):
@@ -209,12 +234,14 @@ class Pipeline:
         for task in tasks:
             task.cancel()
 
-    def _bind(self) -> asyncio.AbstractEventLoop:
+    def _bind(self, permit: Permit | None = None) -> asyncio.AbstractEventLoop:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise ConfigurationError("no event loop is running") from None
         if self._closed:
+            if permit is not None:
+                permit.release()
             raise ConfigurationError(CLOSED)
         if self._loop is None:
             self._limiter = self._make_limiter()
@@ -236,7 +263,7 @@ class Pipeline:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         try:
-            with self._parking:
+            with self.parking:
                 permit = await self._limiter.acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
@@ -250,7 +277,11 @@ class Pipeline:
             raise failure or RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
         return permit
 
-    def _start(self, permit: Permit, request: Request) -> asyncio.Task[Exchange]:
+    def _start(
+        self, permit: Permit, request: Request, options: SendOptions
+    ) -> asyncio.Task[Exchange]:
+        if options.on_send is not None:
+            options.on_send()
         exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
         self._exchanges.add(exchange)
 
@@ -305,22 +336,26 @@ class Pipeline:
             if exchange.cancelled():  # before it began: nothing was sent
                 return
             ended = orphan_of(request, exchange.result(), read, sent_at)
-            if isinstance(ended, CallOutcomeUnknown):
-                logger.warning("The caller of a dial has left, and %s", ended)
-            elif isinstance(ended, Call):
-                logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
+            if isinstance(ended, Call | CallOutcomeUnknown):
+                self.tell_orphan(ended)
             else:
                 logger.info("The caller of a dial has left; no call was made: %s", ended)
-                return
-            if self._on_orphaned_call is None:
-                return
-            told = self._on_orphaned_call(ended)
-            if inspect.isawaitable(told):
-                task = asyncio.ensure_future(told)
-                self._reports.add(task)
-                task.add_done_callback(self._reports.discard)
 
         exchange.add_done_callback(report)
+
+    def tell_orphan(self, ended: Call | CallOutcomeUnknown) -> None:
+        """Say how a dial ended whose caller has left."""
+        if isinstance(ended, Call):
+            logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
+        else:
+            logger.warning("The caller of a dial has left, and %s", ended)
+        if self._on_orphaned_call is None:
+            return
+        told = self._on_orphaned_call(ended)
+        if inspect.isawaitable(told):
+            task = asyncio.ensure_future(told)
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:

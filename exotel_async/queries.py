@@ -7,12 +7,11 @@ documents is checked here, before it costs a request.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from attrs import frozen
 
@@ -32,6 +31,7 @@ LARGEST_PAGE: Final = 100
 
 # Commas part the SIDs of a query.
 _LISTED: Final = r"[A-Za-z0-9_-]{1,128}"
+_PLACES: Final = 12  # of an amount, before the point and after it
 _WRITTEN: Final = "%Y-%m-%d %H:%M:%S"
 _OWN: Final = ("DateCreated", "SortBy", "PageSize", "After", "Before")
 
@@ -126,7 +126,8 @@ def call_query(
     if not whole or not 1 <= page_size <= LARGEST_PAGE:
         rule = f"must be a whole number from 1 to {LARGEST_PAGE}"
         raise InvalidRequest("page_size", page_size, rule)
-    descending = flag("newest_first", newest_first) == "true"
+    if flag("newest_first", newest_first) is None:
+        raise InvalidRequest("newest_first", newest_first, "must be True or False")
     filters: Fields = {
         "Sid": _sids(sids),
         "To": _numbers("to", to),
@@ -143,47 +144,22 @@ def call_query(
     }
     taken: Fields = dict.fromkeys(_OWN, "")
     known = pairs(taken | filters | shape, extra)
+    own = pairs(taken | shape, None)
     return CallQuery(
-        filters=tuple(pair for pair in known if pair[0] not in taken | shape),
+        filters=tuple(pair for pair in known if pair not in own),
         shape=pairs(shape, None),
-        newest_first=descending,
+        newest_first=newest_first,
         page_size=page_size,
         time_zone=time_zone,
     )
 
 
-def sid_query(
-    sids: Sequence[str],
-    *,
-    details: bool,
-    recording_url_validity: timedelta | None,
-    span: Span | None,
-    time_zone: tzinfo,
-) -> Request:
-    """Build the query for up to a hundred calls by their SIDs.
-
-    Args:
-        sids: the SIDs; each must have passed `is_listable`.
-        details: whether to tell legs and talk time.
-        recording_url_validity: how long recording links are to open.
-        span: when the calls were created, within a month; None: in the last 31 days.
-        time_zone: the clock dates are written by.
-    """
-    query = call_query(
-        time_zone=time_zone,
-        sids=sids,
-        details=details,
-        recording_url_validity=recording_url_validity,
-    )
-    return query.request(span)
-
-
-def is_listable(sid: object) -> bool:
+def is_listable(sid: object) -> TypeGuard[str]:
     """Whether a SID can stand in a list of them without changing what it means."""
     return isinstance(sid, str) and re.fullmatch(_LISTED, sid) is not None
 
 
-def probe(time_zone: tzinfo) -> Request:
+def probe() -> Request:
     """Build the smallest query there is: its answer shows the service's clock."""
     return get_request("Calls.json", {"PageSize": "1"}, None)
 
@@ -191,11 +167,14 @@ def probe(time_zone: tzinfo) -> Request:
 def _sids(sids: Iterable[str] | None) -> str | None:
     if sids is None:
         return None
-    given = list(dict.fromkeys(several(sids)))
-    for sid in given:
-        if not is_listable(sid):
-            raise InvalidRequest("sids", sid, "must be a SID: letters and digits")
-    return _joined("sids", [str(sid) for sid in given], MOST_SIDS, "SIDs")
+    return _joined("sids", list(dict.fromkeys(map(_sid, several(sids)))), MOST_SIDS, "SIDs")
+
+
+def _sid(sid: object) -> str:
+    if not is_listable(sid):
+        raise InvalidRequest("sids", sid, "must be a SID: letters and digits")
+    # A word of somebody's own enum would be sent by its name.
+    return str.__str__(sid)
 
 
 def _numbers(argument: str, numbers: str | Iterable[str] | None) -> str | None:
@@ -257,6 +236,9 @@ def _seconds(argument: str, length: object) -> str:
 def _money(argument: str, amount: object) -> str:
     if isinstance(amount, bool) or not isinstance(amount, Decimal | int):
         raise InvalidRequest(argument, amount, "must be a Decimal")
-    if not math.isfinite(amount) or not 0 <= amount < 10**12:
+    exact = Decimal(amount)
+    # 1E-999999 is finite, and a megabyte when it is written.
+    plain = exact.is_finite() and not exact.is_signed() and abs(exact.adjusted()) <= _PLACES
+    if not plain:
         raise InvalidRequest(argument, amount, "must be an amount, 0 or more")
-    return f"{amount:f}"
+    return f"{exact:f}"

@@ -73,7 +73,7 @@ def whole_second(argument: str, moment: object) -> datetime | None:
         raise InvalidRequest(argument, moment, "must be a datetime")
     if moment.utcoffset() is None:
         rule = "must have a time zone, like datetime.now(UTC) or with tzinfo=IST"
-        raise InvalidRequest(argument, moment.isoformat(" "), rule)
+        raise InvalidRequest(argument, _shown(moment), rule)
     try:
         return moment.astimezone(UTC).replace(microsecond=0)
     except OverflowError:
@@ -111,4 +111,5 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
 
 
 def _shown(moment: object) -> str:
-    return moment.isoformat(" ") if isinstance(moment, datetime) else repr(moment)
+    # Fractions of a second would be taken for a phone number, and masked.
+    return moment.isoformat(" ", "seconds") if isinstance(moment, datetime) else repr(moment)

@@ -1,0 +1,98 @@
+"""Where a reader of call records has come to, and the token that says so to another process.
+
+A place is a second and the SIDs in it that were given out: dates are what the list is sorted by,
+and several calls may share one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import define, field
+
+from exotel_async.errors import InvalidRequest
+from exotel_async.models import Call
+from exotel_async.spans import Span
+
+_VERSION: Final = 1
+
+
+@define
+class Place:
+    """A place in a list of calls that is sorted by the second of their creation.
+
+    Attributes:
+        newest_first: the order of the list.
+        second: the last second that was reached, UTC; None at the very beginning.
+        sids: the calls of that second that lie behind.
+    """
+
+    newest_first: bool
+    second: datetime | None = None
+    sids: set[str] = field(factory=set)
+
+    def passed(self, call: Call) -> None:
+        """Move on behind a call."""
+        created = call.created_at
+        if created is not None and created != self.second:
+            ahead = self.second is None or (created < self.second) == self.newest_first
+            if ahead:
+                self.second = created.astimezone(UTC)
+                self.sids.clear()
+        # A call that is out of order, or has no date, belongs to the second reached.
+        self.sids.add(call.sid)
+
+
+def write_token(digest: str, span: Span, place: Place) -> str:
+    """Write down a place in a list: one short line of letters, digits, - and _.
+
+    Args:
+        digest: what the list is asked for with.
+        span: the whole range of the list.
+        place: the place.
+    """
+    known = [
+        _VERSION,
+        digest,
+        int(span.since.timestamp()),
+        int(span.until.timestamp()),
+        None if place.second is None else int(place.second.timestamp()),
+        sorted(place.sids),
+    ]
+    written = json.dumps(known, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+
+
+def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[Span, Place]:
+    """Read a place that was written down, and the range of its list.
+
+    Raises:
+        InvalidRequest: it is no such token, or belongs to another list.
+    """
+    try:
+        padded = token.encode() + b"=" * (-len(token) % 4)
+        version, known, since, until, second, sids = json.loads(base64.urlsafe_b64decode(padded))
+        span = Span(_time(since), _time(until))
+        place = Place(newest_first, None if second is None else _time(second), _texts(sids))
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError, binascii.Error):
+        raise InvalidRequest("resume", "...", "must be the resume_token of a list") from None
+    if version != _VERSION or known != digest:
+        rule = "is the token of another list: account, filters and order must be the same"
+        raise InvalidRequest("resume", "...", rule)
+    return span, place
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _texts(values: Iterable[object]) -> set[str]:
+    texts = set(values)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("not text")
+    return {str(text) for text in texts}

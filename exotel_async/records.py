@@ -1,0 +1,225 @@
+"""Call records: a list of calls that is read page by page, and can be gone on with elsewhere.
+
+A range of time is cut into windows that Exotel takes. Its end is fixed once, so that calls made
+while it is read do not move what is still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from attrs import evolve, frozen
+
+from exotel_async.chains import Chain
+from exotel_async.errors import InvalidRequest
+from exotel_async.fans import Fan
+from exotel_async.models import Call, CallPage
+from exotel_async.places import Place, read_token, write_token
+from exotel_async.spans import Span, check_range
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from exotel_async.config import SendOptions
+    from exotel_async.pages import Pages
+    from exotel_async.queries import CallQuery
+    from exotel_async.request import Request
+
+MOST_WINDOWS: Final = 16
+"""Slices read side by side at most: more do not fit into the budget at any round trip."""
+
+
+@frozen(kw_only=True)
+class Listing:
+    """What is listed: a checked query, a range, and where in it to begin."""
+
+    query: CallQuery
+    digest: str
+    since: datetime | None
+    until: datetime | None
+    begin: tuple[Span, Place] | None
+    limit: int | None
+    windows: int
+
+
+def listing(
+    query: CallQuery,
+    account_sid: str,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+    resume: str | None,
+    windows: int,
+) -> Listing:
+    """Check the arguments of a list that are not part of a query.
+
+    Raises:
+        InvalidRequest: an argument that makes no sense, or that Exotel would refuse.
+    """
+    first, last = check_range(since, until, now=datetime.now(UTC))
+    for argument, value, most in (("limit", limit, None), ("windows", windows, MOST_WINDOWS)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and (not whole or value < 1 or (most is not None and value > most)):
+            rule = "must be a whole number, 1 or more" + (f", {most} at most" if most else "")
+            raise InvalidRequest(argument, value, rule)
+    digest = query.digest(account_sid)
+    begin = None
+    if resume is not None:
+        begin = read_token(resume, digest, newest_first=query.newest_first)
+    if limit is not None:
+        query = evolve(query, page_size=min(limit, query.page_size))
+    return Listing(
+        query=query,
+        digest=digest,
+        since=first,
+        until=last,
+        begin=begin,
+        limit=limit,
+        windows=windows,
+    )
+
+
+class CallRecords:
+    """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
+
+    ``async for call in records`` reads it to its end, `pages` does so page by page, and ``await
+    records`` reads the first page alone. Each of them begins at the beginning; the end of the range
+    is fixed by the first. To stop, leave the loop. A list with `windows` reads ahead; put it in
+    ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
+    """
+
+    def __init__(self, source: Pages, listed: Listing, options: SendOptions) -> None:
+        self._source = source
+        self._options = options
+        self._listed = listed
+        self._span: Span | None = None
+        self._place: Place | None = None
+        self._fans: set[Fan] = set()
+
+    def __aiter__(self) -> AsyncIterator[Call]:
+        return self._calls()
+
+    def __await__(self) -> Generator[Any, None, CallPage]:
+        return self._first_page().__await__()
+
+    async def pages(self) -> AsyncGenerator[CallPage, None]:
+        """Read the list page by page. A page's `total` is that of its window of 30 days at most.
+
+        Raises:
+            ExotelError: a page could not be had; `resume_token` tells where to go on.
+        """
+        place = self._begin()
+        async with aclosing(self._limited()) as pages:
+            async for page in pages:
+                for call in page.calls:
+                    place.passed(call)
+                yield page
+
+    @property
+    def resume_token(self) -> str | None:
+        """Where to go on behind what was given out last, for `calls.list(resume=...)`.
+
+        A short opaque string that another process may use, too, with the same account, filters and
+        order; the range is in it. None before anything was read.
+        """
+        if self._span is None or self._place is None:
+            return None
+        return write_token(self._listed.digest, self._span, self._place)
+
+    async def aclose(self) -> None:
+        """End all reading of this list that goes on."""
+        for fan in list(self._fans):
+            await fan.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _calls(self) -> AsyncGenerator[Call, None]:
+        place = self._begin()
+        async with aclosing(self._limited()) as pages:
+            async for page in pages:
+                for call in page.calls:
+                    place.passed(call)
+                    yield call
+
+    async def _first_page(self) -> CallPage:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                return page
+        return CallPage(calls=(), total=0)
+
+    def _begin(self) -> Place:
+        """Start a place of its own for a reader; the last one to start is what is resumed."""
+        begin = self._listed.begin
+        if begin is None:
+            self._place = Place(self._listed.query.newest_first)
+        else:
+            self._place = evolve(begin[1], sids=set(begin[1].sids))
+        return self._place
+
+    async def _limited(self) -> AsyncGenerator[CallPage, None]:
+        left = self._listed.limit
+        async with aclosing(self._read()) as pages:
+            async for page in pages:
+                if left is None:
+                    yield page
+                    continue
+                yield evolve(page, calls=page.calls[:left])
+                left -= len(page.calls)
+                if left <= 0:
+                    return
+
+    async def _read(self) -> AsyncGenerator[CallPage, None]:
+        listed = self._listed
+        if self._span is None:
+            self._span = (
+                await self._source.fix(listed.since, listed.until, self._options)
+                if listed.begin is None
+                else listed.begin[0]
+            )
+        newest_first = listed.query.newest_first
+        second = None if listed.begin is None else listed.begin[1].second
+        known = () if listed.begin is None else listed.begin[1].sids
+        ahead = self._span.from_here(second, newest_first=newest_first)
+        spans = ahead.windows(newest_first=newest_first)
+        if listed.windows == 1:
+            for span in spans:
+                chain = self._chain(span, known)
+                while (page := await chain.next_page()) is not None:
+                    yield page
+                known = ()
+            return
+        fan = Fan(
+            self._chain,
+            spans,
+            known,
+            width=listed.windows,
+            page_size=listed.query.page_size,
+            newest_first=newest_first,
+        )
+        self._fans.add(fan)
+        try:
+            async with aclosing(fan.pages()) as pages:
+                async for page in pages:
+                    yield page
+        finally:
+            self._fans.discard(fan)
+
+    def _chain(self, span: Span, known: Iterable[str]) -> Chain:
+        # Again for each: a long list may be read for hours.
+        return Chain(self._fetch, self._listed.query, self._source.askable(span), known)
+
+    async def _fetch(self, request: Request) -> CallPage:
+        return await self._source.fetch(request, self._options)
