@@ -1,0 +1,182 @@
+"""Calls by their SIDs: one query for up to a hundred, or one request for one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from attrs import frozen
+
+from exotel_async import parameters, queries, wire
+from exotel_async.budget import Permit
+from exotel_async.config import SendOptions
+from exotel_async.errors import APIError, DecodeError, ExotelError, RequestTimeout
+from exotel_async.known import KnownCalls
+from exotel_async.models import Call
+from exotel_async.pages import Pages
+from exotel_async.pipeline import Pipeline
+from exotel_async.spans import Span
+
+_SPLITTING: Final = frozenset({400, 413, 414})
+_PATIENCE: Final = 7  # a query, its halves and its quarters: all of them failed
+_MOST_FAILED: Final = 3  # batches in a row of which nothing came
+_MOST_PAGES: Final = 5  # of one batch: the service may give out smaller pages than asked for
+_MOST_LACKING: Final = 1_000
+
+
+@frozen
+class Wanted:
+    """What is wanted to know of calls.
+
+    Attributes:
+        details: legs and talk time as well.
+        recording_url_validity: how long recording links are to open; None: Exotel's default.
+    """
+
+    details: bool = False
+    recording_url_validity: timedelta | None = None
+
+
+class Bulk:
+    """Reads calls by SID for a session."""
+
+    def __init__(self, pipeline: Pipeline, pages: Pages, known: KnownCalls) -> None:
+        self._pipeline = pipeline
+        self._pages = pages
+        self._known = known
+        self._read_call = partial(wire.read_call, time_zone=pages.time_zone)
+        self._failed = 0
+        # SIDs whose record lacked the details that were asked for.
+        self._lacking: set[str] = set()
+        self._gives_details = True
+
+    def serves(self, wanted: Wanted) -> bool:
+        """Whether a query for many is any good for that, by what it has brought up to now."""
+        return self._gives_details or not wanted.details
+
+    async def single(
+        self,
+        sid: str,
+        wanted: Wanted,
+        options: SendOptions,
+        *,
+        extra: Mapping[str, str] | None = None,
+        permit: Permit | None = None,
+    ) -> Call:
+        """Read one call by a request of its own.
+
+        Raises:
+            InvalidRequest: it is no SID.
+            NotFound: there is no such call.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        request = parameters.get_call(
+            sid,
+            details=wanted.details,
+            recording_url_validity=wanted.recording_url_validity,
+            extra=extra,
+        )
+        call = await self._pipeline.send(request, self._read_call, options, permit=permit)
+        self._known.saw(call)
+        if call.sid in self._lacking and call.details is not None:
+            # Documented for one call only; in the list it is merely known to have worked.
+            self._gives_details = False
+            self._lacking.clear()
+        return call
+
+    async def batch(
+        self,
+        sids: Sequence[str],
+        wanted: Wanted,
+        options: SendOptions,
+        *,
+        span: Span | None = None,
+        permit: Permit | None = None,
+    ) -> dict[str, Call | ExotelError]:
+        """Read up to a hundred calls by one query.
+
+        The query is cut in halves where it may be its size that fails it, but not for ever.
+
+        Args:
+            sids: different SIDs, each of which is `queries.is_listable`.
+            wanted: what to know of them.
+            options: how the query is sent.
+            span: when they were created, a month at most; None: in the last 31 days.
+            permit: leave to send it once, if there is one already.
+
+        Returns:
+            The call, or why it could not be had, for each SID; none for what the answer has left
+            out: calls going on, older ones, and those that do not exist. What lacks details that
+            are wanted counts as left out.
+        """
+        answers: dict[str, Call | ExotelError] = {}
+        waiting = deque([sids])
+        in_a_row, any_good = 0, False
+        while waiting:
+            part = waiting.popleft()
+            try:
+                answers |= await self._ask(part, wanted, options, span, permit)
+                in_a_row, any_good = 0, True
+            except ExotelError as error:
+                in_a_row += 1
+                if not may_be_its_size(error):
+                    answers |= dict.fromkeys(part, error)
+                elif in_a_row >= _PATIENCE or self._failed >= _MOST_FAILED:
+                    answers |= {sid: error for rest in (part, *waiting) for sid in rest}
+                    break
+                else:
+                    middle = len(part) // 2
+                    # One alone is asked for by its own request.
+                    waiting += [half for half in (part[:middle], part[middle:]) if len(half) > 1]
+            permit = None
+        if any_good:
+            self._failed = 0
+        elif in_a_row:
+            self._failed += 1
+        return answers
+
+    async def _ask(
+        self,
+        sids: Sequence[str],
+        wanted: Wanted,
+        options: SendOptions,
+        span: Span | None,
+        permit: Permit | None,
+    ) -> dict[str, Call | ExotelError]:
+        query = queries.call_query(
+            time_zone=self._pages.time_zone,
+            sids=sids,
+            details=wanted.details,
+            recording_url_validity=wanted.recording_url_validity,
+        )
+        asked, found = set(sids), dict[str, Call | ExotelError]()
+        cursor: str | None = None
+        for _ in range(_MOST_PAGES):
+            request = query.request(span, after=cursor)
+            page = await self._pages.fetch(request, options, permit=permit)
+            for call in page.calls:
+                if call.sid not in asked:
+                    continue
+                self._known.saw(call)
+                if wanted.details and "Details" not in call.raw:
+                    self._lacks(call.sid)
+                else:
+                    found[call.sid] = call
+            cursor, permit = page.after, None
+            if cursor is None or len(found) == len(asked):
+                break
+        return found
+
+    def _lacks(self, sid: str) -> None:
+        if len(self._lacking) < _MOST_LACKING:
+            self._lacking.add(sid)
+
+
+def may_be_its_size(error: ExotelError) -> bool:
+    """Whether a query for many may have failed for its size, so that a smaller one need not."""
+    if isinstance(error, APIError):
+        return error.status in _SPLITTING
+    return isinstance(error, DecodeError | RequestTimeout)
