@@ -3,6 +3,7 @@
 from exotel_async.budget import LimiterStatistics, Outcome, Permit, RateLimiter
 from exotel_async.client import AsyncExotel
 from exotel_async.config import IST, Priority, RateLimit, Region, RetryPolicy, Timeouts
+from exotel_async.dialing import DialOutcome, Dials, DialTarget
 from exotel_async.errors import (
     APIError,
     AuthenticationError,
@@ -25,6 +26,7 @@ from exotel_async.errors import (
     ServerError,
 )
 from exotel_async.limiter import TokenBucket
+from exotel_async.lookups import Lookup, Lookups, LookupStatistics
 from exotel_async.models import (
     AnsweredBy,
     Balance,
@@ -32,6 +34,7 @@ from exotel_async.models import (
     CallbackContentType,
     CallbackEvent,
     CallDetails,
+    CallPage,
     CallStatus,
     CallType,
     Direction,
@@ -47,6 +50,9 @@ from exotel_async.models import (
 )
 from exotel_async.parameters import DialOptions
 from exotel_async.phone import same_number
+from exotel_async.queries import Between
+from exotel_async.reconciling import CallAmbiguous, CallFound, CallNotFound, Reconciliation
+from exotel_async.records import CallRecords
 from exotel_async.version import __version__
 
 __all__ = [
@@ -57,9 +63,15 @@ __all__ = [
     "AuthenticationError",
     "BadRequest",
     "Balance",
+    "Between",
     "Call",
+    "CallAmbiguous",
     "CallDetails",
+    "CallFound",
+    "CallNotFound",
     "CallOutcomeUnknown",
+    "CallPage",
+    "CallRecords",
     "CallStatus",
     "CallType",
     "CallbackContentType",
@@ -69,6 +81,9 @@ __all__ = [
     "ConnectionFailed",
     "DecodeError",
     "DialOptions",
+    "DialOutcome",
+    "DialTarget",
+    "Dials",
     "Direction",
     "Dnd",
     "ExotelError",
@@ -77,6 +92,9 @@ __all__ = [
     "Leg",
     "LimiterStatistics",
     "LimiterUnavailable",
+    "Lookup",
+    "LookupStatistics",
+    "Lookups",
     "NotFound",
     "NumberMetadata",
     "NumberType",
@@ -91,6 +109,7 @@ __all__ = [
     "RateLimitTimeout",
     "RateLimited",
     "RateLimiter",
+    "Reconciliation",
     "RecordingChannels",
     "RecordingFormat",
     "Region",

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, tzinfo
-from functools import partial
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Unpack
 
-from exotel_async import parameters, wire
+from exotel_async import parameters
+from exotel_async.checks import positive_seconds
+from exotel_async.config import Priority
+from exotel_async.dialing import Dials, DialTarget, dial_plan
+from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
+from exotel_async.reading import CallReader
+from exotel_async.reconciling import FIRST_LOOK, Reconciliation
+from exotel_async.waiting import FIRST_POLL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from exotel_async.config import Priority, SendOptions
     from exotel_async.models import Call, PlaybackTo
     from exotel_async.parameters import DialOptions
-    from exotel_async.pipeline import Pipeline
 
 
-class Calls:
+class Calls(CallReader):
     """Calls of the account: `exotel.calls`."""
-
-    def __init__(
-        self, pipeline: Pipeline, defaults: SendOptions, account_sid: str, time_zone: tzinfo
-    ) -> None:
-        self._pipeline = pipeline
-        self._defaults = defaults
-        self._account_sid = account_sid
-        self._read: Any = partial(wire.read_call, time_zone=time_zone)
 
     async def connect(
         self,
@@ -77,7 +71,7 @@ class Calls:
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._pipeline.send(request, self._read, chosen)
+        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
 
     async def connect_to_flow(
         self,
@@ -107,43 +101,113 @@ class Calls:
             ExotelError: as `connect` does.
         """
         request = parameters.connect_to_flow(
-            account_sid=self._account_sid, flow=flow, from_=from_, caller_id=caller_id, **options
+            account_sid=self._desk.account_sid,
+            flow=flow,
+            from_=from_,
+            caller_id=caller_id,
+            **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._pipeline.send(request, self._read, chosen)
+        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
 
-    async def get(
+    def connect_many(
         self,
-        sid: str,
+        targets: Iterable[DialTarget | str] | AsyncIterable[DialTarget | str],
         *,
-        details: bool = False,
-        recording_url_validity: timedelta | None = None,
-        extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
+        to: str | None = None,
+        flow: int | str | None = None,
+        caller_id: str | None = None,
+        max_live: int | None = None,
+        interval: float = FIRST_POLL,
+        priority: Priority = Priority.BULK,
         max_wait: float | None = None,
         timeout: float | None = None,
-    ) -> Call:
-        """Read one call.
+        **options: Unpack[DialOptions],
+    ) -> Dials:
+        """Dial many, and stream what comes of each dial.
 
-        `ended_at`, `duration` and `price` are filled about two minutes after the call is over.
+        Use it as ``async with exotel.calls.connect_many(numbers, flow=926, caller_id=...) as
+        outcomes`` and ``async for outcome in outcomes``: one `DialOutcome` for each target, in the
+        order the answers come. An outcome tells that Exotel took the order, not how the call ended.
+
+        It is not durable: what was dialled when the process died is not known to the next one.
 
         Args:
-            sid: the call's SID.
-            details: whether to tell its legs and talk time as well.
-            recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
-                whole minutes.
-            extra: parameters this SDK does not know.
+            targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable;
+                one is read when there is room for its call.
+            to: the number rung second; or else
+            flow: the flow they are connected to.
+            caller_id: the ExoPhone they see.
+            max_live: legs that may go on at a time: the account's channels. A call between two
+                numbers has two. Their ends are told by the poll that `wait` uses, or by `resolve`;
+                a dial whose outcome is not known is counted until it is. None: any number.
+            interval: seconds until the first poll for a call's end.
             priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            max_wait: seconds each dial may wait for the budget.
+            timeout: seconds each may take with everything.
+            **options: see `DialOptions`; a target's own go before them.
 
         Raises:
-            InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: there is no such call, or the account lives in the other region.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            InvalidRequest: an argument that makes no sense. What is wrong with one target is in its
+                outcome.
         """
-        request = parameters.get_call(
-            sid, details=details, recording_url_validity=recording_url_validity, extra=extra
+        plan = dial_plan(
+            account_sid=self._desk.account_sid,
+            to=to,
+            flow=flow,
+            caller_id=caller_id,
+            options=options,
+            max_live=max_live,
+            interval=positive_seconds("interval", interval),
         )
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._pipeline.send(request, self._read, chosen)
+        return Dials(
+            pipeline=self._desk.pipeline,
+            read=self._desk.read_dialled,
+            watch=self._desk.watch,
+            reconciler=self._desk.reconciler,
+            targets=targets,
+            plan=plan,
+            options=self._defaults.with_changes(priority, max_wait, timeout),
+        )
+
+    async def reconcile(
+        self,
+        error: CallOutcomeUnknown,
+        *,
+        timeout: float | None = None,
+        interval: float = FIRST_LOOK,
+        priority: Priority | None = None,
+    ) -> Reconciliation:
+        """Find out what became of a dial whose outcome is not known.
+
+        It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
+        and, where the record shows it, its custom field. Calls this session was answered about are
+        not meant. A call shows up there only when it is over, so that this may take as long as the
+        call may last; a status callback with the same custom field, given to `resolve`, ends it.
+
+        Args:
+            error: what the dial has raised. One that was pickled knows only the last digits of its
+                numbers, and is looked for by them.
+            timeout: seconds to look at most; None: until it is certain, which is the longest the
+                call may last, and a quarter of an hour.
+            interval: seconds between the first look and the second. It grows to twenty times as
+                much.
+            priority: who goes first when the budget is short.
+
+        Returns:
+            `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` where there
+            are several that may be meant.
+
+        Raises:
+            InvalidRequest: an argument that makes no sense, or a dial of more than six months ago.
+            ExotelError: the call records could not be read.
+        """
+        if not isinstance(error, CallOutcomeUnknown):
+            raise InvalidRequest("error", type(error).__name__, "must be a CallOutcomeUnknown")
+        limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
+        return await self._desk.reconciler.reconcile(
+            error,
+            self._defaults.with_changes(priority, None, None),
+            timeout=limit,
+            interval=positive_seconds("interval", interval),
+        )

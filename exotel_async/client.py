@@ -20,6 +20,7 @@ from exotel_async.config import (
     Timeouts,
     find_base_url,
 )
+from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.numbers import Numbers
@@ -61,6 +62,7 @@ class AsyncExotel:
         max_in_flight: int = DEFAULT_IN_FLIGHT,
         http_client: HttpClient | None = None,
         time_zone: tzinfo = IST,
+        coalesce: bool = True,
         on_orphaned_call: OnOrphanedCall | None = None,
     ) -> None:
         """Describe the session.
@@ -78,6 +80,7 @@ class AsyncExotel:
                 connections.
             http_client: a client to use instead of an own one. It is not closed with the session.
             time_zone: the clock Exotel writes times by; Indian by default.
+            coalesce: whether calls that are read at the same time may share a request.
             on_orphaned_call: told how a dial ended whose caller was cancelled or timed out: with
                 the `Call`, or with `CallOutcomeUnknown`. Called in the event loop, it must not
                 block.
@@ -92,6 +95,7 @@ class AsyncExotel:
         _check("retry", retry, RetryPolicy)
         _check("timeout", timeout, Timeouts)
         _check("region", region, Region)
+        _check("coalesce", coalesce, bool)
         _check("on_orphaned_call", on_orphaned_call, Callable)
         _check_time_zone(time_zone)
         host = find_base_url(region, base_url)
@@ -117,6 +121,7 @@ class AsyncExotel:
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone
+        self._desk = Desk(self._pipeline, self._account_sid, time_zone, coalesce=coalesce)
         self._use(SendOptions())
 
     def with_options(
@@ -174,7 +179,7 @@ class AsyncExotel:
 
     def _use(self, defaults: SendOptions) -> None:
         self._defaults = defaults
-        self.calls = Calls(self._pipeline, defaults, self._account_sid, self._time_zone)
+        self.calls = Calls(self._desk, defaults)
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
 

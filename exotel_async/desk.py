@@ -1,0 +1,48 @@
+"""What all views of a session share about calls."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Final
+
+from exotel_async import wire
+from exotel_async.bulk import Bulk
+from exotel_async.coalescing import Coalescer
+from exotel_async.known import KnownCalls
+from exotel_async.models import Call
+from exotel_async.pages import Pages
+from exotel_async.pipeline import Pipeline
+from exotel_async.reconciling import Reconciler
+from exotel_async.waiting import Watch
+from exotel_async.wire import Answer
+
+
+class Desk:
+    """The parts that dial, read and watch calls, put together for one session."""
+
+    def __init__(
+        self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
+    ) -> None:
+        self.pipeline: Final = pipeline
+        self.account_sid: Final = account_sid
+        self.time_zone: Final = time_zone
+        self.coalesce: Final = coalesce
+        self.known: Final = KnownCalls()
+        self.pages: Final = Pages(pipeline, time_zone)
+        self.bulk: Final = Bulk(pipeline, self.pages, self.known)
+        self.coalescer: Final = Coalescer(pipeline, self.bulk, self.known)
+        self.watch: Final = Watch(pipeline, self.bulk, self.known)
+        self.reconciler: Final = Reconciler(
+            pipeline, self.pages, self.bulk, self.known, account_sid
+        )
+
+    def read_dialled(self, answer: Answer) -> Call:
+        """Read the call out of the answer to a dial, and remember that it is ours.
+
+        Raises:
+            APIError: Exotel refused.
+            DecodeError: there is no call in it.
+        """
+        call = wire.read_call(answer, time_zone=self.time_zone)
+        self.known.dialled(call)
+        return call

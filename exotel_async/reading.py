@@ -1,0 +1,357 @@
+"""Reading calls back: one, many, all of a range of time, and those that are to end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, overload
+
+from exotel_async import queries
+from exotel_async.bulk import Wanted
+from exotel_async.checks import flag, minutes, positive_seconds, segment
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
+from exotel_async.lookups import Lookup, Lookups, LookupStatistics, lookup_plan
+from exotel_async.models import Call, CallStatus, Direction
+from exotel_async.queries import LARGEST_PAGE, MOST_SIDS, Between
+from exotel_async.records import CallRecords, listing
+from exotel_async.waiting import FIRST_POLL, Terms, Watched
+
+if TYPE_CHECKING:
+    from exotel_async.desk import Desk
+
+
+class CallReader:
+    """What `exotel.calls` can read."""
+
+    def __init__(self, desk: Desk, defaults: SendOptions) -> None:
+        self._desk = desk
+        self._defaults = defaults
+
+    async def get(
+        self,
+        sid: str,
+        *,
+        details: bool = False,
+        recording_url_validity: timedelta | None = None,
+        coalesce: bool | None = None,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> Call:
+        """Read one call.
+
+        `ended_at`, `duration` and `price` are filled about two minutes after the call is over. Gets
+        that are made at the same time, or have to wait for the budget, share their requests, up to
+        a hundred each: the result is what a request for one would have given.
+
+        Args:
+            sid: the call's SID.
+            details: whether to tell its legs and talk time as well.
+            recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
+                whole minutes.
+            coalesce: whether it may share a request; None: as the session was told.
+            extra: parameters this SDK does not know; with them, no request is shared.
+            priority: who goes first when the budget is short.
+            max_wait: seconds the request may wait for the budget.
+            timeout: seconds it may take with everything.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse; nothing was sent.
+            NotFound: there is no such call, or the account lives in the other region.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        segment("sid", sid)
+        wanted = _wanted(details, recording_url_validity)
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        if extra or not (self._desk.coalesce if coalesce is None else coalesce):
+            return await self._desk.bulk.single(sid, wanted, chosen, extra=extra)
+        return await self._desk.coalescer.get(sid, wanted, chosen)
+
+    def list(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        sids: Iterable[str] | None = None,
+        to: str | Iterable[str] | None = None,
+        from_: str | Iterable[str] | None = None,
+        exophone: str | Iterable[str] | None = None,
+        status: CallStatus | str | None = None,
+        direction: Direction | str | None = None,
+        duration: timedelta | Between[timedelta] | None = None,
+        price: Decimal | Between[Decimal] | None = None,
+        newest_first: bool = True,
+        page_size: int = LARGEST_PAGE,
+        details: bool = False,
+        recording_url_validity: timedelta | None = None,
+        limit: int | None = None,
+        resume: str | None = None,
+        windows: int = 1,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority = Priority.BULK,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> CallRecords:
+        """List the calls of a range of time. Calls that go on are not among them.
+
+        Rests on `GET Calls`. What is returned is read with ``async for``; see `CallRecords`. It
+        sends nothing before that. Filters that are None let every call through.
+
+        Args:
+            since: when the calls were created: this second or later. Aware, any zone; not older
+                than six months. None: 30 days before `until`.
+            until: this second or before. None, or a time that has not come: all until now. It is
+                fixed when reading begins.
+            sids: these calls only, 100 at most.
+            to: the party rung second: a number, or up to five.
+            from_: the party rung first: a number, or up to five.
+            exophone: the ExoPhone: one, or up to five.
+            status: how they ended.
+            direction: who began them.
+            duration: their whole length, or a range of lengths: `Between(timedelta(seconds=10))`.
+            price: what they cost, or a range.
+            newest_first: the order; False: oldest first, which is better for long reading, for
+                calls that come meanwhile are at its end.
+            page_size: calls asked for at a time, 1 to 100.
+            details: whether to tell legs and talk time. Not documented for lists, but it works.
+            recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+            limit: calls at most.
+            resume: the `resume_token` of a list with the same filters and order: go on behind
+                it. The range of time is the token's.
+            windows: slices of the range read side by side, 1 to 16, still given out in order.
+                Needed where round trips are so long that one page after the other does not use
+                the budget.
+            extra: parameters this SDK does not know.
+            priority: who goes first when the budget is short.
+            max_wait: seconds each request may wait for the budget.
+            timeout: seconds each request may take with everything.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse.
+        """
+        query = queries.call_query(
+            time_zone=self._desk.time_zone,
+            sids=sids,
+            to=to,
+            from_=from_,
+            exophone=exophone,
+            status=status,
+            direction=direction,
+            duration=duration,
+            price=price,
+            newest_first=newest_first,
+            page_size=page_size,
+            details=details,
+            recording_url_validity=recording_url_validity,
+            extra=extra,
+        )
+        listed = listing(
+            query,
+            self._desk.account_sid,
+            since=since,
+            until=until,
+            limit=limit,
+            resume=resume,
+            windows=windows,
+        )
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return CallRecords(self._desk.pages, listed, chosen)
+
+    def get_many(
+        self,
+        sids: Iterable[str] | AsyncIterable[str],
+        *,
+        details: bool = False,
+        recording_url_validity: timedelta | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        concurrency: int = 8,
+        batch_size: int = MOST_SIDS,
+        on_progress: Callable[[LookupStatistics], object] | None = None,
+        priority: Priority = Priority.BULK,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> Lookups:
+        """Read many calls by their SIDs, up to a hundred with each request.
+
+        Use it as ``async with exotel.calls.get_many(sids) as lookups`` and ``async for lookup in
+        lookups``: one `Lookup` for each SID, in the order the answers come. A SID that cannot be
+        looked up does not spoil the others.
+
+        Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls going on, calls older
+        than 31 days, SIDs that do not exist) is asked for singly.
+
+        Args:
+            sids: any iterable or async iterable, read no further than it is needed.
+            details: whether to tell legs and talk time as well.
+            recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+            since: when the oldest of the calls was created, if they are older than 31 days: they
+                are then looked for month by month. Aware; not older than six months.
+            until: when the newest of them was created.
+            concurrency: requests under way at a time, 1 to 64.
+            batch_size: SIDs in one request, 1 to 100.
+            on_progress: told how it stands, each time some are taken out of the stream.
+            priority: who goes first when the budget is short.
+            max_wait: seconds each request may wait for the budget.
+            timeout: seconds each request may take with everything.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse.
+        """
+        plan = lookup_plan(
+            _wanted(details, recording_url_validity),
+            concurrency=concurrency,
+            batch_size=batch_size,
+            since=since,
+            until=until,
+            on_progress=on_progress,
+        )
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return Lookups(self._desk.bulk, self._desk.pages, sids, plan, chosen)
+
+    @overload
+    async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
+        self,
+        sid: str,
+        *,
+        timeout: float | None = None,
+        settled: bool = False,
+        details: bool = False,
+        interval: float = FIRST_POLL,
+        priority: Priority | None = None,
+    ) -> Call: ...
+
+    @overload
+    async def wait(
+        self,
+        sid: Iterable[str],
+        *,
+        timeout: float | None = None,
+        settled: bool = False,
+        details: bool = False,
+        interval: float = FIRST_POLL,
+        priority: Priority | None = None,
+    ) -> Sequence[Lookup]: ...
+
+    async def wait(
+        self,
+        sid: str | Iterable[str],
+        *,
+        timeout: float | None = None,
+        settled: bool = False,
+        details: bool = False,
+        interval: float = FIRST_POLL,
+        priority: Priority | None = None,
+    ) -> Call | Sequence[Lookup]:
+        """Wait until a call, or each of several, is over.
+
+        All that wait in a session share one poll: a hundred waiting calls cost one request in each
+        round, and none if `resolve` is told their ends first.
+
+        Args:
+            sid: the call's SID; or several, which gives a `Lookup` for each, in their order.
+            timeout: seconds to wait at most; None: as long as it takes.
+            settled: wait until length, price and end have come as well, which takes about two
+                minutes from the end; what has not come within fifteen is not waited for.
+            details: tell legs and talk time as well.
+            interval: seconds until the first poll. It grows to twelve times as much.
+            priority: who goes first when the budget is short.
+
+        Raises:
+            InvalidRequest: an argument that makes no sense; nothing was sent.
+            NotFound: there is no such call (any more).
+            RequestTimeout: it was not over within `timeout`.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
+        """
+        one = isinstance(sid, str)
+        sids = [sid] if isinstance(sid, str) else list(sid)
+        for each in sids:
+            segment("sid", each)
+        limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
+        terms = Terms(
+            settled=flag("settled", settled) == "true",
+            details=flag("details", details) == "true",
+            interval=positive_seconds("interval", interval),
+            priority=self._defaults.with_changes(priority, None, None).priority,
+        )
+        ends = await self._ends(sids, terms, limit)
+        late = RequestTimeout(f"the call was not over within timeout={timeout} s")
+        lookups = [_lookup(each, ends.get(each, late)) for each in sids]
+        return lookups[0].unwrap() if one else lookups
+
+    async def _ends(
+        self, sids: Iterable[str], terms: Terms, limit: float
+    ) -> dict[str, Call | ExotelError]:
+        """Watch calls until they end, or the time has come."""
+        ends: dict[str, Call | ExotelError] = {}
+        all_told = asyncio.get_running_loop().create_future()
+        different = dict.fromkeys(sids)
+
+        def told(sid: str, end: Call | ExotelError) -> None:
+            ends[sid] = end
+            if len(ends) == len(different) and not all_told.done():
+                all_told.set_result(None)
+
+        watched: list[Watched | None] = []
+        try:
+            watched.extend(
+                self._desk.watch.add(sid, terms, partial(told, sid)) for sid in different
+            )
+            if different:
+                await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
+        finally:
+            for one in watched:
+                self._desk.watch.drop(one)
+        return ends
+
+    def resolve(self, event: Any) -> bool:
+        """Tell how a call stands, as a status callback says: a `wait` for it ends at once.
+
+        Args:
+            event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,
+                `from_` and `to`. What can make a `Call` of itself (`to_call()`) is asked to.
+
+        Returns:
+            Whether somebody's wait has ended with it.
+
+        Raises:
+            InvalidRequest: it has no SID or no status.
+        """
+        call = _call_of(event)
+        self._desk.reconciler.settle(call)
+        return self._desk.watch.resolve(call)
+
+
+def _wanted(details: bool, recording_url_validity: timedelta | None) -> Wanted:
+    minutes("recording_url_validity", recording_url_validity)
+    return Wanted(flag("details", details) == "true", recording_url_validity)
+
+
+def _lookup(sid: str, end: Call | ExotelError) -> Lookup:
+    return Lookup(sid, end) if isinstance(end, Call) else Lookup(sid, error=end)
+
+
+def _call_of(event: Any) -> Call:
+    if isinstance(event, Call):
+        return event
+    to_call = getattr(event, "to_call", None)
+    if callable(to_call):
+        made = to_call()
+        if isinstance(made, Call):
+            return made
+    sid, status = getattr(event, "sid", None), getattr(event, "status", None)
+    if not isinstance(sid, str) or not isinstance(status, str):
+        raise InvalidRequest("event", type(event).__name__, "must have a sid and a status")
+    return Call(
+        sid=sid,
+        status=CallStatus(status),
+        from_=getattr(event, "from_", None),
+        to=getattr(event, "to", None),
+        custom_field=getattr(event, "custom_field", None),
+    )
