@@ -13,6 +13,7 @@ from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline
 from exotel_async.reconciling import Reconciler
+from exotel_async.recordings import Recordings
 from exotel_async.waiting import Watch
 from exotel_async.wire import Answer
 
@@ -31,6 +32,7 @@ class Desk:
         self.pages: Final = Pages(pipeline, time_zone)
         self.bulk: Final = Bulk(pipeline, self.pages, self.known)
         self.coalescer: Final = Coalescer(pipeline, self.bulk, self.known)
+        self.recordings: Final = Recordings(pipeline)
         self.watch: Final = Watch(pipeline, self.bulk, self.known)
         self.reconciler: Final = Reconciler(
             pipeline, self.pages, self.bulk, self.known, account_sid

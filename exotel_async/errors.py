@@ -10,6 +10,9 @@
     ├── RequestTimeout              a GET got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
     ├── DecodeError                 an answer that is not what was asked for
+    ├── RecordingUnavailable        a call whose recording cannot be had
+    │   ├── RecordingNotReady       not now: it may still come
+    │   └── NoRecording             not ever: there is none
     └── APIError                    Exotel's answer, by HTTP status
         ├── BadRequest 400 ├── AuthenticationError 401 ├── PaymentRequired 402
         ├── PermissionDenied 403    ├── NotFound 404
@@ -197,6 +200,40 @@ class DecodeError(ExotelError):
         super().__init__(
             f"{message} (HTTP {status}, {content_type or 'no content type'}): {self.excerpt!r}"
         )
+
+
+class RecordingUnavailable(ExotelError):
+    """A call whose recording cannot be had.
+
+    Attributes:
+        sid: the call's SID.
+    """
+
+    def __init__(self, message: str, *, sid: str) -> None:
+        super().__init__(message)
+        self.sid = sid
+
+
+class RecordingNotReady(RecordingUnavailable):
+    """There is no recording yet: the call goes on, or was over less than 15 minutes ago.
+
+    Most recordings are there after 1 to 5 minutes. Read the call again before the next try.
+
+    Attributes:
+        available_by: when it should be there at the latest, aware, UTC; None: not known, for the
+            call is not over.
+    """
+
+    def __init__(self, reason: str, *, sid: str, available_by: datetime | None = None) -> None:
+        super().__init__(f"the recording of call {sid} is not ready yet: {reason}", sid=sid)
+        self.available_by = available_by
+
+
+class NoRecording(RecordingUnavailable):
+    """There is no recording, and none will come: it was not ordered, or nobody spoke."""
+
+    def __init__(self, *, sid: str) -> None:
+        super().__init__(f"call {sid} has no recording", sid=sid)
 
 
 class APIError(ExotelError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from exotel_async import queries
@@ -309,6 +311,35 @@ class CallReader:
             for one in watched:
                 self._desk.watch.drop(one)
         return ends
+
+    async def download_recording(self, call: Call, path: str | os.PathLike[str]) -> Path:
+        """Download the recording of a call.
+
+        It is not a request to the API and takes nothing of its budget. The signed link comes first,
+        without credentials; where that is refused, the plain one, with HTTP Basic if it leads to
+        Exotel. It is written to `path` with `.part` behind it and renamed when it is whole: else
+        `path` stays as it is, and nothing of it stays. Four run at a time; there is no limit on the
+        time one takes.
+
+        Args:
+            call: the call, read not long ago: signed links live for minutes, and a recording comes
+                up to fifteen minutes after the end.
+            path: where to write it; what is there is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidRequest: the call or the path is none, or its link is none of http(s).
+            RecordingNotReady: it may come: the call goes on, or ended less than 15 minutes ago.
+            NoRecording: there is none.
+            APIError: it was refused, or could not be had after all retries.
+            RequestTimeout: the connection was lost, or stalled, each time.
+            ConnectionFailed: its host was not reached.
+            DecodeError: what came is a page of text, and no recording.
+            OSError: it could not be written.
+        """
+        return await self._desk.recordings.download(call, path)
 
     def resolve(self, event: Any) -> bool:
         """Tell how a call stands, as a status callback says: a `wait` for it ends at once.

@@ -20,13 +20,14 @@ import httpx
 from attrs import field, frozen
 
 from exotel_async.errors import ConfigurationError
+from exotel_async.links import origin
 from exotel_async.masking import redact
 from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from exotel_async.config import Credentials, Timeouts
     from exotel_async.request import Request
@@ -37,8 +38,11 @@ HttpClient = httpx.AsyncClient
 _LONGEST_BODY: Final = 8 * 2**20
 # A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
 _SPARE_CONNECTIONS: Final = 8
+_DOWNLOADS: Final = 4  # at once: they take long, and are not to take the place of requests
+_CLOSING: Final = 1.0  # seconds
 
 _in_exchange: ContextVar[bool] = ContextVar("exotel_async_in_exchange", default=False)
+_in_download: ContextVar[bool] = ContextVar("exotel_async_in_download", default=False)
 
 
 @frozen(kw_only=True)
@@ -60,10 +64,31 @@ class Exchange:
     problem: str = field(default="", converter=redact)
 
 
+@frozen(kw_only=True)
+class Download:
+    """What is certain about one try to fetch a file.
+
+    Attributes:
+        written: whether a byte of the request may have reached the host.
+        status: the HTTP status; None where no answer came.
+        headers: the answer's header fields, names in lower case, without our secrets.
+        size: bytes of the file that came.
+        whole: whether the status is 200 and all of the file came.
+        problem: what went wrong, in words; "" where nothing did.
+    """
+
+    written: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    size: int = 0
+    whole: bool = False
+    problem: str = field(default="", converter=redact)
+
+
 class _Seen:
     """What was seen of one exchange up to now."""
 
-    __slots__ = ("body", "headers", "silent", "status", "written")
+    __slots__ = ("body", "headers", "silent", "size", "status", "written")
 
     def __init__(self, *, silent: bool) -> None:
         self.silent = silent
@@ -71,6 +96,7 @@ class _Seen:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
+        self.size = 0
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
@@ -104,6 +130,8 @@ class Transport:
         parts = urlsplit(base_url)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
         """Host and port, if it is not the usual one: what tells one Exotel from another."""
+        self.origin: Final = origin(base_url)
+        """Scheme, host and port of the service."""
         self._prefix = f"{base_url.rstrip('/')}/v1/Accounts/{credentials.account_sid}/"
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
@@ -123,8 +151,11 @@ class Transport:
         self._max_in_flight = max_in_flight
         # The limiter keeps to the same number; a limiter of the user's own may not.
         self._gate = asyncio.Semaphore(max_in_flight)
+        self._downloads = asyncio.Semaphore(_DOWNLOADS)
         # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
         logging.getLogger("httpx").addFilter(_not_ours)
+        # It shows the headers of answers, and a redirect may lead to a link that opens to anybody.
+        logging.getLogger("httpcore.http11").addFilter(_not_a_download)
 
     @property
     def late(self) -> float:
@@ -183,6 +214,76 @@ class Transport:
             await response.aclose()
         return ""
 
+    async def download(
+        self, url: str, write: Callable[[bytes], Awaitable[object]], *, credentials: bool
+    ) -> Download:
+        """Fetch a file once, from whatever host. No redirect is followed, and nothing is raised.
+
+        It has no end but that of the file: only the pieces are timed. End it by a cancel scope
+        of anyio and not by cancelling its task, which may cost a connection; even then the head of
+        an answer is waited for.
+
+        Args:
+            url: where the file is.
+            write: takes the bytes of the file, in order. What it raises ends up in `problem`.
+            credentials: whether the account's credentials go along.
+        """
+        _in_exchange.set(True)
+        _in_download.set(True)
+        if self._client.is_closed:
+            return Download(problem="the HTTP client is closed")
+        seen = _Seen(silent=self._given is not None)
+        problem = ""
+        try:
+            async with self._downloads:
+                response = await self._head(url, seen, self._auth if credentials else None)
+                if response is None:
+                    problem = "the answer took too long to begin"
+                else:
+                    problem = await self._hand_on(response, seen, write)
+        except httpx.HTTPStatusError as error:  # from a hook of the user's client
+            seen.headed(error.response)
+            problem = _words(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
+            problem = _words(error)
+        known = Answer(seen.status, secrets=self._secrets)
+        return Download(
+            written=seen.written or seen.silent or bool(seen.status),
+            status=seen.status or None,
+            headers={name: known.conceal(value) for name, value in seen.headers.items()},
+            size=seen.size,
+            whole=seen.status == 200 and not problem,
+            problem=problem,
+        )
+
+    async def _head(self, url: str, seen: _Seen, auth: httpx.Auth | None) -> httpx.Response | None:
+        """Ask for a file and wait for the head of the answer, whoever wants to end it."""
+        with anyio.move_on_after(self._timeouts.exchange, shield=True):
+            return await self._client.send(
+                self._file(url, seen.trace), stream=True, auth=auth, follow_redirects=False
+            )
+        return None
+
+    @staticmethod
+    async def _hand_on(
+        response: httpx.Response, seen: _Seen, write: Callable[[bytes], Awaitable[object]]
+    ) -> str:
+        """Hand on what comes; return what went wrong, or ""."""
+        try:
+            seen.headed(response)
+            if response.status_code != 200:
+                return ""
+            async for chunk in response.aiter_bytes():
+                seen.size += len(chunk)
+                await write(chunk)
+        finally:
+            with anyio.move_on_after(_CLOSING, shield=True):
+                await response.aclose()
+        length = seen.headers.get("content-length")
+        # Compressed against our wish, its size is not the length that was told.
+        whole = length in {None, str(seen.size)} or "content-encoding" in seen.headers
+        return "" if whole else "the file was cut off"
+
     async def aclose(self) -> None:
         """Close the connections. A client that was given to us is not ours to close."""
         if self._made is not None:
@@ -193,7 +294,7 @@ class Transport:
         if self._given is not None:
             return self._given
         if self._made is None:
-            most = self._max_in_flight + _SPARE_CONNECTIONS
+            most = self._max_in_flight + _DOWNLOADS + _SPARE_CONNECTIONS
             # httpx's 5 s of keep-alive stay: a connection the service has dropped by now makes
             # a dial whose outcome is not known.
             self._made = httpx.AsyncClient(
@@ -214,6 +315,16 @@ class Transport:
         )
         if request.body is not None:
             built.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return built
+
+    def _file(self, url: str, trace: Any) -> httpx.Request:
+        built = self._client.build_request(
+            "GET", url, extensions={"trace": trace}, **self._each_time
+        )
+        # Not compressed, so that its length is known; an audio file has nothing to gain.
+        built.headers.update({"Accept": "*/*", "Accept-Encoding": "identity"})
+        # A client of the user's own may bring a header for the service.
+        built.headers.pop("Authorization", None)
         return built
 
 
@@ -241,6 +352,10 @@ def _words(error: Exception) -> str:
 
 def _not_ours(_: logging.LogRecord) -> bool:
     return not _in_exchange.get()
+
+
+def _not_a_download(_: logging.LogRecord) -> bool:
+    return not _in_download.get()
 
 
 def _check_base_url(base_url: str) -> None:

@@ -19,7 +19,10 @@ from exotel_async.errors import (
     InvalidRequest,
     InvalidWebhook,
     LimiterUnavailable,
+    NoRecording,
     RateLimitTimeout,
+    RecordingNotReady,
+    RecordingUnavailable,
     RequestTimeout,
     api_error,
 )
@@ -47,6 +50,9 @@ ALL: list[ExotelError] = [
         status=502,
     ),
     DecodeError("x", status=200, content_type="text/html", excerpt=f"<b>{NUMBER}"),
+    RecordingUnavailable("x", sid="a1b2"),
+    RecordingNotReady("x", sid="a1b2", available_by=datetime(2026, 1, 1, tzinfo=UTC)),
+    NoRecording(sid="a1b2"),
     *(
         api_error(status)(f"no, {NUMBER}", status=status, code=7, headers={"x-echo": NUMBER})
         for status in (400, 401, 402, 403, 404, 409, 418, 429, 500, 503)
@@ -56,7 +62,7 @@ ALL: list[ExotelError] = [
 
 def test_the_tree_is_as_drawn() -> None:
     drawn = set(re.findall(r"\b([A-Z]\w+(?:Error|Request|Timeout|Unavailable|Webhook|Failed"
-                           r"|Unknown|Required|Denied|Found|Conflict|Limited))\b",
+                           r"|Unknown|Required|Denied|Found|Conflict|Limited|Ready|Recording))\b",
                            (errors.__doc__ or "")))  # fmt: skip
     there = {
         name

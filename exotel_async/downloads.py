@@ -1,0 +1,149 @@
+"""A file from another host: its link is followed by hand, and what is not whole is not kept.
+
+The account's credentials are offered hop by hop: see `links`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+from anyio import to_thread
+from attrs import evolve
+
+from exotel_async.config import RetryPolicy
+from exotel_async.links import redirected, takes_credentials
+from exotel_async.retry import Facts, Retry, verdict
+from exotel_async.transport import Download, Transport
+from exotel_async.wire import retry_after
+
+_MOST_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class Part:
+    """A file while it is fetched: written beside its target, and renamed when it is whole.
+
+    Its disk is used in threads. Cancelled, only a cancel scope of anyio waits for them.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._path = Path(f"{target}.part")
+        self._file: IO[bytes] | None = None
+        self.begun: bool = False
+        """Whether there is something to tidy up, or will be in a moment."""
+        self.failure: Exception | None = None
+        """What the disk said to the last that was written."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Write on. The file is made with its first bytes.
+
+        Raises:
+            OSError: the disk refuses. It stays in `failure`.
+        """
+        self.begun = True
+        try:
+            await to_thread.run_sync(self._write, chunk)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    async def keep(self) -> None:
+        """Put it in the place of its target, all at once.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        await to_thread.run_sync(self._keep)
+        self.begun = False
+
+    async def discard(self) -> None:
+        """Leave nothing of it. The target is not touched."""
+        if self.begun:
+            await to_thread.run_sync(self._discard)
+            self.begun = False
+
+    def _write(self, chunk: bytes) -> None:
+        if self._file is None:
+            self._file = self._path.open("wb")
+        self._file.write(chunk)
+
+    def _keep(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._path.replace(self._target)
+            self._file = None
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # what could not be written before cannot be now
+                self._file.close()
+            self._path.unlink(missing_ok=True)
+            self._file = None
+
+
+async def fetch(
+    transport: Transport, link: str, part: Part, *, credentials: bool, policy: RetryPolicy
+) -> tuple[Download, int]:
+    """Fetch a file, afresh after each try that failed; return what is certain, and the tries.
+
+    Args:
+        transport: what sends.
+        link: where the file is.
+        part: takes what comes. If the file is not whole, nothing of it is kept.
+        credentials: whether the account's may be sent at all.
+        policy: how often it is tried. A 429 is a try like any other: it is not the API's.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    clock = asyncio.get_running_loop().time
+    began, tries = clock(), 0
+    while True:
+        result = await _follow(transport, link, part, credentials=credentials)
+        tries += 1
+        if part.failure is not None:
+            raise part.failure
+        if result.whole:
+            return result, tries
+        await part.discard()
+        broken = result.status == 200
+        facts = Facts(
+            dial=False,
+            written=result.written,
+            # The limiter would see to a 429 of the API, and half a file is no success.
+            status=None if broken else 503 if result.status == 429 else result.status,
+            retry_after=retry_after(result.headers, now=time.time()),
+            tries=tries,
+            elapsed=clock() - began,
+        )
+        judged = verdict(facts, policy, jitter=random.random())  # noqa: S311 - no secret
+        if not isinstance(judged, Retry):
+            return result, tries
+        await asyncio.sleep(judged.after)
+
+
+async def _follow(transport: Transport, link: str, part: Part, *, credentials: bool) -> Download:
+    """Try once, wherever the link leads."""
+    url, secure = link, False
+    for _ in range(_MOST_REDIRECTS + 1):
+        plain = url[:6].lower() != "https:"
+        secure = secure or not plain
+        # What began over TLS does not show them to everybody on the way at a later hop.
+        offered = credentials and takes_credentials(url, transport.origin)
+        result = await transport.download(
+            url, part.write, credentials=offered and not (secure and plain)
+        )
+        location = result.headers.get("location")
+        if result.status not in _REDIRECTS or location is None:
+            return result
+        following = redirected(url, location)
+        if following is None:
+            return evolve(result, problem="it leads to what is no web address")
+        url = following
+    return evolve(result, problem=f"it was redirected more than {_MOST_REDIRECTS} times")

@@ -1,0 +1,182 @@
+"""Recordings of calls: which link opens one, and what it means when none does.
+
+A call may have two links: one that opens by its signature, for minutes, and one that opens with the
+account's credentials. Neither is there at once, and either may lead nowhere for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from exotel_async.downloads import Part, fetch
+from exotel_async.errors import (
+    APIError,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    InvalidRequest,
+    NoRecording,
+    RecordingNotReady,
+    RecordingUnavailable,
+    RequestTimeout,
+    api_error,
+)
+from exotel_async.links import is_link
+from exotel_async.models import Call
+
+if TYPE_CHECKING:
+    from exotel_async.pipeline import Pipeline
+    from exotel_async.transport import Download
+
+LATEST: Final = timedelta(minutes=15)
+"""From a call's end until its recording is there. Documented: 1 to 5 minutes, 15 at peak."""
+
+_REFUSED: Final = frozenset({400, 401, 403, 404})
+# A host that wants a login answers with a page, and 200.
+_PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
+
+
+class Recordings:
+    """Fetches recordings for one session."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def download(self, call: Call, path: str | os.PathLike[str]) -> Path:
+        """Fetch a call's recording into a file, and return where it is.
+
+        See `Calls.download_recording`.
+        """
+        if not isinstance(call, Call):
+            raise InvalidRequest("call", call, "must be a Call, as `get` returns it")
+        target = _target(path)
+        links = _links(call)
+        part, scope = Part(target), anyio.CancelScope()
+
+        async def see_through() -> Path:
+            with scope:
+                try:
+                    if await to_thread.run_sync(target.is_dir):
+                        raise IsADirectoryError(
+                            errno.EISDIR, os.strerror(errno.EISDIR), str(target)
+                        )
+                    await self._fetch(call, links, part)
+                    await part.keep()
+                    return target
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await part.discard()
+            raise asyncio.CancelledError
+
+        task = self._pipeline.own(see_through)
+        with self._pipeline.parking:
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                scope.cancel()
+                # Nobody waits for an answer to come; but what was begun is tidied up first.
+                if part.begun:
+                    with anyio.CancelScope(shield=True):
+                        await asyncio.wait({task})
+                raise
+
+    async def _fetch(self, call: Call, links: list[tuple[str, bool]], part: Part) -> None:
+        """Try one link after the other.
+
+        Raises:
+            ExotelError: none of them has opened.
+            OSError: the disk refuses.
+        """
+        failure: ExotelError = self._missing(call)
+        for link, credentials in links:
+            result, tries = await fetch(
+                self._pipeline.transport,
+                link,
+                part,
+                credentials=credentials,
+                policy=self._pipeline.retry,
+            )
+            if result.whole and result.size and not _is_page(result):
+                return
+            await part.discard()
+            failure = self._failure(call, result, tries)
+            if not (result.whole or result.status in _REFUSED):
+                break
+        raise failure
+
+    def _failure(self, call: Call, result: Download, tries: int) -> ExotelError:
+        status = result.status
+        if result.whole and result.size:
+            return DecodeError(
+                f"no recording of call {call.sid}, but a page",
+                status=200,
+                content_type=result.headers.get("content-type"),
+                excerpt="",
+            )
+        if status is None or (status == 200 and not result.whole):
+            kind = RequestTimeout if result.written else ConnectionFailed
+            said = f"the recording of call {call.sid} did not come: {result.problem}"
+            return kind(said, attempts=tries)
+        missing = self._missing(call)
+        early = isinstance(missing, RecordingNotReady)
+        if status < 300 or status in {404, 410} or (status == 403 and early):
+            return missing
+        return _refusal(result, tries)
+
+    def _missing(self, call: Call) -> RecordingUnavailable:
+        """Return what it means that there is no recording."""
+        if not call.is_final:
+            return RecordingNotReady("the call was not over when it was read", sid=call.sid)
+        ended = call.ended_at or call.updated_at or call.created_at
+        due = None if ended is None else ended.astimezone(UTC) + LATEST
+        now = self._pipeline.server_clock.now() or datetime.now(UTC)
+        if due is not None and due <= now:
+            return NoRecording(sid=call.sid)
+        reason = f"it may take {LATEST // timedelta(minutes=1)} minutes from the call's end"
+        return RecordingNotReady(reason, sid=call.sid, available_by=due)
+
+
+def _target(path: object) -> Path:
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not name or not isinstance(name, str):
+        raise InvalidRequest("path", path, "must be the path of a file")
+    return Path(name)
+
+
+def _links(call: Call) -> list[tuple[str, bool]]:
+    """Return the links, and whether the account's credentials may be sent to them."""
+    # The signed one first: nothing secret leaves for it.
+    given = ((call.presigned_recording_url, False), (call.recording_url, True))
+    links = [(link, credentials) for link, credentials in given if link is not None]
+    usable = [pair for pair in links if is_link(pair[0])]
+    if links and not usable:
+        raise InvalidRequest("call", f"<call {call.sid}>", "must have a recording_url of http(s)")
+    return usable
+
+
+def _is_page(result: Download) -> bool:
+    return result.headers.get("content-type", "").lower().startswith(_PAGES)
+
+
+def _refusal(result: Download, tries: int) -> APIError:
+    status = result.status or 0
+    try:
+        said = HTTPStatus(status).phrase
+    except ValueError:
+        said = "no success"
+    return api_error(status)(
+        f"the link to the recording does not open: {result.problem or said}",
+        status=status,
+        # Where a redirect leads is a secret if it is signed.
+        headers={name: text for name, text in result.headers.items() if name != "location"},
+        attempts=tries,
+    )

@@ -1,0 +1,142 @@
+"""Links: which can be followed, and which may see the account's credentials."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exotel_async.links import is_link, is_signed, origin, redirected, takes_credentials
+
+HOME = origin("https://api.exotel.com")
+LOCAL = origin("http://127.0.0.1:8080")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://recordings.exotel.com/exotelrecordings/acme1/a1.mp3",
+        "http://127.0.0.1:8080/x.mp3?a=b#c",
+        "HTTPS://S3.Example",
+        "https://host_1/",
+        "http://[::1]:8080/x",
+        "https://x.example?X-Amz-Signature=1",
+        "https://x.example/\u0928",
+    ],
+)
+def test_links(url: str) -> None:
+    assert is_link(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x.mp3",
+        "/exotelrecordings/a1.mp3",
+        "//x.example/a1.mp3",
+        "ftp://x.example/a1.mp3",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://",
+        "https:///x",
+        "https://user:secret@x.example/",
+        "https://exotel.com@x.example/",
+        "https://x.example\\@exotel.com/",
+        "https://x.example:0/",
+        "https://x.example:65536/",
+        "https://x.example:/",
+        "https://[::1/",
+        "https://[:::]/",
+        "https://x example/",
+        "https://x.example/a b",
+        "https://x.example/\n",
+        " https://x.example/",
+        "https://x.example%2f.exotel.com/",
+        "https://exotel\u3002com/",
+        "https://api.exo\u212aotel.com/",
+    ],
+)
+def test_what_cannot_be_followed(url: str) -> None:
+    assert not is_link(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "home", "may"),
+    [
+        ("https://api.exotel.com/x.mp3", HOME, True),
+        ("https://api.exotel.com:443/x.mp3", HOME, True),
+        ("https://recordings.exotel.com/x.mp3", HOME, True),
+        ("https://Recordings.EXOTEL.in/x.mp3", HOME, True),
+        ("https://exotel.com/x.mp3", HOME, True),
+        ("https://recordings.exotel.com/x.mp3", LOCAL, True),
+        ("http://127.0.0.1:8080/x.mp3", LOCAL, True),
+        ("http://api.exotel.com/x.mp3", HOME, False),
+        ("http://recordings.exotel.com/x.mp3", HOME, False),
+        ("http://127.0.0.1:8081/x.mp3", LOCAL, False),
+        ("http://127.0.0.1/x.mp3", LOCAL, False),
+        ("https://127.0.0.1:8080/x.mp3", LOCAL, False),
+        ("http://127.0.0.2:8080/x.mp3", LOCAL, False),
+        ("https://notexotel.com/x.mp3", HOME, False),
+        ("https://exotel.com.evil.example/x.mp3", HOME, False),
+        ("https://evil.example/exotel.com/x.mp3", HOME, False),
+        ("https://evil.example?https://api.exotel.com/", HOME, False),
+        ("https://exotel.com./x.mp3", HOME, False),
+        ("https://exotel.community/x.mp3", HOME, False),
+        ("https://s3-ap-southeast-1.amazonaws.com/exotelrecordings/acme1/x.mp3", HOME, False),
+        ("https://api.exotel.com/x.mp3?X-Amz-Signature=1", HOME, False),
+        ("https://api.exotel.com/x.mp3?a=b&x-amz-signature=", HOME, False),
+        ("https://api.exotel.com/x.mp3?X-Amz%2DSignature=1", HOME, False),
+        ("https://api.exotel.com/x.mp3?AWSAccessKeyId=x&Expires=1&Signature=y", HOME, False),
+        ("https://api.exotel.com/x.mp3?Signature", HOME, False),
+        ("https://api.exotel.com/Signature/x.mp3?a=Signature#Signature=1", HOME, True),
+    ],
+)
+def test_who_may_see_the_credentials(
+    url: str, home: tuple[str, str, int | None], *, may: bool
+) -> None:
+    assert is_link(url)
+    assert takes_credentials(url, home) is may
+
+
+@pytest.mark.parametrize(
+    ("location", "leads"),
+    [
+        ("https://s3.example/x", "https://s3.example/x"),
+        ("/other.mp3?X-Amz-Signature=1", "https://api.exotel.com/other.mp3?X-Amz-Signature=1"),
+        ("other.mp3", "https://api.exotel.com/a/other.mp3"),
+        (" https://s3.example/x ", "https://s3.example/x"),
+        ("//s3.example/x", "https://s3.example/x"),
+        ("", "https://api.exotel.com/a/b.mp3"),
+        ("ftp://s3.example/x", None),
+        ("file:///etc/passwd", None),
+        ("https://user:secret@s3.example/", None),
+        ("https://[", None),
+        ("https://s3.example/a b", None),
+    ],
+)
+def test_where_a_redirect_leads(location: str, leads: str | None) -> None:
+    assert redirected("https://api.exotel.com/a/b.mp3", location) == leads
+
+
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"\Ahttps?://[a-zA-Z0-9.@:\\/\[\]%_?#&=-]{0,30}(exotel\.com)?[^\n]{0,20}\Z")
+)
+def test_httpx_goes_where_we_believe_it_does(url: str) -> None:
+    if not is_link(url):
+        return
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return
+    scheme, host, port = origin(url)
+    assert (parsed.scheme, parsed.host) == (scheme, host)
+    assert (parsed.port or {"http": 80, "https": 443}[parsed.scheme]) == port
+    assert parsed.userinfo == b""
+    if takes_credentials(url, HOME):
+        assert re.search(r"(^|\.)exotel\.(com|in)$", parsed.host)
+        assert not is_signed(str(parsed))

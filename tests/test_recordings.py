@@ -1,0 +1,750 @@
+"""Recordings: a file that is whole or not there, and credentials that go nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import pickle
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from attrs import evolve
+
+from exotel_async import (
+    APIError,
+    AsyncExotel,
+    AuthenticationError,
+    Call,
+    CallStatus,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    InvalidRequest,
+    PermissionDenied,
+    RateLimited,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    Timeouts,
+)
+from exotel_async.emulator import Dial, Emulator, Fault, Scenario
+from exotel_async.errors import NoRecording, RecordingNotReady
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+
+RECORDED = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE, record=True)
+BASIC = base64.b64encode(b"canary-key:canary-token").decode()
+GIVEN: dict[str, Any] = {
+    "account_sid": "acme1",
+    "api_key": "canary-key",
+    "api_token": "canary-token",
+    "retry": RetryPolicy(backoff=0.01, backoff_cap=0.05),
+}
+AUDIO = bytes(range(256)) * 400
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+async def download(exotel: AsyncExotel, call: Call, path: Any) -> Path:
+    """Download as `exotel.calls.download_recording` does."""
+    return await exotel.calls.download_recording(call, path)
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """A local Exotel where everybody answers."""
+    async with Emulator(speed=30, scenario=Scenario.all_answered(talk=40)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def call(emulator: Emulator, exotel: AsyncExotel) -> Call:
+    """A call of an hour ago that was recorded, with both its links."""
+    sid = emulator.add_call(RECORDED, ago=timedelta(hours=1)).sid
+    return await exotel.calls.get(sid)
+
+
+def with_links(url: str | None, signed: str | None = None, **fields: Any) -> Call:
+    """A call of an hour ago whose recording is anywhere."""
+    known: dict[str, Any] = {"status": CallStatus.COMPLETED, "ended_at": LONG_AGO, **fields}
+    return Call(sid="a1", recording_url=url, presigned_recording_url=signed, **known)
+
+
+class Host:
+    """A host that is none of Exotel's, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self.answer: Callable[[asyncio.StreamWriter], Awaitable[object]] = self.whole
+        self.url = ""
+
+    @staticmethod
+    async def whole(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(AUDIO) + AUDIO)
+
+    def saw_credentials(self) -> list[bool]:
+        return ["authorization: basic" in head.lower() for head in self.heads]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            await self.answer(writer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def host() -> AsyncIterator[Host]:
+    made = Host()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield made
+    finally:
+        server.close()
+
+
+def saying(answer: bytes, *, then_wait: float = 0.0) -> Any:
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+        await asyncio.sleep(then_wait)
+
+    return say
+
+
+def leading_to(location: str, status: int = 302) -> Any:
+    return saying(f"HTTP/1.1 {status} Found\r\nLocation: {location}\r\n\r\n".encode())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def tasks() -> set[asyncio.Task[Any]]:
+    """Return the tasks there are of our own, those of servers aside."""
+    return {task for task in asyncio.all_tasks() if "see_through" in repr(task.get_coro())}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+# A file
+
+
+async def test_by_the_signed_link_and_without_credentials(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    target = tmp_path / "call.mp3"
+    target.write_bytes(b"another")
+    assert await download(exotel, call, str(target)) == target
+    assert target.read_bytes() == emulator.recording(call.sid)
+    assert names(tmp_path) == {"call.mp3"}
+    assert [(made.authorization, made.signed) for made in emulator.downloads] == [(False, True)]
+
+
+async def test_by_the_plain_link_and_with_credentials(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    plain = evolve(call, presigned_recording_url=None)
+    target = await download(exotel, plain, tmp_path / "call.mp3")
+    assert target.read_bytes() == emulator.recording(call.sid)
+    assert [(made.authorization, made.signed) for made in emulator.downloads] == [(True, False)]
+
+
+async def test_a_redirect_to_a_signed_link_leaves_the_credentials_behind(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    emulator.recording_redirect = True
+    plain = evolve(call, presigned_recording_url=None)
+    target = await download(exotel, plain, tmp_path / "call.mp3")
+    assert target.read_bytes() == emulator.recording(call.sid)
+    seen = [(made.authorization, made.signed, made.status) for made in emulator.downloads]
+    assert seen == [(True, False, 302), (False, True, 200)]
+
+
+async def test_a_signed_link_that_has_expired(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    assert call.presigned_recording_url is not None
+    expired = evolve(call, presigned_recording_url=f"{call.presigned_recording_url}0")
+    target = await download(exotel, expired, tmp_path / "call.mp3")
+    assert target.read_bytes() == emulator.recording(call.sid)
+    seen = [(made.authorization, made.signed, made.status) for made in emulator.downloads]
+    assert seen == [(False, True, 403), (True, False, 200)]
+    with pytest.raises(PermissionDenied) as caught:
+        await download(exotel, evolve(expired, recording_url=None), tmp_path / "other.mp3")
+    assert str(caught.value) == "HTTP 403: the link to the recording does not open: Forbidden"
+    assert not (tmp_path / "other.mp3").exists()
+
+
+async def test_a_download_is_no_request_to_the_api(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    granted, requests = exotel.limiter.statistics().granted, len(emulator.requests)
+    made = [download(exotel, call, tmp_path / f"{n}.mp3") for n in range(20)]
+    for target in await asyncio.gather(*made):
+        assert target.read_bytes() == emulator.recording(call.sid)
+    assert exotel.limiter.statistics().granted == granted
+    assert len(emulator.requests) == requests
+    assert len(names(tmp_path)) == 20
+
+
+async def test_few_at_a_time_so_that_requests_have_their_connections(tmp_path: Path) -> None:
+    async with Emulator() as emulator, host() as slow:
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
+        async with session(emulator, max_in_flight=2) as exotel:
+            waiting = [
+                asyncio.ensure_future(download(exotel, with_links(slow.url), tmp_path / f"{n}"))
+                for n in range(10)
+            ]
+            await until(lambda: len(names(tmp_path)) == 4)
+            assert (await exotel.account.balance()).currency == "INR"
+            await asyncio.sleep(0.05)
+            assert len(slow.heads) == 4
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(error) for error in ended} == {ConfigurationError}
+    assert not names(tmp_path)
+
+
+# What goes wrong on the way
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.drop_before(),
+        Fault.drop_before(reset=True),
+        Fault.act_then_drop(),
+        Fault.act_then_cut(),
+        Fault.act_then_cut(reset=True),
+        Fault.answer(500),
+        Fault.answer(503, retry_after=0.01),
+        Fault.answer(408),
+        Fault.too_many_requests(),
+        Fault.too_many_requests(retry_after=0.01),
+    ],
+)
+async def test_it_is_fetched_afresh(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path, fault: Fault
+) -> None:
+    emulator.faults.add(fault, path="exotelrecordings", times=3)
+    target = await download(exotel, call, tmp_path / "call.mp3")
+    assert target.read_bytes() == emulator.recording(call.sid)
+    assert names(tmp_path) == {"call.mp3"}
+    assert len(emulator.downloads) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault.act_then_cut(), RequestTimeout),
+        (Fault.act_then_drop(), RequestTimeout),
+        (Fault.act_then_stall(), RequestTimeout),
+        (Fault.answer(503), ServerError),
+        (Fault.too_many_requests(), RateLimited),
+    ],
+)
+async def test_what_never_comes_whole_leaves_nothing(
+    emulator: Emulator, call: Call, tmp_path: Path, fault: Fault, kind: type[ExotelError]
+) -> None:
+    emulator.faults.add(fault, path="exotelrecordings", times=None)
+    target = tmp_path / "call.mp3"
+    target.write_bytes(b"of yesterday")
+    async with session(emulator, timeout=Timeouts(read=0.1)) as exotel:
+        with pytest.raises(kind) as caught:
+            await download(exotel, call, target)
+    assert getattr(caught.value, "attempts", None) == 4
+    assert names(tmp_path) == {"call.mp3"}
+    assert target.read_bytes() == b"of yesterday"
+    assert len(emulator.downloads) == 4
+
+
+async def test_it_is_tried_as_often_as_the_policy_says(
+    emulator: Emulator, call: Call, tmp_path: Path
+) -> None:
+    emulator.faults.add(Fault.act_then_cut(), path="exotelrecordings", times=None)
+    async with session(emulator, retry=RetryPolicy.never()) as exotel:
+        with pytest.raises(RequestTimeout, match="did not come"):
+            await download(exotel, call, tmp_path / "call.mp3")
+    assert len(emulator.downloads) == 1
+    emulator.faults.clear()
+    emulator.faults.add(Fault.answer(503, retry_after=100), path="exotelrecordings", times=None)
+    async with session(emulator, retry=RetryPolicy(total=5)) as exotel:
+        with pytest.raises(ServerError):
+            await download(exotel, call, tmp_path / "call.mp3")
+    assert len(emulator.downloads) == 2
+
+
+async def test_a_host_that_is_away(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    async with emulator.unreachable():
+        with pytest.raises(ConnectionFailed, match="did not come") as caught:
+            await download(exotel, call, tmp_path / "call.mp3")
+    assert caught.value.attempts == 4
+    assert call.sid in str(caught.value)
+
+
+async def test_a_file_shorter_than_it_was_said_to_be(tmp_path: Path) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Length": "9"}, content=b"short")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        exotel = AsyncExotel(**GIVEN, http_client=client)
+        with pytest.raises(RequestTimeout, match="cut off"):
+            await download(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
+        await exotel.aclose()
+    assert not names(tmp_path)
+
+
+async def test_a_page_is_no_recording(tmp_path: Path) -> None:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\n\r\n<html>log in")
+        with pytest.raises(DecodeError, match="but a page"):
+            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+    assert not names(tmp_path)
+
+
+# The disk
+
+
+async def test_what_the_disk_says_comes_out_as_it_is(
+    exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        await download(exotel, call, tmp_path / "missing" / "call.mp3")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        await download(exotel, call, tmp_path / "folder")
+    (tmp_path / "call.mp3.part").mkdir()
+    with pytest.raises(IsADirectoryError):
+        await download(exotel, call, tmp_path / "call.mp3")
+    with pytest.raises(ValueError, match="null"):
+        await download(exotel, call, "\x00")
+    assert names(tmp_path) == {"folder", "call.mp3.part"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+async def test_a_disk_that_is_full(exotel: AsyncExotel, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "call.mp3.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        await download(exotel, call, tmp_path / "call.mp3")
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["", b"call.mp3", None, 7])
+async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await download(exotel, call, path)
+    assert caught.value.argument == "path"
+
+
+# Where the credentials go
+
+
+async def test_a_foreign_host_never_sees_the_credentials(tmp_path: Path) -> None:
+    async with host() as other, AsyncExotel(**GIVEN, base_url="http://127.0.0.1:1") as exotel:
+        for call in (with_links(other.url), with_links(None, other.url)):
+            target = await download(exotel, call, tmp_path / "call.mp3")
+            assert target.read_bytes() == AUDIO
+    assert other.saw_credentials() == [False, False]
+    assert BASIC not in "".join(other.heads)
+
+
+async def test_credentials_are_decided_on_at_every_hop(tmp_path: Path) -> None:
+    async with host() as home, host() as other:
+        home.answer = leading_to(f"{other.url}/there")
+        answers = iter([leading_to(f"{home.url}/back", 307), Host.whole])
+        back = iter([leading_to(other.url, 308), leading_to("/here?Signature=x"), Host.whole])
+
+        async def at_home(writer: asyncio.StreamWriter) -> None:
+            await next(back)(writer)
+
+        async def elsewhere(writer: asyncio.StreamWriter) -> None:
+            await next(answers)(writer)
+
+        home.answer, other.answer = at_home, elsewhere
+        async with AsyncExotel(**GIVEN, base_url=home.url) as exotel:
+            target = await download(exotel, with_links(home.url), tmp_path / "call.mp3")
+        assert target.read_bytes() == AUDIO
+        assert home.saw_credentials() == [True, True, False]
+        assert other.saw_credentials() == [False]
+
+
+@pytest.mark.parametrize(
+    ("links", "asked"),
+    [
+        ({"url": "https://recordings.exotel.com/a"}, [("https://recordings.exotel.com/a", True)]),
+        ({"url": "http://recordings.exotel.com/a"}, [("http://recordings.exotel.com/a", False)]),
+        ({"url": "https://x.example/a"}, [("https://x.example/a", False)]),
+        (
+            {"url": "https://api.exotel.com/a?Signature=x"},
+            [("https://api.exotel.com/a?Signature=x", False)],
+        ),
+        (
+            {"url": None, "signed": "https://api.exotel.com/a"},
+            [("https://api.exotel.com/a", False)],
+        ),
+        (
+            {"url": "https://api.exotel.com/down"},
+            [("https://api.exotel.com/down", True), ("http://api.exotel.com/end", False)],
+        ),
+        (
+            {"url": "https://x.example/?to=http://home.example/end"},
+            [
+                ("https://x.example/?to=http://home.example/end", False),
+                ("http://home.example/end", False),
+            ],
+        ),
+        ({"url": "http://home.example/end"}, [("http://home.example/end", True)]),
+    ],
+)  # fmt: skip
+async def test_which_hosts_see_the_credentials(
+    tmp_path: Path, links: dict[str, Any], asked: list[tuple[str, bool]]
+) -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.userinfo == b""
+        seen.append((str(request.url), "authorization" in request.headers))
+        if request.url.path == "/down":
+            return httpx.Response(301, headers={"Location": "http://api.exotel.com/end"})
+        if "to" in request.url.params:
+            return httpx.Response(303, headers={"Location": request.url.params["to"]})
+        return httpx.Response(200, content=AUDIO)
+
+    # What a client of the user's own brings along is for the service alone.
+    client = httpx.AsyncClient(
+        transport=httpx.MockTransport(answer),
+        auth=("canary-key", "canary-token"),
+        headers={"Authorization": f"Basic {BASIC}"},
+        follow_redirects=True,
+    )
+    async with client:
+        exotel = AsyncExotel(**GIVEN, base_url="http://home.example", http_client=client)
+        target = await download(exotel, with_links(**links), tmp_path / "call.mp3")
+        await exotel.aclose()
+    assert target.read_bytes() == AUDIO
+    assert seen == asked
+
+
+async def test_the_wrong_token(emulator: Emulator, call: Call, tmp_path: Path) -> None:
+    plain = evolve(call, presigned_recording_url=None)
+    async with session(emulator, api_token="wrong") as exotel:
+        with pytest.raises(AuthenticationError):
+            await download(exotel, plain, tmp_path / "call.mp3")
+    assert len(emulator.downloads) == 1
+
+
+@pytest.mark.parametrize("location", ["/", "ftp://x.example/canary", "file:///canary", "//["])
+async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> None:
+    async with host() as other, AsyncExotel(**GIVEN, base_url=other.url) as exotel:
+        other.answer = leading_to(location)
+        with pytest.raises(APIError) as caught:
+            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+    assert caught.value.status == 302
+    assert "redirected more than 5 times" in str(caught.value) or "no web address" in str(
+        caught.value
+    )
+    assert len(other.heads) == (6 if location == "/" else 1)
+    assert "canary" not in f"{vars(caught.value)}"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x.example/", "/x.mp3", "https://a@b"])
+async def test_links_that_are_none(exotel: AsyncExotel, tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await download(exotel, with_links(url, url), tmp_path / "call.mp3")
+    assert caught.value.argument == "call"
+    assert url not in str(caught.value)
+    assert not names(tmp_path)
+
+
+async def test_one_link_that_is_one_is_enough(tmp_path: Path) -> None:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        await download(exotel, with_links(other.url, "s3:x"), tmp_path / "call.mp3")
+
+
+@pytest.mark.parametrize("call", [None, "a1b2", {"sid": "a1"}])
+async def test_what_is_no_call(exotel: AsyncExotel, tmp_path: Path, call: Any) -> None:
+    with pytest.raises(InvalidRequest, match="call="):
+        await download(exotel, call, tmp_path / "call.mp3")
+
+
+async def test_nothing_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("exotel_async", "httpx", "httpcore.http11", "asyncio"):
+        caplog.set_level(logging.DEBUG, name)
+    async with host() as home:
+        retry = RetryPolicy(attempts=2, backoff=0.001)
+        async with AsyncExotel(**GIVEN | {"retry": retry}, base_url=home.url) as exotel:
+            answers = [
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncanary",
+                b"HTTP/1.1 403 No\r\nX-Echo: canary-token 09898767654\r\nX: %b\r\n\r\n"
+                % BASIC.encode(),
+                b"HTTP/1.1 302 No\r\nLocation: https://canary@x.example/09898767654\r\n\r\n",
+                b"garbage canary 09898767654\r\n\r\n",
+            ]
+            for answer in answers:
+                home.answer = saying(answer)
+                link = f"{home.url}/canary/09898767654.mp3?canary"
+                call = with_links(link, f"{link}&Signature=canary")
+                with pytest.raises(ExotelError) as caught:
+                    await download(exotel, call, tmp_path / "call.mp3")
+                error = caught.value
+                shown = "".join(traceback.format_exception(error))
+                for text in (shown, f"{vars(error)}", str(pickle.dumps(error)), str(call)):
+                    assert "canary-token" not in text
+                    assert BASIC not in text
+                    assert "9898767654" not in text
+                    assert "Signature" not in text
+    assert "canary" not in caplog.text
+    assert "9898767654" not in caplog.text
+
+
+# Not there
+
+
+def call_of(age: timedelta | None, **fields: Any) -> Call:
+    if age is not None:
+        fields["ended_at"] = datetime.now(UTC) - age
+    known: dict[str, Any] = {"status": CallStatus.COMPLETED, **fields}
+    return Call(sid="a1", **known)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        call_of(None, status=CallStatus.IN_PROGRESS),
+        call_of(None, status=CallStatus("on-hold")),
+        call_of(None, status=None),
+        call_of(timedelta(hours=5), status=CallStatus.IN_PROGRESS),
+        call_of(timedelta(minutes=14)),
+        call_of(timedelta(0), status=CallStatus.BUSY),
+        call_of(timedelta(minutes=-3)),
+        call_of(None),
+        call_of(None, updated_at=datetime.now(UTC)),
+        call_of(None, created_at=datetime.now(UTC) - timedelta(minutes=10)),
+        call_of(timedelta(minutes=1), created_at=LONG_AGO, updated_at=LONG_AGO),
+    ],
+    ids=str,
+)
+async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, call: Call) -> None:
+    with pytest.raises(RecordingNotReady) as caught:
+        await download(exotel, call, tmp_path / "call.mp3")
+    assert caught.value.sid == call.sid
+    ended = call.ended_at or call.updated_at or call.created_at
+    due = ended + timedelta(minutes=15) if ended and call.is_final else None
+    assert caught.value.available_by == due
+    assert caught.value.available_by is None or caught.value.available_by.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        call_of(timedelta(minutes=16)),
+        call_of(timedelta(days=90), status=CallStatus.NO_ANSWER),
+        call_of(None, updated_at=LONG_AGO),
+        call_of(None, created_at=LONG_AGO),
+        call_of(timedelta(hours=1), updated_at=datetime.now(UTC)),
+    ],
+    ids=str,
+)
+async def test_no_recording(exotel: AsyncExotel, tmp_path: Path, call: Call) -> None:
+    with pytest.raises(NoRecording, match="call a1 has no recording") as caught:
+        await download(exotel, call, tmp_path / "call.mp3")
+    assert caught.value.sid == "a1"
+
+
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\n\r\n"
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nsoon"
+GONE = b"HTTP/1.1 410 Gone\r\n\r\n"
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, FORBIDDEN, EMPTY, NO_CONTENT, ACCEPTED, GONE])
+@pytest.mark.parametrize("signed", [True, False])
+async def test_a_link_that_leads_to_nothing(tmp_path: Path, answer: bytes, *, signed: bool) -> None:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(answer)
+        link = f"{other.url}/?Signature=x" if signed else other.url
+        links = {"presigned_recording_url" if signed else "recording_url": link}
+        going_on = {"status": CallStatus.IN_PROGRESS}
+        for recent in (call_of(timedelta(minutes=14), **links), call_of(None, **links | going_on)):
+            with pytest.raises(RecordingNotReady):
+                await download(exotel, recent, tmp_path / "call.mp3")
+        with pytest.raises(PermissionDenied if answer is FORBIDDEN else NoRecording):
+            await download(exotel, call_of(timedelta(minutes=16), **links), tmp_path / "call.mp3")
+        assert len(other.heads) == 3
+    assert not names(tmp_path)
+
+
+async def test_an_empty_file_at_the_first_link(tmp_path: Path) -> None:
+    async with host() as empty, host() as other, AsyncExotel(**GIVEN) as exotel:
+        empty.answer = saying(EMPTY)
+        call = with_links(other.url, empty.url)
+        target = await download(exotel, call, tmp_path / "call.mp3")
+    assert target.read_bytes() == AUDIO
+
+
+async def test_a_page_at_the_first_link(tmp_path: Path) -> None:
+    async with host() as login, host() as other, AsyncExotel(**GIVEN) as exotel:
+        login.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>")
+        target = await download(exotel, with_links(other.url, login.url), tmp_path / "call.mp3")
+    assert target.read_bytes() == AUDIO
+
+
+async def test_a_recording_becomes_ready(
+    emulator: Emulator, exotel: AsyncExotel, tmp_path: Path
+) -> None:
+    emulator.recording_ready = 180
+    made = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, record=True)
+    with pytest.raises(RecordingNotReady, match="was not over"):
+        await download(exotel, made, tmp_path / "call.mp3")
+    await emulator.finish_calls()
+    call = await exotel.calls.get(made.sid)
+    assert call.recording_url is not None
+    with pytest.raises(RecordingNotReady, match="15 minutes"):
+        await download(exotel, call, tmp_path / "call.mp3")
+    emulator.recording_ready = 0
+    await download(exotel, call, tmp_path / "call.mp3")
+
+
+async def test_it_goes_by_the_clock_of_the_service(exotel: AsyncExotel, tmp_path: Path) -> None:
+    exotel._pipeline.server_clock.saw("Mon, 02 Mar 2026 06:05:05 GMT")
+    ended = datetime(2026, 3, 2, 5, 50, 6, tzinfo=UTC)
+    with pytest.raises(RecordingNotReady):
+        await download(exotel, call_of(None, ended_at=ended + timedelta(minutes=1)), tmp_path / "x")
+    with pytest.raises(NoRecording):
+        await download(exotel, call_of(None, ended_at=ended - timedelta(minutes=1)), tmp_path / "x")
+
+
+# Leaving
+
+
+async def test_cancelled_in_the_middle(emulator: Emulator, tmp_path: Path) -> None:
+    async with host() as slow, session(emulator) as exotel:
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
+        target = tmp_path / "call.mp3"
+        for _ in range(40):  # as many as the pool has connections
+            made = asyncio.ensure_future(download(exotel, with_links(slow.url), target))
+            await until(lambda: names(tmp_path))
+            made.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await made
+            assert not names(tmp_path)
+            assert not tasks()
+        slow.answer = Host.whole
+        await download(exotel, with_links(slow.url), target)
+        assert (await exotel.account.balance()).currency == "INR"
+
+
+async def test_a_deadline_of_the_callers_own(tmp_path: Path) -> None:
+    async with host() as slow, AsyncExotel(**GIVEN) as exotel:
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+        assert not names(tmp_path)
+        with anyio.move_on_after(0.1) as scope:
+            await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+        assert scope.cancelled_caught
+        assert not names(tmp_path)
+        assert not tasks()
+
+
+async def cut_off_here_and_there(exotel: AsyncExotel, call: Call, folder: Path) -> None:
+    """Start more than there are places for, and leave after another while each time."""
+    for n in range(40):
+        made = [asyncio.ensure_future(download(exotel, call, folder / f"{m}")) for m in range(12)]
+        for _ in range(n):
+            await asyncio.sleep(0)
+        if n % 4 == 0:
+            await asyncio.sleep(n / 2000)
+        for leaving in made:
+            leaving.cancel()
+        ended = await asyncio.gather(*made, return_exceptions=True)
+        assert all(isinstance(end, Path | asyncio.CancelledError) for end in ended)
+        assert "part" not in f"{names(folder)}"
+    await until(lambda: not tasks())
+    assert "part" not in f"{names(folder)}"
+
+
+async def test_cancelled_at_any_moment(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    await cut_off_here_and_there(exotel, call, tmp_path)
+    for name in names(tmp_path):
+        assert (tmp_path / name).read_bytes() == emulator.recording(call.sid)
+
+
+async def test_cancelled_at_any_moment_on_few_connections(
+    emulator: Emulator, call: Call, tmp_path: Path
+) -> None:
+    """In a pool that is full a cancelled request may take a connection with it."""
+    client = httpx.AsyncClient(limits=httpx.Limits(max_connections=2))
+    async with client, session(emulator, http_client=client, max_in_flight=1) as exotel:
+        await cut_off_here_and_there(exotel, call, tmp_path)
+        transport: Any = client._transport
+        assert [held for held in transport._pool.connections if not held.is_idle()] == []
+        async with asyncio.timeout(5):
+            await download(exotel, call, tmp_path / "call.mp3")
+
+
+async def test_a_caller_does_not_wait_for_an_answer_it_does_not_want(tmp_path: Path) -> None:
+    async with host() as silent, AsyncExotel(**GIVEN, timeout=Timeouts(read=1.0)) as exotel:
+        silent.answer = saying(b"", then_wait=60)
+        loop = asyncio.get_running_loop()
+        made = asyncio.ensure_future(download(exotel, with_links(silent.url), tmp_path / "x"))
+        await until(lambda: silent.heads)
+        began = loop.time()
+        made.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await made
+        assert loop.time() - began < 0.5
+        assert len(tasks()) == 1
+        await until(lambda: not tasks())
+    assert len(silent.heads) == 1
+
+
+async def test_closing_the_session_ends_a_download(tmp_path: Path) -> None:
+    async with host() as slow, host() as silent:
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
+        silent.answer = saying(b"", then_wait=60)
+        exotel = AsyncExotel(**GIVEN)
+        made = [
+            asyncio.ensure_future(download(exotel, with_links(url), tmp_path / name))
+            for url, name in ((slow.url, "a"), (silent.url, "b"))
+        ]
+        await until(lambda: names(tmp_path) and silent.heads)
+        await exotel.aclose(grace=0.1)
+        for ended in await asyncio.gather(*made, return_exceptions=True):
+            assert isinstance(ended, ConfigurationError)
+        assert not names(tmp_path)
+        assert not tasks()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await download(exotel, with_links(slow.url), tmp_path / "a")
+
+
+async def test_a_client_that_was_closed(tmp_path: Path) -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    exotel = AsyncExotel(**GIVEN, http_client=client)
+    await client.aclose()
+    with pytest.raises(ConnectionFailed, match="HTTP client is closed"):
+        await download(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
+    await exotel.aclose()
