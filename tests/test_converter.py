@@ -21,6 +21,7 @@ from exotel_async.models import (
     Balance,
     Call,
     CallDetails,
+    CallPage,
     CallStatus,
     Direction,
     Dnd,
@@ -187,7 +188,7 @@ def test_a_call_needs_a_sid(sid: object) -> None:
         call(Sid=sid)
 
 
-@pytest.mark.parametrize("kind", [Call, CallDetails, Leg, NumberMetadata, Balance])
+@pytest.mark.parametrize("kind", [Call, CallDetails, CallPage, Leg, NumberMetadata, Balance])
 @pytest.mark.parametrize("data", [None, [], "{}", 3, True])
 def test_a_model_needs_an_object(kind: type, data: object) -> None:
     with pytest.raises(ValueError, match="not a JSON object"):
@@ -202,6 +203,47 @@ def test_models_of_their_own() -> None:
     assert converter().structure({"Id": 2, "Status": "busy"}, Leg) == Leg(
         id=2, status=CallStatus.BUSY
     )
+
+
+def test_a_page() -> None:
+    data = {
+        "Metadata": {"Total": "3", "NextPageUri": "/v1/Accounts/acme1/Calls?After=a%2Bb"},
+        "Calls": [COMPLETED, {"Call": ACCEPTED}],
+    }
+    made = converter().structure(data, CallPage)
+    assert made == CallPage(calls=(call(**COMPLETED), call(**ACCEPTED)), total=3, after="a+b")
+    assert made.raw is data
+    assert made.calls[1].raw is ACCEPTED
+    in_utc = converter(UTC).structure(data, CallPage).calls[0]
+    assert in_utc.created_at == datetime(2026, 3, 2, 11, 20, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("total", [None, "", "many", -1, 1.5, True, [], 10**10])
+def test_a_total_that_is_none(total: object) -> None:
+    data = {"Metadata": {"Total": total}, "Calls": []}
+    assert converter().structure(data, CallPage) == CallPage(calls=())
+
+
+def test_no_call_is_left_out_of_a_page() -> None:
+    data = {"Metadata": {}, "Calls": [COMPLETED, ACCEPTED | {"Sid": None}]}
+    with pytest.raises(ValueError, match="a call without a Sid"):
+        converter().structure(data, CallPage)
+
+
+@given(JUNK, JUNK, st.lists(JUNK | st.just(COMPLETED) | st.just({"Call": ACCEPTED}), max_size=3))
+def test_any_page_is_whole_or_refused(metadata: Any, uri: Any, rows: Any) -> None:
+    for data in (
+        {"Metadata": metadata, "Calls": rows},
+        {"Metadata": {"NextPageUri": uri, "Total": uri}, "Calls": rows},
+        {"Metadata": {"NextPageUri": f"?After={uri}"}, "Calls": uri},
+    ):
+        try:
+            made = converter().structure(data, CallPage)
+        except ValueError:
+            continue
+        assert len(made.calls) == len(data["Calls"])
+        hash(made)
+        repr(made)
 
 
 def test_number_metadata() -> None:
@@ -444,7 +486,7 @@ def test_no_value_of_any_field_raises(value: object) -> None:
 @given(st.dictionaries(st.sampled_from([*COMPLETED, "Legs", "Leg", "Id"]), JUNK))
 def test_no_object_raises_anything_but_a_value_error(data: dict[str, Any]) -> None:
     for made in (data, {"Sid": SID, **data, "Details": {"Legs": [data, {"Leg": data}], **data}}):
-        for kind in (Call, CallDetails, Leg, NumberMetadata, Balance):
+        for kind in (Call, CallDetails, CallPage, Leg, NumberMetadata, Balance):
             with contextlib.suppress(ValueError):
                 converter().structure(made, kind)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -18,13 +19,22 @@ from hypothesis import strategies as st
 from exotel_async import errors
 from exotel_async.config import IST
 from exotel_async.errors import APIError, DecodeError, ExotelError
-from exotel_async.models import Balance, Call, CallStatus, Dnd, NumberMetadata, NumberType
+from exotel_async.models import (
+    Balance,
+    Call,
+    CallPage,
+    CallStatus,
+    Dnd,
+    NumberMetadata,
+    NumberType,
+)
 from exotel_async.wire import (
     Answer,
     read_balance,
     read_call,
     read_error,
     read_number,
+    read_page,
     retry_after,
     sid_of,
 )
@@ -73,6 +83,17 @@ BALANCE = {
         },
     }
 }
+NEXT = "/v1/Accounts/acme1/Calls.json?SortBy=DateCreated%3Adesc&PageSize=2&After=c3VyeQ%3D%3D"
+PAGE: dict[str, Any] = {
+    "Metadata": {
+        "Total": 5,
+        "PageSize": 2,
+        "FirstPageUri": "/v1/Accounts/acme1/Calls.json?PageSize=2",
+        "PrevPageUri": None,
+        "NextPageUri": NEXT,
+    },
+    "Calls": [CALL["Call"], {**CALL["Call"], "Sid": SID[::-1]}],
+}
 ERROR = {"RestException": {"Status": 403, "Message": "not KYC compliant", "Code": 340030}}
 XML_CALL = f"""<?xml version="1.0" encoding="UTF-8"?>
 <TwilioResponse>
@@ -91,6 +112,7 @@ HTML_ERROR = """<html>\r\n<head><title>502 Bad Gateway</title></head>
 
 Reader = Callable[[Answer], object]
 READERS: list[Reader] = [read_call, read_number, read_balance]
+ALL_READERS: list[Reader] = [*READERS, read_page]
 
 
 def answer(body: object, status: int = 200, **headers: str) -> Answer:
@@ -162,6 +184,119 @@ def test_nan_is_read_as_null() -> None:
     assert (call.price, call.duration, call.raw["Price"]) == (None, None, None)
 
 
+# Pages
+
+
+def page(**metadata: object) -> CallPage:
+    return read_page(answer({**PAGE, "Metadata": PAGE["Metadata"] | metadata}))
+
+
+def test_read_page() -> None:
+    found = read_page(answer(PAGE))
+    assert [call.sid for call in found.calls] == [SID, SID[::-1]]
+    assert found.calls[0] == read_call(answer(CALL))
+    assert (found.total, found.after) == (5, "c3VyeQ==")
+    assert found.raw == PAGE
+    in_utc = read_page(answer(PAGE), time_zone=UTC).calls[1]
+    assert in_utc.created_at == datetime(2026, 3, 2, 11, 20, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("uri", "cursor"),
+    [
+        (NEXT, "c3VyeQ=="),
+        (NEXT.replace(".json", ""), "c3VyeQ=="),
+        (f"https://api.exotel.com{NEXT}", "c3VyeQ=="),
+        ("?After=c3VyeQ==", "c3VyeQ=="),
+        ("/v1/Calls?After=a%2Bb%3D%2F%26%25%20c", "a+b=/&% c"),
+        ("/v1/Calls?After=a+b", "a b"),  # as a server that reads forms would
+        ("/v1/Calls?Before=x&After=y&To=%2B919812300001", "y"),
+        ("/v1/Calls?After=x&After=y", "y"),
+        ("/v1/Calls?After=null", "null"),
+        ("/v1/Calls?After=%E0%A4%A8%ff", "\u0928\ufffd"),
+        (None, None),
+        ("", None),
+        ("null", None),
+        (False, None),
+        ([], None),
+    ],
+)
+def test_the_cursor_is_taken_out_of_the_uri_of_the_next_page(
+    uri: object, cursor: str | None
+) -> None:
+    assert page(NextPageUri=uri).after == cursor
+
+
+def test_the_last_page_may_lack_the_uri() -> None:
+    metadata = {"Total": "1", "PageSize": 50}
+    found = read_page(answer({"Metadata": metadata, "Calls": []}))
+    assert found == CallPage(calls=(), total=1, after=None)
+    assert read_page(answer({"Metadata": {}, "Calls": []})) == CallPage(calls=())
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/v1/Accounts/acme1/Calls.json?PageSize=50",
+        "/v1/Accounts/acme1/Calls.json?After=",
+        "/v1/Accounts/acme1/Calls.json?after=x",
+        "/v1/Accounts/acme1/Calls.json#After=x",
+        "c3VyeQ==",
+        "https://[?After=x",
+        7,
+    ],
+)
+def test_a_uri_without_a_cursor_is_no_last_page(uri: object) -> None:
+    not_decoded(read_page, {**PAGE, "Metadata": {"NextPageUri": uri}})
+
+
+def test_calls_of_a_page_may_be_wrapped() -> None:
+    wrapped = {**PAGE, "Calls": [CALL, CALL["Call"]]}
+    assert read_page(answer(wrapped)).calls == (read_call(answer(CALL)),) * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (XML_CALL, "XML instead of JSON: a path without .json?"),
+        (HTML_ERROR, "HTML instead of JSON"),
+        ("", "an empty body"),
+        (json.dumps(PAGE)[:-20], "Unterminated string"),
+        ("[]", "not a JSON object"),
+        ("{}", "not a JSON object"),
+        (ERROR, "not a JSON object"),
+        (CALL, "not a JSON object"),
+        ({"Calls": []}, "not a JSON object"),
+        ({"Metadata": None, "Calls": []}, "not a JSON object"),
+        ({"Metadata": [], "Calls": []}, "not a JSON object"),
+        ({"Metadata": {}}, "no list of calls"),
+        ({"Metadata": {}, "Calls": None}, "no list of calls"),
+        ({"Metadata": {}, "Calls": CALL}, "no list of calls"),
+        ({"Metadata": {}, "Calls": "[]"}, "no list of calls"),
+        ({"Metadata": {}, "Calls": [CALL, {"Status": "busy"}]}, "a call without a Sid"),
+        ({"Metadata": {}, "Calls": [CALL, {"Call": {}}]}, "a call without a Sid"),
+        ({"Metadata": {}, "Calls": [CALL, {"Call": None}]}, "not a JSON object"),
+        ({"Metadata": {}, "Calls": [CALL, None]}, "not a JSON object"),
+        ({"Metadata": {}, "Calls": [[CALL]]}, "not a JSON object"),
+    ],
+)
+def test_no_page(body: object, says: str) -> None:
+    error = not_decoded(read_page, body)
+    assert f"no CallPage in the answer: {says}" in str(error)
+
+
+def test_no_repr_of_a_page_shows_its_cursor_or_a_number() -> None:
+    shown = repr(page(NextPageUri="/v1/Calls?After=canary&To=%2B919812300001"))
+    assert "canary" not in shown
+    assert "98123" not in shown
+
+
+@given(cursor=st.text(min_size=1, max_size=20), plus=st.booleans())
+def test_any_cursor_comes_through(cursor: str, *, plus: bool) -> None:
+    written = quote(cursor, safe=" ").replace(" ", "+") if plus else quote(cursor, safe="")
+    assert page(NextPageUri=f"/v1/Calls?PageSize=2&After={written}&X=y").after == cursor
+
+
 # What was not
 
 
@@ -211,7 +346,7 @@ def test_a_balance_without_an_amount() -> None:
     assert "a balance without an amount" in str(not_decoded(read_balance, without))
 
 
-@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("read", ALL_READERS)
 @pytest.mark.parametrize(("status", "body"), [(403, ERROR), (500, CALL), (302, ""), (199, NUMBER)])
 def test_a_refusal_is_raised(read: Reader, status: int, body: object) -> None:
     with pytest.raises(APIError) as caught:
@@ -414,7 +549,7 @@ def test_retry_after_never_raises(value: str, date: str) -> None:
 )
 @pytest.mark.parametrize("status", [200, 404])
 def test_no_error_shows_a_number(body: str, status: int) -> None:
-    for read in READERS:
+    for read in ALL_READERS:
         with pytest.raises(ExotelError) as caught:
             read(Answer(status, {"x-number": CANARY, "content-type": "text/html"}, body.encode()))
         error = caught.value
@@ -436,7 +571,7 @@ def test_no_repr_of_an_answer_shows_what_is_in_it() -> None:
 # Whatever comes
 
 GOOD = [
-    json.dumps(body).encode() for body in (CALL, NUMBER, BALANCE, ERROR, {**CALL, **NUMBER})
+    json.dumps(body).encode() for body in (CALL, NUMBER, BALANCE, PAGE, ERROR, {**CALL, **NUMBER})
 ] + [XML_CALL.encode(), XML_ERROR.encode(), HTML_ERROR.encode()]
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1.5, 10**30, 1e308, float("nan"), float("inf"), "", "null", "x"),
@@ -459,7 +594,7 @@ def with_changes(body: Any, chance: random.Random) -> Any:
 
 def changed(seed: int) -> bytes:
     chance = random.Random(seed)
-    body = chance.choice([CALL, NUMBER, BALANCE, ERROR])
+    body = chance.choice([CALL, NUMBER, BALANCE, PAGE, ERROR])
     return json.dumps(with_changes(body, chance)).encode()
 
 
@@ -480,7 +615,7 @@ BODIES = st.one_of(
     st.text(alphabet='{}[]":,0123456789eE.-+ntfasul<>/&;\\u', max_size=60).map(str.encode),
     st.builds(
         lambda key, depth, opening: (f'{{"{key}":' + opening * depth).encode(),
-        st.sampled_from(["Call", "Numbers", "Account", "RestException"]),
+        st.sampled_from(["Call", "Numbers", "Account", "Calls", "Metadata", "RestException"]),
         st.integers(min_value=1, max_value=5000),
         st.sampled_from(["[", '{"Leg":', '{"Legs":[', "<Message>", "1", '"', "-"]),
     ),
@@ -499,7 +634,7 @@ BODIES = st.one_of(
 @pytest.mark.timeout(300)
 def test_only_our_errors_come_out_of_any_body(body: bytes, status: int) -> None:
     given_answer = Answer(status, {"content-type": "application/json", "retry-after": "x"}, body)
-    for read in READERS:
+    for read in ALL_READERS:
         try:
             value = read(given_answer)
         except ExotelError as error:
