@@ -1,12 +1,31 @@
-"""A local Exotel Voice v1: API, call lifecycle, recordings, callbacks, rate limit and faults.
+"""A local Exotel Voice v1: API, call lifecycle, flows, recordings, callbacks, rate limit, faults.
 
 It shares no code with the SDK on purpose: it is a second reading of the wire notes.
 """
 
 from exotel_async.emulator.callbacks import SentCallback
-from exotel_async.emulator.calls import Dial, EmulatedCall, Event
+from exotel_async.emulator.calls import Dial, EmulatedCall, Event, Recording
 from exotel_async.emulator.emulator import Emulator, serve
 from exotel_async.emulator.faults import CallbackFault, Ending, Fault, Garbage, ListingFault
+from exotel_async.emulator.flows.applets import (
+    Applet,
+    Connect,
+    Email,
+    Gather,
+    Greeting,
+    Hangup,
+    Menu,
+    Passthru,
+    Sms,
+    SwitchCase,
+    Transfer,
+    Voicemail,
+)
+from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.flows.flow import Flow
+from exotel_async.emulator.flows.outbox import SentEmail, SentSms
+from exotel_async.emulator.flows.settings import FlowSettings
+from exotel_async.emulator.flows.transcript import Exchange, Note, Step, Transcript
 from exotel_async.emulator.orders import Faults
 from exotel_async.emulator.records import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
@@ -14,24 +33,46 @@ from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.windows import RateWindow
 
 __all__ = [
+    "Applet",
     "Behaviour",
     "CallbackFault",
+    "Caller",
+    "Connect",
     "Dial",
     "Download",
+    "Email",
     "EmulatedCall",
     "Emulator",
     "Ending",
     "Event",
+    "Exchange",
     "Fault",
     "Faults",
+    "Flow",
+    "FlowSettings",
     "Garbage",
+    "Gather",
+    "Greeting",
+    "Hangup",
     "ListingFault",
+    "Menu",
+    "Note",
     "Outcome",
+    "Passthru",
     "RateWindow",
     "ReceivedRequest",
+    "Recording",
     "Scenario",
     "SentCallback",
+    "SentEmail",
+    "SentSms",
     "Settings",
+    "Sms",
     "Statistics",
+    "Step",
+    "SwitchCase",
+    "Transcript",
+    "Transfer",
+    "Voicemail",
     "serve",
 ]

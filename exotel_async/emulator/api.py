@@ -12,11 +12,14 @@ from exotel_async.emulator import listing
 from exotel_async.emulator.book import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.connect import check_account, read_dial
+from exotel_async.emulator.connect import check_account, flow_of, read_dial
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.faults import Fault, ListingFault
 from exotel_async.emulator.filters import possible_faults, read_validity, wants_details
+from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.flows.runs import Runs
 from exotel_async.emulator.phones import is_indian, metadata, national
 from exotel_async.emulator.refusals import Refusal, bad
 from exotel_async.emulator.rendering import Document
@@ -49,17 +52,20 @@ class Api:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         clock: Clock,
         book: CallBook,
         documents: CallDocuments,
         callbacks: Callbacks,
+        runs: Runs,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._book = book
         self._documents = documents
         self._callbacks = callbacks
+        self._runs = runs
 
     def possible_faults(self, asked: Asked) -> Collection[ListingFault]:
         """The faults of listings that the answer can meet."""
@@ -88,11 +94,24 @@ class Api:
         dial = read_dial(form, settings)
         check_account(dial, settings)
         if settings.channels is not None:
-            taken = sum(call.channels for call in self._book.live())
+            taken = self._book.channels()
             if taken + (1 if dial.to is None else 2) > settings.channels:
                 raise Refusal(settings.channels_status, "The limit of concurrent calls is reached")
-        call = self._book.take(dial, settings.scenario, self._clock.elapsed())
-        self._callbacks.schedule(call)
+        flow_id = None if dial.url is None else flow_of(dial.url)
+        flow = None if flow_id is None else find_flow(settings.flows, flow_id)
+        if flow is None:
+            call = self._book.take(dial, settings.scenario, self._clock.elapsed())
+            self._callbacks.schedule(call)
+        else:
+            caller = settings.callers.get(dial.from_, Caller())
+            call = self._book.take(
+                dial,
+                settings.scenario,
+                self._clock.elapsed(),
+                in_flow=True,
+                first_does=caller.behaviour,
+            )
+            self._runs.start(call, flow, caller)
         return self._documents.single(call, json=asked.json)
 
     def _call(self, asked: Asked, sid: str) -> Document:

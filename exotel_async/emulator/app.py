@@ -25,6 +25,7 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import is_basic
 from exotel_async.emulator.documents import RECORDINGS
 from exotel_async.emulator.encoding import read_form
+from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.faults import Fault
 from exotel_async.emulator.orders import Faults
 from exotel_async.emulator.recordings import Recordings
@@ -34,7 +35,7 @@ from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.windows import Window
 
 _CONTROL = "/_emulator/"
-_ACCOUNTS = "/v1/Accounts/"
+_VOICE, _EXOPHONES = "/v1/Accounts/", "/v2_beta/Accounts/"
 
 
 class App:
@@ -45,30 +46,31 @@ class App:
         *,
         settings: Settings,
         clock: Clock,
-        window: Window,
+        windows: tuple[Window, Window],
         faults: Faults,
         api: Api,
+        exophones: ExoPhones,
         recordings: Recordings,
         statistics: Callable[[], Statistics],
         reset: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._window = window
+        self._voice_window, self._exophones_window = windows
         self._faults = faults
         self._api = api
+        self._exophones = exophones
         self._recordings = recordings
         self._statistics = statistics
         self._reset = reset
         self._random = Random(settings.seed)  # noqa: S311 - latencies
-        self._account = f"{_ACCOUNTS}{quote(settings.account_sid)}/"
         self.requests: list[ReceivedRequest] = []
         self.accepted: int = 0
         self.refused: int = 0
 
-    def clear(self, window: Window) -> None:
-        """Forget what came, and count anew in that window."""
-        self._window = window
+    def clear(self, windows: tuple[Window, Window]) -> None:
+        """Forget what came, and count anew in those windows, of Voice and of ExoPhones."""
+        self._voice_window, self._exophones_window = windows
         self.requests.clear()
         self.accepted = self.refused = 0
 
@@ -109,6 +111,8 @@ class App:
         headers = dict(scope["headers"])
         form = await read_form(headers.get(b"content-type", b"").decode("latin-1"), body)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        path = scope["raw_path"].decode("latin-1")
+        exophones = path.startswith(_EXOPHONES)
         request = ReceivedRequest(
             method=scope["method"],
             path=scope["path"],
@@ -116,13 +120,14 @@ class App:
             body=body,
             form=dict(form or ()),
             arrived=self._clock.elapsed(),
+            exophones=exophones,
         )
         self.requests.append(request)
-        path = scope["raw_path"].decode("latin-1")
         asked = Asked(
             method=request.method,
-            page=path.removeprefix(self._account).removesuffix(".json"),
-            json=path.endswith(".json"),
+            page=path.removeprefix(self._account(path)).removesuffix(".json"),
+            # Of ExoPhones there is nothing but JSON (8).
+            json=exophones or path.endswith(".json"),
             query=request.query,
             form=form,
         )
@@ -130,13 +135,14 @@ class App:
         try:
             self._authenticate(path, headers.get(b"authorization", b""))
             self._count(request)
-            listing = self._api.possible_faults(asked)
+            listing = () if exophones else self._api.possible_faults(asked)
             fault = self._faults.take_for_request(request.method, request.path, listing)
-            made = await self._act(asked, fault)
+            made = await self._act(asked, fault, exophones=exophones)
         except Refusal as refusal:
             made = refuse(refusal, json=asked.json)
         if self._settings.rate_limit_headers and request.counted:
-            made = attrs.evolve(made, headers={**made.headers, **self._rate_headers()})
+            rate_headers = self._rate_headers(self._window_of(request))
+            made = attrs.evolve(made, headers={**made.headers, **rate_headers})
         if after:
             await asyncio.sleep(after)
         if await sender.deliver(made, fault):
@@ -145,12 +151,21 @@ class App:
 
     def _authenticate(self, path: str, authorization: bytes) -> None:
         """Raises Refusal: 401 before 404, for a stranger is not told which accounts there are."""
-        if not path.startswith(_ACCOUNTS):
+        if not path.startswith((_VOICE, _EXOPHONES)):
             raise Refusal(404, "The requested resource was not found")
         if not is_basic(authorization, self._settings):
             raise Refusal(401, "Authentication is required")
-        if not path.startswith(self._account):
+        if not path.startswith(self._account(path)):
             raise Refusal(404, "The account was not found")
+
+    def _account(self, path: str) -> str:
+        """What the path begins with, if it is our account's."""
+        root = _EXOPHONES if path.startswith(_EXOPHONES) else _VOICE
+        return f"{root}{quote(self._settings.account_sid)}/"
+
+    def _window_of(self, request: ReceivedRequest) -> Window:
+        """The one it counts in."""
+        return self._exophones_window if request.exophones else self._voice_window
 
     def _count(self, request: ReceivedRequest) -> None:
         """Raises Refusal, 429.
@@ -159,7 +174,8 @@ class App:
         before anybody has read what is asked for.
         """
         request.counted = True
-        if self._window.admit(request.arrived):
+        window = self._window_of(request)
+        if window.admit(request.arrived):
             return
         request.refused = True
         self.refused += 1
@@ -167,27 +183,29 @@ class App:
             case None:
                 retry_after = None
             case "exact":
-                wait = self._clock.real(self._window.wait(request.arrived))
+                wait = self._clock.real(window.wait(request.arrived))
                 retry_after = str(math.ceil(wait))
             case seconds:
                 retry_after = f"{seconds:g}"
-        message = f"Too many requests: at most {self._window.rate} per {self._window.per:g} s"
+        message = f"Too many requests: at most {window.rate} per {window.per:g} s"
         raise Refusal(429, message, retry_after=retry_after)
 
-    async def _act(self, asked: Asked, fault: Fault | None) -> Answer:
+    async def _act(self, asked: Asked, fault: Fault | None, *, exophones: bool) -> Answer:
         """Do what is asked, as far as a fault lets it. Raises Refusal."""
-        return await act(
-            fault,
-            lambda: answer(self._api.answer(asked, fault), json=asked.json),
-            json=asked.json,
-        )
 
-    def _rate_headers(self) -> Mapping[str, str]:
+        def do() -> Answer:
+            if exophones:
+                return answer(self._exophones.answer(asked), json=True)
+            return answer(self._api.answer(asked, fault), json=asked.json)
+
+        return await act(fault, do, json=asked.json)
+
+    def _rate_headers(self, window: Window) -> Mapping[str, str]:
         now = self._clock.elapsed()
-        free_at = self._clock.wall(now + self._window.wait(now))
+        free_at = self._clock.wall(now + window.wait(now))
         return {
-            "X-RateLimit-Limit": str(self._window.rate),
-            "X-RateLimit-Remaining": str(self._window.remaining(now)),
+            "X-RateLimit-Limit": str(window.rate),
+            "X-RateLimit-Remaining": str(window.remaining(now)),
             "X-RateLimit-Reset": str(math.ceil(free_at.timestamp())),
         }
 

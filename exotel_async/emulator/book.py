@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,10 @@ from random import Random
 
 import attrs
 
-from exotel_async.emulator.calls import Dial, EmulatedCall
+from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.phones import national
-from exotel_async.emulator.scenario import Scenario, plan
+from exotel_async.emulator.scenario import Behaviour, Scenario, Timeline, plan, plan_incoming
 
 position = attrgetter("at", "sid")
 """Where a call stands among the others. Those of one moment have an order too, or a cursor between
@@ -58,7 +59,7 @@ class CallBook:
         return self._by_sid
 
     def rung(self, number: str) -> int:
-        """How many calls rang that number, as first party or as second."""
+        """How many calls rang that number, as first party, as second, or as an agent."""
         return self._rung[national(number)]
 
     def clear(self) -> None:
@@ -69,33 +70,65 @@ class CallBook:
         self._nth.clear()
         self._rung.clear()
 
-    def take(self, dial: Dial, scenario: Scenario, at: float) -> EmulatedCall:
-        """Take a call dialled at that moment.
+    def take(
+        self,
+        dial: Dial,
+        scenario: Scenario,
+        at: float,
+        *,
+        in_flow: bool = False,
+        first_does: Behaviour | None = None,
+        busy: bool = False,
+    ) -> EmulatedCall:
+        """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
+
+        `in_flow`: once answered, it goes on for as long as its flow does.
 
         What becomes of it rests on the seed, the two parties and how many calls they had before,
         never on which of several requests came first.
         """
-        parties = national(dial.from_), national(dial.to or dial.url or "")
+        parties = national(dial.from_), national(dial.to or dial.url or dial.caller_id)
         self._nth[parties] += 1
         key = f"{self._seed}/{'/'.join(parties)}/{self._nth[parties]}"
         self._random.seed(key)
-        timeline = plan(
-            scenario,
-            self._random,
-            first=dial.from_,
-            second=dial.to,
-            ring_timeout=dial.ring_timeout,
-            time_limit=dial.time_limit,
-        )
+        if in_flow and dial.direction == INBOUND:
+            timeline = plan_incoming(scenario, self._random, busy=busy)
+        else:
+            timeline = plan(
+                scenario,
+                self._random,
+                first=dial.from_,
+                second=dial.to,
+                ring_timeout=dial.ring_timeout,
+                time_limit=dial.time_limit,
+                first_does=first_does,
+            )
+            self.ring(parties[0])
+            if dial.to is not None and parties[0] != parties[1]:
+                self.ring(parties[1])
+        if in_flow and timeline.answered is not None:
+            timeline = attrs.evolve(timeline, ended=math.inf)
+        return self._enter(key, dial, timeline, at)
+
+    def ring(self, number: str) -> None:
+        """Count that a number is rung."""
+        self._rung[national(number)] += 1
+
+    def add_child(
+        self, parent: EmulatedCall, number: int, dial: Dial, timeline: Timeline, at: float
+    ) -> EmulatedCall:
+        """Enter a leg of a call as a record of its own; the numbers tell its legs apart."""
+        child = self._enter(f"{parent.seed}/leg/{number}", dial, timeline, at)
+        child.parent_sid = parent.sid
+        return child
+
+    def _enter(self, key: str, dial: Dial, timeline: Timeline, at: float) -> EmulatedCall:
         sid = _new_sid(key, self._clock, at)
         call = EmulatedCall(sid=sid, dial=dial, at=at, timeline=timeline, clock=self._clock)
         self._by_sid[sid] = call
         insort(self._by_time, call, key=position)
         if not call.settled:
             self._unsettled.add(call)
-        self._rung[parties[0]] += 1
-        if dial.to is not None and parties[0] != parties[1]:
-            self._rung[parties[1]] += 1
         return call
 
     def forget(self, sid: str) -> None:
@@ -112,6 +145,10 @@ class CallBook:
     def live(self) -> set[EmulatedCall]:
         """The calls going on."""
         return {call for call in self.unsettled() if not call.ended}
+
+    def channels(self) -> int:
+        """How many channels of the account are taken."""
+        return sum(call.channels for call in self.live())
 
     def between(self, since: float, until: float) -> Sequence[EmulatedCall]:
         """Calls dialled from one moment to before another, oldest first."""

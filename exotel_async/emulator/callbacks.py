@@ -18,6 +18,7 @@ from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.emulator.faults import CallbackFault
 from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.outgoing import new_client
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 
@@ -203,8 +204,7 @@ class Callbacks:
         content_type, body = encode(document, encoding, boundary=uuid4().hex)
         status, error, sent = None, None, self._clock.elapsed()
         if self._client is None:
-            limits = httpx.Limits(max_connections=2 * CONCURRENT)
-            self._client = httpx.AsyncClient(trust_env=False, limits=limits)
+            self._client = new_client(max_connections=2 * CONCURRENT)
         try:
             answer = await self._client.post(
                 notice.url,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from asyncio import Task
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -10,9 +12,11 @@ from types import MappingProxyType
 import attrs
 
 from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.flows.transcript import Log, Transcript
 from exotel_async.emulator.scenario import Outcome, Timeline
 
 IN_PROGRESS = "in-progress"
+INBOUND = "inbound"
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
 """The status words of wire notes 2."""
@@ -28,11 +32,11 @@ class Event(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Dial:
-    """An accepted `Calls/connect`, its numbers as they were sent."""
+    """An accepted `Calls/connect`, its numbers as they were sent; or a call that came in."""
 
     from_: str
     to: str | None
-    """None: the call leads to a flow or a stream."""
+    """None: the call leads to a flow or a stream, or came in."""
     caller_id: str
     url: str | None = None
     record: bool = False
@@ -59,9 +63,18 @@ class Leg:
     """On the call, from when this party answered."""
 
 
+@attrs.frozen
+class Recording:
+    """One recording of a call."""
+
+    file: str
+    """Its name, the last part of its URL."""
+    seconds: int
+
+
 @attrs.define(kw_only=True, eq=False)
 class EmulatedCall:
-    """One call: what was dialled, its decided life, and where it stands by the clock."""
+    """One call: what was dialled, its life, and where it stands by the clock."""
 
     sid: str = attrs.field(on_setattr=attrs.setters.frozen)
     dial: Dial
@@ -71,6 +84,16 @@ class EmulatedCall:
     clock: Clock = attrs.field(repr=False)
     ahead: float = 0.0
     """Seconds this call's life runs ahead of the clock: see `Emulator.finish_calls`."""
+    parent_sid: str | None = None
+    """The call that this one is a child leg of."""
+    agents: int = 0
+    """How many agents its flow is ringing or has connected."""
+    log: Log | None = attrs.field(default=None, repr=False)
+    """Takes down its transcript, if it is in a flow."""
+    run: Task[None] | None = attrs.field(default=None, repr=False)
+    """Its way through a flow."""
+    recordings: Sequence[Recording] = attrs.field(default=(), repr=False)
+    """Those made in a flow, in order."""
 
     @property
     def from_(self) -> str:
@@ -113,14 +136,47 @@ class EmulatedCall:
         return self.timeline.status.value if self.ended else IN_PROGRESS
 
     @property
-    def recorded(self) -> bool:
-        """Whether there is a recording: it was asked for, and two parties were connected."""
-        return self.dial.record and self.timeline.talked > 0
+    def seed(self) -> str:
+        """What draws of its flow rest on: the part of its SID that holds no date."""
+        return self.sid[:28]
+
+    @property
+    def incoming(self) -> bool:
+        """Whether it came in."""
+        return self.dial.direction == INBOUND
+
+    @property
+    def recording(self) -> Recording | None:
+        """The last one there is. Of two numbers: it was asked for, and they were connected."""
+        if self.recordings:
+            return self.recordings[-1]
+        if self.log is None and self.dial.record and self.timeline.talked > 0:
+            return Recording(f"{self.sid}.mp3", self.timeline.talked)
+        return None
 
     @property
     def channels(self) -> int:
         """How many of the account's channels it takes while it goes on (wire notes 5.4)."""
-        return 1 if self.dial.to is None else 2
+        return 1 + self.agents if self.dial.to is None else 2
+
+    @property
+    def transcript(self) -> Transcript:
+        """Its way through its flow so far; empty for a call without one."""
+        if self.log is None:
+            return Transcript(title=f"call {self.sid}", steps=(), ending=None)
+        return self.log.view()
+
+    async def over(self) -> None:
+        """Wait until it has ended by the clock, and its flow has no request on its way any more.
+
+        A status callback may still be. Raises what went wrong in the emulator, if anything did.
+        """
+        if self.run is not None:
+            await asyncio.wait([self.run])
+            if not self.run.cancelled():
+                self.run.result()
+        while not self.ended and self.timeline.ended != math.inf:  # noqa: ASYNC110 - it is the clock's
+            await asyncio.sleep(self.clock.real(self.timeline.ended - self.age))
 
     def run_ahead(self, age: float) -> None:
         """Be that old now, if it is not older already."""
@@ -131,8 +187,8 @@ class EmulatedCall:
         line, age = self.timeline, self.age if age is None else age
         over = age >= line.ended
         return (
-            _leg(line.first, line.answered, 0.0, line, age, over=over),
-            _leg(line.second, line.bridged, line.answered, line, age, over=over),
+            _leg(line.first, line.answered, line.ended, age, over=over),
+            _leg(line.second, line.bridged, line.parted or line.ended, age, over=over),
         )
 
     def moments(self) -> Sequence[tuple[Event, float]]:
@@ -143,20 +199,15 @@ class EmulatedCall:
 
 
 def _leg(
-    outcome: Outcome | None,
-    answered: float | None,
-    dialled: float | None,
-    line: Timeline,
-    age: float,
-    *,
-    over: bool,
+    outcome: Outcome | None, answered: float | None, left: float, age: float, *, over: bool
 ) -> Leg:
-    """A leg dialled at one age of the call and, perhaps, answered at another."""
-    if outcome is None or dialled is None:
+    """A leg that was answered, perhaps, at one age of the call and left at another."""
+    if outcome is None:
         return Leg(status=None, seconds=0)
     if answered is None or age < answered:
         return Leg(status=outcome.value if over else None, seconds=0)
+    gone = over or age >= left
     return Leg(
-        status=outcome.value if over else IN_PROGRESS,
-        seconds=math.floor(min(age, line.ended) - answered),
+        status=outcome.value if gone else IN_PROGRESS,
+        seconds=math.floor(min(age, left) - answered),
     )

@@ -12,7 +12,7 @@ from exotel_async.emulator.refusals import KYC_CODE, Refusal, bad
 from exotel_async.emulator.settings import Settings
 
 MAX_TIME_LIMIT = 14400
-_FLOW_PATH = re.compile(r"/[^/]+/exoml/start_voice/[^/]+|/exoml/start/[^/]+")
+_FLOW_PATH = re.compile(r"/[^/]+/exoml/start_voice/([^/]+)|/exoml/start/([^/]+)")
 _CHOICES = {
     "CallType": ("trans",),
     "Record": ("true", "false"),
@@ -52,8 +52,8 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
             raise bad(f"{name} must be one of {', '.join(choices)}")
     for name, schemes in _URLS.items():
         if name in form:
-            _check_url(name, form[name], schemes)
-    if form.get("Url") and not _FLOW_PATH.fullmatch(urlsplit(form["Url"]).path):
+            check_url(name, form[name], schemes)
+    if form.get("Url") and flow_of(form["Url"]) is None:
         raise bad("Url does not lead to a flow")
     custom = form.get("CustomField")
     limit = settings.max_custom_field
@@ -74,6 +74,12 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
         json_callback=form.get("StatusCallbackContentType") == "application/json",
         parameters=form,
     )
+
+
+def flow_of(url: str) -> str | None:
+    """The id of the flow a URL leads to."""
+    match = _FLOW_PATH.fullmatch(urlsplit(url).path)
+    return None if match is None else match[1] or match[2]
 
 
 def check_account(dial: Dial, settings: Settings) -> None:
@@ -101,7 +107,8 @@ def _check_numbers(form: dict[str, str], settings: Settings) -> None:
         raise bad("CallerId is not one of the account's ExoPhones")
 
 
-def _check_url(name: str, url: str, schemes: tuple[str, ...]) -> None:
+def check_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> None:
+    """Raises Refusal, 400, unless it is a URL of one of these schemes."""
     try:
         parts = urlsplit(url)
     except ValueError:

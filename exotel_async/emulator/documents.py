@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal
 
-from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.credentials import presigned
 from exotel_async.emulator.phones import e164, national
 from exotel_async.emulator.rendering import Document
@@ -51,17 +51,20 @@ class CallDocuments:
             document["CallType"] = call.dial.parameters.get("CallType", "trans")
         return document
 
-    def recording_path(self, call: EmulatedCall) -> str:
-        """Where the recording is on this host, if there is one."""
-        return f"{RECORDINGS}{self._settings.account_sid}/{call.sid}.mp3"
+    def recording_path(self, recording: Recording) -> str:
+        """Where a recording is on this host."""
+        return f"{RECORDINGS}{self._settings.account_sid}/{recording.file}"
 
     def recording_url(self, call: EmulatedCall) -> str | None:
-        """Where the recording is, if the call was recorded and two parties were connected."""
-        return self._base_url + self.recording_path(call) if call.recorded else None
+        """Where the call's recording is, if it has one."""
+        recording = call.recording
+        return None if recording is None else self._base_url + self.recording_path(recording)
 
-    def presigned_url(self, call: EmulatedCall, validity: int | None = None) -> str:
+    def presigned_url(
+        self, call: EmulatedCall, recording: Recording, validity: int | None = None
+    ) -> str:
         """The same for anybody, for some minutes from now on."""
-        minutes, path = validity or DEFAULT_VALIDITY, self.recording_path(call)
+        minutes, path = validity or DEFAULT_VALIDITY, self.recording_path(recording)
         now = call.clock.now()
         return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
@@ -69,6 +72,8 @@ class CallDocuments:
         """The second party, or what the switch puts there for a call to a flow (1.3)."""
         if call.to is not None:
             return echo(call.to, form)
+        if call.incoming:
+            return echo(call.caller_id, form)
         return None if self._settings.flow_to == "null" else national(call.caller_id)
 
     def _call(
@@ -77,11 +82,11 @@ class CallDocuments:
         settings, clock, line = self._settings, call.clock, call.timeline
         settled = call.settled
         created = clock.text(call.at)
-        recording = self.recording_url(call) if settled else None
+        recording = call.recording if settled else None
         calls = "Calls.json" if json else "Calls"
         document: Document = {
             "Sid": call.sid,
-            "ParentCallSid": None,
+            "ParentCallSid": call.parent_sid,
             "DateCreated": created,
             "DateUpdated": clock.text(call.at + line.settled) if settled else created,
             "AccountSid": settings.account_sid,
@@ -94,15 +99,18 @@ class CallDocuments:
             "Duration": self._amount(line.duration, json=json) if settled else None,
             "Price": self._amount(line.price, json=json) if settled else None,
             "Direction": call.dial.direction,
-            "AnsweredBy": "human" if settled and line.answered is not None else None,
+            # Of a call that came in it is we who answered.
+            "AnsweredBy": None
+            if call.incoming or not settled or line.answered is None
+            else "human",
             "ForwardedFrom": None,
             "CallerName": None,
             # `.json` stands in the middle: it cannot be asked for as it is.
             "Uri": f"/v1/Accounts/{settings.account_sid}/{calls}/{call.sid}",
-            "RecordingUrl": recording,
+            "RecordingUrl": self.recording_url(call) if settled else None,
         }
         if recording is not None:
-            document["PreSignedRecordingUrl"] = self.presigned_url(call, validity)
+            document["PreSignedRecordingUrl"] = self.presigned_url(call, recording, validity)
         if details:
             document["Details"] = _details(call)
         return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,9 +17,16 @@ from exotel_async.emulator.api import Api
 from exotel_async.emulator.app import App
 from exotel_async.emulator.book import CallBook
 from exotel_async.emulator.callbacks import Callbacks, SentCallback
-from exotel_async.emulator.calls import Dial, EmulatedCall
+from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.exophones import ExoPhones
+from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.flows.fetching import Fetcher
+from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.flows.line import World
+from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
+from exotel_async.emulator.flows.runs import Runs
 from exotel_async.emulator.listener import Listener, bind
 from exotel_async.emulator.orders import Faults
 from exotel_async.emulator.recordings import Recordings, silence
@@ -47,6 +55,8 @@ class Emulator(Settings):
     """Its time, which starts when it does."""
     _book: CallBook = attrs.field(init=False, repr=False)
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
+    _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
+    _runs: Runs = attrs.field(init=False, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
     _listener: Listener = attrs.field(init=False, repr=False)
@@ -62,14 +72,30 @@ class Emulator(Settings):
         self._book = CallBook(self.clock, seed=self.seed, account_sid=self.account_sid)
         documents = CallDocuments(self, self.base_url)
         self._callbacks = Callbacks(self, self.clock, self.faults, documents)
-        api = Api(self, self.clock, self._book, documents, self._callbacks)
+        world = World(
+            settings=self,
+            book=self._book,
+            documents=documents,
+            fetcher=Fetcher(),
+            outbox=self._outbox,
+        )
+        self._runs = Runs(world, self._callbacks.schedule)
+        api = Api(
+            settings=self,
+            clock=self.clock,
+            book=self._book,
+            documents=documents,
+            callbacks=self._callbacks,
+            runs=self._runs,
+        )
         self._recordings = Recordings(self, self.clock, self._book, documents, self.faults)
         self._app = App(
             settings=self,
             clock=self.clock,
-            window=self._new_window(),
+            windows=self._new_windows(),
             faults=self.faults,
             api=api,
+            exophones=ExoPhones(self),
             recordings=self._recordings,
             statistics=self.statistics,
             reset=self.reset,
@@ -84,13 +110,15 @@ class Emulator(Settings):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End at once: connections are reset, callbacks not sent by now never are."""
+        """End at once: connections are reset, callbacks not sent by now never are, and flows end
+        where they are."""
+        await self._runs.aclose()
         await self._callbacks.aclose()
         await self._listener.close()
 
     @property
     def requests(self) -> Sequence[ReceivedRequest]:
-        """Every request for the API, in order of arrival."""
+        """Every request for the API, ExoPhones included, in order of arrival."""
         return self._app.requests
 
     @property
@@ -104,6 +132,16 @@ class Emulator(Settings):
         return self._callbacks.sent
 
     @property
+    def sms(self) -> Sequence[SentSms]:
+        """Every SMS that flows have sent, in order."""
+        return self._outbox.sms
+
+    @property
+    def emails(self) -> Sequence[SentEmail]:
+        """Every e-mail that flows have sent, in order."""
+        return self._outbox.emails
+
+    @property
     def downloads(self) -> Sequence[Download]:
         """Every request for a recording, in order of arrival."""
         return self._recordings.downloads
@@ -114,12 +152,17 @@ class Emulator(Settings):
         return self._app.refused
 
     def rung(self, number: str) -> int:
-        """How many accepted dials ring that number, however written: as first party or second."""
+        """How often that number, however written, was rung: as first party of an accepted dial, as
+        second, or as an agent by a flow."""
         return self._book.rung(number)
 
     def busiest_window(self) -> int:
-        """The most authenticated requests that arrived in any `per` seconds, refused ones too."""
-        return busiest([r.arrived for r in self.requests if r.counted], self.per)
+        """The most authenticated requests that arrived in any `per` seconds, refused ones too.
+
+        Those for ExoPhones, which have a rate of their own, are not among them.
+        """
+        counted = [r.arrived for r in self.requests if r.counted and not r.exophones]
+        return busiest(counted, self.per)
 
     def statistics(self) -> Statistics:
         """The totals so far."""
@@ -134,10 +177,32 @@ class Emulator(Settings):
     def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
         """Enter a call that was dialled that long ago on the emulator's clock, without a request.
 
-        It sends no callbacks.
+        It sends no callbacks, and goes through no flow.
         """
         at = self.clock.elapsed() - ago.total_seconds()
         return self._book.take(dial, self.scenario, at)
+
+    async def incoming_call(
+        self, from_: str, exophone: str, *, caller: Caller | None = None
+    ) -> EmulatedCall:
+        """Let a call come in, and start the flow assigned to that ExoPhone; the call going on.
+
+        `caller` None is the one in `callers`. Without a free channel it is over at once, as `busy`.
+        Raises ValueError when no flow is assigned there.
+        """
+        assigned = self.exophone_flows.get(exophone)
+        flow = None if assigned is None else find_flow(self.flows, assigned)
+        if flow is None:
+            raise ValueError(f"no flow is assigned to ExoPhone {exophone}")
+        call = self._book.take(
+            Dial(from_=from_, to=None, caller_id=exophone, direction=INBOUND),
+            self.scenario,
+            self.clock.elapsed(),
+            in_flow=True,
+            busy=self.channels is not None and self._book.channels() >= self.channels,
+        )
+        self._runs.start(call, flow, caller or self.callers.get(from_, Caller()))
+        return call
 
     def forget(self, sid: str) -> None:
         """Let a call vanish from the service: nobody can ask for it any more, or list it.
@@ -149,17 +214,21 @@ class Emulator(Settings):
 
     def recording(self, sid: str) -> bytes:
         """What a download of a call's recording brings, ready or not. Raises KeyError."""
-        return silence(self.calls[sid].timeline.talked)
+        call = self.calls[sid]
+        return silence(call.timeline.talked if call.recording is None else call.recording.seconds)
 
     async def finish_calls(self, *, settle: bool = True) -> None:
         """Let every live call reach its end now, and its status callbacks be sent.
 
         Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
-        `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault makes
-        late, and further attempts, are not waited for.
+        Calls in flows come to the end of them, with all their requests, as fast as those are
+        answered. `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault
+        makes late, further attempts, and calls that begin meanwhile are not waited for.
         """
+        await self._runs.hurry()
         for call in self._book.unsettled():
-            call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
+            if call.timeline.ended < math.inf:
+                call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
         await self._callbacks.hurry()
 
     @asynccontextmanager
@@ -172,21 +241,29 @@ class Emulator(Settings):
             await self._listener.open()
 
     def reset(self) -> None:
-        """Forget requests, downloads, calls, callbacks, faults and the rate window's count."""
+        """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults and the rate windows'
+        counts. Flows end where they are, and ExoPhones stay as they were set."""
+        self._runs.clear()
+        self._outbox.clear()
         self._book.clear()
         self._callbacks.clear()
         self._recordings.downloads.clear()
-        self._app.clear(self._new_window())
+        self._app.clear(self._new_windows())
         self.faults.clear()
 
-    def _new_window(self) -> Window:
-        return new_window(
-            self.window,
-            self.rate,
-            self.per,
-            leaky_burst=self.leaky_burst,
-            count_refusals=self.count_refusals,
+    def _new_windows(self) -> tuple[Window, Window]:
+        """That of Voice, and that of ExoPhones."""
+        voice, exophones = (
+            new_window(
+                self.window,
+                rate,
+                self.per,
+                leaky_burst=self.leaky_burst,
+                count_refusals=self.count_refusals,
+            )
+            for rate in (self.rate, self.exophone_rate)
         )
+        return voice, exophones
 
 
 async def serve(

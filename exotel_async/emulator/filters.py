@@ -115,7 +115,7 @@ def read_filters(query: Query, *, flow_to_exophone: bool) -> Sequence[Keep]:
 def _shown_to(call: EmulatedCall, flow_to_exophone: bool) -> str | None:
     if call.to is not None:
         return national(call.to)
-    return national(call.caller_id) if flow_to_exophone else None
+    return national(call.caller_id) if flow_to_exophone or call.incoming else None
 
 
 def _within(value: Decimal, bounds: Mapping[str, Decimal]) -> bool:

@@ -1,7 +1,8 @@
 """Recordings of calls, served beside the API: by the account's credentials or a pre-signed URL.
 
 The wire notes (2) say where a recording is and who may have it. What else its host answers, and
-that no rate limit holds there, are choices.
+that no rate limit holds there, are choices. Recordings of flows are mp3 as well, not WAV: of every
+`RecordingUrl` that was seen, those of Passthrus too, the file is an mp3.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from exotel_async.emulator.answers import Answer, Scope, Sender, act, refuse
 from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
 from exotel_async.emulator.documents import CallDocuments
@@ -56,7 +58,7 @@ class Recordings:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         authorization: bytes | None = dict(scope["headers"]).get(b"authorization")
         download = Download(
-            sid=path.rpartition("/")[2].removesuffix(".mp3"),
+            sid=path.rpartition("/")[2].removesuffix(".mp3").partition("-")[0],
             authorization=authorization is not None,
             signed=SIGNATURE in query,
         )
@@ -87,17 +89,18 @@ class Recordings:
     def _answer(self, method: str, path: str, download: Download) -> Answer:
         """The recording, or where it is. Raises Refusal, 404."""
         call = self._book.by_sid.get(download.sid)
-        if (
-            method != "GET"
-            or call is None
-            or not call.recorded
-            or path != self._documents.recording_path(call)
-        ):
+        recording = None if call is None else self._find(call, path)
+        if method != "GET" or call is None or recording is None:
             raise Refusal(404, "The recording was not found")
         if call.age < call.timeline.ended + self._settings.recording_ready:
             raise Refusal(404, "The recording is not ready yet")
         if self._settings.recording_redirect and not download.signed:
-            headers = {"Location": self._documents.presigned_url(call)}
+            headers = {"Location": self._documents.presigned_url(call, recording)}
             return Answer(status=302, content_type="text/plain", body=b"", headers=headers)
-        body = silence(call.timeline.talked)
+        body = silence(recording.seconds)
         return Answer(status=200, content_type="audio/mpeg", body=body)
+
+    def _find(self, call: EmulatedCall, path: str) -> Recording | None:
+        """Which of the call's recordings is at that path."""
+        made = call.recordings or filter(None, [call.recording])
+        return next((one for one in made if path == self._documents.recording_path(one)), None)

@@ -20,6 +20,8 @@ class ReceivedRequest:
     """Emulator seconds since the start."""
     form: Mapping[str, str] = attrs.field(factory=dict)
     """The fields of a form; of a name given twice, the last."""
+    exophones: bool = False
+    """Whether it was for ExoPhones, which have a rate window of their own."""
     counted: bool = False
     """Whether it counted against the rate: it had the account's credentials."""
     refused: bool = False
@@ -33,7 +35,7 @@ class Download:
     """One request for a recording. It is not among the requests for the API."""
 
     sid: str
-    """What the path has for one: the name of the file."""
+    """What the path has for one: the name of the file, but for a second recording's number."""
     authorization: bool
     """Whether an Authorization header came."""
     signed: bool
@@ -47,12 +49,13 @@ class Statistics:
     """Totals since the start or the last reset."""
 
     requests: int
-    """All that came for the API."""
+    """All that came for the API, ExoPhones included."""
     accepted: int
     """Those answered with 2xx."""
     refused: int
-    """Those the rate window answered with 429."""
+    """Those a rate window answered with 429."""
     busiest_window: int
-    """The most authenticated requests that arrived in any `per` seconds, refused ones included."""
+    """The most authenticated requests for Voice that arrived in any `per` seconds, refused ones
+    included."""
     calls: Mapping[str, int]
     """How many calls have each status now."""

@@ -115,7 +115,10 @@ class Scenario:
 
 @attrs.frozen(kw_only=True)
 class Timeline:
-    """A call's life, decided when it is dialled. Moments are emulator seconds since the dial."""
+    """A call's life. Moments are emulator seconds since the dial.
+
+    It is decided when the call is dialled, but for a call in a flow, which is decided as it goes.
+    """
 
     first: Outcome
     answered: float | None
@@ -125,16 +128,25 @@ class Timeline:
     bridged: float | None
     """When the second party answered."""
     ended: float
-    settled: float
-    """When EndTime, Duration and Price show."""
-    minutes: int
-    """How many are charged."""
+    """Infinite while a flow goes on."""
+    settle: int
+    """From the end until EndTime, Duration and Price show."""
     price_per_minute: Decimal
+    parted: float | None = None
+    """When the second party was gone again, if the call went on."""
+    earlier: int = 0
+    """Seconds talked with other second parties before."""
+
+    @property
+    def settled(self) -> float:
+        """When EndTime, Duration and Price show."""
+        return self.ended + self.settle
 
     @property
     def price(self) -> Decimal:
-        """What it costs, in rupees."""
-        return self.price_per_minute * self.minutes
+        """What it costs, in rupees: each started minute of a call that was answered."""
+        minutes = 0 if self.answered is None else math.ceil(self.ended / 60)
+        return self.price_per_minute * minutes
 
     @property
     def status(self) -> Outcome:
@@ -148,7 +160,9 @@ class Timeline:
     @property
     def talked(self) -> int:
         """Seconds both parties were connected."""
-        return 0 if self.bridged is None else round(self.ended - self.bridged)
+        if self.bridged is None:
+            return self.earlier
+        return self.earlier + round((self.parted or self.ended) - self.bridged)
 
     @property
     def duration(self) -> int:
@@ -157,13 +171,19 @@ class Timeline:
 
 
 @attrs.frozen
-class _Party:
+class Party:
     """What one party does when its phone rings. Lengths in emulator seconds."""
 
     outcome: Outcome
     ring: float
-    """How long the phone rings."""
+    """How long the phone rings; infinite when nobody ever answers it."""
     talk: int
+
+    def within(self, patience: float) -> Party:
+        """The same when the phone rings that long at most."""
+        if self.ring <= patience:
+            return self
+        return Party(Outcome.NO_ANSWER, patience, self.talk)
 
 
 def plan(
@@ -174,13 +194,17 @@ def plan(
     second: str | None,
     ring_timeout: int | None,
     time_limit: int | None,
+    first_does: Behaviour | None = None,
 ) -> Timeline:
-    """Draw a call's life. `second` is None for a call that leads to a flow."""
+    """Draw a call's life. `second` is None for a call that leads to a flow.
+
+    `first_does` counts more than what the scenario says of the first party's number.
+    """
     patience = scenario.ring_timeout if ring_timeout is None else ring_timeout
     limit = math.inf if time_limit is None else time_limit
     # Both are drawn, needed or not, so that an override moves nothing else.
-    one = _draw(scenario, random, first, scenario.first_shares, patience)
-    other = _draw(scenario, random, second, scenario.second_shares, patience)
+    one = draw(scenario, random, first, scenario.first_shares, first_does).within(patience)
+    other = draw(scenario, random, second, scenario.second_shares).within(patience)
     settle = random.randint(*scenario.settle)
 
     first_outcome, second_outcome = one.outcome, None
@@ -204,32 +228,46 @@ def plan(
         second=second_outcome,
         bridged=bridged,
         ended=ended,
-        settled=ended + settle,
-        minutes=math.ceil(ended / 60) if answered is not None else 0,
+        settle=settle,
         price_per_minute=scenario.price_per_minute,
     )
 
 
-def _draw(
+def plan_incoming(scenario: Scenario, random: Random, *, busy: bool) -> Timeline:
+    """The life of a call that comes in: it is answered at once, or finds the line busy."""
+    return Timeline(
+        first=Outcome.BUSY if busy else Outcome.COMPLETED,
+        answered=None if busy else 0.0,
+        second=None,
+        bridged=None,
+        ended=0.0,
+        settle=random.randint(*scenario.settle),
+        price_per_minute=scenario.price_per_minute,
+    )
+
+
+def draw(
     scenario: Scenario,
     random: Random,
     number: str | None,
     shares: Mapping[Outcome, float],
-    patience: int,
-) -> _Party:
-    """A party by its number's behaviour or by the shares, with no more patience than is left."""
+    does: Behaviour | None = None,
+) -> Party:
+    """A party by its behaviour, the given one or its number's, or else by the shares."""
     point, outcome = random.random(), Outcome.COMPLETED
     for candidate, share in shares.items():
         if point < share:
             outcome = candidate
             break
         point -= share
-    ring, talk = random.randint(*scenario.ring), random.randint(*scenario.talk)
-    behaviour = None if number is None else scenario.numbers.get(national(number))
-    if behaviour is not None:
-        outcome = behaviour.outcome
-        ring = ring if behaviour.ring is None else behaviour.ring
-        talk = talk if behaviour.talk is None else behaviour.talk
-    if outcome is Outcome.NO_ANSWER or ring > patience:
-        return _Party(Outcome.NO_ANSWER, patience, talk)
-    return _Party(outcome, ring, talk)
+    ring: float = random.randint(*scenario.ring)
+    talk = random.randint(*scenario.talk)
+    if does is None and number is not None:
+        does = scenario.numbers.get(national(number))
+    if does is not None:
+        outcome = does.outcome
+        ring = ring if does.ring is None else does.ring
+        talk = talk if does.talk is None else does.talk
+    if outcome is Outcome.NO_ANSWER:
+        ring = math.inf
+    return Party(outcome, ring, talk)

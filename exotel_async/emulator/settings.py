@@ -6,7 +6,7 @@ there is a switch, and its default is the one of their section 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
 from random import Random
@@ -14,6 +14,10 @@ from typing import Literal
 
 import attrs
 
+from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
+from exotel_async.emulator.flows.settings import FlowSettings
+from exotel_async.emulator.numbered import ByNumber
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.windows import RateWindow
@@ -28,6 +32,20 @@ def _numbers(numbers: Collection[str]) -> frozenset[str]:
 
 def _verified(numbers: Collection[str] | None) -> frozenset[str] | None:
     return None if numbers is None else _numbers(numbers)
+
+
+def _flows(flows: Collection[Flow]) -> tuple[Flow, ...]:
+    known = tuple(flows)
+    check_flows(known)
+    return known
+
+
+def _callers(callers: Mapping[str, Caller]) -> ByNumber[Caller]:
+    return ByNumber(callers)
+
+
+def _assigned(flows: Mapping[str, str | int]) -> ByNumber[str | int]:
+    return ByNumber(flows)
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -68,8 +86,20 @@ class Settings:
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
 
+    # Flows (7)
+    flows: Collection[Flow] = attrs.field(default=(), converter=_flows)
+    """What calls can be led to. A dial whose `Url` names another flow just talks for a while.
+    To change them give them all anew. Raises ValueError when one leads to a flow not among them."""
+    exophone_flows: MutableMapping[str, str | int] = attrs.field(factory=dict, converter=_assigned)
+    """The flow of a call that comes in at an ExoPhone, by its id; pages of the API change it."""
+    callers: MutableMapping[str, Caller] = attrs.field(factory=dict, converter=_callers)
+    """What the party of a dialled flow does, by number; others do as `Caller()` does."""
+    flow_settings: FlowSettings = attrs.field(factory=FlowSettings)
+
     # Rate limit (5.3); all but the two header switches are read at the start
     rate: int = 200
+    exophone_rate: int = 50
+    """That of the ExoPhones pages, which have a window of their own: on one weak page only."""
     per: float = 60.0
     window: RateWindow = attrs.field(default=RateWindow.SLIDING_LOG, converter=RateWindow)
     count_refusals: bool = False
@@ -108,6 +138,8 @@ class Settings:
     end_cursor: Literal["", "missing"] | None = None
     """What stands for "no such page": unknown, and readers take them all alike (3). "missing": the
     key is left out."""
+    exophone_host: str = "http://twilix.exotel.com"
+    """What page URIs of ExoPhones begin with: a host that no client is to ask (8)."""
     cursors: Literal["position", "offset"] = "position"
     """What the opaque cursors of pages hold (3): a place between two calls, or how many rows come
     before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
@@ -137,3 +169,10 @@ class Settings:
     callback_retries: Collection[float] = ()
     """Pauses before sending again what was not answered with 2xx. The portal says 300 and 900, on
     weak evidence (6.4)."""
+
+    def __attrs_post_init__(self) -> None:
+        for exophone, flow in self.exophone_flows.items():
+            if exophone not in self.exophones:
+                raise ValueError(f"{exophone} is not one of the account's ExoPhones")
+            if find_flow(self.flows, flow) is None:
+                raise ValueError(f"{exophone} is assigned to flow {flow}, which is not known")

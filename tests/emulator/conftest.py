@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Emulator, Scenario
+from tests.emulator.application import Application, running
 from tests.emulator.support import client_of
 
 
@@ -23,3 +24,10 @@ async def client(emulator: Emulator) -> AsyncIterator[httpx.AsyncClient]:
     """A client of that emulator."""
     async with client_of(emulator) as running:
         yield running
+
+
+@pytest.fixture
+async def application() -> AsyncIterator[Application]:
+    """A web application that flows can ask."""
+    async with running() as application:
+        yield application

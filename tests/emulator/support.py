@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from exotel_async.emulator import Emulator
+from exotel_async.emulator import Applet, Caller, EmulatedCall, Emulator, Flow
 
 EXOPHONE = "08030000000"
 AGENT = "09812300001"
@@ -82,3 +82,19 @@ async def walk(client: httpx.AsyncClient, **query: str) -> list[list[str]]:
         if after is None:
             return pages
         query["After"] = after
+
+
+async def call_in(
+    emulator: Emulator, start: Applet, caller: Caller | None = None, *, others: Sequence[Flow] = ()
+) -> EmulatedCall:
+    """Let a call come in to a flow of those applets, and go through all of it at once."""
+    emulator.flows = [Flow(926, start=start), *others]
+    emulator.exophone_flows[EXOPHONE] = 926
+    call = await emulator.incoming_call(CUSTOMER, EXOPHONE, caller=caller)
+    await emulator.finish_calls()
+    return call
+
+
+def branch(call: EmulatedCall, applet: str) -> str | None:
+    """The exit a call took from an applet, the first time it came there."""
+    return call.transcript.step(applet).branch

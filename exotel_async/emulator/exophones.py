@@ -1,0 +1,129 @@
+"""The ExoPhones pages: listing them, showing one, and assigning a flow to it (wire notes 8).
+
+Of buying and releasing there is nothing. Page numbers, the fields of an ExoPhone and its form
+`+91…` are those of Exotel's own samples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from urllib.parse import quote
+
+import attrs
+
+from exotel_async.emulator.api import Asked
+from exotel_async.emulator.connect import check_url, flow_of
+from exotel_async.emulator.numbered import ByNumber
+from exotel_async.emulator.phones import e164, metadata
+from exotel_async.emulator.refusals import Refusal, bad
+from exotel_async.emulator.rendering import Document
+from exotel_async.emulator.settings import Settings
+
+_LIST = "IncomingPhoneNumbers"
+_ONE = re.compile(rf"{_LIST}/([^/]+)")
+_PAGE_SIZE = 50
+_WHOLE = re.compile(r"[0-9]{1,9}")
+
+
+@attrs.define
+class _Told:
+    """What was set on one, other than its flow."""
+
+    friendly_name: str | None = None
+    sms_url: str | None = None
+
+
+class ExoPhones:
+    """Answers requests for ExoPhones. Their flows are kept in `Settings.exophone_flows`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._told: ByNumber[_Told] = ByNumber({})
+
+    def answer(self, asked: Asked) -> Document:
+        """Do what is asked, and say so. Raises Refusal."""
+        if asked.page == _LIST and asked.method == "GET":
+            return self._list(asked.query)
+        if (match := _ONE.fullmatch(asked.page)) is not None and asked.method in {"GET", "PUT"}:
+            number = next((n for n in self._settings.exophones if self.sid(n) == match[1]), None)
+            if number is None:
+                raise Refusal(404, "The ExoPhone was not found")
+            if asked.method == "PUT":
+                if asked.form is None:
+                    raise bad("The body is not a form")
+                self._set(number, dict(asked.form))
+            return self._document(number)
+        raise Refusal(404, "The requested resource was not found")
+
+    def sid(self, number: str) -> str:
+        """What an ExoPhone goes by here: other than in calls it is not the number (1.3)."""
+        return sha256(f"{self._settings.account_sid}/{number}".encode()).hexdigest()[:32]
+
+    def _list(self, query: Mapping[str, str]) -> Document:
+        page = _read(query, "Page", 0)
+        size = _read(query, "PageSize", _PAGE_SIZE)
+        if size == 0:
+            raise bad("PageSize must be above 0")
+        numbers = sorted(self._settings.exophones)
+        first = page * size
+
+        def uri(number: int) -> str:
+            account = quote(self._settings.account_sid)
+            path = f"/v2_beta/Accounts/{account}/{_LIST}?Page={number}&PageSize={size}"
+            return self._settings.exophone_host + path
+
+        return {
+            "page": page,
+            "page_size": size,
+            "uri": uri(page),
+            "first_page_uri": uri(0),
+            "next_page_uri": uri(page + 1) if first + size < len(numbers) else None,
+            "previous_page_uri": uri(page - 1) if page else None,
+            "incoming_phone_numbers": [
+                self._document(number) for number in numbers[first : first + size]
+            ],
+        }
+
+    def _set(self, number: str, form: Mapping[str, str]) -> None:
+        """Raises Refusal, 400, and sets nothing, if a URL is none."""
+        for name in ("VoiceUrl", "SMSUrl"):
+            if form.get(name):
+                check_url(name, form[name])
+        if (voice := form.get("VoiceUrl")) is not None:
+            flow = flow_of(voice) if voice else None
+            if flow is not None:
+                self._settings.exophone_flows[number] = flow
+            elif voice:
+                raise bad("VoiceUrl does not lead to a flow")
+            else:
+                self._settings.exophone_flows.pop(number, None)
+        told = self._told.setdefault(number, _Told())
+        if "SMSUrl" in form:
+            told.sms_url = form["SMSUrl"] or None
+        told.friendly_name = form.get("FriendlyName", told.friendly_name)
+
+    def _document(self, number: str) -> Document:
+        told, flow = self._told.get(number, _Told()), self._settings.exophone_flows.get(number)
+        account = quote(self._settings.account_sid)
+        url = f"http://my.exotel.com/{account}/exoml/start_voice/{flow}"
+        return {
+            "sid": self.sid(number),
+            "phone_number": e164(number),
+            "friendly_name": number if told.friendly_name is None else told.friendly_name,
+            "capabilities": {"voice": True, "sms": True},
+            "country": "IN",
+            "region": metadata(number, dnd=False)["Circle"],
+            "voice_url": None if flow is None else url,
+            "sms_url": told.sms_url,
+        }
+
+
+def _read(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text):
+        raise bad(f"{name} must be a whole number")
+    return int(text)

@@ -1,0 +1,271 @@
+"""The applets of Voice v1 as frozen values, put together by hand into the graph of a flow.
+
+An exit leads to another applet, to the name of one elsewhere in the flow, or nowhere (None): the
+call is then hung up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, TypeAlias, Union
+
+import attrs
+
+Next: TypeAlias = Union["Applet", str, None]
+"""What an exit leads to."""
+
+
+def _one_or_more(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _copied(value: Mapping[str, Next]) -> dict[str, Next]:
+    return dict(value)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Applet:
+    """What all applets have."""
+
+    own_exits: ClassVar[Sequence[str]] = ()
+    """The names of its exits, without keys and cases."""
+    needs_caller: ClassVar[bool] = True
+    """Whether there is nothing to do for it once the caller has left."""
+
+    name: str = ""
+    """What exits of other applets and a caller's script refer to it by."""
+
+    @property
+    def kind(self) -> str:
+        """What it is called."""
+        return type(self).__name__
+
+    @property
+    def label(self) -> str:
+        """What it is called, and its name if it has one."""
+        return f'{self.kind} "{self.name}"' if self.name else self.kind
+
+    @property
+    def exits(self) -> Mapping[str, Next]:
+        """Where each of its exits leads."""
+        return {name: getattr(self, name) for name in self.own_exits}
+
+    def __repr__(self) -> str:
+        # Not what it leads to: a flow is deep.
+        return f"<{self.label}>"
+
+    def one_of(self, *names: str, optional: bool = False) -> None:
+        """Raises ValueError unless just one of these fields, or none if optional, is given."""
+        given = [name for name in names if getattr(self, name)]
+        if len(given) > 1 or not (given or optional):
+            raise ValueError(f"{self.label} takes one of {', '.join(names)}")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Greeting(Applet):
+    """Says or plays something: a text, audio files, or what the URL answers (7.5)."""
+
+    own_exits: ClassVar[Sequence[str]] = ("then",)
+
+    text: str | None = None
+    audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
+    """URLs. They are not fetched: it is not said how, and they are cached."""
+    url: str | None = None
+    then: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("text", "audio", "url")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Menu(Applet):
+    """IVR Menu: says or plays a prompt, waits for one key, and leads where that key does.
+
+    No key, or one that leads nowhere, has the prompt repeated; after the last one comes
+    `otherwise`. What the real one does with a wrong key is not in the notes.
+    """
+
+    own_exits: ClassVar[Sequence[str]] = ("otherwise",)
+
+    text: str | None = None
+    audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
+    url: str | None = None
+    keys: Mapping[str, Next] = attrs.field(converter=_copied)
+    """An exit for each key, a digit, `*` or `#`."""
+    wait: int = 5
+    """Seconds until no key is given up."""
+    repeat: int = 0
+    """How often the prompt is said again."""
+    otherwise: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("text", "audio", "url")
+        if not all(len(key) == 1 and key in "0123456789*#" for key in self.keys):
+            raise ValueError(f"{self.label} has keys that no telephone has")
+
+    @property
+    def exits(self) -> Mapping[str, Next]:
+        """The keys, and `otherwise`."""
+        return {**self.keys, "otherwise": self.otherwise}
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Gather(Applet):
+    """Takes digits: as its own fields say, or as the JSON the URL answers does (7.4)."""
+
+    own_exits: ClassVar[Sequence[str]] = ("then", "otherwise")
+
+    url: str | None = None
+    text: str | None = None
+    audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
+    max_digits: int | None = None
+    finish_on_key: str | None = None
+    wait: int = 5
+    """Seconds without a key until it is over."""
+    repeat: int = 0
+    """How often the prompt is said again when there was no digit."""
+    then: Next = None
+    """With digits."""
+    otherwise: Next = None
+    """Without, and when the URL's answer is none."""
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("text", "audio", "url")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Passthru(Applet):
+    """Tells the application about the call; its status decides (7.1)."""
+
+    own_exits: ClassVar[Sequence[str]] = ("ok", "otherwise")
+    needs_caller: ClassVar[bool] = False
+
+    url: str
+    sync: bool = True
+    """False is "Make Passthru Async": the answer is not waited for, and `ok` is taken."""
+    ok: Next = None
+    """200."""
+    otherwise: Next = None
+    """Any other status, no answer in time, or nobody there."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SwitchCase(Applet):
+    """Leads where the answer of the last synchronous Passthru selects (7.2)."""
+
+    own_exits: ClassVar[Sequence[str]] = ("otherwise",)
+    needs_caller: ClassVar[bool] = False
+
+    cases: Mapping[str, Next] = attrs.field(converter=_copied)
+    otherwise: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        if "otherwise" in self.cases:
+            raise ValueError(f"{self.label} cannot have a case named as its exit for all others")
+
+    @property
+    def exits(self) -> Mapping[str, Next]:
+        """The cases, and `otherwise`."""
+        return {**self.cases, "otherwise": self.otherwise}
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Connect(Applet):
+    """Rings agents, and connects the caller with the one who answers (7.3).
+
+    Whom it rings: `numbers`; what `dial_whom_url` answers, a number as plain text (a); or what the
+    JSON says that `url`, or else `fallback_url`, answers (b). Of that JSON come all the other
+    choices too, so that those from `ring_limit` to `events_url` are for (a) and `numbers` only.
+    """
+
+    own_exits: ClassVar[Sequence[str]] = ("then", "no_answer", "not_dialled")
+
+    numbers: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
+    dial_whom_url: str | None = None
+    url: str | None = None
+    fallback_url: str | None = None
+    ring_limit: int | None = None
+    """Seconds each agent's phone rings; None is the scenario's `ring_timeout`."""
+    talk_limit: int | None = None
+    """Seconds a conversation lasts at most."""
+    record: bool = False
+    parallel: int = 1
+    """How many phones ring at once."""
+    whisper_url: str | None = None
+    """What the agent hears first (7.7)."""
+    events_url: str | None = None
+    """The "create popup" URL: hears of each attempt (7.3 c)."""
+    then: Next = None
+    """After the conversation ends."""
+    no_answer: Next = None
+    """Nobody answers, or the caller leaves before."""
+    not_dialled: Next = None
+    """It did not dial anyone."""
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("numbers", "dial_whom_url", "url", optional=True)
+        if self.fallback_url is not None and self.url is None:
+            raise ValueError(f"{self.label} has a fallback_url without a url")
+        own = (self.ring_limit, self.talk_limit, self.whisper_url, self.events_url)
+        if self.url is not None and (any(own) or self.record or self.parallel > 1):
+            raise ValueError(f"{self.label} has a url, whose answer says how to dial")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Voicemail(Applet):
+    """Records what the caller says. It shows up as `RecordingUrl` at a later Passthru (7.8)."""
+
+    own_exits: ClassVar[Sequence[str]] = ("then",)
+
+    text: str | None = None
+    audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
+    max_seconds: int = 120
+    then: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("text", "audio", optional=True)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Sms(Applet):
+    """Sends an SMS: a text, or what the URL answers (7.6). See `Emulator.sms`."""
+
+    own_exits: ClassVar[Sequence[str]] = ("then",)
+    needs_caller: ClassVar[bool] = False
+
+    text: str | None = None
+    url: str | None = None
+    to: str | None = None
+    """None is the caller."""
+    then: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("text", "url")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Email(Applet):
+    """Sends an e-mail, without asking anybody (7.8). See `Emulator.emails`."""
+
+    own_exits: ClassVar[Sequence[str]] = ("then",)
+    needs_caller: ClassVar[bool] = False
+
+    to: Sequence[str] = attrs.field(converter=_one_or_more)
+    subject: str = ""
+    text: str = ""
+    then: Next = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Transfer(Applet):
+    """Goes on at the start of another flow (7.8)."""
+
+    needs_caller: ClassVar[bool] = False
+
+    flow: str = attrs.field(converter=str)
+    """Its id."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Hangup(Applet):
+    """Ends the call."""

@@ -1,0 +1,77 @@
+"""Menu and Gather: what is asked, and what the caller presses."""
+
+from __future__ import annotations
+
+from exotel_async.emulator.flows import prompts
+from exotel_async.emulator.flows.applets import Applet, Gather, Menu
+from exotel_async.emulator.flows.line import VERSION, Line
+from exotel_async.emulator.flows.parameters import of_call
+from exotel_async.emulator.flows.plans import GatherPlan, read_gather
+from exotel_async.emulator.flows.prompts import BadAnswer
+
+OTHERWISE = "otherwise"
+
+
+async def run_menu(line: Line, menu: Menu) -> str:
+    """The key pressed, or `otherwise`."""
+    for _ in range(1 + menu.repeat):
+        await prompts.give(line, menu.text, menu.audio, menu.url)
+        key = await _listen(line, menu, most=1, finish=None, wait=menu.wait)
+        if key in menu.keys:
+            line.state.digits = key
+            return key
+    return OTHERWISE
+
+
+async def run_gather(line: Line, gather: Gather) -> str:
+    """`then` with digits, `otherwise` without."""
+    try:
+        plan = await _plan(line, gather)
+    except BadAnswer as why:
+        line.note(f"of no use: {why}")
+        return OTHERWISE
+    text, audio = plan.text, plan.audio
+    for _ in range(1 + plan.repeat):
+        await prompts.give(line, text, audio, None)
+        digits = await _listen(
+            line, gather, most=plan.max_digits, finish=plan.finish_on_key, wait=plan.wait
+        )
+        if digits:
+            line.state.digits = digits
+            return "then"
+        text, audio = plan.again_text, plan.again_audio
+    return OTHERWISE
+
+
+async def _plan(line: Line, gather: Gather) -> GatherPlan:
+    if gather.url is not None:
+        answer = await line.fetch("GET", gather.url, of_call(line), headers=VERSION)
+        return read_gather(answer, json_type=line.rules.json_type)
+    audio = gather.audio
+    return GatherPlan(
+        text=gather.text,
+        audio=audio,
+        max_digits=gather.max_digits,
+        finish_on_key=gather.finish_on_key,
+        wait=gather.wait,
+        repeat=gather.repeat,
+        again_text=gather.text,
+        again_audio=audio,
+    )
+
+
+async def _listen(
+    line: Line, applet: Applet, *, most: int | None, finish: str | None, wait: int
+) -> str:
+    """The digits pressed, up to so many or to the key that ends them."""
+    digits = ""
+    for key in line.script.presses(applet):
+        await line.spend(line.rules.key_seconds)
+        line.note(f"the caller presses {key}")
+        if key == finish:
+            return digits
+        digits += key
+        if len(digits) == most:
+            return digits
+    await line.spend(wait)
+    return digits

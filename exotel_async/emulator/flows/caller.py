@@ -1,0 +1,84 @@
+"""The person on the line: a script of keys, words and when to hang up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from exotel_async.emulator.flows.applets import Applet
+from exotel_async.emulator.scenario import Behaviour, Outcome
+
+Keys = Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+def _read_keys(keys: Keys) -> Keys:
+    if isinstance(keys, str):
+        return (keys,)
+    return dict(keys) if isinstance(keys, Mapping) else tuple(keys)
+
+
+@attrs.frozen(kw_only=True)
+class Caller:
+    """What the party of a flow does. Lengths in emulator seconds.
+
+    Unless told otherwise they answer as the scenario has it, press nothing, say nothing, and stay
+    on the line until the flow ends.
+    """
+
+    outcome: Outcome | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Outcome)
+    )
+    """Whether they answer a call that the API dialled; None leaves it to the scenario."""
+    ring: int | None = None
+    """How long their phone rings then; None leaves it to the scenario."""
+    keys: Keys = attrs.field(default=(), converter=_read_keys)
+    """What they press: one entry each time they are asked, repeats included, and then nothing. By
+    name or kind of the applet (`{"pin": "1234#", "Menu": ["9", "1"]}`) a text is pressed each time
+    they are asked there. `""` presses nothing."""
+    speaks: int = 0
+    """How long they speak to a Voicemail; 0 leaves none."""
+    talk: int | None = None
+    """They end a conversation after that long; None leaves it to the agent."""
+    patience: int | None = None
+    """They hang up when a Connect has rung that long in all; None: never."""
+    hangs_up_at: str | None = None
+    """The name or kind of an applet at whose beginning they hang up; at a Voicemail once they have
+    spoken, at a Connect as soon as a phone rings."""
+
+    @property
+    def behaviour(self) -> Behaviour | None:
+        """How their phone behaves; None leaves it to the scenario."""
+        if self.outcome is None and self.ring is None:
+            return None
+        return Behaviour(self.outcome or Outcome.COMPLETED, ring=self.ring)
+
+
+class Script:
+    """A caller's script as it is played through in one call."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self._asked: Counter[str] = Counter()
+
+    def presses(self, applet: Applet) -> str:
+        """What they press this time."""
+        keys = self.caller.keys
+        if not isinstance(keys, Mapping):
+            return self._next("", keys)
+        found = next((word for word in (applet.name, applet.kind) if word in keys), None)
+        if found is None:
+            return ""
+        given = keys[found]
+        return given if isinstance(given, str) else self._next(found, given)
+
+    def leaves_at(self, applet: Applet) -> bool:
+        """Whether this is where they hang up."""
+        wanted = self.caller.hangs_up_at
+        return wanted is not None and wanted in {applet.name, applet.kind}
+
+    def _next(self, where: str, entries: Sequence[str]) -> str:
+        number = self._asked[where]
+        self._asked[where] += 1
+        return entries[number] if number < len(entries) else ""

@@ -1,0 +1,219 @@
+"""The line a flow has its caller on: its time, its requests, and what is said on it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from asyncio import Task
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from random import Random
+from typing import NoReturn
+
+import attrs
+
+from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.calls import EmulatedCall, Recording
+from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.flows.applets import Applet
+from exotel_async.emulator.flows.caller import Script
+from exotel_async.emulator.flows.fetching import TIMEOUT, Fetcher
+from exotel_async.emulator.flows.flow import Flow
+from exotel_async.emulator.flows.outbox import Outbox
+from exotel_async.emulator.flows.settings import FlowSettings
+from exotel_async.emulator.flows.state import State
+from exotel_async.emulator.flows.transcript import Exchange, Log, Place
+from exotel_async.emulator.settings import Settings
+
+VERSION: Mapping[str, str] = {"Exotel-Version": "1.0"}
+"""The header of dynamic Connect and Gather (wire notes 7)."""
+_LONGEST = 14_400
+"""Seconds a call lasts at most: the greatest `TimeLimit` (1.1)."""
+
+
+class Ended(Exception):
+    """The call is over; the text says why. Raised through the applet that is going on."""
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """What the calls of an emulator share."""
+
+    settings: Settings
+    book: CallBook
+    documents: CallDocuments
+    fetcher: Fetcher
+    outbox: Outbox
+
+
+@attrs.frozen(eq=False)
+class Aside:
+    """Something the application is told, without a wait for its answer."""
+
+    task: Task[None]
+    at: float
+    """The call's age."""
+    event: bool
+    """Whether it is a dial event."""
+
+
+@attrs.define(eq=False)
+class Line:
+    """One call in its flow. Its age is what the applets make it, request by request.
+
+    What the application takes to answer costs a call no time of the emulator's, for then the same
+    script would come to other lengths on each run; a time-out costs what it says.
+    """
+
+    world: World
+    call: EmulatedCall
+    flow: Flow
+    script: Script
+    log: Log
+    state: State = attrs.field(factory=State)
+    age: float = 0.0
+    """Emulator seconds since the call began."""
+    left: float | None = None
+    """The age at which the caller left."""
+    hurried: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Set: it does not wait for the clock any more."""
+    asides: list[Aside] = attrs.field(factory=list)
+    """What the application is told."""
+    children: int = 0
+    """How many legs have a record of their own."""
+    random: Random = attrs.field(init=False)
+    _steps: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.random = Random(f"{self.call.seed}/flow")  # noqa: S311 - a script, not a secret
+
+    @property
+    def rules(self) -> FlowSettings:
+        """How flows behave."""
+        return self.world.settings.flow_settings
+
+    @property
+    def now(self) -> datetime:
+        """The date by the call's age."""
+        return self.call.clock.wall(self.call.at + self.age)
+
+    def count_step(self) -> None:
+        """Raises Ended when there were too many."""
+        self._steps += 1
+        if self._steps > self.rules.max_steps:
+            raise Ended(f"ended after {self.rules.max_steps} steps")
+
+    async def spend(self, seconds: float) -> None:
+        """Let that much time go by. Raises Ended at the call's longest."""
+        limit = self.call.dial.time_limit or _LONGEST
+        until = min(self.age + seconds, limit)
+        while not self.hurried.is_set():
+            wait = self.call.clock.real(until - self.call.age)
+            if wait <= 0:
+                break
+            try:
+                async with asyncio.timeout(wait):
+                    await self.hurried.wait()
+            except TimeoutError:
+                continue
+        self.call.run_ahead(until)
+        self.age = until
+        if until >= limit:
+            raise Ended("ended by its time limit")
+
+    def note(self, text: str) -> None:
+        """Take something down."""
+        self.log.note(self.age, text)
+
+    def hang_up(self) -> None:
+        """The caller leaves."""
+        self.note("the caller hangs up")
+        self.left = self.age
+
+    def end(self, why: str) -> NoReturn:
+        """Raises Ended."""
+        raise Ended(why)
+
+    async def say(self, text: str) -> None:
+        """A text is said."""
+        self.note(f"says {text!r}")
+        await self.spend(self.seconds_of(text))
+
+    async def play(self, urls: Sequence[str]) -> None:
+        """Audio files are played one after the other."""
+        for url in urls:
+            self.note(f"plays {url}")
+            await self.spend(self.rules.audio_seconds)
+
+    def seconds_of(self, text: str) -> int:
+        """How long it takes to say."""
+        return max(1, round(len(text) / self.rules.speech))
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """Ask the application, and wait for its answer.
+
+        What it was told at an earlier age has come there before, however fast the clock runs; of
+        the same age, dial events.
+        """
+        await self._told(self.age)
+        asked, place = self._ask(method, url, parameters, headers)
+        answered = await self.world.fetcher.fetch(asked, self.rules.timeout)
+        place.fill(answered)
+        if answered.error == TIMEOUT:
+            await self.spend(self.rules.timeout)
+        return answered
+
+    def tell(self, url: str, parameters: Mapping[str, str], *, event: bool) -> None:
+        """Tell the application, without waiting. What it is told of a call comes in order."""
+        asked, place = self._ask("GET", url, parameters, None)
+        before = self.asides[-1].task if self.asides else None
+
+        async def send() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            place.fill(await self.world.fetcher.fetch(asked, self.rules.timeout))
+
+        self.asides.append(Aside(asyncio.create_task(send()), self.age, event))
+
+    async def told(self) -> None:
+        """Wait until everything was told, and answered."""
+        await self._told(math.inf)
+
+    async def _told(self, age: float) -> None:
+        """Wait until everything was told that was to be before that age."""
+        before = [a.task for a in self.asides if a.at < age or (a.event and a.at == age)]
+        await asyncio.gather(*before)
+
+    def record(self, seconds: int) -> None:
+        """There is a recording, that long."""
+        made = self.call.recordings
+        number = f"-{len(made) + 1}" if made else ""
+        self.call.recordings = (*made, Recording(f"{self.call.sid}{number}.mp3", seconds))
+        self.state.recording_url = self.world.documents.recording_url(self.call)
+
+    def leaves_here(self, applet: Applet) -> bool:
+        """Whether this is where the caller hangs up."""
+        return self.left is None and self.script.leaves_at(applet)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str],
+        headers: Mapping[str, str] | None,
+    ) -> tuple[Exchange, Place]:
+        asked = Exchange(
+            at=self.age,
+            method=method,
+            url=url,
+            parameters=dict(parameters),
+            headers=dict(headers or {}),
+        )
+        return asked, self.log.expect(asked)

@@ -1,0 +1,47 @@
+"""What flows have sent: SMS and e-mail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class SentSms:
+    """An SMS that a flow has sent."""
+
+    sid: str
+    """The call's."""
+    from_: str
+    """The ExoPhone."""
+    to: str
+    text: str
+    sent: float
+    """Emulator seconds since the start."""
+
+
+@attrs.frozen(kw_only=True)
+class SentEmail:
+    """An e-mail that a flow has sent."""
+
+    sid: str
+    """The call's."""
+    to: Sequence[str]
+    subject: str
+    text: str
+    sent: float
+    """Emulator seconds since the start."""
+
+
+@attrs.frozen
+class Outbox:
+    """All of them, in the order they were sent."""
+
+    sms: list[SentSms] = attrs.field(factory=list)
+    emails: list[SentEmail] = attrs.field(factory=list)
+
+    def clear(self) -> None:
+        """Forget them."""
+        self.sms.clear()
+        self.emails.clear()

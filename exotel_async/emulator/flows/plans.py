@@ -1,0 +1,197 @@
+"""JSON that the application answers: whom to connect, what to gather, what an agent hears first.
+
+Each is read as the wire notes have it (7.3, 7.4, 7.7); keys they do not name are let pass. Where
+they do not say what a value may be, its type alone is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import attrs
+
+from exotel_async.emulator.flows.prompts import BadAnswer, check
+from exotel_async.emulator.flows.transcript import Exchange
+from exotel_async.emulator.phones import is_number, is_sip
+
+T = TypeVar("T")
+_Object = Mapping[str, object]
+
+
+@attrs.frozen(kw_only=True)
+class Playback:
+    """What is played when an agent answers."""
+
+    text: str | None = None
+    audio: Sequence[str] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ConnectPlan:
+    """Whom a Connect rings, and how."""
+
+    numbers: Sequence[str]
+    outgoing: str | None = None
+    ring_limit: int | None = None
+    talk_limit: int | None = None
+    record: bool = False
+    parallel: int = 1
+    playback: Playback | None = None
+    events_url: str | None = None
+    again: bool = False
+    """The URL is asked again after each attempt that failed."""
+
+
+@attrs.frozen(kw_only=True)
+class GatherPlan:
+    """How digits are taken."""
+
+    text: str | None
+    audio: Sequence[str]
+    max_digits: int | None = None
+    finish_on_key: str | None = None
+    wait: int = 5
+    repeat: int = 0
+    again_text: str | None = None
+    again_audio: Sequence[str] = ()
+
+
+def read_connect(answer: Exchange, *, json_type: bool) -> ConnectPlan:
+    """The answer of a dynamic Connect's URL. Raises BadAnswer."""
+    plan = _object_of(answer, json_type=json_type)
+    destination = _want(plan, "destination", _object)
+    if "trunk" in destination:
+        numbers: Sequence[str] = [_want(destination, "trunk", _text)]
+    else:
+        numbers = _want(destination, "numbers", _numbers)
+    nothing: _Object = {}
+    parallel = _take(plan, "parallel_ringing", _object, nothing)
+    several = _take(parallel, "activate", _bool, False)
+    _take(plan, "recording_channels", _word("single", "dual"), "single")
+    _take(_take(plan, "music_on_hold", _object, nothing), "type", _text, "")
+    playback = _take(plan, "start_call_playback", _object, None)
+    return ConnectPlan(
+        numbers=numbers,
+        outgoing=_take(plan, "outgoing_phone_number", _text, None),
+        ring_limit=_take(plan, "max_ringing_duration", _whole, None),
+        talk_limit=_take(plan, "max_conversation_duration", _whole, None),
+        record=_take(plan, "record", _bool, False),
+        parallel=_take(parallel, "max_parallel_attempts", _whole, 1) if several else 1,
+        playback=None if playback is None else _playback(playback),
+        events_url=_take(plan, "dial_passthru_event_url", _text, None),
+        again=_take(plan, "fetch_after_attempt", _bool, False),
+    )
+
+
+def read_gather(answer: Exchange, *, json_type: bool) -> GatherPlan:
+    """The answer of a Gather's URL. Raises BadAnswer."""
+    plan = _object_of(answer, json_type=json_type)
+    text, audio = _prompt(_want(plan, "gather_prompt", _object))
+    again = _take(plan, "repeat_gather_prompt", _object, None)
+    again_text, again_audio = (text, audio) if again is None else _prompt(again)
+    return GatherPlan(
+        text=text,
+        audio=audio,
+        max_digits=_take(plan, "max_input_digits", _whole, None),
+        finish_on_key=_take(plan, "finish_on_key", _text, None),
+        wait=_take(plan, "input_timeout", _whole, 5),
+        repeat=_take(plan, "repeat_menu", _whole, 0),
+        again_text=again_text,
+        again_audio=again_audio,
+    )
+
+
+def read_whisper(answer: Exchange) -> Playback:
+    """The answer of a whisper's URL: the object, by itself or by its name. Raises BadAnswer."""
+    given = _object_of(answer, json_type=True)
+    return _playback(_take(given, "start_call_playback", _object, given))
+
+
+def read_selection(answer: Exchange) -> str:
+    """What a Passthru's answer selects for a Switch-case. Raises BadAnswer."""
+    check(answer, "text/plain")
+    return _want(_parse(answer), "select", _text)
+
+
+def _object_of(answer: Exchange, *, json_type: bool) -> _Object:
+    check(answer, "application/json" if json_type else None)
+    return _parse(answer)
+
+
+def _parse(answer: Exchange) -> _Object:
+    try:
+        return _object(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        raise BadAnswer("it is no JSON object") from None
+
+
+def _playback(given: _Object) -> Playback:
+    _take(given, "playback_to", _word("both", "callee"), "callee")
+    value = _want(given, "value", _text)
+    if _want(given, "type", _word("text", "audio_url")) == "text":
+        return Playback(text=value)
+    return Playback(audio=(value,))
+
+
+def _prompt(given: _Object) -> tuple[str | None, Sequence[str]]:
+    """A prompt's text, or its audio."""
+    if "audio_url" in given:
+        return None, (_want(given, "audio_url", _text),)
+    return _want(given, "text", _text), ()
+
+
+def _want(given: _Object, name: str, read: Callable[[object], T]) -> T:
+    if name not in given:
+        raise BadAnswer(f"{name} is missing")
+    try:
+        return read(given[name])
+    except ValueError as why:
+        raise BadAnswer(f"{name} {why}") from None
+
+
+def _take(given: _Object, name: str, read: Callable[[object], T], default: T) -> T:
+    return _want(given, name, read) if name in given else default
+
+
+def _object(value: object) -> _Object:
+    if not isinstance(value, dict):
+        raise ValueError("is no object")  # noqa: TRY004 - not the caller's mistake
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("is no text")  # noqa: TRY004 - not the caller's mistake
+    return value
+
+
+def _numbers(value: object) -> Sequence[str]:
+    if not isinstance(value, list):
+        raise ValueError("is no list")  # noqa: TRY004 - not the caller's mistake
+    numbers = [_text(part) for part in value]
+    if not all(is_number(number) or is_sip(number) for number in numbers):
+        raise ValueError("has an entry that cannot be dialled")
+    return numbers
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is not true or false")  # noqa: TRY004 - not the caller's mistake
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("is no whole number from 0 on")
+    return value
+
+
+def _word(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"is not one of {', '.join(words)}")
+        return _text(value)
+
+    return read

@@ -1,0 +1,70 @@
+"""What applets say, play or send as text: their own, or a URL's answer (wire notes 7.5, 7.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exotel_async.emulator.flows.line import Line
+from exotel_async.emulator.flows.parameters import Parameters, of_prompt
+from exotel_async.emulator.flows.transcript import Exchange
+
+
+class BadAnswer(Exception):
+    """An answer that is not what the applet can use; the text says why."""
+
+
+async def give(line: Line, text: str | None, audio: Sequence[str], url: str | None) -> None:
+    """Say the text, or play the audio, or what the URL answers of either. Raises Ended."""
+    if url is not None:
+        answer = await ask_text(line, url, of_prompt(line), charset=line.rules.plain_charset)
+        lines = tuple(part.strip() for part in (answer or "").splitlines())
+        if lines and all(part.startswith(("http://", "https://")) for part in lines):
+            audio = lines
+        else:
+            text = answer
+    if text:
+        await line.say(text)
+    await line.play(audio)
+
+
+async def ask_text(
+    line: Line, url: str, parameters: Parameters, *, charset: bool = True
+) -> str | None:
+    """The text a URL answers to HEAD and then to GET, or None. Raises Ended, by a switch.
+
+    `charset`: it may be there after `text/plain`.
+    """
+    try:
+        return await _text(line, url, parameters, charset=charset)
+    except BadAnswer as why:
+        line.note(f"of no use: {why}")
+    if line.rules.bad_prompt == "hang-up":
+        line.end("ended by a bad answer")
+    return None
+
+
+async def _text(line: Line, url: str, parameters: Parameters, *, charset: bool) -> str:
+    """Raises BadAnswer."""
+    head = await line.fetch("HEAD", url, parameters)
+    check(head, "text/plain", charset=charset)
+    answer = await line.fetch("GET", url, parameters)
+    check(answer, "text/plain", charset=charset)
+    if answer.content_type != head.content_type:
+        raise BadAnswer("HEAD and GET differ in their content type")
+    text = answer.text.strip()
+    if not text:
+        raise BadAnswer("it is empty")
+    return text
+
+
+def check(answer: Exchange, content_type: str | None, *, charset: bool = True) -> None:
+    """Raises BadAnswer unless it is a 200 of that type."""
+    if answer.status is None:
+        raise BadAnswer(f"none came ({answer.error})")
+    if answer.status != 200:
+        raise BadAnswer(f"its status is {answer.status}")
+    given = (answer.content_type or "").lower()
+    if not charset and ";" in given:
+        raise BadAnswer(f"its type is {given}, with a charset")
+    if content_type is not None and given.partition(";")[0].strip() != content_type:
+        raise BadAnswer(f"its type is {given or 'missing'}, not {content_type}")

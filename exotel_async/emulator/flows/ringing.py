@@ -1,0 +1,160 @@
+"""Agents' phones that ring, one by one or several at once, until one is answered or all are not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import attrs
+
+from exotel_async.emulator.calls import INBOUND, Dial
+from exotel_async.emulator.flows.line import Ended, Line
+from exotel_async.emulator.flows.parameters import of_dial_event
+from exotel_async.emulator.flows.plans import ConnectPlan
+from exotel_async.emulator.flows.settings import RING_TIMEOUT
+from exotel_async.emulator.flows.state import AgentLeg, Attempts
+from exotel_async.emulator.phones import national
+from exotel_async.emulator.scenario import Outcome, Timeline, draw
+
+
+@attrs.define(eq=False)
+class Ringing:
+    """One phone while it rings."""
+
+    leg: AgentLeg
+    seconds: float
+    """How long it would ring if nobody disturbed it."""
+    outcome: Outcome
+    """What would come of it then."""
+    talk: int
+
+    @property
+    def answers(self) -> bool:
+        """Whether its agent would answer."""
+        return self.outcome is Outcome.COMPLETED
+
+
+async def ring(
+    line: Line,
+    plan: ConnectPlan,
+    attempts: Attempts,
+    numbers: Sequence[str],
+    *,
+    patience: float | None,
+) -> Ringing | None:
+    """Ring these phones at once; the one that is answered, if any is. Raises Ended.
+
+    The others are off again when it is. The caller may leave before: see `Line.left`.
+    """
+    call, began = line.call, line.age
+    phones = [_dial(line, plan, attempts, number) for number in numbers]
+    call.agents = len(phones)
+    winner = min((p for p in phones if p.answers), key=lambda p: p.seconds, default=None)
+    over = max(p.seconds for p in phones) if winner is None else winner.seconds
+    # An agent drawn as cancelled is one whose caller does not wait for them.
+    waits = [p.seconds for p in phones if p.outcome is Outcome.CANCELED]
+    leaves = min([math.inf if patience is None else max(0.0, patience), *waits])
+    leaving = leaves < over or (winner is None and leaves <= over)
+    if leaving:
+        winner, over = None, leaves
+    ringing = sorted(phones, key=lambda p: min(p.seconds, over))
+    ended: Ended | None = None
+    try:
+        while ringing and ringing[0] is not winner:
+            await line.spend(max(0.0, began + min(ringing[0].seconds, over) - line.age))
+            phone = ringing.pop(0)
+            _stop(line, plan, phone, cancelled=phone.answers or phone.seconds > over)
+        if winner is not None:
+            await line.spend(max(0.0, began + over - line.age))
+            ringing.remove(winner)
+    except Ended as why:
+        ended = why
+    for phone in ringing:
+        _stop(line, plan, phone, cancelled=True)
+    if ended is not None:
+        raise ended
+    if leaving:
+        line.hang_up()
+    return winner
+
+
+def tell_event(line: Line, plan: ConnectPlan, leg: AgentLeg, event: str, *, busy: bool) -> None:
+    """A dial event, if there is where to send it."""
+    if plan.events_url is not None:
+        told = of_dial_event(line, event, leg.number, busy=busy)
+        line.tell(plan.events_url, told, event=True)
+
+
+def hang_up_leg(line: Line, plan: ConnectPlan, leg: AgentLeg) -> None:
+    """An agent's phone is on the hook again."""
+    call = line.call
+    leg.ended = line.age
+    call.agents -= 1
+    tell_event(line, plan, leg, "Terminal", busy=False)
+    if call.incoming and line.rules.child_legs:
+        _enter_child(line, leg)
+
+
+def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Ringing:
+    """A phone begins to ring."""
+    line.count_step()
+    call, rules, scenario = line.call, line.rules, line.world.settings.scenario
+    line.world.book.ring(number)
+    party = draw(scenario, line.random, number, scenario.second_shares)
+    does = scenario.numbers.get(national(number))
+    seconds, outcome = party.ring, party.outcome
+    if outcome is Outcome.NO_ANSWER and does is not None and does.ring is not None:
+        seconds = does.ring
+    limit = scenario.ring_timeout if plan.ring_limit is None else plan.ring_limit
+    cause = rules.causes[outcome]
+    if seconds > limit:
+        seconds, outcome, cause = limit, Outcome.NO_ANSWER, RING_TIMEOUT
+    leg = AgentLeg(
+        number=number,
+        caller_id=attempts.outgoing,
+        dialled=line.age,
+        ended=line.age,
+        outcome=outcome,
+        cause=cause,
+    )
+    attempts.legs.append(leg)
+    line.state.whom = national(number)
+    talked = call.timeline.talked
+    # Until it is known better: that it is given up is what an end from outside makes of it.
+    call.timeline = attrs.evolve(
+        call.timeline, second=Outcome.CANCELED, bridged=None, parted=None, earlier=talked
+    )
+    line.note(f"rings {number}")
+    tell_event(line, plan, leg, "Dial", busy=True)
+    return Ringing(leg, seconds, outcome, party.talk)
+
+
+def _stop(line: Line, plan: ConnectPlan, phone: Ringing, *, cancelled: bool) -> None:
+    """A phone rings no more, and was not answered."""
+    leg, rules = phone.leg, line.rules
+    if cancelled:
+        leg.outcome, leg.cause = Outcome.CANCELED, rules.causes[Outcome.CANCELED]
+    line.note(f"{leg.number}: {leg.outcome}")
+    line.call.timeline = attrs.evolve(line.call.timeline, second=leg.outcome)
+    hang_up_leg(line, plan, leg)
+
+
+def _enter_child(line: Line, leg: AgentLeg) -> None:
+    """Such a leg as a record of its own."""
+    call = line.call
+    line.children += 1
+    line.world.book.add_child(
+        call,
+        line.children,
+        Dial(from_=call.from_, to=leg.number, caller_id=call.caller_id, direction=INBOUND),
+        Timeline(
+            first=leg.outcome,
+            answered=None if leg.answered is None else leg.answered - leg.dialled,
+            second=None,
+            bridged=None,
+            ended=leg.ended - leg.dialled,
+            settle=call.timeline.settle,
+            price_per_minute=call.timeline.price_per_minute,
+        ),
+        call.at + leg.dialled,
+    )

@@ -1,0 +1,166 @@
+"""One call's way through its flow, from applet to applet."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from exotel_async.emulator.flows import prompts
+from exotel_async.emulator.flows.applets import (
+    Applet,
+    Connect,
+    Email,
+    Gather,
+    Greeting,
+    Hangup,
+    Menu,
+    Passthru,
+    Sms,
+    SwitchCase,
+    Transfer,
+    Voicemail,
+)
+from exotel_async.emulator.flows.asking import OTHERWISE, run_gather, run_menu
+from exotel_async.emulator.flows.connecting import run_connect
+from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.flows.line import Ended, Line
+from exotel_async.emulator.flows.outbox import SentEmail, SentSms
+from exotel_async.emulator.flows.parameters import of_call, of_sms
+from exotel_async.emulator.flows.plans import read_selection
+from exotel_async.emulator.flows.prompts import BadAnswer
+from exotel_async.emulator.phones import national
+
+
+async def run(line: Line) -> None:
+    """Go through the flow until the call is over."""
+    call = line.call
+    try:
+        await line.spend(call.timeline.answered or 0.0)
+        ending = await _walk(line)
+    except Ended as why:
+        ending = str(why)
+    ended = line.age if line.left is None else line.left
+    call.timeline = attrs.evolve(call.timeline, ended=ended)
+    call.agents = 0
+    line.log.ending = f"{ending} after {ended:.0f} s: {call.timeline.status}"
+
+
+async def _walk(line: Line) -> str:
+    """From applet to applet; why it ended. Raises Ended."""
+    applet: Applet | None = line.flow.start
+    while applet is not None:
+        if line.left is not None and (applet.needs_caller or line.rules.after_hangup == "stop"):
+            break
+        line.log.begin(line.age, line.flow.id, applet)
+        line.count_step()
+        if line.leaves_here(applet) and not isinstance(applet, Connect | Voicemail):
+            line.hang_up()
+            break
+        if isinstance(applet, Hangup):
+            return "hung up"
+        if isinstance(applet, Transfer):
+            applet = _transfer(line, applet)
+            continue
+        branch = await _DO[type(applet)](line, applet)
+        line.log.leave(branch)
+        applet = line.flow.follow(applet.exits[branch])
+    return "ended by its flow" if line.left is None else "ended by the caller"
+
+
+def _transfer(line: Line, applet: Transfer) -> Applet | None:
+    """The start of the other flow."""
+    flow = find_flow(line.world.settings.flows, applet.flow)
+    if flow is None:
+        line.note(f"flow {applet.flow} is not there any more")
+        return None
+    line.log.leave(flow.id)
+    line.flow = flow
+    return flow.start
+
+
+async def _greet(line: Line, greeting: Greeting) -> str:
+    await prompts.give(line, greeting.text, greeting.audio, greeting.url)
+    return "then"
+
+
+async def _passthru(line: Line, passthru: Passthru) -> str:
+    if not passthru.sync:
+        line.tell(passthru.url, of_call(line), event=False)
+        return "ok"
+    line.state.answer = answer = await line.fetch("GET", passthru.url, of_call(line))
+    return "ok" if answer.status == 200 else OTHERWISE
+
+
+async def _switch(line: Line, switch: SwitchCase) -> str:
+    if line.state.answer is None:
+        line.note("there was no Passthru to select anything")
+        return OTHERWISE
+    try:
+        selected = read_selection(line.state.answer)
+    except BadAnswer as why:
+        line.note(f"of no use: {why}")
+        return OTHERWISE
+    line.note(f"selects {selected!r}")
+    return selected if selected in switch.cases else OTHERWISE
+
+
+async def _voicemail(line: Line, voicemail: Voicemail) -> str:
+    await prompts.give(line, voicemail.text, voicemail.audio, None)
+    seconds = min(line.script.caller.speaks, voicemail.max_seconds)
+    if seconds:
+        line.note(f"the caller speaks for {seconds} s")
+        await line.spend(seconds)
+        line.record(seconds)
+        line.state.call_type = "voicemail"
+    if line.leaves_here(voicemail):
+        line.hang_up()
+    return "then"
+
+
+async def _sms(line: Line, sms: Sms) -> str:
+    text = sms.text
+    if sms.url is not None:
+        text = await prompts.ask_text(line, sms.url, of_sms(line))
+    if text is not None:
+        call, to = line.call, national(sms.to or line.call.from_)
+        line.note(f"sends {to} {text!r}")
+        line.world.outbox.sms.append(
+            SentSms(
+                sid=call.sid,
+                from_=national(call.caller_id),
+                to=to,
+                text=text,
+                sent=call.at + line.age,
+            )
+        )
+    return "then"
+
+
+async def _email(line: Line, email: Email) -> str:
+    line.note(f"writes to {', '.join(email.to)}")
+    line.world.outbox.emails.append(
+        SentEmail(
+            sid=line.call.sid,
+            to=email.to,
+            subject=email.subject,
+            text=email.text,
+            sent=line.call.at + line.age,
+        )
+    )
+    return "then"
+
+
+_DO: Mapping[type[Applet], Callable[[Line, Any], Awaitable[str]]] = {
+    Connect: run_connect,
+    Email: _email,
+    Gather: run_gather,
+    Greeting: _greet,
+    Menu: run_menu,
+    Passthru: _passthru,
+    Sms: _sms,
+    SwitchCase: _switch,
+    Voicemail: _voicemail,
+}
+"""What each applet does: it tells the exit taken."""

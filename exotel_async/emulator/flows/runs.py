@@ -1,0 +1,75 @@
+"""The calls that are in a flow now."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Task
+from collections.abc import Callable
+
+from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.flows.caller import Caller, Script
+from exotel_async.emulator.flows.flow import Flow
+from exotel_async.emulator.flows.line import Line, World
+from exotel_async.emulator.flows.run import run
+from exotel_async.emulator.flows.transcript import Log
+from exotel_async.emulator.phones import national
+
+
+class Runs:
+    """Lets calls go through their flows."""
+
+    def __init__(self, world: World, ended: Callable[[EmulatedCall], None]) -> None:
+        self._world = world
+        self._ended = ended
+        self._lines: dict[Task[None], Line] = {}
+
+    def start(self, call: EmulatedCall, flow: Flow, caller: Caller) -> None:
+        """Lead a call just taken for a flow into it, once it has been answered.
+
+        `ended` is called for it when it is over; at once if it is not answered.
+        """
+        line = call.timeline
+        parties = f"from {national(call.from_)} by {national(call.caller_id)}"
+        direction = "incoming call" if call.incoming else "call"
+        call.log = log = Log(f"{direction} {call.sid} {parties}, flow {flow.id}")
+        if line.answered is None:
+            log.ending = f"not answered after {line.ended:.0f} s: {line.status}"
+            self._ended(call)
+            return
+        on_line = Line(self._world, call, flow, Script(caller), log)
+        call.run = task = asyncio.create_task(self._go(on_line))
+        self._lines[task] = on_line
+        task.add_done_callback(self._lines.pop)
+
+    async def hurry(self) -> None:
+        """Let the calls there are now reach their end without waiting for the clock.
+
+        Their requests are made, and waited for. Raises what went wrong in the emulator itself.
+        """
+        if not self._lines:
+            return
+        for line in self._lines.values():
+            line.hurried.set()
+        ended, _ = await asyncio.wait(list(self._lines))
+        for task in ended:
+            if not task.cancelled():
+                task.result()
+
+    def clear(self) -> list[Task[None]]:
+        """End them all where they are; what is ending."""
+        tasks = list(self._lines)
+        for line in self._lines.values():
+            tasks += [aside.task for aside in line.asides]
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    async def aclose(self) -> None:
+        """End them all, and close the connections to the application."""
+        await asyncio.gather(*self.clear(), return_exceptions=True)
+        await self._world.fetcher.aclose()
+
+    async def _go(self, line: Line) -> None:
+        await run(line)
+        self._ended(line.call)
+        await line.told()

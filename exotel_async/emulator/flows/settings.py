@@ -1,0 +1,91 @@
+"""What the wire notes leave open of flows (7), as switches, and how long things take in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import attrs
+
+from exotel_async.emulator.numbered import ByNumber
+from exotel_async.emulator.scenario import Outcome
+
+Cause = tuple[str, str]
+"""`CauseCode` and `Cause` of a leg: a word and a number."""
+RING_TIMEOUT: Cause = ("RING_TIMEOUT", "1003")
+"""The phone rang as long as the flow lets it; seen of calls the caller left, too."""
+CAUSES: Mapping[Outcome, Cause] = {
+    Outcome.COMPLETED: ("NORMAL_CLEARING", "16"),
+    Outcome.NO_ANSWER: ("NO_ANSWER", "19"),
+    Outcome.CANCELED: RING_TIMEOUT,
+    Outcome.BUSY: ("USER_BUSY", "17"),
+    Outcome.FAILED: ("CALL_REJECTED", "21"),
+}
+
+
+@attrs.define(kw_only=True, eq=False)
+class FlowSettings:
+    """How flows behave. May be changed while the emulator runs.
+
+    Lengths are seconds of the emulator's clock unless they say real seconds.
+    """
+
+    # Requests
+    timeout: float = 5.0
+    """Real seconds until a request is given up; it then costs the call as many of the emulator's.
+    In the notes builders say 5; one weak page has 15 for a Passthru (7.1)."""
+    plain_charset: bool = False
+    """`text/plain; charset=…` does for a prompt as well: users say it does not (7.5)."""
+    json_type: bool = False
+    """JSON for Connect and Gather must come as `application/json`: said of the whisper only (7.7),
+    which always must."""
+    bad_prompt: Literal["skip", "hang-up"] = "skip"
+    """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
+    say or send nothing and go on, or the call ends."""
+
+    # Parameters (7.1)
+    tenant_id: str = "10001"
+    created: Literal["rfc", "plain"] = "rfc"
+    """`Created` as it was captured, `Wed, 23 Feb 2022 12:31:59`, or as documented."""
+    end_time: str = "1970-01-01 05:30:00"
+    """`EndTime` of a call that goes on; older captures have `0000-00-00 00:00:00`."""
+    call_status: bool = True
+    """`CallStatus` comes along: it may be absent."""
+    bare_call_to: bool = False
+    """`CallTo` has no leading 0 where `To` has one, as in a capture of 2016."""
+    digits_once: bool = False
+    """`digits` come with the first request after they were pressed only: "re-polls may not carry
+    them again" (7.4)."""
+    insights: bool = False
+    """`Legs[i][Insights]` of answered legs, an add-on; of others no word was seen."""
+    causes: Mapping[Outcome, Cause] = attrs.field(factory=lambda: dict(CAUSES))
+    """Why legs ended. Seen were the first three; for busy and failed there are the words of Q.850,
+    which those look like. A phone that rings to its limit has RING_TIMEOUT instead of NO_ANSWER."""
+    disconnected_by: tuple[str, str] = ("Caller", "Callee")
+    """Words of `Legs[i][DisconnectedBy]`, for the caller and the agent: none was seen."""
+    agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)
+    """`AgentEmail` of dial events, by the agent's number; without one it is empty (7.3 c)."""
+
+    # Connect (7.3)
+    dial_whom_separator: str | None = ","
+    """Between the numbers of a dial-whom answer: unknown, a comma is a guess. None: one number."""
+    sip_agents: bool = True
+    """`sip:` destinations are rung; in one account they silently were not."""
+    parallel_cap: int = 10
+    """How many phones ring at once at most: 5 by one account, 10 by another."""
+    child_legs: bool = False
+    """Each agent an incoming call rings has a record of its own with `ParentCallSid`, as one
+    integrator found (3); that it is `inbound` as well is a guess."""
+    after_hangup: Literal["go-on", "stop"] = "go-on"
+    """A flow whose caller left during a Connect or a Voicemail goes on with what needs no caller:
+    captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
+
+    # How long things take, and how far a flow may go
+    speech: float = 15.0
+    """Characters said in a second."""
+    audio_seconds: int = 5
+    """An audio file."""
+    key_seconds: int = 1
+    """Pressing a key."""
+    max_steps: int = 500
+    """Applets and attempts to dial until a call is ended: a loop may take no time at all."""
