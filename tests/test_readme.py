@@ -7,15 +7,17 @@ import os
 import re
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from exotel_async.emulator import Emulator
+from exotel_async.emulator import Dial, Emulator
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = 60
+PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""
 import asyncio
@@ -37,8 +39,10 @@ def heading_of(block: str) -> str:
 
 
 @pytest.mark.parametrize("block", [pytest.param(b, id=heading_of(b)) for b in blocks("python")])
-async def test_an_example_runs(block: str) -> None:
+async def test_an_example_runs(block: str, tmp_path: Path) -> None:
     async with Emulator(speed=SPEED) as emulator:
+        for days in range(1, 11):  # for those that read what was before
+            emulator.add_call(PAST, ago=timedelta(days=days))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", "-c", PRELUDE + block),
             env={
@@ -50,6 +54,7 @@ async def test_an_example_runs(block: str) -> None:
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            cwd=tmp_path,
         )
         try:
             out, err = await process.communicate()
@@ -69,7 +74,7 @@ def test_the_commands_and_extras_it_names_exist() -> None:
     assert extras == {"cli", "test", "emulator"}
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
-    assert commands == {"demo", "emulator", "call", "number", "doctor"}
+    assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}
 
 
 def test_the_first_two_commands_do_their_own_set_up() -> None:

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
-from exotel_async import ConfigurationError, __version__
+from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import doctor as check
 from exotel_async.cli import oneshot
-from exotel_async.cli.service import Service
+from exotel_async.cli.moments import Moment
+from exotel_async.cli.selection import EVERY, SINCE, UNTIL, Selection
+from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.sinks import Format
 from exotel_async.cli.terminal import Exit, complain, err, out
 from exotel_async.emulator import Emulator, RateWindow
+from exotel_async.phone import normalize_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EVERYWHERE: Final = Service()
+_USUAL: Final = Budget()
+_ALL: Final = Selection()
+_MINUTE: Final = timedelta(minutes=1)
 _TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
+
+
+def _some_word(_: object, value: str) -> None:
+    if not value or not value.isprintable() or " " in value:
+        raise ValueError("It must not be empty, or have a space in it.")
+
+
+def _some_name(_: object, value: str) -> None:
+    _some_word(_, value)
+    if ".." in value or any(char in "/\\?#%:" for char in value):
+        raise ValueError("It must not have /, \\, ?, #, %, : or .. in it.")
+
+
+def _numbers(_: object, values: tuple[str, ...]) -> None:
+    for value in values:
+        try:
+            normalize_number(value)
+        except InvalidRequest as error:
+            raise ValueError(f"It {error.rule}.") from None
+
 
 app: Final = App(
     name="exotel-async",
@@ -118,6 +147,115 @@ def call(
     return oneshot.call(order, service)
 
 
+@app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
+def get(
+    *sids: Annotated[str, Parameter(name="SID")],
+    file: Annotated[Path | None, Parameter(allow_leading_hyphen=True, show_default=False)] = None,
+    details: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    since: Annotated[Moment | None, SINCE] = None,
+    until: Annotated[Moment | None, UNTIL] = None,
+    budget: Budget = _USUAL,
+    service: Service = _EVERYWHERE,
+) -> int:
+    """Read calls back by their SIDs, up to a hundred with each request.
+
+    SIDs of the command line are answered in their order; with --file, as the answers come. Exit
+    codes: 0 all were found, 1 some were not, 2 wrong usage, 130 interrupted.
+
+    Args:
+        sids: The calls' SIDs.
+        file: A file with more of them, one in each line, or - for standard input. Empty lines, and
+            those that begin with #, are passed over.
+        details: Tell legs and talk time as well.
+        json: Print the records as Exotel gave them, each as JSON in one line.
+        since: When the oldest of them was created, if they are older than 31 days: 2026-11-01, or
+            90d. They are then looked for month by month.
+        until: When the newest of them was created.
+    """
+    if not sids and file is None:
+        complain("give SIDs, or --file")
+        return Exit.USAGE
+    from exotel_async.cli.get import Question, get  # noqa: PLC0415
+
+    return get(
+        Question(
+            sids=sids,
+            file=file,
+            details=details,
+            as_json=json,
+            since=since,
+            until=until,
+            service=service,
+            budget=budget,
+        )
+    )
+
+
+@app.command
+def export(
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    format: Annotated[Format | None, Parameter(show_default=False)] = None,  # noqa: A002
+    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    force: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    follow: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    every: Annotated[timedelta, EVERY] = _MINUTE,
+    page_size: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 100,
+    selection: Selection = _ALL,
+    budget: Budget = _USUAL,
+    service: Service = _EVERYWHERE,
+) -> int:
+    """Write the records of calls into a file, oldest first. Calls going on are not among them.
+
+    It is written to FILE.part, which becomes FILE when it is whole. However it is cut short, by
+    Ctrl-C, a crash or the network, --resume goes on where it stopped, without a lost or doubled
+    record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    Args:
+        output: FILE, the file to write.
+        format: jsonl: each record as Exotel gave it, in a line. csv: for spreadsheets; a value that
+            would be taken for a formula gets a ' before it. sqlite: a table `calls`. Else what the
+            end of the file's name says.
+        resume: Go on with an export that was cut short. Other options need not be given again, and
+            must not be others; if there is nothing to go on with, it begins anew.
+        force: Begin anew, whatever is there, and replace FILE in the end.
+        follow: Keep an SQLite database up to date until Ctrl-C: look again and again for calls that
+            are new, have ended, or have got their length and price. Started again, it goes on.
+        every: Seconds from one such look to the next, or like 5m; a minute if it is not given. One
+            that takes long is followed by as long a pause.
+        page_size: Records asked for with one request.
+    """
+    from exotel_async.cli.export import SUFFIXES, Order, export  # noqa: PLC0415
+
+    known = format or SUFFIXES.get(output.suffix.lower())
+    wrong = selection.contradiction()
+    if known is None:
+        wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
+    elif resume and force:
+        wrong = "--resume goes on and --force begins anew: give one of them"
+    elif follow and known != "sqlite":
+        wrong = "--follow needs --format sqlite: lines of text cannot be brought up to date"
+    elif follow and selection.until is not None:
+        wrong = "--follow has no end: leave out --until"
+    if wrong is not None or known is None:
+        complain(wrong or "")
+        return Exit.USAGE
+    return export(
+        Order(
+            selection=selection,
+            target=output,
+            format=known,
+            resume=resume,
+            force=force,
+            every=every.total_seconds() if follow else None,
+            page_size=page_size,
+            service=service,
+            budget=budget,
+        )
+    )
+
+
 @app.command
 def number(
     digits: Annotated[str, Parameter(name="NUMBER")],
@@ -142,16 +280,18 @@ def doctor(*, service: Service = _EVERYWHERE) -> int:
 @app.command
 def emulator(
     *,
-    host: str = "127.0.0.1",
+    host: Annotated[str, Parameter(validator=_some_word)] = "127.0.0.1",
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8020,
-    speed: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=100_000))] = 1.0,
     rate: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 200,
     window: RateWindow = RateWindow.SLIDING_LOG,
     seed: int = 0,
-    account: str = "acme1",
-    key: str = "emulator-key",
+    account: Annotated[str, Parameter(validator=_some_name)] = "acme1",
+    key: Annotated[str, Parameter(validator=_some_name)] = "emulator-key",
     token: Annotated[str, Parameter(show_default=False)] = _TOKEN,
-    exophone: tuple[str, ...] = ("08030000000",),
+    exophone: Annotated[tuple[str, ...], Parameter(negative="", validator=_numbers)] = (
+        "08030000000",
+    ),
 ) -> int:
     """Serve a local Exotel for programs in any language, until Ctrl-C.
 
@@ -167,6 +307,9 @@ def emulator(
         token: The API token.
         exophone: A number calls may be made from; give it again for more.
     """
+    if not token.strip():
+        complain("--token must not be empty")
+        return Exit.USAGE
     from exotel_async.cli.local import emulate  # noqa: PLC0415
 
     served = Emulator(

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -19,12 +18,10 @@ from exotel_async import AsyncExotel, ExotelError, LimiterStatistics, Priority, 
 from exotel_async.cli.board import Board, Dial, Stage
 from exotel_async.cli.display import new_display
 from exotel_async.cli.report import show_report, show_start
-from exotel_async.cli.terminal import Exit, out
+from exotel_async.cli.service import LIMIT
+from exotel_async.cli.terminal import Exit, drawing, out
 from exotel_async.emulator import Emulator
 from exotel_async.transport import HttpClient
-
-LIMIT: Final = 200
-"""Requests a minute: Exotel's documented budget."""
 
 _AGENT: Final = "+918040000001"
 _EXOPHONE: Final = "08030000000"
@@ -32,7 +29,6 @@ _EXOPHONE: Final = "08030000000"
 _READ_EVERY: Final = 30.0
 _READ_SETTLING_EVERY: Final = 60.0
 _MOST_READS: Final = 40
-_REDRAW: Final = 0.1
 
 
 @frozen(kw_only=True)
@@ -86,7 +82,7 @@ class Run:
                 http_client=client,
                 on_orphaned_call=board.adopt,
             ) as exotel,
-            _drawing(lambda: watch(board, exotel.limiter.statistics())),
+            drawing(lambda: watch(board, exotel.limiter.statistics())),
         ):
             board.start()
             bulk = exotel.with_options(priority=Priority.BULK)
@@ -130,23 +126,6 @@ def demo(plan: Plan) -> Exit:
         return Exit.INTERRUPTED
     complete = run.board.count(Stage.SETTLED) == plan.calls
     return Exit.OK if complete and totals is not None and not totals.refused else Exit.FAILED
-
-
-@asynccontextmanager
-async def _drawing(draw: Callable[[], None]) -> AsyncIterator[None]:
-    async def keep_drawing() -> None:
-        while True:
-            draw()
-            await asyncio.sleep(_REDRAW)
-
-    task = asyncio.create_task(keep_drawing())
-    try:
-        yield
-        draw()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _scaled_latency(speed: float) -> Callable[[Random], tuple[float, float]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from typing import TYPE_CHECKING
 
-from exotel_async.cli.terminal import Exit, complain, note, say
+from exotel_async.cli.service import LIMIT
+from exotel_async.cli.terminal import Exit, complain, end_on_sigterm, note, say
 from exotel_async.emulator import Emulator, serve
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ def emulate(emulator: Emulator, *, own_token: bool) -> Exit:
     """Serve until Ctrl-C, or SIGTERM, and print the totals."""
 
     async def run() -> None:
-        _stop_on_sigterm()
+        end_on_sigterm()
         await serve(emulator, on_ready=lambda _: _show(_welcome(emulator, own_token=own_token)))
 
     try:
@@ -34,14 +33,6 @@ def emulate(emulator: Emulator, *, own_token: bool) -> Exit:
     return Exit.OK
 
 
-def _stop_on_sigterm() -> None:
-    # What service managers send, and what reaches a background job, which has no Ctrl-C.
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - this is a coroutine of the loop
-    if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
 def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
     url, account, key = emulator.base_url, emulator.account_sid, emulator.api_key
     token = "<the token you gave>" if own_token else emulator.api_token
@@ -54,11 +45,14 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
     if emulator.speed != 1:
         lines += [
             f"Its clock runs {emulator.speed:g} times as fast as yours. Tell the SDK: "
-            f"rate_limit=RateLimit({emulator.rate}, per={60 / emulator.speed:.6g})"
+            f"rate_limit=RateLimit({emulator.rate}, per={60 / emulator.speed:.6g}); "
+            f"and exotel-async get and export: --rate {emulator.rate * emulator.speed:.0f}"
         ]
+    elif emulator.rate != LIMIT:
+        lines += [f"Tell exotel-async get and export: --rate {emulator.rate}"]
     lines += [
         "",
-        "For programs that use exotel_async, and for exotel-async call, number and doctor:",
+        "For programs that use exotel_async, and for the commands of exotel-async:",
         f"  export EXOTEL_SUBDOMAIN={url}",
         f"  export EXOTEL_ACCOUNT_SID={account}",
         f"  export EXOTEL_API_KEY={key}",

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
-from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
+from exotel_async import (
+    AsyncExotel,
+    Call,
+    CallOutcomeUnknown,
+    ExotelError,
+    NumberMetadata,
+    parameters,
+)
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -39,6 +47,24 @@ class Order:
     def __str__(self) -> str:
         then = f"flow {self.flow}" if self.to is None else mask_number(self.to)
         return f"{mask_number(self.from_)}, then {then}, showing {mask_number(self.caller_id)}"
+
+    def check(self) -> None:
+        """Say now what dialling would say of its arguments.
+
+        Raises:
+            InvalidRequest: Exotel would refuse it.
+        """
+        options: Any = self.options
+        if self.to is not None:
+            parameters.connect(from_=self.from_, to=self.to, caller_id=self.caller_id, **options)
+        else:
+            parameters.connect_to_flow(
+                account_sid=os.environ["EXOTEL_ACCOUNT_SID"].strip(),
+                from_=self.from_,
+                flow=self.flow or "",
+                caller_id=self.caller_id,
+                **options,
+            )
 
     async def place(self, exotel: AsyncExotel) -> Call:
         """Dial."""
@@ -71,8 +97,9 @@ def call(order: Order, service: Service) -> Exit:
 
     async def dial() -> None:
         exotel = service.session(on_orphaned_call=ended.note)
-        note(f"Dialling {order}, through {service.host}.")
         try:
+            order.check()
+            note(f"Dialling {order}, through {service.host}.")
             ended.note(await order.place(exotel))
         except ExotelError as error:
             ended.note(error)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from exotel_async import (
+    APIError,
     AsyncExotel,
     AuthenticationError,
     ConfigurationError,
@@ -20,6 +22,7 @@ from exotel_async import (
     NotFound,
     PaymentRequired,
     PermissionDenied,
+    RateLimit,
     RateLimited,
     Region,
     RequestTimeout,
@@ -30,6 +33,8 @@ from exotel_async.config import find_base_url
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
 _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
+LIMIT: Final = 200
+"""Requests a minute: Exotel's documented budget."""
 
 
 @Parameter(name="*")
@@ -66,19 +71,30 @@ class Service:
         """Host, and port if there is one: what messages call it."""
         return urlsplit(self.url).netloc
 
-    def explain(self, error: ExotelError) -> str:
-        """Say in one line what went wrong, and what to do about it."""
+    def words(self) -> list[str]:
+        """Return it as options of a command line."""
+        if self.base_url is not None:
+            return ["--base-url", self.base_url]
+        return [] if self.region is None else ["--region", self.region]
+
+    def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:
+        """Say in one line what went wrong, and what to do about it.
+
+        Args:
+            error: what went wrong.
+            arguments: what arguments are called on the command line, if not like an option.
+        """
         match error:
             case InvalidRequest():
                 option = error.argument.replace("_", "-")
-                name = _ARGUMENTS.get(error.argument, f"--{option}")
+                name = arguments.get(error.argument, f"--{option}")
                 line = f"{name} {error.value} {error.rule}"
             case AuthenticationError():
                 line = (
                     f"{self.host} does not accept the credentials (HTTP 401): EXOTEL_API_KEY or "
                     f"EXOTEL_API_TOKEN is wrong{self._other_region}"
                 )
-            case NotFound():
+            case NotFound() | APIError(status=404):
                 line = (
                     f"{self.host} does not know the account in EXOTEL_ACCOUNT_SID, or what was "
                     f"asked for (HTTP 404){self._other_region}"
@@ -113,6 +129,24 @@ class Service:
                 other = next(word for word in _REGIONS if word != name)
                 return f", or the account lives in the other region: try --region {other}"
         return ", or the account lives elsewhere"
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Budget:
+    """How many requests may be sent."""
+
+    rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
+    """Requests a minute: the account's budget, or the share of it this may use."""
+
+    @property
+    def limit(self) -> RateLimit:
+        """The budget, for a session."""
+        return RateLimit(self.rate)
+
+    def words(self) -> list[str]:
+        """Return it as options of a command line."""
+        return [] if self.rate == LIMIT else ["--rate", str(self.rate)]
 
 
 def _kind(error: DecodeError) -> str:

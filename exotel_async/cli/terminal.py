@@ -7,8 +7,8 @@ import enum
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 from rich.console import Console
@@ -69,6 +69,43 @@ def whoever_listens() -> Iterator[None]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
+
+
+@asynccontextmanager
+async def drawing(draw: Callable[[], None], *, every: float = 0.1) -> AsyncIterator[None]:
+    """Draw again and again while the block runs, and once more when it has run well."""
+
+    async def keep_drawing() -> None:
+        while True:
+            draw()
+            await asyncio.sleep(every)
+
+    task = asyncio.create_task(keep_drawing())
+    try:
+        yield
+        draw()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this task: what service managers send, and reaches a background job."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it is called in a coroutine of the loop
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number of things."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def moves(console: Console) -> bool:
+    """Whether things can be drawn over on it."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 def one_line(text: str) -> str:

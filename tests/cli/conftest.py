@@ -15,3 +15,10 @@ async def emulator() -> AsyncIterator[Emulator]:
     """One in this process, for commands that are processes of their own."""
     async with Emulator(api_token=TOKEN) as running:
         yield running
+
+
+@pytest.fixture
+async def busy() -> AsyncIterator[Emulator]:
+    """One that refuses nothing, for commands with many requests."""
+    async with Emulator(api_token=TOKEN, rate=1_000_000) as running:
+        yield running

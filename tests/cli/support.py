@@ -9,13 +9,19 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
 
 from attrs import define, frozen
 
 from exotel_async.emulator import Emulator
+from exotel_async.emulator.calls import Dial
 
 TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async.cli")
+QUICK = ("--rate", "60000")
+"""What lets a command with many requests be quick, if the emulator does."""
 FIRST, SECOND, EXOPHONE = "+919812300001", "09812300002", "08030000000"
 
 
@@ -90,13 +96,14 @@ async def started(
     env: Mapping[str, str] | None = None,
     command: Sequence[str] = COMMAND,
     cwd: str | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[Running]:
     """Start the command; it is gone when the block ends."""
     process = await asyncio.create_subprocess_exec(
         *command,
         *arguments,
         env=environment() if env is None else env,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=cwd,
@@ -118,3 +125,21 @@ async def ran(
     """Run the command to its end."""
     async with started(*arguments, env=env, command=command, cwd=cwd) as running:
         return await running.end()
+
+
+def fill(emulator: Emulator, calls: int, *, days: float = 10, seed: int = 1) -> Sequence[str]:
+    """Enter calls that are over and settled, spread over some days; their SIDs, oldest first."""
+    random = Random(seed)
+    ages = sorted((random.uniform(7_200, days * 86_400) for _ in range(calls)), reverse=True)
+    return [
+        emulator.add_call(
+            Dial(from_=f"+9198{number:08d}", to=SECOND, caller_id=EXOPHONE),
+            ago=timedelta(seconds=age),
+        ).sid
+        for number, age in enumerate(ages, start=12_300_000)
+    ]
+
+
+def left_in(folder: Path) -> list[str]:
+    """The names of what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())

@@ -14,7 +14,7 @@ from tests.cli.support import ran
 async def test_help_lists_the_commands() -> None:
     ended = await ran("--help")
     assert ended.code == 0
-    for command in ("demo", "emulator", "call", "number", "doctor"):
+    for command in ("demo", "emulator", "call", "get", "export", "number", "doctor"):
         assert f" {command} " in ended.out
     assert (await ran("--version")).out.strip() == __version__
 
@@ -29,7 +29,17 @@ async def test_help_lists_the_commands() -> None:
         (["call", "09812300001", "--caller-id", "08030000000"], "TO"),
         (["call", "0981", "0982", "--flow", "1", "--caller-id", "0803"], "--flow"),
         (["emulator", "--window", "round"], "--window"),
+        (["emulator", "--speed", "inf"], "--speed"),
+        (["emulator", "--account", ""], "--account"),
+        (["emulator", "--account", "a/b"], "--account"),
+        (["emulator", "--key", "a:b"], "--key"),
+        (["emulator", "--token", ""], "--token"),
+        (["emulator", "--exophone", "none"], "--exophone"),
+        (["emulator", "--host", ""], "--host"),
         (["number"], "NUMBER"),
+        (["get"], "--file"),
+        (["get", "sid", "--rate", "0"], "--rate"),
+        (["export"], "--output"),
     ],
 )
 def test_wrong_usage_is_told_with_exit_code_2(

@@ -1,0 +1,85 @@
+"""How far the reading of call records has come, by count where that is known, else by date."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from attrs import Factory, define
+
+from exotel_async import CallPage
+from exotel_async.cli.moments import shown_moment
+from exotel_async.cli.selection import Selection
+
+_WINDOW: Final = timedelta(days=30)
+"""The longest range whose records the service counts."""
+
+
+@define(eq=False)
+class Course:
+    """The way through a range of time, oldest call first.
+
+    Attributes:
+        begin: where the range begins.
+        end: where it ends.
+        records: calls read, those of earlier runs included.
+    """
+
+    begin: datetime
+    end: datetime
+    records: int
+    started: float = Factory(time.monotonic)
+    _total: int | None = None
+    _reached: datetime | None = None
+    _share_at_start: float | None = None
+
+    @classmethod
+    def through(cls, selection: Selection, records: int) -> Course:
+        """Describe the way through what was selected."""
+        now = datetime.now(UTC)
+        end = min(selection.end or now, now)
+        return cls(selection.begin or end - _WINDOW, end, records)
+
+    def took(self, page: CallPage) -> None:
+        """Come further by a page."""
+        if self._reached is None and self.end - self.begin <= _WINDOW and page.total is not None:
+            # The first page counts all that is ahead.
+            self._total = self.records + page.total
+        dates = [call.created_at for call in page.calls if call.created_at is not None]
+        if dates:
+            self._reached = dates[0]
+            if self._share_at_start is None:
+                self._share_at_start = self.share
+            self._reached = dates[-1]
+        self.records += len(page.calls)
+
+    @property
+    def share(self) -> float | None:
+        """How much of the way lies behind, 0 to 1."""
+        if self._total:
+            return min(1.0, self.records / self._total)
+        if self._reached is None or self.end <= self.begin:
+            return None
+        share = (self._reached - self.begin) / (self.end - self.begin)
+        return max(0.0, min(1.0, share))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start of this run."""
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> timedelta | None:
+        """How long the rest is going to take, at the speed of this run."""
+        share, before = self.share, self._share_at_start
+        if share is None or before is None or share <= before:
+            return None
+        return timedelta(seconds=self.elapsed * (1 - share) / (share - before))
+
+    def __str__(self) -> str:
+        if self._total:
+            return f"{self.records:,} of {self._total:,} calls"
+        if self._reached is None:
+            return f"{self.records:,} calls"
+        return f"{self.records:,} calls, up to {shown_moment(self._reached)}"

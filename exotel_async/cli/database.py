@@ -1,0 +1,229 @@
+"""An export to an SQLite database: its calls, and in the same transaction how far it has come."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from exotel_async import Call
+from exotel_async.cli.columns import COLUMNS, NAMES, raw_json, values_of
+from exotel_async.cli.sinks import Refusal, State, part_of, put_in_place
+
+_OURS: Final = 0x45584F54
+"""`application_id` of such a database: EXOT."""
+_PATIENCE: Final = 30.0  # seconds for a program that reads it
+_FRESH: Final = "PreSignedRecordingUrl"
+"""What is another one each time a record is read."""
+_NAMES: Final = (*NAMES, "raw")
+_SCHEMA: Final = (
+    f"PRAGMA application_id = {_OURS}",
+    "CREATE TABLE export (state TEXT NOT NULL)",
+    f"CREATE TABLE calls ({', '.join(f'{c.name} {c.kind}' for c in COLUMNS)}, raw TEXT NOT NULL)",
+    "CREATE INDEX calls_created_at ON calls (created_at)",
+)
+_UPSERT: Final = (
+    f"INSERT INTO calls ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))}) "  # noqa: S608
+    f"ON CONFLICT (sid) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in _NAMES[1:])}"
+)
+
+
+@frozen
+class News:
+    """What some calls that were read have brought."""
+
+    new: int = 0
+    changed: int = 0
+
+    def __add__(self, other: News) -> News:
+        return News(self.new + other.new, self.changed + other.changed)
+
+
+class Database:
+    """Writes FILE.part; and brings a whole FILE up to date."""
+
+    state: State
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._part = part_of(target)
+        self._connection: sqlite3.Connection | None = None
+
+    def left(self) -> State | None:
+        """Read how far an export came that did not end."""
+        if not self._part.exists():
+            return None
+        try:
+            with _reading(self._part) as connection:
+                if _is_empty(connection):  # it died before there was anything
+                    return None
+                return _state_in(connection)
+        except ValueError:
+            raise Refusal(
+                f"{self._part} cannot be read as the beginning of an export: --force begins anew"
+            ) from None
+
+    def done(self) -> State:
+        """Read what the whole database holds.
+
+        Raises:
+            Refusal: it is none that was exported.
+        """
+        try:
+            with _reading(self._target) as connection:
+                return _state_in(connection)
+        except ValueError:
+            raise Refusal(f"{self._target} is there, and was not made by an export") from None
+
+    def begin(self, state: State) -> None:
+        """Begin anew."""
+        if self._part.exists():
+            with suppress(sqlite3.DatabaseError):  # it is none: nobody is writing it
+                self._open(self._part, alone=True)
+        self.discard()
+        self._open(self._part, alone=True)
+        self._set_up(state)
+
+    def go_on(self, state: State) -> None:
+        """Go on where it was left."""
+        self._open(self._part, alone=True)
+        self.state = state
+
+    def update(self, state: State) -> None:
+        """Open the whole database to bring it up to date, while others read it."""
+        self._open(self._target, alone=False)
+        self.state = state
+
+    def add(self, calls: Sequence[Call], state: State) -> None:
+        """Write some calls and the state."""
+        with self._open_one as connection:
+            connection.executemany(_UPSERT, map(_row, calls))
+            connection.execute("UPDATE export SET state = ?", (state.dumps(),))
+        self.state = state
+
+    def upsert(self, calls: Sequence[Call]) -> News:
+        """Write those of some calls that are new, or not as they were."""
+        marks = ", ".join("?" * len(calls))
+        query = f"SELECT sid, raw FROM calls WHERE sid IN ({marks})"  # noqa: S608
+        with self._open_one as connection:
+            known = dict(connection.execute(query, [call.sid for call in calls]))
+            new = [call for call in calls if call.sid not in known]
+            changed = [
+                call for call in calls if call.sid in known and _differs(call, known[call.sid])
+            ]
+            connection.executemany(_UPSERT, map(_row, [*new, *changed]))
+            added = News(len(new), len(changed))
+            state = evolve(self.state, records=self.state.records + added.new)
+            connection.execute("UPDATE export SET state = ?", (state.dumps(),))
+        self.state = state
+        return added
+
+    def newest(self) -> datetime | None:
+        """When the newest of its calls was created."""
+        (text,) = self._open_one.execute("SELECT max(created_at) FROM calls").fetchone()
+        return None if text is None else datetime.fromisoformat(text)
+
+    def finish(self) -> None:
+        """Let it become the file that was asked for."""
+        whole = evolve(self.state, whole=True)
+        with self._open_one as connection:
+            connection.execute("UPDATE export SET state = ?", (whole.dumps(),))
+        self.close()
+        for leaf in ("-journal", "-wal", "-shm"):
+            # Of a database that is replaced: they would be taken for this one's.
+            self._target.with_name(f"{self._target.name}{leaf}").unlink(missing_ok=True)
+        put_in_place(self._part, self._target, replaces=whole.replaces)
+        self.state = whole
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.close()
+        self._part.unlink(missing_ok=True)
+        self._part.with_name(f"{self._part.name}-journal").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close it as it is."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _open_one(self) -> sqlite3.Connection:
+        assert self._connection is not None  # noqa: S101 - it is open
+        return self._connection
+
+    def _open(self, path: Path, *, alone: bool) -> None:
+        # One thread at a time uses it, not always the same.
+        patience = 0.0 if alone else _PATIENCE
+        connection = sqlite3.connect(path, timeout=patience, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            if alone:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                connection.execute("BEGIN EXCLUSIVE")
+                connection.commit()
+            else:
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            raise _taken(path, error) from None
+        self._connection = connection
+
+    def _set_up(self, state: State) -> None:
+        with self._open_one as connection:
+            connection.execute("BEGIN")
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            connection.execute("INSERT INTO export VALUES (?)", (state.dumps(),))
+        self.state = state
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database to look what it is.
+
+    Raises:
+        Refusal: somebody is writing it, alone.
+        ValueError: it is none, or not one of ours.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=1)) as connection:
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise _taken(path, error) from None
+    except sqlite3.DatabaseError as error:
+        raise ValueError("no database") from error
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+def _state_in(connection: sqlite3.Connection) -> State:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != _OURS:
+        raise ValueError("not one of ours")
+    (text,) = connection.execute("SELECT state FROM export").fetchone()
+    return State.loads(text)
+
+
+def _taken(path: Path, error: sqlite3.OperationalError) -> Exception:
+    if "locked" in str(error):
+        return Refusal(f"{path} is being written by another export")
+    return error
+
+
+def _row(call: Call) -> tuple[Any, ...]:
+    return (*values_of(call), raw_json(call))
+
+
+def _differs(call: Call, known: str) -> bool:
+    with suppress(ValueError):
+        return {**call.raw, _FRESH: None} != {**json.loads(known), _FRESH: None}
+    return True

@@ -1,0 +1,315 @@
+"""`export`: call records into a file, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sqlite3
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Final
+
+from attrs import define, evolve, field, frozen
+
+from exotel_async import AsyncExotel, ExotelError
+from exotel_async.cli.course import Course
+from exotel_async.cli.database import Database
+from exotel_async.cli.follow import Follower
+from exotel_async.cli.progress import Standing, new_progress
+from exotel_async.cli.selection import Selection
+from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.sinks import Format, Refusal, Sink, State, in_thread, part_of
+from exotel_async.cli.terminal import (
+    Exit,
+    complain,
+    counted,
+    drawing,
+    end_on_sigterm,
+    err,
+    note,
+    say,
+)
+from exotel_async.cli.textfile import CSV_HEAD, TextFile, as_csv, as_jsonl
+
+SUFFIXES: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+}
+"""Formats by the ends of file names."""
+
+_ARGUMENTS: Final = {
+    "from_": "--from",
+    "duration": "--min-duration or --max-duration",
+    "price": "--min-price or --max-price",
+}
+_WIDE: Final = 4  # slices read side by side where answers take long
+_TRIAL: Final = 10  # pages until it is told whether they do
+_SLOW: Final = 0.75  # of the pace the budget allows
+
+
+@frozen(kw_only=True)
+class Order:
+    """What `export` is asked to do.
+
+    Attributes:
+        selection: which calls; to go on, what is given of it must be as it was.
+        target: the file.
+        format: its format.
+        resume: go on with what was interrupted.
+        force: begin anew, and replace the file there is.
+        every: seconds between looks for news, to keep a database up to date; None: do not.
+        page_size: calls asked for at a time.
+    """
+
+    selection: Selection
+    target: Path
+    format: Format
+    resume: bool
+    force: bool
+    every: float | None
+    page_size: int
+    service: Service
+    budget: Budget
+
+    def sink(self) -> Sink:
+        """Return what writes the file."""
+        if self.format == "sqlite":
+            return Database(self.target)
+        if self.format == "csv":
+            return TextFile(self.target, as_csv, CSV_HEAD)
+        return TextFile(self.target, as_jsonl)
+
+    def again(self) -> str:
+        """Return the command that goes on with it."""
+        words = ["exotel-async", "export", "-o", str(self.target)]
+        if SUFFIXES.get(self.target.suffix.lower()) != self.format:
+            words += ["--format", self.format]
+        words += self.budget.words() + self.service.words()
+        if self.every is None:
+            words += ["--resume"]
+        else:
+            words += ["--follow", "--every", f"{self.every:g}"]
+        return shlex.join(words)
+
+
+def export(order: Order) -> Exit:
+    """Export, and say what came of it."""
+    run = _Run(order)
+    try:
+        asyncio.run(run.go())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return run.interrupted()
+    except ExotelError as error:
+        return run.failed(order.service.explain(error, arguments=_ARGUMENTS))
+    except (Refusal, OSError, sqlite3.Error) as error:
+        return run.failed(_why(error, order.target))
+    finally:
+        run.sink.close()
+    return Exit.OK
+
+
+@define(eq=False)
+class _Run:
+    """One run of an export; what it holds tells how far it came when it is cut short."""
+
+    order: Order
+    sink: Sink = field(init=False)
+    opened: bool = False
+    """Whether the part is this run's to leave or to discard."""
+    follower: Follower | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.sink = self.order.sink()
+
+    async def go(self) -> None:
+        """Export what is asked for."""
+        end_on_sigterm()
+        order = self.order
+        async with order.service.session(rate_limit=order.budget.limit) as exotel:
+            if not self._is_whole():
+                await self._export(exotel)
+            if order.every is not None:
+                assert isinstance(self.sink, Database)  # noqa: S101 - what `order.every` is for
+                self.sink.update(self.sink.state)
+                self.follower = Follower(
+                    exotel, order.service, self.sink, order.every, order.page_size
+                )
+                await self.follower.go()
+
+    def interrupted(self) -> Exit:
+        """Say how far it came."""
+        if self.follower is not None:
+            self.follower.stopped()
+            return Exit.OK
+        return self._cut_short("interrupted", Exit.INTERRUPTED)
+
+    def failed(self, why: str) -> Exit:
+        """Say why, and how far it came."""
+        if self.follower is not None:
+            complain(why)
+            return Exit.FAILED
+        return self._cut_short(why, Exit.FAILED)
+
+    def _cut_short(self, why: str, code: Exit) -> Exit:
+        if not self.opened:
+            complain(why)
+        elif not self.sink.state.records:
+            with suppress(OSError):
+                self.sink.discard()
+            complain(f"{why}; nothing was exported")
+        else:
+            complain(
+                f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
+                f"to go on: {self.order.again()}"
+            )
+        return code
+
+    def _is_whole(self) -> bool:
+        """Whether the file is there, and no less than what is asked for.
+
+        Raises:
+            Refusal: something else is there.
+        """
+        order, sink = self.order, self.sink
+        if order.target.is_dir():
+            raise Refusal(f"{order.target} is a folder: give a file in it")
+        if order.force or not order.target.exists() or sink.left() is not None:
+            return False
+        if not self._goes_on:
+            raise Refusal(f"{order.target} is there already: --force replaces it")
+        state = sink.done()
+        self._must_fit(state, order.target)
+        if order.every is None:
+            say(f"{order.target} is whole: {counted(state.records, 'call')}")
+        sink.state = state
+        return True
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether it may go on with what there is."""
+        return self.order.resume or self.order.every is not None
+
+    async def _export(self, exotel: AsyncExotel) -> None:
+        order, sink = self.order, self.sink
+        self._open(exotel)
+        base = sink.state.requests
+        course = Course.through(sink.state.selection, sink.state.records)
+
+        def standing() -> Standing:
+            limiter = exotel.limiter.statistics()
+            return Standing(
+                done=str(course),
+                share=course.share,
+                elapsed=course.elapsed,
+                left=course.left,
+                requests=base + limiter.granted,
+                budget=order.budget.rate,
+                limiter=limiter,
+            )
+
+        if not sink.state.whole:
+            with new_progress(err) as progress:
+                async with drawing(lambda: progress.show(standing())):
+                    await self._read(exotel, course, base)
+        sink.finish()
+        self.opened = False
+        calls, requests = (
+            counted(sink.state.records, "call"),
+            counted(sink.state.requests, "request"),
+        )
+        say(f"{calls} in {requests}: {order.target}")
+
+    def _open(self, exotel: AsyncExotel) -> None:
+        """Begin the file, or go on with it.
+
+        Raises:
+            InvalidRequest: no such calls can be asked for.
+            Refusal: it would spoil something.
+        """
+        order, sink = self.order, self.sink
+        left = None if order.force else sink.left()
+        if left is None:
+            if order.resume:
+                note(f"There is nothing to go on with for {order.target}: it begins anew.")
+            selection, account = order.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
+            # So that what is wrong with it is said before anything is written or removed.
+            exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
+            sink.begin(State(account=account, selection=selection, replaces=order.force))
+        else:
+            part = part_of(order.target)
+            if not self._goes_on:
+                raise Refusal(
+                    f"{part} is there, of an export that was cut short: "
+                    "--resume goes on with it, --force begins anew"
+                )
+            self._must_fit(left, part)
+            if order.target.exists() and not (left.replaces or left.whole):
+                raise Refusal(
+                    f"{order.target} is there already: move it away, or begin with --force"
+                )
+            sink.go_on(left)
+        self.opened = True
+
+    def _must_fit(self, state: State, where: Path) -> None:
+        """Refuse to mix two different exports.
+
+        Raises:
+            Refusal: what is asked for is another one.
+        """
+        different = self.order.selection.differences(state.selection)
+        if state.account != os.environ["EXOTEL_ACCOUNT_SID"].strip():
+            raise Refusal(f"{where} has calls of another account, {state.account}")
+        if different:
+            raise Refusal(
+                f"{where} was begun with another {' and '.join(different)}: what is not given "
+                "stays as it was, what is given must be the same"
+            )
+        if self.order.every is not None and state.selection.until is not None:
+            raise Refusal(f"{where} was begun with --until, and --follow has no end")
+
+    async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
+        """Read the list to its end, side by side where one page after the other is too slow."""
+        sink, windows, pages_read = self.sink, 1, 0
+        selection = sink.state.selection
+        while True:
+            token = sink.state.token
+            records = exotel.calls.list(
+                since=None if token else selection.begin,
+                until=None if token else selection.end,
+                resume=token,
+                newest_first=False,
+                page_size=self.order.page_size,
+                windows=windows,
+                **selection.filters(),
+            )
+            async with records, aclosing(records.pages()) as pages:
+                async for page in pages:
+                    limiter = exotel.limiter.statistics()
+                    state = sink.state.further(
+                        len(page.calls), base + limiter.granted, records.resume_token
+                    )
+                    await in_thread(sink.add, page.calls, state)
+                    course.took(page)
+                    pages_read += 1
+                    slow = pages_read < _SLOW * limiter.pace * course.elapsed
+                    if slow and windows == 1 and pages_read == _TRIAL:
+                        windows = _WIDE
+                        break
+                else:
+                    spent = base + exotel.limiter.statistics().granted
+                    sink.state = evolve(sink.state, requests=spent)
+                    return
+
+
+def _why(error: Exception, target: Path) -> str:
+    match error:
+        case OSError():
+            return f"cannot write {target}: {error.strerror or error}"
+        case sqlite3.Error():
+            return f"cannot write {target}: {error}"
+    return str(error)

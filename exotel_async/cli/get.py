@@ -1,0 +1,295 @@
+"""`get`: calls by their SIDs, one or ten thousand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from attrs import Factory, define, frozen
+
+from exotel_async import (
+    APIError,
+    AsyncExotel,
+    AuthenticationError,
+    Call,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    InvalidRequest,
+    Lookup,
+    Lookups,
+    LookupStatistics,
+    NotFound,
+    PaymentRequired,
+    PermissionDenied,
+)
+from exotel_async.cli.columns import raw_json
+from exotel_async.cli.lines import Lines
+from exotel_async.cli.moments import Moment, shown_length, shown_moment
+from exotel_async.cli.progress import Progress, Standing, Unseen, new_progress
+from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.terminal import (
+    Exit,
+    complain,
+    counted,
+    drawing,
+    end_on_sigterm,
+    err,
+    note,
+    one_line,
+    out,
+    say,
+)
+from exotel_async.masking import mask_number
+
+_LAYOUT: Final = ("<32", "<9", "<19", "<11", "<11", ">6", ">6")
+_MANY: Final = 20  # SIDs whose outcome nobody counts by eye
+
+
+@frozen(kw_only=True)
+class Question:
+    """What `get` is asked.
+
+    Attributes:
+        sids: SIDs of the command line.
+        file: a file with more of them; `-` for stdin.
+        details: whether to tell legs and talk time as well.
+        as_json: whether to print the records as they came.
+        since: when the oldest was created; None: not said.
+        until: when the newest was.
+    """
+
+    sids: Sequence[str]
+    file: Path | None
+    details: bool
+    as_json: bool
+    since: Moment | None
+    until: Moment | None
+    service: Service
+    budget: Budget
+
+
+def get(question: Question) -> Exit:
+    """Look the calls up, and print each as its answer comes."""
+    run = _Run(question)
+    try:
+        with _open(question.file) as lines:
+            run.lines = lines
+            asyncio.run(run.go())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return run.interrupted()
+    except ExotelError as error:
+        complain(question.service.explain(error))
+        return Exit.FAILED
+    except OSError as error:
+        complain(f"cannot read {question.file}: {error.strerror or error}")
+        return Exit.FAILED
+    return run.ended()
+
+
+@contextmanager
+def _open(file: Path | None) -> Iterator[Lines | None]:
+    if file is None:
+        yield None
+    elif str(file) == "-":
+        yield Lines(sys.stdin.fileno())
+    else:
+        # Before the loop runs: to open a pipe may take until somebody writes it.
+        with file.open("rb", buffering=0) as opened:
+            yield Lines(opened.fileno())
+
+
+@define(eq=False)
+class _Run:
+    """One run; what it holds can be summed up when it is cut short."""
+
+    question: Question
+    lines: Lines | None = None
+    statistics: LookupStatistics | None = None
+    _started: float = Factory(time.monotonic)
+    _headed: bool = False
+
+    async def go(self) -> None:
+        """Ask, and print.
+
+        Raises:
+            ExotelError: there is no use in asking on.
+        """
+        end_on_sigterm()
+        question = self.question
+        async with (
+            question.service.session(rate_limit=question.budget.limit) as exotel,
+            exotel.calls.get_many(
+                self._sids(),
+                details=question.details,
+                since=None if question.since is None else question.since.at,
+                until=None if question.until is None else question.until.end,
+            ) as lookups,
+        ):
+            self.statistics = lookups.statistics()
+            with self._showing() as progress:
+                async with drawing(lambda: progress.show(self._standing(exotel))):
+                    async for lookup in self._in_order(lookups):
+                        self.statistics = lookups.statistics()
+                        self._print(lookup)
+
+    def ended(self) -> Exit:
+        """Say how it went, and return what that comes to."""
+        told = self.statistics
+        if told is None or not told.done:
+            note("There was no SID to look up.")
+            return Exit.OK
+        if told.done > _MANY:
+            self._sum_up()
+        if told.missing == told.done:
+            note(f"None is known there: is it the right account, and {self._host} its host?")
+        return Exit.OK if told.found == told.done else Exit.FAILED
+
+    def interrupted(self) -> Exit:
+        """Say how far it came, unless the one who read it has left."""
+        if not out.quiet:
+            complain("interrupted")
+            self._sum_up()
+        return Exit.INTERRUPTED
+
+    def _sum_up(self) -> None:
+        told = self.statistics
+        if told is not None:
+            note(
+                f"{told.found:,} found, {told.missing:,} unknown, {told.failed:,} failed, "
+                f"in {counted(told.requests, 'request')}"
+            )
+
+    @property
+    def _host(self) -> str:
+        return self.question.service.host
+
+    def _sids(self) -> Sequence[str] | AsyncIterator[str]:
+        return list(self.question.sids) if self.lines is None else self._all_sids(self.lines)
+
+    async def _all_sids(self, lines: Lines) -> AsyncIterator[str]:
+        for sid in self.question.sids:
+            yield sid
+        async for sid in lines:
+            yield sid
+
+    async def _in_order(self, lookups: Lookups) -> AsyncIterator[Lookup]:
+        """Give out the answers: those to SIDs of the command line in their order."""
+        waiting: dict[str, deque[Lookup]] = {}
+        expected = deque(self.question.sids if self.lines is None else ())
+        async for lookup in lookups:
+            if self.lines is not None:
+                yield lookup
+                continue
+            waiting.setdefault(lookup.sid, deque()).append(lookup)
+            while expected and (ready := waiting.get(expected[0])):
+                expected.popleft()
+                yield ready.popleft()
+
+    def _showing(self) -> AbstractContextManager[Progress]:
+        # Where the calls themselves are seen to come, nothing needs to move below them.
+        return nullcontext(Unseen()) if out.is_terminal else new_progress(err)
+
+    def _standing(self, exotel: AsyncExotel) -> Standing:
+        told, limiter = self.statistics, exotel.limiter.statistics()
+        assert told is not None  # noqa: S101 - it is set before anything is drawn
+        elapsed = time.monotonic() - self._started
+        share = self.lines.share if self.lines is not None else None
+        of_them, left = "", told.time_left
+        if told.total:
+            share, of_them = told.done / told.total, f" of {told.total:,}"
+        elif share and told.done:
+            left = timedelta(seconds=elapsed * (1 - share) / share)
+        return Standing(
+            done=f"{told.done:,}{of_them} calls",
+            share=share,
+            elapsed=elapsed,
+            left=left,
+            requests=told.requests,
+            budget=self.question.budget.rate,
+            limiter=limiter,
+        )
+
+    def _print(self, lookup: Lookup) -> None:
+        call, error = lookup.call, lookup.error
+        if call is not None:
+            self._print_call(call)
+            return
+        assert error is not None  # noqa: S101 - there is one or the other
+        told = self.statistics
+        nothing_good = told is not None and not told.found and not told.missing
+        if isinstance(error, AuthenticationError) or (nothing_good and _concerns_all(error)):
+            raise error
+        why = self._why(error)
+        complain(f"{_shown(lookup.sid)}: {why}")
+        if self.question.as_json:
+            _print_plainly(json.dumps({"sid": lookup.sid, "error": why}))
+
+    def _print_call(self, call: Call) -> None:
+        if self.question.as_json:
+            _print_plainly(raw_json(call))
+            return
+        if not self._headed:
+            self._headed = True
+            more = "talk, legs" if self.question.details else None
+            say(_line("sid", "status", "created", "from", "to", "length", "price", more))
+        say(_line_of(call))
+
+    def _why(self, error: ExotelError) -> str:
+        match error:
+            case NotFound():
+                return "there is no such call"
+            case InvalidRequest():
+                return error.rule
+        return self.question.service.explain(error)
+
+
+def _concerns_all(error: ExotelError) -> bool:
+    """Whether an error that comes first is going to come for the others as well."""
+    if isinstance(error, ConnectionFailed | DecodeError | PaymentRequired | PermissionDenied):
+        return True
+    # One that is no `NotFound` is about the list, not about a call.
+    return isinstance(error, APIError) and error.status == 404 and not isinstance(error, NotFound)
+
+
+def _shown(sid: str) -> str:
+    # A phone number may have got in among them.
+    return one_line(sid if any(char.isalpha() for char in sid) else mask_number(sid))
+
+
+def _line_of(call: Call) -> str:
+    details = call.details
+    told = None
+    if details is not None:
+        talk = "-" if details.talk_time is None else shown_length(details.talk_time)
+        told = f"{talk} {details.leg1_status or '-'} {details.leg2_status or '-'}"
+    return _line(
+        call.sid,
+        call.status,
+        None if call.created_at is None else shown_moment(call.created_at),
+        call.from_ and mask_number(call.from_),
+        call.to and mask_number(call.to),
+        None if call.duration is None else shown_length(call.duration),
+        None if call.price is None else f"{call.price:f}",
+        told,
+    )
+
+
+def _line(*values: str | None) -> str:
+    """Lay out a line; the last value is left out where there is none."""
+    *cells, told = values
+    shown = [one_line(str(value or "-")) for value in cells]
+    line = "  ".join(format(value, spec) for value, spec in zip(shown, _LAYOUT, strict=True))
+    return line.rstrip() if told is None else f"{line}  {one_line(told)}"
+
+
+def _print_plainly(line: str) -> None:
+    out.out(line, highlight=False)

@@ -1,0 +1,62 @@
+"""Lines of a file, a pipe or a terminal, read as they come, without holding anything up."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import stat
+from collections.abc import AsyncIterator
+from typing import Final
+
+_CHUNK: Final = 65_536
+
+
+class Lines:
+    """The lines of an open file that say something: neither empty nor beginning with #."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        known = os.fstat(descriptor)
+        self._size = known.st_size if stat.S_ISREG(known.st_mode) else None
+        self._read = 0
+
+    @property
+    def share(self) -> float | None:
+        """How much of it has been read, 0 to 1; None where it does not say how long it is."""
+        return self._read / self._size if self._size else None
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        rest = ""
+        while chunk := await self._next_chunk():
+            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+            for line in lines:
+                if telling := _telling(line):
+                    yield telling
+        if telling := _telling(rest + decoder.decode(b"", final=True)):
+            yield telling
+
+    async def _next_chunk(self) -> bytes:
+        if self._size is None:
+            await self._something_to_read()
+        chunk = os.read(self._descriptor, _CHUNK)
+        self._read += len(chunk)
+        return chunk
+
+    async def _something_to_read(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        try:
+            loop.add_reader(self._descriptor, ready.set_result, None)
+        except (OSError, NotImplementedError):
+            return  # it does not keep anybody waiting; or this system cannot tell
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._descriptor)
+
+
+def _telling(line: str) -> str | None:
+    text = line.strip()
+    return None if text.startswith("#") else text

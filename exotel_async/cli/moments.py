@@ -1,0 +1,87 @@
+"""Moments and lengths of time as they are typed."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from attrs import frozen
+
+from exotel_async import IST
+
+_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DAY: Final = r"\d{4}-?\d\d-?\d\d"
+_LENGTH: Final = r"(?:\d{1,6}[dhms])+"
+
+
+@frozen
+class Moment:
+    """A moment somebody typed: a day, a time of a day, or how long ago.
+
+    Attributes:
+        text: as it was typed.
+        at: when that is, aware. A day begins at midnight in India.
+        day: whether a day alone was typed.
+    """
+
+    text: str
+    at: datetime
+    day: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read what was typed.
+
+        Raises:
+            ValueError: it is no moment.
+        """
+        typed = text.strip()
+        try:
+            if re.fullmatch(_LENGTH, typed):
+                ago = datetime.now(UTC) - read_length(typed)
+                return cls(typed, ago.replace(microsecond=0))
+            at = datetime.fromisoformat(typed)
+            at = at.replace(tzinfo=IST) if at.tzinfo is None else at
+            at.astimezone(UTC)  # so that it lies within the calendar in any zone
+        except (ValueError, OverflowError):
+            raise ValueError(
+                f"{text!r} is no date like 2026-11-01, '2026-11-01 10:00' or 7d"
+            ) from None
+        return cls(typed, at, day=re.fullmatch(_DAY, typed) is not None)
+
+    @property
+    def end(self) -> datetime:
+        """The last second of it: of the day, if that was typed."""
+        return self.at + timedelta(days=1, seconds=-1) if self.day else self.at
+
+    def means(self, other: Moment) -> bool:
+        """Whether both were typed to mean the same."""
+        return self.text == other.text or (self.at == other.at and self.day == other.day)
+
+
+def read_length(text: str) -> timedelta:
+    """Read a length of time, like 7d, 1h30m, or a number of seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    typed = text.strip()
+    if re.fullmatch(r"\d{1,8}", typed):
+        return timedelta(seconds=int(typed))
+    if not re.fullmatch(_LENGTH, typed):
+        raise ValueError(f"{text!r} is no number of seconds, nor a length like 90s, 5m or 1h30m")
+    lengths = re.findall(r"(\d+)([dhms])", typed)
+    return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in lengths), timedelta())
+
+
+def shown_moment(moment: datetime) -> str:
+    """Write a moment to the second, in Indian time."""
+    return f"{moment.astimezone(IST):%Y-%m-%d %H:%M:%S}"
+
+
+def shown_length(length: timedelta) -> str:
+    """Write a length of time as minutes and seconds, or hours, minutes and seconds."""
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,198 @@
+"""Which calls are exported, as typed on the command line and as noted down beside the export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final, Literal, Self
+
+from attrs import evolve, fields, frozen
+from cyclopts import Parameter, Token
+
+from exotel_async import Between
+from exotel_async.cli.moments import Moment, read_length
+
+
+def _moment(_: object, tokens: tuple[Token, ...]) -> Moment:
+    return Moment.read(tokens[0].value)
+
+
+def _length(_: object, tokens: tuple[Token, ...]) -> timedelta:
+    return read_length(tokens[0].value)
+
+
+def _pause(_: object, tokens: tuple[Token, ...]) -> timedelta:
+    pause = read_length(tokens[0].value)
+    if not timedelta(seconds=1) <= pause <= timedelta(days=7):
+        raise ValueError(f"{tokens[0].value!r} is not from a second to a week")
+    return pause
+
+
+def _amount(_: object, tokens: tuple[Token, ...]) -> Decimal:
+    text = tokens[0].value
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"{text!r} is no amount, like 1.50")
+    return amount
+
+
+def _option(name: str, converter: Any) -> Parameter:
+    return Parameter(
+        name=name,
+        converter=converter,
+        n_tokens=1,
+        accepts_keys=False,
+        show_default=False,
+    )
+
+
+def _numbers(name: str) -> Parameter:
+    return Parameter(name=name, show_default=False, negative="")
+
+
+SINCE: Final = _option("--since", _moment)
+UNTIL: Final = _option("--until", _moment)
+EVERY: Final = _option("--every", _pause)
+_Status = Literal["completed", "failed", "busy", "no-answer", "canceled"]
+_Direction = Literal["inbound", "outbound-dial", "outbound-api"]
+
+
+@Parameter(name="*", group="Which calls")
+@frozen(kw_only=True)
+class Selection:
+    """Which calls, and what to know of them."""
+
+    since: Annotated[Moment | None, SINCE] = None
+    """Created then or later: 2026-11-01, '2026-11-01 10:00' (Indian time, unless it has an offset
+    like +00:00), or 7d, 12h, 30m ago. Else 30 days ago. Exotel has six months."""
+    until: Annotated[Moment | None, UNTIL] = None
+    """Created then or before; a day alone is in it to its end. Else now."""
+    to: Annotated[tuple[str, ...], _numbers("--to")] = ()
+    """The party rung second; give it again for more, five at most."""
+    from_: Annotated[tuple[str, ...], _numbers("--from")] = ()
+    """The party rung first; five at most."""
+    exophone: Annotated[tuple[str, ...], _numbers("--exophone")] = ()
+    """The ExoPhone; five at most."""
+    status: Annotated[_Status | None, Parameter(show_default=False)] = None
+    """How they ended."""
+    direction: Annotated[_Direction | None, Parameter(show_default=False)] = None
+    """Who began them."""
+    min_duration: Annotated[timedelta | None, _option("--min-duration", _length)] = None
+    """Whole length at least: seconds, or like 5m."""
+    max_duration: Annotated[timedelta | None, _option("--max-duration", _length)] = None
+    """Whole length at most."""
+    min_price: Annotated[Decimal | None, _option("--min-price", _amount)] = None
+    """Price at least."""
+    max_price: Annotated[Decimal | None, _option("--max-price", _amount)] = None
+    """Price at most."""
+    details: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
+    """Tell legs and talk time as well."""
+
+    def contradiction(self) -> str | None:
+        """Say what cannot be meant; None if all can."""
+        for what in ("duration", "price"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least is not None and most is not None and least > most:
+                return f"--min-{what} is above --max-{what}"
+        return None
+
+    @property
+    def begin(self) -> datetime | None:
+        """The first second."""
+        return None if self.since is None else self.since.at
+
+    @property
+    def end(self) -> datetime | None:
+        """The last second."""
+        return None if self.until is None else self.until.end
+
+    def filters(self) -> dict[str, Any]:
+        """Return what `calls.list` is asked with, but for the range of time."""
+        return {
+            "to": self.to or None,
+            "from_": self.from_ or None,
+            "exophone": self.exophone or None,
+            "status": self.status,
+            "direction": self.direction,
+            "duration": _between(self.min_duration, self.max_duration),
+            "price": _between(self.min_price, self.max_price),
+            "details": bool(self.details),
+        }
+
+    def differences(self, other: Selection) -> list[str]:
+        """Return the options given here that are not what they are in another selection."""
+        return [
+            option_of(name)
+            for name, here in self._given().items()
+            if not _same(here, getattr(other, name))
+        ]
+
+    def noted(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {name: _note(value) for name, value in self._given().items()}
+
+    @classmethod
+    def read(cls, noted: Mapping[str, Any]) -> Self:
+        """Return what was noted.
+
+        Raises:
+            ValueError: that is no such note.
+        """
+        try:
+            return evolve(cls(), **{name: _READERS[name](text) for name, text in noted.items()})
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ValueError("no selection") from error
+
+    def _given(self) -> dict[str, Any]:
+        values = {field.name: getattr(self, field.name) for field in fields(type(self))}
+        return {name: value for name, value in values.items() if value not in {None, ()}}
+
+
+def option_of(name: str) -> str:
+    """Return the option that sets a value."""
+    return f"--{name.strip('_').replace('_', '-')}"
+
+
+def _between(least: Any, most: Any) -> Between[Any] | None:
+    return None if least is None and most is None else Between(least, most)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Moment) and isinstance(other, Moment):
+        return one.means(other)
+    return bool(one == other)
+
+
+def _note(value: Any) -> Any:
+    match value:
+        case Moment():
+            return [value.text, value.at.isoformat(), value.day]
+        case timedelta():
+            return value.total_seconds()
+        case Decimal():
+            return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _texts(noted: Any) -> tuple[str, ...]:
+    return tuple(map(str, noted))
+
+
+_READERS: Final[Mapping[str, Any]] = {
+    "since": lambda noted: Moment(noted[0], datetime.fromisoformat(noted[1]), noted[2]),
+    "until": lambda noted: Moment(noted[0], datetime.fromisoformat(noted[1]), noted[2]),
+    "to": _texts,
+    "from_": _texts,
+    "exophone": _texts,
+    "status": str,
+    "direction": str,
+    "min_duration": lambda noted: timedelta(seconds=noted),
+    "max_duration": lambda noted: timedelta(seconds=noted),
+    "min_price": Decimal,
+    "max_price": Decimal,
+    "details": bool,
+}

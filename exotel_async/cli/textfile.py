@@ -1,0 +1,178 @@
+"""An export to a text file: a line for each call, and a state beside it.
+
+After each page the lines are made durable first, then the state that counts them takes the place of
+the one before. Whatever is in the file beyond what the state counts was not counted: it is cut off
+when an export goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import evolve
+
+from exotel_async import Call
+from exotel_async.cli.columns import NAMES, cells_of, raw_json
+from exotel_async.cli.sinks import Refusal, State, part_of, put_in_place, sync_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment,unused-ignore]
+
+Render = Callable[[Sequence[Call]], str]
+
+
+def as_jsonl(calls: Sequence[Call]) -> str:
+    """Write each call as Exotel gave it, as JSON in one line."""
+    return "".join(f"{raw_json(call)}\n" for call in calls)
+
+
+def as_csv(calls: Sequence[Call]) -> str:
+    """Write each call as a row of comma-separated values."""
+    return _rows(map(cells_of, calls))
+
+
+CSV_HEAD = ",".join(NAMES) + "\n"
+
+
+class TextFile:
+    """Writes FILE.part and FILE.part.state."""
+
+    state: State
+
+    def __init__(self, target: Path, render: Render, head: str = "") -> None:
+        self._target = target
+        self._part = part_of(target)
+        self._state_file = self._part.with_name(f"{self._part.name}.state")
+        self._render = render
+        self._head = head.encode()
+        self._file: io.FileIO | None = None
+
+    def left(self) -> State | None:
+        """Read how far an export came that did not end."""
+        try:
+            state = State.loads(self._state_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if not self._part.exists():
+                return None
+            raise Refusal(
+                f"{self._part} is there, but not {self._state_file}, which says how far it came: "
+                "--force begins anew"
+            ) from None
+        except ValueError:
+            raise Refusal(
+                f"{self._state_file} cannot be read as the state of an export: --force begins anew"
+            ) from None
+        return None if self._died_at_the_end(state) else state
+
+    def done(self) -> State:
+        """Read what the file has, if the export has died with that done and all but this said."""
+        with suppress(FileNotFoundError, ValueError):
+            state = State.loads(self._state_file.read_text(encoding="utf-8"))
+            if self._died_at_the_end(state):
+                self._state_file.unlink()
+                return state
+        raise Refusal(f"{self._target} is there already: --force replaces it")
+
+    def begin(self, state: State) -> None:
+        """Begin anew."""
+        if self._part.exists():
+            self._open("r+b")  # which somebody may be writing
+        self.discard()
+        self._note(state)
+        self._open("xb")
+        if self._head:
+            self._append(self._head, state)
+
+    def go_on(self, state: State) -> None:
+        """Go on where it was left."""
+        # It may have died before there was anything to count.
+        self._open("r+b" if state.offset else "ab")
+        assert self._file is not None  # noqa: S101 - it was opened
+        if self._file.seek(0, os.SEEK_END) < state.offset:
+            self.close()
+            raise Refusal(
+                f"{self._part} is shorter than {self._state_file} says: --force begins anew"
+            )
+        self._file.truncate(state.offset)
+        self._file.seek(state.offset)
+        self.state = state
+        if not state.offset and self._head:
+            self._append(self._head, state)
+
+    def add(self, calls: Sequence[Call], state: State) -> None:
+        """Write some calls, then the state."""
+        self._append(self._render(calls).encode(), state)
+
+    def finish(self) -> None:
+        """Let it become the file that was asked for."""
+        self._note(evolve(self.state, whole=True))
+        self.close()
+        put_in_place(self._part, self._target, replaces=self.state.replaces)
+        self._state_file.unlink()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.close()
+        # In this order: a state without its file is nothing that anybody would go on with.
+        self._part.unlink(missing_ok=True)
+        self._state_file.unlink(missing_ok=True)
+        self._new_state_file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close it as it is."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def _new_state_file(self) -> Path:
+        return self._state_file.with_name(f"{self._state_file.name}.new")
+
+    def _died_at_the_end(self, state: State) -> bool:
+        return state.whole and not self._part.exists() and self._target.exists()
+
+    def _open(self, mode: str) -> None:
+        try:
+            # No buffer: what is written is with the system, whatever becomes of this process.
+            self._file = io.FileIO(self._part, mode)
+        except FileNotFoundError:
+            if mode != "r+b":
+                raise
+            raise Refusal(f"{self._part} is gone: --force begins anew") from None
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.close()
+                raise Refusal(f"{self._part} is being written by another export") from None
+
+    def _append(self, data: bytes, state: State) -> None:
+        assert self._file is not None  # noqa: S101 - it is open
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        os.fsync(self._file.fileno())
+        self._note(evolve(state, offset=state.offset + len(data)))
+
+    def _note(self, state: State) -> None:
+        """Let a state take the place of the one before, durably."""
+        with self._new_state_file.open("w", encoding="utf-8") as file:
+            file.write(state.dumps())
+            file.flush()
+            os.fsync(file.fileno())
+        self._new_state_file.replace(self._state_file)
+        sync_folder(self._state_file.parent)
+        self.state = state
+
+
+def _rows(rows: Iterable[Iterable[str]]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue()

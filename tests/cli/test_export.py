@@ -1,0 +1,411 @@
+"""`exotel-async export`: what it writes, and what it refuses to do."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import shlex
+import signal
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from exotel_async import IST
+from exotel_async.cli import main
+from exotel_async.cli.columns import NAMES
+from exotel_async.cli.database import Database
+from exotel_async.cli.moments import Moment
+from exotel_async.cli.selection import Selection
+from exotel_async.cli.sinks import Sink, State
+from exotel_async.cli.textfile import TextFile, as_csv
+from exotel_async.emulator import Emulator, Fault
+from tests.cli.support import (
+    COMMAND,
+    QUICK,
+    Ended,
+    environment,
+    fill,
+    left_in,
+    pointing_at,
+    ran,
+    started,
+)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, where no request leads anywhere."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("SUBDOMAIN", "http://127.0.0.1:1"),
+        ("ACCOUNT_SID", "acme1"),
+        ("API_KEY", "k"),
+        ("API_TOKEN", "t"),
+    ):
+        monkeypatch.setenv(f"EXOTEL_{name}", value)
+    return tmp_path
+
+
+async def exported(emulator: Emulator, file: Path, *arguments: str) -> Ended:
+    """Run the command."""
+    return await ran("export", "-o", str(file), *QUICK, *arguments, env=pointing_at(emulator))
+
+
+def sink_for(file: Path) -> Sink:
+    """What writes that file."""
+    return Database(file) if file.suffix == ".db" else TextFile(file, as_csv)
+
+
+def rows_of(file: Path, query: str) -> list[tuple[object, ...]]:
+    """What a query of a database gives."""
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(query).fetchall()
+
+
+# Formats
+
+
+async def test_jsonl_has_each_record_as_it_came_oldest_first(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    sids = fill(busy, 2_350)
+    file = tmp_path / "calls.jsonl"
+    ended = await exported(busy, file)
+    assert ended.code == 0, ended
+    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [record["Sid"] for record in records] == sids
+    assert records[0]["Price"] is not None
+    assert ended.err == ""
+    calls, requests = re.fullmatch(r"([\d,]+) calls in (\d+) requests: .*\n", ended.out).groups()  # type: ignore[union-attr]
+    assert calls == "2,350"
+    assert int(requests) == len(busy.requests) <= 30
+    assert left_in(tmp_path) == ["calls.jsonl"]
+
+
+async def test_csv_has_fixed_columns(busy: Emulator, tmp_path: Path) -> None:
+    sids = fill(busy, 250)
+    file = tmp_path / "calls.csv"
+    ended = await exported(busy, file, "--details")
+    assert ended.code == 0, ended
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+    assert [row["sid"] for row in rows] == sids
+    assert tuple(rows[0]) == NAMES
+    done = next(row for row in rows if row["talk_time"] not in {"", "0"})
+    created = datetime.fromisoformat(done["created_at"])
+    assert created.utcoffset() == timedelta(hours=5, minutes=30)
+    assert datetime.fromisoformat(done["ended_at"]) - created == timedelta(
+        seconds=int(done["duration"])
+    )
+    assert re.fullmatch(r"\d+\.\d{3}", done["price"])
+    assert (done["leg1_status"], done["leg2_status"]) == ("completed", "completed")
+    assert done["from_number"].startswith("098123")
+
+
+async def test_sqlite_has_typed_columns_and_the_record(busy: Emulator, tmp_path: Path) -> None:
+    sids = fill(busy, 250)
+    file = tmp_path / "calls.db"
+    ended = await exported(busy, file)
+    assert ended.code == 0, ended
+    rows = rows_of(file, "SELECT sid, duration, price, raw FROM calls ORDER BY created_at, rowid")
+    assert [row[0] for row in rows] == sids
+    for _, duration, price, raw in rows:
+        assert isinstance(duration, int)
+        assert isinstance(price, int | float)
+        assert json.loads(str(raw))["Duration"] == str(duration)
+    plan = rows_of(file, "EXPLAIN QUERY PLAN SELECT * FROM calls WHERE created_at > '2026'")
+    assert "calls_created_at" in str(plan)
+    assert left_in(tmp_path) == ["calls.db"]
+
+
+async def test_nothing_is_a_file_as_well(busy: Emulator, tmp_path: Path) -> None:
+    for name in ("calls.jsonl", "calls.csv", "calls.sqlite"):
+        ended = await exported(busy, tmp_path / name)
+        assert ended.code == 0, ended
+        assert ended.out.startswith("0 calls in 2 requests")
+    assert (tmp_path / "calls.jsonl").read_text() == ""
+    assert (tmp_path / "calls.csv").read_text() == ",".join(NAMES) + "\n"
+    assert rows_of(tmp_path / "calls.sqlite", "SELECT count(*) FROM calls") == [(0,)]
+
+
+async def test_filters_reach_the_service(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 30)
+    now = datetime.now(IST)
+    since, until = now - timedelta(days=8), now - timedelta(days=2)
+    ended = await exported(
+        busy,
+        tmp_path / "calls.jsonl",
+        *("--since", f"{since:%Y-%m-%d}", "--until", f"{until:%Y-%m-%d}", "--details"),
+        *("--from", "09812300005", "--from", "+91 98123 00006", "--exophone", "08030000000"),
+        *("--to", "09812300002", "--status", "completed", "--direction", "outbound-api"),
+        *("--min-duration", "10", "--max-duration", "1h", "--min-price", "0.5"),
+        *("--max-price", "100", "--page-size", "50"),
+    )
+    assert ended.code == 0, ended
+    asked = busy.requests[-1].query
+    assert asked == {
+        "DateCreated": f"gte:{since:%Y-%m-%d} 00:00:00;lte:{until:%Y-%m-%d} 23:59:59",
+        "SortBy": "DateCreated:asc",
+        "PageSize": "50",
+        "From": "09812300005,+919812300006",
+        "To": "09812300002",
+        "PhoneNumber": "08030000000",
+        "Status": "completed",
+        "Direction": "outbound-api",
+        "Duration": "gte:10s;lte:3600s",
+        "Price": "gte:0.5;lte:100",
+        "details": "true",
+    }
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "calls.txt"], "give --format"),
+        (["-o", "x.csv", "--resume", "--force"], "--resume goes on and --force begins anew"),
+        (["-o", "x.csv", "--follow"], "--follow needs --format sqlite"),
+        (["-o", "x.db", "--follow", "--until", "1d"], "--follow has no end"),
+        (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is no date"),
+        (["-o", "x.csv", "--min-duration", "9", "--max-duration", "8"], "--min-duration is above"),
+        (["-o", "x.csv", "--min-price", "NaN"], "'NaN' is no amount"),
+        (["-o", "x.csv", "--max-duration", "long"], "'long' is no number of seconds"),
+        (["-o", "x.db", "--follow", "--every", "0"], "'0' is not from a second to a week"),
+        (["-o", "x.csv", "--status", "ended"], "--status"),
+    ],
+)
+def test_wrong_usage(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", *arguments]) == 2
+    assert words in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--since", "300d"], "must not be older than 6 months"),
+        (["--since", "2d", "--until", "3d"], "must not be after until"),
+        (["--from", "12"], "--from '12' must be a phone number"),
+        ([f"--to=0981230000{n}" for n in range(6)], "must be 1 to 5 numbers"),
+    ],
+)
+def test_what_exotel_would_refuse_costs_no_request(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert main(["export", "-o", "calls.csv", *arguments]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert left_in(nowhere) == []
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.db"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--resume", "--status", "busy"], "begun with another --status: "),
+        (["--resume", "--since", "9d"], "begun with another --since: "),
+        (["--resume", "--to", "08040000001"], "begun with another --to: "),
+        (["--resume", "--details", "--from", "0981230001"], "another --from and --details: "),
+        (["--resume", "--max-price", "1.51"], "begun with another --max-price: "),
+        ([], "--resume goes on with it, --force begins anew"),
+    ],
+)
+def test_it_goes_on_with_the_same_options_only(
+    nowhere: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    options: list[str],
+    words: str,
+) -> None:
+    noted = Selection(
+        since=Moment.read("8d"), status="failed", max_price=Decimal("1.50"), to=("08040000000",)
+    )
+    sink = sink_for(nowhere / name)
+    sink.begin(State(account="acme1", selection=noted, records=3, token="t"))
+    sink.close()
+    there = left_in(nowhere)
+    assert main(["export", "-o", name, *options]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert "8040000" not in line
+    assert left_in(nowhere) == there
+    # What is as it was, or is not given, is no reason: it is tried.
+    assert main(["export", "-o", name, "--resume", "--since", "8d", "--max-price", "1.5"]) == 1
+    assert "--resume '...' must be the resume_token" in capsys.readouterr().err
+
+
+async def test_a_file_that_is_there_stays_unless_force_is_given(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    fill(busy, 3)
+    for name in ("calls.csv", "calls.db"):
+        file = tmp_path / name
+        file.write_text("precious")
+        for option in ((), ("--resume",)):
+            ended = await exported(busy, file, *option)
+            assert ended.code == 1, ended
+            assert f"{file} is there" in ended.error_lines[-1]
+            assert file.read_text() == "precious"
+        assert (await exported(busy, file, "--force")).code == 0
+        assert file.read_bytes() != b"precious"
+    assert left_in(tmp_path) == ["calls.csv", "calls.db"]
+
+
+async def test_a_disk_that_does_not_take_it(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 2_000)
+    for name in ("calls.jsonl", "calls.db"):
+        ended = await exported(busy, tmp_path / "none" / name)
+        assert ended.code == 1, ended
+        (line,) = ended.error_lines
+        assert line.startswith(f"exotel-async: cannot write {tmp_path / 'none' / name}: ")
+        # As if the disk were full: no file may be longer than 300 KB.
+        file = tmp_path / name
+        command = shlex.join((*COMMAND, "export", "-o", str(file), *QUICK))
+        ended = await ran(
+            "-c", f"ulimit -f 300; {command}", command=("bash",), env=pointing_at(busy)
+        )
+        assert ended.code == 1, ended
+        assert f"cannot write {file}: " in ended.error_lines[-1]
+        assert "to go on: exotel-async export" in ended.error_lines[-1]
+        assert (await exported(busy, file, "--resume")).code == 0
+    lines = (tmp_path / "calls.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["Sid"] for line in lines}) == len(lines) == 2_000
+    assert rows_of(tmp_path / "calls.db", "SELECT count(*) FROM calls") == [(2_000,)]
+
+
+async def test_credentials_that_do_not_open_leave_nothing_behind(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    env = pointing_at(emulator, EXOTEL_API_TOKEN="wrong")
+    for name in ("calls.csv", "calls.db"):
+        ended = await ran("export", "-o", str(tmp_path / name), env=env)
+        assert ended.code == 1, ended
+        assert "HTTP 401" in ended.error_lines[-1]
+        ended = await ran("export", "-o", str(tmp_path / name), env=environment())
+        assert "are not set" in ended.error_lines[-1]
+    assert left_in(tmp_path) == []
+
+
+# Cut short
+
+
+@pytest.mark.parametrize("name", ["calls.jsonl", "calls.csv", "calls.db"])
+async def test_ctrl_c_tells_the_command_that_goes_on(
+    busy: Emulator, tmp_path: Path, name: str
+) -> None:
+    sids = fill(busy, 1_000)
+    busy.latency = lambda _: (0.0, 0.05)
+    arguments = ("export", "-o", name, "--page-size", "20", *QUICK, "--since", "20d")
+    env = pointing_at(busy)
+    async with started(*arguments, env=env, cwd=str(tmp_path)) as running:
+        while len(busy.requests) < 8:
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert ended.seconds_after_signal < 2
+    (line,) = ended.error_lines
+    told = re.fullmatch(
+        rf"exotel-async: interrupted; (\d+) calls are in {name}\.part, to go on: (.*)", line
+    )
+    assert told is not None
+    assert 20 <= int(told[1]) < 1_000
+    words = shlex.split(told[2])
+    assert words == ["exotel-async", "export", "-o", name, "--rate", "60000", "--resume"]
+
+    strange = pointing_at(busy, EXOTEL_ACCOUNT_SID="another")
+    ended = await ran(*words[1:], env=strange, cwd=str(tmp_path))
+    assert "has calls of another account, acme1" in ended.err
+
+    busy.latency = None
+    ended = await ran(*words[1:], "--since", "20d", env=env, cwd=str(tmp_path))
+    assert ended.code == 0, ended
+    assert ended.out.startswith("1,000 calls in ")
+    assert left_in(tmp_path) == [name]
+    # Again it finds nothing to do, or nothing that it knows.
+    ended = await ran(*words[1:], env=env, cwd=str(tmp_path))
+    if name.endswith(".db"):
+        assert (ended.code, ended.out) == (0, f"{name} is whole: 1,000 calls\n")
+        kept = [row[0] for row in rows_of(tmp_path / name, "SELECT sid FROM calls ORDER BY rowid")]
+    else:
+        assert (ended.code, ended.out) == (1, "")
+        kept = re.findall(r"\b[0-9a-f]{28}[0-9a-z]{4}\b", (tmp_path / name).read_text())
+    assert list(dict.fromkeys(kept)) == sids
+
+
+async def test_ctrl_c_before_the_first_page_leaves_nothing(busy: Emulator, tmp_path: Path) -> None:
+    busy.latency = lambda _: (0.0, 5.0)
+    env = pointing_at(busy)
+    async with started("export", "-o", "calls.csv", env=env, cwd=str(tmp_path)) as running:
+        while not busy.requests:
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert ended.err == "exotel-async: interrupted; nothing was exported\n"
+    assert left_in(tmp_path) == []
+
+
+async def test_a_network_that_has_gone_is_a_reason_to_go_on_later(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    sids = fill(busy, 500)
+    file = tmp_path / "calls.jsonl"
+    busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
+    ended = await exported(busy, file)
+    assert ended.code == 1, ended
+    assert "in trouble itself (HTTP 500)" in ended.err
+    assert "; 300 calls are in" in ended.err
+    ended = await exported(busy, file, "--resume")
+    assert ended.code == 0, ended
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [record["Sid"] for record in records] == sids
+
+
+@pytest.mark.parametrize("name", ["calls.csv", "calls.db"])
+def test_two_do_not_write_one_file(
+    nowhere: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    sink = sink_for(nowhere / name)
+    sink.begin(State(account="acme1", selection=Selection()))
+    there = left_in(nowhere)
+    for option in ("--resume", "--force"):
+        assert main(["export", "-o", name, option]) == 1
+        told = capsys.readouterr().err
+        assert told == f"exotel-async: {name}.part is being written by another export\n"
+        assert left_in(nowhere) == there
+    sink.close()
+
+
+async def test_what_nobody_can_go_on_with(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 3)
+    part, state = tmp_path / "calls.csv.part", tmp_path / "calls.csv.part.state"
+    part.write_text("what")
+    ended = await exported(busy, tmp_path / "calls.csv", "--resume")
+    assert "which says how far it came: --force begins anew" in ended.err
+    state.write_text("{}")
+    ended = await exported(busy, tmp_path / "calls.csv", "--resume")
+    assert "cannot be read as the state of an export" in ended.err
+    (tmp_path / "calls.db.part").write_text("what")
+    ended = await exported(busy, tmp_path / "calls.db", "--resume")
+    assert "cannot be read as the beginning of an export" in ended.err
+    for name in ("calls.csv", "calls.db"):
+        assert (await exported(busy, tmp_path / name, "--force")).code == 0
+    assert left_in(tmp_path) == ["calls.csv", "calls.db"]
+    now = datetime.now(UTC)
+    assert now - datetime.fromisoformat(
+        str(rows_of(tmp_path / "calls.db", "SELECT max(created_at) FROM calls")[0][0])
+    ) > timedelta(hours=1)

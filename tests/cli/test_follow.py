@@ -1,0 +1,165 @@
+"""`exotel-async export --follow`: a database that is kept up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from exotel_async import IST
+from exotel_async.emulator import Emulator, Fault
+from exotel_async.emulator.calls import Dial
+from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
+from tests.cli.support import (
+    EXOPHONE,
+    FIRST,
+    QUICK,
+    SECOND,
+    TOKEN,
+    fill,
+    left_in,
+    pointing_at,
+    ran,
+    started,
+)
+
+FOLLOW = ("export", "-o", "calls.db", "--follow", "--every", "1", *QUICK)
+Rows = dict[str, tuple[str, int | None, float | None]]
+
+
+def rows_in(file: Path) -> Rows:
+    """Status, length and price of each call."""
+    if not file.exists():
+        return {}
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("SELECT sid, status, duration, price FROM calls").fetchall()
+    return {sid: (status, duration, price) for sid, status, duration, price in rows}
+
+
+async def until(file: Path, holds: Callable[[Rows], bool]) -> Rows:
+    """Wait until a database is like that."""
+    deadline = time.monotonic() + 20
+    while not holds(rows := rows_in(file)):
+        assert time.monotonic() < deadline, rows
+        await asyncio.sleep(0.05)
+    return rows
+
+
+async def test_what_ended_later_and_what_settled_later_is_put_in(tmp_path: Path) -> None:
+    file = tmp_path / "calls.db"
+    hours = Behaviour(Outcome.COMPLETED, ring=1, talk=3 * 3600)
+    short = Behaviour(Outcome.COMPLETED, ring=1, talk=1)
+    scenario = Scenario(numbers={FIRST: hours, "09812300009": short, SECOND: short})
+    async with Emulator(api_token=TOKEN, rate=1_000_000, scenario=scenario) as emulator:
+        old = fill(emulator, 200)
+
+        def dialled(number: str, to: str | None, *, hours: float) -> str:
+            dial = Dial(from_=number, to=to, caller_id=EXOPHONE)
+            return emulator.add_call(dial, ago=timedelta(hours=hours)).sid
+
+        going_on = dialled(FIRST, None, hours=2.9)
+        unsettled = dialled("09812300009", SECOND, hours=0.01)
+        env = pointing_at(emulator)
+        async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+            await running.line("201 calls in ")
+            first = rows_in(file)
+            assert set(first) == {*old, unsettled}
+            assert first[unsettled] == ("completed", None, None)
+
+            newer = dialled("09812300009", SECOND, hours=0.005)
+            emulator.calls[going_on].run_ahead(3 * 3600 + 10)
+            emulator.calls[unsettled].run_ahead(600)
+            rows = await until(file, lambda rows: {newer, going_on} <= set(rows))
+            assert rows[unsettled][1] is not None
+            assert rows[unsettled][2] is not None
+            assert rows[going_on] == ("completed", None, None)
+
+            await emulator.finish_calls()
+            await until(file, lambda rows: None not in rows[going_on] + rows[newer])
+            ended = await running.end(signal.SIGINT)
+        assert ended.code == 0, ended
+        assert ended.out.splitlines()[-1].startswith("203 calls, the newest of ")
+        news = re.findall(r"look at .*: (\d) new, (\d) changed", ended.err)
+        assert sum(int(new) for new, _ in news) == 2
+        assert sum(int(changed) for _, changed in news) == 3
+        assert left_in(tmp_path) == ["calls.db"]
+        # It looks back as far as a call may go on, and not over everything again and again.
+        since = datetime.fromisoformat(emulator.requests[-1].query["DateCreated"][4:23])
+        looked_back = emulator.clock.now() - since.replace(tzinfo=IST)
+        assert timedelta(hours=4, minutes=15) < looked_back < timedelta(hours=4, minutes=17)
+
+        # Started again it goes on, by the database alone.
+        seen = len(emulator.requests)
+        latest = dialled("09812300009", SECOND, hours=0.1)
+        async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+            await until(file, lambda rows: latest in rows)
+            ended = await running.end(signal.SIGTERM)
+        assert ended.code == 0, ended
+        assert ended.out.startswith("204 calls, ")
+        assert len(emulator.requests) - seen < 20
+
+
+async def test_interrupted_before_it_was_whole_it_goes_on_by_itself(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    sids = fill(busy, 500)
+    busy.latency = lambda _: (0.0, 0.1)
+    env = pointing_at(busy)
+    async with started(*FOLLOW, "--page-size", "20", env=env, cwd=str(tmp_path)) as running:
+        while len(busy.requests) < 5:
+            await asyncio.sleep(0.01)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    command = "exotel-async export -o calls.db --rate 60000 --follow --every 1"
+    assert ended.err.endswith(f" calls are in calls.db.part, to go on: {command}\n")
+    busy.latency = None
+    async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+        await running.line("500 calls in ")
+        assert list(rows_in(tmp_path / "calls.db")) == sids
+        assert (await running.end(signal.SIGINT)).code == 0
+
+
+async def test_a_look_that_fails_is_made_up_for_but_not_wrong_credentials(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    fill(busy, 3)
+    file = tmp_path / "calls.db"
+    env = pointing_at(busy)
+    async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+        await running.line("3 calls in ")
+        busy.faults.add(Fault.answer(500), times=4)
+        while sum(request.status == 500 for request in busy.requests) < 4:
+            await asyncio.sleep(0.02)
+        dial = Dial(from_=FIRST, to=SECOND, caller_id=EXOPHONE)
+        late = busy.add_call(dial, ago=timedelta(hours=1)).sid
+        await until(file, lambda rows: late in rows)
+        busy.api_token = "another"
+        assert await running.process.wait() == 1
+        assert running.process.stderr is not None
+        told = (await running.process.stderr.read()).decode()
+    assert "failed, the next makes up for it: " in told
+    assert "HTTP 401" in told.splitlines()[-1]
+
+
+async def test_what_was_exported_before_is_followed_if_it_has_no_end(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    fill(busy, 3)
+    env = pointing_at(busy)
+    for arguments in ((), ("--until", "3d", "--force")):
+        exported = ("export", "-o", "calls.db", *QUICK, *arguments)
+        assert (await ran(*exported, env=env, cwd=str(tmp_path))).code == 0
+        if not arguments:
+            async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+                while len(busy.requests) < 4:
+                    await asyncio.sleep(0.02)
+                assert (await running.end(signal.SIGINT)).out.startswith("3 calls, ")
+    ended = await ran(*FOLLOW, env=env, cwd=str(tmp_path))
+    assert ended.code == 1, ended
+    assert "calls.db was begun with --until, and --follow has no end" in ended.err
