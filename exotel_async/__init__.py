@@ -28,6 +28,7 @@ from exotel_async.errors import (
     RequestTimeout,
     ServerError,
 )
+from exotel_async.exophones import ExoPhoneList
 from exotel_async.limiter import TokenBucket
 from exotel_async.lookups import Lookup, Lookups, LookupStatistics
 from exotel_async.models import (
@@ -42,6 +43,8 @@ from exotel_async.models import (
     CallType,
     Direction,
     Dnd,
+    ExoPhone,
+    ExoPhonePage,
     Leg,
     NumberMetadata,
     NumberType,
@@ -89,6 +92,9 @@ __all__ = [
     "Dials",
     "Direction",
     "Dnd",
+    "ExoPhone",
+    "ExoPhoneList",
+    "ExoPhonePage",
     "ExotelError",
     "InvalidRequest",
     "InvalidWebhook",

@@ -22,9 +22,11 @@ from exotel_async.config import (
 )
 from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
+from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.numbers import Numbers
 from exotel_async.pipeline import OnOrphanedCall, Pipeline
+from exotel_async.request import Category
 from exotel_async.transport import HttpClient, Transport
 
 if TYPE_CHECKING:
@@ -42,11 +44,13 @@ class AsyncExotel:
         calls: dial, and read calls.
         numbers: look up phone numbers.
         account: the account itself.
+        exophones: the account's ExoPhones, and the flows of the calls that come in at them.
     """
 
     calls: Calls
     numbers: Numbers
     account: Account
+    exophones: ExoPhones
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class AsyncExotel:
         region: Region | None = None,
         base_url: str | None = None,
         rate_limit: RateLimit | RateLimiter | None = None,
+        exophone_rate_limit: RateLimit | RateLimiter | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeouts | None = None,
         max_in_flight: int = DEFAULT_IN_FLIGHT,
@@ -74,6 +79,8 @@ class AsyncExotel:
             region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other place, like a local emulator: ``http(s)://host[:port]``.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default.
+            exophone_rate_limit: the same for `exophones`, which have a budget of their own: 50
+                requests a minute by default.
             retry: how often a request is sent again where that is safe.
             timeout: bounds on one exchange with the service.
             max_in_flight: requests that may be in the air at once; below the size of the pool of
@@ -92,6 +99,7 @@ class AsyncExotel:
         if type(max_in_flight) is not int or max_in_flight < 1:
             raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
         _check("rate_limit", rate_limit, RateLimit, RateLimiter)
+        _check("exophone_rate_limit", exophone_rate_limit, RateLimit, RateLimiter)
         _check("retry", retry, RetryPolicy)
         _check("timeout", timeout, Timeouts)
         _check("region", region, Region)
@@ -107,11 +115,19 @@ class AsyncExotel:
             http_client=http_client,
         )
 
-        def make_limiter() -> RateLimiter:
-            if rate_limit is None or isinstance(rate_limit, RateLimit):
-                key = (transport.host, credentials.account_sid, "voice")
-                return shared_bucket(key, rate_limit or RateLimit(), max_in_flight)
-            return rate_limit
+        budgets = {
+            Category.VOICE: RateLimit() if rate_limit is None else rate_limit,
+            Category.EXOPHONES: (
+                EXOPHONE_RATE if exophone_rate_limit is None else exophone_rate_limit
+            ),
+        }
+
+        def make_limiter(category: Category) -> RateLimiter:
+            budget = budgets[category]
+            if isinstance(budget, RateLimit):
+                key = (transport.host, credentials.account_sid, category)
+                return shared_bucket(key, budget, max_in_flight)
+            return budget
 
         self._pipeline = Pipeline(
             transport=transport,
@@ -146,6 +162,8 @@ class AsyncExotel:
     @property
     def limiter(self) -> RateLimiter:
         """The limiter of the account; `limiter.statistics()` tells what it is doing.
+
+        ExoPhones have another: `exophones.limiter`.
 
         Raises:
             ConfigurationError: outside the session's event loop, or when it is closed.
@@ -182,6 +200,7 @@ class AsyncExotel:
         self.calls = Calls(self._desk, defaults)
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
+        self.exophones = ExoPhones(self._pipeline, defaults, self._account_sid)
 
 
 def _check(argument: str, value: object, *kinds: Any) -> None:

@@ -31,6 +31,8 @@ from exotel_async.models import (
     CallStatus,
     Direction,
     Dnd,
+    ExoPhone,
+    ExoPhonePage,
     Leg,
     NumberMetadata,
     NumberType,
@@ -134,7 +136,8 @@ def converter(time_zone: tzinfo = IST) -> Converter:
 
     `structure(data, Call)`, and the same for `CallDetails`, `Leg`, `NumberMetadata` and `Balance`,
     raise a ValueError when the data are not a JSON object or lack what the model requires, and
-    nothing else. A `CallPage` is refused with any call on it: it is asked for again.
+    nothing else. A `CallPage` is refused with any call on it, for it is asked for again; and so is
+    an `ExoPhonePage` with any `ExoPhone`.
     """
 
     def time(value: object) -> datetime | None:
@@ -209,6 +212,8 @@ def converter(time_zone: tzinfo = IST) -> Converter:
     made.register_structure_hook(Leg, lambda data, _: _leg(_object(data)))
     made.register_structure_hook(NumberMetadata, lambda data, _: _number(_object(data)))
     made.register_structure_hook(Balance, balance)
+    made.register_structure_hook(ExoPhone, lambda data, _: _exophone(_object(data)))
+    made.register_structure_hook(ExoPhonePage, lambda data, _: _exophone_page(_object(data)))
     return made
 
 
@@ -275,3 +280,52 @@ def _number(data: dict[str, Any]) -> NumberMetadata:
         dnd=_dnd(get("DND")),
         raw=data,
     )
+
+
+def _exophone(data: dict[str, Any]) -> ExoPhone:
+    get = data.get
+    sid = text(get("sid"))
+    if sid is None:
+        raise ValueError("an ExoPhone without a sid")
+    told = get("capabilities")
+    able = told if isinstance(told, dict) else {}
+    return ExoPhone(
+        sid=sid,
+        phone_number=text(get("phone_number")),
+        friendly_name=text(get("friendly_name")),
+        country=text(get("country")),
+        region=text(get("region")),
+        voice=_truth(able.get("voice")),
+        sms=_truth(able.get("sms")),
+        voice_url=text(get("voice_url")),
+        sms_url=text(get("sms_url")),
+        raw=data,
+    )
+
+
+def _exophone_page(data: dict[str, Any]) -> ExoPhonePage:
+    rows = data.get("incoming_phone_numbers")
+    if not isinstance(rows, list):
+        raise ValueError("no list of ExoPhones")  # noqa: TRY004 - wrong data, not a wrong program
+    return ExoPhonePage(
+        exophones=tuple(_exophone(_object(row)) for row in rows),
+        next_page=_page_number(text(data.get("next_page_uri"))),
+        raw=data,
+    )
+
+
+def _page_number(uri: str | None) -> int | None:
+    """Find the page in the URI of the next one, whose host is not the one to ask."""
+    if uri is None:
+        return None
+    found = [count(value) for name, value in parse_qsl(urlsplit(uri).query) if name == "Page"]
+    if not found or found[-1] is None:
+        raise ValueError("the URI of the next page has no page number")
+    return found[-1]
+
+
+def _truth(value: object) -> bool | None:
+    """Read a truth value, written as text as well. None if it is none."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None

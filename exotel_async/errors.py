@@ -7,7 +7,7 @@
     ├── LimiterUnavailable          the shared limiter's server cannot be reached
     ├── InvalidWebhook              what came to a webhook is not what Exotel sends
     ├── ConnectionFailed            nothing reached Exotel
-    ├── RequestTimeout              a GET got no answer in time
+    ├── RequestTimeout              a request that is no dial got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
     ├── DecodeError                 an answer that is not what was asked for
     ├── RecordingUnavailable        a call whose recording cannot be had
@@ -114,7 +114,7 @@ class ConnectionFailed(ExotelError):
 
 
 class RequestTimeout(ExotelError):
-    """A request that only reads got no answer in time, or lost its connection.
+    """A request that is no dial got no answer in time, or lost its connection.
 
     Attributes:
         attempts: how often it was sent.

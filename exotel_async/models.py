@@ -7,10 +7,12 @@ link or custom field in their repr. What Exotel did not tell (yet) is None.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -330,4 +332,64 @@ class Balance:
     currency: str | None = None
     pricing_plan: str | None = None
     updated_at: datetime | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+
+_FLOW_PATH: Final = r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)"
+
+
+@frozen(kw_only=True)
+class ExoPhone:
+    """An ExoPhone: a number of the account.
+
+    Attributes:
+        sid: its identifier, which the API takes instead of the number. It may look like one.
+        phone_number: the number itself, as `+918030000000`.
+        friendly_name: what it is called.
+        country: code of its country, as `IN`.
+        region: code of its telecom circle, as `KA`.
+        voice: whether it makes and takes calls.
+        sms: whether it sends and takes SMS.
+        voice_url: where calls that come in are led; see `flow`.
+        sms_url: where SMS that come in are led.
+        raw: the whole original.
+    """
+
+    sid: str
+    phone_number: str | None = None
+    friendly_name: str | None = None
+    country: str | None = None
+    region: str | None = None
+    voice: bool | None = None
+    sms: bool | None = None
+    voice_url: str | None = field(default=None, repr=False)
+    sms_url: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+    @property
+    def flow(self) -> str | None:
+        """Id of the flow calls are led to. None if there is none, or `voice_url` leads elsewhere.
+
+        It is text, even where it is a number.
+        """
+        try:
+            path = urlsplit(self.voice_url or "").path
+        except ValueError:
+            return None
+        found = re.fullmatch(_FLOW_PATH, path)
+        return found and found[1]
+
+
+@frozen(kw_only=True)
+class ExoPhonePage:
+    """One page of ExoPhones.
+
+    Attributes:
+        exophones: the ExoPhones on it.
+        next_page: number of the next page, from 0 on; None on the last one.
+        raw: the whole original.
+    """
+
+    exophones: tuple[ExoPhone, ...]
+    next_page: int | None = None
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)

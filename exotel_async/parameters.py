@@ -140,7 +140,7 @@ def connect_to_flow(
         InvalidRequest: an argument that Exotel would refuse or take wrongly.
     """
     form = _parties(from_, caller_id)
-    form["Url"] = _flow_url(account_sid, flow)
+    form["Url"] = flow_url(account_sid, flow)
     return _dial(form, **options)
 
 
@@ -251,7 +251,12 @@ def _parties(from_: str, caller_id: str) -> Fields:
     return {"From": first, "CallerId": exophone}
 
 
-def _flow_url(account_sid: str, flow: int | str) -> str | None:
+def flow_url(account_sid: str, flow: int | str) -> str | None:
+    """Return the URL of a flow, as dials and ExoPhones take it.
+
+    Raises:
+        InvalidRequest: it is neither a flow's id nor a URL.
+    """
     if isinstance(flow, str) and "://" in flow:
         return url("flow", flow)
     if isinstance(flow, int) and not isinstance(flow, bool) and 0 < flow < 10**15:

@@ -32,7 +32,7 @@ from exotel_async.errors import (
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.parking import CLOSED, Parking
-from exotel_async.request import Request
+from exotel_async.request import Category, Request
 from exotel_async.results import facts_of, orphan_of, result_of, unknown_dial
 from exotel_async.retry import Fail, Retry, Unknown, verdict
 from exotel_async.serverclock import ServerClock
@@ -58,12 +58,13 @@ class Pipeline:
         self,
         *,
         transport: Transport,
-        make_limiter: Callable[[], RateLimiter],
+        make_limiter: Callable[[Category], RateLimiter],
         retry: RetryPolicy,
         on_orphaned_call: OnOrphanedCall | None,
     ) -> None:
         self._transport = transport
         self._make_limiter = make_limiter
+        self._limiters: dict[Category, RateLimiter] = {}
         self._retry = retry
         self._on_orphaned_call = on_orphaned_call
         self.server_clock: Final = ServerClock()
@@ -77,14 +78,22 @@ class Pipeline:
 
     @property
     def limiter(self) -> RateLimiter:
-        """The limiter of the account.
+        """The limiter of the account's calls.
+
+        Raises:
+            ConfigurationError: as `limiter_of`.
+        """
+        return self.limiter_of(Category.VOICE)
+
+    def limiter_of(self, category: Category) -> RateLimiter:
+        """Return the limiter of a part of the API.
 
         Raises:
             ConfigurationError: the session is closed, belongs to another event loop, or there is
-                no event loop running.
+                no event loop running; or the limiter is in use with another rate.
         """
         self._bind()
-        return self._limiter
+        return self._limiter_of(category)
 
     @property
     def transport(self) -> Transport:
@@ -116,14 +125,14 @@ class Pipeline:
         self._bind()
 
     async def acquire(self, options: SendOptions) -> Permit:
-        """Wait for leave to send a request that is decided on only then: see `send`.
+        """Wait for leave to send a request about calls that is decided on only then: see `send`.
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than `max_wait`.
             ConfigurationError: the session is closed, or belongs to another event loop.
         """
         self._bind()
-        return await self._permit(options, math.inf, math.inf, None)
+        return await self._permit(Category.VOICE, options, math.inf, math.inf, None)
 
     async def send(
         self,
@@ -151,7 +160,7 @@ class Pipeline:
         failure: ExotelError | None = None
         while True:
             if permit is None:
-                permit = await self._permit(options, deadline, give_up, failure)
+                permit = await self._permit(request.category, options, deadline, give_up, failure)
             if failure is None:
                 sent_at, began = datetime.now(UTC), loop.time()
                 give_up = began + self._retry.total
@@ -244,14 +253,21 @@ class Pipeline:
                 permit.release()
             raise ConfigurationError(CLOSED)
         if self._loop is None:
-            self._limiter = self._make_limiter()
+            self._limiter_of(Category.VOICE)
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError(_OTHER_LOOP)
         return loop
 
+    def _limiter_of(self, category: Category) -> RateLimiter:
+        limiter = self._limiters.get(category)
+        if limiter is None:
+            limiter = self._limiters[category] = self._make_limiter(category)
+        return limiter
+
     async def _permit(
         self,
+        category: Category,
         options: SendOptions,
         deadline: float,
         give_up: float,
@@ -264,7 +280,7 @@ class Pipeline:
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         try:
             with self.parking:
-                permit = await self._limiter.acquire(
+                permit = await self._limiter_of(category).acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
         except RateLimitTimeout:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from attrs import field, frozen
 
@@ -17,22 +18,36 @@ Fields = dict[str, str | None]
 Pairs = tuple[tuple[str, str], ...]
 
 
+class Category(enum.StrEnum):
+    """A part of the API, with a version and a budget of its own."""
+
+    VOICE = "voice"
+    EXOPHONES = "exophones"
+
+    @property
+    def version(self) -> str:
+        """What its paths begin with."""
+        return "v1" if self is Category.VOICE else "v2_beta"
+
+
 @frozen
 class Request:
     """One request, before it has a host, credentials or a place in the queue.
 
     Attributes:
         method: the HTTP method.
-        path: the path below `/v1/Accounts/{account_sid}/`, percent-encoded.
+        path: the path below `/{version}/Accounts/{account_sid}/`, percent-encoded.
         params: the query.
         body: the form, encoded: one string, for tens of thousands of them may wait in memory.
             None: no body. Neither it nor the query is in the repr.
+        category: the part of the API it belongs to: whose version, and whose budget.
     """
 
     method: str
     path: str = field(repr=lambda path: repr(redact(path)))
     params: Pairs = field(default=(), repr=False)
     body: str | None = field(default=None, repr=False)
+    category: Category = Category.VOICE
 
     @property
     def form(self) -> Pairs:
@@ -41,13 +56,25 @@ class Request:
 
     @property
     def dials(self) -> bool:
-        """Whether it makes a call; all other requests only read."""
+        """Whether it makes a call. All others may be sent again: they read, or set a value."""
         return self.method == "POST"
 
 
-def get_request(path: str, query: Fields, extra: Mapping[str, str] | None) -> Request:
+def get_request(
+    path: str,
+    query: Fields,
+    extra: Mapping[str, str] | None,
+    category: Category = Category.VOICE,
+) -> Request:
     """Return a request that reads."""
-    return Request("GET", path, params=pairs(query, extra))
+    return Request("GET", path, params=pairs(query, extra), category=category)
+
+
+def put_request(
+    path: str, form: Fields, extra: Mapping[str, str] | None, category: Category
+) -> Request:
+    """Return a request that sets something: sent twice, it does what it does once."""
+    return Request("PUT", path, body=urlencode(pairs(form, extra)), category=category)
 
 
 def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:

@@ -20,7 +20,7 @@ class Facts:
     """What is known after one try that did not give a result.
 
     Attributes:
-        dial: whether the request makes a call. All others only read.
+        dial: whether the request makes a call. All others read, or set a value: twice is as once.
         written: whether a byte of it may have reached the service.
         status: the HTTP status; None where no answer came.
         retry_after: seconds the service asked to wait.

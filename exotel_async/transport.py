@@ -22,6 +22,7 @@ from attrs import field, frozen
 from exotel_async.errors import ConfigurationError
 from exotel_async.links import origin
 from exotel_async.masking import redact
+from exotel_async.request import Category
 from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
@@ -132,7 +133,8 @@ class Transport:
         """Host and port, if it is not the usual one: what tells one Exotel from another."""
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""
-        self._prefix = f"{base_url.rstrip('/')}/v1/Accounts/{credentials.account_sid}/"
+        root, account = base_url.rstrip("/"), f"Accounts/{credentials.account_sid}"
+        self._prefixes = {c: f"{root}/{c.version}/{account}/" for c in Category}
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
@@ -307,7 +309,7 @@ class Transport:
     def _request(self, request: Request, trace: Any) -> httpx.Request:
         built = self._client.build_request(
             request.method,
-            self._prefix + request.path,
+            self._prefixes[request.category] + request.path,
             params=request.params or None,
             content=request.body,
             extensions={"trace": trace},

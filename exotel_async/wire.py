@@ -20,7 +20,14 @@ from exotel_async.config import IST, Region
 from exotel_async.converter import converter, count, text
 from exotel_async.errors import APIError, DecodeError, api_error
 from exotel_async.masking import redact
-from exotel_async.models import Balance, Call, CallPage, NumberMetadata
+from exotel_async.models import (
+    Balance,
+    Call,
+    CallPage,
+    ExoPhone,
+    ExoPhonePage,
+    NumberMetadata,
+)
 
 _T = TypeVar("_T")
 
@@ -116,6 +123,26 @@ def read_balance(answer: Answer, *, time_zone: tzinfo = IST) -> Balance:
         DecodeError: there is no balance in it.
     """
     return _read(answer, Balance, time_zone, "Account")
+
+
+def read_exophone(answer: Answer) -> ExoPhone:
+    """Read an ExoPhone.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: there is no ExoPhone in it.
+    """
+    return _read(answer, ExoPhone, IST, None)
+
+
+def read_exophone_page(answer: Answer) -> ExoPhonePage:
+    """Read a page of ExoPhones.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: it is no page, or not a whole one.
+    """
+    return _read(answer, ExoPhonePage, IST, None)
 
 
 def read_error(answer: Answer) -> APIError:

@@ -1,0 +1,234 @@
+"""The ExoPhones resource: the account's numbers, and the flows of the calls that come in there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from exotel_async import parameters, wire
+from exotel_async.checks import segment, short_text
+from exotel_async.config import RateLimit
+from exotel_async.errors import DecodeError, InvalidRequest
+from exotel_async.request import Category, Fields, get_request, put_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exotel_async.budget import RateLimiter
+    from exotel_async.config import Priority, SendOptions
+    from exotel_async.models import ExoPhone, ExoPhonePage
+    from exotel_async.pipeline import Pipeline
+    from exotel_async.request import Request
+
+EXOPHONE_RATE: Final = RateLimit(50)
+"""Requests a minute about ExoPhones, in a count of their own: on one page of Exotel's only."""
+
+# Exotel's limit is not known; this keeps whole documents out of it.
+_LONGEST_NAME: Final = 255
+_LIST: Final = "IncomingPhoneNumbers"
+
+
+class ExoPhoneList:
+    """The account's ExoPhones: `exotel.exophones.list()`. Nothing is asked for until it is read.
+
+    ``async for exophone in exophones`` reads them all, `pages` does so page by page. Each of them
+    begins at the beginning.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, options: SendOptions, extra: Mapping[str, str] | None
+    ) -> None:
+        self._pipeline = pipeline
+        self._options = options
+        self._extra = extra
+
+    def __aiter__(self) -> AsyncIterator[ExoPhone]:
+        return self._exophones()
+
+    async def pages(self) -> AsyncGenerator[ExoPhonePage, None]:
+        """Read page by page. An ExoPhone that was on a page before is left out.
+
+        Raises:
+            ExotelError: a page could not be had.
+        """
+        seen: set[str] = set()
+        asked = {0}
+        page_number: int | None = None
+        while True:
+            page = await self._pipeline.send(
+                _list(page_number, self._extra), wire.read_exophone_page, self._options
+            )
+            fresh = {found.sid: found for found in page.exophones if found.sid not in seen}
+            seen.update(fresh)
+            yield evolve(page, exophones=tuple(fresh.values()))
+            page_number = page.next_page
+            if page_number is None or not page.exophones:
+                return
+            if page_number in asked:
+                raise DecodeError(
+                    "the pages of ExoPhones lead round in circles, and not to the end",
+                    status=200,
+                    content_type=None,
+                    excerpt="",
+                )
+            asked.add(page_number)
+
+    async def _exophones(self) -> AsyncGenerator[ExoPhone, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for exophone in page.exophones:
+                    yield exophone
+
+
+class ExoPhones:
+    """The account's own numbers: `exotel.exophones`. They have a budget of their own."""
+
+    def __init__(self, pipeline: Pipeline, defaults: SendOptions, account_sid: str) -> None:
+        self._pipeline = pipeline
+        self._defaults = defaults
+        self._account_sid = account_sid
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The limiter of these requests: not that of calls.
+
+        Raises:
+            ConfigurationError: outside the session's event loop, or when it is closed.
+        """
+        return self._pipeline.limiter_of(Category.EXOPHONES)
+
+    def list(
+        self,
+        *,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> ExoPhoneList:
+        """List the account's ExoPhones.
+
+        Rests on `GET IncomingPhoneNumbers`. What is returned is read with ``async for``; see
+        `ExoPhoneList`. It sends nothing before that.
+
+        Args:
+            extra: parameters this SDK does not know, sent with each page.
+            priority: who goes first when the budget is short.
+            max_wait: seconds each request may wait for the budget.
+            timeout: seconds each request may take with everything.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse.
+        """
+        # Now, and not when the second page is asked for.
+        _list(1, extra)
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return ExoPhoneList(self._pipeline, chosen, extra)
+
+    async def get(
+        self,
+        sid: str,
+        *,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> ExoPhone:
+        """Read one ExoPhone. Rests on `GET IncomingPhoneNumbers/{sid}`.
+
+        Args:
+            sid: its SID, as `list` tells it.
+            extra: parameters this SDK does not know.
+            priority: who goes first when the budget is short.
+            max_wait: seconds the request may wait for the budget.
+            timeout: seconds it may take with everything.
+
+        Raises:
+            InvalidRequest: it cannot be a SID; nothing was sent.
+            NotFound: there is no such ExoPhone, or the account lives in the other region.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return await self._pipeline.send(request, wire.read_exophone, chosen)
+
+    async def assign_flow(
+        self,
+        sid: str,
+        flow: int | str,
+        *,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> ExoPhone:
+        """Lead the calls that come in at an ExoPhone to a flow.
+
+        Rests on `PUT IncomingPhoneNumbers/{sid}`, which may be sent again: setting the same flow
+        twice is setting it once.
+
+        Args:
+            sid: the ExoPhone's SID, as `list` tells it.
+            flow: the flow's id (its app id in the dashboard), or the whole URL of one.
+            extra: parameters this SDK does not know.
+            priority: who goes first when the budget is short.
+            max_wait: seconds the request may wait for the budget.
+            timeout: seconds it may take with everything.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse; nothing was sent.
+            NotFound: there is no such ExoPhone, or the account lives in the other region.
+            RequestTimeout: no answer came: it may be assigned, now or a little later.
+            DecodeError: it is assigned, but the answer cannot be read.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        form: Fields = {"VoiceUrl": parameters.flow_url(self._account_sid, flow)}
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return await self._set(sid, form, extra, chosen)
+
+    async def rename(
+        self,
+        sid: str,
+        name: str,
+        *,
+        extra: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+    ) -> ExoPhone:
+        """Give an ExoPhone another name. Rests on `PUT IncomingPhoneNumbers/{sid}`.
+
+        Args:
+            sid: the ExoPhone's SID, as `list` tells it.
+            name: its friendly name from now on.
+            extra: parameters this SDK does not know.
+            priority: who goes first when the budget is short.
+            max_wait: seconds the request may wait for the budget.
+            timeout: seconds it may take with everything.
+
+        Raises:
+            As `assign_flow`.
+        """
+        form: Fields = {"FriendlyName": short_text("name", name, _LONGEST_NAME)}
+        if not name or name.isspace():
+            raise InvalidRequest("name", name, "must not be empty")
+        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        return await self._set(sid, form, extra, chosen)
+
+    async def _set(
+        self, sid: str, form: Fields, extra: Mapping[str, str] | None, options: SendOptions
+    ) -> ExoPhone:
+        request = put_request(_one(sid), form, extra, Category.EXOPHONES)
+        return await self._pipeline.send(request, wire.read_exophone, options)
+
+
+def _list(page: int | None, extra: Mapping[str, str] | None) -> Request:
+    # The URI of a page is on a host that is not for us, so that it is asked for by its number.
+    query: Fields = {"Page": None if page is None else str(page)}
+    return get_request(_LIST, query, extra, Category.EXOPHONES)
+
+
+def _one(sid: str) -> str:
+    return f"{_LIST}/{segment('sid', sid)}"
