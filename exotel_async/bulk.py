@@ -13,7 +13,14 @@ from attrs import frozen
 from exotel_async import parameters, queries, wire
 from exotel_async.budget import Permit
 from exotel_async.config import SendOptions
-from exotel_async.errors import APIError, DecodeError, ExotelError, RequestTimeout
+from exotel_async.errors import (
+    APIError,
+    ConfigurationError,
+    DecodeError,
+    ExotelError,
+    NotFound,
+    RequestTimeout,
+)
 from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pages import Pages
@@ -24,7 +31,6 @@ _SPLITTING: Final = frozenset({400, 413, 414})
 _PATIENCE: Final = 7  # a query, its halves and its quarters: all of them failed
 _MOST_FAILED: Final = 3  # batches in a row of which nothing came
 _MOST_PAGES: Final = 5  # of one batch: the service may give out smaller pages than asked for
-_MOST_LACKING: Final = 1_000
 
 
 @frozen
@@ -49,13 +55,12 @@ class Bulk:
         self._known = known
         self._read_call = partial(wire.read_call, time_zone=pages.time_zone)
         self._failed = 0
-        # SIDs whose record lacked the details that were asked for.
-        self._lacking: set[str] = set()
-        self._gives_details = True
+        # Documented for one call only; in the list it is merely known to have worked.
+        self._gives_details: bool | None = None
 
     def serves(self, wanted: Wanted) -> bool:
         """Whether a query for many is any good for that, by what it has brought up to now."""
-        return self._gives_details or not wanted.details
+        return not wanted.details or self._gives_details is not False
 
     async def single(
         self,
@@ -81,10 +86,6 @@ class Bulk:
         )
         call = await self._pipeline.send(request, self._read_call, options, permit=permit)
         self._known.saw(call)
-        if call.sid in self._lacking and call.details is not None:
-            # Documented for one call only; in the list it is merely known to have worked.
-            self._gives_details = False
-            self._lacking.clear()
         return call
 
     async def batch(
@@ -111,6 +112,9 @@ class Bulk:
             The call, or why it could not be had, for each SID; none for what the answer has left
             out: calls going on, older ones, and those that do not exist. What lacks details that
             are wanted counts as left out.
+
+        Raises:
+            ConfigurationError: the session is closed.
         """
         answers: dict[str, Call | ExotelError] = {}
         waiting = deque([sids])
@@ -118,19 +122,23 @@ class Bulk:
         while waiting:
             part = waiting.popleft()
             try:
-                answers |= await self._ask(part, wanted, options, span, permit)
+                await self._ask(part, wanted, options, span, permit=permit, answers=answers)
                 in_a_row, any_good = 0, True
+            except ConfigurationError:
+                raise
             except ExotelError as error:
-                in_a_row += 1
-                if not may_be_its_size(error):
-                    answers |= dict.fromkeys(part, error)
+                rest = [sid for sid in part if sid not in answers]
+                any_good = any_good or len(rest) < len(part)
+                in_a_row += _may_be_its_size(error)
+                if not _may_be_its_size(error):
+                    answers |= dict.fromkeys(rest, _of_many(error))
                 elif in_a_row >= _PATIENCE or self._failed >= _MOST_FAILED:
-                    answers |= {sid: error for rest in (part, *waiting) for sid in rest}
+                    answers |= {sid: error for each in (rest, *waiting) for sid in each}
                     break
                 else:
-                    middle = len(part) // 2
+                    middle = len(rest) // 2
                     # One alone is asked for by its own request.
-                    waiting += [half for half in (part[:middle], part[middle:]) if len(half) > 1]
+                    waiting += [half for half in (rest[:middle], rest[middle:]) if len(half) > 1]
             permit = None
         if any_good:
             self._failed = 0
@@ -144,39 +152,87 @@ class Bulk:
         wanted: Wanted,
         options: SendOptions,
         span: Span | None,
+        *,
         permit: Permit | None,
-    ) -> dict[str, Call | ExotelError]:
+        answers: dict[str, Call | ExotelError],
+    ) -> None:
+        """Ask for some of them, and enter what comes."""
         query = queries.call_query(
             time_zone=self._pages.time_zone,
             sids=sids,
             details=wanted.details,
             recording_url_validity=wanted.recording_url_validity,
         )
-        asked, found = set(sids), dict[str, Call | ExotelError]()
+        missing = set(sids)
+        lacking: list[str] = []
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             request = query.request(span, after=cursor)
             page = await self._pages.fetch(request, options, permit=permit)
-            for call in page.calls:
-                if call.sid not in asked:
-                    continue
+            permit, cursor = None, page.after
+            new = [call for call in page.calls if call.sid in missing]
+            for call in new:
+                missing.discard(call.sid)
                 self._known.saw(call)
-                if wanted.details and "Details" not in call.raw:
-                    self._lacks(call.sid)
+                if wanted.details and self._lacks_details(call):
+                    lacking.append(call.sid)
                 else:
-                    found[call.sid] = call
-            cursor, permit = page.after, None
-            if cursor is None or len(found) == len(asked):
+                    answers[call.sid] = call
+            # There may be a cursor behind the last of them.
+            if cursor is None or not missing or not new:
                 break
-        return found
+        if lacking and self._gives_details is None:
+            await self._check(lacking[0], wanted, options, answers)
 
-    def _lacks(self, sid: str) -> None:
-        if len(self._lacking) < _MOST_LACKING:
-            self._lacking.add(sid)
+    def _lacks_details(self, call: Call) -> bool:
+        if call.details is not None:
+            self._gives_details = True
+            return False
+        # A service that gives them otherwise means null where it says so.
+        return self._gives_details is not True or "Details" not in call.raw
+
+    async def _check(
+        self,
+        sid: str,
+        wanted: Wanted,
+        options: SendOptions,
+        answers: dict[str, Call | ExotelError],
+    ) -> None:
+        """Find out by a call that lacks details whether the list gives none at all."""
+        patience = [limit for limit in (options.max_wait, options.timeout) if limit is not None]
+        try:
+            with self._pipeline.parking:
+                # First in its line: whoever stands there may be about to ask in vain as well.
+                permit = await self._pipeline.limiter.acquire(
+                    options.priority, min(patience, default=None), retry=True
+                )
+            call = await self.single(sid, wanted, options, permit=permit)
+        except ConfigurationError:
+            raise
+        except ExotelError as error:
+            answers[sid] = error
+            return
+        answers[sid] = call
+        if call.details is not None and self._gives_details is None:
+            self._gives_details = False
 
 
-def may_be_its_size(error: ExotelError) -> bool:
+def _may_be_its_size(error: ExotelError) -> bool:
     """Whether a query for many may have failed for its size, so that a smaller one need not."""
     if isinstance(error, APIError):
         return error.status in _SPLITTING
     return isinstance(error, DecodeError | RequestTimeout)
+
+
+def _of_many(error: ExotelError) -> ExotelError:
+    """Return what the failure of a query for many says of one of them."""
+    if not isinstance(error, NotFound):
+        return error
+    # It is the list that was not found. Of single calls that says nothing.
+    return APIError(
+        f"the list of calls was not found: {error.message}",
+        status=error.status,
+        code=error.code,
+        headers=error.headers,
+        attempts=error.attempts,
+    )

@@ -1,86 +1,33 @@
 """Many `calls.get` at a time, in few requests.
 
-Gets are collected for one turn of the event loop. A few of them go singly while the budget has
-tokens; more, and any that have to wait, leave up to a hundred at a time as one query. Which of them
-leave is decided when the budget has let the query through, so that whoever came meanwhile goes too.
+Gets are collected for one turn of the event loop. A few of them go singly if the budget has tokens
+for them; more, and any that would have to wait, leave up to a hundred at a time as one query. Which
+of them leave is decided when the budget has let the query through, so that whoever came meanwhile
+goes too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
-import math
-from itertools import islice
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
 from exotel_async import queries
 from exotel_async.budget import Permit
-from exotel_async.bulk import Bulk, Wanted, may_be_its_size
+from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
-from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
+from exotel_async.errors import ConfigurationError, ExotelError, RateLimitTimeout
 from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pipeline import Pipeline
+from exotel_async.pools import Answer, Key, Load, Pool, patience
 
 _FEW: Final = 5
-"""Gets in one turn that go singly while they need not wait."""
-
-_Answer = asyncio.Future[Call | None]
-"""A call; None: to be asked for singly."""
-
-
-@frozen
-class _Key:
-    """What gets must share to share a request."""
-
-    wanted: Wanted
-    priority: Priority
-    max_wait: float | None
-
-
-@define(eq=False)
-class _Pool:
-    """The gets of one key that have not left yet, by SID and in order."""
-
-    key: _Key
-    waiting: dict[str, list[_Answer]] = field(factory=dict)
-    carriers: list[asyncio.Task[None]] = field(factory=list)
-    """Those that wait for leave to send some of them."""
-    collecting: bool = False
-    singly: bool = False
-    """They are few, and go one by one if they need not wait."""
-
-    @property
-    def carriers_needed(self) -> int:
-        each = 1 if self.singly else queries.MOST_SIDS
-        return math.ceil(len(self.waiting) / each)
-
-    def join(self, sid: str, answer: _Answer) -> None:
-        self.waiting.setdefault(sid, []).append(answer)
-
-    def leave(self, sid: str, answer: _Answer) -> None:
-        """Take one out that is not waited for any more."""
-        answers = self.waiting.get(sid)
-        if answers and answer in answers:
-            answers.remove(answer)
-            if not answers:
-                del self.waiting[sid]
-            self.dismiss()
-
-    def take(self, *, waited: bool) -> dict[str, list[_Answer]]:
-        """Take out the first of them: one, or as many as a query takes."""
-        self.singly = self.singly and not waited
-        sids = list(islice(self.waiting, 1 if self.singly else queries.MOST_SIDS))
-        taken = {sid: self.waiting.pop(sid) for sid in sids}
-        self.dismiss()
-        return taken
-
-    def dismiss(self) -> None:
-        """Send home the carriers for whom nothing is left: a permit they got would be wasted."""
-        while len(self.carriers) > self.carriers_needed:
-            self.carriers.pop().cancel()
+"""Gets in one turn that go singly if they need not wait."""
+_AT_ONCE: Final = {priority: SendOptions(priority=priority, max_wait=0.0) for priority in Priority}
 
 
 class Coalescer:
@@ -90,8 +37,7 @@ class Coalescer:
         self._pipeline = pipeline
         self._bulk = bulk
         self._known = known
-        self._pools: dict[_Key, _Pool] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._pools: dict[Key, Pool] = {}
 
     async def get(self, sid: str, wanted: Wanted, options: SendOptions) -> Call:
         """Read one call, alone or with others.
@@ -102,146 +48,149 @@ class Coalescer:
         """
         # The list leaves out the calls that go on.
         if (
-            self._known.is_live(sid)
+            self._known.was_live_just_now(sid)
             or not queries.is_listable(sid)
             or not self._bulk.serves(wanted)
         ):
             return await self._bulk.single(sid, wanted, options)
         self._pipeline.check_loop()
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        pool = self._pool(_Key(wanted, options.priority, options.max_wait))
-        answer: _Answer = loop.create_future()
-        pool.join(sid, answer)
-        self._collect(pool)
-        try:
-            call = await self._within(pool, sid, answer, options)
-        finally:
-            pool.leave(sid, answer)
-        if call is not None:
-            return call
-        if options.timeout is not None:
-            left = max(0.0, options.timeout - (loop.time() - began))
-            options = evolve(options, timeout=left)
-        return await self._bulk.single(sid, wanted, options)
+        began = asyncio.get_running_loop().time()
+        pool = self._pool(Key.of(wanted, options))
+        permit = await self._permit_at_once(pool, sid, options)
+        left_at = began
+        if permit is None:
+            found = await self._together(pool, sid, options)
+            if isinstance(found, Call):
+                return found
+            left_at = found
+        if pool.key.hurry is not None:
+            options = evolve(
+                options,
+                max_wait=_rest(options.max_wait, left_at - began),
+                timeout=_rest(options.timeout, asyncio.get_running_loop().time() - began),
+            )
+        return await self._bulk.single(sid, wanted, options, permit=permit)
 
-    def _pool(self, key: _Key) -> _Pool:
+    def _pool(self, key: Key) -> Pool:
         pool = self._pools.get(key)
         if pool is None:
-            # Keys are few, but a program may make up a `max_wait` for each call.
-            idle = [known for known, old in self._pools.items() if not old.waiting]
-            for known in idle:
-                del self._pools[known]
-            pool = self._pools[key] = _Pool(key)
+            pool = self._pools[key] = Pool(key)
         return pool
 
-    async def _within(
-        self, pool: _Pool, sid: str, answer: _Answer, options: SendOptions
-    ) -> Call | None:
-        if options.timeout is None:
-            return await answer
+    async def _permit_at_once(self, pool: Pool, sid: str, options: SendOptions) -> Permit | None:
+        """Get leave to ask singly, if that takes no waiting and there are not too many for it."""
+        turn = pool.arrive(sid)
+        await asyncio.sleep(0)
+        if pool.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
+            return None
         try:
-            async with asyncio.timeout(options.timeout):
-                return await answer
-        except TimeoutError:
-            if answer in pool.waiting.get(sid, ()):
-                raise RateLimitTimeout(wait=options.timeout, max_wait=options.timeout) from None
-            waited = f"no answer within timeout={options.timeout:g} s"
-            raise RequestTimeout(waited) from None
+            return await self._pipeline.acquire(_AT_ONCE[options.priority])
+        except RateLimitTimeout:
+            return None
 
-    def _collect(self, pool: _Pool) -> None:
-        """Let what comes in this turn of the loop leave together."""
-        if not pool.collecting:
-            pool.collecting = True
-            asyncio.get_running_loop().call_soon(self._dispatch, pool)
+    async def _together(self, pool: Pool, sid: str, options: SendOptions) -> Call | float:
+        """Wait to be taken along, and for what comes of it.
 
-    def _dispatch(self, pool: _Pool) -> None:
-        pool.collecting = False
-        pool.singly = len(pool.waiting) <= _FEW and not pool.carriers
-        pool.dismiss()
-        for _ in range(pool.carriers_needed - len(pool.carriers)):
-            carrier = asyncio.get_running_loop().create_task(self._carry(pool))
-            self._tasks.add(carrier)
-            carrier.add_done_callback(self._tasks.discard)
-            pool.carriers.append(carrier)
-
-    async def _carry(self, pool: _Pool) -> None:
-        """Wait for leave, and take along whoever waits then."""
-        options = SendOptions(priority=pool.key.priority, max_wait=pool.key.max_wait)
+        Returns:
+            The call; or, if it is to be asked for singly, when the budget has let it through.
+        """
         loop = asyncio.get_running_loop()
-        waited = False
+        answer: Answer = loop.create_future()
+        timers = pool.join(sid, answer, options)
+        if not pool.called:
+            pool.called = True
+            loop.call_soon(self._call_carriers, pool)
+        try:
+            return await answer
+        except RateLimitTimeout as error:
+            if pool.key.hurry is None:
+                raise
+            # A carrier has waited for the most patient one of them.
+            raise RateLimitTimeout(wait=error.wait, max_wait=patience(options)) from None
+        finally:
+            pool.leave(sid, answer)
+            for timer in timers:
+                timer.cancel()
 
-        def turned() -> None:
-            nonlocal waited
-            waited = True
+    def _call_carriers(self, pool: Pool) -> None:
+        pool.called = False
+        try:
+            while pool.unserved:
+                pool.carriers.append(self._pipeline.own(partial(self._carry, pool)))
+        except ConfigurationError as error:  # the session is closed
+            pool.refuse_all(error)
 
-        turn = loop.call_soon(turned)
-        present = [] if options.max_wait is None else list(pool.waiting)
+    async def _carry(self, pool: Pool) -> None:
+        """Wait for leave to send, and take along whoever waits then."""
+        time = asyncio.get_running_loop().time
+        began = time()
+        max_wait = None if pool.key.hurry is None else max(0.0, pool.latest - began)
+        options = SendOptions(priority=pool.key.priority, max_wait=max_wait)
         try:
             permit = await self._pipeline.acquire(options)
-        except ExotelError as error:
-            self._retire(pool)
-            self._refuse(pool, present, error)
-            return
+        except RateLimitTimeout as error:
+            pool.retire(asyncio.current_task())
+            # If it is refused at once, so are they. If it has waited, some have come after it.
+            at_once = max_wait is None or time() - began < max_wait / 2
+            if at_once or time() >= pool.latest:
+                pool.refuse_unserved(error)
+            self._call_carriers(pool)
         except asyncio.CancelledError:
-            self._retire(pool)
+            # Not sent home: somebody may cancel all tasks.
+            if pool.retire(asyncio.current_task()) and pool.is_awaited:
+                self._call_carriers(pool)
             raise
-        finally:
-            turn.cancel()
-        self._retire(pool)
-        taken = pool.take(waited=waited)
-        if not taken:
+        except Exception as error:  # noqa: BLE001 - a limiter of the user's own; raised to them
+            pool.retire(asyncio.current_task())
+            pool.refuse_all(error)
+        else:
+            pool.retire(asyncio.current_task())
+            await self._serve(pool, options, permit)
+
+    async def _serve(self, pool: Pool, options: SendOptions, permit: Permit) -> None:
+        """Take along who waits, ask, and tell them."""
+        wanted = pool.key.wanted
+        load = Load(pool.take(), asyncio.current_task())
+        if not load.sids:
             permit.release()
             return
-        await self._serve(taken, pool.key.wanted, options, permit)
+        try:
+            if not self._bulk.serves(wanted):
+                for sid in load.sids[1:]:
+                    load.tell(sid, None)
+            sids = load.sids
+            if len(sids) == 1:
+                load.tell(sids[0], await self._bulk.single(sids[0], wanted, options, permit=permit))
+                return
+            answers = await self._bulk.batch(sids, wanted, options, permit=permit)
+            failed = {sid: end for sid, end in answers.items() if isinstance(end, ExotelError)}
+            for sid in sids:
+                if sid not in failed:
+                    load.tell(sid, answers.get(sid))
+            if failed:
+                await self._ask_one(load, failed, wanted, options)
+        except Exception as error:  # noqa: BLE001 - raised to each of them
+            load.tell_rest(error)
+        finally:
+            load.tell_rest(None)
 
-    @staticmethod
-    def _retire(pool: _Pool) -> None:
-        task = asyncio.current_task()
-        if task in pool.carriers:
-            pool.carriers.remove(task)
-
-    async def _serve(
+    async def _ask_one(
         self,
-        taken: dict[str, list[_Answer]],
+        load: Load,
+        failed: Mapping[str, Exception],
         wanted: Wanted,
         options: SendOptions,
-        permit: Permit,
     ) -> None:
-        answers: dict[str, Call | ExotelError] = {}
-        sids = list(taken)
+        """Find out by one of them whether they would fail as singly as the query for many has."""
+        first = next(iter(failed))
         try:
-            if len(sids) > 1:
-                answers = await self._bulk.batch(sids, wanted, options, permit=permit)
-            else:
-                answers[sids[0]] = await self._bulk.single(sids[0], wanted, options, permit=permit)
+            load.tell(first, await self._bulk.single(first, wanted, options))
         except ExotelError as error:
-            answers[sids[0]] = error
-        finally:
-            for sid, waiting in taken.items():
-                _tell(waiting, answers.get(sid), alone=len(sids) == 1)
-
-    def _refuse(self, pool: _Pool, present: list[str], error: ExotelError) -> None:
-        """Tell those a carrier has waited for in vain. Who came later waits for another one."""
-        refused = list(pool.waiting)
-        if isinstance(error, RateLimitTimeout):
-            # Other carriers still wait for the first of them.
-            spared = len(pool.carriers) * (1 if pool.singly else queries.MOST_SIDS)
-            refused = [sid for sid in present if sid in pool.waiting][spared:]
-        for sid in refused:
-            _tell(pool.waiting.pop(sid), error, alone=True)
-        if pool.waiting and not pool.carriers:
-            self._dispatch(pool)
+            load.tell(first, error)
+            if type(error) is type(failed[first]):
+                for sid in load.sids:
+                    load.tell(sid, failed[sid])
 
 
-def _tell(waiting: list[_Answer], found: Call | ExotelError | None, *, alone: bool) -> None:
-    for answer in waiting:
-        if answer.done():
-            continue
-        if isinstance(found, Call):
-            answer.set_result(found)
-        elif found is None or (may_be_its_size(found) and not alone):
-            answer.set_result(None)
-        else:
-            # Each raises its own: a raised error carries the trace of where it was raised.
-            answer.set_exception(copy.copy(found))
+def _rest(limit: float | None, spent: float) -> float | None:
+    return None if limit is None else max(0.0, limit - spent)

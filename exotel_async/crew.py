@@ -16,17 +16,27 @@ class Crew:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]], number: int = 1) -> None:
         """Start that many tasks of a kind. What they raise must be dealt with by themselves."""
         for _ in range(number):
             task = asyncio.get_running_loop().create_task(work())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
         """End them and wait until they have ended, which takes no time but their own clean-up."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        # Each is cancelled once, and not by whoever is cancelled while it waits here: it may be
+        # cleaning up.
+        for task in self._tasks - self._ending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._ending |= self._tasks
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._ending.discard(task)
+        if not task.cancelled():
+            task.exception()  # not for the log of asyncio

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Sized
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sized
 from itertools import islice
 from typing import Final, Generic, TypeVar, cast
 
 from exotel_async.crew import Crew
 from exotel_async.errors import InvalidRequest
 
+LINGER: Final = 0.1
+"""Seconds: a source that gives nothing for so long has run dry."""
+
 T = TypeVar("T")
 
-_LINGER: Final = 0.1  # seconds: a source that has run dry is not waited for with items in hand
+_MOST_LINGERED: Final = 1.0  # seconds, with items in hand, for a source that gives one at a time
 _END: Final = object()
 
 
@@ -36,54 +40,86 @@ class Feed(Generic[T]):
             rule = "must be an iterable or async iterable of several"
             raise InvalidRequest(argument, type(source).__name__, rule)
         self._source = source
-        self._ahead = ahead
         self._items = iter(source) if isinstance(source, Iterable) else None
         self._queue: asyncio.Queue[object] = asyncio.Queue(ahead)
         self._error: Exception | None = None
         self._crew = Crew()
         self._pumping = False
         self._ended = False
+        self._closed = False
         self.total: Final = len(source) if isinstance(source, Sized) else None
         """How many items there are; None where the source does not say."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to be taken, as far as is known."""
+        return self._ended and self._error is None
 
     async def take(self, most: int) -> list[T]:
         """Return the next items, one at least; an empty list at the end.
 
+        They are fewer than wanted only where the source has run dry, for the moment or for good.
+
         Raises:
             Exception: what the source raised, once all before it was taken.
         """
-        if self._items is not None:
-            return list(islice(self._items, most))
-        if not self._pumping:
-            self._pumping = True
-            self._crew.start(self._pump)
         taken: list[T] = []
-        while not self._ended and len(taken) < most:
-            if taken and self._queue.empty():
-                try:
-                    async with asyncio.timeout(_LINGER):
-                        item = await self._queue.get()
-                except TimeoutError:
-                    break
-            else:
-                item = await self._queue.get()
-            if item is _END:
-                self._ended = True
-            else:
-                taken.append(cast("T", item))
+        try:
+            if not self._ended:
+                await self._fill(taken, most)
+        except Exception as error:  # noqa: BLE001 - raised when all is taken
+            self._error = error
+            self._ended = True
         if not taken and self._error is not None:
-            raise self._error
+            raised, self._error = self._error, None
+            raise raised
         return taken
 
     async def aclose(self) -> None:
-        """Read no more."""
+        """Read no more. An async generator that was read is closed: its own clean-up runs now."""
+        self._closed = True
         await self._crew.aclose()
+
+    async def _fill(self, taken: list[T], most: int) -> None:
+        if self._items is not None:
+            for item in islice(self._items, most):
+                # One by one: what came before an error is not lost.
+                taken.append(item)  # noqa: PERF402
+            self._ended = len(taken) < most
+            return
+        if not self._pumping:
+            self._pumping = True
+            self._crew.start(self._pump)
+        loop = asyncio.get_running_loop()
+        latest = math.inf
+        while len(taken) < most:
+            if taken and self._queue.empty():
+                latest = min(latest, loop.time() + _MOST_LINGERED)
+                try:
+                    async with asyncio.timeout_at(min(latest, loop.time() + LINGER)):
+                        came = await self._queue.get()
+                except TimeoutError:
+                    return
+            else:
+                came = await self._queue.get()
+            if came is _END:
+                self._ended = True
+                return
+            taken.append(cast("T", came))
 
     async def _pump(self) -> None:
         assert isinstance(self._source, AsyncIterable)  # noqa: S101 - else it has an iterator
+        items: AsyncIterator[T] | None = None
         try:
-            async for item in self._source:
+            items = aiter(self._source)
+            async for item in items:
+                if self._closed:  # a source may not mind being cancelled
+                    break
                 await self._queue.put(item)
         except Exception as error:  # noqa: BLE001 - raised again where the items are taken
             self._error = error
-        await self._queue.put(_END)
+        finally:
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+        if not self._closed:
+            await self._queue.put(_END)

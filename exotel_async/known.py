@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from collections import OrderedDict
+from typing import Final, TypeVar
 
 from exotel_async.models import Call
 
 _MOST: Final = 50_000
 """SIDs remembered; the oldest are forgotten first."""
+_JUST_NOW: Final = 5.0
+"""Seconds. Hardly a call is over sooner, and hardly any is sure to go on for much longer."""
+
+T = TypeVar("T")
 
 
 class KnownCalls:
     """SIDs this session has met as calls going on, or has dialled itself."""
 
     def __init__(self) -> None:
-        self._live: dict[str, None] = {}
-        self._dialled: dict[str, None] = {}
+        # With the moment they were heard of.
+        self._live: OrderedDict[str, float] = OrderedDict()
+        self._dialled: OrderedDict[str, None] = OrderedDict()
 
     def dialled(self, call: Call) -> None:
         """Remember a call this session has made, as the answer to the dial tells it."""
-        _add(self._dialled, call.sid)
+        _put(self._dialled, call.sid, None)
         self.saw(call)
 
     def saw(self, call: Call) -> None:
@@ -27,18 +34,24 @@ class KnownCalls:
         if call.is_final:
             self._live.pop(call.sid, None)
         else:
-            _add(self._live, call.sid)
+            _put(self._live, call.sid, time.monotonic())
 
     def is_live(self, sid: str) -> bool:
-        """Whether the call went on when it was last heard of."""
+        """Whether the call went on when it was last heard of, however long ago."""
         return sid in self._live
+
+    def was_live_just_now(self, sid: str) -> bool:
+        """Whether the call went on a moment ago, so that it is almost certain to go on still."""
+        seen = self._live.get(sid)
+        return seen is not None and time.monotonic() - seen < _JUST_NOW
 
     def was_dialled(self, sid: str) -> bool:
         """Whether this session has made the call and was answered so."""
         return sid in self._dialled
 
 
-def _add(sids: dict[str, None], sid: str) -> None:
-    sids[sid] = None
+def _put(sids: OrderedDict[str, T], sid: str, what: T) -> None:
+    sids[sid] = what
+    sids.move_to_end(sid)
     if len(sids) > _MOST:
-        del sids[next(iter(sids))]
+        sids.popitem(last=False)

@@ -6,21 +6,23 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from exotel_async import queries
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.checks import segment
 from exotel_async.crew import Crew
-from exotel_async.errors import ExotelError, InvalidRequest, NotFound
-from exotel_async.feeds import Feed
+from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
+from exotel_async.feeds import LINGER, Feed
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.spans import Span, check_range
+from exotel_async.stages import Stages
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,9 +52,10 @@ class Lookup:
         Raises:
             ExotelError: the error, where there is one.
         """
-        if self.call is None:
-            raise self.error or NotFound("no such call", status=404)
-        return self.call
+        if self.call is not None:
+            return self.call
+        # A copy: many may share one error, and raising it leaves a trace in it.
+        raise NotFound("no such call", status=404) if self.error is None else copy(self.error)
 
 
 @frozen(kw_only=True)
@@ -80,16 +83,33 @@ class LookupStatistics:
     time_left: timedelta | None
 
 
-@define
 class _Counts:
-    found: int = 0
-    missing: int = 0
-    failed: int = 0
-    requests: int = 0
-    started: float = field(factory=time.monotonic)
+    """What has been asked and answered so far."""
+
+    def __init__(self) -> None:
+        self.found = self.missing = self.failed = self.requests = 0
+        self.started = time.monotonic()
 
     def sent(self) -> None:
         self.requests += 1
+
+    def statistics(self, total: int | None) -> LookupStatistics:
+        done = self.found + self.missing + self.failed
+        elapsed = time.monotonic() - self.started
+        rate = done / elapsed if elapsed > 0 else 0.0
+        left = None
+        if total is not None and rate > 0:
+            left = timedelta(seconds=max(0, total - done) / rate)
+        return LookupStatistics(
+            done=done,
+            found=self.found,
+            missing=self.missing,
+            failed=self.failed,
+            requests=self.requests,
+            rate=rate,
+            total=total,
+            time_left=left,
+        )
 
     def add(self, lookup: Lookup) -> None:
         if lookup.call is not None:
@@ -180,19 +200,20 @@ class Lookups:
         self._counts = _Counts()
         self._options = evolve(options, on_send=self._counts.sent)
         self._feed = Feed("sids", sids, ahead=plan.batch_size)
-        # One after the other: queries by window, newest first, and then requests for one.
+        # Of the queries for many, one after the other; newest first.
         self._spans: Sequence[Span | None] = (None,)
-        self._lines: list[deque[str]] = []
-        self._busy: list[int] = []
-        self._reading = False
-        self._exhausted = False
+        self._stages = Stages(0, plan.batch_size)
+        self._hungry = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._input_ended = False
         self._dry = False
         self._error: Exception | None = None
-        self._changed = asyncio.Condition()
+        self._stopped = False
         self._out: asyncio.Queue[list[Lookup] | None] = asyncio.Queue(plan.concurrency)
         self._ready: deque[Lookup] = deque()
         self._crew = Crew()
         self._entered = False
+        self._finished = False
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -208,8 +229,16 @@ class Lookups:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._crew.aclose()
-        await self._feed.aclose()
+        try:
+            await self._crew.aclose()
+        finally:
+            await self._feed.aclose()
+            if not self._finished:
+                # Whoever reads on, perhaps in another task, is not left waiting.
+                self._error = RuntimeError("the block of this lookup was left")
+                while not self._out.empty():
+                    self._out.get_nowait()
+                self._out.put_nowait(None)
 
     def __aiter__(self) -> AsyncIterator[Lookup]:
         return self
@@ -241,136 +270,126 @@ class Lookups:
 
     def statistics(self) -> LookupStatistics:
         """Return how it stands. What was answered but not taken out of the stream is not in it."""
-        counts = self._counts
-        done = counts.found + counts.missing + counts.failed
-        elapsed = time.monotonic() - counts.started
-        rate = done / elapsed if elapsed > 0 else 0.0
-        total = self._feed.total
-        left = None
-        if total is not None and rate > 0:
-            left = timedelta(seconds=max(0, total - done) / rate)
-        return LookupStatistics(
-            done=done,
-            found=counts.found,
-            missing=counts.missing,
-            failed=counts.failed,
-            requests=counts.requests,
-            rate=rate,
-            total=total,
-            time_left=left,
-        )
+        return self._counts.statistics(self._feed.total)
 
     async def _run(self) -> None:
         """Work until all is answered, and say so."""
-        plan = self._plan
         try:
-            if plan.since is not None or plan.until is not None:
-                span = await self._pages.fix(plan.since, plan.until, self._options)
-                self._spans = list(span.windows(newest_first=True))
-            if not self._bulk.serves(plan.wanted):
-                self._spans = ()
-            self._lines = [deque() for _ in (*self._spans, None)]
-            self._busy = [0 for _ in self._lines]
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(plan.concurrency):
-                    workers.create_task(self._work())
-        except ExotelError as error:  # of fixing the range: workers report theirs by SID
-            self._error = error
+            await self._prepare()
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read())
+                workers = [tasks.create_task(self._work()) for _ in range(self._plan.concurrency)]
+                await asyncio.wait(workers)
+                if self._stopped:
+                    reader.cancel()
         except ExceptionGroup as several:
             self._error = several.exceptions[0]
+        except Exception as error:  # noqa: BLE001 - raised to the consumer
+            self._error = error
         await self._out.put(None)
+        self._finished = True
+
+    async def _prepare(self) -> None:
+        """Fix what is asked for, in which order."""
+        plan = self._plan
+        if plan.since is not None or plan.until is not None:
+            span = await self._pages.fix(plan.since, plan.until, self._options)
+            self._spans = list(span.windows(newest_first=True))
+        if not self._bulk.serves(plan.wanted):
+            self._spans = ()
+        self._stages = Stages(len(self._spans), plan.batch_size)
+
+    async def _read(self) -> None:
+        """Read some of the input whenever a worker has nothing to do."""
+        loop = asyncio.get_running_loop()
+        most = self._plan.batch_size
+        while not self._input_ended:
+            await self._hungry.wait()
+            self._hungry.clear()
+            # It may give no more before it has answers to what it gave, and that be waiting here.
+            timer = loop.call_later(LINGER, self._run_dry)
+            try:
+                sids = await self._feed.take(most)
+            except Exception as error:  # noqa: BLE001 - the input's own, raised to the consumer
+                sids, self._error = [], error
+            finally:
+                timer.cancel()
+            self._input_ended = self._feed.ended
+            self._dry = len(sids) < most
+            refused = self._enter(sids)
+            self._changed.set()
+            if refused:
+                await self._out.put(refused)
+
+    def _run_dry(self) -> None:
+        self._dry = True
+        self._changed.set()
+
+    def _enter(self, sids: Iterable[str]) -> list[Lookup]:
+        """Take in what is to be asked for; return what is not."""
+        refused: list[Lookup] = []
+        for sid in sids:
+            try:
+                segment("sid", sid)
+            except InvalidRequest as error:
+                shown = sid if isinstance(sid, str) else redact(repr(sid))
+                refused.append(Lookup(shown, error=error))
+            else:
+                self._stages.enter([sid], singly=not queries.is_listable(sid))
+        return refused
 
     async def _work(self) -> None:
         while (job := await self._next_job()) is not None:
             stage, sids = job
-            answered, left = await self._do(stage, sids)
-            async with self._changed:
-                self._busy[stage] -= 1
-                if left:
-                    self._lines[stage + 1].extend(left)
-                self._changed.notify_all()
+            answered: list[Lookup] = []
+            left: list[str] = []
+            try:
+                answered, left = await self._do(stage, sids)
+            except ConfigurationError as error:
+                # The session is closed. What the others get to know before they meet it counts.
+                self._error, self._stopped = error, True
+            self._stages.done(stage, left)
+            self._changed.set()
             if answered:
                 await self._out.put(answered)
 
     async def _next_job(self) -> tuple[int, list[str]] | None:
-        """Wait for something to do; None when all is done."""
-        last = len(self._lines) - 1
-        while True:
-            async with self._changed:
-                stage = self._pick()
-                if stage is not None:
-                    most = 1 if stage == last else self._plan.batch_size
-                    line = self._lines[stage]
-                    sids = [line.popleft() for _ in range(min(most, len(line)))]
-                    self._busy[stage] += 1
-                    return stage, sids
-                if self._exhausted and not any(self._busy) and not self._reading:
-                    return None
-                if self._reading or self._exhausted:
-                    await self._changed.wait()
-                    continue
-                self._reading = True
-            await self._read()
-
-    def _pick(self) -> int | None:
-        """Choose what to do next: what is furthest along, so that little waits in memory."""
-        last = len(self._lines) - 1
-        for stage in range(last, -1, -1):
-            if len(self._lines[stage]) >= (1 if stage == last else self._plan.batch_size):
-                return stage
-        if self._exhausted or self._dry:
-            # Nothing more comes, for now: what there is goes, once nothing before can add to it.
-            for stage, line in enumerate(self._lines):
-                if line:
-                    return stage
-                if self._busy[stage]:
-                    return None
+        """Wait for something to do; None when there is nothing more."""
+        while not self._stopped:
+            job = self._stages.take(ended=self._input_ended, dry=self._dry)
+            if job is not None:
+                return job
+            if self._input_ended and self._stages.is_empty:
+                return None
+            self._hungry.set()
+            self._changed.clear()
+            await self._changed.wait()
         return None
 
-    async def _read(self) -> None:
-        """Read some of the input into the first line."""
-        good: list[str] = []
-        bad: list[Lookup] = []
-        try:
-            sids = await self._feed.take(self._plan.batch_size)
-            self._exhausted = not sids
-            self._dry = len(sids) < self._plan.batch_size
-        except Exception as error:  # noqa: BLE001 - the input's own, raised to the consumer
-            sids, self._exhausted, self._error = [], True, error
-        for sid in sids:
-            refused = _refusal(sid)
-            if refused is None:
-                good.append(sid)
-            else:
-                bad.append(refused)
-        async with self._changed:
-            self._reading = False
-            if len(self._lines) > 1 and all(map(queries.is_listable, good)):
-                self._lines[0].extend(good)
-            else:
-                for sid in good:
-                    first = 0 if queries.is_listable(sid) else len(self._lines) - 1
-                    self._lines[first].append(sid)
-            self._changed.notify_all()
-        if bad:
-            await self._out.put(bad)
-
     async def _do(self, stage: int, sids: list[str]) -> tuple[list[Lookup], list[str]]:
-        """Ask; return what was answered, and what goes on to the next stage."""
+        """Ask; return what was answered, and what goes on to the next stage.
+
+        Raises:
+            ConfigurationError: nothing can be asked any more.
+        """
         wanted, options = self._plan.wanted, self._options
-        if stage == len(self._lines) - 1:
+        if stage == self._stages.last:
             (sid,) = sids
             try:
                 call = await self._bulk.single(sid, wanted, options)
+            except ConfigurationError:
+                raise
             except ExotelError as error:
                 return [Lookup(sid, error=error)], []
             return [Lookup(sid, call)], []
         span = self._spans[stage]
         if span is not None:
             span = self._pages.askable(span)
-        if not self._bulk.serves(wanted) or (span is not None and span.is_empty):
-            return [], sids
         different = list(dict.fromkeys(sids))
+        gone = span is not None and span.is_empty
+        # A request for one always has the last word on it.
+        if len(different) == 1 or gone or not self._bulk.serves(wanted):
+            return [], sids
         answers = await self._bulk.batch(different, wanted, options, span=span)
         answered: list[Lookup] = []
         left: list[str] = []
@@ -383,11 +402,3 @@ class Lookups:
             else:
                 answered.append(Lookup(sid, error=answer))
         return answered, left
-
-
-def _refusal(sid: Any) -> Lookup | None:
-    try:
-        segment("sid", sid)
-    except InvalidRequest as error:
-        return Lookup(sid if isinstance(sid, str) else redact(repr(sid)), error=error)
-    return None

@@ -1,0 +1,220 @@
+"""Gets that wait to share a request, and those that have left in one together. Nothing is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections.abc import Iterable
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from attrs import frozen
+
+from exotel_async import queries
+from exotel_async.bulk import Wanted
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
+from exotel_async.models import Call
+
+Answer = asyncio.Future[Call | float]
+"""A call; or, if it is to be asked for singly, when the budget has let it through."""
+Answers = dict[str, list[Answer]]
+"""Those who wait for each SID."""
+
+
+@frozen
+class Key:
+    """What gets must share to share a request.
+
+    Attributes:
+        wanted: what is wanted to know.
+        priority: the line they stand in.
+        hurry: how long they may wait for the budget, to a power of two; None: as long as it takes.
+    """
+
+    wanted: Wanted
+    priority: Priority
+    hurry: int | None
+
+    @classmethod
+    def of(cls, wanted: Wanted, options: SendOptions) -> Key:
+        """Return the key of a get."""
+        limit = patience(options)
+        hurry = None if limit == math.inf else math.frexp(limit)[1]
+        return cls(wanted, options.priority, hurry)
+
+
+class Pool:
+    """The gets of one key that have not left yet, by SID and in order, and who is to carry them."""
+
+    def __init__(self, key: Key) -> None:
+        self.key: Final = key
+        self.waiting: Answers = {}
+        self.carriers: list[asyncio.Task[None]] = []
+        """Tasks that wait for leave to send some of them."""
+        self.called = False
+        """Whether more carriers are about to come."""
+        self.latest = 0.0
+        """When the most patient one has waited long enough, if they do not wait for ever."""
+        self._arriving: list[str] | None = None
+
+    def arrive(self, sid: str) -> list[str]:
+        """Join the SIDs that come in this turn of the loop; they are complete in the next one."""
+        if self._arriving is None:
+            self._arriving = []
+            asyncio.get_running_loop().call_soon(self._turn)
+        self._arriving.append(sid)
+        return self._arriving
+
+    def join(self, sid: str, answer: Answer, options: SendOptions) -> Iterable[asyncio.TimerHandle]:
+        """Wait to be taken along.
+
+        Returns:
+            What ends its waiting when its time has come, to be cancelled when it is over before.
+        """
+        if not self.waiting:
+            self.latest = 0.0
+        self.waiting.setdefault(sid, []).append(answer)
+        if self.key.hurry is None:
+            return ()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self.latest = max(self.latest, now + patience(options))
+        return [
+            loop.call_at(now + limit, self._give_up, sid, answer, limit, whole)
+            for limit, whole in ((options.max_wait, False), (options.timeout, True))
+            if limit is not None
+        ]
+
+    def leave(self, sid: str, answer: Answer) -> None:
+        """Take one out that is not waited for any more."""
+        if self._holds(sid, answer):
+            self.waiting[sid].remove(answer)
+            if not self.waiting[sid]:
+                del self.waiting[sid]
+                self._dismiss()
+
+    def take(self) -> Answers:
+        """Take out the first of them, as many as a query takes."""
+        taken: Answers = {}
+        left: list[str] = []
+        for sid, answers in self.waiting.items():
+            if len(taken) == queries.MOST_SIDS:
+                break
+            # Those who were cancelled in this turn have not left yet.
+            if all(answer.done() for answer in answers):
+                left.append(sid)
+            else:
+                taken[sid] = answers
+        for sid in (*taken, *left):
+            del self.waiting[sid]
+        self._dismiss()
+        return taken
+
+    @property
+    def unserved(self) -> int:
+        """How many of them, the last ones, no carrier is there for."""
+        return max(0, len(self.waiting) - len(self.carriers) * queries.MOST_SIDS)
+
+    def refuse_unserved(self, error: Exception) -> None:
+        """Take those out, and tell them why."""
+        for sid in list(islice(reversed(self.waiting), self.unserved)):
+            tell(self.waiting.pop(sid), error)
+
+    def refuse_all(self, error: Exception) -> None:
+        """Take all of them out, and tell them why."""
+        refused, self.waiting = self.waiting, {}
+        self._dismiss()
+        for answers in refused.values():
+            tell(answers, error)
+
+    def retire(self, carrier: asyncio.Task[None] | None) -> bool:
+        """Let a carrier wait no more. Whether it was still expected to."""
+        if carrier is None or carrier not in self.carriers:
+            return False
+        self.carriers.remove(carrier)
+        return True
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits who was not cancelled in this turn."""
+        return any(not answer.done() for answers in self.waiting.values() for answer in answers)
+
+    def _turn(self) -> None:
+        self._arriving = None
+
+    def _holds(self, sid: str, answer: Answer) -> bool:
+        return answer in self.waiting.get(sid, ())
+
+    def _dismiss(self) -> None:
+        """Send home the carriers for whom nothing is left: a permit they got would be wasted."""
+        needed = math.ceil(len(self.waiting) / queries.MOST_SIDS)
+        while len(self.carriers) > needed:
+            self.carriers.pop().cancel()
+
+    def _give_up(self, sid: str, answer: Answer, limit: float, whole: bool) -> None:
+        """End the waiting of one: for the budget, or for the whole of it."""
+        if answer.done():
+            return
+        if self._holds(sid, answer):
+            answer.set_exception(RateLimitTimeout(wait=limit, max_wait=limit))
+        elif whole:
+            answer.set_exception(RequestTimeout(f"no answer within timeout={limit:g} s"))
+
+
+class Load:
+    """Gets that have left together, until they are told."""
+
+    def __init__(self, taken: Answers, carrier: asyncio.Task[None] | None) -> None:
+        self._taken = taken
+        self._carrier = carrier
+        self._left_at = asyncio.get_running_loop().time()
+        self._open = sum(map(len, taken.values()))
+        for sid, answers in taken.items():
+            for answer in answers:
+                answer.add_done_callback(partial(self._left, sid))
+
+    @property
+    def sids(self) -> list[str]:
+        """The SIDs that nobody has been told of yet."""
+        return list(self._taken)
+
+    def tell(self, sid: str, found: Call | Exception | None) -> None:
+        """Tell those who wait for a SID what came of it; None: they are to ask singly."""
+        answers = self._taken.pop(sid)
+        self._open -= sum(not answer.done() for answer in answers)
+        tell(answers, self._left_at if found is None else found)
+
+    def tell_rest(self, found: Exception | None) -> None:
+        """Tell all that have not been told."""
+        for sid in self.sids:
+            self.tell(sid, found)
+
+    def _left(self, sid: str, _: Answer) -> None:
+        if sid in self._taken:
+            self._open -= 1
+            if not self._open and self._carrier is not None:
+                # Nobody is left: nothing is asked again, and no permit waited for.
+                self._carrier.cancel()
+
+
+def tell(answers: Iterable[Answer], found: Call | float | Exception) -> None:
+    """Tell all that still wait."""
+    for answer in answers:
+        if answer.done():
+            continue
+        if isinstance(found, ExotelError):
+            # Each raises its own: a raised error carries the trace of where it was raised.
+            answer.set_exception(copy.copy(found))
+        elif isinstance(found, Exception):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+
+def patience(options: SendOptions) -> float:
+    """Return the seconds a request may wait for the budget."""
+    limits = (options.max_wait, options.timeout)
+    return min((limit for limit in limits if limit is not None), default=math.inf)
