@@ -11,27 +11,35 @@ from attrs import evolve
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
 from exotel_async.places import Place
-from exotel_async.queries import CallQuery
+from exotel_async.queries import LARGEST_PAGE, CallQuery
 from exotel_async.request import Request
 from exotel_async.spans import Span
 
 Fetch = Callable[[Request], Awaitable[CallPage]]
 """Asks for one page."""
+Askable = Callable[[Span], Span]
+"""Tells what of a span may be asked for at this moment."""
 
-_REMEMBERED: Final = 2  # pages
+_REMEMBERED: Final = 2 * LARGEST_PAGE  # rows
 _PATIENCE: Final = 100  # pages in a row with nothing new on them
 
 
 class Chain:
     """The calls of a span, each once.
 
-    Calls that become listed while it is read may move others onto the next page: what the last two
-    pages had is dropped. A cursor that comes back would lead round in circles: from there the rest
+    Calls that become listed while it is read may move others onto the next page: what was on the
+    last pages is dropped. A cursor that comes back would lead round in circles: from there the rest
     of the span is asked for by date.
     """
 
     def __init__(
-        self, fetch: Fetch, query: CallQuery, span: Span, known: Iterable[str] = ()
+        self,
+        fetch: Fetch,
+        query: CallQuery,
+        span: Span,
+        known: Iterable[str] = (),
+        *,
+        askable: Askable,
     ) -> None:
         """Describe it; nothing is asked for.
 
@@ -40,19 +48,30 @@ class Chain:
             query: which calls.
             span: of which time, a month at most.
             known: SIDs on its first second that were given out already.
+            askable: tells what of the span is not too old yet. Asked before each page: a long
+                chain is read for an hour.
         """
         self._fetch = fetch
         self._query = query
+        self._askable = askable
+        first = span.until if query.newest_first else span.since
+        self._place = Place(query.newest_first, first, set(known))
+        self._recent: deque[str] = deque(maxlen=_REMEMBERED)
+        self._idle = 0
+        self._begin(span)
+
+    def _begin(self, span: Span) -> None:
+        """Ask by date from here on."""
         self._span = span
+        self.ended: bool = span.is_empty
+        """Whether there is nothing more to ask for."""
         self._cursor: str | None = None
         self._used: set[int] = set()  # hashes of cursors: a chain may have thousands
-        self._recent: deque[set[str]] = deque(maxlen=_REMEMBERED)
-        self._place = Place(query.newest_first, sids=set(known))
-        self._fresh_since_anchor = False
-        self._idle = 0
-        self._ended = span.is_empty
+        self._unmet = set(self._place.sids)
+        self._met = 0
+        self._fresh = False
         self.total: int | None = None
-        """Calls in the span, as the first page has told."""
+        """Calls in the span as the first page has told; None before, or if it has not."""
 
     async def next_page(self) -> CallPage | None:
         """Return the next page that has something new on it; None at the end.
@@ -60,52 +79,60 @@ class Chain:
         Raises:
             ExotelError: a page could not be had. The next call asks for it again.
         """
-        while not self._ended:
-            request = self._query.request(self._span, after=self._cursor)
-            page = await self._fetch(request)
+        while True:
+            askable = self._askable(self._span)
+            if askable != self._span and not self.ended:
+                self._begin(self._ahead(askable))
+            if self.ended:
+                return None
+            page = await self._fetch(self._query.request(self._span, after=self._cursor))
             if self.total is None:
-                self.total = page.total or 0
+                self.total = page.total
             fresh = self._sift(page)
-            self._follow(page.after)
+            self._follow(page)
             if fresh.calls:
                 return fresh
-        return None
 
     def rest(self) -> tuple[Span, frozenset[str]]:
         """Return the span from the place reached, and what of its first second is known."""
-        span = self._span.from_here(self._place.second, newest_first=self._query.newest_first)
-        return span, frozenset(self._place.sids)
+        return self._ahead(self._span), frozenset(self._place.sids)
+
+    def _ahead(self, span: Span) -> Span:
+        return span.from_here(self._place.second, newest_first=self._query.newest_first)
 
     def _sift(self, page: CallPage) -> CallPage:
-        known = self._place.sids.union(*self._recent)
+        known = self._place.sids.union(self._recent)
         fresh = {call.sid: call for call in page.calls if call.sid not in known}
-        self._recent.append({call.sid for call in page.calls})
+        again = self._unmet.intersection(call.sid for call in page.calls)
+        self._unmet -= again
+        self._recent.extend(call.sid for call in page.calls)
         for call in fresh.values():
             self._place.passed(call)
-        self._idle = 0 if fresh else self._idle + 1
-        self._fresh_since_anchor = self._fresh_since_anchor or bool(fresh)
+        self._met += len(fresh) + len(again)
+        self._fresh = self._fresh or bool(fresh)
+        # What is known and comes again for the first time shows that the cursors lead on.
+        self._idle = 0 if fresh or again else self._idle + 1
         return evolve(page, calls=tuple(fresh.values()))
 
-    def _follow(self, cursor: str | None) -> None:
-        if self._idle > _PATIENCE:
-            raise DecodeError(
-                f"{_PATIENCE} pages of call records in a row brought no new call",
-                status=200,
-                content_type=None,
-                excerpt="",
-            )
-        if cursor is None:
-            self._ended = True
-        elif hash(cursor) in self._used:
-            self._anchor()
+    def _follow(self, page: CallPage) -> None:
+        if page.after is None or (not page.calls and self._is_complete(unless_told=False)):
+            self.ended = True
+        elif self._idle > _PATIENCE:
+            raise _lost(f"{_PATIENCE} pages of call records in a row brought no new call")
+        elif hash(page.after) not in self._used:
+            self._used.add(hash(page.after))
+            self._cursor = page.after
+        elif self._fresh:
+            self._begin(self._ahead(self._span))
+        elif self._is_complete(unless_told=True):
+            self.ended = True
         else:
-            self._used.add(hash(cursor))
-            self._cursor = cursor
+            raise _lost("the cursors of call records lead round in circles, and not to the end")
 
-    def _anchor(self) -> None:
-        """Go on by date. If that has brought nothing new the last time, this is the end."""
-        self._ended = not self._fresh_since_anchor
-        self._fresh_since_anchor = False
-        self._span, _ = self.rest()
-        self._cursor = None
-        self._used.clear()
+    def _is_complete(self, *, unless_told: bool) -> bool:
+        """Whether as many calls have come as there are; or that, if the service does not say."""
+        return unless_told if self.total is None else self._met >= self.total
+
+
+def _lost(message: str) -> DecodeError:
+    return DecodeError(message, status=200, content_type=None, excerpt="")

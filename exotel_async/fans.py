@@ -11,20 +11,25 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from functools import partial
 from typing import Final
 
 from attrs import define, field
 
 from exotel_async.chains import Chain
 from exotel_async.crew import Crew
+from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
 from exotel_async.spans import Span
 
 LONGEST_SLICE: Final = 8
 """Pages of a slice, at most: what waits for its turn must fit into memory."""
-_USUAL_SLICE: Final = 6  # pages: calls are not spread evenly, and a slice too long is cut again
-_AHEAD: Final = 2  # slices begun for each that is read, so that a short one is not waited for
+AHEAD: Final = 2
+"""Slices waiting or being read, for each that is read at a time: a short one is not waited for."""
+
+_USUAL_SLICE: Final = 7  # pages: calls are not spread evenly, and a slice too long is cut again
+# Parts of a slice. One without calls costs a request all the same: nights and holidays are to be
+# met before they are cut up.
+_MOST_PARTS: Final = 4
 
 
 @define(eq=False)
@@ -40,7 +45,10 @@ class _Slice:
 
 
 class Fan:
-    """Reads slices side by side."""
+    """Reads slices side by side.
+
+    For `width` slices that are read at a time, the pages of `AHEAD` times as many may be in memory.
+    """
 
     def __init__(
         self,
@@ -69,6 +77,8 @@ class Fan:
         self._width = width
         self._page_size = page_size
         self._newest_first = newest_first
+        self._room = width * AHEAD * LONGEST_SLICE  # pages
+        self._closed = False
         self._crew = Crew()
         self._changed = asyncio.Condition()
 
@@ -77,33 +87,40 @@ class Fan:
 
         Raises:
             ExotelError: a page could not be had, and all before it were given out.
+            ConfigurationError: it was closed meanwhile.
         """
         self._crew.start(self._work, self._width)
         try:
-            while self._line:
-                head = self._line[0]
-                async with self._changed:
-                    await self._changed.wait_for(partial(self._has_news, head))
-                while head.pages:
-                    yield head.pages.popleft()
-                if head.error is not None:
-                    raise head.error
-                if head.ended and self._line:
-                    async with self._changed:
-                        self._line.pop(0)
-                        self._changed.notify_all()
+            while (page := await self._next_page()) is not None:
+                yield page
         finally:
             await self._crew.aclose()
 
     async def aclose(self) -> None:
         """End all reading; what was read is given out no more."""
-        self._line.clear()
+        self._closed = True
         await self._crew.aclose()
         async with self._changed:
             self._changed.notify_all()
 
-    def _has_news(self, head: _Slice) -> bool:
-        return bool(head.pages) or head.ended or not self._line
+    async def _next_page(self) -> CallPage | None:
+        async with self._changed:
+            while self._line:
+                if self._closed:
+                    # Not the end of the list: whoever still reads must not take it for that.
+                    raise ConfigurationError("this list of calls was closed while it was read")
+                head = self._line[0]
+                if head.pages:
+                    self._changed.notify_all()
+                    return head.pages.popleft()
+                if head.error is not None:
+                    raise head.error
+                if head.ended:
+                    self._line.pop(0)
+                    self._changed.notify_all()
+                else:
+                    await self._changed.wait()
+        return None
 
     async def _work(self) -> None:
         while True:
@@ -122,12 +139,17 @@ class Fan:
                 self._changed.notify_all()
 
     def _next(self) -> _Slice | None:
-        for waiting in self._line[: self._width * _AHEAD]:
-            if waiting.error is not None:
+        """Find the slice to be read next, if there is one and room for it."""
+        found, room = None, self._room
+        for part in self._line:
+            if part.error is not None and found is None:
                 return None
-            if not waiting.begun:
-                return waiting
-        return None
+            if part.begun:
+                room -= len(part.pages) if part.ended else LONGEST_SLICE
+            elif found is None:
+                found = part
+        # The first of the line always fits in: what was before it has left as much.
+        return found if room >= LONGEST_SLICE else None
 
     def _is_done(self) -> bool:
         # A slice that is being read may be cut into more.
@@ -136,7 +158,13 @@ class Fan:
     async def _read(self, part: _Slice) -> None:
         chain = self._make_chain(part.span, part.known)
         first = True
-        while (page := await chain.next_page()) is not None:
+        while not chain.ended:
+            async with self._changed:
+                # It may have more pages than was to be thought: they wait for its turn.
+                await self._changed.wait_for(lambda: len(part.pages) < LONGEST_SLICE)
+            page = await chain.next_page()
+            if page is None:
+                return
             async with self._changed:
                 part.pages.append(page)
                 if first and self._cut(part, chain):
@@ -151,7 +179,7 @@ class Fan:
             return False
         rest, known = chain.rest()
         number = math.ceil((total - self._page_size) / (_USUAL_SLICE * self._page_size))
-        parts = rest.parts(number, newest_first=self._newest_first)
+        parts = rest.parts(min(number, _MOST_PARTS), newest_first=self._newest_first)
         if len(parts) == 1:  # all in one second
             return False
         here = self._line.index(part) + 1

@@ -20,7 +20,7 @@ USUAL: Final = timedelta(days=30)
 
 _TRIES: Final = 3
 """Times a page is asked for that comes, but cannot be read."""
-# A clock is not a day off without anybody noticing: an older end has passed for certain.
+# A clock is not a day off without anybody noticing: what is further from a limit keeps to it.
 _CERTAIN: Final = timedelta(days=1)
 # The oldest second that may be asked for moves on while a request waits for the budget.
 _MARGIN: Final = timedelta(minutes=1)
@@ -65,7 +65,14 @@ class Pages:
             await self.learn_clock(options)
             past = self.now() - SECOND
             until = past if until is None else min(until, past)
-        return Span(until - USUAL + SECOND if since is None else since, until)
+        span = Span(until - USUAL + SECOND if since is None else since, until)
+        await self.prepare(span, options)
+        return span
+
+    async def prepare(self, span: Span, options: SendOptions) -> None:
+        """Make sure that `askable` can be relied on."""
+        if span.since < self._oldest() + _CERTAIN:
+            await self.learn_clock(options)
 
     async def learn_clock(self, options: SendOptions) -> None:
         """Make sure that something is known of the service's clock."""
@@ -80,5 +87,13 @@ class Pages:
         return now.replace(microsecond=0)
 
     def askable(self, span: Span) -> Span:
-        """Return what of a span is not too old to be asked for at this moment."""
-        return Span(max(span.since, oldest(self.now()) + _MARGIN), span.until)
+        """Return what of a span is not too old to be asked for in the next minute.
+
+        What has been cut once stays as it is for another minute.
+        """
+        limit = self._oldest() + _MARGIN
+        return span if span.since >= limit else Span(limit + _MARGIN, span.until)
+
+    def _oldest(self) -> datetime:
+        # By the account's calendar, which is in another month for some hours.
+        return oldest(self.now().astimezone(self.time_zone)).astimezone(UTC)

@@ -7,7 +7,6 @@ and several calls may share one.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -79,7 +78,7 @@ def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[Span, Pl
         version, known, since, until, second, sids = json.loads(base64.urlsafe_b64decode(padded))
         span = Span(_time(since), _time(until))
         place = Place(newest_first, None if second is None else _time(second), _texts(sids))
-    except (ValueError, TypeError, AttributeError, OverflowError, OSError, binascii.Error):
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         raise InvalidRequest("resume", "...", "must be the resume_token of a list") from None
     if version != _VERSION or known != digest:
         rule = "is the token of another list: account, filters and order must be the same"

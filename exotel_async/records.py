@@ -6,9 +6,10 @@ while it is read do not move what is still to come.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import evolve, frozen
@@ -18,7 +19,7 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.fans import Fan
 from exotel_async.models import Call, CallPage
 from exotel_async.places import Place, read_token, write_token
-from exotel_async.spans import Span, check_range
+from exotel_async.spans import Span, check_range, oldest, whole_second
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,7 +61,13 @@ def listing(
     Raises:
         InvalidRequest: an argument that makes no sense, or that Exotel would refuse.
     """
-    first, last = check_range(since, until, now=datetime.now(UTC))
+    now = datetime.now(query.time_zone)
+    # With a token they do not count, and may have become too old since it was written.
+    first, last = (
+        check_range(since, until, now=now)
+        if resume is None
+        else (whole_second("since", since), whole_second("until", until))
+    )
     for argument, value, most in (("limit", limit, None), ("windows", windows, MOST_WINDOWS)):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and (not whole or value < 1 or (most is not None and value > most)):
@@ -70,8 +77,14 @@ def listing(
     begin = None
     if resume is not None:
         begin = read_token(resume, digest, newest_first=query.newest_first)
+        place = begin[1].second
+        ahead = begin[0].from_here(place, newest_first=query.newest_first)
+        if ahead.until < oldest(now):
+            raise InvalidRequest("resume", "...", "what it has not read is older than 6 months")
     if limit is not None:
-        query = evolve(query, page_size=min(limit, query.page_size))
+        # What is known of its second comes again, on the first page.
+        known = 0 if begin is None else len(begin[1].sids)
+        query = evolve(query, page_size=min(limit + known, query.page_size))
     return Listing(
         query=query,
         digest=digest,
@@ -106,18 +119,13 @@ class CallRecords:
     def __await__(self) -> Generator[Any, None, CallPage]:
         return self._first_page().__await__()
 
-    async def pages(self) -> AsyncGenerator[CallPage, None]:
+    def pages(self) -> AsyncGenerator[CallPage, None]:
         """Read the list page by page. A page's `total` is that of its window of 30 days at most.
 
         Raises:
             ExotelError: a page could not be had; `resume_token` tells where to go on.
         """
-        place = self._begin()
-        async with aclosing(self._limited()) as pages:
-            async for page in pages:
-                for call in page.calls:
-                    place.passed(call)
-                yield page
+        return self._pages(self._listed.windows)
 
     @property
     def resume_token(self) -> str | None:
@@ -131,7 +139,7 @@ class CallRecords:
         return write_token(self._listed.digest, self._span, self._place)
 
     async def aclose(self) -> None:
-        """End all reading of this list that goes on."""
+        """End all reading ahead. Whoever reads on nevertheless is told by a ConfigurationError."""
         for fan in list(self._fans):
             await fan.aclose()
 
@@ -148,17 +156,26 @@ class CallRecords:
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
         place = self._begin()
-        async with aclosing(self._limited()) as pages:
+        async with aclosing(self._limited(self._listed.windows)) as pages:
             async for page in pages:
                 for call in page.calls:
                     place.passed(call)
                     yield call
 
     async def _first_page(self) -> CallPage:
-        async with aclosing(self.pages()) as pages:
+        # One after the other: what is read ahead would be thrown away.
+        async with aclosing(self._pages(windows=1)) as pages:
             async for page in pages:
                 return page
         return CallPage(calls=(), total=0)
+
+    async def _pages(self, windows: int) -> AsyncGenerator[CallPage, None]:
+        place = self._begin()
+        async with aclosing(self._limited(windows)) as pages:
+            async for page in pages:
+                for call in page.calls:
+                    place.passed(call)
+                yield page
 
     def _begin(self) -> Place:
         """Start a place of its own for a reader; the last one to start is what is resumed."""
@@ -169,9 +186,11 @@ class CallRecords:
             self._place = evolve(begin[1], sids=set(begin[1].sids))
         return self._place
 
-    async def _limited(self) -> AsyncGenerator[CallPage, None]:
+    async def _limited(self, windows: int) -> AsyncGenerator[CallPage, None]:
         left = self._listed.limit
-        async with aclosing(self._read()) as pages:
+        if left is not None:
+            windows = min(windows, math.ceil(left / self._listed.query.page_size))
+        async with aclosing(self._read(windows)) as pages:
             async for page in pages:
                 if left is None:
                     yield page
@@ -181,22 +200,16 @@ class CallRecords:
                 if left <= 0:
                     return
 
-    async def _read(self) -> AsyncGenerator[CallPage, None]:
+    async def _read(self, windows: int) -> AsyncGenerator[CallPage, None]:
         listed = self._listed
-        if self._span is None:
-            self._span = (
-                await self._source.fix(listed.since, listed.until, self._options)
-                if listed.begin is None
-                else listed.begin[0]
-            )
         newest_first = listed.query.newest_first
+        span = await self._fixed()
         second = None if listed.begin is None else listed.begin[1].second
         known = () if listed.begin is None else listed.begin[1].sids
-        ahead = self._span.from_here(second, newest_first=newest_first)
-        spans = ahead.windows(newest_first=newest_first)
-        if listed.windows == 1:
-            for span in spans:
-                chain = self._chain(span, known)
+        spans = span.from_here(second, newest_first=newest_first).windows(newest_first=newest_first)
+        if windows == 1:
+            for window in spans:
+                chain = self._chain(window, known)
                 while (page := await chain.next_page()) is not None:
                     yield page
                 known = ()
@@ -205,7 +218,7 @@ class CallRecords:
             self._chain,
             spans,
             known,
-            width=listed.windows,
+            width=windows,
             page_size=listed.query.page_size,
             newest_first=newest_first,
         )
@@ -217,9 +230,21 @@ class CallRecords:
         finally:
             self._fans.discard(fan)
 
+    async def _fixed(self) -> Span:
+        """Return the whole range, the same for all readers."""
+        if self._span is None:
+            listed = self._listed
+            if listed.begin is None:
+                span = await self._source.fix(listed.since, listed.until, self._options)
+            else:
+                span = listed.begin[0]
+                await self._source.prepare(span, self._options)
+            # Another reader may have been the first.
+            self._span = self._span or span
+        return self._span
+
     def _chain(self, span: Span, known: Iterable[str]) -> Chain:
-        # Again for each: a long list may be read for hours.
-        return Chain(self._fetch, self._listed.query, self._source.askable(span), known)
+        return Chain(self._fetch, self._listed.query, span, known, askable=self._source.askable)
 
     async def _fetch(self, request: Request) -> CallPage:
         return await self._source.fetch(request, self._options)

@@ -81,7 +81,10 @@ def whole_second(argument: str, moment: object) -> datetime | None:
 
 
 def oldest(now: datetime) -> datetime:
-    """Return the first second that can still be asked for: six calendar months back."""
+    """Return the first moment that can still be asked for: six calendar months back.
+
+    By the calendar of its zone: where it is the 1st of March already, August is too old.
+    """
     year, month = divmod(now.year * 12 + now.month - 1 - _MONTHS_BACK, 12)
     day = min(now.day, calendar.monthrange(year, month + 1)[1])
     return now.replace(year=year, month=month + 1, day=day)
@@ -93,14 +96,14 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
     Args:
         since: the first moment asked for; None: not said.
         until: the last; None: not said.
-        now: this moment, aware.
+        now: this moment, in the zone whose calendar the months are counted by.
 
     Raises:
         InvalidRequest: one has no time zone, they are in the wrong order, or they reach further
             back than six months.
     """
     first, last = whole_second("since", since), whole_second("until", until)
-    limit = oldest(now.astimezone(UTC)).replace(microsecond=0)
+    limit = oldest(now).replace(microsecond=0)
     for argument, given, bound in (("since", since, first), ("until", until, last)):
         if bound is not None and bound < limit:
             rule = f"must not be older than 6 months: Exotel has records from {limit:%Y-%m-%d} on"
