@@ -71,7 +71,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
+        return await self._desk.reconciler.dial(request, self._desk.read_dialled, chosen)
 
     async def connect_to_flow(
         self,
@@ -108,7 +108,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
+        return await self._desk.reconciler.dial(request, self._desk.read_dialled, chosen)
 
     def connect_many(
         self,
@@ -133,8 +133,8 @@ class Calls(CallReader):
         It is not durable: what was dialled when the process died is not known to the next one.
 
         Args:
-            targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable;
-                one is read when there is room for its call.
+            targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable,
+                read no further than it is needed: one target at most waits for room for its call.
             to: the number rung second; or else
             flow: the flow they are connected to.
             caller_id: the ExoPhone they see.
@@ -188,19 +188,20 @@ class Calls(CallReader):
         Args:
             error: what the dial has raised. One that was pickled knows only the last digits of its
                 numbers, and is looked for by them.
-            timeout: seconds to look at most; None: until it is certain, which is the longest the
-                call may last, and a quarter of an hour.
+            timeout: seconds to look at most; 0: one look; None: until it is certain, which is the
+                longest the call may last, and a quarter of an hour.
             interval: seconds between the first look and the second. It grows to twenty times as
                 much.
             priority: who goes first when the budget is short.
 
         Returns:
             `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` where there
-            are several that may be meant.
+            are several that may be meant, or one that does not quite look like it. What is certain
+            rests on the session's `time_zone` being the account's.
 
         Raises:
             InvalidRequest: an argument that makes no sense, or a dial of more than six months ago.
-            ExotelError: the call records could not be read.
+            ExotelError: the call records could not be read, several times in a row.
         """
         if not isinstance(error, CallOutcomeUnknown):
             raise InvalidRequest("error", type(error).__name__, "must be a CallOutcomeUnknown")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import field, frozen
 
 from exotel_async import parameters
+from exotel_async.checks import all_of
 from exotel_async.config import Priority, SendOptions
 from exotel_async.crew import Crew
 from exotel_async.errors import (
@@ -20,11 +22,11 @@ from exotel_async.errors import (
     NotFound,
 )
 from exotel_async.feeds import Feed
-from exotel_async.masking import mask_number
-from exotel_async.models import Call
+from exotel_async.masking import mask_number, redact
+from exotel_async.models import Call, CallbackEvent
 from exotel_async.parameters import DialOptions
 from exotel_async.reconciling import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.waiting import Terms, Watch, Watched
+from exotel_async.waiting import FIRST_POLL, LONGEST_CALL, Terms, Watch, Watched, is_over
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,10 +36,21 @@ if TYPE_CHECKING:
     from exotel_async.wire import Answer
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
+_OPTIONS: Final = {
+    *DialOptions.__annotations__,
+    *("wait_url", "start_playback_to", "start_playback_url"),  # between two numbers
+}
+
+logger: Final = logging.getLogger("exotel_async")
 
 
-def _masked(number: str | None) -> str:
-    return repr(number and mask_number(number))
+def _masked(number: object) -> str:
+    # Anything may be passed for one, like a number that is no text.
+    return repr(mask_number(number)) if isinstance(number, str) else redact(repr(number))
+
+
+def _shown(target: object) -> str:
+    return repr(target) if isinstance(target, DialTarget) else _masked(target)
 
 
 @frozen(kw_only=True)
@@ -71,9 +84,7 @@ class DialOutcome:
         error: why there is none. `CallOutcomeUnknown` means that there may be one.
     """
 
-    target: DialTarget | str = field(
-        repr=lambda target: _masked(target) if isinstance(target, str) else repr(target)
-    )
+    target: DialTarget | str = field(repr=_shown)
     call: Call | None = None
     error: ExotelError | None = None
 
@@ -116,19 +127,24 @@ class DialPlan:
         to, flow = (target.to, target.flow) if own else (self.to, self.flow)
         if (to is None) == (flow is None):
             raise InvalidRequest("to", to, "give either to or flow, for each target or for all")
-        caller_id = target.caller_id or self.caller_id or ""
-        options = DialOptions(**(self.options | target.options))
-        if to is not None:
-            request = parameters.connect(from_=target.from_, to=to, caller_id=caller_id, **options)
-            return request, 2
-        request = parameters.connect_to_flow(
-            account_sid=self.account_sid,
-            flow=flow or "",
-            from_=target.from_,
-            caller_id=caller_id,
-            **options,
-        )
-        return request, 1
+        arguments: dict[str, Any] = {**self.options, **_checked(target.options)}
+        arguments |= {"from_": target.from_, "caller_id": target.caller_id or self.caller_id or ""}
+        try:
+            if to is not None:
+                return parameters.connect(to=to, **arguments), 2
+            arguments |= {"account_sid": self.account_sid, "flow": flow}
+            return parameters.connect_to_flow(**arguments), 1
+        except TypeError as error:  # an option of the other mode
+            raise InvalidRequest("options", str(error), "must be what the dial takes") from None
+
+
+def _checked(options: object) -> Mapping[str, Any]:
+    if not isinstance(options, Mapping):
+        raise InvalidRequest("options", type(options).__name__, "must be a mapping")
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise InvalidRequest("options", unknown[0], "is not an option of a dial")
+    return options
 
 
 def dial_plan(**arguments: Any) -> DialPlan:
@@ -138,6 +154,13 @@ def dial_plan(**arguments: Any) -> DialPlan:
         InvalidRequest: an argument that Exotel would refuse.
     """
     plan = DialPlan(**arguments)
+    _checked(plan.options)
+    if "status_callback_events" in plan.options:
+        # An iterator would give them to the first dial alone.
+        events = all_of(
+            "status_callback_events", plan.options["status_callback_events"], CallbackEvent
+        )
+        plan.options["status_callback_events"] = tuple(events)
     live = plan.max_live
     if live is not None and (isinstance(live, bool) or not isinstance(live, int) or live < 1):
         raise InvalidRequest("max_live", live, "must be a whole number, 1 or more")
@@ -179,10 +202,11 @@ class Dials:
         self._freed = asyncio.Event()
         self._taking = asyncio.Lock()
         self._watched: dict[str, Watched] = {}
-        self._out: asyncio.Queue[DialOutcome | None] = asyncio.Queue(_WORKERS)
+        self._out: asyncio.Queue[DialOutcome | None] = asyncio.Queue()
+        self._places = asyncio.Semaphore(_WORKERS)
         self._error: Exception | None = None
         self._crew = Crew()
-        self._searches = Crew()
+        self._working = 0
         self._entered = False
 
     @property
@@ -194,7 +218,8 @@ class Dials:
         if self._entered:
             raise RuntimeError("it can be run once: call connect_many again")
         self._entered = True
-        self._crew.start(self._run)
+        self._working = _WORKERS
+        self._crew.start(self._work, _WORKERS)
         return self
 
     async def __aexit__(
@@ -203,13 +228,16 @@ class Dials:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._crew.aclose()
-        await self._searches.aclose()
-        await self._feed.aclose()
-        for watched in self._watched.values():
-            self._watch.drop(watched)
-        while not self._out.empty():
-            self._abandon(self._out.get_nowait())
+        try:
+            await self._crew.aclose()
+        finally:
+            # Whoever is cancelled while it waits here loses no outcome either.
+            for watched in self._watched.values():
+                self._watch.drop(watched)
+            while not self._out.empty():
+                self._abandon(self._out.get_nowait())
+            self._out.put_nowait(None)
+            await self._feed.aclose()
 
     def __aiter__(self) -> AsyncIterator[DialOutcome]:
         return self
@@ -218,12 +246,14 @@ class Dials:
         """Return the next outcome.
 
         Raises:
-            Exception: what the source of the targets has raised.
+            Exception: what the source of the targets has raised, behind the outcomes of all
+                targets before it.
         """
         if not self._entered:
             raise RuntimeError("use it in `async with`")
         outcome = await self._out.get()
         if outcome is not None:
+            self._places.release()
             return outcome
         self._out.put_nowait(None)
         if self._error is not None:
@@ -231,35 +261,38 @@ class Dials:
             raise error
         raise StopAsyncIteration
 
-    async def _run(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(_WORKERS):
-                    workers.create_task(self._work())
-        except ExceptionGroup as several:
-            self._error = several.exceptions[0]
-        await self._out.put(None)
-
     async def _work(self) -> None:
-        while (taken := await self._take()) is not None:
-            target, request, legs = taken
-            if isinstance(request, ExotelError):
-                outcome = DialOutcome(target, error=request)
-            else:
-                outcome = await self._dial(target, request, legs)
-            try:
-                await self._out.put(outcome)
-            except asyncio.CancelledError:
-                self._abandon(outcome)
-                raise
+        try:
+            while (taken := await self._take()) is not None:
+                target, request, legs = taken
+                if isinstance(request, ExotelError):
+                    outcome = DialOutcome(target, error=request)
+                else:
+                    outcome = await self._dial(target, request, legs)
+                try:
+                    await self._places.acquire()
+                except asyncio.CancelledError:
+                    self._abandon(outcome)
+                    raise
+                self._out.put_nowait(outcome)
+        except asyncio.CancelledError:
+            # If somebody has cancelled all tasks, the consumer must not wait for ever.
+            self._error = self._error or ConfigurationError("the dialling was cancelled")
+            raise
+        except Exception as error:  # noqa: BLE001 - raised to the consumer
+            self._error = self._error or error
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._out.put_nowait(None)
 
     async def _take(self) -> tuple[DialTarget | str, Request | ExotelError, int] | None:
-        """Take the next target when there is room for its call; None at the end."""
+        """Take the next target, and wait until there is room for its call; None at the end."""
         most = self._plan.max_live
+        # One after the other: no more than one target waits for room.
         async with self._taking:
-            # One after the other: no target is read before there is room for any.
-            await self._wait_for_room(1)
-            targets = await self._feed.take(1)
+            # If one worker has failed, the others end as well, but not what they have begun.
+            targets = [] if self._error else await self._feed.take(1)
             if not targets:
                 return None
             (target,) = targets
@@ -270,64 +303,83 @@ class Dials:
             if most is not None and legs > most:
                 rule = "a call between two numbers takes two"
                 return target, InvalidRequest("max_live", most, rule), 0
-            await self._wait_for_room(legs)
+            while most is not None and self._live + legs > most:
+                self._freed.clear()
+                await self._freed.wait()
             self._live += legs
             return target, request, legs
 
-    async def _wait_for_room(self, legs: int) -> None:
-        """Wait until a call of that many legs may be made. One at a time waits."""
-        most = self._plan.max_live
-        while most is not None and self._live + legs > most:
-            self._freed.clear()
-            await self._freed.wait()
-
     async def _dial(self, target: DialTarget | str, request: Request, legs: int) -> DialOutcome:
         try:
-            call = await self._pipeline.send(request, self._read, self._options)
+            call = await self._reconciler.dial(request, self._read, self._options)
         except CallOutcomeUnknown as error:
-            if self._plan.max_live is not None:
-                # It may be going on. Until that is known, it takes its channels.
-                self._searches.start(partial(self._search, error, legs))
+            # It may be going on. Until that is known, it takes its channels.
+            if self._plan.max_live is None:
+                self._free(legs)
+            elif error.sid is not None:
+                self._follow(error.sid, legs)
+            else:
+                self._crew.start(partial(self._search, error, legs))
             return DialOutcome(target, error=error)
         except ExotelError as error:
             self._free(legs)
             return DialOutcome(target, error=error)
-        if self._plan.max_live is not None:
+        except Exception:  # of a limiter of the user's own
+            self._free(legs)
+            raise
+        if self._plan.max_live is None or is_over(call):
+            self._free(legs)
+        else:
             self._follow(call.sid, legs)
         return DialOutcome(target, call)
 
-    def _follow(self, sid: str, legs: int) -> None:
+    def _follow(self, sid: str, legs: int, since: float | None = None) -> None:
         """Have the shared poll, or a callback, tell when the call is over."""
+        time = asyncio.get_running_loop().time
+        began = time() if since is None else since
 
         def told(how: Call | ExotelError) -> None:
             self._watched.pop(sid, None)
-            over = isinstance(how, Call | NotFound | ConfigurationError)
-            if over:
+            known = isinstance(how, Call | NotFound | ConfigurationError)
+            if known or time() - began >= LONGEST_CALL:
                 self._free(legs)
             else:  # it cannot be read now, and may go on nevertheless
-                self._follow(sid, legs)
+                self._follow(sid, legs, began)
 
         terms = Terms(interval=self._plan.interval, priority=Priority.BULK)
-        watched = self._watch.add(sid, terms, told)
+        try:
+            watched = self._watch.add(sid, terms, told)
+        except ConfigurationError:  # the session is closed: nobody is dialled any more
+            self._free(legs)
+            return
         if watched is not None:
             self._watched[sid] = watched
 
     async def _search(self, error: CallOutcomeUnknown, legs: int) -> None:
         """Look for a call that may be there until it is over, or certainly is not there."""
-        found: Reconciliation | None = None
-        while found is None:
-            try:
-                found = await self._reconciler.reconcile(
-                    error, self._options, timeout=None, interval=FIRST_LOOK
-                )
-            except ConfigurationError:  # the session is closed
-                return
-            except ExotelError:
-                await asyncio.sleep(FIRST_LOOK)
-        if isinstance(found, CallFound) and not found.call.is_final:
+        try:
+            found = await self._reconciled(error)
+        except ConfigurationError:  # the session is closed: nobody is dialled any more
+            found = None
+        if isinstance(found, CallFound) and not is_over(found.call):
             self._follow(found.call.sid, legs)
         else:
             self._free(legs)
+
+    async def _reconciled(self, error: CallOutcomeUnknown) -> Reconciliation:
+        interval = FIRST_LOOK * self._plan.interval / FIRST_POLL
+        options = SendOptions(priority=Priority.BULK)
+        while True:
+            try:
+                return await self._reconciler.reconcile(
+                    error, options, timeout=None, interval=interval
+                )
+            except ConfigurationError:
+                raise
+            except ExotelError as failure:
+                logger.warning("It cannot be found out what became of a dial: %s", failure)
+            with self._pipeline.parking:
+                await asyncio.sleep(interval)
 
     def _free(self, legs: int) -> None:
         self._live -= legs
@@ -337,4 +389,7 @@ class Dials:
         """Tell of a call that nobody is going to take out of the stream."""
         how = outcome and (outcome.call or outcome.error)
         if isinstance(how, Call | CallOutcomeUnknown):
-            self._pipeline.tell_orphan(how)
+            try:
+                self._pipeline.tell_orphan(how)
+            except Exception:  # of whoever is told: the others must be told of nevertheless
+                logger.exception("on_orphaned_call has failed")

@@ -353,10 +353,12 @@ class CallReader:
 
         Raises:
             InvalidRequest: it has no SID or no status.
+            ConfigurationError: the session is closed, or this is not its event loop.
         """
         call = _call_of(event)
+        ended = self._desk.watch.resolve(call)
         self._desk.reconciler.settle(call)
-        return self._desk.watch.resolve(call)
+        return ended
 
 
 def _wanted(details: bool, recording_url_validity: timedelta | None) -> Wanted:

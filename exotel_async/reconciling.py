@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from exotel_async import queries
 from exotel_async.bulk import Bulk, Wanted
-from exotel_async.config import SendOptions
-from exotel_async.errors import CallOutcomeUnknown, NotFound
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import (
+    CallOutcomeUnknown,
+    ConfigurationError,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    LimiterUnavailable,
+    NotFound,
+    RateLimited,
+    RequestTimeout,
+    ServerError,
+)
 from exotel_async.known import KnownCalls
-from exotel_async.models import Call, Direction
+from exotel_async.likeness import DialledCall, Likeness
+from exotel_async.models import Call
 from exotel_async.pages import Pages
-from exotel_async.phone import same_number
 from exotel_async.pipeline import Pipeline
-from exotel_async.records import CallRecords, listing
+from exotel_async.sightings import Lookout, was_created_in
 from exotel_async.spans import Span
+
+if TYPE_CHECKING:
+    from exotel_async.request import Request
+    from exotel_async.wire import Answer
 
 FIRST_LOOK: Final = 30.0
 """Seconds between the first look and the second."""
@@ -33,7 +51,21 @@ _SHOWN_AFTER: Final = timedelta(minutes=15)
 # Clocks are compared by whole seconds, and a request that was given up may still arrive.
 _BEFORE: Final = timedelta(seconds=5)
 _AFTER: Final = timedelta(seconds=90)
+_OFF: Final = timedelta(seconds=30)
+"""Between two readings of Exotel's clock: one of them was wrong."""
+_FAILURES_BORNE: Final = 5  # in a row
+_PASSING: Final = (
+    ConnectionFailed,
+    DecodeError,
+    LimiterUnavailable,
+    RateLimited,
+    RequestTimeout,
+    ServerError,
+)
 _REMEMBERED: Final = 1_000
+_MOST_READ: Final = 20  # callbacks that cost a request, for one dial
+
+logger: Final = logging.getLogger("exotel_async")
 
 
 @frozen
@@ -63,7 +95,7 @@ class CallNotFound:
 
 @frozen
 class CallAmbiguous:
-    """Several calls may be the one.
+    """One of several calls may be the one, or one that does not quite look like it.
 
     Attributes:
         candidates: the calls, oldest first.
@@ -76,11 +108,32 @@ Reconciliation = CallFound | CallNotFound | CallAmbiguous
 
 
 @define(eq=False)
-class _Open:
-    """A dial whose outcome is being looked for."""
+class _Search:
+    """A search for the call of a dial."""
 
     error: CallOutcomeUnknown
-    settled: asyncio.Future[Call]
+    dialled: DialledCall
+    news: asyncio.Future[None]
+    told: deque[Call] = field(factory=deque)
+    """Calls that callbacks have told of."""
+    read: int = 0
+    """How many of them have cost a request."""
+
+    def tell(self) -> None:
+        """Wake whoever waits for news."""
+        if not self.news.done():
+            self.news.set_result(None)
+
+
+@frozen
+class _Minutes:
+    """When the call of a dial was created, if there is one, by Exotel's clock."""
+
+    span: Span
+    certain_at: datetime
+    """From when on it must be among the records."""
+    is_exact: bool
+    """Whether Exotel's clock is known."""
 
 
 class Reconciler:
@@ -93,9 +146,34 @@ class Reconciler:
         self._pages = pages
         self._bulk = bulk
         self._known = known
-        self._account_sid = account_sid
-        self._open: list[_Open] = []
+        self._searches: list[_Search] = []
+        # What callbacks have told of calls with a custom field, by SID.
         self._heard: dict[str, Call] = {}
+        # Calls whose dial was given up before it was answered.
+        self._late: dict[str, None] = {}
+        self._lookouts = {priority: Lookout(pages, account_sid, priority) for priority in Priority}
+
+    async def dial(
+        self, request: Request, read: Callable[[Answer], Call], options: SendOptions
+    ) -> Call:
+        """Send a dial. Where it is given up, an answer that still comes is kept for `reconcile`.
+
+        Raises:
+            ExotelError: as `Pipeline.send`.
+        """
+        given_up: CallOutcomeUnknown | None = None
+
+        def reading(answer: Answer) -> Call:
+            call = read(answer)
+            if given_up is not None:
+                self._answered_late(given_up, call)
+            return call
+
+        try:
+            return await self._pipeline.send(request, reading, options)
+        except CallOutcomeUnknown as error:
+            given_up = error
+            raise
 
     async def reconcile(
         self,
@@ -107,120 +185,201 @@ class Reconciler:
     ) -> Reconciliation:
         """Look until the call is found, or it is certain that there is none, or time is up.
 
+        One look is made whatever the time.
+
         Raises:
-            ExotelError: the call records could not be read.
+            ExotelError: the call records could not be read, several times in a row.
         """
         if error.sid is not None:
-            return CallFound(await self._answered(error, error.sid, options))
+            return CallFound(await self._answered(error, error.sid, options.priority))
         loop = asyncio.get_running_loop()
         deadline = math.inf if timeout is None else loop.time() + timeout
-        watched = _Open(error, loop.create_future())
-        heard = self._heard.get(error.custom_field or "")
-        if heard is not None and self._is_told(heard, error):
-            return CallFound(heard)
-        self._open.append(watched)
+        search = _Search(
+            error, DialledCall(error), loop.create_future(), deque(self._heard.values())
+        )
+        self._searches.append(search)
         try:
-            await self._pages.learn_clock(options)
-            clock = self._pipeline.server_clock
-            first, last = clock.shift(error.sent_at), clock.shift(error.lost_at)
-            span = Span((first - _BEFORE).replace(microsecond=0), last + _AFTER)
-            limit = error.time_limit or _LONGEST_CALL
-            certain_at = last + limit + _SHOWN_AFTER
-            longest = interval * _LONGEST
-            while True:
-                certain = self._pages.now() >= certain_at
-                found = await self._look(error, span, options)
-                if len(found) == 1:
-                    return CallFound(found[0])
-                if found:
-                    return CallAmbiguous(tuple(found))
-                left = (certain_at - self._pages.now()).total_seconds()
-                wait = min(interval, max(left, 0.0) + 1, deadline - loop.time())
-                if certain or wait <= 0:
-                    return CallNotFound(certain, certain_at)
-                with self._pipeline.parking:
-                    await asyncio.wait([watched.settled], timeout=wait)
-                if watched.settled.done():
-                    return CallFound(watched.settled.result())
-                interval = min(longest, interval * _GROWTH)
+            # What bounds a request is no bound for what may take hours.
+            return await self._search(search, options.priority, deadline, interval)
         finally:
-            self._open.remove(watched)
+            self._searches.remove(search)
 
     def settle(self, call: Call) -> None:
         """Take a call from a status callback: it may be one that is looked for, or will be."""
-        if call.custom_field is None or self._known.was_dialled(call.sid):
+        if call.custom_field is None:
             return
+        self._heard.pop(call.sid, None)
         if len(self._heard) >= _REMEMBERED:
             del self._heard[next(iter(self._heard))]
-        self._heard[call.custom_field] = call
-        for watched in self._open:
-            if self._is_told(call, watched.error) and not watched.settled.done():
-                watched.settled.set_result(call)
+        self._heard[call.sid] = call
+        for search in self._searches:
+            if self._is_marked(call, search.dialled):
+                search.told.append(call)
+                search.tell()
 
-    def _is_told(self, call: Call, error: CallOutcomeUnknown) -> bool:
-        """Whether a callback with the same custom field tells of the dial."""
-        return (
-            call.custom_field == error.custom_field
-            and not self._known.was_dialled(call.sid)
-            # A custom field need not be one call's own, and a callback need not show numbers.
-            and (call.from_ is None or _same(error.from_, call.from_))
-            and (call.to is None or error.to is None or _same(error.to, call.to))
+    async def _search(
+        self, search: _Search, priority: Priority, deadline: float, interval: float
+    ) -> Reconciliation:
+        time = asyncio.get_running_loop().time
+        longest, failures = interval * _LONGEST, 0
+        await self._learn_clock(priority, deadline, interval)
+        minutes = self._minutes(search.error)
+        is_fresh = False
+        looked: dict[Likeness, list[Call]] | None = None
+        while True:
+            over = self._pages.now() >= minutes.certain_at
+            seen: dict[Likeness, list[Call]] = {likeness: [] for likeness in Likeness}
+            note = partial(self._note, search.dialled, seen)
+            with self._lookouts[priority].look(minutes.span, note) as look:
+                until = math.inf if looked is None else deadline
+                found = await self._meanwhile(search, minutes.span, priority, look, until)
+                if found is not None:
+                    return CallFound(found)
+                failure = look.exception() if look.done() else None
+                complete = look.done() and failure is None
+            if failure is not None:
+                failures += 1
+                is_borne = isinstance(failure, _PASSING) and failures < _FAILURES_BORNE
+                if not is_borne or time() >= deadline:
+                    raise failure
+                logger.info("A look for a call has failed and is made again: %s", failure)
+            if complete and not is_fresh:
+                is_fresh, anew = True, self._minutes(search.error)
+                if abs(anew.span.since - minutes.span.since) > _OFF:
+                    # What was known of Exotel's clock was old, and this machine has slept.
+                    minutes = anew
+                    continue
+            if complete:
+                looked, failures = seen, 0
+                likely = seen[Likeness.MARKED] or seen[Likeness.ALIKE]
+                if likely:
+                    return CallFound(likely[0]) if len(likely) == 1 else _ambiguous(likely)
+            left = (minutes.certain_at - self._pages.now()).total_seconds()
+            wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
+            if looked is not None and ((over and complete) or wait <= 0):
+                if looked[Likeness.DOUBTFUL]:
+                    return _ambiguous(looked[Likeness.DOUBTFUL])
+                # By another clock we may have looked at other minutes than those.
+                certain = over and complete and minutes.is_exact
+                return CallNotFound(certain, minutes.certain_at)
+            found = await self._meanwhile(search, minutes.span, priority, None, time() + wait)
+            if found is not None:
+                return CallFound(found)
+            interval = min(longest, interval * _GROWTH)
+
+    def _minutes(self, error: CallOutcomeUnknown) -> _Minutes:
+        """Tell when the call was created, by Exotel's clock.
+
+        Not anew before each look: if our clock is put right, what it has shown is what counts.
+        """
+        clock = self._pipeline.server_clock
+        first, last = clock.shift(error.sent_at), clock.shift(error.lost_at)
+        return _Minutes(
+            span=Span((first - _BEFORE).replace(microsecond=0), last + _AFTER),
+            certain_at=last + (error.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
+            is_exact=clock.now() is not None,
         )
 
-    async def _answered(self, error: CallOutcomeUnknown, sid: str, options: SendOptions) -> Call:
-        """Read the call whose SID was in a damaged answer: it was made."""
+    async def _learn_clock(self, priority: Priority, deadline: float, interval: float) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._pages.learn_clock(SendOptions(priority=priority))
+            except _PASSING:
+                failures += 1
+                late = asyncio.get_running_loop().time() + interval > deadline
+                if late or failures >= _FAILURES_BORNE:
+                    raise
+                with self._pipeline.parking:
+                    await asyncio.sleep(interval)
+            else:
+                return
+
+    async def _meanwhile(
+        self,
+        search: _Search,
+        span: Span,
+        priority: Priority,
+        look: asyncio.Future[None] | None,
+        until: float,
+    ) -> Call | None:
+        """Wait until a look has ended, or time is up. If the call is told of before, return it."""
+        time = asyncio.get_running_loop().time
+        while True:
+            found = await self._told(search, span, priority)
+            if found is not None or (look is not None and look.done()) or time() >= until:
+                return found
+            awaited = [search.news] if look is None else [search.news, look]
+            with self._pipeline.parking:
+                await asyncio.wait(
+                    awaited,
+                    timeout=None if until == math.inf else until - time(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+
+    async def _told(self, search: _Search, span: Span, priority: Priority) -> Call | None:
+        """Return the call, if it has been told of."""
+        if search.news.done():
+            search.news = asyncio.get_running_loop().create_future()
+        error, dialled = search.error, search.dialled
+        if error.sid is not None:
+            return await self._answered(error, error.sid, priority)
+        while search.told:
+            call: Call | None = search.told.popleft()
+            if (
+                call is not None
+                and self._is_marked(call, dialled)
+                and not dialled.shows_enough(call)
+            ):
+                call = await self._record(search, call.sid, priority)
+            if call is not None and self._is_marked(call, dialled) and was_created_in(call, span):
+                return call
+        return None
+
+    async def _record(self, search: _Search, sid: str, priority: Priority) -> Call | None:
+        """Read a call that a callback has told of without showing enough of it."""
+        search.read += 1
+        if search.read > _MOST_READ:
+            return None
         try:
-            return await self._bulk.single(sid, Wanted(), options)
+            return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
+        except ConfigurationError:
+            raise
+        except ExotelError as failure:
+            logger.info("A call that a callback told of could not be read: %s", failure)
+            return None
+
+    async def _answered(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
+        """Read the call whose SID was in a damaged answer, or a late one: it was made."""
+        try:
+            return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
-    async def _look(
-        self, error: CallOutcomeUnknown, span: Span, options: SendOptions
-    ) -> list[Call]:
-        """Find the calls that may be the one among the records of those minutes.
+    def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
+        if len(self._late) >= _REMEMBERED:
+            del self._late[next(iter(self._late))]
+        self._late[call.sid] = None
+        error.sid = error.sid or call.sid
+        for search in self._searches:
+            if search.error is error:
+                search.tell()
 
-        All of them are read: how the service compares a number with a filter is not known, and a
-        call that is overlooked here is dialled twice.
-        """
-        fixed = await self._pages.fix(span.since, span.until, options)
-        if fixed.is_empty:
-            return []
-        query = queries.call_query(time_zone=self._pages.time_zone, newest_first=False)
-        records = CallRecords(
-            self._pages,
-            listing(
-                query,
-                self._account_sid,
-                since=fixed.since,
-                until=fixed.until,
-                limit=None,
-                resume=None,
-                windows=1,
-            ),
-            options,
-        )
-        found = [call async for call in records if self._may_be(call, error)]
-        marked = [
-            call
-            for call in found
-            if error.custom_field is not None and call.custom_field == error.custom_field
-        ]
-        return marked or found
+    def _note(self, dialled: DialledCall, seen: dict[Likeness, list[Call]], call: Call) -> None:
+        likeness = self._likeness(call, dialled)
+        if likeness > Likeness.ANOTHER:
+            seen[likeness].append(call)
 
-    def _may_be(self, call: Call, error: CallOutcomeUnknown) -> bool:
-        return (
-            not self._known.was_dialled(call.sid)
-            and call.direction in {Direction.OUTBOUND_API, None}
-            and _same(error.from_, call.from_)
-            and (error.to is None or _same(error.to, call.to))
-            and (call.exophone is None or _same(error.caller_id, call.exophone))
-            # Most records do not show it.
-            and call.custom_field in {error.custom_field, None}
-        )
+    def _likeness(self, call: Call, dialled: DialledCall) -> Likeness:
+        # Calls of dials that were answered are not meant, unless the answer came too late.
+        if self._known.was_dialled(call.sid) and call.sid not in self._late:
+            return Likeness.ANOTHER
+        heard = self._heard.get(call.sid, call)
+        return dialled.likeness(call, call.custom_field or heard.custom_field)
+
+    def _is_marked(self, call: Call, dialled: DialledCall) -> bool:
+        return self._likeness(call, dialled) is Likeness.MARKED
 
 
-def _same(given: str, shown: str | None) -> bool:
-    if "*" not in given:
-        return same_number(given, shown)
-    # The error was pickled, and what is left of its numbers are the last digits.
-    return shown is not None and given.rpartition("*")[2] == shown[-len(given.rpartition("*")[2]) :]
+def _ambiguous(calls: list[Call]) -> CallAmbiguous:
+    return CallAmbiguous(tuple(calls))

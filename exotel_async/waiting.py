@@ -7,9 +7,12 @@ hundred can be asked for at a time. The service may also say so itself, in a sta
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+import math
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, frozen
 
@@ -17,12 +20,16 @@ from exotel_async import queries
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
+    APIError,
     ConfigurationError,
+    Conflict,
     ConnectionFailed,
     DecodeError,
     ExotelError,
+    LimiterUnavailable,
     NotFound,
     RateLimited,
+    RateLimitTimeout,
     RequestTimeout,
     ServerError,
 )
@@ -34,17 +41,27 @@ if TYPE_CHECKING:
 
 FIRST_POLL: Final = 5.0
 """Seconds until a call is asked for first."""
+LONGEST_CALL: Final = (4 * 60 + 15) * 60.0
+"""Seconds: the longest a call may go on, and a quarter of an hour until that shows everywhere."""
 
 _GROWTH: Final = 1.5
 _LONGEST: Final = 12  # times the first interval
-_TOGETHER: Final = 0.25  # of an interval: who is due that soon goes along
+_TOGETHER: Final = 0.5  # of an interval: who is due that soon goes along
 _MOST_IN_A_ROUND: Final = 10  # requests; single ones are made only where the queries leave room
 _CHECKED_AFTER: Final = 8  # rounds without news; then after twice as many, and so on
 _VANISHED_AFTER: Final = 2  # answers 404 in a row for a call this session knows of
 _FAILURES_BORNE: Final = 5  # rounds in a row
-_PASSING: Final = (ConnectionFailed, DecodeError, RateLimited, RequestTimeout, ServerError)
+_PASSING: Final = (
+    Conflict,
+    ConnectionFailed,
+    DecodeError,
+    LimiterUnavailable,
+    RateLimited,
+    RateLimitTimeout,
+    RequestTimeout,
+    ServerError,
+)
 _SETTLING: Final = 15 * 60.0  # seconds: the longest the numbers take by Exotel's own word
-_LONGEST_CALL: Final = 4 * 3600.0 + _SETTLING
 _REMEMBERED: Final = 1_000
 
 logger: Final = logging.getLogger("exotel_async")
@@ -82,12 +99,25 @@ class Watched:
     interval: float
     seen: bool
     """Whether the service has shown that there is such a call."""
+    ended: float | None
+    """When it was seen to be over, where more is waited for than that."""
+    told: bool = False
+    """Whether it was delivered, or is not wanted any more."""
+    asking: asyncio.Task[None] | None = None
+    """What asks for it at this moment."""
+    lacking: bool = False
+    """Whether nothing but its details is missing."""
     rounds: int = 0
     check_after: int = _CHECKED_AFTER
     missing: int = 0
     failures: int = 0
-    ended: float | None = None
-    """When it was seen to be over, where its numbers are waited for as well."""
+
+
+@define
+class _Room:
+    """How many requests a round may still make."""
+
+    left: int
 
 
 class Watch:
@@ -98,10 +128,12 @@ class Watch:
         self._bulk = bulk
         self._known = known
         self._watched: dict[str, list[Watched]] = {}
-        self._early: dict[str, Call] = {}
-        self._checks: dict[str, asyncio.Task[None]] = {}
+        # Ends that were told from elsewhere, and when.
+        self._early: dict[str, tuple[Call, float]] = {}
         self._polling: asyncio.Task[None] | None = None
         self._sooner = asyncio.Event()
+        self._requests: set[asyncio.Task[None]] = set()
+        self._checks: dict[str, asyncio.Task[None]] = {}
 
     def add(self, sid: str, terms: Terms, deliver: Deliver) -> Watched | None:
         """Watch a call; `deliver` is told its end, or why it cannot be had, once.
@@ -112,212 +144,301 @@ class Watch:
             ConfigurationError: the session is closed, or belongs to another event loop.
         """
         self._pipeline.check_loop()
-        early = self._early.get(sid)
-        settling = terms.settled and early is not None and not call_is_settled(early)
-        if early is not None and not terms.details and not settling:
+        now = asyncio.get_running_loop().time()
+        early, heard = self._early.get(sid, (None, None))
+        if early is not None and _is_enough(early, terms):
             deliver(early)
             return None
-        loop = asyncio.get_running_loop()
-        seen = self._known.was_dialled(sid) or self._known.is_live(sid)
+        seen = early is not None or self._known.was_dialled(sid) or self._known.is_live(sid)
         watched = Watched(
             sid=sid,
             terms=terms,
             deliver=deliver,
-            began=loop.time(),
-            due=loop.time() + (terms.interval if seen else 0.0),
+            began=now,
+            due=now + (terms.interval if self._known.is_live(sid) else 0.0),
             interval=terms.interval,
             seen=seen,
+            ended=heard,
         )
         self._watched.setdefault(sid, []).append(watched)
-        if self._polling is None or self._polling.done():
-            self._polling = loop.create_task(self._poll())
-        else:
-            self._sooner.set()
+        self._wake()
         return watched
 
     def drop(self, watched: Watched | None) -> None:
         """Watch it no more. Does nothing if it was told already."""
-        waiting = self._watched.get(watched.sid) if watched else None
-        if watched and waiting and watched in waiting:
-            waiting.remove(watched)
-            if not waiting:
-                del self._watched[watched.sid]
-                check = self._checks.get(watched.sid)
-                if check is not None and check is not asyncio.current_task():
-                    check.cancel()
-        polling = self._polling
-        if not self._watched and polling is not None and polling is not asyncio.current_task():
-            polling.cancel()
+        if watched is None or watched.told:
+            return
+        watched.told = True
+        waiting = self._watched[watched.sid]
+        waiting.remove(watched)
+        if waiting:
+            return
+        del self._watched[watched.sid]
+        unwanted = {self._checks.pop(watched.sid, None)}
+        if not self._watched:
+            unwanted |= {self._polling, *self._requests}
             self._polling = None
+        for task in unwanted:
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
 
     def resolve(self, call: Call) -> bool:
-        """Take a call's state from elsewhere. Whether that has ended anybody's wait."""
-        self._known.saw(call)
-        if call.is_final:
+        """Take a call's state from elsewhere. Whether that has ended anybody's wait.
+
+        Raises:
+            ConfigurationError: the session is closed, or belongs to another event loop.
+        """
+        self._pipeline.check_loop()
+        now = asyncio.get_running_loop().time()
+        if is_over(call):
+            _, heard = self._early.pop(call.sid, (None, now))
             if len(self._early) >= _REMEMBERED:
                 del self._early[next(iter(self._early))]
-            self._early[call.sid] = call
+            self._early[call.sid] = call, heard
+        elif call.sid in self._early:
+            return False  # an old callback that comes late
+        self._known.saw(call)
         told = self._hear(call)
         for watched in self._watched.get(call.sid, ()):
-            if call.is_final:
-                # What is still missing can be asked for.
-                watched.due = asyncio.get_running_loop().time()
+            if watched.ended is not None:
+                # What is missing can be asked for, soon: others that end now go along.
+                watched.due = min(watched.due, now + watched.terms.interval)
                 self._sooner.set()
         return told
 
-    def _hear(self, call: Call, *, singly: bool = False) -> bool:
+    def _hear(self, call: Call, *, whole: bool = False) -> bool:
         """Take note of how a call stands. Whether that has ended anybody's wait.
 
         Args:
             call: the call.
-            singly: whether more cannot be had of it now.
+            whole: whether it has its details, if there are any.
         """
         told = False
         now = asyncio.get_running_loop().time()
         for watched in list(self._watched.get(call.sid, ())):
-            watched.seen, watched.missing, watched.failures = True, 0, 0
-            watched.rounds = 0
-            if not call.is_final:
+            watched.seen = True
+            watched.rounds = watched.missing = watched.failures = 0
+            if not is_over(call):
+                if now - watched.began >= LONGEST_CALL:
+                    waited = f"{(now - watched.began) / 3600:.2f} hours"
+                    self._fail(watched, RequestTimeout(f"the call still goes on after {waited}"))
                 continue
-            watched.ended = watched.ended or now
-            if watched.terms.details and call.details is None and not singly:
+            if watched.ended is None:
+                watched.ended = now
+            settled = not watched.terms.settled or call_is_settled(call)
+            if not settled and now - watched.ended < _SETTLING:
                 continue
-            settling = watched.terms.settled and not call_is_settled(call)
-            if settling and now - watched.ended < _SETTLING:
+            if watched.terms.details and call.details is None and not whole:
+                watched.lacking = True
                 continue
-            self.drop(watched)
-            watched.deliver(call)
+            self._tell(watched, call)
             told = True
         return told
 
+    def _tell(self, watched: Watched, how: Call | ExotelError) -> None:
+        # It may have been told otherwise while this was found out.
+        if not watched.told:
+            self.drop(watched)
+            watched.deliver(how)
+
     def _fail(self, watched: Watched, error: ExotelError) -> None:
-        self.drop(watched)
-        watched.deliver(error)
-
-    # The poll: one task for all of them.
-
-    async def _poll(self) -> None:
-        try:
-            while self._watched:
-                await self._next_round()
-        except ConfigurationError as error:  # the session is closed
-            self._fail_all(error)
-        except Exception as error:
-            logger.exception("Waiting for calls has failed")
-            self._fail_all(ExotelError(f"waiting for calls has failed: {type(error).__name__}"))
-
-    async def _next_round(self) -> None:
-        time = asyncio.get_running_loop().time
-        everybody = [one for waiting in self._watched.values() for one in waiting]
-        wait = min(one.due for one in everybody) - time()
-        if wait <= 0:
-            now = time()
-            await self._round(
-                {one for one in everybody if one.due <= now + _TOGETHER * one.interval}
-            )
-            return
-        self._pipeline.check_loop()
-        self._sooner.clear()
-        with self._pipeline.parking:
-            try:
-                async with asyncio.timeout(wait):
-                    await self._sooner.wait()
-            except TimeoutError:
-                pass
+        # Each raises its own: a raised error carries the trace of where it was raised.
+        self._tell(watched, copy.copy(error))
 
     def _fail_all(self, error: ExotelError) -> None:
         for waiting in list(self._watched.values()):
             for watched in list(waiting):
                 self._fail(watched, error)
 
-    async def _round(self, due: set[Watched]) -> None:
-        """Ask for all that are due, and set when they are due next."""
-        by_sid: dict[str, list[Watched]] = {}
-        for watched in sorted(due, key=lambda one: one.terms.priority):
-            by_sid.setdefault(watched.sid, []).append(watched)
-        details = any(one.terms.details for one in due) and self._bulk.serves(Wanted(details=True))
-        many = [sid for sid in by_sid if queries.is_listable(sid)] if len(by_sid) > 1 else []
+    # The poll: one task for all of them, which sees to it that requests are made when they are due.
+
+    def _wake(self) -> None:
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.get_running_loop().create_task(self._poll())
+        else:
+            self._sooner.set()
+
+    async def _poll(self) -> None:
+        try:
+            while self._watched:
+                self._pipeline.check_loop()
+                self._sooner.clear()
+                await self._pause(self._begin_round())
+        except asyncio.CancelledError:
+            if self._polling is asyncio.current_task():  # somebody has cancelled all tasks
+                self._fail_all(ConfigurationError("the poll for calls was cancelled"))
+            raise
+        except ConfigurationError as error:  # the session is closed
+            self._fail_all(error)
+        except Exception as error:
+            logger.exception("Waiting for calls has failed")
+            self._fail_all(_defect(error))
+        finally:
+            if self._polling is asyncio.current_task():
+                self._polling = None
+                if self._watched:  # whoever was told that it failed has begun again
+                    self._wake()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait that long, or until somebody may be due sooner."""
+        timer = None
+        if seconds < math.inf:
+            timer = asyncio.get_running_loop().call_later(seconds, self._sooner.set)
+        try:
+            with self._pipeline.parking:
+                await self._sooner.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _begin_round(self) -> float:
+        """Ask for all that are due, if any are. How long it is until the next are due."""
+        now = asyncio.get_running_loop().time()
+        idle = {
+            sid: [one for one in waiting if one.asking is None]
+            for sid, waiting in self._watched.items()
+        }
+        first = min((one.due for waiting in idle.values() for one in waiting), default=math.inf)
+        if first > now:
+            return first - now
+        due = {
+            sid: waiting
+            for sid, waiting in idle.items()
+            if any(one.due <= now + _TOGETHER * one.interval for one in waiting)
+        }
+        self._ask_for(due)
+        left = (one.due for sid in idle.keys() - due.keys() for one in idle[sid])
+        return max(0.0, min(left, default=math.inf) - now)
+
+    def _ask_for(self, due: Mapping[str, list[Watched]]) -> None:
+        """Begin the requests of a round. They go on beside the poll, however long they take."""
+        by_urgency = sorted(due, key=lambda sid: min(one.terms.priority for one in due[sid]))
+        listable: list[str] = []
+        for sid in by_urgency:
+            # One alone is asked for by its own request: the list leaves out what goes on, but also
+            # what does not exist.
+            if len(due) > 1 and queries.is_listable(sid):
+                listable.append(sid)
+            else:
+                self._check(sid, due[sid])
         most = queries.MOST_SIDS
-        chunks = [many[at : at + most] for at in range(0, len(many), most)]
-        asked = (self._ask(chunk, by_sid, details=details) for chunk in chunks)
-        listed: set[str] = set()
-        for chunk, answers in zip(chunks, await asyncio.gather(*asked), strict=True):
-            for sid in chunk:
-                answer = answers.get(sid)
-                if isinstance(answer, Call):
-                    self._hear(answer)
-                    listed.add(sid)
-                elif answer is not None:
-                    self._failed(by_sid[sid], answer)
-                    listed.add(sid)
-        room = _MOST_IN_A_ROUND - len(chunks)
-        for sid in by_sid:
-            waiting = [one for one in self._watched.get(sid, ()) if one in due]
-            if not waiting or sid in self._checks:
+        chunks = [listable[at : at + most] for at in range(0, len(listable), most)]
+        # Beyond a thousand calls there is room for some nevertheless, or they are never checked.
+        spare = max(_MOST_IN_A_ROUND - len(chunks), (len(chunks) - 1) // _MOST_IN_A_ROUND)
+        room = _Room(spare)
+        for chunk in chunks:
+            asked = {sid: due[sid] for sid in chunk}
+            everybody = [one for waiting in asked.values() for one in waiting]
+            self._request(self._query(asked, room), everybody)
+
+    def _check(self, sid: str, waiting: Sequence[Watched]) -> None:
+        """Ask for one call singly, beside the rounds: many of them may take their time."""
+        if sid not in self._checks:
+            task = self._checks[sid] = self._request(self._single(sid, waiting), waiting)
+            task.add_done_callback(partial(self._checked, sid))
+        else:  # for somebody else, who came before: what is heard is heard by all
+            for watched in waiting:
+                self._rest(watched)
+
+    def _checked(self, sid: str, task: asyncio.Task[None]) -> None:
+        if self._checks.get(sid) is task:
+            del self._checks[sid]
+
+    def _request(
+        self, work: Coroutine[Any, Any, None], asked: Sequence[Watched]
+    ) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._requests.add(task)
+        task.add_done_callback(partial(self._requested, asked=asked))
+        for watched in asked:
+            watched.asking = task
+        return task
+
+    def _requested(self, task: asyncio.Task[None], asked: Iterable[Watched]) -> None:
+        """See to it that nobody is forgotten, however a request has ended."""
+        self._requests.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("Waiting for calls has failed", exc_info=error)
+        for watched in asked:
+            if watched.asking is not task:
                 continue
-            if self._must_check(waiting, listed=sid in listed, alone=len(by_sid) == 1):
-                self._check(waiting)
-            elif sid not in listed and room > 0 and _may_check(waiting):
-                room -= 1
-                self._check(waiting)
-        now = asyncio.get_running_loop().time()
-        for watched in due:
-            watched.rounds += 1
-            watched.due = now + watched.interval
-            longest = _LONGEST * watched.terms.interval
-            watched.interval = min(longest, watched.interval * _GROWTH)
+            if error is not None:
+                self._fail(watched, _defect(error))
+            self._rest(watched)
 
-    async def _ask(
-        self, chunk: list[str], by_sid: dict[str, list[Watched]], *, details: bool
-    ) -> dict[str, Call | ExotelError]:
-        # Sorted by priority: the first of them is the most urgent.
-        options = SendOptions(priority=by_sid[chunk[0]][0].terms.priority)
-        return await self._bulk.batch(chunk, Wanted(details=details), options)
+    def _rest(self, watched: Watched) -> None:
+        """Let it wait for its next turn."""
+        watched.asking = None
+        watched.rounds += 1
+        watched.due = asyncio.get_running_loop().time() + watched.interval
+        longest = _LONGEST * watched.terms.interval
+        watched.interval = min(longest, watched.interval * _GROWTH)
+        self._sooner.set()
 
-    def _must_check(self, waiting: Sequence[Watched], *, listed: bool, alone: bool) -> bool:
-        """Whether a call has to be asked for singly after a round."""
-        if listed:  # and yet waited for: its details were not in the list, or its numbers
-            return any(one.terms.details and one.ended is not None for one in waiting)
+    async def _query(self, asked: Mapping[str, Sequence[Watched]], room: _Room) -> None:
+        """Ask for up to a hundred calls."""
+        everybody = [one for waiting in asked.values() for one in waiting]
+        details = any(one.terms.details for one in everybody)
+        wanted = Wanted(details=details and self._bulk.serves(Wanted(details=True)))
+        options = SendOptions(priority=min(one.terms.priority for one in everybody))
+        answers: dict[str, Call | ExotelError]
+        try:
+            answers = await self._bulk.batch(list(asked), wanted, options)
+        except ConfigurationError as error:  # the session is closed
+            answers = dict.fromkeys(asked, error)
+        for sid, waiting in asked.items():
+            answer = answers.get(sid)
+            if isinstance(answer, Call):
+                self._hear(answer)
+            # That there is no list is no word about any call on it.
+            elif answer is not None and not (isinstance(answer, APIError) and answer.status == 404):
+                self._failed(waiting, answer)
+                continue
+            left = [one for one in waiting if not one.told]
+            if left and self._must_check(left, listed=isinstance(answer, Call)):
+                self._check(sid, left)
+            elif left and not isinstance(answer, Call) and room.left > 0 and _may_check(left):
+                room.left -= 1
+                self._check(sid, left)
+
+    def _must_check(self, waiting: Sequence[Watched], *, listed: bool) -> bool:
+        """Whether a call has to be asked for singly after a query."""
+        if listed:  # and yet waited for: the list may not have what is wanted
+            return any(one.lacking for one in waiting)
         now = asyncio.get_running_loop().time()
-        return (
-            alone
-            or not queries.is_listable(waiting[0].sid)
-            or any(not one.seen or now - one.began >= _LONGEST_CALL for one in waiting)
+        # The list may have shown that it is over and have been put aside, for want of details.
+        over = not self._known.is_live(waiting[0].sid)
+        return any(
+            not one.seen
+            or one.missing > 0
+            or (over and not one.terms.settled)
+            or (one.ended is not None and now - one.ended >= _SETTLING)
+            or now - one.began >= LONGEST_CALL
+            for one in waiting
         )
 
-    def _check(self, waiting: Sequence[Watched]) -> None:
-        """Ask singly for a call, beside the rounds: many of them may take their time.
-
-        The list leaves out what goes on, but also what does not exist.
-        """
-        sid = waiting[0].sid
-        task = asyncio.get_running_loop().create_task(self._single(waiting))
-        self._checks[sid] = task
-        task.add_done_callback(lambda _: self._checks.pop(sid, None))
-
-    async def _single(self, waiting: Sequence[Watched]) -> None:
-        first = waiting[0]
-        wanted = Wanted(details=any(one.terms.details for one in waiting))
+    async def _single(self, sid: str, waiting: Sequence[Watched]) -> None:
+        """Ask for one call."""
+        details = any(one.terms.details for one in waiting)
+        options = SendOptions(priority=min(one.terms.priority for one in waiting))
         try:
-            call = await self._bulk.single(
-                first.sid, wanted, SendOptions(priority=first.terms.priority)
-            )
+            call = await self._bulk.single(sid, Wanted(details=details), options)
         except ExotelError as error:
             self._failed(waiting, error)
             return
         for watched in waiting:
             watched.check_after *= 2
-        self._hear(call, singly=True)
+        self._hear(call, whole=details)
 
-    def _failed(self, waiting: Sequence[Watched], error: ExotelError) -> None:
+    def _failed(self, waiting: Iterable[Watched], error: ExotelError) -> None:
         for watched in waiting:
             if isinstance(error, NotFound) and watched.seen:
                 # It was there: one answer may be mistaken.
                 watched.missing += 1
-                watched.rounds = watched.check_after
                 if watched.missing < _VANISHED_AFTER:
                     continue
-            elif isinstance(error, _PASSING):
+            elif _is_passing(error):
                 watched.failures += 1
                 if watched.failures < _FAILURES_BORNE:
                     logger.info("A poll for calls has failed and is made again: %s", error)
@@ -325,11 +446,33 @@ class Watch:
             self._fail(watched, error)
 
 
-def _may_check(waiting: Sequence[Watched]) -> bool:
+def _may_check(waiting: Iterable[Watched]) -> bool:
     """Whether a call has not been heard of for so long that a request is worth it."""
     return any(one.rounds >= one.check_after for one in waiting)
 
 
+def _is_passing(error: ExotelError) -> bool:
+    timed_out = isinstance(error, APIError) and error.status == 408
+    return timed_out or isinstance(error, _PASSING)
+
+
+def _is_enough(call: Call, terms: Terms) -> bool:
+    """Whether a call that is over has all that is waited for."""
+    return (not terms.settled or call_is_settled(call)) and (
+        not terms.details or call.details is not None
+    )
+
+
+def _defect(error: BaseException) -> ExotelError:
+    return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
+
+
+def is_over(call: Call) -> bool:
+    """Whether a call has ended: by its status, or by its end where the word is a new one."""
+    status = call.status
+    return call.is_final or (call.ended_at is not None and (status is None or not status.is_known))
+
+
 def call_is_settled(call: Call) -> bool:
     """Whether what comes after a call's end has come: its length, price and end."""
-    return call.is_final and None not in {call.duration, call.price, call.ended_at}
+    return is_over(call) and None not in {call.duration, call.price, call.ended_at}

@@ -1,0 +1,154 @@
+"""Looking for calls in some minutes of the call records: one reading for all that look there.
+
+After an outage there may be hundreds of dials whose calls are looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from attrs import define
+
+from exotel_async import queries
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import ConfigurationError, ExotelError
+from exotel_async.models import Call
+from exotel_async.pages import Pages
+from exotel_async.records import CallRecords, listing
+from exotel_async.spans import Span
+
+_NEAR: Final = timedelta(seconds=60)
+"""Between ranges of time that are read as one."""
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+@define(eq=False)
+class _Look:
+    """Somebody's look at some minutes."""
+
+    span: Span
+    note: Callable[[Call], object]
+    ended: asyncio.Future[None]
+
+
+class Lookout:
+    """Reads call records for those that look for calls, at one priority."""
+
+    def __init__(self, pages: Pages, account_sid: str, priority: Priority) -> None:
+        self._pages = pages
+        self._account_sid = account_sid
+        self._options = SendOptions(priority=priority)
+        self._waiting: list[_Look] = []
+        self._looks: set[_Look] = set()
+        self._reading: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def look(self, span: Span, note: Callable[[Call], object]) -> Iterator[asyncio.Future[None]]:
+        """Have all calls noted that were created in a span.
+
+        The future tells that all were, or why they could not be: an `ExotelError`. Leaving the
+        block ends the look.
+        """
+        loop = asyncio.get_running_loop()
+        look = _Look(span, note, loop.create_future())
+        self._looks.add(look)
+        self._waiting.append(look)
+        if self._reading is None:
+            self._reading = loop.create_task(self._read_on())
+        try:
+            yield look.ended
+        finally:
+            if not look.ended.cancel() and not look.ended.cancelled():
+                look.ended.exception()  # nobody need ask for it
+            self._looks.discard(look)
+            if not self._looks and self._reading is not None:
+                self._reading.cancel()
+                self._reading = None
+
+    async def _read_on(self) -> None:
+        """Read for all that wait, and then for those who have come meanwhile."""
+        taken: list[_Look] = []
+        try:
+            while self._waiting:
+                taken, self._waiting = self._waiting, []
+                for near in _together(taken):
+                    await self._read(near)
+        finally:
+            if self._reading is asyncio.current_task():
+                # It has come to its end, or somebody has cancelled all tasks.
+                self._reading = None
+                taken, self._waiting = taken + self._waiting, []
+            for look in taken:
+                _end(look, ConfigurationError("the reading of call records was cancelled"))
+
+    async def _read(self, near: Sequence[_Look]) -> None:
+        """Read all records of some minutes.
+
+        Not those alone that fit: how the service compares a number with a filter is not known.
+        """
+        looks = [look for look in near if not look.ended.done()]
+        if not looks:
+            return
+        first, last = min(one.span.since for one in looks), max(one.span.until for one in looks)
+        failure: ExotelError | None = None
+        try:
+            span = await self._pages.fix(first, last, self._options)
+            if not span.is_empty:
+                async for call in self._records(span):
+                    for look in looks:
+                        if was_created_in(call, look.span):
+                            look.note(call)
+        except ExotelError as error:
+            failure = error
+        except Exception as error:
+            logger.exception("Looking for calls has failed")
+            failure = ExotelError(f"looking for calls has failed: {type(error).__name__}")
+        for look in looks:
+            _end(look, failure)
+
+    def _records(self, span: Span) -> CallRecords:
+        query = queries.call_query(time_zone=self._pages.time_zone, newest_first=False)
+        listed = listing(
+            query,
+            self._account_sid,
+            since=span.since,
+            until=span.until,
+            limit=None,
+            resume=None,
+            windows=1,
+        )
+        return CallRecords(self._pages, listed, self._options)
+
+
+def was_created_in(call: Call, span: Span) -> bool:
+    """Whether a call was created in a span, or may have been."""
+    created = call.created_at
+    return created is None or created.tzinfo is None or span.since <= created <= span.until
+
+
+def _together(looks: Sequence[_Look]) -> Iterator[Sequence[_Look]]:
+    """Put those together whose minutes are read as one."""
+    near: list[_Look] = []
+    for look in sorted(looks, key=lambda one: one.span.since):
+        if near and look.span.since > max(one.span.until for one in near) + _NEAR:
+            yield near
+            near = []
+        near.append(look)
+    yield near
+
+
+def _end(look: _Look, failure: ExotelError | None) -> None:
+    if look.ended.done():
+        return
+    if failure is None:
+        look.ended.set_result(None)
+    else:
+        # Each raises its own: a raised error carries the trace of where it was raised.
+        look.ended.set_exception(copy.copy(failure))

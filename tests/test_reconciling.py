@@ -1,0 +1,851 @@
+"""What became of a dial whose answer was lost: nobody may be told that there was none too soon."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from exotel_async import (
+    IST,
+    AsyncExotel,
+    AuthenticationError,
+    Call,
+    CallAmbiguous,
+    CallFound,
+    CallNotFound,
+    CallOutcomeUnknown,
+    CallStatus,
+    ConfigurationError,
+    Direction,
+    InvalidRequest,
+    Priority,
+    RetryPolicy,
+    ServerError,
+    Timeouts,
+)
+from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
+from exotel_async.likeness import DialledCall, Likeness
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+
+DIAL = "Calls/connect"
+FAST = 0.1  # seconds between looks
+SHORT = Scenario.all_answered(ring=2, talk=2)  # seconds of the emulator: at most 0.6 of ours
+LONG = Scenario.all_answered(ring=2, talk=36_000)
+QUARTER = timedelta(minutes=15)
+SIP = "sip:alice@pbx.example"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """A local Exotel ten times as fast as time, with calls of half a second."""
+    async with Emulator(speed=10, scenario=SHORT, rate=100_000) as emulator:
+        yield emulator
+
+
+async def lost(
+    exotel: AsyncExotel,
+    emulator: Emulator,
+    fault: Fault | None = None,
+    *,
+    from_: str = AGENT,
+    to: str | None = CUSTOMER,
+    **options: Any,
+) -> CallOutcomeUnknown:
+    """Dial, and lose the answer."""
+    emulator.faults.add(fault or Fault.act_then_drop(), path=DIAL)
+    with pytest.raises(CallOutcomeUnknown) as caught:
+        if to is None:
+            await exotel.calls.connect_to_flow(from_, flow=926, caller_id=EXOPHONE, **options)
+        else:
+            await exotel.calls.connect(from_, to, caller_id=EXOPHONE, **options)
+    return caught.value
+
+
+async def not_made(exotel: AsyncExotel, emulator: Emulator, **options: Any) -> CallOutcomeUnknown:
+    """Dial, and lose the dial itself."""
+    return await lost(exotel, emulator, Fault.drop_before(), **options)
+
+
+def back(error: CallOutcomeUnknown, by: timedelta) -> CallOutcomeUnknown:
+    """Return the same as if it had happened before."""
+    error.sent_at -= by
+    error.lost_at -= by
+    return error
+
+
+def another_dials(emulator: Emulator, *, ago: float = 0.0, **changes: Any) -> str:
+    """Have the same parties called by somebody else, and return the SID."""
+    dial: dict[str, Any] = {"from_": AGENT, "to": CUSTOMER, "caller_id": EXOPHONE}
+    return emulator.add_call(Dial(**(dial | changes)), ago=timedelta(seconds=ago)).sid
+
+
+def found(how: object) -> str:
+    assert isinstance(how, CallFound), how
+    return how.call.sid
+
+
+def made(emulator: Emulator) -> str:
+    """The one call there is."""
+    [sid] = emulator.calls
+    return sid
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not what():
+            await asyncio.sleep(0.005)
+
+
+async def listed(exotel: AsyncExotel, emulator: Emulator) -> None:
+    """All calls are over, and so long ago that a list may reach up to them."""
+    await emulator.finish_calls()
+    newest = max(call.at for call in emulator.calls.values())
+    await until(lambda: emulator.clock.elapsed() > newest + 3)
+    await exotel.account.balance()
+
+
+def reads(emulator: Emulator) -> int:
+    return sum(r.method == "GET" for r in emulator.requests)
+
+
+# Found
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.act_then_drop(),
+        Fault.act_then_stall(0.5),
+        Fault.act_then_status(504),
+        Fault.act_then_garbage(Garbage.EMPTY),
+        Fault.act_then_garbage(Garbage.HTML),
+        Fault.act_then_garbage(Garbage.XML),
+        Fault.act_then_garbage(Garbage.TRUNCATED),
+        Fault.act_then_cut(),
+    ],
+    ids=["drop", "stall", "504", "empty", "html", "xml", "truncated", "cut"],
+)
+@pytest.mark.parametrize("to", [CUSTOMER, None])
+async def test_the_call_is_found(emulator: Emulator, fault: Fault, to: str | None) -> None:
+    async with session(emulator, timeout=Timeouts(read=0.2)) as exotel:
+        error = await lost(exotel, emulator, fault, to=to)
+        async with asyncio.timeout(5):
+            assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(emulator)
+
+
+async def test_one_that_goes_on_is_waited_for(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = LONG
+    error = await lost(exotel, emulator)
+    task = asyncio.create_task(exotel.calls.reconcile(error, interval=FAST))
+    await until(lambda: reads(emulator) >= 3)
+    assert not task.done()
+    await emulator.finish_calls()
+    how = await task
+    assert found(how) == made(emulator)
+    assert isinstance(how, CallFound)
+    assert how.call.is_final
+
+
+async def test_one_that_goes_on_is_found_where_the_list_has_it(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario, emulator.bulk_live = LONG, True
+    error = await lost(exotel, emulator)
+    how = await exotel.calls.reconcile(error, timeout=5, interval=FAST)
+    assert found(how) == made(emulator)
+    assert isinstance(how, CallFound)
+    assert not how.call.is_final
+
+
+async def test_one_look_is_enough_for_one_that_is_over(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    error = await lost(exotel, emulator)
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
+    assert reads(emulator) == 2
+
+
+@pytest.mark.parametrize("echo", ["national", "e164", "as-sent"])
+@pytest.mark.parametrize(
+    ("from_", "to"),
+    [
+        ("+919812300002", "+919812300001"),
+        ("09812300002", "9812300001"),
+        ("919812300002", "098123 00001"),
+        (SIP, "+919812300001"),
+        ("+14155550100", "+442071838750"),
+    ],
+)
+async def test_numbers_are_the_same_in_every_spelling(
+    emulator: Emulator, exotel: AsyncExotel, from_: str, to: str, echo: Any
+) -> None:
+    emulator.echo_numbers = echo
+    error = await lost(exotel, emulator, from_=from_, to=to)
+    another_dials(emulator, from_="+919812300003", to=to)
+    another_dials(emulator, from_=from_, to="+919812300003")
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == next(iter(emulator.calls))
+
+
+@pytest.mark.parametrize("flow_to", ["exophone", "null"])
+async def test_calls_to_a_flow_are_told_from_those_between_two(
+    emulator: Emulator, exotel: AsyncExotel, flow_to: Any
+) -> None:
+    emulator.flow_to = flow_to
+    error = await lost(exotel, emulator, to=None)
+    another_dials(emulator)
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == next(iter(emulator.calls))
+
+
+@pytest.mark.parametrize("to", [CUSTOMER, None])
+async def test_an_error_that_was_pickled_will_do(
+    emulator: Emulator, exotel: AsyncExotel, to: str | None
+) -> None:
+    error = pickle.loads(pickle.dumps(await lost(exotel, emulator, to=to)))  # noqa: S301
+    assert "*" in error.from_
+    another_dials(emulator, from_="+919812300003", to=to)
+    await listed(exotel, emulator)
+    async with session(emulator) as another:
+        assert found(await another.calls.reconcile(error, timeout=0)) == next(iter(emulator.calls))
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_our_clock_may_be_wrong(hours: int) -> None:
+    now = datetime.now(UTC) + timedelta(hours=hours)
+    async with Emulator(now=now, speed=10, scenario=SHORT) as emulator:
+        async with session(emulator) as exotel:
+            error = await lost(exotel, emulator)
+            async with asyncio.timeout(5):
+                how = await exotel.calls.reconcile(error, interval=FAST)
+            assert found(how) == made(emulator)
+            error = await not_made(exotel, emulator)
+            how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallNotFound)
+        assert not how.certain
+        expected = now + timedelta(hours=4) + QUARTER
+        assert abs(how.certain_at - expected) < timedelta(seconds=60)
+
+
+async def test_what_was_known_of_exotels_clock_may_be_old(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    """This machine has slept: time has passed, but not by the clock that counts seconds."""
+    error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+    sid = another_dials(emulator, ago=20 * 60)
+    await emulator.finish_calls()
+    slept = datetime.now(UTC) - timedelta(hours=1)
+    exotel._pipeline.server_clock.saw(format_datetime(slept, usegmt=True))
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
+
+
+async def test_the_sid_in_a_damaged_answer_is_enough(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    error = await lost(exotel, emulator, Fault.act_then_garbage(Garbage.XML))
+    assert found(await exotel.calls.reconcile(error)) == made(emulator)
+    assert reads(emulator) == 1
+    emulator.forget(made(emulator))
+    assert found(await exotel.calls.reconcile(error)) == error.sid
+
+
+# An answer that came too late
+
+
+async def test_an_answer_that_comes_late_is_no_answer_to_another_dial(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.latency = lambda _: (0.0, 0.4)
+    with pytest.raises(CallOutcomeUnknown) as caught:
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.2)
+    error = caught.value
+    written_down = pickle.dumps(error)
+    await until(lambda: error.sid)
+    emulator.latency = None
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error)) == made(emulator)
+    # Nor does it make one that was written down before a dial that never was.
+    error = pickle.loads(written_down)  # noqa: S301
+    assert error.sid is None
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
+
+
+async def test_an_answer_that_comes_late_ends_the_search(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    await exotel.account.balance()
+    emulator.faults.add(Fault.act_then_stall(0.6), path=DIAL)
+    with pytest.raises(CallOutcomeUnknown) as caught:
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.2)
+    async with asyncio.timeout(2):
+        assert found(await exotel.calls.reconcile(caught.value, interval=60)) == made(emulator)
+
+
+# Not found
+
+
+@pytest.mark.parametrize("timeout", [0, 0.3])
+async def test_it_is_not_certain_while_it_may_go_on(
+    emulator: Emulator, exotel: AsyncExotel, timeout: float
+) -> None:
+    emulator.scenario = LONG
+    error = await lost(exotel, emulator)
+    began = asyncio.get_running_loop().time()
+    how = await exotel.calls.reconcile(error, timeout=timeout, interval=FAST)
+    assert timeout <= asyncio.get_running_loop().time() - began < timeout + 1
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+    assert abs(how.certain_at - error.lost_at - timedelta(hours=4) - QUARTER) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("limit", [600, None])
+async def test_it_is_certain_once_every_call_must_be_listed(limit: int | None) -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        error = await not_made(exotel, emulator, time_limit=limit)
+        longest = timedelta(seconds=limit or 4 * 3600)
+        back(error, longest + QUARTER - timedelta(seconds=2))
+        how = await exotel.calls.reconcile(error, timeout=0.5, interval=FAST)
+        assert isinstance(how, CallNotFound)
+        assert not how.certain
+        async with asyncio.timeout(5):
+            how = await exotel.calls.reconcile(error)
+        assert isinstance(how, CallNotFound)
+        assert how.certain
+        assert abs(how.certain_at - error.lost_at - longest - QUARTER) < timedelta(seconds=3)
+        assert how.certain_at <= datetime.now(UTC)
+
+
+async def test_it_is_certain_by_exotels_clock_and_not_by_ours() -> None:
+    """A clock that is ahead would have us dial somebody who is still on the line."""
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    async with Emulator(now=an_hour_ago) as emulator, session(emulator) as exotel:
+        error = await not_made(exotel, emulator, time_limit=600)
+        back(error, timedelta(minutes=24))
+        how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+
+
+async def test_without_exotels_clock_nothing_is_certain(emulator: Emulator) -> None:
+    async def strip(response: httpx.Response) -> None:
+        del response.headers["date"]
+
+    client = httpx.AsyncClient(event_hooks={"response": [strip]})
+    async with client, session(emulator, http_client=client) as exotel:
+        error = back(await not_made(exotel, emulator, time_limit=60), timedelta(hours=1))
+        how = await exotel.calls.reconcile(error, interval=FAST)
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"direction": "inbound"},
+        {"direction": "outbound-dial"},
+        {"from_": CUSTOMER, "to": AGENT},
+        {"to": "+919812300009"},
+        {"from_": "+919812300009"},
+        {"ago": 20},
+        {"ago": -200},
+    ],
+    ids=str,
+)
+async def test_other_calls_of_the_same_parties_are_not_meant(changes: dict[str, Any]) -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+        ago = 20 * 60 + changes.pop("ago", 0)
+        another_dials(emulator, ago=ago, **changes)
+        await emulator.finish_calls()
+        how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallNotFound)
+    assert how.certain
+
+
+async def test_calls_that_were_answered_are_not_meant(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    answered = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+    error = await not_made(exotel, emulator, time_limit=60)
+    await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+    await listed(exotel, emulator)
+    assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallNotFound)
+    error = await lost(exotel, emulator)
+    await listed(exotel, emulator)
+    sid = found(await exotel.calls.reconcile(error, timeout=0))
+    assert sid == list(emulator.calls)[-1] != answered.sid
+
+
+# Several
+
+
+async def test_two_that_are_alike_are_ambiguous(emulator: Emulator, exotel: AsyncExotel) -> None:
+    errors = [await lost(exotel, emulator) for _ in range(2)]
+    await listed(exotel, emulator)
+    for error in errors:
+        how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallAmbiguous)
+        assert [call.sid for call in how.candidates] == list(emulator.calls)
+
+
+async def test_the_custom_field_decides_where_it_is_shown(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.bulk_extra_columns = True
+    errors = [await lost(exotel, emulator, custom_field=f"order-{n}") for n in range(3)]
+    plain = await lost(exotel, emulator)
+    await listed(exotel, emulator)
+    for error, sid in zip([*errors, plain], emulator.calls, strict=True):
+        assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
+    error = await not_made(exotel, emulator, custom_field="order-9")
+    how = await exotel.calls.reconcile(back(error, timedelta(0)), timeout=0)
+    # The plain one does not show its field: it has none, or the record does not tell.
+    assert isinstance(how, CallFound)
+    assert how.call.sid == list(emulator.calls)[-1]
+
+
+async def test_calls_of_other_orders_are_not_meant(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.bulk_extra_columns = True
+    another_dials(emulator, custom_field="order-8")
+    error = await not_made(exotel, emulator, custom_field="order-7", time_limit=60)
+    await listed(exotel, emulator)
+    assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallNotFound)
+
+
+ROW = {
+    "Sid": "0a1b2c3d4e5f60718293a4b5c6d71a3j",
+    "Status": "completed",
+    "Direction": "outbound-api",
+    "From": "09812300002",
+    "To": "09812300001",
+    "PhoneNumberSid": EXOPHONE,
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PhoneNumberSid": "08030000009"},
+        {"To": None},
+        {"From": "", "To": ""},
+        {"To": "XXXXXX0001"},
+        {"ParentCallSid": "0a1b2c3d4e5f60718293a4b5c6d71a3k"},
+    ],
+    ids=str,
+)
+async def test_one_that_does_not_quite_look_like_it_is_no_certain_absence(
+    changes: dict[str, Any],
+) -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+        body = httpx.Response(200, json={"Metadata": {}, "Calls": [ROW | changes]}).content
+        emulator.faults.add(Fault.act_then_body(body), path="Calls.json", after=0, times=None)
+        how = await exotel.calls.reconcile(error, interval=FAST)
+        assert isinstance(how, CallAmbiguous)
+        assert [call.sid for call in how.candidates] == [ROW["Sid"]]
+        # While the right one may still come, it is waited for.
+        error = await not_made(exotel, emulator)
+        search = asyncio.create_task(exotel.calls.reconcile(error, interval=FAST))
+        await asyncio.sleep(0.3)
+        assert not search.done()
+        search.cancel()
+
+
+def _error(**changes: Any) -> CallOutcomeUnknown:
+    now = datetime.now(UTC)
+    given: dict[str, Any] = {"from_": AGENT, "to": CUSTOMER, "caller_id": EXOPHONE}
+    return CallOutcomeUnknown("lost", sent_at=now, lost_at=now, **(given | changes))
+
+
+def _call(**changes: Any) -> Call:
+    given: dict[str, Any] = {
+        "sid": "x",
+        "direction": Direction.OUTBOUND_API,
+        "from_": "09812300002",
+        "to": "09812300001",
+        "exophone": EXOPHONE,
+    }
+    return Call(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("dialled", "shown", "expected"),
+    [
+        ({}, {}, Likeness.ALIKE),
+        ({}, {"direction": None}, Likeness.ALIKE),
+        ({}, {"direction": Direction("outbound-campaign")}, Likeness.ALIKE),
+        ({}, {"direction": Direction("Inbound")}, Likeness.ANOTHER),
+        ({}, {"exophone": None}, Likeness.ALIKE),
+        ({}, {"exophone": "+918030000000"}, Likeness.ALIKE),
+        ({}, {"exophone": "PN0123456789"}, Likeness.ALIKE),
+        ({}, {"exophone": "08030000001"}, Likeness.DOUBTFUL),
+        # Numbers
+        ({}, {"from_": "9812300002", "to": "+91 98123-00001"}, Likeness.ALIKE),
+        ({}, {"from_": "00919812300002"}, Likeness.ALIKE),
+        ({}, {"from_": "+919812300012"}, Likeness.ANOTHER),
+        ({}, {"to": "sip:09812300001@pbx.example"}, Likeness.DOUBTFUL),
+        ({"from_": "+14155550100"}, {"from_": "14155550100"}, Likeness.ALIKE),
+        ({"from_": "+14155550100"}, {"from_": "0014155550100"}, Likeness.ALIKE),
+        ({"from_": "08030001234"}, {"from_": "30001234"}, Likeness.ALIKE),
+        ({"from_": "100"}, {"from_": "09812300100"}, Likeness.ANOTHER),
+        ({"from_": "100"}, {"from_": "100"}, Likeness.ALIKE),
+        # SIP
+        ({"from_": SIP}, {"from_": "SIP:Alice@pbx.example:5060"}, Likeness.ALIKE),
+        ({"from_": SIP}, {"from_": "sip:bob@pbx.example"}, Likeness.ANOTHER),
+        ({"from_": SIP}, {"from_": "09812300002"}, Likeness.DOUBTFUL),
+        # Calls to a flow
+        ({"to": None}, {"to": None}, Likeness.ALIKE),
+        ({"to": None}, {"to": "+918030000000"}, Likeness.ALIKE),
+        ({"to": None}, {"to": "09812300001"}, Likeness.DOUBTFUL),
+        # Custom fields
+        ({"custom_field": "7"}, {"custom_field": "7"}, Likeness.MARKED),
+        ({"custom_field": "7"}, {"custom_field": "8"}, Likeness.ANOTHER),
+        ({"custom_field": "7"}, {"custom_field": "77"}, Likeness.ANOTHER),
+        ({"custom_field": "7"}, {}, Likeness.ALIKE),
+        ({}, {"custom_field": "7"}, Likeness.ANOTHER),
+        ({"custom_field": "7"}, {"custom_field": "7", "to": None}, Likeness.MARKED),
+        ({"custom_field": "7"}, {"custom_field": "7", "to": "09812300009"}, Likeness.ANOTHER),
+        (
+            {"custom_field": '{"Order": "A 7"}'},
+            {"custom_field": "{&quot;order&quot;:&quot;A 7&quot;}"},
+            Likeness.MARKED,
+        ),
+        ({"custom_field": "\u2192"}, {"custom_field": "?"}, Likeness.ALIKE),
+    ],
+    ids=str,
+)
+def test_what_makes_a_call_the_dials(
+    dialled: dict[str, Any], shown: dict[str, Any], expected: Likeness
+) -> None:
+    error, call = _error(**dialled), _call(**shown)
+    assert DialledCall(error).likeness(call, call.custom_field) is expected
+    # And the same from the stars of an error that was pickled, where they suffice.
+    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert DialledCall(pickled).likeness(call, call.custom_field) in {expected, Likeness.ALIKE}
+
+
+# Callbacks
+
+
+def event(emulator: Emulator, of: str, **changes: Any) -> Call:
+    """The long callback of a call."""
+    call = emulator.calls[of]
+    told: dict[str, Any] = {
+        "sid": of,
+        "status": CallStatus.COMPLETED,
+        "from_": call.from_,
+        "to": call.to,
+        "custom_field": call.custom_field,
+        "created_at": emulator.clock.wall(call.at),
+        "direction": Direction.OUTBOUND_API,
+    }
+    return Call(**(told | changes))
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_callback_settles_it_without_a_request(
+    emulator: Emulator, exotel: AsyncExotel, before: bool
+) -> None:
+    emulator.scenario = LONG
+    await exotel.account.balance()
+    error = await lost(exotel, emulator, custom_field="order-7")
+    told = event(emulator, made(emulator))
+    if before:
+        exotel.calls.resolve(told)
+    search = asyncio.create_task(exotel.calls.reconcile(error, interval=60))
+    await asyncio.sleep(0 if before else 0.2)
+    asked = len(emulator.requests)
+    exotel.calls.resolve(told)
+    async with asyncio.timeout(1):
+        how = await search
+    assert isinstance(how, CallFound)
+    assert how.call == told
+    assert len(emulator.requests) == asked
+
+
+async def test_a_callback_settles_it_while_a_look_hangs(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    await exotel.account.balance()
+    error = await lost(exotel, emulator, custom_field="order-7")
+    emulator.faults.add(Fault.act_then_stall(1), path="Calls.json")
+    search = asyncio.create_task(exotel.calls.reconcile(error))
+    await until(lambda: reads(emulator) == 2)
+    exotel.calls.resolve(event(emulator, made(emulator)))
+    async with asyncio.timeout(0.5):
+        assert found(await search) == made(emulator)
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_callback_that_shows_too_little_is_looked_up(
+    emulator: Emulator, exotel: AsyncExotel, before: bool
+) -> None:
+    """A custom field need not be one call's own."""
+    emulator.scenario = LONG
+    error = await lost(exotel, emulator, custom_field="campaign-5")
+    sid = made(emulator)
+    others = [
+        another_dials(emulator, to=f"+9198123000{n}", custom_field="campaign-5")
+        for n in range(11, 16)
+    ]
+    search = asyncio.create_task(exotel.calls.reconcile(error, interval=60))
+    if not before:
+        await asyncio.sleep(0.2)
+    for one in (*others, sid):
+        told = SimpleNamespace(sid=one, status="completed", custom_field="campaign-5")
+        exotel.calls.resolve(told)
+    async with asyncio.timeout(2):
+        how = await search
+    assert found(how) == sid
+    assert isinstance(how, CallFound)
+    assert how.call.to == "09812300001"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"to": "+919812300009"},
+        {"from_": "+919812300009"},
+        {"direction": Direction.INBOUND},
+        {"direction": Direction.OUTBOUND_DIAL},
+        {"custom_field": "order-8"},
+        {"created_at": datetime(2026, 1, 1, tzinfo=IST)},
+        {"sid": "0" * 32, "from_": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("before", [True, False])
+async def test_callbacks_of_unrelated_calls_settle_nothing(
+    emulator: Emulator, exotel: AsyncExotel, changes: dict[str, Any], before: bool
+) -> None:
+    emulator.scenario = LONG
+    error = await not_made(exotel, emulator, custom_field="order-7")
+    told = event(emulator, another_dials(emulator, custom_field="order-7"), **changes)
+    if before:
+        exotel.calls.resolve(told)
+    search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0.4, interval=FAST))
+    await asyncio.sleep(0.1)
+    exotel.calls.resolve(told)
+    how = await search
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+
+
+async def test_the_callback_of_a_call_that_was_answered_settles_nothing(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    options: dict[str, Any] = {"caller_id": EXOPHONE, "custom_field": "order-7"}
+    answered = await exotel.calls.connect(AGENT, CUSTOMER, **options)
+    error = await not_made(exotel, emulator, custom_field="order-7")
+    exotel.calls.resolve(event(emulator, answered.sid))
+    assert isinstance(await exotel.calls.reconcile(error, timeout=0.3), CallNotFound)
+
+
+async def test_what_a_callback_has_told_of_a_record_counts(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    """The list does not show custom fields, but the callbacks did."""
+    errors = [await lost(exotel, emulator, custom_field=f"order-{n}") for n in (7, 8)]
+    await listed(exotel, emulator)
+    mine, other = emulator.calls
+    exotel.calls.resolve(event(emulator, other))
+    assert found(await exotel.calls.reconcile(errors[0], timeout=0)) == mine
+
+
+async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
+    for n in range(1100):
+        told = SimpleNamespace(sid=f"{n:032}", status="completed", custom_field=f"{n}")
+        exotel.calls.resolve(told)
+    assert len(exotel.calls._desk.reconciler._heard) == 1000
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.answer(500), Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY)]
+)
+@pytest.mark.parametrize("knows_clock", [True, False])
+async def test_passing_failures_are_borne(
+    emulator: Emulator, fault: Fault, knows_clock: bool
+) -> None:
+    async with session(emulator, retry=RetryPolicy.never()) as exotel:
+        if knows_clock:
+            await exotel.account.balance()
+        error = await lost(exotel, emulator)
+        emulator.faults.add(fault, path="Calls.json", times=4)
+        async with asyncio.timeout(8):
+            assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(emulator)
+    assert emulator.faults.pending == []
+
+
+@pytest.mark.parametrize("knows_clock", [True, False])
+async def test_failures_that_persist_are_told(emulator: Emulator, knows_clock: bool) -> None:
+    async with session(emulator, retry=RetryPolicy.never()) as exotel:
+        if knows_clock:
+            await exotel.account.balance()
+        error = await not_made(exotel, emulator)
+        emulator.faults.add(Fault.act_then_drop(), method="GET", times=None)
+        for options in ({}, {"timeout": 0.3}, {"timeout": 0}):
+            with pytest.raises(Exception, match="no answer"):
+                await exotel.calls.reconcile(error, interval=0.05, **options)
+        emulator.faults.clear()
+        emulator.faults.add(Fault.answer(500), method="GET", times=None)
+        with pytest.raises(ServerError):
+            await exotel.calls.reconcile(error, interval=0.05)
+
+
+async def test_lasting_failures_are_told_at_once(emulator: Emulator, exotel: AsyncExotel) -> None:
+    error = await lost(exotel, emulator)
+    emulator.api_token = "another"
+    with pytest.raises(AuthenticationError):
+        await exotel.calls.reconcile(error)
+    assert reads(emulator) == 1
+
+
+async def test_a_look_that_hangs_does_not_outlast_the_timeout(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    error = await not_made(exotel, emulator)
+    await exotel.account.balance()
+    emulator.faults.add(Fault.act_then_stall(1), path="Calls.json", after=1)
+    async with asyncio.timeout(0.9):
+        how = await exotel.calls.reconcile(error, timeout=0.4, interval=FAST)
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+
+
+async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
+    with pytest.raises(InvalidRequest, match="error"):
+        await exotel.calls.reconcile(ServerError("no", status=500))  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="timeout"):
+        await exotel.calls.reconcile(_error(), timeout=-1)
+    with pytest.raises(InvalidRequest, match="interval"):
+        await exotel.calls.reconcile(_error(), interval=0)
+    assert emulator.requests == []
+    with pytest.raises(InvalidRequest, match="6 months"):
+        await exotel.calls.reconcile(back(_error(), timedelta(days=200)))
+
+
+async def test_the_limits_of_a_view_are_no_limits_of_the_search(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    error = await lost(exotel, emulator)
+    hurried = exotel.with_options(max_wait=0.0, timeout=0.05, priority=Priority.BULK)
+    emulator.latency = lambda _: (0.0, 0.1)
+    async with asyncio.timeout(5):
+        assert found(await hurried.calls.reconcile(error, interval=FAST)) == made(emulator)
+
+
+# Cost, and leaving
+
+
+async def test_many_searches_share_their_looks(emulator: Emulator, exotel: AsyncExotel) -> None:
+    for n in range(150):
+        another_dials(emulator, from_=f"+9197{n:08}")
+    errors = [await lost(exotel, emulator, from_=f"+9198{n:08}") for n in range(60)]
+    await listed(exotel, emulator)
+    before = reads(emulator)
+    hows = await asyncio.gather(*(exotel.calls.reconcile(error) for error in errors))
+    assert [found(how) for how in hows] == list(emulator.calls)[150:]
+    assert reads(emulator) - before <= 3, "210 calls, a hundred on a page"
+
+
+async def test_dials_far_apart_are_not_read_as_one(exotel: AsyncExotel, emulator: Emulator) -> None:
+    errors = [back(_error(to=f"+9198123000{n}"), timedelta(days=n)) for n in (11, 33, 55)]
+    for error in errors:
+        ago = (datetime.now(UTC) - error.sent_at).total_seconds()
+        another_dials(emulator, to=error.to, ago=ago)
+    await exotel.account.balance()
+    hows = await asyncio.gather(*(exotel.calls.reconcile(error, timeout=0) for error in errors))
+    assert {found(how) for how in hows} == set(emulator.calls)
+    assert reads(emulator) == 1 + 3
+
+
+@pytest.mark.parametrize("looking", [True, False])
+@pytest.mark.parametrize("how", ["cancel", "close"])
+async def test_leaving_leaves_nothing(emulator: Emulator, looking: bool, how: str) -> None:
+    before = asyncio.all_tasks()
+    exotel = session(emulator)
+    await exotel.account.balance()
+    errors = [await not_made(exotel, emulator, custom_field=f"{n}") for n in range(3)]
+    if looking:
+        emulator.faults.add(Fault.act_then_stall(0.8), path="Calls.json", times=None)
+    searches = [asyncio.create_task(exotel.calls.reconcile(error)) for error in errors]
+    await until(lambda: reads(emulator) >= 2)
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    closing = asyncio.create_task(exotel.aclose(1.5)) if how == "close" else None
+    for search in searches if how == "cancel" else ():
+        search.cancel()
+    ended = await asyncio.gather(*searches, return_exceptions=True)
+    assert asyncio.get_running_loop().time() - began < 0.3
+    expected = ConfigurationError if how == "close" else asyncio.CancelledError
+    assert all(isinstance(error, expected) for error in ended)
+    assert exotel.calls._desk.reconciler._searches == []
+    if closing is None:
+        await until(lambda: exotel.limiter.statistics().in_flight == 0)
+        await exotel.aclose()
+    else:
+        await closing
+    await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_one_who_leaves_does_not_take_the_others_look_away(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    errors = [await lost(exotel, emulator, from_=f"+9198{n:08}") for n in range(2)]
+    await listed(exotel, emulator)
+    emulator.latency = lambda _: (0.0, 0.2)
+    leaving, staying = (asyncio.create_task(exotel.calls.reconcile(error)) for error in errors)
+    await until(lambda: reads(emulator) == 2)
+    leaving.cancel()
+    assert found(await staying) == list(emulator.calls)[1]
+    assert reads(emulator) == 2
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_cancelling_all_tasks_ends_the_search(
+    emulator: Emulator, exotel: AsyncExotel, others: int
+) -> None:
+    errors: Sequence[CallOutcomeUnknown] = [
+        await lost(exotel, emulator, from_=f"+9198{n:08}") for n in range(1 + others)
+    ]
+    await exotel.account.balance()
+    emulator.faults.add(Fault.act_then_stall(0.5), path="Calls.json")
+    searches = [asyncio.create_task(exotel.calls.reconcile(copy.copy(error))) for error in errors]
+    await until(lambda: reads(emulator) == 2)
+    reading = exotel.calls._desk.reconciler._lookouts[Priority.INTERACTIVE]._reading
+    assert reading is not None
+    reading.cancel()
+    ended = await asyncio.gather(*searches, return_exceptions=True)
+    assert all(isinstance(error, ConfigurationError) for error in ended)
+    assert found(await exotel.calls.reconcile(errors[0], interval=FAST)) in emulator.calls
+
+
+async def test_a_defect_ends_the_search(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(*_: Any, **__: Any) -> None:
+        raise KeyError("a defect")
+
+    error = await lost(exotel, emulator)
+    await listed(exotel, emulator)
+    monkeypatch.setattr(exotel.calls._desk.reconciler, "_note", defective)
+    with pytest.raises(Exception, match="KeyError"):
+        await exotel.calls.reconcile(error)
+    monkeypatch.undo()
+    assert found(await exotel.calls.reconcile(error)) == made(emulator)

@@ -1,0 +1,766 @@
+"""Waiting for calls: one poll for all, callbacks, and whatever can go wrong with either."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exotel_async import (
+    AsyncExotel,
+    AuthenticationError,
+    Call,
+    CallStatus,
+    ConfigurationError,
+    ExotelError,
+    InvalidRequest,
+    Lookup,
+    NotFound,
+    Priority,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    waiting,
+)
+from exotel_async.emulator import Dial, Emulator, Fault, Outcome, ReceivedRequest, Scenario
+from exotel_async.waiting import Terms
+from tests.conftest import CUSTOMER, EXOPHONE, session
+
+FAST = 0.1  # seconds between polls
+UNKNOWN = "0" * 32
+SHORT = Scenario.all_answered(ring=3, talk=12)  # seconds of the emulator: half of one of ours
+LONG = Scenario.all_answered(ring=3, talk=36_000)
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """A local Exotel with calls of half a second."""
+    async with Emulator(speed=30, scenario=SHORT, rate=100_000) as emulator:
+        yield emulator
+
+
+async def dial(exotel: AsyncExotel) -> str:
+    return (await exotel.calls.connect_to_flow(CUSTOMER, flow=926, caller_id=EXOPHONE)).sid
+
+
+def foreign(emulator: Emulator, number: int = 1) -> list[str]:
+    """Enter calls that no session has dialled."""
+    dials = (
+        Dial(from_=f"+9198{n:08}", to=None, caller_id=EXOPHONE, url="x") for n in range(number)
+    )
+    return [emulator.add_call(one).sid for one in dials]
+
+
+def ours(exotel: AsyncExotel, emulator: Emulator, number: int) -> list[str]:
+    """Enter calls as if this session had dialled them."""
+    sids = foreign(emulator, number)
+    for sid in sids:
+        exotel.calls._desk.known.dialled(Call(sid=sid, status=CallStatus.IN_PROGRESS))
+    return sids
+
+
+def lists(emulator: Emulator) -> Sequence[ReceivedRequest]:
+    return [r for r in emulator.requests if r.path.endswith("/Calls.json")]
+
+
+def singles(emulator: Emulator) -> Sequence[str]:
+    """The SIDs that were asked for singly, in order."""
+    paths = (r.path for r in emulator.requests if r.method == "GET" and "/Calls/" in r.path)
+    return [path.rpartition("/")[2].removesuffix(".json") for path in paths]
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+async def left(exotel: AsyncExotel, before: Iterable[asyncio.Task[Any]]) -> None:
+    """Everything that was begun has ended, and holds no place."""
+    await until(lambda: exotel.limiter.statistics().in_flight == 0)
+    await until(lambda: asyncio.all_tasks() <= set(before))
+    statistics = exotel.limiter.statistics()
+    assert (statistics.waiting_interactive, statistics.waiting_bulk) == (0, 0)
+    assert exotel.calls._desk.watch._watched == {}
+
+
+# One, and many
+
+
+async def test_one_call_is_waited_for(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sid = await dial(exotel)
+    call = await exotel.calls.wait(sid, interval=FAST)
+    assert (call.sid, call.status) == (sid, CallStatus.COMPLETED)
+    assert emulator.calls[sid].ended
+
+
+async def test_many_come_in_their_order(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sids = [await dial(exotel) for _ in range(4)]
+    asked = [sids[2], sids[0], UNKNOWN, sids[3], sids[0], sids[1]]
+    lookups = await exotel.calls.wait(asked, interval=FAST)
+    assert [lookup.sid for lookup in lookups] == asked
+    assert isinstance(lookups[2].error, NotFound)
+    assert all(lookup.unwrap().is_final for lookup in lookups if lookup.sid != UNKNOWN)
+
+
+async def test_none_at_all_are_waited_for_no_time(emulator: Emulator, exotel: AsyncExotel) -> None:
+    assert await exotel.calls.wait([]) == []
+    assert emulator.requests == []
+
+
+async def test_the_interval_grows_and_the_wait_has_an_end(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sid = await dial(exotel)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(RequestTimeout, match="timeout=1"):
+        await exotel.calls.wait(sid, timeout=1.0, interval=0.04)
+    assert 1.0 <= asyncio.get_running_loop().time() - began < 1.5
+    arrived = [r.arrived / emulator.speed for r in emulator.requests]
+    pauses = [b - a for a, b in pairwise(arrived[1:])]
+    assert len(pauses) >= 3
+    assert pauses[-1] > 2 * pauses[0]
+
+
+async def test_what_is_late_is_told_for_each(emulator: Emulator, exotel: AsyncExotel) -> None:
+    ended = await dial(exotel)
+    await emulator.finish_calls()
+    emulator.scenario = LONG
+    goes_on = await dial(exotel)
+    lookups = await exotel.calls.wait([goes_on, ended], timeout=0.5, interval=FAST)
+    assert isinstance(lookups[0].error, RequestTimeout)
+    assert lookups[1].unwrap().is_final
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"timeout": 0}, {"interval": 0}, {"interval": -1}, {"settled": 1}, {"details": "yes"}],
+    ids=str,
+)
+async def test_what_makes_no_sense_is_refused(
+    emulator: Emulator, exotel: AsyncExotel, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(arguments))):
+        await exotel.calls.wait(UNKNOWN, **arguments)
+    with pytest.raises(InvalidRequest, match="sid"):
+        await exotel.calls.wait([UNKNOWN, ""])
+    assert emulator.requests == []
+
+
+# What it costs
+
+
+async def test_1000_waiting_calls_cost_10_requests_a_round(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 1000)
+    # Each for itself, and in two views: they share the poll of the session.
+    bulk = exotel.with_options(priority=Priority.BULK)
+    waits = [
+        asyncio.create_task(view.calls.wait(sid, interval=0.4))
+        for view, part in ((exotel, sids[:500]), (bulk, sids[500:]))
+        for sid in part
+    ]
+    await until(lambda: len(emulator.requests) >= 30)
+    arrived = [r.arrived / emulator.speed for r in emulator.requests]
+    rounds = [arrived[:1]]
+    for before, at in pairwise(arrived):
+        if at - before > 0.2:
+            rounds.append([])
+        rounds[-1].append(at)
+    assert [len(one) for one in rounds[:3]] == [10, 10, 10]
+    assert singles(emulator) == []
+    before = len(emulator.requests)
+    for sid in sids:
+        assert exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+    calls = await asyncio.gather(*waits)
+    assert [call.sid for call in calls] == sids
+    assert len(emulator.requests) <= before + 10, "a round that had begun"
+
+
+async def test_none_with_callbacks(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sids = ours(exotel, emulator, 1000)
+    waits = asyncio.create_task(exotel.calls.wait(sids))
+    await asyncio.sleep(0)
+    for sid in sids:
+        exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+    assert [lookup.unwrap().sid for lookup in await waits] == sids
+    assert emulator.requests == []
+
+
+async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sids = ours(exotel, emulator, 50)
+    await emulator.finish_calls()
+    waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=0.5))
+    for sid in sids:
+        await asyncio.sleep(0.005)
+        exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+    lookups = await waits
+    assert all(lookup.unwrap().details for lookup in lookups)
+    assert len(emulator.requests) <= 3
+
+
+async def test_calls_dialled_one_after_the_other_are_polled_together(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 40)
+    waits = []
+    for sid in sids:
+        waits.append(asyncio.create_task(exotel.calls.wait(sid, interval=0.2)))
+        await asyncio.sleep(0.02)
+    await until(lambda: len(lists(emulator)) >= 8)
+    assert len(emulator.requests) <= 12, "some forty calls, polled several times each"
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+
+# Which are there
+
+
+async def test_an_unknown_one_alone_is_told_soon(emulator: Emulator, exotel: AsyncExotel) -> None:
+    with pytest.raises(NotFound):
+        await exotel.calls.wait(UNKNOWN, timeout=5)
+    assert singles(emulator) == [UNKNOWN]
+    assert len(emulator.requests) == 1
+
+
+async def test_one_of_another_session_is_looked_up_at_once(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    [sid] = foreign(emulator)
+    await emulator.finish_calls()
+    assert (await exotel.calls.wait(sid, timeout=2)).is_final
+    assert singles(emulator) == [sid]
+
+
+async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    ended = foreign(emulator, 5)
+    await emulator.finish_calls()
+    emulator.scenario = LONG
+    going_on = foreign(emulator, 7)[5:]
+    lookups = asyncio.create_task(exotel.calls.wait([*going_on, *ended, UNKNOWN], timeout=1.5))
+    await until(lambda: len(singles(emulator)) == 3)
+    assert len(lists(emulator)) == 1
+    assert set(singles(emulator)) == {*going_on, UNKNOWN}
+    errors = [lookup.error for lookup in await lookups]
+    assert [type(error) for error in errors[:2]] == [RequestTimeout] * 2
+    assert errors[2:7] == [None] * 5
+    assert isinstance(errors[7], NotFound)
+    assert len(singles(emulator)) == 3, "not once more within the first interval"
+
+
+async def test_one_that_was_seen_to_be_over_is_not_waited_for(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sid = await dial(exotel)
+    await emulator.finish_calls()
+    await exotel.calls.get(sid)
+    assert (await exotel.calls.wait(sid, timeout=1)).is_final, "before the first interval"
+
+
+async def test_one_that_vanishes_is_told_alone(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sid = await dial(exotel)
+    emulator.forget(sid)
+    with pytest.raises(NotFound):
+        await exotel.calls.wait(sid, timeout=5, interval=FAST)
+    assert singles(emulator) == [sid, sid], "one answer may be mistaken"
+
+
+async def test_one_that_vanishes_is_told_among_many(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 120)
+    emulator.forget(sids[50])
+    wait = asyncio.create_task(exotel.calls.wait(sids, timeout=20, interval=0.02))
+    await until(lambda: singles(emulator).count(sids[50]) == 2)
+    await asyncio.sleep(0)
+    await emulator.finish_calls()
+    lookups = await wait
+    assert [lookup.sid for lookup in lookups if lookup.error] == [sids[50]]
+    assert isinstance(lookups[50].error, NotFound)
+
+
+async def test_a_sid_that_cannot_be_listed_is_asked_for_singly(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sid = await dial(exotel)
+    lookups = await exotel.calls.wait(["a,b", sid], timeout=5, interval=FAST)
+    assert isinstance(lookups[0].error, NotFound)
+    assert lookups[1].unwrap().is_final
+    assert all("a,b" not in r.query.get("Sid", "") for r in lists(emulator))
+
+
+async def test_rows_of_calls_that_go_on_are_no_ends(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.bulk_live = True
+    sids = [await dial(exotel) for _ in range(3)]
+    emulator.scenario = LONG
+    going_on = [await dial(exotel) for _ in range(2)]
+    lookups = await exotel.calls.wait([*going_on, *sids], timeout=1.5, interval=FAST)
+    assert all(isinstance(lookup.error, RequestTimeout) for lookup in lookups[:2])
+    assert all(lookup.unwrap().is_final for lookup in lookups[2:])
+    assert singles(emulator) == []
+
+
+async def test_a_new_word_for_the_end_is_an_end_if_it_has_a_time(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    body = b'{"Call":{"Sid":"%s","Status":"voicemail","EndTime":"2026-03-02 11:21:10"}}'
+    sid = await dial(exotel)
+    emulator.faults.add(Fault.act_then_body(body % sid.encode()), method="GET")
+    call = await exotel.calls.wait(sid, timeout=5, interval=FAST)
+    assert call.status == "voicemail"
+
+
+async def test_what_never_ends_is_not_waited_for_for_ever(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_CALL", 0.3)
+    emulator.scenario = LONG
+    sids = [await dial(exotel) for _ in range(2)]
+    with pytest.raises(RequestTimeout, match="goes on"):
+        await exotel.calls.wait(sids[0], interval=FAST)
+    lookups = await exotel.calls.wait(sids, interval=FAST)
+    assert all(isinstance(lookup.error, RequestTimeout) for lookup in lookups)
+
+
+# Callbacks
+
+
+class Event:
+    """What a web framework may make of a callback."""
+
+    def __init__(self, sid: str, status: str) -> None:
+        self.sid, self.status = sid, status
+
+
+class Convertible:
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def to_call(self) -> Call:
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Event,
+        lambda sid, status: SimpleNamespace(sid=sid, status=CallStatus(status)),
+        lambda sid, status: Call(sid=sid, status=CallStatus(status)),
+        lambda sid, status: Convertible(Call(sid=sid, status=CallStatus(status))),
+    ],
+    ids=["event", "namespace", "call", "convertible"],
+)
+async def test_a_callback_ends_a_wait(
+    emulator: Emulator, exotel: AsyncExotel, make: Callable[[str, str], Any]
+) -> None:
+    emulator.scenario = LONG
+    before, during = [await dial(exotel) for _ in range(2)]
+    assert not exotel.calls.resolve(make(before, "busy"))
+    assert (await exotel.calls.wait(before)).status == CallStatus.BUSY
+    wait = asyncio.create_task(exotel.calls.wait(during))
+    await asyncio.sleep(0)
+    assert not exotel.calls.resolve(make(during, "in-progress"))
+    await asyncio.sleep(0.05)
+    assert not wait.done()
+    assert exotel.calls.resolve(make(during, "Completed"))
+    assert (await wait).status == CallStatus.COMPLETED
+    assert not exotel.calls.resolve(make(during, "completed")), "it came twice"
+    # One that was delayed is older than what is known.
+    assert not exotel.calls.resolve(make(during, "in-progress"))
+    assert (await exotel.calls.wait(during)).status == CallStatus.COMPLETED
+    assert len(emulator.requests) == 2
+
+
+async def test_a_callback_that_comes_while_it_is_asked_for_is_heard(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sid = await dial(exotel)
+    emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
+    wait = asyncio.create_task(exotel.calls.wait(sid, interval=FAST))
+    await until(lambda: singles(emulator))
+    exotel.calls.resolve(Event(sid, "completed"))
+    assert (await wait).is_final
+
+
+@pytest.mark.parametrize(
+    "event", [None, "completed", SimpleNamespace(sid="x"), SimpleNamespace(sid="x", status=7)]
+)
+async def test_what_is_no_callback_is_refused(exotel: AsyncExotel, event: Any) -> None:
+    with pytest.raises(InvalidRequest, match="event"):
+        exotel.calls.resolve(event)
+
+
+async def test_a_callback_in_a_thread_is_told_so(exotel: AsyncExotel) -> None:
+    wait = asyncio.create_task(exotel.calls.wait(UNKNOWN))
+    await asyncio.sleep(0)
+    with pytest.raises(ConfigurationError, match="event loop"):
+        await asyncio.to_thread(exotel.calls.resolve, Event(UNKNOWN, "completed"))
+    wait.cancel()
+
+
+async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExotel) -> None:
+    for n in range(waiting._REMEMBERED + 10):
+        exotel.calls.resolve(Event(f"{n:032}", "completed"))
+    assert len(exotel.calls._desk.watch._early) == waiting._REMEMBERED
+    assert (await exotel.calls.wait(f"{waiting._REMEMBERED:032}")).is_final
+    assert emulator.requests == []
+
+
+# Numbers and details
+
+
+async def test_settled_waits_for_the_numbers(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=15)
+    sids = [await dial(exotel) for _ in range(2)]
+    lookups = await exotel.calls.wait(sids, settled=True, interval=FAST)
+    for call in [lookup.unwrap() for lookup in lookups]:
+        assert None not in {call.duration, call.price, call.ended_at}
+        assert emulator.calls[call.sid].settled
+    one = await dial(exotel)
+    assert (await exotel.calls.wait(one, settled=True, interval=FAST)).price is not None
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_settled_goes_on_after_the_callback(
+    emulator: Emulator, exotel: AsyncExotel, early: bool
+) -> None:
+    emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=15)
+    sid = await dial(exotel)
+    wait = asyncio.create_task(exotel.calls.wait(sid, settled=True, interval=FAST))
+    if not early:
+        await asyncio.sleep(0)
+    exotel.calls.resolve(Event(sid, "completed"))
+    assert (await wait).duration is not None
+
+
+async def test_numbers_that_do_not_come_are_not_waited_for_for_ever(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_SETTLING", 0.5)
+    emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=36_000)
+    sids = [await dial(exotel) for _ in range(2)]
+    began = asyncio.get_running_loop().time()
+    for lookup in await exotel.calls.wait(sids, settled=True, interval=FAST, timeout=5):
+        assert lookup.unwrap().price is None
+    assert asyncio.get_running_loop().time() - began > 0.5
+
+
+@pytest.mark.parametrize("bulk_details", [True, False])
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("number", [1, 3])
+async def test_details_come_along(
+    emulator: Emulator, exotel: AsyncExotel, bulk_details: bool, settled: bool, number: int
+) -> None:
+    emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=9)
+    emulator.bulk_details = bulk_details
+    sids = [await dial(exotel) for _ in range(number)]
+    lookups = await exotel.calls.wait(
+        sids, details=True, settled=settled, interval=0.2, timeout=2.5
+    )
+    for lookup in lookups:
+        call = lookup.unwrap()
+        assert call.details is not None
+        assert call.talk_time is not None
+        assert not settled or call.price is not None
+    if bulk_details and number > 1:
+        assert singles(emulator) == []
+
+
+async def test_details_that_lists_lack_cost_one_request_for_each(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.bulk_details = False
+    sids = ours(exotel, emulator, 30)
+    await emulator.finish_calls()
+    lookups = await exotel.calls.wait(sids, details=True, interval=FAST, timeout=5)
+    assert all(lookup.unwrap().details for lookup in lookups)
+    assert sorted(singles(emulator)) == sorted(sids)
+
+
+async def test_one_who_wants_details_does_not_keep_the_others_waiting(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.bulk_details = False
+    one, other = ours(exotel, emulator, 2)
+    await emulator.finish_calls()
+    wants = asyncio.create_task(exotel.calls.wait(one, details=True, interval=FAST))
+    call = await exotel.calls.wait(other, interval=FAST, timeout=1)
+    assert call.is_final
+    assert (await wants).details is not None
+
+
+async def test_one_who_comes_while_it_is_asked_for_without_details_gets_them(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    [sid] = foreign(emulator)
+    await emulator.finish_calls()
+    emulator.latency = lambda _: (0.0, 0.2)
+    plain = asyncio.create_task(exotel.calls.wait(sid, interval=FAST))
+    await until(lambda: singles(emulator))
+    detailed = await exotel.calls.wait(sid, details=True, interval=FAST)
+    assert detailed.details is not None
+    assert (await plain).details is None
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.answer(500), Fault.act_then_drop(), Fault.answer(409), Fault.answer(408)]
+)
+@pytest.mark.parametrize("number", [1, 2])
+async def test_passing_failures_are_borne(emulator: Emulator, fault: Fault, number: int) -> None:
+    async with session(emulator, retry=RetryPolicy.never()) as exotel:
+        sids = [await dial(exotel) for _ in range(number)]
+        emulator.faults.add(fault, method="GET", times=3)
+        lookups = await exotel.calls.wait(sids, interval=FAST, timeout=5)
+        assert all(lookup.unwrap().is_final for lookup in lookups)
+    assert emulator.faults.pending == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_failures_that_persist_are_told(emulator: Emulator, number: int) -> None:
+    async with session(emulator, retry=RetryPolicy.never()) as exotel:
+        sids = [await dial(exotel) for _ in range(number)]
+        emulator.faults.add(Fault.answer(500), method="GET", times=None)
+        lookups = await exotel.calls.wait(sids, interval=0.02, timeout=5)
+    assert all(isinstance(lookup.error, ServerError) for lookup in lookups)
+    assert len(emulator.requests) == number + waiting._FAILURES_BORNE
+    assert len({id(lookup.error) for lookup in lookups}) == number, "each has its own"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_lasting_failures_are_told_at_once(
+    emulator: Emulator, exotel: AsyncExotel, number: int
+) -> None:
+    sids = [await dial(exotel) for _ in range(number)]
+    emulator.api_token = "another"
+    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=5)
+    assert all(isinstance(lookup.error, AuthenticationError) for lookup in lookups)
+    assert len(emulator.requests) == number + 1
+
+
+async def test_a_list_that_is_not_found_tells_nothing_of_its_calls(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.faults.add(Fault.answer(404), path="Calls.json", times=4)
+    sids = [*ours(exotel, emulator, 2), *foreign(emulator, 3)[2:]]
+    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=5)
+    assert all(lookup.unwrap().is_final for lookup in lookups)
+
+
+async def test_one_answer_404_is_not_believed_of_a_call_that_was_dialled(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sid = await dial(exotel)
+    emulator.faults.add(Fault.answer(404), method="GET")
+    assert (await exotel.calls.wait(sid, interval=FAST, timeout=5)).is_final
+
+
+async def test_nobody_is_told_twice(emulator: Emulator, exotel: AsyncExotel) -> None:
+    """A callback ends one wait while a request is under way that then fails for both."""
+    watch = exotel.calls._desk.watch
+    [sid] = foreign(emulator)
+    plain: list[Call | ExotelError] = []
+    settled: list[Call | ExotelError] = []
+    emulator.latency = lambda _: (0.0, 0.2)
+    emulator.faults.add(Fault.answer(403), method="GET")
+    watch.add(sid, Terms(), plain.append)
+    watch.add(sid, Terms(settled=True), settled.append)
+    await until(lambda: singles(emulator))
+    exotel.calls.resolve(Event(sid, "completed"))
+    await until(lambda: settled)
+    assert [type(how) for how in plain] == [Call]
+    assert len(settled) == 1
+
+
+async def test_a_query_that_hangs_holds_up_nobody_else(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    bulk = exotel.with_options(priority=Priority.BULK)
+    emulator.faults.add(Fault.act_then_stall(0.8), path="Calls.json")
+    hanging = asyncio.create_task(bulk.calls.wait(ours(exotel, emulator, 3), interval=FAST))
+    await until(lambda: lists(emulator))
+    with pytest.raises(NotFound):
+        await exotel.calls.wait(UNKNOWN, timeout=1)
+    hanging.cancel()
+
+
+# Leaving
+
+
+async def test_cancelling_some_leaves_the_others(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sids = [await dial(exotel) for _ in range(6)]
+    waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
+    await until(lambda: lists(emulator))
+    for wait in waits[::2]:
+        wait.cancel()
+    ended = await asyncio.gather(*waits, return_exceptions=True)
+    assert all(isinstance(how, asyncio.CancelledError) for how in ended[::2])
+    assert all(isinstance(how, Call) for how in ended[1::2])
+    later = emulator.requests[-1].query.get("Sid", "").split(",")
+    assert not set(later) & set(sids[::2]), "they are not asked for any more"
+
+
+@pytest.mark.parametrize("moment", ["before", "paused", "asking many", "asking one"])
+async def test_cancelling_all_leaves_nothing(
+    emulator: Emulator, exotel: AsyncExotel, moment: str
+) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 1 if moment == "asking one" else 3)
+    await exotel.account.balance()
+    before = asyncio.all_tasks()
+    emulator.latency = lambda _: (0.0, 0.2)
+    interval = FAST if moment.startswith("asking") else 60.0
+    waits = [asyncio.create_task(exotel.calls.wait(sid, interval=interval)) for sid in sids]
+    await asyncio.sleep(0 if moment == "before" else 0.05)
+    if moment.startswith("asking"):
+        await until(lambda: len(emulator.requests) > 1)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await left(exotel, before)
+
+
+async def test_one_who_leaves_and_comes_again_is_served_at_once(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.latency = lambda _: (0.1, 0.0)
+    wait = asyncio.create_task(exotel.calls.wait(UNKNOWN))
+    await asyncio.sleep(0.05)
+    wait.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+    with pytest.raises(NotFound):
+        await exotel.calls.wait(UNKNOWN, timeout=1)
+
+
+async def test_a_wait_that_times_out_leaves_nothing(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sid = await dial(exotel)
+    before = asyncio.all_tasks()
+    with pytest.raises(RequestTimeout):
+        await exotel.calls.wait(sid, timeout=0.2, interval=0.05)
+    await left(exotel, before)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("asking", [True, False])
+async def test_closing_ends_all_waits_at_once(
+    emulator: Emulator, number: int, asking: bool
+) -> None:
+    before = asyncio.all_tasks()
+    exotel = session(emulator)
+    sids = ours(exotel, emulator, number)
+    if asking:
+        emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
+    wait = asyncio.create_task(exotel.calls.wait(sids, interval=FAST if asking else 60))
+    await until(lambda: emulator.requests if asking else True)
+    await asyncio.sleep(0.02)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    closing = asyncio.create_task(exotel.aclose(grace=1.0))
+    lookups: Sequence[Lookup] = await wait
+    assert loop.time() - began < 0.5
+    assert all(isinstance(lookup.error, ConfigurationError) for lookup in lookups)
+    await closing
+    with pytest.raises(ConfigurationError, match="closed"):
+        await exotel.calls.wait(sids[0])
+    await until(lambda: asyncio.all_tasks() == before)
+
+
+# A poll that dies must not do so silently
+
+
+async def test_cancelling_all_tasks_ends_the_waits(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 2)
+    waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
+    await asyncio.sleep(0.02)
+    poll = exotel.calls._desk.watch._polling
+    assert poll is not None
+    poll.cancel()
+    ended = await asyncio.gather(*waits, return_exceptions=True)
+    assert all(isinstance(error, ConfigurationError) for error in ended)
+    with pytest.raises(NotFound):
+        await exotel.calls.wait(UNKNOWN, timeout=1)
+
+
+@pytest.mark.parametrize("part", ["_begin_round", "_hear"])
+async def test_a_defect_ends_the_waits(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def defective(*_: Any, **__: Any) -> None:
+        raise KeyError("a defect")
+
+    sid = await dial(exotel)
+    await emulator.finish_calls()
+    monkeypatch.setattr(exotel.calls._desk.watch, part, defective)
+    with pytest.raises(ExotelError, match="KeyError"):
+        await exotel.calls.wait(sid, interval=FAST, timeout=2)
+    monkeypatch.undo()
+    assert (await exotel.calls.wait(sid, interval=FAST, timeout=2)).is_final
+
+
+async def test_one_that_is_told_of_a_failure_may_begin_again(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `connect_many` does: it must know when a call is over."""
+    watch = exotel.calls._desk.watch
+    sid = await dial(exotel)
+    told: list[Call | ExotelError] = []
+
+    def deliver(how: Call | ExotelError) -> None:
+        told.append(how)
+        if not isinstance(how, Call):
+            monkeypatch.undo()
+            watch.add(sid, Terms(interval=FAST), deliver)
+
+    def defective() -> float:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(watch, "_begin_round", defective)
+    watch.add(sid, Terms(interval=FAST), deliver)
+    await until(lambda: len(told) == 2)
+    assert isinstance(told[1], Call)
+
+
+async def test_a_request_that_somebody_cancels_is_made_again(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sids = [await dial(exotel) for _ in range(2)]
+    emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
+    wait = asyncio.create_task(exotel.calls.wait(sids, interval=FAST))
+    await until(lambda: lists(emulator))
+    for request in exotel.calls._desk.watch._requests:
+        request.cancel()
+    assert all(lookup.unwrap().is_final for lookup in await wait)
+
+
+async def test_the_emulators_own_outcomes_are_told(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = Scenario(busy=0.3, no_answer=0.3, failed=0.3, ring=(1, 3), talk=(3, 6))
+    sids = [await dial(exotel) for _ in range(12)]
+    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=10)
+    told = [lookup.unwrap().status for lookup in lookups]
+    assert told == [emulator.calls[sid].status for sid in sids]
+    assert {Outcome.BUSY, Outcome.NO_ANSWER} <= set(map(str, told))
