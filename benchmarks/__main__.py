@@ -1,4 +1,4 @@
-"""Tables of what is reached, with a yes or no each: `limiter` and `overhead`."""
+"""Tables of what is reached, with a yes or no each; `--help` lists the benchmarks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks import interactive, overhead, restart, tables, waiters, windows
+from benchmarks import (
+    interactive,
+    lookups,
+    overhead,
+    records,
+    restart,
+    tables,
+    waiters,
+    webhooks,
+    windows,
+)
 
 if TYPE_CHECKING:
     from benchmarks.tables import Target
@@ -22,6 +32,15 @@ def main() -> int:
     tables.console.print(tables.machine(), markup=False)
     if options.benchmark == "overhead":
         reached = overhead.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "records":
+        reached = records.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "lookups":
+        reached = lookups.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "webhooks":
+        reached = webhooks.report(quick=options.quick)
         tables.targets(reached)
     else:
         reached = [target for part in options.only or _PARTS for target in _limiter(part, options)]
@@ -60,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
         help="50 windows in a row as well; by default, unless --quick",
     )
     cost = benchmarks.add_parser("overhead", help="CPU and import time against bare httpx")
-    for one in (limiter, cost):
+    listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
+    asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
+    hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
+    for one in (limiter, cost, listing, asking, hooks):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 

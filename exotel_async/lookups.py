@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve, frozen
@@ -143,6 +143,7 @@ class LookupPlan:
 def lookup_plan(
     wanted: Wanted,
     *,
+    time_zone: tzinfo,
     concurrency: int,
     batch_size: int,
     since: datetime | None,
@@ -164,11 +165,11 @@ def lookup_plan(
         raise InvalidRequest("on_progress", on_progress, "must be callable")
     # So that what is wrong with the rest is said before anything is sent.
     queries.call_query(
-        time_zone=UTC,
+        time_zone=time_zone,
         details=wanted.details,
         recording_url_validity=wanted.recording_url_validity,
     )
-    first, last = check_range(since, until, now=datetime.now(UTC))
+    first, last = check_range(since, until, now=datetime.now(time_zone))
     return LookupPlan(
         wanted=wanted,
         concurrency=concurrency,
