@@ -71,7 +71,7 @@ async def test_an_example_runs(block: str, tmp_path: Path) -> None:
 def test_the_commands_and_extras_it_names_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = set(re.findall(r"pip install -e '\.\[([a-z]+)\]'", README))
-    assert extras == {"cli", "test", "emulator"}
+    assert extras == {"cli", "test", "emulator", "webhooks"}
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
     assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}

@@ -1,0 +1,227 @@
+"""Status callbacks: how many a second, beside a route that only reads them, and in what memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from benchmarks import processes, tables
+from benchmarks.callbacks import (
+    CONNECTIONS,
+    Encoding,
+    Side,
+    Taken,
+    Template,
+    application,
+    give,
+    other_core,
+    post,
+    running,
+)
+from benchmarks.tables import Spread, Target
+from exotel_async.webhooks.claims import MOST_REMEMBERED
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+LEAST: Final[dict[Encoding, float]] = {"json": 0.4, "multipart": 0.15}
+MOST_GROWTH: Final = 2.0  # MB
+
+_ENCODINGS: Final[tuple[Encoding, ...]] = ("json", "multipart", "urlencoded")
+_SIDES: Final[tuple[Side, ...]] = ("hooks", "bare")
+_DIFFERENT: Final = 1_000
+
+
+@frozen
+class Compared:
+    """Both sides in one encoding."""
+
+    encoding: Encoding
+    taken: dict[Side, list[Taken]]
+
+    def rate(self, side: Side) -> Spread:
+        """Callbacks a second."""
+        return Spread.of([taken.per_second for taken in self.taken[side]])
+
+    def p99(self, side: Side) -> Spread:
+        """Milliseconds."""
+        return Spread.of([taken.p99 for taken in self.taken[side]])
+
+    @property
+    def rate_ratio(self) -> Spread:
+        """By the rounds."""
+        return Spread.of([h.per_second / b.per_second for h, b in self._rounds()])
+
+    @property
+    def p99_ratio(self) -> Spread:
+        """By the rounds."""
+        return Spread.of([h.p99 / b.p99 for h, b in self._rounds()])
+
+    def _rounds(self) -> list[tuple[Taken, Taken]]:
+        return list(zip(self.taken["hooks"], self.taken["bare"], strict=True))
+
+
+@frozen
+class MemoryCase:
+    """So many callbacks, of which so many are different, and when to look first."""
+
+    callbacks: int
+    different: int
+    early: int
+
+
+@frozen
+class Memory:
+    """Megabytes of the process at the first look, and at the end."""
+
+    early: float
+    late: float
+    handled: int
+
+
+def report(*, quick: bool) -> list[Target]:
+    """Print the tables; return the targets."""
+    rounds, count = (4, 1_500) if quick else (10, 5_000)
+    duplicates = 60_000 if quick else 1_000_000
+    parser = AutoHTTPProtocol.__name__
+    tables.heading(
+        "webhooks: callbacks a second",
+        f"Long status callbacks, all different, posted on {CONNECTIONS} connections, each the next "
+        "one upon the answer.",
+        "hooks: ExotelWebhooks with a handler that counts. bare: a Starlette route that awaits "
+        "request.body().",
+        f"Each by uvicorn ({parser}, asyncio) in a process of its own on one core; the sender has "
+        "another one.",
+        f"Runs: {rounds} rounds of {count:,} each, in turn; median (least-most); ratios by round.",
+    )
+    compared = asyncio.run(_compare(rounds, count))
+    tables.table(
+        "Callbacks a second, and p99 in ms",
+        ("encoding", "hooks", "bare", "ratio", "p99 hooks", "p99 bare", "p99 ratio"),
+        [
+            (
+                c.encoding,
+                *(c.rate(side).show(",.0f") for side in _SIDES),
+                c.rate_ratio.show(),
+                *(c.p99(side).show(".1f") for side in _SIDES),
+                c.p99_ratio.show(),
+            )
+            for c in compared
+        ],
+    )
+    return [*_reached(compared), *_memory(duplicates)]
+
+
+def _reached(compared: list[Compared]) -> list[Target]:
+    targets: list[Target] = []
+    for one in compared:
+        least = LEAST.get(one.encoding)
+        if least is None:
+            continue
+        rate, p99 = one.rate_ratio.median, one.p99_ratio.median
+        targets += [
+            Target(
+                f"callbacks a second, {one.encoding}",
+                f"{rate:.2f} of a route that reads",
+                f"at least {least}",
+                rate >= least,
+            ),
+            Target(
+                f"p99, {one.encoding}",
+                f"{p99:.2f} of a route that reads",
+                f"at most 1 / {least} = {1 / least:.2f}",
+                p99 <= 1 / least,
+            ),
+        ]
+    return targets
+
+
+def _memory(duplicates: int) -> list[Target]:
+    tables.heading(
+        "webhooks: memory",
+        "Callbacks given to the application without a server, in a fresh process for each line.",
+        "RSS at the end, and early: when a tenth of the duplicates were taken; of different ones "
+        "when the store",
+        f"of claims is full, which remembers {MOST_REMEMBERED:,}.",
+    )
+    different = MOST_REMEMBERED + duplicates // 2
+    cases = {
+        "duplicates": MemoryCase(duplicates, _DIFFERENT, early=duplicates // 10),
+        "all different": MemoryCase(different, different, early=MOST_REMEMBERED),
+    }
+    found = {name: processes.run(measure, case) for name, case in cases.items()}
+    for name, case in cases.items():
+        assert found[name].handled == case.different
+    tables.table(
+        "Memory, MB",
+        ("what", "callbacks", "handled", "early", "at the end", "growth"),
+        [
+            (
+                name,
+                f"{cases[name].callbacks:,}",
+                f"{memory.handled:,}",
+                f"{memory.early:.1f}",
+                f"{memory.late:.1f}",
+                f"{memory.late - memory.early:+.1f}",
+            )
+            for name, memory in found.items()
+        ],
+    )
+    return [
+        Target(
+            f"growth over {cases[name].callbacks:,} callbacks, {name}",
+            f"{memory.late - memory.early:+.1f} MB",
+            f"at most {MOST_GROWTH} MB",
+            memory.late - memory.early <= MOST_GROWTH,
+        )
+        for name, memory in found.items()
+    ]
+
+
+async def _compare(rounds: int, count: int) -> list[Compared]:
+    with running("hooks") as hooks, running("bare") as bare, other_core():
+        servers: dict[Side, tuple[int, Connection]] = {"hooks": hooks, "bare": bare}
+        templates = {encoding: Template.of(encoding) for encoding in _ENCODINGS}
+        compared = [Compared(encoding, {side: [] for side in _SIDES}) for encoding in _ENCODINGS]
+        sent = 0
+        for number in range(rounds + 1):
+            for one in compared:
+                # Each goes first in every other round.
+                for side in _SIDES[:: 1 if number % 2 else -1]:
+                    template = templates[one.encoding]
+                    taken = await post(servers[side][0], side, template, sent, count)
+                    if number:  # the first is for imports and caches
+                        one.taken[side].append(taken)
+                sent += count
+        for _, pipe in servers.values():
+            pipe.send("how many?")
+            assert pipe.recv() == sent
+        return compared
+
+
+def measure(case: MemoryCase) -> Memory:
+    """Give callbacks to the application."""
+    return asyncio.run(_measure(case))
+
+
+async def _measure(case: MemoryCase) -> Memory:
+    hooks, handled = application()
+    template = Template.of("json")
+    early = 0.0
+    for number in range(case.callbacks):
+        if number == case.early:
+            early = _resident()
+        await give(hooks, template, number % case.different)
+    return Memory(early, _resident(), handled[0])
+
+
+def _resident() -> float:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

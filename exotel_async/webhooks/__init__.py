@@ -1,0 +1,73 @@
+"""What Exotel sends to you while calls go on, and what you answer.
+
+`ExotelWebhooks` is an ASGI application with a handler for each URL. What it reads and writes are
+values, of use without it and without I/O::
+
+    event = StatusCallback.from_request(body, content_type)
+    request = PassthruRequest.from_query(query)
+    reply = Passthru.divert().render()  # status, headers, body
+
+FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.dependencies`. Exotel
+signs nothing: put a secret into the URL you give it.
+"""
+
+from exotel_async.webhooks.answers import DialWhom, Passthru, SmsText
+from exotel_async.webhooks.app import ExotelWebhooks
+from exotel_async.webhooks.callback import StatusCallback
+from exotel_async.webhooks.claims import Claim, ClaimStore, MemoryClaims
+from exotel_async.webhooks.connectplan import ConnectPlan
+from exotel_async.webhooks.dialevent import DialEvent
+from exotel_async.webhooks.flowrequests import (
+    ConnectRequest,
+    FlowRequest,
+    GatherRequest,
+    PassthruRequest,
+)
+from exotel_async.webhooks.gatherplan import GatherPlan
+from exotel_async.webhooks.parts import DialledLeg, Insights, StreamReport
+from exotel_async.webhooks.prompts import Play, Playback, Prompt, Speak
+from exotel_async.webhooks.replies import Answer, Reply
+from exotel_async.webhooks.requests import (
+    AppletRequest,
+    GreetingRequest,
+    SmsRequest,
+    WhisperRequest,
+)
+from exotel_async.webhooks.routes import WebhookKind
+from exotel_async.webhooks.words import AgentState, DialEventType, FlowCallType, HoldMusic
+
+__all__ = [
+    "AgentState",
+    "Answer",
+    "AppletRequest",
+    "Claim",
+    "ClaimStore",
+    "ConnectPlan",
+    "ConnectRequest",
+    "DialEvent",
+    "DialEventType",
+    "DialWhom",
+    "DialledLeg",
+    "ExotelWebhooks",
+    "FlowCallType",
+    "FlowRequest",
+    "GatherPlan",
+    "GatherRequest",
+    "GreetingRequest",
+    "HoldMusic",
+    "Insights",
+    "MemoryClaims",
+    "Passthru",
+    "PassthruRequest",
+    "Play",
+    "Playback",
+    "Prompt",
+    "Reply",
+    "SmsRequest",
+    "SmsText",
+    "Speak",
+    "StatusCallback",
+    "StreamReport",
+    "WebhookKind",
+    "WhisperRequest",
+]

@@ -1,0 +1,271 @@
+"""`ExotelWebhooks`: the URLs Exotel calls, as one ASGI application."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import tzinfo
+from typing import Any, Final, Protocol
+
+from exotel_async.checks import positive_seconds, url
+from exotel_async.config import IST
+from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, InvalidWebhook
+from exotel_async.webhooks import intake
+from exotel_async.webhooks.asgi import (
+    Scope,
+    Send,
+    Target,
+    refusal,
+    send_reply,
+    show_tail,
+    take_target,
+)
+from exotel_async.webhooks.callback import StatusCallback
+from exotel_async.webhooks.claims import ClaimStore, MemoryClaims
+from exotel_async.webhooks.gate import Origins, Secrets
+from exotel_async.webhooks.multipart import require_parser
+from exotel_async.webhooks.registry import APOLOGY, Registry
+from exotel_async.webhooks.replies import Reply, reply
+from exotel_async.webhooks.routes import RECEIVED, Route, WebhookKind
+from exotel_async.webhooks.running import Running
+
+logger: Final = logging.getLogger("exotel_async")
+
+_EVENT_SECONDS: Final = 8.0
+_ANSWER_SECONDS: Final = 4.0
+_FAILED: Final = reply(status=500)
+
+
+class Resolver(Protocol):
+    """What can be told how calls stand: `exotel.calls`."""
+
+    def resolve(self, event: Any) -> object:
+        """Tell how a call stands."""
+        ...
+
+
+class ExotelWebhooks(Registry):
+    """The URLs Exotel calls, as an ASGI application to mount in another one or to serve alone::
+
+        hooks = ExotelWebhooks(os.environ["HOOKS_SECRET"], base_url="https://shop.example/exotel")
+
+        @hooks.status_callback
+        async def ended(event: StatusCallback) -> None: ...
+
+        @hooks.passthru("crm-check")
+        async def check(request: PassthruRequest) -> Passthru: ...
+
+        app.mount("/exotel", hooks)  # FastAPI or Starlette
+
+    What is no request of Exotel's gets a bare answer and reaches no handler: 404 without the right
+    secret, from a wrong address, or for a URL nobody has registered; then 405, 415, 413 and 414;
+    408 for a body that does not come; 400 for what cannot be read.
+
+    An event is handled once, though Exotel may send it more than once. It is answered 200 when it
+    was handled, and 500 when that has failed or took too long, so that it comes again; what comes
+    twice at a time is handled once and answered alike. A HEAD calls no handler.
+
+    Neither the secret nor the query is left in the ASGI scope, where servers find what they write
+    into their access log. What stands before the application, be it a proxy or a middleware, has
+    seen them.
+    """
+
+    def __init__(
+        self,
+        secret: str | Iterable[str],
+        *,
+        base_url: str | None = None,
+        allowed_addresses: Iterable[str] | None = None,
+        trusted_proxies: Iterable[str] = (),
+        claims: ClaimStore | None = None,
+        max_body: int = intake.MOST_BODY,
+        body_timeout: float = intake.BODY_SECONDS,
+        event_timeout: float = _EVENT_SECONDS,
+        answer_timeout: float = _ANSWER_SECONDS,
+        apology: str = APOLOGY,
+        time_zone: tzinfo = IST,
+    ) -> None:
+        """Make an application without handlers.
+
+        Args:
+            secret: what stands in the path of its URLs, 16 characters at least; or several that are
+                all valid, the first of which goes into new URLs.
+            base_url: where the world finds the application, with the prefix it is mounted at.
+            allowed_addresses: addresses and networks requests may come from. None: from anywhere.
+                Exotel tells its own on request.
+            trusted_proxies: addresses and networks of your own proxies, whose X-Forwarded-For is
+                believed. Not needed where the server believes them already (uvicorn's
+                `--forwarded-allow-ips`).
+            claims: where it is kept what was handled. None: in this process, for a day. Several
+                processes need one they share, or a duplicate may be handled by each.
+            max_body: bytes of a body, or of a query.
+            body_timeout: seconds for a body to come, all in all.
+            event_timeout: seconds for a handler of events. Exotel is said to wait 15.
+            answer_timeout: seconds for any other handler. Exotel is said to wait 5.
+            apology: what a caller hears by default when the handler of a Greeting or Gather fails.
+            time_zone: the clock Exotel writes times by, and the zone of the times in events.
+
+        Raises:
+            ConfigurationError: an argument that makes no sense, or the extra `webhooks` is missing.
+            InvalidRequest: a text or a length that makes no sense.
+        """
+        super().__init__(time_zone, apology)
+        require_parser()
+        if max_body < 1:
+            raise ConfigurationError("max_body must be above 0")
+        self._secrets = Secrets(secret)
+        self._base_url = None if base_url is None else _base(base_url)
+        self._origins = Origins(allowed_addresses, trusted_proxies)
+        self._most = max_body
+        self._body_seconds = positive_seconds("body_timeout", body_timeout)
+        self._running = Running(
+            MemoryClaims() if claims is None else claims,
+            event_seconds=positive_seconds("event_timeout", event_timeout),
+            answer_seconds=positive_seconds("answer_timeout", answer_timeout),
+        )
+        self._fed: list[Resolver] = []
+
+    def feed(self, calls: Resolver) -> None:
+        """Tell a session of each status callback, so that `calls.wait` ends without a poll::
+
+            hooks.feed(exotel.calls)
+
+        It is told of every one, also of those that come again, before any handler. A session that
+        is closed is told no more.
+        """
+        self._fed.append(calls)
+        if "status_callback" not in self._routes:
+            self._add_callback(None)
+
+    def url(self, kind: WebhookKind, name: str | None = None) -> str:
+        """Return the URL of a handler: for `status_callback=`, or for the dashboard.
+
+        Args:
+            kind: what it is registered for, as `"passthru"`.
+            name: the name it is registered with, if it has one.
+
+        Raises:
+            ConfigurationError: there is no such handler, or no `base_url`.
+        """
+        route = self._route_to(kind, name)
+        if self._base_url is None:
+            raise ConfigurationError("ExotelWebhooks needs base_url= to tell its URLs")
+        return f"{self._base_url}/{self._secrets.current}/{route.tail}"
+
+    def rotate(self, secret: str | Iterable[str]) -> None:
+        """Put other secrets in the place of those there are, from the next request on.
+
+        Args:
+            secret: as when it was made: the new one, and the old one with it as long as flows and
+                calls going on have URLs with that.
+
+        Raises:
+            ConfigurationError: one is not long enough, or cannot stand in a URL.
+        """
+        self._secrets = Secrets(secret)
+
+    async def aclose(self, grace: float = 5.0) -> None:
+        """Wait for handlers under way, then cancel them.
+
+        When it is served alone, the server's shutdown does this. Mounted, no shutdown is told: call
+        it at the end of your own lifespan. It takes requests even after.
+
+        Args:
+            grace: seconds to wait.
+        """
+        await self._running.drain(grace)
+
+    async def __call__(self, scope: Scope, receive: intake.Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] == "http":
+            with suppress(intake.ClientGone):
+                await send_reply(await self._answer(scope, receive), send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+
+    async def _answer(self, scope: Scope, receive: intake.Receive) -> Reply:
+        target = take_target(scope)
+        try:
+            route = self._enter(scope, target)
+            if route.kind == "status_callback":
+                return await self._take_callback(route, scope, receive)
+            return await self._take_query(route, scope["method"], target.query)
+        except intake.Refused as refused:
+            return refusal(refused, scope)
+
+    def _enter(self, scope: Scope, target: Target) -> Route:
+        client = scope.get("client")
+        may_enter = self._origins.admit(client[0] if client else None, scope["headers"])
+        knows = self._secrets.admit(target.secret)
+        route = self._routes.get(target.tail)
+        if route is None or not (knows and may_enter):
+            raise intake.Refused(404)
+        show_tail(scope, target.tail)
+        return route
+
+    async def _take_callback(self, route: Route, scope: Scope, receive: intake.Receive) -> Reply:
+        if scope["method"] != "POST":
+            raise intake.Refused(405, ("allow", "POST"))
+        body, content_type = await intake.read_callback(
+            scope["headers"],
+            intake.received(receive),
+            most=self._most,
+            seconds=self._body_seconds,
+        )
+        event = self._read(route, body, content_type)
+        self._tell(event)
+        if route.handler is None or await self._running.handle(route, event):
+            return RECEIVED
+        return _FAILED
+
+    async def _take_query(self, route: Route, method: str, query: bytes) -> Reply:
+        if method == "HEAD":
+            return route.head
+        if method != "GET":
+            raise intake.Refused(405, ("allow", "GET, HEAD"))
+        if len(query) > self._most:
+            raise intake.Refused(414)
+        request = self._read(route, query)
+        if route.kind == "dial_event":
+            return RECEIVED if await self._running.handle(route, request) else _FAILED
+        return await self._running.answer(route, request) or _FAILED
+
+    def _read(self, route: Route, *request: object) -> Any:
+        """Make a value of a request. Raises Refused: it is none of Exotel's."""
+        try:
+            return route.read(*request)
+        except InvalidWebhook as error:
+            logger.warning("What came for %s is no request of Exotel's: %s", route.tail, error)
+        raise intake.Refused(400)
+
+    def _tell(self, event: StatusCallback) -> None:
+        """Tell the sessions that are fed."""
+        if event.status is None:
+            return
+        for calls in tuple(self._fed):
+            try:
+                calls.resolve(event)
+            except ConfigurationError as error:
+                logger.warning("A session is told of no more status callbacks: %s", error)
+                self._fed.remove(calls)
+            except ExotelError:
+                logger.exception("A session could not be told of a status callback")
+
+    async def _live(self, receive: intake.Receive, send: Send) -> None:
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _base(address: str) -> str:
+    try:
+        url("base_url", address)
+    except InvalidRequest as error:
+        raise ConfigurationError(str(error)) from None
+    if any(sign in address for sign in "?#@"):
+        raise ConfigurationError("base_url must end with its path, and hold no credentials")
+    return address.rstrip("/")

@@ -1,0 +1,201 @@
+"""Status callbacks: what Exotel tells of a call it was asked to make (wire notes 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any, Final, Self
+
+from attrs import field, frozen
+
+from exotel_async.config import IST
+from exotel_async.converter import amount, moment, seconds, text, word
+from exotel_async.models import (
+    AnsweredBy,
+    Call,
+    CallbackEvent,
+    CallDetails,
+    CallStatus,
+    Direction,
+    Leg,
+)
+from exotel_async.webhooks.bodies import read_body
+from exotel_async.webhooks.fields import call_sid, direction, event_key, masked
+from exotel_async.webhooks.nesting import rows
+
+_status: Final = word(CallStatus)
+_event: Final = word(CallbackEvent)
+_other_answered_by: Final = word(AnsweredBy)
+_ANSWERED_BY: Final = {member.value.upper(): member for member in AnsweredBy}
+
+
+@frozen(kw_only=True)
+class StatusCallback:
+    """What Exotel posts to the `status_callback` of a dial.
+
+    There are two sizes (6.1). The short one has `sid`, `status`, `recording_url` and `updated_at`;
+    it comes once, when the call is over. The long one, for dials with `status_callback_events`, has
+    the others as well, and comes up to three times: twice as `answered`, when the first party has
+    picked up and when the second has, and then as `terminal` (6.3).
+
+    Callbacks are not signed, may be late or lost, and may come more than once and out of order
+    (6.4): see `key`. The times are aware, in the zone the event was read with. Lengths are as they
+    were known when it was sent; call details read minutes later are better.
+
+    Attributes:
+        sid: the call's SID.
+        event_type: what has happened; None in a short one.
+        status: how the call stands. In some callbacks it does not agree with `event_type`.
+        direction: who began the call.
+        from_: the party dialled first. Exotel may write a number otherwise than it was passed:
+            `same_number` compares.
+        to: the party dialled second.
+        exophone: the ExoPhone the call was made with.
+        created_at: when the call was created.
+        updated_at: when Exotel last changed what it tells here.
+        started_at: when the call began.
+        ended_at: when it ended; None while it goes on.
+        talk_time: how long both parties were connected.
+        duration: length of the whole call. Not documented here, but it was seen.
+        price: what it cost. As `duration`.
+        recording_url: where the recording is; it opens with the account's credentials.
+        presigned_recording_url: the same, open to whoever has the link, for a short time.
+        custom_field: what was passed as `custom_field`; it comes with the terminal event only.
+        legs: the parties of the call, the one dialled first with `id` 1. A leg without a status was
+            not dialled, or not yet.
+        raw: the whole original. A form is nested by the brackets in its names.
+    """
+
+    sid: str
+    event_type: CallbackEvent | None = None
+    status: CallStatus | None = None
+    direction: Direction | None = None
+    from_: str | None = field(default=None, repr=masked)
+    to: str | None = field(default=None, repr=masked)
+    exophone: str | None = field(default=None, repr=masked)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    talk_time: timedelta | None = None
+    duration: timedelta | None = None
+    price: Decimal | None = None
+    recording_url: str | None = field(default=None, repr=False)
+    presigned_recording_url: str | None = field(default=None, repr=False)
+    custom_field: str | None = field(default=None, repr=False)
+    legs: tuple[Leg, ...] = ()
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+    @classmethod
+    def from_request(
+        cls, body: bytes, content_type: str | None, *, time_zone: tzinfo = IST
+    ) -> Self:
+        """Read a callback: multipart, urlencoded or JSON (6.2).
+
+        Of a name that comes twice the last value counts.
+
+        Args:
+            body: the body of the request, all of it. Bound its length before you read it.
+            content_type: its header of that name.
+            time_zone: the clock Exotel writes times by, and the zone of the event's times.
+
+        Raises:
+            InvalidWebhook: this is no status callback. Its text shows nothing of the body.
+            ConfigurationError: it is multipart, and the extra `webhooks` is not installed.
+        """
+        raw = read_body(body, content_type)
+        get = raw.get
+        return cls(
+            sid=call_sid(raw),
+            event_type=_event(get("EventType")),
+            status=_status(get("Status")),
+            direction=direction(get("Direction")),
+            from_=text(get("From")),
+            to=text(get("To")),
+            exophone=text(get("PhoneNumberSid")),  # the number itself, not a SID
+            created_at=moment(get("DateCreated"), time_zone),
+            updated_at=moment(get("DateUpdated"), time_zone),
+            started_at=moment(get("StartTime"), time_zone),
+            ended_at=moment(get("EndTime"), time_zone),
+            talk_time=seconds(get("ConversationDuration")),
+            duration=seconds(get("Duration")),
+            price=amount(get("Price")),
+            recording_url=text(get("RecordingUrl")),
+            presigned_recording_url=text(get("PreSignedRecordingUrl")),
+            custom_field=text(get("CustomField")),
+            legs=tuple(_leg(index + 1, leg) for index, leg in rows(get("Legs"))),
+            raw=raw,
+        )
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over, by its status.
+
+        The status decides, whatever the event: an `answered` callback sent late may say
+        `completed`, and a `terminal` one with `in-progress` tells no end.
+        """
+        return self.status is not None and self.status.is_final
+
+    @property
+    def key(self) -> str:
+        """What names this event among all others, to handle it once.
+
+        A callback sent again has the same key, in whatever encoding; the two `answered` of a call
+        have different ones. It is made of the SID, the event, and how call and legs stand (6.4), of
+        no time and no length, and stays the same in other processes.
+        """
+        standing = [(leg.id, leg.status) for leg in self.legs if leg.status]
+        return event_key(self.sid, self.event_type, self.status, standing)
+
+    def to_call(self) -> Call:
+        """Return the call as far as the callback tells it.
+
+        `exotel.calls.resolve(event)` passes it to whoever waits. A short callback tells little more
+        than status and SID; a long one all but what comes later, `duration` and `price`.
+        """
+        return Call(
+            sid=self.sid,
+            status=self.status,
+            direction=self.direction,
+            from_=self.from_,
+            to=self.to,
+            exophone=self.exophone,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            duration=self.duration,
+            price=self.price,
+            recording_url=self.recording_url,
+            presigned_recording_url=self.presigned_recording_url,
+            custom_field=self.custom_field,
+            details=self._details(),
+            raw=self.raw,
+        )
+
+    def _details(self) -> CallDetails | None:
+        if not self.legs and self.talk_time is None:
+            return None
+        statuses = {leg.id: leg.status for leg in self.legs}
+        return CallDetails(
+            talk_time=self.talk_time,
+            leg1_status=statuses.get(1),
+            leg2_status=statuses.get(2),
+            legs=self.legs,
+        )
+
+
+def _leg(position: int, leg: Mapping[str, Any]) -> Leg:
+    return Leg(
+        id=position,
+        duration=seconds(leg.get("OnCallDuration")),
+        status=_status(leg.get("Status")),
+        answered_by=_answered_by(leg.get("AnsweredBy")),
+    )
+
+
+def _answered_by(value: object) -> AnsweredBy | None:
+    # As Exotel writes it here; the way through the enumeration is ten times as long.
+    known = _ANSWERED_BY.get(value) if isinstance(value, str) else None
+    return known or _other_answered_by(value)

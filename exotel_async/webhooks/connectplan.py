@@ -1,0 +1,246 @@
+"""The answer to a Connect applet with a dynamic URL: whom it dials, and how (wire notes 7.3)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final, Self, cast
+
+from attrs import field, frozen
+
+from exotel_async.checks import flag, one_of, refuse, segment, several, url
+from exotel_async.errors import InvalidRequest
+from exotel_async.models import RecordingChannels
+from exotel_async.phone import normalize_number, normalize_party, same_number
+from exotel_async.webhooks.fields import masked
+from exotel_async.webhooks.prompts import Playback
+from exotel_async.webhooks.replies import Reply, document
+from exotel_async.webhooks.rules import length_of_time, whole
+from exotel_async.webhooks.words import HoldMusic
+
+_MOST_AT_ONCE: Final = 10  # the most that anybody was seen to use; one integrator says 5
+_MOST_HEADERS: Final = 3
+_LONGEST_HEADERS: Final = 200  # bytes, of all of them as they are sent
+_HEADER_PART: Final = r"[^&=\s\x00-\x20\x7f-\x9f\ud800-\udfff]+"
+_WORD: Final = r"[a-z]+(_[a-z]+)*"
+
+
+def _all_masked(numbers: tuple[str, ...]) -> str:
+    return f"({', '.join(map(masked, numbers))})"
+
+
+@frozen(init=False, kw_only=True)
+class ConnectPlan:
+    """Whom a Connect applet dials, and how.
+
+    What is left out is as Exotel has it. An answer that does not come within 5 seconds, or that
+    Exotel cannot read, makes it ask the applet's fall-back URL; then it dials nobody.
+
+    Attributes:
+        numbers: the parties to ring, one after the other; empty in the plan `nobody`.
+        trunk: the SIP trunk to ring instead.
+        custom_params: SIP headers for the trunk.
+        caller_id: the number the parties see.
+        record: whether to record.
+        recording_channels: both parties in one channel, or one each.
+        ring_timeout: how long each is rung.
+        conversation_limit: how long they may speak.
+        music_on_hold: what the caller hears meanwhile.
+        music_on_hold_url: the caller's own audio for it.
+        playback: what is played when somebody picks up.
+        parallel_ringing: how many are rung at once.
+        fetch_after_attempt: whether Exotel asks again after each attempt that failed.
+        event_url: where a `DialEvent` is sent for each step of each attempt.
+        extra: fields this SDK does not know.
+    """
+
+    numbers: tuple[str, ...] = field(default=(), repr=_all_masked)
+    trunk: str | None = None
+    custom_params: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
+    caller_id: str | None = field(default=None, repr=masked)
+    record: bool | None = None
+    recording_channels: RecordingChannels | None = None
+    ring_timeout: timedelta | None = None
+    conversation_limit: timedelta | None = None
+    music_on_hold: HoldMusic | None = None
+    music_on_hold_url: str | None = field(default=None, repr=False)
+    playback: Playback | None = None
+    parallel_ringing: int | None = None
+    fetch_after_attempt: bool = False
+    event_url: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+
+    def __init__(
+        self,
+        numbers: str | Iterable[str] = (),
+        *,
+        trunk: str | None = None,
+        custom_params: Mapping[str, str] | None = None,
+        caller_id: str | None = None,
+        record: bool | None = None,
+        recording_channels: RecordingChannels | str | None = None,
+        ring_timeout: timedelta | float | None = None,
+        conversation_limit: timedelta | float | None = None,
+        music_on_hold: HoldMusic | str | None = None,
+        music_on_hold_url: str | None = None,
+        playback: Playback | None = None,
+        parallel_ringing: int | None = None,
+        fetch_after_attempt: bool = False,
+        event_url: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check a plan.
+
+        Args:
+            numbers: the parties to ring: phone numbers, best with country code, or SIP URIs, which
+                in some accounts are dialled and in others are not.
+            trunk: the identifier of a SIP trunk to ring instead of numbers.
+            custom_params: up to 3 SIP headers for the trunk, 200 bytes in all.
+            caller_id: the ExoPhone the parties see.
+            record: whether to record.
+            recording_channels: `single` or `dual`; only with `record=True`.
+            ring_timeout: how long each is rung: a timedelta or seconds, whole ones.
+            conversation_limit: how long they may speak; the same.
+            music_on_hold: what the caller hears meanwhile: `default_tone` or `operator_tone`.
+            music_on_hold_url: audio of your own for it. The word Exotel wants in `music_on_hold`
+                then is not documented to us: with this any word passes.
+            playback: what is played when somebody picks up.
+            parallel_ringing: how many are rung at once, up to 10. Exotel's limit is not certain.
+            fetch_after_attempt: ask again after each attempt that failed.
+            event_url: URL that is told each step of each attempt: see `DialEvent`.
+            extra: fields this SDK does not know, put into the answer's JSON as they are.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse or take wrongly. So is a plan without
+                anybody to dial: that one is `ConnectPlan.nobody()`.
+        """
+        shown = None if caller_id is None else normalize_number(caller_id, "caller_id")
+        if trunk is None:
+            refuse("is used only with trunk", custom_params=custom_params)
+            parties = _parties(numbers, shown)
+        else:
+            segment("trunk", trunk)
+            parties = ()
+            refuse("is used only without trunk", numbers=tuple(several(numbers)) or None)
+        channels = recording_channels
+        if record is not True:
+            refuse("is used only with record=True", recording_channels=channels)
+        if playback is not None and not isinstance(playback, Playback):
+            raise InvalidRequest("playback", type(playback).__name__, "must be Playback()")
+        flag("record", record)
+        # attrs makes it; mypy knows.
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue]
+            numbers=parties,
+            trunk=trunk,
+            custom_params=None if custom_params is None else _headers(custom_params),
+            caller_id=shown,
+            record=record,
+            recording_channels=None
+            if channels is None
+            else RecordingChannels(one_of("recording_channels", channels, RecordingChannels)),
+            ring_timeout=length_of_time("ring_timeout", ring_timeout),
+            conversation_limit=length_of_time("conversation_limit", conversation_limit),
+            music_on_hold=_music(music_on_hold, music_on_hold_url),
+            music_on_hold_url=url("music_on_hold_url", music_on_hold_url),
+            playback=playback,
+            parallel_ringing=whole("parallel_ringing", parallel_ringing, 1, _MOST_AT_ONCE),
+            fetch_after_attempt=flag("fetch_after_attempt", fetch_after_attempt) == "true",
+            event_url=url("event_url", event_url),
+            extra=None if extra is None else _unknown(extra),
+        )
+        for name in self.extra or ():
+            if name in self._content():
+                raise InvalidRequest("extra", name, "has an argument of its own")
+
+    @classmethod
+    def nobody(cls) -> Self:
+        """Dial nobody: the call goes on by the branch "We didn't dial anyone"."""
+        plan = cls.__new__(cls)
+        plan.__attrs_init__()  # pyright: ignore[reportAttributeAccessIssue]
+        return plan
+
+    def document(self) -> dict[str, Any]:
+        """Return what the answer's JSON says."""
+        told = {name: value for name, value in self._content().items() if value is not None}
+        return told | dict(self.extra or {})
+
+    def render(self) -> Reply:
+        """Return 200, `application/json`, the plan."""
+        return document(self.document())
+
+    def _content(self) -> dict[str, Any]:
+        trunk, params, at_once = self.trunk, self.custom_params, self.parallel_ringing
+        return {
+            "fetch_after_attempt": self.fetch_after_attempt,
+            "destination": {"numbers": list(self.numbers)} if trunk is None else {"trunk": trunk},
+            "custom_params": params and _joined(params),
+            "outgoing_phone_number": self.caller_id,
+            "record": self.record,
+            "recording_channels": self.recording_channels,
+            "max_ringing_duration": self.ring_timeout and int(self.ring_timeout.total_seconds()),
+            "max_conversation_duration": self.conversation_limit
+            and int(self.conversation_limit.total_seconds()),
+            "music_on_hold": self.music_on_hold and self._music_on_hold(self.music_on_hold),
+            "start_call_playback": self.playback and self.playback.document(),
+            "parallel_ringing": at_once and {"activate": True, "max_parallel_attempts": at_once},
+            "dial_passthru_event_url": self.event_url,
+        }
+
+    def _music_on_hold(self, kind: HoldMusic) -> dict[str, str]:
+        address = self.music_on_hold_url
+        return {"type": kind.value} if address is None else {"type": kind.value, "value": address}
+
+
+def _parties(numbers: str | Iterable[str], caller_id: str | None) -> tuple[str, ...]:
+    # What is no text is refused there.
+    found = tuple(normalize_party(cast("str", number), "numbers") for number in several(numbers))
+    if not found:
+        rule = "must be at least one: the plan that dials nobody is ConnectPlan.nobody()"
+        raise InvalidRequest("numbers", found, rule)
+    for number in found:
+        if same_number(number, caller_id):
+            raise InvalidRequest("numbers", number, "must be who is rung, not the ExoPhone")
+    return found
+
+
+def _music(kind: HoldMusic | str | None, address: str | None) -> HoldMusic | None:
+    if kind is None:
+        refuse("is used only with music_on_hold", music_on_hold_url=address)
+        return None
+    word = HoldMusic(kind) if isinstance(kind, str) and re.fullmatch(_WORD, kind) else None
+    if word is None or (address is None and not word.is_known):
+        known = " or ".join(repr(member.value) for member in HoldMusic)
+        raise InvalidRequest("music_on_hold", kind, f"must be {known} without audio of your own")
+    return word
+
+
+def _headers(params: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(params, Mapping):
+        raise InvalidRequest("custom_params", type(params).__name__, "must be a mapping")
+    parts = [part for pair in params.items() for part in pair]
+    fine = all(isinstance(part, str) and re.fullmatch(_HEADER_PART, part) for part in parts)
+    if not fine or not 1 <= len(params) <= _MOST_HEADERS:
+        # The values stay out of the message.
+        rule = f"must be 1 to {_MOST_HEADERS} names and values, without &, = and spaces"
+        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
+    if len(_joined(params).encode()) > _LONGEST_HEADERS:
+        rule = f"must be at most {_LONGEST_HEADERS} bytes in all"
+        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
+    return dict(params)
+
+
+def _joined(params: Mapping[str, str]) -> str:
+    return "&".join(f"{name}={value}" for name, value in params.items())
+
+
+def _unknown(extra: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        # A copy, whatever it is made of.
+        copy = json.loads(json.dumps(dict(extra), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copy = None
+    if not isinstance(copy, dict):
+        raise InvalidRequest("extra", type(extra).__name__, "must be a mapping JSON can carry")
+    return copy

@@ -1,0 +1,96 @@
+"""Dependencies for FastAPI, for those who keep their own routes.
+
+    @app.post("/exotel/ended")
+    async def ended(event: Annotated[StatusCallback, Depends(status_callback)]) -> None: ...
+
+    @app.get("/exotel/check")
+    async def check(request: Annotated[PassthruRequest, Depends(passthru_request)]) -> Response: ...
+
+They read; they do not ask for a secret, and they do not keep duplicates away (`event.key` does that
+for you): `ExotelWebhooks` does both. What cannot be read is answered 400, a body of another type
+415, one that is too long 413, and one that does not come 408.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from exotel_async.errors import ConfigurationError, InvalidWebhook
+from exotel_async.webhooks.callback import StatusCallback
+from exotel_async.webhooks.dialevent import DialEvent
+from exotel_async.webhooks.flowrequests import ConnectRequest, GatherRequest, PassthruRequest
+from exotel_async.webhooks.intake import BODY_SECONDS, MOST_BODY, Refused, read_callback
+from exotel_async.webhooks.requests import GreetingRequest, SmsRequest, WhisperRequest
+
+try:
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect, Request
+except ModuleNotFoundError as _missing:
+    _HINT: Final = "these need Starlette: pip install 'exotel-async[webhooks]'"
+    raise ConfigurationError(_HINT) from _missing
+
+_Read = TypeVar("_Read")
+
+
+async def status_callback(request: Request) -> StatusCallback:
+    """Read a status callback."""
+    try:
+        body, content_type = await read_callback(
+            request.headers.raw, request.stream(), most=MOST_BODY, seconds=BODY_SECONDS
+        )
+    except Refused as refused:
+        raise HTTPException(refused.status) from None
+    except ClientDisconnect:
+        raise HTTPException(400) from None
+    return _read(lambda: StatusCallback.from_request(body, content_type))
+
+
+async def dial_event(request: Request) -> DialEvent:
+    """Read a dial event of a Connect applet."""
+    return _read(lambda: DialEvent.from_query(_query(request)))
+
+
+async def passthru_request(request: Request) -> PassthruRequest:
+    """Read the request of a Passthru applet."""
+    return _read(lambda: PassthruRequest.from_query(_query(request)))
+
+
+async def connect_request(request: Request) -> ConnectRequest:
+    """Read the request of a Connect applet, for a plan or for one number."""
+    return _read(lambda: ConnectRequest.from_query(_query(request)))
+
+
+async def gather_request(request: Request) -> GatherRequest:
+    """Read the request of a Gather applet."""
+    return _read(lambda: GatherRequest.from_query(_query(request)))
+
+
+async def greeting_request(request: Request) -> GreetingRequest:
+    """Read the request of a Greeting or Menu applet."""
+    return _read(lambda: GreetingRequest.from_query(_query(request)))
+
+
+async def whisper_request(request: Request) -> WhisperRequest:
+    """Read the request of a Connect applet for what a dialled party hears."""
+    return _read(lambda: WhisperRequest.from_query(_query(request)))
+
+
+async def sms_request(request: Request) -> SmsRequest:
+    """Read the request of an SMS applet."""
+    return _read(lambda: SmsRequest.from_query(_query(request)))
+
+
+def _query(request: Request) -> bytes:
+    query: bytes = request.scope["query_string"]
+    if len(query) > MOST_BODY:
+        raise HTTPException(414)
+    return query
+
+
+def _read(read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except InvalidWebhook as error:
+        # Its text shows nothing of what came.
+        raise HTTPException(400, str(error)) from None

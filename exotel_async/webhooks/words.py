@@ -1,0 +1,46 @@
+"""The words Exotel uses in its requests to you, and in what you answer."""
+
+from __future__ import annotations
+
+from exotel_async.models import OpenEnum
+
+
+class FlowCallType(OpenEnum):
+    """What has become of a call on its way through a flow (wire notes 7.1)."""
+
+    CALL_ATTEMPT = "call-attempt"
+    """No Connect applet: the caller heard menus and greetings only."""
+    COMPLETED = "completed"
+    """Two parties spoke."""
+    CLIENT_HANGUP = "client-hangup"
+    """The caller left during Connect."""
+    INCOMPLETE = "incomplete"
+    """Nobody picked up."""
+    VOICEMAIL = "voicemail"
+
+
+class DialEventType(OpenEnum):
+    """A step of one attempt to reach an agent (wire notes 7.3).
+
+    `Ringing` and `Cancelled` are not documented; some applications handle them.
+    """
+
+    DIAL = "Dial"
+    RINGING = "Ringing"
+    ANSWERED = "Answered"
+    TERMINAL = "Terminal"
+    CANCELLED = "Cancelled"
+
+
+class AgentState(OpenEnum):
+    """Whether an agent can be rung."""
+
+    FREE = "free"
+    BUSY = "busy"
+
+
+class HoldMusic(OpenEnum):
+    """What the caller hears while agents are rung (wire notes 7.3)."""
+
+    DEFAULT_TONE = "default_tone"
+    OPERATOR_TONE = "operator_tone"

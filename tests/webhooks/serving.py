@@ -1,0 +1,105 @@
+"""An ASGI application on a real socket, by uvicorn, as it is served to Exotel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import httpx
+import uvicorn
+
+from exotel_async.emulator.listener import bind
+from exotel_async.webhooks import ExotelWebhooks
+
+SECRET = "correct-horse-battery-staple"
+OTHER = "another-secret-that-is-long"
+_TLS = ssl.create_default_context()
+"""Not used, but each client would take 0.1 s to make its own."""
+
+
+class _Server(uvicorn.Server):
+    """One that leaves signals to the test run, and looks sooner whether it is to end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        while not self.should_exit:
+            await asyncio.sleep(0.005)
+
+
+@attrs.frozen
+class Served:
+    """A server, and a client of it."""
+
+    url: str
+    """Without a path."""
+    client: httpx.AsyncClient
+    server: uvicorn.Server
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parsed = httpx.URL(self.url)
+        return parsed.host, parsed.port or 80
+
+    async def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
+        """Send bytes on a connection of their own; what comes back until it ends."""
+        reader, writer = await asyncio.open_connection(*self.address)
+        try:
+            async with asyncio.timeout(seconds):
+                with contextlib.suppress(ConnectionError):
+                    writer.write(request)
+                    await writer.drain()
+                return await reader.read()
+        finally:
+            writer.close()
+
+
+def reserve() -> tuple[socket.socket, str]:
+    """A place to serve at, and its URL: for those who must tell it before they serve."""
+    bound = bind("127.0.0.1", 0)
+    return bound, f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def serving(
+    app: Any, *, bound: socket.socket | None = None, **options: Any
+) -> AsyncIterator[Served]:
+    """Serve an application."""
+    bound = bound or reserve()[0]
+    config = uvicorn.Config(
+        app, **({"log_config": None, "access_log": False, "proxy_headers": False} | options)
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:
+                assert not task.done(), "it did not start"
+                await asyncio.sleep(0.005)
+        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=_TLS) as client:
+            yield Served(url, client, server)
+    finally:
+        server.should_exit = True
+        await task
+
+
+def new_hooks(**options: Any) -> ExotelWebhooks:
+    """An application without handlers."""
+    settings: dict[str, Any] = {"base_url": "https://app.example/exotel"}
+    return ExotelWebhooks(options.pop("secret", SECRET), **(settings | options))
+
+
+def path(kind: str, name: str | None = None, *, secret: str = SECRET) -> str:
+    """The path of a handler of an application that is served at the root."""
+    return f"/{secret}/{kind}" if name is None else f"/{secret}/{kind}/{name}"

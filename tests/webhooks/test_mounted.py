@@ -1,0 +1,282 @@
+"""`ExotelWebhooks` in other applications, and FastAPI's dependencies in routes of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.routing import Mount
+
+from exotel_async.emulator.encoding import Encoding, encode
+from exotel_async.errors import ConfigurationError
+from exotel_async.webhooks import (
+    ConnectRequest,
+    DialEvent,
+    GatherRequest,
+    GreetingRequest,
+    PassthruRequest,
+    SmsRequest,
+    Speak,
+    StatusCallback,
+    WhisperRequest,
+    dependencies,
+)
+from tests.webhooks.payloads import DIAL, ENCODINGS, LONG, PASSTHRU, SID, as_json, query
+from tests.webhooks.serving import SECRET, new_hooks, path, serving
+
+QUERY = query(PASSTHRU)
+
+
+async def pass_on(request: Request, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+def in_fastapi(hooks: Any) -> Any:
+    app = FastAPI()
+    app.mount("/exotel", hooks)
+    return app
+
+
+def in_starlette(hooks: Any) -> Any:
+    inner = Starlette(
+        routes=[Mount("/exotel", hooks)],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=pass_on)],
+    )
+    return Starlette(routes=[Mount("/api", inner)])
+
+
+def in_a_subapplication(hooks: Any) -> Any:
+    app, api = FastAPI(), FastAPI()
+    api.mount("/v1/exotel", hooks)
+    app.mount("/api", api)
+    return app
+
+
+PLACES: list[tuple[Any, str, dict[str, Any]]] = [
+    (in_fastapi, "/exotel", {}),
+    (in_starlette, "/api/exotel", {}),
+    (in_a_subapplication, "/api/v1/exotel", {}),
+    # Behind a proxy that takes its prefix off the path.
+    (in_fastapi, "/exotel", {"root_path": "/outside"}),
+    (lambda hooks: hooks, "", {"root_path": "/outside"}),
+    (lambda hooks: hooks, "", {}),
+]
+
+
+@pytest.mark.parametrize(("mount", "prefix", "options"), PLACES)
+async def test_it_answers_at_its_prefix(mount: Any, prefix: str, options: dict[str, Any]) -> None:
+    hooks = new_hooks()
+    seen: list[object] = []
+    hooks.status_callback(seen.append)
+
+    @hooks.greeting("hello")
+    async def hello(request: GreetingRequest) -> Speak:
+        seen.append(request)
+        return Speak("Welcome")
+
+    async with serving(mount(hooks), **options) as served:
+        callback = await served.client.post(prefix + path("status_callback"), json=LONG)
+        head = await served.client.head(f"{prefix}{path('greeting', 'hello')}?{QUERY}")
+        got = await served.client.get(f"{prefix}{path('greeting', 'hello')}?{QUERY}")
+        wrong = await served.client.get(f"{prefix}/wrong{path('greeting', 'hello')}?{QUERY}")
+    assert [r.status_code for r in (callback, head, got, wrong)] == [200, 200, 200, 404]
+    assert got.text == "Welcome"
+    assert got.headers["content-type"] == head.headers["content-type"] == "text/plain"
+    assert len(seen) == 2
+
+
+async def test_the_rest_of_the_application_is_left_alone() -> None:
+    app = FastAPI()
+
+    @app.get("/exotel-docs/{rest:path}")
+    async def other(rest: str, a: str) -> str:
+        return f"{rest} {a}"
+
+    app.mount("/exotel", new_hooks())
+    async with serving(app) as served:
+        got = await served.client.get(f"/exotel-docs/{SECRET}/status_callback?a=b")
+        assert got.json() == f"{SECRET}/status_callback b"
+        assert (await served.client.get("/exotel")).status_code in {307, 404}
+        assert (await served.client.get("/exotel/")).status_code == 404
+
+
+async def test_a_lifespan_waits_for_its_handlers() -> None:
+    hooks = new_hooks()
+    started, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @hooks.status_callback
+    async def handle(event: StatusCallback) -> None:
+        started.set()
+        await go_on.wait()
+        ended.set()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        go_on.set()
+        await hooks.aclose()
+        assert ended.is_set()
+
+    app = FastAPI(lifespan=lifespan)
+    app.mount("/exotel", hooks)
+    # The server cancels the request that has not ended by then.
+    async with serving(app, timeout_graceful_shutdown=0.1) as served:
+        _, writer = await asyncio.open_connection(*served.address)
+        body = as_json(LONG)
+        target = f"/exotel{path('status_callback')}"
+        head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await started.wait()
+    assert ended.is_set()
+    writer.close()
+
+
+# Routes of one's own
+
+app = FastAPI()
+READ: list[tuple[str, type[Any]]] = [
+    ("passthru", PassthruRequest),
+    ("connect", ConnectRequest),
+    ("gather", GatherRequest),
+    ("greeting", GreetingRequest),
+    ("whisper", WhisperRequest),
+    ("sms", SmsRequest),
+    ("dial", DialEvent),
+]
+
+
+@app.post("/ended")
+async def ended(
+    event: Annotated[StatusCallback, Depends(dependencies.status_callback)],
+) -> dict[str, Any]:
+    return {"type": type(event).__name__, "key": event.key, "talk": event.talk_time}
+
+
+@app.get("/passthru")
+async def passthru(
+    request: Annotated[PassthruRequest, Depends(dependencies.passthru_request)],
+) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/connect")
+async def connect(
+    request: Annotated[ConnectRequest, Depends(dependencies.connect_request)],
+) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/gather")
+async def gather(request: Annotated[GatherRequest, Depends(dependencies.gather_request)]) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/greeting")
+async def greeting(
+    request: Annotated[GreetingRequest, Depends(dependencies.greeting_request)],
+) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/whisper")
+async def whisper(
+    request: Annotated[WhisperRequest, Depends(dependencies.whisper_request)],
+) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/sms")
+async def sms(request: Annotated[SmsRequest, Depends(dependencies.sms_request)]) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
+@app.get("/dial")
+async def dial(event: Annotated[DialEvent, Depends(dependencies.dial_event)]) -> PlainTextResponse:
+    return PlainTextResponse(f'"{type(event).__name__} {event.sid}"')
+
+
+async def test_routes_of_ones_own_read_what_comes() -> None:
+    async with serving(app) as served:
+        for name, kind in READ:
+            got = await served.client.get(f"/{name}?{query(PASSTHRU | DIAL)}")
+            assert (got.status_code, got.text) == (200, f'"{kind.__name__} {SID}"')
+            assert (await served.client.get(f"/{name}")).status_code == 400
+            wrong = await served.client.get(f"/{name}?CallSid=..%2f09812300001")
+            assert wrong.status_code == 400
+            assert "9812300001" not in wrong.text
+            # h11 takes no more of a line than 64 KB; other servers do.
+            scope = {"type": "http", "query_string": b"CallSid=a&b=" + b"x" * 65_536}
+            read = getattr(dependencies, f"{name}_{'event' if name == 'dial' else 'request'}")
+            with pytest.raises(Exception, match="414"):
+                await read(Request(scope))
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_routes_of_ones_own_read_callbacks(encoding: Encoding) -> None:
+    content_type, body = encode(LONG, encoding, boundary="a9b8")
+    event = StatusCallback.from_request(body, content_type)
+    async with serving(app) as served:
+        headers = {"content-type": content_type}
+        got = await served.client.post("/ended", content=body, headers=headers)
+    assert got.status_code == 200
+    assert got.json() == {"type": "StatusCallback", "key": event.key, "talk": "PT41S"}
+
+
+async def test_routes_of_ones_own_refuse_what_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "BODY_SECONDS", 0.2)
+
+    async def drip() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    bodies: list[tuple[Any, str, int]] = [
+        (b"{}", "application/json", 400),
+        (b"[" * 60_000, "application/json", 400),
+        (b"{}", "text/plain", 415),
+        (b" " * 65_537, "application/json", 413),
+        (drip(), "application/json", 408),
+    ]
+    async with serving(app) as served:
+        for content, content_type, status in bodies:
+            headers = {"content-type": content_type}
+            got = await served.client.post("/ended", content=content, headers=headers)
+            assert got.status_code == status
+        # The client leaves: nobody is there to be told, and nothing is wrong.
+        _, writer = await asyncio.open_connection(*served.address)
+        head = b"POST /ended HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        writer.write(head + b"Content-Length: 9\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        assert (await served.client.post("/ended", json=LONG)).status_code == 200
+
+
+def test_without_starlette_they_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "starlette.requests", None)
+    monkeypatch.delitem(sys.modules, "exotel_async.webhooks.dependencies")
+    with pytest.raises(ConfigurationError, match=r"exotel-async\[webhooks\]"):
+        __import__("exotel_async.webhooks.dependencies")
+
+
+def test_the_application_itself_needs_no_starlette() -> None:
+    """Nothing that a server serves has to be loaded for it."""
+    code = (
+        "import sys; from exotel_async.webhooks import ExotelWebhooks;"
+        f"ExotelWebhooks('{SECRET}');"
+        "print([m for m in ('starlette', 'fastapi', 'uvicorn') if m in sys.modules])"
+    )
+    import subprocess  # noqa: PLC0415
+
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
