@@ -12,7 +12,7 @@ from exotel_async.dialing import Dials, DialTarget, dial_plan
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
 from exotel_async.reading import CallReader
 from exotel_async.reconciling import FIRST_LOOK, Reconciliation
-from exotel_async.waiting import FIRST_POLL
+from exotel_async.watched import FIRST_POLL
 
 if TYPE_CHECKING:
     from exotel_async.models import Call, PlaybackTo

@@ -26,7 +26,8 @@ from exotel_async.masking import mask_number, redact
 from exotel_async.models import Call, CallbackEvent
 from exotel_async.parameters import DialOptions
 from exotel_async.reconciling import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.waiting import FIRST_POLL, LONGEST_CALL, Terms, Watch, Watched, is_over
+from exotel_async.waiting import LONGEST_CALL, Watch
+from exotel_async.watched import FIRST_POLL, Terms, Watched, is_over
 
 if TYPE_CHECKING:
     from types import TracebackType

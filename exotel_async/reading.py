@@ -21,7 +21,7 @@ from exotel_async.lookups import Lookup, Lookups, LookupStatistics, lookup_plan
 from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.queries import LARGEST_PAGE, MOST_SIDS, Between
 from exotel_async.records import CallRecords, listing
-from exotel_async.waiting import FIRST_POLL, Terms, Watched
+from exotel_async.watched import FIRST_POLL, Terms, Watched
 
 if TYPE_CHECKING:
     from exotel_async.desk import Desk

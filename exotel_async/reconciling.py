@@ -6,10 +6,11 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from attrs import define, field, frozen
 
@@ -18,22 +19,17 @@ from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
-    ConnectionFailed,
-    DecodeError,
     ExotelError,
-    LimiterUnavailable,
     NotFound,
-    RateLimited,
-    RequestTimeout,
-    ServerError,
 )
 from exotel_async.known import KnownCalls
 from exotel_async.likeness import DialledCall, Likeness
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline
-from exotel_async.sightings import Lookout, was_created_in
+from exotel_async.sightings import Lookout, Minutes
 from exotel_async.spans import Span
+from exotel_async.watched import is_passing
 
 if TYPE_CHECKING:
     from exotel_async.request import Request
@@ -54,14 +50,6 @@ _AFTER: Final = timedelta(seconds=90)
 _OFF: Final = timedelta(seconds=30)
 """Between two readings of Exotel's clock: one of them was wrong."""
 _FAILURES_BORNE: Final = 5  # in a row
-_PASSING: Final = (
-    ConnectionFailed,
-    DecodeError,
-    LimiterUnavailable,
-    RateLimited,
-    RequestTimeout,
-    ServerError,
-)
 _REMEMBERED: Final = 1_000
 _MOST_READ: Final = 20  # callbacks that cost a request, for one dial
 
@@ -106,6 +94,9 @@ class CallAmbiguous:
 
 Reconciliation = CallFound | CallNotFound | CallAmbiguous
 
+_Seen = dict[Likeness, dict[str, Call]]
+"""Calls that were seen, by SID, oldest first."""
+
 
 @define(eq=False)
 class _Search:
@@ -125,17 +116,6 @@ class _Search:
             self.news.set_result(None)
 
 
-@frozen
-class _Minutes:
-    """When the call of a dial was created, if there is one, by Exotel's clock."""
-
-    span: Span
-    certain_at: datetime
-    """From when on it must be among the records."""
-    is_exact: bool
-    """Whether Exotel's clock is known."""
-
-
 class Reconciler:
     """Looks for the calls of dials whose outcome is not known."""
 
@@ -151,6 +131,8 @@ class Reconciler:
         self._heard: dict[str, Call] = {}
         # Calls whose dial was given up before it was answered.
         self._late: dict[str, None] = {}
+        # As it was thought when the dial was given up.
+        self._minutes: WeakKeyDictionary[CallOutcomeUnknown, Minutes] = WeakKeyDictionary()
         self._lookouts = {priority: Lookout(pages, account_sid, priority) for priority in Priority}
 
     async def dial(
@@ -173,6 +155,8 @@ class Reconciler:
             return await self._pipeline.send(request, reading, options)
         except CallOutcomeUnknown as error:
             given_up = error
+            if self._pipeline.server_clock.now() is not None:
+                self._minutes[error] = self._minutes_of(error)
             raise
 
     async def reconcile(
@@ -221,61 +205,76 @@ class Reconciler:
         self, search: _Search, priority: Priority, deadline: float, interval: float
     ) -> Reconciliation:
         time = asyncio.get_running_loop().time
-        longest, failures = interval * _LONGEST, 0
+        error, longest, failures = search.error, interval * _LONGEST, 0
         await self._learn_clock(priority, deadline, interval)
-        minutes = self._minutes(search.error)
+        minutes = self._minutes.get(error) or self._minutes_of(error)
         is_fresh = False
-        looked: dict[Likeness, list[Call]] | None = None
+        seen: _Seen | None = None
         while True:
             over = self._pages.now() >= minutes.certain_at
-            seen: dict[Likeness, list[Call]] = {likeness: [] for likeness in Likeness}
-            note = partial(self._note, search.dialled, seen)
-            with self._lookouts[priority].look(minutes.span, note) as look:
-                until = math.inf if looked is None else deadline
-                found = await self._meanwhile(search, minutes.span, priority, look, until)
-                if found is not None:
-                    return CallFound(found)
-                failure = look.exception() if look.done() else None
-                complete = look.done() and failure is None
-            if failure is not None:
+            look: Call | _Seen | None = None
+            try:
+                until = math.inf if seen is None else deadline
+                look = await self._look(search, minutes, priority, until)
+                failures = 0
+            except ExotelError as failure:
                 failures += 1
-                is_borne = isinstance(failure, _PASSING) and failures < _FAILURES_BORNE
-                if not is_borne or time() >= deadline:
-                    raise failure
+                if time() >= deadline or not _is_borne(failure, failures):
+                    raise
                 logger.info("A look for a call has failed and is made again: %s", failure)
-            if complete and not is_fresh:
-                is_fresh, anew = True, self._minutes(search.error)
-                if abs(anew.span.since - minutes.span.since) > _OFF:
-                    # What was known of Exotel's clock was old, and this machine has slept.
-                    minutes = anew
+            if isinstance(look, Call):
+                return CallFound(look)
+            if look is not None and not is_fresh:
+                is_fresh, anew = True, self._minutes_of(error)
+                if abs(anew.spans[0].since - minutes.spans[0].since) > _OFF:
+                    # Our clock was put right meanwhile. Or this machine has slept, and what was
+                    # known of Exotel's clock was old. Which of them is not known.
+                    minutes |= anew
                     continue
-            if complete:
-                looked, failures = seen, 0
+            if look is not None:
+                seen = look
                 likely = seen[Likeness.MARKED] or seen[Likeness.ALIKE]
                 if likely:
-                    return CallFound(likely[0]) if len(likely) == 1 else _ambiguous(likely)
+                    return _among(likely)
             left = (minutes.certain_at - self._pages.now()).total_seconds()
             wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
-            if looked is not None and ((over and complete) or wait <= 0):
-                if looked[Likeness.DOUBTFUL]:
-                    return _ambiguous(looked[Likeness.DOUBTFUL])
+            at_end = over and look is not None
+            if seen is not None and (at_end or wait <= 0):
+                if seen[Likeness.DOUBTFUL]:
+                    return CallAmbiguous(tuple(seen[Likeness.DOUBTFUL].values()))
                 # By another clock we may have looked at other minutes than those.
-                certain = over and complete and minutes.is_exact
-                return CallNotFound(certain, minutes.certain_at)
-            found = await self._meanwhile(search, minutes.span, priority, None, time() + wait)
+                return CallNotFound(at_end and minutes.is_exact, minutes.certain_at)
+            found = await self._meanwhile(search, minutes, priority, None, time() + wait)
             if found is not None:
                 return CallFound(found)
             interval = min(longest, interval * _GROWTH)
 
-    def _minutes(self, error: CallOutcomeUnknown) -> _Minutes:
-        """Tell when the call was created, by Exotel's clock.
+    async def _look(
+        self, search: _Search, minutes: Minutes, priority: Priority, until: float
+    ) -> Call | _Seen | None:
+        """Look at the records of those minutes; None if time is up before their end.
 
-        Not anew before each look: if our clock is put right, what it has shown is what counts.
+        If the call is told of before, return that.
+
+        Raises:
+            ExotelError: they could not be read.
         """
+        seen: _Seen = {likeness: {} for likeness in Likeness}
+        note = partial(self._note, search.dialled, seen)
+        for span in minutes.spans:
+            with self._lookouts[priority].look(span, note) as look:
+                found = await self._meanwhile(search, minutes, priority, look, until)
+                if found is not None or not look.done():
+                    return found
+                look.result()
+        return seen
+
+    def _minutes_of(self, error: CallOutcomeUnknown) -> Minutes:
+        """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
         clock = self._pipeline.server_clock
         first, last = clock.shift(error.sent_at), clock.shift(error.lost_at)
-        return _Minutes(
-            span=Span((first - _BEFORE).replace(microsecond=0), last + _AFTER),
+        return Minutes(
+            spans=(Span((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
             certain_at=last + (error.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
             is_exact=clock.now() is not None,
         )
@@ -285,10 +284,10 @@ class Reconciler:
         while True:
             try:
                 await self._pages.learn_clock(SendOptions(priority=priority))
-            except _PASSING:
+            except ExotelError as failure:
                 failures += 1
                 late = asyncio.get_running_loop().time() + interval > deadline
-                if late or failures >= _FAILURES_BORNE:
+                if late or not _is_borne(failure, failures):
                     raise
                 with self._pipeline.parking:
                     await asyncio.sleep(interval)
@@ -298,7 +297,7 @@ class Reconciler:
     async def _meanwhile(
         self,
         search: _Search,
-        span: Span,
+        minutes: Minutes,
         priority: Priority,
         look: asyncio.Future[None] | None,
         until: float,
@@ -306,7 +305,7 @@ class Reconciler:
         """Wait until a look has ended, or time is up. If the call is told of before, return it."""
         time = asyncio.get_running_loop().time
         while True:
-            found = await self._told(search, span, priority)
+            found = await self._told(search, minutes, priority)
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
             awaited = [search.news] if look is None else [search.news, look]
@@ -317,7 +316,7 @@ class Reconciler:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
 
-    async def _told(self, search: _Search, span: Span, priority: Priority) -> Call | None:
+    async def _told(self, search: _Search, minutes: Minutes, priority: Priority) -> Call | None:
         """Return the call, if it has been told of."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
@@ -332,7 +331,7 @@ class Reconciler:
                 and not dialled.shows_enough(call)
             ):
                 call = await self._record(search, call.sid, priority)
-            if call is not None and self._is_marked(call, dialled) and was_created_in(call, span):
+            if call is not None and self._is_marked(call, dialled) and minutes.have(call):
                 return call
         return None
 
@@ -365,10 +364,10 @@ class Reconciler:
             if search.error is error:
                 search.tell()
 
-    def _note(self, dialled: DialledCall, seen: dict[Likeness, list[Call]], call: Call) -> None:
+    def _note(self, dialled: DialledCall, seen: _Seen, call: Call) -> None:
         likeness = self._likeness(call, dialled)
         if likeness > Likeness.ANOTHER:
-            seen[likeness].append(call)
+            seen[likeness][call.sid] = call
 
     def _likeness(self, call: Call, dialled: DialledCall) -> Likeness:
         # Calls of dials that were answered are not meant, unless the answer came too late.
@@ -381,5 +380,11 @@ class Reconciler:
         return self._likeness(call, dialled) is Likeness.MARKED
 
 
-def _ambiguous(calls: list[Call]) -> CallAmbiguous:
-    return CallAmbiguous(tuple(calls))
+def _among(likely: Mapping[str, Call]) -> CallFound | CallAmbiguous:
+    first, *others = likely.values()
+    return CallAmbiguous((first, *others)) if others else CallFound(first)
+
+
+def _is_borne(failure: ExotelError, failures: int) -> bool:
+    """Whether a failure, the last of several in a row, is no reason to give up."""
+    return is_passing(failure) and failures < _FAILURES_BORNE

@@ -10,10 +10,10 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import define
+from attrs import define, frozen
 
 from exotel_async import queries
 from exotel_async.config import Priority, SendOptions
@@ -27,6 +27,32 @@ _NEAR: Final = timedelta(seconds=60)
 """Between ranges of time that are read as one."""
 
 logger: Final = logging.getLogger("exotel_async")
+
+
+@frozen
+class Minutes:
+    """When the call of a dial was created, if there is one, by Exotel's clock."""
+
+    spans: tuple[Span, ...]
+    certain_at: datetime
+    """From when on it must be among the records."""
+    is_exact: bool
+    """Whether Exotel's clock was known."""
+
+    def have(self, call: Call) -> bool:
+        """Whether a call was created then, or may have been."""
+        return any(_was_created_in(call, span) for span in self.spans)
+
+    def __or__(self, other: Minutes) -> Minutes:
+        # Of the two it is not known which is right.
+        one, another = self.spans[-1], other.spans[-1]
+        if another.since <= one.until and one.since <= another.until:
+            since, until = min(one.since, another.since), max(one.until, another.until)
+            spans: tuple[Span, ...] = (Span(since, until),)
+        else:
+            spans = (one, another)
+        certain_at = max(self.certain_at, other.certain_at)
+        return Minutes(spans, certain_at, is_exact=self.is_exact and other.is_exact)
 
 
 @define(eq=False)
@@ -103,7 +129,7 @@ class Lookout:
             if not span.is_empty:
                 async for call in self._records(span):
                     for look in looks:
-                        if was_created_in(call, look.span):
+                        if _was_created_in(call, look.span):
                             look.note(call)
         except ExotelError as error:
             failure = error
@@ -127,7 +153,7 @@ class Lookout:
         return CallRecords(self._pages, listed, self._options)
 
 
-def was_created_in(call: Call, span: Span) -> bool:
+def _was_created_in(call: Call, span: Span) -> bool:
     """Whether a call was created in a span, or may have been."""
     created = call.created_at
     return created is None or created.tzinfo is None or span.since <= created <= span.until

@@ -10,7 +10,7 @@ import asyncio
 import copy
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,25 +22,28 @@ from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     APIError,
     ConfigurationError,
-    Conflict,
-    ConnectionFailed,
-    DecodeError,
     ExotelError,
-    LimiterUnavailable,
     NotFound,
-    RateLimited,
-    RateLimitTimeout,
     RequestTimeout,
-    ServerError,
 )
 from exotel_async.known import KnownCalls
 from exotel_async.models import Call
+from exotel_async.watched import (
+    Deliver,
+    Terms,
+    Watched,
+    call_is_settled,
+    defect_of,
+    is_enough,
+    is_over,
+    is_passing,
+    may_check,
+    urgency,
+)
 
 if TYPE_CHECKING:
     from exotel_async.pipeline import Pipeline
 
-FIRST_POLL: Final = 5.0
-"""Seconds until a call is asked for first."""
 LONGEST_CALL: Final = (4 * 60 + 15) * 60.0
 """Seconds: the longest a call may go on, and a quarter of an hour until that shows everywhere."""
 
@@ -48,69 +51,12 @@ _GROWTH: Final = 1.5
 _LONGEST: Final = 12  # times the first interval
 _TOGETHER: Final = 0.5  # of an interval: who is due that soon goes along
 _MOST_IN_A_ROUND: Final = 10  # requests; single ones are made only where the queries leave room
-_CHECKED_AFTER: Final = 8  # rounds without news; then after twice as many, and so on
 _VANISHED_AFTER: Final = 2  # answers 404 in a row for a call this session knows of
 _FAILURES_BORNE: Final = 5  # rounds in a row
-_PASSING: Final = (
-    Conflict,
-    ConnectionFailed,
-    DecodeError,
-    LimiterUnavailable,
-    RateLimited,
-    RateLimitTimeout,
-    RequestTimeout,
-    ServerError,
-)
 _SETTLING: Final = 15 * 60.0  # seconds: the longest the numbers take by Exotel's own word
 _REMEMBERED: Final = 1_000
 
 logger: Final = logging.getLogger("exotel_async")
-
-Deliver = Callable[[Call | ExotelError], object]
-
-
-@frozen(kw_only=True)
-class Terms:
-    """What is waited for, and how.
-
-    Attributes:
-        settled: wait for length, price and end as well, not for the status alone.
-        details: tell legs and talk time as well.
-        interval: seconds until the first poll; it grows from there.
-        priority: who goes first when the budget is short.
-    """
-
-    settled: bool = False
-    details: bool = False
-    interval: float = FIRST_POLL
-    priority: Priority = Priority.INTERACTIVE
-
-
-@define(eq=False)
-class Watched:
-    """One call that somebody waits for."""
-
-    sid: str
-    terms: Terms
-    deliver: Deliver
-    began: float
-    """By the clock of the event loop, as the other moments here."""
-    due: float
-    interval: float
-    seen: bool
-    """Whether the service has shown that there is such a call."""
-    ended: float | None
-    """When it was seen to be over, where more is waited for than that."""
-    told: bool = False
-    """Whether it was delivered, or is not wanted any more."""
-    asking: asyncio.Task[None] | None = None
-    """What asks for it at this moment."""
-    lacking: bool = False
-    """Whether nothing but its details is missing."""
-    rounds: int = 0
-    check_after: int = _CHECKED_AFTER
-    missing: int = 0
-    failures: int = 0
 
 
 @define
@@ -118,6 +64,14 @@ class _Room:
     """How many requests a round may still make."""
 
     left: int
+
+
+@frozen
+class _Check:
+    """A request for one call that is under way."""
+
+    task: asyncio.Task[None]
+    priority: Priority
 
 
 class Watch:
@@ -133,7 +87,7 @@ class Watch:
         self._polling: asyncio.Task[None] | None = None
         self._sooner = asyncio.Event()
         self._requests: set[asyncio.Task[None]] = set()
-        self._checks: dict[str, asyncio.Task[None]] = {}
+        self._checks: dict[str, _Check] = {}
 
     def add(self, sid: str, terms: Terms, deliver: Deliver) -> Watched | None:
         """Watch a call; `deliver` is told its end, or why it cannot be had, once.
@@ -146,7 +100,7 @@ class Watch:
         self._pipeline.check_loop()
         now = asyncio.get_running_loop().time()
         early, heard = self._early.get(sid, (None, None))
-        if early is not None and _is_enough(early, terms):
+        if early is not None and is_enough(early, terms):
             deliver(early)
             return None
         seen = early is not None or self._known.was_dialled(sid) or self._known.is_live(sid)
@@ -174,13 +128,15 @@ class Watch:
         if waiting:
             return
         del self._watched[watched.sid]
-        unwanted = {self._checks.pop(watched.sid, None)}
+        check = self._checks.pop(watched.sid, None)
+        unwanted = set() if check is None else {check.task}
         if not self._watched:
-            unwanted |= {self._polling, *self._requests}
+            unwanted |= self._requests
+            if self._polling is not None:
+                unwanted.add(self._polling)
             self._polling = None
-        for task in unwanted:
-            if task is not None and task is not asyncio.current_task():
-                task.cancel()
+        for task in unwanted - {asyncio.current_task()}:
+            task.cancel()
 
     def resolve(self, call: Call) -> bool:
         """Take a call's state from elsewhere. Whether that has ended anybody's wait.
@@ -272,7 +228,7 @@ class Watch:
             self._fail_all(error)
         except Exception as error:
             logger.exception("Waiting for calls has failed")
-            self._fail_all(_defect(error))
+            self._fail_all(defect_of(error))
         finally:
             if self._polling is asyncio.current_task():
                 self._polling = None
@@ -312,7 +268,7 @@ class Watch:
 
     def _ask_for(self, due: Mapping[str, list[Watched]]) -> None:
         """Begin the requests of a round. They go on beside the poll, however long they take."""
-        by_urgency = sorted(due, key=lambda sid: min(one.terms.priority for one in due[sid]))
+        by_urgency = sorted(due, key=lambda sid: urgency(due[sid]))
         listable: list[str] = []
         for sid in by_urgency:
             # One alone is asked for by its own request: the list leaves out what goes on, but also
@@ -333,15 +289,19 @@ class Watch:
 
     def _check(self, sid: str, waiting: Sequence[Watched]) -> None:
         """Ask for one call singly, beside the rounds: many of them may take their time."""
-        if sid not in self._checks:
-            task = self._checks[sid] = self._request(self._single(sid, waiting), waiting)
-            task.add_done_callback(partial(self._checked, sid))
-        else:  # for somebody else, who came before: what is heard is heard by all
+        priority = urgency(waiting)
+        running = self._checks.get(sid)
+        if running is not None and running.priority <= priority:
+            # For somebody else, who came before: what is heard is heard by all.
             for watched in waiting:
                 self._rest(watched)
+            return
+        task = self._request(self._single(sid, waiting), waiting)
+        self._checks[sid] = _Check(task, priority)
+        task.add_done_callback(partial(self._checked, sid))
 
     def _checked(self, sid: str, task: asyncio.Task[None]) -> None:
-        if self._checks.get(sid) is task:
+        if sid in self._checks and self._checks[sid].task is task:
             del self._checks[sid]
 
     def _request(
@@ -364,7 +324,7 @@ class Watch:
             if watched.asking is not task:
                 continue
             if error is not None:
-                self._fail(watched, _defect(error))
+                self._fail(watched, defect_of(error))
             self._rest(watched)
 
     def _rest(self, watched: Watched) -> None:
@@ -381,7 +341,7 @@ class Watch:
         everybody = [one for waiting in asked.values() for one in waiting]
         details = any(one.terms.details for one in everybody)
         wanted = Wanted(details=details and self._bulk.serves(Wanted(details=True)))
-        options = SendOptions(priority=min(one.terms.priority for one in everybody))
+        options = SendOptions(priority=urgency(everybody))
         answers: dict[str, Call | ExotelError]
         try:
             answers = await self._bulk.batch(list(asked), wanted, options)
@@ -398,8 +358,10 @@ class Watch:
             left = [one for one in waiting if not one.told]
             if left and self._must_check(left, listed=isinstance(answer, Call)):
                 self._check(sid, left)
-            elif left and not isinstance(answer, Call) and room.left > 0 and _may_check(left):
+            elif left and not isinstance(answer, Call) and room.left > 0 and may_check(left):
                 room.left -= 1
+                for watched in left:
+                    watched.check_after *= 2
                 self._check(sid, left)
 
     def _must_check(self, waiting: Sequence[Watched], *, listed: bool) -> bool:
@@ -421,14 +383,12 @@ class Watch:
     async def _single(self, sid: str, waiting: Sequence[Watched]) -> None:
         """Ask for one call."""
         details = any(one.terms.details for one in waiting)
-        options = SendOptions(priority=min(one.terms.priority for one in waiting))
+        options = SendOptions(priority=urgency(waiting))
         try:
             call = await self._bulk.single(sid, Wanted(details=details), options)
         except ExotelError as error:
             self._failed(waiting, error)
             return
-        for watched in waiting:
-            watched.check_after *= 2
         self._hear(call, whole=details)
 
     def _failed(self, waiting: Iterable[Watched], error: ExotelError) -> None:
@@ -438,41 +398,9 @@ class Watch:
                 watched.missing += 1
                 if watched.missing < _VANISHED_AFTER:
                     continue
-            elif _is_passing(error):
+            elif is_passing(error):
                 watched.failures += 1
                 if watched.failures < _FAILURES_BORNE:
                     logger.info("A poll for calls has failed and is made again: %s", error)
                     continue
             self._fail(watched, error)
-
-
-def _may_check(waiting: Iterable[Watched]) -> bool:
-    """Whether a call has not been heard of for so long that a request is worth it."""
-    return any(one.rounds >= one.check_after for one in waiting)
-
-
-def _is_passing(error: ExotelError) -> bool:
-    timed_out = isinstance(error, APIError) and error.status == 408
-    return timed_out or isinstance(error, _PASSING)
-
-
-def _is_enough(call: Call, terms: Terms) -> bool:
-    """Whether a call that is over has all that is waited for."""
-    return (not terms.settled or call_is_settled(call)) and (
-        not terms.details or call.details is not None
-    )
-
-
-def _defect(error: BaseException) -> ExotelError:
-    return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
-
-
-def is_over(call: Call) -> bool:
-    """Whether a call has ended: by its status, or by its end where the word is a new one."""
-    status = call.status
-    return call.is_final or (call.ended_at is not None and (status is None or not status.is_known))
-
-
-def call_is_settled(call: Call) -> bool:
-    """Whether what comes after a call's end has come: its length, price and end."""
-    return is_over(call) and None not in {call.duration, call.price, call.ended_at}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
@@ -27,18 +28,18 @@ from exotel_async import (
     waiting,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Outcome, ReceivedRequest, Scenario
-from exotel_async.waiting import Terms
+from exotel_async.watched import Terms
 from tests.conftest import CUSTOMER, EXOPHONE, session
 
-FAST = 0.1  # seconds between polls
+FAST = 0.05  # seconds between polls
 UNKNOWN = "0" * 32
-SHORT = Scenario.all_answered(ring=3, talk=12)  # seconds of the emulator: half of one of ours
+SHORT = Scenario.all_answered(ring=3, talk=6)  # seconds of the emulator: a third of one of ours
 LONG = Scenario.all_answered(ring=3, talk=36_000)
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    """A local Exotel with calls of half a second."""
+    """A local Exotel with calls of a third of a second."""
     async with Emulator(speed=30, scenario=SHORT, rate=100_000) as emulator:
         yield emulator
 
@@ -168,14 +169,8 @@ async def test_1000_waiting_calls_cost_10_requests_a_round(
         for sid in part
     ]
     await until(lambda: len(emulator.requests) >= 30)
-    arrived = [r.arrived / emulator.speed for r in emulator.requests]
-    rounds = [arrived[:1]]
-    for before, at in pairwise(arrived):
-        if at - before > 0.2:
-            rounds.append([])
-        rounds[-1].append(at)
-    assert [len(one) for one in rounds[:3]] == [10, 10, 10]
-    assert singles(emulator) == []
+    asked = Counter(sid for r in emulator.requests[:30] for sid in r.query["Sid"].split(","))
+    assert asked == dict.fromkeys(sids, 3), "three rounds, and each has asked for all"
     before = len(emulator.requests)
     for sid in sids:
         assert exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
@@ -199,7 +194,7 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
 ) -> None:
     sids = ours(exotel, emulator, 50)
     await emulator.finish_calls()
-    waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=0.5))
+    waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=1.0))
     for sid in sids:
         await asyncio.sleep(0.005)
         exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
@@ -218,7 +213,7 @@ async def test_calls_dialled_one_after_the_other_are_polled_together(
         waits.append(asyncio.create_task(exotel.calls.wait(sid, interval=0.2)))
         await asyncio.sleep(0.02)
     await until(lambda: len(lists(emulator)) >= 8)
-    assert len(emulator.requests) <= 12, "some forty calls, polled several times each"
+    assert len(emulator.requests) <= 16, "forty calls, several times each"
     for wait in waits:
         wait.cancel()
     await asyncio.gather(*waits, return_exceptions=True)
@@ -283,14 +278,31 @@ async def test_one_that_vanishes_is_told_among_many(
 ) -> None:
     emulator.scenario = LONG
     sids = ours(exotel, emulator, 120)
-    emulator.forget(sids[50])
+    emulator.forget(sids[0])
     wait = asyncio.create_task(exotel.calls.wait(sids, timeout=20, interval=0.02))
-    await until(lambda: singles(emulator).count(sids[50]) == 2)
-    await asyncio.sleep(0)
+    await until(lambda: singles(emulator).count(sids[0]) == 2)
+    asked = [r for r in emulator.requests if r.path.endswith(("/Calls.json", f"{sids[0]}.json"))]
+    first, second = (n for n, r in enumerate(asked) if sids[0] in r.path)
+    assert second - first <= 1 + 2 * 2, "in the next round, or while that one began"
     await emulator.finish_calls()
     lookups = await wait
-    assert [lookup.sid for lookup in lookups if lookup.error] == [sids[50]]
-    assert isinstance(lookups[50].error, NotFound)
+    assert [lookup.sid for lookup in lookups if lookup.error] == [sids[0]]
+    assert isinstance(lookups[0].error, NotFound)
+
+
+async def test_one_that_vanishes_after_it_was_long_alone_is_told(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.scenario = LONG
+    sids = ours(exotel, emulator, 4)
+    alone = asyncio.create_task(exotel.calls.wait(sids[0], interval=0.005))
+    await until(lambda: len(singles(emulator)) >= 12)
+    emulator.forget(sids[0])
+    others = asyncio.create_task(exotel.calls.wait(sids[1:], interval=0.005))
+    with pytest.raises(NotFound):
+        async with asyncio.timeout(5):
+            await alone
+    others.cancel()
 
 
 async def test_a_sid_that_cannot_be_listed_is_asked_for_singly(
@@ -494,6 +506,20 @@ async def test_details_that_lists_lack_cost_one_request_for_each(
     assert sorted(singles(emulator)) == sorted(sids)
 
 
+async def test_details_that_one_list_lacks_are_asked_for(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sids = ours(exotel, emulator, 3)
+    await emulator.finish_calls()
+    assert (await exotel.calls.wait(sids, details=True, interval=FAST))[0].unwrap().details
+    assert singles(emulator) == []
+    emulator.faults.add(Fault.rows_without_details(), times=None)
+    others = ours(exotel, emulator, 6)[3:]
+    await emulator.finish_calls()
+    lookups = await exotel.calls.wait(others, details=True, interval=FAST, timeout=0.4)
+    assert all(lookup.unwrap().details for lookup in lookups)
+
+
 async def test_one_who_wants_details_does_not_keep_the_others_waiting(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -602,6 +628,20 @@ async def test_a_query_that_hangs_holds_up_nobody_else(
     with pytest.raises(NotFound):
         await exotel.calls.wait(UNKNOWN, timeout=1)
     hanging.cancel()
+
+
+async def test_who_is_in_a_hurry_does_not_wait_for_one_who_is_not(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    [sid] = foreign(emulator)
+    await emulator.finish_calls()
+    emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
+    bulk = exotel.with_options(priority=Priority.BULK)
+    patient = asyncio.create_task(bulk.calls.wait(sid))
+    await until(lambda: singles(emulator))
+    async with asyncio.timeout(0.5):
+        assert (await exotel.calls.wait(sid)).is_final
+        assert (await patient).is_final, "what is heard is heard by all"
 
 
 # Leaving
@@ -727,22 +767,26 @@ async def test_one_that_is_told_of_a_failure_may_begin_again(
 ) -> None:
     """As `connect_many` does: it must know when a call is over."""
     watch = exotel.calls._desk.watch
-    sid = await dial(exotel)
     told: list[Call | ExotelError] = []
 
-    def deliver(how: Call | ExotelError) -> None:
-        told.append(how)
-        if not isinstance(how, Call):
-            monkeypatch.undo()
-            watch.add(sid, Terms(interval=FAST), deliver)
+    def follow(sid: str) -> None:
+        def deliver(how: Call | ExotelError) -> None:
+            told.append(how)
+            if not isinstance(how, Call):
+                monkeypatch.undo()
+                follow(sid)
+
+        watch.add(sid, Terms(interval=FAST), deliver)
 
     def defective() -> float:
         raise KeyError("a defect")
 
+    sids = [await dial(exotel) for _ in range(2)]
     monkeypatch.setattr(watch, "_begin_round", defective)
-    watch.add(sid, Terms(interval=FAST), deliver)
-    await until(lambda: len(told) == 2)
-    assert isinstance(told[1], Call)
+    for sid in sids:
+        follow(sid)
+    await until(lambda: len(told) == 4)
+    assert [type(how) for how in told[2:]] == [Call, Call]
 
 
 async def test_a_request_that_somebody_cancels_is_made_again(

@@ -1,0 +1,125 @@
+"""What is waited for of a call, and whether it has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from attrs import define, frozen
+
+from exotel_async.config import Priority
+from exotel_async.errors import (
+    APIError,
+    Conflict,
+    ConnectionFailed,
+    DecodeError,
+    ExotelError,
+    LimiterUnavailable,
+    RateLimited,
+    RateLimitTimeout,
+    RequestTimeout,
+    ServerError,
+)
+from exotel_async.models import Call
+
+FIRST_POLL: Final = 5.0
+"""Seconds until a call is asked for first."""
+
+_CHECKED_AFTER: Final = 8  # rounds without news; then after twice as many, and so on
+_PASSING: Final = (
+    Conflict,
+    ConnectionFailed,
+    DecodeError,
+    LimiterUnavailable,
+    RateLimited,
+    RateLimitTimeout,
+    RequestTimeout,
+    ServerError,
+)
+
+Deliver = Callable[[Call | ExotelError], object]
+"""Told a call's end, or why it cannot be had."""
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What is waited for, and how.
+
+    Attributes:
+        settled: wait for length, price and end as well, not for the status alone.
+        details: tell legs and talk time as well.
+        interval: seconds until the first poll; it grows from there.
+        priority: who goes first when the budget is short.
+    """
+
+    settled: bool = False
+    details: bool = False
+    interval: float = FIRST_POLL
+    priority: Priority = Priority.INTERACTIVE
+
+
+@define(eq=False)
+class Watched:
+    """One call that somebody waits for."""
+
+    sid: str
+    terms: Terms
+    deliver: Deliver
+    began: float
+    """By the clock of the event loop, as the other moments here."""
+    due: float
+    interval: float
+    seen: bool
+    """Whether the service has shown that there is such a call."""
+    ended: float | None
+    """When it was seen to be over, where more is waited for than that."""
+    told: bool = False
+    """Whether it was delivered, or is not wanted any more."""
+    asking: asyncio.Task[None] | None = None
+    """What asks for it at this moment."""
+    lacking: bool = False
+    """Whether nothing but its details is missing."""
+    rounds: int = 0
+    check_after: int = _CHECKED_AFTER
+    missing: int = 0
+    failures: int = 0
+
+
+def urgency(waiting: Iterable[Watched]) -> Priority:
+    """How urgent a request for them is."""
+    return min(one.terms.priority for one in waiting)
+
+
+def may_check(waiting: Iterable[Watched]) -> bool:
+    """Whether a call has not been heard of for so long that a request is worth it."""
+    return any(one.rounds >= one.check_after for one in waiting)
+
+
+def is_passing(error: ExotelError) -> bool:
+    """Whether a poll that has failed so may succeed the next time."""
+    timed_out = isinstance(error, APIError) and error.status == 408
+    return timed_out or isinstance(error, _PASSING)
+
+
+def is_enough(call: Call, terms: Terms) -> bool:
+    """Whether a call that is over has all that is waited for."""
+    return (not terms.settled or call_is_settled(call)) and (
+        not terms.details or call.details is not None
+    )
+
+
+def defect_of(error: BaseException) -> ExotelError:
+    """Return what those are told that waited when something of ours has failed."""
+    return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
+
+
+def is_over(call: Call) -> bool:
+    """Whether a call has ended: by its status, or by its end where the word is a new one."""
+    status = call.status
+    return call.is_final or (call.ended_at is not None and (status is None or not status.is_known))
+
+
+def call_is_settled(call: Call) -> bool:
+    """Whether what comes after a call's end has come: its length, price and end."""
+    return is_over(call) and None not in {call.duration, call.price, call.ended_at}
