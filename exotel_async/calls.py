@@ -71,7 +71,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.reconciler.dial(request, self._desk.read_dialled, chosen)
+        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
 
     async def connect_to_flow(
         self,
@@ -108,7 +108,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.reconciler.dial(request, self._desk.read_dialled, chosen)
+        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
 
     def connect_many(
         self,

@@ -312,7 +312,7 @@ class Dials:
 
     async def _dial(self, target: DialTarget | str, request: Request, legs: int) -> DialOutcome:
         try:
-            call = await self._reconciler.dial(request, self._read, self._options)
+            call = await self._pipeline.send(request, self._read, self._options)
         except CallOutcomeUnknown as error:
             # It may be going on. Until that is known, it takes its channels.
             if self._plan.max_live is None:

@@ -68,6 +68,10 @@ class Pipeline:
         self._retry = retry
         self._on_orphaned_call = on_orphaned_call
         self.server_clock: Final = ServerClock()
+        self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
+        """Told of each dial whose outcome is not known, before its caller is."""
+        self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
+        """Told of a call whose caller was told that its outcome is not known."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
@@ -170,11 +174,12 @@ class Pipeline:
             try:
                 result = await _within(deadline, exchange)
             except TimeoutError:
-                self._adopt(exchange, request, read, sent_at)
                 waited = f"no answer within timeout={options.timeout:g} s"
-                if request.dials:
-                    raise unknown_dial(request, waited, sent_at) from None
-                raise RequestTimeout(waited, attempts=attempts) from None
+                if not request.dials:
+                    raise RequestTimeout(waited, attempts=attempts) from None
+                lost = self._lost(unknown_dial(request, waited, sent_at))
+                self._adopt(exchange, request, read, sent_at, lost)
+                raise lost from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
                     raise ConfigurationError(CLOSED) from None
@@ -201,7 +206,7 @@ class Pipeline:
                 case Fail():
                     raise failure
                 case Unknown():
-                    raise unknown_dial(request, result, sent_at) from failure
+                    raise self._lost(unknown_dial(request, result, sent_at)) from failure
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
@@ -343,8 +348,9 @@ class Pipeline:
         request: Request,
         read: Callable[[Answer], object],
         sent_at: datetime,
+        lost: CallOutcomeUnknown | None = None,
     ) -> None:
-        """See to a dial whose caller has left."""
+        """See to a dial whose caller has left, perhaps with word that it is lost."""
         if not request.dials:
             return
 
@@ -352,12 +358,19 @@ class Pipeline:
             if exchange.cancelled():  # before it began: nothing was sent
                 return
             ended = orphan_of(request, exchange.result(), read, sent_at)
+            if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
+                self.on_late_answer(lost, ended)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.tell_orphan(ended)
             else:
                 logger.info("The caller of a dial has left; no call was made: %s", ended)
 
         exchange.add_done_callback(report)
+
+    def _lost(self, error: CallOutcomeUnknown) -> CallOutcomeUnknown:
+        if self.on_lost_dial is not None:
+            self.on_lost_dial(error)
+        return error
 
     def tell_orphan(self, ended: Call | CallOutcomeUnknown) -> None:
         """Say how a dial ended whose caller has left."""

@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from attrs import define, field, frozen
@@ -30,10 +30,6 @@ from exotel_async.pipeline import Pipeline
 from exotel_async.sightings import Lookout, Minutes
 from exotel_async.spans import Span
 from exotel_async.watched import is_passing
-
-if TYPE_CHECKING:
-    from exotel_async.request import Request
-    from exotel_async.wire import Answer
 
 FIRST_LOOK: Final = 30.0
 """Seconds between the first look and the second."""
@@ -133,31 +129,9 @@ class Reconciler:
         self._late: dict[str, None] = {}
         # As it was thought when the dial was given up.
         self._minutes: WeakKeyDictionary[CallOutcomeUnknown, Minutes] = WeakKeyDictionary()
+        pipeline.on_lost_dial = self._note_minutes
+        pipeline.on_late_answer = self._answered_late
         self._lookouts = {priority: Lookout(pages, account_sid, priority) for priority in Priority}
-
-    async def dial(
-        self, request: Request, read: Callable[[Answer], Call], options: SendOptions
-    ) -> Call:
-        """Send a dial. Where it is given up, an answer that still comes is kept for `reconcile`.
-
-        Raises:
-            ExotelError: as `Pipeline.send`.
-        """
-        given_up: CallOutcomeUnknown | None = None
-
-        def reading(answer: Answer) -> Call:
-            call = read(answer)
-            if given_up is not None:
-                self._answered_late(given_up, call)
-            return call
-
-        try:
-            return await self._pipeline.send(request, reading, options)
-        except CallOutcomeUnknown as error:
-            given_up = error
-            if self._pipeline.server_clock.now() is not None:
-                self._minutes[error] = self._minutes_of(error)
-            raise
 
     async def reconcile(
         self,
@@ -354,6 +328,11 @@ class Reconciler:
             return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
+
+    def _note_minutes(self, error: CallOutcomeUnknown) -> None:
+        """Keep what is known of Exotel's clock when a dial is lost: later it may be old."""
+        if self._pipeline.server_clock.now() is not None:
+            self._minutes[error] = self._minutes_of(error)
 
     def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
         if len(self._late) >= _REMEMBERED:
