@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-import signal
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from benchmarks import child
 from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN
 from benchmarks.traffic import MINUTE
-from exotel_async.emulator import Dial, Emulator, serve
+from exotel_async.emulator import Dial, Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from multiprocessing.connection import Connection
+    from contextlib import AbstractContextManager
 
 DAYS: Final = 180
 PLENTY: Final = 1_000_000
@@ -45,29 +41,14 @@ class Book:
     response: float = 0.0
 
 
-@contextmanager
-def opened(book: Book) -> Iterator[str]:
-    """Run the emulator in a child process. Yields its base URL once all calls are in it."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    child = context.Process(target=_child, args=(book, there))
-    child.start()
-    there.close()
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        child.join()
+def opened(book: Book) -> AbstractContextManager[str]:
+    """Run the emulator in a child process. Gives its base URL once all calls are in it."""
+    return child.running(_emulator, _fill, book)
 
 
-def _child(book: Book, parent: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its parent
-    asyncio.run(_serve(book, parent))
-
-
-async def _serve(book: Book, parent: Connection) -> None:
+def _emulator(book: Book) -> Emulator:
     half = book.response / 2
-    emulator = Emulator(
+    return Emulator(
         account_sid=ACCOUNT,
         api_key=KEY,
         api_token=TOKEN,
@@ -77,15 +58,9 @@ async def _serve(book: Book, parent: Connection) -> None:
         latency=(lambda _: (half, half)) if half else None,
     )
 
-    def fill(ready: Emulator) -> None:
-        apart = (DAYS * 86_400 - 2 * _YOUNGEST) / book.calls
-        for number in range(book.calls, 0, -1):
-            ready.add_call(_DIAL, ago=timedelta(seconds=_YOUNGEST + apart * number))
-        parent.send(ready.base_url)
 
-    serving = asyncio.create_task(serve(emulator, on_ready=fill))
-    # Readable means that the other end is closed, be it by its process's death.
-    asyncio.get_running_loop().add_reader(parent.fileno(), serving.cancel)
-    await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()
+def _fill(book: Book, ready: Emulator) -> str:
+    apart = (DAYS * 86_400 - 2 * _YOUNGEST) / book.calls
+    for number in range(book.calls, 0, -1):
+        ready.add_call(_DIAL, ago=timedelta(seconds=_YOUNGEST + apart * number))
+    return ready.base_url

@@ -1,23 +1,20 @@
-"""The emulator in a process of its own, so that its CPU is not the load generator's."""
+"""The emulator as a server under load, with the response times of the internet."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-import multiprocessing
-import signal
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import httpx
 from attrs import frozen
 
-from exotel_async.emulator import Emulator, RateWindow, serve
+from benchmarks import child
+from exotel_async.emulator import Emulator, RateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from multiprocessing.connection import Connection
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from random import Random
 
     Latency = Callable[[Random], tuple[float, float]]
@@ -73,19 +70,9 @@ def response_time(scale: float, random: Random) -> tuple[float, float]:
     return way_in * scale, (whole - way_in) * scale
 
 
-@contextmanager
-def running(server: Server) -> Iterator[str]:
-    """Run the emulator in a child process. Yields its base URL."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    child = context.Process(target=_child, args=(server, there))
-    child.start()
-    there.close()
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        child.join()
+def running(server: Server) -> AbstractContextManager[str]:
+    """Run the emulator in a child process. Gives its base URL."""
+    return child.running(_emulator, _base_url, server)
 
 
 async def refused_so_far(base_url: str) -> int:
@@ -101,13 +88,8 @@ def _latency(server: Server) -> Latency | None:
     return (lambda _: (server.response, 0.0)) if server.response else None
 
 
-def _child(server: Server, parent: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its parent
-    asyncio.run(_serve(server, parent))
-
-
-async def _serve(server: Server, parent: Connection) -> None:
-    emulator = Emulator(
+def _emulator(server: Server) -> Emulator:
+    return Emulator(
         account_sid=ACCOUNT,
         api_key=KEY,
         api_token=TOKEN,
@@ -120,11 +102,7 @@ async def _serve(server: Server, parent: Connection) -> None:
         seed=server.seed,
         latency=_latency(server),
     )
-    serving = asyncio.create_task(
-        serve(emulator, on_ready=lambda ready: parent.send(ready.base_url))
-    )
-    # Readable means that the other end is closed, be it by its process's death.
-    asyncio.get_running_loop().add_reader(parent.fileno(), serving.cancel)
-    await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()
+
+
+def _base_url(_: Server, ready: Emulator) -> str:
+    return ready.base_url

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-import signal
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from benchmarks import child
 from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN
 from benchmarks.traffic import MINUTE, RATE
-from exotel_async.emulator import Dial, Emulator, Scenario, serve
+from exotel_async.emulator import Dial, Emulator, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from multiprocessing.connection import Connection
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 _LONG: int = 14_000  # seconds: no benchmark takes so long
 _LONG_OVER = timedelta(days=1)
@@ -51,29 +48,14 @@ class Open:
     going_on: Sequence[str]
 
 
-@contextmanager
-def opened(switchboard: Switchboard) -> Iterator[Open]:
+def opened(switchboard: Switchboard) -> AbstractContextManager[Open]:
     """Run the emulator in a child process."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    child = context.Process(target=_child, args=(switchboard, there))
-    child.start()
-    there.close()
-    try:
-        yield here.recv()
-    finally:
-        here.close()
-        child.join()
+    return child.running(_emulator, _fill, switchboard)
 
 
-def _child(switchboard: Switchboard, parent: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its parent
-    asyncio.run(_serve(switchboard, parent))
-
-
-async def _serve(switchboard: Switchboard, parent: Connection) -> None:
+def _emulator(switchboard: Switchboard) -> Emulator:
     half = switchboard.response / 2
-    emulator = Emulator(
+    return Emulator(
         account_sid=ACCOUNT,
         api_key=KEY,
         api_token=TOKEN,
@@ -83,17 +65,11 @@ async def _serve(switchboard: Switchboard, parent: Connection) -> None:
         latency=(lambda _: (half, half)) if half else None,
     )
 
-    def fill(ready: Emulator) -> None:
-        dial = Dial(from_="09812300002", to="09812300001", caller_id=EXOPHONE)
-        ready.scenario = Scenario.all_answered()
-        over = [ready.add_call(dial, ago=_LONG_OVER).sid for _ in range(switchboard.over)]
-        ready.scenario = Scenario.all_answered(talk=_LONG)
-        going_on = [ready.add_call(dial).sid for _ in range(switchboard.going_on)]
-        parent.send(Open(ready.base_url, over, going_on))
 
-    serving = asyncio.create_task(serve(emulator, on_ready=fill))
-    # Readable means that the other end is closed, be it by its process's death.
-    asyncio.get_running_loop().add_reader(parent.fileno(), serving.cancel)
-    await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()
+def _fill(switchboard: Switchboard, ready: Emulator) -> Open:
+    dial = Dial(from_="09812300002", to="09812300001", caller_id=EXOPHONE)
+    ready.scenario = Scenario.all_answered()
+    over = [ready.add_call(dial, ago=_LONG_OVER).sid for _ in range(switchboard.over)]
+    ready.scenario = Scenario.all_answered(talk=_LONG)
+    going_on = [ready.add_call(dial).sid for _ in range(switchboard.going_on)]
+    return Open(ready.base_url, over, going_on)
