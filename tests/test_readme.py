@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exotel_async.emulator import Dial, Emulator
+from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,34 +38,50 @@ def heading_of(block: str) -> str:
     return headings[-1]
 
 
+async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
+    """What an example prints, run against an emulator."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-c", PRELUDE + block),
+        env={
+            **os.environ,
+            "EXOTEL_SUBDOMAIN": emulator.base_url,
+            "EXOTEL_ACCOUNT_SID": emulator.account_sid,
+            "EXOTEL_API_KEY": emulator.api_key,
+            "EXOTEL_API_TOKEN": emulator.api_token,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+    )
+    try:
+        out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
 @pytest.mark.parametrize("block", [pytest.param(b, id=heading_of(b)) for b in blocks("python")])
 async def test_an_example_runs(block: str, tmp_path: Path) -> None:
     async with Emulator(speed=SPEED) as emulator:
         for days in range(1, 11):  # for those that read what was before
             emulator.add_call(PAST, ago=timedelta(days=days))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-c", PRELUDE + block),
-            env={
-                **os.environ,
-                "EXOTEL_SUBDOMAIN": emulator.base_url,
-                "EXOTEL_ACCOUNT_SID": emulator.account_sid,
-                "EXOTEL_API_KEY": emulator.api_key,
-                "EXOTEL_API_TOKEN": emulator.api_token,
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=tmp_path,
-        )
-        try:
-            out, err = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-    assert process.returncode == 0, err.decode()
+        out = await output_of(block, emulator, tmp_path)
     assert out, "it prints nothing"
-    assert not re.search(r"may have rung|refused:|nothing reached|busy:", out.decode())
+    assert not re.search(r"may have rung|refused:|nothing reached|busy:", out)
     assert all(request.status and request.status < 300 for request in emulator.requests)
+
+
+async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path) -> None:
+    block = next(b for b in blocks("python") if heading_of(b) == "When something goes wrong")
+    block = block.replace("timeout=600", "timeout=600, interval=0.2")  # the clock is fast here
+    over_at_once = Scenario(numbers={"+919812300001": Behaviour("busy", ring=0)})
+    async with Emulator(speed=SPEED, scenario=over_at_once) as emulator:
+        emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")
+        assert (await output_of(block, emulator, tmp_path)).startswith("it rang")
+        assert emulator.rung("+919812300001") == 1
 
 
 def test_the_commands_and_extras_it_names_exist() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import traceback
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks import StatusCallback
 from exotel_async.webhooks.bodies import MediaType, media_type, read_body, read_query
-from exotel_async.webhooks.nesting import MOST_FIELDS
+from exotel_async.webhooks.nesting import MOST_FIELDS, check_size
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -216,3 +220,26 @@ def test_errors_show_nothing_of_what_came(body: bytes, content_type: str) -> Non
     # Nor does it carry another error, which might hold the whole body.
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+@given(
+    depth=st.integers(0, 12),
+    width=st.integers(0, 40),
+    more=st.sampled_from([0, 1, 500, 990, 996, 999, 1000, 1001]),
+    words=st.text('[]{},:"a', max_size=12),
+)
+def test_the_limits_of_json_are_those_of_its_values(
+    depth: int, width: int, more: int, words: str
+) -> None:
+    """Brackets and commas are counted first; it makes no difference to what is let in."""
+    value: Any = [words] * width
+    for level in range(depth):
+        value = {words: value} if level % 2 else [value]
+    document = {"value": value, "more": [1] * more, words: words}
+    try:
+        check_size(document)
+    except InvalidWebhook:
+        with pytest.raises(InvalidWebhook):
+            read_body(json.dumps(document).encode(), "application/json")
+    else:
+        assert read_body(json.dumps(document).encode(), "application/json") == document
