@@ -63,10 +63,27 @@ class Taken:
     Attributes:
         per_second: callbacks.
         p99: of what each took, in milliseconds.
+        cpu: of the server for each, in microseconds.
     """
 
     per_second: float
     p99: float
+    cpu: float
+
+
+@frozen
+class Server:
+    """One side in its process."""
+
+    side: Side
+    port: int
+    pipe: Connection
+
+    def used(self) -> tuple[int, float]:
+        """Ask how many callbacks it has handled, and for the seconds of CPU it has used."""
+        self.pipe.send("how many?")
+        handled, seconds = self.pipe.recv()
+        return handled, seconds
 
 
 @frozen
@@ -108,18 +125,15 @@ def application() -> tuple[ExotelWebhooks, list[int]]:
 
 
 @contextmanager
-def running(side: Side) -> Iterator[tuple[int, Connection]]:
-    """Serve one side by uvicorn in a process of its own, on the first core.
-
-    Yields its port, and a pipe that tells how many callbacks were handled when it is asked.
-    """
+def running(side: Side) -> Iterator[Server]:
+    """Serve one side by uvicorn in a process of its own, on the first core."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     child = context.Process(target=_child, args=(side, there))
     child.start()
     there.close()
     try:
-        yield here.recv(), here
+        yield Server(side, here.recv(), here)
     finally:
         here.close()
         child.join()
@@ -139,22 +153,28 @@ def other_core() -> Iterator[None]:
         os.sched_setaffinity(0, all_cores)
 
 
-async def post(port: int, side: Side, template: Template, first: int, count: int) -> Taken:
+async def post(server: Server, template: Template, first: int, count: int) -> Taken:
     """Post so many different callbacks, on each connection the next one upon the answer."""
     loop = asyncio.get_running_loop()
-    head = template.head(_PATHS[side])
+    head = template.head(_PATHS[server.side])
     numbers = iter(range(first, first + count))
     took: list[float] = []
+    handled, cpu = server.used()
     began = time.perf_counter()
-    senders = [
-        (await loop.create_connection(lambda: _Sender(head, template, numbers, took),
-                                      "127.0.0.1", port))[1]
-        for _ in range(CONNECTIONS)
-    ]  # fmt: skip
+    senders: list[_Sender] = []
+    for _ in range(CONNECTIONS):
+        sender = _Sender(head, template, numbers, took)
+        await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", server.port)  # type: ignore[misc]
+        senders.append(sender)
     await asyncio.gather(*(sender.over for sender in senders))
     lasted = time.perf_counter() - began
-    assert len(took) == count
-    return Taken(count / lasted, sorted(took)[math.ceil(0.99 * count) - 1] * 1e3)
+    handled_by_then, cpu_by_then = server.used()
+    assert len(took) == handled_by_then - handled == count
+    return Taken(
+        per_second=count / lasted,
+        p99=sorted(took)[math.ceil(0.99 * count) - 1] * 1e3,
+        cpu=(cpu_by_then - cpu) / count * 1e6,
+    )
 
 
 async def give(hooks: ExotelWebhooks, template: Template, number: int) -> None:
@@ -242,7 +262,7 @@ def _child(side: Side, parent: Connection) -> None:
             server.should_exit = True
             asyncio.get_running_loop().remove_reader(parent.fileno())
         else:
-            parent.send(handled[0])
+            parent.send((handled[0], time.process_time()))
 
     async def serve() -> None:
         asyncio.get_running_loop().add_reader(parent.fileno(), asked)

@@ -526,23 +526,23 @@ def call_of(age: timedelta | None, **fields: Any) -> Call:
 
 
 @pytest.mark.parametrize(
-    "call",
+    "make",
     [
-        call_of(None, status=CallStatus.IN_PROGRESS),
-        call_of(None, status=CallStatus("on-hold")),
-        call_of(None, status=None),
-        call_of(timedelta(hours=5), status=CallStatus.IN_PROGRESS),
-        call_of(timedelta(minutes=14)),
-        call_of(timedelta(0), status=CallStatus.BUSY),
-        call_of(timedelta(minutes=-3)),
-        call_of(None),
-        call_of(None, updated_at=datetime.now(UTC)),
-        call_of(None, created_at=datetime.now(UTC) - timedelta(minutes=10)),
-        call_of(timedelta(minutes=1), created_at=LONG_AGO, updated_at=LONG_AGO),
+        lambda: call_of(None, status=CallStatus.IN_PROGRESS),
+        lambda: call_of(None, status=CallStatus("on-hold")),
+        lambda: call_of(None, status=None),
+        lambda: call_of(timedelta(hours=5), status=CallStatus.IN_PROGRESS),
+        lambda: call_of(timedelta(minutes=14)),
+        lambda: call_of(timedelta(0), status=CallStatus.BUSY),
+        lambda: call_of(timedelta(minutes=-3)),
+        lambda: call_of(None),
+        lambda: call_of(None, updated_at=datetime.now(UTC)),
+        lambda: call_of(None, created_at=datetime.now(UTC) - timedelta(minutes=10)),
+        lambda: call_of(timedelta(minutes=1), created_at=LONG_AGO, updated_at=LONG_AGO),
     ],
-    ids=str,
 )
-async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, call: Call) -> None:
+async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, make: Callable[[], Call]) -> None:
+    call = make()
     with pytest.raises(RecordingNotReady) as caught:
         await download(exotel, call, tmp_path / "call.mp3")
     assert caught.value.sid == call.sid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, Protocol
@@ -63,7 +64,7 @@ class MemoryClaims:
         remember: timedelta = REMEMBERED_FOR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make an empty store. A hundred thousand handled events take about 25 MB.
+        """Make an empty store. A hundred thousand handled events take about 30 MB.
 
         Args:
             most: how many handled events are remembered; the oldest ones are forgotten.
@@ -78,9 +79,10 @@ class MemoryClaims:
         self._most = most
         self._remember = remember.total_seconds()
         self._clock = clock
-        # Both by the order of their ends, more or less: what is over is first.
-        self._held: dict[str, tuple[float, str]] = {}
-        self._done: dict[str, float] = {}
+        # Both by the order of their ends, more or less: what is over is first. To find the first
+        # of a dict means to pass by all that were deleted before it.
+        self._held: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._done: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many events are known, those being handled included."""
@@ -106,7 +108,7 @@ class MemoryClaims:
         self._done.pop(key, None)  # or it would keep its place in the order
         self._done[key] = now + self._remember
         if len(self._done) > self._most:
-            del self._done[next(iter(self._done))]
+            self._done.popitem(last=False)
 
     async def release(self, key: str, owner: str) -> None:
         """Give up the claim of this owner."""
@@ -116,13 +118,7 @@ class MemoryClaims:
 
     def _forget(self, now: float) -> None:
         """Forget what has been over for a while."""
-        while self._held:
-            key, (until, _) = next(iter(self._held.items()))
-            if until > now:
-                break
-            del self._held[key]
-        while self._done:
-            key, until = next(iter(self._done.items()))
-            if until > now:
-                break
-            del self._done[key]
+        while self._held and next(iter(self._held.values()))[0] <= now:
+            self._held.popitem(last=False)
+        while self._done and next(iter(self._done.values())) <= now:
+            self._done.popitem(last=False)

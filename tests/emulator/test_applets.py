@@ -30,8 +30,8 @@ from tests.emulator.support import CUSTOMER, EXOPHONE, branch, call_in
 
 NOBODY = "http://127.0.0.1:9/"
 """Where nobody listens."""
-SLOW = Reply(200, "late", "text/plain", delay=0.5)
-PATIENCE = 0.2
+SLOW = Reply(200, "late", "text/plain", delay=5.0)
+PATIENCE = 0.5
 """Real seconds a flow waits here for an answer."""
 BAD_STATUSES = [201, 302, 404, 500]
 
@@ -216,7 +216,7 @@ NO_SELECTION = {
     "deep": text("[" * 100_000),
     "not utf-8": Reply(200, b'{"select":"gold\xff"}', "text/plain"),
     "status": Reply(500, '{"select":"gold"}', "text/plain"),
-    "late": Reply(200, '{"select":"gold"}', "text/plain", delay=0.5),
+    "late": Reply(200, '{"select":"gold"}', "text/plain", delay=5.0),
 }
 
 
@@ -364,7 +364,7 @@ BAD_GATHERS = {
     "empty prompt": json('{"gather_prompt": {}}'),
     "bare prompt": json('{"gather_prompt": "Enter"}'),
     "number as text": json('{"gather_prompt": {"text": "x"}, "max_input_digits": "5"}'),
-    "late": Reply(200, GATHER, delay=0.5),
+    "late": Reply(200, GATHER, delay=5.0),
 }
 
 

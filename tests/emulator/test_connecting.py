@@ -27,7 +27,7 @@ from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, branch, call_in
 
 OTHER, THIRD = "09812300003", "09812300004"
 NOBODY = "http://127.0.0.1:9/"
-PATIENCE = 0.2
+PATIENCE = 0.5
 """Real seconds a flow waits here for an answer."""
 
 
@@ -134,7 +134,7 @@ async def test_the_second_agent_answers(emulator: Emulator) -> None:
         (text("nobody"), ",", []),
         (Reply(500, AGENT), ",", []),
         (Reply(302, AGENT), ",", []),
-        (Reply(200, AGENT, delay=0.5), ",", []),
+        (Reply(200, AGENT, delay=5.0), ",", []),
     ],
 )
 async def test_dial_whom(
@@ -233,7 +233,7 @@ async def test_an_empty_plan_dials_nobody_and_is_no_failure(
 
 BAD_PLANS: dict[str, Reply] = {
     **{f"status {status}": Reply(status, plan()) for status in (201, 302, 404, 500)},
-    "late": Reply(200, plan(), delay=0.5),
+    "late": Reply(200, plan(), delay=5.0),
     "empty": json(""),
     "html": Reply(200, "<html>"),
     "list": json("[]"),
@@ -384,7 +384,7 @@ async def test_dial_events(emulator: Emulator, application: Application) -> None
     assert application.asked[-1].path == "/after", "they have all come before"
 
 
-@pytest.mark.parametrize("reply", [Reply(500), Reply(200, delay=0.5)])
+@pytest.mark.parametrize("reply", [Reply(500), Reply(200, delay=5.0)])
 async def test_answers_to_dial_events_change_nothing(
     emulator: Emulator, application: Application, reply: Reply
 ) -> None:
@@ -415,7 +415,7 @@ async def test_a_whisper(emulator: Emulator, application: Application, body: str
     [
         Reply(200, WHISPER, "text/html"),
         Reply(500, WHISPER, "application/json"),
-        Reply(200, WHISPER, "application/json", delay=0.5),
+        Reply(200, WHISPER, "application/json", delay=5.0),
         json(""),
         json("{}"),
         json('{"type":"text"}'),
