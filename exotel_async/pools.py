@@ -54,9 +54,9 @@ class Pool:
         self.waiting: Answers = {}
         self.carriers: list[asyncio.Task[None]] = []
         """Tasks that wait for leave to send some of them."""
-        self.called = False
+        self.called: bool = False
         """Whether more carriers are about to come."""
-        self.latest = 0.0
+        self.latest: float = 0.0
         """When the most patient one has waited long enough, if they do not wait for ever."""
         self._arriving: list[str] | None = None
 

@@ -17,7 +17,7 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.scenario import Behaviour, Scenario, Timeline, plan, plan_incoming
 
-position = attrgetter("at", "sid")
+position: attrgetter[tuple[float, str]] = attrgetter("at", "sid")
 """Where a call stands among the others. Those of one moment have an order too, or a cursor between
 them could not hold."""
 _dialled_at = attrgetter("at")
