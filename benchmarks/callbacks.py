@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from exotel_async.emulator.encoding import encode
-from exotel_async.webhooks import ExotelWebhooks, StatusCallback
+from exotel_async.webhooks import ExotelWebhooks, MemoryClaims, StatusCallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,9 +113,9 @@ class Template:
         ).encode()
 
 
-def application() -> tuple[ExotelWebhooks, list[int]]:
+def application(claims: MemoryClaims | None = None) -> tuple[ExotelWebhooks, list[int]]:
     """Make the hooks, and the place where their handler counts."""
-    hooks, handled = ExotelWebhooks(_SECRET), [0]
+    hooks, handled = ExotelWebhooks(_SECRET, claims=claims), [0]
 
     @hooks.status_callback
     async def ended(event: StatusCallback) -> None:

@@ -64,7 +64,7 @@ class MemoryClaims:
         remember: timedelta = REMEMBERED_FOR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make an empty store. A hundred thousand handled events take about 30 MB.
+        """Make an empty store. A hundred thousand handled events take about 45 MB.
 
         Args:
             most: how many handled events are remembered; the oldest ones are forgotten.

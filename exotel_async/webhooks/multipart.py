@@ -72,9 +72,9 @@ class _Parts:
         self.found: list[tuple[str, str]] = []
         self.whole = False
         self._name: str | None = None
-        self._data = bytearray()
-        self._header = bytearray()
-        self._header_value = bytearray()
+        self._data: list[bytes] = []
+        self._header = b""
+        self._header_value = b""
 
     def callbacks(self) -> MultipartCallbacks:
         return {
@@ -86,6 +86,8 @@ class _Parts:
             "on_end": self._end_all,
         }
 
+    # Headers are bounded by the parser, and come in one piece; data is cut at whatever may become
+    # a boundary.
     def _add_header(self, chunk: bytes, start: int, end: int) -> None:
         self._header += chunk[start:end]
 
@@ -93,22 +95,20 @@ class _Parts:
         self._header_value += chunk[start:end]
 
     def _add_data(self, chunk: bytes, start: int, end: int) -> None:
-        self._data += chunk[start:end]
+        self._data.append(chunk[start:end])
 
     def _end_header(self) -> None:
         if self._header.lower() == b"content-disposition":
-            disposition = bytes(self._header_value)
-            long = len(disposition) > _LONGEST_KEPT
-            self._name = _read_name(disposition) if long else _known_name(disposition)
-        self._header.clear()
-        self._header_value.clear()
+            long = len(self._header_value) > _LONGEST_KEPT
+            self._name = (_read_name if long else _known_name)(self._header_value)
+        self._header = self._header_value = b""
 
     def _end(self) -> None:
         if self._name is None:
             raise InvalidWebhook(f"{_PROBLEM}: a part without a name")
         if len(self.found) >= MOST_FIELDS:
             raise InvalidWebhook(f"more than {MOST_FIELDS} fields")
-        self.found.append((self._name, self._data.decode(errors="replace")))
+        self.found.append((self._name, b"".join(self._data).decode("utf-8", "replace")))
         self._name = None
         self._data.clear()
 

@@ -243,3 +243,13 @@ def test_the_limits_of_json_are_those_of_its_values(
             read_body(json.dumps(document).encode(), "application/json")
     else:
         assert read_body(json.dumps(document).encode(), "application/json") == document
+
+
+@pytest.mark.parametrize(
+    "headers", ["Content-Disposition: form-data", "Content-Type: text/plain", "X: name=CallSid"]
+)
+def test_a_part_has_no_name_but_its_own(headers: str) -> None:
+    nameless = f"--b\r\n{headers}\r\n\r\nvalue\r\n"
+    for parts in ([part("CallSid", "a"), nameless], [nameless, part("CallSid", "a")]):
+        with pytest.raises(InvalidWebhook, match="a part without a name"):
+            read_body(multipart(*parts), MULTIPART)
