@@ -9,7 +9,6 @@ the service asked for, and the pacer (small bursts at the budget's rate).
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -18,66 +17,45 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from exotel_async.budget import LimiterStatistics, Outcome, Permit
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, RateLimitTimeout
+from exotel_async.gate import Gate
 from exotel_async.pacer import Pacer
 from exotel_async.turnstile import Turnstile
+from exotel_async.window import Window
 
 DEFAULT_IN_FLIGHT: Final = 64
-_PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
 
 
 class _Permit:
-    __slots__ = ("_bucket", "_open", "epoch")
+    __slots__ = ("_limiter", "_open", "epoch")
 
-    def __init__(self, bucket: TokenBucket, epoch: int) -> None:
-        self._bucket = bucket
+    def __init__(self, limiter: Limiter, epoch: int) -> None:
+        self._limiter = limiter
         self._open = True
         self.epoch = epoch
 
     def finish(self, outcome: Outcome) -> None:
         if self._open:
             self._open = False
-            self._bucket._finish(self, outcome)  # noqa: SLF001
+            self._limiter._finish(self, outcome)  # noqa: SLF001
 
     def release(self) -> None:
         if self._open:
             self._open = False
-            self._bucket._release(self)  # noqa: SLF001
+            self._limiter._release(self)  # noqa: SLF001
 
 
-class TokenBucket:
-    """The limiter of one account within one event loop.
+class Limiter:
+    """Turnstile, window, gate and pacer put together. Where the permits come from is left open."""
 
-    Sessions make it from their `rate_limit` and share it; make one yourself only to read its
-    statistics from elsewhere or to share it on purpose.
-    """
-
-    def __init__(self, rate: RateLimit | None = None, *, max_in_flight: int | None = None) -> None:
-        """Describe the limiter; it belongs to the loop it is first used in.
-
-        Args:
-            rate: the budget; Exotel's documented 200 a minute by default.
-            max_in_flight: requests whose outcome may be open at once; 64 by default.
-        """
-        self.rate: Final = rate or RateLimit()
+    def __init__(self, rate: RateLimit, window: Window, max_in_flight: int | None) -> None:
+        self.rate: Final = rate
         self._max_in_flight = max_in_flight or DEFAULT_IN_FLIGHT
-        # One fewer than the budget: the service's clock and ours may differ on an edge.
-        self._permits: Final = max(1, self.rate.limit - 1)
-        self._kept: Final = 0 if self._permits == 1 else max(1, round(self._permits / 100))
-        self._returns: list[float] = []
+        self._window: Final = window
         self._return_timer: asyncio.TimerHandle | None = None
-        self._in_flight = 0
 
-        self._turnstile = Turnstile()
+        self._turnstile: Final = Turnstile()
+        self._gate: Gate = Gate(rate, self._serve)
         self._pacing: asyncio.Task[None] | None = None
-
-        # Cold, or after a pause, the gate is half open: one probe goes, the others wait for it.
-        self._half_open = True
-        self._probe_sent = False
-        self._paused = False
-        self._closed_until: float | None = None
-        self._gate_timer: asyncio.TimerHandle | None = None
-        self._epoch = 0
-        self._pauses_in_a_row = 0
 
         self._started: float | None = None
         self._last_interactive = float("-inf")
@@ -145,10 +123,10 @@ class TokenBucket:
             granted=self._granted,
             waiting_interactive=self._turnstile.waiting(Priority.INTERACTIVE),
             waiting_bulk=self._turnstile.waiting(Priority.BULK),
-            in_flight=self._in_flight,
-            window_used=self._in_flight + len(self._returns),
-            window_size=self._permits,
-            paused_for=self._closed_for(now) if self._paused else 0.0,
+            in_flight=self._window.in_flight,
+            window_used=self._window.used,
+            window_size=self._window.size,
+            paused_for=self._gate.paused_for(now),
             refused=self._refused,
             strict=self._loop is not None and self._pacer.strict,
             pace=self._pacer.pace if self._loop else self.rate.limit / self.rate.per,
@@ -167,6 +145,15 @@ class TokenBucket:
             self._pacer = Pacer(self.rate)
         return loop
 
+    # What is left open.
+
+    def _keeps(self, priority: Priority, now: float) -> int:
+        """How many free permits are not for a request of this priority."""
+        raise NotImplementedError
+
+    def _held_up(self, priority: Priority) -> None:
+        """Take note that whoever is next, of this priority, has to wait."""
+
     # The turnstile.
 
     def _serve(self) -> None:
@@ -177,8 +164,10 @@ class TokenBucket:
             if not self._pacer.take_at_once(line.priority, now):
                 if self._pacing is None or self._pacing.done():  # somebody may cancel all tasks
                     self._pacing = loop.create_task(self._pace())
-                return
+                break
             line.pop().set_result(self._grant(now))
+        if line is not None:
+            self._held_up(line.priority)
 
     async def _pace(self) -> None:
         """Let through one after the other, as long as there is nothing to wait for but tokens."""
@@ -195,26 +184,24 @@ class TokenBucket:
                 if self._admits(line.priority, now):
                     line.pop().set_result(self._grant(now))
         self._pacing = None
+        if line is not None:
+            self._held_up(line.priority)
 
     def _admits(self, priority: Priority, now: float) -> bool:
-        if self._closed_until is not None or self._in_flight >= self._max_in_flight:
+        window = self._window
+        if self._gate.until is not None or window.in_flight >= self._max_in_flight:
             return False
-        # Without permits in hand interactive requests wait at the end of each window.
-        keep = priority is Priority.BULK and now - self._last_interactive < self.rate.per
-        return self._in_flight + len(self._returns) < self._permits - (self._kept if keep else 0)
+        return window.free > self._keeps(priority, now)
 
     def _grant(self, now: float) -> _Permit:
         if self._started is None:
             self._started = now
-        self._in_flight += 1
+        self._window.in_flight += 1
         self._granted += 1
-        if self._half_open:
-            per, limit = self.rate.per, self.rate.limit
-            self._close_until(
-                now + (per / limit if self._probe_sent else min(2.0, per * _PROBE_HOLDS))
-            )
-            self._probe_sent = True
-        return _Permit(self, self._epoch)
+        gate = self._gate
+        if gate.half_open:
+            gate.let_through(now)
+        return _Permit(self, gate.epoch)
 
     def _stop_if_idle(self) -> None:
         if self._pacing is not None and self._turnstile.first() is None:
@@ -236,15 +223,14 @@ class TokenBucket:
         """Seconds until somebody joining this line now gets through, at the present pace."""
         ahead = self._turnstile.ahead_of(priority)
         # A probe holds the others for a time that is almost never used up: it is answered before.
-        closed = 0.0 if self._probe_sent else self._closed_for(now)
+        closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
         wait = max(closed, ahead / self._pacer.pace)
-        short = ahead + 1 - (self._permits - self._in_flight - len(self._returns))
+        window = self._window
+        short = ahead + 1 - window.free
         if short > 0:
-            rounds, place = divmod(short - 1, self._permits)
-            known = place < len(self._returns)
-            back = (
-                heapq.nsmallest(place + 1, self._returns)[place] - now if known else self.rate.per
-            )
+            rounds, place = divmod(short - 1, window.size)
+            moment = window.moment(place)
+            back = self.rate.per if moment is None else moment - now
             wait = max(wait, back + rounds * self.rate.per)
         return wait
 
@@ -252,34 +238,39 @@ class TokenBucket:
 
     def _finish(self, permit: _Permit, outcome: Outcome) -> None:
         now = asyncio.get_running_loop().time()
-        self._in_flight -= 1
+        window = self._window
         if outcome.written:
-            back = now + self.rate.per + min(self.rate.per, outcome.late)
-            heapq.heappush(self._returns, back)
-            if self._returns[0] == back:
+            if window.spend(now + self.rate.per + min(self.rate.per, outcome.late)):
                 self._arm_return_timer()
+        else:
+            window.in_flight -= 1
         if outcome.reported:
             self._reported = MappingProxyType(dict(outcome.reported))
         if outcome.status == 429:
             self._refused += 1
         if outcome.asks_for_pause:
             self._pause(permit, outcome, now)
-        elif permit.epoch == self._epoch:
-            if outcome.status is not None:
-                self._pauses_in_a_row = 0
-            if self._half_open:
-                self._half_open = False
-                self._open_gate()
+        else:
+            self._gate.answer(permit.epoch, outcome)
         # A permit that is out as before lets nobody in.
-        if not outcome.written or self._in_flight + 1 >= self._max_in_flight:
+        if not outcome.written or window.in_flight + 1 >= self._max_in_flight:
             self._serve()
 
+    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+        """Take an outcome that asks for a pause."""
+        # In its first `per` the process before this one may have spent the budget. After that our
+        # own window cannot explain a refusal: the account is shared, or is counted differently.
+        if (
+            self._gate.pause(permit.epoch, outcome, now)
+            and outcome.status == 429
+            and self._started is not None
+            and now - self._started >= self.rate.per
+        ):
+            self._pacer.slow_down()
+
     def _release(self, permit: _Permit) -> None:
-        self._in_flight -= 1
-        if self._half_open and permit.epoch == self._epoch:
-            # It may have been the probe: the next one is.
-            self._probe_sent = False
-            self._open_gate()
+        self._window.in_flight -= 1
+        self._gate.give_up(permit.epoch)
         self._serve()
 
     def _arm_return_timer(self) -> None:
@@ -288,57 +279,40 @@ class TokenBucket:
         if self._return_timer is not None:
             self._return_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._return_timer = loop.call_at(self._returns[0], self._take_back)
+        self._return_timer = loop.call_at(self._window.returns[0], self._take_back)
 
     def _take_back(self) -> None:
         self._return_timer = None
-        now = asyncio.get_running_loop().time()
-        while self._returns and self._returns[0] <= now:
-            heapq.heappop(self._returns)
-        if self._returns:
+        self._window.take_back(asyncio.get_running_loop().time())
+        if self._window.returns:
             self._arm_return_timer()
         self._serve()
 
-    # The pause: what the service says.
 
-    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
-        self._paused = True
-        if permit.epoch != self._epoch:
-            # Sent before the pause began: nothing new, but what it asks for counts.
-            if outcome.retry_after is not None and outcome.retry_after > self._closed_for(now):
-                self._close_until(now + outcome.retry_after)
-            return
-        per = self.rate.per
-        delay = min(per, per / 60 * 2 ** min(self._pauses_in_a_row, 10))
-        if outcome.retry_after is not None:
-            # A probe that came when it was told to, and was refused again, waits longer than told.
-            delay = max(outcome.retry_after, delay if self._pauses_in_a_row else 0.0)
-        # In its first `per` the process before this one may have spent the budget. After that our
-        # own window cannot explain a refusal: the account is shared, or is counted differently.
-        if outcome.status == 429 and self._started is not None and now - self._started >= per:
-            self._pacer.slow_down()
-        self._epoch += 1
-        self._pauses_in_a_row += 1
-        self._half_open = True
-        self._probe_sent = False
-        self._close_until(now + delay)
+class TokenBucket(Limiter):
+    """The limiter of one account within one event loop.
 
-    def _closed_for(self, now: float) -> float:
-        return 0.0 if self._closed_until is None else max(0.0, self._closed_until - now)
+    Sessions make it from their `rate_limit` and share it; make one yourself only to read its
+    statistics from elsewhere or to share it on purpose.
+    """
 
-    def _close_until(self, when: float) -> None:
-        if self._gate_timer is not None:
-            self._gate_timer.cancel()
-        self._closed_until = when
-        self._gate_timer = asyncio.get_running_loop().call_at(when, self._open_gate)
+    def __init__(self, rate: RateLimit | None = None, *, max_in_flight: int | None = None) -> None:
+        """Describe the limiter; it belongs to the loop it is first used in.
 
-    def _open_gate(self) -> None:
-        if self._gate_timer is not None:
-            self._gate_timer.cancel()
-        self._closed_until = None
-        self._gate_timer = None
-        self._paused = False
-        self._serve()
+        Args:
+            rate: the budget; Exotel's documented 200 a minute by default.
+            max_in_flight: requests whose outcome may be open at once; 64 by default.
+        """
+        rate = rate or RateLimit()
+        # One fewer than the budget: the service's clock and ours may differ on an edge.
+        permits = max(1, rate.limit - 1)
+        super().__init__(rate, Window(permits), max_in_flight)
+        self._kept: Final = 0 if permits == 1 else max(1, round(permits / 100))
+
+    def _keeps(self, priority: Priority, now: float) -> int:
+        # Without permits in hand interactive requests wait at the end of each window.
+        keep = priority is Priority.BULK and now - self._last_interactive < self.rate.per
+        return self._kept if keep else 0
 
 
 _shared: WeakKeyDictionary[

@@ -282,7 +282,7 @@ async def test_the_read_timeout_ends_a_read(emulator: Emulator) -> None:
         # It may still arrive: the permit stays out for the read timeout more.
         bucket = exotel.limiter
         assert isinstance(bucket, TokenBucket)
-        out_for = bucket._returns[0] - asyncio.get_running_loop().time()
+        out_for = bucket._window.returns[0] - asyncio.get_running_loop().time()
         assert out_for == pytest.approx(bucket.rate.per + SHORT.read, abs=0.1)
 
 

@@ -1,0 +1,116 @@
+"""What the service says: a pause for everybody, and then one probe that decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from exotel_async.budget import Outcome
+from exotel_async.config import RateLimit
+
+_PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
+
+
+class Gate:
+    """Open, shut until a moment, or half open: one probe goes, and the others wait for it.
+
+    It is half open at first, and after each pause. A request is of the epoch in which it was let
+    through; each pause begins a new one.
+    """
+
+    __slots__ = (
+        "_opened",
+        "_per",
+        "_rate",
+        "_timer",
+        "epoch",
+        "half_open",
+        "paused",
+        "pauses",
+        "probe_sent",
+        "until",
+    )
+
+    def __init__(self, rate: RateLimit, opened: Callable[[], None]) -> None:
+        """Describe it; `opened` is called whenever somebody may go again."""
+        self._rate = rate
+        self._per = rate.per
+        self._opened = opened
+        self._timer: asyncio.TimerHandle | None = None
+        self.pauses = 0
+        """How many followed each other without a good answer between them."""
+        self.until: float | None = None
+        """When it opens, by the loop's clock; None: it is not shut."""
+        self.half_open = True
+        self.probe_sent = False
+        self.paused = False
+        self.epoch = 0
+
+    def let_through(self, now: float) -> None:
+        """Note that a request goes while the gate is half open: it is the probe."""
+        hold = min(2.0, self._per * _PROBE_HOLDS)
+        self.shut(now + (self._per / self._rate.limit if self.probe_sent else hold))
+        self.probe_sent = True
+
+    def answer(self, epoch: int, outcome: Outcome) -> None:
+        """Take an outcome that asks for no pause."""
+        if epoch != self.epoch:
+            return
+        if outcome.status is not None:
+            self.pauses = 0
+        if self.half_open:
+            self.half_open = False
+            self.open()
+
+    def give_up(self, epoch: int) -> None:
+        """Note that a request was never tried. If it was the probe, the next one is."""
+        if self.half_open and epoch == self.epoch:
+            self.probe_sent = False
+            self.open()
+
+    def pause(self, epoch: int, outcome: Outcome, now: float) -> bool:
+        """Take an outcome that asks for a pause. False: it is a part of the one there is."""
+        self.paused = True
+        if epoch != self.epoch:
+            # Sent before the pause began: nothing new, but what it asks for counts.
+            if outcome.retry_after is not None and outcome.retry_after > self.shut_for(now):
+                self.shut(now + outcome.retry_after)
+            return False
+        delay = min(self._per, self._per / 60 * 2 ** min(self.pauses, 10))
+        if outcome.retry_after is not None:
+            # A probe that came when it was told to, and was refused again, waits longer than told.
+            delay = max(outcome.retry_after, delay if self.pauses else 0.0)
+        self.epoch += 1
+        self.pauses += 1
+        self.half_open = True
+        self.probe_sent = False
+        self.shut(now + delay)
+        return True
+
+    def shut_for(self, now: float) -> float:
+        """Seconds until it opens, if no answer opens it before."""
+        return 0.0 if self.until is None else max(0.0, self.until - now)
+
+    def paused_for(self, now: float) -> float:
+        """Seconds of the pause that are left."""
+        return self.shut_for(now) if self.paused else 0.0
+
+    def shut(self, until: float) -> None:
+        """Let nobody through until a moment."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.until = until
+        self._timer = asyncio.get_running_loop().call_at(until, self._elapse)
+
+    def _elapse(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Let them go: all, or one probe if it is half open."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.until = None
+        self._timer = None
+        self.paused = False
+        self._opened()
