@@ -164,6 +164,11 @@ class Transport:
         """Seconds in which a request that was given up may still arrive at the service."""
         return self._timeouts.read
 
+    @property
+    def longest(self) -> float:
+        """Seconds from leave to send until a request has arrived at the service or never will."""
+        return self._timeouts.exchange + self.late
+
     async def exchange(self, request: Request) -> Exchange:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
         _in_exchange.set(True)
@@ -173,11 +178,12 @@ class Transport:
         seen = _Seen(silent=self._given is not None)
         problem, timed_out = "", False
         try:
-            async with self._gate:
-                with anyio.move_on_after(self._timeouts.exchange) as scope:
+            # Who shares a budget counts on that an exchange ends, waiting at the gate included.
+            with anyio.move_on_after(self._timeouts.exchange) as scope:
+                async with self._gate:
                     problem = await self._send(request, seen)
-                if scope.cancelled_caught:
-                    problem, timed_out = "the exchange took too long", True
+            if scope.cancelled_caught:
+                problem, timed_out = "the exchange took too long", True
         except httpx.TimeoutException as error:
             problem, timed_out = _words(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client

@@ -27,8 +27,10 @@ from exotel_async import (
     RateLimit,
     RateLimited,
     RateLimitTimeout,
+    RequestTimeout,
     RetryPolicy,
     ServerError,
+    Timeouts,
     TokenBucket,
 )
 from exotel_async.emulator import Emulator, Fault
@@ -334,7 +336,7 @@ async def test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated(
 async def test_one_who_waits_while_being_cancelled_is_told_of_the_closing(
     emulator: Emulator,
 ) -> None:
-    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    exotel = session(emulator, rate_limit=RateLimit(2, per=6))
     await exotel.account.balance()
 
     async def last_words() -> None:
@@ -412,6 +414,23 @@ async def test_a_small_session_does_not_slow_the_others(emulator: Emulator) -> N
         emulator.latency = lambda _: (0.0, 0.3)
         async with asyncio.timeout(1.5):
             await asyncio.gather(*(large.account.balance() for _ in range(8)))
+
+
+async def test_what_waits_for_the_exchanges_before_it_is_given_up_in_time(
+    emulator: Emulator,
+) -> None:
+    settings: dict[str, Any] = {
+        "max_in_flight": 1,
+        "timeout": Timeouts(exchange=0.5),
+        "retry": RetryPolicy(attempts=1),
+    }
+    async with session(emulator) as large, session(emulator, **settings) as small:
+        await large.account.balance()  # and so more may be in flight for the limiter
+        emulator.latency = lambda _: (0.0, 2.0)
+        lookups = [small.numbers.lookup(CUSTOMER), small.numbers.lookup(CUSTOMER)]
+        sent, waited = await asyncio.gather(*lookups, return_exceptions=True)
+    assert isinstance(sent, RequestTimeout)
+    assert isinstance(waited, ConnectionFailed), "nothing of it was sent"
 
 
 # Arguments
