@@ -33,6 +33,10 @@ class Pacer:
         self._strict = False
         self._factor = 1.0
         self._factor_since = 0.0
+        self._told: tuple[float, float] | None = None
+        self._ahead = 0
+        self.owed = 0
+        """Tokens that are still to go to what was let ahead elsewhere."""
         # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
         # Bulk waits until little is left in it, so that it finds a pace and others find a burst;
         # what bursts ahead of bulk comes out of bulk's pace, and the window is not spent too soon.
@@ -47,18 +51,24 @@ class Pacer:
     @property
     def pace(self) -> float:
         """Requests per second it lets through in the long run."""
+        if self._told is not None:
+            return self._told[0]
         limit = max(self._rate.limit - 2, 1) if self._strict else self._rate.limit
         return limit / self._rate.per * self._factor
 
     def take_at_once(self, priority: Priority, now: float) -> bool:
         """Take a token if there is one."""
+        if self._ahead and priority is Priority.INTERACTIVE:
+            self._ahead -= 1
+            return True
         if priority is Priority.BULK and self._empty_at - now > self._bulk_level:
             return False
-        if not self._bucket.has_capacity():
-            return False
-        _draw(self._bucket, 1)
-        self._drawn(now)
-        return True
+        while self._bucket.has_capacity():
+            _draw(self._bucket, 1)
+            self._drawn(now)
+            if not self._pays():
+                return True
+        return False
 
     async def take(self, priority: Priority) -> bool:
         """Wait for a token; False after one token's time without one: who is next may change."""
@@ -70,7 +80,35 @@ class Pacer:
                 return False
         await self._bucket.acquire()
         self._drawn(time())
+        return not self._pays()
+
+    def follow(self, pace: float, burst: float) -> bool:
+        """Keep to a pace and a burst decided elsewhere; what is saved up stays.
+
+        Args:
+            pace: requests per second, above zero.
+            burst: requests that may leave at once; 1 or more.
+
+        Returns:
+            Whether that is a change: who waits in `take` waits at the pace there was.
+        """
+        if self._told == (pace, burst):
+            return False
+        now = asyncio.get_running_loop().time()
+        level = min(burst, max(0.0, self._empty_at - now) / self._interval)
+        self._told = pace, burst
+        self._build()
+        self._empty_at = now + level * self._interval
+        _draw(self._bucket, level)
         return True
+
+    def let_ahead(self, number: int) -> None:
+        """Let so many interactive requests, and no more, go without a token."""
+        self._ahead = number
+
+    def charge(self, number: int) -> None:
+        """Have so many tokens, the next there are, go to what was let ahead elsewhere."""
+        self.owed += number
 
     def slow_down(self) -> None:
         """Learn from a refusal our own requests do not explain.
@@ -82,6 +120,13 @@ class Pacer:
         self._factor = max(self._recovered(now) * _DECREASE, _SLOWEST)
         self._factor_since = now
         self._build()
+
+    def _pays(self) -> bool:
+        """Whether the token that was just taken is owed."""
+        if self.owed <= 0:
+            return False
+        self.owed -= 1
+        return True
 
     def _drawn(self, now: float) -> None:
         self._empty_at = max(self._empty_at, now) + self._interval
@@ -97,7 +142,9 @@ class Pacer:
         return min(1.0, self._factor + _RECOVERY * elapsed) if self._factor < 1 else 1.0
 
     def _build(self) -> None:
-        burst = min(_STRICT_BURST, self._rate.burst) if self._strict else self._rate.burst
+        burst: float = min(_STRICT_BURST, self._rate.burst) if self._strict else self._rate.burst
+        if self._told is not None:
+            burst = self._told[1]
         self._bucket = AsyncLimiter(burst, burst / self.pace)
         self._interval = 1 / self.pace
         self._bulk_level = (min(burst, max(_BULK_BURST, burst // 5)) - 1) * self._interval

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 from exotel_async.config import Priority
@@ -78,6 +79,11 @@ class Turnstile:
     def waiting(self, priority: Priority) -> int:
         """How many wait at a priority."""
         return sum(len(line) for line in self._lines if line.priority is priority)
+
+    def waiters(self) -> Iterator[asyncio.Future[Any]]:
+        """Go through all that wait, and some that have left."""
+        for line in self._lines:
+            yield from line.queue
 
     def ahead_of(self, priority: Priority) -> int:
         """How many a newcomer of this priority has before it."""

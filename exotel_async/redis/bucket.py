@@ -1,0 +1,251 @@
+"""The limiter of one account in all its processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from attrs import fields
+
+from exotel_async.budget import LimiterStatistics, Permit
+from exotel_async.config import Priority, RateLimit
+from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
+from exotel_async.redis.member import Member
+from exotel_async.redis.server import Server, Unfit, Unreachable
+from exotel_async.redis.values import AccountStatistics, Fallback, SharedStatistics
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from redis.asyncio import Redis
+
+
+class SharedTokenBucket(Member):
+    """The limiter of one account in all the processes and machines that use it.
+
+    Each of them makes one, with the same server, account and rate. They lease permits of the one
+    budget from each other, through a Valkey or Redis server, and otherwise do as `TokenBucket`
+    does. It belongs to the event loop it is first used in::
+
+        async with SharedTokenBucket("redis://localhost", account="acme1") as limiter:
+            async with AsyncExotel(rate_limit=limiter) as exotel:
+                ...
+    """
+
+    def __init__(
+        self,
+        url_or_client: str | Redis,
+        rate: RateLimit | None = None,
+        *,
+        account: str | None = None,
+        category: str = "voice",
+        exchange: float = 90.0,
+        outage_wait: float = 30.0,
+        on_outage: Fallback | None = None,
+        socket_timeout: float = 0.25,
+        name: str | None = None,
+        max_in_flight: int | None = None,
+    ) -> None:
+        """Describe the limiter; nothing is sent yet.
+
+        Args:
+            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
+                ``rediss://``, ``unix://``; or a client of redis-py's asyncio, which stays yours.
+            rate: the account's budget, the same in all processes; 200 a minute by default.
+            account: the account SID; else ``EXOTEL_ACCOUNT_SID``.
+            category: which of the account's budgets it is: ``"voice"``, or ``"exophones"``.
+            exchange: the longest time from leave to send until a request has reached Exotel or
+                never will, in seconds. A session that takes the limiter raises it to the sum of
+                its `Timeouts` for an exchange and for reading. For so long, a lease and a window,
+                the permits of a process that has died stay out.
+            outage_wait: seconds a request waits while the server cannot be reached.
+            on_outage: go on without the server instead.
+            socket_timeout: seconds the server may take to answer.
+            name: what this process is called in statistics; host and process number by default.
+            max_in_flight: requests whose outcome may be open at once; 64 by default.
+
+        Raises:
+            ConfigurationError: something is missing, or does not fit.
+        """
+        if rate is None:
+            rate = RateLimit()
+        for name_, given, kind in (
+            ("rate", rate, RateLimit),
+            ("on_outage", on_outage, Fallback | None),
+            ("name", name, str | None),
+        ):
+            if not isinstance(given, kind):
+                raise ConfigurationError(f"{name_}={given!r} is a {type(given).__name__}")
+        if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
+            raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
+        for argument, seconds in (
+            ("exchange", exchange),
+            ("outage_wait", outage_wait),
+            ("socket_timeout", socket_timeout),
+        ):
+            _check_seconds(argument, seconds)
+        self._account_sid: Final = _account(account)
+        super().__init__(
+            rate,
+            Server(
+                url_or_client,
+                account=self._account_sid,
+                category=_plain("category", category),
+                timeout=socket_timeout,
+            ),
+            exchange=exchange,
+            outage_wait=outage_wait,
+            on_outage=on_outage,
+            name=name,
+            max_in_flight=max_in_flight,
+        )
+        self._closed = False
+
+    async def acquire(
+        self,
+        priority: Priority = Priority.INTERACTIVE,
+        max_wait: float | None = None,
+        *,
+        retry: bool = False,
+    ) -> Permit:
+        """Wait for leave to send one request.
+
+        Args:
+            priority: interactive goes before bulk, in whatever process they wait; first come first
+                served within each, in one process.
+            max_wait: seconds it may take; refused at once when the estimate is longer.
+            retry: goes before the others of its priority: it has waited already.
+
+        Raises:
+            RateLimitTimeout: it would take, or took, longer than `max_wait`.
+            LimiterUnavailable: the server could not be reached for `outage_wait` seconds, or for
+                `max_wait` if that is less.
+            ConfigurationError: the server cannot hold the budget, or the processes do not agree on
+                it; the limiter belongs to another event loop, or is closed.
+        """
+        while self._is_starving():
+            loop = self._bound_loop()
+            began = loop.time()
+            wait = self._outage_wait if max_wait is None else min(max_wait, self._outage_wait)
+            try:
+                return await super().acquire(priority, wait, retry=retry)
+            except RateLimitTimeout:
+                if self._is_starving() and wait > 0:
+                    raise self._unavailable(wait) from None
+                if max_wait is not None and max_wait <= wait:
+                    raise
+            if max_wait is not None:
+                max_wait -= loop.time() - began
+            retry = True
+        return await super().acquire(priority, max_wait, retry=retry)
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people to read: without credentials."""
+        return self._server.address
+
+    def allow_exchange(self, seconds: float) -> None:
+        """Raise, never lower, the longest time of an exchange (see `exchange`)."""
+        _check_seconds("seconds", seconds)
+        self._share.allow_exchange(seconds)
+
+    async def account(self) -> AccountStatistics:
+        """Ask how the whole account stands.
+
+        Raises:
+            LimiterUnavailable: the server cannot be reached.
+            ConfigurationError: the server cannot hold the budget.
+        """
+        self._bound_loop()
+        try:
+            answer = await self._server.ask(self._share.look())
+        except Unreachable as problem:
+            raise LimiterUnavailable(
+                f"the server of the shared budget, {self._server.address}, cannot be reached: "
+                f"{problem}"
+            ) from None
+        except Unfit as problem:
+            raise self._unfit(str(problem)) from None
+        if "account" not in answer:
+            raise self._unfit("its ledger is of another version of exotel_async")
+        return AccountStatistics.read(answer["account"])
+
+    def statistics(self) -> SharedStatistics:
+        """Return what the limiter is doing at this moment."""
+        own = super().statistics()
+        values = {field.name: getattr(own, field.name) for field in fields(LimiterStatistics)}
+        return SharedStatistics(
+            **(values | {"strict": self._strict}),
+            in_contact=bool(self._share.epoch) and self._keeper.lost_at is None,
+            valid_for=self._share.valid_for,
+            round_trips=self._keeper.round_trips,
+            account=self._known,
+        )
+
+    async def aclose(self) -> None:
+        """Give back what is held, for the others to use at once. Requests that wait fail."""
+        self._closed = True
+        self._fail_all(lambda: ConfigurationError("this limiter is closed"))
+        await self._keeper.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Make contact with the server. One that cannot be reached may be back in time.
+
+        Raises:
+            ConfigurationError: the server cannot hold the budget.
+        """
+        self._bound_loop()
+        self._problem = ""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.aclose)
+            await self._keeper.begin()
+            if not self._problem:
+                stack.pop_all()
+                return self
+        raise self._unfit(self._problem)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<SharedTokenBucket {self._server.address}, account={self._account_sid!r}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a shared limiter is not pickled: it holds connections and a password")
+
+    def _bound_loop(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise ConfigurationError("this limiter is closed")
+        new = self._loop is None
+        loop = super()._bound_loop()
+        if new:
+            self._gate.wait_for_leave(loop.time())
+        return loop
+
+
+def _account(given: str | None) -> str:
+    account = os.environ.get("EXOTEL_ACCOUNT_SID", "") if given is None else given
+    if not isinstance(account, str) or not account.strip():
+        raise ConfigurationError(
+            "account is missing: pass account= or set the environment variable EXOTEL_ACCOUNT_SID"
+        )
+    return _plain("account", account.strip())
+
+
+def _plain(argument: str, value: str) -> str:
+    fits = isinstance(value, str) and value and value.isprintable()
+    if not fits or any(char.isspace() or char in "{}" for char in value):
+        raise ConfigurationError(f"{argument}={value!r}: must be a word without braces")
+    return value
+
+
+def _check_seconds(argument: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ConfigurationError(f"{argument}={value!r}: must be a positive number of seconds")

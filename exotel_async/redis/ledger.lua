@@ -1,0 +1,523 @@
+-- The ledger of one account's budget: one process says what it holds and wants, and is told what
+-- it has now. Everything is decided here, in one step, by this server's clock.
+--
+-- KEYS[1] is the ledger, and the channel on which the processes are told of what concerns them.
+-- ARGV[1] is what the process says, as JSON; the answer is JSON. Times are microseconds.
+--
+-- A permit is in the pool, with the moment from which it may be used, or held by a process. It is
+-- never in both: pool + held = permits, or less while it is not known who holds what.
+
+local said = cjson.decode(ARGV[1])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+local stored = redis.call('GET', KEYS[1])
+local before = stored and cmsgpack.unpack(stored)
+local s = before
+local told = {}
+
+if before and before.version ~= said.version then
+  if now < (before.quiet or math.huge) then
+    return cjson.encode({refused = 'version'})
+  end
+  -- Nobody is left who reads it.
+  s, before = nil, nil
+end
+if s and s.run == run then
+  -- Where the clock was put back this one stands still for as long: all is late, and nothing early.
+  s.behind = math.max(s.behind, s.now - now)
+  now = now + s.behind
+end
+
+-- A server that was restarted may have lost its last seconds even if it kept its data, and so may
+-- one that took over from another.
+if not s or s.run ~= run then
+  s = {
+    version = said.version, run = run, epoch = string.format('%s:%.0f', run, now), opened = now,
+    released = false, recovered = false, hold = 0, members = {}, pool = {}, behind = 0, quiet = 0,
+    interactive = 0, debt = 0, short = 0, processes = 0,
+    strict = before and before.strict or false,
+    factor = before and before.factor or 1, slowed = before and before.slowed or now,
+    gate = {
+      epoch = before and before.gate.epoch + 1 or 0,
+      half = true, sent = false, till = 0, paused = 0, row = 0, prober = '',
+    },
+  }
+end
+local known = next(s.members) ~= nil
+local limit, per = said.limit, said.per
+local permits = math.max(1, limit - 1)
+local interval = per / limit
+local gate, pool = s.gate, s.pool
+
+local function live(member)
+  return member.till > now
+end
+
+local function sum(of, where)
+  local total = 0
+  for _, member in pairs(s.members) do
+    if not where or where(member) then total = total + of(member) end
+  end
+  return total
+end
+
+local function held(member) return member.held end
+local function used(member) return member.used end
+
+-- What anybody may know of the account.
+
+local function account()
+  local processes, ready, idle, interactive, bulk = {}, 0, 0, 0, 0
+  for _, moment in ipairs(pool) do
+    if moment <= now then ready = ready + 1 end
+  end
+  for _, member in pairs(s.members) do
+    if live(member) then
+      idle = idle + math.max(0, member.held - member.used)
+      interactive = interactive + member.interactive
+      bulk = bulk + member.bulk
+      processes[#processes + 1] = {
+        name = member.name, granted = member.granted, held = member.held, used = member.used,
+        interactive = member.interactive, bulk = member.bulk,
+      }
+    elseif now >= member.gone then
+      ready = ready + member.held
+    end
+  end
+  -- What the next message would find free is free.
+  if s.release and now >= s.release then
+    ready = ready + math.max(0, permits - #pool - sum(held))
+  end
+  return {
+    processes = processes, permits = permits, used = permits - ready - idle,
+    interactive = interactive, bulk = bulk,
+    paused = gate.half and math.max(0, gate.paused - now) or 0,
+  }
+end
+
+if said.look then
+  return cjson.encode({account = account()})
+end
+
+if known and (s.limit ~= limit or s.per ~= per) then
+  for id, member in pairs(s.members) do
+    if id ~= said.id and live(member) then
+      return cjson.encode({refused = 'rate', limit = s.limit, per = s.per})
+    end
+  end
+end
+s.limit, s.per = limit, per
+
+-- A message that was sent again because its answer was lost changes nothing the second time.
+
+local me = s.members[said.id]
+if me and said.seq <= me.seq then
+  return said.seq == me.seq and me.answer or cjson.encode({refused = 'stale'})
+end
+
+-- What a process held that is not heard of any more comes back when the last request it can have
+-- sent is out of the service's window.
+
+for id, member in pairs(s.members) do
+  if now >= member.gone then
+    for _ = 1, member.held do pool[#pool + 1] = now end
+    s.members[id] = nil
+  end
+end
+me = s.members[said.id]
+
+local function save()
+  s.now, s.quiet = now, math.max(s.quiet, now + said.lease + said.hold)
+  redis.call('SET', KEYS[1], cmsgpack.pack(s), 'PX', math.max(86400000, math.ceil(per / 100)))
+end
+
+if not me and said.epoch ~= '' and said.epoch ~= s.epoch then
+  -- It has survived what this ledger has not. What it says may be long past: it is asked anew. If it
+  -- has had something, others who do not say so may have, too.
+  if said.held + said.used + #said.back > 0 then
+    s.recovered, s.hold = true, math.max(s.hold, said.lease + said.hold)
+  end
+  save()
+  return cjson.encode({seq = said.seq, epoch = s.epoch, claim = true})
+end
+
+if me then
+  for _, left in ipairs(said.back) do pool[#pool + 1] = now + left end
+  me.held = math.max(0, me.held - #said.back)
+  -- It knows better; what it does not know of may have been used.
+  for _ = said.held + 1, me.held do pool[#pool + 1] = now + said.lease + said.hold end
+  me.held = math.min(me.held, said.held)
+else
+  me = {held = 0, pace = 0, burst = 0, granted = said.granted, base = said.granted, based = now}
+  s.members[said.id] = me
+  if said.claims then
+    if said.valid and not s.released then me.held = said.held end
+    if said.shut > 0 then
+      gate.half, gate.row = true, math.max(gate.row, said.row)
+      gate.till = math.max(gate.till, now + said.shut)
+      gate.paused = gate.till
+    elseif gate.paused <= now and not gate.sent then
+      gate.half = false
+    end
+  end
+end
+me.seq, me.name, me.used, me.largest = said.seq, said.name, said.used, said.burst
+me.interactive, me.bulk, me.granted = said.interactive, said.bulk, said.granted
+me.till = said.leave and now or now + said.lease
+me.gone = me.till + said.hold
+me.asked, me.called = 0, 0
+if now - me.based >= 4 * per then me.base, me.based = me.granted, now end
+if said.interactive > 0 then s.interactive = now end
+
+-- All permits are somewhere. Those nobody has claimed are free at once where nobody can have used
+-- them, and else when the last request of whoever may have held them is out of the window.
+
+table.sort(pool)
+local missing = permits - #pool - sum(held)
+-- What it has used without a lease it has from what nobody else can have used.
+for _ = me.held + 1, said.used do
+  if missing > 0 and not s.released then
+    missing = missing - 1
+  elseif #pool > 0 and pool[1] <= now then
+    table.remove(pool, 1)
+  else
+    break
+  end
+  me.held = me.held + 1
+end
+while missing < 0 and #pool > 0 do
+  table.remove(pool, 1)
+  missing = missing + 1
+end
+local release = s.opened + (s.recovered and s.hold or said.settle)
+s.release = release
+local freed
+if not s.released and now >= release then
+  s.released, freed = true, now
+elseif s.released then
+  freed = now + per
+end
+if freed then
+  for _ = 1, missing do pool[#pool + 1] = freed end
+  table.sort(pool)
+  missing = 0
+end
+missing = math.max(0, missing)
+
+-- The pause, and the probe after it.
+
+local function shut_for() return math.max(0, gate.till - now) end
+
+local function pause(till)
+  gate.till, gate.paused = till, till
+  told.gate = {epoch = gate.epoch, left = shut_for(), row = gate.row}
+end
+
+for _, refusal in ipairs(said.refusals) do
+  if refusal.epoch == gate.epoch then
+    local delay = math.min(per, per / 60 * 2 ^ math.min(gate.row, 10))
+    if refusal.after >= 0 then
+      delay = math.max(refusal.after, gate.row > 0 and delay or 0)
+    end
+    -- In the first `per` somebody nobody knows of any more may have spent the budget.
+    if refusal.status == 429 and now - s.opened >= per then
+      s.strict = true
+      s.factor = math.min(1, s.factor + 0.3 * (now - s.slowed) / per)
+      s.factor, s.slowed = math.max(0.05, s.factor * 0.7), now
+    end
+    gate.epoch, gate.row = gate.epoch + 1, gate.row + 1
+    gate.half, gate.sent, gate.prober = true, false, ''
+    pause(now + delay)
+  elseif gate.half and refusal.after > shut_for() then
+    pause(now + refusal.after)
+  end
+end
+if gate.half and said.answered == gate.epoch then
+  gate.half, gate.sent, gate.row, gate.till, gate.paused = false, false, 0, 0, 0
+  told.gate = {epoch = gate.epoch, left = -1, row = 0}
+end
+-- Who should hold how many: interactive requests that wait come first, then what was used in the
+-- last window and bulk requests that wait; each time those who want little get it, and the others
+-- get equal parts of the rest.
+
+local function fill(wants, capacity)
+  table.sort(wants, function(a, b)
+    if a.want ~= b.want then return a.want < b.want end
+    return a.id < b.id
+  end)
+  local parts = {}
+  for i, one in ipairs(wants) do
+    local count = #wants - i + 1
+    local equal = math.floor(capacity / count)
+    if one.want > equal then
+      local rest = {}
+      for j = i, #wants do rest[#rest + 1] = wants[j] end
+      -- The odd ones stay where they are; where they matter they go round.
+      table.sort(rest, function(a, b)
+        if equal < 10 and a.recent ~= b.recent then return a.recent < b.recent end
+        if a.held ~= b.held then return a.held > b.held end
+        return a.id < b.id
+      end)
+      for j, other in ipairs(rest) do
+        parts[other.id] = equal + (j <= capacity - equal * count and 1 or 0)
+      end
+      return parts
+    end
+    parts[one.id] = one.want
+    capacity = capacity - one.want
+  end
+  return parts
+end
+
+local function wanted(of)
+  local wants = {}
+  for id, member in pairs(s.members) do
+    if live(member) then
+      wants[#wants + 1] = {
+        id = id, want = math.min(permits, of(id, member)), held = member.held,
+        recent = member.granted - member.base,
+      }
+    end
+  end
+  return wants
+end
+
+local recently = now - s.interactive < per
+local reserve = permits >= 20 and 1 or 0
+if recently and permits > 1 then
+  reserve = math.max(reserve, math.floor(permits / 100 + 0.5), 1)
+end
+local capacity = permits - missing - sum(held, function(member) return not live(member) end)
+local first = fill(wanted(function(_, member)
+  return member.interactive > 0 and member.used + member.interactive or 0
+end), math.max(0, capacity))
+local taken = 0
+for _, part in pairs(first) do taken = taken + part end
+local second = fill(wanted(function(id, member)
+  local waiting = member.interactive + member.bulk
+  -- Who waits may have more to send than stands in line: twice as many each time. What comes and
+  -- goes keeps a few in hand: each way here and back costs more than they do.
+  local more = waiting > 0 and math.max(3, member.used) or math.ceil(member.used / 4)
+  return math.max(0, member.used + waiting + more - first[id])
+end), math.max(0, capacity - taken - reserve))
+local function target(id) return (first[id] or 0) + (second[id] or 0) end
+
+-- How fast each may go: by what it holds. The pace of what nobody holds goes to those who are to
+-- have it, or else to all that are at work.
+
+local function lacks(id, member) return math.max(0, target(id) - member.held) end
+local lacking, workers = 0, 0
+for id, member in pairs(s.members) do
+  if live(member) then
+    lacking = lacking + lacks(id, member)
+    if member.used + member.interactive + member.bulk > 0 then workers = workers + 1 end
+  end
+end
+workers = math.max(1, workers)
+if s.factor < 1 then
+  s.factor = math.min(1, s.factor + 0.3 * (now - s.slowed) / per)
+  s.slowed = now
+end
+local rate = (s.strict and math.max(limit - 2, 1) or limit) / per * s.factor
+local burst = s.strict and 2 or said.burst
+for _, member in pairs(s.members) do
+  if live(member) then burst = math.min(burst, member.largest) end
+end
+local function fair_pace(id, member)
+  local part = member.used + member.interactive + member.bulk > 0 and 1 / workers or 0
+  if lacking > 0 then part = lacks(id, member) / lacking end
+  local loose = math.max(0, permits - sum(held))
+  return rate * math.max(1, member.held + loose * part) / permits
+end
+local others_burst = sum(function(member)
+  return member == me and 0 or member.burst
+end, live)
+
+-- What this process gets.
+
+local granted, waiting = {}, said.interactive
+local room = said.leave and 0 or target(said.id) - me.held
+local idle = math.max(0, me.held - me.used)
+local ready = idle
+
+local function grant(place)
+  local moment = table.remove(pool, place)
+  granted[#granted + 1] = math.max(0, moment - now)
+  if moment <= now then ready = ready + 1 end
+  me.held, room = me.held + 1, room - 1
+end
+
+while waiting > idle + #granted and room > 0 and #pool > 0 do grant(1) end
+local served = math.min(waiting, ready)
+
+me.pace = math.max(
+  math.min(fair_pace(said.id, me), rate - sum(function(member)
+    return member == me and 0 or member.pace
+  end, live)),
+  rate * math.max(1, me.held) / permits
+)
+-- A part of the burst goes to interactive requests in whatever process they are.
+local depth = math.max(1, math.min(3, math.floor(burst / 3)))
+me.burst = math.max(1.1, math.min((burst - depth) / workers, burst - depth - others_burst))
+if said.leave or me.held == 0 and said.interactive + said.bulk == 0 then
+  me.pace, me.burst = 0, 0
+end
+
+-- No more at a time than it can use in a quarter of a window: what it does not hold, no accident
+-- of its own can take from the others.
+local horizon = now + per / 4
+local most = math.ceil(rate * per / 4 * target(said.id) / permits) + served
+local near, more, place = ready, false, reserve + 1
+while room > 0 and place <= #pool do
+  if pool[place] > horizon then
+    grant(place)
+  elseif near < most then
+    near = near + 1
+    grant(place)
+  else
+    more = true
+    place = place + 1
+  end
+end
+served = math.min(waiting, ready)
+-- Whoever got what it asked for may ask again; else it is called when there is more.
+more = more or me.held >= said.used + said.interactive + said.bulk
+me.waits = not more
+
+-- Interactive requests go before the tokens of their own process. Those who can wait pay for that
+-- with their own tokens, or if nobody can, whoever comes.
+local charge = 0
+if s.debt > 0 and me.pace > 0 and said.owed == 0 then
+  if said.bulk > 0 then
+    charge = s.debt
+  elseif sum(function(member) return member.bulk end, live) == 0 then
+    charge = 1
+  end
+end
+s.debt = s.debt - charge
+local ahead = math.max(0, math.min(served, depth - s.debt))
+s.debt = s.debt + ahead
+me.interactive, me.used = waiting - served, me.used + served
+-- What it holds by now comes with its pace.
+if me.pace > 0 then me.pace = math.max(me.pace, rate * math.max(1, me.held) / permits) end
+
+local leave = {epoch = gate.epoch, row = gate.row, state = 'open', left = 0}
+if gate.half then
+  leave.state, leave.left, leave.paused = 'shut', shut_for(), gate.paused > now
+  if said.probe and ready > 0 and (leave.left == 0 or gate.prober == said.id) then
+    leave.state = 'probe'
+    if leave.left == 0 then
+      gate.till = now + (gate.sent and interval or math.min(2000000, per / 30))
+      gate.sent, gate.prober = true, said.id
+    end
+  end
+end
+
+local again = -1
+if said.interactive + said.bulk > 0 then
+  if not s.released and not s.recovered then
+    again = math.max(0, release - now)
+  elseif waiting > ahead then
+    -- It is called when there is a permit; for a token it has to come, if its own are too slow.
+    again = (served > ahead and me.pace < rate / 4 and 1 or 8) * interval
+  end
+end
+
+-- Who is short of what, and who has too much of it.
+
+local lack, wanting, contended, largest = -math.max(0, #pool - reserve), {}, false, 0
+for id, member in pairs(s.members) do
+  if live(member) then
+    local want = target(id)
+    largest = math.max(largest, want)
+    if want > member.held then
+      lack = lack + want - member.held
+      wanting[#wanting + 1] = {id = id, member = member, lacks = want - member.held}
+    end
+    contended = contended or id ~= said.id and (member.waits or member.interactive > 0)
+  end
+end
+local hurry = sum(function(member) return member.interactive end, live)
+local give = 0
+local slack = per / 30
+
+local function ask_to_yield(id, member, number)
+  if now - member.asked >= slack then
+    member.asked = now
+    told.yield = told.yield or {}
+    told.yield[id] = number
+  end
+end
+
+if lack >= (hurry > 0 and 1 or math.max(1, math.floor(largest / 25))) then
+  for id, member in pairs(s.members) do
+    local over = live(member) and member.held - target(id) or 0
+    if over > 0 then
+      if id == said.id then give = over else ask_to_yield(id, member, over) end
+    end
+  end
+end
+if not said.leave and me.pace > 0 and me.pace < 0.9 * fair_pace(said.id, me) then
+  for id, member in pairs(s.members) do
+    if id ~= said.id and live(member) and member.pace > 1.1 * fair_pace(id, member) then
+      ask_to_yield(id, member, 0)
+    end
+  end
+end
+
+-- Free permits nobody has fetched: those who wait for them are called.
+local loose = #pool
+table.sort(wanting, function(a, b)
+  local x, y = a.member.interactive > 0, b.member.interactive > 0
+  if x ~= y then return x end
+  if a.lacks ~= b.lacks then return a.lacks > b.lacks end
+  return a.id < b.id
+end)
+for _, one in ipairs(wanting) do
+  local urgent = one.member.interactive > 0
+  local there = urgent and loose or loose - reserve
+  if one.id ~= said.id and (one.member.waits or urgent)
+    and there >= (urgent and 1 or math.max(1, math.floor(largest / 25)))
+    and now - one.member.called >= slack then
+    one.member.called, one.member.waits = now, false
+    told.call = told.call or {}
+    told.call[#told.call + 1] = one.id
+    loose = loose - math.min(one.lacks, there)
+  end
+end
+
+-- The next permit that is free anywhere goes to whoever waits at interactive priority, or into the
+-- reserve for them.
+local soon = 0
+for _, moment in ipairs(pool) do
+  if moment <= now + interval then soon = soon + 1 end
+end
+local short = math.max(0, math.min(reserve + math.min(hurry, 2), reserve + hurry - soon))
+if sum(held, live) == 0 then short = 0 end
+if short ~= s.short then
+  s.short, told.short = short, short
+end
+
+local processes = math.max(
+  redis.call('PUBSUB', 'NUMSUB', KEYS[1])[2],
+  sum(function() return 1 end, live)
+)
+if processes ~= s.processes then
+  s.processes, told.processes = processes, processes
+end
+
+local answer = {
+  epoch = s.epoch, held = me.held, granted = granted, pace = me.pace, burst = me.burst,
+  ahead = ahead, charge = charge, waiting = waiting - ahead, more = more, again = again, give = give, short = short,
+  hurry = hurry > 0, contended = contended, gate = leave, strict = s.strict,
+  processes = processes, seq = said.seq,
+}
+me.answer = cjson.encode(answer)
+save()
+if next(told) then
+  told.epoch, told.hurry = s.epoch, hurry > 0
+  redis.call('PUBLISH', KEYS[1], cjson.encode(told))
+end
+answer.account = account()
+return cjson.encode(answer)

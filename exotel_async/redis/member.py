@@ -1,0 +1,323 @@
+"""One process of an account: what it holds and lets through, and what it says and is told."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from exotel_async.budget import Outcome
+from exotel_async.config import Priority, RateLimit
+from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavailable
+from exotel_async.limiter import Limiter
+from exotel_async.redis.gate import SharedGate
+from exotel_async.redis.keeper import Keeper
+from exotel_async.redis.server import Server
+from exotel_async.redis.share import News, Refusal, Share, Terms
+from exotel_async.redis.values import AccountStatistics, Fallback
+from exotel_async.window import Window
+
+_SECOND: Final = 1_000_000  # the ledger counts in microseconds
+_LEAST_BURST: Final = 1.1  # a pacer that cannot catch up loses what it is late
+
+
+class Member(Limiter):
+    """The limiter of one process, whose permits, pauses and pace are parts of an account's."""
+
+    def __init__(
+        self,
+        rate: RateLimit,
+        server: Server,
+        *,
+        exchange: float,
+        outage_wait: float,
+        on_outage: Fallback | None,
+        name: str | None,
+        max_in_flight: int | None,
+    ) -> None:
+        super().__init__(rate, Window(0), max_in_flight)
+        self._gate: SharedGate = SharedGate(rate, self._serve, self._call)
+        self._permits: Final = max(1, rate.limit - 1)
+        self._outage_wait: Final = outage_wait
+        self._on_outage: Final = on_outage
+        self._server: Final = server
+        self._share: Final = Share(rate, Terms.of(rate, exchange), self._window, name=name)
+        self._keeper: Final = Keeper(server, self._share, self)
+        self._problem = ""
+
+        # What is to be said.
+        self._refusals: list[Refusal] = []
+        self._answered: int | None = None
+        self._to_give = 0
+        self._told_interactive = self._granted_then = 0
+        self._told_bulk = 0
+        self._told_at = float("-inf")
+        # What was answered, or told to everybody.
+        self._short = False
+        self._hurry = False
+        self._contended = False
+        self._more = True
+        self._strict = False
+        self._processes = 1
+        self._known: AccountStatistics | None = None
+        # Whether the server cannot be reached, and nothing may be sent without it.
+        self._starving = False
+        self._giving_up: asyncio.TimerHandle | None = None
+
+    def _call(self) -> None:
+        self._keeper.call()
+
+    # The window: what is held may be used while the lease is valid.
+
+    def _keeps(self, priority: Priority, now: float) -> int:
+        if not self._share.is_valid:
+            return self._window.size - self._without_lease(now)
+        # The next one that is free anywhere goes to whoever is in a hurry.
+        return 1 if self._short and priority is Priority.BULK else 0
+
+    def _without_lease(self, now: float) -> int:
+        """How many permits may be out without one."""
+        lost_at, fallback = self._keeper.lost_at, self._on_outage
+        if lost_at is None or fallback is None:
+            return 0
+        most = fallback.permits(self._permits, self._processes)
+        terms = self._share.terms
+        if fallback.at_once or now - lost_at >= terms.lease + terms.hold:
+            return most
+        return min(most, self._window.size)
+
+    def _held_up(self, priority: Priority) -> None:
+        if not self._share.is_valid or (self._gate.asks and self._window.free > 0):
+            self._call()
+        elif priority is Priority.INTERACTIVE:
+            self._ask_for(self._turnstile.waiting(priority))
+        elif self._more and self._window.free <= 0:
+            self._call()
+
+    def _ask_for(self, waiting: int) -> None:
+        """Ask for interactive requests the server does not know of, if they need it."""
+        known = max(0, self._told_interactive - (self._granted - self._granted_then))
+        if waiting <= known:
+            return
+        free = max(0, self._window.free)
+        # It knows that there are some, and calls when it has more. Or there is enough for them
+        # here, but for tokens, and those come fast enough.
+        quick = self._pacer.pace * self.rate.per >= self.rate.limit / 4
+        if (free < waiting and (self._more or not known)) or not quick:
+            self._call()
+
+    def _finish(self, permit: Any, outcome: Outcome) -> None:
+        probing = self._gate.half_open
+        super()._finish(permit, outcome)
+        if probing and not self._gate.half_open:
+            self._answered = permit.epoch
+            self._call()
+        elif self._contended:
+            self._tell_if_drained()
+
+    def _take_back(self) -> None:
+        super()._take_back()
+        if self._can_hand_over:
+            self._call()
+        elif self._contended:
+            self._tell_if_drained()
+
+    def _tell_if_drained(self) -> None:
+        """Let others have what nobody here waits for any more."""
+        if self._turnstile.first() is not None:
+            return
+        surplus = self._window.free - math.ceil(self._window.used / 4)
+        if self._told_bulk or surplus >= max(2, self._window.size // 8):
+            self._call()
+
+    def _pause(self, permit: Any, outcome: Outcome, now: float) -> None:
+        self._gate.pause(permit.epoch, outcome, now)
+        self._refusals.append(
+            Refusal(epoch=permit.epoch, status=outcome.status or 0, after=outcome.retry_after)
+        )
+        self._call()
+
+    def _estimate(self, priority: Priority, now: float) -> float:
+        closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
+        if not self._share.is_valid:
+            # How long the outage lasts nobody knows, and it may end before the pause.
+            return 0.0 if self._is_starving() else closed
+        interval = self.rate.per / self.rate.limit
+        ahead = self._turnstile.ahead_of(priority)
+        known = self._known.window_size - self._known.window_used if self._known else 0
+        short = ahead + 1 - max(self._window.free, known)
+        if priority is Priority.INTERACTIVE:
+            # It need not wait for a permit of this process.
+            return max(closed, ahead * interval, short * interval)
+        wait = max(closed, ahead / self._pacer.pace)
+        if short > 0:
+            rounds, place = divmod(short - 1, max(1, self._window.size))
+            moment = self._window.moment(place)
+            back = self.rate.per if moment is None else moment - now
+            wait = max(wait, back + rounds * self.rate.per)
+        return wait
+
+    # What the keeper of the lease asks and tells.
+
+    def write(self, share: Share) -> None:
+        """Write the next message."""
+        now = asyncio.get_running_loop().time()
+        window, gate = self._window, self._gate
+        interactive = self._turnstile.waiting(Priority.INTERACTIVE)
+        bulk = self._turnstile.waiting(Priority.BULK)
+        give = self._to_give
+        if self._can_hand_over:
+            give = max(give, 1)
+        if interactive + bulk == 0 and (
+            self._contended or now - self._told_at >= share.terms.renewal * 0.9
+        ):
+            # A few more than were used in the last window save the way to the server.
+            give = max(give, window.free - math.ceil(window.used / 4))
+        news = News(
+            interactive=interactive,
+            bulk=bulk,
+            granted=self._granted,
+            owed=self._pacer.owed,
+            refusals=self._refusals,
+            answered=self._answered,
+            probe=gate.wants_leave and interactive + bulk > 0,
+            paused_for=gate.paused_for(now),
+            pauses=gate.pauses,
+        )
+        share.write(news, now, give=give, soonest=self._hurry)
+        self._refusals, self._answered, self._to_give = [], None, 0
+        self._told_bulk, self._told_at = bulk, now
+
+    def take(self, answer: Mapping[str, Any]) -> None:
+        """Do what the ledger answers."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._end_starving()
+        if self._window.returns:
+            self._arm_return_timer()
+        self._told_interactive, self._granted_then = answer["waiting"], self._granted
+        self._short = answer["short"] > 0
+        self._hurry, self._more = answer["hurry"], answer["more"]
+        self._contended, self._strict = answer["contended"], answer["strict"]
+        self._processes = answer["processes"]
+        if "account" in answer:
+            self._known = AccountStatistics.read(answer["account"])
+        if answer["pace"] > 0:
+            self._go_at(answer["pace"] * _SECOND, answer["burst"])
+        self._pacer.let_ahead(answer["ahead"])
+        self._pacer.charge(answer["charge"])
+        self._to_give = max(self._to_give, answer["give"])
+        if not self._refusals:
+            self._gate.follow(answer["gate"], now)
+        self._serve()
+
+        if self._window.size > 0 or self._turnstile.first() is not None:
+            self._keeper.call_at(now + self._share.terms.renewal)
+        if answer["again"] >= 0:
+            self._keeper.call_at(now + answer["again"] / _SECOND)
+        if self._refusals or self._answered is not None or self._can_give:
+            self._call()
+
+    def hear(self, told: Mapping[str, Any]) -> None:
+        """Do what the ledger tells everybody."""
+        if not self._share.epoch:
+            return
+        if told["epoch"] != self._share.epoch:
+            self._call()
+            return
+        self._hurry = told["hurry"]
+        self._processes = told.get("processes", self._processes)
+        if "gate" in told:
+            self._gate.hear(told["gate"], asyncio.get_running_loop().time())
+        if "short" in told:
+            self._short = told["short"] > 0
+            if self._can_hand_over:
+                self._call()
+            else:
+                self._serve()
+        mine = told.get("yield", {}).get(self._share.id)
+        if mine is not None:
+            self._to_give = max(self._to_give, mine)
+            self._call()
+        elif self._share.id in told.get("call", ()):
+            self._more = True
+            self._call()
+
+    def lose(self) -> None:
+        """Take note that the server could not be reached, each time it could not."""
+        loop = asyncio.get_running_loop()
+        self._gate.be_alone()
+        if self._share.is_valid:
+            return
+        if self._on_outage is not None:
+            part = self._on_outage.permits(self._permits, self._processes) / self._permits
+            rate = self.rate
+            self._go_at(rate.limit / rate.per * part, max(_LEAST_BURST, rate.burst * part))
+            self._serve()
+            if self._without_lease(loop.time()) > 0:
+                self._end_starving()
+                return
+        if not self._starving:
+            self._starving = True
+            crowd = list(self._turnstile.waiters())
+            self._giving_up = loop.call_later(self._outage_wait, self._give_up, crowd)
+
+    def fail(self, problem: str) -> None:
+        """Take note that the server cannot, or will not, hold the budget as it is asked to."""
+        self._problem = problem
+        self._fail_all(lambda: self._unfit(problem))
+
+    def has_time(self) -> bool:
+        """Whether nothing is held or waited for, so that an outage may last."""
+        window = self._window
+        return self._turnstile.first() is None and window.size <= 0 and window.used == 0
+
+    def _is_starving(self) -> bool:
+        return self._starving
+
+    @property
+    def _can_give(self) -> bool:
+        window = self._window
+        return self._can_hand_over or (self._to_give > 0 and window.size > window.in_flight)
+
+    @property
+    def _can_hand_over(self) -> bool:
+        """Whether somebody elsewhere is in more of a hurry for the next permit."""
+        if not self._short or self._window.free <= 0:
+            return False
+        return self._turnstile.waiting(Priority.INTERACTIVE) == 0
+
+    def _go_at(self, pace: float, burst: float) -> None:
+        if self._pacer.follow(pace, burst) and self._pacing is not None:
+            self._pacing.cancel()
+            self._pacing = None
+
+    def _end_starving(self) -> None:
+        self._starving = False
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self, crowd: Iterable[asyncio.Future[Any]]) -> None:
+        if not self._starving:
+            return
+        for waiter in crowd:
+            if not waiter.done():
+                waiter.set_exception(self._unavailable(self._outage_wait))
+
+    def _fail_all(self, error: Callable[[], ExotelError]) -> None:
+        for waiter in self._turnstile.waiters():
+            if not waiter.done():
+                waiter.set_exception(error())
+
+    def _unavailable(self, waited: float) -> LimiterUnavailable:
+        return LimiterUnavailable(
+            f"the server of the shared budget, {self._server.address}, could not be reached for "
+            f"{waited:g} s: {self._keeper.problem}"
+        )
+
+    def _unfit(self, problem: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the server of the shared budget, {self._server.address}, cannot be used: {problem}"
+        )

