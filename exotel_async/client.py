@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,8 @@ from exotel_async.transport import HttpClient, Transport
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from exotel_async.redis.sessions import SharedBudgets
 
 
 class AsyncExotel:
@@ -78,7 +81,9 @@ class AsyncExotel:
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
             region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other place, like a local emulator: ``http(s)://host[:port]``.
-            rate_limit: the account's budget, or a limiter; 200 requests a minute by default.
+            rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
+                budget is shared with other processes through the server in
+                ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
             exophone_rate_limit: the same for `exophones`, which have a budget of their own: 50
                 requests a minute by default.
             retry: how often a request is sent again where that is safe.
@@ -121,19 +126,29 @@ class AsyncExotel:
                 EXOPHONE_RATE if exophone_rate_limit is None else exophone_rate_limit
             ),
         }
+        shared = None
+        if any(isinstance(budget, RateLimit) for budget in budgets.values()):
+            shared = _find_server(credentials, transport, max_in_flight)
 
         def make_limiter(category: Category) -> RateLimiter:
             budget = budgets[category]
-            if isinstance(budget, RateLimit):
-                key = (transport.host, credentials.account_sid, category)
-                return shared_bucket(key, budget, max_in_flight)
-            return budget
+            if not isinstance(budget, RateLimit):
+                # One that is shared counts on it that exchanges end in time.
+                allow_exchange = getattr(budget, "allow_exchange", None)
+                if allow_exchange is not None:
+                    allow_exchange(transport.longest)
+                return budget
+            if shared is not None:
+                return shared.limiter(category, budget)
+            key = (transport.host, credentials.account_sid, category)
+            return shared_bucket(key, budget, max_in_flight)
 
         self._pipeline = Pipeline(
             transport=transport,
             make_limiter=make_limiter,
             retry=retry or RetryPolicy(),
             on_orphaned_call=on_orphaned_call,
+            leave_limiters=None if shared is None else shared.aclose,
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone
@@ -201,6 +216,24 @@ class AsyncExotel:
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
         self.exophones = ExoPhones(self._pipeline, defaults, self._account_sid)
+
+
+def _find_server(
+    credentials: Credentials, transport: Transport, max_in_flight: int
+) -> SharedBudgets | None:
+    """Return the budgets on the server that the environment names; None if it names none."""
+    url = os.environ.get("EXOTEL_RATE_LIMIT_URL", "").strip()
+    if not url:
+        return None
+    # It needs an extra, and takes its time to import.
+    from exotel_async.redis.sessions import SharedBudgets  # noqa: PLC0415
+
+    return SharedBudgets(
+        url,
+        account=credentials.account_sid,
+        exchange=transport.longest,
+        max_in_flight=max_in_flight,
+    )
 
 
 def _check(argument: str, value: object, *kinds: Any) -> None:

@@ -13,7 +13,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -61,9 +61,11 @@ class Pipeline:
         make_limiter: Callable[[Category], RateLimiter],
         retry: RetryPolicy,
         on_orphaned_call: OnOrphanedCall | None,
+        leave_limiters: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._transport = transport
         self._make_limiter = make_limiter
+        self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
         self._retry = retry
         self._on_orphaned_call = on_orphaned_call
@@ -241,7 +243,12 @@ class Pipeline:
                     # Ours end at once; a report of the user's own may refuse to.
                     await asyncio.wait(late, timeout=_LAST_WORDS)
         finally:
-            await self._transport.aclose()
+            try:
+                await self._transport.aclose()
+            finally:
+                # Not before the last request has ended, and said so.
+                if self._leave_limiters is not None:
+                    await self._leave_limiters()
 
     @staticmethod
     def _cut_off(tasks: Iterable[asyncio.Future[Any]]) -> None:

@@ -36,14 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-async def exotel_emulator(request: pytest.FixtureRequest) -> AsyncIterator[Emulator]:
+async def exotel_emulator(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Emulator]:
     """A running local Exotel, sixty times as fast as time, with the settings of the markers.
+
+    Budgets are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there.
 
     Of several markers, on the test, its class and its module, the nearest one decides, setting by
     setting. It needs a plugin that runs async tests on asyncio: anyio's, or pytest-asyncio in auto
     mode.
     """
     emulator = _emulator(request)
+    monkeypatch.delenv("EXOTEL_RATE_LIMIT_URL", raising=False)
     async with emulator:
         yield emulator
 

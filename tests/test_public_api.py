@@ -8,10 +8,11 @@ import types
 
 import exotel_async
 import exotel_async.emulator
+import exotel_async.redis
 
 
 def test_all_is_honest() -> None:
-    for package in (exotel_async, exotel_async.emulator):
+    for package in (exotel_async, exotel_async.emulator, exotel_async.redis):
         public = {
             name
             for name, value in vars(package).items()
@@ -25,7 +26,7 @@ def test_it_says_its_version() -> None:
 
 
 def test_the_core_imports_none_of_its_extras() -> None:
-    extras = ("starlette", "uvicorn", "python_multipart", "cyclopts")
+    extras = ("starlette", "uvicorn", "python_multipart", "cyclopts", "redis")
     program = f"import sys, exotel_async; print([m for m in {extras!r} if m in sys.modules])"
     shown = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -12,8 +12,9 @@ import pytest
 pytest_plugins = ["pytester"]
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-# Programs are fenced as `python` there, and tests as `py`.
-EXAMPLES = re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+# Programs are fenced as `python` there; tests, and files of what is more than one, as `py`.
+FENCED = re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+EXAMPLES = [example for example in FENCED if "def test_" in example]
 CONFIG = """
     [pytest]
     addopts = --strict-markers --strict-config
@@ -83,6 +84,18 @@ USED = """
     async def test_the_emulator_alone(exotel_emulator) -> None:
         assert exotel_emulator.base_url
         assert not exotel_emulator.requests
+"""
+LOCAL = """
+    import asyncio
+
+    from exotel_async import TokenBucket
+
+
+    async def test_it_waits_for_no_server(exotel):
+        assert type(exotel.limiter) is type(exotel.exophones.limiter) is TokenBucket
+        async with asyncio.timeout(5):
+            await exotel.account.balance()
+            assert [phone async for phone in exotel.exophones.list()]
 """
 UNUSED = """
     import sys
@@ -167,11 +180,19 @@ def test_another_loop_than_that_of_asyncio_is_told_so(pytester: pytest.Pytester)
         @pytest.hookimpl(tryfirst=True)
         def pytest_fixture_setup(fixturedef, request):
             if fixturedef.argname == "exotel_emulator":
-                fixturedef.func(request).__anext__().send(None)
+                fixturedef.func(request, None).__anext__().send(None)
     """
     result = run(pytester, "def test_it(exotel): ...", "-p", "no:asyncio", conftest=conftest)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["exotel_emulator: it runs on asyncio alone: *`anyio_backend`*"])
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "nonsense"])
+def test_its_budgets_are_not_shared(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("EXOTEL_RATE_LIMIT_URL", url)
+    run(pytester, LOCAL, *ANYIO).assert_outcomes(passed=1)
 
 
 def test_unused_it_imports_no_extra(pytester: pytest.Pytester) -> None:

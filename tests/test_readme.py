@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import sys
 import tomllib
 from datetime import timedelta
@@ -17,6 +18,7 @@ from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = 60
+SHARED = "Several workers, one account"  # its examples need a Valkey: tests/shared/test_readme.py
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""
@@ -32,10 +34,17 @@ def blocks(language: str) -> list[str]:
 
 
 def heading_of(block: str) -> str:
-    """The heading a block stands under."""
+    """The heading a block stands under; "" above the first section."""
     above = README[: README.index(block)]
-    headings: list[str] = re.findall(r"^#+ (.*)$", above, re.MULTILINE)
-    return headings[-1]
+    headings: list[str] = re.findall(r"^##+ (.*)$", above, re.MULTILINE)
+    return headings[-1] if headings else ""
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
@@ -48,6 +57,8 @@ async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
             "EXOTEL_ACCOUNT_SID": emulator.account_sid,
             "EXOTEL_API_KEY": emulator.api_key,
             "EXOTEL_API_TOKEN": emulator.api_token,
+            "EXOTEL_RATE_LIMIT_URL": "",
+            "PORT": str(free_port()),
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -63,7 +74,10 @@ async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, id=heading_of(b)) for b in blocks("python")])
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(b, id=heading_of(b)) for b in blocks("python") if heading_of(b) != SHARED],
+)
 async def test_an_example_runs(block: str, tmp_path: Path) -> None:
     async with Emulator(speed=SPEED) as emulator:
         for days in range(1, 11):  # for those that read what was before
@@ -87,7 +101,7 @@ async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path)
 def test_the_commands_and_extras_it_names_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = set(re.findall(r"pip install -e '\.\[([a-z]+)\]'", README))
-    assert extras == {"cli", "test", "emulator", "webhooks"}
+    assert extras == {"cli", "test", "emulator", "redis", "webhooks"}
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
     assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}

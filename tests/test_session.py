@@ -25,6 +25,7 @@ from exotel_async import (
     ConfigurationError,
     ExotelError,
     InvalidRequest,
+    LimiterStatistics,
     NotFound,
     PaymentRequired,
     PermissionDenied,
@@ -335,6 +336,56 @@ async def test_a_client_of_the_users_own_is_used_and_not_closed(emulator: Emulat
 # One budget
 
 
+async def test_gathered_dials_keep_the_budget_and_none_is_lost() -> None:
+    async with Emulator(rate=40, per=1) as emulator, session(emulator) as exotel:
+        numbers = [f"+9198{n:08}" for n in range(80)]
+        calls = await asyncio.gather(
+            *(exotel.calls.connect(AGENT, number, caller_id=EXOPHONE) for number in numbers)
+        )
+        assert [call.sid for call in calls] == [call.sid for call in dict.fromkeys(calls)]
+        assert {call.sid for call in calls} == set(emulator.calls)
+        assert all(emulator.rung(number) == 1 for number in numbers)
+        assert emulator.refused == 0
+        assert emulator.busiest_window() <= 40
+
+
+async def test_after_a_refusal_all_wait_and_one_goes_first(emulator: Emulator) -> None:
+    answered_in = 0.05
+    async with session(emulator) as exotel:
+        await exotel.account.balance()
+        emulator.latency = lambda _: (0.0, answered_in)
+        emulator.faults.add(Fault.too_many_requests(retry_after=0.4))
+        await asyncio.gather(*(exotel.account.balance() for _ in range(40)))
+        assert exotel.limiter.statistics().refused == 1
+    arrivals = [request.arrived / emulator.speed for request in emulator.requests]
+    refused = next(
+        arrivals[place] for place, one in enumerate(emulator.requests) if one.status == 429
+    )
+    probe, second, *_ = (moment for moment in arrivals if moment > refused + 0.2)
+    assert probe - refused >= 0.4 - 0.001
+    assert second - probe >= answered_in - 0.001
+
+
+async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> None:
+    async with session(emulator) as exotel:
+        await asyncio.gather(*(exotel.account.balance() for _ in range(5)))
+        emulator.latency = lambda _: (0.0, 0.3)
+        crowd = asyncio.gather(*(exotel.account.balance() for _ in range(3)))
+        while len(emulator.requests) < 8:
+            await asyncio.sleep(0.01)
+        statistics = exotel.limiter.statistics()
+        assert isinstance(statistics, LimiterStatistics)
+        assert statistics.granted == 8
+        assert statistics.in_flight == 3
+        assert statistics.in_flight <= statistics.window_used <= statistics.window_size
+        assert statistics.window_size < emulator.rate
+        assert statistics.waiting_interactive == statistics.waiting_bulk == 0
+        assert (statistics.refused, statistics.paused_for, statistics.strict) == (0, 0.0, False)
+        assert statistics.pace > 0
+        await crowd
+        assert exotel.limiter.statistics().in_flight == 0
+
+
 async def test_sessions_of_an_account_share_its_budget() -> None:
     async with Emulator(rate=20, per=1.5) as emulator:
         async with session(emulator) as one, session(emulator) as two:
@@ -394,10 +445,11 @@ async def test_2000_cancellations_lose_nothing() -> None:
     ) as emulator:
         exotel = session(
             emulator,
-            rate_limit=RateLimit(100_000, per=60, burst=5_000),
+            rate_limit=RateLimit(10_000, per=6, burst=5_000),
             max_in_flight=16,
             on_orphaned_call=orphans.append,
         )
+        await exotel.account.balance()
         loop = asyncio.get_running_loop()
         dials = []
         for n in range(2000):
@@ -463,7 +515,7 @@ async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:
 
 
 async def test_closing_fails_those_that_wait(emulator: Emulator) -> None:
-    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    exotel = session(emulator, rate_limit=RateLimit(2, per=6))
     await exotel.account.balance()
     waiting = [asyncio.create_task(exotel.account.balance()) for _ in range(100)]
     await asyncio.sleep(0.01)
@@ -478,7 +530,7 @@ async def test_closing_fails_those_that_wait(emulator: Emulator) -> None:
 async def test_a_waiter_cancelled_while_the_session_closes_is_cancelled(
     emulator: Emulator,
 ) -> None:
-    exotel = session(emulator, rate_limit=RateLimit(2, per=60))
+    exotel = session(emulator, rate_limit=RateLimit(2, per=6))
     await exotel.account.balance()
     waiting = asyncio.create_task(exotel.account.balance())
     await asyncio.sleep(0.01)

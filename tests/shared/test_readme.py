@@ -1,0 +1,180 @@
+"""The README's section on several workers: its files, served by its own commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from exotel_async import RateLimit
+from exotel_async.emulator import Emulator
+from exotel_async.redis import SharedTokenBucket
+from tests.test_readme import SHARED, blocks, free_port, heading_of, output_of
+
+# The emulator's minute has two seconds, and so must have the budget the examples name.
+SPEED, BUDGET = 30, RateLimit(40, per=2.0)
+CALLS = 60  # of each kind
+SERVER = '"redis://localhost'
+
+
+def section(language: str) -> list[str]:
+    return [block for block in blocks(language) if heading_of(block) == SHARED]
+
+
+def put_in(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new)
+
+
+def write_files(folder: Path, valkey: str) -> None:
+    """The files of the section, with the budget, the server and the number of calls of a test."""
+    files = {block.partition("\n")[0].removeprefix("# "): block for block in section("py")}
+    assert set(files) == {"web.py", "dialing.py", "campaign.py"}
+    budget = f"AsyncExotel(rate_limit=RateLimit({BUDGET.limit}, per={BUDGET.per}))"
+    for name in ("web.py", "dialing.py"):
+        files[name] = put_in(files[name], "AsyncExotel()", budget)
+        files[name] = files[name].replace("import AsyncExotel,", "import AsyncExotel, RateLimit,")
+    files["dialing.py"] = put_in(files["dialing.py"], SERVER, f'"{valkey}')
+    files["campaign.py"] = put_in(files["campaign.py"], "range(1, 11)", f"range(1, {CALLS + 1})")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def command(word: str) -> list[str]:
+    """The command of the section that begins with a word, as a shell would run it."""
+    lines = [line for block in section("sh") for line in block.splitlines()]
+    (line,) = (line for line in lines if line.startswith(f"{word} "))
+    _, *arguments = shlex.split(line, comments=True)
+    program = sys.executable if word == "python" else str(Path(sys.executable).with_name(word))
+    return [program, *arguments]
+
+
+def show(log: Path) -> None:
+    sys.stdout.write(f"{log.name}:\n{log.read_text(encoding='utf-8')}\n")
+
+
+@asynccontextmanager
+async def running(
+    *words: str, log: Path, **options: Any
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a server until the block ends, and end it as Ctrl-C or a supervisor does."""
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdout=out, stderr=out, start_new_session=True, **options
+        )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            await process.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        show(log)
+
+
+def children(pid: int) -> Iterator[int]:
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, tasks.read_text().split()):
+            yield child
+            yield from children(child)
+
+
+def pids(names: set[str]) -> set[int]:
+    """Whose names in the statistics these are: host and process number."""
+    return {int(name.rpartition(":")[2]) for name in names if ":" in name}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+async def test_a_web_application_and_a_queue_keep_to_one_budget(
+    server: str, valkey: str, tmp_path: Path
+) -> None:
+    write_files(tmp_path, valkey)
+    port = free_port()
+    where = {"uvicorn": ["--port", f"{port}"], "gunicorn": ["--bind", f"127.0.0.1:{port}"]}[server]
+    names: set[str] = set()
+    async with (
+        Emulator(rate=BUDGET.limit, speed=SPEED) as emulator,
+        SharedTokenBucket(valkey, BUDGET, account=emulator.account_sid, name="watch") as watch,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            timeout=20,
+            # Each call may then come to another worker.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        ) as browser,
+    ):
+        options: dict[str, Any] = {
+            "cwd": tmp_path,
+            "env": {
+                **os.environ,
+                "HOME": str(tmp_path),  # gunicorn has a socket there
+                "EXOTEL_SUBDOMAIN": emulator.base_url,
+                "EXOTEL_ACCOUNT_SID": emulator.account_sid,
+                "EXOTEL_API_KEY": emulator.api_key,
+                "EXOTEL_API_TOKEN": emulator.api_token,
+                "EXOTEL_RATE_LIMIT_URL": valkey,
+            },
+        }
+
+        async def look() -> None:
+            while True:
+                names.update(process.name for process in (await watch.account()).processes)
+                await asyncio.sleep(BUDGET.per / 20)
+
+        async def click(number: int) -> None:
+            async with users:
+                answer = await browser.post(f"/call/09812400{number:03}")
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["sid"] in emulator.calls
+
+        users = asyncio.Semaphore(20)
+        async with (
+            running(*command(server), *where, log=tmp_path / "web.log", **options) as web,
+            running(*command("taskiq"), log=tmp_path / "queue.log", **options) as queue,
+            asyncio.TaskGroup() as tasks,
+        ):
+            looking = tasks.create_task(look())
+            while True:
+                with suppress(httpx.TransportError):
+                    if (await browser.get("/openapi.json")).status_code == 200:
+                        break
+                await asyncio.sleep(0.1)
+            campaign = await asyncio.create_subprocess_exec(*command("python"), **options)
+            assert await campaign.wait() == 0
+            await asyncio.gather(*(click(number) for number in range(CALLS)))
+            assert (await browser.post("/call/98x")).status_code == 422
+            while len(emulator.calls) < 2 * CALLS:
+                await asyncio.sleep(0.1)
+            workers = {"web": set(children(web.pid)), "queue": set(children(queue.pid))}
+            looking.cancel()
+        # All of them have said good-bye.
+        assert {process.name for process in (await watch.account()).processes} <= {"watch"}
+
+    assert len(pids(names) & workers["web"]) >= 2
+    assert len(pids(names) & workers["queue"]) == 2
+    assert emulator.refused == 0
+    assert emulator.busiest_window() <= BUDGET.limit
+    for number in range(1, CALLS + 1):
+        assert emulator.rung(f"+9198123000{number:02}") == 1
+    for log in ("web.log", "queue.log"):
+        assert "Traceback" not in (tmp_path / log).read_text(encoding="utf-8")
+
+
+async def test_the_example_with_a_limiter_of_its_own_runs(valkey: str, tmp_path: Path) -> None:
+    (block,) = section("python")
+    async with Emulator(speed=SPEED) as emulator:
+        shown = await output_of(put_in(block, f'{SERVER}"', f'"{valkey}"'), emulator, tmp_path)
+    assert re.match(r"1 of 199 used, 0 wait\n.*:\d+ holds \d+\n$", shown)
+    assert len(emulator.requests) == 1
