@@ -14,7 +14,7 @@ from exotel_async.cli import doctor as check
 from exotel_async.cli import oneshot
 from exotel_async.cli.moments import Moment
 from exotel_async.cli.selection import EVERY, SINCE, UNTIL, Selection
-from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.service import Service
 from exotel_async.cli.sinks import Format
 from exotel_async.cli.terminal import Exit, complain, err, out
 from exotel_async.emulator import Emulator, RateWindow
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _EVERYWHERE: Final = Service()
-_USUAL: Final = Budget()
 _ALL: Final = Selection()
 _MINUTE: Final = timedelta(minutes=1)
 _TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
@@ -155,7 +154,6 @@ def get(
     json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     since: Annotated[Moment | None, SINCE] = None,
     until: Annotated[Moment | None, UNTIL] = None,
-    budget: Budget = _USUAL,
     service: Service = _EVERYWHERE,
 ) -> int:
     """Read calls back by their SIDs, up to a hundred with each request.
@@ -187,7 +185,6 @@ def get(
             since=since,
             until=until,
             service=service,
-            budget=budget,
         )
     )
 
@@ -203,7 +200,6 @@ def export(
     every: Annotated[timedelta, EVERY] = _MINUTE,
     page_size: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 100,
     selection: Selection = _ALL,
-    budget: Budget = _USUAL,
     service: Service = _EVERYWHERE,
 ) -> int:
     """Write the records of calls into a file, oldest first. Calls going on are not among them.
@@ -251,7 +247,6 @@ def export(
             every=every.total_seconds() if follow else None,
             page_size=page_size,
             service=service,
-            budget=budget,
         )
     )
 

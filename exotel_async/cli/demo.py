@@ -1,7 +1,8 @@
 """`exotel-async demo`: a batch of numbers dialled and read back within the budget.
 
-It runs on an emulator in the same process. Credentials and address are passed to the session, so
-that no variable of the environment can lead it to the real service.
+It runs on an emulator in the same process. Credentials, address and limiters are passed to the
+session, so that no variable of the environment can lead it to the real service, or to a server on
+which others share their budget.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from exotel_async import AsyncExotel, ExotelError, LimiterStatistics, Priority, RateLimit
+from exotel_async import (
+    AsyncExotel,
+    ExotelError,
+    LimiterStatistics,
+    Priority,
+    RateLimit,
+    TokenBucket,
+)
 from exotel_async.cli.board import Board, Dial, Stage
 from exotel_async.cli.display import new_display
 from exotel_async.cli.report import show_report, show_start
@@ -78,7 +86,8 @@ class Run:
                 api_key=emulator.api_key,
                 api_token=emulator.api_token,
                 base_url=emulator.base_url,
-                rate_limit=self.plan.budget,
+                rate_limit=TokenBucket(self.plan.budget),
+                exophone_rate_limit=TokenBucket(),
                 http_client=client,
                 on_orphaned_call=board.adopt,
             ) as exotel,

@@ -15,7 +15,15 @@ from urllib.request import getproxies, proxy_bypass
 
 from attrs import define
 
-from exotel_async import Balance, ConnectionFailed, ExotelError, RetryPolicy, Timeouts
+from exotel_async import (
+    AsyncExotel,
+    Balance,
+    ConnectionFailed,
+    ExotelError,
+    RetryPolicy,
+    Timeouts,
+)
+from exotel_async.cli.sharing import shared_limiter
 from exotel_async.cli.terminal import Exit, complain, one_line, say
 from exotel_async.transport import HttpClient
 
@@ -28,13 +36,20 @@ _PATIENCE: Final = 5.0
 
 
 @define
-class _ServerClock:
-    """What the service's clock showed when it answered, against ours."""
+class _Answer:
+    """How long the service took to answer, and what its clock showed, against ours."""
 
+    began: float = 0.0
+    took: float = 0.0
     ahead: float | None = None
+
+    async def begin(self, _: Any) -> None:
+        """Note when the request leaves: a hook of the HTTP client."""
+        self.began = time.monotonic()
 
     async def note(self, response: Any) -> None:
         """Read the Date header of an answer: a hook of the HTTP client."""
+        self.took = time.monotonic() - self.began
         try:
             shown = parsedate_to_datetime(response.headers["date"])
             self.ahead = shown.timestamp() - time.time()
@@ -44,47 +59,56 @@ class _ServerClock:
 
 def doctor(service: Service) -> Exit:
     """Check credentials, host and clock; print one line."""
-    clock = _ServerClock()
-    began = time.monotonic()
+    answer = _Answer()
     try:
-        balance = asyncio.run(_ask(service, clock))
+        balance, shared = asyncio.run(_ask(service, answer))
     except ConnectionFailed as error:
         complain(f"{service.host} cannot be reached: {asyncio.run(_why(service.url, error))}")
         return Exit.FAILED
     except ExotelError as error:
         complain(service.explain(error))
         return Exit.FAILED
-    took = time.monotonic() - began
-    if clock.ahead is None:
+    if answer.ahead is None:
         checked = "clock not checked (no Date in the answer)"
-    elif abs(clock.ahead) <= _TOLERATED:
+    elif abs(answer.ahead) <= _TOLERATED:
         checked = "clock right"
     elif _is_here(service.url):
-        checked = f"this computer's clock is {_off(clock.ahead)} that of an emulator on it"
+        checked = f"this computer's clock is {_off(answer.ahead)} that of an emulator on it"
     else:
         complain(
-            f"credentials and host are right, but this computer's clock is {_off(clock.ahead)} "
+            f"credentials and host are right, but this computer's clock is {_off(answer.ahead)} "
             f"{service.host}: set it, for dates in requests go by it"
         )
         return Exit.FAILED
     say(
-        f"all is well: {service.host} answered in {took:.1f} s; account "
+        f"all is well: {service.host} answered in {answer.took:.1f} s; account "
         f"{os.environ['EXOTEL_ACCOUNT_SID'].strip()}, balance {balance.amount:,.2f} "
-        f"{one_line(balance.currency or '')}; {checked}"
+        f"{one_line(balance.currency or '')}; {checked}{shared}"
     )
     return Exit.OK
 
 
-async def _ask(service: Service, clock: _ServerClock) -> Balance:
+async def _ask(service: Service, answer: _Answer) -> tuple[Balance, str]:
     async with (
-        HttpClient(event_hooks={"response": [clock.note]}) as client,
+        HttpClient(event_hooks={"request": [answer.begin], "response": [answer.note]}) as client,
         service.session(
             http_client=client,
             retry=RetryPolicy.never(),
             timeout=Timeouts(connect=_PATIENCE, read=2 * _PATIENCE, exchange=3 * _PATIENCE),
         ) as exotel,
     ):
-        return await exotel.account.balance()
+        shared = await _shared(exotel)  # at once, where a request would wait for the server
+        return await exotel.account.balance(), shared
+
+
+async def _shared(exotel: AsyncExotel) -> str:
+    """Say with how many the budget is shared; "" where it is this process's own."""
+    limiter = shared_limiter(exotel)
+    if limiter is None:
+        return ""
+    others = len((await limiter.account()).processes)
+    count = "1 other process" if others == 1 else f"{others} other processes"
+    return f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
 
 
 async def _why(url: str, error: ConnectionFailed) -> str:

@@ -18,7 +18,8 @@ from exotel_async.cli.database import Database
 from exotel_async.cli.follow import Follower
 from exotel_async.cli.progress import Standing, new_progress
 from exotel_async.cli.selection import Selection
-from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.service import Service
+from exotel_async.cli.sharing import telling_of_outages
 from exotel_async.cli.sinks import Format, Refusal, Sink, State, in_thread, part_of
 from exotel_async.cli.terminal import (
     Exit,
@@ -74,7 +75,6 @@ class Order:
     every: float | None
     page_size: int
     service: Service
-    budget: Budget
 
     def sink(self) -> Sink:
         """Return what writes the file."""
@@ -89,7 +89,7 @@ class Order:
         words = ["exotel-async", "export", "-o", str(self.target)]
         if SUFFIXES.get(self.target.suffix.lower()) != self.format:
             words += ["--format", self.format]
-        words += self.budget.words() + self.service.words()
+        words += self.service.words()
         if self.every is None:
             words += ["--resume"]
         else:
@@ -130,7 +130,7 @@ class _Run:
         """Export what is asked for."""
         end_on_sigterm()
         order = self.order
-        async with order.service.session(rate_limit=order.budget.limit) as exotel:
+        async with order.service.session() as exotel, telling_of_outages(exotel):
             if not self._is_whole():
                 await self._export(exotel)
             if order.every is not None:
@@ -208,7 +208,7 @@ class _Run:
                 elapsed=course.elapsed,
                 left=course.left,
                 requests=base + limiter.granted,
-                budget=order.budget.rate,
+                budget=order.service.rate,
                 limiter=limiter,
             )
 

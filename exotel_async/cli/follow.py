@@ -21,6 +21,7 @@ from exotel_async import (
     AsyncExotel,
     AuthenticationError,
     BadRequest,
+    ConfigurationError,
     ExotelError,
     InvalidRequest,
     NotFound,
@@ -41,6 +42,7 @@ LOOK_BACK: Final = timedelta(hours=4, minutes=15)
 _HOPELESS: Final = (
     AuthenticationError,
     BadRequest,
+    ConfigurationError,
     InvalidRequest,
     NotFound,
     PaymentRequired,

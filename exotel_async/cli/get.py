@@ -24,6 +24,7 @@ from exotel_async import (
     DecodeError,
     ExotelError,
     InvalidRequest,
+    LimiterUnavailable,
     Lookup,
     Lookups,
     LookupStatistics,
@@ -35,7 +36,8 @@ from exotel_async.cli.columns import raw_json
 from exotel_async.cli.lines import Lines
 from exotel_async.cli.moments import Moment, shown_length, shown_moment
 from exotel_async.cli.progress import Progress, Standing, Unseen, new_progress
-from exotel_async.cli.service import Budget, Service
+from exotel_async.cli.service import Service
+from exotel_async.cli.sharing import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -74,7 +76,6 @@ class Question:
     since: Moment | None
     until: Moment | None
     service: Service
-    budget: Budget
 
 
 def get(question: Question) -> Exit:
@@ -126,7 +127,8 @@ class _Run:
         end_on_sigterm()
         question = self.question
         async with (
-            question.service.session(rate_limit=question.budget.limit) as exotel,
+            question.service.session() as exotel,
+            telling_of_outages(exotel),
             exotel.calls.get_many(
                 self._sids(),
                 details=question.details,
@@ -214,7 +216,7 @@ class _Run:
             elapsed=elapsed,
             left=left,
             requests=told.requests,
-            budget=self.question.budget.rate,
+            budget=self.question.service.rate,
             limiter=limiter,
         )
 
@@ -254,7 +256,10 @@ class _Run:
 
 def _concerns_all(error: ExotelError) -> bool:
     """Whether an error that comes first is going to come for the others as well."""
-    if isinstance(error, ConnectionFailed | DecodeError | PaymentRequired | PermissionDenied):
+    if isinstance(
+        error,
+        ConnectionFailed | DecodeError | LimiterUnavailable | PaymentRequired | PermissionDenied,
+    ):
         return True
     # One that is no `NotFound` is about the list, not about a call.
     return isinstance(error, APIError) and error.status == 404 and not isinstance(error, NotFound)

@@ -46,10 +46,10 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         lines += [
             f"Its clock runs {emulator.speed:g} times as fast as yours. Tell the SDK: "
             f"rate_limit=RateLimit({emulator.rate}, per={60 / emulator.speed:.6g}); "
-            f"and exotel-async get and export: --rate {emulator.rate * emulator.speed:.0f}"
+            f"and the commands of exotel-async: --rate {emulator.rate * emulator.speed:.0f}"
         ]
     elif emulator.rate != LIMIT:
-        lines += [f"Tell exotel-async get and export: --rate {emulator.rate}"]
+        lines += [f"Tell the commands of exotel-async: --rate {emulator.rate}"]
     lines += [
         "",
         "For programs that use exotel_async, and for the commands of exotel-async:",

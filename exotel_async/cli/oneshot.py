@@ -17,6 +17,7 @@ from exotel_async import (
     NumberMetadata,
     parameters,
 )
+from exotel_async.cli.sharing import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -100,7 +101,8 @@ def call(order: Order, service: Service) -> Exit:
         try:
             order.check()
             note(f"Dialling {order}, through {service.host}.")
-            ended.note(await order.place(exotel))
+            async with telling_of_outages(exotel):
+                ended.note(await order.place(exotel))
         except ExotelError as error:
             ended.note(error)
         finally:
@@ -153,7 +155,7 @@ def number(number: str, service: Service) -> Exit:
     """Look a number up and print what Exotel knows about it."""
 
     async def look_up() -> NumberMetadata:
-        async with service.session() as exotel:
+        async with service.session() as exotel, telling_of_outages(exotel):
             return await exotel.numbers.lookup(number)
 
     try:

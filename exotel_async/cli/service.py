@@ -19,6 +19,7 @@ from exotel_async import (
     DecodeError,
     ExotelError,
     InvalidRequest,
+    LimiterUnavailable,
     NotFound,
     PaymentRequired,
     PermissionDenied,
@@ -33,6 +34,7 @@ from exotel_async.config import find_base_url
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
 _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
+_SERVER: Final = "server of the shared budget"  # in words of exotel_async.redis
 LIMIT: Final = 200
 """Requests a minute: Exotel's documented budget."""
 
@@ -40,15 +42,18 @@ LIMIT: Final = 200
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Service:
-    """Which Exotel to talk to. The credentials come from the environment alone."""
+    """Which Exotel to talk to, and how much. The credentials come from the environment alone."""
 
     region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
     """Where the account lives; else the host in EXOTEL_SUBDOMAIN, else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
     """Any other place, like an emulator: http(s)://host[:port]."""
+    rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
+    """Requests a minute: the account's budget, or the share of it this may use. Processes that
+    share it through EXOTEL_RATE_LIMIT_URL must all name the same."""
 
     def session(self, **options: Any) -> AsyncExotel:
-        """Describe a session with it.
+        """Describe a session with it, at its rate.
 
         Raises:
             ConfigurationError: a variable is missing, or something does not fit.
@@ -59,7 +64,7 @@ class Service:
             raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
         if self.region is not None and self.base_url is not None:
             raise ConfigurationError("--region and --base-url say the same thing: give one of them")
-        return AsyncExotel(base_url=self.url, **options)
+        return AsyncExotel(base_url=self.url, rate_limit=RateLimit(self.rate), **options)
 
     @property
     def url(self) -> str:
@@ -73,9 +78,10 @@ class Service:
 
     def words(self) -> list[str]:
         """Return it as options of a command line."""
+        words = [] if self.rate == LIMIT else ["--rate", str(self.rate)]
         if self.base_url is not None:
-            return ["--base-url", self.base_url]
-        return [] if self.region is None else ["--region", self.region]
+            return [*words, "--base-url", self.base_url]
+        return words if self.region is None else [*words, "--region", self.region]
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:
         """Say in one line what went wrong, and what to do about it.
@@ -118,6 +124,10 @@ class Service:
                 line = f"{self.host} cannot be reached: {error}"
             case RequestTimeout():
                 line = f"{self.host} took the request but gave no answer: {error}"
+            case LimiterUnavailable() | ConfigurationError() if _SERVER in str(error):
+                # Of several processes that do not agree, it tells what the others have.
+                rate = "; --rate names it here" if "RateLimit(" in str(error) else ""
+                line = f"EXOTEL_RATE_LIMIT_URL: {error}{rate}"
             case _:
                 line = str(error)
         return line
@@ -129,24 +139,6 @@ class Service:
                 other = next(word for word in _REGIONS if word != name)
                 return f", or the account lives in the other region: try --region {other}"
         return ", or the account lives elsewhere"
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class Budget:
-    """How many requests may be sent."""
-
-    rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
-    """Requests a minute: the account's budget, or the share of it this may use."""
-
-    @property
-    def limit(self) -> RateLimit:
-        """The budget, for a session."""
-        return RateLimit(self.rate)
-
-    def words(self) -> list[str]:
-        """Return it as options of a command line."""
-        return [] if self.rate == LIMIT else ["--rate", str(self.rate)]
 
 
 def _kind(error: DecodeError) -> str:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final
+from typing import Final, TextIO
 
 from rich.console import Console
 
@@ -60,14 +60,18 @@ def complain(problem: str) -> None:
 
 
 @contextmanager
-def whoever_listens() -> Iterator[None]:
-    """Print here what must not change the exit code: a reader has gone, or a disk is full."""
+def whoever_listens(*streams: TextIO) -> Iterator[None]:
+    """Print here what must not change the exit code: a reader has gone, or a disk is full.
+
+    Args:
+        streams: those that are given up then; both if none is given.
+    """
     try:
         yield
     except (OSError, SystemExit):
         # What is still to be flushed at the end goes nowhere.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
+        for stream in streams or (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
 
 

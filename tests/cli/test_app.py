@@ -39,6 +39,9 @@ async def test_help_lists_the_commands() -> None:
         (["number"], "NUMBER"),
         (["get"], "--file"),
         (["get", "sid", "--rate", "0"], "--rate"),
+        (["number", "09812300001", "--rate", "0"], "--rate"),
+        (["call", "0981", "0982", "--caller-id", "0803", "--rate", "0"], "--rate"),
+        (["doctor", "--rate", "0"], "--rate"),
         (["export"], "--output"),
     ],
 )

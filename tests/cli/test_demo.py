@@ -74,11 +74,21 @@ async def test_it_never_leaves_this_process_whatever_the_environment_says() -> N
                 HTTP_PROXY=url,
                 HTTPS_PROXY=url,
                 ALL_PROXY=url,
+                EXOTEL_RATE_LIMIT_URL=url.replace("http:", "redis:"),
             ),
         )
     assert ended.code == 0, ended
     assert connections == 0
     assert "canary" not in ended.out + ended.err
+
+
+async def test_it_does_not_wait_for_a_server_of_a_shared_budget() -> None:
+    arguments = ("demo", "--calls", "5", "--speed", "100")
+    for url in ("redis://127.0.0.1:1", "nonsense"):
+        async with asyncio.timeout(20):
+            ended = await ran(*arguments, env=environment(EXOTEL_RATE_LIMIT_URL=url))
+        assert ended.code == 0, ended
+        assert ended.err == ""
 
 
 async def test_a_closed_pipe_ends_it_quietly() -> None:
