@@ -13,6 +13,7 @@ from benchmarks import (
     overhead,
     records,
     restart,
+    shared,
     tables,
     waiters,
     webhooks,
@@ -41,6 +42,9 @@ def main() -> int:
         tables.targets(reached)
     elif options.benchmark == "webhooks":
         reached = webhooks.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "shared":
+        reached = shared.report(options.window, quick=options.quick)
         tables.targets(reached)
     else:
         reached = [target for part in options.only or _PARTS for target in _limiter(part, options)]
@@ -71,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     limiter.add_argument(
         "--only", action="append", choices=_PARTS, help="one part; may be given several times"
     )
-    limiter.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
     limiter.add_argument("--seeds", type=int, help="runs of windows and restart; else 5, quick 1")
     limiter.add_argument(
         "--long",
@@ -82,7 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
     asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
     hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
-    for one in (limiter, cost, listing, asking, hooks):
+    budget = benchmarks.add_parser("shared", help="one budget for many processes, on a Valkey")
+    for one in (limiter, budget):
+        one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
+    for one in (limiter, budget, cost, listing, asking, hooks):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 
