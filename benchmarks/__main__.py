@@ -13,7 +13,6 @@ from benchmarks import (
     overhead,
     records,
     restart,
-    shared,
     tables,
     waiters,
     webhooks,
@@ -44,6 +43,8 @@ def main() -> int:
         reached = webhooks.report(quick=options.quick)
         tables.targets(reached)
     elif options.benchmark == "shared":
+        from benchmarks import shared  # noqa: PLC0415 - it needs the extra `bench`
+
         reached = shared.report(options.window, quick=options.quick)
         tables.targets(reached)
     else:
@@ -85,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
     asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
     hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
-    budget = benchmarks.add_parser("shared", help="one budget for many processes, on a Valkey")
+    budget = benchmarks.add_parser(
+        "shared", help="one budget for many processes, on a Valkey; needs pip install -e '.[bench]'"
+    )
     for one in (limiter, budget):
         one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
     for one in (limiter, budget, cost, listing, asking, hooks):
