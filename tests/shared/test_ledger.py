@@ -99,8 +99,8 @@ class World:
                 self.after(down + self.chance.random(), process.sync)
 
     def has_survivor(self) -> bool:
-        """Whether somebody who is in contact runs."""
-        return any(process.runs and process.share.epoch for process in self.processes)
+        """Whether somebody runs who holds something of the ledger there is."""
+        return any(process.runs and process.window.size > 0 for process in self.processes)
 
     @property
     def is_troubled(self) -> bool:
