@@ -133,8 +133,8 @@ local function save()
 end
 
 if not me and said.epoch ~= '' and said.epoch ~= s.epoch then
-  -- It has survived what this ledger has not. What it says may be long past: it is asked anew. If it
-  -- has had something, others who do not say so may have, too.
+  -- It has survived what this ledger has not. What it says may be long past: it is asked anew. If
+  -- it has had something, others who do not say so may have, too.
   if said.held + said.used + #said.back > 0 then
     s.recovered, s.hold = true, math.max(s.hold, said.lease + said.hold)
   end
@@ -509,9 +509,9 @@ end
 
 local answer = {
   epoch = s.epoch, held = me.held, granted = granted, pace = me.pace, burst = me.burst,
-  ahead = ahead, charge = charge, waiting = waiting - ahead, more = more, again = again, give = give, short = short,
-  hurry = hurry > 0, contended = contended, gate = leave, strict = s.strict,
-  processes = processes, seq = said.seq,
+  ahead = ahead, charge = charge, waiting = waiting - ahead, more = more, again = again,
+  give = give, short = short, hurry = hurry > 0, contended = contended, gate = leave,
+  strict = s.strict, processes = processes, seq = said.seq,
 }
 me.answer = cjson.encode(answer)
 save()
