@@ -598,7 +598,7 @@ def test_unwrapping() -> None:
         {"sids": "0123456789"},
         {"sids": 7},
     ],
-    ids=str,
+    ids="-".join,
 )
 async def test_arguments_that_make_no_sense(
     emulator: Emulator, exotel: AsyncExotel, arguments: dict[str, Any]

@@ -561,7 +561,6 @@ async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, make: Callable
         call_of(None, created_at=LONG_AGO),
         call_of(timedelta(hours=1), updated_at=datetime.now(UTC)),
     ],
-    ids=str,
 )
 async def test_no_recording(exotel: AsyncExotel, tmp_path: Path, call: Call) -> None:
     with pytest.raises(NoRecording, match="call a1 has no recording") as caught:
