@@ -92,9 +92,29 @@ class RateLimiter(Protocol):
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than `max_wait` seconds.
+            LimiterUnavailable: it is shared, and what it is shared by cannot be reached.
         """
         ...
 
     def statistics(self) -> LimiterStatistics:
         """Return what it is doing at this moment."""
+        ...
+
+
+@runtime_checkable
+class SharedBudget(Protocol):
+    """What a session has to tell, and asks, a limiter that several processes share."""
+
+    @property
+    def account_sid(self) -> str:
+        """The account it is for."""
+        ...
+
+    @property
+    def category(self) -> str:
+        """Which of the account's budgets it is."""
+        ...
+
+    def allow_exchange(self, seconds: float) -> None:
+        """Raise, never lower, the longest time of an exchange, in seconds."""
         ...

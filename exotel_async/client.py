@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.account import Account
-from exotel_async.budget import RateLimiter
+from exotel_async.budget import RateLimiter, SharedBudget
 from exotel_async.calls import Calls
 from exotel_async.config import (
     IST,
@@ -133,10 +133,9 @@ class AsyncExotel:
         def make_limiter(category: Category) -> RateLimiter:
             budget = budgets[category]
             if not isinstance(budget, RateLimit):
-                # One that is shared counts on it that exchanges end in time.
-                allow_exchange = getattr(budget, "allow_exchange", None)
-                if allow_exchange is not None:
-                    allow_exchange(transport.longest)
+                if isinstance(budget, SharedBudget):
+                    _check_shared(budget, credentials.account_sid, category)
+                    budget.allow_exchange(transport.longest)
                 return budget
             if shared is not None:
                 return shared.limiter(category, budget)
@@ -216,6 +215,14 @@ class AsyncExotel:
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
         self.exophones = ExoPhones(self._pipeline, defaults, self._account_sid)
+
+
+def _check_shared(budget: SharedBudget, account_sid: str, category: Category) -> None:
+    if (budget.account_sid, budget.category) != (account_sid, category):
+        raise ConfigurationError(
+            f"the limiter is for account={budget.account_sid!r}, category={budget.category!r}: "
+            f"must be for account={account_sid!r}, category={category.value!r}"
+        )
 
 
 def _find_server(

@@ -189,7 +189,8 @@ class Timeouts:
         connect: to open a connection, TLS included.
         write: for each piece of the request.
         read: for each piece of the answer.
-        exchange: for the whole exchange, however slowly the pieces come.
+        exchange: for the whole exchange, however slowly the pieces come. Waiting until fewer than
+            `max_in_flight` are in the air is a part of it.
     """
 
     connect: float = field(default=5.0, validator=_seconds)

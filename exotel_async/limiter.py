@@ -225,14 +225,18 @@ class Limiter:
         # A probe holds the others for a time that is almost never used up: it is answered before.
         closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
         wait = max(closed, ahead / self._pacer.pace)
+        return max(wait, self._until_free(ahead + 1, now))
+
+    def _until_free(self, number: int, now: float) -> float:
+        """Seconds until so many permits have been free, of those there are here."""
         window = self._window
-        short = ahead + 1 - window.free
-        if short > 0:
-            rounds, place = divmod(short - 1, window.size)
-            moment = window.moment(place)
-            back = self.rate.per if moment is None else moment - now
-            wait = max(wait, back + rounds * self.rate.per)
-        return wait
+        short = number - window.free
+        if short <= 0:
+            return 0.0
+        rounds, place = divmod(short - 1, window.size)
+        moment = window.moment(place)
+        back = self.rate.per if moment is None else moment - now
+        return back + rounds * self.rate.per
 
     # The window: a permit comes back `per` after the answer.
 

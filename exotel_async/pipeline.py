@@ -26,6 +26,7 @@ from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
     ExotelError,
+    LimiterUnavailable,
     RateLimitTimeout,
     RequestTimeout,
 )
@@ -295,7 +296,7 @@ class Pipeline:
                 permit = await self._limiter_of(category).acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
-        except RateLimitTimeout:
+        except (RateLimitTimeout, LimiterUnavailable):
             # What went wrong before says more than that there is no place to try again.
             if failure is not None:
                 raise failure from None

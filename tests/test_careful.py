@@ -179,10 +179,10 @@ async def test_a_coroutine_may_be_told_of_orphans(emulator: Emulator) -> None:
         await asyncio.sleep(0.05)
         told.append(ended.sid)
 
-    emulator.latency = lambda _: (0.0, 0.2)
+    emulator.latency = lambda _: (0.0, 1.0)
     async with session(emulator, on_orphaned_call=tell) as exotel:
         with pytest.raises(CallOutcomeUnknown):
-            await dial(exotel, timeout=0.1)
+            await dial(exotel, timeout=0.4)
     assert told == list(emulator.calls)
 
 
@@ -195,7 +195,7 @@ async def test_the_total_bounds_what_a_pause_prolongs(emulator: Emulator) -> Non
     async with session(emulator, retry=RetryPolicy(total=0.5)) as exotel:
         with pytest.raises(RateLimited):
             await dial(exotel)
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 5
     assert emulator.rung(CUSTOMER) == 0
 
 
@@ -289,7 +289,7 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await exotel.aclose(grace=5)
-    assert asyncio.get_running_loop().time() - began < 1
+    assert asyncio.get_running_loop().time() - began < 3
 
 
 async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
@@ -302,10 +302,10 @@ async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
             with suppress(asyncio.CancelledError):
                 await release.wait()
 
-    emulator.latency = lambda _: (0.0, 0.1)
+    emulator.latency = lambda _: (0.0, 1.0)
     exotel = session(emulator, on_orphaned_call=tell)
     with pytest.raises(CallOutcomeUnknown):
-        await dial(exotel, timeout=0.05)
+        await dial(exotel, timeout=0.4)
     async with asyncio.timeout(3):
         await exotel.aclose(grace=0.2)
     release.set()
@@ -387,7 +387,7 @@ async def test_closing_ends_those_that_wait_to_try_again(emulator: Emulator) -> 
     async with emulator.unreachable():
         asking = asyncio.create_task(exotel.account.balance())
         await asyncio.sleep(0.2)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             await exotel.aclose()
             with pytest.raises(ConfigurationError, match="closed"):
                 await asking
@@ -411,8 +411,8 @@ async def test_the_usual_port_is_the_same_host() -> None:
 async def test_a_small_session_does_not_slow_the_others(emulator: Emulator) -> None:
     async with session(emulator) as large, session(emulator, max_in_flight=1) as small:
         await small.account.balance()
-        emulator.latency = lambda _: (0.0, 0.3)
-        async with asyncio.timeout(1.5):
+        emulator.latency = lambda _: (0.0, 0.5)
+        async with asyncio.timeout(3):  # one after the other it would take four
             await asyncio.gather(*(large.account.balance() for _ in range(8)))
 
 

@@ -14,7 +14,12 @@ from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.redis.member import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable
-from exotel_async.redis.values import AccountStatistics, Fallback, SharedStatistics
+from exotel_async.redis.values import (
+    AccountStatistics,
+    Fallback,
+    SharedStatistics,
+    read_account,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,7 +32,7 @@ class SharedTokenBucket(Member):
 
     Each of them makes one, with the same server, account and rate. They lease permits of the one
     budget from each other, through a Valkey or Redis server, and otherwise do as `TokenBucket`
-    does. It belongs to the event loop it is first used in::
+    does. It belongs to the event loop it is first used in, and who makes it closes it::
 
         async with SharedTokenBucket("redis://localhost", account="acme1") as limiter:
             async with AsyncExotel(rate_limit=limiter) as exotel:
@@ -52,8 +57,10 @@ class SharedTokenBucket(Member):
 
         Args:
             url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
-                ``rediss://``, ``unix://``; or a client of redis-py's asyncio, which stays yours.
-            rate: the account's budget, the same in all processes; 200 a minute by default.
+                ``rediss://``, ``unix://``; or a client of redis-py's asyncio, which stays yours
+                and whose settings are used, for connections of the limiter's own. No cluster.
+            rate: the account's budget; 200 a minute by default. Limit and `per` are the same in all
+                processes, and the smallest `burst` is that of all.
             account: the account SID; else ``EXOTEL_ACCOUNT_SID``.
             category: which of the account's budgets it is: ``"voice"``, or ``"exophones"``.
             exchange: the longest time from leave to send until a request has reached Exotel or
@@ -87,12 +94,13 @@ class SharedTokenBucket(Member):
         ):
             _check_seconds(argument, seconds)
         self._account_sid: Final = _account(account)
+        self._category: Final = _plain("category", category)
         super().__init__(
             rate,
             Server(
                 url_or_client,
                 account=self._account_sid,
-                category=_plain("category", category),
+                category=self._category,
                 timeout=socket_timeout,
             ),
             exchange=exchange,
@@ -146,17 +154,33 @@ class SharedTokenBucket(Member):
         """Where the server is, for people to read: without credentials."""
         return self._server.address
 
+    @property
+    def account_sid(self) -> str:
+        """The account it is for."""
+        return self._account_sid
+
+    @property
+    def category(self) -> str:
+        """Which of the account's budgets it is."""
+        return self._category
+
     def allow_exchange(self, seconds: float) -> None:
-        """Raise, never lower, the longest time of an exchange (see `exchange`)."""
+        """Raise, never lower, the longest time of an exchange, in seconds (see `exchange`).
+
+        Raises:
+            ConfigurationError: that is no number of seconds.
+        """
         _check_seconds("seconds", seconds)
-        self._share.allow_exchange(seconds)
+        if self._share.allow_exchange(seconds) and self._share.epoch:
+            self._call()  # the others have to know before this process can die
 
     async def account(self) -> AccountStatistics:
         """Ask how the whole account stands.
 
         Raises:
             LimiterUnavailable: the server cannot be reached.
-            ConfigurationError: the server cannot hold the budget.
+            ConfigurationError: the server cannot hold the budget; the limiter belongs to another
+                event loop, or is closed.
         """
         self._bound_loop()
         try:
@@ -170,7 +194,7 @@ class SharedTokenBucket(Member):
             raise self._unfit(str(problem)) from None
         if "account" not in answer:
             raise self._unfit("its ledger is of another version of exotel_async")
-        return AccountStatistics.read(answer["account"])
+        return read_account(answer["account"])
 
     def statistics(self) -> SharedStatistics:
         """Return what the limiter is doing at this moment."""
@@ -185,9 +209,17 @@ class SharedTokenBucket(Member):
         )
 
     async def aclose(self) -> None:
-        """Give back what is held, for the others to use at once. Requests that wait fail."""
+        """Give back what is held, for the others to use at once.
+
+        Requests that wait fail with `ConfigurationError`. It takes half a second at most.
+
+        Raises:
+            ConfigurationError: the limiter belongs to another event loop.
+        """
+        super()._bound_loop()
         self._closed = True
         self._fail_all(lambda: ConfigurationError("this limiter is closed"))
+        self._end_starving()
         await self._keeper.aclose()
 
     async def __aenter__(self) -> Self:

@@ -8,8 +8,7 @@ from typing import Any
 
 from exotel_async.config import RateLimit
 from exotel_async.gate import Gate
-
-_SECOND = 1_000_000  # the ledger counts in microseconds
+from exotel_async.redis.values import SECOND
 
 
 class SharedGate(Gate):
@@ -59,7 +58,7 @@ class SharedGate(Gate):
             self.probe_sent = False
             self.open()
         else:
-            self._wait(word["left"] / _SECOND, now, probing=probing)
+            self._wait(word["left"] / SECOND, now, probing=probing)
             self.paused = word["paused"]
 
     def hear(self, word: Mapping[str, Any], now: float) -> None:
@@ -70,7 +69,7 @@ class SharedGate(Gate):
         if word["left"] < 0:
             self._let_all()
         else:
-            self._wait(word["left"] / _SECOND, now, probing=False)
+            self._wait(word["left"] / SECOND, now, probing=False)
             self.paused = True
 
     def open(self) -> None:

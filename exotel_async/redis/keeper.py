@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
 
 import anyio
+from attrs import frozen
 
+from exotel_async.redis.listening import Listener
 from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
 from exotel_async.redis.share import News, Share
+from exotel_async.redis.values import SECOND
 
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
 _LAST_RETRY: Final = 0.5
@@ -19,26 +23,25 @@ _LAST_WORDS: Final = 0.5  # seconds in which a process that ends gives back what
 logger: Final = logging.getLogger("exotel_async")
 
 
-class Owner(Protocol):
-    """Whose lease it is."""
+@frozen(kw_only=True)
+class Owner:
+    """Whose lease it is.
 
-    def write(self, share: Share) -> None:
-        """Write the next message."""
+    Attributes:
+        write: writes the next message.
+        take: does what the ledger answers.
+        hear: does what the ledger tells everybody.
+        lose: told that the server could not be reached, each time it could not.
+        fail: told that the server cannot, or will not, hold the budget as it is asked to.
+        has_time: whether nothing is held or waited for, so that an outage may last.
+    """
 
-    def take(self, answer: Mapping[str, Any]) -> None:
-        """Do what the ledger answers."""
-
-    def hear(self, told: Mapping[str, Any]) -> None:
-        """Do what the ledger tells everybody."""
-
-    def lose(self) -> None:
-        """Take note that the server could not be reached, each time it could not."""
-
-    def fail(self, problem: str) -> None:
-        """Take note that the server cannot, or will not, hold the budget as it is asked to."""
-
-    def has_time(self) -> bool:
-        """Whether nothing is held or waited for, so that an outage may last."""
+    write: Callable[[Share], None]
+    take: Callable[[Mapping[str, Any]], None]
+    hear: Callable[[Mapping[str, Any]], None]
+    lose: Callable[[], None]
+    fail: Callable[[str], None]
+    has_time: Callable[[], bool]
 
 
 class Keeper:
@@ -50,9 +53,7 @@ class Keeper:
         self._owner = owner
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._listener: asyncio.Task[None] | None = None
-        self._listens = asyncio.Event()
-        self._deaf = ""
+        self._listener: Final = Listener(server, owner.hear, self.call)
         self._next: asyncio.TimerHandle | None = None
         self._first: asyncio.Future[None] | None = None
         self._has_begun = False
@@ -89,12 +90,14 @@ class Keeper:
 
     async def aclose(self) -> None:
         """Give back what is held, and end."""
+        if self._task is not None:
+            if not self._closed:
+                self._task.cancel()
+            self._closed = True
+            await asyncio.wait({self._task})
         self._closed = True
         if self._next is not None:
             self._next.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
         await self._server.aclose()
 
     def _call_now(self) -> None:
@@ -102,29 +105,36 @@ class Keeper:
         self.call()
 
     async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._listener = loop.create_task(self._listen())
         try:
             while not is_cancelled():
                 await self._wake.wait()
                 await self._exchange()
         finally:
-            self._listener.cancel()
-            # It ends with its limiter, or with the loop: then nobody else will do it.
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({self._listener})
-                await self._leave()
-                await self._server.aclose()
+            self._end_first()
+            await self._part()
+
+    async def _part(self) -> None:
+        """Leave in order. It ends with its limiter, or with the loop: nobody else will do it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            parting = loop.create_task(self._leave())
+            while not parting.done():
+                # Who is cancelled twice leaves all the same: it takes half a second at most.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({parting})
+            if not parting.cancelled():  # with all tasks of the loop
+                return
 
     async def _exchange(self) -> None:
         """Send one message until it is answered, or is not worth it any more."""
         self._wake.clear()
+        self._listener.start()
         if not self._has_begun:
             # What is told before it listens would be missed.
             with anyio.move_on_after(_FIRST_RETRY * 4):
-                await self._listens.wait()
-            if self._deaf:
-                self._fail(self._deaf)
+                await self._listener.settled.wait()
+            if self._listener.problem:
+                self._fail(self._listener.problem)
                 return
         delay = _FIRST_RETRY
         while True:
@@ -137,6 +147,7 @@ class Keeper:
                 self._lose(str(error))
             except Unfit as error:
                 if not self._has_begun:
+                    await self._listener.stop()
                     self._fail(str(error))
                     return
                 self._lose(str(error))
@@ -193,30 +204,13 @@ class Keeper:
         if self._first is not None and not self._first.done():
             self._first.set_result(None)
 
-    async def _listen(self) -> None:
-        delay = _FIRST_RETRY
-
-        def begin() -> None:
-            nonlocal delay
-            delay = _FIRST_RETRY
-            if self._listens.is_set():  # it is not the first time: something may have been missed
-                self.call()
-            self._listens.set()
-
-        while not is_cancelled():
-            try:
-                await self._server.listen(self._owner.hear, begin)
-            except Unfit as error:
-                if not self._has_begun:
-                    self._deaf = str(error)
-                    self._listens.set()
-                    return
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, _LAST_RETRY)
-
     async def _leave(self) -> None:
-        if not self._share.epoch and self._share.message is None:
-            return
+        await self._listener.stop()
+        if self._share.epoch or self._share.message is not None:
+            await self._give_back()
+        await self._server.aclose()
+
+    async def _give_back(self) -> None:
         loop = asyncio.get_running_loop()
         leaving = False
         with anyio.move_on_after(_LAST_WORDS):
@@ -239,7 +233,7 @@ class Keeper:
 
 def _refusal(answer: Mapping[str, Any]) -> str:
     if answer["refused"] == "rate":
-        limit, per = answer["limit"], answer["per"] / 1_000_000
+        limit, per = answer["limit"], answer["per"] / SECOND
         return (
             f"the account's other processes share RateLimit({limit}, per={per:g}): "
             "an account has one budget, and all its processes have to name the same"

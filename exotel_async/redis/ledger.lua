@@ -35,7 +35,7 @@ if not s or s.run ~= run then
   s = {
     version = said.version, run = run, epoch = string.format('%s:%.0f', run, now), opened = now,
     released = false, recovered = false, hold = 0, members = {}, pool = {}, behind = 0, quiet = 0,
-    interactive = 0, debt = 0, short = 0, processes = 0,
+    asked = {}, interactive = 0, debt = 0, short = 0, processes = 0,
     strict = before and before.strict or false,
     factor = before and before.factor or 1, slowed = before and before.slowed or now,
     gate = {
@@ -63,7 +63,6 @@ local function sum(of, where)
 end
 
 local function held(member) return member.held end
-local function used(member) return member.used end
 
 -- What anybody may know of the account.
 
@@ -93,6 +92,7 @@ local function account()
     processes = processes, permits = permits, used = permits - ready - idle,
     interactive = interactive, bulk = bulk,
     paused = gate.half and math.max(0, gate.paused - now) or 0,
+    opens = s.released and 0 or math.max(0, (s.release or now) - now),
   }
 end
 
@@ -126,6 +126,7 @@ for id, member in pairs(s.members) do
   end
 end
 me = s.members[said.id]
+if me and me.left then me = nil end
 
 local function save()
   s.now, s.quiet = now, math.max(s.quiet, now + said.lease + said.hold)
@@ -133,11 +134,10 @@ local function save()
 end
 
 if not me and said.epoch ~= '' and said.epoch ~= s.epoch then
-  -- It has survived what this ledger has not. What it says may be long past: it is asked anew. If
-  -- it has had something, others who do not say so may have, too.
-  if said.held + said.used + #said.back > 0 then
-    s.recovered, s.hold = true, math.max(s.hold, said.lease + said.hold)
-  end
+  -- It has survived what this ledger has not. What it says may be long past: it is asked anew, and
+  -- until it answers that is believed.
+  if said.valid and said.held > 0 or said.used + #said.back > 0 then s.asked[said.id] = true end
+  s.hold = math.max(s.hold, said.lease + said.hold)
   save()
   return cjson.encode({seq = said.seq, epoch = s.epoch, claim = true})
 end
@@ -152,6 +152,9 @@ else
   me = {held = 0, pace = 0, burst = 0, granted = said.granted, base = said.granted, based = now}
   s.members[said.id] = me
   if said.claims then
+    -- If it has had something, others who do not say so may have, too.
+    if said.valid and said.held > 0 or said.used + said.gave > 0 then s.recovered = true end
+    s.asked[said.id] = nil
     if said.valid and not s.released then me.held = said.held end
     if said.shut > 0 then
       gate.half, gate.row = true, math.max(gate.row, said.row)
@@ -190,7 +193,7 @@ while missing < 0 and #pool > 0 do
   table.remove(pool, 1)
   missing = missing + 1
 end
-local release = s.opened + (s.recovered and s.hold or said.settle)
+local release = s.opened + ((s.recovered or next(s.asked)) and s.hold or said.settle)
 s.release = release
 local freed
 if not s.released and now >= release then
@@ -402,12 +405,12 @@ me.interactive, me.used = waiting - served, me.used + served
 -- What it holds by now comes with its pace.
 if me.pace > 0 then me.pace = math.max(me.pace, rate * math.max(1, me.held) / permits) end
 
-local leave = {epoch = gate.epoch, row = gate.row, state = 'open', left = 0}
+local word = {epoch = gate.epoch, row = gate.row, state = 'open', left = 0}
 if gate.half then
-  leave.state, leave.left, leave.paused = 'shut', shut_for(), gate.paused > now
-  if said.probe and ready > 0 and (leave.left == 0 or gate.prober == said.id) then
-    leave.state = 'probe'
-    if leave.left == 0 then
+  word.state, word.left, word.paused = 'shut', shut_for(), gate.paused > now
+  if said.probe and ready > 0 and (word.left == 0 or gate.prober == said.id) then
+    word.state = 'probe'
+    if word.left == 0 then
       gate.till = now + (gate.sent and interval or math.min(2000000, per / 30))
       gate.sent, gate.prober = true, said.id
     end
@@ -416,7 +419,7 @@ end
 
 local again = -1
 if said.interactive + said.bulk > 0 then
-  if not s.released and not s.recovered then
+  if not s.released and not s.recovered and not next(s.asked) then
     again = math.max(0, release - now)
   elseif waiting > ahead then
     -- It is called when there is a permit; for a token it has to come, if its own are too slow.
@@ -510,10 +513,15 @@ end
 local answer = {
   epoch = s.epoch, held = me.held, granted = granted, pace = me.pace, burst = me.burst,
   ahead = ahead, charge = charge, waiting = waiting - ahead, more = more, again = again,
-  give = give, short = short, hurry = hurry > 0, contended = contended, gate = leave,
+  give = give, short = short, hurry = hurry > 0, contended = contended, gate = word,
   strict = s.strict, processes = processes, seq = said.seq,
 }
 me.answer = cjson.encode(answer)
+if said.leave then
+  -- No more than what a late copy of a message is known by.
+  s.members[said.id] =
+    {left = true, seq = me.seq, answer = '{}', held = 0, till = me.till, gone = me.gone}
+end
 save()
 if next(told) then
   told.epoch, told.hurry = s.epoch, hurry > 0

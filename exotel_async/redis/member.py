@@ -12,13 +12,12 @@ from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavailable
 from exotel_async.limiter import Limiter
 from exotel_async.redis.gate import SharedGate
-from exotel_async.redis.keeper import Keeper
+from exotel_async.redis.keeper import Keeper, Owner
 from exotel_async.redis.server import Server
 from exotel_async.redis.share import News, Refusal, Share, Terms
-from exotel_async.redis.values import AccountStatistics, Fallback
+from exotel_async.redis.values import SECOND, AccountStatistics, Fallback, read_account
 from exotel_async.window import Window
 
-_SECOND: Final = 1_000_000  # the ledger counts in microseconds
 _LEAST_BURST: Final = 1.1  # a pacer that cannot catch up loses what it is late
 
 
@@ -43,7 +42,18 @@ class Member(Limiter):
         self._on_outage: Final = on_outage
         self._server: Final = server
         self._share: Final = Share(rate, Terms.of(rate, exchange), self._window, name=name)
-        self._keeper: Final = Keeper(server, self._share, self)
+        self._keeper: Final = Keeper(
+            server,
+            self._share,
+            Owner(
+                write=self._write,
+                take=self._take,
+                hear=self._hear,
+                lose=self._lose,
+                fail=self._fail,
+                has_time=self._has_time,
+            ),
+        )
         self._problem = ""
 
         # What is to be said.
@@ -61,6 +71,7 @@ class Member(Limiter):
         self._strict = False
         self._processes = 1
         self._known: AccountStatistics | None = None
+        self._opens_at = float("-inf")
         # Whether the server cannot be reached, and nothing may be sent without it.
         self._starving = False
         self._giving_up: asyncio.TimerHandle | None = None
@@ -79,9 +90,9 @@ class Member(Limiter):
     def _without_lease(self, now: float) -> int:
         """How many permits may be out without one."""
         lost_at, fallback = self._keeper.lost_at, self._on_outage
-        if lost_at is None or fallback is None:
+        if lost_at is None or fallback is None or not self._share.epoch:
             return 0
-        most = fallback.permits(self._permits, self._processes)
+        most = fallback.part_of(self._permits, self._processes)
         terms = self._share.terms
         if fallback.at_once or now - lost_at >= terms.lease + terms.hold:
             return most
@@ -143,24 +154,19 @@ class Member(Limiter):
         if not self._share.is_valid:
             # How long the outage lasts nobody knows, and it may end before the pause.
             return 0.0 if self._is_starving() else closed
-        interval = self.rate.per / self.rate.limit
         ahead = self._turnstile.ahead_of(priority)
-        known = self._known.window_size - self._known.window_used if self._known else 0
-        short = ahead + 1 - max(self._window.free, known)
-        if priority is Priority.INTERACTIVE:
-            # It need not wait for a permit of this process.
-            return max(closed, ahead * interval, short * interval)
+        if self._window.size == 0:
+            closed = max(closed, self._opens_at - now)
+        if priority is Priority.INTERACTIVE or self._window.size == 0:
+            # It need not wait for a permit of this process, if there is one.
+            return max(closed, ahead * self.rate.per / self.rate.limit)
         wait = max(closed, ahead / self._pacer.pace)
-        if short > 0:
-            rounds, place = divmod(short - 1, max(1, self._window.size))
-            moment = self._window.moment(place)
-            back = self.rate.per if moment is None else moment - now
-            wait = max(wait, back + rounds * self.rate.per)
-        return wait
+        known = self._known.window_size - self._known.window_used if self._known else 0
+        return wait if known > ahead else max(wait, self._until_free(ahead + 1, now))
 
     # What the keeper of the lease asks and tells.
 
-    def write(self, share: Share) -> None:
+    def _write(self, share: Share) -> None:
         """Write the next message."""
         now = asyncio.get_running_loop().time()
         window, gate = self._window, self._gate
@@ -189,7 +195,7 @@ class Member(Limiter):
         self._refusals, self._answered, self._to_give = [], None, 0
         self._told_bulk, self._told_at = bulk, now
 
-    def take(self, answer: Mapping[str, Any]) -> None:
+    def _take(self, answer: Mapping[str, Any]) -> None:
         """Do what the ledger answers."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -201,10 +207,11 @@ class Member(Limiter):
         self._hurry, self._more = answer["hurry"], answer["more"]
         self._contended, self._strict = answer["contended"], answer["strict"]
         self._processes = answer["processes"]
-        if "account" in answer:
-            self._known = AccountStatistics.read(answer["account"])
+        if "account" in answer:  # it is not in one that is repeated
+            self._known = read_account(answer["account"])
+            self._opens_at = now + self._known.opens_in
         if answer["pace"] > 0:
-            self._go_at(answer["pace"] * _SECOND, answer["burst"])
+            self._go_at(answer["pace"] * SECOND, answer["burst"])
         self._pacer.let_ahead(answer["ahead"])
         self._pacer.charge(answer["charge"])
         self._to_give = max(self._to_give, answer["give"])
@@ -215,11 +222,11 @@ class Member(Limiter):
         if self._window.size > 0 or self._turnstile.first() is not None:
             self._keeper.call_at(now + self._share.terms.renewal)
         if answer["again"] >= 0:
-            self._keeper.call_at(now + answer["again"] / _SECOND)
+            self._keeper.call_at(now + answer["again"] / SECOND)
         if self._refusals or self._answered is not None or self._can_give:
             self._call()
 
-    def hear(self, told: Mapping[str, Any]) -> None:
+    def _hear(self, told: Mapping[str, Any]) -> None:
         """Do what the ledger tells everybody."""
         if not self._share.epoch:
             return
@@ -244,14 +251,14 @@ class Member(Limiter):
             self._more = True
             self._call()
 
-    def lose(self) -> None:
+    def _lose(self) -> None:
         """Take note that the server could not be reached, each time it could not."""
         loop = asyncio.get_running_loop()
         self._gate.be_alone()
         if self._share.is_valid:
             return
         if self._on_outage is not None:
-            part = self._on_outage.permits(self._permits, self._processes) / self._permits
+            part = self._on_outage.part_of(self._permits, self._processes) / self._permits
             rate = self.rate
             self._go_at(rate.limit / rate.per * part, max(_LEAST_BURST, rate.burst * part))
             self._serve()
@@ -263,12 +270,12 @@ class Member(Limiter):
             crowd = list(self._turnstile.waiters())
             self._giving_up = loop.call_later(self._outage_wait, self._give_up, crowd)
 
-    def fail(self, problem: str) -> None:
+    def _fail(self, problem: str) -> None:
         """Take note that the server cannot, or will not, hold the budget as it is asked to."""
         self._problem = problem
         self._fail_all(lambda: self._unfit(problem))
 
-    def has_time(self) -> bool:
+    def _has_time(self) -> bool:
         """Whether nothing is held or waited for, so that an outage may last."""
         window = self._window
         return self._turnstile.first() is None and window.size <= 0 and window.used == 0

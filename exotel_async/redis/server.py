@@ -84,7 +84,7 @@ class Server:
         seconds = self._timeout if self._connected else self._timeout * _CONNECTING
         try:
             async with asyncio.timeout(seconds):
-                answer = json.loads(await self._run(text))
+                answer = _read(await self._run(text))
         except failures.AuthorizationError as error:
             problem: Exception = Unfit(self._words(error))
         except failures.AuthenticationError as error:
@@ -94,10 +94,10 @@ class Server:
         except failures.RedisError as error:
             passing = isinstance(error, failures.OutOfMemoryError) or _PASSING.search(str(error))
             problem = (Unreachable if passing else Unfit)(self._words(error))
-        except (ValueError, TypeError):
-            problem = Unfit("it answers what no ledger does")
+        except Exception as error:  # noqa: BLE001 - a client of the user's may raise anything
+            problem = Unreachable(type(error).__name__)
         else:
-            if isinstance(answer, dict):
+            if answer:
                 self._connected = True
                 return answer
             problem = Unfit("it answers what no ledger does")
@@ -133,7 +133,7 @@ class Server:
                 elif message["type"] == "subscribe":
                     begin()
                 elif message["type"] == "message":
-                    hear(json.loads(message["data"]))
+                    hear(_read(message["data"]))
                 silent = message is None
         except failures.NoPermissionError as error:
             problem = self._words(error)
@@ -161,6 +161,15 @@ class Server:
         if self._secret is not None:
             words = words.replace(self._secret, "***")
         return words if len(words) <= _SHOWN else words[:_SHOWN] + "..."
+
+
+def _read(text: Any) -> dict[str, Any]:
+    """Read an object; {} where it is none."""
+    try:
+        read = json.loads(text)
+    except (ValueError, TypeError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def _client(url_or_client: object, timeout: float) -> aioredis.Redis:
@@ -207,4 +216,7 @@ def _address(settings: Mapping[str, Any]) -> str:
     database = settings.get("db") or 0
     if "path" in settings:
         return f"unix:{settings['path']}, database {database}"
-    return f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}, database {database}"
+    place = f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+    if "connection_pool" in settings:  # it asks sentinels where the server is
+        place = getattr(settings["connection_pool"], "service_name", "a server")
+    return f"{place}, database {database}"

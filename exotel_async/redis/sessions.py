@@ -27,7 +27,7 @@ class _Common:
         self.users = 0
 
 
-# Held by the sessions, so that one that is never closed is not kept, nor its loop.
+# Held by the sessions: one that is never closed ends with its loop, and does not keep that.
 _common: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, _Common]] = (
     WeakKeyDictionary()
 )

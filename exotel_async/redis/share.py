@@ -30,11 +30,11 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from exotel_async.config import RateLimit
+from exotel_async.redis.values import SECOND
 from exotel_async.window import Window
 
 VERSION: Final = 1
 _DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
-_SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
 
 # It goes on while the machine sleeps, where there is one: the second does on macOS.
@@ -192,11 +192,13 @@ class Share:
         """The message that has had no answer yet."""
         return None if self._open is None else self._open.text
 
-    def allow_exchange(self, seconds: float) -> None:
-        """Raise, never lower, the longest time of an exchange."""
+    def allow_exchange(self, seconds: float) -> bool:
+        """Raise, never lower, the longest time of an exchange. Return whether that is news."""
         terms = Terms.of(self._rate, seconds)
-        if terms.hold > self.terms.hold:
-            self.terms = terms
+        if terms.hold <= self.terms.hold:
+            return False
+        self.terms = terms
+        return True
 
     def look(self) -> dict[str, Any]:
         """Return the message that asks how the account stands and changes nothing."""
@@ -222,7 +224,7 @@ class Share:
             # Of what is in flight no more is known than that it ends.
             back += [self.terms.hold] * self._window.in_flight
             self._window.size = 0
-        self._write(news, back, claims=False)
+        self._write(news, back)
 
     def apply(self, answer: Mapping[str, Any], now: float) -> bool:
         """Take the answer to the last message. False: it has to be sent again, as it is now."""
@@ -233,16 +235,20 @@ class Share:
         if answer.get("claim"):
             # What was given back is nobody's until it must have left the window.
             self._window.take_back(now)
-            self._write(message.news, [], claims=True)
+            late = self._clock() - message.written >= self.terms.hold
+            gave = 0 if late else len(message.text["back"])
+            self._write(message.news, [], claims=True, gave=gave)
             return False
         self._open = None
         self._valid_until = message.written + self.terms.lease * _DRIFT
         # An empty list is in Lua a table like any other, and {} in JSON.
-        moments = [now + left / _SECOND for left in answer["granted"] or () if left > 0]
+        moments = [now + left / SECOND for left in answer["granted"] or () if left > 0]
         self._window.receive(answer["held"], moments)
         return True
 
-    def _write(self, news: News, back: Sequence[float], *, claims: bool) -> None:
+    def _write(
+        self, news: News, back: Sequence[float], *, claims: bool = False, gave: int = 0
+    ) -> None:
         written = self._clock()
         if not self.id:  # not before: a limiter may be made first, and its process be forked then
             self.id = uuid.uuid4().hex
@@ -259,6 +265,7 @@ class Share:
                 "seq": self._number,
                 "epoch": self._epoch,
                 "claims": claims,
+                "gave": gave,
                 "burst": self._rate.burst,
                 "lease": _length(self.terms.lease),
                 "hold": _length(self.terms.hold),
@@ -266,7 +273,8 @@ class Share:
                 "held": self._window.size,
                 # On leaving, what is in flight is given back, too.
                 "used": 0 if news.leave else self._window.used,
-                "valid": written < self._valid_until,
+                # For so long nobody else can have been given what it holds, in use or not.
+                "valid": written < self._valid_until + self.terms.hold * _DRIFT,
                 "back": [_length(left) for left in back],
                 "interactive": news.interactive,
                 "bulk": news.bulk,
@@ -300,4 +308,4 @@ class Share:
 
 
 def _length(seconds: float) -> int:
-    return math.ceil(seconds * _SECOND)
+    return math.ceil(seconds * SECOND)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
 from exotel_async.budget import LimiterStatistics
 from exotel_async.errors import ConfigurationError
 
-_SECOND = 1_000_000  # the ledger counts in microseconds
+SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
 
 @frozen(kw_only=True)
@@ -19,13 +19,17 @@ class Fallback:
     """Go on without the server of the shared budget, with a part of it, divided by processes.
 
     While the server is down for everybody, the account stays within its budget. If it is only this
-    process that cannot reach it, the account may be over by the process's part.
+    process that cannot reach it, the account may be over by the process's part. A process that has
+    never reached the server has no part, and waits: it does not know how many others there are.
 
     Attributes:
         share: the part of the budget all processes have together, above 0 and up to 1.
         at_once: whether a process that held fewer permits than its part of that takes all of it at
             once. The account may then be over its budget in the first window. Otherwise it goes on
             with what it held until everything the others may have sent before is out of the window.
+
+    Raises:
+        ConfigurationError: the share is no such number.
     """
 
     share: float = field(default=0.25)
@@ -36,8 +40,8 @@ class Fallback:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
             raise ConfigurationError(f"Fallback(share)={value!r}: must be above 0 and up to 1")
 
-    def permits(self, permits: int, processes: int) -> int:
-        """Return how many permits of a budget one of so many processes goes on with."""
+    def part_of(self, permits: int, processes: int) -> int:
+        """Return how many permits of a budget one of so many processes has: one or more."""
         return max(1, math.floor(permits * self.share / processes))
 
 
@@ -73,6 +77,8 @@ class AccountStatistics:
         waiting_interactive: requests waiting at interactive priority.
         waiting_bulk: requests waiting at bulk priority.
         paused_for: seconds until the account's pause ends; 0 without one.
+        opens_in: seconds until what no process has claimed is free, after the server has lost
+            what it held; else 0.
     """
 
     processes: tuple[ProcessStatistics, ...]
@@ -81,29 +87,7 @@ class AccountStatistics:
     waiting_interactive: int
     waiting_bulk: int
     paused_for: float
-
-    @classmethod
-    def read(cls, account: Mapping[str, Any]) -> Self:
-        """Read what the ledger says."""
-        processes = (
-            ProcessStatistics(
-                name=one["name"],
-                granted=one["granted"],
-                held=one["held"],
-                used=one["used"],
-                waiting_interactive=one["interactive"],
-                waiting_bulk=one["bulk"],
-            )
-            for one in account["processes"] or ()
-        )
-        return cls(
-            processes=tuple(sorted(processes, key=lambda one: one.name)),
-            window_used=account["used"],
-            window_size=account["permits"],
-            waiting_interactive=account["interactive"],
-            waiting_bulk=account["bulk"],
-            paused_for=account["paused"] / _SECOND,
-        )
+    opens_in: float
 
 
 @frozen(kw_only=True)
@@ -115,7 +99,7 @@ class SharedStatistics(LimiterStatistics):
     Attributes:
         in_contact: whether the server has answered the last time it was asked.
         valid_for: seconds for which what is held may be used without hearing from the server.
-        round_trips: how often the server was asked so far.
+        round_trips: how often the server was asked so far, but for `account()`.
         account: the account; None before the first contact.
     """
 
@@ -123,3 +107,27 @@ class SharedStatistics(LimiterStatistics):
     valid_for: float
     round_trips: int
     account: AccountStatistics | None
+
+
+def read_account(account: Mapping[str, Any]) -> AccountStatistics:
+    """Read what the ledger says."""
+    processes = (
+        ProcessStatistics(
+            name=one["name"],
+            granted=one["granted"],
+            held=one["held"],
+            used=one["used"],
+            waiting_interactive=one["interactive"],
+            waiting_bulk=one["bulk"],
+        )
+        for one in account["processes"] or ()
+    )
+    return AccountStatistics(
+        processes=tuple(sorted(processes, key=lambda one: one.name)),
+        window_used=account["used"],
+        window_size=account["permits"],
+        waiting_interactive=account["interactive"],
+        waiting_bulk=account["bulk"],
+        paused_for=account["paused"] / SECOND,
+        opens_in=account["opens"] / SECOND,
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,30 @@ class Valkey:
         """Have it do something, as somebody who may do everything."""
         with redis.Redis(port=self._port, decode_responses=True) as client:
             return client.execute_command(*words)
+
+
+class Lag:
+    """How long the loop was late, because the computer had something else to do."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def measure(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + 0.002
+            await asyncio.sleep(0.002)
+            self.longest = max(self.longest, loop.time() - due)
+
+
+@pytest.fixture
+async def lag() -> AsyncIterator[Lag]:
+    """Measured from the beginning of the test; `longest` may be set to 0 again."""
+    one = Lag()
+    task = asyncio.create_task(one.measure())
+    yield one
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @pytest.fixture(scope="session")

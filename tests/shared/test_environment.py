@@ -258,7 +258,33 @@ async def test_a_session_tells_a_limiter_of_ones_own(valkey: str, emulator: Emul
         async with session(emulator, rate_limit=limiter, timeout=timeouts) as exotel:
             await exotel.account.balance()
             assert limiter._share.terms.hold == 2 + 5 + rate.per
-        assert await limiter.account(), "it is not the session's to close"
+        known = await limiter.account()
+        assert known.window_size == rate.limit - 1, "it is not the session's to close"
+
+
+@pytest.mark.parametrize(
+    ("account", "category", "given_as"),
+    [
+        ("other", "voice", "rate_limit"),
+        ("other", "exophones", "exophone_rate_limit"),
+        (None, "voice", "exophone_rate_limit"),
+        (None, "exophones", "rate_limit"),
+    ],
+)
+async def test_a_limiter_of_something_else_is_refused(
+    valkey: str, emulator: Emulator, account: str | None, category: str, given_as: str
+) -> None:
+    rate = RateLimit(emulator.rate, per=emulator.per / emulator.speed)
+    account = account or emulator.account_sid
+    async with SharedTokenBucket(valkey, rate, account=account, category=category) as limiter:
+        given: dict[str, Any] = {given_as: limiter}
+        async with session(emulator, **given) as exotel:
+            with pytest.raises(ConfigurationError, match="must be for account"):
+                if given_as == "rate_limit":
+                    await exotel.account.balance()
+                else:
+                    assert [phone async for phone in exotel.exophones.list()]
+    assert not emulator.requests
 
 
 async def test_it_lets_as_many_into_the_air_as_its_sessions(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -24,12 +25,14 @@ from exotel_async import (
     RateLimitTimeout,
 )
 from exotel_async.redis import SharedTokenBucket
+from tests.shared.conftest import Lag
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = Outcome(status=200)
 RATE = RateLimit(100, per=1.0)
 INTERVAL = RATE.per / RATE.limit
-SETTLE = 0.25
+SLOW = RateLimit(100, per=6.0)
+"""For what has to end before something else does, also on a computer that is busy."""
 
 Open = Callable[..., Awaitable[SharedTokenBucket]]
 
@@ -100,11 +103,12 @@ async def test_idle_budget_costs_no_round_trip_a_request(open_limiter: Open) -> 
     for _ in range(20):  # it learns how many it needs
         await send(limiter)
         await asyncio.sleep(RATE.per / 20)
-    before = limiter.statistics().round_trips
+    loop = asyncio.get_running_loop()
+    before, began = limiter.statistics().round_trips, loop.time()
     for _ in range(60):
         await send(limiter)
         await asyncio.sleep(RATE.per / 20)
-    windows = 60 / 20
+    windows = (loop.time() - began) / RATE.per
     assert limiter.statistics().round_trips - before <= 3 * windows + 1
 
 
@@ -113,24 +117,30 @@ async def test_saturation_costs_a_quarter_of_a_round_trip_at_most(open_limiter: 
     await warm(first, second)
     crowds = [await saturate(first), await saturate(second)]
     await asyncio.sleep(2 * RATE.per)
-    before = [(one.statistics().round_trips, one.statistics().granted) for one in (first, second)]
-    await asyncio.sleep(2 * RATE.per)
-    after = [(one.statistics().round_trips, one.statistics().granted) for one in (first, second)]
+    loop, rate = asyncio.get_running_loop(), 0.0
+    async with asyncio.timeout(20):
+        while rate < 0.9:  # a token that comes while the computer is busy may be lost
+            began = loop.time()
+            before = [one.statistics() for one in (first, second)]
+            await asyncio.sleep(2 * RATE.per)
+            after = [one.statistics() for one in (first, second)]
+            took = loop.time() - began
+            pairs = list(zip(before, after, strict=True))
+            trips = [late.round_trips - early.round_trips for early, late in pairs]
+            granted = [late.granted - early.granted for early, late in pairs]
+            rate = sum(granted) / (took / RATE.per * (RATE.limit - 2))
     await stop(*crowds)
-    trips = [late[0] - early[0] for late, early in zip(after, before, strict=True)]
-    granted = [late[1] - early[1] for late, early in zip(after, before, strict=True)]
     assert sum(trips) <= sum(granted) / 4
-    assert sum(granted) >= 0.9 * 2 * (RATE.limit - 2)
     assert max(granted) <= 1.1 * min(granted)
 
 
 async def test_takes_no_more_than_it_has_use_for(open_limiter: Open) -> None:
-    limiter = await open_limiter()
+    limiter = await open_limiter(SLOW)
     await warm(limiter)
     assert limiter.statistics().window_size <= 5
     crowd = await saturate(limiter)
-    await asyncio.sleep(0.1)
-    assert limiter.statistics().window_size <= 10 + RATE.limit / 2, "a lease at a time"
+    await asyncio.sleep(0.1 * SLOW.per)
+    assert limiter.statistics().window_size <= 10 + SLOW.limit / 2, "a lease at a time"
     await stop(crowd)
 
 
@@ -148,19 +158,22 @@ async def test_gives_back_what_it_has_no_use_for_any_more(open_limiter: Open) ->
 
 
 async def test_whoever_comes_gets_an_equal_part_at_once(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    rate = RateLimit(100, per=3.0)
+    first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowds = [await saturate(first)]
     await busy(first)
     crowds.append(await saturate(second))
-    await asyncio.sleep(0.2 * RATE.per)
-    before = [first.statistics().granted, second.statistics().granted]
-    await asyncio.sleep(RATE.per)
+    await asyncio.sleep(0.2 * rate.per)
+    loop = asyncio.get_running_loop()
+    before, began = [first.statistics().granted, second.statistics().granted], loop.time()
+    await asyncio.sleep(rate.per)
     after = [first.statistics().granted, second.statistics().granted]
+    windows = (loop.time() - began) / rate.per
     await stop(*crowds)
     granted = [late - early for early, late in zip(before, after, strict=True)]
-    assert sum(granted) <= RATE.limit
-    assert min(granted) >= 0.4 * RATE.limit, "permits that are out move as well"
+    assert sum(granted) <= rate.limit * windows + 1
+    assert min(granted) >= 0.4 * rate.limit, "permits that are out move as well"
 
 
 async def test_closing_gives_everything_back_at_once(open_limiter: Open) -> None:
@@ -180,14 +193,24 @@ async def test_closing_gives_everything_back_at_once(open_limiter: Open) -> None
 async def test_what_is_in_flight_at_the_end_comes_back_later(open_limiter: Open) -> None:
     first, second = await open_limiter(), await open_limiter(exchange=0.5)
     await warm(first, second)
+    loop, rises = asyncio.get_running_loop(), 0
+    sent = loop.time()
     await first.acquire()
+    left = loop.time()
     await first.aclose()
     used = (await second.account()).window_used
-    assert used == 3, "two that were sent, and one of which nothing is known"
-    await asyncio.sleep(RATE.per + 0.2)
-    assert (await second.account()).window_used == 1
-    await asyncio.sleep(1.0)
-    assert (await second.account()).window_used == 0
+    if loop.time() - sent < 0.9 * RATE.per:
+        assert used == 3, "two that were sent, and one of which nothing is known"
+    while used > 0:
+        asked = loop.time()
+        before, used = used, (await second.account()).window_used
+        rises += used > before
+        if loop.time() - left < 1.0 + RATE.per:
+            assert used >= 1, "of the one it is known after an exchange and a window"
+        if asked - sent > RATE.per + 0.3:
+            assert used <= 1
+        await asyncio.sleep(0.02)
+    assert rises == 0
 
 
 def test_the_end_of_the_loop_gives_everything_back(valkey: str) -> None:
@@ -209,37 +232,44 @@ def test_the_end_of_the_loop_gives_everything_back(valkey: str) -> None:
 # Priority
 
 
-async def test_interactive_goes_before_bulk_of_other_processes(open_limiter: Open) -> None:
-    limiters = [await open_limiter() for _ in range(4)]
+async def test_interactive_goes_before_bulk_of_other_processes(
+    open_limiter: Open, lag: Lag
+) -> None:
+    rate = RateLimit(100, per=4.0)
+    limiters = [await open_limiter(rate) for _ in range(4)]
     await warm(*limiters)
     crowds = [await saturate(limiter) for limiter in limiters[:3]]
-    await asyncio.sleep(1.5 * RATE.per)
+    await asyncio.sleep(1.2 * rate.per)
     loop, waits = asyncio.get_running_loop(), []
     chance = random.Random(0)
     for _ in range(25):
         await asyncio.sleep(chance.expovariate(1 / 0.1))
-        began = loop.time()
+        lag.longest, began = 0.0, loop.time()
         await send(limiters[3])
-        waits.append(loop.time() - began)
+        # There and back again it is late more than once.
+        waits.append(loop.time() - began - 3 * lag.longest)
     await stop(*crowds)
-    assert sorted(waits)[-2] <= 2 * INTERVAL
+    assert sorted(waits)[-2] <= 2 * rate.per / rate.limit
 
 
 async def test_a_flood_of_interactive_requests_takes_everything(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    rate = RateLimit(100, per=2.0)
+    first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowd = await saturate(first)
     await busy(first)
     flood = [asyncio.create_task(send(second)) for _ in range(150)]
-    await asyncio.sleep(0.3 * RATE.per)
+    await asyncio.sleep(0.3 * rate.per)
     before = first.statistics().granted
-    await asyncio.sleep(0.5 * RATE.per)
-    assert first.statistics().granted - before <= 5, "bulk waits"
+    waiting = second.statistics().waiting_interactive
+    while second.statistics().waiting_interactive > waiting / 3:
+        assert first.statistics().granted - before <= 5, "bulk waits"
+        await asyncio.sleep(0.005)
     await asyncio.gather(*flood)
-    await asyncio.sleep(0.2)
     before = first.statistics().granted
-    await asyncio.sleep(0.5 * RATE.per)
-    assert first.statistics().granted - before >= 20, "and goes on"
+    async with asyncio.timeout(3 * rate.per):
+        while first.statistics().granted - before < 40:
+            await asyncio.sleep(0.01)  # it goes on
     await stop(crowd)
 
 
@@ -274,11 +304,14 @@ async def test_paces_add_up_and_bursts_to_ten(open_limiter: Open) -> None:
     # After a quiet time all of them have a burst together, not each.
     await asyncio.sleep(1.5 * RATE.per)
     before = sum(limiter.statistics().granted for limiter in limiters)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     tasks = [asyncio.create_task(send(limiter)) for limiter in limiters for _ in range(RATE.burst)]
     await asyncio.sleep(INTERVAL)
     burst = sum(limiter.statistics().granted for limiter in limiters) - before
+    took = loop.time() - began
     await asyncio.gather(*tasks)
-    assert burst <= RATE.burst + 3
+    assert burst <= RATE.burst + 3 + (took - INTERVAL) / INTERVAL
 
 
 async def test_a_flood_of_interactive_requests_keeps_to_the_pace(open_limiter: Open) -> None:
@@ -302,18 +335,32 @@ async def waiting(*limiters: SharedTokenBucket) -> list[asyncio.Task[Permit]]:
     return [asyncio.create_task(limiter.acquire()) for limiter in limiters]
 
 
+async def one_goes_first(tasks: list[asyncio.Task[Permit]]) -> None:
+    """One is let through, and the others wait for its answer, for as long as a probe may take."""
+    loop = asyncio.get_running_loop()
+    while not any(task.done() for task in tasks):
+        before = loop.time()  # the ledger has not given leave to it much before that
+        await asyncio.sleep(0.001)
+    probes = [task for task in tasks if task.done()]
+    await asyncio.sleep(0.02)
+    done = sum(task.done() for task in tasks)
+    if loop.time() - before < 0.8 * SLOW.per / 30:
+        assert len(probes) == done == 1
+    probes[0].result().finish(OK)
+
+
 @pytest.mark.parametrize(
     ("outcome", "seconds"),
     [
         (Outcome(status=429, retry_after=0.4), 0.4),
-        (Outcome(status=429), RATE.per / 60),
+        (Outcome(status=429), SLOW.per / 60),
         (Outcome(status=503, retry_after=0.3), 0.3),
     ],
 )
 async def test_a_pause_is_for_all_and_then_one_probe_goes(
-    open_limiter: Open, outcome: Outcome, seconds: float
+    open_limiter: Open, lag: Lag, outcome: Outcome, seconds: float
 ) -> None:
-    limiters = [await open_limiter() for _ in range(3)]
+    limiters = [await open_limiter(SLOW) for _ in range(3)]
     await warm(*limiters)
     loop = asyncio.get_running_loop()
     permit = await limiters[0].acquire()
@@ -322,66 +369,91 @@ async def test_a_pause_is_for_all_and_then_one_probe_goes(
     permit.finish(outcome)
     await asyncio.sleep(0.01)
     tasks = await waiting(*limiters, *limiters)
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    await one_goes_first(tasks)
     assert loop.time() - began >= seconds - 0.001
-    assert len(done) == 1
-    await asyncio.sleep(0.01)
-    assert sum(task.done() for task in tasks) == 1, "the others wait for its answer"
-    done.pop().result().finish(OK)
-    for permit in await asyncio.wait_for(asyncio.gather(*rest), 0.5):
+    for permit in await asyncio.wait_for(asyncio.gather(*tasks), 5):
         permit.finish(OK)
-    assert loop.time() - began <= seconds + 0.3
+    assert loop.time() - began <= seconds + 0.5 + 10 * lag.longest
     assert not any(limiter.statistics().strict for limiter in limiters)
 
 
 async def test_statistics_tell_of_a_pause_everywhere(open_limiter: Open) -> None:
     first, second = await open_limiter(), await open_limiter()
     await warm(first, second)
-    (await first.acquire()).finish(Outcome(status=429, retry_after=0.8))
-    await asyncio.sleep(0.05)
-    for limiter in (first, second):
-        assert 0.5 < limiter.statistics().paused_for <= 0.8
-    assert 0.5 < (await second.account()).paused_for <= 0.8
+    loop = asyncio.get_running_loop()
+    (await first.acquire()).finish(Outcome(status=429, retry_after=5))
+    began = loop.time()
+    while not second.statistics().paused_for:
+        await asyncio.sleep(0.001)
+    told = [limiter.statistics().paused_for for limiter in (first, second)]
+    told.append((await second.account()).paused_for)
+    took = loop.time() - began
+    for seconds in told:
+        assert 5 - took - 0.01 <= seconds <= 5 + took, "as it was told, on its way"
 
 
 async def test_refused_probes_wait_longer_each_time_whoever_sends_them(open_limiter: Open) -> None:
-    limiters = [await open_limiter() for _ in range(2)]
+    limiters = [await open_limiter(SLOW) for _ in range(2)]
     await warm(*limiters)
     loop, began, pauses = asyncio.get_running_loop(), 0.0, []
     for turn in range(5):
         permit = await limiters[turn % 2].acquire()
         if began:
-            pauses.append((loop.time() - began) * 60 / RATE.per)
+            pauses.append((loop.time() - began) * 60 / SLOW.per)
         began = loop.time()
         permit.finish(Outcome(status=429))
         await asyncio.sleep(0.005)
-    assert pauses == pytest.approx([1, 2, 4, 8], abs=0.9)
+    for pause, least in zip(pauses, (1, 2, 4, 8), strict=True):
+        assert least - 0.01 <= pause <= least + 10
 
 
-async def test_a_probe_that_hangs_holds_the_others_for_a_while(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+async def test_a_probe_that_hangs_holds_the_others_for_a_while(
+    open_limiter: Open, lag: Lag
+) -> None:
+    first, second = await open_limiter(SLOW), await open_limiter(SLOW)
     await warm(first, second)
-    (await first.acquire()).finish(Outcome(status=429, retry_after=0.1))
-    await asyncio.sleep(0.05)
+    permit = await first.acquire()
     loop = asyncio.get_running_loop()
-    probe = await asyncio.wait_for(first.acquire(), 1)
     began = loop.time()
-    await asyncio.wait_for(second.acquire(), 1)
-    assert loop.time() - began == pytest.approx(RATE.per / 30, abs=0.02)
+    permit.finish(Outcome(status=429, retry_after=0.1))
+    await asyncio.sleep(0.05)
+    probe = await asyncio.wait_for(first.acquire(), 5)
+    leave = loop.time()
+    await asyncio.wait_for(second.acquire(), 5)
+    assert loop.time() - began >= 0.1 + SLOW.per / 30 - 0.001
+    assert loop.time() - leave <= SLOW.per / 30 + 0.1 + 10 * lag.longest
     probe.finish(OK)
-    await asyncio.wait_for(second.acquire(), 0.1)
+    await asyncio.wait_for(second.acquire(), 5)
+
+
+@pytest.mark.parametrize("junk", ["hello", "[]", "{}", '{"epoch": 5}', "\xff"])
+async def test_others_may_publish_what_they_like(
+    open_limiter: Open, valkey: str, junk: str
+) -> None:
+    rate = RateLimit(100, per=30.0)  # of which it would not hear by asking for a while
+    first, second = await open_limiter(rate), await open_limiter(rate)
+    await warm(first, second)
+    async with aioredis.Redis.from_url(valkey) as client:
+        heard = await client.publish("exotel_async:{acme1}:voice", junk.encode("latin1"))
+    assert heard == 2
+    (await first.acquire()).finish(Outcome(status=429, retry_after=9))
+    async with asyncio.timeout(4):
+        while not second.statistics().paused_for:
+            await asyncio.sleep(0.001)
 
 
 async def test_a_process_that_comes_during_a_pause_waits_as_well(open_limiter: Open) -> None:
     first = await open_limiter()
     await warm(first)
-    (await first.acquire()).finish(Outcome(status=429, retry_after=0.6))
-    await asyncio.sleep(0.05)
-    second = await open_limiter()
+    permit = await first.acquire()
     loop = asyncio.get_running_loop()
     began = loop.time()
+    permit.finish(Outcome(status=429, retry_after=1.5))
+    while not (await first.account()).paused_for:
+        await asyncio.sleep(0.01)
+    second = await open_limiter()
     (await second.acquire()).finish(OK)
-    assert loop.time() - began >= 0.4
+    assert loop.time() - began >= 1.5 - 0.001
 
 
 async def test_unexplained_refusals_teach_all_of_them(open_limiter: Open) -> None:
@@ -392,26 +464,27 @@ async def test_unexplained_refusals_teach_all_of_them(open_limiter: Open) -> Non
     assert not second.statistics().strict, "somebody before us may have spent it"
     await asyncio.sleep(RATE.per)
     await warm(first, second)
-    (await first.acquire()).finish(Outcome(status=429, retry_after=0.05))
+    permit, loop = await first.acquire(), asyncio.get_running_loop()
+    began = loop.time()
+    permit.finish(Outcome(status=429, retry_after=0.05))
     await warm(second)
     crowds = [await saturate(first), await saturate(second)]
     await asyncio.sleep(0.2)
     try:
         statistics = [first.statistics(), second.statistics()]
         assert all(one.strict for one in statistics)
-        assert sum(one.pace for one in statistics) <= (RATE.limit - 2) / RATE.per * 0.85
+        factor = 0.7 + 0.3 * (loop.time() - began) / RATE.per
+        most = (RATE.limit - 2) / RATE.per * min(1, factor)
+        assert sum(one.pace for one in statistics) <= most * 1.02
     finally:
         await stop(*crowds)
 
 
 async def test_a_cold_start_sends_one_probe_for_all(open_limiter: Open) -> None:
-    limiters = [await open_limiter() for _ in range(3)]
+    limiters = [await open_limiter(SLOW) for _ in range(3)]
     tasks = await waiting(*limiters, *limiters)
-    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.sleep(0.01)
-    assert sum(task.done() for task in tasks) == 1
-    done.pop().result().finish(OK)
-    for permit in await asyncio.wait_for(asyncio.gather(*rest), 0.5):
+    await one_goes_first(tasks)
+    for permit in await asyncio.wait_for(asyncio.gather(*tasks), 5):
         permit.finish(OK)
 
 
@@ -436,15 +509,18 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind(open_limiter: Open
     ]
     for task in tasks:
         asyncio.get_running_loop().call_later(chance.random() ** 2 * 2, task.cancel)
-    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
     for limiter in limiters:
         statistics = limiter.statistics()
         assert statistics.waiting_bulk == statistics.waiting_interactive == 0
         assert statistics.in_flight == 0
-    await asyncio.sleep(2.2 * RATE.per)
-    account = await limiters[0].account()
-    assert account.window_used == 0
-    assert sum(process.held for process in account.processes) == 0
+    async with asyncio.timeout(5 * RATE.per):
+        while True:
+            account = await limiters[0].account()
+            held = sum(process.held for process in account.processes)
+            if account.window_used == held == 0:
+                break
+            await asyncio.sleep(0.05)
 
 
 async def test_cancelled_while_it_first_asks_the_server(valkey: str) -> None:
@@ -459,15 +535,16 @@ async def test_cancelled_while_it_first_asks_the_server(valkey: str) -> None:
                 task.result().release()
     async with SharedTokenBucket(valkey, RATE, account="acme1", exchange=0.1) as limiter:
         await asyncio.sleep(0.3)
-        await asyncio.wait_for(send(limiter), 2)
+        await asyncio.wait_for(send(limiter), 10)
         assert sum(one.held for one in (await limiter.account()).processes) <= 5
 
 
 async def test_a_permit_that_was_never_sent_is_free_at_once(open_limiter: Open) -> None:
-    limiter = await open_limiter(RateLimit(2, per=1.0))  # one permit
+    # One permit, and a token after half of `per`.
+    limiter = await open_limiter(RateLimit(2, per=2.4))
     (await limiter.acquire()).finish(Outcome(written=False))
-    (await asyncio.wait_for(limiter.acquire(), 0.6)).release()
-    await asyncio.wait_for(limiter.acquire(), 0.6)
+    (await asyncio.wait_for(limiter.acquire(), 2.2)).release()
+    await asyncio.wait_for(limiter.acquire(), 2.2)
 
 
 # Bounds
@@ -482,9 +559,9 @@ async def test_max_wait_refuses_at_once_what_would_take_longer(open_limiter: Ope
     began = loop.time()
     with pytest.raises(RateLimitTimeout) as refused:
         await limiter.acquire(BULK, max_wait=1)
-    assert loop.time() - began < 0.1
-    assert refused.value.wait == pytest.approx(5, rel=0.3)
-    (await limiter.acquire(INTERACTIVE, max_wait=0.5)).finish(OK)
+    assert loop.time() - began < 0.5
+    assert refused.value.wait == pytest.approx(5, rel=0.4)
+    (await limiter.acquire(INTERACTIVE, max_wait=1)).finish(OK)
     await stop(crowd)
 
 
@@ -495,7 +572,7 @@ async def test_max_wait_ends_in_any_case(open_limiter: Open) -> None:
     with pytest.raises(RateLimitTimeout):
         await limiter.acquire(max_wait=0.2)
     permit.finish(OK)
-    await asyncio.wait_for(limiter.acquire(), 0.5)
+    await asyncio.wait_for(limiter.acquire(), 5)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -503,11 +580,26 @@ async def test_few_permits_go_round(open_limiter: Open, limit: int) -> None:
     rate = RateLimit(limit, per=0.25)
     limiters = [await open_limiter(rate, exchange=0.2) for _ in range(3)]
     crowds = [await saturate(limiter, 4) for limiter in limiters]
-    await asyncio.sleep(0.25 * 24)
-    granted = [limiter.statistics().granted for limiter in limiters]
+    enough, granted = 18 * max(1, limit - 1), [0]
+    async with asyncio.timeout(12):
+        while sum(granted) < enough:
+            await asyncio.sleep(0.05)
+            granted = [limiter.statistics().granted for limiter in limiters]
     await stop(*crowds)
-    assert sum(granted) >= 0.6 * 22 * max(1, limit - 1)
     assert max(granted) <= 2 * min(granted) + 2
+
+
+async def test_who_comes_is_not_refused_for_holding_nothing_yet(open_limiter: Open) -> None:
+    first = await open_limiter(SLOW)
+    await warm(first)
+    crowd = await saturate(first)
+    while (await first.account()).window_used < SLOW.limit - 2:
+        await asyncio.sleep(0.02)
+    second = await open_limiter(SLOW)
+    some = (second.acquire(BULK, max_wait=3) for _ in range(3))
+    for permit in await asyncio.gather(*some):
+        permit.finish(OK)
+    await stop(crowd)
 
 
 # The server
@@ -520,8 +612,9 @@ async def test_survives_a_script_flush(open_limiter: Open, valkey: str) -> None:
         await client.script_flush()
     crowd = await saturate(limiter)
     await busy(limiter)
+    while not limiter.statistics().in_contact:
+        await asyncio.sleep(0.01)
     await stop(crowd)
-    assert limiter.statistics().in_contact
 
 
 async def test_a_ledger_that_was_deleted_is_told_again(open_limiter: Open, valkey: str) -> None:
@@ -531,25 +624,48 @@ async def test_a_ledger_that_was_deleted_is_told_again(open_limiter: Open, valke
     await asyncio.sleep(1.5 * RATE.per)
     async with aioredis.Redis.from_url(valkey) as client:
         await client.flushall()
-    await asyncio.sleep(RATE.per)
-    account = await first.account()
+    async with asyncio.timeout(5):
+        while True:
+            processes = (await first.account()).processes
+            if len(processes) == 2 and sum(one.held for one in processes) >= 0.9 * RATE.limit:
+                break
+            await asyncio.sleep(0.05)
     await stop(*crowds)
-    assert len(account.processes) == 2
-    assert sum(process.held for process in account.processes) >= 0.9 * RATE.limit
 
 
 def test_a_limiter_that_was_made_before_a_fork_is_another_one_after_it(valkey: str) -> None:
-    limiter = SharedTokenBucket(valkey, RATE, account="acme1", exchange=1.0)
-    end, beginning = os.pipe()
-    for _ in range(2):
-        if not os.fork():
-            asyncio.run(send(limiter))
-            os.write(beginning, f"{limiter._share.id}\n".encode())
+    script = """
+import asyncio, os, sys, traceback
+from exotel_async import Outcome, RateLimit
+from exotel_async.redis import SharedTokenBucket
+
+limiter = SharedTokenBucket(sys.argv[1], RateLimit(100, per=1.0), account="acme1", exchange=1.0)
+
+async def send():
+    (await limiter.acquire()).finish(Outcome(status=200))
+
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        try:
+            asyncio.run(send())
+            os.write(1, f"{limiter._share.id}\\n".encode())
             os._exit(0)
-        os.wait()
-    os.close(beginning)
-    with open(end) as told:  # noqa: PTH123 - it is a pipe
-        assert len(set(told)) == 2
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, valkey],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert len(set(told.stdout.split())) == 2
 
 
 async def test_there_is_one_key_with_an_end_and_a_hash_tag(open_limiter: Open, valkey: str) -> None:
@@ -564,6 +680,17 @@ async def test_there_is_one_key_with_an_end_and_a_hash_tag(open_limiter: Open, v
         ]
         for key in keys:
             assert 0 < await client.ttl(key) <= 86_400
+
+
+async def test_those_that_come_and_go_leave_little(open_limiter: Open, valkey: str) -> None:
+    """What one of them has had in the air may be in the window for long yet."""
+    await warm(await open_limiter(exchange=30))
+    async with aioredis.Redis.from_url(valkey) as client:
+        before = await client.strlen("exotel_async:{acme1}:voice")
+        for _ in range(100):
+            async with SharedTokenBucket(valkey, RATE, account="acme1", exchange=30) as limiter:
+                await send(limiter)
+        assert await client.strlen("exotel_async:{acme1}:voice") - before <= 100 * 100
 
 
 async def test_processes_that_name_another_budget_are_refused(open_limiter: Open) -> None:
@@ -603,7 +730,8 @@ async def test_a_client_that_decodes_will_do(valkey: str) -> None:
 
 
 async def test_statistics_of_the_whole_account(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    rate = RateLimit(100, per=3.0)
+    first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowd = await saturate(first, 32)
     await busy(first)
@@ -625,7 +753,7 @@ async def test_statistics_of_the_whole_account(open_limiter: Open) -> None:
     assert statistics.account is not None
     assert statistics.account.window_size == RATE.limit - 1
     assert statistics.in_contact
-    assert 0 < statistics.valid_for <= RATE.per / 2
+    assert 0 < statistics.valid_for <= rate.per / 2
     assert statistics.window_used <= statistics.window_size
     await stop(crowd)
 
@@ -662,6 +790,64 @@ async def test_belongs_to_one_loop(open_limiter: Open) -> None:
     thread.start()
     await asyncio.to_thread(thread.join)
     assert "another event loop" in problems[0]
+
+
+ASKS: list[Callable[[SharedTokenBucket], Awaitable[Any]]] = [
+    SharedTokenBucket.acquire,
+    SharedTokenBucket.account,
+    SharedTokenBucket.aclose,
+    SharedTokenBucket.__aenter__,
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["acquire", "account", "aclose", "aenter"])
+@pytest.mark.parametrize("first", ["runs", "is closed"])
+def test_another_loop_is_told_so(
+    valkey: str, ask: Callable[[SharedTokenBucket], Awaitable[Any]], first: str
+) -> None:
+    limiter = SharedTokenBucket(valkey, RATE, account="acme1", exchange=1.0)
+
+    async def elsewhere() -> None:
+        async with asyncio.timeout(5):
+            with pytest.raises(ConfigurationError, match="another event loop"):
+                await ask(limiter)
+
+    async def use() -> None:
+        await send(limiter)
+        if first == "runs":
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            await send(limiter)
+            await limiter.aclose()
+
+    asyncio.run(use())
+    if first == "is closed":
+        asyncio.run(elsewhere())
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3, 6])
+@pytest.mark.parametrize("how", ["twice", "cut off", "cut off and again"])
+async def test_closed_twice_or_halfway_it_gives_back_at_once(
+    open_limiter: Open, how: str, turns: int
+) -> None:
+    # Left to itself, what it held would be out for half a minute.
+    first, second = await open_limiter(exchange=30), await open_limiter()
+    await warm(first, second)
+    crowd = await saturate(first)
+    await busy(first)
+    await stop(crowd)
+    closing = asyncio.create_task(first.aclose())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        if how != "twice":
+            closing.cancel()
+            await asyncio.wait({closing})
+        if how != "cut off":
+            await first.aclose()
+        crowd = await saturate(second)
+        await busy(second)
+    await asyncio.gather(closing, return_exceptions=True)
+    await stop(crowd)
 
 
 async def test_is_not_pickled(open_limiter: Open) -> None:

@@ -151,6 +151,9 @@ async def test_a_web_application_and_a_queue_keep_to_one_budget(
                     if (await browser.get("/openapi.json")).status_code == 200:
                         break
                 await asyncio.sleep(0.1)
+            # Else one of them has done it all before the other has begun.
+            while (tmp_path / "queue.log").read_text(encoding="utf-8").count("Listening") < 2:
+                await asyncio.sleep(0.1)
             campaign = await asyncio.create_subprocess_exec(*command("python"), **options)
             assert await campaign.wait() == 0
             await asyncio.gather(*(click(number) for number in range(CALLS)))

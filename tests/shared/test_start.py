@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -190,6 +191,66 @@ async def test_who_may_not_is_told_what_it_may_not(
 async def test_the_right_password_will_do(place: str) -> None:
     await start_and_use(limiter(f"redis://full:{IN_URL}@{place}"))
     await start_and_use(limiter(f"valkey://:{IN_URL}@{place}/3"))
+
+
+def acl(ours: Any, *words: str) -> None:
+    ours.execute_command("ACL", *words)
+
+
+def user(ours: redis.Redis, name: str, rules: str) -> Iterator[str]:
+    """A user who may do what the rules say, as the URL names him."""
+    acl(ours, "SETUSER", name, "reset", "on", f">{SECRET}", *rules.split())
+    yield f"{name}:{IN_URL}@"
+    acl(ours, "DELUSER", name)
+
+
+@pytest.fixture
+def least(ours: redis.Redis) -> Iterator[str]:
+    """A user who may do what the README says he must."""
+    text = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"`(~exotel_async:[^`]+)`", text)
+    yield from user(ours, "least", rules)
+
+
+async def test_the_rights_that_the_readme_names_will_do(
+    least: str, ours: redis.Redis, valkey: str
+) -> None:
+    place = valkey.removeprefix("redis://")
+
+    async def do_all(url: str) -> None:
+        async with limiter(url) as one, limiter(url) as two:
+            await asyncio.gather(*(use(each) for each in (one, two) for _ in range(10)))
+            assert len((await one.account()).processes) == 2
+            (await one.acquire()).finish(Outcome(status=429, retry_after=0.5))
+            async with asyncio.timeout(3):
+                while not two.statistics().paused_for:
+                    await asyncio.sleep(0.001)
+                await use(two)
+
+    await do_all(f"redis://{least}{place}")
+    ours.script_flush()
+    await do_all(f"redis://{least}{place}/0")
+    acl(ours, "SETUSER", "least", "+select")
+    await do_all(f"redis://{least}{place}/3")
+
+
+@pytest.fixture
+def deaf(ours: redis.Redis) -> Iterator[str]:
+    yield from user(ours, "deaf", "~* &* +@all -subscribe")
+
+
+async def test_who_may_listen_later_works_then(deaf: str, ours: redis.Redis, valkey: str) -> None:
+    one = limiter(f"redis://{deaf}{valkey.removeprefix('redis://')}")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="'subscribe' command"):
+            await one.acquire()
+    acl(ours, "SETUSER", "deaf", "+subscribe")
+    async with asyncio.timeout(5), limiter(valkey) as other:
+        await use(one)
+        (await other.acquire()).finish(Outcome(status=429, retry_after=3))
+        while not one.statistics().paused_for:
+            await asyncio.sleep(0.001)
+    await one.aclose()
 
 
 async def test_a_client_with_a_wrong_password(place: str) -> None:

@@ -1,0 +1,81 @@
+"""The task that hears what the ledger tells everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from exotel_async.redis.server import Server, Unfit, is_cancelled
+
+_FIRST_RETRY: Final = 0.05  # seconds; it doubles
+_LAST_RETRY: Final = 0.5
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Listener:
+    """Listens from `start` on, again and again, until it is stopped or is not let."""
+
+    def __init__(
+        self,
+        server: Server,
+        hear: Callable[[Mapping[str, Any]], None],
+        missed: Callable[[], None],
+    ) -> None:
+        """Describe it.
+
+        Args:
+            server: where the ledger is.
+            hear: told what is told.
+            missed: told that something may have been missed.
+        """
+        self._server = server
+        self._hear = hear
+        self._missed = missed
+        self._task: asyncio.Task[None] | None = None
+        self._delay = _FIRST_RETRY
+        self.settled: Final = asyncio.Event()
+        """Whether it has once begun to hear, or is not let."""
+        self.problem = ""
+        """Why it is not let; "" if it is, or nothing is known."""
+
+    def start(self) -> None:
+        """Begin, unless it goes on."""
+        if self._task is None or self._task.done():
+            self.settled.clear()
+            self.problem = ""
+            self._task = asyncio.get_running_loop().create_task(self._listen())
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _listen(self) -> None:
+        while not is_cancelled():
+            try:
+                await self._server.listen(self._told, self._begun)
+            except Unfit as error:
+                if not self.settled.is_set():
+                    self.problem = str(error)
+                    self.settled.set()
+                    return
+            await asyncio.sleep(self._delay)
+            self._delay = min(2 * self._delay, _LAST_RETRY)
+
+    def _begun(self) -> None:
+        self._delay = _FIRST_RETRY
+        if self.settled.is_set():  # it is not the first time
+            self._missed()
+        self.settled.set()
+
+    def _told(self, told: Mapping[str, Any]) -> None:
+        try:
+            self._hear(told)
+        except (KeyError, TypeError, AttributeError):
+            # Anybody may publish there. What was said, if anything, is answered, too.
+            logger.warning("The channel of the shared budget has said what no ledger says")
+            self._missed()
