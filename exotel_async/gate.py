@@ -38,14 +38,14 @@ class Gate:
         self._per = rate.per
         self._opened = opened
         self._timer: asyncio.TimerHandle | None = None
-        self.pauses = 0
+        self.pauses: int = 0
         """How many followed each other without a good answer between them."""
         self.until: float | None = None
         """When it opens, by the loop's clock; None: it is not shut."""
-        self.half_open = True
-        self.probe_sent = False
-        self.paused = False
-        self.epoch = 0
+        self.half_open: bool = True
+        self.probe_sent: bool = False
+        self.paused: bool = False
+        self.epoch: int = 0
 
     def let_through(self, now: float) -> None:
         """Note that a request goes while the gate is half open: it is the probe."""

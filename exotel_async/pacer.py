@@ -35,7 +35,7 @@ class Pacer:
         self._factor_since = 0.0
         self._told: tuple[float, float] | None = None
         self._ahead = 0
-        self.owed = 0
+        self.owed: int = 0
         """Tokens that are still to go to what was let ahead elsewhere."""
         # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
         # Bulk waits until little is left in it, so that it finds a pace and others find a burst;

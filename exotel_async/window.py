@@ -12,8 +12,8 @@ class Window:
     __slots__ = ("in_flight", "returns", "size")
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        self.in_flight = 0
+        self.size: int = size
+        self.in_flight: int = 0
         self.returns: list[float] = []  # a heap: the next one is the first
 
     @property

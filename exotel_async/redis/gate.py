@@ -16,6 +16,14 @@ class SharedGate(Gate):
 
     __slots__ = ("_alone", "_ask", "asks")
 
+    # Of a gate's own it sets these, too.
+    until: float | None
+    half_open: bool
+    probe_sent: bool
+    paused: bool
+    epoch: int
+    pauses: int
+
     def __init__(
         self, rate: RateLimit, opened: Callable[[], None], ask: Callable[[], None]
     ) -> None:
@@ -23,7 +31,7 @@ class SharedGate(Gate):
         super().__init__(rate, opened)
         self._ask = ask
         self._alone = False
-        self.asks = False
+        self.asks: bool = False
         """Whether it is shut until the ledger says otherwise."""
 
     def wait_for_leave(self, now: float) -> None:

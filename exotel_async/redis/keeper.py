@@ -60,9 +60,9 @@ class Keeper:
         self._closed = False
         self.lost_at: float | None = None
         """Since when the server cannot be reached, by the loop's clock; None: it can."""
-        self.problem = ""
+        self.problem: str = ""
         """Why not."""
-        self.round_trips = 0
+        self.round_trips: int = 0
         """How often the server was asked."""
 
     def call(self) -> None:

@@ -38,7 +38,7 @@ class Listener:
         self._delay = _FIRST_RETRY
         self.settled: Final = asyncio.Event()
         """Whether it has once begun to hear, or is not let."""
-        self.problem = ""
+        self.problem: str = ""
         """Why it is not let; "" if it is, or nothing is known."""
 
     def start(self) -> None:

@@ -160,8 +160,8 @@ class Share:
             name: what the process is called in statistics; host and process number by default.
             clock: what tells how long a lease is old, in seconds.
         """
-        self.terms = terms
-        self.id = ""
+        self.terms: Terms = terms
+        self.id: str = ""
         """What it is called by the ledger, from the first message on."""
         self._rate = rate
         self._window = window
