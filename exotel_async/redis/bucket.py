@@ -78,13 +78,13 @@ class SharedTokenBucket(Member):
         """
         if rate is None:
             rate = RateLimit()
-        for name_, given, kind in (
+        for argument, given, kind in (
             ("rate", rate, RateLimit),
-            ("on_outage", on_outage, Fallback | None),
-            ("name", name, str | None),
+            ("on_outage", on_outage, Fallback),
+            ("name", name, str),
         ):
-            if not isinstance(given, kind):
-                raise ConfigurationError(f"{name_}={given!r} is a {type(given).__name__}")
+            if given is not None and not isinstance(given, kind):
+                raise ConfigurationError(f"{argument}={given!r}: must be a {kind.__name__}")
         if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
             raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
         for argument, seconds in (

@@ -90,14 +90,13 @@ class Keeper:
 
     async def aclose(self) -> None:
         """Give back what is held, and end."""
-        if self._task is not None:
-            if not self._closed:
-                self._task.cancel()
-            self._closed = True
-            await asyncio.wait({self._task})
-        self._closed = True
+        again, self._closed = self._closed, True
         if self._next is not None:
             self._next.cancel()
+        if self._task is not None:
+            if not again:
+                self._task.cancel()
+            await asyncio.wait({self._task})
         await self._server.aclose()
 
     def _call_now(self) -> None:
