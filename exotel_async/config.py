@@ -99,9 +99,9 @@ class Credentials:
             ConfigurationError: one is missing or empty; the message names the variable.
         """
         return cls(
-            _path_safe(_given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID")),
-            _given("api_key", api_key, "EXOTEL_API_KEY"),
-            _given("api_token", api_token, "EXOTEL_API_TOKEN"),
+            _path_safe(given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID")),
+            given("api_key", api_key, "EXOTEL_API_KEY"),
+            given("api_token", api_token, "EXOTEL_API_TOKEN"),
         )
 
     def __reduce__(self) -> Any:
@@ -114,7 +114,8 @@ def _path_safe(account_sid: str) -> str:
     return account_sid
 
 
-def _given(argument: str, value: str | None, variable: str) -> str:
+def given(argument: str, value: str | None, variable: str) -> str:
+    """Return a text as it is given, else from the environment; an error does not show it."""
     found = os.environ.get(variable, "") if value is None else value
     if not isinstance(found, str) or not found.strip():
         raise ConfigurationError(

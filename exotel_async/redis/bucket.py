@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import fields
 
 from exotel_async.budget import LimiterStatistics, Permit
-from exotel_async.config import Priority, RateLimit
+from exotel_async.config import Priority, RateLimit, given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.redis.member import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable
@@ -78,13 +77,13 @@ class SharedTokenBucket(Member):
         """
         if rate is None:
             rate = RateLimit()
-        for argument, given, kind in (
+        for argument, value, kind in (
             ("rate", rate, RateLimit),
             ("on_outage", on_outage, Fallback),
             ("name", name, str),
         ):
-            if given is not None and not isinstance(given, kind):
-                raise ConfigurationError(f"{argument}={given!r}: must be a {kind.__name__}")
+            if value is not None and not isinstance(value, kind):
+                raise ConfigurationError(f"{argument}={value!r}: must be a {kind.__name__}")
         if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
             raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
         for argument, seconds in (
@@ -93,7 +92,9 @@ class SharedTokenBucket(Member):
             ("socket_timeout", socket_timeout),
         ):
             _check_seconds(argument, seconds)
-        self._account_sid: Final = _account(account)
+        self._account_sid: Final = _plain(
+            "account", given("account", account, "EXOTEL_ACCOUNT_SID")
+        )
         self._category: Final = _plain("category", category)
         super().__init__(
             rate,
@@ -260,15 +261,6 @@ class SharedTokenBucket(Member):
         if new:
             self._gate.wait_for_leave(loop.time())
         return loop
-
-
-def _account(given: str | None) -> str:
-    account = os.environ.get("EXOTEL_ACCOUNT_SID", "") if given is None else given
-    if not isinstance(account, str) or not account.strip():
-        raise ConfigurationError(
-            "account is missing: pass account= or set the environment variable EXOTEL_ACCOUNT_SID"
-        )
-    return _plain("account", account.strip())
 
 
 def _plain(argument: str, value: str) -> str:
