@@ -99,10 +99,9 @@ def check_account(dial: Dial, settings: Settings) -> None:
 
 
 def _check_numbers(form: dict[str, str], settings: Settings) -> None:
-    if not is_number(form["From"]) and not is_sip(form["From"]):
-        raise bad("From is not a valid number")
-    if form.get("To") and not is_number(form["To"]):
-        raise bad("To is not a valid number")
+    for name in ("From", "To"):
+        if form.get(name) and not is_number(form[name]) and not is_sip(form[name]):
+            raise bad(f"{name} is not a valid number")
     if national(form["CallerId"]) not in settings.exophones:
         raise bad("CallerId is not one of the account's ExoPhones")
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 _NATIONAL = re.compile(r"(?:\+?91|0)?([1-9]\d{9})")
 _DIALLABLE = re.compile(r"\+?\d{8,15}")
-_SIP = re.compile(r"sips?:[^@\s]+@[^@\s]+", re.IGNORECASE)
+_SIP = re.compile(r"sips?:[^@\s]+(?:@[^@\s]+)?", re.IGNORECASE)
 
 CIRCLES = {
     "AP": "Andhra Pradesh",
@@ -73,7 +73,7 @@ def is_number(text: str) -> bool:
 
 
 def is_sip(text: str) -> bool:
-    """Whether it is a SIP address, allowed as the first party only (wire notes 1.1)."""
+    """Whether it is a SIP address, or an agent's SIP id, which has no host (wire notes 1.1)."""
     return _SIP.fullmatch(text) is not None
 
 

@@ -208,6 +208,8 @@ async def test_a_dynamic_url(
         plan(music_on_hold={"type": "default_tone", "value": "http://x/a.wav"}),
         plan(destination={"trunk": "trmum1", "custom_params": "a=1&b=2"}),
         plan(destination={"numbers": ["sip:agent@example.com"]}),
+        '{"destination":[{"contact_uri":"sip:agent7f3a"}]}',
+        plan(destination=[{"contact_uri": "sip:a@example.com"}, {"contact_uri": "sip:b"}]),
     ],
 )
 async def test_plans_that_can_be_read(
@@ -245,7 +247,10 @@ BAD_PLANS: dict[str, Reply] = {
     "numbers as numbers": json(plan(destination={"numbers": [9812300001]})),
     "not a number": json(plan(destination={"numbers": ["nobody"]})),
     "destination bare": json(plan(destination=AGENT)),
-    "CCM": json(plan(destination=[{"contact_uri": AGENT}])),
+    "contact that is a number": json(plan(destination=[{"contact_uri": AGENT}])),
+    "contact with another key": json(plan(destination=[{"contact_uri": "sip:a", "name": "A"}])),
+    "contact without its key": json(plan(destination=[{"number": "sip:a"}])),
+    "contact bare": json(plan(destination=["sip:agent7f3a"])),
     "text for whole": json(plan(max_ringing_duration="45")),
     "true for whole": json(plan(max_conversation_duration=True)),
     "below 0": json(plan(max_conversation_duration=-1)),

@@ -67,7 +67,7 @@ async def _plan(line: Line, connect: Connect) -> ConnectPlan:
         plan = attrs.evolve(plan, numbers=await _dial_whom(line, connect.dial_whom_url))
     elif connect.url is not None:
         plan = await _dynamic(line, [connect.url, connect.fallback_url])
-    if not line.rules.sip_agents:
+    if not line.rules.sip_agents and not plan.contacts:
         numbers = [number for number in plan.numbers if not is_sip(number)]
         plan = attrs.evolve(plan, numbers=numbers)
     return plan

@@ -33,6 +33,8 @@ class ConnectPlan:
     """Whom a Connect rings, and how."""
 
     numbers: Sequence[str]
+    contacts: bool = False
+    """They are SIP addresses that were given as `contact_uri`."""
     outgoing: str | None = None
     ring_limit: int | None = None
     talk_limit: int | None = None
@@ -61,11 +63,8 @@ class GatherPlan:
 def read_connect(answer: Exchange, *, json_type: bool) -> ConnectPlan:
     """The answer of a dynamic Connect's URL. Raises BadAnswer."""
     plan = _object_of(answer, json_type=json_type)
-    destination = _want(plan, "destination", _object)
-    if "trunk" in destination:
-        numbers: Sequence[str] = [_want(destination, "trunk", _text)]
-    else:
-        numbers = _want(destination, "numbers", _numbers)
+    contacts = isinstance(plan.get("destination"), list)
+    numbers = _want(plan, "destination", _contacts if contacts else _destination)
     nothing: _Object = {}
     parallel = _take(plan, "parallel_ringing", _object, nothing)
     several = _take(parallel, "activate", _bool, False)
@@ -74,6 +73,7 @@ def read_connect(answer: Exchange, *, json_type: bool) -> ConnectPlan:
     playback = _take(plan, "start_call_playback", _object, None)
     return ConnectPlan(
         numbers=numbers,
+        contacts=contacts,
         outgoing=_take(plan, "outgoing_phone_number", _text, None),
         ring_limit=_take(plan, "max_ringing_duration", _whole, None),
         talk_limit=_take(plan, "max_conversation_duration", _whole, None),
@@ -167,13 +167,33 @@ def _text(value: object) -> str:
     return value
 
 
+def _destination(value: object) -> Sequence[str]:
+    given = _object(value)
+    if "trunk" in given:
+        return [_want(given, "trunk", _text)]
+    return _want(given, "numbers", _numbers)
+
+
+def _contacts(value: object) -> Sequence[str]:
+    """SIP addresses, each in an object with no other key."""
+    entries = [_object(entry) for entry in _list(value)]
+    contacts = [_want(entry, "contact_uri", _text) for entry in entries if len(entry) == 1]
+    if len(contacts) < len(entries) or not all(map(is_sip, contacts)):
+        raise ValueError("has an entry that is not the contact_uri of a SIP address alone")
+    return contacts
+
+
 def _numbers(value: object) -> Sequence[str]:
-    if not isinstance(value, list):
-        raise ValueError("is no list")  # noqa: TRY004 - not the caller's mistake
-    numbers = [_text(part) for part in value]
+    numbers = [_text(part) for part in _list(value)]
     if not all(is_number(number) or is_sip(number) for number in numbers):
         raise ValueError("has an entry that cannot be dialled")
     return numbers
+
+
+def _list(value: object) -> Sequence[object]:
+    if not isinstance(value, list):
+        raise ValueError("is no list")  # noqa: TRY004 - not the caller's mistake
+    return value
 
 
 def _bool(value: object) -> bool:

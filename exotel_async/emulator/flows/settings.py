@@ -70,7 +70,8 @@ class FlowSettings:
     dial_whom_separator: str | None = ","
     """Between the numbers of a dial-whom answer: unknown, a comma is a guess. None: one number."""
     sip_agents: bool = True
-    """`sip:` destinations are rung; in one account they silently were not."""
+    """`sip:` among `numbers` is rung; in one account it silently was not. As `contact_uri` it is
+    always rung."""
     parallel_cap: int = 10
     """How many phones ring at once at most: 5 by one account, 10 by another."""
     child_legs: bool = False
