@@ -55,7 +55,7 @@ from exotel_async.models import (
     StreamBegin,
 )
 from exotel_async.parameters import DialOptions
-from exotel_async.phone import same_number
+from exotel_async.phone import normalize_number, same_number
 from exotel_async.queries import Between
 from exotel_async.reconciling import CallAmbiguous, CallFound, CallNotFound, Reconciliation
 from exotel_async.records import CallRecords
@@ -132,5 +132,6 @@ __all__ = [
     "Timeouts",
     "TokenBucket",
     "__version__",
+    "normalize_number",
     "same_number",
 ]

@@ -42,8 +42,9 @@ class Calls(CallReader):
         Rests on `POST Calls/connect`, mode "connect two numbers".
 
         Args:
-            from_: the party rung first: a phone number, best with its country code, or a SIP URI.
-            to: the number rung second.
+            from_: the party rung first: a phone number, best with its country code, or a SIP id or
+                URI (`sip:agent7f3a`).
+            to: the party rung second: the same.
             caller_id: the ExoPhone both of them see.
             wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
             start_playback_to: who hears `start_playback_url`.
@@ -89,7 +90,7 @@ class Calls(CallReader):
         Rests on `POST Calls/connect`, mode "connect to flow".
 
         Args:
-            from_: the party rung: a phone number, best with its country code, or a SIP URI.
+            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
             flow: the flow's id (its app id in the dashboard), or the whole URL of one.
             caller_id: the ExoPhone it sees.
             priority: who goes first when the budget is short.
@@ -135,7 +136,7 @@ class Calls(CallReader):
         Args:
             targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable,
                 read no further than it is needed: one target at most waits for room for its call.
-            to: the number rung second; or else
+            to: the party rung second; or else
             flow: the flow they are connected to.
             caller_id: the ExoPhone they see.
             max_live: legs that may go on at a time: the account's channels. A call between two

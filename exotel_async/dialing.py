@@ -60,7 +60,7 @@ class DialTarget:
 
     Attributes:
         from_: the party rung first.
-        to: the number rung second; or else
+        to: the party rung second; or else
         flow: the flow the first party is connected to.
         caller_id: the ExoPhone they see.
         options: more, as `calls.connect` takes it; it goes before what is said for all.

@@ -25,6 +25,7 @@ from exotel_async.checks import (
     whole_seconds,
 )
 from exotel_async.errors import InvalidRequest
+from exotel_async.masking import mask_number
 from exotel_async.models import (
     CallbackContentType,
     CallbackEvent,
@@ -34,7 +35,12 @@ from exotel_async.models import (
     RecordingFormat,
     StreamBegin,
 )
-from exotel_async.phone import normalize_number, normalize_party, same_number
+from exotel_async.phone import (
+    normalize_exophone,
+    normalize_number,
+    normalize_party,
+    same_number,
+)
 from exotel_async.request import Fields, Request, get_request, pairs
 
 LONGEST_CUSTOM_FIELD: Final = 128
@@ -94,8 +100,9 @@ def connect(
     """Build the dial that connects two parties: `from_` is rung first, and then `to`.
 
     Args:
-        from_: the party rung first: a phone number, or a SIP URI.
-        to: the number rung when the first party has answered.
+        from_: the party rung first: a phone number as `normalize_number` takes it, or a SIP id or
+            URI (`sip:agent7f3a`).
+        to: the party rung when the first one has answered: the same.
         caller_id: the ExoPhone both of them see.
         wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
         start_playback_to: who hears `start_playback_url`.
@@ -106,11 +113,12 @@ def connect(
         InvalidRequest: an argument that Exotel would refuse or take wrongly.
     """
     form = _parties(from_, caller_id)
-    form["To"] = normalize_number(to, "to")
+    form["To"] = normalize_party(to, "to")
     if same_number(form["To"], form["From"]):
-        raise InvalidRequest("to", to, "must not be the party in from_")
+        raise InvalidRequest("to", mask_number(to), "must not be the party in from_")
     if same_number(form["To"], form["CallerId"]):
-        raise InvalidRequest("to", to, "must be the party rung second, not the ExoPhone")
+        rule = "must be the party rung second, not the ExoPhone"
+        raise InvalidRequest("to", mask_number(to), rule)
     form["WaitUrl"] = url("wait_url", wait_url)
     form["StartPlaybackToNew"] = choice("start_playback_to", start_playback_to, PlaybackTo)
     form["StartPlaybackValueNew"] = url("start_playback_url", start_playback_url)
@@ -132,7 +140,7 @@ def connect_to_flow(
     Args:
         account_sid: the account the flow belongs to.
         flow: the flow's id (its app id in the dashboard), or the whole URL of one.
-        from_: the party rung: a phone number, or a SIP URI.
+        from_: the party rung: a phone number as `normalize_number` takes it, or a SIP id or URI.
         caller_id: the ExoPhone it sees.
         **options: see `DialOptions`.
 
@@ -174,7 +182,7 @@ def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Req
     """Build the request for what Exotel knows about an Indian phone number.
 
     Raises:
-        InvalidRequest: it is not a phone number, or `extra` is wrong.
+        InvalidRequest: `normalize_number` does not take it, or `extra` is wrong.
     """
     return get_request(f"Numbers/{quote(normalize_number(number), safe='')}.json", {}, extra)
 
@@ -243,11 +251,11 @@ def _dial(
 
 
 def _parties(from_: str, caller_id: str) -> Fields:
-    first, exophone = normalize_party(from_, "from_"), normalize_number(caller_id, "caller_id")
+    first, exophone = normalize_party(from_, "from_"), normalize_exophone(caller_id, "caller_id")
     if same_number(first, exophone):
         # Elsewhere (Twilio) From is the number that is shown.
         rule = "must be the party rung first; the ExoPhone is caller_id"
-        raise InvalidRequest("from_", from_, rule)
+        raise InvalidRequest("from_", mask_number(from_), rule)
     return {"From": first, "CallerId": exophone}
 
 

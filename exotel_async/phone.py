@@ -1,82 +1,244 @@
-"""Phone numbers as people write them and as Exotel writes them."""
+"""Phone numbers as people write them and as Exotel writes them, and the SIP ids of agents.
+
+What is refused rather than sent was seen to become somebody else's number: `9812300001.0` is what a
+spreadsheet makes of a number, and without its point it is another one.
+"""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_number
 
-# Spaces, dashes, and the invisible marks that come along when a number is pasted.
-_SEPARATOR_CATEGORIES: Final = frozenset({"Zs", "Pd", "Cf"})
-_SEPARATORS: Final = "().\u2212"
-_TRUNK_ZERO: Final = r"\+.*\(\s*0\s*\)"
+_SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
+# They come along when a number is pasted. Not U+202E, which shows the digits in reverse.
+_INVISIBLE: Final = "\u00ad\u061c\u200b-\u200f\u202a-\u202d\u2060-\u2064\u2066-\u2069\ufeff"
+
 # E.164 allows 15 digits; no country has numbers under 7 with its code. Short codes have 3.
-_NUMBER: Final = r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}"
-_SIP_URI: Final = r"(?i:sip:[^\s@<>,]+@[^\s@<>,]+)"
-_INDIAN: Final = r"(?:\+91|91|0)?([1-9][0-9]{9})"
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}")
+
+_SEPARATOR: Final = r"(?:\ +|\ ?[-.]\ ?)"
+_GROUPED: Final = re.compile(
+    rf"""
+    (?:\+\ ?)?
+    (?: \(\ ?[0-9]+\ ?\) {_SEPARATOR}? | [0-9]+ (?:{_SEPARATOR} | (?=\()) )*
+    (?: [0-9]+ | (?<=[0-9]\ )\([0-9]+\) )
+    """,
+    re.VERBOSE,
+)
+_LONGEST: Final = 40  # characters, with all separators
+# It ends in a point, in .0 or ,0, or has an exponent: 9.8123E+09.
+_DECIMAL: Final = re.compile(r".*[0-9](?:\.0{0,2}|,0{1,2})|[0-9]+(?:[.,][0-9]+)?[eE][-+]?[0-9]+")
+_TRUNK_ZERO: Final = re.compile(r"\(\W{0,3}0\W{0,3}\)")
+_NO_ZERO: Final = "must not have a 0 after the country code: leave it out"
+
+_TOLL_FREE: Final = r"18[06]0(?:[0-9]{4}|[0-9]{6,7})"
+_INDIA: Final = r"(?:\+91|0?0?91)"
+_GROUPED_TOTAL: Final = re.compile(
+    rf"\+(?!91)[0-9]+|(?:{_INDIA}0?|0)?(?:[0-9]{{7,10}}|{_TOLL_FREE})"
+)
+_ABROAD: Final = re.compile(r"00?91([1-9][0-9]{9}|18[06]0[0-9]{7})")
+
+# The National Numbering Plan: STD codes have two to four digits from 11 on, those of two digits are
+# known, and a subscriber's number begins with neither 0 nor 1. Nobody answers in the series 140 and
+# 160, which calls are made from.
+_LANDLINE: Final = (
+    r"(?:11|20|22|33|40|44)[2-9][0-9]{7}"
+    r"|(?!1[01]|140|160[01]|20|22|33|40|44)[1-5][0-9](?:[0-9][2-9][0-9]{6}|[0-9]{2}[2-9][0-9]{5})"
+)
+_MOBILE: Final = r"[6-9][0-9]{9}"  # and the landlines whose STD code begins with these
+_PLANNED: Final = rf"(?:{_MOBILE}|{_LANDLINE}|{_TOLL_FREE})"
+# Ten digits that begin with 91 are a mobile number without its country.
+_DIALLED: Final = re.compile(
+    rf"\+(?!91)[0-9]+|(?:\+91|91|0){_PLANNED}|(?!0|91[0-9]{{9}})[0-9]{{3,15}}"
+)
+_INDIAN_WITH_ZERO: Final = re.compile(rf"\+?910{_PLANNED}")
+
+_SAME: Final = re.compile(rf"(?:{_INDIA}0?|0)?([1-9][0-9]{{9}})")
+_SAME_TOLL_FREE: Final = re.compile(rf"(?:{_INDIA}0?|0)?({_TOLL_FREE})")
+
+_SIP: Final = re.compile(r"(?i:sip:)[^\s@<>,/]+(?:@[^\s@<>,/]+)?")
+
+
+def _tables() -> dict[int, str | None]:
+    table: dict[int, str | None] = {}
+    for kinds, means in ((_SPACES, " "), (_DASHES, "-"), (_INVISIBLE, None)):
+        for first, last in re.findall(r"(.)(?:-(.))?", kinds):
+            table |= dict.fromkeys(range(ord(first), ord(last or first) + 1), means)
+    return table
+
+
+_PLAIN: Final = _tables()
 
 
 def normalize_number(number: str, argument: str = "number") -> str:
-    """Return a phone number as it is sent: digits, and the ``+`` where it was written.
+    """Return the number of a party as it is sent: its digits, and the `+` where it was written.
 
-    Spaces, dashes, dots, parentheses and invisible marks are taken out. A country is never guessed:
-    a number without one goes to Exotel as it is, and Exotel guesses.
+    To clean a list before it is dialled, and see what of it would be refused:
+
+        try:
+            number = normalize_number("+91 98123-00001")  # +919812300001
+        except InvalidRequest as error:
+            print(error)
+
+    Spaces, dashes, dots and brackets are taken out from between groups of digits, where people
+    write them, and invisible marks. A country is never guessed: a number without one goes to Exotel
+    as it is, and Exotel guesses. `0091...` and `091...` become `+91...`, the same number.
+
+    Numbers with `+91`, `91` or a leading 0 must be in the Indian numbering plan: ten digits, a
+    mobile number from 6 to 9 or a landline with its STD code, or a number of 1800 or 1860. Those of
+    other countries are written with `+` and have 7 to 15 digits.
 
     Args:
-        number: the number, as ``+91 98123 00001``, ``098123-00001`` or ``(080) 3000 0000``.
+        number: the number, as `+91 98123 00001`, `098123-00001` or `(080) 3000 0000`.
         argument: what the error calls it.
 
     Raises:
-        InvalidRequest: it is not a phone number. Digits of other scripts are refused as well.
+        InvalidRequest: it is not one phone number; it was read as a decimal number
+            (`9812300001.0`), is two numbers or has an extension; it is not in the numbering plan.
+            Digits of other scripts are refused as well.
+    """
+    digits = normalize_exophone(number, argument)
+    if _DIALLED.fullmatch(digits):
+        return digits
+    if _INDIAN_WITH_ZERO.fullmatch(digits):
+        raise _refused(argument, number, _NO_ZERO)
+    rule = (
+        "is not in the Indian numbering plan: after +91, 91 or 0 come ten digits, a mobile number"
+        " from 6 to 9 or a landline with its STD code, or a number of 1800 or 1860; other"
+        " countries are written with +"
+    )
+    raise _refused(argument, number, rule)
+
+
+def normalize_exophone(number: str, argument: str) -> str:
+    """Return a number as `normalize_number` does, unchecked by any numbering plan.
+
+    ExoPhones and the numbers in call records may be short, or of the series 140 and 160.
+
+    Raises:
+        InvalidRequest: it is not one phone number.
     """
     if not isinstance(number, str):
         raise InvalidRequest(argument, number, "must be text")
-    if re.match(_TRUNK_ZERO, number):
-        rule = "after a country code no (0) is dialled: leave it out"
-        raise InvalidRequest(argument, mask_number(number), rule)
-    digits = _without_separators(str.__str__(number))
-    if not re.fullmatch(_NUMBER, digits):
-        rule = "must be a phone number: 3 to 15 digits, or + and 7 to 15 with the country code"
-        raise InvalidRequest(argument, mask_number(number), rule)
-    return digits
+    if "+" in number and _TRUNK_ZERO.search(number):
+        raise _refused(argument, number, _NO_ZERO)
+    try:
+        return _digits(number)
+    except ValueError as error:
+        raise _refused(argument, number, str(error)) from None
 
 
 def normalize_party(party: str, argument: str) -> str:
-    """Return a phone number as `normalize_number` does, or a SIP URI as it is.
+    """Return who is rung: a number as `normalize_number` does, or a SIP id or URI as it is.
 
     Raises:
         InvalidRequest: it is neither.
     """
-    if isinstance(party, str) and party[:4].lower() == "sip:":
-        if len(party) > 255 or not party.isprintable() or not re.fullmatch(_SIP_URI, party):
-            raise InvalidRequest(argument, mask_number(party), "must be like sip:user@host")
-        return party
-    return normalize_number(party, argument)
+    return _sip(party, argument) if is_sip(party) else normalize_number(party, argument)
+
+
+def normalize_shown(party: str, argument: str) -> str:
+    """Return a party of call records: a number as `normalize_exophone` does, or a SIP id as it is.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    return _sip(party, argument) if is_sip(party) else normalize_exophone(party, argument)
+
+
+def is_sip(party: object) -> bool:
+    """Whether a party is meant as a SIP id or URI, by its first letters."""
+    return isinstance(party, str) and party[:4].lower() == "sip:"
 
 
 def same_number(a: str | None, b: str | None) -> bool:
-    """Tell whether two spellings are one number: `+91…`, `91…`, `0…` and the bare ten digits.
+    """Tell whether two spellings are one number; False where that cannot be known.
 
-    These are the forms in which Exotel gives back an Indian number, whatever was sent. Numbers of
-    other countries must be written alike. Nothing is the same as no number.
+    An Indian number is the same with `+91`, `91`, `091`, `0091`, `+91 0`, with a 0 before it and
+    with its ten digits alone (1800 and 1860: up to eleven): Exotel gives back other forms than were
+    sent. Numbers of other countries must be written alike, but for separators, and so must SIP ids.
+    What is no number, like a masked one, is the same as nothing.
     """
-    return bool(a and b) and _identity(a or "") == _identity(b or "")
+    if not a or not b:
+        return False
+    known = _identity(a)
+    return known is not None and known == _identity(b)
 
 
-def _identity(number: str) -> str:
-    digits = _without_separators(number)
-    indian = re.fullmatch(_INDIAN, digits)
-    return indian[1] if indian else digits
+def _identity(party: str) -> str | None:
+    if is_sip(party):
+        return "sip:" + party[4:]
+    try:
+        digits = _digits(party)
+    except ValueError:
+        return None
+    # Ten digits first: 9118001234 is a mobile number, and not 1800 1234 with the country's code.
+    indian = _SAME.fullmatch(digits) or _SAME_TOLL_FREE.fullmatch(digits)
+    return "India " + indian[1] if indian else digits
 
 
-def _without_separators(number: str) -> str:
-    if number.isascii() and number.removeprefix("+").isdigit():
-        return number
-    return "".join(
-        char
-        for char in number.strip()
-        if char not in _SEPARATORS and unicodedata.category(char) not in _SEPARATOR_CATEGORIES
+def _digits(number: str) -> str:
+    """Return a number's digits, with the plus it has. Raises ValueError: the rule it breaks."""
+    text = str.__str__(number)
+    if not (text.isascii() and text.removeprefix("+").isdigit()):
+        text = _ungrouped(text.translate(_PLAIN).strip())
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(
+            "must be one phone number: 3 to 15 digits, or + and 7 to 15 with the country code;"
+            " between groups of digits a space, dash or dot, or brackets"
+        )
+    # The country's code after 00 or 0, as it is dialled from a landline: nothing else is so long.
+    abroad = _ABROAD.fullmatch(text) if text[0] == "0" else None
+    return f"+91{abroad[1]}" if abroad else text
+
+
+def _ungrouped(text: str) -> str:
+    """Return the number without what is between its groups; as it is where there are none."""
+    if _DECIMAL.fullmatch(text):
+        raise ValueError(
+            "is a decimal number (it ends in .0 or has an exponent): read the column as text"
+        )
+    # (+91) is the same as +(91).
+    text = re.sub(r"^\( ?\+ ?", "+(", text)
+    if len(text) > _LONGEST or not _GROUPED.fullmatch(text):
+        return text
+    groups = re.findall("[0-9]+", text)
+    digits = "+" * text.startswith("+") + "".join(groups)
+    if len(groups) > 1 and not (
+        _are_usual(groups, plus=digits[0] == "+")
+        and not text.endswith(")")
+        and _GROUPED_TOTAL.fullmatch(digits)
+    ):
+        raise ValueError(
+            "looks like two numbers, or a number and an extension: pass one number alone, and"
+            " those of other countries with +"
+        )
+    return digits
+
+
+def _are_usual(groups: list[str], *, plus: bool) -> bool:
+    """Whether digits are grouped as people do it: a number and an extension are not."""
+    first, *middle, last = groups
+    # A country's code or the 0 may stand in one with the first group.
+    code = 3 if plus else 2 if first.startswith("91") else 1 if first.startswith("0") else 0
+    singles = middle[1:] if plus else middle  # +33 1 23 45 67 89
+    return (
+        len(first) <= 6 + code
+        and all(len(group) <= 6 for group in middle)
+        and all(len(group) > 1 for group in singles)
+        and (len(last) > 2 or len(last) == len(groups[-2]) == 2)
     )
+
+
+def _sip(party: str, argument: str) -> str:
+    if len(party) > 255 or not party.isprintable() or not _SIP.fullmatch(party):
+        raise _refused(argument, party, "must be like sip:user or sip:user@host")
+    return str.__str__(party)
+
+
+def _refused(argument: str, number: str, rule: str) -> InvalidRequest:
+    return InvalidRequest(argument, mask_number(number), rule)

@@ -18,7 +18,7 @@ from attrs import frozen
 from exotel_async.checks import flag, minutes, one_of, several
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import CallStatus, Direction
-from exotel_async.phone import normalize_number, normalize_party
+from exotel_async.phone import normalize_exophone, normalize_shown
 from exotel_async.request import Fields, Pairs, Request, get_request, pairs
 from exotel_async.spans import Span
 
@@ -180,11 +180,9 @@ def _sid(sid: object) -> str:
 def _numbers(argument: str, numbers: str | Iterable[str] | None) -> str | None:
     if numbers is None:
         return None
-    read = normalize_party if argument == "from_" else normalize_number
+    read = normalize_exophone if argument == "exophone" else normalize_shown
     given: list[Any] = list(several(numbers))
     known = list(dict.fromkeys(read(number, argument) for number in given))
-    if any("," in number for number in known):
-        raise InvalidRequest(argument, numbers, "must not have a comma in it")
     return _joined(argument, known, MOST_NUMBERS, "numbers")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -249,14 +250,27 @@ def test_values_out_of_range(dial: Dial, argument: str, values: list[object]) ->
         refused(dial, argument, **{argument: value})
 
 
-@pytest.mark.parametrize("to", ["", "x", None, "sip:asha@example.com"])
-def test_the_second_party_is_a_number(to: str) -> None:
+@pytest.mark.parametrize("to", ["", "x", None, "sip:", "sip:a b"])
+def test_the_second_party_is_a_number_or_a_sip_uri(to: str) -> None:
     refused(connect, "to", to=to)
 
 
 @DIALS
 def test_the_first_party_may_be_a_sip_uri(dial: Dial) -> None:
     assert form(dial(from_="sip:asha@example.com"))["From"] == "sip:asha@example.com"
+    assert form(dial(from_="sip:agent7f3a"))["From"] == "sip:agent7f3a"
+
+
+def test_both_parties_may_be_agents_but_not_the_same_one() -> None:
+    fields = form(connect(from_="sip:agent7f3a", to="sip:agent8b2c"))
+    assert (fields["From"], fields["To"]) == ("sip:agent7f3a", "sip:agent8b2c")
+    refused(connect, "to", from_="sip:agent7f3a", to="SIP:agent7f3a")
+
+
+@pytest.mark.parametrize("to", ["00919812300001", "98123\u00a000001", "+91 (98123) 00001"])
+def test_the_two_parties_differ_however_they_are_written(to: str) -> None:
+    error = refused(connect, "to", to=to)
+    assert not re.search(r"0000|98", error.value), "only its last four digits show"
 
 
 @pytest.mark.parametrize(

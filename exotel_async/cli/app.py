@@ -18,7 +18,7 @@ from exotel_async.cli.service import Service
 from exotel_async.cli.sinks import Format
 from exotel_async.cli.terminal import Exit, complain, err, out
 from exotel_async.emulator import Emulator, RateWindow
-from exotel_async.phone import normalize_number
+from exotel_async.phone import normalize_exophone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def _some_name(_: object, value: str) -> None:
 def _numbers(_: object, values: tuple[str, ...]) -> None:
     for value in values:
         try:
-            normalize_number(value)
+            normalize_exophone(value, "exophone")
         except InvalidRequest as error:
             raise ValueError(f"It {error.rule}.") from None
 
@@ -117,8 +117,8 @@ def call(
     dialled, 2 wrong usage, 3 not known whether it was, 130 interrupted.
 
     Args:
-        from_: The party rung first.
-        to: The number rung second.
+        from_: The party rung first: a phone number, or a SIP id like sip:agent7f3a.
+        to: The party rung second.
         caller_id: Your ExoPhone, which they see.
         flow: A flow's id or URL, instead of TO.
         custom_field: Comes back with the call, at most 128 characters.

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from exotel_async.checks import flag, one_of, refuse, segment, several, url
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import RecordingChannels
-from exotel_async.phone import normalize_number, normalize_party, same_number
+from exotel_async.phone import normalize_exophone, normalize_party, same_number
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
 from exotel_async.webhooks.replies import Reply, document
@@ -116,7 +116,7 @@ class ConnectPlan:
             InvalidRequest: an argument Exotel would refuse or take wrongly. So is a plan without
                 anybody to dial: that one is `ConnectPlan.nobody()`.
         """
-        shown = None if caller_id is None else normalize_number(caller_id, "caller_id")
+        shown = None if caller_id is None else normalize_exophone(caller_id, "caller_id")
         if trunk is None:
             refuse("is used only with trunk", custom_params=custom_params)
             parties = _parties(numbers, shown)

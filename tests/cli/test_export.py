@@ -200,7 +200,7 @@ def test_wrong_usage(
     [
         (["--since", "300d"], "must not be older than 6 months"),
         (["--since", "2d", "--until", "3d"], "must not be after until"),
-        (["--from", "12"], "--from '12' must be a phone number"),
+        (["--from", "12"], "--from '12' must be one phone number"),
         ([f"--to=0981230000{n}" for n in range(6)], "must be 1 to 5 numbers"),
     ],
 )

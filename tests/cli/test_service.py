@@ -84,9 +84,9 @@ async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -
     arguments = ("call", FIRST, "--flow", "9/26", "--caller-id", EXOPHONE)
     ended = await ran(*arguments, env=pointing_at(emulator))
     assert_failed(ended, "nothing was dialled", "--flow '9/26'")
-    for number in ("12", ""):
+    for number in ("12", "", "9812300001.0", "+91 09812300001"):
         ended = await ran("call", number, *DIAL[2:], env=pointing_at(emulator))
-        assert_failed(ended, "nothing was dialled", "FROM", "phone number")
+        assert_failed(ended, "nothing was dialled", "FROM")
         assert "Dialling" not in ended.err
     assert not emulator.requests
 

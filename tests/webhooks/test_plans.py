@@ -133,7 +133,7 @@ LIST.append(LIST)
         ({"numbers": ""}, "numbers"),
         ({"numbers": ["09812300003", "nonsense"]}, "numbers"),
         ({"numbers": [9812300003]}, "numbers"),
-        ({"numbers": "sip:nobody"}, "numbers"),
+        ({"numbers": "sip:"}, "numbers"),
         ({"numbers": ["08030000000"], "caller_id": "+918030000000"}, "numbers"),
         ({"numbers": 5}, "numbers"),
         ({"trunk": "t"}, "numbers"),
