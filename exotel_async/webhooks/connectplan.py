@@ -13,7 +13,7 @@ from attrs import field, frozen
 from exotel_async.checks import flag, one_of, refuse, segment, several, url
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import RecordingChannels
-from exotel_async.phone import normalize_exophone, normalize_party, same_number
+from exotel_async.phone import is_sip, normalize_exophone, normalize_party, same_number
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
 from exotel_async.webhooks.replies import Reply, document
@@ -94,8 +94,10 @@ class ConnectPlan:
         """Check a plan.
 
         Args:
-            numbers: the parties to ring: phone numbers, best with country code, or SIP URIs, which
-                in some accounts are dialled and in others are not.
+            numbers: the parties to ring: phone numbers, best with country code, or SIP ids of
+                agents (`sip:agent7f3a`), or SIP URIs. All of one kind: Exotel takes the two in
+                different shapes. The one for SIP was confirmed without any other field in the
+                plan.
             trunk: the identifier of a SIP trunk to ring instead of numbers.
             custom_params: up to 3 SIP headers for the trunk, 200 bytes in all.
             caller_id: the ExoPhone the parties see.
@@ -172,9 +174,15 @@ class ConnectPlan:
 
     def _content(self) -> dict[str, Any]:
         trunk, params, at_once = self.trunk, self.custom_params, self.parallel_ringing
+        destination: Any = {"numbers": list(self.numbers)} if trunk is None else {"trunk": trunk}
+        again: bool | None = self.fetch_after_attempt
+        if self.numbers and is_sip(self.numbers[0]):
+            # Confirmed alone: what nobody asked for is left out.
+            destination = [{"contact_uri": party} for party in self.numbers]
+            again = again or None
         return {
-            "fetch_after_attempt": self.fetch_after_attempt,
-            "destination": {"numbers": list(self.numbers)} if trunk is None else {"trunk": trunk},
+            "fetch_after_attempt": again,
+            "destination": destination,
             "custom_params": params and _joined(params),
             "outgoing_phone_number": self.caller_id,
             "record": self.record,
@@ -199,6 +207,9 @@ def _parties(numbers: str | Iterable[str], caller_id: str | None) -> tuple[str, 
     if not found:
         rule = "must be at least one: the plan that dials nobody is ConnectPlan.nobody()"
         raise InvalidRequest("numbers", found, rule)
+    if len({is_sip(party) for party in found}) > 1:
+        rule = "must be all phone numbers or all SIP: Exotel takes them in different shapes"
+        raise InvalidRequest("numbers", f"<{len(found)} parties>", rule)
     for number in found:
         if same_number(number, caller_id):
             raise InvalidRequest("numbers", number, "must be who is rung, not the ExoPhone")

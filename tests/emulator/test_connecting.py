@@ -22,6 +22,7 @@ from exotel_async.emulator import (
     Sms,
     Voicemail,
 )
+from exotel_async.webhooks import ConnectPlan
 from tests.emulator.application import Application, Reply, json, text
 from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, branch, call_in
 
@@ -574,6 +575,19 @@ async def test_sip_destinations_may_be_dropped(
     assert rung(call) == [AGENT]
     call = await call_in(emulator, three_exits(Connect(numbers=[sip])))
     assert branch(call, "Connect") == "not_dialled"
+
+
+async def test_agents_by_their_contact_are_always_rung(
+    emulator: Emulator, application: Application
+) -> None:
+    """What the SDK writes is what this reads, and the second is rung when the first is busy."""
+    one, other = "sip:agent7f3a", "sip:agent8b2c"
+    emulator.scenario = attrs.evolve(emulator.scenario, numbers={one: Behaviour("busy")})
+    emulator.flow_settings.sip_agents = False
+    answer = ConnectPlan([one, other]).render().body.decode()
+    call = await call_in(emulator, Connect(url=application("/connect", json(answer))))
+    assert rung(call) == [one, other]
+    assert (emulator.rung(one), emulator.rung(other)) == (1, 1)
 
 
 async def test_legs_may_have_records_of_their_own(

@@ -61,8 +61,29 @@ def test_a_plan_says_what_it_was_given() -> None:
 
 
 def test_numbers_are_tidied_and_sip_uris_left_alone() -> None:
-    plan = ConnectPlan(["+91 98123 00003", "sip:agent@pbx.example"])
-    assert plan.numbers == ("+919812300003", "sip:agent@pbx.example")
+    assert ConnectPlan(["+91 98123 00003"]).numbers == ("+919812300003",)
+    assert ConnectPlan("sip:agent@pbx.example").numbers == ("sip:agent@pbx.example",)
+
+
+def test_agents_are_written_in_their_own_shape() -> None:
+    assert ConnectPlan("sip:agent7f3a").render().body == (
+        b'{"destination":[{"contact_uri":"sip:agent7f3a"}]}'
+    )
+    plan = ConnectPlan(["sip:agent7f3a", "sip:agent@pbx.example"], record=True)
+    assert body(plan) == {
+        "destination": [
+            {"contact_uri": "sip:agent7f3a"},
+            {"contact_uri": "sip:agent@pbx.example"},
+        ],
+        "record": True,
+    }
+    assert body(ConnectPlan("sip:a", fetch_after_attempt=True))["fetch_after_attempt"] is True
+
+
+def test_agents_and_numbers_do_not_go_together() -> None:
+    with pytest.raises(InvalidRequest, match="different shapes") as caught:
+        ConnectPlan(["+919812300003", "sip:agent7f3a"])
+    assert caught.value.argument == "numbers"
 
 
 def test_the_plan_that_dials_nobody() -> None:
