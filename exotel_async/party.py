@@ -1,0 +1,55 @@
+"""Whether a party that the service shows is the one that was passed: known, or not to be told."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from exotel_async.masking import mask_number
+
+_NUMBER: Final = r"\+?[0-9][0-9 ().-]*"
+_SUBSCRIBER: Final = 7  # digits: the ends of shorter numbers are the same by chance
+
+
+class Party:
+    """A party as it was passed."""
+
+    def __init__(self, given: str) -> None:
+        # In an error that was pickled all but the last digits are stars.
+        self._masked = "*" in given
+        self._sip = given if _is_sip(given) else None
+        self._digits = _digits(given.rpartition("*")[2])
+        self._end = self._digits[-2:]
+
+    def is_shown_as(self, shown: str | None) -> bool | None:
+        """Tell whether that is the party; None where it cannot be told."""
+        if shown is None:
+            return None
+        if self._sip is not None:
+            return self._is_sip_shown_as(shown)
+        if not re.fullmatch(_NUMBER, shown):
+            return None
+        digits = _digits(shown)
+        if self._masked or not digits.endswith(self._end):
+            return digits.endswith(self._digits)
+        shorter, longer = sorted((self._digits, digits), key=len)
+        # With or without the code of the country, or of the area, or a zero before it.
+        return longer.endswith(shorter) if len(shorter) >= _SUBSCRIBER else shorter == longer
+
+    def _is_sip_shown_as(self, shown: str) -> bool | None:
+        if not _is_sip(shown):
+            return None
+        user = _user(mask_number(shown) if self._masked else shown)
+        return user == _user(self._sip or "")
+
+
+def _is_sip(party: str) -> bool:
+    return party[:4].casefold() == "sip:"
+
+
+def _user(sip: str) -> str:
+    return sip[4:].partition("@")[0].casefold()
+
+
+def _digits(text: str) -> str:
+    return re.sub("[^0-9]", "", text).lstrip("0")
