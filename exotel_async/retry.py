@@ -74,7 +74,10 @@ def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
         return Fail() if facts.refusals > policy.refusals else _retry(0.0, facts, policy)
     if status is None and not facts.written:
         return _again(facts, policy, jitter)
-    if status is not None and 300 <= status < 500 and status != 408:
+    if status is not None and 300 <= status < 400:
+        # A redirect may be what acting looks like (303), and it is not followed to find out.
+        return Unknown() if facts.dial else Fail()
+    if status is not None and 400 <= status < 500 and status != 408:
         return Fail()
     # From here on the service may have acted: no answer, 408, 5xx, a success that cannot be read.
     if facts.dial:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from exotel_async.wire import http_date
+
+# Seconds since the epoch: 2000 to 2100. What lies outside is no clock's, and times near the last
+# that Python knows cannot be reckoned with.
+_FIRST: Final = 946_684_800.0
+_LAST: Final = 4_102_444_800.0
 
 
 class ServerClock:
@@ -27,7 +33,7 @@ class ServerClock:
         None before the first answer that has a `Date`.
         """
         shown = http_date(self._date)
-        if shown is None:
+        if shown is None or not _FIRST <= shown < _LAST:
             return None
         return datetime.fromtimestamp(shown + time.monotonic() - self._seen, UTC)
 

@@ -11,7 +11,8 @@ from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
 
 POLICY = RetryPolicy(attempts=3, refusals=2, total=100.0, backoff=0.5, backoff_cap=4.0)
 SERVER_TROUBLE = [408, 500, 501, 502, 503, 504, 520, 599]
-REFUSED = [300, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451]
+REDIRECTED = [300, 301, 302, 303, 304, 307, 308]
+REFUSED = [400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451]
 
 
 def judge(*, jitter: float = 0.5, **facts: object) -> object:
@@ -35,6 +36,12 @@ def test_trouble_after_writing(status: int | None) -> None:
     assert judge(dial=False, status=status) == Retry(0.25)
     assert judge(dial=True, status=status) == Unknown()
     assert judge(dial=True, status=status, retry_after=1.0) == Unknown()
+
+
+@pytest.mark.parametrize("status", REDIRECTED)
+def test_a_redirect_of_a_dial_proves_nothing(status: int) -> None:
+    assert judge(dial=False, status=status) == Fail()
+    assert judge(dial=True, status=status) == Unknown()
 
 
 @pytest.mark.parametrize("status", REFUSED)
