@@ -120,8 +120,8 @@ def url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str |
                 return value
         except ValueError:  # brackets or a port that are none
             pass
-    # Path, query and user may hold secrets: the message shows the first letters only.
-    shown = re.split(r"[/?#@]", value)[0][:16] + "..." if isinstance(value, str) else value
+    # Path, query and user may hold secrets, and what has no scheme may begin with one.
+    shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
     raise InvalidRequest(argument, shown, f"must be a whole URL: {' or '.join(schemes)}://host...")
 
 

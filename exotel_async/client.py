@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.account import Account
+from exotel_async.base_url import service_root
 from exotel_async.budget import RateLimiter, SharedBudget
 from exotel_async.calls import Calls
 from exotel_async.config import (
@@ -25,6 +26,7 @@ from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
+from exotel_async.masking import shown
 from exotel_async.numbers import Numbers
 from exotel_async.pipeline import OnOrphanedCall, Pipeline
 from exotel_async.request import Category
@@ -63,6 +65,7 @@ class AsyncExotel:
         api_token: str | None = None,
         region: Region | None = None,
         base_url: str | None = None,
+        allow_http: bool = False,
         rate_limit: RateLimit | RateLimiter | None = None,
         exophone_rate_limit: RateLimit | RateLimiter | None = None,
         retry: RetryPolicy | None = None,
@@ -80,7 +83,10 @@ class AsyncExotel:
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
             region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
-            base_url: any other place, like a local emulator: ``http(s)://host[:port]``.
+            base_url: any other place, like a local emulator: ``http(s)://host[:port]``. The path
+                that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
+            allow_http: whether an address may begin with ``http://`` that is not this computer's.
+                The API token then travels in the clear.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 budget is shared with other processes through the server in
                 ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
@@ -91,29 +97,34 @@ class AsyncExotel:
             max_in_flight: requests that may be in the air at once; below the size of the pool of
                 connections.
             http_client: a client to use instead of an own one. It is not closed with the session.
+                Cookies are neither kept nor sent in either. Give it a `keepalive_expiry` of a
+                second or so: a dial that meets a connection the service has dropped is lost.
             time_zone: the clock Exotel writes times by; Indian by default.
             coalesce: whether calls that are read at the same time may share a request.
             on_orphaned_call: told how a dial ended whose caller was cancelled or timed out: with
                 the `Call`, or with `CallOutcomeUnknown`. Called in the event loop, it must not
-                block.
+                block. It may be a coroutine function, for which closing waits a second. What it
+                raises is logged.
 
         Raises:
             ConfigurationError: something is missing, or does not fit.
         """
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
-            raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
+            raise ConfigurationError(f"max_in_flight={shown(max_in_flight)}: must be 1 or more")
         _check("rate_limit", rate_limit, RateLimit, RateLimiter)
         _check("exophone_rate_limit", exophone_rate_limit, RateLimit, RateLimiter)
         _check("retry", retry, RetryPolicy)
         _check("timeout", timeout, Timeouts)
         _check("region", region, Region)
         _check("coalesce", coalesce, bool)
+        _check("allow_http", allow_http, bool)
         _check("on_orphaned_call", on_orphaned_call, Callable)
         _check_time_zone(time_zone)
-        host = find_base_url(region, base_url)
         transport = Transport(
-            base_url=host,
+            base_url=service_root(
+                *find_base_url(region, base_url), credentials.account_sid, allow_http=allow_http
+            ),
             credentials=credentials,
             timeouts=timeout or Timeouts(),
             max_in_flight=max_in_flight,
@@ -204,7 +215,8 @@ class AsyncExotel:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<AsyncExotel account_sid={self._account_sid!r}>"
+        # Of one that could not be made, something may be printed with the error.
+        return f"<AsyncExotel account_sid={getattr(self, '_account_sid', None)!r}>"
 
     def __reduce__(self) -> Any:
         raise TypeError("a session is not pickled: it holds connections and the API token")
@@ -246,7 +258,7 @@ def _find_server(
 def _check(argument: str, value: object, *kinds: Any) -> None:
     if value is not None and not isinstance(value, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{argument}={value!r}: must be a {names}")
+        raise ConfigurationError(f"{argument}={shown(value)}: must be a {names}")
 
 
 def _check_time_zone(time_zone: object) -> None:
@@ -254,5 +266,5 @@ def _check_time_zone(time_zone: object) -> None:
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
         raise ConfigurationError(
-            f"time_zone={time_zone!r}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
+            f"time_zone={shown(time_zone)}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
         )

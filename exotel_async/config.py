@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from attrs import Attribute, Factory, evolve, field, frozen
 
 from exotel_async.errors import ConfigurationError, InvalidRequest
+from exotel_async.masking import shown
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 """Indian Standard Time. Exotel's clock, though its documentation never says so."""
@@ -24,7 +25,7 @@ _LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
 
 def _check(what: str, value: object, rule: str, *, holds: bool) -> None:
     if not holds:
-        raise ConfigurationError(f"{what}={value!r}: {rule}")
+        raise ConfigurationError(f"{what}={shown(value)}: {rule}")
 
 
 def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
@@ -55,8 +56,10 @@ class Region(enum.StrEnum):
     MUMBAI = "api.in.exotel.com"
 
 
-def find_base_url(region: Region | None, base_url: str | None) -> str:
-    """Return scheme and host of the service: as given, or from the environment, or Singapore's.
+def find_base_url(region: Region | None, base_url: str | None) -> tuple[str, str]:
+    """Return the service's address as it is given, or found in the environment, or Singapore's.
+
+    And what it was given by: the name of an argument or a variable.
 
     Raises:
         ConfigurationError: both are given.
@@ -64,12 +67,13 @@ def find_base_url(region: Region | None, base_url: str | None) -> str:
     if base_url is not None:
         if region is not None:
             raise ConfigurationError("region= and base_url= say the same thing: pass one of them")
-        return base_url
+        return base_url, "base_url"
     if region is not None:
-        return f"https://{region.value}"
+        return f"https://{region.value}", "region"
     # Exotel's own examples write the host as `@api.exotel.com`.
     host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
-    return host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
+    address = host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
+    return address, "EXOTEL_SUBDOMAIN"
 
 
 class Priority(enum.IntEnum):
@@ -109,8 +113,9 @@ class Credentials:
 
 
 def _path_safe(account_sid: str) -> str:
-    if ".." in account_sid or any(char in "/\\?#%" for char in account_sid):
-        raise ConfigurationError(f"account_sid={account_sid!r}: must not have /, ?, # or % in it")
+    if ".." in account_sid or any(char in "/\\?#%:@" for char in account_sid):
+        # Not shown: a whole URL, and the token in it, may have been taken for the account.
+        raise ConfigurationError("account_sid must not have /, ?, #, %, : or @ in it")
     return account_sid
 
 
@@ -125,6 +130,11 @@ def given(argument: str, value: str | None, variable: str) -> str:
     if any(char.isspace() or not char.isprintable() for char in found.strip()):
         raise ConfigurationError(f"{argument} has a space or an unreadable character in it")
     return found.strip()
+
+
+def _usual_burst(limit: object) -> int:
+    # What is no number is refused after this.
+    return min(10, limit) if isinstance(limit, int) else 1
 
 
 @frozen
@@ -143,7 +153,7 @@ class RateLimit:
     limit: int = field(default=200, validator=_count_from(1))
     per: float = field(default=60.0, kw_only=True, validator=_seconds)
     burst: int = field(
-        default=Factory(lambda self: min(10, self.limit), takes_self=True), kw_only=True
+        default=Factory(lambda self: _usual_burst(self.limit), takes_self=True), kw_only=True
     )
 
     @burst.validator

@@ -390,7 +390,4 @@ class Dials:
         """Tell of a call that nobody is going to take out of the stream."""
         how = outcome and (outcome.call or outcome.error)
         if isinstance(how, Call | CallOutcomeUnknown):
-            try:
-                self._pipeline.tell_orphan(how)
-            except Exception:  # of whoever is told: the others must be told of nevertheless
-                logger.exception("on_orphaned_call has failed")
+            self._pipeline.tell_orphan(how)

@@ -16,9 +16,10 @@ from anyio import to_thread
 from attrs import evolve
 
 from exotel_async.config import RetryPolicy
+from exotel_async.exchange import Download
 from exotel_async.links import redirected, takes_credentials
 from exotel_async.retry import Facts, Retry, verdict
-from exotel_async.transport import Download, Transport
+from exotel_async.transport import Transport
 from exotel_async.wire import retry_after
 
 _MOST_REDIRECTS: Final = 5

@@ -7,6 +7,8 @@ from typing import Final
 
 _SHOWN: Final = 4
 # Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
+# A name and a password, as in a URL. A SIP address has no password there.
+_CREDENTIALS: Final = r"(?i)(?<![^\s'\"(<=,/])(?!sips?:)[^\s'\"/@:<>]+:[^\s'\"/@<>]*@"
 _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 
 
@@ -28,7 +30,19 @@ def mask_number(number: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return free text with everything in it that may be a phone number masked."""
+    """Return free text without what may be a phone number, or credentials before an ``@``."""
+    text = re.sub(_CREDENTIALS, "***@", text) if "@" in text else text
     return re.sub(
         _NUMBER_OR_DATE, lambda match: match[0] if match["date"] else mask_number(match[0]), text
     )
+
+
+def shown(value: object) -> str:
+    """Return a value as an error may show it: of anything but a plain number, its type alone.
+
+    Where a setting is wrong, the value may be another one's: the token, or a URL with the token.
+    """
+    try:
+        return repr(value) if isinstance(value, int | float | None) else type(value).__name__
+    except ValueError:  # an integer of thousands of digits
+        return type(value).__name__

@@ -30,6 +30,7 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RequestTimeout,
 )
+from exotel_async.exchange import Exchange
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.parking import CLOSED, Parking
@@ -37,7 +38,7 @@ from exotel_async.request import Category, Request
 from exotel_async.results import facts_of, orphan_of, result_of, unknown_dial
 from exotel_async.retry import Fail, Retry, Unknown, verdict
 from exotel_async.serverclock import ServerClock
-from exotel_async.transport import Exchange, Transport
+from exotel_async.transport import Transport
 from exotel_async.wire import Answer, retry_after
 
 T = TypeVar("T")
@@ -189,7 +190,7 @@ class Pipeline:
                 self._adopt(exchange, request, read, sent_at)
                 raise
             try:
-                return result_of(result, read, attempts)
+                return result_of(request, result, read, attempts)
             except ExotelError as error:
                 failure = error
             facts = facts_of(request, result)
@@ -225,7 +226,7 @@ class Pipeline:
                 await asyncio.shield(self._closing)
             except asyncio.CancelledError:
                 self._cut_at = 0.0
-                self._cut_off(self._exchanges | self._reports)
+                self._cut_off(self._exchanges)
                 await asyncio.wait({self._closing})
                 raise
 
@@ -233,16 +234,11 @@ class Pipeline:
         self._closed = True
         self.parking.close()
         try:
-            # In this order: an exchange that ends may begin a report.
-            for pending in (self._exchanges, self._reports):
-                if not pending:
-                    continue
-                left = max(0.0, self._cut_at - asyncio.get_running_loop().time())
-                _, late = await asyncio.wait(pending, timeout=left)
-                if late:
-                    self._cut_off(late)
-                    # Ours end at once; a report of the user's own may refuse to.
-                    await asyncio.wait(late, timeout=_LAST_WORDS)
+            now = asyncio.get_running_loop().time
+            await self._end(self._exchanges, self._cut_at)
+            # An exchange that ends may begin a report. Reports have time of their own: a dial that
+            # was cut off in the end would else be told to nobody.
+            await self._end(self._reports, max(self._cut_at, now() + _LAST_WORDS))
         finally:
             try:
                 await self._transport.aclose()
@@ -250,6 +246,18 @@ class Pipeline:
                 # Not before the last request has ended, and said so.
                 if self._leave_limiters is not None:
                     await self._leave_limiters()
+
+    async def _end(self, pending: set[asyncio.Future[Any]], cut_at: float) -> None:
+        """Wait for what is going on, and from a moment on end it."""
+        while pending:
+            left = cut_at - asyncio.get_running_loop().time()
+            if left <= 0:
+                late = set(pending)
+                self._cut_off(late)
+                # Ours end at once; a report of the user's own may refuse to.
+                await asyncio.wait(late, timeout=_LAST_WORDS)
+                return
+            await asyncio.wait(pending, timeout=left)
 
     @staticmethod
     def _cut_off(tasks: Iterable[asyncio.Future[Any]]) -> None:
@@ -270,6 +278,12 @@ class Pipeline:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError(_OTHER_LOOP)
+        try:
+            self._transport.prepare()
+        except ConfigurationError:
+            if permit is not None:
+                permit.release()
+            raise
         return loop
 
     def _limiter_of(self, category: Category) -> RateLimiter:
@@ -309,8 +323,6 @@ class Pipeline:
     def _start(
         self, permit: Permit, request: Request, options: SendOptions
     ) -> asyncio.Task[Exchange]:
-        if options.on_send is not None:
-            options.on_send()
         exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
         self._exchanges.add(exchange)
 
@@ -320,27 +332,20 @@ class Pipeline:
                 permit.release()
 
         exchange.add_done_callback(ended)
+        if options.on_send is not None:
+            _tell(options.on_send)
         return exchange
 
     async def _exchange(self, permit: Permit, request: Request) -> Exchange:
         began = time.perf_counter()
-        result = await self._transport.exchange(request)
-        status: int | None = None
-        headers: Mapping[str, str] = {}
-        if result.answer is not None:
-            status, headers = result.answer.status, result.answer.headers
-            self.server_clock.saw(headers.get("date"))
-        outcome = Outcome(
-            status=status,
-            written=result.written,
-            retry_after=retry_after(headers, now=time.time()),
-            late=self._transport.late if result.timed_out else 0.0,
-            reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
-        )
+        # Of what raises, nothing is known. Its permit comes back all the same.
+        outcome = Outcome(late=self._transport.late)
         try:
-            permit.finish(outcome)
-        except Exception:  # a limiter of the user's own; the result must not be lost for it
-            logger.exception("the rate limiter has failed to take an outcome")
+            result = await self._transport.exchange(request)
+            outcome = self._outcome_of(result)
+        finally:
+            _tell(permit.finish, outcome)
+        status = outcome.status
         if outcome.asks_for_pause:
             logger.warning("HTTP %s from Exotel: the account's requests pause", status)
         if logger.isEnabledFor(logging.DEBUG):
@@ -349,6 +354,21 @@ class Pipeline:
                 "%s %s: %s in %.3f s", request.method, path, status or result.problem, took
             )
         return result
+
+    def _outcome_of(self, result: Exchange) -> Outcome:
+        """Return what the limiter has to know of an exchange."""
+        status: int | None = None
+        headers: Mapping[str, str] = {}
+        if result.answer is not None:
+            status, headers = result.answer.status, result.answer.headers
+            self.server_clock.saw(headers.get("date"))
+        return Outcome(
+            status=status,
+            written=result.written,
+            retry_after=retry_after(headers, now=time.time()),
+            late=self._transport.late if result.timed_out else 0.0,
+            reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
+        )
 
     def _adopt(
         self,
@@ -367,7 +387,7 @@ class Pipeline:
                 return
             ended = orphan_of(request, exchange.result(), read, sent_at)
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
-                self.on_late_answer(lost, ended)
+                _tell(self.on_late_answer, lost, ended)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.tell_orphan(ended)
             else:
@@ -377,7 +397,7 @@ class Pipeline:
 
     def _lost(self, error: CallOutcomeUnknown) -> CallOutcomeUnknown:
         if self.on_lost_dial is not None:
-            self.on_lost_dial(error)
+            _tell(self.on_lost_dial, error)
         return error
 
     def tell_orphan(self, ended: Call | CallOutcomeUnknown) -> None:
@@ -388,11 +408,27 @@ class Pipeline:
             logger.warning("The caller of a dial has left, and %s", ended)
         if self._on_orphaned_call is None:
             return
-        told = self._on_orphaned_call(ended)
+        told = _tell(self._on_orphaned_call, ended)
         if inspect.isawaitable(told):
             task = asyncio.ensure_future(told)
             self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
+            task.add_done_callback(self._reported)
+
+    def _reported(self, report: asyncio.Future[Any]) -> None:
+        self._reports.discard(report)
+        if report.cancelled():
+            logger.error("on_orphaned_call was cut off when the session was closed")
+        elif report.exception() is not None:
+            logger.error("on_orphaned_call has failed", exc_info=report.exception())
+
+
+def _tell(listener: Callable[..., T], *what: object) -> T | None:
+    """Tell somebody who only takes note. What that raises is logged, and changes nothing."""
+    try:
+        return listener(*what)
+    except Exception:
+        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
+        return None
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:

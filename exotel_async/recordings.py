@@ -34,8 +34,8 @@ from exotel_async.links import is_link
 from exotel_async.models import Call
 
 if TYPE_CHECKING:
+    from exotel_async.exchange import Download
     from exotel_async.pipeline import Pipeline
-    from exotel_async.transport import Download
 
 LATEST: Final = timedelta(minutes=15)
 """From a call's end until its recording is there. Documented: 1 to 5 minutes, 15 at peak."""

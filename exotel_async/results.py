@@ -18,15 +18,16 @@ from exotel_async.errors import (
     ExotelError,
     RequestTimeout,
 )
+from exotel_async.exchange import Exchange
+from exotel_async.party import Party
 from exotel_async.request import Request
 from exotel_async.retry import Facts, Unknown, verdict
-from exotel_async.transport import Exchange
-from exotel_async.wire import Answer, retry_after, sid_of
+from exotel_async.wire import Answer, parties_of, retry_after, sid_of
 
 T = TypeVar("T")
 
 
-def result_of(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
+def result_of(request: Request, result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
     """Return what was asked for, or raise what came instead."""
     answer = result.answer
     if answer is None:
@@ -39,6 +40,13 @@ def result_of(result: Exchange, read: Callable[[Answer], T], attempts: int) -> T
             status=answer.status,
             content_type=answer.content_type,
             excerpt=answer.excerpt(),
+        )
+    if 200 <= answer.status < 300 and _is_of_another_call(request, answer):
+        raise DecodeError(
+            "the answer is that of another call",
+            status=answer.status,
+            content_type=answer.content_type,
+            excerpt="",
         )
     try:
         return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
@@ -69,7 +77,7 @@ def orphan_of(
 ) -> T | ExotelError:
     """Return what an exchange came to whose caller has left."""
     try:
-        return result_of(result, read, 1)
+        return result_of(request, result, read, 1)
     except ExotelError as failure:
         judged = verdict(facts_of(request, result), RetryPolicy.never(), jitter=0.0)
         return unknown_dial(request, result, sent_at) if isinstance(judged, Unknown) else failure
@@ -83,13 +91,16 @@ def _seconds(text: str) -> timedelta | None:
 def unknown_dial(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
     """Return the error for a dial that may have happened."""
     form = dict(request.form)
+    is_ours = True
     if isinstance(found, str):
         reason, answer = found, None
     else:
         answer = found.answer
         reason = found.problem or "the answer cannot be read"
         if answer is not None:
-            reason = f"HTTP {answer.status}" + (f", {found.problem}" if found.problem else "")
+            is_ours = not _is_of_another_call(request, answer)
+            problem = found.problem if is_ours else "the answer is that of another call"
+            reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
     return CallOutcomeUnknown(
         reason,
         from_=form["From"],
@@ -99,6 +110,22 @@ def unknown_dial(request: Request, found: Exchange | str, sent_at: datetime) -> 
         time_limit=_seconds(form.get("TimeLimit", "")),
         sent_at=sent_at,
         lost_at=datetime.now(UTC),
-        sid=None if answer is None else sid_of(answer),
+        sid=sid_of(answer) if answer is not None and is_ours else None,
         status=None if answer is None else answer.status,
     )
+
+
+def _is_of_another_call(request: Request, answer: Answer) -> bool:
+    """Whether an answer to a dial names parties that are certainly not those of the dial.
+
+    On a connection that is used again, what a broken peer or proxy has sent too much of comes as
+    the next answer. What is not shown, or cannot be compared, says nothing.
+    """
+    if not request.dials:
+        return False
+    form = dict(request.form)
+    from_, to = parties_of(answer)
+    if Party(form["From"]).is_shown_as(from_) is False:
+        return True
+    # A call to a flow shows the ExoPhone there, or nothing.
+    return "To" in form and Party(form["To"]).is_shown_as(to) is False

@@ -11,23 +11,28 @@ import asyncio
 import base64
 import functools
 import logging
+import os
+import ssl
+from contextlib import suppress
 from contextvars import ContextVar
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
-from attrs import field, frozen
 
+from exotel_async import environment
+from exotel_async.base_url import is_this_computer
 from exotel_async.errors import ConfigurationError
+from exotel_async.exchange import Download, Exchange
+from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.links import origin
-from exotel_async.masking import redact
 from exotel_async.request import Category
 from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
     from exotel_async.config import Credentials, Timeouts
@@ -41,72 +46,56 @@ _LONGEST_BODY: Final = 8 * 2**20
 _SPARE_CONNECTIONS: Final = 8
 _DOWNLOADS: Final = 4  # at once: they take long, and are not to take the place of requests
 _CLOSING: Final = 1.0  # seconds
+# A service drops idle connections, and a request that meets that is lost: a dial's outcome is then
+# not known. One that was used a second ago is dropped by hardly any.
+_KEPT_ALIVE: Final = 1.0
+# What httpx raises while there is no connection to the service yet.
+_BEFORE_CONNECTION: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
-_in_exchange: ContextVar[bool] = ContextVar("exotel_async_in_exchange", default=False)
+# Of the account an exchange is for, while there is one.
+_secrets: ContextVar[tuple[str, ...]] = ContextVar("exotel_async_secrets", default=())
 _in_download: ContextVar[bool] = ContextVar("exotel_async_in_download", default=False)
-
-
-@frozen(kw_only=True)
-class Exchange:
-    """What is certain about one request after it was tried.
-
-    Attributes:
-        written: whether a byte of it may have reached the service.
-        answer: the answer, if a status came, with as much of the body as came.
-        whole: whether all of the answer came.
-        timed_out: whether it was given up, so that it may still arrive.
-        problem: what went wrong, in words; "" where nothing did.
-    """
-
-    written: bool
-    answer: Answer | None = None
-    whole: bool = False
-    timed_out: bool = False
-    problem: str = field(default="", converter=redact)
-
-
-@frozen(kw_only=True)
-class Download:
-    """What is certain about one try to fetch a file.
-
-    Attributes:
-        written: whether a byte of the request may have reached the host.
-        status: the HTTP status; None where no answer came.
-        headers: the answer's header fields, names in lower case, without our secrets.
-        size: bytes of the file that came.
-        whole: whether the status is 200 and all of the file came.
-        problem: what went wrong, in words; "" where nothing did.
-    """
-
-    written: bool = False
-    status: int | None = None
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
-    size: int = 0
-    whole: bool = False
-    problem: str = field(default="", converter=redact)
 
 
 class _Seen:
     """What was seen of one exchange up to now."""
 
-    __slots__ = ("body", "headers", "silent", "size", "status", "written")
+    __slots__ = ("_begun", "_silent", "body", "handed_over", "headers", "size", "status")
 
-    def __init__(self, *, silent: bool) -> None:
-        self.silent = silent
-        self.written = False
+    def __init__(self) -> None:
+        self._silent = True
+        self._begun = False
+        self.handed_over = False
+        """Whether httpx was asked to send the request."""
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
         self.size = 0
 
+    @property
+    def written(self) -> bool:
+        """Whether a byte of the request may have reached the service."""
+        # Not every transport tells what it does. Mocks do not, and silence proves nothing.
+        return self._begun or (self.handed_over and self._silent) or bool(self.status)
+
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
-        self.silent = False
+        self._silent = False
         # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
         # for a tunnel is no part of the request.
         if event.endswith("send_request_headers.started"):
             tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
-            self.written = self.written or not tunnel
+            self._begun = self._begun or not tunnel
+
+    def not_connected(self) -> None:
+        """Take note that there was no connection to write to."""
+        self._silent = False
 
     def headed(self, response: httpx.Response) -> None:
         """Take note of the head of an answer."""
@@ -125,23 +114,30 @@ class Transport:
         max_in_flight: int,
         http_client: HttpClient | None,
     ) -> None:
-        _check_base_url(base_url)
-        if http_client is not None:
-            _check_pool(http_client, max_in_flight)
         parts = urlsplit(base_url)
+        # No proxy leads back to this computer.
+        self._proxied = not is_this_computer(parts.hostname or "")
+        if http_client is None:
+            check_environment(proxied=self._proxied)
+        else:
+            _check_pool(http_client, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
         """Host and port, if it is not the usual one: what tells one Exotel from another."""
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""
-        root, account = base_url.rstrip("/"), f"Accounts/{credentials.account_sid}"
-        self._prefixes = {c: f"{root}/{c.version}/{account}/" for c in Category}
+        account = f"Accounts/{credentials.account_sid}"
+        self._prefixes = {c: f"{base_url}/{c.version}/{account}/" for c in Category}
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
         self._secrets = (credentials.api_token, base64.b64encode(pair).decode())
         self._timeouts = timeouts
         self._settings: dict[str, Any] = {
-            "headers": {"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"},
+            "headers": {
+                "User-Agent": f"exotel-async/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
+            },
             "timeout": httpx.Timeout(
                 connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
             ),
@@ -156,8 +152,9 @@ class Transport:
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
         logging.getLogger("httpx").addFilter(_not_ours)
-        # It shows the headers of answers, and a redirect may lead to a link that opens to anybody.
-        logging.getLogger("httpcore.http11").addFilter(_not_a_download)
+        # It shows the headers of answers: a peer may repeat the token in them, and a redirect may
+        # lead to a link that opens to anybody.
+        logging.getLogger("httpcore.http11").addFilter(_shows_no_secret)
 
     @property
     def late(self) -> float:
@@ -169,58 +166,109 @@ class Transport:
         """Seconds from leave to send until a request has arrived at the service or never will."""
         return self._timeouts.exchange + self.late
 
+    def prepare(self) -> None:
+        """Make the HTTP client, if there is none yet: before anything is spent on a request.
+
+        Raises:
+            ConfigurationError: the environment does not let it be made.
+        """
+        if self._given is None and self._made is None:
+            most = self._max_in_flight + _DOWNLOADS + _SPARE_CONNECTIONS
+            self._made = new_client(
+                proxied=self._proxied,
+                limits=httpx.Limits(
+                    max_connections=most,
+                    max_keepalive_connections=most,
+                    keepalive_expiry=_KEPT_ALIVE,
+                ),
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+                **self._settings,
+            )
+
     async def exchange(self, request: Request) -> Exchange:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
-        _in_exchange.set(True)
-        if self._client.is_closed:
-            return Exchange(written=False, problem="the HTTP client is closed")
-        # A transport that is not httpx's own may not tell what it does: silence proves nothing.
-        seen = _Seen(silent=self._given is not None)
-        problem, timed_out = "", False
+        _secrets.set(self._secrets)
+        seen = _Seen()
+        problem, timed_out, late = "", False, False
         try:
             # Who shares a budget counts on that an exchange ends, waiting at the gate included.
             with anyio.move_on_after(self._timeouts.exchange) as scope:
                 async with self._gate:
-                    problem = await self._send(request, seen)
-            if scope.cancelled_caught:
+                    # Who gets in at the last moment is not cut off in the middle of sending.
+                    late = scope.deadline - anyio.current_time() < self._timeouts.exchange / 100
+                    problem = "" if late else await self._send(request, seen)
+            if late or scope.cancelled_caught:
                 problem, timed_out = "the exchange took too long", True
         except httpx.TimeoutException as error:
+            self._take_note(error, seen)
             problem, timed_out = _words(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client
             seen.headed(error.response)
             problem = _words(error)
         except asyncio.CancelledError:
             problem, timed_out = "the exchange was cut off", True
+        except UnreadableBody as error:
+            problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
+            self._take_note(error, seen)
             problem = _words(error)
         answer = None
         if seen.status:
             answer = Answer(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
         return Exchange(
-            written=seen.written or seen.silent or answer is not None,
+            written=seen.written,
             answer=answer,
             whole=not problem,
             timed_out=timed_out,
-            problem=problem,
+            problem=self._conceal(problem),
         )
 
     async def _send(self, request: Request, seen: _Seen) -> str:
         """Send and read; return what went wrong, or ""."""
-        response = await self._client.send(
-            self._request(request, seen.trace),
-            stream=True,
-            auth=self._auth,
-            follow_redirects=False,
-        )
+        client = self._client
+        built = self._request(client, request, seen.trace)
+        if client.is_closed:
+            return "the HTTP client is closed"
+        seen.handed_over = True
+        response = await client.send(built, stream=True, auth=self._auth, follow_redirects=False)
         try:
             seen.headed(response)
-            async for chunk in response.aiter_bytes():
-                seen.body += chunk
-                if len(seen.body) > _LONGEST_BODY:
-                    return "the answer is longer than any of Exotel's"
+            self._forget_cookies(response)
+            await self._read_body(response, seen)
         finally:
             await response.aclose()
+        if await _drop_surplus(response):
+            # Of two answers it cannot be told which is the one to this request.
+            seen.status = 0
+            return "more came than one answer"
         return ""
+
+    @staticmethod
+    async def _read_body(response: httpx.Response, seen: _Seen) -> None:
+        """Read a body into what is seen. Raises UnreadableBody: it is not one that may be read."""
+        if response.is_stream_consumed:  # by a hook of the user's client, or a mock
+            seen.body += response.content
+            return
+        inflater = Inflater(seen.headers.get("content-encoding", ""), _LONGEST_BODY)
+        async for chunk in response.aiter_raw():
+            seen.body += inflater.feed(chunk)
+        inflater.end()
+
+    def _take_note(self, error: Exception, seen: _Seen) -> None:
+        # In a client of the user's, a hook may raise the same when an answer is there.
+        if self._given is None and isinstance(error, _BEFORE_CONNECTION):
+            seen.not_connected()
+
+    def _forget_cookies(self, response: httpx.Response) -> None:
+        """Take out of the user's client what an answer put into it: others may use it, too."""
+        if self._given is None or "set-cookie" not in response.headers:
+            return
+        for cookie in response.cookies.jar:
+            with suppress(KeyError):
+                self._given.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    def _conceal(self, text: str) -> str:
+        return Answer(0, secrets=self._secrets).conceal(text)
 
     async def download(
         self, url: str, write: Callable[[bytes], Awaitable[object]], *, credentials: bool
@@ -236,11 +284,11 @@ class Transport:
             write: takes the bytes of the file, in order. What it raises ends up in `problem`.
             credentials: whether the account's credentials go along.
         """
-        _in_exchange.set(True)
+        _secrets.set(self._secrets)
         _in_download.set(True)
         if self._client.is_closed:
             return Download(problem="the HTTP client is closed")
-        seen = _Seen(silent=self._given is not None)
+        seen = _Seen()
         problem = ""
         try:
             async with self._downloads:
@@ -256,12 +304,12 @@ class Transport:
             problem = _words(error)
         known = Answer(seen.status, secrets=self._secrets)
         return Download(
-            written=seen.written or seen.silent or bool(seen.status),
+            written=seen.written,
             status=seen.status or None,
             headers={name: known.conceal(value) for name, value in seen.headers.items()},
             size=seen.size,
             whole=seen.status == 200 and not problem,
-            problem=problem,
+            problem=known.conceal(problem),
         )
 
     async def _head(self, url: str, seen: _Seen, auth: httpx.Auth | None) -> httpx.Response | None:
@@ -301,19 +349,12 @@ class Transport:
     def _client(self) -> HttpClient:
         if self._given is not None:
             return self._given
-        if self._made is None:
-            most = self._max_in_flight + _DOWNLOADS + _SPARE_CONNECTIONS
-            # httpx's 5 s of keep-alive stay: a connection the service has dropped by now makes
-            # a dial whose outcome is not known.
-            self._made = httpx.AsyncClient(
-                verify=_tls(),
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-                **self._settings,
-            )
+        self.prepare()
+        assert self._made is not None  # noqa: S101 - it was just made
         return self._made
 
-    def _request(self, request: Request, trace: Any) -> httpx.Request:
-        built = self._client.build_request(
+    def _request(self, client: HttpClient, request: Request, trace: Any) -> httpx.Request:
+        built = client.build_request(
             request.method,
             self._prefixes[request.category] + request.path,
             params=request.params or None,
@@ -323,6 +364,7 @@ class Transport:
         )
         if request.body is not None:
             built.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        built.headers.pop("Cookie", None)
         return built
 
     def _file(self, url: str, trace: Any) -> httpx.Request:
@@ -333,13 +375,74 @@ class Transport:
         built.headers.update({"Accept": "*/*", "Accept-Encoding": "identity"})
         # A client of the user's own may bring a header for the service.
         built.headers.pop("Authorization", None)
+        built.headers.pop("Cookie", None)
         return built
 
 
-@functools.cache
+def new_client(*, proxied: bool = True, **settings: Any) -> HttpClient:
+    """Make an HTTP client.
+
+    Args:
+        proxied: whether it goes through the proxies that the environment names.
+        **settings: as httpx takes them.
+
+    Raises:
+        ConfigurationError: the environment does not let it be made; the message names the variable.
+    """
+    return _made(_tls(), proxied=proxied, **settings)
+
+
+def check_environment(*, proxied: bool) -> None:
+    """Make sure that a client can be made, in a fraction of the time that it takes to make one.
+
+    Raises:
+        ConfigurationError: a variable is wrong; the message names it.
+    """
+    if any(os.environ.get(name) for name in environment.TLS_VARIABLES):
+        _tls()
+    if proxied and environment.has_proxies():
+        _made(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxied=True)
+
+
+def _made(context: ssl.SSLContext, *, proxied: bool, **settings: Any) -> HttpClient:
+    try:
+        return httpx.AsyncClient(verify=context, trust_env=proxied, **settings)
+    except (ImportError, ValueError, httpx.InvalidURL):  # what it says may hold a password
+        raise ConfigurationError(environment.wrong_proxy()) from None
+
+
 def _tls() -> ssl.SSLContext:
+    problem = environment.missing_certificates()
+    if problem is not None:
+        raise ConfigurationError(problem)
+    try:
+        return _context(*map(os.environ.get, environment.TLS_VARIABLES))
+    except OSError as error:
+        raise ConfigurationError(environment.unreadable_certificates(error)) from None
+
+
+@functools.cache
+def _context(*_: str | None) -> ssl.SSLContext:
     # Reading the certificates takes a tenth of a second, and a session may live for one request.
     return httpx.create_ssl_context()
+
+
+async def _drop_surplus(response: httpx.Response) -> bool:
+    """Whether bytes came behind an answer. The connection is then closed.
+
+    They would be read as the answer to the next request. httpcore sees those that come later, when
+    it takes the connection out of its pool, but not those that it has read with the answer.
+    """
+    # There is no public way to them. Where it is another one, they are not seen.
+    inner: Any = response.stream
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        inner = getattr(inner, name, None)
+    surplus, _ = getattr(inner, "trailing_data", (b"", False))
+    if not surplus:
+        return False
+    await response.extensions["network_stream"].aclose()
+    # Empty lines between messages mean nothing (RFC 9112, 2.2).
+    return bool(surplus.strip(b"\r\n"))
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
@@ -359,33 +462,19 @@ def _words(error: Exception) -> str:
 
 
 def _not_ours(_: logging.LogRecord) -> bool:
-    return not _in_exchange.get()
+    return not _secrets.get()
 
 
-def _not_a_download(_: logging.LogRecord) -> bool:
-    return not _in_download.get()
-
-
-def _check_base_url(base_url: str) -> None:
-    if not isinstance(base_url, str):
-        raise ConfigurationError(f"base_url={base_url!r}: must be text, http(s)://host[:port]")
-    try:
-        parts = urlsplit(base_url)
-        port = parts.port
-    except ValueError:
-        raise ConfigurationError("base_url: its host or port is not valid") from None
-    if "@" in parts.netloc:
-        # Not shown: what stands before the @ is a secret.
-        raise ConfigurationError("base_url must not hold credentials: pass api_key= and api_token=")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-        raise ConfigurationError(f"base_url={base_url!r}: must be http(s)://host[:port]")
-    if parts.query or parts.fragment or any(char.isspace() for char in base_url):
-        raise ConfigurationError(f"base_url={base_url!r}: must end with the host, port or path")
+def _shows_no_secret(record: logging.LogRecord) -> bool:
+    secrets = _secrets.get()
+    return not secrets or not (
+        _in_download.get() or any(secret in record.getMessage() for secret in secrets)
+    )
 
 
 def _check_pool(client: HttpClient, max_in_flight: int) -> None:
     if not isinstance(client, httpx.AsyncClient):
-        raise ConfigurationError(f"http_client={client!r}: must be an httpx.AsyncClient")
+        raise ConfigurationError("http_client: must be an httpx.AsyncClient")
     # httpx does not tell the size of a pool, and other transports have none.
     pool = getattr(getattr(client, "_transport", None), "_pool", None)
     size = getattr(pool, "_max_connections", None)

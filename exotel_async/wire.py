@@ -40,7 +40,8 @@ _LONGEST_PAUSE: Final = 86_400.0  # seconds
 # NaN and infinities are no JSON, though Python reads them. As null they do no harm.
 _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 # By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
-_SID: Final = rb'(?:"Sid"\s*:\s*"|<Sid>\s*)([A-Za-z0-9]{16,64})(?:"|\s*</Sid>)'
+_SID: Final = r"[A-Za-z0-9]{16,64}"
+_PARTY: Final = r"[^\"<>\\]{1,255}"
 _SECONDS: Final = r"[+-]?[0-9]{1,12}(\.[0-9]{0,9})?"
 
 
@@ -175,8 +176,12 @@ def sid_of(answer: Answer) -> str | None:
 
     None if there is none, or nothing that looks like one, or the dial was not accepted.
     """
-    found = re.search(_SID, answer.body) if _is_success(answer) else None
-    return found[1].decode() if found else None
+    return _field("Sid", _SID, answer) if _is_success(answer) else None
+
+
+def parties_of(answer: Answer) -> tuple[str | None, str | None]:
+    """Find whom an answer to a dial says it connects, where the answer is damaged as well."""
+    return _field("From", _PARTY, answer), _field("To", _PARTY, answer)
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -201,6 +206,13 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
         sent = http_date(headers.get("date", ""))
         wait = until - (now if sent is None else sent)
     return max(wait, 0.0) if wait <= _LONGEST_PAUSE else None
+
+
+def _field(name: str, value: str, answer: Answer) -> str | None:
+    """Find the first field of a name in JSON or XML."""
+    pattern = rf'(?:"{name}"\s*:\s*"|<{name}>\s*)({value})(?:"|\s*</{name}>)'
+    found = re.search(pattern.encode(), answer.body)
+    return found[1].decode(errors="replace") if found else None
 
 
 def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str | None) -> _T:

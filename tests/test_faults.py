@@ -170,7 +170,7 @@ async def test_a_host_that_does_not_exist() -> None:
         account_sid="a",
         api_key="k",
         api_token="t",
-        base_url="http://exotel.invalid",
+        base_url="https://exotel.invalid",
         retry=RetryPolicy(attempts=2, backoff=0.01),
     )
     async with exotel:
@@ -226,7 +226,21 @@ async def test_a_read_whose_answer_breaks_off_fails_at_once(
     assert len(emulator.requests) == 1
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 401, 402, 403, 404, 405, 409, 418, 422])
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+async def test_a_redirect_may_be_what_acting_looks_like(
+    emulator: Emulator, exotel: AsyncExotel, status: int
+) -> None:
+    emulator.faults.add(Fault.act_then_status(status), times=None)
+    with pytest.raises(CallOutcomeUnknown, match=f"HTTP {status}"):
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+    assert emulator.rung(CUSTOMER) == 1
+    with pytest.raises(APIError) as caught:
+        await exotel.account.balance()
+    assert caught.value.status == status
+    assert len(emulator.requests) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 418, 422])
 @pytest.mark.parametrize("dial", [True, False])
 async def test_a_clear_no_fails_at_once(
     emulator: Emulator, exotel: AsyncExotel, status: int, dial: bool

@@ -435,7 +435,8 @@ async def test_which_hosts_see_the_credentials(
         follow_redirects=True,
     )
     async with client:
-        exotel = AsyncExotel(**GIVEN, base_url="http://home.example", http_client=client)
+        home = "http://home.example"
+        exotel = AsyncExotel(**GIVEN, base_url=home, allow_http=True, http_client=client)
         target = await download(exotel, with_links(**links), tmp_path / "call.mp3")
         await exotel.aclose()
     assert target.read_bytes() == AUDIO

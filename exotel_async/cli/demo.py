@@ -29,7 +29,6 @@ from exotel_async.cli.report import show_report, show_start
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import Exit, drawing, out
 from exotel_async.emulator import Emulator
-from exotel_async.transport import HttpClient
 
 _AGENT: Final = "+918040000001"
 _EXOPHONE: Final = "08030000000"
@@ -77,10 +76,8 @@ class Run:
     async def go(self, watch: Callable[[Board, LimiterStatistics], None]) -> None:
         """Dial all, read all back, and let `watch` see it while it happens."""
         board, emulator = self.board, self.emulator
-        # A proxy in the environment is not the way to an emulator in this process.
         async with (
             emulator,
-            HttpClient(trust_env=False) as client,
             AsyncExotel(
                 account_sid=emulator.account_sid,
                 api_key=emulator.api_key,
@@ -88,7 +85,6 @@ class Run:
                 base_url=emulator.base_url,
                 rate_limit=TokenBucket(self.plan.budget),
                 exophone_rate_limit=TokenBucket(),
-                http_client=client,
                 on_orphaned_call=board.adopt,
             ) as exotel,
             drawing(lambda: watch(board, exotel.limiter.statistics())),

@@ -8,7 +8,6 @@ import socket
 import ssl
 import time
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,9 +22,10 @@ from exotel_async import (
     RetryPolicy,
     Timeouts,
 )
+from exotel_async.base_url import is_loopback, is_this_computer
 from exotel_async.cli.sharing import shared_limiter
 from exotel_async.cli.terminal import Exit, complain, one_line, say
-from exotel_async.transport import HttpClient
+from exotel_async.transport import new_client
 
 if TYPE_CHECKING:
     from exotel_async.cli.service import Service
@@ -53,7 +53,7 @@ class _Answer:
         try:
             shown = parsedate_to_datetime(response.headers["date"])
             self.ahead = shown.timestamp() - time.time()
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             self.ahead = None
 
 
@@ -72,7 +72,8 @@ def doctor(service: Service) -> Exit:
         checked = "clock not checked (no Date in the answer)"
     elif abs(answer.ahead) <= _TOLERATED:
         checked = "clock right"
-    elif _is_here(service.url):
+    elif is_loopback(urlsplit(service.url).hostname or ""):
+        # Where only an emulator has a clock of its own.
         checked = f"this computer's clock is {_off(answer.ahead)} that of an emulator on it"
     else:
         complain(
@@ -90,7 +91,7 @@ def doctor(service: Service) -> Exit:
 
 async def _ask(service: Service, answer: _Answer) -> tuple[Balance, str]:
     async with (
-        HttpClient(event_hooks={"request": [answer.begin], "response": [answer.note]}) as client,
+        new_client(event_hooks={"request": [answer.begin], "response": [answer.note]}) as client,
         service.session(
             http_client=client,
             retry=RetryPolicy.never(),
@@ -115,8 +116,11 @@ async def _why(url: str, error: ConnectionFailed) -> str:
     """Find the step at which connecting fails: name, port, or TLS. No request is made."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    if parts.scheme in getproxies() and not proxy_bypass(host):
-        return f"it is tried through the proxy in {parts.scheme.upper()}_PROXY: {error}"
+    known = getproxies()
+    proxied = not is_this_computer(host) and not proxy_bypass(host)
+    if proxied and not known.keys().isdisjoint({parts.scheme, "all"}):
+        scheme = parts.scheme if parts.scheme in known else "all"
+        return f"it is tried through the proxy in {scheme.upper()}_PROXY: {error}"
     context = ssl.create_default_context() if parts.scheme == "https" else None
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -137,15 +141,6 @@ async def _why(url: str, error: ConnectionFailed) -> str:
         writer.close()
         reason = str(error)
     return reason
-
-
-def _is_here(url: str) -> bool:
-    """Whether that is this computer, where only an emulator has a clock of its own."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _off(ahead: float) -> str:

@@ -48,6 +48,8 @@ class Service:
     """Where the account lives; else the host in EXOTEL_SUBDOMAIN, else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
     """Any other place, like an emulator: http(s)://host[:port]."""
+    allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Let another computer be reached by http://, which shows the API token on the way."""
     rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
     """Requests a minute: the account's budget, or the share of it this may use. Processes that
     share it through EXOTEL_RATE_LIMIT_URL must all name the same."""
@@ -64,21 +66,33 @@ class Service:
             raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
         if self.region is not None and self.base_url is not None:
             raise ConfigurationError("--region and --base-url say the same thing: give one of them")
-        return AsyncExotel(base_url=self.url, rate_limit=RateLimit(self.rate), **options)
+        return AsyncExotel(
+            region=self._region,
+            base_url=self.base_url,
+            allow_http=self.allow_http,
+            rate_limit=RateLimit(self.rate),
+            **options,
+        )
+
+    @property
+    def _region(self) -> Region | None:
+        return self.region and _REGIONS[self.region]
 
     @property
     def url(self) -> str:
-        """Scheme and host."""
-        return find_base_url(self.region and _REGIONS[self.region], self.base_url)
+        """Scheme and host, and a path if one was given."""
+        return find_base_url(self._region, self.base_url)[0]
 
     @property
     def host(self) -> str:
         """Host, and port if there is one: what messages call it."""
-        return urlsplit(self.url).netloc
+        # A session refuses credentials there; until there is one, they are not shown either.
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
     def words(self) -> list[str]:
         """Return it as options of a command line."""
         words = [] if self.rate == LIMIT else ["--rate", str(self.rate)]
+        words += ["--allow-http"] if self.allow_http else []
         if self.base_url is not None:
             return [*words, "--base-url", self.base_url]
         return words if self.region is None else [*words, "--region", self.region]

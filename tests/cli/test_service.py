@@ -221,7 +221,7 @@ async def test_doctor_tells_how_the_host_cannot_be_reached(emulator: Emulator) -
     async with emulator.unreachable():
         ended = await ran("doctor", env=pointing_at(emulator))
     assert_failed(ended, "refuses connections")
-    ended = await ran("doctor", "--base-url", "http://no.such.invalid", env=pointing_at(emulator))
+    ended = await ran("doctor", "--base-url", "https://no.such.invalid", env=pointing_at(emulator))
     assert_failed(ended, "no.such.invalid cannot be reached", "DNS")
     secure = emulator.base_url.replace("http:", "https:")
     ended = await ran("doctor", "--base-url", secure, env=pointing_at(emulator))
@@ -249,3 +249,50 @@ def test_arguments_are_named_as_they_are_typed() -> None:
     assert service.explain(InvalidRequest("to", "12", "is short")) == "TO '12' is short"
     shown = service.explain(InvalidRequest("custom_field", "x", "is long"))
     assert shown == "--custom-field 'x' is long"
+
+
+async def test_variables_that_keep_a_client_from_being_made_are_said_in_a_line(
+    emulator: Emulator,
+) -> None:
+    elsewhere = {"EXOTEL_SUBDOMAIN": "https://exotel.invalid"}
+    for name, value in (
+        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1"),
+        ("NO_PROXY", "10.0.0.0/8,::1/128"),
+        ("SSL_CERT_FILE", "/nowhere/bundle.pem"),
+    ):
+        env = pointing_at(emulator, **elsewhere, HTTPS_PROXY="http://127.0.0.1:1", **{name: value})
+        for command in (("doctor",), DIAL, ("number", FIRST)):
+            ended = await ran(*command, env=env)
+            assert_failed(ended, f"{name}: ")
+            assert len([line for line in ended.error_lines if "exotel-async:" in line]) == 1
+            assert "Traceback" not in ended.err
+            assert "secret" not in ended.err
+    assert emulator.requests == []
+
+
+async def test_no_message_repeats_the_token_of_a_base_url(emulator: Emulator) -> None:
+    for url in (f"key:{TOKEN}@127.0.0.1", f"https:/key:{TOKEN}@127.0.0.1", f"https://{TOKEN}@x"):
+        for command in (("doctor",), DIAL, ("number", FIRST)):
+            ended = await ran(*command, "--base-url", url, env=pointing_at(emulator))
+            assert_failed(ended, "base_url must not hold credentials")
+            assert TOKEN not in ended.err
+
+
+async def test_another_computer_is_not_told_the_token_in_the_clear(emulator: Emulator) -> None:
+    env = pointing_at(emulator, EXOTEL_SUBDOMAIN="http://no.such.invalid")
+    assert_failed(await ran("doctor", env=env), "EXOTEL_SUBDOMAIN begins with http://")
+    assert_failed(await ran("doctor", "--allow-http", env=env), "no.such.invalid cannot be reached")
+
+
+async def test_the_documented_base_url_is_understood(emulator: Emulator) -> None:
+    url = f"{emulator.base_url}/v1/Accounts/{emulator.account_sid}/"
+    ended = await ran("doctor", env=pointing_at(emulator, EXOTEL_SUBDOMAIN=url))
+    assert ended.code == 0, ended
+
+
+async def test_a_dial_that_is_redirected_may_have_rung(emulator: Emulator) -> None:
+    emulator.faults.add(Fault.act_then_status(303), path="Calls/connect")
+    ended = await ran(*DIAL, env=pointing_at(emulator))
+    assert ended.code == 3, ended
+    assert "it is not known whether it rang" in ended.err
+    assert emulator.rung(FIRST) == 1

@@ -1,0 +1,81 @@
+"""The address of the service as people paste it, and what of it is used.
+
+Exotel's pages write its base URL with version and account, and most samples with the credentials in
+it. None of the texts here repeats what was given: it may hold the token.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from exotel_async.errors import ConfigurationError
+
+_NO_URL: Final = r"[\s\\<>\"{}|^`\x00-\x20\x7f-\x9f]"
+# What stands before the version is the place of a gateway.
+_PATH: Final = r"(?P<gateway>.*?)(?:/(?:v1|v2_beta)(?:/accounts(?:/(?P<account>[^/]+).*)?)?)?/*"
+
+
+def service_root(given: str, source: str, account_sid: str, *, allow_http: bool) -> str:
+    """Return scheme, host, port and the path of a gateway, without a slash at the end.
+
+    Args:
+        given: the address. The path that Exotel documents, `/v1/Accounts/{account_sid}/`, and what
+            comes behind it, may be a part of it.
+        source: what it was given by: an argument or a variable.
+        account_sid: the account of the session.
+        allow_http: whether the token may travel in the clear to another computer.
+
+    Raises:
+        ConfigurationError: it is no such address, or one of another account.
+    """
+    if not isinstance(given, str):
+        raise ConfigurationError(f"{source} is no text: must be http(s)://host[:port]")
+    if "@" in given:
+        raise ConfigurationError(
+            f"{source} must not hold credentials: they are given by api_key= and api_token=, or "
+            "by EXOTEL_API_KEY and EXOTEL_API_TOKEN"
+        )
+    parts = _parts(given)
+    path = None if parts is None else re.fullmatch(_PATH, parts.path, re.IGNORECASE)
+    if parts is None or path is None:
+        raise ConfigurationError(f"{source} is not valid: must be http(s)://host[:port]")
+    account = path["account"]
+    if account is not None and unquote(account).removesuffix(".json") != account_sid:
+        raise ConfigurationError(
+            f"{source} has another account in its path than account_sid={account_sid!r}"
+        )
+    if parts.scheme == "http" and not (allow_http or is_this_computer(parts.hostname or "")):
+        raise ConfigurationError(
+            f"{source} begins with http://, which shows the API token to everybody on the way: "
+            "must be https://, unless allow_http=True (--allow-http)"
+        )
+    return f"{parts.scheme}://{parts.netloc}{path['gateway']}"
+
+
+def is_this_computer(host: str) -> bool:
+    """Whether a name or an address is certain to lead to this very computer."""
+    return is_loopback(host) or host in {"0.0.0.0", "::"}  # noqa: S104 - nothing listens here
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this computer's name, or address, for itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Take a URL apart; None if it is none of http(s), or has more than a host and a path."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        return None
+    plain = not (re.search(_NO_URL, url) or parts.query or parts.fragment)
+    return parts if fits and plain else None
