@@ -17,30 +17,26 @@ _DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 # They come along when a number is pasted. Not U+202E, which shows the digits in reverse.
 _INVISIBLE: Final = "\u00ad\u061c\u200b-\u200f\u202a-\u202d\u2060-\u2064\u2066-\u2069\ufeff"
 
+# Patterns are compiled at their first use: that is a tenth of the time of the import.
 # E.164 allows 15 digits; no country has numbers under 7 with its code. Short codes have 3.
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}")
+_NUMBER: Final = r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}"
 
 _SEPARATOR: Final = r"(?:\ +|\ ?[-.]\ ?)"
-_GROUPED: Final = re.compile(
-    rf"""
+_GROUPED: Final = rf"""(?x)
     (?:\+\ ?)?
     (?: \(\ ?[0-9]+\ ?\) {_SEPARATOR}? | [0-9]+ (?:{_SEPARATOR} | (?=\()) )*
     (?: [0-9]+ | (?<=[0-9]\ )\([0-9]+\) )
-    """,
-    re.VERBOSE,
-)
+    """
 _LONGEST: Final = 40  # characters, with all separators
 # It ends in a point, in .0 or ,0, or has an exponent: 9.8123E+09.
-_DECIMAL: Final = re.compile(r".*[0-9](?:\.0{0,2}|,0{1,2})|[0-9]+(?:[.,][0-9]+)?[eE][-+]?[0-9]+")
-_TRUNK_ZERO: Final = re.compile(r"\(\W{0,3}0\W{0,3}\)")
+_DECIMAL: Final = r".*[0-9](?:\.0{0,2}|,0{1,2})|[0-9]+(?:[.,][0-9]+)?[eE][-+]?[0-9]+"
+_TRUNK_ZERO: Final = r"\(\W{0,3}0\W{0,3}\)"
 _NO_ZERO: Final = "must not have a 0 after the country code: leave it out"
 
 _TOLL_FREE: Final = r"18[06]0(?:[0-9]{4}|[0-9]{6,7})"
 _INDIA: Final = r"(?:\+91|0?0?91)"
-_GROUPED_TOTAL: Final = re.compile(
-    rf"\+(?!91)[0-9]+|(?:{_INDIA}0?|0)?(?:[0-9]{{7,10}}|{_TOLL_FREE})"
-)
-_ABROAD: Final = re.compile(r"00?91([1-9][0-9]{9}|18[06]0[0-9]{7})")
+_GROUPED_TOTAL: Final = rf"\+(?!91)[0-9]+|(?:{_INDIA}0?|0)?(?:[0-9]{{7,10}}|{_TOLL_FREE})"
+_ABROAD: Final = r"00?91([1-9][0-9]{9}|18[06]0[0-9]{7})"
 
 # The National Numbering Plan: STD codes have two to four digits from 11 on, those of two digits are
 # known, and a subscriber's number begins with neither 0 nor 1. Nobody answers in the series 140 and
@@ -52,15 +48,13 @@ _LANDLINE: Final = (
 _MOBILE: Final = r"[6-9][0-9]{9}"  # and the landlines whose STD code begins with these
 _PLANNED: Final = rf"(?:{_MOBILE}|{_LANDLINE}|{_TOLL_FREE})"
 # Ten digits that begin with 91 are a mobile number without its country.
-_DIALLED: Final = re.compile(
-    rf"\+(?!91)[0-9]+|(?:\+91|91|0){_PLANNED}|(?!0|91[0-9]{{9}})[0-9]{{3,15}}"
-)
-_INDIAN_WITH_ZERO: Final = re.compile(rf"\+?910{_PLANNED}")
+_DIALLED: Final = rf"\+(?!91)[0-9]+|(?:\+91|91|0){_PLANNED}|(?!0|91[0-9]{{9}})[0-9]{{3,15}}"
+_INDIAN_WITH_ZERO: Final = rf"\+?910{_PLANNED}"
 
-_SAME: Final = re.compile(rf"(?:{_INDIA}0?|0)?([1-9][0-9]{{9}})")
-_SAME_TOLL_FREE: Final = re.compile(rf"(?:{_INDIA}0?|0)?({_TOLL_FREE})")
+_SAME: Final = rf"(?:{_INDIA}0?|0)?([1-9][0-9]{{9}})"
+_SAME_TOLL_FREE: Final = rf"(?:{_INDIA}0?|0)?({_TOLL_FREE})"
 
-_SIP: Final = re.compile(r"(?i:sip:)[^\s@<>,/]+(?:@[^\s@<>,/]+)?")
+_SIP: Final = r"(?i:sip:)[^\s@<>,/]+(?:@[^\s@<>,/]+)?"
 
 
 def _tables() -> dict[int, str | None]:
@@ -102,9 +96,9 @@ def normalize_number(number: str, argument: str = "number") -> str:
             Digits of other scripts are refused as well.
     """
     digits = normalize_exophone(number, argument)
-    if _DIALLED.fullmatch(digits):
+    if re.fullmatch(_DIALLED, digits):
         return digits
-    if _INDIAN_WITH_ZERO.fullmatch(digits):
+    if re.fullmatch(_INDIAN_WITH_ZERO, digits):
         raise _refused(argument, number, _NO_ZERO)
     rule = (
         "is not in the Indian numbering plan: after +91, 91 or 0 come ten digits, a mobile number"
@@ -124,7 +118,7 @@ def normalize_exophone(number: str, argument: str) -> str:
     """
     if not isinstance(number, str):
         raise InvalidRequest(argument, number, "must be text")
-    if "+" in number and _TRUNK_ZERO.search(number):
+    if "+" in number and re.search(_TRUNK_ZERO, number):
         raise _refused(argument, number, _NO_ZERO)
     try:
         return _digits(number)
@@ -177,7 +171,7 @@ def _identity(party: str) -> str | None:
     except ValueError:
         return None
     # Ten digits first: 9118001234 is a mobile number, and not 1800 1234 with the country's code.
-    indian = _SAME.fullmatch(digits) or _SAME_TOLL_FREE.fullmatch(digits)
+    indian = re.fullmatch(_SAME, digits) or re.fullmatch(_SAME_TOLL_FREE, digits)
     return "India " + indian[1] if indian else digits
 
 
@@ -186,32 +180,32 @@ def _digits(number: str) -> str:
     text = str.__str__(number)
     if not (text.isascii() and text.removeprefix("+").isdigit()):
         text = _ungrouped(text.translate(_PLAIN).strip())
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise ValueError(
             "must be one phone number: 3 to 15 digits, or + and 7 to 15 with the country code;"
             " between groups of digits a space, dash or dot, or brackets"
         )
     # The country's code after 00 or 0, as it is dialled from a landline: nothing else is so long.
-    abroad = _ABROAD.fullmatch(text) if text[0] == "0" else None
+    abroad = re.fullmatch(_ABROAD, text) if text[0] == "0" else None
     return f"+91{abroad[1]}" if abroad else text
 
 
 def _ungrouped(text: str) -> str:
     """Return the number without what is between its groups; as it is where there are none."""
-    if _DECIMAL.fullmatch(text):
+    if re.fullmatch(_DECIMAL, text):
         raise ValueError(
             "is a decimal number (it ends in .0 or has an exponent): read the column as text"
         )
     # (+91) is the same as +(91).
     text = re.sub(r"^\( ?\+ ?", "+(", text)
-    if len(text) > _LONGEST or not _GROUPED.fullmatch(text):
+    if len(text) > _LONGEST or not re.fullmatch(_GROUPED, text):
         return text
     groups = re.findall("[0-9]+", text)
     digits = "+" * text.startswith("+") + "".join(groups)
     if len(groups) > 1 and not (
         _are_usual(groups, plus=digits[0] == "+")
         and not text.endswith(")")
-        and _GROUPED_TOTAL.fullmatch(digits)
+        and re.fullmatch(_GROUPED_TOTAL, digits)
     ):
         raise ValueError(
             "looks like two numbers, or a number and an extension: pass one number alone, and"
@@ -235,7 +229,7 @@ def _are_usual(groups: list[str], *, plus: bool) -> bool:
 
 
 def _sip(party: str, argument: str) -> str:
-    if len(party) > 255 or not party.isprintable() or not _SIP.fullmatch(party):
+    if len(party) > 255 or not party.isprintable() or not re.fullmatch(_SIP, party):
         raise _refused(argument, party, "must be like sip:user or sip:user@host")
     return str.__str__(party)
 
