@@ -93,10 +93,12 @@ class ExotelWebhooks(Registry):
                 all valid, the first of which goes into new URLs.
             base_url: where the world finds the application, with the prefix it is mounted at.
             allowed_addresses: addresses and networks requests may come from. None: from anywhere.
-                Exotel tells its own on request.
+                Exotel tells its own on request. They protect nothing where the server believes
+                everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: whoever
+                sends a request then writes its address himself.
             trusted_proxies: addresses and networks of your own proxies, whose X-Forwarded-For is
                 believed. Not needed where the server believes them already (uvicorn's
-                `--forwarded-allow-ips`).
+                `--forwarded-allow-ips` with their addresses).
             claims: where it is kept what was handled. None: in this process, for a day. Several
                 processes need one they share, or a duplicate may be handled by each.
             max_body: bytes of a body, or of a query.
@@ -184,7 +186,9 @@ class ExotelWebhooks(Registry):
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
+            take_target(scope)  # refused handshakes are logged, too
+            with suppress(OSError):  # a client that has gone is no error
+                await send({"type": "websocket.close"})
 
     async def _answer(self, scope: Scope, receive: intake.Receive) -> Reply:
         target = take_target(scope)

@@ -35,13 +35,13 @@ class Target:
 def take_target(scope: Scope) -> Target:
     """Take target and query of a request out of its scope, and so out of what is logged of it.
 
-    Servers write their access log by the scope, when an answer begins. The path is relative to the
-    prefix the application is mounted at.
+    Servers write their access log by the scope, when an answer begins or a WebSocket is refused.
+    The path is relative to the prefix the application is mounted at.
     """
     path, root, raw = scope["path"], scope.get("root_path", ""), scope.get("raw_path")
     if not (root and path.startswith(f"{root}/")):
         root = ""
-    own, query = path[len(root) :], scope["query_string"]
+    own, query = path[len(root) :], scope.get("query_string", b"")
     scope["path"] = root + _HIDDEN
     scope["raw_path"], scope["query_string"] = scope["path"].encode(), b""
     # There is nothing to escape in our URLs. What is written otherwise was not made by `url`.

@@ -114,9 +114,9 @@ class Attempt:
                 self._ended = True
             except BaseException as error:
                 self._ended = False
-                await self._settle(partial(self._store.release, self._key, self._owner))
                 self._complain(error)
-                if not isinstance(error, Exception):
+                await self._settle(partial(self._store.release, self._key, self._owner))
+                if _is_being_cancelled() or isinstance(error, SystemExit | KeyboardInterrupt):
                     raise
             else:
                 if is_ours:
@@ -144,12 +144,14 @@ class Attempt:
                 async with asyncio.timeout(_STORE_SECONDS):
                     await step()
                 raise
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            if _is_being_cancelled():
+                raise
             logger.exception("The store of claims was not told how the handling of an event went")
 
     def _complain(self, error: BaseException) -> None:
         about = self._route.tail, self._event.sid
-        if isinstance(error, Exception):
+        if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
             logger.error("Handling %s has failed; call %s", *about, exc_info=error)
         elif self._late:
             logger.error("Handling %s took too long; call %s", *about)
@@ -170,3 +172,9 @@ class Attempt:
             if not waiter.done():
                 waiter.set_result(handled)
         self._waiters.clear()
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels this task: a handler may raise CancelledError without that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

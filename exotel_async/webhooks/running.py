@@ -72,8 +72,10 @@ class Running:
             return route.fallback
         try:
             return route.reply(task.result())
-        except (Exception, asyncio.CancelledError):  # its own: ours would have come at the wait
+        except BaseException as error:  # its own: our cancellation would have come at the wait
             logger.exception("The handler %s has failed; call %s", route.tail, request.sid)
+            if isinstance(error, SystemExit | KeyboardInterrupt):
+                raise
             return route.fallback
 
     async def drain(self, grace: float) -> None:

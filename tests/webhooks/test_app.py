@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.errors import ConfigurationError, InvalidRequest
@@ -153,7 +155,11 @@ async def cancelled(request: object) -> object:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize("handler", [broken, asleep, deaf, of_no_use, cancelled])
+async def stopped(request: object) -> object:
+    raise GeneratorExit
+
+
+@pytest.mark.parametrize("handler", [broken, asleep, deaf, of_no_use, cancelled, stopped])
 @pytest.mark.parametrize("kind", FALLBACKS)
 async def test_a_failing_handler_leaves_nobody_in_silence(
     kind: str, handler: Any, caplog: pytest.LogCaptureFixture
@@ -361,6 +367,52 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
     assert ours == ["What came for passthru/crm is no request of Exotel's: no CallSid"]
 
 
+HANDSHAKE = (
+    "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+TARGETS = [
+    path("passthru", "crm"),
+    path("passthru", "other"),
+    f"{path('passthru', 'crm')}?{query(PASSTHRU)}",
+    f"/x{path('status_callback')}?secret={SECRET}",
+    f"/%{ord(SECRET[0]):02x}{SECRET[1:]}/passthru/crm",
+    f"/{SECRET}%2Fpassthru%2Fcrm",
+]
+
+
+def mounted(hooks: ExotelWebhooks) -> Any:
+    return Starlette(routes=[Mount("/exotel", hooks)])
+
+
+@pytest.mark.parametrize("prefix", ["", "/exotel"])
+@pytest.mark.parametrize("ws", ["websockets", "websockets-sansio", "wsproto", "none"])
+@pytest.mark.filterwarnings("ignore:.*(websockets|ws_handler)")  # uvicorn gives up its first way
+async def test_the_log_of_a_websocket_handshake_shows_neither_secret_nor_numbers(
+    ws: str, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = new_hooks()
+    hooks.passthru("crm")(lambda request: None)
+    caplog.set_level(logging.INFO)
+    served_app = mounted(hooks) if prefix else hooks
+    async with serving(served_app, ws=ws, access_log=True) as served:
+        for target in TARGETS:
+            handshake = HANDSHAKE.format(target=prefix + target)
+            answer = await served.raw(handshake.encode() if ws != "none" else no_keep(handshake))
+            assert b" 101 " not in answer.partition(b"\r\n")[0]
+    assert SECRET[1:] not in caplog.text
+    assert PASSTHRU["CallFrom"].lstrip("+0") not in caplog.text
+    shown = [r.getMessage().partition('"')[2] for r in caplog.records if '"' in r.getMessage()]
+    assert len(shown) == len(TARGETS)
+    if ws != "none":
+        assert set(shown) == {f'WebSocket {prefix}/-" 403'}
+
+
+def no_keep(handshake: str) -> bytes:
+    """Ask a server without WebSockets, which answers it as any other request, to hang up."""
+    return handshake.replace("Connection: Upgrade", "Connection: close").encode()
+
+
 async def test_a_websocket_is_closed_and_other_scopes_are_left_alone() -> None:
     hooks, sent = new_hooks(), []
 
@@ -370,6 +422,25 @@ async def test_a_websocket_is_closed_and_other_scopes_are_left_alone() -> None:
     async def receive() -> Any:
         raise AssertionError("nothing is to be received")
 
-    await hooks({"type": "websocket", "path": "/"}, receive, send)
+    for scope in (
+        {"type": "websocket", "path": "/"},
+        {"type": "websocket", "path": path("status_callback"), "raw_path": None},
+        {"type": "websocket", "path": "", "query_string": b"a=b"},
+    ):
+        sent.clear()
+        await hooks(scope, receive, send)
+        assert sent == [{"type": "websocket.close"}]
+        assert SECRET not in f"{scope}"
+        assert not scope["query_string"]
     await hooks({"type": "something new"}, receive, send)
     assert sent == [{"type": "websocket.close"}]
+
+
+async def test_a_client_that_leaves_during_its_handshake_is_no_error() -> None:
+    async def send(_: object) -> None:
+        raise OSError("it has gone")
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is to be received")
+
+    await new_hooks()({"type": "websocket", "path": "/"}, receive, send)

@@ -23,7 +23,7 @@ from exotel_async.webhooks import (
     StatusCallback,
     attempt,
 )
-from tests.webhooks.payloads import AGENT_ANSWERED, BRIDGED, LONG, SHORT, as_json
+from tests.webhooks.payloads import AGENT_ANSWERED, BRIDGED, LONG, SHORT, SID, as_json
 from tests.webhooks.serving import Served, new_hooks, path, serving
 
 ENDED = path("status_callback")
@@ -109,6 +109,60 @@ async def test_what_failed_comes_again(caplog: pytest.LogCaptureFixture) -> None
         assert [await post(served) for _ in range(4)] == [500, 500, 200, 200]
     assert (handler.began, handler.finished) == (3, 1)
     assert caplog.text.count("Handling status_callback has failed") == 2
+
+
+class Odd(BaseException):
+    """What is no Exception, as some libraries have."""
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, Odd])
+async def test_what_a_handler_raises_is_told_whatever_it_is(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd() -> None:
+        raise error
+
+    handler, store = Handler(odd), MemoryClaims()
+    async with serving(application(handler, claims=store)) as served:
+        assert await post(served) == 500
+        assert len(store) == 0
+        assert await post(served) == 200
+    assert (handler.began, handler.finished) == (2, 1)
+    told = [record for record in caplog.records if record.name == "exotel_async"]
+    assert [record.getMessage() for record in told] == [
+        f"Handling status_callback has failed; call {SID}"
+    ]
+    assert told[0].exc_info is not None
+    assert told[0].exc_info[0] is error
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_ends_the_process_is_told_and_ends_it(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave() -> None:
+        raise error
+
+    with pytest.raises(error):
+        asyncio.run(ask(application(Handler(leave))))
+    assert f"Handling status_callback has failed; call {SID}" in caplog.text
+
+
+async def test_a_store_that_raises_cancellation_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Store(MemoryClaims):
+        async def done(self, key: str) -> None:
+            raise asyncio.CancelledError
+
+        async def release(self, key: str, owner: str) -> None:
+            raise asyncio.CancelledError
+
+    handler = Handler(fail)
+    async with serving(application(handler, claims=Store())) as served:
+        assert await post(served) == 500
+        assert await post(served, SHORT) == 200
+    assert caplog.text.count("Handling status_callback has failed") == 1
+    assert caplog.text.count("The store of claims was not told") == 2
 
 
 async def test_what_outlasts_its_time_comes_again(caplog: pytest.LogCaptureFixture) -> None:

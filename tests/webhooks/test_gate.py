@@ -292,3 +292,13 @@ async def test_addresses_on_a_real_socket() -> None:
         assert (await two.client.get(url, headers=forged)).status_code == 404
         forged["x-forwarded-for"] = ", ".join([EXOTEL] * 500 + [STRANGER])
         assert (await two.client.get(url, headers=forged)).status_code == 404
+
+
+async def test_addresses_protect_nothing_where_the_server_believes_everybody() -> None:
+    """What the docstring of `allowed_addresses` warns of, and how it is set up right."""
+    forged = {"x-forwarded-for": EXOTEL}
+    for believed, expected in (("*", 200), ("127.0.0.1", 200), ("10.0.0.1", 404)):
+        hooks = Application(allowed_addresses=[EXOTEL]).hooks
+        async with serving(hooks, proxy_headers=True, forwarded_allow_ips=believed) as served:
+            got = await served.client.get(f"{CHECK}?{QUERY}", headers=forged)
+            assert got.status_code == expected
