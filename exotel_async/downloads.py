@@ -6,7 +6,11 @@ The account's credentials are offered hop by hop: see `links`.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import random
+import stat
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -29,17 +33,30 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 class Part:
     """A file while it is fetched: written beside its target, and renamed when it is whole.
 
+    It has a name nobody else has, TARGET.RANDOM.part, and is for its owner's eyes alone: what was
+    said in a call is in it. Of several with one target the last to be whole is what stays.
+
     Its disk is used in threads. Cancelled, only a cancel scope of anyio waits for them.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._path = Path(f"{target}.part")
+        self._path: Path | None = None
         self._file: IO[bytes] | None = None
         self.begun: bool = False
         """Whether there is something to tidy up, or will be in a moment."""
         self.failure: Exception | None = None
         """What the disk said to the last that was written."""
+
+    async def check(self) -> None:
+        """Make sure that its target is a regular file, or is not there yet.
+
+        Raises:
+            IsADirectoryError: it is a folder.
+            FileExistsError: it is a device, a pipe, or a link: to rename would be to replace that.
+            OSError: the disk refuses to tell.
+        """
+        await to_thread.run_sync(self._check)
 
     async def write(self, chunk: bytes) -> None:
         """Write on. The file is made with its first bytes.
@@ -58,7 +75,7 @@ class Part:
         """Put it in the place of its target, all at once.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: the disk refuses, or something else than a file has come into that place.
         """
         await to_thread.run_sync(self._keep)
         self.begun = False
@@ -69,19 +86,35 @@ class Part:
             await to_thread.run_sync(self._discard)
             self.begun = False
 
+    def _check(self) -> None:
+        try:
+            mode = self._target.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return  # to write it will tell
+        name = str(self._target)
+        if self._target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not stat.S_ISREG(mode):
+            raise FileExistsError(errno.EEXIST, "It is there, and is no regular file", name)
+
     def _write(self, chunk: bytes) -> None:
         if self._file is None:
-            self._file = self._path.open("wb")
+            # Made by nobody before, no link followed, mode 0600.
+            descriptor, name = tempfile.mkstemp(
+                prefix=f"{self._target.name}.", suffix=".part", dir=self._target.parent
+            )
+            self._path, self._file = Path(name), open(descriptor, "wb")  # noqa: PTH123, SIM115
         self._file.write(chunk)
 
     def _keep(self) -> None:
-        if self._file is not None:
+        if self._file is not None and self._path is not None:
             self._file.close()
+            self._check()
             self._path.replace(self._target)
             self._file = None
 
     def _discard(self) -> None:
-        if self._file is not None:
+        if self._file is not None and self._path is not None:
             with suppress(OSError):  # what could not be written before cannot be now
                 self._file.close()
             self._path.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ account's credentials. Neither is there at once, and either may lead nowhere for
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from anyio import to_thread
 
 from exotel_async.downloads import Part, fetch
 from exotel_async.errors import (
@@ -65,10 +63,7 @@ class Recordings:
         async def see_through() -> Path:
             with scope:
                 try:
-                    if await to_thread.run_sync(target.is_dir):
-                        raise IsADirectoryError(
-                            errno.EISDIR, os.strerror(errno.EISDIR), str(target)
-                        )
+                    await part.check()
                     await self._fetch(call, links, part)
                     await part.keep()
                     return target
@@ -147,8 +142,8 @@ class Recordings:
 
 def _target(path: object) -> Path:
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not name or not isinstance(name, str):
-        raise InvalidRequest("path", path, "must be the path of a file")
+    if not name or not isinstance(name, str) or "\0" in name:
+        raise InvalidRequest("path", path, "must be the path of a file, without null characters")
     return Path(name)
 
 

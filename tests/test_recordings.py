@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import os
 import pickle
+import re
+import socket
+import stat
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,12 +44,19 @@ from exotel_async.emulator import Dial, Emulator, Fault, Scenario
 from exotel_async.errors import NoRecording, RecordingNotReady
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment,unused-ignore]
+
 RECORDED = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE, record=True)
 BASIC = base64.b64encode(b"canary-key:canary-token").decode()
 GIVEN: dict[str, Any] = {
     "account_sid": "acme1",
     "api_key": "canary-key",
     "api_token": "canary-token",
+    # Of this computer, as the hosts of these tests are.
+    "base_url": "http://127.0.0.1:1",
     "retry": RetryPolicy(backoff=0.01, backoff_cap=0.05),
 }
 AUDIO = bytes(range(256)) * 400
@@ -330,23 +341,143 @@ async def test_what_the_disk_says_comes_out_as_it_is(
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
         await download(exotel, call, tmp_path / "folder")
-    (tmp_path / "call.mp3.part").mkdir()
-    with pytest.raises(IsADirectoryError):
-        await download(exotel, call, tmp_path / "call.mp3")
-    with pytest.raises(ValueError, match="null"):
-        await download(exotel, call, "\x00")
-    assert names(tmp_path) == {"folder", "call.mp3.part"}
+    assert names(tmp_path) == {"folder"}
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such files")
+async def test_only_a_regular_file_is_replaced(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"of yesterday")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "stdout").symlink_to("/dev/stdout")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/socket")
+    there = names(tmp_path)
+    downloads = len(emulator.downloads)
+    for name in there - {"file"}:
+        with pytest.raises(FileExistsError, match="no regular file") as caught:
+            await download(exotel, call, tmp_path / name)
+        assert caught.value.filename == str(tmp_path / name)
+    for device in ("/dev/null", "/dev/stdout"):
+        with pytest.raises(FileExistsError):
+            await download(exotel, call, device)
+    assert names(tmp_path) == there
+    assert (tmp_path / "file").read_bytes() == b"of yesterday"
+    assert len(emulator.downloads) == downloads
+    await download(exotel, call, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == emulator.recording(call.sid)
+
+
+@pytest.mark.skipif(resource is None, reason="a disk cannot be made small here")
 async def test_a_disk_that_is_full(exotel: AsyncExotel, call: Call, tmp_path: Path) -> None:
-    (tmp_path / "call.mp3.part").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"):
-        await download(exotel, call, tmp_path / "call.mp3")
+    assert resource is not None
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            await download(exotel, call, tmp_path / "call.mp3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not names(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["", b"call.mp3", None, 7])
+@pytest.mark.skipif(os.name != "posix", reason="there are no such permissions")
+async def test_it_is_for_its_owners_eyes_from_the_first_byte(
+    exotel: AsyncExotel, tmp_path: Path
+) -> None:
+    (tmp_path / "call.mp3").touch(0o644)
+    before = os.umask(0)
+    try:
+        async with host() as slow:
+            slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", then_wait=60)
+            making = asyncio.ensure_future(
+                download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+            )
+            await until(lambda: len(names(tmp_path)) == 2)
+            (part,) = names(tmp_path) - {"call.mp3"}
+            assert re.fullmatch(r"call\.mp3\.\w{8,}\.part", part)
+            assert stat.S_IMODE((tmp_path / part).stat().st_mode) == 0o600
+            making.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await making
+            slow.answer = Host.whole
+            await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "call.mp3").stat().st_mode) == 0o600
+
+
+async def test_no_link_in_the_place_of_a_part_is_followed(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"of yesterday")
+    (tmp_path / "call.mp3.part").symlink_to(precious)
+    target = await download(exotel, call, tmp_path / "call.mp3")
+    assert target.read_bytes() == emulator.recording(call.sid)
+    assert precious.read_bytes() == b"of yesterday"
+    assert (tmp_path / "call.mp3.part").is_symlink()
+
+
+async def test_many_at_a_time_to_one_path(exotel: AsyncExotel, tmp_path: Path) -> None:
+    """The last one wins, whole, whatever the others are about."""
+    sizes = [300_000, 7, 80_000, 200_000, 1, 40_000]
+    coming = iter(sizes * 2)
+
+    def content(size: int) -> bytes:
+        return f"{size % 7}".encode() * size
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        size = next(coming)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        for begin in range(0, size, 20_000):
+            writer.write(content(size)[begin : begin + 20_000])
+            await writer.drain()
+            await asyncio.sleep(0.002)
+
+    async with host() as other:
+        other.answer = slowly
+        made = [
+            asyncio.ensure_future(download(exotel, with_links(other.url), tmp_path / "call.mp3"))
+            for _ in range(12)
+        ]
+        looks = 0
+        while not all(task.done() for task in made):
+            with suppress(FileNotFoundError):
+                seen = (tmp_path / "call.mp3").read_bytes()
+                assert len(seen) in sizes
+                assert seen == content(len(seen))
+                looks += 1
+            await asyncio.sleep(0.001)
+        assert await asyncio.gather(*made) == [tmp_path / "call.mp3"] * 12
+    assert looks
+    assert names(tmp_path) == {"call.mp3"}
+
+
+async def test_one_that_fails_does_not_disturb_another_to_the_same_path(
+    exotel: AsyncExotel, tmp_path: Path
+) -> None:
+    async with host() as cut, host() as slow:
+        cut.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab")
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", then_wait=60)
+        waiting = asyncio.ensure_future(download(exotel, with_links(slow.url), tmp_path / "x"))
+        await until(lambda: names(tmp_path))
+        with pytest.raises(RequestTimeout):
+            await download(exotel, with_links(cut.url), tmp_path / "x")
+        assert len(names(tmp_path)) == 1
+        slow.answer = Host.whole
+        await download(exotel, with_links(slow.url), tmp_path / "x")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert (tmp_path / "x").read_bytes() == AUDIO
+    assert names(tmp_path) == {"x"}
+
+
+@pytest.mark.parametrize("path", ["", b"call.mp3", None, 7, "\x00", "call.mp3\x00.txt"])
 async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await download(exotel, call, path)
@@ -357,7 +488,7 @@ async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -
 
 
 async def test_a_foreign_host_never_sees_the_credentials(tmp_path: Path) -> None:
-    async with host() as other, AsyncExotel(**GIVEN, base_url="http://127.0.0.1:1") as exotel:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
         for call in (with_links(other.url), with_links(None, other.url)):
             target = await download(exotel, call, tmp_path / "call.mp3")
             assert target.read_bytes() == AUDIO
@@ -378,7 +509,7 @@ async def test_credentials_are_decided_on_at_every_hop(tmp_path: Path) -> None:
             await next(answers)(writer)
 
         home.answer, other.answer = at_home, elsewhere
-        async with AsyncExotel(**GIVEN, base_url=home.url) as exotel:
+        async with AsyncExotel(**GIVEN | {"base_url": home.url}) as exotel:
             target = await download(exotel, with_links(home.url), tmp_path / "call.mp3")
         assert target.read_bytes() == AUDIO
         assert home.saw_credentials() == [True, True, False]
@@ -435,8 +566,8 @@ async def test_which_hosts_see_the_credentials(
         follow_redirects=True,
     )
     async with client:
-        home = "http://home.example"
-        exotel = AsyncExotel(**GIVEN, base_url=home, allow_http=True, http_client=client)
+        home = {"base_url": "http://home.example", "allow_http": True}
+        exotel = AsyncExotel(**GIVEN | home, http_client=client)
         target = await download(exotel, with_links(**links), tmp_path / "call.mp3")
         await exotel.aclose()
     assert target.read_bytes() == AUDIO
@@ -453,7 +584,7 @@ async def test_the_wrong_token(emulator: Emulator, call: Call, tmp_path: Path) -
 
 @pytest.mark.parametrize("location", ["/", "ftp://x.example/canary", "file:///canary", "//["])
 async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> None:
-    async with host() as other, AsyncExotel(**GIVEN, base_url=other.url) as exotel:
+    async with host() as other, AsyncExotel(**GIVEN | {"base_url": other.url}) as exotel:
         other.answer = leading_to(location)
         with pytest.raises(APIError) as caught:
             await download(exotel, with_links(other.url), tmp_path / "call.mp3")
@@ -491,7 +622,7 @@ async def test_nothing_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFix
         caplog.set_level(logging.DEBUG, name)
     async with host() as home:
         retry = RetryPolicy(attempts=2, backoff=0.001)
-        async with AsyncExotel(**GIVEN | {"retry": retry}, base_url=home.url) as exotel:
+        async with AsyncExotel(**GIVEN | {"retry": retry, "base_url": home.url}) as exotel:
             answers = [
                 b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncanary",
                 b"HTTP/1.1 403 No\r\nX-Echo: canary-token 09898767654\r\nX: %b\r\n\r\n"
