@@ -20,8 +20,8 @@ from anyio import to_thread
 from attrs import evolve
 
 from exotel_async.config import RetryPolicy
-from exotel_async.exchange import Download
-from exotel_async.links import redirected, takes_credentials
+from exotel_async.links import may_be_followed, redirected, takes_credentials
+from exotel_async.receiving import Bounds, Download
 from exotel_async.retry import Facts, Retry, verdict
 from exotel_async.transport import Transport
 from exotel_async.wire import retry_after
@@ -122,7 +122,13 @@ class Part:
 
 
 async def fetch(
-    transport: Transport, link: str, part: Part, *, credentials: bool, policy: RetryPolicy
+    transport: Transport,
+    link: str,
+    part: Part,
+    *,
+    credentials: bool,
+    bounds: Bounds,
+    policy: RetryPolicy,
 ) -> tuple[Download, int]:
     """Fetch a file, afresh after each try that failed; return what is certain, and the tries.
 
@@ -131,6 +137,7 @@ async def fetch(
         link: where the file is.
         part: takes what comes. If the file is not whole, nothing of it is kept.
         credentials: whether the account's may be sent at all.
+        bounds: how large it may be, and how slow.
         policy: how often it is tried. A 429 is a try like any other: it is not the API's.
 
     Raises:
@@ -139,13 +146,15 @@ async def fetch(
     clock = asyncio.get_running_loop().time
     began, tries = clock(), 0
     while True:
-        result = await _follow(transport, link, part, credentials=credentials)
+        result = await _follow(transport, link, part, credentials=credentials, bounds=bounds)
         tries += 1
         if part.failure is not None:
             raise part.failure
         if result.whole:
             return result, tries
         await part.discard()
+        if result.refused:
+            return result, tries
         broken = result.status == 200
         facts = Facts(
             dial=False,
@@ -162,16 +171,20 @@ async def fetch(
         await asyncio.sleep(judged.after)
 
 
-async def _follow(transport: Transport, link: str, part: Part, *, credentials: bool) -> Download:
+async def _follow(
+    transport: Transport, link: str, part: Part, *, credentials: bool, bounds: Bounds
+) -> Download:
     """Try once, wherever the link leads."""
-    url, secure = link, False
+    url, secure, result = link, False, Download()
     for _ in range(_MOST_REDIRECTS + 1):
+        if not await may_be_followed(url, transport.origin):
+            return evolve(result, refused=True, problem="it leads into a private network")
         plain = url[:6].lower() != "https:"
         secure = secure or not plain
         # What began over TLS does not show them to everybody on the way at a later hop.
         offered = credentials and takes_credentials(url, transport.origin)
         result = await transport.download(
-            url, part.write, credentials=offered and not (secure and plain)
+            url, part.write, credentials=offered and not (secure and plain), bounds=bounds
         )
         location = result.headers.get("location")
         if result.status not in _REDIRECTS or location is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from attrs import field, frozen
 
 from exotel_async.masking import redact
@@ -26,25 +24,4 @@ class Exchange:
     answer: Answer | None = None
     whole: bool = False
     timed_out: bool = False
-    problem: str = field(default="", converter=redact)
-
-
-@frozen(kw_only=True)
-class Download:
-    """What is certain about one try to fetch a file.
-
-    Attributes:
-        written: whether a byte of the request may have reached the host.
-        status: the HTTP status; None where no answer came.
-        headers: the answer's header fields, names in lower case, without our secrets.
-        size: bytes of the file that came.
-        whole: whether the status is 200 and all of the file came.
-        problem: what went wrong, in words; "" where nothing did.
-    """
-
-    written: bool = False
-    status: int | None = None
-    headers: Mapping[str, str] = field(factory=dict, repr=False)
-    size: int = 0
-    whole: bool = False
     problem: str = field(default="", converter=redact)

@@ -20,6 +20,7 @@ from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
 from exotel_async.lookups import Lookup, Lookups, LookupStatistics, lookup_plan
 from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.queries import LARGEST_PAGE, MOST_SIDS, Between
+from exotel_async.recordings import LARGEST
 from exotel_async.records import CallRecords, listing
 from exotel_async.watched import FIRST_POLL, Terms, Watched
 
@@ -314,34 +315,58 @@ class CallReader:
                 self._desk.watch.drop(one)
         return ends
 
-    async def download_recording(self, call: Call, path: str | os.PathLike[str]) -> Path:
+    async def download_recording(
+        self,
+        call: Call,
+        path: str | os.PathLike[str],
+        *,
+        max_size: int | None = LARGEST,
+        idle_timeout: float | None = None,
+    ) -> Path:
         """Download the recording of a call.
 
         It is not a request to the API and takes nothing of its budget. The signed link comes first,
         without credentials; where that is refused, the plain one, with HTTP Basic if it leads to
-        Exotel. It is written to `path` with `.part` behind it and renamed when it is whole: else
-        `path` stays as it is, and nothing of it stays. Four run at a time; there is no limit on the
-        time one takes.
+        Exotel. It is written beside `path`, to a file of its own whose name ends in `.part`, and
+        renamed when it is whole: else `path` stays as it is, and nothing of it stays, unless the
+        process is killed. Of several downloads to one path the last to end is what stays. Only its
+        owner may read the file (mode 0600). Four run at a time.
+
+        A link or a redirect to a loopback, link-local, private or reserved address is followed only
+        to the session's own host, or if that host has such an address itself, as an emulator does.
+        Names are looked up for this. What a name leads to when the connection is made, a moment
+        later, is not looked at again; a name that this computer does not know is left to the proxy,
+        if there is one.
 
         Args:
             call: the call, read not long ago: signed links live for minutes, and a recording comes
                 up to fifteen minutes after the end.
-            path: where to write it; what is there is replaced.
+            path: where to write it. A regular file that is there is replaced.
+            max_size: bytes it may have, 1 GiB unless another number is given. None: no bound.
+            idle_timeout: seconds of waiting in which a KiB must come for each of them, or the try
+                ends: 30 KiB in 30 s. None: those of `Timeouts.read`, 30 by default. As long as a
+                recording comes faster, there is no limit on the time it takes.
 
         Returns:
             The path.
 
         Raises:
-            InvalidRequest: the call or the path is none, or its link is none of http(s).
+            InvalidRequest: the call or the path is none, its link is none of http(s) or leads to a
+                private address, or a bound is not above 0.
             RecordingNotReady: it may come: the call goes on, or ended less than 15 minutes ago.
             NoRecording: there is none.
-            APIError: it was refused, or could not be had after all retries.
-            RequestTimeout: the connection was lost, or stalled, each time.
+            APIError: it was refused, redirected to where no link may lead, or could not be had
+                after all retries.
+            RequestTimeout: the connection was lost, or stalled, or was too slow, each time.
             ConnectionFailed: its host was not reached.
-            DecodeError: what came is a page of text, and no recording.
-            OSError: it could not be written.
+            DecodeError: what came is a page of text, is compressed, which was not asked for, or is
+                larger than `max_size`.
+            OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
+                at `path` that is no regular file.
         """
-        return await self._desk.recordings.download(call, path)
+        return await self._desk.recordings.download(
+            call, path, max_size=max_size, idle_timeout=idle_timeout
+        )
 
     def resolve(self, event: Any) -> bool:
         """Tell how a call stands, as a status callback says: a `wait` for it ends at once.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from exotel_async.checks import positive_seconds
 from exotel_async.downloads import Part, fetch
 from exotel_async.errors import (
     APIError,
@@ -30,14 +31,17 @@ from exotel_async.errors import (
 )
 from exotel_async.links import is_link
 from exotel_async.models import Call
+from exotel_async.receiving import Bounds
 
 if TYPE_CHECKING:
-    from exotel_async.exchange import Download
     from exotel_async.pipeline import Pipeline
+    from exotel_async.receiving import Download
 
 LATEST: Final = timedelta(minutes=15)
 """From a call's end until its recording is there. Documented: 1 to 5 minutes, 15 at peak."""
 
+LARGEST: Final = 2**30
+"""Bytes a recording may have, unless it is said otherwise: 1 GiB."""
 _REFUSED: Final = frozenset({400, 401, 403, 404})
 # A host that wants a login answers with a page, and 200.
 _PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
@@ -49,14 +53,21 @@ class Recordings:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    async def download(self, call: Call, path: str | os.PathLike[str]) -> Path:
+    async def download(
+        self,
+        call: Call,
+        path: str | os.PathLike[str],
+        *,
+        max_size: int | None,
+        idle_timeout: float | None,
+    ) -> Path:
         """Fetch a call's recording into a file, and return where it is.
 
         See `Calls.download_recording`.
         """
         if not isinstance(call, Call):
             raise InvalidRequest("call", call, "must be a Call, as `get` returns it")
-        target = _target(path)
+        target, bounds = _target(path), _bounds(max_size, idle_timeout)
         links = _links(call)
         part, scope = Part(target), anyio.CancelScope()
 
@@ -64,7 +75,7 @@ class Recordings:
             with scope:
                 try:
                     await part.check()
-                    await self._fetch(call, links, part)
+                    await self._fetch(call, links, part, bounds)
                     await part.keep()
                     return target
                 finally:
@@ -84,7 +95,9 @@ class Recordings:
                         await asyncio.wait({task})
                 raise
 
-    async def _fetch(self, call: Call, links: list[tuple[str, bool]], part: Part) -> None:
+    async def _fetch(
+        self, call: Call, links: list[tuple[str, bool]], part: Part, bounds: Bounds
+    ) -> None:
         """Try one link after the other.
 
         Raises:
@@ -98,21 +111,28 @@ class Recordings:
                 link,
                 part,
                 credentials=credentials,
+                bounds=bounds,
                 policy=self._pipeline.retry,
             )
             if result.whole and result.size and not _is_page(result):
                 return
             await part.discard()
             failure = self._failure(call, result, tries)
-            if not (result.whole or result.status in _REFUSED):
+            unsent = result.refused and result.status is None
+            if not (result.whole or result.status in _REFUSED or unsent):
                 break
         raise failure
 
     def _failure(self, call: Call, result: Download, tries: int) -> ExotelError:
         status = result.status
-        if result.whole and result.size:
+        if result.refused and status is None:
+            return InvalidRequest(
+                "call", f"<call {call.sid}>", f"must have another recording_url: {result.problem}"
+            )
+        if status == 200 and (result.refused or (result.whole and result.size)):
+            why = result.problem or "it is a page of text"
             return DecodeError(
-                f"no recording of call {call.sid}, but a page",
+                f"what came for the recording of call {call.sid} was refused: {why}",
                 status=200,
                 content_type=result.headers.get("content-type"),
                 excerpt="",
@@ -145,6 +165,14 @@ def _target(path: object) -> Path:
     if not name or not isinstance(name, str) or "\0" in name:
         raise InvalidRequest("path", path, "must be the path of a file, without null characters")
     return Path(name)
+
+
+def _bounds(max_size: object, idle_timeout: object) -> Bounds:
+    whole = isinstance(max_size, int) and not isinstance(max_size, bool)
+    if max_size is not None and not (whole and max_size > 0):  # type: ignore[operator]
+        raise InvalidRequest("max_size", max_size, "must be a whole number of bytes above 0")
+    idle = None if idle_timeout is None else positive_seconds("idle_timeout", idle_timeout)
+    return Bounds(size=max_size, idle=idle)  # type: ignore[arg-type]
 
 
 def _links(call: Call) -> list[tuple[str, bool]]:

@@ -25,15 +25,16 @@ import httpx
 from exotel_async import environment
 from exotel_async.base_url import is_this_computer
 from exotel_async.errors import ConfigurationError
-from exotel_async.exchange import Download, Exchange
+from exotel_async.exchange import Exchange
 from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.links import origin
+from exotel_async.receiving import Bounds, Download, Refused, check_head, receive
 from exotel_async.request import Category
 from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from exotel_async.config import Credentials, Timeouts
     from exotel_async.request import Request
@@ -271,36 +272,46 @@ class Transport:
         return Answer(0, secrets=self._secrets).conceal(text)
 
     async def download(
-        self, url: str, write: Callable[[bytes], Awaitable[object]], *, credentials: bool
+        self,
+        url: str,
+        write: Callable[[bytes], Awaitable[object]],
+        *,
+        credentials: bool,
+        bounds: Bounds,
     ) -> Download:
         """Fetch a file once, from whatever host. No redirect is followed, and nothing is raised.
 
-        It has no end but that of the file: only the pieces are timed. End it by a cancel scope
-        of anyio and not by cancelling its task, which may cost a connection; even then the head of
-        an answer is waited for.
+        It has no end but that of the file, as long as it comes fast enough. End it by a cancel
+        scope of anyio and not by cancelling its task, which may cost a connection; even then the
+        head of an answer is waited for.
 
         Args:
             url: where the file is.
             write: takes the bytes of the file, in order. What it raises ends up in `problem`.
             credentials: whether the account's credentials go along.
+            bounds: how large it may be, and how slow.
         """
         _secrets.set(self._secrets)
         _in_download.set(True)
         if self._client.is_closed:
             return Download(problem="the HTTP client is closed")
         seen = _Seen()
-        problem = ""
+        idle = self._timeouts.read if bounds.idle is None else bounds.idle
+        problem, refused = "", False
         try:
             async with self._downloads:
-                response = await self._head(url, seen, self._auth if credentials else None)
+                response = await self._head(url, seen, self._auth if credentials else None, idle)
                 if response is None:
                     problem = "the answer took too long to begin"
                 else:
-                    problem = await self._hand_on(response, seen, write)
+                    problem = await self._hand_on(response, seen, write, bounds.size, idle)
+        except Refused as error:
+            problem, refused = str(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client
             seen.headed(error.response)
             problem = _words(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
+            self._take_note(error, seen)
             problem = _words(error)
         known = Answer(seen.status, secrets=self._secrets)
         return Download(
@@ -309,35 +320,44 @@ class Transport:
             headers={name: known.conceal(value) for name, value in seen.headers.items()},
             size=seen.size,
             whole=seen.status == 200 and not problem,
+            refused=refused,
             problem=known.conceal(problem),
         )
 
-    async def _head(self, url: str, seen: _Seen, auth: httpx.Auth | None) -> httpx.Response | None:
+    async def _head(
+        self, url: str, seen: _Seen, auth: httpx.Auth | None, idle: float
+    ) -> httpx.Response | None:
         """Ask for a file and wait for the head of the answer, whoever wants to end it."""
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
-            return await self._client.send(
-                self._file(url, seen.trace), stream=True, auth=auth, follow_redirects=False
+            built = self._file(url, seen.trace, idle)
+            seen.handed_over = True
+            response = await self._client.send(
+                built, stream=True, auth=auth, follow_redirects=False
             )
+            self._forget_cookies(response)
+            return response
         return None
 
     @staticmethod
     async def _hand_on(
-        response: httpx.Response, seen: _Seen, write: Callable[[bytes], Awaitable[object]]
+        response: httpx.Response,
+        seen: _Seen,
+        write: Callable[[bytes], Awaitable[object]],
+        most: int | None,
+        idle: float,
     ) -> str:
-        """Hand on what comes; return what went wrong, or ""."""
+        """Hand on what comes; return what went wrong, or "". Raises what `receive` does."""
         try:
             seen.headed(response)
             if response.status_code != 200:
                 return ""
-            async for chunk in response.aiter_bytes():
-                seen.size += len(chunk)
-                await write(chunk)
+            check_head(seen.headers, most)
+            seen.size = await receive(_pieces(response), write, most=most, idle=idle)
+            await _drop_surplus(response)
         finally:
             with anyio.move_on_after(_CLOSING, shield=True):
                 await response.aclose()
-        length = seen.headers.get("content-length")
-        # Compressed against our wish, its size is not the length that was told.
-        whole = length in {None, str(seen.size)} or "content-encoding" in seen.headers
+        whole = seen.headers.get("content-length") in {None, str(seen.size)}
         return "" if whole else "the file was cut off"
 
     async def aclose(self) -> None:
@@ -367,15 +387,17 @@ class Transport:
         built.headers.pop("Cookie", None)
         return built
 
-    def _file(self, url: str, trace: Any) -> httpx.Request:
+    def _file(self, url: str, trace: Any, idle: float) -> httpx.Request:
+        within = self._timeouts
+        timeout = httpx.Timeout(connect=within.connect, read=idle, write=within.write, pool=None)
         built = self._client.build_request(
-            "GET", url, extensions={"trace": trace}, **self._each_time
+            "GET", url, extensions={"trace": trace}, **{**self._each_time, "timeout": timeout}
         )
         # Not compressed, so that its length is known; an audio file has nothing to gain.
         built.headers.update({"Accept": "*/*", "Accept-Encoding": "identity"})
-        # A client of the user's own may bring a header for the service.
-        built.headers.pop("Authorization", None)
-        built.headers.pop("Cookie", None)
+        # A client of the user's own may bring headers for the service.
+        for name in ("Authorization", "Cookie"):
+            built.headers.pop(name, None)
         return built
 
 
@@ -443,6 +465,19 @@ async def _drop_surplus(response: httpx.Response) -> bool:
     await response.extensions["network_stream"].aclose()
     # Empty lines between messages mean nothing (RFC 9112, 2.2).
     return bool(surplus.strip(b"\r\n"))
+
+
+def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Give the body as it is on the wire, unless a hook of the user's client has read it."""
+    try:
+        content = response.content
+    except httpx.ResponseNotRead:
+        return response.aiter_raw()
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield content
+
+    return whole()
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exotel_async.links import is_link, is_signed, origin, redirected, takes_credentials
+from exotel_async.links import (
+    is_link,
+    is_signed,
+    may_be_followed,
+    origin,
+    redirected,
+    takes_credentials,
+)
 
 HOME = origin("https://api.exotel.com")
 LOCAL = origin("http://127.0.0.1:8080")
@@ -140,3 +150,86 @@ def test_httpx_goes_where_we_believe_it_does(url: str) -> None:
     if takes_credentials(url, HOME):
         assert re.search(r"(^|\.)exotel\.(com|in)$", parsed.host)
         assert not is_signed(str(parsed))
+
+
+# Where they may lead
+
+PRIVATE = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+]
+PRIVATE_IPV6 = ["::/127", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "2001:db8::/32"]
+PUBLIC = ["8.8.8.8", "93.184.216.34", "52.219.62.10", "2606:4700::1111", "64:ff9b::808:808"]
+
+
+WORLD = origin("https://93.184.216.34")
+
+
+def may(host: str, home: Any = WORLD) -> bool:
+    return asyncio.run(may_be_followed(f"http://{host}/a1.mp3", home))
+
+
+def in_any(networks: list[str]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(networks).flatmap(lambda network: st.ip_addresses(network=network))
+
+
+def written(address: IPv4Address) -> list[str]:
+    """As resolvers read it, and in the addresses of IPv6 that lead to one of IPv4."""
+    number, first = int(address), int(address) >> 24
+    return [
+        str(address),
+        f"{address}.",
+        str(number),
+        hex(number),
+        f"0{number:o}",
+        f"{first}.{number & 0xFFFFFF}",
+        f"0{first:o}.{number >> 16 & 0xFF}.{number & 0xFFFF}",
+        f"[::ffff:{address}]",
+        f"[::FFFF:{number >> 16:x}:{number & 0xFFFF:x}]",
+        f"[64:ff9b::{number >> 16:x}:{number & 0xFFFF:x}]",
+        f"[2002:{number >> 16:x}:{number & 0xFFFF:x}::1]",
+    ]
+
+
+@given(in_any(PRIVATE))
+@settings(deadline=None)
+def test_private_addresses_are_known_however_they_are_written(address: IPv4Address) -> None:
+    for host in written(address):
+        assert is_link(f"http://{host}/a1.mp3")
+        assert not may(host)
+        assert may(host, LOCAL)
+
+
+@settings(deadline=None)
+@given(st.ip_addresses(v=4).filter(lambda a: all(a not in IPv4Network(n) for n in PRIVATE)))
+def test_other_addresses_are_the_worlds(address: IPv4Address) -> None:
+    if address.is_global and not address.is_reserved:
+        assert all(map(may, written(address)))
+
+
+@given(in_any(PRIVATE_IPV6))
+@settings(deadline=None)
+def test_private_addresses_of_ipv6(address: IPv6Address) -> None:
+    assert not may(f"[{address}]")
+    assert not may(f"[{address.exploded}]")
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses(address: str) -> None:
+    assert may(f"[{address}]" if ":" in address else address)
+    assert all(IPv6Address(address) not in IPv6Network(n) for n in PRIVATE_IPV6 if ":" in address)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "a.localhost.", "nas", "x.local"])
+def test_names_of_no_world(host: str) -> None:
+    assert not may(host)
+    assert may(host, LOCAL)
+    assert may(host, origin(f"https://{host}"))
+    assert may(host, origin("http://emulator:8020"))

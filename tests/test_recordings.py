@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import logging
 import os
 import pickle
@@ -73,6 +74,20 @@ async def emulator() -> AsyncIterator[Emulator]:
     """A local Exotel where everybody answers."""
     async with Emulator(speed=30, scenario=Scenario.all_answered(talk=40)) as emulator:
         yield emulator
+
+
+@pytest.fixture(autouse=True)
+def names_known(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The names there are, and their addresses: no test depends on a real server of names."""
+    known: dict[str, list[str]] = {}
+
+    async def look_up(_: object, name: str, *__: object, **___: object) -> list[tuple[Any, ...]]:
+        if name not in known:
+            raise socket.gaierror
+        return [(2, 1, 6, "", (address, 0)) for address in known[name]]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+    return known
 
 
 @pytest.fixture
@@ -325,9 +340,276 @@ async def test_a_file_shorter_than_it_was_said_to_be(tmp_path: Path) -> None:
 async def test_a_page_is_no_recording(tmp_path: Path) -> None:
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         other.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\n\r\n<html>log in")
-        with pytest.raises(DecodeError, match="but a page"):
+        with pytest.raises(DecodeError, match="it is a page of text"):
             await download(exotel, with_links(other.url), tmp_path / "call.mp3")
     assert not names(tmp_path)
+
+
+# What a hostile or broken host sends
+
+
+BOMB = gzip.compress(bytes(2_000_000))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "deflate", "br", "identity, gzip", "x"])
+async def test_a_compressed_recording_is_refused(tmp_path: Path, encoding: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(BOMB)}"
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(f"{head}\r\n\r\n".encode() + BOMB)
+        with pytest.raises(DecodeError, match="compressed, though it was asked for as it is"):
+            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+        assert len(other.heads) == 1
+        assert "accept-encoding: identity" in other.heads[0].lower()
+    assert not names(tmp_path)
+
+
+async def test_what_is_encoded_as_it_is_is_taken(tmp_path: Path) -> None:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n\r\n" + AUDIO)
+        target = await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+    assert target.read_bytes() == AUDIO
+
+
+@pytest.mark.parametrize("encoding", ["gzip", None])
+async def test_a_hook_of_the_users_client_that_has_read_the_answer(
+    tmp_path: Path, encoding: str | None
+) -> None:
+    async def read(response: httpx.Response) -> None:
+        await response.aread()
+
+    said = f"Content-Encoding: {encoding}\r\n" if encoding else ""
+    body = BOMB if encoding else AUDIO
+    client = httpx.AsyncClient(event_hooks={"response": [read]})
+    async with host() as other, client, AsyncExotel(**GIVEN, http_client=client) as exotel:
+        other.answer = saying(f"HTTP/1.1 200 OK\r\n{said}\r\n".encode() + body)
+        making = download(exotel, with_links(other.url), tmp_path / "call.mp3")
+        if encoding:
+            with pytest.raises(DecodeError):
+                await making
+            assert not names(tmp_path)
+        else:
+            assert (await making).read_bytes() == AUDIO
+        assert len(other.heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "length", "shown"),
+    [
+        ({}, 2**30 + 1, "max_size=1,073,741,824 bytes"),
+        ({"max_size": 9}, 10, "max_size=9 bytes"),
+        ({"max_size": 1}, 10**19, "max_size=1 bytes"),
+    ],
+)
+async def test_one_that_says_it_is_too_large_is_not_fetched(
+    tmp_path: Path, options: dict[str, int], length: int, shown: str
+) -> None:
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
+        other.answer = saying(head, then_wait=60)
+        with pytest.raises(DecodeError, match=shown):
+            await exotel.calls.download_recording(
+                with_links(other.url), tmp_path / "call.mp3", **options
+            )
+        assert len(other.heads) == 1
+    assert not names(tmp_path)
+
+
+async def test_one_that_does_not_end_is_cut_off(tmp_path: Path) -> None:
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(AUDIO)
+            await writer.drain()
+
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = endless
+        with pytest.raises(DecodeError, match="max_size=1,000,000 bytes"):
+            await exotel.calls.download_recording(
+                with_links(other.url), tmp_path / "call.mp3", max_size=1_000_000
+            )
+        assert len(other.heads) == 1
+        assert not names(tmp_path)
+        other.answer = Host.whole
+        for most in (len(AUDIO), None):
+            await exotel.calls.download_recording(
+                with_links(other.url), tmp_path / "call.mp3", max_size=most
+            )
+    assert (tmp_path / "call.mp3").read_bytes() == AUDIO
+
+
+async def dripping(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\nab")
+    while True:
+        writer.write(b"c")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def test_one_that_drips_does_not_keep_its_place(tmp_path: Path) -> None:
+    async with host() as slow, host() as other, AsyncExotel(**GIVEN) as exotel:
+        slow.answer = dripping
+        made = [
+            asyncio.ensure_future(
+                exotel.calls.download_recording(
+                    with_links(slow.url), tmp_path / f"{n}", idle_timeout=0.2
+                )
+            )
+            for n in range(8)
+        ]
+        await until(lambda: len(slow.heads) == 4)
+        async with asyncio.timeout(30):
+            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+            for ended in await asyncio.gather(*made, return_exceptions=True):
+                assert isinstance(ended, RequestTimeout)
+                assert ended.attempts == 4
+                assert "bytes in 0.2 s, and no more" in str(ended)
+    assert names(tmp_path) == {"call.mp3"}
+
+
+async def test_one_that_comes_steadily_may_take_longer(tmp_path: Path) -> None:
+    async def steadily(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(AUDIO))
+        for begin in range(0, len(AUDIO), 5_000):
+            writer.write(AUDIO[begin : begin + 5_000])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = steadily
+        await exotel.calls.download_recording(
+            with_links(other.url), tmp_path / "call.mp3", idle_timeout=0.5
+        )
+        assert len(other.heads) == 1
+    assert (tmp_path / "call.mp3").read_bytes() == AUDIO
+
+
+async def test_one_that_is_silent_through_a_client_that_waits_for_ever(tmp_path: Path) -> None:
+    class Stalled(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"ab"
+            await asyncio.Event().wait()
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stalled()))
+    async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None)) as client:
+        settings = GIVEN | {"retry": RetryPolicy.never(), "http_client": client}
+        async with AsyncExotel(**settings, timeout=Timeouts(read=0.1)) as exotel:
+            with pytest.raises(RequestTimeout, match=r"2 bytes in 0\.1 s"):
+                await download(exotel, with_links("http://127.0.0.1/"), tmp_path / "x")
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("max_size", bad) for bad in (0, -1, 1.5, True, "9", float("nan"))]
+    + [("idle_timeout", bad) for bad in (0, -1, True, "9", float("nan"), float("inf"))],
+)
+async def test_bounds_that_are_none(
+    emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path, argument: str, value: Any
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await exotel.calls.download_recording(call, tmp_path / "x", **{argument: value})
+    assert caught.value.argument == argument
+    assert not emulator.downloads
+
+
+# Where links may lead
+
+
+WORLD = GIVEN | {"base_url": "https://api.exotel.com"}
+PRIVATE = [
+    "127.0.0.1",
+    "2130706433",
+    "0x7f.1",
+    "0177.0.0.1",
+    "localhost",
+    "LOCALHOST.",
+    "x.localhost",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "169.254.169.254",
+    "[fe80::1]",
+    "10.0.0.1",
+    "metadata.google.internal",
+    "emulator",
+    "0.0.0.0",  # noqa: S104 - nothing is bound to it
+    "224.0.0.1",
+]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [one for one in PRIVATE if one != "0177.0.0.1"],  # which httpx refuses
+)
+async def test_a_redirect_into_a_private_network_is_not_followed(
+    tmp_path: Path, there: str
+) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        location = f"http://{there}/latest/meta-data?X-Amz-Signature=canary"
+        return httpx.Response(302, headers={"Location": location})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        async with AsyncExotel(**WORLD, http_client=client) as exotel:
+            with pytest.raises(APIError, match="leads into a private network") as caught:
+                await download(exotel, with_links("https://x.example/"), tmp_path / "x")
+            assert caught.value.status == 302
+            assert "canary" not in f"{caught.value} {vars(caught.value)}"
+        assert asked == ["x.example"]
+    assert not names(tmp_path)
+
+
+async def test_a_link_into_a_private_network_is_not_followed(tmp_path: Path) -> None:
+    async with host() as inside, AsyncExotel(**WORLD) as exotel:
+        port = inside.url.rpartition(":")[2]
+        for name in PRIVATE[:9]:
+            link = f"http://{name}:{port}/?Signature=canary"
+            for call in (with_links(link), with_links(None, link), with_links(link, link)):
+                with pytest.raises(InvalidRequest, match="leads into a private network") as caught:
+                    await download(exotel, call, tmp_path / "x")
+                assert caught.value.argument == "call"
+                assert "canary" not in f"{caught.value} {vars(caught.value)}"
+        assert not inside.heads
+    assert not names(tmp_path)
+
+
+async def test_a_name_that_leads_into_a_private_network(
+    tmp_path: Path, names_known: dict[str, list[str]]
+) -> None:
+    names_known["inside.example"] = ["93.184.216.34", "10.1.2.3"]
+    names_known["world.example"] = ["93.184.216.34"]
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(200, content=AUDIO)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        async with AsyncExotel(**WORLD, http_client=client) as exotel:
+            with pytest.raises(InvalidRequest, match="private network"):
+                await download(exotel, with_links("https://inside.example/"), tmp_path / "x")
+            # One nobody knows here may be known to a proxy.
+            for name in ("world.example", "unknown.example"):
+                await download(exotel, with_links(f"https://{name}/"), tmp_path / "x")
+        names_known["home.example"] = ["10.9.9.9"]
+        at_home = WORLD | {"base_url": "https://home.example", "http_client": client}
+        async with AsyncExotel(**at_home) as exotel:
+            for name in ("home.example", "inside.example"):
+                await download(exotel, with_links(f"https://{name}/"), tmp_path / "x")
+    assert asked == ["world.example", "unknown.example", "home.example", "inside.example"]
+
+
+async def test_one_link_into_the_world_is_enough(tmp_path: Path) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=AUDIO)
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client,
+        AsyncExotel(**WORLD, http_client=client) as exotel,
+    ):
+        call = with_links("https://x.example/", "http://10.0.0.1/")
+        assert (await download(exotel, call, tmp_path / "x")).read_bytes() == AUDIO
 
 
 # The disk
@@ -551,6 +833,7 @@ async def test_which_hosts_see_the_credentials(
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.userinfo == b""
+        assert "cookie" not in request.headers
         seen.append((str(request.url), "authorization" in request.headers))
         if request.url.path == "/down":
             return httpx.Response(301, headers={"Location": "http://api.exotel.com/end"})
@@ -562,7 +845,8 @@ async def test_which_hosts_see_the_credentials(
     client = httpx.AsyncClient(
         transport=httpx.MockTransport(answer),
         auth=("canary-key", "canary-token"),
-        headers={"Authorization": f"Basic {BASIC}"},
+        headers={"Authorization": f"Basic {BASIC}", "Cookie": "tenant=one"},
+        cookies={"session": "canary"},
         follow_redirects=True,
     )
     async with client:

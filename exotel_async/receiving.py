@@ -1,0 +1,112 @@
+"""A file as it comes from another host: how large it may be, and how slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from attrs import field, frozen
+
+from exotel_async.masking import redact
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+_SLOWEST: Final = 1024  # bytes a second: about what its sound takes to be played
+
+
+@frozen(kw_only=True)
+class Download:
+    """What is certain about one try to fetch a file.
+
+    Attributes:
+        written: whether a byte of the request may have reached the host.
+        status: the HTTP status; None where no answer came.
+        headers: the answer's header fields, names in lower case, without our secrets.
+        size: bytes of the file, if it is whole.
+        whole: whether the status is 200 and all of the file came.
+        refused: whether we refused to fetch it: another try would end in the same.
+        problem: what went wrong, in words; "" where nothing did.
+    """
+
+    written: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    size: int = 0
+    whole: bool = False
+    refused: bool = False
+    problem: str = field(default="", converter=redact)
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """What is borne with from the host of a file.
+
+    Attributes:
+        size: bytes the file may have; None: any number.
+        idle: seconds of waiting in which a KiB must come for each of them; None: as many as the
+            session waits for a piece of an answer.
+    """
+
+    size: int | None = None
+    idle: float | None = None
+
+
+class Refused(Exception):
+    """The file is not what was asked for. The text says in what."""
+
+
+def check_head(headers: Mapping[str, str], most: int | None) -> None:
+    """Refuse a file by what the head of its answer says.
+
+    Args:
+        headers: names in lower case.
+        most: bytes it may have; None: any number.
+
+    Raises:
+        Refused: it is encoded, or too large.
+    """
+    encoding, length = headers.get("content-encoding", ""), headers.get("content-length", "")
+    # What is small on the wire may fill a disk when it is inflated.
+    if not {part.strip().lower() for part in encoding.split(",")} <= {"", "identity"}:
+        raise Refused("it came compressed, though it was asked for as it is")
+    if length.isascii() and length.isdigit():
+        _check_size(int(length), most)
+
+
+async def receive(
+    pieces: AsyncIterator[bytes],
+    write: Callable[[bytes], Awaitable[object]],
+    *,
+    most: int | None,
+    idle: float,
+) -> int:
+    """Hand on what comes, to its end; return how many bytes that was.
+
+    What keeps sending, but hardly anything, would else keep its place for ever.
+
+    Raises:
+        Refused: it is too large.
+        TimeoutError: less than a KiB a second has come while `idle` seconds were spent waiting.
+    """
+    clock = asyncio.get_running_loop().time
+    size, waited, came = 0, 0.0, 0
+    while True:
+        began = clock()
+        with anyio.move_on_after(idle - waited) as scope:
+            piece = await anext(pieces, None)
+        if scope.cancelled_caught:
+            raise TimeoutError(f"{came} bytes in {idle:g} s, and no more")
+        if piece is None:
+            return size
+        size, came, waited = size + len(piece), came + len(piece), waited + clock() - began
+        if came >= _SLOWEST * idle:
+            came, waited = 0, 0.0
+        _check_size(size, most)
+        await write(piece)
+
+
+def _check_size(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise Refused(f"it has more than max_size={most:,} bytes")

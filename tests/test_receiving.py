@@ -1,0 +1,74 @@
+"""A file as it comes: its bounds, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.virtual_time import run
+from exotel_async.receiving import Refused, receive
+
+Piece = tuple[float, int]
+"""Seconds it takes to come, and its bytes."""
+
+PIECES = st.lists(st.tuples(st.integers(0, 60).map(float), st.integers(1, 100_000)), max_size=20)
+
+
+async def coming(pieces: list[Piece]) -> AsyncIterator[bytes]:
+    for seconds, size in pieces:
+        await asyncio.sleep(seconds)
+        yield bytes(size)
+
+
+def got(pieces: list[Piece], *, most: int | None, idle: float, writing: float = 0.0) -> int:
+    """Receive them, each written for so many seconds; return how many bytes."""
+    written = 0
+
+    async def write(piece: bytes) -> None:
+        nonlocal written
+        written += len(piece)
+        await asyncio.sleep(writing)
+
+    size = run(receive(coming(pieces), write, most=most, idle=idle))
+    assert size == written
+    return size
+
+
+@given(PIECES)
+@settings(max_examples=60, deadline=None)
+def test_what_comes_is_what_is_written_if_it_comes_fast_enough(pieces: list[Piece]) -> None:
+    waited, came = 0.0, 0
+    for seconds, size in pieces:
+        waited, came = waited + seconds, came + size
+        if waited > 30.5:
+            with pytest.raises(TimeoutError, match=r"bytes in 30 s"):
+                got(pieces, most=None, idle=30)
+            return
+        if came >= 30 * 1024:
+            waited, came = 0.0, 0
+    if waited < 29.5:
+        assert got(pieces, most=None, idle=30) == sum(size for _, size in pieces)
+
+
+@given(PIECES, st.integers(1, 400_000))
+@settings(max_examples=60, deadline=None)
+def test_never_more_is_written_than_the_bound(pieces: list[Piece], most: int) -> None:
+    whole = sum(size for _, size in pieces)
+    if whole > most:
+        with pytest.raises(Refused, match="max_size"):
+            got(pieces, most=most, idle=86_400)
+    else:
+        assert got(pieces, most=most, idle=86_400) == whole
+
+
+def test_a_slow_disk_is_not_the_hosts_fault() -> None:
+    assert got([(1, 10)] * 5, most=None, idle=6, writing=60) == 50
+
+
+def test_what_came_at_first_is_no_credit() -> None:
+    with pytest.raises(TimeoutError, match=r"^9 bytes in 10 s"):
+        got([(0, 10**7), *[(1.0, 1)] * 100], most=None, idle=10)
