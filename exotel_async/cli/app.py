@@ -72,6 +72,9 @@ def run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return Exit.INTERRUPTED
+    except OSError as error:  # of all else that may fail the commands tell themselves
+        complain(f"cannot write the output: {error.strerror or error}")
+        return Exit.FAILED
     return int(code or Exit.OK)
 
 
@@ -209,7 +212,8 @@ def export(
     record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
     Args:
-        output: FILE, the file to write.
+        output: FILE, the file to write; its owner alone may read it. Only a regular file is
+            replaced: no device, pipe, folder or link.
         format: jsonl: each record as Exotel gave it, in a line. csv: for spreadsheets; a value that
             would be taken for a formula gets a ' before it. sqlite: a table `calls`. Else what the
             end of the file's name says.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -14,11 +15,13 @@ from attrs import evolve, frozen
 
 from exotel_async import Call
 from exotel_async.cli.columns import COLUMNS, NAMES, raw_json, values_of
-from exotel_async.cli.sinks import Refusal, State, part_of, put_in_place
+from exotel_async.cli.sinks import Refusal, State, part_of, private, put_in_place
 
 _OURS: Final = 0x45584F54
 """`application_id` of such a database: EXOT."""
 _PATIENCE: Final = 30.0  # seconds for a program that reads it
+_LEAVES: Final = ("-journal", "-wal", "-shm")
+"""What SQLite keeps beside a database."""
 _FRESH: Final = "PreSignedRecordingUrl"
 """What is another one each time a record is read."""
 _NAMES: Final = (*NAMES, "raw")
@@ -55,6 +58,21 @@ class Database:
         self._part = part_of(target)
         self._connection: sqlite3.Connection | None = None
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that it may write, replace or remove."""
+        mains = self._target, self._part
+        return *mains, *(main.with_name(f"{main.name}{leaf}") for main in mains for leaf in _LEAVES)
+
+    @property
+    def spoilt(self) -> Refusal:
+        """What to say where a state cannot be gone on with."""
+        if self._part.exists():
+            return Refusal(
+                f"{self._part} cannot be read as the beginning of an export: --force begins anew"
+            )
+        return Refusal(f"{self._target} is there, and was not made by an export")
+
     def left(self) -> State | None:
         """Read how far an export came that did not end."""
         if not self._part.exists():
@@ -65,9 +83,7 @@ class Database:
                     return None
                 return _state_in(connection)
         except ValueError:
-            raise Refusal(
-                f"{self._part} cannot be read as the beginning of an export: --force begins anew"
-            ) from None
+            raise self.spoilt from None
 
     def done(self) -> State:
         """Read what the whole database holds.
@@ -79,7 +95,7 @@ class Database:
             with _reading(self._target) as connection:
                 return _state_in(connection)
         except ValueError:
-            raise Refusal(f"{self._target} is there, and was not made by an export") from None
+            raise self.spoilt from None
 
     def begin(self, state: State) -> None:
         """Begin anew."""
@@ -87,6 +103,8 @@ class Database:
             with suppress(sqlite3.DatabaseError):  # it is none: nobody is writing it
                 self._open(self._part, alone=True)
         self.discard()
+        # Its journals get the same permissions.
+        os.close(private(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         self._open(self._part, alone=True)
         self._set_up(state)
 
@@ -125,9 +143,19 @@ class Database:
         return added
 
     def newest(self) -> datetime | None:
-        """When the newest of its calls was created."""
+        """When the newest of its calls was created.
+
+        Raises:
+            Refusal: that is no time.
+        """
         (text,) = self._open_one.execute("SELECT max(created_at) FROM calls").fetchone()
-        return None if text is None else datetime.fromisoformat(text)
+        try:
+            newest = None if text is None else datetime.fromisoformat(text)
+        except (ValueError, TypeError):
+            raise self.spoilt from None
+        if newest is not None and newest.utcoffset() is None:
+            raise self.spoilt
+        return newest
 
     def finish(self) -> None:
         """Let it become the file that was asked for."""
@@ -135,7 +163,7 @@ class Database:
         with self._open_one as connection:
             connection.execute("UPDATE export SET state = ?", (whole.dumps(),))
         self.close()
-        for leaf in ("-journal", "-wal", "-shm"):
+        for leaf in _LEAVES:
             # Of a database that is replaced: they would be taken for this one's.
             self._target.with_name(f"{self._target.name}{leaf}").unlink(missing_ok=True)
         put_in_place(self._part, self._target, replaces=whole.replaces)
@@ -145,7 +173,8 @@ class Database:
         """Leave nothing behind."""
         self.close()
         self._part.unlink(missing_ok=True)
-        self._part.with_name(f"{self._part.name}-journal").unlink(missing_ok=True)
+        for leaf in _LEAVES:
+            self._part.with_name(f"{self._part.name}{leaf}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close it as it is."""
@@ -161,7 +190,7 @@ class Database:
     def _open(self, path: Path, *, alone: bool) -> None:
         # One thread at a time uses it, not always the same.
         patience = 0.0 if alone else _PATIENCE
-        connection = sqlite3.connect(path, timeout=patience, check_same_thread=False)
+        connection = _connect(path, patience)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             if alone:
@@ -193,12 +222,22 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         ValueError: it is none, or not one of ours.
     """
     try:
-        with closing(sqlite3.connect(path, timeout=1)) as connection:
+        with closing(_connect(path, 1.0)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
+        # Without a code, or with the plainest: what is in it is not what was looked for.
+        if getattr(error, "sqlite_errorcode", None) in {None, sqlite3.SQLITE_ERROR}:
+            raise ValueError("another database") from error
         raise _taken(path, error) from None
     except sqlite3.DatabaseError as error:
         raise ValueError("no database") from error
+
+
+def _connect(path: Path, patience: float) -> sqlite3.Connection:
+    """Open a database that is there: made by SQLite, it would be for everybody to read."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience, check_same_thread=False
+    )
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
@@ -209,8 +248,11 @@ def _state_in(connection: sqlite3.Connection) -> State:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != _OURS:
         raise ValueError("not one of ours")
-    (text,) = connection.execute("SELECT state FROM export").fetchone()
-    return State.loads(text)
+    states = connection.execute("SELECT state FROM export").fetchall()
+    connection.execute(f"SELECT {', '.join(_NAMES)} FROM calls LIMIT 0")  # noqa: S608
+    if len(states) != 1 or not isinstance(states[0][0], str):
+        raise ValueError("not one state")
+    return State.loads(states[0][0])
 
 
 def _taken(path: Path, error: sqlite3.OperationalError) -> Exception:
@@ -224,6 +266,6 @@ def _row(call: Call) -> tuple[Any, ...]:
 
 
 def _differs(call: Call, known: str) -> bool:
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError):
         return {**call.raw, _FRESH: None} != {**json.loads(known), _FRESH: None}
     return True

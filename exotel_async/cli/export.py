@@ -6,13 +6,14 @@ import asyncio
 import os
 import shlex
 import sqlite3
+import sys
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from exotel_async import AsyncExotel, ExotelError
+from exotel_async import AsyncExotel, ExotelError, InvalidRequest
 from exotel_async.cli.course import Course
 from exotel_async.cli.database import Database
 from exotel_async.cli.follow import Follower
@@ -20,7 +21,7 @@ from exotel_async.cli.progress import Standing, new_progress
 from exotel_async.cli.selection import Selection
 from exotel_async.cli.service import Service
 from exotel_async.cli.sharing import telling_of_outages
-from exotel_async.cli.sinks import Format, Refusal, Sink, State, in_thread, part_of
+from exotel_async.cli.sinks import Format, Refusal, Sink, State, in_thread, only_files, part_of
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -30,6 +31,7 @@ from exotel_async.cli.terminal import (
     err,
     note,
     say,
+    whoever_listens,
 )
 from exotel_async.cli.textfile import CSV_HEAD, TextFile, as_csv, as_jsonl
 
@@ -131,7 +133,7 @@ class _Run:
         end_on_sigterm()
         order = self.order
         async with order.service.session() as exotel, telling_of_outages(exotel):
-            if not self._is_whole():
+            if not self._is_whole(exotel):
                 await self._export(exotel)
             if order.every is not None:
                 assert isinstance(self.sink, Database)  # noqa: S101 - what `order.every` is for
@@ -169,20 +171,20 @@ class _Run:
             )
         return code
 
-    def _is_whole(self) -> bool:
+    def _is_whole(self, exotel: AsyncExotel) -> bool:
         """Whether the file is there, and no less than what is asked for.
 
         Raises:
             Refusal: something else is there.
         """
         order, sink = self.order, self.sink
-        if order.target.is_dir():
-            raise Refusal(f"{order.target} is a folder: give a file in it")
+        only_files(*sink.files)
         if order.force or not order.target.exists() or sink.left() is not None:
             return False
         if not self._goes_on:
             raise Refusal(f"{order.target} is there already: --force replaces it")
         state = sink.done()
+        self._must_make_sense(state, exotel)
         self._must_fit(state, order.target)
         if order.every is None:
             say(f"{order.target} is whole: {counted(state.records, 'call')}")
@@ -222,7 +224,8 @@ class _Run:
             counted(sink.state.records, "call"),
             counted(sink.state.requests, "request"),
         )
-        say(f"{calls} in {requests}: {order.target}")
+        with whoever_listens(sys.stdout):  # the file is whole, whoever is told
+            say(f"{calls} in {requests}: {order.target}")
 
     def _open(self, exotel: AsyncExotel) -> None:
         """Begin the file, or go on with it.
@@ -247,6 +250,7 @@ class _Run:
                     f"{part} is there, of an export that was cut short: "
                     "--resume goes on with it, --force begins anew"
                 )
+            self._must_make_sense(left, exotel)
             self._must_fit(left, part)
             if order.target.exists() and not (left.replaces or left.whole):
                 raise Refusal(
@@ -254,6 +258,23 @@ class _Run:
                 )
             sink.go_on(left)
         self.opened = True
+
+    def _must_make_sense(self, state: State, exotel: AsyncExotel) -> None:
+        """Refuse what no export has noted.
+
+        Raises:
+            InvalidRequest: it was noted so long ago that Exotel has no more of it.
+            Refusal: nobody could ask for such calls, or go on from such a place.
+        """
+        filters = state.selection.filters()
+        try:
+            exotel.calls.list(newest_first=False, **filters)
+            if state.token is not None:
+                exotel.calls.list(newest_first=False, resume=state.token, **filters)
+        except InvalidRequest as error:
+            if error.argument == "resume" and "older" in error.rule:
+                raise
+            raise self.sink.spoilt from None
 
     def _must_fit(self, state: State, where: Path) -> None:
         """Refuse to mix two different exports.

@@ -33,7 +33,7 @@ from exotel_async import (
     PermissionDenied,
 )
 from exotel_async.cli.columns import raw_json
-from exotel_async.cli.lines import Lines
+from exotel_async.cli.lines import CannotRead, Lines
 from exotel_async.cli.moments import Moment, shown_length, shown_moment
 from exotel_async.cli.progress import Progress, Standing, Unseen, new_progress
 from exotel_async.cli.service import Service
@@ -90,8 +90,8 @@ def get(question: Question) -> Exit:
     except ExotelError as error:
         complain(question.service.explain(error))
         return Exit.FAILED
-    except OSError as error:
-        complain(f"cannot read {question.file}: {error.strerror or error}")
+    except CannotRead as error:
+        complain(f"cannot read {question.file}: {error}")
         return Exit.FAILED
     return run.ended()
 
@@ -104,7 +104,11 @@ def _open(file: Path | None) -> Iterator[Lines | None]:
         yield Lines(sys.stdin.fileno())
     else:
         # Before the loop runs: to open a pipe may take until somebody writes it.
-        with file.open("rb", buffering=0) as opened:
+        try:
+            opened = file.open("rb", buffering=0)
+        except OSError as error:
+            raise CannotRead(error.strerror or str(error)) from error
+        with opened:
             yield Lines(opened.fileno())
 
 

@@ -10,10 +10,18 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 _CHUNK: Final = 65_536
+_LONGEST: Final = 65_536  # characters of a line: what has no lines, like /dev/zero, has no end
+
+
+class CannotRead(Exception):
+    """What was to be read cannot be. The text says why."""
 
 
 class Lines:
-    """The lines of an open file that say something: neither empty nor beginning with #."""
+    """The lines of an open file that say something: neither empty nor beginning with #.
+
+    To read them raises `CannotRead`.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -31,6 +39,8 @@ class Lines:
         rest = ""
         while chunk := await self._next_chunk():
             *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+            if len(rest) > _LONGEST:
+                raise CannotRead(f"a line has more than {_LONGEST:,} characters")
             for line in lines:
                 if telling := _telling(line):
                     yield telling
@@ -40,7 +50,11 @@ class Lines:
     async def _next_chunk(self) -> bytes:
         if self._size is None:
             await self._something_to_read()
-        chunk = os.read(self._descriptor, _CHUNK)
+        await asyncio.sleep(0)  # what is always ready must not keep Ctrl-C waiting
+        try:
+            chunk = os.read(self._descriptor, _CHUNK)
+        except OSError as error:
+            raise CannotRead(error.strerror or str(error)) from error
         self._read += len(chunk)
         return chunk
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from attrs import evolve, fields, frozen
 from cyclopts import Parameter, Token
 
 from exotel_async import Between
 from exotel_async.cli.moments import Moment, read_length
+
+_LARGEST_AMOUNT: Final = 10**9
 
 
 def _moment(_: object, tokens: tuple[Token, ...]) -> Moment:
@@ -30,12 +32,16 @@ def _pause(_: object, tokens: tuple[Token, ...]) -> timedelta:
 
 
 def _amount(_: object, tokens: tuple[Token, ...]) -> Decimal:
-    text = tokens[0].value
+    return _read_amount(tokens[0].value)
+
+
+def _read_amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
+    # Written out, 1e999999 would be a million digits.
+    if not (amount.is_finite() and 0 <= amount < _LARGEST_AMOUNT) or amount.adjusted() < -9:
         raise ValueError(f"{text!r} is no amount, like 1.50")
     return amount
 
@@ -143,9 +149,12 @@ class Selection:
             ValueError: that is no such note.
         """
         try:
-            return evolve(cls(), **{name: _READERS[name](text) for name, text in noted.items()})
+            read = evolve(cls(), **{name: _READERS[name](text) for name, text in noted.items()})
         except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError("no selection") from error
+        if read.contradiction() is not None:
+            raise ValueError("no selection")
+        return read
 
     def _given(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(type(self))}
@@ -178,21 +187,59 @@ def _note(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _text(noted: Any) -> str:
+    if not isinstance(noted, str):
+        raise TypeError("no text")
+    return noted
+
+
 def _texts(noted: Any) -> tuple[str, ...]:
-    return tuple(map(str, noted))
+    if not isinstance(noted, list):
+        raise TypeError("no list")
+    return tuple(map(_text, noted))
 
 
-_READERS: Final[Mapping[str, Any]] = {
-    "since": lambda noted: Moment(noted[0], datetime.fromisoformat(noted[1]), noted[2]),
-    "until": lambda noted: Moment(noted[0], datetime.fromisoformat(noted[1]), noted[2]),
+def _truth(noted: Any) -> bool:
+    if not isinstance(noted, bool):
+        raise TypeError("neither true nor false")
+    return noted
+
+
+def _noted_moment(noted: Any) -> Moment:
+    text, at, day = noted
+    moment = Moment(_text(text), datetime.fromisoformat(_text(at)), day=_truth(day))
+    if moment.at.utcoffset() is None:
+        raise ValueError("no zone")
+    moment.end.astimezone(UTC)  # so that it lies within the calendar in any zone
+    return moment
+
+
+def _seconds(noted: Any) -> timedelta:
+    if isinstance(noted, bool) or not 0 <= noted <= _LARGEST_AMOUNT:
+        raise ValueError("no length")
+    return timedelta(seconds=noted)
+
+
+def _word_of(words: Any) -> Callable[[Any], str]:
+    def read(noted: Any) -> str:
+        if noted not in get_args(words):
+            raise ValueError("no such word")
+        return str(noted)
+
+    return read
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "since": _noted_moment,
+    "until": _noted_moment,
     "to": _texts,
     "from_": _texts,
     "exophone": _texts,
-    "status": str,
-    "direction": str,
-    "min_duration": lambda noted: timedelta(seconds=noted),
-    "max_duration": lambda noted: timedelta(seconds=noted),
-    "min_price": Decimal,
-    "max_price": Decimal,
-    "details": bool,
+    "status": _word_of(_Status),
+    "direction": _word_of(_Direction),
+    "min_duration": _seconds,
+    "max_duration": _seconds,
+    "min_price": lambda noted: _read_amount(_text(noted)),
+    "max_price": lambda noted: _read_amount(_text(noted)),
+    "details": _truth,
 }

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeVar
 
-from attrs import asdict, evolve, frozen
+from attrs import Attribute, asdict, evolve, field, frozen
+from attrs.validators import instance_of, optional
 
 from exotel_async import Call
 from exotel_async.cli.selection import Selection
@@ -25,10 +27,23 @@ Format = Literal["jsonl", "csv", "sqlite"]
 T = TypeVar("T")
 
 _VERSION = 1
+_MANY = 2**63
+_FOLLOW_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+_KINDS = {
+    stat.S_IFDIR: "a folder: give a file in it",
+    stat.S_IFLNK: "a symbolic link: give the file it leads to",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 class Refusal(Exception):
     """What was asked for is not done. The text says why, and what to do about it."""
+
+
+def _count(_: object, attribute: Attribute[int], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MANY:
+        raise ValueError(f"{attribute.name} is no count")
 
 
 @frozen(kw_only=True)
@@ -46,14 +61,14 @@ class State:
         whole: whether it has come to its end.
     """
 
-    account: str
+    account: str = field(validator=instance_of(str))
     selection: Selection
-    replaces: bool = False
-    records: int = 0
-    requests: int = 0
-    token: str | None = None
-    offset: int = 0
-    whole: bool = False
+    replaces: bool = field(default=False, validator=instance_of(bool))
+    records: int = field(default=0, validator=_count)
+    requests: int = field(default=0, validator=_count)
+    token: str | None = field(default=None, validator=optional(instance_of(str)))
+    offset: int = field(default=0, validator=_count)
+    whole: bool = field(default=False, validator=instance_of(bool))
 
     def dumps(self) -> str:
         """Write it down."""
@@ -71,7 +86,7 @@ class State:
             noted: dict[str, Any] = json.loads(text)
             if noted.pop("version") == _VERSION:
                 return cls(selection=Selection.read(noted.pop("selection")), **noted)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("no state of an export") from error
         raise ValueError("no state of an export: it has another version")
 
@@ -85,6 +100,16 @@ class Sink(Protocol):
 
     state: State
     """How far it has come, once it is open."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that it may write, replace or remove."""
+        ...
+
+    @property
+    def spoilt(self) -> Refusal:
+        """What to say where a state cannot be gone on with."""
+        ...
 
     def left(self) -> State | None:
         """Read how far an export came that did not end.
@@ -137,12 +162,33 @@ def part_of(target: Path) -> Path:
     return target.with_name(f"{target.name}.part")
 
 
+def only_files(*paths: Path) -> None:
+    """Make sure that what is to be written or replaced is a regular file, or is not there.
+
+    A device would become a file, and what a link leads to is not what was named.
+
+    Raises:
+        Refusal: one is something else.
+    """
+    for path in paths:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            kind = stat.S_IFMT(path.lstat().st_mode)
+            if kind != stat.S_IFREG:
+                raise Refusal(f"{path} is {_KINDS.get(kind, 'a device')}")
+
+
+def private(path: str | os.PathLike[str], flags: int) -> int:
+    """Open a file that its owner alone may read, following no link: as an `opener` does."""
+    return os.open(path, flags | _FOLLOW_NO_LINK, 0o600)
+
+
 def put_in_place(part: Path, target: Path, *, replaces: bool) -> None:
     """Give a whole file its name, durably.
 
     Raises:
         Refusal: another file has got it.
     """
+    only_files(target)
     if target.exists() and not replaces:
         raise Refusal(f"{target} has come to be meanwhile; the export is whole, in {part}")
     part.replace(target)

@@ -18,7 +18,7 @@ from attrs import evolve
 
 from exotel_async import Call
 from exotel_async.cli.columns import NAMES, cells_of, raw_json
-from exotel_async.cli.sinks import Refusal, State, part_of, put_in_place, sync_folder
+from exotel_async.cli.sinks import Refusal, State, part_of, private, put_in_place, sync_folder
 
 try:
     import fcntl
@@ -54,6 +54,18 @@ class TextFile:
         self._head = head.encode()
         self._file: io.FileIO | None = None
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that it may write, replace or remove."""
+        return self._target, self._part, self._state_file, self._new_state_file
+
+    @property
+    def spoilt(self) -> Refusal:
+        """What to say where a state cannot be gone on with."""
+        return Refusal(
+            f"{self._state_file} cannot be read as the state of an export: --force begins anew"
+        )
+
     def left(self) -> State | None:
         """Read how far an export came that did not end."""
         try:
@@ -66,9 +78,7 @@ class TextFile:
                 "--force begins anew"
             ) from None
         except ValueError:
-            raise Refusal(
-                f"{self._state_file} cannot be read as the state of an export: --force begins anew"
-            ) from None
+            raise self.spoilt from None
         return None if self._died_at_the_end(state) else state
 
     def done(self) -> State:
@@ -100,6 +110,11 @@ class TextFile:
             raise Refusal(
                 f"{self._part} is shorter than {self._state_file} says: --force begins anew"
             )
+        if state.offset:
+            self._file.seek(state.offset - 1)
+            if self._file.read(1) != b"\n":  # it would cut a line in two
+                self.close()
+                raise self.spoilt
         self._file.truncate(state.offset)
         self._file.seek(state.offset)
         self.state = state
@@ -141,7 +156,7 @@ class TextFile:
     def _open(self, mode: str) -> None:
         try:
             # No buffer: what is written is with the system, whatever becomes of this process.
-            self._file = io.FileIO(self._part, mode)
+            self._file = io.FileIO(self._part, mode, opener=private)
         except FileNotFoundError:
             if mode != "r+b":
                 raise
@@ -163,7 +178,9 @@ class TextFile:
 
     def _note(self, state: State) -> None:
         """Let a state take the place of the one before, durably."""
-        with self._new_state_file.open("w", encoding="utf-8") as file:
+        # What a dead process has left there may be for others to read.
+        self._new_state_file.unlink(missing_ok=True)
+        with open(self._new_state_file, "x", encoding="utf-8", opener=private) as file:
             file.write(state.dumps())
             file.flush()
             os.fsync(file.fileno())

@@ -123,7 +123,8 @@ def test_dead_before_or_in_the_middle_of_any_step(
 
     monkeypatch.setattr("exotel_async.cli.textfile.io.FileIO", File)
     monkeypatch.setattr(os, "fsync", step(os.fsync))
-    for name in ("replace", "unlink", "open"):
+    monkeypatch.setattr(os, "open", step(os.open))
+    for name in ("replace", "unlink"):
         monkeypatch.setattr(Path, name, step(getattr(Path, name)))
     deaths = 0
     for first in range(1, 60):
