@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -265,13 +265,9 @@ class Service:
 
     rate: int = 1000
 
-    @contextmanager
-    def _client(self) -> Iterator[httpx.AsyncClient]:
-        yield httpx.AsyncClient(transport=httpx.MockTransport(empty_page))
-
     def session(self) -> AsyncExotel:
-        with self._client() as client:
-            return AsyncExotel(http_client=client)
+        transport = httpx.MockTransport(empty_page)
+        return AsyncExotel(http_client=httpx.AsyncClient(transport=transport))
 
 
 def token(*, digest: str | None = None) -> str:

@@ -167,3 +167,28 @@ async def test_input_that_is_none(emulator: Emulator, tmp_path: Path) -> None:
     assert ended.code == 1
     assert "are not set" in ended.err
     assert not emulator.requests
+
+
+async def test_what_has_no_lines_is_given_up(emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "long").write_text("x" * 200_000)
+    (tmp_path / "pipe").mkdir()
+    for file, why in (
+        (tmp_path / "long", "a line has more than 65,536 characters"),
+        ("/dev/zero", "a line has more than 65,536 characters"),
+        (tmp_path / "pipe", "Is a directory"),
+    ):
+        if not Path(file).exists():  # noqa: ASYNC240
+            continue
+        ended = await ran("get", "--file", str(file), env=pointing_at(emulator))
+        assert (ended.code, ended.err) == (1, f"exotel-async: cannot read {file}: {why}\n")
+    assert not emulator.requests
+
+
+@pytest.mark.skipif(not Path("/dev/urandom").exists(), reason="there is no /dev/urandom")
+async def test_ctrl_c_ends_a_file_that_has_no_end(busy: Emulator) -> None:
+    async with started("get", "--file", "/dev/urandom", *QUICK, env=pointing_at(busy)) as running:
+        assert running.process.stderr is not None
+        await running.process.stderr.readline()
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130
+    assert "exotel-async: interrupted" in ended.error_lines
