@@ -184,8 +184,8 @@ class _Run:
         if not self._goes_on:
             raise Refusal(f"{order.target} is there already: --force replaces it")
         state = sink.done()
-        self._must_make_sense(state, exotel)
         self._must_fit(state, order.target)
+        self._must_make_sense(state, exotel)
         if order.every is None:
             say(f"{order.target} is whole: {counted(state.records, 'call')}")
         sink.state = state
@@ -250,8 +250,8 @@ class _Run:
                     f"{part} is there, of an export that was cut short: "
                     "--resume goes on with it, --force begins anew"
                 )
-            self._must_make_sense(left, exotel)
             self._must_fit(left, part)
+            self._must_make_sense(left, exotel)
             if order.target.exists() and not (left.replaces or left.whole):
                 raise Refusal(
                     f"{order.target} is there already: move it away, or begin with --force"
