@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from attrs import field, frozen
 
 from exotel_async.masking import redact
@@ -25,3 +28,50 @@ class Exchange:
     whole: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=redact)
+
+
+class Seen:
+    """What was seen of one exchange up to now."""
+
+    __slots__ = ("_begun", "_silent", "body", "handed_over", "headers", "size", "status")
+
+    def __init__(self) -> None:
+        self._silent = True
+        self._begun = False
+        self.handed_over = False
+        """Whether httpx was asked to send the request."""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self.size = 0
+
+    @property
+    def written(self) -> bool:
+        """Whether a byte of the request may have reached the service."""
+        # Not every transport tells what it does. Mocks do not, and silence proves nothing.
+        return self._begun or (self.handed_over and self._silent) or bool(self.status)
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of what httpx's own transport does."""
+        self._silent = False
+        # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
+        # for a tunnel is no part of the request.
+        if event.endswith("send_request_headers.started"):
+            tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            self._begun = self._begun or not tunnel
+
+    def not_connected(self) -> None:
+        """Take note that there was no connection to write to."""
+        self._silent = False
+
+    def headed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take note of the head of an answer: its fields as they came."""
+        self.status, self.headers = status, _lower(headers)
+
+
+def _lower(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    lower: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        lower[key] = f"{lower[key]}, {text}" if key in lower else text
+    return lower

@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import functools
-import logging
 import os
 import ssl
 from contextlib import suppress
-from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -22,10 +20,10 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from exotel_async import environment
+from exotel_async import environment, http_logs
 from exotel_async.base_url import is_this_computer
 from exotel_async.errors import ConfigurationError
-from exotel_async.exchange import Exchange
+from exotel_async.exchange import Exchange, Seen
 from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.links import origin
 from exotel_async.receiving import Bounds, Download, Refused, check_head, receive
@@ -34,7 +32,7 @@ from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from exotel_async.config import Credentials, Timeouts
     from exotel_async.request import Request
@@ -58,49 +56,6 @@ _BEFORE_CONNECTION: Final = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-
-# Of the account an exchange is for, while there is one.
-_secrets: ContextVar[tuple[str, ...]] = ContextVar("exotel_async_secrets", default=())
-_in_download: ContextVar[bool] = ContextVar("exotel_async_in_download", default=False)
-
-
-class _Seen:
-    """What was seen of one exchange up to now."""
-
-    __slots__ = ("_begun", "_silent", "body", "handed_over", "headers", "size", "status")
-
-    def __init__(self) -> None:
-        self._silent = True
-        self._begun = False
-        self.handed_over = False
-        """Whether httpx was asked to send the request."""
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body = bytearray()
-        self.size = 0
-
-    @property
-    def written(self) -> bool:
-        """Whether a byte of the request may have reached the service."""
-        # Not every transport tells what it does. Mocks do not, and silence proves nothing.
-        return self._begun or (self.handed_over and self._silent) or bool(self.status)
-
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of what httpx's own transport does."""
-        self._silent = False
-        # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
-        # for a tunnel is no part of the request.
-        if event.endswith("send_request_headers.started"):
-            tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
-            self._begun = self._begun or not tunnel
-
-    def not_connected(self) -> None:
-        """Take note that there was no connection to write to."""
-        self._silent = False
-
-    def headed(self, response: httpx.Response) -> None:
-        """Take note of the head of an answer."""
-        self.status, self.headers = response.status_code, _lower(response.headers)
 
 
 class Transport:
@@ -151,11 +106,7 @@ class Transport:
         # The limiter keeps to the same number; a limiter of the user's own may not.
         self._gate = asyncio.Semaphore(max_in_flight)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
-        # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
-        logging.getLogger("httpx").addFilter(_not_ours)
-        # It shows the headers of answers: a peer may repeat the token in them, and a redirect may
-        # lead to a link that opens to anybody.
-        logging.getLogger("httpcore.http11").addFilter(_shows_no_secret)
+        http_logs.keep_private()
 
     @property
     def late(self) -> float:
@@ -188,8 +139,8 @@ class Transport:
 
     async def exchange(self, request: Request) -> Exchange:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
-        _secrets.set(self._secrets)
-        seen = _Seen()
+        http_logs.begin(self._secrets)
+        seen = Seen()
         problem, timed_out, late = "", False, False
         try:
             # Who shares a budget counts on that an exchange ends, waiting at the gate included.
@@ -204,7 +155,7 @@ class Transport:
             self._take_note(error, seen)
             problem, timed_out = _words(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client
-            seen.headed(error.response)
+            seen.headed(error.response.status_code, error.response.headers.raw)
             problem = _words(error)
         except asyncio.CancelledError:
             problem, timed_out = "the exchange was cut off", True
@@ -224,7 +175,7 @@ class Transport:
             problem=self._conceal(problem),
         )
 
-    async def _send(self, request: Request, seen: _Seen) -> str:
+    async def _send(self, request: Request, seen: Seen) -> str:
         """Send and read; return what went wrong, or ""."""
         client = self._client
         built = self._request(client, request, seen.trace)
@@ -233,7 +184,7 @@ class Transport:
         seen.handed_over = True
         response = await client.send(built, stream=True, auth=self._auth, follow_redirects=False)
         try:
-            seen.headed(response)
+            seen.headed(response.status_code, response.headers.raw)
             self._forget_cookies(response)
             await self._read_body(response, seen)
         finally:
@@ -245,7 +196,7 @@ class Transport:
         return ""
 
     @staticmethod
-    async def _read_body(response: httpx.Response, seen: _Seen) -> None:
+    async def _read_body(response: httpx.Response, seen: Seen) -> None:
         """Read a body into what is seen. Raises UnreadableBody: it is not one that may be read."""
         if response.is_stream_consumed:  # by a hook of the user's client, or a mock
             seen.body += response.content
@@ -255,7 +206,7 @@ class Transport:
             seen.body += inflater.feed(chunk)
         inflater.end()
 
-    def _take_note(self, error: Exception, seen: _Seen) -> None:
+    def _take_note(self, error: Exception, seen: Seen) -> None:
         # In a client of the user's, a hook may raise the same when an answer is there.
         if self._given is None and isinstance(error, _BEFORE_CONNECTION):
             seen.not_connected()
@@ -291,11 +242,10 @@ class Transport:
             credentials: whether the account's credentials go along.
             bounds: how large it may be, and how slow.
         """
-        _secrets.set(self._secrets)
-        _in_download.set(True)
+        http_logs.begin(self._secrets, download=True)
         if self._client.is_closed:
             return Download(problem="the HTTP client is closed")
-        seen = _Seen()
+        seen = Seen()
         idle = self._timeouts.read if bounds.idle is None else bounds.idle
         problem, refused = "", False
         try:
@@ -308,7 +258,7 @@ class Transport:
         except Refused as error:
             problem, refused = str(error), True
         except httpx.HTTPStatusError as error:  # from a hook of the user's client
-            seen.headed(error.response)
+            seen.headed(error.response.status_code, error.response.headers.raw)
             problem = _words(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
@@ -325,7 +275,7 @@ class Transport:
         )
 
     async def _head(
-        self, url: str, seen: _Seen, auth: httpx.Auth | None, idle: float
+        self, url: str, seen: Seen, auth: httpx.Auth | None, idle: float
     ) -> httpx.Response | None:
         """Ask for a file and wait for the head of the answer, whoever wants to end it."""
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
@@ -341,14 +291,14 @@ class Transport:
     @staticmethod
     async def _hand_on(
         response: httpx.Response,
-        seen: _Seen,
+        seen: Seen,
         write: Callable[[bytes], Awaitable[object]],
         most: int | None,
         idle: float,
     ) -> str:
         """Hand on what comes; return what went wrong, or "". Raises what `receive` does."""
         try:
-            seen.headed(response)
+            seen.headed(response.status_code, response.headers.raw)
             if response.status_code != 200:
                 return ""
             check_head(seen.headers, most)
@@ -480,31 +430,12 @@ def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     return whole()
 
 
-def _lower(headers: httpx.Headers) -> dict[str, str]:
-    lower: dict[str, str] = {}
-    for name, value in headers.raw:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        lower[key] = f"{lower[key]}, {text}" if key in lower else text
-    return lower
-
-
 def _words(error: Exception) -> str:
     # httpx often leaves the words to what it was raised from.
     cause: BaseException | None = error
     while cause is not None and not str(cause):
         cause = cause.__cause__ or cause.__context__
     return f"{type(error).__name__}: {cause}" if cause is not None else type(error).__name__
-
-
-def _not_ours(_: logging.LogRecord) -> bool:
-    return not _secrets.get()
-
-
-def _shows_no_secret(record: logging.LogRecord) -> bool:
-    secrets = _secrets.get()
-    return not secrets or not (
-        _in_download.get() or any(secret in record.getMessage() for secret in secrets)
-    )
 
 
 def _check_pool(client: HttpClient, max_in_flight: int) -> None:

@@ -1,0 +1,36 @@
+"""What httpx and httpcore log of our requests: neither whole numbers nor secrets."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import Final
+
+# Of the account an exchange is for, while there is one.
+_secrets: Final[ContextVar[tuple[str, ...]]] = ContextVar("exotel_async_secrets", default=())
+_in_download: Final[ContextVar[bool]] = ContextVar("exotel_async_in_download", default=False)
+
+
+def keep_private() -> None:
+    """Have them log less. It may be said as often as one likes."""
+    # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
+    logging.getLogger("httpx").addFilter(_is_not_ours)
+    # It shows the headers of answers: a peer may repeat the token in them, and a redirect may
+    # lead to a link that opens to anybody.
+    logging.getLogger("httpcore.http11").addFilter(_shows_no_secret)
+
+
+def begin(secrets: tuple[str, ...], *, download: bool = False) -> None:
+    """Say that from here on this task exchanges something with the service, or fetches a file."""
+    _secrets.set(secrets)
+    _in_download.set(download)
+
+
+def _is_not_ours(_: logging.LogRecord) -> bool:
+    return not _secrets.get()
+
+
+def _shows_no_secret(record: logging.LogRecord) -> bool:
+    if _in_download.get():
+        return False
+    return not any(secret in record.getMessage() for secret in _secrets.get())
