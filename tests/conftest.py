@@ -14,6 +14,9 @@ from exotel_async.emulator import Emulator
 EXOPHONE = "08030000000"
 CUSTOMER = "+919812300001"
 AGENT = "+919812300002"
+SOON = 20.0
+"""Seconds, to bound what takes no time: a busy machine takes less, and what must not be waited for
+takes more."""
 
 OpenSession = Callable[..., AsyncExotel]
 

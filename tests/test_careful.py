@@ -34,7 +34,7 @@ from exotel_async import (
 )
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.retry import Facts, Retry, verdict
-from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"
 GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
@@ -189,12 +189,10 @@ async def test_a_coroutine_may_be_told_of_orphans(emulator: Emulator) -> None:
 
 
 async def test_the_total_bounds_what_a_pause_prolongs(emulator: Emulator) -> None:
-    emulator.faults.add(Fault.too_many_requests(retry_after=30), path=DIAL)
-    began = asyncio.get_running_loop().time()
-    async with session(emulator, retry=RetryPolicy(total=0.5)) as exotel:
+    emulator.faults.add(Fault.too_many_requests(retry_after=60), path=DIAL)
+    async with asyncio.timeout(SOON), session(emulator, retry=RetryPolicy(total=0.5)) as exotel:
         with pytest.raises(RateLimited):
             await dial(exotel)
-    assert asyncio.get_running_loop().time() - began < 5
     assert emulator.rung(CUSTOMER) == 0
 
 
@@ -207,7 +205,7 @@ async def test_no_time_at_all_rings_nobody(emulator: Emulator, exotel: AsyncExot
 
 async def test_a_cold_start_refuses_nobody_for_the_probe_is_answered_soon() -> None:
     async with Emulator(latency=lambda _: (0.02, 0.02)) as emulator, session(emulator) as exotel:
-        await asyncio.gather(*(exotel.account.balance(timeout=1.5) for _ in range(4)))
+        await asyncio.gather(*(exotel.account.balance(timeout=SOON) for _ in range(4)))
 
 
 def test_many_refusals_and_tries_overflow_nothing() -> None:
@@ -276,7 +274,7 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     emulator: Emulator,
 ) -> None:
     async def tell(_: Call | CallOutcomeUnknown) -> None:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     emulator.faults.add(Fault.act_then_stall(), path=DIAL)
     exotel = session(emulator, on_orphaned_call=tell)
@@ -284,11 +282,12 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     while not emulator.calls:
         await asyncio.sleep(0.01)
     dialling.cancel()
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await exotel.aclose(grace=5)
-    assert asyncio.get_running_loop().time() - began < 3
+    closing = asyncio.create_task(exotel.aclose(grace=60))
+    await asyncio.sleep(0.05)
+    closing.cancel()
+    async with asyncio.timeout(SOON):
+        with pytest.raises(asyncio.CancelledError):
+            await closing
 
 
 async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
@@ -305,7 +304,7 @@ async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
     exotel = session(emulator, on_orphaned_call=tell)
     with pytest.raises(CallOutcomeUnknown):
         await dial(exotel, timeout=0.4)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(SOON):
         await exotel.aclose(grace=0.2)
     release.set()
 
@@ -386,7 +385,7 @@ async def test_closing_ends_those_that_wait_to_try_again(emulator: Emulator) -> 
     async with emulator.unreachable():
         asking = asyncio.create_task(exotel.account.balance())
         await asyncio.sleep(0.2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             await exotel.aclose()
             with pytest.raises(ConfigurationError, match="closed"):
                 await asking
@@ -410,8 +409,8 @@ async def test_the_usual_port_is_the_same_host() -> None:
 async def test_a_small_session_does_not_slow_the_others(emulator: Emulator) -> None:
     async with session(emulator) as large, session(emulator, max_in_flight=1) as small:
         await small.account.balance()
-        emulator.latency = lambda _: (0.0, 0.5)
-        async with asyncio.timeout(3):  # one after the other it would take four
+        emulator.latency = lambda _: (0.0, 3.0)
+        async with asyncio.timeout(SOON):  # one after the other it would take 24
             await asyncio.gather(*(large.account.balance() for _ in range(8)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -29,8 +30,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
-from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
-from tests.emulator.support import until
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 BULK = "Calls.json"
 NEVER = RetryPolicy.never()
@@ -131,7 +131,7 @@ async def test_any_that_wait_leave_together(emulator: Emulator) -> None:
         gets = []
         for sid in finished(emulator, 4):
             gets.append(asyncio.create_task(exotel.calls.get(sid)))
-            await asyncio.sleep(0.02)
+            await turns(3)
         await asyncio.gather(*gets)
         assert exotel.limiter.statistics().granted == 2, "no token was taken in vain"
     assert queries(emulator) == [4]
@@ -154,7 +154,7 @@ async def test_who_comes_while_a_query_waits_goes_along(emulator: Emulator) -> N
         await exotel.account.balance()
         sids = finished(emulator, 150)
         first = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids[:50]]
-        await asyncio.sleep(0.1)
+        await turns(10)
         later = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids[50:]]
         await asyncio.gather(*first, *later)
     assert queries(emulator) == [100, 50]
@@ -307,10 +307,10 @@ async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: A
 async def test_those_in_line_do_not_ask_in_vain_either(emulator: Emulator) -> None:
     emulator.bulk_details = False
     sids = finished(emulator, 1_000)
-    limit = RateLimit(200, per=2.0, burst=1)
+    limit = RateLimit(200, per=20.0, burst=1)
     async with session(emulator, rate_limit=limit) as exotel:
         gets = [asyncio.create_task(exotel.calls.get(sid, details=True)) for sid in sids]
-        while singles(emulator) < 20:
+        while singles(emulator) < 10:
             await asyncio.sleep(0.01)
         # Ten queries stood in line. What shows it goes before them.
         assert len(queries(emulator)) <= 3
@@ -407,7 +407,7 @@ async def test_a_limiter_that_breaks_fails_those_that_wait(emulator: Emulator) -
 
     async with session(emulator, rate_limit=Broken()) as exotel:
         for number in (1, 20):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(SOON):
                 errors = await all_of([exotel.calls.get(sid) for sid in unknown(number)])
             assert {str(error) for error in errors} == {"no limiter"}
 
@@ -425,12 +425,9 @@ async def spent(emulator: Emulator, **options: Any) -> AsyncExotel:
 @pytest.mark.parametrize("argument", ["max_wait", "timeout"])
 async def test_patience_ends_in_any_case(emulator: Emulator, argument: str) -> None:
     sids = finished(emulator, 300)
-    loop = asyncio.get_running_loop()
     async with await spent(emulator) as exotel:
-        began = loop.time()
         patience: dict[str, Any] = {argument: 0.2}
         errors = await all_of([exotel.calls.get(sid, **patience) for sid in sids])
-        assert loop.time() - began < 1.0
         assert {type(error) for error in errors} == {RateLimitTimeout}
         assert {error.max_wait for error in errors} == {0.2}
         await turns(3)
@@ -440,39 +437,38 @@ async def test_patience_ends_in_any_case(emulator: Emulator, argument: str) -> N
 
 async def test_a_wait_that_is_too_long_is_refused_at_once(emulator: Emulator) -> None:
     sids = finished(emulator, 3_000)
-    loop = asyncio.get_running_loop()
     async with await spent(emulator) as exotel:
-        began = loop.time()
         gets = [asyncio.create_task(exotel.calls.get(sid, max_wait=20.0)) for sid in sids]
-        await until(lambda: sum(get.done() for get in gets) >= 2_000)
+        await turns(10)
         refused = [get.exception() for get in gets if get.done()]
         # Thirty queries, three seconds each: seven or so fit into twenty.
         assert 2_000 <= len(refused) <= 2_500
         assert not any(get.done() for get in gets[:500])
         assert all(isinstance(e, RateLimitTimeout) and e.wait > 20 for e in refused)
-        assert loop.time() - began < 10
         for get in gets:
             get.cancel()
         await asyncio.gather(*gets, return_exceptions=True)
 
 
 async def test_who_comes_later_has_his_own_patience(emulator: Emulator) -> None:
-    one, two, three = finished(emulator, 3)
+    sids = finished(emulator, 3)
     loop = asyncio.get_running_loop()
+    left: list[str] = []
     async with await spent(emulator) as exotel:
 
         async def refused_after(sid: str, max_wait: float) -> float:
             began = loop.time()
             with pytest.raises(RateLimitTimeout):
                 await exotel.calls.get(sid, max_wait=max_wait)
+            left.append(sid)
             return loop.time() - began
 
-        first = asyncio.create_task(refused_after(one, 0.4))
-        await asyncio.sleep(0.25)
-        waited = await asyncio.gather(refused_after(two, 0.4), refused_after(three, 0.1))
-        assert waited[0] == pytest.approx(0.4, abs=0.08)
-        assert waited[1] < 0.18
-        assert await first == pytest.approx(0.4, abs=0.08)
+        first = asyncio.create_task(refused_after(sids[0], 1.0))
+        await asyncio.sleep(0.2)
+        others = refused_after(sids[1], 1.0), refused_after(sids[2], 0.1)
+        waited = await asyncio.gather(first, *others)
+        assert left == [sids[2], sids[0], sids[1]]
+        assert min(waited[:2]) >= 1.0
         assert nobody_waits(exotel)
 
 
@@ -504,26 +500,24 @@ async def test_made_up_deadlines_share_requests_too(
 
 async def test_a_second_request_does_not_wait_as_long_again(emulator: Emulator) -> None:
     sids = live(emulator, 10)
-    loop = asyncio.get_running_loop()
     limit = RateLimit(200, per=60.0, burst=1)
     async with session(emulator, rate_limit=limit) as exotel:
         await exotel.account.balance()
-        began = loop.time()
-        results = await all_of([exotel.calls.get(sid, max_wait=0.8) for sid in sids])
-        assert loop.time() - began < 1.2
+        results = await all_of([exotel.calls.get(sid, max_wait=1.4) for sid in sids])
     assert queries(emulator) == [10]
     assert {type(result) for result in results} <= {Call, RateLimitTimeout}
+    # A token every 0.3 s, and the query has taken one of the four.
     assert 0 < sum(isinstance(result, Call) for result in results) < 4
 
 
 async def test_a_timeout_takes_in_the_exchange(emulator: Emulator, exotel: AsyncExotel) -> None:
     await exotel.account.balance()
-    emulator.latency = lambda _: (0.0, 0.35)
+    emulator.latency = lambda _: (0.0, 2.6)
     sids = finished(emulator, 12)
-    with pytest.raises(RequestTimeout, match=r"timeout=0\.\d"):
-        await exotel.calls.get(sids[0], timeout=0.26)
+    with pytest.raises(RequestTimeout, match=r"timeout=2\.\d"):
+        await exotel.calls.get(sids[0], timeout=2.1)
     results = await all_of(
-        [exotel.calls.get(sid, timeout=0.26 if n % 2 else 0.49) for n, sid in enumerate(sids)]
+        [exotel.calls.get(sid, timeout=2.1 if n % 2 else 3.9) for n, sid in enumerate(sids)]
     )
     assert queries(emulator) == [12]
     assert [result.sid for result in results[::2]] == sids[::2]
@@ -631,12 +625,12 @@ async def test_cancelled_at_random_nothing_is_lost(emulator: Emulator) -> None:
                 loop.call_later(chance.random() * 0.5, get.cancel)
             if chance.random() < 0.02:
                 await asyncio.sleep(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             ends = await all_of(gets)
         for sid, get, end in zip(sids, gets, ends, strict=True):
             if get not in leaving:
                 assert end.sid == sid
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(SOON):
             while exotel.limiter.statistics().in_flight:
                 await asyncio.sleep(0.01)
         assert nobody_waits(exotel)
@@ -653,7 +647,7 @@ async def test_who_cancels_all_tasks_does_not_strand_the_others(emulator: Emulat
         await turns(5)
         for carrier in list(exotel._pipeline._exchanges):
             carrier.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             calls = await asyncio.gather(*gets)
     assert [call.sid for call in calls] == sids
 
@@ -663,16 +657,15 @@ async def test_who_cancels_all_tasks_does_not_strand_the_others(emulator: Emulat
 
 async def test_closing_fails_those_that_wait_at_once(emulator: Emulator) -> None:
     sids = finished(emulator, 300)
-    loop = asyncio.get_running_loop()
     tasks = asyncio.all_tasks()
     exotel = await spent(emulator)
     gets = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids]
     await turns(5)
-    began = loop.time()
     await exotel.aclose()
     assert asyncio.all_tasks() - tasks <= set(gets), "no task of ours is left"
+    await turns(5)
+    assert all(get.done() for get in gets)
     errors = await all_of(gets)
-    assert loop.time() - began < 0.5
     assert {type(error) for error in errors} == {ConfigurationError}
     with pytest.raises(ConfigurationError, match="closed"):
         await exotel.calls.get(sids[0])
@@ -685,7 +678,7 @@ async def test_closing_at_any_step(emulator: Emulator, steps: int) -> None:
     exotel = session(emulator)
     gets = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids]
     await turns(steps)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(SOON):
         await exotel.aclose(grace=0.5)
         ends = await all_of(gets)
     assert all(isinstance(end, Call | ConfigurationError) for end in ends)
@@ -718,13 +711,14 @@ async def test_closing_cuts_off_a_query_that_takes_too_long(emulator: Emulator) 
 
 async def test_an_interactive_get_does_not_wait_with_bulk_ones(emulator: Emulator) -> None:
     sids = finished(emulator, 2_001)
-    async with session(emulator, rate_limit=RateLimit(200, per=20.0)) as exotel:
+    async with session(emulator, rate_limit=RateLimit(200, per=60.0)) as exotel:
         bulk = exotel.with_options(priority=Priority.BULK)
         crowd = [asyncio.create_task(bulk.calls.get(sid)) for sid in sids[1:]]
         await asyncio.sleep(0.3)
         ahead = len(emulator.requests)
         assert (await exotel.calls.get(sids[0])).sid == sids[0]
-        assert len(emulator.requests) - ahead <= 3
+        arrived = ["Sid" in request.query for request in emulator.requests[ahead:]]
+        assert arrived.index(False) <= 2
         assert sum(get.done() for get in crowd) < 1_000
         for get in crowd:
             get.cancel()
@@ -744,18 +738,21 @@ async def test_the_first_to_come_is_the_first_to_go(emulator: Emulator) -> None:
     assert ended == sids
 
 
-async def test_refusing_tens_of_thousands_takes_no_longer_for_each(emulator: Emulator) -> None:
-    loop = asyncio.get_running_loop()
+async def test_refusing_ten_thousand_takes_no_longer_for_each(emulator: Emulator) -> None:
     async with await spent(emulator) as exotel:
-        took = []
-        for number in (5_000, 20_000):
+
+        async def seconds_for_each(number: int) -> float:
             gets = [exotel.calls.get(sid, max_wait=10.0) for sid in unknown(number)]
             crowd = [asyncio.create_task(get) for get in gets]
-            began = loop.time()
+            began = time.process_time()  # whatever else the machine does
             await turns(8)
-            took.append((loop.time() - began) / number)
+            took = time.process_time() - began
             for task in crowd:
                 task.cancel()
             await asyncio.gather(*crowd, return_exceptions=True)
             assert nobody_waits(exotel)
-        assert took[1] < 2.5 * took[0]
+            return took / number
+
+        few = min([await seconds_for_each(1_000) for _ in range(3)])
+        many = min([await seconds_for_each(10_000) for _ in range(2)])
+        assert many < 4 * few, "ten times, if each had to look at all the others"

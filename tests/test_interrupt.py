@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import time
 
 from exotel_async.emulator import Emulator, Fault
+from tests.conftest import SOON
 
 PROGRAM = """
 import asyncio, sys
@@ -32,7 +32,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-async def test_ends_within_two_seconds_and_reports_the_dials_as_unknown() -> None:
+async def test_it_does_not_wait_for_the_answers_and_reports_the_dials_as_unknown() -> None:
     async with Emulator() as emulator:
         emulator.faults.add(Fault.act_then_stall(), path="Calls/connect", times=None)
         program = await asyncio.create_subprocess_exec(
@@ -40,13 +40,12 @@ async def test_ends_within_two_seconds_and_reports_the_dials_as_unknown() -> Non
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             while len(emulator.calls) < 3:
                 await asyncio.sleep(0.01)
-        began = time.monotonic()
         program.send_signal(signal.SIGINT)
-        out, err = await program.communicate()
-        assert time.monotonic() - began < 2
+        async with asyncio.timeout(SOON):  # they never come
+            out, err = await program.communicate()
     dialled = [("CallOutcomeUnknown", f"+9198123{n:05}") for n in range(3)]
     assert out.decode().strip() == str(dialled)
     assert err.count(b"it is not known whether") == 3

@@ -35,7 +35,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
-from tests.conftest import EXOPHONE, session
+from tests.conftest import EXOPHONE, SOON, session
 
 BULK = "Calls.json"
 NEVER = RetryPolicy.never()
@@ -80,7 +80,7 @@ def singles(emulator: Emulator) -> int:
 async def nothing_is_left(exotel: AsyncExotel, tasks: set[asyncio.Task[Any]]) -> None:
     """Wait for the last answer; make sure that no task is left, no slot held, nobody waiting."""
     own = asyncio.current_task()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(SOON):
         while (now := exotel.limiter.statistics()).in_flight or asyncio.all_tasks() - tasks - {own}:
             await asyncio.sleep(0.01)
     assert (now.waiting_bulk, now.waiting_interactive) == (0, 0)
@@ -272,7 +272,7 @@ async def test_input_that_waits_for_its_answers(
             wanted.clear()
 
     since = datetime.now(UTC) - timedelta(days=100) if old else None
-    async with asyncio.timeout(5), exotel.calls.get_many(source(), since=since) as lookups:
+    async with asyncio.timeout(SOON), exotel.calls.get_many(source(), since=since) as lookups:
         async for _ in lookups:
             answered += 1
             if answered % len(sids) == 0:
@@ -318,7 +318,7 @@ async def test_a_batch_that_may_be_too_large_is_cut(emulator: Emulator, fault: F
     # What cannot be read is asked for three times before it counts as such.
     times = 3 if fault.garbage else 1
     emulator.faults.add(fault, path=BULK, times=times)
-    async with session(emulator, retry=NEVER, timeout=Timeouts(read=0.2)) as exotel:
+    async with session(emulator, retry=NEVER, timeout=Timeouts(read=2.0)) as exotel:
         found = await look_up(exotel, sids)
     assert sorted(lookup.unwrap().sid for lookup in found) == sorted(sids)
     assert [len(q.split(",")) for q in queries(emulator)] == [100] * times + [50, 50]
@@ -752,7 +752,7 @@ async def test_the_session_is_closed_in_the_middle(emulator: Emulator, source: s
     exotel = session(emulator, rate_limit=RateLimit(20, per=1.0))
     found: list[Lookup] = []
     with pytest.raises(ConfigurationError, match="closed"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             async with exotel.calls.get_many(sids if source == "list" else idle()) as lookups:
                 async for lookup in lookups:
                     found.append(lookup)
@@ -782,7 +782,7 @@ async def test_a_limiter_that_breaks_does_not_leave_anybody_waiting(
     tasks = asyncio.all_tasks()
     since = datetime.now(UTC) - timedelta(days=3) if ranged else None
     async with session(emulator, rate_limit=Broken()) as exotel:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON):
             with pytest.raises(OSError, match="no limiter"):
                 await look_up(exotel, unknown(300), since=since)
     assert asyncio.all_tasks() == tasks
@@ -798,4 +798,5 @@ async def test_it_lets_others_go_first(emulator: Emulator) -> None:
         assert exotel.limiter.statistics().waiting_bulk > 0
         ahead = len(emulator.requests)
         await exotel.account.balance()
-        assert len(emulator.requests) - ahead <= 3
+        arrived = ["Balance" in request.path for request in emulator.requests[ahead:]]
+        assert arrived.index(True) <= 2

@@ -93,7 +93,7 @@ LOCAL = """
 
     async def test_it_waits_for_no_server(exotel):
         assert type(exotel.limiter) is type(exotel.exophones.limiter) is TokenBucket
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await exotel.account.balance()
             assert [phone async for phone in exotel.exophones.list()]
 """

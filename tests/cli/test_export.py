@@ -317,7 +317,6 @@ async def test_ctrl_c_tells_the_command_that_goes_on(
             await asyncio.sleep(0.01)
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
-    assert ended.seconds_after_signal < 2
     (line,) = ended.error_lines
     told = re.fullmatch(
         rf"exotel-async: interrupted; (\d+) calls are in {name}\.part, to go on: (.*)", line

@@ -23,6 +23,7 @@ from tests.cli.support import (
     ran,
     started,
 )
+from tests.conftest import SOON
 
 
 async def test_calls_are_printed_in_the_order_they_were_named(busy: Emulator) -> None:
@@ -102,7 +103,7 @@ async def test_ctrl_c_while_it_waits_for_more_says_how_far_it_came(busy: Emulato
         await running.line(sid)
         running.process.send_signal(signal.SIGINT)
         # It does not wait for the end of its input.
-        assert await asyncio.wait_for(running.process.wait(), 2) == 130
+        assert await asyncio.wait_for(running.process.wait(), SOON) == 130
         assert running.process.stderr is not None
         told = (await running.process.stderr.read()).decode().splitlines()
     assert told == ["exotel-async: interrupted", "1 found, 0 unknown, 0 failed, in 1 request"]

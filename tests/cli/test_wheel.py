@@ -47,5 +47,4 @@ async def test_the_demo_runs_from_the_wheel_and_ends_on_ctrl_c(installed: Path) 
         await running.line(" dialled, ")
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
-    assert ended.seconds_after_signal < 2
     assert "What was done until then" in ended.out

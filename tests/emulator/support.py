@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from exotel_async.emulator import Applet, Caller, EmulatedCall, Emulator, Flow
+from tests.conftest import SOON
 
 EXOPHONE = "08030000000"
 AGENT = "09812300001"
@@ -52,8 +53,8 @@ async def dial(client: httpx.AsyncClient, **parameters: str) -> str:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other tasks bring about. Raises TimeoutError after 5 s."""
-    async with asyncio.timeout(5):
+    """Wait for what other tasks bring about."""
+    async with asyncio.timeout(SOON):
         while not condition():
             await asyncio.sleep(0.01)
 

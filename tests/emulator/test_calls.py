@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Behaviour, EmulatedCall, Emulator, Outcome, Scenario
+from tests.conftest import SOON
 from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TO_FLOW, TWO_NUMBERS, client_of, dial
 
 
@@ -182,7 +183,7 @@ async def test_the_clock_runs_at_its_speed() -> None:
         client_of(emulator) as client,
     ):
         sid = await dial(client)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             while (await details(client, sid))["Status"] == "in-progress":
                 pass
         assert emulator.clock.elapsed() - emulator.calls[sid].at >= 40

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Emulator, Fault, serve
+from tests.conftest import SOON
 from tests.emulator.support import TWO_NUMBERS, client_of, dial, until
 
 
@@ -42,7 +43,7 @@ async def test_the_end_is_prompt_and_leaves_nothing(caplog: pytest.LogCaptureFix
         writer.write(b"POST /v1/Accounts/acme1/Calls/connect HTTP/1.1\r\nContent-Length: 9\r\n")
         await until(lambda: len(emulator.requests) >= 3)
         started = time.monotonic()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < SOON
     for task in hanging:
         with pytest.raises(httpx.TransportError):
             await task
@@ -98,12 +99,15 @@ async def test_ipv6() -> None:
 
 
 async def test_answers_leave_without_nagle() -> None:
-    """40 ms of delayed ACK in each exchange would make 4 s of these."""
+    """Each exchange would take the 40 ms of a delayed ACK."""
+    took = []
     async with Emulator(rate=1000) as emulator, client_of(emulator) as client:
-        started = time.monotonic()
         for _ in range(100):
+            began = time.monotonic()
             await client.get("Balance.json")
-    assert time.monotonic() - started < 3
+            took.append(time.monotonic() - began)
+    # Not those at first: the kernel acknowledges them at once. Any may have been held up.
+    assert min(took[50:]) < 0.04
 
 
 async def test_a_thousand_connections_at_once() -> None:
@@ -142,7 +146,7 @@ async def test_latency_before_arrival_and_after() -> None:
 
 async def test_the_wall_clock_is_what_it_is_told_to_be() -> None:
     now = datetime(2020, 1, 1, tzinfo=UTC)
-    async with Emulator(now=now, speed=1000) as emulator, client_of(emulator) as client:
+    async with Emulator(now=now, speed=10) as emulator, client_of(emulator) as client:
         answer = await client.get("Balance.json")
         assert answer.headers["date"].startswith("Wed, 01 Jan 2020 00:")
         date = answer.json()["Account"]["BalanceData"]["DateUpdated"]
@@ -184,8 +188,6 @@ def test_in_a_process_of_its_own_until_ctrl_c() -> None:
         with urllib.request.urlopen(f"{url}/_emulator/statistics", timeout=5) as answer:  # noqa: S310
             assert json.load(answer)["requests"] == 0
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
-        _, errors = process.communicate(timeout=10)
-        assert time.monotonic() - started < 2
+        _, errors = process.communicate(timeout=SOON)
         assert "never" not in errors
         assert "ResourceWarning" not in errors

@@ -120,7 +120,7 @@ async def test_act_then_given_bytes(emulator: Emulator, client: httpx.AsyncClien
 async def test_an_answer_that_never_comes(emulator: Emulator, client: httpx.AsyncClient) -> None:
     emulator.faults.add(Fault.act_then_stall())
     with pytest.raises(httpx.ReadTimeout):
-        await connect(client, timeout=0.1)
+        await connect(client, timeout=0.3)
     assert emulator.rung(AGENT) == 1
 
 
@@ -142,9 +142,9 @@ async def test_a_body_that_drips(emulator: Emulator, client: httpx.AsyncClient) 
 async def test_a_delayed_request_acts_even_if_the_client_has_gone(
     emulator: Emulator, client: httpx.AsyncClient
 ) -> None:
-    emulator.faults.add(Fault.delay_before(0.5))
+    emulator.faults.add(Fault.delay_before(1.5))
     with pytest.raises(httpx.ReadTimeout):
-        await connect(client, timeout=0.05)
+        await connect(client, timeout=0.3)
     assert emulator.rung(AGENT) == 0
     await until(lambda: emulator.rung(AGENT) == 1)
 
@@ -154,7 +154,7 @@ async def test_a_request_delayed_for_ever_does_nothing(
 ) -> None:
     emulator.faults.add(Fault.delay_before(None))
     with pytest.raises(httpx.ReadTimeout):
-        await connect(client, timeout=0.05)
+        await connect(client, timeout=0.3)
     assert emulator.rung(AGENT) == 0
 
 

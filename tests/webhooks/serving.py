@@ -16,6 +16,7 @@ import uvicorn
 
 from exotel_async.emulator.listener import bind
 from exotel_async.webhooks import ExotelWebhooks
+from tests.conftest import SOON
 
 SECRET = "correct-horse-battery-staple"
 OTHER = "another-secret-that-is-long"
@@ -51,7 +52,7 @@ class Served:
         parsed = httpx.URL(self.url)
         return parsed.host, parsed.port or 80
 
-    async def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
+    async def raw(self, request: bytes, *, seconds: float = SOON) -> bytes:
         """Send bytes on a connection of their own; what comes back until it ends."""
         reader, writer = await asyncio.open_connection(*self.address)
         try:
@@ -83,7 +84,7 @@ async def serving(
     task = asyncio.create_task(server.serve(sockets=[bound]))
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON):
             while not server.started:
                 assert not task.done(), "it did not start"
                 await asyncio.sleep(0.005)

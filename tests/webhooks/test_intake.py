@@ -11,6 +11,7 @@ import pytest
 
 from exotel_async.emulator.encoding import encode
 from exotel_async.webhooks import ExotelWebhooks, StatusCallback
+from tests.conftest import SOON
 from tests.webhooks.payloads import LONG, PASSTHRU, SHORT, SID, as_json, query
 from tests.webhooks.serving import SECRET, Served, new_hooks, path, serving
 
@@ -54,7 +55,7 @@ async def pour(served: Served, start: bytes, piece: bytes, most: int) -> tuple[i
     answer = asyncio.create_task(reader.read())
     poured = 0
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON):
             with contextlib.suppress(ConnectionError):
                 writer.write(start)
                 while poured < most and not answer.done():
@@ -132,9 +133,10 @@ async def test_a_dripping_body(
     framing = "Transfer-Encoding: chunked" if chunked else "Content-Length: 500"
     began = loop.time()
     writer.write(head(framing))
-    answer = asyncio.create_task(reader.read())
+    # Not to the end of the connection: one that is still written to is reset at its end.
+    answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             while not answer.done():
                 if bytes_at_once:
                     writer.write(b"1\r\n{\r\n" if chunked else b"{")
@@ -144,7 +146,7 @@ async def test_a_dripping_body(
         writer.close()
     assert told.split()[1] == b"408"
     assert b"connection: close" in told.lower()
-    assert BODY_SECONDS <= loop.time() - began < BODY_SECONDS + 1.5
+    assert loop.time() - began >= BODY_SECONDS
     assert not seen
 
 
@@ -244,7 +246,7 @@ async def test_expect_continue(served: Served, seen: list[StatusCallback]) -> No
     assert (await served.raw(wrong)).split()[1] == b"404"
     reader, writer = await asyncio.open_connection(*served.address)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             writer.write(head(length, "Expect: 100-continue"))
             assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"100"
             writer.write(body)

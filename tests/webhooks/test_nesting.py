@@ -70,20 +70,18 @@ def test_too_many() -> None:
 
 def test_an_index_costs_no_more_than_a_word() -> None:
     tracemalloc.start()
-    started = time.perf_counter()
     nested = nest([(f"a[{10**n}][b]", "x") for n in range(400)])
-    took, (_, peak) = time.perf_counter() - started, tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(nested["a"]) == 400
     assert peak < 3_000_000
-    assert took < 1
 
 
 def test_free_indices_are_found_in_no_time() -> None:
     taken = [(f"a[{n}]", "x") for n in range(500, 1000)]
-    started = time.perf_counter()
+    started = time.process_time()  # whatever else the machine does
     nested = nest([*taken, *[("a[]", "x")] * 500])
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert len(nested["a"]) == 1000
 
 
