@@ -186,6 +186,12 @@ class Calls(CallReader):
         not meant. A call shows up there only when it is over, so that this may take as long as the
         call may last; a status callback with the same custom field, given to `resolve`, ends it.
 
+        A call is found for one dial only. One that looks as much like that of another lost dial of
+        this session, because the parties are the same and so are the minutes, is found for neither,
+        unless something tells them apart: a custom field, an SID in an answer that came late or
+        damaged, or that the other dial's call is found, or is certain not to be. The same error
+        gives the same call again.
+
         Args:
             error: what the dial has raised. One that was pickled knows only the last digits of its
                 numbers, and is looked for by them.
@@ -197,8 +203,9 @@ class Calls(CallReader):
 
         Returns:
             `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` where there
-            are several that may be meant, or one that does not quite look like it. What is certain
-            rests on the session's `time_zone` being the account's.
+            are several that may be meant, or one that does not quite look like it, or may as well
+            be another dial's. What is certain rests on the session's `time_zone` being the
+            account's.
 
         Raises:
             InvalidRequest: an argument that makes no sense, or a dial of more than six months ago.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Final, TypeVar
 
 from exotel_async.models import Call
@@ -13,6 +14,7 @@ _MOST: Final = 50_000
 _JUST_NOW: Final = 5.0
 """Seconds. Hardly a call is over sooner, and hardly any is sure to go on for much longer."""
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ class KnownCalls:
 
     def dialled(self, call: Call) -> None:
         """Remember a call this session has made, as the answer to the dial tells it."""
-        _put(self._dialled, call.sid, None)
+        remember(self._dialled, call.sid, None, _MOST)
         self.saw(call)
 
     def saw(self, call: Call) -> None:
@@ -34,7 +36,7 @@ class KnownCalls:
         if call.is_final:
             self._live.pop(call.sid, None)
         else:
-            _put(self._live, call.sid, time.monotonic())
+            remember(self._live, call.sid, time.monotonic(), _MOST)
 
     def is_live(self, sid: str) -> bool:
         """Whether the call went on when it was last heard of, however long ago."""
@@ -50,8 +52,9 @@ class KnownCalls:
         return sid in self._dialled
 
 
-def _put(sids: OrderedDict[str, T], sid: str, what: T) -> None:
-    sids[sid] = what
-    sids.move_to_end(sid)
-    if len(sids) > _MOST:
-        sids.popitem(last=False)
+def remember(known: OrderedDict[K, T], key: K, what: T, most: int) -> None:
+    """Put something into what is known; what was put there longest ago is forgotten for it."""
+    known[key] = what
+    known.move_to_end(key)
+    if len(known) > most:
+        known.popitem(last=False)

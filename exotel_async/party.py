@@ -18,7 +18,8 @@ class Party:
         # In an error that was pickled all but the last digits are stars.
         self._masked = "*" in given
         self._sip = given if _is_sip(given) else None
-        self._digits = _digits(given.rpartition("*")[2])
+        self._left = re.sub("[^0-9]", "", given.rpartition("*")[2])
+        self._digits = _digits(given)
         self._end = self._digits[-2:]
 
     def is_shown_as(self, shown: str | None) -> bool | None:
@@ -30,8 +31,10 @@ class Party:
         if not re.fullmatch(_NUMBER, shown):
             return None
         digits = _digits(shown)
-        if self._masked or not digits.endswith(self._end):
-            return digits.endswith(self._digits)
+        if self._masked:
+            return digits.zfill(len(self._left)).endswith(self._left)
+        if not digits.endswith(self._end):
+            return False
         shorter, longer = sorted((self._digits, digits), key=len)
         # With or without the code of the country, or of the area, or a zero before it.
         return longer.endswith(shorter) if len(shorter) >= _SUBSCRIBER else shorter == longer
@@ -41,6 +44,11 @@ class Party:
             return None
         user = _user(mask_number(shown) if self._masked else shown)
         return user == _user(self._sip or "")
+
+
+def ending(party: str) -> str:
+    """Return what a party has in common however it is written, most of it starred or not."""
+    return "sip:" if _is_sip(party) else re.sub("[^0-9]", "", party)[-2:].zfill(2)
 
 
 def _is_sip(party: str) -> bool:

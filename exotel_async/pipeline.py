@@ -388,6 +388,8 @@ class Pipeline:
             ended = orphan_of(request, exchange.result(), read, sent_at)
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
                 _tell(self.on_late_answer, lost, ended)
+            if isinstance(ended, CallOutcomeUnknown):
+                self._lost(ended)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.tell_orphan(ended)
             else:

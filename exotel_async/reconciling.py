@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from attrs import define, field, frozen
 
@@ -22,8 +21,9 @@ from exotel_async.errors import (
     ExotelError,
     NotFound,
 )
-from exotel_async.known import KnownCalls
-from exotel_async.likeness import DialledCall, Likeness
+from exotel_async.known import KnownCalls, remember
+from exotel_async.likeness import Likeness
+from exotel_async.lostdials import LostDial, LostDials
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline
@@ -79,7 +79,11 @@ class CallNotFound:
 
 @frozen
 class CallAmbiguous:
-    """One of several calls may be the one, or one that does not quite look like it.
+    """There are calls that may be the one, and none that is so for certain.
+
+    They are several; or one that does not quite look like it; or one that may as well be that of
+    another dial of this session whose outcome is not known: between the same parties, at the same
+    time, and no custom field tells them apart.
 
     Attributes:
         candidates: the calls, oldest first.
@@ -99,7 +103,7 @@ class _Search:
     """A search for the call of a dial."""
 
     error: CallOutcomeUnknown
-    dialled: DialledCall
+    dial: LostDial
     news: asyncio.Future[None]
     told: deque[Call] = field(factory=deque)
     """Calls that callbacks have told of."""
@@ -121,15 +125,11 @@ class Reconciler:
         self._pipeline = pipeline
         self._pages = pages
         self._bulk = bulk
-        self._known = known
+        self._dials = LostDials(known)
         self._searches: list[_Search] = []
         # What callbacks have told of calls with a custom field, by SID.
-        self._heard: dict[str, Call] = {}
-        # Calls whose dial was given up before it was answered.
-        self._late: dict[str, None] = {}
-        # As it was thought when the dial was given up.
-        self._minutes: WeakKeyDictionary[CallOutcomeUnknown, Minutes] = WeakKeyDictionary()
-        pipeline.on_lost_dial = self._note_minutes
+        self._heard: OrderedDict[str, Call] = OrderedDict()
+        pipeline.on_lost_dial = self._note_dial
         pipeline.on_late_answer = self._answered_late
         self._lookouts = {priority: Lookout(pages, account_sid, priority) for priority in Priority}
 
@@ -148,13 +148,13 @@ class Reconciler:
         Raises:
             ExotelError: the call records could not be read, several times in a row.
         """
-        if error.sid is not None:
-            return CallFound(await self._answered(error, error.sid, options.priority))
+        dial = self._dials.of(error)
+        sid = self._dials.sid_of(dial)
+        if sid is not None:
+            return CallFound(await self._read(error, sid, options.priority))
         loop = asyncio.get_running_loop()
         deadline = math.inf if timeout is None else loop.time() + timeout
-        search = _Search(
-            error, DialledCall(error), loop.create_future(), deque(self._heard.values())
-        )
+        search = _Search(error, dial, loop.create_future(), deque(self._heard.values()))
         self._searches.append(search)
         try:
             # What bounds a request is no bound for what may take hours.
@@ -166,12 +166,9 @@ class Reconciler:
         """Take a call from a status callback: it may be one that is looked for, or will be."""
         if call.custom_field is None:
             return
-        self._heard.pop(call.sid, None)
-        if len(self._heard) >= _REMEMBERED:
-            del self._heard[next(iter(self._heard))]
-        self._heard[call.sid] = call
+        remember(self._heard, call.sid, call, _REMEMBERED)
         for search in self._searches:
-            if self._is_marked(call, search.dialled):
+            if self._is_marked(call, search.dial):
                 search.told.append(call)
                 search.tell()
 
@@ -179,9 +176,9 @@ class Reconciler:
         self, search: _Search, priority: Priority, deadline: float, interval: float
     ) -> Reconciliation:
         time = asyncio.get_running_loop().time
-        error, longest, failures = search.error, interval * _LONGEST, 0
+        dial, longest, failures = search.dial, interval * _LONGEST, 0
         await self._learn_clock(priority, deadline, interval)
-        minutes = self._minutes.get(error) or self._minutes_of(error)
+        minutes = dial.minutes = self._minutes_of(dial)
         is_fresh = False
         seen: _Seen | None = None
         while True:
@@ -199,28 +196,30 @@ class Reconciler:
             if isinstance(look, Call):
                 return CallFound(look)
             if look is not None and not is_fresh:
-                is_fresh, anew = True, self._minutes_of(error)
+                is_fresh, anew = True, self._minutes_now(dial)
                 if abs(anew.spans[0].since - minutes.spans[0].since) > _OFF:
                     # Our clock was put right meanwhile. Or this machine has slept, and what was
                     # known of Exotel's clock was old. Which of them is not known.
-                    minutes |= anew
+                    minutes = dial.minutes = minutes | anew
                     continue
             if look is not None:
                 seen = look
-                likely = seen[Likeness.MARKED] or seen[Likeness.ALIKE]
-                if likely:
-                    return _among(likely)
+                found = self._decide(dial, seen)
+                if found is not None:
+                    return found
             left = (minutes.certain_at - self._pages.now()).total_seconds()
             wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
             at_end = over and look is not None
             if seen is not None and (at_end or wait <= 0):
-                if seen[Likeness.DOUBTFUL]:
-                    return CallAmbiguous(tuple(seen[Likeness.DOUBTFUL].values()))
+                candidates = self._likely(dial, seen) or self._of(dial, seen[Likeness.DOUBTFUL])
+                if candidates:
+                    return CallAmbiguous(candidates)
                 # By another clock we may have looked at other minutes than those.
-                return CallNotFound(at_end and minutes.is_exact, minutes.certain_at)
-            found = await self._meanwhile(search, minutes, priority, None, time() + wait)
-            if found is not None:
-                return CallFound(found)
+                dial.is_void = at_end and minutes.is_exact
+                return CallNotFound(dial.is_void, minutes.certain_at)
+            told = await self._meanwhile(search, minutes, priority, None, time() + wait)
+            if told is not None:
+                return CallFound(told)
             interval = min(longest, interval * _GROWTH)
 
     async def _look(
@@ -234,7 +233,7 @@ class Reconciler:
             ExotelError: they could not be read.
         """
         seen: _Seen = {likeness: {} for likeness in Likeness}
-        note = partial(self._note, search.dialled, seen)
+        note = partial(self._note, search.dial, seen)
         for span in minutes.spans:
             with self._lookouts[priority].look(span, note) as look:
                 found = await self._meanwhile(search, minutes, priority, look, until)
@@ -243,13 +242,16 @@ class Reconciler:
                 look.result()
         return seen
 
-    def _minutes_of(self, error: CallOutcomeUnknown) -> Minutes:
+    def _minutes_of(self, dial: LostDial) -> Minutes:
+        return dial.minutes or self._minutes_now(dial)
+
+    def _minutes_now(self, dial: LostDial) -> Minutes:
         """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
         clock = self._pipeline.server_clock
-        first, last = clock.shift(error.sent_at), clock.shift(error.lost_at)
+        first, last = clock.shift(dial.sent_at), clock.shift(dial.lost_at)
         return Minutes(
             spans=(Span((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
-            certain_at=last + (error.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
+            certain_at=last + (dial.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
             is_exact=clock.now() is not None,
         )
 
@@ -294,18 +296,25 @@ class Reconciler:
         """Return the call, if it has been told of."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
-        error, dialled = search.error, search.dialled
-        if error.sid is not None:
-            return await self._answered(error, error.sid, priority)
+        dial = search.dial
+        sid = self._dials.sid_of(dial)
+        if sid is not None:
+            return await self._read(search.error, sid, priority)
         while search.told:
             call: Call | None = search.told.popleft()
             if (
                 call is not None
-                and self._is_marked(call, dialled)
-                and not dialled.shows_enough(call)
+                and self._is_marked(call, dial)
+                and not dial.dialled.shows_enough(call)
             ):
                 call = await self._record(search, call.sid, priority)
-            if call is not None and self._is_marked(call, dialled) and minutes.have(call):
+            if (
+                call is not None
+                and self._is_marked(call, dial)
+                and minutes.have(call)
+                and not self._may_be_anothers(call, dial)
+            ):
+                self._dials.found(dial, call.sid)
                 return call
         return None
 
@@ -322,46 +331,73 @@ class Reconciler:
             logger.info("A call that a callback told of could not be read: %s", failure)
             return None
 
-    async def _answered(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
-        """Read the call whose SID was in a damaged answer, or a late one: it was made."""
+    async def _read(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
+        """Read the call of a dial: it was made."""
         try:
             return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
-    def _note_minutes(self, error: CallOutcomeUnknown) -> None:
+    def _note_dial(self, error: CallOutcomeUnknown) -> None:
         """Keep what is known of Exotel's clock when a dial is lost: later it may be old."""
+        dial = self._dials.of(error)
         if self._pipeline.server_clock.now() is not None:
-            self._minutes[error] = self._minutes_of(error)
+            dial.minutes = self._minutes_now(dial)
 
     def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
-        if len(self._late) >= _REMEMBERED:
-            del self._late[next(iter(self._late))]
-        self._late[call.sid] = None
+        dial = self._dials.of(error)
         error.sid = error.sid or call.sid
+        self._dials.answered(dial, error.sid)
         for search in self._searches:
-            if search.error is error:
+            if search.dial is dial:
                 search.tell()
 
-    def _note(self, dialled: DialledCall, seen: _Seen, call: Call) -> None:
-        likeness = self._likeness(call, dialled)
+    def _note(self, dial: LostDial, seen: _Seen, call: Call) -> None:
+        likeness = self._likeness(call, dial)
         if likeness > Likeness.ANOTHER:
             seen[likeness][call.sid] = call
 
-    def _likeness(self, call: Call, dialled: DialledCall) -> Likeness:
-        # Calls of dials that were answered are not meant, unless the answer came too late.
-        if self._known.was_dialled(call.sid) and call.sid not in self._late:
+    def _decide(self, dial: LostDial, seen: _Seen) -> CallFound | CallAmbiguous | None:
+        """Tell which call is a dial's, as far as that will not be clearer later."""
+        likely = self._likely(dial, seen)
+        if len(likely) > 1:
+            return CallAmbiguous(likely)
+        if not likely or self._may_be_anothers(likely[0], dial):
+            return None
+        self._dials.found(dial, likely[0].sid)
+        return CallFound(likely[0])
+
+    def _likely(self, dial: LostDial, seen: _Seen) -> tuple[Call, ...]:
+        return self._of(dial, seen[Likeness.MARKED]) or self._of(dial, seen[Likeness.ALIKE])
+
+    def _of(self, dial: LostDial, calls: Mapping[str, Call]) -> tuple[Call, ...]:
+        """Return those that are not known by now to be other dials'."""
+        return tuple(one for one in calls.values() if not self._dials.is_anothers(one.sid, dial))
+
+    def _may_be_anothers(self, call: Call, dial: LostDial) -> bool:
+        rivals = self._dials.rivals(call, self._custom_field(call), dial, self._minutes_of)
+        return not all(self._has_another(rival, call) for rival in rivals)
+
+    def _has_another(self, dial: LostDial, call: Call) -> bool:
+        """Whether callbacks have told of the call of a dial, and it is not this one."""
+        minutes = self._minutes_of(dial)
+        return any(
+            self._is_marked(one, dial) and dial.dialled.shows_enough(one) and minutes.have(one)
+            for one in self._heard.values()
+            if one.sid != call.sid
+        )
+
+    def _likeness(self, call: Call, dial: LostDial) -> Likeness:
+        if self._dials.is_anothers(call.sid, dial):
             return Likeness.ANOTHER
-        heard = self._heard.get(call.sid, call)
-        return dialled.likeness(call, call.custom_field or heard.custom_field)
+        return dial.dialled.likeness(call, self._custom_field(call))
 
-    def _is_marked(self, call: Call, dialled: DialledCall) -> bool:
-        return self._likeness(call, dialled) is Likeness.MARKED
+    def _custom_field(self, call: Call) -> str | None:
+        """Return a call's custom field, where it is known."""
+        return call.custom_field or self._heard.get(call.sid, call).custom_field
 
-
-def _among(likely: Mapping[str, Call]) -> CallFound | CallAmbiguous:
-    first, *others = likely.values()
-    return CallAmbiguous((first, *others)) if others else CallFound(first)
+    def _is_marked(self, call: Call, dial: LostDial) -> bool:
+        return self._likeness(call, dial) is Likeness.MARKED
 
 
 def _is_borne(failure: ExotelError, failures: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -31,16 +32,22 @@ from exotel_async import (
     RetryPolicy,
     ServerError,
     Timeouts,
+    pipeline,
+    results,
+    serverclock,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
+from exotel_async.known import KnownCalls
 from exotel_async.likeness import DialledCall, Likeness
-from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+from exotel_async.lostdials import LostDials
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"
 FAST = 0.05  # seconds between looks
 SHORT = Scenario.all_answered(ring=2, talk=2)  # seconds of the emulator
 LONG = Scenario.all_answered(ring=2, talk=36_000)
 QUARTER = timedelta(minutes=15)
+ABOUT = 2  # seconds: Exotel's clock is shown in whole ones
 SIP = "sip:alice@pbx.example"
 
 
@@ -54,7 +61,7 @@ async def emulator() -> AsyncIterator[Emulator]:
 @pytest.fixture
 async def slow() -> AsyncIterator[Emulator]:
     """One whose clock may be met after the dial, for it does not run away that fast."""
-    async with Emulator(speed=3, scenario=SHORT, rate=100_000) as emulator:
+    async with Emulator(speed=2, scenario=SHORT, rate=100_000) as emulator:
         yield emulator
 
 
@@ -115,7 +122,7 @@ def made(emulator: Emulator) -> str:
 
 
 async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         while not what():
             await asyncio.sleep(0.005)
 
@@ -139,7 +146,7 @@ def reads(emulator: Emulator) -> int:
     "fault",
     [
         Fault.act_then_drop(),
-        Fault.act_then_stall(0.5),
+        Fault.act_then_stall(1.5),
         Fault.act_then_status(504),
         Fault.act_then_garbage(Garbage.EMPTY),
         Fault.act_then_garbage(Garbage.HTML),
@@ -151,10 +158,10 @@ def reads(emulator: Emulator) -> int:
 )
 @pytest.mark.parametrize("to", [CUSTOMER, None])
 async def test_the_call_is_found(emulator: Emulator, fault: Fault, to: str | None) -> None:
-    async with session(emulator, timeout=Timeouts(read=0.2)) as exotel:
+    async with session(emulator, timeout=Timeouts(read=1.0)) as exotel:
         await exotel.account.balance()
         error = await lost(exotel, emulator, fault, to=to)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(emulator)
 
 
@@ -238,18 +245,18 @@ async def test_an_error_that_was_pickled_will_do(slow: Emulator, to: str | None)
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_our_clock_may_be_wrong(hours: int) -> None:
     now = datetime.now(UTC) + timedelta(hours=hours)
-    async with Emulator(now=now, speed=10, scenario=SHORT) as emulator:
-        async with session(emulator) as exotel:
-            error = await lost(exotel, emulator)
-            async with asyncio.timeout(5):
-                how = await exotel.calls.reconcile(error, interval=FAST)
-            assert found(how) == made(emulator)
-            error = await not_made(exotel, emulator)
-            how = await exotel.calls.reconcile(error, timeout=0)
-        assert isinstance(how, CallNotFound)
-        assert not how.certain
-        expected = now + timedelta(hours=4) + QUARTER
-        assert abs(how.certain_at - expected) < timedelta(seconds=60)
+    async with Emulator(now=now) as emulator, session(emulator) as exotel:
+        error = await lost(exotel, emulator)
+        await emulator.finish_calls()
+        assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(emulator)
+        before = emulator.clock.now()
+        error = await not_made(exotel, emulator)
+        after = emulator.clock.now()
+        how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+    about = timedelta(seconds=ABOUT)
+    assert before - about <= how.certain_at - timedelta(hours=4) - QUARTER <= after + about
 
 
 async def test_what_was_known_of_exotels_clock_may_be_old(
@@ -266,14 +273,20 @@ async def test_what_was_known_of_exotels_clock_may_be_old(
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_our_clock_may_be_put_right_meanwhile(
-    emulator: Emulator, exotel: AsyncExotel, hours: int
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """What it has shown is wrong, and what is known of Exotel's clock is so by now."""
-    off = timedelta(hours=hours)
+
+    class WrongClock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    for module in (pipeline, results, serverclock):
+        monkeypatch.setattr(module, "datetime", WrongClock)
     error = await lost(exotel, emulator)
-    # As if it had been wrong then: what was made of it by Exotel's clock was right.
-    error.sent_at += off
-    error.lost_at += off
+    assert abs(error.sent_at - datetime.now(UTC)) > timedelta(minutes=59)
+    monkeypatch.undo()
     await listed(exotel, emulator)
     assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
 
@@ -295,9 +308,9 @@ async def test_the_sid_in_a_damaged_answer_is_enough(
 async def test_an_answer_that_comes_late_is_no_answer_to_another_dial(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
-    emulator.latency = lambda _: (0.0, 0.4)
+    emulator.latency = lambda _: (0.0, 1.0)
     with pytest.raises(CallOutcomeUnknown) as caught:
-        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.2)
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.5)
     error = caught.value
     written_down = pickle.dumps(error)
     await until(lambda: error.sid)
@@ -305,11 +318,8 @@ async def test_an_answer_that_comes_late_is_no_answer_to_another_dial(
     await listed(exotel, emulator)
     assert found(await exotel.calls.reconcile(error)) == made(emulator)
     # Nor does it make one that was written down before a dial that never was.
-    reconciler = exotel.calls._desk.reconciler
-    minutes = reconciler._minutes[error]
     error = pickle.loads(written_down)  # noqa: S301
     assert error.sid is None
-    reconciler._minutes[error] = minutes  # the emulator's clock is faster than ours
     assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
 
 
@@ -318,10 +328,10 @@ async def test_an_answer_that_comes_late_ends_the_search(
 ) -> None:
     emulator.scenario = LONG
     await exotel.account.balance()
-    emulator.faults.add(Fault.act_then_stall(0.6), path=DIAL)
+    emulator.faults.add(Fault.act_then_stall(1.0), path=DIAL)
     with pytest.raises(CallOutcomeUnknown) as caught:
-        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.2)
-    async with asyncio.timeout(2):
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.5)
+    async with asyncio.timeout(SOON):
         assert found(await exotel.calls.reconcile(caught.value, interval=60)) == made(emulator)
 
 
@@ -334,12 +344,15 @@ async def test_it_is_not_certain_while_it_may_go_on(
 ) -> None:
     emulator.scenario = LONG
     error = await lost(exotel, emulator)
+    lost_by = emulator.clock.now()
     began = asyncio.get_running_loop().time()
-    how = await exotel.calls.reconcile(error, timeout=timeout, interval=FAST)
-    assert timeout <= asyncio.get_running_loop().time() - began < timeout + 1
+    async with asyncio.timeout(SOON):
+        how = await exotel.calls.reconcile(error, timeout=timeout, interval=FAST)
+    assert asyncio.get_running_loop().time() - began >= timeout
     assert isinstance(how, CallNotFound)
     assert not how.certain
-    assert abs(how.certain_at - error.lost_at - timedelta(hours=4) - QUARTER) < timedelta(minutes=1)
+    at = how.certain_at - timedelta(hours=4) - QUARTER
+    assert emulator.clock.wall(-ABOUT) <= at <= lost_by + timedelta(seconds=ABOUT)
 
 
 @pytest.mark.parametrize("limit", [600, None])
@@ -347,11 +360,11 @@ async def test_it_is_certain_once_every_call_must_be_listed(limit: int | None) -
     async with Emulator() as emulator, session(emulator) as exotel:
         error = await not_made(exotel, emulator, time_limit=limit)
         longest = timedelta(seconds=limit or 4 * 3600)
-        error = back(error, longest + QUARTER - timedelta(seconds=2))
+        error = back(error, longest + QUARTER - timedelta(seconds=4))
         how = await exotel.calls.reconcile(error, timeout=0.5, interval=FAST)
         assert isinstance(how, CallNotFound)
         assert not how.certain
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             how = await exotel.calls.reconcile(error)
         assert isinstance(how, CallNotFound)
         assert how.certain
@@ -409,15 +422,15 @@ async def test_other_calls_of_the_same_parties_are_not_meant(changes: dict[str, 
 async def test_calls_that_were_answered_are_not_meant(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
-    answered = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
-    error = await not_made(exotel, emulator, time_limit=60)
+    await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+    error = await lost(exotel, emulator)
+    await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == list(emulator.calls)[1]
+    error = await not_made(exotel, emulator)
     await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
     await listed(exotel, emulator)
     assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallNotFound)
-    error = await lost(exotel, emulator)
-    await listed(exotel, emulator)
-    sid = found(await exotel.calls.reconcile(error, timeout=0))
-    assert sid == list(emulator.calls)[-1] != answered.sid
 
 
 # Several
@@ -441,11 +454,11 @@ async def test_the_custom_field_decides_where_it_is_shown(
     await listed(exotel, emulator)
     for error, sid in zip([*errors, plain], emulator.calls, strict=True):
         assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
+    # A record without a custom field may be one that does not show it.
+    sid = another_dials(emulator)
     error = await not_made(exotel, emulator, custom_field="order-9")
-    how = await exotel.calls.reconcile(error, timeout=0)
-    # The plain one does not show its field: it has none, or the record does not tell.
-    assert isinstance(how, CallFound)
-    assert how.call.sid == list(emulator.calls)[-1]
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
 
 
 async def test_calls_of_other_orders_are_not_meant(emulator: Emulator, exotel: AsyncExotel) -> None:
@@ -454,6 +467,183 @@ async def test_calls_of_other_orders_are_not_meant(emulator: Emulator, exotel: A
     error = await not_made(exotel, emulator, custom_field="order-7", time_limit=60)
     await listed(exotel, emulator)
     assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallNotFound)
+
+
+@pytest.mark.parametrize("placed", [(True, False), (False, True)])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("pickled", [True, False])
+async def test_one_call_is_not_found_for_two_dials(
+    emulator: Emulator,
+    exotel: AsyncExotel,
+    placed: tuple[bool, bool],
+    at_once: bool,
+    pickled: bool,
+) -> None:
+    """Neither is the call of the other dial dialled again, nor that dial taken for placed."""
+    errors = [await (lost if one else not_made)(exotel, emulator) for one in placed]
+    if pickled:
+        errors = [pickle.loads(pickle.dumps(error)) for error in errors]  # noqa: S301
+    await listed(exotel, emulator)
+    searches = [exotel.calls.reconcile(error, timeout=0) for error in errors]
+    hows = await asyncio.gather(*searches) if at_once else [await one for one in searches]
+    for how in hows:
+        assert isinstance(how, CallAmbiguous)
+        assert [call.sid for call in how.candidates] == [made(emulator)]
+
+
+@pytest.mark.parametrize("pickled", [True, False])
+async def test_a_call_that_was_found_is_not_found_for_a_later_dial(pickled: bool) -> None:
+    async with Emulator(scenario=SHORT) as emulator, session(emulator) as exotel:
+        await exotel.account.balance()
+        first = await lost(exotel, emulator)
+        await listed(exotel, emulator)
+        assert found(await exotel.calls.reconcile(first, timeout=0)) == made(emulator)
+        # By its times it may have made that call as well.
+        second = await not_made(exotel, emulator)
+        assert isinstance(await exotel.calls.reconcile(second, timeout=0), CallNotFound)
+        if pickled:
+            first = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(first))))  # noqa: S301
+        another_dials(emulator)
+        await listed(exotel, emulator)
+        sid = next(iter(emulator.calls))
+        assert found(await exotel.calls.reconcile(first, timeout=0)) == sid
+
+
+async def test_a_dial_whose_caller_had_left_counts_as_well(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    orphans: list[Any] = []
+    exotel._pipeline._on_orphaned_call = orphans.append
+    emulator.faults.add(Fault.act_then_drop(), path=DIAL)
+    emulator.latency = lambda _: (0.0, 0.2)
+    dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+    await until(lambda: emulator.calls)
+    dial.cancel()
+    await until(lambda: orphans)
+    emulator.latency = None
+    other = await not_made(exotel, emulator)
+    await listed(exotel, emulator)
+    for error in (other, *orphans):
+        assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallAmbiguous)
+
+
+async def test_two_errors_of_one_dial_are_of_one_dial(emulator: Emulator) -> None:
+    """One when its caller could wait no longer, and one when the exchange was over."""
+    errors: list[Any] = []
+    timeout = Timeouts(read=1.0)
+    async with session(emulator, timeout=timeout, on_orphaned_call=errors.append) as exotel:
+        await exotel.account.balance()
+        emulator.faults.add(Fault.act_then_stall(), path=DIAL)
+        with pytest.raises(CallOutcomeUnknown) as caught:
+            await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.5)
+        await until(lambda: errors)
+        await listed(exotel, emulator)
+        for error in (*errors, caught.value):
+            assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
+
+
+async def test_the_call_of_a_damaged_answer_is_no_other_dials(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    one = await lost(exotel, emulator, Fault.act_then_garbage(Garbage.XML))
+    assert one.sid is not None
+    two = await lost(exotel, emulator)
+    await listed(exotel, emulator)
+    mine, other = emulator.calls
+    assert found(await exotel.calls.reconcile(two, timeout=0)) == other
+    assert found(await exotel.calls.reconcile(one, timeout=0)) == mine
+
+
+async def test_a_late_answer_settles_which_call_is_whose(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.faults.add(Fault.act_then_stall(1.0), path=DIAL)
+    with pytest.raises(CallOutcomeUnknown) as caught:
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.5)
+    one = caught.value
+    two = await lost(exotel, emulator)
+    await until(lambda: one.sid)
+    await listed(exotel, emulator)
+    mine, other = emulator.calls
+    assert one.sid == mine
+    assert found(await exotel.calls.reconcile(two, timeout=0)) == other
+
+
+@pytest.mark.parametrize("shown", ["record", "callback"])
+async def test_the_custom_field_tells_two_dials_apart(
+    emulator: Emulator, exotel: AsyncExotel, shown: str
+) -> None:
+    emulator.bulk_extra_columns = shown == "record"
+    not_placed = await not_made(exotel, emulator, custom_field="order-7")
+    placed = await lost(exotel, emulator, custom_field="order-8")
+    await listed(exotel, emulator)
+    if shown == "callback":
+        exotel.calls.resolve(event(emulator, made(emulator)))
+    assert isinstance(await exotel.calls.reconcile(not_placed, timeout=0), CallNotFound)
+    assert found(await exotel.calls.reconcile(placed, timeout=0)) == made(emulator)
+
+
+async def test_a_custom_field_of_two_dials_settles_nothing(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    placed = await lost(exotel, emulator, custom_field="campaign-5")
+    not_placed = await not_made(exotel, emulator, custom_field="campaign-5")
+    exotel.calls.resolve(event(emulator, made(emulator)))
+    await listed(exotel, emulator)
+    for error in (placed, not_placed):
+        assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallAmbiguous)
+
+
+async def test_a_dial_that_certainly_was_not_placed_has_no_part_in_it() -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        ago = timedelta(minutes=20)
+        not_placed = back(await not_made(exotel, emulator, time_limit=60), ago)
+        assert isinstance(await exotel.calls.reconcile(not_placed), CallNotFound)
+        placed = back(await not_made(exotel, emulator), ago)
+        sid = another_dials(emulator, ago=20 * 60)
+        await emulator.finish_calls()
+        assert found(await exotel.calls.reconcile(placed, timeout=0)) == sid
+
+
+def test_an_answer_outweighs_what_was_found() -> None:
+    """The other dial was in the air, and not lost yet, when its call was found for the first."""
+    known, searched = KnownCalls(), _error()
+    dials = LostDials(known)
+    dial = dials.of(searched)
+    dials.found(dial, "x")
+    assert dials.sid_of(dial) == "x"
+    late = dials.of(_error())
+    assert dials.is_anothers("x", late)
+    dials.answered(late, "x")
+    assert dials.sid_of(late) == "x"
+    assert dials.sid_of(dial) is None
+    dials.found(dial, "y")
+    known.dialled(_call(sid="y"))
+    assert dials.sid_of(dial) is None
+
+
+def test_old_dials_are_forgotten() -> None:
+    dials = LostDials(KnownCalls())
+    now = datetime.now(UTC)
+    errors = [
+        _error(from_=f"+9198{n:08}", sent_at=now + timedelta(seconds=n)) for n in range(10_100)
+    ]
+    for n, error in enumerate(errors):
+        dials.found(dials.of(error), f"{n}")
+    assert len(dials._dials) == len(dials._found) == 10_000
+    assert sum(map(len, dials._between.values())) == 10_000
+    again = dials.of(errors[0])
+    assert not dials.is_anothers("0", again)
+    assert dials.is_anothers("9999", again)
+
+
+def test_an_error_is_not_kept_alive() -> None:
+    dials = LostDials(KnownCalls())
+    error = _error()
+    gone = weakref.ref(error)
+    dials.of(error)
+    del error
+    assert gone() is None
 
 
 ROW = {
@@ -498,7 +688,7 @@ async def test_one_that_does_not_quite_look_like_it_is_no_certain_absence(
 def _error(**changes: Any) -> CallOutcomeUnknown:
     now = datetime.now(UTC)
     given: dict[str, Any] = {"from_": AGENT, "to": CUSTOMER, "caller_id": EXOPHONE}
-    return CallOutcomeUnknown("lost", sent_at=now, lost_at=now, **(given | changes))
+    return CallOutcomeUnknown("lost", **({"sent_at": now, "lost_at": now} | given | changes))
 
 
 def _call(**changes: Any) -> Call:
@@ -568,6 +758,14 @@ def test_what_makes_a_call_the_dials(
     assert DialledCall(pickled).likeness(call, call.custom_field) in {expected, Likeness.ALIKE}
 
 
+@pytest.mark.parametrize("to", ["+919812300001", "+919812300000", "+919812345600"])
+def test_the_zeros_that_are_left_of_a_number_count(to: str) -> None:
+    dialled = DialledCall(pickle.loads(pickle.dumps(_error(to=to))))  # noqa: S301
+    assert dialled.likeness(_call(to=to), None) is Likeness.ALIKE
+    for other in ("+919812300011", "+919812300010"):
+        assert dialled.likeness(_call(to=other), None) is Likeness.ANOTHER
+
+
 # Callbacks
 
 
@@ -597,10 +795,10 @@ async def test_a_callback_settles_it_without_a_request(
     if before:
         exotel.calls.resolve(told)
     search = asyncio.create_task(exotel.calls.reconcile(error, interval=60))
-    await asyncio.sleep(0 if before else 0.2)
+    await until(lambda: before or reads(emulator) == 1)
     asked = len(emulator.requests)
     exotel.calls.resolve(told)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(SOON):
         how = await search
     assert isinstance(how, CallFound)
     assert how.call == told
@@ -613,11 +811,11 @@ async def test_a_callback_settles_it_while_a_look_hangs(
     emulator.scenario = LONG
     await exotel.account.balance()
     error = await lost(exotel, emulator, custom_field="order-7")
-    emulator.faults.add(Fault.act_then_stall(1), path="Calls.json")
+    emulator.faults.add(Fault.act_then_stall(), path="Calls.json")
     search = asyncio.create_task(exotel.calls.reconcile(error))
     await until(lambda: reads(emulator) == 1)
     exotel.calls.resolve(event(emulator, made(emulator)))
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(SOON):
         assert found(await search) == made(emulator)
 
 
@@ -639,7 +837,7 @@ async def test_a_callback_that_shows_too_little_is_looked_up(
     for one in (*others, sid):
         told = SimpleNamespace(sid=one, status="completed", custom_field="campaign-5")
         exotel.calls.resolve(told)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SOON):
         how = await search
     assert found(how) == sid
     assert isinstance(how, CallFound)
@@ -717,7 +915,7 @@ async def test_passing_failures_are_borne(slow: Emulator, fault: Fault, knows_cl
             await exotel.account.balance()
         error = await lost(exotel, slow)
         slow.faults.add(fault, path="Calls.json", times=4)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(SOON):
             assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(slow)
     assert slow.faults.pending == []
 
@@ -751,8 +949,8 @@ async def test_a_look_that_hangs_does_not_outlast_the_timeout(
 ) -> None:
     error = await not_made(exotel, emulator)
     await exotel.account.balance()
-    emulator.faults.add(Fault.act_then_stall(1), path="Calls.json", after=1)
-    async with asyncio.timeout(0.9):
+    emulator.faults.add(Fault.act_then_stall(), path="Calls.json", after=1)
+    async with asyncio.timeout(SOON):
         how = await exotel.calls.reconcile(error, timeout=0.4, interval=FAST)
     assert isinstance(how, CallNotFound)
     assert not how.certain
@@ -776,22 +974,25 @@ async def test_the_limits_of_a_view_are_no_limits_of_the_search(
     error = await lost(exotel, emulator)
     hurried = exotel.with_options(max_wait=0.0, timeout=0.05, priority=Priority.BULK)
     emulator.latency = lambda _: (0.0, 0.1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         assert found(await hurried.calls.reconcile(error, interval=FAST)) == made(emulator)
 
 
 # Cost, and leaving
 
 
-async def test_many_searches_share_their_looks(emulator: Emulator, exotel: AsyncExotel) -> None:
-    for n in range(150):
-        another_dials(emulator, from_=f"+9197{n:08}")
-    errors = [await lost(exotel, emulator, from_=f"+9198{n:08}") for n in range(60)]
-    await listed(exotel, emulator)
-    before = reads(emulator)
-    hows = await asyncio.gather(*(exotel.calls.reconcile(error) for error in errors))
-    assert [found(how) for how in hows] == list(emulator.calls)[150:]
-    assert reads(emulator) - before <= 3, "210 calls, a hundred on a page"
+async def test_many_searches_share_their_looks() -> None:
+    # Not a fast one: its clock would run away from what was known of it when the first was lost.
+    async with Emulator(scenario=SHORT, rate=100_000) as emulator, session(emulator) as exotel:
+        await exotel.account.balance()
+        for n in range(150):
+            another_dials(emulator, from_=f"+9197{n:08}")
+        errors = [await lost(exotel, emulator, from_=f"+9198{n:08}") for n in range(60)]
+        await listed(exotel, emulator)
+        before = reads(emulator)
+        hows = await asyncio.gather(*(exotel.calls.reconcile(error) for error in errors))
+        assert [found(how) for how in hows] == list(emulator.calls)[150:]
+        assert reads(emulator) - before <= 3, "210 calls, a hundred on a page"
 
 
 async def test_dials_far_apart_are_not_read_as_one(exotel: AsyncExotel, emulator: Emulator) -> None:
@@ -813,24 +1014,24 @@ async def test_leaving_leaves_nothing(emulator: Emulator, looking: bool, how: st
     await exotel.account.balance()
     errors = [await not_made(exotel, emulator, custom_field=f"{n}") for n in range(3)]
     if looking:
-        emulator.faults.add(Fault.act_then_stall(0.8), path="Calls.json", times=None)
+        emulator.faults.add(Fault.act_then_stall(), path="Calls.json", times=None)
     searches = [asyncio.create_task(exotel.calls.reconcile(error)) for error in errors]
     await until(lambda: reads(emulator) >= 1)
     await asyncio.sleep(0.1)
-    began = asyncio.get_running_loop().time()
-    closing = asyncio.create_task(exotel.aclose(1.5)) if how == "close" else None
+    closing = asyncio.create_task(exotel.aclose(60)) if how == "close" else None
     for search in searches if how == "cancel" else ():
         search.cancel()
-    ended = await asyncio.gather(*searches, return_exceptions=True)
-    assert asyncio.get_running_loop().time() - began < 0.3
+    async with asyncio.timeout(SOON):
+        ended = await asyncio.gather(*searches, return_exceptions=True)
     expected = ConfigurationError if how == "close" else asyncio.CancelledError
     assert all(isinstance(error, expected) for error in ended)
     assert exotel.calls._desk.reconciler._searches == []
     if closing is None:
-        await until(lambda: exotel.limiter.statistics().in_flight == 0)
-        await exotel.aclose()
+        assert exotel.limiter.statistics().in_flight == looking
+        await exotel.aclose(0.0)
     else:
-        await closing
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
     await until(lambda: asyncio.all_tasks() == before)
 
 

@@ -1,0 +1,144 @@
+"""What a session remembers of dials whose outcome is not known: which call is whose.
+
+A dial makes one call at most, and no call is made by two dials. So what is known of one lost dial
+tells something about the others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import define
+
+from exotel_async.errors import CallOutcomeUnknown
+from exotel_async.known import KnownCalls, remember
+from exotel_async.likeness import DialledCall
+from exotel_async.models import Call
+from exotel_async.party import ending
+from exotel_async.sightings import Minutes
+
+_MOST: Final = 10_000
+"""Dials remembered; the oldest are forgotten first."""
+
+_Ends = tuple[str, str | None]
+_Key = tuple[_Ends, datetime, str | None]
+
+
+@define(eq=False)
+class LostDial:
+    """A dial whose outcome is not known.
+
+    Not the error itself, which would keep the frames alive it was raised in.
+    """
+
+    dialled: DialledCall
+    sent_at: datetime
+    lost_at: datetime
+    time_limit: timedelta | None
+    minutes: Minutes | None = None
+    """When its call was created, as it was thought when it was lost, or searched for."""
+    sid: str | None = None
+    """Of its call, if that is known."""
+    is_void: bool = False
+    """Whether it is certain that it made no call."""
+
+
+class LostDials:
+    """The lost dials of a session, and what is known of their calls."""
+
+    def __init__(self, known: KnownCalls) -> None:
+        self._known = known
+        self._dials: OrderedDict[_Key, LostDial] = OrderedDict()
+        # By their parties: after an outage there may be thousands.
+        self._between: dict[_Ends, list[LostDial]] = {}
+        # Whose a call is, by SID: as an answer has told, damaged or late; and as was found.
+        self._told: OrderedDict[str, LostDial] = OrderedDict()
+        self._found: OrderedDict[str, LostDial] = OrderedDict()
+
+    def of(self, error: CallOutcomeUnknown) -> LostDial:
+        """Return the dial of an error: the same for each error of it, copied or pickled.
+
+        There are two where its caller could wait no longer and it was lost after that.
+        """
+        ends = _ends(error.from_, error.to)
+        key = (ends, error.sent_at, error.custom_field)
+        dial = self._dials.get(key)
+        if dial is None:
+            dial = LostDial(DialledCall(error), error.sent_at, error.lost_at, error.time_limit)
+            if len(self._dials) >= _MOST:
+                self._forget_one()
+            self._dials[key] = dial
+            self._between.setdefault(ends, []).append(dial)
+        elif error.lost_at > dial.lost_at:
+            dial.lost_at, dial.minutes = error.lost_at, None
+        if error.sid is not None:
+            self.answered(dial, error.sid)
+        return dial
+
+    def answered(self, dial: LostDial, sid: str) -> None:
+        """Take note of the call that a dial's own answer has named, damaged or late."""
+        dial.sid = sid
+        remember(self._told, sid, dial, _MOST)
+
+    def found(self, dial: LostDial, sid: str) -> None:
+        """Take note of the call that was found to be a dial's."""
+        dial.sid = sid
+        remember(self._found, sid, dial, _MOST)
+
+    def sid_of(self, dial: LostDial) -> str | None:
+        """Return the SID of a dial's call, if it is known."""
+        # What was found gives way to what another dial was answered since.
+        return None if dial.sid is None or self.is_anothers(dial.sid, dial) else dial.sid
+
+    def is_anothers(self, sid: str, dial: LostDial) -> bool:
+        """Whether a call is known to be another dial's, be that lost or not."""
+        told = self._told.get(sid)
+        if told is not None:
+            return told is not dial
+        return self._known.was_dialled(sid) or self._found.get(sid, dial) is not dial
+
+    def rivals(
+        self,
+        call: Call,
+        custom_field: str | None,
+        dial: LostDial,
+        minutes_of: Callable[[LostDial], Minutes],
+    ) -> Iterator[LostDial]:
+        """Yield the other dials whose call is not known, and may be one as well as a dial's.
+
+        Args:
+            call: the call.
+            custom_field: the call's custom field, where it is known.
+            dial: the dial.
+            minutes_of: tells when the call of a dial was created.
+        """
+        likeness = dial.dialled.likeness(call, custom_field)
+        from_, to = _ends(call.from_ or "", call.to)
+        # A call to a flow shows the ExoPhone there, or nothing.
+        for ends in {(from_, to), (from_, None)}:
+            for other in self._between.get(ends, ()):
+                if (
+                    other is not dial
+                    and not other.is_void
+                    and self.sid_of(other) is None
+                    and other.dialled.likeness(call, custom_field) >= likeness
+                    and minutes_of(other).have(call)
+                ):
+                    yield other
+
+    def _forget_one(self) -> None:
+        (ends, *_), forgotten = self._dials.popitem(last=False)
+        self._between[ends].remove(forgotten)
+        if not self._between[ends]:
+            del self._between[ends]
+        # Or it would be another's, if it is searched for again.
+        for whose in (self._told, self._found):
+            if forgotten.sid is not None and whose.get(forgotten.sid) is forgotten:
+                del whose[forgotten.sid]
+
+
+def _ends(from_: str, to: str | None) -> _Ends:
+    return ending(from_), None if to is None else ending(to)
