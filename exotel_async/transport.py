@@ -187,22 +187,24 @@ class Transport:
             seen.headed(response.status_code, response.headers.raw)
             self._forget_cookies(response)
             await self._read_body(response, seen)
+            # Before others can have the connection.
+            if await _drop_surplus(response):
+                # Of two answers it cannot be told which is the one to this request.
+                seen.status = 0
+                return "more came than one answer"
         finally:
             await response.aclose()
-        if await _drop_surplus(response):
-            # Of two answers it cannot be told which is the one to this request.
-            seen.status = 0
-            return "more came than one answer"
         return ""
 
     @staticmethod
     async def _read_body(response: httpx.Response, seen: Seen) -> None:
         """Read a body into what is seen. Raises UnreadableBody: it is not one that may be read."""
-        if response.is_stream_consumed:  # by a hook of the user's client, or a mock
+        pieces = _pieces(response)
+        if pieces is None:
             seen.body += response.content
             return
         inflater = Inflater(seen.headers.get("content-encoding", ""), _LONGEST_BODY)
-        async for chunk in response.aiter_raw():
+        async for chunk in pieces:
             seen.body += inflater.feed(chunk)
         inflater.end()
 
@@ -302,7 +304,8 @@ class Transport:
             if response.status_code != 200:
                 return ""
             check_head(seen.headers, most)
-            seen.size = await receive(_pieces(response), write, most=most, idle=idle)
+            pieces = _pieces(response) or _whole(response.content)
+            seen.size = await receive(pieces, write, most=most, idle=idle)
             await _drop_surplus(response)
         finally:
             with anyio.move_on_after(_CLOSING, shield=True):
@@ -417,17 +420,19 @@ async def _drop_surplus(response: httpx.Response) -> bool:
     return bool(surplus.strip(b"\r\n"))
 
 
-def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Give the body as it is on the wire, unless a hook of the user's client has read it."""
-    try:
-        content = response.content
-    except httpx.ResponseNotRead:
-        return response.aiter_raw()
+def _pieces(response: httpx.Response) -> AsyncIterator[bytes] | None:
+    """Give the body as it is on the wire; None if a hook of the user's client, or a mock, has it.
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield content
+    Unlike what httpx offers for this it does not close the answer at its end: others would have the
+    connection before it was looked at.
+    """
+    if response.is_stream_consumed or not isinstance(response.stream, httpx.AsyncByteStream):
+        return None
+    return aiter(response.stream)
 
-    return whole()
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _words(error: Exception) -> str:

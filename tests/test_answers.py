@@ -230,6 +230,38 @@ async def test_what_came_behind_an_answer_is_not_the_next_one() -> None:
     assert len(server.connections[0].requests) == 1
 
 
+async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def serve(connection: Connection) -> None:
+        await connection.request()
+        if server.connections[0] is connection:
+            await connection.say(answer({}))
+            await connection.request()
+            refused = answer({"RestException": {}}, status="403 Forbidden")
+            await connection.say(answer({}), refused)
+            await connection.request()
+        await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
+
+    close, others = httpx.Response.aclose, []
+
+    async def close_and_let_others_in(response: httpx.Response) -> None:
+        await close(response)
+        # As the loop might, when the connection is back in the pool.
+        if len(server.requests) == 2:
+            others.append(asyncio.create_task(dial(exotel)))
+            await asyncio.wait(others)
+
+    monkeypatch.setattr(httpx.Response, "aclose", close_and_let_others_in)
+    async with raw_server(serve) as server, server.session(retry=RetryPolicy.never()) as exotel:
+        with pytest.raises(DecodeError):  # the limiter's first request goes alone
+            await exotel.account.balance()
+        with pytest.raises(RequestTimeout, match="more came than one answer"):
+            await exotel.account.balance()
+        assert others[0].result().status == "in-progress"
+    assert [len(one.requests) for one in server.connections] == [2, 1]
+
+
 async def test_of_two_answers_to_a_dial_neither_is_believed() -> None:
     async def serve(connection: Connection) -> None:
         await connection.request()

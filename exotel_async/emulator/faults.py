@@ -215,4 +215,4 @@ class Fault:
             case str() as text:
                 return text
             case seconds:
-                return f"{seconds:g}"
+                return f"{seconds:.12g}"
