@@ -243,7 +243,8 @@ async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
             await connection.request()
         await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
 
-    close, others = httpx.Response.aclose, []
+    close = httpx.Response.aclose
+    others: list[asyncio.Task[Call]] = []
 
     async def close_and_let_others_in(response: httpx.Response) -> None:
         await close(response)
