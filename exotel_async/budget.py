@@ -18,6 +18,7 @@ class Outcome:
         status: the HTTP status; None where no answer came.
         written: whether a byte of the request may have reached the service.
         retry_after: seconds the service asks to wait.
+        longest_pause: seconds for which that may hold up everybody; None: three windows.
         late: seconds from now in which a request given up may still arrive at the service.
         reported: the service's own words on its limit (`x-ratelimit-*`), only ever shown.
     """
@@ -25,6 +26,7 @@ class Outcome:
     status: int | None = None
     written: bool = True
     retry_after: float | None = None
+    longest_pause: float | None = None
     late: float = 0.0
     reported: Mapping[str, str] = field(factory=dict)
 
@@ -51,6 +53,8 @@ class LimiterStatistics:
         pace: requests per second in the long run.
         longest_wait: the longest wait of a request let through so far, in seconds.
         reported: the service's last `x-ratelimit-*` headers.
+        learned_limit: requests in `per` that the service has shown to take from this account, where
+            that is fewer than its `RateLimit`; None: nothing says so.
     """
 
     granted: int
@@ -65,6 +69,7 @@ class LimiterStatistics:
     pace: float
     longest_wait: float
     reported: Mapping[str, str]
+    learned_limit: int | None = None
 
 
 class Permit(Protocol):

@@ -13,6 +13,7 @@ from datetime import timedelta, timezone
 from typing import Any, Final, Self
 
 from attrs import Attribute, Factory, evolve, field, frozen
+from attrs.validators import optional
 
 from exotel_async.errors import ConfigurationError, InvalidRequest
 from exotel_async.masking import shown
@@ -178,6 +179,9 @@ class RetryPolicy:
         total: seconds from the first sending after which none is begun.
         backoff: upper bound of the first random delay, in seconds; it doubles each time.
         backoff_cap: upper bound of any delay, in seconds.
+        longest_pause: seconds for which a `Retry-After` holds up the account's requests at most,
+            whatever it asks for; then one of them goes, and its answer decides. None: three
+            windows of the budget.
     """
 
     attempts: int = field(default=4, validator=_count_from(1))
@@ -185,6 +189,7 @@ class RetryPolicy:
     total: float = field(default=180.0, validator=_seconds)
     backoff: float = field(default=0.5, validator=_seconds)
     backoff_cap: float = field(default=8.0, validator=_seconds)
+    longest_pause: float | None = field(default=None, validator=optional(_seconds))
 
     @classmethod
     def never(cls) -> Self:

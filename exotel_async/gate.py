@@ -10,6 +10,7 @@ from exotel_async.budget import Outcome
 from exotel_async.config import RateLimit
 
 _PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
+_LONGEST_PAUSE: Final = 3.0  # `per`, whatever the service asks for: a probe is cheap
 
 
 class Gate:
@@ -20,6 +21,7 @@ class Gate:
     """
 
     __slots__ = (
+        "_began",
         "_opened",
         "_per",
         "_rate",
@@ -38,6 +40,7 @@ class Gate:
         self._per = rate.per
         self._opened = opened
         self._timer: asyncio.TimerHandle | None = None
+        self._began = 0.0
         self.pauses: int = 0
         """How many followed each other without a good answer between them."""
         self.until: float | None = None
@@ -72,10 +75,12 @@ class Gate:
     def pause(self, epoch: int, outcome: Outcome, now: float) -> bool:
         """Take an outcome that asks for a pause. False: it is a part of the one there is."""
         self.paused = True
+        longest = self.longest_pause(outcome)
         if epoch != self.epoch:
             # Sent before the pause began: nothing new, but what it asks for counts.
-            if outcome.retry_after is not None and outcome.retry_after > self.shut_for(now):
-                self.shut(now + outcome.retry_after)
+            until = min(now + (outcome.retry_after or 0.0), self._began + longest)
+            if until > now + self.shut_for(now):
+                self.shut(until)
             return False
         delay = min(self._per, self._per / 60 * 2 ** min(self.pauses, 10))
         if outcome.retry_after is not None:
@@ -85,8 +90,15 @@ class Gate:
         self.pauses += 1
         self.half_open = True
         self.probe_sent = False
-        self.shut(now + delay)
+        self._began = now
+        self.shut(now + min(delay, longest))
         return True
+
+    def longest_pause(self, outcome: Outcome) -> float:
+        """Return for how many seconds an outcome may hold up everybody."""
+        if outcome.longest_pause is None:
+            return _LONGEST_PAUSE * self._per
+        return outcome.longest_pause
 
     def shut_for(self, now: float) -> float:
         """Seconds until it opens, if no answer opens it before."""

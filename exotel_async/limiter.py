@@ -9,6 +9,7 @@ the service asked for, and the pacer (small bursts at the budget's rate).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -18,11 +19,14 @@ from exotel_async.budget import LimiterStatistics, Outcome, Permit
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, RateLimitTimeout
 from exotel_async.gate import Gate
+from exotel_async.learned import LearnedLimit, Tally
 from exotel_async.pacer import Pacer
 from exotel_async.turnstile import Turnstile
 from exotel_async.window import Window
 
 DEFAULT_IN_FLIGHT: Final = 64
+
+logger: Final = logging.getLogger("exotel_async")
 
 
 class _Permit:
@@ -56,9 +60,12 @@ class Limiter:
         self._turnstile: Final = Turnstile()
         self._gate: Gate = Gate(rate, self._serve)
         self._pacing: asyncio.Task[None] | None = None
+        self._tally: Final = Tally(rate.per)
+        self._learned_limit: int | None = None
 
         self._started: float | None = None
         self._last_interactive = float("-inf")
+        self._last_held_up = float("-inf")
         self._granted = 0
         self._refused = 0
         self._longest_wait = 0.0
@@ -100,6 +107,8 @@ class Limiter:
             if estimate > max_wait:
                 raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
         waiter: asyncio.Future[_Permit] = loop.create_future()
+        if self._gate.until is None:
+            self._last_held_up = now
         line = self._turnstile.line(priority, retry=retry)
         line.join(waiter)
         if clear:
@@ -132,6 +141,7 @@ class Limiter:
             pace=self._pacer.pace if self._loop else self.rate.limit / self.rate.per,
             longest_wait=self._longest_wait,
             reported=self._reported,
+            learned_limit=self._learned_limit,
         )
 
     def _bound_loop(self) -> asyncio.AbstractEventLoop:
@@ -153,6 +163,13 @@ class Limiter:
 
     def _held_up(self, priority: Priority) -> None:
         """Take note that whoever is next, of this priority, has to wait."""
+
+    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+        """Take an outcome that asks for a pause."""
+        raise NotImplementedError
+
+    def _took(self, now: float) -> None:
+        """Take note that the service has taken a request."""
 
     # The turnstile.
 
@@ -256,26 +273,39 @@ class Limiter:
             self._pause(permit, outcome, now)
         else:
             self._gate.answer(permit.epoch, outcome)
+            if outcome.status is not None:
+                self._tally.add(now)
+                self._took(now)
         # A permit that is out as before lets nobody in.
         if not outcome.written or window.in_flight + 1 >= self._max_in_flight:
             self._serve()
-
-    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
-        """Take an outcome that asks for a pause."""
-        # In its first `per` the process before this one may have spent the budget. After that our
-        # own window cannot explain a refusal: the account is shared, or is counted differently.
-        if (
-            self._gate.pause(permit.epoch, outcome, now)
-            and outcome.status == 429
-            and self._started is not None
-            and now - self._started >= self.rate.per
-        ):
-            self._pacer.slow_down()
 
     def _release(self, permit: _Permit) -> None:
         self._window.in_flight -= 1
         self._gate.give_up(permit.epoch)
         self._serve()
+
+    def _is_pressed(self, now: float) -> bool:
+        """Whether requests have had to wait for the budget: it was used as far as it went."""
+        held_up = now - self._last_held_up < self.rate.per
+        return held_up or self._turnstile.first() is not None
+
+    def _note_learned(self, limit: int | None) -> None:
+        """Take note of what the account takes, and say so."""
+        before, self._learned_limit = self._learned_limit, limit
+        if limit is None:
+            if before is not None:
+                logger.info("Exotel takes RateLimit(%d) from this account again", self.rate.limit)
+        elif before is None or limit < before:
+            logger.warning(
+                "Exotel takes about %d requests in %g s from this account, fewer than "
+                "RateLimit(%d): keeping below that",
+                limit,
+                self.rate.per,
+                self.rate.limit,
+            )
+        elif limit > before:
+            logger.info("Trying whether Exotel takes %d requests in %g s", limit, self.rate.per)
 
     def _arm_return_timer(self) -> None:
         # The timer also keeps the limiter alive: a session for each request must not forget
@@ -311,12 +341,37 @@ class TokenBucket(Limiter):
         # One fewer than the budget: the service's clock and ours may differ on an edge.
         permits = max(1, rate.limit - 1)
         super().__init__(rate, Window(permits), max_in_flight)
-        self._kept: Final = 0 if permits == 1 else max(1, round(permits / 100))
+        self._learned: Final = LearnedLimit(rate)
 
     def _keeps(self, priority: Priority, now: float) -> int:
         # Without permits in hand interactive requests wait at the end of each window.
-        keep = priority is Priority.BULK and now - self._last_interactive < self.rate.per
-        return self._kept if keep else 0
+        if priority is not Priority.BULK or now - self._last_interactive >= self.rate.per:
+            return 0
+        permits = self._window.size
+        return 0 if permits == 1 else max(1, round(permits / 100))
+
+    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+        if not self._gate.pause(permit.epoch, outcome, now) or outcome.status != 429:
+            return
+        # In its first `per` the process before this one may have spent the budget. After that our
+        # own window cannot explain a refusal: the account is shared, or is counted differently, or
+        # has another budget.
+        early = self._started is None or now - self._started < self.rate.per
+        count = self._tally.count(now)
+        if self._is_pressed(now) and self._learned.refused(count, now, early=early):
+            self._keep_to_learned()
+        if count or not early:
+            self._pacer.slow_down(strict=not early)
+
+    def _took(self, now: float) -> None:
+        if self._learned.took(self._tally.count(now), now):
+            self._keep_to_learned()
+
+    def _keep_to_learned(self) -> None:
+        limit = self._learned.limit
+        self._window.size = max(1, (limit or self.rate.limit) - 1)
+        self._pacer.keep_to(limit or self.rate.limit)
+        self._note_learned(limit)
 
 
 _shared: WeakKeyDictionary[

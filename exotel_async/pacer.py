@@ -30,6 +30,7 @@ class Pacer:
 
     def __init__(self, rate: RateLimit) -> None:
         self._rate = rate
+        self._limit = rate.limit
         self._strict = False
         self._factor = 1.0
         self._factor_since = 0.0
@@ -53,7 +54,7 @@ class Pacer:
         """Requests per second it lets through in the long run."""
         if self._told is not None:
             return self._told[0]
-        limit = max(self._rate.limit - 2, 1) if self._strict else self._rate.limit
+        limit = max(self._limit - 2, 1) if self._strict else self._limit
         return limit / self._rate.per * self._factor
 
     def take_at_once(self, priority: Priority, now: float) -> bool:
@@ -110,16 +111,23 @@ class Pacer:
         """Have so many tokens, the next there are, go to what was let ahead elsewhere."""
         self.owed += number
 
-    def slow_down(self) -> None:
-        """Learn from a refusal our own requests do not explain.
+    def slow_down(self, *, strict: bool) -> None:
+        """Go at a slower pace, which comes back by itself within a few `per`.
 
-        The pace comes back by itself within a few `per`; the strictness is for good.
+        Args:
+            strict: learn from a refusal our own requests do not explain: that is for good.
         """
         now = asyncio.get_running_loop().time()
-        self._strict = True
+        self._strict = self._strict or strict
         self._factor = max(self._recovered(now) * _DECREASE, _SLOWEST)
         self._factor_since = now
         self._build()
+
+    def keep_to(self, limit: int) -> None:
+        """Go at the pace of another limit than the budget's."""
+        self._limit = limit
+        self._build()
+        _draw(self._bucket, self._bucket.max_rate)
 
     def _pays(self) -> bool:
         """Whether the token that was just taken is owed."""

@@ -14,7 +14,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -201,6 +201,8 @@ class Pipeline:
                 refusals=refusals,
                 elapsed=loop.time() - began,
                 remaining=deadline - loop.time(),
+                # The limiter has everybody wait for it, as for a 429.
+                retry_after=None if facts.status == 503 else facts.retry_after,
             )
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
@@ -347,7 +349,11 @@ class Pipeline:
             _tell(permit.finish, outcome)
         status = outcome.status
         if outcome.asks_for_pause:
-            logger.warning("HTTP %s from Exotel: the account's requests pause", status)
+            logger.warning(
+                "HTTP %s from Exotel: the account's requests pause%s",
+                status,
+                _pause_of(self._limiter_of(request.category)),
+            )
         if logger.isEnabledFor(logging.DEBUG):
             path, took = redact(request.path), time.perf_counter() - began
             logger.debug(
@@ -366,6 +372,7 @@ class Pipeline:
             status=status,
             written=result.written,
             retry_after=retry_after(headers, now=time.time()),
+            longest_pause=self._retry.longest_pause,
             late=self._transport.late if result.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
@@ -449,6 +456,16 @@ async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange
         if exchange.done() and not exchange.cancelled():
             return exchange.result()
         raise
+
+
+def _pause_of(limiter: RateLimiter) -> str:
+    """Say how long a limiter's pause is, as far as it tells."""
+    try:
+        seconds = limiter.statistics().paused_for
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+    except Exception:  # noqa: BLE001 - a limiter of the user's own; the result must not be lost
+        return ""
+    return f" for {seconds:.1f} s, until {until:%Y-%m-%d %H:%M:%S} UTC" if seconds > 0 else ""
 
 
 def _is_cancelled() -> bool:

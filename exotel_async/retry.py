@@ -7,12 +7,15 @@ dial may ring a customer twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
 if TYPE_CHECKING:
     from exotel_async.config import RetryPolicy
+
+
+_LONGEST_WAIT: Final = 180.0  # seconds: three windows of Exotel's documented budget
 
 
 @frozen(kw_only=True)
@@ -23,7 +26,7 @@ class Facts:
         dial: whether the request makes a call. All others read, or set a value: twice is as once.
         written: whether a byte of it may have reached the service.
         status: the HTTP status; None where no answer came.
-        retry_after: seconds the service asked to wait.
+        retry_after: seconds the service asked to wait, if it is not the limiter that waits.
         tries: how often it was sent so far, refusals by the rate limit not counted.
         refusals: how often the answer was 429 so far.
         elapsed: seconds since it was sent first.
@@ -90,7 +93,8 @@ def _again(facts: Facts, policy: RetryPolicy, jitter: float) -> Verdict:
     if facts.tries >= policy.attempts:
         return Fail()
     delay = jitter * min(policy.backoff_cap, policy.backoff * 2 ** min(facts.tries - 1, 60))
-    return _retry(max(delay, facts.retry_after or 0.0), facts, policy)
+    longest = _LONGEST_WAIT if policy.longest_pause is None else policy.longest_pause
+    return _retry(max(delay, min(facts.retry_after or 0.0, longest)), facts, policy)
 
 
 def _retry(after: float, facts: Facts, policy: RetryPolicy) -> Verdict:

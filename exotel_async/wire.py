@@ -35,14 +35,14 @@ _EXCERPT: Final = 400  # bytes; the error shows half of them, so that no number 
 _MARKUP: Final = 8_192  # bytes; an error says what it has to say before
 _LONGEST_MESSAGE: Final = 400
 _SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and starring it garbles the text
-_LONGEST_PAUSE: Final = 86_400.0  # seconds
+_LONGEST_WAIT: Final = 86_400.0  # seconds
 
 # NaN and infinities are no JSON, though Python reads them. As null they do no harm.
 _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 # By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
 _SID: Final = r"[A-Za-z0-9]{16,64}"
 _PARTY: Final = r"[^\"<>\\]{1,255}"
-_SECONDS: Final = r"[+-]?[0-9]{1,12}(\.[0-9]{0,9})?"
+_SECONDS: Final = r"[+-]?[0-9]+(\.[0-9]*)?"
 
 
 @frozen
@@ -187,7 +187,7 @@ def parties_of(answer: Answer) -> tuple[str | None, str | None]:
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Read `Retry-After` as seconds from now, 0 at least.
 
-    None if there is none, or it makes no sense, or it is longer than a day. A date in it is
+    None if there is none, or it makes no sense. What is longer than a day is a day. A date in it is
     compared with the answer's own `Date`, so that a wrong clock on this side does not matter.
 
     Args:
@@ -205,7 +205,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
             return None
         sent = http_date(headers.get("date", ""))
         wait = until - (now if sent is None else sent)
-    return max(wait, 0.0) if wait <= _LONGEST_PAUSE else None
+    return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
 def _field(name: str, value: str, answer: Answer) -> str | None:

@@ -338,6 +338,70 @@ def test_a_late_refusal_asking_for_more_prolongs_the_pause() -> None:
     run(main())
 
 
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("longest", "lasts"), [(None, 180.0), (20.0, 20.0), (400.0, 400.0), (0.5, 0.5)]
+)
+def test_no_pause_is_longer_than_it_may_be(
+    status: int, longest: float | None, lasts: float
+) -> None:
+    async def main() -> None:
+        bucket = await opened()
+        outcome = Outcome(status=status, retry_after=DAY, longest_pause=longest)
+        (await bucket.acquire()).finish(outcome)
+        assert bucket.statistics().paused_for == pytest.approx(lasts)
+        began = now()
+        # Then one probe decides, and the same answer makes it no longer.
+        (await bucket.acquire()).finish(outcome)
+        assert now() - began == pytest.approx(lasts, abs=0.01)
+        (await bucket.acquire()).finish(OK)
+        assert now() - began == pytest.approx(2 * lasts, abs=0.01)
+        assert bucket.statistics().paused_for == 0
+
+    run(main())
+
+
+def test_a_blind_pause_is_not_longer_either() -> None:
+    async def main() -> list[float]:
+        bucket, pauses = TokenBucket(), []
+        for _ in range(5):
+            (await bucket.acquire()).finish(Outcome(status=429, longest_pause=3.0))
+            pauses.append(bucket.statistics().paused_for)
+        return pauses
+
+    assert run(main()) == pytest.approx([1, 2, 3, 3, 3], abs=0.01)
+
+
+def test_late_refusals_make_no_pause_longer_than_it_may_be() -> None:
+    async def main() -> None:
+        bucket = await opened()
+        permits = [await bucket.acquire() for _ in range(8)]
+        began = now()
+        for permit in permits:
+            permit.finish(Outcome(status=429, retry_after=DAY))
+            await asyncio.sleep(20)
+        (await bucket.acquire()).finish(OK)
+        assert now() - began == pytest.approx(180, abs=0.01)
+
+    run(main())
+
+
+def test_refusals_that_ask_for_no_wait_at_all_are_not_a_storm() -> None:
+    async def main() -> float:
+        bucket = await opened()
+        began = now()
+        for _ in range(10):
+            (await bucket.acquire()).finish(Outcome(status=429, retry_after=0.0))
+        await bucket.acquire()
+        return now() - began
+
+    # The first is believed. After that each probe that is refused waits longer, as without.
+    assert run(main()) == pytest.approx(sum([0, 2, 4, 8, 16, 32, 60, 60, 60, 60]), abs=0.1)
+
+
 def test_learns_from_refusals_its_window_cannot_explain() -> None:
     async def main() -> None:
         bucket = await opened()

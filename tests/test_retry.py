@@ -76,6 +76,16 @@ def test_waits_as_long_as_the_service_asks() -> None:
     assert judge(dial=False, status=503, retry_after=7.0) == Retry(7.0)
 
 
+def test_waits_no_longer_than_a_pause_may_be() -> None:
+    def after(policy: RetryPolicy) -> object:
+        facts = Facts(dial=False, written=True, status=502, retry_after=86_400.0)
+        return verdict(facts, policy, jitter=0.5)
+
+    assert after(RetryPolicy(total=1000)) == Retry(180.0)
+    assert after(RetryPolicy(longest_pause=20)) == Retry(20.0)
+    assert after(RetryPolicy(total=100)) == Fail()
+
+
 def test_the_delay_doubles_up_to_its_cap_with_full_jitter() -> None:
     policy = RetryPolicy(attempts=9, backoff=0.5, backoff_cap=4.0, total=1000.0)
 
