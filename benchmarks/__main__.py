@@ -11,6 +11,7 @@ from benchmarks import (
     interactive,
     lookups,
     overhead,
+    overstated,
     records,
     restart,
     tables,
@@ -22,7 +23,7 @@ from benchmarks import (
 if TYPE_CHECKING:
     from benchmarks.tables import Target
 
-_PARTS = ("windows", "restart", "interactive", "waiters")
+_PARTS = ("windows", "overstated", "restart", "interactive", "waiters")
 
 
 def main() -> int:
@@ -46,6 +47,8 @@ def main() -> int:
         from benchmarks import shared  # noqa: PLC0415 - it needs the extra `bench`
 
         reached = shared.report(options.window, quick=options.quick)
+        if not options.quick:
+            reached += overstated.report_shared(options.window)
         tables.targets(reached)
     else:
         reached = [target for part in options.only or _PARTS for target in _limiter(part, options)]
@@ -59,6 +62,8 @@ def _limiter(part: str, options: argparse.Namespace) -> list[Target]:
         case "windows":
             long = not quick if options.long is None else options.long
             reached = windows.report(options.window, seeds, quick=quick, long=long)
+        case "overstated":
+            reached = overstated.report()
         case "restart":
             reached = restart.report(options.window, seeds)
         case "interactive":

@@ -14,6 +14,7 @@ from exotel_async.config import RateLimit
 _WHOLE: Final = 0.95  # of the stated budget: who is given that has no smaller one
 _SAME: Final = 1.25  # times the count at the last refusal, at most: it is refused for the same
 _APART: Final = 0.5  # `per` between two refusals that are not one
+_ROUGH: Final = 0.75  # of the limit: what a first refusal may have been off by
 _MEMORY: Final = 3.0  # `per` after which a refusal is forgotten
 _USED: Final = 0.9  # of the limit: good answers to less say nothing of it
 _REST: Final = 10.0  # `per` from a refusal to a trial
@@ -52,6 +53,9 @@ class LearnedLimit:
         "_base",
         "_fell",
         "_full_since",
+        "_held",
+        "_high",
+        "_high_at",
         "_next_step",
         "_per",
         "_proven",
@@ -71,7 +75,8 @@ class LearnedLimit:
         self._proven = False
         self._refused_first = self._refused_at = float("-inf")
         self._seen = 0
-        self._base = 0
+        self._high, self._high_at = 0, float("-inf")
+        self._base = self._held = 0
         self._steps = 0  # of the trial
         self._trying = self._fell = False
         self._next_step = float("inf")
@@ -90,11 +95,12 @@ class LearnedLimit:
             elif now - self._full_since >= self._per:
                 self._proven = True
             return False
-        if now < self._next_step or count < _USED * limit:
+        if now < self._next_step or count < _USED * max(1, limit - 2):
             return False
         if not self._trying:
             self._trying, self._fell = True, False
             self._base, self._steps = limit, 0
+        self._held = limit
         limit += max(1, round(self._base * _STEP * 2**self._steps))
         self._steps += 1
         self._next_step = now + self._per
@@ -104,27 +110,35 @@ class LearnedLimit:
             self._refused_at = float("-inf")
         return True
 
-    def refused(self, count: int, now: float, *, early: bool) -> bool:
+    def refused(self, count: int, now: float, *, early: bool, again: bool) -> bool:
         """Take note of a refusal after so many good answers in `per`, while others waited.
 
         Args:
             count: the good answers.
             now: the time.
             early: whether somebody unknown may have spent the budget before.
+            again: whether it was the probe after another one.
 
         Returns:
             Whether the limit changes.
         """
         self._full_since = None
         count = max(1, count)
-        if self.limit is None:
+        if count > self._high or now - self._high_at > self._per:
+            self._high, self._high_at = count, now
+        if again:  # many came before, or nothing would be let through just now
+            if self.limit is None or self._fell or not self.limit * _ROUGH <= count < self.limit:
+                return False
+            self.limit = count
+        elif self.limit is None:
             if count >= _WHOLE * self._stated or not self._confirms(count, now, early=early):
                 return False
             self._proven = False
-            self.limit = count
+            # After many pauses there are few, and the service has shown to take more.
+            self.limit = max(count, int(_ROUGH * self._high))
         elif self._trying:  # the last step was one too many
             self._trying, self._fell = False, True
-            self.limit = max(self._base, min(count, self.limit))
+            self.limit = max(self._base, min(count, self._held))
         elif self._fell:  # and what it came to was too much as well
             self.limit, self._fell = self._base, False
         else:

@@ -342,6 +342,7 @@ class TokenBucket(Limiter):
         permits = max(1, rate.limit - 1)
         super().__init__(rate, Window(permits), max_in_flight)
         self._learned: Final = LearnedLimit(rate)
+        self._paused_by: int | None = None
 
     def _keeps(self, priority: Priority, now: float) -> int:
         # Without permits in hand interactive requests wait at the end of each window.
@@ -351,16 +352,20 @@ class TokenBucket(Limiter):
         return 0 if permits == 1 else max(1, round(permits / 100))
 
     def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
-        if not self._gate.pause(permit.epoch, outcome, now) or outcome.status != 429:
+        again = self._gate.pauses > 0 and self._paused_by == 429
+        if not self._gate.pause(permit.epoch, outcome, now):
+            return
+        self._paused_by = outcome.status
+        if outcome.status != 429:
             return
         # In its first `per` the process before this one may have spent the budget. After that our
         # own window cannot explain a refusal: the account is shared, or is counted differently, or
         # has another budget.
         early = self._started is None or now - self._started < self.rate.per
         count = self._tally.count(now)
-        if self._is_pressed(now) and self._learned.refused(count, now, early=early):
+        if self._is_pressed(now) and self._learned.refused(count, now, early=early, again=again):
             self._keep_to_learned()
-        if count or not early:
+        if not again and (count or not early):
             self._pacer.slow_down(strict=not early)
 
     def _took(self, now: float) -> None:

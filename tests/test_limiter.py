@@ -7,14 +7,20 @@ import gc
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import overstated
+from benchmarks.overstated import Case
+from benchmarks.traffic import KINDS, LOG, Kind
 from benchmarks.virtual_time import run
 from exotel_async import ConfigurationError, Outcome, Priority, RateLimit, RateLimitTimeout
+from exotel_async.emulator import RateWindow
+from exotel_async.emulator.windows import new_window
 from exotel_async.limiter import TokenBucket, shared_bucket
 
 OK = Outcome(status=200)
@@ -420,6 +426,136 @@ def test_learns_from_refusals_its_window_cannot_explain() -> None:
             (await bucket.acquire()).finish(OK)
         assert bucket.statistics().strict
         assert bucket.statistics().pace == pytest.approx(198 / 60)
+
+    run(main())
+
+
+@pytest.mark.parametrize("retry_after", [True, False])
+@pytest.mark.parametrize("real", [100, 20])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_an_account_that_takes_less_than_stated_is_found_out(
+    kind: Kind, real: int, retry_after: bool
+) -> None:
+    result = overstated.run(Case(kind=kind, real=real, retry_after=retry_after, windows=26))
+    assert result.found <= 3
+    assert result.first_ten <= 20, "98 at half of it, and 183 at a tenth, before it learned"
+    assert result.worst_ten <= 3, "the price of a trial"
+    assert result.rate >= 0.85
+    known = [limit for _, limit in result.learned if limit is not None]
+    assert min(known) >= 0.7 * real
+    trials = [when for (when, a), (_, b) in pairwise(result.learned) if (b or 0) > (a or 0)]
+    assert trials, "it tries for more"
+
+
+@pytest.mark.parametrize("window", [RateWindow.SLIDING_LOG, RateWindow.SLIDING_COUNTER])
+@pytest.mark.parametrize("before", [0, 100, 200])
+def test_nothing_is_learned_of_an_account_that_takes_all(window: RateWindow, before: int) -> None:
+    """Not even where somebody has used it up before the first request."""
+
+    async def main() -> int:
+        service = new_window(window, 200, 60, leaky_burst=20, count_refusals=False)
+        for place in range(before):
+            service.admit(60 * place / max(before, 1))
+        bucket, chance = TokenBucket(), random.Random(1)
+        learned = set()
+
+        async def work() -> None:
+            retry = False
+            while True:
+                permit = await bucket.acquire(BULK, retry=retry)
+                await asyncio.sleep(chance.uniform(0.02, 0.4))
+                retry = not service.admit(60 + now())
+                permit.finish(Outcome(status=429) if retry else OK)
+                learned.add(bucket.statistics().learned_limit)
+
+        crowd = [asyncio.create_task(work()) for _ in range(30)]
+        await asyncio.sleep(600)
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        assert learned == {None}
+        return bucket.statistics().granted
+
+    assert run(main()) >= 0.9 * 2000
+
+
+def test_somebody_else_who_uses_the_account_for_a_while_is_no_limit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> list[float]:
+        service = new_window(RateWindow.SLIDING_LOG, 200, 60, leaky_burst=20, count_refusals=False)
+        bucket = TokenBucket()
+        taken = []
+
+        async def work() -> None:
+            while True:
+                permit = await bucket.acquire(BULK)
+                await asyncio.sleep(0.1)
+                good = service.admit(now())
+                if good:
+                    taken.append(now())
+                permit.finish(OK if good else Outcome(status=429))
+
+        crowd = [asyncio.create_task(work()) for _ in range(30)]
+        await asyncio.sleep(300)
+        for _ in range(100):
+            service.admit(now())
+            await asyncio.sleep(0.9)
+        await asyncio.sleep(300)
+        assert bucket.statistics().learned_limit is None
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        return taken
+
+    taken = run(main())
+    # The pace is back two windows after the other has left.
+    assert sum(when > 690 - 120 for when in taken) >= 0.95 * 198 * 2
+    assert "takes about" not in caplog.text
+
+
+def test_what_was_learned_is_said_once_and_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "exotel_async")
+    case = Case(kind=LOG, real=100, retry_after=True, windows=9)
+    result = overstated.run(case)
+    assert result.learned[-1][1] == 100
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "Exotel takes about 100 requests in 60 s from this account, fewer than RateLimit(200): "
+        "keeping below that"
+    ]
+
+
+def test_one_refusal_now_and_then_teaches_no_limit() -> None:
+    async def main() -> None:
+        bucket = await opened()
+        await asyncio.sleep(61)
+        for _ in range(50):
+            for _ in range(5):
+                (await bucket.acquire()).finish(OK)
+                await asyncio.sleep(10)
+            (await bucket.acquire()).finish(Outcome(status=429))
+        assert bucket.statistics().learned_limit is None, "there was room, and nobody waited"
+
+    run(main())
+
+
+def test_probes_that_are_refused_for_an_hour_teach_no_limit() -> None:
+    async def main() -> None:
+        bucket = TokenBucket()
+        await load(bucket, 800, response=lambda: 0.1)
+        crowd = [asyncio.create_task(bucket.acquire(BULK)) for _ in range(40)]
+        done: set[asyncio.Task[Any]] = set()
+        began = now()
+        while now() - began < 3600:
+            new, _ = await asyncio.wait(set(crowd) - done, return_when=asyncio.FIRST_COMPLETED)
+            done |= new
+            for task in new:
+                task.result().finish(Outcome(status=429))
+                crowd.append(asyncio.create_task(bucket.acquire(BULK)))
+        assert bucket.statistics().learned_limit is None
+        for task in set(crowd) - done:
+            task.cancel()
 
     run(main())
 
