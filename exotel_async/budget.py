@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from attrs import field, frozen
 
 from exotel_async.config import Priority
+from exotel_async.errors import LimiterUnavailable
 
 
 @frozen(kw_only=True)
@@ -122,4 +123,11 @@ class SharedBudget(Protocol):
 
     def allow_exchange(self, seconds: float) -> None:
         """Raise, never lower, the longest time of an exchange, in seconds."""
+        ...
+
+    def outage(self, waited: float) -> LimiterUnavailable | None:
+        """Return what a request that has waited so many seconds in vain has to be told.
+
+        None: its server is not to blame.
+        """
         ...

@@ -16,10 +16,15 @@ from typing import Final
 from attrs import evolve
 
 from exotel_async import queries
-from exotel_async.budget import Permit
+from exotel_async.budget import Permit, SharedBudget
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
-from exotel_async.errors import ConfigurationError, ExotelError, RateLimitTimeout
+from exotel_async.errors import (
+    ConfigurationError,
+    ExotelError,
+    LimiterUnavailable,
+    RateLimitTimeout,
+)
 from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pipeline import Pipeline
@@ -85,8 +90,8 @@ class Coalescer:
             return None
         try:
             return await self._pipeline.acquire(_AT_ONCE[options.priority])
-        except RateLimitTimeout:
-            return None
+        except (RateLimitTimeout, LimiterUnavailable):
+            return None  # those who may wait do so together
 
     async def _together(self, pool: Pool, sid: str, options: SendOptions) -> Call | float:
         """Wait to be taken along, and for what comes of it.
@@ -103,6 +108,9 @@ class Coalescer:
         try:
             return await answer
         except RateLimitTimeout as error:
+            limiter = self._pipeline.limiter
+            if isinstance(limiter, SharedBudget) and (outage := limiter.outage(patience(options))):
+                raise outage from None
             if pool.key.hurry is None:
                 raise
             # A carrier has waited for the most patient one of them.

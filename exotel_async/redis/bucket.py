@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -14,6 +16,7 @@ from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimi
 from exotel_async.redis.member import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable
 from exotel_async.redis.values import (
+    SECOND,
     AccountStatistics,
     Fallback,
     SharedStatistics,
@@ -48,7 +51,7 @@ class SharedTokenBucket(Member):
         exchange: float = 90.0,
         outage_wait: float = 30.0,
         on_outage: Fallback | None = None,
-        socket_timeout: float = 0.25,
+        socket_timeout: float | None = None,
         name: str | None = None,
         max_in_flight: int | None = None,
     ) -> None:
@@ -56,8 +59,9 @@ class SharedTokenBucket(Member):
 
         Args:
             url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
-                ``rediss://``, ``unix://``; or a client of redis-py's asyncio, which stays yours
-                and whose settings are used, for connections of the limiter's own. No cluster.
+                ``rediss://``, ``unix://``, and with ``?timeout=1`` its `socket_timeout`; or a
+                client of redis-py's asyncio, which stays yours and whose settings are used, for
+                connections of the limiter's own. No cluster.
             rate: the account's budget; 200 a minute by default. Limit and `per` are the same in all
                 processes, and the smallest `burst` is that of all.
             account: the account SID; else ``EXOTEL_ACCOUNT_SID``.
@@ -68,7 +72,9 @@ class SharedTokenBucket(Member):
                 the permits of a process that has died stay out.
             outage_wait: seconds a request waits while the server cannot be reached.
             on_outage: go on without the server instead.
-            socket_timeout: seconds the server may take to answer.
+            socket_timeout: seconds the server may take to answer, four times as long where it has
+                to be connected to first; else ``?timeout=`` of the URL, else 0.25. About twice the
+                time of a round trip will do.
             name: what this process is called in statistics; host and process number by default.
             max_in_flight: requests whose outcome may be open at once; 64 by default.
 
@@ -89,9 +95,10 @@ class SharedTokenBucket(Member):
         for argument, seconds in (
             ("exchange", exchange),
             ("outage_wait", outage_wait),
-            ("socket_timeout", socket_timeout),
         ):
             _check_seconds(argument, seconds)
+        if socket_timeout is not None:
+            _check_seconds("socket_timeout", socket_timeout)
         self._account_sid: Final = _plain(
             "account", given("account", account, "EXOTEL_ACCOUNT_SID")
         )
@@ -128,27 +135,30 @@ class SharedTokenBucket(Member):
             retry: goes before the others of its priority: it has waited already.
 
         Raises:
-            RateLimitTimeout: it would take, or took, longer than `max_wait`.
+            RateLimitTimeout: by the budget it would take, or took, longer than `max_wait`.
             LimiterUnavailable: the server could not be reached for `outage_wait` seconds, or for
-                `max_wait` if that is less.
+                `max_wait` if that is less; or it has not answered yet.
             ConfigurationError: the server cannot hold the budget, or the processes do not agree on
                 it; the limiter belongs to another event loop, or is closed.
         """
-        while self._is_starving():
-            loop = self._bound_loop()
-            began = loop.time()
-            wait = self._outage_wait if max_wait is None else min(max_wait, self._outage_wait)
+        loop = self._bound_loop()
+        began, left = loop.time(), max_wait
+        while True:
+            starving = self._is_starving()
+            wait = min(self._outage_wait, math.inf if left is None else left) if starving else left
             try:
                 return await super().acquire(priority, wait, retry=retry)
-            except RateLimitTimeout:
-                if self._is_starving() and wait > 0:
-                    raise self._unavailable(wait) from None
-                if max_wait is not None and max_wait <= wait:
+            except RateLimitTimeout as refusal:
+                at_once = refusal.wait > refusal.max_wait
+                if self._is_cut_off(at_once=at_once):
+                    whole = wait if left is None or wait != left else max_wait
+                    raise self._unavailable(0.0 if at_once else whole or 0.0) from None
+                if not starving or wait == left:
                     raise
+            # It is back, and there may be time left.
             if max_wait is not None:
-                max_wait -= loop.time() - began
+                left = max(0.0, max_wait - (loop.time() - began))
             retry = True
-        return await super().acquire(priority, max_wait, retry=retry)
 
     @property
     def address(self) -> str:
@@ -175,6 +185,17 @@ class SharedTokenBucket(Member):
         if self._share.allow_exchange(seconds) and self._share.epoch:
             self._call()  # the others have to know before this process can die
 
+    def outage(self, waited: float) -> LimiterUnavailable | None:
+        """Return what a request that has waited so many seconds in vain has to be told.
+
+        None: the server is not to blame.
+
+        Raises:
+            ConfigurationError: the limiter belongs to another event loop, or is closed.
+        """
+        self._bound_loop()
+        return self._unavailable(waited) if self._is_cut_off(at_once=False) else None
+
     async def account(self) -> AccountStatistics:
         """Ask how the whole account stands.
 
@@ -183,9 +204,30 @@ class SharedTokenBucket(Member):
             ConfigurationError: the server cannot hold the budget; the limiter belongs to another
                 event loop, or is closed.
         """
+        answer = await self._ask(self._share.look())
+        return read_account(answer["account"])
+
+    async def clear_pause(self) -> float:
+        """End the account's pause, in all processes: the next request is sent, as a probe.
+
+        If it is refused as well, another pause begins.
+
+        Returns:
+            The seconds that were left of it; 0: there was none.
+
+        Raises:
+            LimiterUnavailable: the server cannot be reached.
+            ConfigurationError: the server cannot hold the budget; the limiter belongs to another
+                event loop, or is closed.
+        """
+        answer = await self._ask(self._share.clear_pause())
+        return float(answer["cleared"]) / SECOND
+
+    async def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the ledger something that is no matter of this process's lease."""
         self._bound_loop()
         try:
-            answer = await self._server.ask(self._share.look())
+            answer = await self._server.ask(message, aside=True)
         except Unreachable as problem:
             raise LimiterUnavailable(
                 f"the server of the shared budget, {self._server.address}, cannot be reached: "
@@ -193,9 +235,9 @@ class SharedTokenBucket(Member):
             ) from None
         except Unfit as problem:
             raise self._unfit(str(problem)) from None
-        if "account" not in answer:
+        if not {"account", "cleared"} & answer.keys():
             raise self._unfit("its ledger is of another version of exotel_async")
-        return read_account(answer["account"])
+        return answer
 
     def statistics(self) -> SharedStatistics:
         """Return what the limiter is doing at this moment."""
@@ -212,7 +254,8 @@ class SharedTokenBucket(Member):
     async def aclose(self) -> None:
         """Give back what is held, for the others to use at once.
 
-        Requests that wait fail with `ConfigurationError`. It takes half a second at most.
+        Requests that wait fail with `ConfigurationError`. It takes half a second at most, or
+        as long as the server may take to answer, if that is more.
 
         Raises:
             ConfigurationError: the limiter belongs to another event loop.

@@ -78,7 +78,9 @@ class SharedGate(Gate):
             self._let_all()
         else:
             self._wait(word["left"] / SECOND, now, probing=False)
-            self.paused = True
+            self.paused = word["left"] > 0
+            if self.asks:  # somebody has cleared it
+                self._ask()
 
     def open(self) -> None:
         """Let them go: all, or one probe if it is half open."""

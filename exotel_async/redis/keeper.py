@@ -19,6 +19,7 @@ from exotel_async.redis.values import SECOND
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
 _LAST_RETRY: Final = 0.5
 _LAST_WORDS: Final = 0.5  # seconds in which a process that ends gives back what it holds
+_HICCUP: Final = 0.05  # seconds an answer may be late
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -62,6 +63,8 @@ class Keeper:
         """Since when the server cannot be reached, by the loop's clock; None: it can."""
         self.problem: str = ""
         """Why not."""
+        self._asked_at: float | None = None
+        self._took = 0.0
         self.round_trips: int = 0
         """How often the server was asked."""
 
@@ -130,7 +133,7 @@ class Keeper:
         self._listener.start()
         if not self._has_begun:
             # What is told before it listens would be missed.
-            with anyio.move_on_after(_FIRST_RETRY * 4):
+            with anyio.move_on_after(self._server.timeout):
                 await self._listener.settled.wait()
             if self._listener.problem:
                 self._fail(self._listener.problem)
@@ -165,7 +168,18 @@ class Keeper:
         if message is None:
             raise AssertionError("there is nothing to ask")
         self.round_trips += 1
-        return await self._server.ask(message)
+        time = asyncio.get_running_loop().time
+        self._asked_at = began = time()
+        try:
+            answer = await self._server.ask(message)
+        finally:
+            self._asked_at = None
+        self._took = time() - began
+        return answer
+
+    def is_silent(self, now: float) -> bool:
+        """Whether the server takes much longer to answer than the last time."""
+        return self._asked_at is not None and now - self._asked_at > 2 * self._took + _HICCUP
 
     def _take(self, answer: Mapping[str, Any]) -> bool:
         """Do what is answered. False: the message has to be sent again, as it is now."""
@@ -212,7 +226,7 @@ class Keeper:
     async def _give_back(self) -> None:
         loop = asyncio.get_running_loop()
         leaving = False
-        with anyio.move_on_after(_LAST_WORDS):
+        with anyio.move_on_after(max(_LAST_WORDS, self._server.timeout)):
             while True:
                 if self._share.message is None:
                     self._share.write(News(leave=True), loop.time())

@@ -36,19 +36,32 @@ if not s or s.run ~= run then
     version = said.version, run = run, epoch = string.format('%s:%.0f', run, now), opened = now,
     released = false, recovered = false, hold = 0, members = {}, pool = {}, behind = 0, quiet = 0,
     asked = {}, interactive = 0, debt = 0, short = 0, processes = 0,
+    limit = before and before.limit, per = before and before.per,
     strict = before and before.strict or false,
     factor = before and before.factor or 1, slowed = before and before.slowed or now,
+    -- As in exotel_async/learned.py. A limit of 0 is none, and so is a moment of 0.
+    learned = before and before.learned or {
+      limit = 0, base = 0, held = 0, high = 0, high_at = 0, steps = 0, trying = false, fell = false, next_step = 0,
+      full_since = 0, proven = false, refused_first = 0, refused_at = 0, seen = 0,
+    },
     gate = {
       epoch = before and before.gate.epoch + 1 or 0,
-      half = true, sent = false, till = 0, paused = 0, row = 0, prober = '',
+      half = true, sent = false, till = 0, paused = 0, began = 0, row = 0, by = 0, prober = '',
     },
   }
 end
 local known = next(s.members) ~= nil
-local limit, per = said.limit, said.per
-local permits = math.max(1, limit - 1)
-local interval = per / limit
-local gate, pool = s.gate, s.pool
+local per = said.per
+local gate, pool, learned = s.gate, s.pool, s.learned
+local limit, permits, interval
+
+local function keep_to_learned()
+  if learned.limit >= said.limit then learned.limit = 0 end
+  limit = learned.limit > 0 and learned.limit or said.limit
+  permits = math.max(1, limit - 1)
+  interval = per / limit
+end
+keep_to_learned()
 
 local function live(member)
   return member.till > now
@@ -92,22 +105,40 @@ local function account()
     processes = processes, permits = permits, used = permits - ready - idle,
     interactive = interactive, bulk = bulk,
     paused = gate.half and math.max(0, gate.paused - now) or 0,
-    opens = s.released and 0 or math.max(0, (s.release or now) - now),
+    opens = s.released and 0 or math.max(0, (s.release or now) - now), learned = learned.limit,
   }
 end
 
+if said.clear then
+  -- The next request is the probe, as at the end of any pause.
+  local left = gate.half and math.max(0, gate.paused - now) or 0
+  if left > 0 then
+    gate.till, gate.paused, gate.row, gate.sent, gate.prober = 0, 0, 0, false, ''
+    s.now = now
+    redis.call('SET', KEYS[1], cmsgpack.pack(s), 'KEEPTTL')
+    local hurry = sum(function(member) return live(member) and member.interactive or 0 end) > 0
+    redis.call('PUBLISH', KEYS[1], cjson.encode({
+      epoch = s.epoch, hurry = hurry, gate = {epoch = gate.epoch, left = 0, row = 0},
+    }))
+  end
+  return cjson.encode({cleared = left})
+end
 if said.look then
   return cjson.encode({account = account()})
 end
 
-if known and (s.limit ~= limit or s.per ~= per) then
+if known and (s.limit ~= said.limit or s.per ~= per) then
   for id, member in pairs(s.members) do
     if id ~= said.id and live(member) then
       return cjson.encode({refused = 'rate', limit = s.limit, per = s.per})
     end
   end
 end
-s.limit, s.per = limit, per
+if s.limit ~= said.limit or s.per ~= per then
+  learned.limit = 0
+  keep_to_learned()
+end
+s.limit, s.per = said.limit, per
 
 -- A message that was sent again because its answer was lost changes nothing the second time.
 
@@ -159,7 +190,7 @@ else
     if said.shut > 0 then
       gate.half, gate.row = true, math.max(gate.row, said.row)
       gate.till = math.max(gate.till, now + said.shut)
-      gate.paused = gate.till
+      gate.paused, gate.began = gate.till, now
     elseif gate.paused <= now and not gate.sent then
       gate.half = false
     end
@@ -167,11 +198,121 @@ else
 end
 me.seq, me.name, me.used, me.largest = said.seq, said.name, said.used, said.burst
 me.interactive, me.bulk, me.granted = said.interactive, said.bulk, said.granted
+me.taken, me.told = said.taken, now
 me.till = said.leave and now or now + said.lease
 me.gone = me.till + said.hold
 me.asked, me.called = 0, 0
 if now - me.based >= 4 * per then me.base, me.based = me.granted, now end
 if said.interactive > 0 then s.interactive = now end
+
+-- The pause, and the probe after it.
+
+local function shut_for() return math.max(0, gate.till - now) end
+
+-- How many good answers there were in the last `per`, and what that says of the account.
+
+local function taken()
+  local count = 0
+  for _, member in pairs(s.members) do
+    if (member.told or member.till) > now - per then count = count + member.taken end
+  end
+  return count
+end
+
+local function confirms(count, early)
+  if now - learned.refused_at > 3 * per or count > 1.25 * learned.seen then
+    learned.refused_first, learned.seen = now, count
+  end
+  learned.refused_at, learned.seen = now, math.min(learned.seen, count)
+  return not early and now - learned.refused_first >= (learned.proven and 3 or 0.5) * per
+end
+
+local function refused(count, early, again)
+  learned.full_since = 0
+  count = math.max(1, count)
+  if count > learned.high or now - learned.high_at > per then
+    learned.high, learned.high_at = count, now
+  end
+  if again then
+    local close = learned.limit * 0.75 <= count and count < learned.limit
+    if learned.fell or not close then return end
+    learned.limit = count
+  elseif learned.limit == 0 then
+    if count >= 0.95 * said.limit or not confirms(count, early) then return end
+    learned.proven, learned.limit = false, math.max(count, math.floor(0.75 * learned.high))
+  elseif learned.trying then
+    learned.trying, learned.fell = false, true
+    learned.limit = math.max(learned.base, math.min(count, learned.held))
+  elseif learned.fell then
+    learned.limit, learned.fell = learned.base, false
+  else
+    local less = math.max(1, math.floor(learned.limit / 20))
+    learned.limit = math.max(1, math.min(count, learned.limit - less))
+  end
+  learned.next_step = now + 10 * per
+end
+
+local function took(count)
+  if learned.limit == 0 then
+    if count < 0.95 * said.limit then
+      learned.full_since = 0
+    elseif learned.full_since == 0 then
+      learned.full_since = now
+    elseif now - learned.full_since >= per then
+      learned.proven = true
+    end
+  elseif now >= learned.next_step and count >= 0.9 * math.max(1, learned.limit - 2) then
+    if not learned.trying then
+      learned.trying, learned.fell = true, false
+      learned.base, learned.steps = learned.limit, 0
+    end
+    learned.held = learned.limit
+    local step = math.floor(learned.base * 0.1 * 2 ^ learned.steps + 0.5)
+    learned.limit = learned.limit + math.max(1, step)
+    learned.steps, learned.next_step = learned.steps + 1, now + per
+    if learned.limit >= said.limit then
+      learned.limit, learned.trying, learned.refused_at = 0, false, 0
+    end
+  end
+end
+
+local function pause(till)
+  gate.till, gate.paused = till, till
+  told.gate = {epoch = gate.epoch, left = shut_for(), row = gate.row}
+end
+
+for _, refusal in ipairs(said.refusals) do
+  if refusal.epoch == gate.epoch then
+    local delay = math.min(per, per / 60 * 2 ^ math.min(gate.row, 10))
+    if refusal.after >= 0 then
+      delay = math.max(refusal.after, gate.row > 0 and delay or 0)
+    end
+    if refusal.status == 429 then
+      -- In the first `per` somebody nobody knows of any more may have spent the budget.
+      local early, count = now - s.opened < per, taken()
+      local again = gate.row > 0 and gate.by == 429
+      if refusal.pressed then refused(count, early, again) end
+      if not again and (count > 0 or not early) then
+        s.strict = s.strict or not early
+        s.factor = math.min(1, s.factor + 0.3 * (now - s.slowed) / per)
+        s.factor, s.slowed = math.max(0.05, s.factor * 0.7), now
+      end
+    end
+    gate.epoch, gate.row = gate.epoch + 1, gate.row + 1
+    gate.half, gate.sent, gate.prober = true, false, ''
+    gate.began, gate.by = now, refusal.status
+    pause(now + math.min(delay, refusal.most))
+  elseif gate.half then
+    local till = math.min(now + refusal.after, gate.began + refusal.most)
+    if till > now + shut_for() then pause(till) end
+  end
+end
+if #said.refusals == 0 then took(taken()) end
+keep_to_learned()
+if gate.half and said.answered == gate.epoch then
+  gate.half, gate.sent, gate.row, gate.till, gate.paused = false, false, 0, 0, 0
+  told.gate = {epoch = gate.epoch, left = -1, row = 0}
+end
 
 -- All permits are somewhere. Those nobody has claimed are free at once where nobody can have used
 -- them, and else when the last request of whoever may have held them is out of the window.
@@ -208,38 +349,6 @@ if freed then
 end
 missing = math.max(0, missing)
 
--- The pause, and the probe after it.
-
-local function shut_for() return math.max(0, gate.till - now) end
-
-local function pause(till)
-  gate.till, gate.paused = till, till
-  told.gate = {epoch = gate.epoch, left = shut_for(), row = gate.row}
-end
-
-for _, refusal in ipairs(said.refusals) do
-  if refusal.epoch == gate.epoch then
-    local delay = math.min(per, per / 60 * 2 ^ math.min(gate.row, 10))
-    if refusal.after >= 0 then
-      delay = math.max(refusal.after, gate.row > 0 and delay or 0)
-    end
-    -- In the first `per` somebody nobody knows of any more may have spent the budget.
-    if refusal.status == 429 and now - s.opened >= per then
-      s.strict = true
-      s.factor = math.min(1, s.factor + 0.3 * (now - s.slowed) / per)
-      s.factor, s.slowed = math.max(0.05, s.factor * 0.7), now
-    end
-    gate.epoch, gate.row = gate.epoch + 1, gate.row + 1
-    gate.half, gate.sent, gate.prober = true, false, ''
-    pause(now + delay)
-  elseif gate.half and refusal.after > shut_for() then
-    pause(now + refusal.after)
-  end
-end
-if gate.half and said.answered == gate.epoch then
-  gate.half, gate.sent, gate.row, gate.till, gate.paused = false, false, 0, 0, 0
-  told.gate = {epoch = gate.epoch, left = -1, row = 0}
-end
 -- Who should hold how many: interactive requests that wait come first, then what was used in the
 -- last window and bulk requests that wait; each time those who want little get it, and the others
 -- get equal parts of the rest.
@@ -324,6 +433,8 @@ if s.factor < 1 then
 end
 local rate = (s.strict and math.max(limit - 2, 1) or limit) / per * s.factor
 local burst = s.strict and 2 or said.burst
+-- More than there are, until those who hold too many have given them back.
+local whole = math.max(permits, sum(held))
 for _, member in pairs(s.members) do
   if live(member) then burst = math.min(burst, member.largest) end
 end
@@ -331,7 +442,7 @@ local function fair_pace(id, member)
   local part = member.used + member.interactive + member.bulk > 0 and 1 / workers or 0
   if lacking > 0 then part = lacks(id, member) / lacking end
   local loose = math.max(0, permits - sum(held))
-  return rate * math.max(1, member.held + loose * part) / permits
+  return rate * math.max(1, member.held + loose * part) / whole
 end
 local others_burst = sum(function(member)
   return member == me and 0 or member.burst
@@ -358,7 +469,7 @@ me.pace = math.max(
   math.min(fair_pace(said.id, me), rate - sum(function(member)
     return member == me and 0 or member.pace
   end, live)),
-  rate * math.max(1, me.held) / permits
+  rate * math.max(1, me.held) / whole
 )
 -- A part of the burst goes to interactive requests in whatever process they are.
 local depth = math.max(1, math.min(3, math.floor(burst / 3)))
@@ -403,7 +514,7 @@ local ahead = math.max(0, math.min(served, depth - s.debt))
 s.debt = s.debt + ahead
 me.interactive, me.used = waiting - served, me.used + served
 -- What it holds by now comes with its pace.
-if me.pace > 0 then me.pace = math.max(me.pace, rate * math.max(1, me.held) / permits) end
+if me.pace > 0 then me.pace = math.max(me.pace, rate * math.max(1, me.held) / whole) end
 
 local word = {epoch = gate.epoch, row = gate.row, state = 'open', left = 0}
 if gate.half then
@@ -441,6 +552,7 @@ for id, member in pairs(s.members) do
     contended = contended or id ~= said.id and (member.waits or member.interactive > 0)
   end
 end
+lack = lack + math.max(0, sum(held) - permits)
 local hurry = sum(function(member) return member.interactive end, live)
 local give = 0
 local slack = per / 30
@@ -514,13 +626,14 @@ local answer = {
   epoch = s.epoch, held = me.held, granted = granted, pace = me.pace, burst = me.burst,
   ahead = ahead, charge = charge, waiting = waiting - ahead, more = more, again = again,
   give = give, short = short, hurry = hurry > 0, contended = contended, gate = word,
-  strict = s.strict, processes = processes, seq = said.seq,
+  strict = s.strict, learned = learned.limit, processes = processes, seq = said.seq,
 }
 me.answer = cjson.encode(answer)
 if said.leave then
   -- No more than what a late copy of a message is known by.
   s.members[said.id] =
-    {left = true, seq = me.seq, answer = '{}', held = 0, till = me.till, gone = me.gone}
+    {left = true, seq = me.seq, answer = '{}', held = 0, till = me.till, gone = me.gone,
+      taken = me.taken}
 end
 save()
 if next(told) then

@@ -37,7 +37,6 @@ class Member(Limiter):
     ) -> None:
         super().__init__(rate, Window(0), max_in_flight)
         self._gate: SharedGate = SharedGate(rate, self._serve, self._call)
-        self._permits: Final = max(1, rate.limit - 1)
         self._outage_wait: Final = outage_wait
         self._on_outage: Final = on_outage
         self._server: Final = server
@@ -79,6 +78,15 @@ class Member(Limiter):
     def _call(self) -> None:
         self._keeper.call()
 
+    @property
+    def _limit(self) -> int:
+        """What the account takes in a `per`, as far as is known."""
+        return self._learned_limit or self.rate.limit
+
+    @property
+    def _permits(self) -> int:
+        return max(1, self._limit - 1)
+
     # The window: what is held may be used while the lease is valid.
 
     def _keeps(self, priority: Priority, now: float) -> int:
@@ -114,7 +122,7 @@ class Member(Limiter):
         free = max(0, self._window.free)
         # It knows that there are some, and calls when it has more. Or there is enough for them
         # here, but for tokens, and those come fast enough.
-        quick = self._pacer.pace * self.rate.per >= self.rate.limit / 4
+        quick = self._pacer.pace * self.rate.per >= self._limit / 4
         if (free < waiting and (self._more or not known)) or not quick:
             self._call()
 
@@ -145,7 +153,13 @@ class Member(Limiter):
     def _pause(self, permit: Any, outcome: Outcome, now: float) -> None:
         self._gate.pause(permit.epoch, outcome, now)
         self._refusals.append(
-            Refusal(epoch=permit.epoch, status=outcome.status or 0, after=outcome.retry_after)
+            Refusal(
+                epoch=permit.epoch,
+                status=outcome.status or 0,
+                after=outcome.retry_after,
+                longest=self._gate.longest_pause(outcome),
+                pressed=self._is_pressed(now),
+            )
         )
         self._call()
 
@@ -159,7 +173,7 @@ class Member(Limiter):
             closed = max(closed, self._opens_at - now)
         if priority is Priority.INTERACTIVE or self._window.size == 0:
             # It need not wait for a permit of this process, if there is one.
-            return max(closed, ahead * self.rate.per / self.rate.limit)
+            return max(closed, ahead * self.rate.per / self._limit)
         wait = max(closed, ahead / self._pacer.pace)
         known = self._known.window_size - self._known.window_used if self._known else 0
         return wait if known > ahead else max(wait, self._until_free(ahead + 1, now))
@@ -184,6 +198,7 @@ class Member(Limiter):
             interactive=interactive,
             bulk=bulk,
             granted=self._granted,
+            taken=self._tally.count(now),
             owed=self._pacer.owed,
             refusals=self._refusals,
             answered=self._answered,
@@ -207,6 +222,7 @@ class Member(Limiter):
         self._hurry, self._more = answer["hurry"], answer["more"]
         self._contended, self._strict = answer["contended"], answer["strict"]
         self._processes = answer["processes"]
+        self._note_learned(answer["learned"] or None)
         if "account" in answer:  # it is not in one that is repeated
             self._known = read_account(answer["account"])
             self._opens_at = now + self._known.opens_in
@@ -260,7 +276,7 @@ class Member(Limiter):
         if self._on_outage is not None:
             part = self._on_outage.part_of(self._permits, self._processes) / self._permits
             rate = self.rate
-            self._go_at(rate.limit / rate.per * part, max(_LEAST_BURST, rate.burst * part))
+            self._go_at(self._limit / rate.per * part, max(_LEAST_BURST, rate.burst * part))
             self._serve()
             if self._without_lease(loop.time()) > 0:
                 self._end_starving()
@@ -318,11 +334,29 @@ class Member(Limiter):
             if not waiter.done():
                 waiter.set_exception(error())
 
+    def _is_cut_off(self, *, at_once: bool) -> bool:
+        """Whether a request is refused for the server, and not for the budget.
+
+        Args:
+            at_once: whether it is refused for what is known, and has not waited.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._without_lease(now) > 0:
+            return False
+        if self._keeper.lost_at is not None:
+            return True
+        # Nothing else than its answer was lacking, or that is long overdue.
+        return not at_once and (not self._share.is_valid or self._keeper.is_silent(now))
+
     def _unavailable(self, waited: float) -> LimiterUnavailable:
-        return LimiterUnavailable(
-            f"the server of the shared budget, {self._server.address}, could not be reached for "
-            f"{waited:g} s: {self._keeper.problem}"
-        )
+        server, problem = self._server, self._keeper.problem
+        if self._keeper.lost_at is None:
+            what = f"has not answered within {waited:g} s ({server.allows})"
+        elif waited > 0:
+            what = f"could not be reached for {waited:g} s: {problem}"
+        else:
+            what = f"cannot be reached: {problem}"
+        return LimiterUnavailable(f"the server of the shared budget, {server.address}, {what}")
 
     def _unfit(self, problem: str) -> ConfigurationError:
         return ConfigurationError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
 
@@ -27,6 +27,8 @@ SCRIPT: Final = files("exotel_async.redis").joinpath("ledger.lua").read_text(enc
 _SHA: Final = sha1(SCRIPT.encode()).hexdigest()  # noqa: S324 - it is how the server names it
 
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_TIMEOUT: Final = 0.25  # seconds
+_LONGEST_TIMEOUT: Final = 1e9
 _CONNECTING: Final = 4  # times the socket's timeout: TCP, TLS, AUTH and SELECT are round trips too
 _SILENCE: Final = 15.0  # seconds after which the connection has to show that it is still there
 # A server that says these is the right one, and will be fine again.
@@ -59,12 +61,16 @@ class Server:
         *,
         account: str,
         category: str,
-        timeout: float,
+        timeout: float | None,
     ) -> None:
-        self._timeout = timeout
+        if isinstance(url_or_client, str):
+            url_or_client, in_url = _without_timeout(url_or_client)
+            timeout = in_url if timeout is None else timeout
+        self.timeout: Final = _TIMEOUT if timeout is None else timeout
+        """Seconds it may take to answer."""
         # The part in braces decides where in a cluster it is.
         self._key = f"exotel_async:{{{account}}}:{category}"
-        self._client: Final = _client(url_or_client, timeout)
+        self._client: Final = _client(url_or_client, self.timeout)
         self._is_ours = self._client is not url_or_client
         settings = self._client.connection_pool.connection_kwargs
         self.address: Final = _address(settings)
@@ -73,15 +79,25 @@ class Server:
         self._secret = str(password) if password else None
         self._connected = False
 
-    async def ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    @property
+    def allows(self) -> str:
+        """How long it may take to answer, and where that is set, for people to read."""
+        return f"timeout={self.timeout:g} s, by socket_timeout= or ?timeout= in its URL"
+
+    async def ask(self, message: Mapping[str, Any], *, aside: bool = False) -> dict[str, Any]:
         """Say something to the ledger and return what it answers.
+
+        Args:
+            message: what is said.
+            aside: whether something else may be asked at the moment: it is on a new connection.
 
         Raises:
             Unreachable: no answer came. The ledger may have taken the message, or may yet.
             Unfit: the server cannot hold a ledger.
         """
         text = json.dumps(message, separators=(",", ":"))
-        seconds = self._timeout if self._connected else self._timeout * _CONNECTING
+        connected = self._connected and not aside
+        seconds = self.timeout if connected else self.timeout * _CONNECTING
         try:
             async with asyncio.timeout(seconds):
                 answer = _read(await self._run(text))
@@ -89,7 +105,9 @@ class Server:
             problem: Exception = Unfit(self._words(error))
         except failures.AuthenticationError as error:
             problem = Unfit(self._words(error))
-        except (failures.ConnectionError, failures.TimeoutError, TimeoutError, OSError) as error:
+        except (failures.TimeoutError, TimeoutError):
+            problem = Unreachable(f"no answer within {seconds:g} s ({self.allows})")
+        except (failures.ConnectionError, OSError) as error:
             problem = Unreachable(self._words(error))
         except failures.RedisError as error:
             passing = isinstance(error, failures.OutOfMemoryError) or _PASSING.search(str(error))
@@ -157,7 +175,7 @@ class Server:
             return await self._client.eval(SCRIPT, 1, self._key, text)
 
     def _words(self, error: BaseException) -> str:
-        words = str(error) or "no answer in time"
+        words = str(error) or type(error).__name__
         if self._secret is not None:
             words = words.replace(self._secret, "***")
         return words if len(words) <= _SHOWN else words[:_SHOWN] + "..."
@@ -170,6 +188,31 @@ def _read(text: Any) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _without_timeout(url: str) -> tuple[str, float | None]:
+    """Take the limiter's own option out of a URL; the others are redis-py's.
+
+    Raises:
+        ConfigurationError: it is no number of seconds.
+    """
+    place, mark, query = url.partition("?")
+    options = query.split("&") if mark else []
+    ours = [option for option in options if unquote(option.partition("=")[0]) == "timeout"]
+    if not ours:
+        return url, None
+    try:
+        (only,) = ours
+        seconds = float(unquote(only.partition("=")[2]))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            "the URL of the shared budget is not valid: timeout= must be there once, as a "
+            "positive number of seconds"
+        )
+    rest = "&".join(option for option in options if option not in ours)
+    return f"{place}?{rest}" if rest else place, seconds
 
 
 def _client(url_or_client: object, timeout: float) -> aioredis.Redis:

@@ -33,7 +33,7 @@ from exotel_async.config import RateLimit
 from exotel_async.redis.values import SECOND
 from exotel_async.window import Window
 
-VERSION: Final = 1
+VERSION: Final = 2
 _DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
 
 
@@ -91,16 +91,25 @@ class Refusal:
         epoch: of the gate, when the request was let through.
         status: the HTTP status.
         after: seconds it asks to wait; None: it does not say.
+        longest: seconds for which it may hold up everybody.
+        pressed: whether requests had to wait for the budget.
     """
 
     epoch: int
     status: int
     after: float | None
+    longest: float
+    pressed: bool
 
     def text(self) -> dict[str, int]:
         """Return it as the ledger reads it."""
-        after = -1 if self.after is None else _length(self.after)
-        return {"epoch": self.epoch, "status": self.status, "after": after}
+        return {
+            "epoch": self.epoch,
+            "status": self.status,
+            "after": -1 if self.after is None else _length(self.after),
+            "most": _length(self.longest),
+            "pressed": self.pressed,
+        }
 
 
 @frozen(kw_only=True)
@@ -111,6 +120,7 @@ class News:
         interactive: requests waiting at interactive priority.
         bulk: requests waiting at bulk priority.
         granted: requests let through so far.
+        taken: good answers in the last `per`.
         owed: tokens still to be paid for what was let ahead elsewhere.
         refusals: answers that ask for a pause, since the last message.
         answered: the epoch of the gate in which the probe was answered well; None: none was.
@@ -123,6 +133,7 @@ class News:
     interactive: int = 0
     bulk: int = 0
     granted: int = 0
+    taken: int = 0
     owed: int = 0
     refusals: Sequence[Refusal] = ()
     answered: int | None = None
@@ -209,6 +220,10 @@ class Share:
             "per": _length(self._rate.per),
         }
 
+    def clear_pause(self) -> dict[str, Any]:
+        """Return the message that ends a pause of the account."""
+        return {**self.look(), "clear": True}
+
     def write(self, news: News, now: float, *, give: int = 0, soonest: bool = False) -> None:
         """Write the next message. The last one must have been answered.
 
@@ -279,6 +294,7 @@ class Share:
                 "interactive": news.interactive,
                 "bulk": news.bulk,
                 "granted": news.granted,
+                "taken": news.taken,
                 "owed": news.owed,
                 "refusals": [refusal.text() for refusal in news.refusals],
                 "answered": -1 if news.answered is None else news.answered,

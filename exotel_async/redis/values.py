@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from attrs import Attribute, field, frozen
@@ -77,8 +78,11 @@ class AccountStatistics:
         waiting_interactive: requests waiting at interactive priority.
         waiting_bulk: requests waiting at bulk priority.
         paused_for: seconds until the account's pause ends; 0 without one.
+        paused_until: when that is, in UTC and by this computer's clock; None without one.
         opens_in: seconds until what no process has claimed is free, after the server has lost
             what it held; else 0.
+        learned_limit: requests in `per` that the service has shown to take from the account, where
+            that is fewer than its `RateLimit`; None: nothing says so.
     """
 
     processes: tuple[ProcessStatistics, ...]
@@ -87,7 +91,9 @@ class AccountStatistics:
     waiting_interactive: int
     waiting_bulk: int
     paused_for: float
+    paused_until: datetime | None
     opens_in: float
+    learned_limit: int | None
 
 
 @frozen(kw_only=True)
@@ -122,12 +128,15 @@ def read_account(account: Mapping[str, Any]) -> AccountStatistics:
         )
         for one in account["processes"] or ()
     )
+    paused_for = account["paused"] / SECOND
     return AccountStatistics(
         processes=tuple(sorted(processes, key=lambda one: one.name)),
         window_used=account["used"],
         window_size=account["permits"],
         waiting_interactive=account["interactive"],
         waiting_bulk=account["bulk"],
-        paused_for=account["paused"] / SECOND,
+        paused_for=paused_for,
+        paused_until=datetime.now(UTC) + timedelta(seconds=paused_for) if paused_for else None,
         opens_in=account["opens"] / SECOND,
+        learned_limit=account["learned"] or None,
     )

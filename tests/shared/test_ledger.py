@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from exotel_async import RateLimit
 from exotel_async.redis.server import SCRIPT
-from exotel_async.redis.share import VERSION, News, Share, Terms
+from exotel_async.redis.share import VERSION, News, Refusal, Share, Terms
 from exotel_async.window import Window
 
 LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
@@ -440,3 +440,116 @@ def test_after_an_outage_a_new_ledger_is_soon_open(
     world.run(TERMS.settle)
     say(world, share, News(bulk=1000))
     assert window.free > 0
+
+
+def refusal(answer: dict[str, Any], *, pressed: bool = True, after: float = 1.0) -> list[Refusal]:
+    return [
+        Refusal(
+            epoch=answer["gate"]["epoch"],
+            status=429,
+            after=after,
+            longest=3 * PER,
+            pressed=pressed,
+        )
+    ]
+
+
+class Account:
+    """Two processes, of which one is refused, and what both have learned of their account."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.world = World(client, seed=0)
+        (self.one, self.window), (self.other, _) = member(self.world), member(self.world)
+        for share in (self.one, self.other):
+            say(self.world, share, News())
+        self.answer: dict[str, Any] = {}
+        self.pass_by(PER)
+
+    def pass_by(self, seconds: float, taken: int = 0) -> int:
+        """Have both say for so long that they are there, and how much was taken."""
+        for _ in range(int(seconds / 5)):
+            self.world.run(5)
+            say(self.world, self.other, News(taken=taken - taken // 2))
+            self.answer = say(
+                self.world,
+                self.one,
+                News(
+                    taken=taken // 2,
+                    bulk=5,
+                    probe=True,
+                    answered=self.answer["gate"]["epoch"] if self.answer else 0,
+                ),
+            )
+        return int(self.answer["learned"])
+
+    def refuse(self, taken: int, *, pressed: bool = True) -> int:
+        self.world.run(1)
+        say(self.world, self.other, News(taken=taken - taken // 2))
+        news = News(taken=taken // 2, bulk=5, refusals=refusal(self.answer, pressed=pressed))
+        self.answer = say(self.world, self.one, news)
+        self.pass_by(5, taken)
+        return int(self.answer["learned"])
+
+
+def test_the_ledger_learns_what_the_account_takes(client: redis.Redis) -> None:
+    account = Account(client)
+    account.pass_by(PER, taken=20)
+    assert account.refuse(20) == 0, "somebody else may use it just now"
+    assert account.pass_by(PER, taken=20) == 0
+    assert account.refuse(20) == 20
+    assert account.answer["strict"]
+    # The account is what it takes now, and keeps to that, for ten windows.
+    assert account.pass_by(9 * PER, taken=19) == 20
+    told = account.world.ask({**account.one.look(), "look": True})
+    assert told
+    assert (told["account"]["permits"], told["account"]["learned"]) == (19, 20)
+    assert account.answer["held"] <= 19
+    tried = account.pass_by(PER + 10, taken=19)
+    assert 20 < tried <= 24
+    assert account.refuse(21) == 20, "and one refusal ends the trial"
+    assert account.pass_by(9 * PER, taken=19) == 20
+    # A server that starts again does not forget it, and another budget begins anew.
+    account.world.restart(0, "kept")
+    assert account.pass_by(10, taken=19) == 20
+
+
+def test_the_ledger_finds_that_the_account_takes_all_again(client: redis.Redis) -> None:
+    account = Account(client)
+    account.refuse(20)
+    account.pass_by(PER, taken=20)
+    learned = account.refuse(20)
+    assert learned == 20
+    account.pass_by(10 * PER, taken=19)
+    for _ in range(8):
+        learned = account.pass_by(PER, taken=learned or LIMIT)
+    assert learned == 0
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_an_account_that_gave_all_of_it_has_another_user(
+    client: redis.Redis, pressed: bool
+) -> None:
+    account = Account(client)
+    account.pass_by(3 * PER, taken=LIMIT)
+    for _ in range(2):
+        assert account.refuse(20, pressed=pressed) == 0
+        account.pass_by(PER, taken=20)
+    account.refuse(20, pressed=pressed)
+    account.pass_by(PER, taken=20)
+    assert account.refuse(20, pressed=pressed) == (20 if pressed else 0)
+
+
+def test_a_pause_of_a_ledger_before_parks_nobody(client: redis.Redis) -> None:
+    """One of version 1 that is paused for a day, whose processes have all gone."""
+    world = World(client, seed=0)
+    old = (
+        "local s = {version = 1, quiet = ARGV[1] - 1, run = 'first', now = ARGV[1] - 2, "
+        "gate = {epoch = 5, half = true, till = ARGV[1] + 86400e6, paused = ARGV[1] + 86400e6}} "
+        "redis.call('SET', KEYS[1], cmsgpack.pack(s))"
+    )
+    client.eval(old, 1, KEY, int(world.now * 1e6))
+    share, _ = member(world)
+    answer = say(world, share, News(interactive=1, probe=True))
+    world.run(TERMS.settle)
+    answer = say(world, share, News(interactive=1, probe=True))
+    assert answer["gate"]["state"] == "probe"

@@ -239,16 +239,67 @@ async def test_max_wait_ends_it_before(server: Valkey, opened: Open) -> None:
     server.kill()
     await lease_over(limiter)
     loop = asyncio.get_running_loop()
-    # Until it has asked in vain it does not know.
-    with pytest.raises((RateLimitTimeout, LimiterUnavailable)):
+    with pytest.raises(LimiterUnavailable):
         await send(limiter, max_wait=2)
     for _ in range(2):
         began = loop.time()
         with pytest.raises(LimiterUnavailable, match=r"0\.2 s"):
             await send(limiter, max_wait=0.2)
         assert 0.19 <= loop.time() - began <= 2
-    with pytest.raises(RateLimitTimeout):
+    with pytest.raises(LimiterUnavailable):
         await send(limiter, max_wait=0)
+
+
+@pytest.mark.parametrize("max_wait", [0, 0.01, 0.1, 0.4])
+@pytest.mark.parametrize("how", ["killed", "hangs"])
+async def test_the_first_request_of_a_process_that_never_reached_it(
+    server: Valkey, how: str, max_wait: float
+) -> None:
+    server.kill() if how == "killed" else server.signal(signal.SIGSTOP)
+    limiter = SharedTokenBucket(server.url, RATE, account="acme1", outage_wait=5)
+    try:
+        for _ in range(2):
+            with pytest.raises(LimiterUnavailable, match=r"server of the shared budget"):
+                await send(limiter, max_wait=max_wait)
+        assert limiter.statistics().waiting_interactive == 0
+    finally:
+        await limiter.aclose()
+
+
+@pytest.mark.parametrize("how", ["killed", "hangs"])
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.25])
+@pytest.mark.parametrize("max_wait", [0.8, 1.5])
+async def test_who_waits_when_it_goes_away(
+    server: Valkey, opened: Open, how: str, after: float, max_wait: float
+) -> None:
+    """Whether it is noticed while they wait, or by the end of the lease alone."""
+    limiter = await opened(outage_wait=1, max_in_flight=100)
+    permits = [await limiter.acquire() for _ in range(PERMITS)]  # it has all of them, and waits
+    waiting = [asyncio.create_task(send(limiter, max_wait=max_wait)) for _ in range(3)]
+    await asyncio.sleep(after)
+    server.kill() if how == "killed" else server.signal(signal.SIGSTOP)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(error) for error in ended} == {LimiterUnavailable}
+    with pytest.raises(LimiterUnavailable):
+        await send(limiter, max_wait=0.05)
+    for permit in permits:
+        permit.finish(OK)
+
+
+async def test_what_the_budget_does_not_allow_is_no_outage(server: Valkey, opened: Open) -> None:
+    limiter = await opened(rate=RateLimit(4, per=30))
+    for _ in range(3):
+        await send(limiter)
+    with pytest.raises(RateLimitTimeout):  # by the estimate
+        await send(limiter, max_wait=1)
+    (await opened(rate=RateLimit(4, per=30))).statistics()
+    server.kill()
+    async with asyncio.timeout(20):
+        while limiter.statistics().in_contact:
+            with pytest.raises((RateLimitTimeout, LimiterUnavailable)):
+                await send(limiter, max_wait=0.1)
+    with pytest.raises(LimiterUnavailable):  # whose permits there are, nobody can tell any more
+        await send(limiter, max_wait=1)
 
 
 async def test_a_max_wait_beyond_it_is_an_outage(server: Valkey, opened: Open) -> None:
@@ -267,7 +318,8 @@ async def test_a_pause_is_not_the_outage(server: Valkey, opened: Open) -> None:
     await send(limiter)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    (await limiter.acquire()).finish(Outcome(status=429, retry_after=6.0))
+    outcome = Outcome(status=429, retry_after=6.0, longest_pause=6.0)
+    (await limiter.acquire()).finish(outcome)
     await asyncio.sleep(0.1)
     server.kill()
     await lease_over(limiter)
@@ -671,3 +723,73 @@ async def test_a_server_that_turns_into_a_replica(server: Valkey, opened: Open) 
     server.command("REPLICAOF", "NO", "ONE")
     async with asyncio.timeout(10):
         await waiting
+
+
+# A server that is far away
+
+FAR = 0.2  # seconds each way
+
+
+@asynccontextmanager
+async def far_away(url: str) -> AsyncIterator[int]:
+    """A way to a server on which everything takes its time, in both directions. Yields a port."""
+    target = int(url.rpartition(":")[2])
+    tasks = set[asyncio.Task[None]]()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, to_there = await asyncio.open_connection("127.0.0.1", target)
+        loop = asyncio.get_running_loop()
+
+        async def one_way(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while words := await source.read(100_000):
+                loop.call_later(FAR, sink.write, words)
+
+        ways = {
+            asyncio.create_task(one_way(*ends)) for ends in ((reader, to_there), (there, writer))
+        }
+        tasks.update(ways)
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        for end in (writer, to_there):
+            end.close()
+
+    async with await asyncio.start_server(carry, "127.0.0.1", 0) as listener:
+        yield listener.sockets[0].getsockname()[1]
+        for task in tasks:
+            task.cancel()
+        await asyncio.sleep(FAR + 0.05)
+
+
+@pytest.mark.parametrize("by", ["URL", "argument", "both"])
+async def test_a_server_400_ms_away_works_with_a_timeout_of_its_own(valkey: str, by: str) -> None:
+    rate = RateLimit(40, per=9)
+    async with far_away(valkey) as port, AsyncExitStack() as stack:
+        url, options = f"redis://127.0.0.1:{port}/0", dict[str, Any](account="acme1", exchange=1)
+        if by != "argument":
+            url += "?timeout=1" if by == "URL" else "?timeout=0.01"
+        if by != "URL":
+            options["socket_timeout"] = 1.0
+        limiters = [
+            await stack.enter_async_context(SharedTokenBucket(url, rate, **options))
+            for _ in range(2)
+        ]
+        book = asyncio.gather(*(send(one, priority=BULK) for one in limiters for _ in range(8)))
+        async with asyncio.timeout(30):
+            await book
+            for limiter in limiters:
+                await send(limiter)
+                assert limiter.statistics().in_contact
+        assert sum(limiter.statistics().granted for limiter in limiters) == 18
+        assert (await limiters[0].account()).window_used > 0
+
+
+async def test_with_too_little_time_it_says_what_to_set(valkey: str) -> None:
+    async with far_away(valkey) as port:
+        url = f"redis://127.0.0.1:{port}/0?timeout=0.05&client_name=web"
+        limiter = SharedTokenBucket(url, RATE, account="acme1", outage_wait=0.3)
+        with pytest.raises(LimiterUnavailable, match=r"no answer within 0\.2 s.*timeout=0\.05 s"):
+            await send(limiter)
+        with pytest.raises(LimiterUnavailable, match=r"socket_timeout= or \?timeout= in its URL"):
+            await limiter.account()
+        await limiter.aclose()

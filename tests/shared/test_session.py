@@ -7,9 +7,13 @@ what comes before and after.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from exotel_async import AsyncExotel
+from benchmarks.valkey import free_port
+from exotel_async import AsyncExotel, LimiterUnavailable
+from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
 from tests import (
     test_careful,
@@ -19,6 +23,7 @@ from tests import (
     test_lookups,
     test_session,
 )
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +35,30 @@ async def test_this_is_about_the_shared_limiter(exotel: AsyncExotel) -> None:
     await exotel.account.balance()
     assert isinstance(exotel.limiter, SharedTokenBucket)
     assert exotel.limiter.statistics().in_contact
+
+
+async def test_no_time_at_all_rings_nobody(emulator: Emulator, exotel: AsyncExotel) -> None:
+    """There is no time to ask the server, and that is what it is told."""
+    with pytest.raises(LimiterUnavailable, match="has not answered within 0 s"):
+        await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0)
+    assert emulator.requests == []
+    assert exotel.limiter.statistics().window_used == 0
+
+
+@pytest.mark.parametrize("number", [1, 20])
+@pytest.mark.parametrize("max_wait", [0, 0.2])
+async def test_gets_are_told_of_an_outage(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, number: int, max_wait: float
+) -> None:
+    monkeypatch.setenv("EXOTEL_RATE_LIMIT_URL", f"redis://127.0.0.1:{free_port()}")
+    async with session(emulator) as exotel:
+        view = exotel.with_options(max_wait=max_wait)
+        for _ in range(2):
+            ended = await asyncio.gather(
+                *(view.calls.get(f"{n:032}") for n in range(number)), return_exceptions=True
+            )
+            assert {type(one) for one in ended} == {LimiterUnavailable}
+    assert emulator.requests == []
 
 
 _tests = [
@@ -46,7 +75,6 @@ _tests = [
     test_careful.test_a_silent_transport_proves_nothing,
     test_careful.test_a_client_whose_hook_raises_for_the_status,
     test_careful.test_the_total_bounds_what_a_pause_prolongs,
-    test_careful.test_no_time_at_all_rings_nobody,
     test_careful.test_a_small_session_does_not_slow_the_others,
     test_faults.test_a_429_pauses_the_others_as_well,
     test_faults.test_timeout_while_a_refusal_is_waited_out_tells_of_the_refusal,

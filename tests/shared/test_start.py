@@ -334,13 +334,13 @@ async def test_something_else_on_the_port(answer: Answer, way: Any) -> None:
     assert "Protocol Error" in said or "unknown command" in said
 
 
-@pytest.mark.parametrize("stored", [b"\x81\xa7version\x02", b"hello"], ids=["newer", "foreign"])
+@pytest.mark.parametrize("stored", [b"\x81\xa7version\x7f", b"hello"], ids=["newer", "foreign"])
 async def test_another_ledger(ours: redis.Redis, valkey: str, stored: bytes) -> None:
     ours.set(KEY, stored)
     for way in (start, use_only, look):
         said = await refused(limiter(valkey), way)
         assert valkey.removeprefix("redis://") in said
-        if stored.endswith(b"\x02"):
+        if stored.endswith(b"\x7f"):
             assert "another version of exotel_async" in said
     assert ours.get(KEY) == stored, "it is left as it was"
 
@@ -408,6 +408,14 @@ async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
         f"redis://:{IN_URL}@[host",
         f"redis://:{IN_URL}@host?socket_timeout={IN_URL}",
         f"redis://:{IN_URL}@host?nonsense={IN_URL}",
+        f"redis://:{IN_URL}@host?timeout={IN_URL}",
+        f"redis://:{IN_URL}@host?timeout=",
+        f"redis://:{IN_URL}@host?timeout=0",
+        f"redis://:{IN_URL}@host?timeout=-1",
+        f"redis://:{IN_URL}@host?timeout=nan",
+        f"redis://:{IN_URL}@host?timeout=1e9",
+        f"redis://:{IN_URL}@host?timeout=1&timeout=1",
+        f"redis://:{IN_URL}@host?timeout=1&nonsense={IN_URL}",
         f"redis://:{IN_URL}@host/database",
         f"redis:/:{IN_URL}@host",
         f"redis:{IN_URL}@host",
@@ -426,6 +434,25 @@ def test_a_url_that_is_none(url: str) -> None:
     assert SECRET not in said
     assert IN_URL not in said
     assert SECRET.partition("/")[0] not in said
+
+
+@pytest.mark.parametrize(
+    ("url", "timeout"),
+    [
+        ("redis://host/0?timeout=1", 1.0),
+        ("redis://host?client_name=web&timeout=2.5&db=3", 2.5),
+        ("unix:///run/valkey?timeout=1", 1.0),
+        ("redis://host?client_name=timeout%3D9", 0.25),
+        ("redis://host", 0.25),
+    ],
+)
+def test_its_timeout_is_a_part_of_the_url(url: str, timeout: float) -> None:
+    one = limiter(url)
+    assert one._server.timeout == timeout
+    settings = one._server._client.connection_pool.connection_kwargs
+    assert settings["socket_connect_timeout"] == 4 * timeout
+    assert settings.get("client_name") in {None, "web", "timeout=9"}
+    assert limiter(url, socket_timeout=3)._server.timeout == 3, "what is given goes first"
 
 
 @pytest.mark.parametrize("value", [None, 5, b"redis://host", Path("/run/valkey"), object()])
@@ -455,7 +482,7 @@ def test_a_client_that_blocks(ours: redis.Redis) -> None:
         ("exchange", float("nan")),
         ("outage_wait", True),
         ("outage_wait", -1),
-        ("socket_timeout", None),
+        ("socket_timeout", 0),
         ("socket_timeout", float("inf")),
         ("on_outage", 0.25),
         ("on_outage", True),
