@@ -271,9 +271,17 @@ def number(
 
 
 @app.command
-def doctor(*, service: Service = _EVERYWHERE) -> int:
-    """Check credentials, host and clock with one request, and say in one line what is wrong."""
-    return check.doctor(service)
+def doctor(
+    *,
+    clear_pause: Annotated[bool, Parameter(negative="")] = False,
+    service: Service = _EVERYWHERE,
+) -> int:
+    """Check credentials, host and clock with one request, and say in one line what is wrong.
+
+    Args:
+        clear_pause: End the pause of an account whose budget is shared, in all processes, before.
+    """
+    return check.doctor(service, clear_pause=clear_pause)
 
 
 @app.command

@@ -23,7 +23,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.base_url import is_loopback, is_this_computer
-from exotel_async.cli.sharing import shared_limiter
+from exotel_async.cli.sharing import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, complain, one_line, say
 from exotel_async.transport import new_client
 
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _TOLERATED: Final = 30.0
 """Seconds a clock may be off; one of them is the rounding of the Date header."""
 _PATIENCE: Final = 5.0
+
+
+class _Paused(Exception):
+    """The account's requests pause, and there is nothing to check before they go on."""
 
 
 @define
@@ -57,11 +61,19 @@ class _Answer:
             self.ahead = None
 
 
-def doctor(service: Service) -> Exit:
-    """Check credentials, host and clock; print one line."""
+def doctor(service: Service, *, clear_pause: bool) -> Exit:
+    """Check credentials, host and clock; print one line.
+
+    Args:
+        service: where.
+        clear_pause: whether to end the account's pause before, and say so in another line.
+    """
     answer = _Answer()
     try:
-        balance, shared = asyncio.run(_ask(service, answer))
+        balance, shared = asyncio.run(_ask(service, answer, clear_pause=clear_pause))
+    except _Paused as pause:
+        complain(str(pause))
+        return Exit.FAILED
     except ConnectionFailed as error:
         complain(f"{service.host} cannot be reached: {asyncio.run(_why(service.url, error))}")
         return Exit.FAILED
@@ -89,7 +101,7 @@ def doctor(service: Service) -> Exit:
     return Exit.OK
 
 
-async def _ask(service: Service, answer: _Answer) -> tuple[Balance, str]:
+async def _ask(service: Service, answer: _Answer, *, clear_pause: bool) -> tuple[Balance, str]:
     async with (
         new_client(event_hooks={"request": [answer.begin], "response": [answer.note]}) as client,
         service.session(
@@ -98,6 +110,8 @@ async def _ask(service: Service, answer: _Answer) -> tuple[Balance, str]:
             timeout=Timeouts(connect=_PATIENCE, read=2 * _PATIENCE, exchange=3 * _PATIENCE),
         ) as exotel,
     ):
+        if clear_pause:
+            say(await cleared(exotel))
         shared = await _shared(exotel)  # at once, where a request would wait for the server
         return await exotel.account.balance(), shared
 
@@ -107,7 +121,13 @@ async def _shared(exotel: AsyncExotel) -> str:
     limiter = shared_limiter(exotel)
     if limiter is None:
         return ""
-    others = len((await limiter.account()).processes)
+    account = await limiter.account()
+    if account.paused_until is not None and account.paused_for > _PATIENCE:
+        raise _Paused(
+            f"the account's requests pause until {clock(account.paused_until)}, because Exotel has "
+            "asked for it: wait, or end that by exotel-async doctor --clear-pause"
+        )
+    others = len(account.processes)
     count = "1 other process" if others == 1 else f"{others} other processes"
     return f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from exotel_async import AsyncExotel, TokenBucket
@@ -22,6 +23,28 @@ def shared_limiter(exotel: AsyncExotel) -> SharedTokenBucket | None:
     from exotel_async.redis import SharedTokenBucket  # noqa: PLC0415 - it needs an extra
 
     return limiter if isinstance(limiter, SharedTokenBucket) else None
+
+
+async def cleared(exotel: AsyncExotel) -> str:
+    """End the account's pause, and say what there was to end.
+
+    Raises:
+        LimiterUnavailable: the server of the shared budget cannot be reached.
+        ConfigurationError: it cannot be used.
+    """
+    limiter = shared_limiter(exotel)
+    if limiter is None:
+        return "no pause to clear: EXOTEL_RATE_LIMIT_URL is not set, and no budget is shared"
+    left = await limiter.clear_pause()
+    if left <= 0:
+        return "no pause to clear: the account's requests do not pause"
+    until = clock(datetime.now(UTC) + timedelta(seconds=left))
+    return f"cleared: the account's requests were to pause for {left:.0f} s more, until {until}"
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment with its zone."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @asynccontextmanager

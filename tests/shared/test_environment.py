@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import re
 import subprocess
 import sys
 import time
@@ -21,10 +22,11 @@ from exotel_async import (
     LimiterUnavailable,
     Priority,
     RateLimit,
+    RateLimited,
     Timeouts,
     TokenBucket,
 )
-from exotel_async.emulator import Emulator
+from exotel_async.emulator import Emulator, Fault
 from exotel_async.redis import AccountStatistics, SharedTokenBucket, sessions
 from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
@@ -434,6 +436,48 @@ async def test_doctor_says_with_how_many_the_budget_is_shared(
     assert ended.code == 0, ended
     assert ended.out.strip().endswith(f"shared through {VARIABLE}, with 0 other processes just now")
     assert len(emulator.requests) == 1
+
+
+async def test_doctor_clears_a_pause(shared: str, emulator: Emulator) -> None:
+    env = pointing_at(emulator, **{VARIABLE: shared})
+    ended = await ran("doctor", "--clear-pause", env=env)
+    assert ended.code == 0, ended
+    assert ended.out.startswith("no pause to clear: the account's requests do not pause\nall is")
+    async with session(emulator, rate_limit=RateLimit(200)) as exotel:
+        await exotel.account.balance()
+        emulator.faults.add(Fault.too_many_requests(retry_after=86_400))
+        with pytest.raises(RateLimited):
+            await exotel.with_options(timeout=1).account.balance()
+        paused = exotel.limiter.statistics().paused_for
+        assert 170 < paused <= 180
+        before = len(emulator.requests)
+        ended = await ran("doctor", env=env)
+        assert (ended.code, ended.out) == (1, "")
+        assert "the account's requests pause until 20" in ended.error_lines[-1]
+        assert "--clear-pause" in ended.error_lines[-1]
+        assert len(emulator.requests) == before
+        waiting = asyncio.create_task(exotel.account.balance())
+        ended = await ran("doctor", "--clear-pause", env=env)
+        assert ended.code == 0, ended
+        said = re.match(r"cleared: .* pause for (\d+) s more, until .* UTC\nall is well", ended.out)
+        assert said, ended.out
+        assert 100 < int(said[1]) <= 180
+        async with asyncio.timeout(10):
+            await waiting
+
+
+async def test_doctor_has_no_pause_to_clear_where_none_is_shared(emulator: Emulator) -> None:
+    ended = await ran("doctor", "--clear-pause", env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    assert ended.out.startswith(f"no pause to clear: {VARIABLE} is not set, and no budget")
+
+
+async def test_doctor_has_no_pause_to_clear_where_the_server_is_away(emulator: Emulator) -> None:
+    url = f"redis://:{SECRET}@127.0.0.1:{free_port()}"
+    ended = await ran("doctor", "--clear-pause", env=pointing_at(emulator, **{VARIABLE: url}))
+    assert (ended.code, ended.out) == (1, "")
+    assert "server of the shared budget" in ended.error_lines[-1]
+    assert SECRET not in ended.err
 
 
 async def test_doctor_finds_the_server_away_at_once(emulator: Emulator) -> None:
