@@ -26,6 +26,7 @@ from exotel_async import (
 )
 from exotel_async.base_url import is_this_computer, service_root
 from exotel_async.emulator import Emulator
+from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.transport import new_client
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session
@@ -199,6 +200,15 @@ LEAKS: dict[str, Callable[[], object]] = {
         **GIVEN,
         max_in_flight=TOKEN,  # type: ignore[arg-type]
     ),
+    "the account of a shared budget": lambda: SharedTokenBucket(
+        "redis://localhost", account=f"redis://:{TOKEN}@localhost"
+    ),
+    "a share of a budget": lambda: Fallback(share=TOKEN),  # type: ignore[arg-type]
+    "seconds of a shared budget": lambda: SharedTokenBucket(
+        "redis://localhost",
+        account="acme1",
+        outage_wait=TOKEN,  # type: ignore[arg-type]
+    ),
     "the address of webhooks": lambda: ExotelWebhooks(
         "s" * 32, base_url=f"{CREDENTIALS}shop.example"
     ),
@@ -281,6 +291,8 @@ def test_a_session_that_could_not_be_made_can_be_printed() -> None:
     with pytest.raises(ConfigurationError):
         half.__init__(**GIVEN, base_url="nonsense")  # type: ignore[misc]
     assert repr(half) == "<AsyncExotel account_sid=None>"
+    shared = SharedTokenBucket.__new__(SharedTokenBucket)
+    assert repr(shared) == "<SharedTokenBucket None, account=None>"
 
 
 # The address of the service

@@ -13,6 +13,7 @@ from attrs import fields
 from exotel_async.budget import LimiterStatistics, Permit
 from exotel_async.config import Priority, RateLimit, given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
+from exotel_async.masking import shown
 from exotel_async.redis.member import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable
 from exotel_async.redis.values import (
@@ -89,9 +90,9 @@ class SharedTokenBucket(Member):
             ("name", name, str),
         ):
             if value is not None and not isinstance(value, kind):
-                raise ConfigurationError(f"{argument}={value!r}: must be a {kind.__name__}")
+                raise ConfigurationError(f"{argument}={shown(value)}: must be a {kind.__name__}")
         if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
-            raise ConfigurationError(f"max_in_flight={max_in_flight!r}: must be 1 or more")
+            raise ConfigurationError(f"max_in_flight={shown(max_in_flight)}: must be 1 or more")
         for argument, seconds in (
             ("exchange", exchange),
             ("outage_wait", outage_wait),
@@ -291,7 +292,9 @@ class SharedTokenBucket(Member):
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<SharedTokenBucket {self._server.address}, account={self._account_sid!r}>"
+        # Of one that could not be made, something may be printed with the error.
+        server, account = getattr(self, "_server", None), getattr(self, "_account_sid", None)
+        return f"<SharedTokenBucket {server and server.address}, account={account!r}>"
 
     def __reduce__(self) -> Any:
         raise TypeError("a shared limiter is not pickled: it holds connections and a password")
@@ -308,11 +311,12 @@ class SharedTokenBucket(Member):
 
 def _plain(argument: str, value: str) -> str:
     fits = isinstance(value, str) and value and value.isprintable()
-    if not fits or any(char.isspace() or char in "{}" for char in value):
-        raise ConfigurationError(f"{argument}={value!r}: must be a word without braces")
+    if not fits or any(char.isspace() or char in "{}:@" for char in value):
+        # Not shown: the URL of the server, with its password, may have been taken for it.
+        raise ConfigurationError(f"{argument} must be a word without braces, : and @")
     return value
 
 
 def _check_seconds(argument: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ConfigurationError(f"{argument}={value!r}: must be a positive number of seconds")
+        raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")

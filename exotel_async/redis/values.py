@@ -11,6 +11,7 @@ from attrs import Attribute, field, frozen
 
 from exotel_async.budget import LimiterStatistics
 from exotel_async.errors import ConfigurationError
+from exotel_async.masking import shown
 
 SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
@@ -39,7 +40,7 @@ class Fallback:
     @share.validator
     def _share_fits(self, _: Attribute[float], value: float) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-            raise ConfigurationError(f"Fallback(share)={value!r}: must be above 0 and up to 1")
+            raise ConfigurationError(f"Fallback(share)={shown(value)}: must be above 0 and up to 1")
 
     def part_of(self, permits: int, processes: int) -> int:
         """Return how many permits of a budget one of so many processes has: one or more."""
