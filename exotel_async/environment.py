@@ -20,10 +20,10 @@ _SOCKS: Final = ("socks5", "socks5h")
 _URL: Final = "must be http://host:port, https://, socks5:// or socks5h://"
 
 
-def has_proxies() -> bool:
-    """Whether requests may have to go through a proxy."""
+def names_proxies() -> bool:
+    """Whether it is said which requests go through a proxy, or which do not."""
     known = getproxies()
-    return any(known.get(scheme) for scheme in _PROXIED)
+    return any(known.get(scheme) for scheme in (*_PROXIED, "no"))
 
 
 def wrong_proxy() -> str:

@@ -375,7 +375,7 @@ def check_environment(*, proxied: bool) -> None:
     """
     if any(os.environ.get(name) for name in environment.TLS_VARIABLES):
         _tls()
-    if proxied and environment.has_proxies():
+    if proxied and environment.names_proxies():
         _made(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxied=True)
 
 
