@@ -84,7 +84,7 @@ def doctor(service: Service, *, clear_pause: bool) -> Exit:
         checked = "clock not checked (no Date in the answer)"
     elif abs(answer.ahead) <= _TOLERATED:
         checked = "clock right"
-    elif is_loopback(urlsplit(service.url).hostname or ""):
+    elif is_loopback(service.hostname):
         # Where only an emulator has a clock of its own.
         checked = f"this computer's clock is {_off(answer.ahead)} that of an emulator on it"
     else:
@@ -103,7 +103,11 @@ def doctor(service: Service, *, clear_pause: bool) -> Exit:
 
 async def _ask(service: Service, answer: _Answer, *, clear_pause: bool) -> tuple[Balance, str]:
     async with (
-        new_client(event_hooks={"request": [answer.begin], "response": [answer.note]}) as client,
+        new_client(
+            # As a session's own client.
+            proxied=not is_this_computer(service.hostname),
+            event_hooks={"request": [answer.begin], "response": [answer.note]},
+        ) as client,
         service.session(
             http_client=client,
             retry=RetryPolicy.never(),

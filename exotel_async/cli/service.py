@@ -89,6 +89,14 @@ class Service:
         # A session refuses credentials there; until there is one, they are not shown either.
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
+    @property
+    def hostname(self) -> str:
+        """The host alone; "" where a session will refuse the address."""
+        try:
+            return urlsplit(self.url).hostname or ""
+        except ValueError:  # brackets that are none
+            return ""
+
     def words(self) -> list[str]:
         """Return it as options of a command line."""
         words = [] if self.rate == LIMIT else ["--rate", str(self.rate)]

@@ -269,6 +269,15 @@ async def test_variables_that_keep_a_client_from_being_made_are_said_in_a_line(
     assert emulator.requests == []
 
 
+async def test_no_proxy_leads_to_an_emulator_on_this_computer(emulator: Emulator) -> None:
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
+    for command in (("doctor",), ("number", FIRST), DIAL):
+        ended = await ran(*command, env=pointing_at(emulator, **nowhere))
+        assert ended.code == 0, ended
+    ended = await ran("doctor", "--base-url", "http://[::1", env=pointing_at(emulator))
+    assert_failed(ended, "base_url is not valid")
+
+
 async def test_no_message_repeats_the_token_of_a_base_url(emulator: Emulator) -> None:
     for url in (f"key:{TOKEN}@127.0.0.1", f"https:/key:{TOKEN}@127.0.0.1", f"https://{TOKEN}@x"):
         for command in (("doctor",), DIAL, ("number", FIRST)):
