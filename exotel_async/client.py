@@ -26,9 +26,10 @@ from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
+from exotel_async.listeners import OnOrphanedCall
 from exotel_async.masking import shown
 from exotel_async.numbers import Numbers
-from exotel_async.pipeline import OnOrphanedCall, Pipeline
+from exotel_async.pipeline import Pipeline
 from exotel_async.request import Category
 from exotel_async.transport import HttpClient, Transport
 

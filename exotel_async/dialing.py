@@ -390,4 +390,4 @@ class Dials:
         """Tell of a call that nobody is going to take out of the stream."""
         how = outcome and (outcome.call or outcome.error)
         if isinstance(how, Call | CallOutcomeUnknown):
-            self._pipeline.tell_orphan(how)
+            self._pipeline.orphans.tell(how)

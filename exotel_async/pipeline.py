@@ -8,7 +8,6 @@ goes unnoticed.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 import random
@@ -31,6 +30,7 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.exchange import Exchange
+from exotel_async.listeners import OnOrphanedCall, Orphans, tell
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.parking import CLOSED, Parking
@@ -42,9 +42,6 @@ from exotel_async.transport import Transport
 from exotel_async.wire import Answer, retry_after
 
 T = TypeVar("T")
-OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
-"""Told how a dial ended whose caller had left; may be a coroutine function."""
-
 _LAST_WORDS: Final = 1.0  # seconds
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
@@ -70,7 +67,7 @@ class Pipeline:
         self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
         self._retry = retry
-        self._on_orphaned_call = on_orphaned_call
+        self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
         """Told of each dial whose outcome is not known, before its caller is."""
@@ -82,7 +79,6 @@ class Pipeline:
         self._cut_at = 0.0
         self.parking: Final = Parking()
         self._exchanges: set[asyncio.Future[Any]] = set()
-        self._reports: set[asyncio.Future[Any]] = set()
 
     @property
     def limiter(self) -> RateLimiter:
@@ -240,7 +236,7 @@ class Pipeline:
             await self._end(self._exchanges, self._cut_at)
             # An exchange that ends may begin a report. Reports have time of their own: a dial that
             # was cut off in the end would else be told to nobody.
-            await self._end(self._reports, max(self._cut_at, now() + _LAST_WORDS))
+            await self._end(self.orphans.reports, max(self._cut_at, now() + _LAST_WORDS))
         finally:
             try:
                 await self._transport.aclose()
@@ -335,7 +331,7 @@ class Pipeline:
 
         exchange.add_done_callback(ended)
         if options.on_send is not None:
-            _tell(options.on_send)
+            tell(options.on_send)
         return exchange
 
     async def _exchange(self, permit: Permit, request: Request) -> Exchange:
@@ -346,7 +342,7 @@ class Pipeline:
             result = await self._transport.exchange(request)
             outcome = self._outcome_of(result)
         finally:
-            _tell(permit.finish, outcome)
+            tell(permit.finish, outcome)
         status = outcome.status
         if outcome.asks_for_pause:
             logger.warning(
@@ -394,11 +390,11 @@ class Pipeline:
                 return
             ended = orphan_of(request, exchange.result(), read, sent_at)
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
-                _tell(self.on_late_answer, lost, ended)
+                tell(self.on_late_answer, lost, ended)
             if isinstance(ended, CallOutcomeUnknown):
                 self._lost(ended)
             if isinstance(ended, Call | CallOutcomeUnknown):
-                self.tell_orphan(ended)
+                self.orphans.tell(ended)
             else:
                 logger.info("The caller of a dial has left; no call was made: %s", ended)
 
@@ -406,38 +402,8 @@ class Pipeline:
 
     def _lost(self, error: CallOutcomeUnknown) -> CallOutcomeUnknown:
         if self.on_lost_dial is not None:
-            _tell(self.on_lost_dial, error)
+            tell(self.on_lost_dial, error)
         return error
-
-    def tell_orphan(self, ended: Call | CallOutcomeUnknown) -> None:
-        """Say how a dial ended whose caller has left."""
-        if isinstance(ended, Call):
-            logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
-        else:
-            logger.warning("The caller of a dial has left, and %s", ended)
-        if self._on_orphaned_call is None:
-            return
-        told = _tell(self._on_orphaned_call, ended)
-        if inspect.isawaitable(told):
-            task = asyncio.ensure_future(told)
-            self._reports.add(task)
-            task.add_done_callback(self._reported)
-
-    def _reported(self, report: asyncio.Future[Any]) -> None:
-        self._reports.discard(report)
-        if report.cancelled():
-            logger.error("on_orphaned_call was cut off when the session was closed")
-        elif report.exception() is not None:
-            logger.error("on_orphaned_call has failed", exc_info=report.exception())
-
-
-def _tell(listener: Callable[..., T], *what: object) -> T | None:
-    """Tell somebody who only takes note. What that raises is logged, and changes nothing."""
-    try:
-        return listener(*what)
-    except Exception:
-        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
-        return None
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:

@@ -164,15 +164,13 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
             problem = _words(error)
-        answer = None
-        if seen.status:
-            answer = Answer(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
+        answer = Answer(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
         return Exchange(
             written=seen.written,
-            answer=answer,
+            answer=answer if seen.status else None,
             whole=not problem,
             timed_out=timed_out,
-            problem=self._conceal(problem),
+            problem=answer.conceal(problem),
         )
 
     async def _send(self, request: Request, seen: Seen) -> str:
@@ -220,9 +218,6 @@ class Transport:
         for cookie in response.cookies.jar:
             with suppress(KeyError):
                 self._given.cookies.jar.clear(cookie.domain, cookie.path, cookie.name)
-
-    def _conceal(self, text: str) -> str:
-        return Answer(0, secrets=self._secrets).conceal(text)
 
     async def download(
         self,

@@ -333,7 +333,7 @@ async def test_a_source_that_fails_loses_no_outcome(
 
     emulator.latency = lambda _: (0.0, 0.1)
     orphans: list[Any] = []
-    exotel._pipeline._on_orphaned_call = orphans.append
+    exotel._pipeline.orphans._listener = orphans.append
     outcomes: list[DialOutcome] = []
     source = failing_async() if asynchronous else failing()
     async with to_flow(exotel, source, max_live=max_live) as dials:

@@ -513,7 +513,7 @@ async def test_a_dial_whose_caller_had_left_counts_as_well(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     orphans: list[Any] = []
-    exotel._pipeline._on_orphaned_call = orphans.append
+    exotel._pipeline.orphans._listener = orphans.append
     emulator.faults.add(Fault.act_then_drop(), path=DIAL)
     emulator.latency = lambda _: (0.0, 0.2)
     dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))

@@ -1,0 +1,57 @@
+"""Those who are told of something and only take note: whatever they raise changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from exotel_async.errors import CallOutcomeUnknown
+from exotel_async.models import Call
+
+T = TypeVar("T")
+OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
+"""Told how a dial ended whose caller had left; may be a coroutine function."""
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+def tell(listener: Callable[..., T], *what: object) -> T | None:
+    """Tell a listener. What it raises is logged."""
+    try:
+        return listener(*what)
+    except Exception:
+        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
+        return None
+
+
+class Orphans:
+    """Tells how dials ended whose callers have left: the log, and the user's own listener."""
+
+    def __init__(self, listener: OnOrphanedCall | None) -> None:
+        self._listener = listener
+        self.reports: Final[set[asyncio.Future[Any]]] = set()
+        """Coroutines of the listener that go on."""
+
+    def tell(self, ended: Call | CallOutcomeUnknown) -> None:
+        """Say how a dial ended."""
+        if isinstance(ended, Call):
+            logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
+        else:
+            logger.warning("The caller of a dial has left, and %s", ended)
+        if self._listener is None:
+            return
+        told = tell(self._listener, ended)
+        if inspect.isawaitable(told):
+            report = asyncio.ensure_future(told)
+            self.reports.add(report)
+            report.add_done_callback(self._reported)
+
+    def _reported(self, report: asyncio.Future[Any]) -> None:
+        self.reports.discard(report)
+        if report.cancelled():
+            logger.error("on_orphaned_call was cut off when the session was closed")
+        elif report.exception() is not None:
+            logger.error("on_orphaned_call has failed", exc_info=report.exception())
