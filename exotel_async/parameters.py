@@ -37,7 +37,6 @@ from exotel_async.models import (
 )
 from exotel_async.phone import (
     normalize_exophone,
-    normalize_number,
     normalize_party,
     same_number,
 )
@@ -184,7 +183,9 @@ def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Req
     Raises:
         InvalidRequest: `normalize_number` does not take it, or `extra` is wrong.
     """
-    return get_request(f"Numbers/{quote(normalize_number(number), safe='')}.json", {}, extra)
+    # Nobody is rung: callers show numbers that nobody answers, of the series 140 and 160.
+    digits = normalize_exophone(number, "number")
+    return get_request(f"Numbers/{quote(digits, safe='')}.json", {}, extra)
 
 
 def balance(*, extra: Mapping[str, str] | None = None) -> Request:

@@ -204,6 +204,7 @@ def _ungrouped(text: str) -> str:
     digits = "+" * text.startswith("+") + "".join(groups)
     if len(groups) > 1 and not (
         _are_usual(groups, plus=digits[0] == "+")
+        and not _has_extension(text, groups, digits)
         and not text.endswith(")")
         and re.fullmatch(_GROUPED_TOTAL, digits)
     ):
@@ -226,6 +227,18 @@ def _are_usual(groups: list[str], *, plus: bool) -> bool:
         and all(len(group) > 1 for group in singles)
         and (len(last) > 2 or len(last) == len(groups[-2]) == 2)
     )
+
+
+def _has_extension(text: str, groups: list[str], digits: str) -> bool:
+    """Whether a number of another country seems to have an extension for its last group."""
+    if digits[0] != "+" or digits.startswith("+91"):
+        return False  # how many digits there are in India is known
+    if digits.startswith("+1"):
+        return len(digits) != len("+14155550100")
+    *_, before, last = re.findall(r"[^0-9]+", text)[-2:] if len(groups) > 2 else ("", "", "")
+    ahead = len(digits) - 1 - len(groups[-1])
+    apart = before.strip() != last.strip()
+    return 3 <= len(groups[-1]) <= 5 and (ahead >= 11 or (apart and ahead >= 10))
 
 
 def _sip(party: str, argument: str) -> str:

@@ -25,6 +25,21 @@ PLAN = "is not in the Indian numbering plan"
 ALIKE: list[tuple[str, str]] = [
     # Mobile numbers in India, as people group them.
     ("9812300001", "9812300001"),
+    # Extensions behind the numbers of other countries, and their numbers without.
+    ("+1 415 555 2671", "+14155552671"),
+    ("+1 (415) 555-2671", "+14155552671"),
+    ("+1 415 555 2671 223", ONE),
+    ("+1 415-555-2671-223", ONE),
+    ("+65 6123-4567", "+6561234567"),
+    ("+65 6123 4567-123", ONE),
+    ("+971 50 123 4567 - 101", ONE),
+    ("+44 20 7946 0018", "+442079460018"),
+    ("+44 20 7946 0018 123", ONE),
+    ("+55 11 91234-5678", "+5511912345678"),
+    ("+380 44 123 45 67", "+380441234567"),
+    ("+7 912 345-67-89", "+79123456789"),
+    ("+49 1512 3456 789", "+4915123456789"),
+    # Mobile numbers in India once more.
     ("98123 00001", "9812300001"),
     ("98123-00001", "9812300001"),
     ("98123.00001", "9812300001"),
@@ -359,12 +374,12 @@ def test_every_argument_reads_numbers_as_the_table_says(
         lambda: form(connect_to_flow(from_=written, caller_id=own))["From"],
         lambda: ConnectPlan([written]).numbers[0],
         lambda: DialWhom(written).number,
-        lambda: unquote(lookup_number(written).path)[len("Numbers/") : -len(".json")],
     ]
     exophones: list[Callable[[], str | None]] = [
         lambda: form(connect(from_=asha, to=ravi, caller_id=written))["CallerId"],
         lambda: ConnectPlan([asha], caller_id=written).caller_id,
         lambda: asked(exophone=written)["PhoneNumber"],
+        lambda: unquote(lookup_number(written).path)[len("Numbers/") : -len(".json")],
     ]
     for own_read in exophones:
         check(own_read, written, exophone)
