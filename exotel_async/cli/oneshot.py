@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
@@ -30,7 +30,7 @@ from exotel_async.cli.terminal import (
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from exotel_async.cli.service import Service
 
@@ -186,7 +186,17 @@ def _tell_unknown(reason: str) -> None:
     )
 
 
-def _waiting() -> AbstractContextManager[object]:
-    if err.is_terminal and not err.is_dumb_terminal:
-        return err.status("waiting for the answer", spinner="line")
-    return nullcontext()
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Show that an answer is waited for. A terminal that goes away meanwhile changes nothing."""
+    if err.is_dumb_terminal or not err.is_terminal:
+        yield
+        return
+    status = err.status("waiting for the answer", spinner="line")
+    with suppress(OSError):
+        status.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            status.stop()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -304,3 +306,26 @@ async def test_a_dial_that_is_redirected_may_have_rung(emulator: Emulator) -> No
     assert ended.code == 3, ended
     assert "it is not known whether it rang" in ended.err
     assert emulator.rung(FIRST) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+async def test_a_terminal_that_goes_away_does_not_hide_a_call(emulator: Emulator) -> None:
+    import pty  # noqa: PLC0415 - not on every system
+
+    emulator.latency = lambda _: (0.0, 1.0)
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "exotel_async.cli", *DIAL),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=slave,
+        env=pointing_at(emulator, TERM="xterm"),
+    )
+    os.close(slave)
+    while not emulator.calls:
+        await asyncio.sleep(0.01)
+    os.close(master)
+    out, _ = await process.communicate()
+    (call,) = emulator.calls.values()
+    assert process.returncode == 0
+    assert call.sid in out.decode()
