@@ -11,6 +11,7 @@ import os
 import random
 import stat
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,9 @@ class Part:
         self._target = target
         self._path: Path | None = None
         self._file: IO[bytes] | None = None
+        # Whoever is cut off does not wait for the thread that writes.
+        self._lock = threading.Lock()
+        self._discarded = False
         self.begun: bool = False
         """Whether there is something to tidy up, or will be in a moment."""
         self.failure: Exception | None = None
@@ -98,13 +102,16 @@ class Part:
             raise FileExistsError(errno.EEXIST, "It is there, and is no regular file", name)
 
     def _write(self, chunk: bytes) -> None:
-        if self._file is None:
-            # Made by nobody before, no link followed, mode 0600.
-            descriptor, name = tempfile.mkstemp(
-                prefix=f"{self._target.name}.", suffix=".part", dir=self._target.parent
-            )
-            self._path, self._file = Path(name), open(descriptor, "wb")  # noqa: PTH123, SIM115
-        self._file.write(chunk)
+        with self._lock:
+            if self._file is None:
+                if self._discarded:
+                    return
+                # Made by nobody before, no link followed, mode 0600.
+                descriptor, name = tempfile.mkstemp(
+                    prefix=f"{self._target.name}.", suffix=".part", dir=self._target.parent
+                )
+                self._path, self._file = Path(name), open(descriptor, "wb")  # noqa: PTH123, SIM115
+            self._file.write(chunk)
 
     def _keep(self) -> None:
         if self._file is not None and self._path is not None:
@@ -114,6 +121,11 @@ class Part:
             self._file = None
 
     def _discard(self) -> None:
+        with self._lock:
+            self._discarded = True
+            self._remove()
+
+    def _remove(self) -> None:
         if self._file is not None and self._path is not None:
             with suppress(OSError):  # what could not be written before cannot be now
                 self._file.close()

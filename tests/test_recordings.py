@@ -11,6 +11,8 @@ import pickle
 import re
 import socket
 import stat
+import tempfile
+import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +42,7 @@ from exotel_async import (
     RetryPolicy,
     ServerError,
     Timeouts,
+    downloads,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Scenario
 from exotel_async.errors import NoRecording, RecordingNotReady
@@ -1160,3 +1163,34 @@ async def test_a_client_that_was_closed(tmp_path: Path) -> None:
     with pytest.raises(ConnectionFailed, match="HTTP client is closed"):
         await download(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
     await exotel.aclose()
+
+
+async def test_a_part_that_is_begun_when_it_is_discarded_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing a session cuts a download off while a thread makes its file."""
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    make: Callable[..., tuple[int, str]] = tempfile.mkstemp
+
+    def slow(**options: Any) -> tuple[int, str]:
+        begun.set()
+        go_on.wait(SOON)
+        return make(**options)
+
+    def write(part: downloads.Part, chunk: bytes) -> None:
+        written(part, chunk)
+        done.set()
+
+    written = downloads.Part._write
+    monkeypatch.setattr(tempfile, "mkstemp", slow)
+    monkeypatch.setattr(downloads.Part, "_write", write)
+    part = downloads.Part(tmp_path / "call.mp3")
+    writing = asyncio.create_task(part.write(b"audio"))
+    await asyncio.to_thread(begun.wait, SOON)
+    writing.cancel()
+    discarding = asyncio.create_task(part.discard())
+    await asyncio.sleep(0.05)  # what does not wait for the thread is done by then
+    go_on.set()
+    await asyncio.to_thread(done.wait, SOON)
+    await asyncio.wait({writing, discarding})
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - which blocks no longer than this
