@@ -15,7 +15,10 @@ from exotel_async.errors import ConfigurationError
 
 _NO_URL: Final = r"[\s\\<>\"{}|^`\x00-\x20\x7f-\x9f]"
 # What stands before the version is the place of a gateway.
-_PATH: Final = r"(?P<gateway>.*?)(?:/(?:v1|v2_beta)(?:/accounts(?:/(?P<account>[^/]+).*)?)?)?/*"
+_PATH: Final = (
+    r"(?P<gateway>.*?)"
+    r"(?:/(?:v1|v2_beta|v[0-9][^/]*(?=/accounts))(?:/accounts(?:/(?P<account>[^/]+).*)?)?)?/*"
+)
 
 
 def service_root(given: str, source: str, account_sid: str, *, allow_http: bool) -> str:
@@ -45,7 +48,8 @@ def service_root(given: str, source: str, account_sid: str, *, allow_http: bool)
     account = path["account"]
     if account is not None and unquote(account).removesuffix(".json") != account_sid:
         raise ConfigurationError(
-            f"{source} has another account in its path than account_sid={account_sid!r}"
+            # Neither is shown: account and token may have been given in each other's place.
+            f"{source} has another account in its path than account_sid="
         )
     if parts.scheme == "http" and not (allow_http or is_this_computer(parts.hostname or "")):
         raise ConfigurationError(

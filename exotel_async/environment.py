@@ -26,13 +26,18 @@ def names_proxies() -> bool:
     return any(known.get(scheme) for scheme in (*_PROXIED, "no"))
 
 
-def wrong_proxy() -> str:
-    """Return which variable it is that keeps a client from being made, and the rule it breaks."""
+def wrong_proxy() -> str | None:
+    """Return which variable names a proxy that cannot be used, and why; None: all can be."""
     known = getproxies()
     for scheme in _PROXIED:
         problem = _problem_of(known.get(scheme) or "")
         if problem:
             return f"{_variable(scheme)}: {problem}"
+    return None
+
+
+def wrong_exceptions() -> str:
+    """Return what is wrong with the variable that says what goes through no proxy."""
     return (
         f"{_variable('no')}: must be names of hosts, their endings, addresses or IPv4 networks, "
         "with commas between them"
@@ -64,10 +69,11 @@ def _problem_of(url: str) -> str:
         return ""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        fits = bool(parts.hostname) and parts.port != 0
+        fits = bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
     except ValueError:
         return _URL
-    if parts.scheme not in {"http", "https", *_SOCKS} or not fits:
+    # httpx does not take white space away, as urllib does.
+    if parts.scheme not in {"http", "https", *_SOCKS} or not fits or url != "".join(url.split()):
         return _URL
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
         return "a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"

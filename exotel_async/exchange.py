@@ -38,8 +38,8 @@ class Seen:
     def __init__(self) -> None:
         self._silent = True
         self._begun = False
-        self.handed_over = False
-        """Whether httpx was asked to send the request."""
+        self.handed_over: object = None
+        """The request that httpx was asked to send; None: it was not asked yet."""
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = bytearray()
@@ -49,7 +49,7 @@ class Seen:
     def written(self) -> bool:
         """Whether a byte of the request may have reached the service."""
         # Not every transport tells what it does. Mocks do not, and silence proves nothing.
-        return self._begun or (self.handed_over and self._silent) or bool(self.status)
+        return self._begun or (self.handed_over is not None and self._silent) or bool(self.status)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""

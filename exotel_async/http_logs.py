@@ -15,9 +15,10 @@ def keep_private() -> None:
     """Have them log less. It may be said as often as one likes."""
     # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
     logging.getLogger("httpx").addFilter(_is_not_ours)
-    # It shows the headers of answers: a peer may repeat the token in them, and a redirect may
-    # lead to a link that opens to anybody.
-    logging.getLogger("httpcore.http11").addFilter(_shows_no_secret)
+    # They show the heads of answers: a peer may repeat numbers and the token in them, and a
+    # redirect may lead to a link that opens to anybody.
+    for name in ("httpcore.http11", "httpcore.http2"):
+        logging.getLogger(name).addFilter(_shows_no_answer)
 
 
 def begin(secrets: tuple[str, ...], *, download: bool = False) -> None:
@@ -30,7 +31,13 @@ def _is_not_ours(_: logging.LogRecord) -> bool:
     return not _secrets.get()
 
 
-def _shows_no_secret(record: logging.LogRecord) -> bool:
-    if _in_download.get():
-        return False
-    return not any(secret in record.getMessage() for secret in _secrets.get())
+def _shows_no_answer(record: logging.LogRecord) -> bool:
+    secrets = _secrets.get()
+    if not secrets:
+        return True
+    said = record.getMessage()
+    return not (
+        _in_download.get()
+        or said.startswith("receive_response")
+        or any(secret in said for secret in secrets)
+    )

@@ -28,6 +28,7 @@ from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.links import origin
 from exotel_async.receiving import Bounds, Download, Refused, check_head, receive
 from exotel_async.request import Category
+from exotel_async.surplus import drop_surplus
 from exotel_async.version import __version__
 from exotel_async.wire import Answer
 
@@ -154,8 +155,8 @@ class Transport:
         except httpx.TimeoutException as error:
             self._take_note(error, seen)
             problem, timed_out = _words(error), True
-        except httpx.HTTPStatusError as error:  # from a hook of the user's client
-            seen.headed(error.response.status_code, error.response.headers.raw)
+        except httpx.HTTPStatusError as error:
+            _look_at(error, seen)
             problem = _words(error)
         except asyncio.CancelledError:
             problem, timed_out = "the exchange was cut off", True
@@ -179,14 +180,14 @@ class Transport:
         built = self._request(client, request, seen.trace)
         if client.is_closed:
             return "the HTTP client is closed"
-        seen.handed_over = True
+        seen.handed_over = built
         response = await client.send(built, stream=True, auth=self._auth, follow_redirects=False)
         try:
             seen.headed(response.status_code, response.headers.raw)
             self._forget_cookies(response)
             await self._read_body(response, seen)
             # Before others can have the connection.
-            if await _drop_surplus(response):
+            if await drop_surplus(response):
                 # Of two answers it cannot be told which is the one to this request.
                 seen.status = 0
                 return "more came than one answer"
@@ -254,8 +255,8 @@ class Transport:
                     problem = await self._hand_on(response, seen, write, bounds.size, idle)
         except Refused as error:
             problem, refused = str(error), True
-        except httpx.HTTPStatusError as error:  # from a hook of the user's client
-            seen.headed(error.response.status_code, error.response.headers.raw)
+        except httpx.HTTPStatusError as error:
+            _look_at(error, seen)
             problem = _words(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
@@ -277,7 +278,7 @@ class Transport:
         """Ask for a file and wait for the head of the answer, whoever wants to end it."""
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
             built = self._file(url, seen.trace, idle)
-            seen.handed_over = True
+            seen.handed_over = built
             response = await self._client.send(
                 built, stream=True, auth=auth, follow_redirects=False
             )
@@ -301,7 +302,7 @@ class Transport:
             check_head(seen.headers, most)
             pieces = _pieces(response) or _whole(response.content)
             seen.size = await receive(pieces, write, most=most, idle=idle)
-            await _drop_surplus(response)
+            await drop_surplus(response)
         finally:
             with anyio.move_on_after(_CLOSING, shield=True):
                 await response.aclose()
@@ -375,10 +376,13 @@ def check_environment(*, proxied: bool) -> None:
 
 
 def _made(context: ssl.SSLContext, *, proxied: bool, **settings: Any) -> HttpClient:
+    problem = environment.wrong_proxy() if proxied else None
+    if problem is not None:
+        raise ConfigurationError(problem)
     try:
         return httpx.AsyncClient(verify=context, trust_env=proxied, **settings)
     except (ImportError, ValueError, httpx.InvalidURL):  # what it says may hold a password
-        raise ConfigurationError(environment.wrong_proxy()) from None
+        raise ConfigurationError(environment.wrong_exceptions()) from None
 
 
 def _tls() -> ssl.SSLContext:
@@ -397,24 +401,6 @@ def _context(*_: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-async def _drop_surplus(response: httpx.Response) -> bool:
-    """Whether bytes came behind an answer. The connection is then closed.
-
-    They would be read as the answer to the next request. httpcore sees those that come later, when
-    it takes the connection out of its pool, but not those that it has read with the answer.
-    """
-    # There is no public way to them. Where it is another one, they are not seen.
-    inner: Any = response.stream
-    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        inner = getattr(inner, name, None)
-    surplus, _ = getattr(inner, "trailing_data", (b"", False))
-    if not surplus:
-        return False
-    await response.extensions["network_stream"].aclose()
-    # Empty lines between messages mean nothing (RFC 9112, 2.2).
-    return bool(surplus.strip(b"\r\n"))
-
-
 def _pieces(response: httpx.Response) -> AsyncIterator[bytes] | None:
     """Give the body as it is on the wire; None if a hook of the user's client, or a mock, has it.
 
@@ -428,6 +414,13 @@ def _pieces(response: httpx.Response) -> AsyncIterator[bytes] | None:
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+def _look_at(error: httpx.HTTPStatusError, seen: Seen) -> None:
+    """Take note of the answer that a hook of the user's client has raised for, if it is ours."""
+    # A hook may ask others for something, and what they answer says nothing of this request.
+    if error.request is seen.handed_over:
+        seen.headed(error.response.status_code, error.response.headers.raw)
 
 
 def _words(error: Exception) -> str:

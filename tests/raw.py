@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -78,9 +80,19 @@ class RawServer:
         return AsyncExotel(**(settings | options))
 
 
+CERTIFICATE: Final = Path(__file__).with_name("localhost.pem")
+"""For localhost, with its key: it opens nothing but tests, and is valid till 2126."""
+
+
 @asynccontextmanager
-async def raw_server(serve: Callable[[Connection], Awaitable[object]]) -> AsyncIterator[RawServer]:
+async def raw_server(
+    serve: Callable[[Connection], Awaitable[object]], *, tls: bool = False
+) -> AsyncIterator[RawServer]:
     """Serve each connection until it is closed."""
+    context = None
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
     tasks: set[asyncio.Task[Any]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,8 +108,9 @@ async def raw_server(serve: Callable[[Connection], Awaitable[object]]) -> AsyncI
             tasks.discard(task)
             writer.close()
 
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-        served = RawServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        served = RawServer(f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}")
         try:
             yield served
         finally:

@@ -30,7 +30,7 @@ from exotel_async.inflate import Inflater, UnreadableBody
 from exotel_async.party import Party
 from exotel_async.serverclock import ServerClock
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
-from tests.raw import GIVEN, Connection, answer, call, raw_server
+from tests.raw import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
 
 DIAL = "Calls/connect"
 SOON = RetryPolicy(backoff=0.01, backoff_cap=0.01)
@@ -276,6 +276,70 @@ async def test_of_two_answers_to_a_dial_neither_is_believed() -> None:
             await dial(exotel)
         assert caught.value.sid is None
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("writes", ["one record", "records of their own"])
+async def test_over_tls_what_came_behind_an_answer_is_not_the_next_one(
+    writes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 429 that is not ours would have the dial sent a second time."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    rung: list[bytes] = []
+
+    async def serve(connection: Connection) -> None:
+        while request := await connection.request():
+            if b"Balance" not in request:
+                rung.append(request)
+                await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
+                continue
+            said = answer({"Account": {"BalanceData": {"Balance": "1"}}})
+            stale = answer({}, status="429 Too Many", headers="Retry-After: 0\r\n")
+            if writes == "one record":
+                await connection.say(said, stale)
+            else:
+                connection.writer.write(said)
+                connection.writer.write(stale)
+                await connection.writer.drain()
+
+    options: dict[str, Any] = {"retry": RetryPolicy(attempts=1)}
+    async with raw_server(serve, tls=True) as server, server.session(**options) as exotel:
+        for _ in range(5):
+            await asyncio.gather(exotel.account.balance(), return_exceptions=True)
+            assert (await dial(exotel)).status == "in-progress"
+        assert exotel.limiter.statistics().refused == 0
+    assert len(rung) == 5
+
+
+async def test_a_connection_that_ends_with_its_answer_has_nothing_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The good-bye of TLS comes in the same segment, and is no answer."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+
+    async def serve(connection: Connection) -> None:
+        await connection.request()
+        connection.writer.write(answer(call(From=AGENT, To=CUSTOMER)))
+        connection.writer.close()
+
+    async with raw_server(serve, tls=True) as server, server.session() as exotel:
+        for _ in range(5):
+            assert (await dial(exotel)).status == "in-progress"
+    assert len(server.connections) == 5
+
+
+async def test_over_tls_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+
+    async def serve(connection: Connection) -> None:
+        while await connection.request():
+            await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
+
+    async with raw_server(serve, tls=True) as server, server.session() as exotel:
+        await dial(exotel)
+        for connection in exotel._pipeline._transport._made._transport._pool.connections:  # type: ignore[union-attr]
+            connection._connection._expire_at += 60  # however slow this machine is
+        await dial(exotel)
+    assert len(server.connections) == 1
 
 
 async def test_an_answer_that_waited_before_the_request_is_not_taken() -> None:
@@ -549,6 +613,22 @@ async def test_a_hook_that_has_read_the_answer_is_no_hindrance(emulator: Emulato
     client = httpx.AsyncClient(event_hooks={"response": [read]})
     async with client, session(emulator, http_client=client) as exotel:
         assert (await dial(exotel)).sid in emulator.calls
+
+
+async def test_what_others_answer_a_hook_says_nothing_of_a_dial(emulator: Emulator) -> None:
+    audit = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(429, headers={"Retry-After": "0"}))
+    )
+
+    async def note(_: httpx.Response) -> None:
+        (await audit.post("https://audit.example/calls")).raise_for_status()
+
+    client = httpx.AsyncClient(event_hooks={"response": [note]})
+    async with audit, client, session(emulator, http_client=client) as exotel:
+        with pytest.raises(CallOutcomeUnknown):
+            await dial(exotel)
+        assert exotel.limiter.statistics().refused == 0
+    assert emulator.rung(CUSTOMER) == 1
 
 
 # Cookies
