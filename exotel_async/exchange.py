@@ -40,10 +40,10 @@ class Seen:
         self._begun = False
         self.handed_over: object = None
         """The request that httpx was asked to send; None: it was not asked yet."""
-        self.status = 0
+        self.status: int = 0
         self.headers: dict[str, str] = {}
-        self.body = bytearray()
-        self.size = 0
+        self.body: bytearray = bytearray()
+        self.size: int = 0
 
     @property
     def written(self) -> bool:
@@ -66,7 +66,8 @@ class Seen:
 
     def headed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Take note of the head of an answer: its fields as they came."""
-        self.status, self.headers = status, _lower(headers)
+        self.status = status
+        self.headers = _lower(headers)
 
 
 def _lower(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
