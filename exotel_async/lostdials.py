@@ -16,6 +16,7 @@ from attrs import define
 from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.known import KnownCalls, remember
 from exotel_async.likeness import DialledCall
+from exotel_async.masking import mask_number
 from exotel_async.models import Call
 from exotel_async.party import ending
 from exotel_async.sightings import Minutes
@@ -24,7 +25,7 @@ _MOST: Final = 10_000
 """Dials remembered; the oldest are forgotten first."""
 
 _Ends = tuple[str, str | None]
-_Key = tuple[_Ends, datetime, str | None]
+_Key = tuple[str, str | None, str, str | None, datetime]
 
 
 @define(eq=False)
@@ -63,15 +64,14 @@ class LostDials:
 
         There are two where its caller could wait no longer and it was lost after that.
         """
-        ends = _ends(error.from_, error.to)
-        key = (ends, error.sent_at, error.custom_field)
+        key = _key(error)
         dial = self._dials.get(key)
         if dial is None:
             dial = LostDial(DialledCall(error), error.sent_at, error.lost_at, error.time_limit)
             if len(self._dials) >= _MOST:
                 self._forget_one()
             self._dials[key] = dial
-            self._between.setdefault(ends, []).append(dial)
+            self._between.setdefault(_ends(error.from_, error.to), []).append(dial)
         elif error.lost_at > dial.lost_at:
             dial.lost_at, dial.minutes = error.lost_at, None
         if error.sid is not None:
@@ -130,7 +130,8 @@ class LostDials:
                     yield other
 
     def _forget_one(self) -> None:
-        (ends, *_), forgotten = self._dials.popitem(last=False)
+        (from_, to, *_), forgotten = self._dials.popitem(last=False)
+        ends = _ends(from_, to)
         self._between[ends].remove(forgotten)
         if not self._between[ends]:
             del self._between[ends]
@@ -138,6 +139,13 @@ class LostDials:
         for whose in (self._told, self._found):
             if forgotten.sid is not None and whose.get(forgotten.sid) is forgotten:
                 del whose[forgotten.sid]
+
+
+def _key(error: CallOutcomeUnknown) -> _Key:
+    # Masked, as they are in a pickle.
+    to = None if error.to is None else mask_number(error.to)
+    from_, caller_id = mask_number(error.from_), mask_number(error.caller_id)
+    return from_, to, caller_id, error.custom_field, error.sent_at
 
 
 def _ends(from_: str, to: str | None) -> _Ends:

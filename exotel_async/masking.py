@@ -15,13 +15,15 @@ _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0
 def mask_number(number: str) -> str:
     """Return the number with all but its last four digits starred: ``+********0001``.
 
-    A number of seven digits or fewer shows its last two only.
+    A number of seven digits or fewer shows its last two only. One that is masked stays as it is.
     """
     digits = sum(char.isdigit() for char in number)
-    hidden = digits - (_SHOWN if digits > 7 else 2)
+    places = digits + number.count("*")
+    is_long = digits > 7 or (places > 7 and digits <= _SHOWN)
+    hidden = places - (_SHOWN if is_long else 2)
     masked = []
     for char in number:
-        if char.isdigit() and hidden > 0:
+        if (char.isdigit() or char == "*") and hidden > 0:
             masked.append("*")
             hidden -= 1
         else:

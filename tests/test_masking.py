@@ -21,6 +21,7 @@ from exotel_async.masking import mask_number, redact
 )
 def test_masks_all_but_the_last_digits(number: str, masked: str) -> None:
     assert mask_number(number) == masked
+    assert mask_number(masked) == masked, "masked once, as in a pickle of a pickle"
 
 
 @pytest.mark.parametrize(

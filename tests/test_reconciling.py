@@ -637,6 +637,21 @@ def test_old_dials_are_forgotten() -> None:
     assert dials.is_anothers("9999", again)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"from_": "+919812399902"}, {"to": "+919812399901"}, {"caller_id": "08030000009"}],
+    ids=str,
+)
+def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> None:
+    dials, one = LostDials(KnownCalls()), _error()
+    other = _error(sent_at=one.sent_at, **changes)
+    assert dials.of(other) is not dials.of(one)
+    for error in (one, other):
+        pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
+        again = pickle.loads(pickle.dumps(pickled))  # noqa: S301
+        assert dials.of(again) is dials.of(pickled) is dials.of(error)
+
+
 def test_an_error_is_not_kept_alive() -> None:
     dials = LostDials(KnownCalls())
     error = _error()
