@@ -39,6 +39,8 @@ class DialledCall:
         self._from = Party(error.from_)
         self._to = None if error.to is None else Party(error.to)
         self._exophone = Party(error.caller_id)
+        parties = (self._from, self._to, self._exophone)
+        self.is_masked: Final = any(party.is_masked for party in parties if party is not None)
 
     def likeness(self, call: Call, custom_field: str | None) -> Likeness:
         """Tell how much a call looks like it.

@@ -73,7 +73,10 @@ class LostDials:
             self._dials[key] = dial
             self._between.setdefault(_ends(error.from_, error.to), []).append(dial)
         elif error.lost_at > dial.lost_at:
-            dial.lost_at, dial.minutes = error.lost_at, None
+            # It may have arrived after what was taken for its end.
+            dial.lost_at, dial.minutes, dial.is_void = error.lost_at, None, False
+        if dial.dialled.is_masked:
+            self._unmask(dial, DialledCall(error))
         if error.sid is not None:
             self.answered(dial, error.sid)
         return dial
@@ -128,6 +131,16 @@ class LostDials:
                     and minutes_of(other).have(call)
                 ):
                     yield other
+
+    def _unmask(self, dial: LostDial, dialled: DialledCall) -> None:
+        if dialled.is_masked:
+            return
+        dial.dialled = dialled
+        # By the last digits another one's call may have been found.
+        if dial.sid is not None and self._found.get(dial.sid) is dial:
+            del self._found[dial.sid]
+            if self._told.get(dial.sid) is not dial:
+                dial.sid = None
 
     def _forget_one(self) -> None:
         (from_, to, *_), forgotten = self._dials.popitem(last=False)

@@ -16,7 +16,7 @@ class Party:
 
     def __init__(self, given: str) -> None:
         # In an error that was pickled all but the last digits are stars.
-        self._masked = "*" in given
+        self.is_masked: Final = "*" in given
         self._sip = given if _is_sip(given) else None
         self._left = re.sub("[^0-9]", "", given.rpartition("*")[2])
         self._digits = _digits(given)
@@ -31,7 +31,7 @@ class Party:
         if not re.fullmatch(_NUMBER, shown):
             return None
         digits = _digits(shown)
-        if self._masked:
+        if self.is_masked:
             return digits.zfill(len(self._left)).endswith(self._left)
         if not digits.endswith(self._end):
             return False
@@ -42,7 +42,7 @@ class Party:
     def _is_sip_shown_as(self, shown: str) -> bool | None:
         if not _is_sip(shown):
             return None
-        user = _user(mask_number(shown) if self._masked else shown)
+        user = _user(mask_number(shown) if self.is_masked else shown)
         return user == _user(self._sip or "")
 
 

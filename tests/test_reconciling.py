@@ -652,6 +652,42 @@ def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> Non
         assert dials.of(again) is dials.of(pickled) is dials.of(error)
 
 
+@pytest.mark.parametrize("was_found", [True, False])
+async def test_an_error_tells_more_than_its_pickle(slow: Emulator, was_found: bool) -> None:
+    """By the last four digits a call may be another one's."""
+    async with session(slow) as exotel:
+        error = await not_made(exotel, slow)
+        pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
+        sid = another_dials(slow, from_="+919999900002")
+        await listed(exotel, slow)
+    async with session(slow) as another:
+        if was_found:
+            assert found(await another.calls.reconcile(pickled, timeout=0)) == sid
+        else:
+            another.calls._desk.reconciler._dials.of(pickled)
+        for one in (error, pickled):
+            how = await another.calls.reconcile(one, timeout=0)
+            assert isinstance(how, CallNotFound)
+
+
+def test_what_its_own_answer_told_stays_with_a_dial() -> None:
+    dials, error = LostDials(KnownCalls()), _error()
+    dial = dials.of(pickle.loads(pickle.dumps(error)))  # noqa: S301
+    dials.answered(dial, "x")
+    dials.found(dial, "x")
+    assert dials.sid_of(dials.of(error)) == "x"
+
+
+def test_a_dial_that_is_lost_again_may_have_been_placed_since() -> None:
+    dials, error = LostDials(KnownCalls()), _error()
+    dial = dials.of(error)
+    dial.is_void = True
+    assert dials.of(error).is_void
+    again = _error(sent_at=error.sent_at, lost_at=error.lost_at + timedelta(seconds=9))
+    assert dials.of(again) is dial
+    assert not dial.is_void
+
+
 def test_an_error_is_not_kept_alive() -> None:
     dials = LostDials(KnownCalls())
     error = _error()
