@@ -49,18 +49,19 @@ class DialledCall:
             call: the call.
             custom_field: the call's custom field, where it is known.
         """
-        marked = _same_text(self.custom_field, custom_field)
-        if marked is False or call.direction in {Direction.INBOUND, Direction.OUTBOUND_DIAL}:
+        text = _likeness_of_texts(self.custom_field, custom_field)
+        if call.direction in {Direction.INBOUND, Direction.OUTBOUND_DIAL}:
             return Likeness.ANOTHER
         parties = [self._from.is_shown_as(call.from_)]
         if self._to is not None:
             parties.append(self._to.is_shown_as(call.to))
-        if False in parties:
+        if False in parties or text is Likeness.ANOTHER:
             return Likeness.ANOTHER
-        if marked:
+        if text is Likeness.MARKED:
             return Likeness.MARKED
         doubtful = (
-            None in parties
+            text is Likeness.DOUBTFUL
+            or None in parties
             # A call to a flow shows the ExoPhone there, or nothing.
             or (self._to is None and self._exophone.is_shown_as(call.to) is False)
             or self._exophone.is_shown_as(call.exophone) is False
@@ -74,14 +75,23 @@ class DialledCall:
         return None not in {call.from_, to, call.created_at}
 
 
-def _same_text(given: str | None, shown: str | None) -> bool | None:
-    """Tell whether a custom field is the one that was passed; None where it cannot be told."""
+def folded(custom_field: str) -> str:
+    """Return a custom field as it is however the service has escaped, trimmed or folded it."""
+    text = " ".join(html.unescape(custom_field).casefold().split())
+    # White space counts between words only: JSON may be written anew.
+    return re.sub(r"(?<!\w) | (?!\w)", "", text)
+
+
+def _likeness_of_texts(given: str | None, shown: str | None) -> Likeness:
+    """Tell how much a custom field looks like the one that was passed."""
     if shown is None:
-        return None
+        return Likeness.ALIKE
     if not given:
-        return False
-    if given == shown:
-        return True
-    # The service may escape, trim or fold it.
-    bare = [re.sub(r"\W|_", "", html.unescape(text)).casefold() for text in (given, shown)]
-    return None if "" in bare else bare[0] == bare[1]
+        return Likeness.ANOTHER
+    if given == shown or folded(given) == folded(shown):
+        return Likeness.MARKED
+    # The service may leave out what is no letter, but the field of another dial may lack it, too.
+    bare = [re.sub(r"\W|_", "", folded(text)) for text in (given, shown)]
+    if "" in bare:
+        return Likeness.ALIKE
+    return Likeness.DOUBTFUL if bare[0] == bare[1] else Likeness.ANOTHER

@@ -15,7 +15,7 @@ from attrs import define
 
 from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.known import KnownCalls, remember
-from exotel_async.likeness import DialledCall
+from exotel_async.likeness import DialledCall, folded
 from exotel_async.masking import mask_number
 from exotel_async.models import Call
 from exotel_async.party import ending
@@ -53,8 +53,9 @@ class LostDials:
     def __init__(self, known: KnownCalls) -> None:
         self._known = known
         self._dials: OrderedDict[_Key, LostDial] = OrderedDict()
-        # By their parties: after an outage there may be thousands.
-        self._between: dict[_Ends, list[LostDial]] = {}
+        # By their parties, for after an outage there may be thousands; and by their custom field,
+        # for a call that carries it need not show its parties.
+        self._groups: dict[_Ends | str, list[LostDial]] = {}
         # Whose a call is, by SID: as an answer has told, damaged or late; and as was found.
         self._told: OrderedDict[str, LostDial] = OrderedDict()
         self._found: OrderedDict[str, LostDial] = OrderedDict()
@@ -71,7 +72,8 @@ class LostDials:
             if len(self._dials) >= _MOST:
                 self._forget_one()
             self._dials[key] = dial
-            self._between.setdefault(_ends(error.from_, error.to), []).append(dial)
+            for group in _groups(error.from_, error.to, error.custom_field):
+                self._groups.setdefault(group, []).append(dial)
         elif error.lost_at > dial.lost_at:
             # It may have arrived after what was taken for its end.
             dial.lost_at, dial.minutes, dial.is_void = error.lost_at, None, False
@@ -119,18 +121,19 @@ class LostDials:
             minutes_of: tells when the call of a dial was created.
         """
         likeness = dial.dialled.likeness(call, custom_field)
-        from_, to = _ends(call.from_ or "", call.to)
+        groups = set(_groups(call.from_ or "", call.to, custom_field))
         # A call to a flow shows the ExoPhone there, or nothing.
-        for ends in {(from_, to), (from_, None)}:
-            for other in self._between.get(ends, ()):
-                if (
-                    other is not dial
-                    and not other.is_void
-                    and self.sid_of(other) is None
-                    and other.dialled.likeness(call, custom_field) >= likeness
-                    and minutes_of(other).have(call)
-                ):
-                    yield other
+        groups.add(_ends(call.from_ or "", None))
+        # What is alike shows its parties.
+        for other in {other for group in groups for other in self._groups.get(group, ())}:
+            if (
+                other is not dial
+                and not other.is_void
+                and self.sid_of(other) is None
+                and other.dialled.likeness(call, custom_field) >= likeness
+                and minutes_of(other).have(call)
+            ):
+                yield other
 
     def _unmask(self, dial: LostDial, dialled: DialledCall) -> None:
         if dialled.is_masked:
@@ -143,11 +146,11 @@ class LostDials:
                 dial.sid = None
 
     def _forget_one(self) -> None:
-        (from_, to, *_), forgotten = self._dials.popitem(last=False)
-        ends = _ends(from_, to)
-        self._between[ends].remove(forgotten)
-        if not self._between[ends]:
-            del self._between[ends]
+        (from_, to, _, custom_field, _), forgotten = self._dials.popitem(last=False)
+        for group in _groups(from_, to, custom_field):
+            self._groups[group].remove(forgotten)
+            if not self._groups[group]:
+                del self._groups[group]
         # Or it would be another's, if it is searched for again.
         for whose in (self._told, self._found):
             if forgotten.sid is not None and whose.get(forgotten.sid) is forgotten:
@@ -159,6 +162,12 @@ def _key(error: CallOutcomeUnknown) -> _Key:
     to = None if error.to is None else mask_number(error.to)
     from_, caller_id = mask_number(error.from_), mask_number(error.caller_id)
     return from_, to, caller_id, error.custom_field, error.sent_at
+
+
+def _groups(from_: str, to: str | None, custom_field: str | None) -> Iterator[_Ends | str]:
+    yield _ends(from_, to)
+    if custom_field:
+        yield folded(custom_field)
 
 
 def _ends(from_: str, to: str | None) -> _Ends:

@@ -594,6 +594,33 @@ async def test_a_custom_field_of_two_dials_settles_nothing(
         assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallAmbiguous)
 
 
+@pytest.mark.parametrize(
+    "shown", [{"from_": None}, {"to": None}, {"from_": "XXXXXX"}, {"from_": SIP}], ids=str
+)
+async def test_nor_does_it_where_the_call_does_not_show_its_parties(
+    emulator: Emulator, exotel: AsyncExotel, shown: dict[str, Any]
+) -> None:
+    errors = [_error(custom_field="campaign-5") for _ in range(2)]
+    reconciler = exotel.calls._desk.reconciler
+    dials = [reconciler._dials.of(error) for error in errors]
+    call = _call(custom_field="campaign-5", **shown)
+    assert reconciler._may_be_anothers(call, dials[0])
+    reconciler._dials.found(dials[1], "y")
+    assert not reconciler._may_be_anothers(call, dials[0])
+
+
+async def test_a_custom_field_that_is_not_quite_the_same_settles_nothing(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    emulator.bulk_extra_columns = True
+    error = await not_made(exotel, emulator, custom_field="lead-1.2")
+    sid = another_dials(emulator, custom_field="lead-12")
+    await listed(exotel, emulator)
+    how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallAmbiguous)
+    assert [call.sid for call in how.candidates] == [sid]
+
+
 async def test_a_dial_that_certainly_was_not_placed_has_no_part_in_it() -> None:
     async with Emulator() as emulator, session(emulator) as exotel:
         ago = timedelta(minutes=20)
@@ -631,7 +658,7 @@ def test_old_dials_are_forgotten() -> None:
     for n, error in enumerate(errors):
         dials.found(dials.of(error), f"{n}")
     assert len(dials._dials) == len(dials._found) == 10_000
-    assert sum(map(len, dials._between.values())) == 10_000
+    assert sum(map(len, dials._groups.values())) == 10_000
     again = dials.of(errors[0])
     assert not dials.is_anothers("0", again)
     assert dials.is_anothers("9999", again)
@@ -796,6 +823,16 @@ def _call(**changes: Any) -> Call:
             Likeness.MARKED,
         ),
         ({"custom_field": "\u2192"}, {"custom_field": "?"}, Likeness.ALIKE),
+        ({"custom_field": "Lead  12 "}, {"custom_field": "lead 12"}, Likeness.MARKED),
+        ({"custom_field": "a&b"}, {"custom_field": "a&amp;b"}, Likeness.MARKED),
+        ({"custom_field": "lead-1.2"}, {"custom_field": "lead-12"}, Likeness.DOUBTFUL),
+        ({"custom_field": "lead-1-2"}, {"custom_field": "lead-12"}, Likeness.DOUBTFUL),
+        ({"custom_field": "lead 1 2"}, {"custom_field": "lead 12"}, Likeness.DOUBTFUL),
+        (
+            {"custom_field": "1.2"},
+            {"custom_field": "12", "to": "09812300009"},
+            Likeness.ANOTHER,
+        ),
     ],
     ids=str,
 )
