@@ -195,12 +195,12 @@ class Reconciler:
                 logger.info("A look for a call has failed and is made again: %s", failure)
             if isinstance(look, Call):
                 return CallFound(look)
-            if look is not None and not is_fresh:
-                is_fresh, anew = True, self._minutes_now(dial)
-                if abs(anew.spans[0].since - minutes.spans[0].since) > _OFF:
-                    # Our clock was put right meanwhile. Or this machine has slept, and what was
-                    # known of Exotel's clock was old. Which of them is not known.
-                    minutes = dial.minutes = minutes | anew
+            if look is not None:
+                # By a clock that has just been read, or of a dial that was lost again meanwhile.
+                anew = self._minutes_of(dial) if is_fresh else self._possible_minutes(dial)
+                is_fresh = True
+                if anew is not minutes:
+                    minutes = dial.minutes = anew
                     continue
             if look is not None:
                 seen = look
@@ -244,6 +244,13 @@ class Reconciler:
 
     def _minutes_of(self, dial: LostDial) -> Minutes:
         return dial.minutes or self._minutes_now(dial)
+
+    def _possible_minutes(self, dial: LostDial) -> Minutes:
+        """Tell when the call of a dial may have been created, by all readings of Exotel's clock."""
+        minutes, anew = self._minutes_of(dial), self._minutes_now(dial)
+        # Our clock was put right meanwhile. Or this machine has slept, and what was known of
+        # Exotel's clock was old. Which of them is not known.
+        return minutes if minutes.cover(anew, _OFF) else minutes | anew
 
     def _minutes_now(self, dial: LostDial) -> Minutes:
         """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
@@ -375,12 +382,12 @@ class Reconciler:
         return tuple(one for one in calls.values() if not self._dials.is_anothers(one.sid, dial))
 
     def _may_be_anothers(self, call: Call, dial: LostDial) -> bool:
-        rivals = self._dials.rivals(call, self._custom_field(call), dial, self._minutes_of)
+        rivals = self._dials.rivals(call, self._custom_field(call), dial, self._possible_minutes)
         return not all(self._has_another(rival, call) for rival in rivals)
 
     def _has_another(self, dial: LostDial, call: Call) -> bool:
         """Whether callbacks have told of the call of a dial, and it is not this one."""
-        minutes = self._minutes_of(dial)
+        minutes = self._possible_minutes(dial)
         return any(
             self._is_marked(one, dial) and dial.dialled.shows_enough(one) and minutes.have(one)
             for one in self._heard.values()

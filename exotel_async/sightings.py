@@ -45,14 +45,24 @@ class Minutes:
 
     def __or__(self, other: Minutes) -> Minutes:
         # Of the two it is not known which is right.
-        one, another = self.spans[-1], other.spans[-1]
-        if another.since <= one.until and one.since <= another.until:
-            since, until = min(one.since, another.since), max(one.until, another.until)
-            spans: tuple[Span, ...] = (Span(since, until),)
-        else:
-            spans = (one, another)
+        spans: list[Span] = []
+        for span in sorted(self.spans + other.spans, key=lambda span: span.since):
+            if spans and span.since <= spans[-1].until:
+                spans[-1] = Span(spans[-1].since, max(spans[-1].until, span.until))
+            else:
+                spans.append(span)
         certain_at = max(self.certain_at, other.certain_at)
-        return Minutes(spans, certain_at, is_exact=self.is_exact and other.is_exact)
+        return Minutes(tuple(spans), certain_at, is_exact=self.is_exact and other.is_exact)
+
+    def cover(self, other: Minutes, off: timedelta) -> bool:
+        """Whether all minutes of another one are among these, or by so much before or after."""
+        return all(
+            any(
+                mine.since - off <= span.since and span.until <= mine.until + off
+                for mine in self.spans
+            )
+            for span in other.spans
+        )
 
 
 @define(eq=False)

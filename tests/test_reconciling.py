@@ -609,6 +609,22 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     assert not reconciler._may_be_anothers(call, dials[0])
 
 
+async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial() -> None:
+    """The times of a dial that nobody has looked for yet are no more certain than one's own."""
+    async with Emulator(scenario=SHORT) as emulator, session(emulator) as exotel:
+        wrong = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+        errors = []
+        for _ in range(2):
+            exotel._pipeline.server_clock.saw(wrong)
+            errors.append(await not_made(exotel, emulator))
+        another_dials(emulator)
+        await listed(exotel, emulator)
+        for error in errors:
+            how = await exotel.calls.reconcile(error, timeout=0)
+            assert isinstance(how, CallAmbiguous)
+            assert [call.sid for call in how.candidates] == [made(emulator)]
+
+
 async def test_a_custom_field_that_is_not_quite_the_same_settles_nothing(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -713,6 +729,23 @@ def test_a_dial_that_is_lost_again_may_have_been_placed_since() -> None:
     again = _error(sent_at=error.sent_at, lost_at=error.lost_at + timedelta(seconds=9))
     assert dials.of(again) is dial
     assert not dial.is_void
+
+
+async def test_a_dial_that_is_lost_again_while_it_is_looked_for_is_not_void() -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        await exotel.account.balance()
+        error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+        again = copy.copy(error)
+        again.lost_at = error.lost_at + timedelta(minutes=18)
+        emulator.latency = lambda _: (0.0, 0.3)
+        search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0))
+        await until(lambda: reads(emulator) == 1)
+        dial = exotel.calls._desk.reconciler._dials.of(again)
+        how = await search
+    assert isinstance(how, CallNotFound)
+    assert not how.certain
+    assert not dial.is_void
+    assert how.certain_at > again.lost_at
 
 
 def test_an_error_is_not_kept_alive() -> None:
