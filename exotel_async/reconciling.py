@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -94,8 +93,8 @@ class CallAmbiguous:
 
 Reconciliation = CallFound | CallNotFound | CallAmbiguous
 
-_Seen = dict[Likeness, dict[str, Call]]
-"""Calls that were seen, by SID, oldest first."""
+_Seen = dict[str, Call]
+"""Calls that may be the one, by SID, oldest first."""
 
 
 @define(eq=False)
@@ -211,7 +210,7 @@ class Reconciler:
             wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
             at_end = over and look is not None
             if seen is not None and (at_end or wait <= 0):
-                candidates = self._likely(dial, seen) or self._of(dial, seen[Likeness.DOUBTFUL])
+                candidates = self._likely(dial, seen) or self._like(dial, seen, Likeness.DOUBTFUL)
                 if candidates:
                     return CallAmbiguous(candidates)
                 # By another clock we may have looked at other minutes than those.
@@ -232,7 +231,7 @@ class Reconciler:
         Raises:
             ExotelError: they could not be read.
         """
-        seen: _Seen = {likeness: {} for likeness in Likeness}
+        seen: _Seen = {}
         note = partial(self._note, search.dial, seen)
         for span in minutes.spans:
             with self._lookouts[priority].look(span, note) as look:
@@ -360,9 +359,8 @@ class Reconciler:
                 search.tell()
 
     def _note(self, dial: LostDial, seen: _Seen, call: Call) -> None:
-        likeness = self._likeness(call, dial)
-        if likeness > Likeness.ANOTHER:
-            seen[likeness][call.sid] = call
+        if self._likeness(call, dial) > Likeness.ANOTHER:
+            seen[call.sid] = call
 
     def _decide(self, dial: LostDial, seen: _Seen) -> CallFound | CallAmbiguous | None:
         """Tell which call is a dial's, as far as that will not be clearer later."""
@@ -375,11 +373,12 @@ class Reconciler:
         return CallFound(likely[0])
 
     def _likely(self, dial: LostDial, seen: _Seen) -> tuple[Call, ...]:
-        return self._of(dial, seen[Likeness.MARKED]) or self._of(dial, seen[Likeness.ALIKE])
+        marked = self._like(dial, seen, Likeness.MARKED)
+        return marked or self._like(dial, seen, Likeness.ALIKE)
 
-    def _of(self, dial: LostDial, calls: Mapping[str, Call]) -> tuple[Call, ...]:
-        """Return those that are not known by now to be other dials'."""
-        return tuple(one for one in calls.values() if not self._dials.is_anothers(one.sid, dial))
+    def _like(self, dial: LostDial, seen: _Seen, likeness: Likeness) -> tuple[Call, ...]:
+        """Return those that look like the call of a dial so much, by what is known by now."""
+        return tuple(one for one in seen.values() if self._likeness(one, dial) is likeness)
 
     def _may_be_anothers(self, call: Call, dial: LostDial) -> bool:
         rivals = self._dials.rivals(call, self._custom_field(call), dial, self._possible_minutes)

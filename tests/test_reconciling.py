@@ -40,6 +40,8 @@ from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.known import KnownCalls
 from exotel_async.likeness import DialledCall, Likeness
 from exotel_async.lostdials import LostDials
+from exotel_async.sightings import Minutes
+from exotel_async.spans import Span
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"
@@ -625,6 +627,24 @@ async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial() -
             assert [call.sid for call in how.candidates] == [made(emulator)]
 
 
+def test_no_reading_of_exotels_clock_is_dropped_for_another() -> None:
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def around(*hours: float) -> Minutes:
+        about = timedelta(minutes=1)
+        middles = [noon + timedelta(hours=hour) for hour in hours]
+        spans = tuple(Span(middle - about, middle + about) for middle in middles)
+        return Minutes(spans, noon + timedelta(hours=max(hours)), is_exact=True)
+
+    three = around(1) | around(0) | around(2)
+    assert three == around(0, 1, 2)
+    assert three.cover(around(1.005), timedelta(seconds=30))
+    assert not three.cover(around(1.01), timedelta(seconds=30))
+    assert (three | around(1.01)).spans[1] == Span(
+        three.spans[1].since, around(1.01).spans[0].until
+    )
+
+
 async def test_a_custom_field_that_is_not_quite_the_same_settles_nothing(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -1014,6 +1034,18 @@ async def test_what_a_callback_has_told_of_a_record_counts(
     mine, other = emulator.calls
     exotel.calls.resolve(event(emulator, other))
     assert found(await exotel.calls.reconcile(errors[0], timeout=0)) == mine
+
+
+async def test_what_a_callback_tells_while_others_are_read_counts(exotel: AsyncExotel) -> None:
+    """A record that looked like it, when it was read, is by now known to be another order's."""
+    reconciler = exotel.calls._desk.reconciler
+    dial = reconciler._dials.of(_error(custom_field="order-7"))
+    seen: dict[str, Call] = {}
+    reconciler._note(dial, seen, _call())
+    exotel.calls.resolve(_call(custom_field="order-8", status=CallStatus.COMPLETED))
+    assert reconciler._decide(dial, seen) is None
+    exotel.calls.resolve(_call(custom_field="order-7", status=CallStatus.COMPLETED))
+    assert found(reconciler._decide(dial, seen)) == "x"
 
 
 async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
