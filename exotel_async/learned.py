@@ -14,7 +14,7 @@ from exotel_async.config import RateLimit
 _WHOLE: Final = 0.95  # of the stated budget: who is given that has no smaller one
 _SAME: Final = 1.25  # times the count at the last refusal, at most: it is refused for the same
 _APART: Final = 0.5  # `per` between two refusals that are not one
-_ROUGH: Final = 0.75  # of the limit: what a first refusal may have been off by
+_ROUGH: Final = 0.75  # of the limit: what one refusal may lower it to
 _MEMORY: Final = 3.0  # `per` after which a refusal is forgotten
 _USED: Final = 0.9  # of the limit: good answers to less say nothing of it
 _REST: Final = 10.0  # `per` from a refusal to a trial
@@ -142,7 +142,9 @@ class LearnedLimit:
         elif self._fell:  # and what it came to was too much as well
             self.limit, self._fell = self._base, False
         else:
-            self.limit = max(1, min(count, self.limit - max(1, self.limit // 20)))
+            # Who is refused after far fewer is refused for something else.
+            less = self.limit - max(1, self.limit // 20)
+            self.limit = max(1, min(less, max(count, int(_ROUGH * self.limit))))
         self._next_step = now + _REST * self._per
         return True
 

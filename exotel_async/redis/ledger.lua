@@ -29,6 +29,14 @@ if s and s.run == run then
   now = now + s.behind
 end
 
+-- As in exotel_async/learned.py. A limit of 0 is none, and so is a moment of 0.
+local function nothing_learned()
+  return {
+    limit = 0, base = 0, held = 0, high = 0, high_at = 0, steps = 0, trying = false, fell = false,
+    next_step = 0, full_since = 0, proven = false, refused_first = 0, refused_at = 0, seen = 0,
+  }
+end
+
 -- A server that was restarted may have lost its last seconds even if it kept its data, and so may
 -- one that took over from another.
 if not s or s.run ~= run then
@@ -39,11 +47,7 @@ if not s or s.run ~= run then
     limit = before and before.limit, per = before and before.per,
     strict = before and before.strict or false,
     factor = before and before.factor or 1, slowed = before and before.slowed or now,
-    -- As in exotel_async/learned.py. A limit of 0 is none, and so is a moment of 0.
-    learned = before and before.learned or {
-      limit = 0, base = 0, held = 0, high = 0, high_at = 0, steps = 0, trying = false, fell = false, next_step = 0,
-      full_since = 0, proven = false, refused_first = 0, refused_at = 0, seen = 0,
-    },
+    learned = before and before.learned or nothing_learned(),
     gate = {
       epoch = before and before.gate.epoch + 1 or 0,
       half = true, sent = false, till = 0, paused = 0, began = 0, row = 0, by = 0, prober = '',
@@ -135,7 +139,8 @@ if known and (s.limit ~= said.limit or s.per ~= per) then
   end
 end
 if s.limit ~= said.limit or s.per ~= per then
-  learned.limit = 0
+  learned = nothing_learned()
+  s.learned = learned
   keep_to_learned()
 end
 s.limit, s.per = said.limit, per
@@ -246,8 +251,8 @@ local function refused(count, early, again)
   elseif learned.fell then
     learned.limit, learned.fell = learned.base, false
   else
-    local less = math.max(1, math.floor(learned.limit / 20))
-    learned.limit = math.max(1, math.min(count, learned.limit - less))
+    local less = learned.limit - math.max(1, math.floor(learned.limit / 20))
+    learned.limit = math.max(1, math.min(less, math.max(count, math.floor(0.75 * learned.limit))))
   end
   learned.next_step = now + 10 * per
 end

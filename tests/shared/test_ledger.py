@@ -366,9 +366,9 @@ def test_a_message_that_was_long_on_its_way_claims_nothing(client: redis.Redis) 
     assert (one.size, other.size) == (0, LIMIT - 2)
 
 
-def member(world: World) -> tuple[Share, Window]:
+def member(world: World, rate: RateLimit = RATE) -> tuple[Share, Window]:
     window = Window(0)
-    return Share(RATE, TERMS, window, name="", clock=lambda: world.now), window
+    return Share(rate, TERMS, window, name="", clock=lambda: world.now), window
 
 
 def test_a_new_ledger_is_soon_open_to_those_that_have_had_nothing(client: redis.Redis) -> None:
@@ -459,11 +459,20 @@ class Account:
 
     def __init__(self, client: redis.Redis) -> None:
         self.world = World(client, seed=0)
-        (self.one, self.window), (self.other, _) = member(self.world), member(self.world)
+        self.begin(RATE)
+
+    def begin(self, rate: RateLimit) -> None:
+        (self.one, self.window), (self.other, _) = (member(self.world, rate) for _ in range(2))
         for share in (self.one, self.other):
             say(self.world, share, News())
         self.answer: dict[str, Any] = {}
         self.pass_by(PER)
+
+    def change(self, rate: RateLimit) -> None:
+        """Have both leave, and two come that say another budget."""
+        for share in (self.one, self.other):
+            say(self.world, share, News(leave=True))
+        self.begin(rate)
 
     def pass_by(self, seconds: float, taken: int = 0) -> int:
         """Have both say for so long that they are there, and how much was taken."""
@@ -511,6 +520,35 @@ def test_the_ledger_learns_what_the_account_takes(client: redis.Redis) -> None:
     # A server that starts again does not forget it, and another budget begins anew.
     account.world.restart(0, "kept")
     assert account.pass_by(10, taken=19) == 20
+
+
+@pytest.mark.parametrize("taken", [4, 16])
+def test_one_stray_refusal_lowers_what_the_ledger_learned_by_a_quarter_at_most(
+    client: redis.Redis, taken: int
+) -> None:
+    account = Account(client)
+    account.refuse(20)
+    account.pass_by(PER, taken=20)
+    assert account.refuse(20) == 20
+    account.pass_by(PER, taken=taken)
+    assert account.refuse(taken) == max(15, taken)
+
+
+def test_another_budget_begins_with_nothing_learned(client: redis.Redis) -> None:
+    """Not even with the trial there was."""
+    account = Account(client)
+    account.refuse(20)
+    account.pass_by(PER, taken=20)
+    assert account.refuse(20) == 20
+    account.pass_by(9 * PER, taken=19)
+    assert account.pass_by(PER + 10, taken=19) > 20, "a trial"
+    account.change(RateLimit(30, per=PER))
+    assert account.pass_by(PER, taken=15) == 0
+    account.refuse(15)
+    account.pass_by(PER, taken=15)
+    assert account.refuse(15) == 15
+    account.pass_by(PER, taken=13)
+    assert account.refuse(13) == 13
 
 
 def test_the_ledger_finds_that_the_account_takes_all_again(client: redis.Redis) -> None:
