@@ -66,6 +66,7 @@ class Limiter:
         self._started: float | None = None
         self._last_interactive = float("-inf")
         self._last_held_up = float("-inf")
+        self._last_clear = float("-inf")
         self._granted = 0
         self._refused = 0
         self._longest_wait = 0.0
@@ -100,6 +101,9 @@ class Limiter:
             self._last_interactive = now
         clear = self._turnstile.is_clear(priority)
         if clear and self._admits(priority, now) and self._pacer.take_at_once(priority, now):
+            # The very first one has nobody before it in any case.
+            if self._started is not None and self._turnstile.first() is None:
+                self._last_clear = now
             return self._grant(now)
 
         if max_wait is not None:
@@ -250,8 +254,10 @@ class Limiter:
         short = number - window.free
         if short <= 0:
             return 0.0
-        rounds, place = divmod(short - 1, window.size)
-        moment = window.moment(place)
+        # Of those that are out above the size, each comes back once, and before the others.
+        beyond = max(0, window.used - window.size)
+        rounds, place = divmod(max(0, short - 1 - beyond), window.size)
+        moment = window.moment(place + min(beyond, short - 1))
         back = self.rate.per if moment is None else moment - now
         return back + rounds * self.rate.per
 
@@ -287,6 +293,8 @@ class Limiter:
 
     def _is_pressed(self, now: float) -> bool:
         """Whether requests have had to wait for the budget: it was used as far as it went."""
+        if self._learned_limit is None and now - self._last_clear < self.rate.per / 2:
+            return False  # a burst may wait for tokens while there are permits for all of it
         held_up = now - self._last_held_up < self.rate.per
         return held_up or self._turnstile.first() is not None
 

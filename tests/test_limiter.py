@@ -540,6 +540,130 @@ def test_one_refusal_now_and_then_teaches_no_limit() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("taken", [4, 80])
+def test_one_stray_refusal_lowers_what_was_learned_by_a_quarter_at_most(taken: int) -> None:
+    """What comes after few good answers is not refused for the limit that was learned."""
+
+    async def main() -> None:
+        service = new_window(RateWindow.SLIDING_LOG, 100, 60, leaky_burst=20, count_refusals=False)
+        bucket = TokenBucket()
+
+        async def work() -> None:
+            while True:
+                permit = await bucket.acquire(BULK)
+                await asyncio.sleep(0.1)
+                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+
+        crowd = [asyncio.create_task(work()) for _ in range(40)]
+        await asyncio.sleep(240)
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        assert bucket.statistics().learned_limit == 100
+        await asyncio.sleep(180)
+
+        async def one(place: int) -> None:
+            permit = await bucket.acquire()
+            await asyncio.sleep(0.1)
+            permit.finish(Outcome(status=429) if place == taken else OK)
+
+        await asyncio.gather(*(one(place) for place in range(taken + 15)))
+        learned = bucket.statistics().learned_limit
+        assert learned is not None
+        assert 75 <= learned <= 95
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", KINDS[:4], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("seconds", [100, 170])
+def test_a_light_load_learns_nothing_from_somebody_else(kind: Kind, seconds: int) -> None:
+    """A burst now and then waits for its tokens, and says nothing of the whole budget."""
+
+    async def main() -> set[int | None]:
+        service = new_window(kind.window, 200, 60, leaky_burst=20, count_refusals=False)
+        bucket = TokenBucket()
+        learned = set()
+
+        async def one() -> None:
+            permit = await bucket.acquire()
+            await asyncio.sleep(0.05)
+            permit.finish(OK if service.admit(13 + now()) else Outcome(status=429))
+            learned.add(bucket.statistics().learned_limit)
+
+        async def load_lightly() -> None:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(60):
+                    for _ in range(15):
+                        group.create_task(one())
+                    await asyncio.sleep(20)
+
+        async def use_it_up() -> None:
+            await asyncio.sleep(600)
+            for _ in range(6 * seconds):
+                service.admit(13 + now())
+                await asyncio.sleep(1 / 6)
+
+        await asyncio.gather(load_lightly(), use_it_up())
+        return learned
+
+    assert run(main()) == {None}
+
+
+def test_what_overtakes_a_crowd_does_not_hide_that_it_waits() -> None:
+    """Of a budget that is overstated, with an interactive request now and then."""
+
+    async def main() -> int | None:
+        service = new_window(RateWindow.SLIDING_LOG, 100, 60, leaky_burst=20, count_refusals=False)
+        bucket = TokenBucket()
+
+        async def work(priority: Priority, every: float) -> None:
+            while True:
+                permit = await bucket.acquire(priority)
+                await asyncio.sleep(0.1)
+                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+                await asyncio.sleep(every)
+
+        crowd = [asyncio.create_task(work(BULK, 0)) for _ in range(40)]
+        crowd.append(asyncio.create_task(work(INTERACTIVE, 5)))
+        await asyncio.sleep(120)
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        return bucket.statistics().learned_limit
+
+    assert run(main()) == 100
+
+
+def test_max_wait_is_estimated_by_what_was_learned() -> None:
+    """Also while more is out than it allows: what is above it comes back first."""
+
+    async def main() -> None:
+        service = new_window(RateWindow.TOKEN_BUCKET, 3, 60, leaky_burst=3, count_refusals=False)
+        bucket = TokenBucket(RateLimit(30))
+
+        async def work() -> None:
+            while True:
+                permit = await bucket.acquire(BULK)
+                await asyncio.sleep(0.1)
+                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+
+        crowd = [asyncio.create_task(work()) for _ in range(3)]
+        while bucket.statistics().learned_limit is None:
+            await asyncio.sleep(1)
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+        known = bucket.statistics()
+        assert known.window_used > known.window_size
+        began = now()
+        permit = await bucket.acquire(max_wait=120)
+        assert now() - began <= 120
+        permit.finish(OK)
+
+    run(main())
+
+
 def test_probes_that_are_refused_for_an_hour_teach_no_limit() -> None:
     async def main() -> None:
         bucket = TokenBucket()
