@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from exotel_async import AsyncExotel, TokenBucket
+from exotel_async import AsyncExotel, RateLimiter, TokenBucket
 from exotel_async.cli.terminal import drawing, note, whoever_listens
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def shared_limiter(exotel: AsyncExotel) -> SharedTokenBucket | None:
     """Return a session's limiter if its budget is shared; None: it is this process's own."""
-    limiter = exotel.limiter
+    return _if_shared(exotel.limiter)
+
+
+def _if_shared(limiter: RateLimiter) -> SharedTokenBucket | None:
     if isinstance(limiter, TokenBucket):
         return None
     from exotel_async.redis import SharedTokenBucket  # noqa: PLC0415 - it needs an extra
@@ -26,20 +29,28 @@ def shared_limiter(exotel: AsyncExotel) -> SharedTokenBucket | None:
 
 
 async def cleared(exotel: AsyncExotel) -> str:
-    """End the account's pause, and say what there was to end.
+    """End the account's pause, and that of its requests for ExoPhones; say what there was to end.
 
     Raises:
         LimiterUnavailable: the server of the shared budget cannot be reached.
         ConfigurationError: it cannot be used.
     """
-    limiter = shared_limiter(exotel)
-    if limiter is None:
+    budgets = {
+        "the account's requests": shared_limiter(exotel),
+        "the account's requests for ExoPhones": _if_shared(exotel.exophones.limiter),
+    }
+    shared = {name: limiter for name, limiter in budgets.items() if limiter is not None}
+    if not shared:
         return "no pause to clear: EXOTEL_RATE_LIMIT_URL is not set, and no budget is shared"
-    left = await limiter.clear_pause()
-    if left <= 0:
+    ended = []
+    for requests, limiter in shared.items():
+        left = await limiter.clear_pause()
+        if left > 0:
+            until = clock(datetime.now(UTC) + timedelta(seconds=left))
+            ended.append(f"{requests} were to pause for {left:.0f} s more, until {until}")
+    if not ended:
         return "no pause to clear: the account's requests do not pause"
-    until = clock(datetime.now(UTC) + timedelta(seconds=left))
-    return f"cleared: the account's requests were to pause for {left:.0f} s more, until {until}"
+    return f"cleared: {'; '.join(ended)}"
 
 
 def clock(moment: datetime) -> str:

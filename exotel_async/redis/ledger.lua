@@ -51,6 +51,7 @@ if not s or s.run ~= run then
     gate = {
       epoch = before and before.gate.epoch + 1 or 0,
       half = true, sent = false, till = 0, paused = 0, began = 0, row = 0, by = 0, prober = '',
+      cleared = before and before.gate.cleared,
     },
   }
 end
@@ -114,10 +115,13 @@ local function account()
 end
 
 if said.clear then
-  -- The next request is the probe, as at the end of any pause.
+  -- The next request is the probe, as at the end of any pause, and begins an epoch: what was sent
+  -- before has been refused for what is over.
   local left = gate.half and math.max(0, gate.paused - now) or 0
   if left > 0 then
     gate.till, gate.paused, gate.row, gate.sent, gate.prober = 0, 0, 0, false, ''
+    gate.epoch = gate.epoch + 1
+    gate.cleared = gate.epoch
     s.now = now
     redis.call('SET', KEYS[1], cmsgpack.pack(s), 'KEEPTTL')
     local hurry = sum(function(member) return live(member) and member.interactive or 0 end) > 0
@@ -307,7 +311,7 @@ for _, refusal in ipairs(said.refusals) do
     gate.half, gate.sent, gate.prober = true, false, ''
     gate.began, gate.by = now, refusal.status
     pause(now + math.min(delay, refusal.most))
-  elseif gate.half then
+  elseif gate.half and refusal.epoch >= (gate.cleared or 0) then
     local till = math.min(now + refusal.after, gate.began + refusal.most)
     if till > now + shut_for() then pause(till) end
   end

@@ -466,6 +466,33 @@ async def test_doctor_clears_a_pause(shared: str, emulator: Emulator) -> None:
             await waiting
 
 
+@pytest.mark.parametrize("voice", [False, True])
+async def test_doctor_clears_the_pause_of_requests_for_exophones(
+    shared: str, emulator: Emulator, voice: bool
+) -> None:
+    """They have a budget of their own, and so a pause."""
+    env = pointing_at(emulator, **{VARIABLE: shared})
+    limits = {"rate_limit": RateLimit(200), "exophone_rate_limit": RateLimit(50)}
+    async with session(emulator, **limits) as exotel:
+        assert [phone async for phone in exotel.exophones.list()]
+        await exotel.account.balance()
+        hasty = exotel.with_options(timeout=1)
+        emulator.faults.add(Fault.too_many_requests(retry_after=86_400))
+        with pytest.raises(RateLimited):
+            await anext(hasty.exophones.list().pages())
+        if voice:
+            emulator.faults.add(Fault.too_many_requests(retry_after=86_400))
+            with pytest.raises(RateLimited):
+                await hasty.account.balance()
+        ended = await ran("doctor", "--clear-pause", env=env)
+        assert ended.code == 0, ended
+        pause = r"the account's requests%s were to pause for \d+ s more, until [^;]* UTC"
+        pauses = [pause % requests for requests in ("", " for ExoPhones")[not voice :]]
+        assert re.match("cleared: " + "; ".join(pauses) + "\nall is well", ended.out), ended.out
+        async with asyncio.timeout(10):
+            assert [phone async for phone in exotel.exophones.list()]
+
+
 async def test_doctor_has_no_pause_to_clear_where_none_is_shared(emulator: Emulator) -> None:
     ended = await ran("doctor", "--clear-pause", env=pointing_at(emulator))
     assert ended.code == 0, ended

@@ -577,6 +577,35 @@ def test_an_account_that_gave_all_of_it_has_another_user(
     assert account.refuse(20, pressed=pressed) == (20 if pressed else 0)
 
 
+@pytest.mark.parametrize("probed", [False, True])
+def test_no_refusal_of_before_brings_a_cleared_pause_back(
+    client: redis.Redis, probed: bool
+) -> None:
+    """Of what was sent before the pause, or as the probe in a pause that was made longer then."""
+    account = Account(client)
+    begun = refusal(account.answer, after=10)
+    late = refusal(account.answer, after=100)
+    account.answer = say(account.world, account.one, News(bulk=5, refusals=begun))
+    assert account.answer["gate"]["left"] == 10_000_000
+    if probed:
+        account.world.run(10)
+        probe = say(account.world, account.one, News(bulk=5, probe=True))
+        assert probe["gate"]["state"] == "probe"
+        late += refusal(probe, after=100)
+        say(account.world, account.other, News(refusals=late[:1]))
+    cleared = account.world.ask(account.other.clear_pause())
+    assert cleared
+    assert cleared["cleared"] > 0
+    gate = say(account.world, account.one, News(bulk=5, refusals=late))["gate"]
+    assert not gate.get("paused")
+    gate = say(account.world, account.other, News(bulk=5, probe=True))["gate"]
+    assert gate["state"] == "probe"
+    # What is refused after it counts.
+    again = Refusal(epoch=gate["epoch"], status=429, after=30, longest=3 * PER, pressed=False)
+    gate = say(account.world, account.other, News(bulk=5, refusals=[again]))["gate"]
+    assert gate["left"] == 30_000_000
+
+
 def test_a_pause_of_a_ledger_before_parks_nobody(client: redis.Redis) -> None:
     """One of version 1 that is paused for a day, whose processes have all gone."""
     world = World(client, seed=0)
