@@ -46,7 +46,7 @@ class Part:
         self._file: IO[bytes] | None = None
         # Whoever is cut off does not wait for the thread that writes.
         self._lock = threading.Lock()
-        self._discarded = False
+        self._is_wanted = False
         self.begun: bool = False
         """Whether there is something to tidy up, or will be in a moment."""
         self.failure: Exception | None = None
@@ -68,7 +68,7 @@ class Part:
         Raises:
             OSError: the disk refuses. It stays in `failure`.
         """
-        self.begun = True
+        self.begun = self._is_wanted = True
         try:
             await to_thread.run_sync(self._write, chunk)
         except Exception as error:
@@ -104,7 +104,7 @@ class Part:
     def _write(self, chunk: bytes) -> None:
         with self._lock:
             if self._file is None:
-                if self._discarded:
+                if not self._is_wanted:
                     return
                 # Made by nobody before, no link followed, mode 0600.
                 descriptor, name = tempfile.mkstemp(
@@ -122,7 +122,7 @@ class Part:
 
     def _discard(self) -> None:
         with self._lock:
-            self._discarded = True
+            self._is_wanted = False
             self._remove()
 
     def _remove(self) -> None:
