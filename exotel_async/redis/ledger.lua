@@ -153,7 +153,7 @@ s.limit, s.per = said.limit, per
 
 local me = s.members[said.id]
 if me and said.seq <= me.seq then
-  return said.seq == me.seq and me.answer or cjson.encode({refused = 'stale'})
+  return said.seq == me.seq and (me.answer or '{}') or cjson.encode({refused = 'stale'})
 end
 
 -- What a process held that is not heard of any more comes back when the last request it can have
@@ -641,8 +641,7 @@ me.answer = cjson.encode(answer)
 if said.leave then
   -- No more than what a late copy of a message is known by.
   s.members[said.id] =
-    {left = true, seq = me.seq, answer = '{}', held = 0, till = me.till, gone = me.gone,
-      taken = me.taken}
+    {left = true, seq = me.seq, held = 0, till = me.till, gone = me.gone, taken = me.taken}
 end
 save()
 if next(told) then
