@@ -94,7 +94,7 @@ class Service:
         """The host alone; "" where a session will refuse the address."""
         try:
             return urlsplit(self.url).hostname or ""
-        except ValueError:  # brackets that are none
+        except (ConfigurationError, ValueError):  # two addresses, or brackets that are none
             return ""
 
     def words(self) -> list[str]:
