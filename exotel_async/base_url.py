@@ -35,7 +35,7 @@ def service_root(given: str, source: str, account_sid: str, *, allow_http: bool)
         ConfigurationError: it is no such address, or one of another account.
     """
     if not isinstance(given, str):
-        raise ConfigurationError(f"{source} is no text: must be http(s)://host[:port]")
+        raise ConfigurationError(f"{source} must be a string, http(s)://host[:port]")
     if "@" in given:
         raise ConfigurationError(
             f"{source} must not hold credentials: they are given by api_key= and api_token=, or "
@@ -53,7 +53,7 @@ def service_root(given: str, source: str, account_sid: str, *, allow_http: bool)
         )
     if parts.scheme == "http" and not (allow_http or is_this_computer(parts.hostname or "")):
         raise ConfigurationError(
-            f"{source} begins with http://, which shows the API token to everybody on the way: "
+            f"{source} begins with http://, which would send the API token unencrypted: "
             "must be https://, unless allow_http=True (--allow-http)"
         )
     return f"{parts.scheme}://{parts.netloc}{path['gateway']}"

@@ -39,8 +39,8 @@ def wrong_proxy() -> str | None:
 def wrong_exceptions() -> str:
     """Return what is wrong with the variable that says what goes through no proxy."""
     return (
-        f"{_variable('no')}: must be names of hosts, their endings, addresses or IPv4 networks, "
-        "with commas between them"
+        f"{_variable('no')}: must be host names, domain suffixes, IP addresses or IPv4 networks, "
+        "separated by commas"
     )
 
 

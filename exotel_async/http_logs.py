@@ -12,7 +12,7 @@ _in_download: Final[ContextVar[bool]] = ContextVar("exotel_async_in_download", d
 
 
 def keep_private() -> None:
-    """Have them log less. It may be said as often as one likes."""
+    """Filter what they log. Calling it again changes nothing."""
     # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
     logging.getLogger("httpx").addFilter(_is_not_ours)
     # They show the heads of answers: a peer may repeat numbers and the token in them, and a

@@ -61,6 +61,6 @@ def _unread(stream: Any) -> tuple[bytes, bool]:
     except ssl.SSLWantReadError:
         # Of a part of a record nobody knows what it holds.
         return b"", incoming.pending > 0
-    except ssl.SSLError:  # the other side says good-bye
+    except ssl.SSLError:  # the peer has closed TLS
         return b"", True
     return found, not found
