@@ -22,8 +22,9 @@ from benchmarks.books import DAYS, PLENTY
 from benchmarks.server import ACCOUNT, KEY, TOKEN
 from benchmarks.tables import Spread
 from benchmarks.traffic import MINUTE, RATE, Recorder, Sent, Steady, steady
-from exotel_async import AsyncExotel, Priority, RateLimit, wire
-from exotel_async.wire import Answer
+from exotel_async import AsyncExotel, Priority, RateLimit
+from exotel_async.wire import responses
+from exotel_async.wire.responses import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +185,7 @@ def decode(case: DecodingCase) -> Decoding:
         auth=(KEY, TOKEN),
     )
     answer = Answer(response.status_code, response.headers, response.content)
-    assert len(wire.read_page(answer).calls) == PAGE
+    assert len(responses.read_page(answer).calls) == PAGE
     took: list[tuple[float, float]] = []
     gc.collect()
     for number in range(case.rounds):
@@ -199,7 +200,7 @@ def decode(case: DecodingCase) -> Decoding:
 
 def _decoded(answer: Answer) -> float:
     began = time.process_time()
-    wire.read_page(answer)
+    responses.read_page(answer)
     return (time.process_time() - began) * 1e6
 
 

@@ -54,12 +54,12 @@ from exotel_async.models import (
     RecordingFormat,
     StreamBegin,
 )
-from exotel_async.parameters import DialOptions
 from exotel_async.phone import normalize_number, same_number
-from exotel_async.queries import Between
 from exotel_async.reconciling import CallAmbiguous, CallFound, CallNotFound, Reconciliation
 from exotel_async.records import CallRecords
 from exotel_async.version import __version__
+from exotel_async.wire.call_query import Between
+from exotel_async.wire.requests import DialOptions
 
 __all__ = [
     "IST",

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exotel_async import parameters, wire
+from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Account:
     def __init__(self, pipeline: Pipeline, defaults: SendOptions, time_zone: tzinfo) -> None:
         self._pipeline = pipeline
         self._defaults = defaults
-        self._read = partial(wire.read_balance, time_zone=time_zone)
+        self._read = partial(responses.read_balance, time_zone=time_zone)
 
     async def balance(
         self,
@@ -43,6 +43,6 @@ class Account:
         Raises:
             ExotelError: any of the tree but `CallOutcomeUnknown`.
         """
-        request = parameters.balance(extra=extra)
+        request = requests.balance(extra=extra)
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
         return await self._pipeline.send(request, self._read, chosen)

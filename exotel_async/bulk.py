@@ -10,7 +10,6 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async import parameters, queries, wire
 from exotel_async.budget import Permit
 from exotel_async.config import SendOptions
 from exotel_async.errors import (
@@ -25,7 +24,8 @@ from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline
-from exotel_async.spans import Span
+from exotel_async.wire import call_query, requests, responses
+from exotel_async.wire.time_range import Span
 
 _SPLITTING: Final = frozenset({400, 413, 414})
 _PATIENCE: Final = 7  # a query, its halves and its quarters: all of them failed
@@ -53,7 +53,7 @@ class Bulk:
         self._pipeline = pipeline
         self._pages = pages
         self._known = known
-        self._read_call = partial(wire.read_call, time_zone=pages.time_zone)
+        self._read_call = partial(responses.read_call, time_zone=pages.time_zone)
         self._failed = 0
         # Documented for one call only; in the list it is merely known to have worked.
         self._gives_details: bool | None = None
@@ -78,7 +78,7 @@ class Bulk:
             NotFound: there is no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        request = parameters.get_call(
+        request = requests.get_call(
             sid,
             details=wanted.details,
             recording_url_validity=wanted.recording_url_validity,
@@ -102,7 +102,7 @@ class Bulk:
         The query is cut in halves where it may be its size that fails it, but not for ever.
 
         Args:
-            sids: different SIDs, each of which is `queries.is_listable`.
+            sids: different SIDs, each of which is `call_query.is_listable`.
             wanted: what to know of them.
             options: how the query is sent.
             span: when they were created, a month at most; None: in the last 31 days.
@@ -157,7 +157,7 @@ class Bulk:
         answers: dict[str, Call | ExotelError],
     ) -> None:
         """Ask for some of them, and enter what comes."""
-        query = queries.call_query(
+        query = call_query.build_query(
             time_zone=self._pages.time_zone,
             sids=sids,
             details=wanted.details,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
-from exotel_async import parameters
-from exotel_async.checks import positive_seconds
 from exotel_async.config import Priority
 from exotel_async.dialing import Dials, DialTarget, dial_plan
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
 from exotel_async.reading import CallReader
 from exotel_async.reconciling import FIRST_LOOK, Reconciliation
 from exotel_async.watched import FIRST_POLL
+from exotel_async.wire import requests
+from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
     from exotel_async.models import Call, PlaybackTo
-    from exotel_async.parameters import DialOptions
+    from exotel_async.wire.requests import DialOptions
 
 
 class Calls(CallReader):
@@ -62,7 +62,7 @@ class Calls(CallReader):
             CallOutcomeUnknown: it is not known whether the call was made. It is never dialled
                 again by itself.
         """
-        request = parameters.connect(
+        request = requests.connect(
             from_=from_,
             to=to,
             caller_id=caller_id,
@@ -101,7 +101,7 @@ class Calls(CallReader):
         Raises:
             ExotelError: as `connect` does.
         """
-        request = parameters.connect_to_flow(
+        request = requests.connect_to_flow(
             account_sid=self._desk.account_sid,
             flow=flow,
             from_=from_,

@@ -11,9 +11,9 @@ from attrs import evolve
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
 from exotel_async.places import Place
-from exotel_async.queries import LARGEST_PAGE, CallQuery
-from exotel_async.request import Request
-from exotel_async.spans import Span
+from exotel_async.wire.call_query import LARGEST_PAGE, CallQuery
+from exotel_async.wire.request import Request
+from exotel_async.wire.time_range import Span
 
 Fetch = Callable[[Request], Awaitable[CallPage]]
 """Asks for one page."""

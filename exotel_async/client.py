@@ -30,8 +30,8 @@ from exotel_async.listeners import OnOrphanedCall
 from exotel_async.masking import shown
 from exotel_async.numbers import Numbers
 from exotel_async.pipeline import Pipeline
-from exotel_async.request import Category
 from exotel_async.transport import HttpClient, Transport
+from exotel_async.wire.request import Category
 
 if TYPE_CHECKING:
     from types import TracebackType

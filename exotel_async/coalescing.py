@@ -15,7 +15,6 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async import queries
 from exotel_async.budget import Permit, SharedBudget
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
@@ -29,6 +28,7 @@ from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pipeline import Pipeline
 from exotel_async.pools import Answer, Key, Load, Pool, patience
+from exotel_async.wire import call_query
 
 _FEW: Final = 5
 """Gets in one turn that go singly if they need not wait."""
@@ -54,7 +54,7 @@ class Coalescer:
         # The list leaves out the calls that go on.
         if (
             self._known.was_live_just_now(sid)
-            or not queries.is_listable(sid)
+            or not call_query.is_listable(sid)
             or not self._bulk.serves(wanted)
         ):
             return await self._bulk.single(sid, wanted, options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Final
 
-from exotel_async import wire
 from exotel_async.bulk import Bulk
 from exotel_async.coalescing import Coalescer
 from exotel_async.known import KnownCalls
@@ -15,7 +14,8 @@ from exotel_async.pipeline import Pipeline
 from exotel_async.reconciling import Reconciler
 from exotel_async.recordings import Recordings
 from exotel_async.waiting import Watch
-from exotel_async.wire import Answer
+from exotel_async.wire import responses
+from exotel_async.wire.responses import Answer
 
 
 class Desk:
@@ -45,6 +45,6 @@ class Desk:
             APIError: Exotel refused.
             DecodeError: there is no call in it.
         """
-        call = wire.read_call(answer, time_zone=self.time_zone)
+        call = responses.read_call(answer, time_zone=self.time_zone)
         self.known.dialled(call)
         return call

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import field, frozen
 
-from exotel_async import parameters
-from exotel_async.checks import all_of
 from exotel_async.config import Priority, SendOptions
 from exotel_async.crew import Crew
 from exotel_async.errors import (
@@ -24,17 +22,19 @@ from exotel_async.errors import (
 from exotel_async.feeds import Feed
 from exotel_async.masking import mask_number, redact
 from exotel_async.models import Call, CallbackEvent
-from exotel_async.parameters import DialOptions
 from exotel_async.reconciling import FIRST_LOOK, CallFound, Reconciler, Reconciliation
 from exotel_async.waiting import LONGEST_CALL, Watch
 from exotel_async.watched import FIRST_POLL, Terms, Watched, is_over
+from exotel_async.wire import requests
+from exotel_async.wire.requests import DialOptions
+from exotel_async.wire.validation import all_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from exotel_async.pipeline import Pipeline
-    from exotel_async.request import Request
-    from exotel_async.wire import Answer
+    from exotel_async.wire.request import Request
+    from exotel_async.wire.responses import Answer
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
 _OPTIONS: Final = {
@@ -132,9 +132,9 @@ class DialPlan:
         arguments |= {"from_": target.from_, "caller_id": target.caller_id or self.caller_id or ""}
         try:
             if to is not None:
-                return parameters.connect(to=to, **arguments), 2
+                return requests.connect(to=to, **arguments), 2
             arguments |= {"account_sid": self.account_sid, "flow": flow}
-            return parameters.connect_to_flow(**arguments), 1
+            return requests.connect_to_flow(**arguments), 1
         except TypeError as error:  # an option of the other mode
             raise InvalidRequest("options", str(error), "must be what the dial takes") from None
 

@@ -25,7 +25,7 @@ from exotel_async.links import may_be_followed, redirected, takes_credentials
 from exotel_async.receiving import Bounds, Download
 from exotel_async.retry import Facts, Retry, verdict
 from exotel_async.transport import Transport
-from exotel_async.wire import retry_after
+from exotel_async.wire.responses import retry_after
 
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

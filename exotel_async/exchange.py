@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from exotel_async.masking import redact
-from exotel_async.wire import Answer
+from exotel_async.wire.responses import Answer
 
 
 @frozen(kw_only=True)

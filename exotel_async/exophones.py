@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from exotel_async import parameters, wire
-from exotel_async.checks import segment, short_text
 from exotel_async.config import RateLimit
 from exotel_async.errors import DecodeError, InvalidRequest
-from exotel_async.request import Category, Fields, get_request, put_request
+from exotel_async.wire import requests, responses
+from exotel_async.wire.request import Category, Fields, get_request, put_request
+from exotel_async.wire.validation import segment, short_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exotel_async.config import Priority, SendOptions
     from exotel_async.models import ExoPhone, ExoPhonePage
     from exotel_async.pipeline import Pipeline
-    from exotel_async.request import Request
+    from exotel_async.wire.request import Request
 
 EXOPHONE_RATE: Final = RateLimit(50)
 """Requests a minute about ExoPhones, in a count of their own: on one page of Exotel's only."""
@@ -59,7 +59,7 @@ class ExoPhoneList:
         page_number: int | None = None
         while True:
             page = await self._pipeline.send(
-                _list(page_number, self._extra), wire.read_exophone_page, self._options
+                _list(page_number, self._extra), responses.read_exophone_page, self._options
             )
             fresh = {found.sid: found for found in page.exophones if found.sid not in seen}
             seen.update(fresh)
@@ -152,7 +152,7 @@ class ExoPhones:
         """
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._pipeline.send(request, wire.read_exophone, chosen)
+        return await self._pipeline.send(request, responses.read_exophone, chosen)
 
     async def assign_flow(
         self,
@@ -184,7 +184,7 @@ class ExoPhones:
             DecodeError: it is assigned, but the answer cannot be read.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        form: Fields = {"VoiceUrl": parameters.flow_url(self._account_sid, flow)}
+        form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
         return await self._set(sid, form, extra, chosen)
 
@@ -221,7 +221,7 @@ class ExoPhones:
         self, sid: str, form: Fields, extra: Mapping[str, str] | None, options: SendOptions
     ) -> ExoPhone:
         request = put_request(_one(sid), form, extra, Category.EXOPHONES)
-        return await self._pipeline.send(request, wire.read_exophone, options)
+        return await self._pipeline.send(request, responses.read_exophone, options)
 
 
 def _list(page: int | None, extra: Mapping[str, str] | None) -> Request:

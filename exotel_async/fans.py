@@ -19,7 +19,7 @@ from exotel_async.chains import Chain
 from exotel_async.crew import Crew
 from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
-from exotel_async.spans import Span
+from exotel_async.wire.time_range import Span
 
 LONGEST_SLICE: Final = 8
 """Pages of a slice, at most: what waits for its turn must fit into memory."""

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve, frozen
 
-from exotel_async import queries
 from exotel_async.bulk import Bulk, Wanted
-from exotel_async.checks import segment
 from exotel_async.crew import Crew
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.feeds import LINGER, Feed
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.pages import Pages
-from exotel_async.spans import Span, check_range
 from exotel_async.stages import Stages
+from exotel_async.wire import call_query
+from exotel_async.wire.time_range import Span, check_range
+from exotel_async.wire.validation import segment
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -157,14 +157,14 @@ def lookup_plan(
     """
     for argument, value, most in (
         ("concurrency", concurrency, MOST_CONCURRENT),
-        ("batch_size", batch_size, queries.MOST_SIDS),
+        ("batch_size", batch_size, call_query.MOST_SIDS),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise InvalidRequest(argument, value, f"must be a whole number from 1 to {most}")
     if on_progress is not None and not callable(on_progress):
         raise InvalidRequest("on_progress", on_progress, "must be callable")
     # So that what is wrong with the rest is said before anything is sent.
-    queries.call_query(
+    call_query.build_query(
         time_zone=time_zone,
         details=wanted.details,
         recording_url_validity=wanted.recording_url_validity,
@@ -336,7 +336,7 @@ class Lookups:
                 shown = sid if isinstance(sid, str) else redact(repr(sid))
                 refused.append(Lookup(shown, error=error))
             else:
-                self._stages.enter([sid], singly=not queries.is_listable(sid))
+                self._stages.enter([sid], singly=not call_query.is_listable(sid))
         return refused
 
     async def _work(self) -> None:

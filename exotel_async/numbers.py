@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exotel_async import parameters, wire
+from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +45,6 @@ class Numbers:
             InvalidRequest: it is no phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        request = parameters.lookup_number(number, extra=extra)
+        request = requests.lookup_number(number, extra=extra)
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._pipeline.send(request, wire.read_number, chosen)
+        return await self._pipeline.send(request, responses.read_number, chosen)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Final
 
-from exotel_async import queries, wire
 from exotel_async.budget import Permit
 from exotel_async.config import SendOptions
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
 from exotel_async.pipeline import Pipeline
-from exotel_async.request import Request
-from exotel_async.spans import SECOND, Span, oldest
+from exotel_async.wire import call_query, responses
+from exotel_async.wire.request import Request
+from exotel_async.wire.time_range import SECOND, Span, oldest
 
 USUAL: Final = timedelta(days=30)
 """How far back a range goes whose beginning was not said."""
@@ -31,7 +31,7 @@ class Pages:
 
     def __init__(self, pipeline: Pipeline, time_zone: tzinfo) -> None:
         self._pipeline = pipeline
-        self._read = partial(wire.read_page, time_zone=time_zone)
+        self._read = partial(responses.read_page, time_zone=time_zone)
         self.time_zone: Final = time_zone
         self._probed = False
 
@@ -78,7 +78,7 @@ class Pages:
         """Make sure that something is known of the service's clock."""
         # Once: an answer without a `Date` is not going to have one the next time.
         if self._pipeline.server_clock.now() is None and not self._probed:
-            await self.fetch(queries.probe(), options)
+            await self.fetch(call_query.probe(), options)
             self._probed = True
 
     def now(self) -> datetime:

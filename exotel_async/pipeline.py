@@ -34,12 +34,12 @@ from exotel_async.listeners import OnOrphanedCall, Orphans, tell
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.parking import CLOSED, Parking
-from exotel_async.request import Category, Request
 from exotel_async.results import facts_of, orphan_of, result_of, unknown_dial
 from exotel_async.retry import Fail, Retry, Unknown, verdict
 from exotel_async.serverclock import ServerClock
 from exotel_async.transport import Transport
-from exotel_async.wire import Answer, retry_after
+from exotel_async.wire.request import Category, Request
+from exotel_async.wire.responses import Answer, retry_after
 
 T = TypeVar("T")
 _LAST_WORDS: Final = 1.0  # seconds

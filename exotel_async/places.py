@@ -16,7 +16,7 @@ from attrs import define, field
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call
-from exotel_async.spans import Span
+from exotel_async.wire.time_range import Span
 
 _VERSION: Final = 1
 _CLOCKS_DIFFER: Final = timedelta(days=1)

@@ -12,11 +12,11 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async import queries
 from exotel_async.bulk import Wanted
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
 from exotel_async.models import Call
+from exotel_async.wire import call_query
 
 Answer = asyncio.Future[Call | float]
 """A call; or, if it is to be asked for singly, when the budget has let it through."""
@@ -101,7 +101,7 @@ class Pool:
         taken: Answers = {}
         left: list[str] = []
         for sid, answers in self.waiting.items():
-            if len(taken) == queries.MOST_SIDS:
+            if len(taken) == call_query.MOST_SIDS:
                 break
             # Those who were cancelled in this turn have not left yet.
             if all(answer.done() for answer in answers):
@@ -116,7 +116,7 @@ class Pool:
     @property
     def unserved(self) -> int:
         """How many of them, the last ones, no carrier is there for."""
-        return max(0, len(self.waiting) - len(self.carriers) * queries.MOST_SIDS)
+        return max(0, len(self.waiting) - len(self.carriers) * call_query.MOST_SIDS)
 
     def refuse_unserved(self, error: Exception) -> None:
         """Take those out, and tell them why."""
@@ -150,7 +150,7 @@ class Pool:
 
     def _dismiss(self) -> None:
         """Send home the carriers for whom nothing is left: a permit they got would be wasted."""
-        needed = math.ceil(len(self.waiting) / queries.MOST_SIDS)
+        needed = math.ceil(len(self.waiting) / call_query.MOST_SIDS)
         while len(self.carriers) > needed:
             self.carriers.pop().cancel()
 

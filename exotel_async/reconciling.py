@@ -27,8 +27,8 @@ from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline
 from exotel_async.sightings import Lookout, Minutes
-from exotel_async.spans import Span
 from exotel_async.watched import is_passing
+from exotel_async.wire.time_range import Span
 
 FIRST_LOOK: Final = 30.0
 """Seconds between the first look and the second."""

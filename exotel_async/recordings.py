@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from exotel_async.checks import positive_seconds
 from exotel_async.downloads import Part, fetch
 from exotel_async.errors import (
     APIError,
@@ -32,6 +31,7 @@ from exotel_async.errors import (
 from exotel_async.links import is_link
 from exotel_async.models import Call
 from exotel_async.receiving import Bounds
+from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
     from exotel_async.pipeline import Pipeline

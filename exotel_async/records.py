@@ -19,15 +19,15 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.fans import Fan
 from exotel_async.models import Call, CallPage
 from exotel_async.places import Place, read_token, write_token
-from exotel_async.spans import Span, check_range, oldest, whole_second
+from exotel_async.wire.time_range import Span, check_range, oldest, whole_second
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from exotel_async.config import SendOptions
     from exotel_async.pages import Pages
-    from exotel_async.queries import CallQuery
-    from exotel_async.request import Request
+    from exotel_async.wire.call_query import CallQuery
+    from exotel_async.wire.request import Request
 
 MOST_WINDOWS: Final = 16
 """Slices read side by side at most: more do not fit into the budget at any round trip."""

@@ -20,9 +20,9 @@ from exotel_async.errors import (
 )
 from exotel_async.exchange import Exchange
 from exotel_async.party import Party
-from exotel_async.request import Request
 from exotel_async.retry import Facts, Unknown, verdict
-from exotel_async.wire import Answer, parties_of, retry_after, sid_of
+from exotel_async.wire.request import Request
+from exotel_async.wire.responses import Answer, parties_of, retry_after, sid_of
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from exotel_async.wire import http_date
+from exotel_async.wire.responses import http_date
 
 # Seconds since the epoch: 2000 to 2100. What lies outside is no clock's, and times near the last
 # that Python knows cannot be reckoned with.

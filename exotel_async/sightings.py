@@ -15,13 +15,13 @@ from typing import Final
 
 from attrs import define, frozen
 
-from exotel_async import queries
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.records import CallRecords, listing
-from exotel_async.spans import Span
+from exotel_async.wire import call_query
+from exotel_async.wire.time_range import Span
 
 _NEAR: Final = timedelta(seconds=60)
 """Between ranges of time that are read as one."""
@@ -150,7 +150,7 @@ class Lookout:
             _end(look, failure)
 
     def _records(self, span: Span) -> CallRecords:
-        query = queries.call_query(time_zone=self._pages.time_zone, newest_first=False)
+        query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
         listed = listing(
             query,
             self._account_sid,

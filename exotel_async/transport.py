@@ -27,16 +27,16 @@ from exotel_async.exchange import Exchange, Seen
 from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.links import origin
 from exotel_async.receiving import Bounds, Download, Refused, check_head, receive
-from exotel_async.request import Category
 from exotel_async.surplus import drop_surplus
 from exotel_async.version import __version__
-from exotel_async.wire import Answer
+from exotel_async.wire.request import Category
+from exotel_async.wire.responses import Answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from exotel_async.config import Credentials, Timeouts
-    from exotel_async.request import Request
+    from exotel_async.wire.request import Request
 
 HttpClient = httpx.AsyncClient
 """The HTTP client a session can be given; httpx's own."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, frozen
 
-from exotel_async import queries
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -40,6 +39,7 @@ from exotel_async.watched import (
     may_check,
     urgency,
 )
+from exotel_async.wire import call_query
 
 if TYPE_CHECKING:
     from exotel_async.pipeline import Pipeline
@@ -273,11 +273,11 @@ class Watch:
         for sid in by_urgency:
             # One alone is asked for by its own request: the list leaves out what goes on, but also
             # what does not exist.
-            if len(due) > 1 and queries.is_listable(sid):
+            if len(due) > 1 and call_query.is_listable(sid):
                 listable.append(sid)
             else:
                 self._check(sid, due[sid])
-        most = queries.MOST_SIDS
+        most = call_query.MOST_SIDS
         chunks = [listable[at : at + most] for at in range(0, len(listable), most)]
         # Beyond a thousand calls there is room for some nevertheless, or they are never checked.
         spare = max(_MOST_IN_A_ROUND - len(chunks), (len(chunks) - 1) // _MOST_IN_A_ROUND)

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.config import IST
-from exotel_async.converter import amount, converter, count, moment, seconds, text, word
 from exotel_async.models import (
     AnsweredBy,
     Balance,
@@ -29,6 +28,7 @@ from exotel_async.models import (
     NumberMetadata,
     NumberType,
 )
+from exotel_async.wire.converter import amount, converter, count, moment, seconds, text, word
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ACCEPTED: dict[str, Any] = {

@@ -27,11 +27,11 @@ from exotel_async import (
     RequestTimeout,
     TokenBucket,
     same_number,
-    wire,
 )
-from exotel_async.converter import converter
 from exotel_async.emulator import Caller, Emulator, Fault, Flow, Garbage, Greeting
-from exotel_async.request import Category, Request
+from exotel_async.wire import responses
+from exotel_async.wire.converter import converter
+from exotel_async.wire.request import Category, Request
 from tests.conftest import CUSTOMER, EXOPHONE, session
 
 PHONES = [f"080300000{n:02}" for n in range(7)]
@@ -411,7 +411,7 @@ def test_it_needs_a_sid(sid: object) -> None:
 )
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError, match="no ExoPhonePage"):
-        wire.read_exophone_page(wire.Answer(200, body=body))
+        responses.read_exophone_page(responses.Answer(200, body=body))
 
 
 JSON = st.recursive(

@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import pytest
 
 from exotel_async import InvalidRequest, normalize_number, same_number
-from exotel_async.parameters import lookup_number
 from exotel_async.phone import normalize_exophone
 from exotel_async.webhooks import ConnectPlan, DialWhom
+from exotel_async.wire.requests import lookup_number
 from tests.test_parameters import connect, connect_to_flow, form
 from tests.test_queries import asked
 

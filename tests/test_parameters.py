@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exotel_async import parameters
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import (
     CallbackContentType,
@@ -23,7 +22,8 @@ from exotel_async.models import (
     RecordingFormat,
     StreamBegin,
 )
-from exotel_async.request import Request
+from exotel_async.wire import requests
+from exotel_async.wire.request import Request
 
 TWO: dict[str, Any] = {"from_": "+919812300001", "to": "09812300002", "caller_id": "080-3000 0000"}
 FLOW: dict[str, Any] = {
@@ -36,11 +36,11 @@ FLOW_URL = "http://my.exotel.com/acme1/exoml/start_voice/926"
 
 
 def connect(**options: Any) -> Request:
-    return parameters.connect(**(TWO | options))
+    return requests.connect(**(TWO | options))
 
 
 def connect_to_flow(**options: Any) -> Request:
-    return parameters.connect_to_flow(**(FLOW | options))
+    return requests.connect_to_flow(**(FLOW | options))
 
 
 DIALS = pytest.mark.parametrize("dial", [connect, connect_to_flow])
@@ -160,11 +160,11 @@ def test_a_flow_url_that_is_none(url: str) -> None:
 @pytest.mark.parametrize("sid", ["", ".", "a/b", "..", "a..b", "a?b", "a#b", "a%2Fb", "a b", None])
 def test_a_segment_of_a_path_stays_one(sid: str) -> None:
     refused(connect_to_flow, "account_sid", account_sid=sid)
-    refused(parameters.get_call, "sid", sid=sid)
+    refused(requests.get_call, "sid", sid=sid)
 
 
 def test_a_segment_is_percent_encoded() -> None:
-    assert parameters.get_call("sid&ü").path == "Calls/sid%26%C3%BC.json"
+    assert requests.get_call("sid&ü").path == "Calls/sid%26%C3%BC.json"
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_extra_that_is_wrong(extra: dict[str, str]) -> None:
 
 
 def test_get_call() -> None:
-    assert parameters.get_call("abc") == Request("GET", "Calls/abc.json")
-    request = parameters.get_call(
+    assert requests.get_call("abc") == Request("GET", "Calls/abc.json")
+    request = requests.get_call(
         "0a1b2c3d4e5f60718293a4b5c6d71a3j",
         details=True,
         recording_url_validity=timedelta(minutes=5),
@@ -369,12 +369,12 @@ def test_get_call() -> None:
     assert request.params == (("details", "true"), ("RecordingUrlValidity", "5"), ("X", "y"))
     assert request.body is None
     with pytest.raises(InvalidRequest, match="extra='details'"):
-        parameters.get_call("abc", details=True, extra={"details": "false"})
+        requests.get_call("abc", details=True, extra={"details": "false"})
 
 
 @pytest.mark.parametrize("minutes", [5, 17, 60])
 def test_recording_url_validity(minutes: int) -> None:
-    request = parameters.get_call("abc", recording_url_validity=timedelta(minutes=minutes))
+    request = requests.get_call("abc", recording_url_validity=timedelta(minutes=minutes))
     assert request.params == (("RecordingUrlValidity", str(minutes)),)
 
 
@@ -391,23 +391,23 @@ def test_recording_url_validity(minutes: int) -> None:
     ],
 )
 def test_recording_url_validity_out_of_range(validity: Any) -> None:
-    refused(parameters.get_call, "recording_url_validity", sid="a", recording_url_validity=validity)
+    refused(requests.get_call, "recording_url_validity", sid="a", recording_url_validity=validity)
 
 
 def test_lookup_number_and_balance() -> None:
-    assert parameters.lookup_number("098123-00001") == Request("GET", "Numbers/09812300001.json")
-    assert parameters.lookup_number("+919812300001").path == "Numbers/%2B919812300001.json"
-    assert parameters.balance(extra={"A": "b"}) == Request(
+    assert requests.lookup_number("098123-00001") == Request("GET", "Numbers/09812300001.json")
+    assert requests.lookup_number("+919812300001").path == "Numbers/%2B919812300001.json"
+    assert requests.balance(extra={"A": "b"}) == Request(
         "GET", "Balance.json", params=(("A", "b"),)
     )
-    refused(parameters.lookup_number, "number", number="../Balance")
+    refused(requests.lookup_number, "number", number="../Balance")
 
 
 def test_no_repr_shows_a_number_or_a_text() -> None:
     for request in (
         connect(custom_field="canary", extra={"Secret": "canary"}),
         connect_to_flow(custom_field="canary"),
-        parameters.lookup_number("+919812300001", extra={"Secret": "canary"}),
+        requests.lookup_number("+919812300001", extra={"Secret": "canary"}),
     ):
         assert "canary" not in repr(request)
         assert "98123" not in repr(request)
@@ -454,7 +454,7 @@ def test_any_text_is_sent_or_refused(one: str, other: str) -> None:
 @given(st.text(max_size=20))
 def test_a_path_never_leaves_its_folder(sid: str) -> None:
     try:
-        path = parameters.get_call(sid).path
+        path = requests.get_call(sid).path
     except InvalidRequest:
         return
     assert path.isascii()

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exotel_async import queries
 from exotel_async.config import IST
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import CallStatus, Direction
-from exotel_async.queries import Between, CallQuery, is_listable, probe
-from exotel_async.request import Request
-from exotel_async.spans import Span
+from exotel_async.wire import call_query
+from exotel_async.wire.call_query import Between, CallQuery, is_listable, probe
+from exotel_async.wire.request import Request
+from exotel_async.wire.time_range import Span
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ONE, OTHER = "+919812300001", "+919812300002"
@@ -31,13 +31,13 @@ class Colour(str, enum.Enum):  # noqa: UP042 - the old kind, whose str() is its 
     RED = "a1"
 
 
-def call_query(**options: Any) -> CallQuery:
-    return queries.call_query(time_zone=IST, **options)
+def query_of(**options: Any) -> CallQuery:
+    return call_query.build_query(time_zone=IST, **options)
 
 
 def asked(**options: Any) -> dict[str, str]:
     """Return what of a query does not stand in every one."""
-    request = call_query(**options).request(None)
+    request = query_of(**options).request(None)
     fields = dict(request.params)
     assert len(fields) == len(request.params)
     assert (fields.pop("SortBy"), fields.pop("PageSize")) == ("DateCreated:desc", "100")
@@ -46,7 +46,7 @@ def asked(**options: Any) -> dict[str, str]:
 
 def refused(argument: str, **options: Any) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as caught:
-        call_query(**options)
+        query_of(**options)
     error = caught.value
     assert error.argument == argument
     assert error.rule
@@ -59,13 +59,13 @@ def refused(argument: str, **options: Any) -> InvalidRequest:
 
 
 def test_a_query_at_its_least() -> None:
-    assert call_query().request(None) == Request(
+    assert query_of().request(None) == Request(
         "GET", "Calls.json", params=(("SortBy", "DateCreated:desc"), ("PageSize", "100"))
     )
 
 
 def test_a_query_with_everything() -> None:
-    query = call_query(
+    query = query_of(
         sids=[SID, "b2"],
         to=[ONE, OTHER],
         from_="0981 230-0003",
@@ -155,9 +155,9 @@ def test_filters(options: dict[str, Any], fields: dict[str, str]) -> None:
 )
 def test_dates_are_written_by_the_clock_of_the_service(moment: datetime) -> None:
     span = Span(moment, moment)
-    written = dict(call_query().request(span).params)["DateCreated"]
+    written = dict(query_of().request(span).params)["DateCreated"]
     assert written == "gte:2026-03-02 17:30:00;lte:2026-03-02 17:30:00"
-    in_utc = queries.call_query(time_zone=UTC).request(span)
+    in_utc = call_query.build_query(time_zone=UTC).request(span)
     assert "gte:2026-03-02 12:00:00;" in dict(in_utc.params)["DateCreated"]
 
 
@@ -169,9 +169,9 @@ def test_the_smallest_query() -> None:
 
 
 def test_a_digest_tells_lists_apart_and_not_how_they_are_given_out() -> None:
-    query = call_query(to=ONE, status="busy")
-    assert query.digest("acme1") == call_query(status="BUSY", to="+91-98123-00001").digest("acme1")
-    assert query.digest("acme1") == call_query(
+    query = query_of(to=ONE, status="busy")
+    assert query.digest("acme1") == query_of(status="BUSY", to="+91-98123-00001").digest("acme1")
+    assert query.digest("acme1") == query_of(
         to=ONE,
         status="busy",
         page_size=7,
@@ -180,10 +180,10 @@ def test_a_digest_tells_lists_apart_and_not_how_they_are_given_out() -> None:
     ).digest("acme1")
     others = [
         query.digest("acme2"),
-        call_query(to=OTHER, status="busy").digest("acme1"),
-        call_query(to=ONE).digest("acme1"),
-        call_query(to=ONE, status="busy", newest_first=False).digest("acme1"),
-        call_query(to=ONE, status="busy", extra={"X": "y"}).digest("acme1"),
+        query_of(to=OTHER, status="busy").digest("acme1"),
+        query_of(to=ONE).digest("acme1"),
+        query_of(to=ONE, status="busy", newest_first=False).digest("acme1"),
+        query_of(to=ONE, status="busy", extra={"X": "y"}).digest("acme1"),
     ]
     assert len({query.digest("acme1"), *others}) == 6
     assert "98123" not in query.digest("acme1")

@@ -41,7 +41,7 @@ from exotel_async.known import KnownCalls
 from exotel_async.likeness import DialledCall, Likeness
 from exotel_async.lostdials import LostDials
 from exotel_async.sightings import Minutes
-from exotel_async.spans import Span
+from exotel_async.wire.time_range import Span
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"

@@ -36,7 +36,7 @@ from exotel_async.config import IST
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.fans import AHEAD, LONGEST_SLICE
 from exotel_async.records import CallRecords
-from exotel_async.spans import oldest
+from exotel_async.wire.time_range import oldest
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 
 DAY = 86_400

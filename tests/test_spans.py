@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exotel_async.config import IST
 from exotel_async.errors import InvalidRequest
-from exotel_async.spans import SECOND, Span, check_range, oldest, whole_second
+from exotel_async.wire.time_range import SECOND, Span, check_range, oldest, whole_second
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 MOMENTS = st.datetimes(

@@ -28,7 +28,7 @@ from exotel_async.models import (
     NumberMetadata,
     NumberType,
 )
-from exotel_async.wire import (
+from exotel_async.wire.responses import (
     Answer,
     read_balance,
     read_call,

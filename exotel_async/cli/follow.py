@@ -34,7 +34,7 @@ from exotel_async.cli.progress import beside_ctrl_c
 from exotel_async.cli.service import Service
 from exotel_async.cli.sinks import in_thread
 from exotel_async.cli.terminal import counted, drawing, err, moves, note, say
-from exotel_async.spans import oldest
+from exotel_async.wire.time_range import oldest
 
 LOOK_BACK: Final = timedelta(hours=4, minutes=15)
 """The longest a call may last, and what its length and price may take to come after that."""

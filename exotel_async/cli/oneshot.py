@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
-from exotel_async import (
-    AsyncExotel,
-    Call,
-    CallOutcomeUnknown,
-    ExotelError,
-    NumberMetadata,
-    parameters,
-)
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
 from exotel_async.cli.sharing import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
@@ -28,6 +21,7 @@ from exotel_async.cli.terminal import (
     whoever_listens,
 )
 from exotel_async.masking import mask_number
+from exotel_async.wire import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,9 +51,9 @@ class Order:
         """
         options: Any = self.options
         if self.to is not None:
-            parameters.connect(from_=self.from_, to=self.to, caller_id=self.caller_id, **options)
+            requests.connect(from_=self.from_, to=self.to, caller_id=self.caller_id, **options)
         else:
-            parameters.connect_to_flow(
+            requests.connect_to_flow(
                 account_sid=os.environ["EXOTEL_ACCOUNT_SID"].strip(),
                 from_=self.from_,
                 flow=self.flow or "",

@@ -8,7 +8,6 @@ from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, Final, Protocol
 
-from exotel_async.checks import positive_seconds, url
 from exotel_async.config import IST
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, InvalidWebhook
 from exotel_async.webhooks import intake
@@ -29,6 +28,7 @@ from exotel_async.webhooks.registry import APOLOGY, Registry
 from exotel_async.webhooks.replies import Reply, reply
 from exotel_async.webhooks.routes import RECEIVED, Route, WebhookKind
 from exotel_async.webhooks.running import Running
+from exotel_async.wire.validation import positive_seconds, url
 
 logger: Final = logging.getLogger("exotel_async")
 

@@ -10,7 +10,6 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
-from exotel_async.converter import amount, moment, seconds, text, word
 from exotel_async.models import (
     AnsweredBy,
     Call,
@@ -23,6 +22,7 @@ from exotel_async.models import (
 from exotel_async.webhooks.bodies import read_body
 from exotel_async.webhooks.fields import call_sid, direction, event_key, masked
 from exotel_async.webhooks.nesting import rows
+from exotel_async.wire.converter import amount, moment, seconds, text, word
 
 _status: Final = word(CallStatus)
 _event: Final = word(CallbackEvent)

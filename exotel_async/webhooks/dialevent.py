@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
-from exotel_async.converter import moment, text, word
 from exotel_async.models import Direction
 from exotel_async.webhooks.bodies import read_query
 from exotel_async.webhooks.fields import (
@@ -21,6 +20,7 @@ from exotel_async.webhooks.fields import (
     party,
 )
 from exotel_async.webhooks.words import AgentState, DialEventType
+from exotel_async.wire.converter import moment, text, word
 
 _event: Final = word(DialEventType)
 _state: Final = word(AgentState)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
-from exotel_async.checks import segment
-from exotel_async.converter import text, word
 from exotel_async.errors import InvalidRequest, InvalidWebhook
 from exotel_async.masking import mask_number
 from exotel_async.models import Direction
+from exotel_async.wire.converter import text, word
+from exotel_async.wire.validation import segment
 
 Raw = Mapping[str, Any]
 """A payload as `read_body` and `read_query` give it."""

@@ -8,7 +8,6 @@ from typing import Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
-from exotel_async.converter import moment, seconds, text, word
 from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.webhooks.bodies import read_query
 from exotel_async.webhooks.fields import (
@@ -29,6 +28,7 @@ from exotel_async.webhooks.parts import (
 )
 from exotel_async.webhooks.requests import AppletRequest
 from exotel_async.webhooks.words import FlowCallType
+from exotel_async.wire.converter import moment, seconds, text, word
 
 _status: Final = word(CallStatus)
 _call_type: Final = word(FlowCallType)

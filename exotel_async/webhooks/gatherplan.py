@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from exotel_async.checks import refuse
 from exotel_async.errors import InvalidRequest
 from exotel_async.webhooks.prompts import Play, Prompt, Speak, as_prompt, kind_and_value
 from exotel_async.webhooks.replies import Reply, document
 from exotel_async.webhooks.rules import length_of_time, whole
+from exotel_async.wire.validation import refuse
 
 _KEYS: Final = "0123456789*#"
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from attrs import field, frozen
 
-from exotel_async.converter import count, seconds, text
 from exotel_async.webhooks.fields import Raw, masked
 from exotel_async.webhooks.nesting import rows
+from exotel_async.wire.converter import count, seconds, text
 
 
 @frozen(kw_only=True)

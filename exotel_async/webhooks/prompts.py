@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from exotel_async.checks import one_of, several
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import PlaybackTo
 from exotel_async.webhooks.replies import TEXT, Reply, document, reply
 from exotel_async.webhooks.rules import length, some_text, web_address
+from exotel_async.wire.validation import one_of, several
 
 _AUDIO_URL: Final = r"(?im)^\s*https?://"
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from exotel_async.converter import text
 from exotel_async.webhooks.bodies import read_query
 from exotel_async.webhooks.fields import call_sid, keys_pressed, masked, other_party, party
+from exotel_async.wire.converter import text
 
 
 @frozen(kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from exotel_async.checks import CONTROL, url, whole_seconds
 from exotel_async.errors import InvalidRequest
+from exotel_async.wire.validation import CONTROL, url, whole_seconds
 
 
 def some_text(argument: str, value: object) -> str:

@@ -32,7 +32,7 @@ from exotel_async.cli.sinks import Refusal, Sink, State
 from exotel_async.cli.textfile import TextFile, as_jsonl
 from exotel_async.emulator import Emulator
 from exotel_async.places import Place, write_token
-from exotel_async.spans import Span
+from exotel_async.wire.time_range import Span
 from tests.cli.support import fill, left_in, pointing_at, ran
 
 ACCOUNT = "acme1"

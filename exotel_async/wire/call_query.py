@@ -15,12 +15,12 @@ from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from attrs import frozen
 
-from exotel_async.checks import flag, minutes, one_of, several
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import CallStatus, Direction
 from exotel_async.phone import normalize_exophone, normalize_shown
-from exotel_async.request import Fields, Pairs, Request, get_request, pairs
-from exotel_async.spans import Span
+from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
+from exotel_async.wire.time_range import Span
+from exotel_async.wire.validation import flag, minutes, one_of, several
 
 MOST_SIDS: Final = 100
 """SIDs one query may name. Documented."""
@@ -100,7 +100,7 @@ class CallQuery:
         return f"gte:{since};lte:{until}"
 
 
-def call_query(
+def build_query(
     *,
     time_zone: tzinfo,
     sids: Iterable[str] | None = None,

@@ -13,17 +13,6 @@ from datetime import timedelta
 from typing import Final, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
-from exotel_async.checks import (
-    all_of,
-    choice,
-    flag,
-    minutes,
-    refuse,
-    segment,
-    short_text,
-    url,
-    whole_seconds,
-)
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_number
 from exotel_async.models import (
@@ -40,7 +29,18 @@ from exotel_async.phone import (
     normalize_party,
     same_number,
 )
-from exotel_async.request import Fields, Request, get_request, pairs
+from exotel_async.wire.request import Fields, Request, get_request, pairs
+from exotel_async.wire.validation import (
+    all_of,
+    choice,
+    flag,
+    minutes,
+    refuse,
+    segment,
+    short_text,
+    url,
+    whole_seconds,
+)
 
 LONGEST_CUSTOM_FIELD: Final = 128
 """Characters. Documented on the newer pages only."""

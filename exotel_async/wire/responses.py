@@ -17,7 +17,6 @@ from typing import Any, Final, TypeVar
 from attrs import field, frozen
 
 from exotel_async.config import IST, Region
-from exotel_async.converter import converter, count, text
 from exotel_async.errors import APIError, DecodeError, api_error
 from exotel_async.masking import redact
 from exotel_async.models import (
@@ -28,6 +27,7 @@ from exotel_async.models import (
     ExoPhonePage,
     NumberMetadata,
 )
+from exotel_async.wire.converter import converter, count, text
 
 _T = TypeVar("_T")
 

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from attrs import field, frozen
 
-from exotel_async.checks import CONTROL
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import redact
+from exotel_async.wire.validation import CONTROL
 
 Fields = dict[str, str | None]
 """Names and values of a form or a query; None is left out."""
