@@ -1,6 +1,5 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
-from exotel_async.budget import LimiterStatistics, Outcome, Permit, RateLimiter
 from exotel_async.client import AsyncExotel
 from exotel_async.config import IST, Priority, RateLimit, Region, RetryPolicy, Timeouts
 from exotel_async.dialing import DialOutcome, Dials, DialTarget
@@ -29,7 +28,8 @@ from exotel_async.errors import (
     ServerError,
 )
 from exotel_async.exophones import ExoPhoneList
-from exotel_async.limiter import TokenBucket
+from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit, RateLimiter
+from exotel_async.limiter.token_bucket import TokenBucket
 from exotel_async.lookups import Lookup, Lookups, LookupStatistics
 from exotel_async.models import (
     AnsweredBy,

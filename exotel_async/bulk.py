@@ -10,7 +10,6 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async.budget import Permit
 from exotel_async.config import SendOptions
 from exotel_async.errors import (
     APIError,
@@ -21,6 +20,7 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.known import KnownCalls
+from exotel_async.limiter.protocol import Permit
 from exotel_async.models import Call
 from exotel_async.pages import Pages
 from exotel_async.pipeline import Pipeline

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.account import Account
 from exotel_async.base_url import service_root
-from exotel_async.budget import RateLimiter, SharedBudget
 from exotel_async.calls import Calls
 from exotel_async.config import (
     IST,
@@ -25,7 +24,8 @@ from exotel_async.config import (
 from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
-from exotel_async.limiter import DEFAULT_IN_FLIGHT, shared_bucket
+from exotel_async.limiter.protocol import RateLimiter, SharedBudget
+from exotel_async.limiter.token_bucket import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.listeners import OnOrphanedCall
 from exotel_async.masking import shown
 from exotel_async.numbers import Numbers

@@ -15,7 +15,6 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async.budget import Permit, SharedBudget
 from exotel_async.bulk import Bulk, Wanted
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -25,6 +24,7 @@ from exotel_async.errors import (
     RateLimitTimeout,
 )
 from exotel_async.known import KnownCalls
+from exotel_async.limiter.protocol import Permit, SharedBudget
 from exotel_async.models import Call
 from exotel_async.pipeline import Pipeline
 from exotel_async.pools import Answer, Key, Load, Pool, patience

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import Final
 
-from exotel_async.budget import Permit
 from exotel_async.config import SendOptions
 from exotel_async.errors import DecodeError
+from exotel_async.limiter.protocol import Permit
 from exotel_async.models import CallPage
 from exotel_async.pipeline import Pipeline
 from exotel_async.wire import call_query, responses

@@ -19,7 +19,6 @@ from typing import Any, Final, TypeVar
 import anyio
 from attrs import evolve
 
-from exotel_async.budget import Outcome, Permit, RateLimiter
 from exotel_async.config import RetryPolicy, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
@@ -30,6 +29,7 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.exchange import Exchange
+from exotel_async.limiter.protocol import Outcome, Permit, RateLimiter
 from exotel_async.listeners import OnOrphanedCall, Orphans, tell
 from exotel_async.masking import redact
 from exotel_async.models import Call

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import fields
 
-from exotel_async.budget import LimiterStatistics, Permit
 from exotel_async.config import Priority, RateLimit, given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
+from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
 from exotel_async.redis.member import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable

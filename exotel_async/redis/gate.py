@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from exotel_async.config import RateLimit
-from exotel_async.gate import Gate
+from exotel_async.limiter.pause import Gate
 from exotel_async.redis.values import SECOND
 
 

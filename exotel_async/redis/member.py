@@ -7,16 +7,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from exotel_async.budget import Outcome
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavailable
-from exotel_async.limiter import Limiter
+from exotel_async.limiter.protocol import Outcome
+from exotel_async.limiter.token_bucket import Limiter
+from exotel_async.limiter.window import Window
 from exotel_async.redis.gate import SharedGate
 from exotel_async.redis.keeper import Keeper, Owner
 from exotel_async.redis.server import Server
 from exotel_async.redis.share import News, Refusal, Share, Terms
 from exotel_async.redis.values import SECOND, AccountStatistics, Fallback, read_account
-from exotel_async.window import Window
 
 _LEAST_BURST: Final = 1.1  # a pacer that cannot catch up loses what it is late
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
-from exotel_async.budget import LimiterStatistics
 from exotel_async.errors import ConfigurationError
+from exotel_async.limiter.protocol import LimiterStatistics
 from exotel_async.masking import shown
 
 SECOND: Final = 1_000_000  # the ledger counts in microseconds

@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exotel_async import RateLimit
+from exotel_async.limiter.window import Window
 from exotel_async.redis.server import SCRIPT
 from exotel_async.redis.share import VERSION, News, Refusal, Share, Terms
-from exotel_async.window import Window
 
 LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
 RATE = RateLimit(LIMIT, per=PER)

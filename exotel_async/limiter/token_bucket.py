@@ -15,14 +15,14 @@ from types import MappingProxyType
 from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from exotel_async.budget import LimiterStatistics, Outcome, Permit
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, RateLimitTimeout
-from exotel_async.gate import Gate
-from exotel_async.learned import LearnedLimit, Tally
-from exotel_async.pacer import Pacer
-from exotel_async.turnstile import Turnstile
-from exotel_async.window import Window
+from exotel_async.limiter.learned_limit import LearnedLimit, Tally
+from exotel_async.limiter.pacer import Pacer
+from exotel_async.limiter.pause import Gate
+from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit
+from exotel_async.limiter.queue import Turnstile
+from exotel_async.limiter.window import Window
 
 DEFAULT_IN_FLIGHT: Final = 64
 

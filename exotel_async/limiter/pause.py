@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from exotel_async.budget import Outcome
 from exotel_async.config import RateLimit
+from exotel_async.limiter.protocol import Outcome
 
 _PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
 _LONGEST_PAUSE: Final = 3.0  # `per`, whatever the service asks for: a probe is cheap

@@ -1,0 +1,1 @@
+"""Who may send a request to Exotel, and when: the local limiter and its parts."""
