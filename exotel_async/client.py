@@ -36,7 +36,7 @@ from exotel_async.wire.request import Category
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from exotel_async.redis.sessions import SharedBudgets
+    from exotel_async.redis.environment import SharedBudgets
 
 
 class AsyncExotel:
@@ -246,7 +246,7 @@ def _find_server(
     if not url:
         return None
     # It needs an extra, and takes its time to import.
-    from exotel_async.redis.sessions import SharedBudgets  # noqa: PLC0415
+    from exotel_async.redis.environment import SharedBudgets  # noqa: PLC0415
 
     return SharedBudgets(
         url,

@@ -1,7 +1,7 @@
 """One budget for many processes and machines, on a Valkey or Redis server (extra `redis`)."""
 
 from exotel_async.redis.bucket import SharedTokenBucket
-from exotel_async.redis.values import (
+from exotel_async.redis.statistics import (
     AccountStatistics,
     Fallback,
     ProcessStatistics,

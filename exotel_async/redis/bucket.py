@@ -14,9 +14,9 @@ from exotel_async.config import Priority, RateLimit, given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
-from exotel_async.redis.member import Member
+from exotel_async.redis.process import Member
 from exotel_async.redis.server import Server, Unfit, Unreachable
-from exotel_async.redis.values import (
+from exotel_async.redis.statistics import (
     SECOND,
     AccountStatistics,
     Fallback,

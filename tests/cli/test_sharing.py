@@ -16,7 +16,7 @@ from exotel_async import AsyncExotel, RateLimit
 from exotel_async.cli import main
 from exotel_async.cli.service import Service
 from exotel_async.emulator import Emulator
-from exotel_async.redis import SharedTokenBucket, sessions
+from exotel_async.redis import SharedTokenBucket, environment
 from tests.cli.support import (
     COMMAND,
     EXOPHONE,
@@ -70,7 +70,7 @@ def test_that_it_is_waited_for_is_told_before_it_fails(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     impatient: Any = functools.partial(SharedTokenBucket, outage_wait=1.5)
-    monkeypatch.setattr(sessions, "SharedTokenBucket", impatient)
+    monkeypatch.setattr(environment, "SharedTokenBucket", impatient)
     nowhere = Emulator(api_token=TOKEN)
     for name, value in pointing_at(nowhere, EXOTEL_SUBDOMAIN="http://127.0.0.1:1").items():
         monkeypatch.setenv(name, value)

@@ -27,7 +27,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Emulator, Fault
-from exotel_async.redis import AccountStatistics, SharedTokenBucket, sessions
+from exotel_async.redis import AccountStatistics, SharedTokenBucket, environment
 from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
 
@@ -210,10 +210,10 @@ def test_a_session_that_is_never_closed_does_not_keep_its_loop(shared: str) -> N
         (await exotel.limiter.acquire()).release()
 
     gc.collect()
-    before = len(sessions._common)
+    before = len(environment._common)
     asyncio.run(use())
     gc.collect()
-    assert len(sessions._common) == before
+    assert len(environment._common) == before
 
 
 # What does not fit
@@ -367,7 +367,7 @@ async def test_a_wrong_database_is_told_by_the_first_call(
 async def test_a_server_that_is_away(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, f"redis://:{SECRET}@127.0.0.1:{free_port()}")
     impatient: Any = functools.partial(SharedTokenBucket, outage_wait=0.3)
-    monkeypatch.setattr(sessions, "SharedTokenBucket", impatient)
+    monkeypatch.setattr(environment, "SharedTokenBucket", impatient)
     async with session(emulator) as exotel:
         began = time.monotonic()
         with pytest.raises(LimiterUnavailable, match=r"could not be reached for 0\.3 s") as away:

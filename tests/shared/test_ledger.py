@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from exotel_async import RateLimit
 from exotel_async.limiter.window import Window
+from exotel_async.redis.messages import VERSION, News, Refusal, Share, Terms
 from exotel_async.redis.server import SCRIPT
-from exotel_async.redis.share import VERSION, News, Refusal, Share, Terms
 
 LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
 RATE = RateLimit(LIMIT, per=PER)
@@ -413,7 +413,7 @@ def test_another_version_waits_for_the_last_of_this_one(
     share, _ = member(world)
     say(world, share, News(bulk=1))
     newer, _ = member(world)
-    monkeypatch.setattr("exotel_async.redis.share.VERSION", VERSION + 1)
+    monkeypatch.setattr("exotel_async.redis.messages.VERSION", VERSION + 1)
     newer.write(News(), world.now)
     assert world.ask(dict(newer.message or {})) == {"refused": "version"}
     world.run(TERMS.lease + TERMS.hold)

@@ -30,7 +30,7 @@ from exotel_async import (
 )
 from exotel_async.emulator import Emulator
 from exotel_async.redis import Fallback, SharedTokenBucket
-from exotel_async.redis.share import Terms
+from exotel_async.redis.messages import Terms
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.shared.conftest import Valkey
 

@@ -20,7 +20,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.redis import Fallback, SharedTokenBucket
-from exotel_async.redis.share import Terms
+from exotel_async.redis.messages import Terms
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavaila
 from exotel_async.limiter.protocol import Outcome
 from exotel_async.limiter.token_bucket import Limiter
 from exotel_async.limiter.window import Window
-from exotel_async.redis.gate import SharedGate
-from exotel_async.redis.keeper import Keeper, Owner
+from exotel_async.redis.lease import Keeper, Owner
+from exotel_async.redis.messages import News, Refusal, Share, Terms
+from exotel_async.redis.pause import SharedGate
 from exotel_async.redis.server import Server
-from exotel_async.redis.share import News, Refusal, Share, Terms
-from exotel_async.redis.values import SECOND, AccountStatistics, Fallback, read_account
+from exotel_async.redis.statistics import SECOND, AccountStatistics, Fallback, read_account
 
 _LEAST_BURST: Final = 1.1  # a pacer that cannot catch up loses what it is late
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from exotel_async.config import RateLimit
 from exotel_async.limiter.pause import Gate
-from exotel_async.redis.values import SECOND
+from exotel_async.redis.statistics import SECOND
 
 
 class SharedGate(Gate):

@@ -11,10 +11,10 @@ from typing import Any, Final
 import anyio
 from attrs import frozen
 
-from exotel_async.redis.listening import Listener
+from exotel_async.redis.messages import News, Share
 from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
-from exotel_async.redis.share import News, Share
-from exotel_async.redis.values import SECOND
+from exotel_async.redis.statistics import SECOND
+from exotel_async.redis.subscriber import Listener
 
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
 _LAST_RETRY: Final = 0.5

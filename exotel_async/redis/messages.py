@@ -31,7 +31,7 @@ from attrs import field, frozen
 
 from exotel_async.config import RateLimit
 from exotel_async.limiter.window import Window
-from exotel_async.redis.values import SECOND
+from exotel_async.redis.statistics import SECOND
 
 VERSION: Final = 2
 _DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
