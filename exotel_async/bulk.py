@@ -19,11 +19,11 @@ from exotel_async.errors import (
     NotFound,
     RequestTimeout,
 )
+from exotel_async.http.pipeline import Pipeline
 from exotel_async.known import KnownCalls
 from exotel_async.limiter.protocol import Permit
 from exotel_async.models import Call
 from exotel_async.pages import Pages
-from exotel_async.pipeline import Pipeline
 from exotel_async.wire import call_query, requests, responses
 from exotel_async.wire.time_range import Span
 

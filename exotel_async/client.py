@@ -24,13 +24,13 @@ from exotel_async.config import (
 from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
+from exotel_async.http.orphans import OnOrphanedCall
+from exotel_async.http.pipeline import Pipeline
+from exotel_async.http.transport import HttpClient, Transport
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import DEFAULT_IN_FLIGHT, shared_bucket
-from exotel_async.listeners import OnOrphanedCall
 from exotel_async.masking import shown
 from exotel_async.numbers import Numbers
-from exotel_async.pipeline import Pipeline
-from exotel_async.transport import HttpClient, Transport
 from exotel_async.wire.request import Category
 
 if TYPE_CHECKING:

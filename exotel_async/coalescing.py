@@ -23,10 +23,10 @@ from exotel_async.errors import (
     LimiterUnavailable,
     RateLimitTimeout,
 )
+from exotel_async.http.pipeline import Pipeline
 from exotel_async.known import KnownCalls
 from exotel_async.limiter.protocol import Permit, SharedBudget
 from exotel_async.models import Call
-from exotel_async.pipeline import Pipeline
 from exotel_async.pools import Answer, Key, Load, Pool, patience
 from exotel_async.wire import call_query
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from exotel_async.bulk import Bulk
 from exotel_async.coalescing import Coalescer
+from exotel_async.http.pipeline import Pipeline
 from exotel_async.known import KnownCalls
 from exotel_async.models import Call
 from exotel_async.pages import Pages
-from exotel_async.pipeline import Pipeline
 from exotel_async.reconciling import Reconciler
 from exotel_async.recordings import Recordings
 from exotel_async.waiting import Watch

@@ -32,7 +32,7 @@ from exotel_async.wire.validation import all_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from exotel_async.pipeline import Pipeline
+    from exotel_async.http.pipeline import Pipeline
     from exotel_async.wire.request import Request
     from exotel_async.wire.responses import Answer
 

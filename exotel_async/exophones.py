@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exotel_async.config import Priority, SendOptions
+    from exotel_async.http.pipeline import Pipeline
     from exotel_async.limiter.protocol import RateLimiter
     from exotel_async.models import ExoPhone, ExoPhonePage
-    from exotel_async.pipeline import Pipeline
     from exotel_async.wire.request import Request
 
 EXOPHONE_RATE: Final = RateLimit(50)

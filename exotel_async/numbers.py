@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from exotel_async.config import Priority, SendOptions
+    from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import NumberMetadata
-    from exotel_async.pipeline import Pipeline
 
 
 class Numbers:

@@ -8,9 +8,9 @@ from typing import Final
 
 from exotel_async.config import SendOptions
 from exotel_async.errors import DecodeError
+from exotel_async.http.pipeline import Pipeline
 from exotel_async.limiter.protocol import Permit
 from exotel_async.models import CallPage
-from exotel_async.pipeline import Pipeline
 from exotel_async.wire import call_query, responses
 from exotel_async.wire.request import Request
 from exotel_async.wire.time_range import SECOND, Span, oldest

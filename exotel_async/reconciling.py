@@ -20,12 +20,12 @@ from exotel_async.errors import (
     ExotelError,
     NotFound,
 )
+from exotel_async.http.pipeline import Pipeline
 from exotel_async.known import KnownCalls, remember
 from exotel_async.likeness import Likeness
 from exotel_async.lostdials import LostDial, LostDials
 from exotel_async.models import Call
 from exotel_async.pages import Pages
-from exotel_async.pipeline import Pipeline
 from exotel_async.sightings import Lookout, Minutes
 from exotel_async.watched import is_passing
 from exotel_async.wire.time_range import Span

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from exotel_async.downloads import Part, fetch
 from exotel_async.errors import (
     APIError,
     ConnectionFailed,
@@ -28,14 +27,15 @@ from exotel_async.errors import (
     RequestTimeout,
     api_error,
 )
-from exotel_async.links import is_link
+from exotel_async.http.download import Part, fetch
+from exotel_async.http.receive import Bounds
+from exotel_async.http.urls import is_link
 from exotel_async.models import Call
-from exotel_async.receiving import Bounds
 from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
-    from exotel_async.pipeline import Pipeline
-    from exotel_async.receiving import Download
+    from exotel_async.http.pipeline import Pipeline
+    from exotel_async.http.receive import Download
 
 LATEST: Final = timedelta(minutes=15)
 """From a call's end until its recording is there. Documented: 1 to 5 minutes, 15 at peak."""

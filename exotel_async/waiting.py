@@ -42,7 +42,7 @@ from exotel_async.watched import (
 from exotel_async.wire import call_query
 
 if TYPE_CHECKING:
-    from exotel_async.pipeline import Pipeline
+    from exotel_async.http.pipeline import Pipeline
 
 LONGEST_CALL: Final = (4 * 60 + 15) * 60.0
 """Seconds: the longest a call may go on, and a quarter of an hour until that shows everywhere."""

@@ -26,9 +26,9 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.emulator import Emulator, Fault
-from exotel_async.inflate import Inflater, UnreadableBody
+from exotel_async.http.inflate import Inflater, UnreadableBody
+from exotel_async.http.server_clock import ServerClock
 from exotel_async.party import Party
-from exotel_async.serverclock import ServerClock
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.raw import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
 

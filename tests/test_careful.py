@@ -33,7 +33,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Emulator, Fault
-from exotel_async.retry import Facts, Retry, verdict
+from exotel_async.http.retry import Facts, Retry, verdict
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"

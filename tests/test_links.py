@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exotel_async.links import (
+from exotel_async.http.urls import (
     is_link,
     is_signed,
     may_be_followed,

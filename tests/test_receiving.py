@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.virtual_time import run
-from exotel_async.receiving import Refused, receive
+from exotel_async.http.receive import Refused, receive
 
 Piece = tuple[float, int]
 """Seconds it takes to come, and its bytes."""

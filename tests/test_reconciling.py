@@ -32,11 +32,9 @@ from exotel_async import (
     RetryPolicy,
     ServerError,
     Timeouts,
-    pipeline,
-    results,
-    serverclock,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
+from exotel_async.http import outcome, pipeline, server_clock
 from exotel_async.known import KnownCalls
 from exotel_async.likeness import DialledCall, Likeness
 from exotel_async.lostdials import LostDials
@@ -284,7 +282,7 @@ async def test_our_clock_may_be_put_right_meanwhile(
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + timedelta(hours=hours)
 
-    for module in (pipeline, results, serverclock):
+    for module in (pipeline, outcome, server_clock):
         monkeypatch.setattr(module, "datetime", WrongClock)
     error = await lost(exotel, emulator)
     assert abs(error.sent_at - datetime.now(UTC)) > timedelta(minutes=59)

@@ -42,10 +42,10 @@ from exotel_async import (
     RetryPolicy,
     ServerError,
     Timeouts,
-    downloads,
 )
 from exotel_async.emulator import Dial, Emulator, Fault, Scenario
 from exotel_async.errors import NoRecording, RecordingNotReady
+from exotel_async.http import download
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 try:
@@ -67,7 +67,7 @@ AUDIO = bytes(range(256)) * 400
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
-async def download(exotel: AsyncExotel, call: Call, path: Any) -> Path:
+async def save(exotel: AsyncExotel, call: Call, path: Any) -> Path:
     """Download as `exotel.calls.download_recording` does."""
     return await exotel.calls.download_recording(call, path)
 
@@ -179,7 +179,7 @@ async def test_by_the_signed_link_and_without_credentials(
 ) -> None:
     target = tmp_path / "call.mp3"
     target.write_bytes(b"another")
-    assert await download(exotel, call, str(target)) == target
+    assert await save(exotel, call, str(target)) == target
     assert target.read_bytes() == emulator.recording(call.sid)
     assert names(tmp_path) == {"call.mp3"}
     assert [(made.authorization, made.signed) for made in emulator.downloads] == [(False, True)]
@@ -189,7 +189,7 @@ async def test_by_the_plain_link_and_with_credentials(
     emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
 ) -> None:
     plain = evolve(call, presigned_recording_url=None)
-    target = await download(exotel, plain, tmp_path / "call.mp3")
+    target = await save(exotel, plain, tmp_path / "call.mp3")
     assert target.read_bytes() == emulator.recording(call.sid)
     assert [(made.authorization, made.signed) for made in emulator.downloads] == [(True, False)]
 
@@ -199,7 +199,7 @@ async def test_a_redirect_to_a_signed_link_leaves_the_credentials_behind(
 ) -> None:
     emulator.recording_redirect = True
     plain = evolve(call, presigned_recording_url=None)
-    target = await download(exotel, plain, tmp_path / "call.mp3")
+    target = await save(exotel, plain, tmp_path / "call.mp3")
     assert target.read_bytes() == emulator.recording(call.sid)
     seen = [(made.authorization, made.signed, made.status) for made in emulator.downloads]
     assert seen == [(True, False, 302), (False, True, 200)]
@@ -210,12 +210,12 @@ async def test_a_signed_link_that_has_expired(
 ) -> None:
     assert call.presigned_recording_url is not None
     expired = evolve(call, presigned_recording_url=f"{call.presigned_recording_url}0")
-    target = await download(exotel, expired, tmp_path / "call.mp3")
+    target = await save(exotel, expired, tmp_path / "call.mp3")
     assert target.read_bytes() == emulator.recording(call.sid)
     seen = [(made.authorization, made.signed, made.status) for made in emulator.downloads]
     assert seen == [(False, True, 403), (True, False, 200)]
     with pytest.raises(PermissionDenied) as caught:
-        await download(exotel, evolve(expired, recording_url=None), tmp_path / "other.mp3")
+        await save(exotel, evolve(expired, recording_url=None), tmp_path / "other.mp3")
     assert str(caught.value) == "HTTP 403: the link to the recording does not open: Forbidden"
     assert not (tmp_path / "other.mp3").exists()
 
@@ -224,7 +224,7 @@ async def test_a_download_is_no_request_to_the_api(
     emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
 ) -> None:
     granted, requests = exotel.limiter.statistics().granted, len(emulator.requests)
-    made = [download(exotel, call, tmp_path / f"{n}.mp3") for n in range(20)]
+    made = [save(exotel, call, tmp_path / f"{n}.mp3") for n in range(20)]
     for target in await asyncio.gather(*made):
         assert target.read_bytes() == emulator.recording(call.sid)
     assert exotel.limiter.statistics().granted == granted
@@ -237,7 +237,7 @@ async def test_few_at_a_time_so_that_requests_have_their_connections(tmp_path: P
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
         async with session(emulator, max_in_flight=2) as exotel:
             waiting = [
-                asyncio.ensure_future(download(exotel, with_links(slow.url), tmp_path / f"{n}"))
+                asyncio.ensure_future(save(exotel, with_links(slow.url), tmp_path / f"{n}"))
                 for n in range(10)
             ]
             await until(lambda: len(names(tmp_path)) == 4)
@@ -271,7 +271,7 @@ async def test_it_is_fetched_afresh(
     emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path, fault: Fault
 ) -> None:
     emulator.faults.add(fault, path="exotelrecordings", times=3)
-    target = await download(exotel, call, tmp_path / "call.mp3")
+    target = await save(exotel, call, tmp_path / "call.mp3")
     assert target.read_bytes() == emulator.recording(call.sid)
     assert names(tmp_path) == {"call.mp3"}
     assert len(emulator.downloads) == 4
@@ -295,7 +295,7 @@ async def test_what_never_comes_whole_leaves_nothing(
     target.write_bytes(b"of yesterday")
     async with session(emulator, timeout=Timeouts(read=0.1)) as exotel:
         with pytest.raises(kind) as caught:
-            await download(exotel, call, target)
+            await save(exotel, call, target)
     assert getattr(caught.value, "attempts", None) == 4
     assert names(tmp_path) == {"call.mp3"}
     assert target.read_bytes() == b"of yesterday"
@@ -308,13 +308,13 @@ async def test_it_is_tried_as_often_as_the_policy_says(
     emulator.faults.add(Fault.act_then_cut(), path="exotelrecordings", times=None)
     async with session(emulator, retry=RetryPolicy.never()) as exotel:
         with pytest.raises(RequestTimeout, match="did not come"):
-            await download(exotel, call, tmp_path / "call.mp3")
+            await save(exotel, call, tmp_path / "call.mp3")
     assert len(emulator.downloads) == 1
     emulator.faults.clear()
     emulator.faults.add(Fault.answer(503, retry_after=100), path="exotelrecordings", times=None)
     async with session(emulator, retry=RetryPolicy(total=5)) as exotel:
         with pytest.raises(ServerError):
-            await download(exotel, call, tmp_path / "call.mp3")
+            await save(exotel, call, tmp_path / "call.mp3")
     assert len(emulator.downloads) == 2
 
 
@@ -323,7 +323,7 @@ async def test_a_host_that_is_away(
 ) -> None:
     async with emulator.unreachable():
         with pytest.raises(ConnectionFailed, match="did not come") as caught:
-            await download(exotel, call, tmp_path / "call.mp3")
+            await save(exotel, call, tmp_path / "call.mp3")
     assert caught.value.attempts == 4
     assert call.sid in str(caught.value)
 
@@ -335,7 +335,7 @@ async def test_a_file_shorter_than_it_was_said_to_be(tmp_path: Path) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         exotel = AsyncExotel(**GIVEN, http_client=client)
         with pytest.raises(RequestTimeout, match="cut off"):
-            await download(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
+            await save(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
         await exotel.aclose()
     assert not names(tmp_path)
 
@@ -344,7 +344,7 @@ async def test_a_page_is_no_recording(tmp_path: Path) -> None:
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         other.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\n\r\n<html>log in")
         with pytest.raises(DecodeError, match="it is a page of text"):
-            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(other.url), tmp_path / "call.mp3")
     assert not names(tmp_path)
 
 
@@ -360,7 +360,7 @@ async def test_a_compressed_recording_is_refused(tmp_path: Path, encoding: str) 
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         other.answer = saying(f"{head}\r\n\r\n".encode() + BOMB)
         with pytest.raises(DecodeError, match="compressed, though it was asked for as it is"):
-            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(other.url), tmp_path / "call.mp3")
         assert len(other.heads) == 1
         assert "accept-encoding: identity" in other.heads[0].lower()
     assert not names(tmp_path)
@@ -369,7 +369,7 @@ async def test_a_compressed_recording_is_refused(tmp_path: Path, encoding: str) 
 async def test_what_is_encoded_as_it_is_is_taken(tmp_path: Path) -> None:
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         other.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: Identity\r\n\r\n" + AUDIO)
-        target = await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+        target = await save(exotel, with_links(other.url), tmp_path / "call.mp3")
     assert target.read_bytes() == AUDIO
 
 
@@ -385,7 +385,7 @@ async def test_a_hook_of_the_users_client_that_has_read_the_answer(
     client = httpx.AsyncClient(event_hooks={"response": [read]})
     async with host() as other, client, AsyncExotel(**GIVEN, http_client=client) as exotel:
         other.answer = saying(f"HTTP/1.1 200 OK\r\n{said}\r\n".encode() + body)
-        making = download(exotel, with_links(other.url), tmp_path / "call.mp3")
+        making = save(exotel, with_links(other.url), tmp_path / "call.mp3")
         if encoding:
             with pytest.raises(DecodeError):
                 await making
@@ -461,7 +461,7 @@ async def test_one_that_drips_does_not_keep_its_place(tmp_path: Path) -> None:
         ]
         await until(lambda: len(slow.heads) == 4)
         async with asyncio.timeout(30):
-            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(other.url), tmp_path / "call.mp3")
             for ended in await asyncio.gather(*made, return_exceptions=True):
                 assert isinstance(ended, RequestTimeout)
                 assert ended.attempts == 4
@@ -497,7 +497,7 @@ async def test_one_that_is_silent_through_a_client_that_waits_for_ever(tmp_path:
         settings = GIVEN | {"retry": RetryPolicy.never(), "http_client": client}
         async with AsyncExotel(**settings, timeout=Timeouts(read=0.1)) as exotel:
             with pytest.raises(RequestTimeout, match=r"2 bytes in 0\.1 s"):
-                await download(exotel, with_links("http://127.0.0.1/"), tmp_path / "x")
+                await save(exotel, with_links("http://127.0.0.1/"), tmp_path / "x")
     assert not names(tmp_path)
 
 
@@ -556,7 +556,7 @@ async def test_a_redirect_into_a_private_network_is_not_followed(
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         async with AsyncExotel(**WORLD, http_client=client) as exotel:
             with pytest.raises(APIError, match="leads into a private network") as caught:
-                await download(exotel, with_links("https://x.example/"), tmp_path / "x")
+                await save(exotel, with_links("https://x.example/"), tmp_path / "x")
             assert caught.value.status == 302
             assert "canary" not in f"{caught.value} {vars(caught.value)}"
         assert asked == ["x.example"]
@@ -570,7 +570,7 @@ async def test_a_link_into_a_private_network_is_not_followed(tmp_path: Path) -> 
             link = f"http://{name}:{port}/?Signature=canary"
             for call in (with_links(link), with_links(None, link), with_links(link, link)):
                 with pytest.raises(InvalidRequest, match="leads into a private network") as caught:
-                    await download(exotel, call, tmp_path / "x")
+                    await save(exotel, call, tmp_path / "x")
                 assert caught.value.argument == "call"
                 assert "canary" not in f"{caught.value} {vars(caught.value)}"
         assert not inside.heads
@@ -591,15 +591,15 @@ async def test_a_name_that_leads_into_a_private_network(
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         async with AsyncExotel(**WORLD, http_client=client) as exotel:
             with pytest.raises(InvalidRequest, match="private network"):
-                await download(exotel, with_links("https://inside.example/"), tmp_path / "x")
+                await save(exotel, with_links("https://inside.example/"), tmp_path / "x")
             # One nobody knows here may be known to a proxy.
             for name in ("world.example", "unknown.example"):
-                await download(exotel, with_links(f"https://{name}/"), tmp_path / "x")
+                await save(exotel, with_links(f"https://{name}/"), tmp_path / "x")
         names_known["home.example"] = ["10.9.9.9"]
         at_home = WORLD | {"base_url": "https://home.example", "http_client": client}
         async with AsyncExotel(**at_home) as exotel:
             for name in ("home.example", "inside.example"):
-                await download(exotel, with_links(f"https://{name}/"), tmp_path / "x")
+                await save(exotel, with_links(f"https://{name}/"), tmp_path / "x")
     assert asked == ["world.example", "unknown.example", "home.example", "inside.example"]
 
 
@@ -612,7 +612,7 @@ async def test_one_link_into_the_world_is_enough(tmp_path: Path) -> None:
         AsyncExotel(**WORLD, http_client=client) as exotel,
     ):
         call = with_links("https://x.example/", "http://10.0.0.1/")
-        assert (await download(exotel, call, tmp_path / "x")).read_bytes() == AUDIO
+        assert (await save(exotel, call, tmp_path / "x")).read_bytes() == AUDIO
 
 
 # The disk
@@ -622,10 +622,10 @@ async def test_what_the_disk_says_comes_out_as_it_is(
     exotel: AsyncExotel, call: Call, tmp_path: Path
 ) -> None:
     with pytest.raises(FileNotFoundError):
-        await download(exotel, call, tmp_path / "missing" / "call.mp3")
+        await save(exotel, call, tmp_path / "missing" / "call.mp3")
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError):
-        await download(exotel, call, tmp_path / "folder")
+        await save(exotel, call, tmp_path / "folder")
     assert names(tmp_path) == {"folder"}
 
 
@@ -644,15 +644,15 @@ async def test_only_a_regular_file_is_replaced(
     downloads = len(emulator.downloads)
     for name in there - {"file"}:
         with pytest.raises(FileExistsError, match="no regular file") as caught:
-            await download(exotel, call, tmp_path / name)
+            await save(exotel, call, tmp_path / name)
         assert caught.value.filename == str(tmp_path / name)
     for device in ("/dev/null", "/dev/stdout"):
         with pytest.raises(FileExistsError):
-            await download(exotel, call, device)
+            await save(exotel, call, device)
     assert names(tmp_path) == there
     assert (tmp_path / "file").read_bytes() == b"of yesterday"
     assert len(emulator.downloads) == downloads
-    await download(exotel, call, tmp_path / "file")
+    await save(exotel, call, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == emulator.recording(call.sid)
 
 
@@ -663,7 +663,7 @@ async def test_a_disk_that_is_full(exotel: AsyncExotel, call: Call, tmp_path: Pa
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            await download(exotel, call, tmp_path / "call.mp3")
+            await save(exotel, call, tmp_path / "call.mp3")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not names(tmp_path)
@@ -679,7 +679,7 @@ async def test_it_is_for_its_owners_eyes_from_the_first_byte(
         async with host() as slow:
             slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", then_wait=60)
             making = asyncio.ensure_future(
-                download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+                save(exotel, with_links(slow.url), tmp_path / "call.mp3")
             )
             await until(lambda: len(names(tmp_path)) == 2)
             (part,) = names(tmp_path) - {"call.mp3"}
@@ -689,7 +689,7 @@ async def test_it_is_for_its_owners_eyes_from_the_first_byte(
             with pytest.raises(asyncio.CancelledError):
                 await making
             slow.answer = Host.whole
-            await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(slow.url), tmp_path / "call.mp3")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "call.mp3").stat().st_mode) == 0o600
@@ -701,7 +701,7 @@ async def test_no_link_in_the_place_of_a_part_is_followed(
     precious = tmp_path / "precious"
     precious.write_bytes(b"of yesterday")
     (tmp_path / "call.mp3.part").symlink_to(precious)
-    target = await download(exotel, call, tmp_path / "call.mp3")
+    target = await save(exotel, call, tmp_path / "call.mp3")
     assert target.read_bytes() == emulator.recording(call.sid)
     assert precious.read_bytes() == b"of yesterday"
     assert (tmp_path / "call.mp3.part").is_symlink()
@@ -726,7 +726,7 @@ async def test_many_at_a_time_to_one_path(exotel: AsyncExotel, tmp_path: Path) -
     async with host() as other:
         other.answer = slowly
         made = [
-            asyncio.ensure_future(download(exotel, with_links(other.url), tmp_path / "call.mp3"))
+            asyncio.ensure_future(save(exotel, with_links(other.url), tmp_path / "call.mp3"))
             for _ in range(12)
         ]
         looks = 0
@@ -748,13 +748,13 @@ async def test_one_that_fails_does_not_disturb_another_to_the_same_path(
     async with host() as cut, host() as slow:
         cut.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab")
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", then_wait=60)
-        waiting = asyncio.ensure_future(download(exotel, with_links(slow.url), tmp_path / "x"))
+        waiting = asyncio.ensure_future(save(exotel, with_links(slow.url), tmp_path / "x"))
         await until(lambda: names(tmp_path))
         with pytest.raises(RequestTimeout):
-            await download(exotel, with_links(cut.url), tmp_path / "x")
+            await save(exotel, with_links(cut.url), tmp_path / "x")
         assert len(names(tmp_path)) == 1
         slow.answer = Host.whole
-        await download(exotel, with_links(slow.url), tmp_path / "x")
+        await save(exotel, with_links(slow.url), tmp_path / "x")
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -765,7 +765,7 @@ async def test_one_that_fails_does_not_disturb_another_to_the_same_path(
 @pytest.mark.parametrize("path", ["", b"call.mp3", None, 7, "\x00", "call.mp3\x00.txt"])
 async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await download(exotel, call, path)
+        await save(exotel, call, path)
     assert caught.value.argument == "path"
 
 
@@ -775,7 +775,7 @@ async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -
 async def test_a_foreign_host_never_sees_the_credentials(tmp_path: Path) -> None:
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         for call in (with_links(other.url), with_links(None, other.url)):
-            target = await download(exotel, call, tmp_path / "call.mp3")
+            target = await save(exotel, call, tmp_path / "call.mp3")
             assert target.read_bytes() == AUDIO
     assert other.saw_credentials() == [False, False]
     assert BASIC not in "".join(other.heads)
@@ -795,7 +795,7 @@ async def test_credentials_are_decided_on_at_every_hop(tmp_path: Path) -> None:
 
         home.answer, other.answer = at_home, elsewhere
         async with AsyncExotel(**GIVEN | {"base_url": home.url}) as exotel:
-            target = await download(exotel, with_links(home.url), tmp_path / "call.mp3")
+            target = await save(exotel, with_links(home.url), tmp_path / "call.mp3")
         assert target.read_bytes() == AUDIO
         assert home.saw_credentials() == [True, True, False]
         assert other.saw_credentials() == [False]
@@ -855,7 +855,7 @@ async def test_which_hosts_see_the_credentials(
     async with client:
         home = {"base_url": "http://home.example", "allow_http": True}
         exotel = AsyncExotel(**GIVEN | home, http_client=client)
-        target = await download(exotel, with_links(**links), tmp_path / "call.mp3")
+        target = await save(exotel, with_links(**links), tmp_path / "call.mp3")
         await exotel.aclose()
     assert target.read_bytes() == AUDIO
     assert seen == asked
@@ -865,7 +865,7 @@ async def test_the_wrong_token(emulator: Emulator, call: Call, tmp_path: Path) -
     plain = evolve(call, presigned_recording_url=None)
     async with session(emulator, api_token="wrong") as exotel:
         with pytest.raises(AuthenticationError):
-            await download(exotel, plain, tmp_path / "call.mp3")
+            await save(exotel, plain, tmp_path / "call.mp3")
     assert len(emulator.downloads) == 1
 
 
@@ -874,7 +874,7 @@ async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> Non
     async with host() as other, AsyncExotel(**GIVEN | {"base_url": other.url}) as exotel:
         other.answer = leading_to(location)
         with pytest.raises(APIError) as caught:
-            await download(exotel, with_links(other.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(other.url), tmp_path / "call.mp3")
     assert caught.value.status == 302
     assert "redirected more than 5 times" in str(caught.value) or "no web address" in str(
         caught.value
@@ -886,7 +886,7 @@ async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> Non
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x.example/", "/x.mp3", "https://a@b"])
 async def test_links_that_are_none(exotel: AsyncExotel, tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await download(exotel, with_links(url, url), tmp_path / "call.mp3")
+        await save(exotel, with_links(url, url), tmp_path / "call.mp3")
     assert caught.value.argument == "call"
     assert url not in str(caught.value)
     assert not names(tmp_path)
@@ -894,13 +894,13 @@ async def test_links_that_are_none(exotel: AsyncExotel, tmp_path: Path, url: str
 
 async def test_one_link_that_is_one_is_enough(tmp_path: Path) -> None:
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
-        await download(exotel, with_links(other.url, "s3:x"), tmp_path / "call.mp3")
+        await save(exotel, with_links(other.url, "s3:x"), tmp_path / "call.mp3")
 
 
 @pytest.mark.parametrize("call", [None, "a1b2", {"sid": "a1"}])
 async def test_what_is_no_call(exotel: AsyncExotel, tmp_path: Path, call: Any) -> None:
     with pytest.raises(InvalidRequest, match="call="):
-        await download(exotel, call, tmp_path / "call.mp3")
+        await save(exotel, call, tmp_path / "call.mp3")
 
 
 async def test_nothing_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -922,7 +922,7 @@ async def test_nothing_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFix
                 link = f"{home.url}/canary/09898767654.mp3?canary"
                 call = with_links(link, f"{link}&Signature=canary")
                 with pytest.raises(ExotelError) as caught:
-                    await download(exotel, call, tmp_path / "call.mp3")
+                    await save(exotel, call, tmp_path / "call.mp3")
                 error = caught.value
                 shown = "".join(traceback.format_exception(error))
                 for text in (shown, f"{vars(error)}", str(pickle.dumps(error)), str(call)):
@@ -963,7 +963,7 @@ def call_of(age: timedelta | None, **fields: Any) -> Call:
 async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, make: Callable[[], Call]) -> None:
     call = make()
     with pytest.raises(RecordingNotReady) as caught:
-        await download(exotel, call, tmp_path / "call.mp3")
+        await save(exotel, call, tmp_path / "call.mp3")
     assert caught.value.sid == call.sid
     ended = call.ended_at or call.updated_at or call.created_at
     due = ended + timedelta(minutes=15) if ended and call.is_final else None
@@ -983,7 +983,7 @@ async def test_not_ready_yet(exotel: AsyncExotel, tmp_path: Path, make: Callable
 )
 async def test_no_recording(exotel: AsyncExotel, tmp_path: Path, call: Call) -> None:
     with pytest.raises(NoRecording, match="call a1 has no recording") as caught:
-        await download(exotel, call, tmp_path / "call.mp3")
+        await save(exotel, call, tmp_path / "call.mp3")
     assert caught.value.sid == "a1"
 
 
@@ -1005,9 +1005,9 @@ async def test_a_link_that_leads_to_nothing(tmp_path: Path, answer: bytes, *, si
         going_on = {"status": CallStatus.IN_PROGRESS}
         for recent in (call_of(timedelta(minutes=14), **links), call_of(None, **links | going_on)):
             with pytest.raises(RecordingNotReady):
-                await download(exotel, recent, tmp_path / "call.mp3")
+                await save(exotel, recent, tmp_path / "call.mp3")
         with pytest.raises(PermissionDenied if answer is FORBIDDEN else NoRecording):
-            await download(exotel, call_of(timedelta(minutes=16), **links), tmp_path / "call.mp3")
+            await save(exotel, call_of(timedelta(minutes=16), **links), tmp_path / "call.mp3")
         assert len(other.heads) == 3
     assert not names(tmp_path)
 
@@ -1016,14 +1016,14 @@ async def test_an_empty_file_at_the_first_link(tmp_path: Path) -> None:
     async with host() as empty, host() as other, AsyncExotel(**GIVEN) as exotel:
         empty.answer = saying(EMPTY)
         call = with_links(other.url, empty.url)
-        target = await download(exotel, call, tmp_path / "call.mp3")
+        target = await save(exotel, call, tmp_path / "call.mp3")
     assert target.read_bytes() == AUDIO
 
 
 async def test_a_page_at_the_first_link(tmp_path: Path) -> None:
     async with host() as login, host() as other, AsyncExotel(**GIVEN) as exotel:
         login.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>")
-        target = await download(exotel, with_links(other.url, login.url), tmp_path / "call.mp3")
+        target = await save(exotel, with_links(other.url, login.url), tmp_path / "call.mp3")
     assert target.read_bytes() == AUDIO
 
 
@@ -1033,23 +1033,23 @@ async def test_a_recording_becomes_ready(
     emulator.recording_ready = 180
     made = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, record=True)
     with pytest.raises(RecordingNotReady, match="was not over"):
-        await download(exotel, made, tmp_path / "call.mp3")
+        await save(exotel, made, tmp_path / "call.mp3")
     await emulator.finish_calls()
     call = await exotel.calls.get(made.sid)
     assert call.recording_url is not None
     with pytest.raises(RecordingNotReady, match="15 minutes"):
-        await download(exotel, call, tmp_path / "call.mp3")
+        await save(exotel, call, tmp_path / "call.mp3")
     emulator.recording_ready = 0
-    await download(exotel, call, tmp_path / "call.mp3")
+    await save(exotel, call, tmp_path / "call.mp3")
 
 
 async def test_it_goes_by_the_clock_of_the_service(exotel: AsyncExotel, tmp_path: Path) -> None:
     exotel._pipeline.server_clock.saw("Mon, 02 Mar 2026 06:05:05 GMT")
     ended = datetime(2026, 3, 2, 5, 50, 6, tzinfo=UTC)
     with pytest.raises(RecordingNotReady):
-        await download(exotel, call_of(None, ended_at=ended + timedelta(minutes=1)), tmp_path / "x")
+        await save(exotel, call_of(None, ended_at=ended + timedelta(minutes=1)), tmp_path / "x")
     with pytest.raises(NoRecording):
-        await download(exotel, call_of(None, ended_at=ended - timedelta(minutes=1)), tmp_path / "x")
+        await save(exotel, call_of(None, ended_at=ended - timedelta(minutes=1)), tmp_path / "x")
 
 
 # Leaving
@@ -1060,7 +1060,7 @@ async def test_cancelled_in_the_middle(emulator: Emulator, tmp_path: Path) -> No
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
         target = tmp_path / "call.mp3"
         for _ in range(40):  # as many as the pool has connections
-            made = asyncio.ensure_future(download(exotel, with_links(slow.url), target))
+            made = asyncio.ensure_future(save(exotel, with_links(slow.url), target))
             await until(lambda: names(tmp_path))
             made.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -1068,7 +1068,7 @@ async def test_cancelled_in_the_middle(emulator: Emulator, tmp_path: Path) -> No
             assert not names(tmp_path)
             assert not tasks()
         slow.answer = Host.whole
-        await download(exotel, with_links(slow.url), target)
+        await save(exotel, with_links(slow.url), target)
         assert (await exotel.account.balance()).currency == "INR"
 
 
@@ -1077,10 +1077,10 @@ async def test_a_deadline_of_the_callers_own(tmp_path: Path) -> None:
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+                await save(exotel, with_links(slow.url), tmp_path / "call.mp3")
         assert not names(tmp_path)
         with anyio.move_on_after(0.1) as scope:
-            await download(exotel, with_links(slow.url), tmp_path / "call.mp3")
+            await save(exotel, with_links(slow.url), tmp_path / "call.mp3")
         assert scope.cancelled_caught
         assert not names(tmp_path)
         assert not tasks()
@@ -1089,7 +1089,7 @@ async def test_a_deadline_of_the_callers_own(tmp_path: Path) -> None:
 async def cut_off_here_and_there(exotel: AsyncExotel, call: Call, folder: Path) -> None:
     """Start more than there are places for, and leave after another while each time."""
     for n in range(40):
-        made = [asyncio.ensure_future(download(exotel, call, folder / f"{m}")) for m in range(12)]
+        made = [asyncio.ensure_future(save(exotel, call, folder / f"{m}")) for m in range(12)]
         for _ in range(n):
             await asyncio.sleep(0)
         if n % 4 == 0:
@@ -1121,13 +1121,13 @@ async def test_cancelled_at_any_moment_on_few_connections(
         transport: Any = client._transport
         assert [held for held in transport._pool.connections if not held.is_idle()] == []
         async with asyncio.timeout(SOON):
-            await download(exotel, call, tmp_path / "call.mp3")
+            await save(exotel, call, tmp_path / "call.mp3")
 
 
 async def test_a_caller_does_not_wait_for_an_answer_it_does_not_want(tmp_path: Path) -> None:
     async with host() as silent, AsyncExotel(**GIVEN, timeout=Timeouts(read=3.0)) as exotel:
         silent.answer = saying(b"", then_wait=60)
-        made = asyncio.ensure_future(download(exotel, with_links(silent.url), tmp_path / "x"))
+        made = asyncio.ensure_future(save(exotel, with_links(silent.url), tmp_path / "x"))
         await until(lambda: silent.heads)
         made.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -1143,7 +1143,7 @@ async def test_closing_the_session_ends_a_download(tmp_path: Path) -> None:
         silent.answer = saying(b"", then_wait=60)
         exotel = AsyncExotel(**GIVEN)
         made = [
-            asyncio.ensure_future(download(exotel, with_links(url), tmp_path / name))
+            asyncio.ensure_future(save(exotel, with_links(url), tmp_path / name))
             for url, name in ((slow.url, "a"), (silent.url, "b"))
         ]
         await until(lambda: names(tmp_path) and silent.heads)
@@ -1153,7 +1153,7 @@ async def test_closing_the_session_ends_a_download(tmp_path: Path) -> None:
         assert not names(tmp_path)
         assert not tasks()
         with pytest.raises(ConfigurationError, match="closed"):
-            await download(exotel, with_links(slow.url), tmp_path / "a")
+            await save(exotel, with_links(slow.url), tmp_path / "a")
 
 
 async def test_a_client_that_was_closed(tmp_path: Path) -> None:
@@ -1161,7 +1161,7 @@ async def test_a_client_that_was_closed(tmp_path: Path) -> None:
     exotel = AsyncExotel(**GIVEN, http_client=client)
     await client.aclose()
     with pytest.raises(ConnectionFailed, match="HTTP client is closed"):
-        await download(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
+        await save(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
     await exotel.aclose()
 
 
@@ -1177,14 +1177,14 @@ async def test_a_part_that_is_begun_when_it_is_discarded_is_not_left(
         go_on.wait(SOON)
         return make(**options)
 
-    def write(part: downloads.Part, chunk: bytes) -> None:
+    def write(part: download.Part, chunk: bytes) -> None:
         written(part, chunk)
         done.set()
 
-    written = downloads.Part._write
+    written = download.Part._write
     monkeypatch.setattr(tempfile, "mkstemp", slow)
-    monkeypatch.setattr(downloads.Part, "_write", write)
-    part = downloads.Part(tmp_path / "call.mp3")
+    monkeypatch.setattr(download.Part, "_write", write)
+    part = download.Part(tmp_path / "call.mp3")
     writing = asyncio.create_task(part.write(b"audio"))
     await asyncio.to_thread(begun.wait, SOON)
     writing.cancel()

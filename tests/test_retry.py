@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async import RetryPolicy
-from exotel_async.retry import Facts, Fail, Retry, Unknown, verdict
+from exotel_async.http.retry import Facts, Fail, Retry, Unknown, verdict
 
 POLICY = RetryPolicy(attempts=3, refusals=2, total=100.0, backoff=0.5, backoff_cap=4.0)
 SERVER_TROUBLE = [408, 500, 501, 502, 503, 504, 520, 599]

@@ -26,8 +26,8 @@ from exotel_async import (
 )
 from exotel_async.base_url import is_this_computer, service_root
 from exotel_async.emulator import Emulator
+from exotel_async.http.transport import new_client
 from exotel_async.redis import Fallback, SharedTokenBucket
-from exotel_async.transport import new_client
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session
 from tests.raw import GIVEN, Connection, answer, raw_server

@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from exotel_async import environment, http_logs
 from exotel_async.base_url import is_this_computer
 from exotel_async.errors import ConfigurationError
-from exotel_async.exchange import Exchange, Seen
-from exotel_async.inflate import ACCEPTED, Inflater, UnreadableBody
-from exotel_async.links import origin
-from exotel_async.receiving import Bounds, Download, Refused, check_head, receive
-from exotel_async.surplus import drop_surplus
+from exotel_async.http import environment, library_logs
+from exotel_async.http.attempt import Exchange, Seen
+from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
+from exotel_async.http.receive import Bounds, Download, Refused, check_head, receive
+from exotel_async.http.surplus import drop_surplus
+from exotel_async.http.urls import origin
 from exotel_async.version import __version__
 from exotel_async.wire.request import Category
 from exotel_async.wire.responses import Answer
@@ -107,7 +107,7 @@ class Transport:
         # The limiter keeps to the same number; a limiter of the user's own may not.
         self._gate = asyncio.Semaphore(max_in_flight)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
-        http_logs.keep_private()
+        library_logs.keep_private()
 
     @property
     def late(self) -> float:
@@ -140,7 +140,7 @@ class Transport:
 
     async def exchange(self, request: Request) -> Exchange:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
-        http_logs.begin(self._secrets)
+        library_logs.begin(self._secrets)
         seen = Seen()
         problem, timed_out, late = "", False, False
         try:
@@ -240,7 +240,7 @@ class Transport:
             credentials: whether the account's credentials go along.
             bounds: how large it may be, and how slow.
         """
-        http_logs.begin(self._secrets, download=True)
+        library_logs.begin(self._secrets, download=True)
         if self._client.is_closed:
             return Download(problem="the HTTP client is closed")
         seen = Seen()

@@ -21,10 +21,10 @@ from anyio import to_thread
 from attrs import evolve
 
 from exotel_async.config import RetryPolicy
-from exotel_async.links import may_be_followed, redirected, takes_credentials
-from exotel_async.receiving import Bounds, Download
-from exotel_async.retry import Facts, Retry, verdict
-from exotel_async.transport import Transport
+from exotel_async.http.receive import Bounds, Download
+from exotel_async.http.retry import Facts, Retry, verdict
+from exotel_async.http.transport import Transport
+from exotel_async.http.urls import may_be_followed, redirected, takes_credentials
 from exotel_async.wire.responses import retry_after
 
 _MOST_REDIRECTS: Final = 5

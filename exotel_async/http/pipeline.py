@@ -28,16 +28,16 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RequestTimeout,
 )
-from exotel_async.exchange import Exchange
+from exotel_async.http.attempt import Exchange
+from exotel_async.http.closing import CLOSED, Parking
+from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
+from exotel_async.http.outcome import facts_of, orphan_of, result_of, unknown_dial
+from exotel_async.http.retry import Fail, Retry, Unknown, verdict
+from exotel_async.http.server_clock import ServerClock
+from exotel_async.http.transport import Transport
 from exotel_async.limiter.protocol import Outcome, Permit, RateLimiter
-from exotel_async.listeners import OnOrphanedCall, Orphans, tell
 from exotel_async.masking import redact
 from exotel_async.models import Call
-from exotel_async.parking import CLOSED, Parking
-from exotel_async.results import facts_of, orphan_of, result_of, unknown_dial
-from exotel_async.retry import Fail, Retry, Unknown, verdict
-from exotel_async.serverclock import ServerClock
-from exotel_async.transport import Transport
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Answer, retry_after
 

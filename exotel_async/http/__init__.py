@@ -1,0 +1,1 @@
+"""One request to Exotel, from its permit to its result."""
