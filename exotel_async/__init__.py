@@ -1,8 +1,11 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
+from exotel_async.calls.connect_many import DialOutcome, Dials, DialTarget
+from exotel_async.calls.get_many import Lookup, Lookups, LookupStatistics
+from exotel_async.calls.list import CallRecords
+from exotel_async.calls.reconcile import CallAmbiguous, CallFound, CallNotFound, Reconciliation
 from exotel_async.client import AsyncExotel
 from exotel_async.config import IST, Priority, RateLimit, Region, RetryPolicy, Timeouts
-from exotel_async.dialing import DialOutcome, Dials, DialTarget
 from exotel_async.errors import (
     APIError,
     AuthenticationError,
@@ -30,7 +33,6 @@ from exotel_async.errors import (
 from exotel_async.exophones import ExoPhoneList
 from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit, RateLimiter
 from exotel_async.limiter.token_bucket import TokenBucket
-from exotel_async.lookups import Lookup, Lookups, LookupStatistics
 from exotel_async.models import (
     AnsweredBy,
     Balance,
@@ -55,8 +57,6 @@ from exotel_async.models import (
     StreamBegin,
 )
 from exotel_async.phone import normalize_number, same_number
-from exotel_async.reconciling import CallAmbiguous, CallFound, CallNotFound, Reconciliation
-from exotel_async.records import CallRecords
 from exotel_async.version import __version__
 from exotel_async.wire.call_query import Between
 from exotel_async.wire.requests import DialOptions

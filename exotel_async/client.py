@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.account import Account
 from exotel_async.base_url import service_root
-from exotel_async.calls import Calls
+from exotel_async.calls.resource import Calls
+from exotel_async.calls.services import Desk
 from exotel_async.config import (
     IST,
     Credentials,
@@ -21,7 +22,6 @@ from exotel_async.config import (
     Timeouts,
     find_base_url,
 )
-from exotel_async.desk import Desk
 from exotel_async.errors import ConfigurationError
 from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.http.orphans import OnOrphanedCall

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.virtual_time import run
 from exotel_async import InvalidRequest
-from exotel_async.crew import Crew
-from exotel_async.feeds import Feed
+from exotel_async.calls.streams import Feed
+from exotel_async.calls.workers import Crew
 from tests.conftest import SOON
 
 

@@ -33,12 +33,12 @@ from exotel_async import (
     ServerError,
     Timeouts,
 )
+from exotel_async.calls.reconcile_claims import LostDials
+from exotel_async.calls.reconcile_match import DialledCall, Likeness
+from exotel_async.calls.reconcile_scan import Minutes
+from exotel_async.calls.seen import KnownCalls
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.http import outcome, pipeline, server_clock
-from exotel_async.known import KnownCalls
-from exotel_async.likeness import DialledCall, Likeness
-from exotel_async.lostdials import LostDials
-from exotel_async.sightings import Minutes
 from exotel_async.wire.time_range import Span
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 

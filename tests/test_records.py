@@ -32,10 +32,10 @@ from exotel_async import (
     ServerError,
     TokenBucket,
 )
+from exotel_async.calls.list import CallRecords
+from exotel_async.calls.list_parallel import AHEAD, LONGEST_SLICE
 from exotel_async.config import IST
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
-from exotel_async.fans import AHEAD, LONGEST_SLICE
-from exotel_async.records import CallRecords
 from exotel_async.wire.time_range import oldest
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 
@@ -437,8 +437,8 @@ async def test_six_months_are_counted_by_the_indian_calendar(
         def now(cls, tz: Any = None) -> Any:
             return moment.astimezone(tz)
 
-    monkeypatch.setattr("exotel_async.records.datetime", Now)
-    monkeypatch.setattr("exotel_async.pages.datetime", Now)
+    monkeypatch.setattr("exotel_async.calls.list.datetime", Now)
+    monkeypatch.setattr("exotel_async.calls.list_pages.datetime", Now)
     async with exchange(now=moment) as emulator, session(emulator) as exotel:
         with pytest.raises(InvalidRequest, match="from 2025-09-01 on"):
             exotel.calls.list(since=datetime(2025, 8, 31, 12, tzinfo=UTC))
@@ -933,7 +933,7 @@ async def test_a_token_whose_rest_has_become_too_old_is_refused(
             def now(cls, tz: Any = None) -> Any:
                 return in_half_a_year.astimezone(tz)
 
-        monkeypatch.setattr("exotel_async.records.datetime", Later)
+        monkeypatch.setattr("exotel_async.calls.list.datetime", Later)
         with pytest.raises(InvalidRequest, match="older than 6 months") as caught:
             exotel.calls.list(resume=records.resume_token)
         assert caught.value.argument == "resume"

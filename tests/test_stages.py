@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exotel_async.stages import Stages
+from exotel_async.calls.get_many_batches import Stages
 
 SIDS = [f"sid{number}" for number in range(250)]
 

@@ -24,10 +24,10 @@ from exotel_async import (
     RequestTimeout,
     RetryPolicy,
     ServerError,
-    waiting,
 )
+from exotel_async.calls import wait as waiting
+from exotel_async.calls.wait_state import Terms
 from exotel_async.emulator import Dial, Emulator, Fault, Outcome, ReceivedRequest, Scenario
-from exotel_async.watched import Terms
 from tests.conftest import CUSTOMER, EXOPHONE, SOON, session
 
 FAST = 0.05  # seconds between polls

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exotel_async import AsyncExotel, Call, InvalidRequest
+from exotel_async.calls.list_resume import Place, write_token
 from exotel_async.cli import main
 from exotel_async.cli.database import Database
 from exotel_async.cli.export import Order, _Run
@@ -31,7 +32,6 @@ from exotel_async.cli.selection import Selection
 from exotel_async.cli.sinks import Refusal, Sink, State
 from exotel_async.cli.textfile import TextFile, as_jsonl
 from exotel_async.emulator import Emulator
-from exotel_async.places import Place, write_token
 from exotel_async.wire.time_range import Span
 from tests.cli.support import fill, left_in, pointing_at, ran
 

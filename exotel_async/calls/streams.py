@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from itertools import islice
 from typing import Final, Generic, TypeVar, cast
 
-from exotel_async.crew import Crew
+from exotel_async.calls.workers import Crew
 from exotel_async.errors import InvalidRequest
 
 LINGER: Final = 0.1

@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async.bulk import Wanted
+from exotel_async.calls.fetch import Wanted
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
 from exotel_async.models import Call

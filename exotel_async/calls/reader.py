@@ -12,20 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from exotel_async.bulk import Wanted
+from exotel_async.calls.download_recording import LARGEST
+from exotel_async.calls.fetch import Wanted
+from exotel_async.calls.get_many import Lookup, Lookups, LookupStatistics, lookup_plan
+from exotel_async.calls.list import CallRecords, listing
+from exotel_async.calls.wait_state import FIRST_POLL, Terms, Watched
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
-from exotel_async.lookups import Lookup, Lookups, LookupStatistics, lookup_plan
 from exotel_async.models import Call, CallStatus, Direction
-from exotel_async.recordings import LARGEST
-from exotel_async.records import CallRecords, listing
-from exotel_async.watched import FIRST_POLL, Terms, Watched
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import LARGEST_PAGE, MOST_SIDS, Between
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
-    from exotel_async.desk import Desk
+    from exotel_async.calls.services import Desk
 
 
 class CallReader:

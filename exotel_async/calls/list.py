@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import evolve, frozen
 
-from exotel_async.chains import Chain
+from exotel_async.calls.list_cursor import Chain
+from exotel_async.calls.list_parallel import Fan
+from exotel_async.calls.list_resume import Place, read_token, write_token
 from exotel_async.errors import InvalidRequest
-from exotel_async.fans import Fan
 from exotel_async.models import Call, CallPage
-from exotel_async.places import Place, read_token, write_token
 from exotel_async.wire.time_range import Span, check_range, oldest, whole_second
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from exotel_async.calls.list_pages import Pages
     from exotel_async.config import SendOptions
-    from exotel_async.pages import Pages
     from exotel_async.wire.call_query import CallQuery
     from exotel_async.wire.request import Request
 

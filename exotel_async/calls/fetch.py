@@ -10,6 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
+from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.seen import KnownCalls
 from exotel_async.config import SendOptions
 from exotel_async.errors import (
     APIError,
@@ -20,10 +22,8 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.known import KnownCalls
 from exotel_async.limiter.protocol import Permit
 from exotel_async.models import Call
-from exotel_async.pages import Pages
 from exotel_async.wire import call_query, requests, responses
 from exotel_async.wire.time_range import Span
 

@@ -16,18 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, frozen
 
-from exotel_async.bulk import Bulk, Wanted
-from exotel_async.config import Priority, SendOptions
-from exotel_async.errors import (
-    APIError,
-    ConfigurationError,
-    ExotelError,
-    NotFound,
-    RequestTimeout,
-)
-from exotel_async.known import KnownCalls
-from exotel_async.models import Call
-from exotel_async.watched import (
+from exotel_async.calls.fetch import Bulk, Wanted
+from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.wait_state import (
     Deliver,
     Terms,
     Watched,
@@ -39,6 +30,15 @@ from exotel_async.watched import (
     may_check,
     urgency,
 )
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import (
+    APIError,
+    ConfigurationError,
+    ExotelError,
+    NotFound,
+    RequestTimeout,
+)
+from exotel_async.models import Call
 from exotel_async.wire import call_query
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve, frozen
 
-from exotel_async.bulk import Bulk, Wanted
-from exotel_async.crew import Crew
+from exotel_async.calls.fetch import Bulk, Wanted
+from exotel_async.calls.get_many_batches import Stages
+from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.streams import LINGER, Feed
+from exotel_async.calls.workers import Crew
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
-from exotel_async.feeds import LINGER, Feed
 from exotel_async.masking import redact
 from exotel_async.models import Call
-from exotel_async.pages import Pages
-from exotel_async.stages import Stages
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import Span, check_range
 from exotel_async.wire.validation import segment

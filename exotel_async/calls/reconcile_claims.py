@@ -13,13 +13,13 @@ from typing import Final
 
 from attrs import define
 
+from exotel_async.calls.reconcile_match import DialledCall, folded
+from exotel_async.calls.reconcile_scan import Minutes
+from exotel_async.calls.seen import KnownCalls, remember
 from exotel_async.errors import CallOutcomeUnknown
-from exotel_async.known import KnownCalls, remember
-from exotel_async.likeness import DialledCall, folded
 from exotel_async.masking import mask_number
 from exotel_async.models import Call
 from exotel_async.party import ending
-from exotel_async.sightings import Minutes
 
 _MOST: Final = 10_000
 """Dials remembered; the oldest are forgotten first."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Unpack
 
+from exotel_async.calls.connect_many import Dials, DialTarget, dial_plan
+from exotel_async.calls.reader import CallReader
+from exotel_async.calls.reconcile import FIRST_LOOK, Reconciliation
+from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
-from exotel_async.dialing import Dials, DialTarget, dial_plan
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
-from exotel_async.reading import CallReader
-from exotel_async.reconciling import FIRST_LOOK, Reconciliation
-from exotel_async.watched import FIRST_POLL
 from exotel_async.wire import requests
 from exotel_async.wire.validation import positive_seconds
 

@@ -15,7 +15,9 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async.bulk import Bulk, Wanted
+from exotel_async.calls.fetch import Bulk, Wanted
+from exotel_async.calls.get_queue import Answer, Key, Load, Pool, patience
+from exotel_async.calls.seen import KnownCalls
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     ConfigurationError,
@@ -24,10 +26,8 @@ from exotel_async.errors import (
     RateLimitTimeout,
 )
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.known import KnownCalls
 from exotel_async.limiter.protocol import Permit, SharedBudget
 from exotel_async.models import Call
-from exotel_async.pools import Answer, Key, Load, Pool, patience
 from exotel_async.wire import call_query
 
 _FEW: Final = 5

@@ -12,7 +12,13 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from exotel_async.bulk import Bulk, Wanted
+from exotel_async.calls.fetch import Bulk, Wanted
+from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.reconcile_claims import LostDial, LostDials
+from exotel_async.calls.reconcile_match import Likeness
+from exotel_async.calls.reconcile_scan import Lookout, Minutes
+from exotel_async.calls.seen import KnownCalls, remember
+from exotel_async.calls.wait_state import is_passing
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
@@ -21,13 +27,7 @@ from exotel_async.errors import (
     NotFound,
 )
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.known import KnownCalls, remember
-from exotel_async.likeness import Likeness
-from exotel_async.lostdials import LostDial, LostDials
 from exotel_async.models import Call
-from exotel_async.pages import Pages
-from exotel_async.sightings import Lookout, Minutes
-from exotel_async.watched import is_passing
 from exotel_async.wire.time_range import Span
 
 FIRST_LOOK: Final = 30.0

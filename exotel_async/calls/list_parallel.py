@@ -15,8 +15,8 @@ from typing import Final
 
 from attrs import define, field
 
-from exotel_async.chains import Chain
-from exotel_async.crew import Crew
+from exotel_async.calls.list_cursor import Chain
+from exotel_async.calls.workers import Crew
 from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
 from exotel_async.wire.time_range import Span

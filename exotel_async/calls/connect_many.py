@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import field, frozen
 
+from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
+from exotel_async.calls.streams import Feed
+from exotel_async.calls.wait import LONGEST_CALL, Watch
+from exotel_async.calls.wait_state import FIRST_POLL, Terms, Watched, is_over
+from exotel_async.calls.workers import Crew
 from exotel_async.config import Priority, SendOptions
-from exotel_async.crew import Crew
 from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
@@ -19,12 +23,8 @@ from exotel_async.errors import (
     InvalidRequest,
     NotFound,
 )
-from exotel_async.feeds import Feed
 from exotel_async.masking import mask_number, redact
 from exotel_async.models import Call, CallbackEvent
-from exotel_async.reconciling import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.waiting import LONGEST_CALL, Watch
-from exotel_async.watched import FIRST_POLL, Terms, Watched, is_over
 from exotel_async.wire import requests
 from exotel_async.wire.requests import DialOptions
 from exotel_async.wire.validation import all_of

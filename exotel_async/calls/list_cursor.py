@@ -8,9 +8,9 @@ from typing import Final
 
 from attrs import evolve
 
+from exotel_async.calls.list_resume import Place
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
-from exotel_async.places import Place
 from exotel_async.wire.call_query import LARGEST_PAGE, CallQuery
 from exotel_async.wire.request import Request
 from exotel_async.wire.time_range import Span

@@ -15,11 +15,11 @@ from typing import Final
 
 from attrs import define, frozen
 
+from exotel_async.calls.list import CallRecords, listing
+from exotel_async.calls.list_pages import Pages
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
-from exotel_async.pages import Pages
-from exotel_async.records import CallRecords, listing
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import Span
 

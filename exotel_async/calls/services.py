@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import tzinfo
 from typing import Final
 
-from exotel_async.bulk import Bulk
-from exotel_async.coalescing import Coalescer
+from exotel_async.calls.download_recording import Recordings
+from exotel_async.calls.fetch import Bulk
+from exotel_async.calls.get import Coalescer
+from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.reconcile import Reconciler
+from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.wait import Watch
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.known import KnownCalls
 from exotel_async.models import Call
-from exotel_async.pages import Pages
-from exotel_async.reconciling import Reconciler
-from exotel_async.recordings import Recordings
-from exotel_async.waiting import Watch
 from exotel_async.wire import responses
 from exotel_async.wire.responses import Answer
 
