@@ -30,7 +30,6 @@ from exotel_async.errors import (
     RequestTimeout,
     ServerError,
 )
-from exotel_async.exophones import ExoPhoneList
 from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit, RateLimiter
 from exotel_async.limiter.token_bucket import TokenBucket
 from exotel_async.models import (
@@ -57,6 +56,7 @@ from exotel_async.models import (
     StreamBegin,
 )
 from exotel_async.phone import normalize_number, same_number
+from exotel_async.resources.exophones import ExoPhoneList
 from exotel_async.version import __version__
 from exotel_async.wire.call_query import Between
 from exotel_async.wire.requests import DialOptions

@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
-from exotel_async.account import Account
 from exotel_async.base_url import service_root
 from exotel_async.calls.resource import Calls
 from exotel_async.calls.services import Desk
@@ -23,14 +22,15 @@ from exotel_async.config import (
     find_base_url,
 )
 from exotel_async.errors import ConfigurationError
-from exotel_async.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import HttpClient, Transport
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.masking import shown
-from exotel_async.numbers import Numbers
+from exotel_async.resources.account import Account
+from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
+from exotel_async.resources.numbers import Numbers
 from exotel_async.wire.request import Category
 
 if TYPE_CHECKING:

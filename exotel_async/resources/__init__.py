@@ -1,0 +1,1 @@
+"""The small resources of a session: account, numbers and ExoPhones."""
