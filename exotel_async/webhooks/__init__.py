@@ -7,16 +7,17 @@ values, of use without it and without I/O::
     request = PassthruRequest.from_query(query)
     reply = Passthru.divert().render()  # status, headers, body
 
-FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.dependencies`. Exotel
+FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fastapi`. Exotel
 signs nothing: put a secret into the URL you give it.
 """
 
 from exotel_async.webhooks.answers import DialWhom, Passthru, SmsText
 from exotel_async.webhooks.app import ExotelWebhooks
-from exotel_async.webhooks.callback import StatusCallback
-from exotel_async.webhooks.claims import Claim, ClaimStore, MemoryClaims
-from exotel_async.webhooks.connectplan import ConnectPlan
+from exotel_async.webhooks.connect_plan import ConnectPlan
+from exotel_async.webhooks.deduplication import Claim, ClaimStore, MemoryClaims
 from exotel_async.webhooks.dialevent import DialEvent
+from exotel_async.webhooks.enums import AgentState, DialEventType, FlowCallType, HoldMusic
+from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.flowrequests import (
     ConnectRequest,
     FlowRequest,
@@ -26,15 +27,14 @@ from exotel_async.webhooks.flowrequests import (
 from exotel_async.webhooks.gatherplan import GatherPlan
 from exotel_async.webhooks.parts import DialledLeg, Insights, StreamReport
 from exotel_async.webhooks.prompts import Play, Playback, Prompt, Speak
-from exotel_async.webhooks.replies import Answer, Reply
 from exotel_async.webhooks.requests import (
     AppletRequest,
     GreetingRequest,
     SmsRequest,
     WhisperRequest,
 )
+from exotel_async.webhooks.response import Answer, Reply
 from exotel_async.webhooks.routes import WebhookKind
-from exotel_async.webhooks.words import AgentState, DialEventType, FlowCallType, HoldMusic
 
 __all__ = [
     "AgentState",

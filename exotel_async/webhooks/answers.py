@@ -9,7 +9,7 @@ from attrs import field, frozen
 from exotel_async.errors import InvalidRequest
 from exotel_async.phone import normalize_number
 from exotel_async.webhooks.fields import masked
-from exotel_async.webhooks.replies import TEXT, Reply, document, reply
+from exotel_async.webhooks.response import TEXT, Reply, document, reply
 from exotel_async.webhooks.rules import length, some_text
 
 

@@ -20,14 +20,14 @@ from exotel_async.webhooks.asgi import (
     show_tail,
     take_target,
 )
-from exotel_async.webhooks.callback import StatusCallback
-from exotel_async.webhooks.claims import ClaimStore, MemoryClaims
-from exotel_async.webhooks.gate import Origins, Secrets
+from exotel_async.webhooks.auth import Origins, Secrets
+from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
+from exotel_async.webhooks.events import StatusCallback
+from exotel_async.webhooks.handlers import Running
 from exotel_async.webhooks.multipart import require_parser
 from exotel_async.webhooks.registry import APOLOGY, Registry
-from exotel_async.webhooks.replies import Reply, reply
+from exotel_async.webhooks.response import Reply, reply
 from exotel_async.webhooks.routes import RECEIVED, Route, WebhookKind
-from exotel_async.webhooks.running import Running
 from exotel_async.wire.validation import positive_seconds, url
 
 logger: Final = logging.getLogger("exotel_async")

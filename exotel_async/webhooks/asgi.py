@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from exotel_async.webhooks.intake import Headers, Refused
-from exotel_async.webhooks.replies import Reply
+from exotel_async.webhooks.response import Reply
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

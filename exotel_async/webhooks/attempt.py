@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
 
-from exotel_async.webhooks.claims import Claim, ClaimStore
+from exotel_async.webhooks.deduplication import Claim, ClaimStore
 from exotel_async.webhooks.routes import Route
 
 logger: Final = logging.getLogger("exotel_async")

@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from exotel_async.config import IST
 from exotel_async.models import Direction
-from exotel_async.webhooks.bodies import read_query
+from exotel_async.webhooks.body import read_query
+from exotel_async.webhooks.enums import AgentState, DialEventType
 from exotel_async.webhooks.fields import (
     call_sid,
     direction,
@@ -19,7 +20,6 @@ from exotel_async.webhooks.fields import (
     other_party,
     party,
 )
-from exotel_async.webhooks.words import AgentState, DialEventType
 from exotel_async.wire.converter import moment, text, word
 
 _event: Final = word(DialEventType)

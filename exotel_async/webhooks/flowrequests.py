@@ -9,7 +9,8 @@ from attrs import field, frozen
 
 from exotel_async.config import IST
 from exotel_async.models import Call, CallStatus, Direction
-from exotel_async.webhooks.bodies import read_query
+from exotel_async.webhooks.body import read_query
+from exotel_async.webhooks.enums import FlowCallType
 from exotel_async.webhooks.fields import (
     call_sid,
     direction,
@@ -27,7 +28,6 @@ from exotel_async.webhooks.parts import (
     read_stream,
 )
 from exotel_async.webhooks.requests import AppletRequest
-from exotel_async.webhooks.words import FlowCallType
 from exotel_async.wire.converter import moment, seconds, text, word
 
 _status: Final = word(CallStatus)

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.webhooks.prompts import Play, Prompt, Speak, as_prompt, kind_and_value
-from exotel_async.webhooks.replies import Reply, document
+from exotel_async.webhooks.response import Reply, document
 from exotel_async.webhooks.rules import length_of_time, whole
 from exotel_async.wire.validation import refuse
 

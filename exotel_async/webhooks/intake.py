@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from exotel_async.webhooks.bodies import media_type
+from exotel_async.webhooks.body import media_type
 
 MOST_BODY: Final = 64 * 1024
 """Bytes. The longest callback seen has two thousand."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks.answers import DialWhom, Passthru, SmsText
-from exotel_async.webhooks.callback import StatusCallback
-from exotel_async.webhooks.connectplan import ConnectPlan
+from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.dialevent import DialEvent
+from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.flowrequests import ConnectRequest, GatherRequest, PassthruRequest
 from exotel_async.webhooks.gatherplan import GatherPlan
 from exotel_async.webhooks.prompts import Play, Playback, Speak

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from exotel_async.webhooks.bodies import read_query
+from exotel_async.webhooks.body import read_query
 from exotel_async.webhooks.fields import call_sid, keys_pressed, masked, other_party, party
 from exotel_async.wire.converter import text
 

@@ -11,10 +11,10 @@ from attrs import field, frozen
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks.answers import DialWhom, Passthru, SmsText
-from exotel_async.webhooks.connectplan import ConnectPlan
+from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.gatherplan import GatherPlan
 from exotel_async.webhooks.prompts import Play, Playback, Speak
-from exotel_async.webhooks.replies import JSON, TEXT, Answer, Reply, reply
+from exotel_async.webhooks.response import JSON, TEXT, Answer, Reply, reply
 
 WebhookKind = Literal[
     "status_callback",

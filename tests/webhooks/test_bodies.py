@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks import StatusCallback
-from exotel_async.webhooks.bodies import MediaType, media_type, read_body, read_query
+from exotel_async.webhooks.body import MediaType, media_type, read_body, read_query
 from exotel_async.webhooks.nesting import MOST_FIELDS, check_size
 
 JSON = "application/json"

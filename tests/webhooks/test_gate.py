@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exotel_async.webhooks import PassthruRequest, StatusCallback, gate
+from exotel_async.webhooks import PassthruRequest, StatusCallback, auth
 from tests.webhooks.payloads import LONG, PASSTHRU, as_json, query
 from tests.webhooks.serving import OTHER, SECRET, Served, new_hooks, path, serving
 
@@ -174,8 +174,8 @@ def test_time_tells_nothing(presented: str, monkeypatch: pytest.MonkeyPatch) -> 
         compared.append((len(a), len(b)))
         return hmac.compare_digest(a, b)
 
-    monkeypatch.setattr(gate, "compare_digest", compare)
-    secrets = gate.Secrets([SECRET, OTHER, "a-third-one-that-is-longer-than-others"])
+    monkeypatch.setattr(auth, "compare_digest", compare)
+    secrets = auth.Secrets([SECRET, OTHER, "a-third-one-that-is-longer-than-others"])
     assert secrets.admit(presented) == (presented in {SECRET, OTHER})
     assert compared == [(32, 32)] * 3
     # What is longer than any secret may be is not even looked at.

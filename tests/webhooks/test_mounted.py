@@ -29,7 +29,7 @@ from exotel_async.webhooks import (
     Speak,
     StatusCallback,
     WhisperRequest,
-    dependencies,
+    fastapi,
 )
 from tests.webhooks.payloads import DIAL, ENCODINGS, LONG, PASSTHRU, SID, as_json, query
 from tests.webhooks.serving import SECRET, new_hooks, path, serving
@@ -157,51 +157,51 @@ READ: list[tuple[str, type[Any]]] = [
 
 @app.post("/ended")
 async def ended(
-    event: Annotated[StatusCallback, Depends(dependencies.status_callback)],
+    event: Annotated[StatusCallback, Depends(fastapi.status_callback)],
 ) -> dict[str, Any]:
     return {"type": type(event).__name__, "key": event.key, "talk": event.talk_time}
 
 
 @app.get("/passthru")
 async def passthru(
-    request: Annotated[PassthruRequest, Depends(dependencies.passthru_request)],
+    request: Annotated[PassthruRequest, Depends(fastapi.passthru_request)],
 ) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/connect")
 async def connect(
-    request: Annotated[ConnectRequest, Depends(dependencies.connect_request)],
+    request: Annotated[ConnectRequest, Depends(fastapi.connect_request)],
 ) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/gather")
-async def gather(request: Annotated[GatherRequest, Depends(dependencies.gather_request)]) -> str:
+async def gather(request: Annotated[GatherRequest, Depends(fastapi.gather_request)]) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/greeting")
 async def greeting(
-    request: Annotated[GreetingRequest, Depends(dependencies.greeting_request)],
+    request: Annotated[GreetingRequest, Depends(fastapi.greeting_request)],
 ) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/whisper")
 async def whisper(
-    request: Annotated[WhisperRequest, Depends(dependencies.whisper_request)],
+    request: Annotated[WhisperRequest, Depends(fastapi.whisper_request)],
 ) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/sms")
-async def sms(request: Annotated[SmsRequest, Depends(dependencies.sms_request)]) -> str:
+async def sms(request: Annotated[SmsRequest, Depends(fastapi.sms_request)]) -> str:
     return f"{type(request).__name__} {request.sid}"
 
 
 @app.get("/dial")
-async def dial(event: Annotated[DialEvent, Depends(dependencies.dial_event)]) -> PlainTextResponse:
+async def dial(event: Annotated[DialEvent, Depends(fastapi.dial_event)]) -> PlainTextResponse:
     return PlainTextResponse(f'"{type(event).__name__} {event.sid}"')
 
 
@@ -216,7 +216,7 @@ async def test_routes_of_ones_own_read_what_comes() -> None:
             assert "9812300001" not in wrong.text
             # h11 takes no more of a line than 64 KB; other servers do.
             scope = {"type": "http", "query_string": b"CallSid=a&b=" + b"x" * 65_536}
-            read = getattr(dependencies, f"{name}_{'event' if name == 'dial' else 'request'}")
+            read = getattr(fastapi, f"{name}_{'event' if name == 'dial' else 'request'}")
             with pytest.raises(Exception, match="414"):
                 await read(Request(scope))
 
@@ -233,7 +233,7 @@ async def test_routes_of_ones_own_read_callbacks(encoding: Encoding) -> None:
 
 
 async def test_routes_of_ones_own_refuse_what_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dependencies, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(fastapi, "BODY_SECONDS", 0.2)
 
     async def drip() -> AsyncIterator[bytes]:
         for _ in range(100):
@@ -264,9 +264,9 @@ async def test_routes_of_ones_own_refuse_what_is_none(monkeypatch: pytest.Monkey
 
 def test_without_starlette_they_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "starlette.requests", None)
-    monkeypatch.delitem(sys.modules, "exotel_async.webhooks.dependencies")
+    monkeypatch.delitem(sys.modules, "exotel_async.webhooks.fastapi")
     with pytest.raises(ConfigurationError, match=r"exotel-async\[webhooks\]"):
-        __import__("exotel_async.webhooks.dependencies")
+        __import__("exotel_async.webhooks.fastapi")
 
 
 def test_the_application_itself_needs_no_starlette() -> None:

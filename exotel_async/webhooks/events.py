@@ -19,7 +19,7 @@ from exotel_async.models import (
     Direction,
     Leg,
 )
-from exotel_async.webhooks.bodies import read_body
+from exotel_async.webhooks.body import read_body
 from exotel_async.webhooks.fields import call_sid, direction, event_key, masked
 from exotel_async.webhooks.nesting import rows
 from exotel_async.wire.converter import amount, moment, seconds, text, word

@@ -13,11 +13,11 @@ from attrs import field, frozen
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import RecordingChannels
 from exotel_async.phone import is_sip, normalize_exophone, normalize_party, same_number
+from exotel_async.webhooks.enums import HoldMusic
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
-from exotel_async.webhooks.replies import Reply, document
+from exotel_async.webhooks.response import Reply, document
 from exotel_async.webhooks.rules import length_of_time, whole
-from exotel_async.webhooks.words import HoldMusic
 from exotel_async.wire.validation import flag, one_of, refuse, segment, several, url
 
 _MOST_AT_ONCE: Final = 10  # the most that anybody was seen to use; one integrator says 5

@@ -14,8 +14,8 @@ from itertools import count
 from typing import Any, Final
 
 from exotel_async.webhooks.attempt import Attempt, Event
-from exotel_async.webhooks.claims import ClaimStore
-from exotel_async.webhooks.replies import Reply
+from exotel_async.webhooks.deduplication import ClaimStore
+from exotel_async.webhooks.response import Reply
 from exotel_async.webhooks.routes import Route
 
 logger: Final = logging.getLogger("exotel_async")
