@@ -21,7 +21,7 @@ from benchmarks.tables import Target
 from benchmarks.traffic import KINDS, MINUTE, RATE, Kind
 from benchmarks.virtual_time import run as run_in_virtual_time
 from exotel_async import Outcome, Priority, RateLimit, TokenBucket
-from exotel_async.emulator.windows import new_window
+from exotel_async.emulator.rate_limit import new_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

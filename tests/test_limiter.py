@@ -20,7 +20,7 @@ from benchmarks.traffic import KINDS, LOG, Kind
 from benchmarks.virtual_time import run
 from exotel_async import ConfigurationError, Outcome, Priority, RateLimit, RateLimitTimeout
 from exotel_async.emulator import RateWindow
-from exotel_async.emulator.windows import new_window
+from exotel_async.emulator.rate_limit import new_window
 from exotel_async.limiter.token_bucket import TokenBucket, shared_bucket
 
 OK = Outcome(status=200)

@@ -27,10 +27,10 @@ from exotel_async.emulator.flows.outbox import SentEmail, SentSms
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.flows.transcript import Exchange, Note, Step, Transcript
 from exotel_async.emulator.orders import Faults
-from exotel_async.emulator.records import Download, ReceivedRequest, Statistics
+from exotel_async.emulator.rate_limit import RateWindow
+from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
 from exotel_async.emulator.settings import Settings
-from exotel_async.emulator.windows import RateWindow
 
 __all__ = [
     "Applet",

@@ -9,10 +9,11 @@ from urllib.parse import unquote
 import attrs
 
 from exotel_async.emulator import listing
-from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.api_errors import Refusal, bad
+from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.connect import check_account, flow_of, read_dial
+from exotel_async.emulator.dial_request import check_account, flow_of, read_dial
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.faults import Fault, ListingFault
@@ -21,7 +22,6 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.runs import Runs
 from exotel_async.emulator.phones import is_indian, metadata, national
-from exotel_async.emulator.refusals import Refusal, bad
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

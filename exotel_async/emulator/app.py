@@ -10,7 +10,19 @@ from urllib.parse import parse_qsl, quote
 
 import attrs
 
-from exotel_async.emulator.answers import (
+from exotel_async.emulator.api import Api, Asked
+from exotel_async.emulator.api_errors import Refusal
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.credentials import is_basic
+from exotel_async.emulator.documents import RECORDINGS
+from exotel_async.emulator.encoding import read_form
+from exotel_async.emulator.exophones import ExoPhones
+from exotel_async.emulator.faults import Fault
+from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.rate_limit import Window
+from exotel_async.emulator.recordings import Recordings
+from exotel_async.emulator.request_log import ReceivedRequest, Statistics
+from exotel_async.emulator.responses import (
     Answer,
     Receive,
     Scope,
@@ -20,19 +32,7 @@ from exotel_async.emulator.answers import (
     answer,
     refuse,
 )
-from exotel_async.emulator.api import Api, Asked
-from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.credentials import is_basic
-from exotel_async.emulator.documents import RECORDINGS
-from exotel_async.emulator.encoding import read_form
-from exotel_async.emulator.exophones import ExoPhones
-from exotel_async.emulator.faults import Fault
-from exotel_async.emulator.orders import Faults
-from exotel_async.emulator.recordings import Recordings
-from exotel_async.emulator.records import ReceivedRequest, Statistics
-from exotel_async.emulator.refusals import Refusal
 from exotel_async.emulator.settings import Settings
-from exotel_async.emulator.windows import Window
 
 _CONTROL = "/_emulator/"
 _VOICE, _EXOPHONES = "/v1/Accounts/", "/v2_beta/Accounts/"

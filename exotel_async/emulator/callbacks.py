@@ -11,14 +11,14 @@ from uuid import uuid4
 import attrs
 import httpx
 
-from exotel_async.emulator import notices
+from exotel_async.emulator import callback_payload
 from exotel_async.emulator.calls import EmulatedCall, Event
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.emulator.faults import CallbackFault
+from exotel_async.emulator.http_client import new_client
 from exotel_async.emulator.orders import Faults
-from exotel_async.emulator.outgoing import new_client
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 
@@ -90,7 +90,7 @@ class Callbacks:
         url = call.dial.status_callback
         if url is None:
             return
-        due = notices.due_moments(call)
+        due = callback_payload.due_moments(call)
         for number, (event, age) in enumerate(due, start=1):
             last = number == len(due)
             notice = _Notice(call=call, url=url, event=event, age=age, last=last)
@@ -183,7 +183,7 @@ class Callbacks:
     async def _deliver(self, notice: _Notice, before: Task[None] | None, attempt: int) -> None:
         if before is not None:
             await asyncio.wait([before])
-        document = notices.document(
+        document = callback_payload.document(
             notice.call, notice.event, notice.age, self._settings, self._documents
         )
         async with self._slots:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.settings import Settings
 
 _DATE = "X-Amz-Date"

@@ -15,7 +15,7 @@ import attrs
 
 from exotel_async.emulator.api import Api
 from exotel_async.emulator.app import App
-from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks, SentCallback
 from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
@@ -27,12 +27,12 @@ from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.line import World
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
 from exotel_async.emulator.flows.runs import Runs
-from exotel_async.emulator.listener import Listener, bind
 from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
-from exotel_async.emulator.records import Download, ReceivedRequest, Statistics
+from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
+from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.settings import Settings
-from exotel_async.emulator.windows import Window, busiest, new_window
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)

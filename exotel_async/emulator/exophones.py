@@ -14,10 +14,10 @@ from urllib.parse import quote
 import attrs
 
 from exotel_async.emulator.api import Asked
-from exotel_async.emulator.connect import check_url, flow_of
-from exotel_async.emulator.numbered import ByNumber
+from exotel_async.emulator.api_errors import Refusal, bad
+from exotel_async.emulator.dial_request import check_url, flow_of
+from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.phones import e164, metadata
-from exotel_async.emulator.refusals import Refusal, bad
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
+from exotel_async.emulator.api_errors import bad
 from exotel_async.emulator.calls import STATUSES, EmulatedCall
 from exotel_async.emulator.clock import Clock, parse_wire_date
 from exotel_async.emulator.faults import ListingFault
 from exotel_async.emulator.phones import national
-from exotel_async.emulator.refusals import bad
 
 MAX_SIDS = 100
 MAX_NUMBERS = 5

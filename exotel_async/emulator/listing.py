@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import attrs
 
-from exotel_async.emulator.book import CallBook, Stretch, position
+from exotel_async.emulator.api_errors import bad
+from exotel_async.emulator.call_store import CallBook, Stretch, position
 from exotel_async.emulator.calls import EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.filters import (
@@ -22,7 +23,6 @@ from exotel_async.emulator.filters import (
     read_page_size,
     read_window,
 )
-from exotel_async.emulator.refusals import bad
 from exotel_async.emulator.settings import Settings
 
 T = TypeVar("T")

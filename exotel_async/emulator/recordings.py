@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from exotel_async.emulator.answers import Answer, Scope, Sender, act, refuse
-from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.api_errors import Refusal
+from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.faults import Fault
 from exotel_async.emulator.orders import Faults
-from exotel_async.emulator.records import Download
-from exotel_async.emulator.refusals import Refusal
+from exotel_async.emulator.request_log import Download
+from exotel_async.emulator.responses import Answer, Scope, Sender, act, refuse
 from exotel_async.emulator.settings import Settings
 
 MAX_SECONDS = 60

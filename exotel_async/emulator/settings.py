@@ -17,10 +17,10 @@ import attrs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
 from exotel_async.emulator.flows.settings import FlowSettings
-from exotel_async.emulator.numbered import ByNumber
+from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.phones import national
+from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
-from exotel_async.emulator.windows import RateWindow
 
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""

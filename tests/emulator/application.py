@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
-from exotel_async.emulator.listener import Listener, bind
+from exotel_async.emulator.server import Listener, bind
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Behaviour, Dial, EmulatedCall, Emulator, Fault, Scenario
-from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.call_store import CallBook
 from tests.emulator.support import (
     AGENT,
     CUSTOMER,

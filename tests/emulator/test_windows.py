@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.emulator import Emulator, RateWindow
-from exotel_async.emulator.windows import Window, busiest, new_window
+from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from tests.emulator.support import client_of
 
 RATE, PER, BURST = 4, 8.0, 3

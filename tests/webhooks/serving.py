@@ -14,7 +14,7 @@ import attrs
 import httpx
 import uvicorn
 
-from exotel_async.emulator.listener import bind
+from exotel_async.emulator.server import bind
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import SOON
 

@@ -10,7 +10,7 @@ import attrs
 import httpx
 
 from exotel_async.emulator.flows.transcript import Exchange
-from exotel_async.emulator.outgoing import new_client
+from exotel_async.emulator.http_client import new_client
 
 CONCURRENT = 64
 """Requests on their way at once; those of more calls wait, or httpx would slow down."""

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import attrs
 
-from exotel_async.emulator.book import CallBook
+from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.flows.applets import Applet

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from exotel_async.emulator.numbered import ByNumber
+from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.scenario import Outcome
 
 Cause = tuple[str, str]

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
+from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.faults import Ending, Fault, Garbage
-from exotel_async.emulator.listener import drop
-from exotel_async.emulator.refusals import Refusal
 from exotel_async.emulator.rendering import as_json, as_xml
+from exotel_async.emulator.server import drop
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

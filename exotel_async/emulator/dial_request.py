@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from exotel_async.emulator.api_errors import KYC_CODE, Refusal, bad
 from exotel_async.emulator.calls import Dial, Event
 from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.phones import is_number, is_sip, national
-from exotel_async.emulator.refusals import KYC_CODE, Refusal, bad
 from exotel_async.emulator.settings import Settings
 
 MAX_TIME_LIMIT = 14400
