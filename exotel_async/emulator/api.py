@@ -18,9 +18,9 @@ from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.faults import Fault, ListingFault
 from exotel_async.emulator.filters import possible_faults, read_validity, wants_details
+from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
-from exotel_async.emulator.flows.runs import Runs
 from exotel_async.emulator.phones import is_indian, metadata, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings

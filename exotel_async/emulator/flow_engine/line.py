@@ -15,13 +15,13 @@ import attrs
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.flow_engine.app_client import TIMEOUT, Fetcher
+from exotel_async.emulator.flow_engine.state import State
 from exotel_async.emulator.flows.applets import Applet
 from exotel_async.emulator.flows.caller import Script
-from exotel_async.emulator.flows.fetching import TIMEOUT, Fetcher
 from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.flows.outbox import Outbox
 from exotel_async.emulator.flows.settings import FlowSettings
-from exotel_async.emulator.flows.state import State
 from exotel_async.emulator.flows.transcript import Exchange, Log, Place
 from exotel_async.emulator.settings import Settings
 

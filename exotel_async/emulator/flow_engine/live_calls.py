@@ -7,10 +7,10 @@ from asyncio import Task
 from collections.abc import Callable
 
 from exotel_async.emulator.calls import EmulatedCall
+from exotel_async.emulator.flow_engine.line import Line, World
+from exotel_async.emulator.flow_engine.walk import run
 from exotel_async.emulator.flows.caller import Caller, Script
 from exotel_async.emulator.flows.flow import Flow
-from exotel_async.emulator.flows.line import Line, World
-from exotel_async.emulator.flows.run import run
 from exotel_async.emulator.flows.transcript import Log
 from exotel_async.emulator.phones import national
 

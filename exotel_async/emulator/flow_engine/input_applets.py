@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exotel_async.emulator.flows import prompts
+from exotel_async.emulator.flow_engine import prompts
+from exotel_async.emulator.flow_engine.app_answers import GatherPlan, read_gather
+from exotel_async.emulator.flow_engine.app_parameters import of_call
+from exotel_async.emulator.flow_engine.line import VERSION, Line
+from exotel_async.emulator.flow_engine.prompts import BadAnswer
 from exotel_async.emulator.flows.applets import Applet, Gather, Menu
-from exotel_async.emulator.flows.line import VERSION, Line
-from exotel_async.emulator.flows.parameters import of_call
-from exotel_async.emulator.flows.plans import GatherPlan, read_gather
-from exotel_async.emulator.flows.prompts import BadAnswer
 
 OTHERWISE = "otherwise"
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import attrs
 
-from exotel_async.emulator.flows.prompts import BadAnswer, check
+from exotel_async.emulator.flow_engine.prompts import BadAnswer, check
 from exotel_async.emulator.flows.transcript import Exchange
 from exotel_async.emulator.phones import is_number, is_sip
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import attrs
 
-from exotel_async.emulator.flows import prompts
+from exotel_async.emulator.flow_engine import prompts
+from exotel_async.emulator.flow_engine.app_answers import read_selection
+from exotel_async.emulator.flow_engine.app_parameters import of_call, of_sms
+from exotel_async.emulator.flow_engine.connect_applet import run_connect
+from exotel_async.emulator.flow_engine.input_applets import OTHERWISE, run_gather, run_menu
+from exotel_async.emulator.flow_engine.line import Ended, Line
+from exotel_async.emulator.flow_engine.prompts import BadAnswer
 from exotel_async.emulator.flows.applets import (
     Applet,
     Connect,
@@ -22,14 +28,8 @@ from exotel_async.emulator.flows.applets import (
     Transfer,
     Voicemail,
 )
-from exotel_async.emulator.flows.asking import OTHERWISE, run_gather, run_menu
-from exotel_async.emulator.flows.connecting import run_connect
 from exotel_async.emulator.flows.flow import find_flow
-from exotel_async.emulator.flows.line import Ended, Line
 from exotel_async.emulator.flows.outbox import SentEmail, SentSms
-from exotel_async.emulator.flows.parameters import of_call, of_sms
-from exotel_async.emulator.flows.plans import read_selection
-from exotel_async.emulator.flows.prompts import BadAnswer
 from exotel_async.emulator.phones import national
 
 

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 
 import attrs
 
+from exotel_async.emulator.flow_engine.app_answers import (
+    ConnectPlan,
+    Playback,
+    read_connect,
+    read_whisper,
+)
+from exotel_async.emulator.flow_engine.app_parameters import of_call, of_whisper
+from exotel_async.emulator.flow_engine.line import VERSION, Ended, Line
+from exotel_async.emulator.flow_engine.prompts import BadAnswer, check
+from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, tell_event
+from exotel_async.emulator.flow_engine.state import Attempts
 from exotel_async.emulator.flows.applets import Connect
-from exotel_async.emulator.flows.line import VERSION, Ended, Line
-from exotel_async.emulator.flows.parameters import of_call, of_whisper
-from exotel_async.emulator.flows.plans import ConnectPlan, Playback, read_connect, read_whisper
-from exotel_async.emulator.flows.prompts import BadAnswer, check
-from exotel_async.emulator.flows.ringing import Ringing, hang_up_leg, ring, tell_event
-from exotel_async.emulator.flows.state import Attempts
 from exotel_async.emulator.flows.transcript import Exchange
 from exotel_async.emulator.phones import is_number, is_sip, national
 from exotel_async.emulator.scenario import Outcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exotel_async.emulator.flows.line import Line
-from exotel_async.emulator.flows.parameters import Parameters, of_prompt
+from exotel_async.emulator.flow_engine.app_parameters import Parameters, of_prompt
+from exotel_async.emulator.flow_engine.line import Line
 from exotel_async.emulator.flows.transcript import Exchange
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import attrs
 
 from exotel_async.emulator.calls import INBOUND, Dial
-from exotel_async.emulator.flows.line import Ended, Line
-from exotel_async.emulator.flows.parameters import of_dial_event
-from exotel_async.emulator.flows.plans import ConnectPlan
+from exotel_async.emulator.flow_engine.app_answers import ConnectPlan
+from exotel_async.emulator.flow_engine.app_parameters import of_dial_event
+from exotel_async.emulator.flow_engine.line import Ended, Line
+from exotel_async.emulator.flow_engine.state import AgentLeg, Attempts
 from exotel_async.emulator.flows.settings import RING_TIMEOUT
-from exotel_async.emulator.flows.state import AgentLeg, Attempts
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.scenario import Outcome, Timeline, draw
 

@@ -12,8 +12,8 @@ from exotel_async.emulator.phones import national
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from exotel_async.emulator.flows.line import Line
-    from exotel_async.emulator.flows.state import AgentLeg
+    from exotel_async.emulator.flow_engine.line import Line
+    from exotel_async.emulator.flow_engine.state import AgentLeg
 
 Parameters = dict[str, str]
 _RECORDING_TAKES = timedelta(minutes=5)

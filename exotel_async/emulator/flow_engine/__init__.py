@@ -1,0 +1,1 @@
+"""The engine that walks a call through the applets of a flow."""
