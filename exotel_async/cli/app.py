@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
+from exotel_async.cli import call as once
 from exotel_async.cli import doctor as check
-from exotel_async.cli import oneshot
-from exotel_async.cli.moments import Moment
-from exotel_async.cli.selection import EVERY, SINCE, UNTIL, Selection
+from exotel_async.cli.export_filters import EVERY, SINCE, UNTIL, Selection
+from exotel_async.cli.export_sink import Format
 from exotel_async.cli.service import Service
-from exotel_async.cli.sinks import Format
 from exotel_async.cli.terminal import Exit, complain, err, out
+from exotel_async.cli.time_arguments import Moment
 from exotel_async.emulator import Emulator, RateWindow
 from exotel_async.phone import normalize_exophone
 
@@ -133,7 +133,7 @@ def call(
     if (to is None) == (flow is None):
         complain("give either a second number (TO) or --flow")
         return Exit.USAGE
-    order = oneshot.Order(
+    order = once.Order(
         from_=from_,
         to=to,
         flow=flow,
@@ -146,7 +146,7 @@ def call(
             "status_callback": status_callback,
         },
     )
-    return oneshot.call(order, service)
+    return once.call(order, service)
 
 
 @app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
@@ -267,7 +267,7 @@ def number(
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
     """
-    return oneshot.number(" ".join([digits, *more]), service)
+    return once.number(" ".join([digits, *more]), service)
 
 
 @app.command
@@ -317,7 +317,7 @@ def emulator(
     if not token.strip():
         complain("--token must not be empty")
         return Exit.USAGE
-    from exotel_async.cli.local import emulate  # noqa: PLC0415
+    from exotel_async.cli.emulator import emulate  # noqa: PLC0415
 
     served = Emulator(
         host=host,

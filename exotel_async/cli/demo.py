@@ -23,9 +23,9 @@ from exotel_async import (
     RateLimit,
     TokenBucket,
 )
-from exotel_async.cli.board import Board, Dial, Stage
-from exotel_async.cli.display import new_display
-from exotel_async.cli.report import show_report, show_start
+from exotel_async.cli.demo_display import new_display
+from exotel_async.cli.demo_report import show_report, show_start
+from exotel_async.cli.demo_state import Board, Dial, Stage
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import Exit, drawing, out
 from exotel_async.emulator import Emulator

@@ -23,7 +23,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.base_url import is_loopback, is_this_computer
-from exotel_async.cli.sharing import cleared, clock, shared_limiter
+from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, complain, one_line, say
 from exotel_async.http.transport import new_client
 

@@ -14,14 +14,23 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
-from exotel_async.cli.course import Course
-from exotel_async.cli.database import Database
-from exotel_async.cli.follow import Follower
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_follow import Follower
+from exotel_async.cli.export_progress import Course
+from exotel_async.cli.export_sink import (
+    Format,
+    Refusal,
+    Sink,
+    State,
+    in_thread,
+    only_files,
+    part_of,
+)
+from exotel_async.cli.export_sqlite import Database
+from exotel_async.cli.export_text import CSV_HEAD, TextFile, as_csv, as_jsonl
 from exotel_async.cli.progress import Standing, new_progress
-from exotel_async.cli.selection import Selection
 from exotel_async.cli.service import Service
-from exotel_async.cli.sharing import telling_of_outages
-from exotel_async.cli.sinks import Format, Refusal, Sink, State, in_thread, only_files, part_of
+from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -33,7 +42,6 @@ from exotel_async.cli.terminal import (
     say,
     whoever_listens,
 )
-from exotel_async.cli.textfile import CSV_HEAD, TextFile, as_csv, as_jsonl
 
 SUFFIXES: Final[dict[str, Format]] = {
     ".jsonl": "jsonl",

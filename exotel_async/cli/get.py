@@ -32,12 +32,11 @@ from exotel_async import (
     PaymentRequired,
     PermissionDenied,
 )
-from exotel_async.cli.columns import raw_json
-from exotel_async.cli.lines import CannotRead, Lines
-from exotel_async.cli.moments import Moment, shown_length, shown_moment
+from exotel_async.cli.export_columns import raw_json
+from exotel_async.cli.get_input import CannotRead, Lines
 from exotel_async.cli.progress import Progress, Standing, Unseen, new_progress
 from exotel_async.cli.service import Service
-from exotel_async.cli.sharing import telling_of_outages
+from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -50,6 +49,7 @@ from exotel_async.cli.terminal import (
     out,
     say,
 )
+from exotel_async.cli.time_arguments import Moment, shown_length, shown_moment
 from exotel_async.masking import mask_number
 
 _LAYOUT: Final = ("<32", "<9", "<19", "<11", "<11", ">6", ">6")

@@ -15,8 +15,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from exotel_async import LimiterStatistics
-from exotel_async.cli.moments import shown_length
 from exotel_async.cli.terminal import counted, moves
+from exotel_async.cli.time_arguments import shown_length
 
 _LONGEST: Final = 24
 _SHORTEST: Final = 8

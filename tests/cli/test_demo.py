@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus
-from exotel_async.cli.board import Board, Dial, Stage
 from exotel_async.cli.demo import Plan, Run, numbers
-from exotel_async.cli.display import LiveDisplay, PlainDisplay, new_display
+from exotel_async.cli.demo_display import LiveDisplay, PlainDisplay, new_display
+from exotel_async.cli.demo_state import Board, Dial, Stage
 from exotel_async.emulator import Fault
 from tests.cli.support import environment, ran, started
 

@@ -19,12 +19,12 @@ import pytest
 
 from exotel_async import IST
 from exotel_async.cli import main
-from exotel_async.cli.columns import NAMES
-from exotel_async.cli.database import Database
-from exotel_async.cli.moments import Moment
-from exotel_async.cli.selection import Selection
-from exotel_async.cli.sinks import Sink, State
-from exotel_async.cli.textfile import TextFile, as_csv
+from exotel_async.cli.export_columns import NAMES
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_sink import Sink, State
+from exotel_async.cli.export_sqlite import Database
+from exotel_async.cli.export_text import TextFile, as_csv
+from exotel_async.cli.time_arguments import Moment
 from exotel_async.emulator import Emulator, Fault
 from tests.cli.support import (
     COMMAND,

@@ -25,12 +25,12 @@ from hypothesis import strategies as st
 from exotel_async import AsyncExotel, Call, InvalidRequest
 from exotel_async.calls.list_resume import Place, write_token
 from exotel_async.cli import main
-from exotel_async.cli.database import Database
 from exotel_async.cli.export import Order, _Run
-from exotel_async.cli.moments import Moment
-from exotel_async.cli.selection import Selection
-from exotel_async.cli.sinks import Refusal, Sink, State
-from exotel_async.cli.textfile import TextFile, as_jsonl
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_sink import Refusal, Sink, State
+from exotel_async.cli.export_sqlite import Database
+from exotel_async.cli.export_text import TextFile, as_jsonl
+from exotel_async.cli.time_arguments import Moment
 from exotel_async.emulator import Emulator
 from exotel_async.wire.time_range import Span
 from tests.cli.support import fill, left_in, pointing_at, ran

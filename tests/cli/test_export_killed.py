@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from exotel_async import Call
-from exotel_async.cli.selection import Selection
-from exotel_async.cli.sinks import State
-from exotel_async.cli.textfile import TextFile
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_sink import State
+from exotel_async.cli.export_text import TextFile
 from exotel_async.emulator import Emulator
 from tests.cli.support import QUICK, fill, left_in, pointing_at, ran, started
 
@@ -121,7 +121,7 @@ def test_dead_before_or_in_the_middle_of_any_step(
         write = step(FileIO.write, lambda file, data: FileIO.write(file, data[: len(data) // 2]))
         truncate = step(FileIO.truncate)
 
-    monkeypatch.setattr("exotel_async.cli.textfile.io.FileIO", File)
+    monkeypatch.setattr("exotel_async.cli.export_text.io.FileIO", File)
     monkeypatch.setattr(os, "fsync", step(os.fsync))
     monkeypatch.setattr(os, "open", step(os.open))
     for name in ("replace", "unlink"):

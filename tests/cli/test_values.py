@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async import IST, Call, CallDetails, CallPage, CallStatus, Leg
-from exotel_async.cli.columns import COLUMNS, NAMES, cells_of, raw_json, values_of
-from exotel_async.cli.course import Course
-from exotel_async.cli.moments import Moment, read_length, shown_length
-from exotel_async.cli.selection import Selection
-from exotel_async.cli.sinks import State
-from exotel_async.cli.textfile import as_csv, as_jsonl
+from exotel_async.cli.export_columns import COLUMNS, NAMES, cells_of, raw_json, values_of
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_progress import Course
+from exotel_async.cli.export_sink import State
+from exotel_async.cli.export_text import as_csv, as_jsonl
+from exotel_async.cli.time_arguments import Moment, read_length, shown_length
 
 
 @pytest.mark.parametrize(

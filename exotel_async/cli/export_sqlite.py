@@ -14,8 +14,8 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from exotel_async import Call
-from exotel_async.cli.columns import COLUMNS, NAMES, raw_json, values_of
-from exotel_async.cli.sinks import Refusal, State, part_of, private, put_in_place
+from exotel_async.cli.export_columns import COLUMNS, NAMES, raw_json, values_of
+from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place
 
 _OURS: Final = 0x45584F54
 """`application_id` of such a database: EXOT."""

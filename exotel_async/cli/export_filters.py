@@ -11,7 +11,7 @@ from attrs import evolve, fields, frozen
 from cyclopts import Parameter, Token
 
 from exotel_async import Between
-from exotel_async.cli.moments import Moment, read_length
+from exotel_async.cli.time_arguments import Moment, read_length
 
 _LARGEST_AMOUNT: Final = 10**9
 

@@ -9,8 +9,8 @@ from typing import Final
 from attrs import Factory, define
 
 from exotel_async import CallPage
-from exotel_async.cli.moments import shown_moment
-from exotel_async.cli.selection import Selection
+from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.time_arguments import shown_moment
 
 _WINDOW: Final = timedelta(days=30)
 """The longest range whose records the service counts."""

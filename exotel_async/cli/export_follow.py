@@ -28,12 +28,12 @@ from exotel_async import (
     PaymentRequired,
     PermissionDenied,
 )
-from exotel_async.cli.database import Database, News
-from exotel_async.cli.moments import shown_moment
+from exotel_async.cli.export_sink import in_thread
+from exotel_async.cli.export_sqlite import Database, News
 from exotel_async.cli.progress import beside_ctrl_c
 from exotel_async.cli.service import Service
-from exotel_async.cli.sinks import in_thread
 from exotel_async.cli.terminal import counted, drawing, err, moves, note, say
+from exotel_async.cli.time_arguments import shown_moment
 from exotel_async.wire.time_range import oldest
 
 LOOK_BACK: Final = timedelta(hours=4, minutes=15)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, frozen
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
-from exotel_async.cli.sharing import telling_of_outages
+from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,

@@ -20,7 +20,7 @@ from attrs import Attribute, asdict, evolve, field, frozen
 from attrs.validators import instance_of, optional
 
 from exotel_async import Call
-from exotel_async.cli.selection import Selection
+from exotel_async.cli.export_filters import Selection
 
 Format = Literal["jsonl", "csv", "sqlite"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from attrs import evolve
 
 from exotel_async import Call
-from exotel_async.cli.columns import NAMES, cells_of, raw_json
-from exotel_async.cli.sinks import Refusal, State, part_of, private, put_in_place, sync_folder
+from exotel_async.cli.export_columns import NAMES, cells_of, raw_json
+from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place, sync_folder
 
 try:
     import fcntl

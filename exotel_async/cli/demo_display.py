@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exotel_async import LimiterStatistics
-from exotel_async.cli.board import Board, Stage
+from exotel_async.cli.demo_state import Board, Stage
 
 STYLES: Final = {
     "completed": "green",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
-from exotel_async.cli.board import Board, Stage
-from exotel_async.cli.display import STYLES
+from exotel_async.cli.demo_display import STYLES
+from exotel_async.cli.demo_state import Board, Stage
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
