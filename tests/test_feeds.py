@@ -10,8 +10,7 @@ import pytest
 
 from benchmarks.virtual_time import run
 from exotel_async import InvalidRequest
-from exotel_async.calls.streams import Feed
-from exotel_async.calls.workers import Crew
+from exotel_async.calls.streams import Crew, Feed
 from tests.conftest import SOON
 
 

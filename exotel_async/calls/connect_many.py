@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.calls.streams import Feed
+from exotel_async.calls.streams import Crew, Feed
 from exotel_async.calls.wait import LONGEST_CALL, Watch
 from exotel_async.calls.wait_state import FIRST_POLL, Terms, Watched, is_over
-from exotel_async.calls.workers import Crew
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,

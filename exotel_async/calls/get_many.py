@@ -15,8 +15,7 @@ from attrs import evolve, frozen
 from exotel_async.calls.fetch import Bulk, Wanted
 from exotel_async.calls.get_many_batches import Stages
 from exotel_async.calls.list_pages import Pages
-from exotel_async.calls.streams import LINGER, Feed
-from exotel_async.calls.workers import Crew
+from exotel_async.calls.streams import LINGER, Crew, Feed
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.masking import redact
 from exotel_async.models import Call

@@ -16,7 +16,7 @@ from typing import Final
 from attrs import define, field
 
 from exotel_async.calls.list_cursor import Chain
-from exotel_async.calls.workers import Crew
+from exotel_async.calls.streams import Crew
 from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
 from exotel_async.wire.time_range import Span

@@ -17,8 +17,7 @@ from exotel_async.emulator.credentials import is_basic
 from exotel_async.emulator.documents import RECORDINGS
 from exotel_async.emulator.encoding import read_form
 from exotel_async.emulator.exophones import ExoPhones
-from exotel_async.emulator.faults import Fault
-from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.request_log import ReceivedRequest, Statistics

@@ -16,9 +16,8 @@ from exotel_async.emulator.calls import EmulatedCall, Event
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Encoding, encode
-from exotel_async.emulator.faults import CallbackFault
+from exotel_async.emulator.faults import CallbackFault, Faults
 from exotel_async.emulator.http_client import new_client
-from exotel_async.emulator.orders import Faults
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

@@ -21,13 +21,13 @@ from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.exophones import ExoPhones
+from exotel_async.emulator.faults import Faults
 from exotel_async.emulator.flow_engine.app_client import Fetcher
 from exotel_async.emulator.flow_engine.line import World
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
-from exotel_async.emulator.orders import Faults
 from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics

@@ -16,8 +16,7 @@ from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
 from exotel_async.emulator.documents import CallDocuments
-from exotel_async.emulator.faults import Fault
-from exotel_async.emulator.orders import Faults
+from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.request_log import Download
 from exotel_async.emulator.responses import Answer, Scope, Sender, act, refuse
 from exotel_async.emulator.settings import Settings

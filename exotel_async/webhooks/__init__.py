@@ -11,25 +11,21 @@ FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fast
 signs nothing: put a secret into the URL you give it.
 """
 
-from exotel_async.webhooks.answers import DialWhom, Passthru, SmsText
+from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsText
 from exotel_async.webhooks.app import ExotelWebhooks
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.deduplication import Claim, ClaimStore, MemoryClaims
-from exotel_async.webhooks.dialevent import DialEvent
 from exotel_async.webhooks.enums import AgentState, DialEventType, FlowCallType, HoldMusic
-from exotel_async.webhooks.events import StatusCallback
-from exotel_async.webhooks.flowrequests import (
-    ConnectRequest,
-    FlowRequest,
-    GatherRequest,
-    PassthruRequest,
-)
-from exotel_async.webhooks.gatherplan import GatherPlan
-from exotel_async.webhooks.parts import DialledLeg, Insights, StreamReport
+from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.fields import DialledLeg, Insights, StreamReport
 from exotel_async.webhooks.prompts import Play, Playback, Prompt, Speak
 from exotel_async.webhooks.requests import (
     AppletRequest,
+    ConnectRequest,
+    FlowRequest,
+    GatherRequest,
     GreetingRequest,
+    PassthruRequest,
     SmsRequest,
     WhisperRequest,
 )

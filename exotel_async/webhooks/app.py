@@ -10,24 +10,29 @@ from typing import Any, Final, Protocol
 
 from exotel_async.config import IST
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, InvalidWebhook
-from exotel_async.webhooks import intake
 from exotel_async.webhooks.asgi import (
+    BODY_SECONDS,
+    MOST_BODY,
+    ClientGone,
+    Receive,
+    Refused,
     Scope,
     Send,
     Target,
+    read_callback,
+    received,
     refusal,
     send_reply,
     show_tail,
     take_target,
 )
 from exotel_async.webhooks.auth import Origins, Secrets
+from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import Running
-from exotel_async.webhooks.multipart import require_parser
-from exotel_async.webhooks.registry import APOLOGY, Registry
 from exotel_async.webhooks.response import Reply, reply
-from exotel_async.webhooks.routes import RECEIVED, Route, WebhookKind
+from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
 
 logger: Final = logging.getLogger("exotel_async")
@@ -79,8 +84,8 @@ class ExotelWebhooks(Registry):
         allowed_addresses: Iterable[str] | None = None,
         trusted_proxies: Iterable[str] = (),
         claims: ClaimStore | None = None,
-        max_body: int = intake.MOST_BODY,
-        body_timeout: float = intake.BODY_SECONDS,
+        max_body: int = MOST_BODY,
+        body_timeout: float = BODY_SECONDS,
         event_timeout: float = _EVENT_SECONDS,
         answer_timeout: float = _ANSWER_SECONDS,
         apology: str = APOLOGY,
@@ -178,10 +183,10 @@ class ExotelWebhooks(Registry):
         """
         await self._running.drain(grace)
 
-    async def __call__(self, scope: Scope, receive: intake.Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI has it."""
         if scope["type"] == "http":
-            with suppress(intake.ClientGone):
+            with suppress(ClientGone):
                 await send_reply(await self._answer(scope, receive), send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
@@ -190,14 +195,14 @@ class ExotelWebhooks(Registry):
             with suppress(OSError):  # a client that has gone is no error
                 await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope, receive: intake.Receive) -> Reply:
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         target = take_target(scope)
         try:
             route = self._enter(scope, target)
             if route.kind == "status_callback":
                 return await self._take_callback(route, scope, receive)
             return await self._take_query(route, scope["method"], target.query)
-        except intake.Refused as refused:
+        except Refused as refused:
             return refusal(refused, scope)
 
     def _enter(self, scope: Scope, target: Target) -> Route:
@@ -206,16 +211,16 @@ class ExotelWebhooks(Registry):
         knows = self._secrets.admit(target.secret)
         route = self._routes.get(target.tail)
         if route is None or not (knows and may_enter):
-            raise intake.Refused(404)
+            raise Refused(404)
         show_tail(scope, target.tail)
         return route
 
-    async def _take_callback(self, route: Route, scope: Scope, receive: intake.Receive) -> Reply:
+    async def _take_callback(self, route: Route, scope: Scope, receive: Receive) -> Reply:
         if scope["method"] != "POST":
-            raise intake.Refused(405, ("allow", "POST"))
-        body, content_type = await intake.read_callback(
+            raise Refused(405, ("allow", "POST"))
+        body, content_type = await read_callback(
             scope["headers"],
-            intake.received(receive),
+            received(receive),
             most=self._most,
             seconds=self._body_seconds,
         )
@@ -229,9 +234,9 @@ class ExotelWebhooks(Registry):
         if method == "HEAD":
             return route.head
         if method != "GET":
-            raise intake.Refused(405, ("allow", "GET, HEAD"))
+            raise Refused(405, ("allow", "GET, HEAD"))
         if len(query) > self._most:
-            raise intake.Refused(414)
+            raise Refused(414)
         request = self._read(route, query)
         if route.kind == "dial_event":
             return RECEIVED if await self._running.handle(route, request) else _FAILED
@@ -243,7 +248,7 @@ class ExotelWebhooks(Registry):
             return route.read(*request)
         except InvalidWebhook as error:
             logger.warning("What came for %s is no request of Exotel's: %s", route.tail, error)
-        raise intake.Refused(400)
+        raise Refused(400)
 
     def _tell(self, event: StatusCallback) -> None:
         """Tell the sessions that are fed."""
@@ -258,7 +263,7 @@ class ExotelWebhooks(Registry):
             except ExotelError:
                 logger.exception("A session could not be told of a status callback")
 
-    async def _live(self, receive: intake.Receive, send: Send) -> None:
+    async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await self.aclose()

@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from exotel_async.errors import ConfigurationError
-from exotel_async.webhooks.intake import Headers
+from exotel_async.webhooks.asgi import Headers
 
 _PROPER: Final = r"[A-Za-z0-9._~-]{16,128}"
 _LONGEST: Final = 128

@@ -17,8 +17,16 @@ from exotel_async.webhooks.enums import HoldMusic
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
 from exotel_async.webhooks.response import Reply, document
-from exotel_async.webhooks.rules import length_of_time, whole
-from exotel_async.wire.validation import flag, one_of, refuse, segment, several, url
+from exotel_async.wire.validation import (
+    flag,
+    length_of_time,
+    one_of,
+    refuse,
+    segment,
+    several,
+    url,
+    whole,
+)
 
 _MOST_AT_ONCE: Final = 10  # the most that anybody was seen to use; one integrator says 5
 _MOST_HEADERS: Final = 3

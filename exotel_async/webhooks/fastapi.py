@@ -17,11 +17,16 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
-from exotel_async.webhooks.dialevent import DialEvent
-from exotel_async.webhooks.events import StatusCallback
-from exotel_async.webhooks.flowrequests import ConnectRequest, GatherRequest, PassthruRequest
-from exotel_async.webhooks.intake import BODY_SECONDS, MOST_BODY, Refused, read_callback
-from exotel_async.webhooks.requests import GreetingRequest, SmsRequest, WhisperRequest
+from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
+from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.requests import (
+    ConnectRequest,
+    GatherRequest,
+    GreetingRequest,
+    PassthruRequest,
+    SmsRequest,
+    WhisperRequest,
+)
 
 try:
     from starlette.exceptions import HTTPException

@@ -1,16 +1,20 @@
-"""Fields that several of Exotel's requests have, each read in one way."""
+"""Fields that several of Exotel's requests have, and parts nested in them, each read one way."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Any, Final
+
+from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest, InvalidWebhook
 from exotel_async.masking import mask_number
 from exotel_async.models import Direction
-from exotel_async.wire.converter import text, word
+from exotel_async.webhooks.body import rows
+from exotel_async.wire.converter import count, seconds, text, word
 from exotel_async.wire.validation import segment
 
 Raw = Mapping[str, Any]
@@ -71,3 +75,112 @@ def event_key(sid: str, *told: object) -> str:
     # A digest: the words are Exotel's, or whoever's, and as long as they like.
     digest = blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
     return f"{sid}:{digest}"
+
+
+@frozen(kw_only=True)
+class Insights:
+    """How an attempt to reach a party went; an add-on of Exotel's (wire notes 7.1).
+
+    Attributes:
+        status: as Exotel calls it.
+        detailed_status: the same closer, as `CALL_COMPLETED`.
+        ringing_duration: how long it rang; to the hundredth of a second.
+    """
+
+    status: str | None = None
+    detailed_status: str | None = None
+    ringing_duration: timedelta | None = None
+
+
+@frozen(kw_only=True)
+class DialledLeg:
+    """One party a flow has dialled (wire notes 7.1).
+
+    Attributes:
+        id: 1 is the first one dialled. `Leg` counts otherwise: there 1 is the caller.
+        number: the party.
+        type: as Exotel calls it; `single` is all that was seen.
+        duration: how long the party was on the call.
+        caller_id: the number it saw.
+        cause: why the leg ended, in a word: `NORMAL_CLEARING`, `NO_ANSWER`, `RING_TIMEOUT`.
+        cause_code: the same as a number: 16, 19, 1003. Exotel sends the word as `CauseCode` and the
+            number as `Cause`; here each is what it looks like, whatever its name.
+        disconnected_by: who hung up, as Exotel calls it.
+        insights: how it went, where that add-on is there.
+    """
+
+    id: int
+    number: str | None = field(default=None, repr=masked)
+    type: str | None = None
+    duration: timedelta | None = None
+    caller_id: str | None = field(default=None, repr=masked)
+    cause: str | None = None
+    cause_code: int | None = None
+    disconnected_by: str | None = None
+    insights: Insights | None = None
+
+
+@frozen(kw_only=True)
+class StreamReport:
+    """What a Stream or Voicebot applet did (wire notes 7.1).
+
+    Attributes:
+        sid: the stream's identifier.
+        status: how it ended, as Exotel calls it.
+        duration: how long audio was streamed.
+        url: where it was streamed to.
+        recording_url: where its recording is.
+        disconnected_by: who ended it, as Exotel calls it.
+    """
+
+    sid: str | None = None
+    status: str | None = None
+    duration: timedelta | None = None
+    url: str | None = field(default=None, repr=False)
+    recording_url: str | None = field(default=None, repr=False)
+    disconnected_by: str | None = None
+
+
+def read_insights(value: object) -> Insights | None:
+    """Read `Insights[...]`; None if there are none."""
+    if not isinstance(value, Mapping):
+        return None
+    return Insights(
+        status=text(value.get("Status")),
+        detailed_status=text(value.get("DetailedStatus")),
+        ringing_duration=seconds(value.get("RingingDuration")),
+    )
+
+
+def read_stream(value: object) -> StreamReport | None:
+    """Read `Stream[...]`; None if there was no stream."""
+    if not isinstance(value, Mapping):
+        return None
+    return StreamReport(
+        sid=text(value.get("StreamSID")),
+        status=text(value.get("Status")),
+        duration=seconds(value.get("Duration")),
+        url=text(value.get("StreamUrl")),
+        recording_url=text(value.get("RecordingUrl")),
+        disconnected_by=text(value.get("DisconnectedBy")),
+    )
+
+
+def read_dialled(value: object) -> tuple[DialledLeg, ...]:
+    """Read `Legs[i][...]`, in order."""
+    return tuple(_dialled(index + 1, leg) for index, leg in rows(value))
+
+
+def _dialled(position: int, leg: Raw) -> DialledLeg:
+    causes = [text(leg.get("CauseCode")), text(leg.get("Cause"))]
+    return DialledLeg(
+        id=position,
+        number=text(leg.get("Number")),
+        type=text(leg.get("Type")),
+        duration=seconds(leg.get("OnCallDuration")),
+        caller_id=text(leg.get("CallerId")),
+        cause=next((cause for cause in causes if cause and count(cause) is None), None),
+        cause_code=next((code for code in map(count, causes) if code is not None), None),
+        disconnected_by=text(leg.get("DisconnectedBy")),
+        insights=read_insights(leg.get("Insights")),
+    )

@@ -10,18 +10,184 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from exotel_async.webhooks.attempt import Attempt, Event
-from exotel_async.webhooks.deduplication import ClaimStore
+from exotel_async.webhooks.deduplication import Claim, ClaimStore
 from exotel_async.webhooks.response import Reply
 from exotel_async.webhooks.routes import Route
 
 logger: Final = logging.getLogger("exotel_async")
 
+_LOOK_AGAIN: Final = 0.2
+"""Seconds, while another process handles an event."""
+_SETTLING: Final = 1.0
+"""What a handler that is too late may take to stop, and its claim to be settled, until those who
+ask are told."""
+_STORE_SECONDS: Final = 5.0
+"""What a store may take to be told how it went, when all is being cancelled."""
+_LEASE_MORE: Final = 10.0
+"""What a claim lives longer than its handler may, so that it is not over before it was settled."""
 _CLEAN_UP: Final = 5.0
 """Seconds for handlers to end once they are cancelled."""
+
+
+class Event(Protocol):
+    """What is handled once."""
+
+    @property
+    def sid(self) -> str:
+        """The call's SID."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What names it."""
+        ...
+
+
+class Attempt:
+    """Claims an event, has it handled and settles the claim, whoever leaves meanwhile.
+
+    All who ask for the event get its one outcome. They are told in time: a handler that does not
+    let itself be cancelled keeps its claim, and a store that hangs its task, but neither keeps
+    anybody waiting.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_event",
+        "_key",
+        "_late",
+        "_loop",
+        "_over",
+        "_owner",
+        "_route",
+        "_seconds",
+        "_store",
+        "_timer",
+        "_told",
+        "_waiters",
+        "task",
+    )
+
+    def __init__(
+        self,
+        store: ClaimStore,
+        route: Route,
+        event: Event,
+        *,
+        key: str,
+        owner: str,
+        seconds: float,
+        over: Callable[[str], object],
+    ) -> None:
+        """Begin.
+
+        Args:
+            store: where the claim is kept.
+            route: has the handler.
+            event: is handled.
+            key: names the event.
+            owner: names this attempt.
+            seconds: for the claim and the handler.
+            over: is called with the key when all is done.
+        """
+        self._store, self._route, self._event = store, route, event
+        self._key, self._owner, self._seconds, self._over = key, owner, seconds, over
+        self._waiters: list[asyncio.Future[bool]] = []
+        self._late = False
+        self._ended: bool | None = None  # and how, once the handler has
+        self._told: bool | None = None
+        self._loop = asyncio.get_running_loop()
+        # Timer and futures by hand: it is half the time of asyncio.timeout and asyncio.wait.
+        self._timer = self._loop.call_later(seconds, self._expire)
+        self.task: Final = self._loop.create_task(self._run())
+
+    async def outcome(self) -> bool:
+        """Tell whether the event is handled, when it is; or False, when that takes too long."""
+        if self._told is not None:
+            return self._told
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiters.append(waiter)
+        return await waiter
+
+    async def _run(self) -> None:
+        is_ours = False
+        try:
+            try:
+                is_ours = await self._claim()
+                if is_ours:
+                    await self._route.call(self._event)
+                self._ended = True
+            except BaseException as error:
+                self._ended = False
+                self._complain(error)
+                await self._settle(partial(self._store.release, self._key, self._owner))
+                if _is_being_cancelled() or isinstance(error, SystemExit | KeyboardInterrupt):
+                    raise
+            else:
+                if is_ours:
+                    await self._settle(partial(self._store.done, self._key))
+        finally:
+            self._timer.cancel()
+            self._tell(bool(self._ended))
+            self._over(self._key)
+
+    async def _claim(self) -> bool:
+        """Claim the event, once nobody else handles it. False: it was handled."""
+        lease = self._seconds + _LEASE_MORE
+        while True:
+            claim = await self._store.claim(self._key, self._owner, lease)
+            if claim is not Claim.HELD:
+                return claim is Claim.TAKEN
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _settle(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Tell the store how it went, whoever cancels meanwhile."""
+        try:
+            try:
+                await step()
+            except asyncio.CancelledError:
+                async with asyncio.timeout(_STORE_SECONDS):
+                    await step()
+                raise
+        except (Exception, asyncio.CancelledError):
+            if _is_being_cancelled():
+                raise
+            logger.exception("The store of claims was not told how the handling of an event went")
+
+    def _complain(self, error: BaseException) -> None:
+        about = self._route.tail, self._event.sid
+        if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
+            logger.error("Handling %s has failed; call %s", *about, exc_info=error)
+        elif self._late:
+            logger.error("Handling %s took too long; call %s", *about)
+
+    def _expire(self) -> None:
+        if self._ended is not None:
+            self._tell(self._ended)  # only the store has not been told
+        elif self._late:
+            self._tell(False)
+        else:
+            self._late = True
+            self.task.cancel()
+            self._timer = self._loop.call_later(_SETTLING, self._expire)
+
+    def _tell(self, handled: bool) -> None:
+        self._told = handled
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(handled)
+        self._waiters.clear()
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels this task: a handler may raise CancelledError without that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Running:

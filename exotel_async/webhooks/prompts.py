@@ -11,8 +11,7 @@ from attrs import field, frozen
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import PlaybackTo
 from exotel_async.webhooks.response import TEXT, Reply, document, reply
-from exotel_async.webhooks.rules import length, some_text, web_address
-from exotel_async.wire.validation import one_of, several
+from exotel_async.wire.validation import length, one_of, several, some_text, web_address
 
 _AUDIO_URL: Final = r"(?im)^\s*https?://"
 

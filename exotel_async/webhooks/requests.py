@@ -7,13 +7,30 @@ depends on where in the flow the applet stands.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final, Self
 
 from attrs import field, frozen
 
+from exotel_async.config import IST
+from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.webhooks.body import read_query
-from exotel_async.webhooks.fields import call_sid, keys_pressed, masked, other_party, party
-from exotel_async.wire.converter import text
+from exotel_async.webhooks.enums import FlowCallType
+from exotel_async.webhooks.fields import (
+    DialledLeg,
+    Insights,
+    StreamReport,
+    call_sid,
+    direction,
+    keys_pressed,
+    masked,
+    other_party,
+    party,
+    read_dialled,
+    read_insights,
+    read_stream,
+)
+from exotel_async.wire.converter import moment, seconds, text, word
 
 
 @frozen(kw_only=True)
@@ -117,3 +134,165 @@ class SmsRequest(AppletRequest):
             raw=raw,
             digits=keys_pressed(raw.get("digits")),
         )
+
+
+_status: Final = word(CallStatus)
+_call_type: Final = word(FlowCallType)
+
+
+@frozen(kw_only=True)
+class FlowRequest(AppletRequest):
+    """The long list of fields: what Passthru, Connect and Gather send (7.1).
+
+    The times are aware, in the zone the request was read with.
+
+    Attributes:
+        from_: who is on the phone with the flow: `From`, or `CallFrom` where that is missing.
+        to: the ExoPhone: `To`, or `CallTo` where that is missing.
+        call_from: the caller: `CallFrom`. In calls you make it may be your own number.
+        call_to: the number that was called: `CallTo`. It need not be written as `to` is; another
+            number was seen in it as well.
+        exophone: the ExoPhone: `To`.
+        status: how the call stands; often None.
+        direction: who began it. A call to a flow that was started by the API is `outbound-dial`
+            here and `outbound-api` in its call details.
+        call_type: what has become of the call so far.
+        created_at: when the call was created.
+        started_at: when it began.
+        ended_at: None: Exotel sends a constant, for the call is still going on.
+        current_time: when the request was made, by Exotel's clock.
+        dial_status: how the last dialled party's part ended; after Connect.
+        dial_duration: seconds from dialling that party on, its ringing included.
+        dialled_number: the last party dialled.
+        digits: the keys the caller pressed in the Gather or Menu before, without the quotes they
+            come in. Nobody has checked them, and a second request may not have them again.
+        recording_url: where the recording is; after Connect, Voicemail or a recorded Greeting.
+        recording_available_by: when it will be there; about five minutes later.
+        custom_field: what was passed as `custom_field`; only calls made by the API have one.
+        forwarded_from: the number that forwarded the call.
+        outgoing_number: the number the dialled parties see.
+        flow_id: the flow.
+        tenant_id: the account, by another of its identifiers.
+        process_status: not documented; no value of it was seen.
+        legs: the parties the flow has dialled.
+        insights: how it went, where that add-on is there.
+        stream: what a Stream or Voicebot applet before this one did.
+    """
+
+    call_from: str | None = field(default=None, repr=masked)
+    call_to: str | None = field(default=None, repr=masked)
+    exophone: str | None = field(default=None, repr=masked)
+    status: CallStatus | None = None
+    direction: Direction | None = None
+    call_type: FlowCallType | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    current_time: datetime | None = None
+    dial_status: CallStatus | None = None
+    dial_duration: timedelta | None = None
+    dialled_number: str | None = field(default=None, repr=masked)
+    digits: str | None = field(default=None, repr=False)
+    recording_url: str | None = field(default=None, repr=False)
+    recording_available_by: datetime | None = None
+    custom_field: str | None = field(default=None, repr=False)
+    forwarded_from: str | None = field(default=None, repr=masked)
+    outgoing_number: str | None = field(default=None, repr=masked)
+    flow_id: str | None = None
+    tenant_id: str | None = None
+    process_status: str | None = None
+    legs: tuple[DialledLeg, ...] = ()
+    insights: Insights | None = None
+    stream: StreamReport | None = None
+
+    @classmethod
+    def from_query(cls, query: str | bytes, *, time_zone: tzinfo = IST) -> Self:
+        """Read a request.
+
+        Args:
+            query: the query as it came, percent-encoded, without a `?`.
+            time_zone: the clock Exotel writes times by, and the zone of the request's times.
+
+        Raises:
+            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
+        """
+        raw = read_query(query)
+        get = raw.get
+        return cls(
+            sid=call_sid(raw),
+            from_=party(raw),
+            to=other_party(raw),
+            raw=raw,
+            call_from=text(get("CallFrom")),
+            call_to=text(get("CallTo")),
+            exophone=text(get("To")),
+            status=_status(get("CallStatus")),
+            direction=direction(get("Direction")),
+            call_type=_call_type(get("CallType")),
+            created_at=moment(get("Created"), time_zone),
+            started_at=moment(get("StartTime"), time_zone),
+            ended_at=moment(get("EndTime"), time_zone),
+            current_time=moment(get("CurrentTime"), time_zone),
+            dial_status=_status(get("DialCallStatus")),
+            dial_duration=seconds(get("DialCallDuration")),
+            dialled_number=text(get("DialWhomNumber")),
+            digits=keys_pressed(get("digits")),
+            recording_url=text(get("RecordingUrl")),
+            recording_available_by=moment(get("RecordingAvailableBy"), time_zone),
+            custom_field=text(get("CustomField")),
+            forwarded_from=text(get("ForwardedFrom")),
+            outgoing_number=text(get("OutgoingPhoneNumber")),
+            flow_id=text(get("flow_id")),
+            tenant_id=text(get("tenant_id")),
+            process_status=text(get("ProcessStatus")),
+            legs=read_dialled(get("Legs")),
+            insights=read_insights(get("Insights")),
+            stream=read_stream(get("Stream")),
+        )
+
+    def to_call(self) -> Call:
+        """Return the call as far as the request tells it.
+
+        `exotel.calls.resolve(request)` takes it. Status callbacks of calls to a flow have no custom
+        field; requests have, so that with them a dial whose answer was lost can be found.
+        """
+        incoming = self.direction is Direction.INBOUND
+        return Call(
+            sid=self.sid,
+            status=self.status,
+            # What call details have for a call the API made, flows write otherwise.
+            direction=self.direction if incoming else None,
+            from_=self.from_,
+            to=self.to,
+            exophone=self.exophone,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            recording_url=self.recording_url,
+            custom_field=self.custom_field,
+            forwarded_from=self.forwarded_from,
+            raw=self.raw,
+        )
+
+
+@frozen(kw_only=True)
+class PassthruRequest(FlowRequest):
+    """A Passthru applet tells where the call stands, and may ask which way it goes (7.1).
+
+    Answer with `Passthru`: the caller waits for it, unless the applet is set to be asynchronous.
+    """
+
+
+@frozen(kw_only=True)
+class ConnectRequest(FlowRequest):
+    """A Connect applet asks whom to dial (7.3).
+
+    Answer with `ConnectPlan`, or, for the older "dial whom" URL, with `DialWhom`.
+    """
+
+
+@frozen(kw_only=True)
+class GatherRequest(FlowRequest):
+    """A Gather applet asks what to say, and how to take the caller's input (7.4).
+
+    Answer with `GatherPlan`. The keys pressed come with the request of the applet after it.
+    """

@@ -103,9 +103,8 @@ def short_text(argument: str, value: object, longest: int) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > longest or re.search(CONTROL, value):
         # The value itself stays out of the message: it may say who is called, and why.
-        shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
         rule = f"must be a string of at most {longest} characters without control characters"
-        raise InvalidRequest(argument, shown, rule)
+        raise InvalidRequest(argument, _outline(value), rule)
     return value
 
 
@@ -121,8 +120,8 @@ def url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str |
         except ValueError:  # brackets or a port that are none
             pass
     # Path, query and user may hold secrets, and what has no scheme may begin with one.
-    shown = f"<{len(value)} characters>" if isinstance(value, str) else type(value).__name__
-    raise InvalidRequest(argument, shown, f"must be a whole URL: {' or '.join(schemes)}://host...")
+    rule = f"must be a whole URL: {' or '.join(schemes)}://host..."
+    raise InvalidRequest(argument, _outline(value), rule)
 
 
 def refuse(rule: str, **arguments: object) -> None:
@@ -130,3 +129,46 @@ def refuse(rule: str, **arguments: object) -> None:
     for argument, value in arguments.items():
         if value is not None:
             raise InvalidRequest(argument, value, rule)
+
+
+def some_text(argument: str, value: object) -> str:
+    """Return a text that says something, as it is."""
+    if isinstance(value, str) and value.strip() and not re.search(CONTROL, value):
+        return value
+    # The value itself stays out of the message: it may be meant for one person's ears.
+    rule = "must be text, not empty, without control characters"
+    raise InvalidRequest(argument, _outline(value), rule)
+
+
+def web_address(argument: str, value: object) -> str:
+    """Return an http(s) URL as it is."""
+    found = url(argument, value)
+    if found is None:
+        raise InvalidRequest(argument, value, "must be a whole URL")
+    return found
+
+
+def whole(argument: str, value: object, least: int, most: int | None = None) -> int | None:
+    """Return a whole number. None stays None."""
+    if value is None:
+        return None
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if number is not None and least <= number and (most is None or number <= most):
+        return number
+    limits = f"from {least} on" if most is None else f"from {least} to {most}"
+    raise InvalidRequest(argument, value, f"must be a whole number {limits}")
+
+
+def length_of_time(argument: str, value: timedelta | float | None) -> timedelta | None:
+    """Return a length in whole seconds, up to that of the longest call. None stays None."""
+    written = whole_seconds(argument, value)
+    return None if written is None else timedelta(seconds=int(written))
+
+
+def length(value: str) -> str:
+    """Show a text in a repr by nothing but its length."""
+    return f"<{len(value)} characters>"
+
+
+def _outline(value: object) -> str:
+    return length(value) if isinstance(value, str) else type(value).__name__

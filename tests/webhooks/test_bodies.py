@@ -13,8 +13,14 @@ from hypothesis import strategies as st
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks import StatusCallback
-from exotel_async.webhooks.body import MediaType, media_type, read_body, read_query
-from exotel_async.webhooks.nesting import MOST_FIELDS, check_size
+from exotel_async.webhooks.body import (
+    MOST_FIELDS,
+    MediaType,
+    check_size,
+    media_type,
+    read_body,
+    read_query,
+)
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

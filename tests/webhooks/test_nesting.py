@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.errors import InvalidWebhook
-from exotel_async.webhooks.nesting import DEEPEST, MOST_FIELDS, check_size, nest, rows
+from exotel_async.webhooks.body import DEEPEST, MOST_FIELDS, check_size, nest, rows
 
 
 @pytest.mark.parametrize(
