@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import httpx
 from attrs import frozen
 
-from benchmarks import processes, virtual_time
+from benchmarks import processes
 from benchmarks.bare import number
 from benchmarks.server import ACCOUNT, KEY, TOKEN, Server, running
 from benchmarks.tables import Target
 from exotel_async import AsyncExotel, Outcome, Priority, RateLimit, TokenBucket
+from tests.support import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,9 +19,9 @@ from benchmarks import tables
 from benchmarks.server import response_time
 from benchmarks.tables import Target
 from benchmarks.traffic import KINDS, MINUTE, RATE, Kind
-from benchmarks.virtual_time import run as run_in_virtual_time
 from exotel_async import Outcome, Priority, RateLimit, TokenBucket
 from exotel_async.emulator.rate_limit import new_window
+from tests.support.virtual_time import run as run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,8 +135,8 @@ def run(case: Case) -> Result:
 
 def run_shared(case: Case) -> Result:
     """Measure one case with two processes' parts of a `SharedTokenBucket`."""
-    from benchmarks import valkey  # noqa: PLC0415 - it needs the extra `bench`
     from exotel_async.redis import SharedTokenBucket  # noqa: PLC0415
+    from tests.support import valkey  # noqa: PLC0415 - it needs the extra `bench`
 
     async def main(url: str) -> Result:
         rate = RateLimit(case.stated, per=case.per)

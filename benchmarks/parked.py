@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from benchmarks import bare, virtual_time
+from benchmarks import bare
 from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN
 from exotel_async import AsyncExotel, Outcome, Priority, RateLimit, TokenBucket
+from tests.support import virtual_time
 
 RESPONSE: Final = 0.05  # seconds
 _ANSWERED: Final = Outcome(status=200)

@@ -20,12 +20,12 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from pyrate_limiter import Limiter, Rate, RedisBucket
 from redis.asyncio import Redis
 
-from benchmarks import valkey
 from benchmarks.bare import number
 from benchmarks.server import ACCOUNT, KEY, TOKEN, refused_so_far, running
 from benchmarks.traffic import MINUTE, RATE, Kind
 from exotel_async import AsyncExotel, Priority, RateLimit, RateLimited, TokenBucket
 from exotel_async.redis import SharedTokenBucket
+from tests.support import valkey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -12,8 +12,8 @@ from exotel_async import InvalidRequest, normalize_number, same_number
 from exotel_async.phone import normalize_exophone
 from exotel_async.webhooks import ConnectPlan, DialWhom
 from exotel_async.wire.requests import lookup_number
-from tests.test_parameters import connect, connect_to_flow, form
-from tests.test_queries import asked
+from tests.wire.test_call_query import asked
+from tests.wire.test_requests import connect, connect_to_flow, form
 
 FORM = "must be one phone number"
 ONE = "looks like two numbers, or a number and an extension"

@@ -18,7 +18,7 @@ from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = 60
-SHARED = "Several workers, one account"  # its examples need a Valkey: tests/shared/test_readme.py
+SHARED = "Several workers, one account"  # its examples need a Valkey: tests/redis/test_readme.py
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""

@@ -30,7 +30,7 @@ from exotel_async.http.transport import new_client
 from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session
-from tests.raw import GIVEN, Connection, answer, raw_server
+from tests.support.raw_server import GIVEN, Connection, answer, raw_server
 
 TOKEN = "canary-0f3a9b-token"
 KEY = "canary-77aa-key"

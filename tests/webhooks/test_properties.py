@@ -22,8 +22,8 @@ from exotel_async.webhooks import (
     StatusCallback,
     WhisperRequest,
 )
-from tests.test_converter import JUNK
 from tests.webhooks.payloads import AGENT_ANSWERED, DIAL, ENCODINGS, LONG, PASSTHRU, SHORT, callback
+from tests.wire.test_converter import JUNK
 
 KINDS: list[type[Any]] = [
     PassthruRequest,

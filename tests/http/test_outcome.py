@@ -30,7 +30,7 @@ from exotel_async.http.inflate import Inflater, UnreadableBody
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.party import Party
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
-from tests.raw import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
+from tests.support.raw_server import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
 
 DIAL = "Calls/connect"
 SOON = RetryPolicy(backoff=0.01, backoff_cap=0.01)

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from benchmarks.valkey import free_port
 from exotel_async import (
     ConfigurationError,
     LimiterUnavailable,
@@ -32,7 +31,8 @@ from exotel_async.emulator import Emulator
 from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.redis.messages import Terms
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
-from tests.shared.conftest import Valkey
+from tests.redis.conftest import Valkey
+from tests.support.valkey import free_port
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = Outcome(status=200)

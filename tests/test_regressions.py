@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from benchmarks.virtual_time import run
 from exotel_async import (
     APIError,
     AsyncExotel,
@@ -35,6 +34,7 @@ from exotel_async import (
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.http.retry import Facts, Retry, verdict
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
+from tests.support.virtual_time import run
 
 DIAL = "Calls/connect"
 GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import redis
 
-from benchmarks.valkey import free_port
 from exotel_async import (
     AsyncExotel,
     ConfigurationError,
@@ -30,6 +29,7 @@ from exotel_async.emulator import Emulator, Fault
 from exotel_async.redis import AccountStatistics, SharedTokenBucket, environment
 from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
+from tests.support.valkey import free_port
 
 VARIABLE = "EXOTEL_RATE_LIMIT_URL"
 SECRET = "canary-password-77c2"

@@ -16,10 +16,10 @@ import pytest
 import redis
 import redis.asyncio as aioredis
 
-from benchmarks.valkey import free_port
 from exotel_async import ConfigurationError, LimiterUnavailable, Outcome, Priority, RateLimit
 from exotel_async.redis import Fallback, SharedTokenBucket
-from tests.shared.conftest import Valkey
+from tests.redis.conftest import Valkey
+from tests.support.valkey import free_port
 
 RATE = RateLimit(100, per=1.0)
 KEY = "exotel_async:{acme1}:voice"

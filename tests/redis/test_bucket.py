@@ -29,7 +29,7 @@ from exotel_async import (
 )
 from exotel_async.emulator import RateWindow
 from exotel_async.redis import SharedTokenBucket
-from tests.shared.conftest import Lag
+from tests.redis.conftest import Lag
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = Outcome(status=200)

@@ -260,7 +260,7 @@ def client(valkey_for_all: str) -> Iterator[redis.Redis]:
 
 
 # The same few examples each time. To look at many others, as after a change of the ledger:
-# EXOTEL_LEDGER_EXAMPLES=5000 pytest tests/shared/test_ledger.py --timeout 0
+# EXOTEL_LEDGER_EXAMPLES=5000 pytest tests/redis/test_ledger.py --timeout 0
 MANY = int(os.environ.get("EXOTEL_LEDGER_EXAMPLES", "0"))
 
 

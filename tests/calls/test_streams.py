@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.virtual_time import run
 from exotel_async import InvalidRequest
 from exotel_async.calls.streams import Crew, Feed
 from tests.conftest import SOON
+from tests.support.virtual_time import run
 
 
 async def several(items: Iterable[int]) -> AsyncIterator[int]:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from benchmarks import overstated
 from benchmarks.overstated import Case
 from benchmarks.traffic import KINDS, LOG, Kind
-from benchmarks.virtual_time import run
 from exotel_async import ConfigurationError, Outcome, Priority, RateLimit, RateLimitTimeout
 from exotel_async.emulator import RateWindow
 from exotel_async.emulator.rate_limit import new_window
 from exotel_async.limiter.token_bucket import TokenBucket, shared_bucket
+from tests.support.virtual_time import run
 
 OK = Outcome(status=200)
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.virtual_time import run
 from exotel_async.http.receive import Refused, receive
+from tests.support.virtual_time import run
 
 Piece = tuple[float, int]
 """Seconds it takes to come, and its bytes."""

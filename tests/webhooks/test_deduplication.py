@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.virtual_time import run
 from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks import (
     Claim,
@@ -23,9 +22,10 @@ from exotel_async.webhooks import (
     ExotelWebhooks,
     MemoryClaims,
     StatusCallback,
-    attempt,
+    handlers,
 )
 from tests.conftest import SOON
+from tests.support.virtual_time import run
 from tests.webhooks.payloads import AGENT_ANSWERED, BRIDGED, LONG, SHORT, SID, as_json
 from tests.webhooks.serving import Served, new_hooks, path, serving
 
@@ -401,7 +401,7 @@ class Slow:
 def test_a_handler_that_cannot_be_stopped_keeps_its_claim_but_no_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attempt, "_SETTLING", 0.05)
+    monkeypatch.setattr(handlers, "_SETTLING", 0.05)
 
     async def main() -> None:
         go_on = asyncio.Event()
@@ -565,8 +565,8 @@ def test_a_hanging_store_keeps_nobody_waiting(
     status: int,
     began: int,
 ) -> None:
-    monkeypatch.setattr(attempt, "_SETTLING", 0.05)
-    monkeypatch.setattr(attempt, "_STORE_SECONDS", 0.05)
+    monkeypatch.setattr(handlers, "_SETTLING", 0.05)
+    monkeypatch.setattr(handlers, "_STORE_SECONDS", 0.05)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.valkey import free_port
 from exotel_async.emulator import Emulator
-from tests.shared.conftest import Valkey
+from tests.redis.conftest import Valkey
+from tests.support.valkey import free_port
 
 LIMIT, PER, EXCHANGE = 60, 3.0, 2.0
 SETTLE = 2.0  # as it is with a `per` of a minute; else real processes on a busy computer are late
@@ -54,7 +54,7 @@ class Workers:
                 **options,
             }
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "error", "-m", "tests.shared.worker"),
+                *(sys.executable, "-W", "error", "-m", "tests.redis.worker"),
                 *(f"--{name}={value}" for name, value in arguments.items()),
                 cwd=Path(__file__).parents[2],
                 stdin=asyncio.subprocess.DEVNULL,
