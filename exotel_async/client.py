@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
-from exotel_async.base_url import service_root
 from exotel_async.calls.resource import Calls
 from exotel_async.calls.services import Desk
 from exotel_async.config import (
@@ -22,6 +21,7 @@ from exotel_async.config import (
     find_base_url,
 )
 from exotel_async.errors import ConfigurationError
+from exotel_async.http.base_url import service_root
 from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import HttpClient, Transport

@@ -19,7 +19,7 @@ from exotel_async.calls.seen import KnownCalls, remember
 from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.masking import mask_number
 from exotel_async.models import Call
-from exotel_async.party import ending
+from exotel_async.wire.party import ending
 
 _MOST: Final = 10_000
 """Dials remembered; the oldest are forgotten first."""

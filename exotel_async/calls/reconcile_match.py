@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.models import Direction
-from exotel_async.party import Party
+from exotel_async.wire.party import Party
 
 if TYPE_CHECKING:
     from exotel_async.errors import CallOutcomeUnknown

@@ -22,9 +22,9 @@ from exotel_async import (
     RetryPolicy,
     Timeouts,
 )
-from exotel_async.base_url import is_loopback, is_this_computer
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, complain, one_line, say
+from exotel_async.http.base_url import is_loopback, is_this_computer
 from exotel_async.http.transport import new_client
 
 if TYPE_CHECKING:

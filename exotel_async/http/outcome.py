@@ -20,7 +20,7 @@ from exotel_async.errors import (
 )
 from exotel_async.http.attempt import Exchange
 from exotel_async.http.retry import Facts, Unknown, verdict
-from exotel_async.party import Party
+from exotel_async.wire.party import Party
 from exotel_async.wire.request import Request
 from exotel_async.wire.responses import Answer, parties_of, retry_after, sid_of
 

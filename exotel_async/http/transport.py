@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from exotel_async.base_url import is_this_computer
 from exotel_async.errors import ConfigurationError
 from exotel_async.http import environment, library_logs
 from exotel_async.http.attempt import Exchange, Seen
+from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.receive import Bounds, Download, Refused, check_head, receive
 from exotel_async.http.surplus import drop_surplus

@@ -28,7 +28,7 @@ from exotel_async import (
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.http.inflate import Inflater, UnreadableBody
 from exotel_async.http.server_clock import ServerClock
-from exotel_async.party import Party
+from exotel_async.wire.party import Party
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.support.raw_server import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
 
