@@ -24,7 +24,7 @@ from benchmarks.tables import Spread
 from benchmarks.traffic import MINUTE, RATE, Recorder, Sent, Steady, steady
 from exotel_async import AsyncExotel, Priority, RateLimit
 from exotel_async.wire import responses
-from exotel_async.wire.responses import Answer
+from exotel_async.wire.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,7 +184,7 @@ def decode(case: DecodingCase) -> Decoding:
         params={"PageSize": str(PAGE), "details": str(case.details).lower()},
         auth=(KEY, TOKEN),
     )
-    answer = Answer(response.status_code, response.headers, response.content)
+    answer = Response(response.status_code, response.headers, response.content)
     assert len(responses.read_page(answer).calls) == PAGE
     took: list[tuple[float, float]] = []
     gc.collect()
@@ -198,13 +198,13 @@ def decode(case: DecodingCase) -> Decoding:
     return Decoding(Spread.of(pages), Spread.of(loads), ratio, len(answer.body))
 
 
-def _decoded(answer: Answer) -> float:
+def _decoded(answer: Response) -> float:
     began = time.process_time()
     responses.read_page(answer)
     return (time.process_time() - began) * 1e6
 
 
-def _loaded(answer: Answer) -> float:
+def _loaded(answer: Response) -> float:
     began = time.process_time()
     json.loads(answer.body)
     return (time.process_time() - began) * 1e6

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self
 
 from exotel_async.calls.resource import Calls
-from exotel_async.calls.services import Desk
+from exotel_async.calls.services import CallServices
 from exotel_async.config import (
     IST,
     Credentials,
@@ -163,7 +163,7 @@ class AsyncExotel:
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone
-        self._desk = Desk(self._pipeline, self._account_sid, time_zone, coalesce=coalesce)
+        self._desk = CallServices(self._pipeline, self._account_sid, time_zone, coalesce=coalesce)
         self._use(SendOptions())
 
     def with_options(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.calls.streams import Crew, Feed
-from exotel_async.calls.wait import LONGEST_CALL, Watch
-from exotel_async.calls.wait_state import FIRST_POLL, Terms, Watched, is_over
+from exotel_async.calls.streams import LazyInput, Workers
+from exotel_async.calls.wait import LONGEST_CALL, CallWatcher
+from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, is_over
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.wire.request import Request
-    from exotel_async.wire.responses import Answer
+    from exotel_async.wire.responses import Response
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
 _OPTIONS: Final = {
@@ -184,8 +184,8 @@ class Dials:
         self,
         *,
         pipeline: Pipeline,
-        read: Callable[[Answer], Call],
-        watch: Watch,
+        read: Callable[[Response], Call],
+        watch: CallWatcher,
         reconciler: Reconciler,
         targets: Iterable[DialTarget | str] | AsyncIterable[DialTarget | str],
         plan: DialPlan,
@@ -195,17 +195,17 @@ class Dials:
         self._read = read
         self._watch = watch
         self._reconciler = reconciler
-        self._feed = Feed("targets", targets, ahead=1)
+        self._feed = LazyInput("targets", targets, ahead=1)
         self._plan = plan
         self._options = options
         self._live = 0
         self._freed = asyncio.Event()
         self._taking = asyncio.Lock()
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, Waiter] = {}
         self._out: asyncio.Queue[DialOutcome | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(_WORKERS)
         self._error: Exception | None = None
-        self._crew = Crew()
+        self._crew = Workers()
         self._working = 0
         self._entered = False
 
@@ -346,7 +346,7 @@ class Dials:
             else:  # it cannot be read now, and may go on nevertheless
                 self._follow(sid, legs, began)
 
-        terms = Terms(interval=self._plan.interval, priority=Priority.BULK)
+        terms = WaitOptions(interval=self._plan.interval, priority=Priority.BULK)
         try:
             watched = self._watch.add(sid, terms, told)
         except ConfigurationError:  # the session is closed: nobody is dialled any more

@@ -27,7 +27,7 @@ from exotel_async.errors import (
     RequestTimeout,
     api_error,
 )
-from exotel_async.http.download import Part, fetch
+from exotel_async.http.download import PartialFile, fetch
 from exotel_async.http.receive import Bounds
 from exotel_async.http.urls import is_link
 from exotel_async.models import Call
@@ -69,7 +69,7 @@ class Recordings:
             raise InvalidRequest("call", call, "must be a Call, as `get` returns it")
         target, bounds = _target(path), _bounds(max_size, idle_timeout)
         links = _links(call)
-        part, scope = Part(target), anyio.CancelScope()
+        part, scope = PartialFile(target), anyio.CancelScope()
 
         async def see_through() -> Path:
             with scope:
@@ -96,7 +96,7 @@ class Recordings:
                 raise
 
     async def _fetch(
-        self, call: Call, links: list[tuple[str, bool]], part: Part, bounds: Bounds
+        self, call: Call, links: list[tuple[str, bool]], part: PartialFile, bounds: Bounds
     ) -> None:
         """Try one link after the other.
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async.calls.list_pages import Pages
-from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.seen import SeenCalls
 from exotel_async.config import SendOptions
 from exotel_async.errors import (
     APIError,
@@ -25,7 +25,7 @@ from exotel_async.http.pipeline import Pipeline
 from exotel_async.limiter.protocol import Permit
 from exotel_async.models import Call
 from exotel_async.wire import call_query, requests, responses
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 _SPLITTING: Final = frozenset({400, 413, 414})
 _PATIENCE: Final = 7  # a query, its halves and its quarters: all of them failed
@@ -34,7 +34,7 @@ _MOST_PAGES: Final = 5  # of one batch: the service may give out smaller pages t
 
 
 @frozen
-class Wanted:
+class FetchOptions:
     """What is wanted to know of calls.
 
     Attributes:
@@ -46,10 +46,10 @@ class Wanted:
     recording_url_validity: timedelta | None = None
 
 
-class Bulk:
+class CallFetcher:
     """Reads calls by SID for a session."""
 
-    def __init__(self, pipeline: Pipeline, pages: Pages, known: KnownCalls) -> None:
+    def __init__(self, pipeline: Pipeline, pages: PageFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
         self._pages = pages
         self._known = known
@@ -58,14 +58,14 @@ class Bulk:
         # Documented for one call only; in the list it is merely known to have worked.
         self._gives_details: bool | None = None
 
-    def serves(self, wanted: Wanted) -> bool:
+    def serves(self, wanted: FetchOptions) -> bool:
         """Whether a query for many is any good for that, by what it has brought up to now."""
         return not wanted.details or self._gives_details is not False
 
     async def single(
         self,
         sid: str,
-        wanted: Wanted,
+        wanted: FetchOptions,
         options: SendOptions,
         *,
         extra: Mapping[str, str] | None = None,
@@ -91,10 +91,10 @@ class Bulk:
     async def batch(
         self,
         sids: Sequence[str],
-        wanted: Wanted,
+        wanted: FetchOptions,
         options: SendOptions,
         *,
-        span: Span | None = None,
+        span: TimeRange | None = None,
         permit: Permit | None = None,
     ) -> dict[str, Call | ExotelError]:
         """Read up to a hundred calls by one query.
@@ -149,9 +149,9 @@ class Bulk:
     async def _ask(
         self,
         sids: Sequence[str],
-        wanted: Wanted,
+        wanted: FetchOptions,
         options: SendOptions,
-        span: Span | None,
+        span: TimeRange | None,
         *,
         permit: Permit | None,
         answers: dict[str, Call | ExotelError],
@@ -194,7 +194,7 @@ class Bulk:
     async def _check(
         self,
         sid: str,
-        wanted: Wanted,
+        wanted: FetchOptions,
         options: SendOptions,
         answers: dict[str, Call | ExotelError],
     ) -> None:

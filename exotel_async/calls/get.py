@@ -15,9 +15,9 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async.calls.fetch import Bulk, Wanted
-from exotel_async.calls.get_queue import Answer, Key, Load, Pool, patience
-from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.get_queue import Answer, BatchKey, GetBatch, GetQueue, patience
+from exotel_async.calls.seen import SeenCalls
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     ConfigurationError,
@@ -38,13 +38,13 @@ _AT_ONCE: Final = {priority: SendOptions(priority=priority, max_wait=0.0) for pr
 class Coalescer:
     """Serves the gets of one session."""
 
-    def __init__(self, pipeline: Pipeline, bulk: Bulk, known: KnownCalls) -> None:
+    def __init__(self, pipeline: Pipeline, bulk: CallFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
         self._bulk = bulk
         self._known = known
-        self._pools: dict[Key, Pool] = {}
+        self._pools: dict[BatchKey, GetQueue] = {}
 
-    async def get(self, sid: str, wanted: Wanted, options: SendOptions) -> Call:
+    async def get(self, sid: str, wanted: FetchOptions, options: SendOptions) -> Call:
         """Read one call, alone or with others.
 
         Raises:
@@ -60,7 +60,7 @@ class Coalescer:
             return await self._bulk.single(sid, wanted, options)
         self._pipeline.check_loop()
         began = asyncio.get_running_loop().time()
-        pool = self._pool(Key.of(wanted, options))
+        pool = self._pool(BatchKey.of(wanted, options))
         permit = await self._permit_at_once(pool, sid, options)
         left_at = began
         if permit is None:
@@ -76,13 +76,15 @@ class Coalescer:
             )
         return await self._bulk.single(sid, wanted, options, permit=permit)
 
-    def _pool(self, key: Key) -> Pool:
+    def _pool(self, key: BatchKey) -> GetQueue:
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(key)
+            pool = self._pools[key] = GetQueue(key)
         return pool
 
-    async def _permit_at_once(self, pool: Pool, sid: str, options: SendOptions) -> Permit | None:
+    async def _permit_at_once(
+        self, pool: GetQueue, sid: str, options: SendOptions
+    ) -> Permit | None:
         """Get leave to ask singly, if that takes no waiting and there are not too many for it."""
         turn = pool.arrive(sid)
         await asyncio.sleep(0)
@@ -93,7 +95,7 @@ class Coalescer:
         except (RateLimitTimeout, LimiterUnavailable):
             return None  # those who may wait do so together
 
-    async def _together(self, pool: Pool, sid: str, options: SendOptions) -> Call | float:
+    async def _together(self, pool: GetQueue, sid: str, options: SendOptions) -> Call | float:
         """Wait to be taken along, and for what comes of it.
 
         Returns:
@@ -120,7 +122,7 @@ class Coalescer:
             for timer in timers:
                 timer.cancel()
 
-    def _call_carriers(self, pool: Pool) -> None:
+    def _call_carriers(self, pool: GetQueue) -> None:
         pool.called = False
         try:
             while pool.unserved:
@@ -128,7 +130,7 @@ class Coalescer:
         except ConfigurationError as error:  # the session is closed
             pool.refuse_all(error)
 
-    async def _carry(self, pool: Pool) -> None:
+    async def _carry(self, pool: GetQueue) -> None:
         """Wait for leave to send, and take along whoever waits then."""
         time = asyncio.get_running_loop().time
         began = time()
@@ -155,10 +157,10 @@ class Coalescer:
             pool.retire(asyncio.current_task())
             await self._serve(pool, options, permit)
 
-    async def _serve(self, pool: Pool, options: SendOptions, permit: Permit) -> None:
+    async def _serve(self, pool: GetQueue, options: SendOptions, permit: Permit) -> None:
         """Take along who waits, ask, and tell them."""
         wanted = pool.key.wanted
-        load = Load(pool.take(), asyncio.current_task())
+        load = GetBatch(pool.take(), asyncio.current_task())
         if not load.sids:
             permit.release()
             return
@@ -184,9 +186,9 @@ class Coalescer:
 
     async def _ask_one(
         self,
-        load: Load,
+        load: GetBatch,
         failed: Mapping[str, Exception],
-        wanted: Wanted,
+        wanted: FetchOptions,
         options: SendOptions,
     ) -> None:
         """Find out by one of them whether they would fail as singly as the query for many has."""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve, frozen
 
-from exotel_async.calls.fetch import Bulk, Wanted
-from exotel_async.calls.get_many_batches import Stages
-from exotel_async.calls.list_pages import Pages
-from exotel_async.calls.streams import LINGER, Crew, Feed
+from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.get_many_batches import BatchPlanner
+from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.streams import LINGER, LazyInput, Workers
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire import call_query
-from exotel_async.wire.time_range import Span, check_range
+from exotel_async.wire.time_range import TimeRange, check_range
 from exotel_async.wire.validation import segment
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LookupPlan:
         on_progress: told how it stands, each time some have been answered.
     """
 
-    wanted: Wanted
+    wanted: FetchOptions
     concurrency: int
     batch_size: int
     since: datetime | None
@@ -140,7 +140,7 @@ class LookupPlan:
 
 
 def lookup_plan(
-    wanted: Wanted,
+    wanted: FetchOptions,
     *,
     time_zone: tzinfo,
     concurrency: int,
@@ -188,8 +188,8 @@ class Lookups:
 
     def __init__(
         self,
-        bulk: Bulk,
-        pages: Pages,
+        bulk: CallFetcher,
+        pages: PageFetcher,
         sids: Iterable[str] | AsyncIterable[str],
         plan: LookupPlan,
         options: SendOptions,
@@ -199,10 +199,10 @@ class Lookups:
         self._plan = plan
         self._counts = _Counts()
         self._options = evolve(options, on_send=self._counts.sent)
-        self._feed = Feed("sids", sids, ahead=plan.batch_size)
+        self._feed = LazyInput("sids", sids, ahead=plan.batch_size)
         # Of the queries for many, one after the other; newest first.
-        self._spans: Sequence[Span | None] = (None,)
-        self._stages = Stages(0, plan.batch_size)
+        self._spans: Sequence[TimeRange | None] = (None,)
+        self._stages = BatchPlanner(0, plan.batch_size)
         self._hungry = asyncio.Event()
         self._changed = asyncio.Event()
         self._input_ended = False
@@ -211,7 +211,7 @@ class Lookups:
         self._stopped = False
         self._out: asyncio.Queue[list[Lookup] | None] = asyncio.Queue(plan.concurrency)
         self._ready: deque[Lookup] = deque()
-        self._crew = Crew()
+        self._crew = Workers()
         self._entered = False
         self._finished = False
 
@@ -297,7 +297,7 @@ class Lookups:
             self._spans = list(span.windows(newest_first=True))
         if not self._bulk.serves(plan.wanted):
             self._spans = ()
-        self._stages = Stages(len(self._spans), plan.batch_size)
+        self._stages = BatchPlanner(len(self._spans), plan.batch_size)
 
     async def _read(self) -> None:
         """Read some of the input whenever a worker has nothing to do."""

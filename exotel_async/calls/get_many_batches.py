@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 
-class Stages:
+class BatchPlanner:
     """SIDs on their way: through queries for many, and at last to requests for one.
 
     What a query leaves out goes on to the next one. A query takes a whole batch, unless no more can

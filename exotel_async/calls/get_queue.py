@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
-from exotel_async.calls.fetch import Wanted
+from exotel_async.calls.fetch import FetchOptions
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
 from exotel_async.models import Call
@@ -25,7 +25,7 @@ Answers = dict[str, list[Answer]]
 
 
 @frozen
-class Key:
+class BatchKey:
     """What gets must share to share a request.
 
     Attributes:
@@ -34,22 +34,22 @@ class Key:
         hurry: how long they may wait for the budget, to a power of two; None: as long as it takes.
     """
 
-    wanted: Wanted
+    wanted: FetchOptions
     priority: Priority
     hurry: int | None
 
     @classmethod
-    def of(cls, wanted: Wanted, options: SendOptions) -> Key:
+    def of(cls, wanted: FetchOptions, options: SendOptions) -> BatchKey:
         """Return the key of a get."""
         limit = patience(options)
         hurry = None if limit == math.inf else math.frexp(limit)[1]
         return cls(wanted, options.priority, hurry)
 
 
-class Pool:
+class GetQueue:
     """The gets of one key that have not left yet, by SID and in order, and who is to carry them."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: BatchKey) -> None:
         self.key: Final = key
         self.waiting: Answers = {}
         self.carriers: list[asyncio.Task[None]] = []
@@ -164,7 +164,7 @@ class Pool:
             answer.set_exception(RequestTimeout(f"no answer within timeout={limit:g} s"))
 
 
-class Load:
+class GetBatch:
     """Gets that have left together, until they are told."""
 
     def __init__(self, taken: Answers, carrier: asyncio.Task[None] | None) -> None:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import evolve, frozen
 
-from exotel_async.calls.list_cursor import Chain
-from exotel_async.calls.list_parallel import Fan
-from exotel_async.calls.list_resume import Place, read_token, write_token
+from exotel_async.calls.list_cursor import CursorReader
+from exotel_async.calls.list_parallel import ParallelReader
+from exotel_async.calls.list_resume import Position, read_token, write_token
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
-from exotel_async.wire.time_range import Span, check_range, oldest, whole_second
+from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_second
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from exotel_async.calls.list_pages import Pages
+    from exotel_async.calls.list_pages import PageFetcher
     from exotel_async.config import SendOptions
     from exotel_async.wire.call_query import CallQuery
     from exotel_async.wire.request import Request
@@ -41,7 +41,7 @@ class Listing:
     digest: str
     since: datetime | None
     until: datetime | None
-    begin: tuple[Span, Place] | None
+    begin: tuple[TimeRange, Position] | None
     limit: int | None
     windows: int
 
@@ -105,13 +105,13 @@ class CallRecords:
     ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
     """
 
-    def __init__(self, source: Pages, listed: Listing, options: SendOptions) -> None:
+    def __init__(self, source: PageFetcher, listed: Listing, options: SendOptions) -> None:
         self._source = source
         self._options = options
         self._listed = listed
-        self._span: Span | None = None
-        self._place: Place | None = None
-        self._fans: set[Fan] = set()
+        self._span: TimeRange | None = None
+        self._place: Position | None = None
+        self._fans: set[ParallelReader] = set()
 
     def __aiter__(self) -> AsyncIterator[Call]:
         return self._calls()
@@ -177,11 +177,11 @@ class CallRecords:
                     place.passed(call)
                 yield page
 
-    def _begin(self) -> Place:
+    def _begin(self) -> Position:
         """Start a place of its own for a reader; the last one to start is what is resumed."""
         begin = self._listed.begin
         if begin is None:
-            self._place = Place(self._listed.query.newest_first)
+            self._place = Position(self._listed.query.newest_first)
         else:
             self._place = evolve(begin[1], sids=set(begin[1].sids))
         return self._place
@@ -214,7 +214,7 @@ class CallRecords:
                     yield page
                 known = ()
             return
-        fan = Fan(
+        fan = ParallelReader(
             self._chain,
             spans,
             known,
@@ -230,7 +230,7 @@ class CallRecords:
         finally:
             self._fans.discard(fan)
 
-    async def _fixed(self) -> Span:
+    async def _fixed(self) -> TimeRange:
         """Return the whole range, the same for all readers."""
         if self._span is None:
             listed = self._listed
@@ -243,8 +243,10 @@ class CallRecords:
             self._span = self._span or span
         return self._span
 
-    def _chain(self, span: Span, known: Iterable[str]) -> Chain:
-        return Chain(self._fetch, self._listed.query, span, known, askable=self._source.askable)
+    def _chain(self, span: TimeRange, known: Iterable[str]) -> CursorReader:
+        return CursorReader(
+            self._fetch, self._listed.query, span, known, askable=self._source.askable
+        )
 
     async def _fetch(self, request: Request) -> CallPage:
         return await self._source.fetch(request, self._options)

@@ -8,23 +8,23 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async.calls.list_resume import Place
+from exotel_async.calls.list_resume import Position
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
 from exotel_async.wire.call_query import LARGEST_PAGE, CallQuery
 from exotel_async.wire.request import Request
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 Fetch = Callable[[Request], Awaitable[CallPage]]
 """Asks for one page."""
-Askable = Callable[[Span], Span]
+Askable = Callable[[TimeRange], TimeRange]
 """Tells what of a span may be asked for at this moment."""
 
 _REMEMBERED: Final = 2 * LARGEST_PAGE  # rows
 _PATIENCE: Final = 100  # pages in a row with nothing new on them
 
 
-class Chain:
+class CursorReader:
     """The calls of a span, each once.
 
     Calls that become listed while it is read may move others onto the next page: what was on the
@@ -36,7 +36,7 @@ class Chain:
         self,
         fetch: Fetch,
         query: CallQuery,
-        span: Span,
+        span: TimeRange,
         known: Iterable[str] = (),
         *,
         askable: Askable,
@@ -55,12 +55,12 @@ class Chain:
         self._query = query
         self._askable = askable
         first = span.until if query.newest_first else span.since
-        self._place = Place(query.newest_first, first, set(known))
+        self._place = Position(query.newest_first, first, set(known))
         self._recent: deque[str] = deque(maxlen=_REMEMBERED)
         self._idle = 0
         self._begin(span)
 
-    def _begin(self, span: Span) -> None:
+    def _begin(self, span: TimeRange) -> None:
         """Ask by date from here on."""
         self._span = span
         self.ended: bool = span.is_empty
@@ -93,11 +93,11 @@ class Chain:
             if fresh.calls:
                 return fresh
 
-    def rest(self) -> tuple[Span, frozenset[str]]:
+    def rest(self) -> tuple[TimeRange, frozenset[str]]:
         """Return the span from the place reached, and what of its first second is known."""
         return self._ahead(self._span), frozenset(self._place.sids)
 
-    def _ahead(self, span: Span) -> Span:
+    def _ahead(self, span: TimeRange) -> TimeRange:
         return span.from_here(self._place.second, newest_first=self._query.newest_first)
 
     def _sift(self, page: CallPage) -> CallPage:

@@ -13,7 +13,7 @@ from exotel_async.limiter.protocol import Permit
 from exotel_async.models import CallPage
 from exotel_async.wire import call_query, responses
 from exotel_async.wire.request import Request
-from exotel_async.wire.time_range import SECOND, Span, oldest
+from exotel_async.wire.time_range import SECOND, TimeRange, oldest
 
 USUAL: Final = timedelta(days=30)
 """How far back a range goes whose beginning was not said."""
@@ -26,7 +26,7 @@ _CERTAIN: Final = timedelta(days=1)
 _MARGIN: Final = timedelta(minutes=1)
 
 
-class Pages:
+class PageFetcher:
     """Reads pages of call records for a session."""
 
     def __init__(self, pipeline: Pipeline, time_zone: tzinfo) -> None:
@@ -56,7 +56,7 @@ class Pages:
 
     async def fix(
         self, since: datetime | None, until: datetime | None, options: SendOptions
-    ) -> Span:
+    ) -> TimeRange:
         """Fix a range of time: an end in the service's future would be refused.
 
         Where nothing is known of the service's clock, the smallest of queries shows it.
@@ -65,11 +65,11 @@ class Pages:
             await self.learn_clock(options)
             past = self.now() - SECOND
             until = past if until is None else min(until, past)
-        span = Span(until - USUAL + SECOND if since is None else since, until)
+        span = TimeRange(until - USUAL + SECOND if since is None else since, until)
         await self.prepare(span, options)
         return span
 
-    async def prepare(self, span: Span, options: SendOptions) -> None:
+    async def prepare(self, span: TimeRange, options: SendOptions) -> None:
         """Make sure that `askable` can be relied on."""
         if span.since < self._oldest() + _CERTAIN:
             await self.learn_clock(options)
@@ -86,13 +86,13 @@ class Pages:
         now = self._pipeline.server_clock.now() or datetime.now(UTC)
         return now.replace(microsecond=0)
 
-    def askable(self, span: Span) -> Span:
+    def askable(self, span: TimeRange) -> TimeRange:
         """Return what of a span is not too old to be asked for in the next minute.
 
         What has been cut once stays as it is for another minute.
         """
         limit = self._oldest() + _MARGIN
-        return span if span.since >= limit else Span(limit + _MARGIN, span.until)
+        return span if span.since >= limit else TimeRange(limit + _MARGIN, span.until)
 
     def _oldest(self) -> datetime:
         # By the account's calendar, which is in another month for some hours.

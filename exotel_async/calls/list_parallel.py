@@ -15,11 +15,11 @@ from typing import Final
 
 from attrs import define, field
 
-from exotel_async.calls.list_cursor import Chain
-from exotel_async.calls.streams import Crew
+from exotel_async.calls.list_cursor import CursorReader
+from exotel_async.calls.streams import Workers
 from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 LONGEST_SLICE: Final = 8
 """Pages of a slice, at most: what waits for its turn must fit into memory."""
@@ -36,7 +36,7 @@ _MOST_PARTS: Final = 4
 class _Slice:
     """A part of the range: its pages come into the line in order."""
 
-    span: Span
+    span: TimeRange
     known: frozenset[str] = frozenset()
     begun: bool = False
     ended: bool = False
@@ -44,7 +44,7 @@ class _Slice:
     error: Exception | None = None
 
 
-class Fan:
+class ParallelReader:
     """Reads slices side by side.
 
     For `width` slices that are read at a time, the pages of `AHEAD` times as many may be in memory.
@@ -52,8 +52,8 @@ class Fan:
 
     def __init__(
         self,
-        make_chain: Callable[[Span, Iterable[str]], Chain],
-        spans: Iterable[Span],
+        make_chain: Callable[[TimeRange, Iterable[str]], CursorReader],
+        spans: Iterable[TimeRange],
         known: Iterable[str],
         *,
         width: int,
@@ -79,7 +79,7 @@ class Fan:
         self._newest_first = newest_first
         self._room = width * AHEAD * LONGEST_SLICE  # pages
         self._closed = False
-        self._crew = Crew()
+        self._crew = Workers()
         self._changed = asyncio.Condition()
 
     async def pages(self) -> AsyncGenerator[CallPage, None]:
@@ -172,7 +172,7 @@ class Fan:
                 self._changed.notify_all()
             first = False
 
-    def _cut(self, part: _Slice, chain: Chain) -> bool:
+    def _cut(self, part: _Slice, chain: CursorReader) -> bool:
         """Leave all but the first page of a slice that is too long to others."""
         total = chain.total or 0
         if total <= LONGEST_SLICE * self._page_size:

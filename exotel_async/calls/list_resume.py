@@ -16,14 +16,14 @@ from attrs import define, field
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 _VERSION: Final = 1
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 
 
 @define
-class Place:
+class Position:
     """A place in a list of calls that is sorted by the second of their creation.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
         self.sids.add(call.sid)
 
 
-def write_token(digest: str, span: Span, place: Place) -> str:
+def write_token(digest: str, span: TimeRange, place: Position) -> str:
     """Write down a place in a list: one short line of letters, digits, - and _.
 
     Args:
@@ -68,7 +68,7 @@ def write_token(digest: str, span: Span, place: Place) -> str:
     return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
 
 
-def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[Span, Place]:
+def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRange, Position]:
     """Read a place that was written down, and the range of its list.
 
     Raises:
@@ -77,8 +77,8 @@ def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[Span, Pl
     try:
         padded = token.encode() + b"=" * (-len(token) % 4)
         version, known, since, until, second, sids = json.loads(base64.urlsafe_b64decode(padded))
-        span = Span(_time(since), _time(until))
-        place = Place(newest_first, None if second is None else _time(second), _texts(sids))
+        span = TimeRange(_time(since), _time(until))
+        place = Position(newest_first, None if second is None else _time(second), _texts(sids))
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         raise InvalidRequest("resume", "...", "must be the resume_token of a list") from None
     if version != _VERSION or known != digest:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from exotel_async.calls.download_recording import LARGEST
-from exotel_async.calls.fetch import Wanted
+from exotel_async.calls.fetch import FetchOptions
 from exotel_async.calls.get_many import Lookup, Lookups, LookupStatistics, lookup_plan
 from exotel_async.calls.list import CallRecords, listing
-from exotel_async.calls.wait_state import FIRST_POLL, Terms, Watched
+from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
 from exotel_async.models import Call, CallStatus, Direction
@@ -25,13 +25,13 @@ from exotel_async.wire.call_query import LARGEST_PAGE, MOST_SIDS, Between
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
-    from exotel_async.calls.services import Desk
+    from exotel_async.calls.services import CallServices
 
 
 class CallReader:
     """What `exotel.calls` can read."""
 
-    def __init__(self, desk: Desk, defaults: SendOptions) -> None:
+    def __init__(self, desk: CallServices, defaults: SendOptions) -> None:
         self._desk = desk
         self._defaults = defaults
 
@@ -279,7 +279,7 @@ class CallReader:
         for each in sids:
             segment("sid", each)
         limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
-        terms = Terms(
+        terms = WaitOptions(
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
             interval=positive_seconds("interval", interval),
@@ -291,7 +291,7 @@ class CallReader:
         return lookups[0].unwrap() if one else lookups
 
     async def _ends(
-        self, sids: Iterable[str], terms: Terms, limit: float
+        self, sids: Iterable[str], terms: WaitOptions, limit: float
     ) -> dict[str, Call | ExotelError]:
         """Watch calls until they end, or the time has come."""
         ends: dict[str, Call | ExotelError] = {}
@@ -303,7 +303,7 @@ class CallReader:
             if len(ends) == len(different) and not all_told.done():
                 all_told.set_result(None)
 
-        watched: list[Watched | None] = []
+        watched: list[Waiter | None] = []
         try:
             watched.extend(
                 self._desk.watch.add(sid, terms, partial(told, sid)) for sid in different
@@ -388,9 +388,9 @@ class CallReader:
         return ended
 
 
-def _wanted(details: bool, recording_url_validity: timedelta | None) -> Wanted:
+def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOptions:
     minutes("recording_url_validity", recording_url_validity)
-    return Wanted(flag("details", details) == "true", recording_url_validity)
+    return FetchOptions(flag("details", details) == "true", recording_url_validity)
 
 
 def _lookup(sid: str, end: Call | ExotelError) -> Lookup:

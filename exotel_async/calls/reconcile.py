@@ -12,12 +12,12 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from exotel_async.calls.fetch import Bulk, Wanted
-from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.reconcile_claims import LostDial, LostDials
-from exotel_async.calls.reconcile_match import Likeness
-from exotel_async.calls.reconcile_scan import Lookout, Minutes
-from exotel_async.calls.seen import KnownCalls, remember
+from exotel_async.calls.reconcile_match import Match
+from exotel_async.calls.reconcile_scan import DialWindow, RecordScanner
+from exotel_async.calls.seen import SeenCalls, remember
 from exotel_async.calls.wait_state import is_passing
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -28,7 +28,7 @@ from exotel_async.errors import (
 )
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.models import Call
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 FIRST_LOOK: Final = 30.0
 """Seconds between the first look and the second."""
@@ -119,7 +119,12 @@ class Reconciler:
     """Looks for the calls of dials whose outcome is not known."""
 
     def __init__(
-        self, pipeline: Pipeline, pages: Pages, bulk: Bulk, known: KnownCalls, account_sid: str
+        self,
+        pipeline: Pipeline,
+        pages: PageFetcher,
+        bulk: CallFetcher,
+        known: SeenCalls,
+        account_sid: str,
     ) -> None:
         self._pipeline = pipeline
         self._pages = pages
@@ -130,7 +135,9 @@ class Reconciler:
         self._heard: OrderedDict[str, Call] = OrderedDict()
         pipeline.on_lost_dial = self._note_dial
         pipeline.on_late_answer = self._answered_late
-        self._lookouts = {priority: Lookout(pages, account_sid, priority) for priority in Priority}
+        self._lookouts = {
+            priority: RecordScanner(pages, account_sid, priority) for priority in Priority
+        }
 
     async def reconcile(
         self,
@@ -210,7 +217,7 @@ class Reconciler:
             wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
             at_end = over and look is not None
             if seen is not None and (at_end or wait <= 0):
-                candidates = self._likely(dial, seen) or self._like(dial, seen, Likeness.DOUBTFUL)
+                candidates = self._likely(dial, seen) or self._like(dial, seen, Match.DOUBTFUL)
                 if candidates:
                     return CallAmbiguous(candidates)
                 # By another clock we may have looked at other minutes than those.
@@ -222,7 +229,7 @@ class Reconciler:
             interval = min(longest, interval * _GROWTH)
 
     async def _look(
-        self, search: _Search, minutes: Minutes, priority: Priority, until: float
+        self, search: _Search, minutes: DialWindow, priority: Priority, until: float
     ) -> Call | _Seen | None:
         """Look at the records of those minutes; None if time is up before their end.
 
@@ -241,22 +248,22 @@ class Reconciler:
                 look.result()
         return seen
 
-    def _minutes_of(self, dial: LostDial) -> Minutes:
+    def _minutes_of(self, dial: LostDial) -> DialWindow:
         return dial.minutes or self._minutes_now(dial)
 
-    def _possible_minutes(self, dial: LostDial) -> Minutes:
+    def _possible_minutes(self, dial: LostDial) -> DialWindow:
         """Tell when the call of a dial may have been created, by all readings of Exotel's clock."""
         minutes, anew = self._minutes_of(dial), self._minutes_now(dial)
         # Our clock was put right meanwhile. Or this machine has slept, and what was known of
         # Exotel's clock was old. Which of them is not known.
         return minutes if minutes.cover(anew, _OFF) else minutes | anew
 
-    def _minutes_now(self, dial: LostDial) -> Minutes:
+    def _minutes_now(self, dial: LostDial) -> DialWindow:
         """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
         clock = self._pipeline.server_clock
         first, last = clock.shift(dial.sent_at), clock.shift(dial.lost_at)
-        return Minutes(
-            spans=(Span((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
+        return DialWindow(
+            spans=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
             certain_at=last + (dial.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
             is_exact=clock.now() is not None,
         )
@@ -279,7 +286,7 @@ class Reconciler:
     async def _meanwhile(
         self,
         search: _Search,
-        minutes: Minutes,
+        minutes: DialWindow,
         priority: Priority,
         look: asyncio.Future[None] | None,
         until: float,
@@ -298,7 +305,7 @@ class Reconciler:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
 
-    async def _told(self, search: _Search, minutes: Minutes, priority: Priority) -> Call | None:
+    async def _told(self, search: _Search, minutes: DialWindow, priority: Priority) -> Call | None:
         """Return the call, if it has been told of."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
@@ -330,7 +337,7 @@ class Reconciler:
         if search.read > _MOST_READ:
             return None
         try:
-            return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
+            return await self._bulk.single(sid, FetchOptions(), SendOptions(priority=priority))
         except ConfigurationError:
             raise
         except ExotelError as failure:
@@ -340,7 +347,7 @@ class Reconciler:
     async def _read(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
         """Read the call of a dial: it was made."""
         try:
-            return await self._bulk.single(sid, Wanted(), SendOptions(priority=priority))
+            return await self._bulk.single(sid, FetchOptions(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
@@ -359,7 +366,7 @@ class Reconciler:
                 search.tell()
 
     def _note(self, dial: LostDial, seen: _Seen, call: Call) -> None:
-        if self._likeness(call, dial) > Likeness.ANOTHER:
+        if self._likeness(call, dial) > Match.ANOTHER:
             seen[call.sid] = call
 
     def _decide(self, dial: LostDial, seen: _Seen) -> CallFound | CallAmbiguous | None:
@@ -373,10 +380,10 @@ class Reconciler:
         return CallFound(likely[0])
 
     def _likely(self, dial: LostDial, seen: _Seen) -> tuple[Call, ...]:
-        marked = self._like(dial, seen, Likeness.MARKED)
-        return marked or self._like(dial, seen, Likeness.ALIKE)
+        marked = self._like(dial, seen, Match.MARKED)
+        return marked or self._like(dial, seen, Match.ALIKE)
 
-    def _like(self, dial: LostDial, seen: _Seen, likeness: Likeness) -> tuple[Call, ...]:
+    def _like(self, dial: LostDial, seen: _Seen, likeness: Match) -> tuple[Call, ...]:
         """Return those that look like the call of a dial so much, by what is known by now."""
         return tuple(one for one in seen.values() if self._likeness(one, dial) is likeness)
 
@@ -393,9 +400,9 @@ class Reconciler:
             if one.sid != call.sid
         )
 
-    def _likeness(self, call: Call, dial: LostDial) -> Likeness:
+    def _likeness(self, call: Call, dial: LostDial) -> Match:
         if self._dials.is_anothers(call.sid, dial):
-            return Likeness.ANOTHER
+            return Match.ANOTHER
         return dial.dialled.likeness(call, self._custom_field(call))
 
     def _custom_field(self, call: Call) -> str | None:
@@ -403,7 +410,7 @@ class Reconciler:
         return call.custom_field or self._heard.get(call.sid, call).custom_field
 
     def _is_marked(self, call: Call, dial: LostDial) -> bool:
-        return self._likeness(call, dial) is Likeness.MARKED
+        return self._likeness(call, dial) is Match.MARKED
 
 
 def _is_borne(failure: ExotelError, failures: int) -> bool:

@@ -13,9 +13,9 @@ from typing import Final
 
 from attrs import define
 
-from exotel_async.calls.reconcile_match import DialledCall, folded
-from exotel_async.calls.reconcile_scan import Minutes
-from exotel_async.calls.seen import KnownCalls, remember
+from exotel_async.calls.reconcile_match import DialSignature, folded
+from exotel_async.calls.reconcile_scan import DialWindow
+from exotel_async.calls.seen import SeenCalls, remember
 from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.masking import mask_number
 from exotel_async.models import Call
@@ -35,11 +35,11 @@ class LostDial:
     Not the error itself, which would keep the frames alive it was raised in.
     """
 
-    dialled: DialledCall
+    dialled: DialSignature
     sent_at: datetime
     lost_at: datetime
     time_limit: timedelta | None
-    minutes: Minutes | None = None
+    minutes: DialWindow | None = None
     """When its call was created, as it was thought when it was lost, or searched for."""
     sid: str | None = None
     """Of its call, if that is known."""
@@ -50,7 +50,7 @@ class LostDial:
 class LostDials:
     """The lost dials of a session, and what is known of their calls."""
 
-    def __init__(self, known: KnownCalls) -> None:
+    def __init__(self, known: SeenCalls) -> None:
         self._known = known
         self._dials: OrderedDict[_Key, LostDial] = OrderedDict()
         # By their parties, for after an outage there may be thousands; and by their custom field,
@@ -68,7 +68,7 @@ class LostDials:
         key = _key(error)
         dial = self._dials.get(key)
         if dial is None:
-            dial = LostDial(DialledCall(error), error.sent_at, error.lost_at, error.time_limit)
+            dial = LostDial(DialSignature(error), error.sent_at, error.lost_at, error.time_limit)
             if len(self._dials) >= _MOST:
                 self._forget_one()
             self._dials[key] = dial
@@ -78,7 +78,7 @@ class LostDials:
             # It may have arrived after what was taken for its end.
             dial.lost_at, dial.minutes, dial.is_void = error.lost_at, None, False
         if dial.dialled.is_masked:
-            self._unmask(dial, DialledCall(error))
+            self._unmask(dial, DialSignature(error))
         if error.sid is not None:
             self.answered(dial, error.sid)
         return dial
@@ -110,7 +110,7 @@ class LostDials:
         call: Call,
         custom_field: str | None,
         dial: LostDial,
-        minutes_of: Callable[[LostDial], Minutes],
+        minutes_of: Callable[[LostDial], DialWindow],
     ) -> Iterator[LostDial]:
         """Yield the other dials whose call is not known, and may be one as well as a dial's.
 
@@ -135,7 +135,7 @@ class LostDials:
             ):
                 yield other
 
-    def _unmask(self, dial: LostDial, dialled: DialledCall) -> None:
+    def _unmask(self, dial: LostDial, dialled: DialSignature) -> None:
         if dialled.is_masked:
             return
         dial.dialled = dialled

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exotel_async.models import Call
 
 
-class Likeness(enum.IntEnum):
+class Match(enum.IntEnum):
     """How much a call looks like that of a dial."""
 
     ANOTHER = 0
@@ -31,7 +31,7 @@ class Likeness(enum.IntEnum):
     """It carries the custom field."""
 
 
-class DialledCall:
+class DialSignature:
     """The call of a dial, as far as the dial tells what it must look like."""
 
     def __init__(self, error: CallOutcomeUnknown) -> None:
@@ -42,7 +42,7 @@ class DialledCall:
         parties = (self._from, self._to, self._exophone)
         self.is_masked: Final = any(party.is_masked for party in parties if party is not None)
 
-    def likeness(self, call: Call, custom_field: str | None) -> Likeness:
+    def likeness(self, call: Call, custom_field: str | None) -> Match:
         """Tell how much a call looks like it.
 
         Args:
@@ -51,23 +51,23 @@ class DialledCall:
         """
         text = _likeness_of_texts(self.custom_field, custom_field)
         if call.direction in {Direction.INBOUND, Direction.OUTBOUND_DIAL}:
-            return Likeness.ANOTHER
+            return Match.ANOTHER
         parties = [self._from.is_shown_as(call.from_)]
         if self._to is not None:
             parties.append(self._to.is_shown_as(call.to))
-        if False in parties or text is Likeness.ANOTHER:
-            return Likeness.ANOTHER
-        if text is Likeness.MARKED:
-            return Likeness.MARKED
+        if False in parties or text is Match.ANOTHER:
+            return Match.ANOTHER
+        if text is Match.MARKED:
+            return Match.MARKED
         doubtful = (
-            text is Likeness.DOUBTFUL
+            text is Match.DOUBTFUL
             or None in parties
             # A call to a flow shows the ExoPhone there, or nothing.
             or (self._to is None and self._exophone.is_shown_as(call.to) is False)
             or self._exophone.is_shown_as(call.exophone) is False
             or call.parent_sid is not None
         )
-        return Likeness.DOUBTFUL if doubtful else Likeness.ALIKE
+        return Match.DOUBTFUL if doubtful else Match.ALIKE
 
     def shows_enough(self, call: Call) -> bool:
         """Whether a call shows who was rung and when: a custom field need not be one call's own."""
@@ -82,16 +82,16 @@ def folded(custom_field: str) -> str:
     return re.sub(r"(?<!\w) | (?!\w)", "", text)
 
 
-def _likeness_of_texts(given: str | None, shown: str | None) -> Likeness:
+def _likeness_of_texts(given: str | None, shown: str | None) -> Match:
     """Tell how much a custom field looks like the one that was passed."""
     if shown is None:
-        return Likeness.ALIKE
+        return Match.ALIKE
     if not given:
-        return Likeness.ANOTHER
+        return Match.ANOTHER
     if given == shown or folded(given) == folded(shown):
-        return Likeness.MARKED
+        return Match.MARKED
     # The service may leave out what is no letter, but the field of another dial may lack it, too.
     bare = [re.sub(r"\W|_", "", folded(text)) for text in (given, shown)]
     if "" in bare:
-        return Likeness.ALIKE
-    return Likeness.DOUBTFUL if bare[0] == bare[1] else Likeness.ANOTHER
+        return Match.ALIKE
+    return Match.DOUBTFUL if bare[0] == bare[1] else Match.ANOTHER

@@ -16,12 +16,12 @@ from typing import Final
 from attrs import define, frozen
 
 from exotel_async.calls.list import CallRecords, listing
-from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
 from exotel_async.wire import call_query
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 _NEAR: Final = timedelta(seconds=60)
 """Between ranges of time that are read as one."""
@@ -30,10 +30,10 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 @frozen
-class Minutes:
+class DialWindow:
     """When the call of a dial was created, if there is one, by Exotel's clock."""
 
-    spans: tuple[Span, ...]
+    spans: tuple[TimeRange, ...]
     certain_at: datetime
     """From when on it must be among the records."""
     is_exact: bool
@@ -43,18 +43,18 @@ class Minutes:
         """Whether a call was created then, or may have been."""
         return any(_was_created_in(call, span) for span in self.spans)
 
-    def __or__(self, other: Minutes) -> Minutes:
+    def __or__(self, other: DialWindow) -> DialWindow:
         # Of the two it is not known which is right.
-        spans: list[Span] = []
+        spans: list[TimeRange] = []
         for span in sorted(self.spans + other.spans, key=lambda span: span.since):
             if spans and span.since <= spans[-1].until:
-                spans[-1] = Span(spans[-1].since, max(spans[-1].until, span.until))
+                spans[-1] = TimeRange(spans[-1].since, max(spans[-1].until, span.until))
             else:
                 spans.append(span)
         certain_at = max(self.certain_at, other.certain_at)
-        return Minutes(tuple(spans), certain_at, is_exact=self.is_exact and other.is_exact)
+        return DialWindow(tuple(spans), certain_at, is_exact=self.is_exact and other.is_exact)
 
-    def cover(self, other: Minutes, off: timedelta) -> bool:
+    def cover(self, other: DialWindow, off: timedelta) -> bool:
         """Whether all minutes of another one are among these, or by so much before or after."""
         return all(
             any(
@@ -69,15 +69,15 @@ class Minutes:
 class _Look:
     """Somebody's look at some minutes."""
 
-    span: Span
+    span: TimeRange
     note: Callable[[Call], object]
     ended: asyncio.Future[None]
 
 
-class Lookout:
+class RecordScanner:
     """Reads call records for those that look for calls, at one priority."""
 
-    def __init__(self, pages: Pages, account_sid: str, priority: Priority) -> None:
+    def __init__(self, pages: PageFetcher, account_sid: str, priority: Priority) -> None:
         self._pages = pages
         self._account_sid = account_sid
         self._options = SendOptions(priority=priority)
@@ -86,7 +86,9 @@ class Lookout:
         self._reading: asyncio.Task[None] | None = None
 
     @contextmanager
-    def look(self, span: Span, note: Callable[[Call], object]) -> Iterator[asyncio.Future[None]]:
+    def look(
+        self, span: TimeRange, note: Callable[[Call], object]
+    ) -> Iterator[asyncio.Future[None]]:
         """Have all calls noted that were created in a span.
 
         The future tells that all were, or why they could not be: an `ExotelError`. Leaving the
@@ -149,7 +151,7 @@ class Lookout:
         for look in looks:
             _end(look, failure)
 
-    def _records(self, span: Span) -> CallRecords:
+    def _records(self, span: TimeRange) -> CallRecords:
         query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
         listed = listing(
             query,
@@ -163,7 +165,7 @@ class Lookout:
         return CallRecords(self._pages, listed, self._options)
 
 
-def _was_created_in(call: Call, span: Span) -> bool:
+def _was_created_in(call: Call, span: TimeRange) -> bool:
     """Whether a call was created in a span, or may have been."""
     created = call.created_at
     return created is None or created.tzinfo is None or span.since <= created <= span.until

@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-class KnownCalls:
+class SeenCalls:
     """SIDs this session has met as calls going on, or has dialled itself."""
 
     def __init__(self) -> None:

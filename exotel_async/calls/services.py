@@ -6,19 +6,19 @@ from datetime import tzinfo
 from typing import Final
 
 from exotel_async.calls.download_recording import Recordings
-from exotel_async.calls.fetch import Bulk
+from exotel_async.calls.fetch import CallFetcher
 from exotel_async.calls.get import Coalescer
-from exotel_async.calls.list_pages import Pages
+from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.reconcile import Reconciler
-from exotel_async.calls.seen import KnownCalls
-from exotel_async.calls.wait import Watch
+from exotel_async.calls.seen import SeenCalls
+from exotel_async.calls.wait import CallWatcher
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.models import Call
 from exotel_async.wire import responses
-from exotel_async.wire.responses import Answer
+from exotel_async.wire.responses import Response
 
 
-class Desk:
+class CallServices:
     """The parts that dial, read and watch calls, put together for one session."""
 
     def __init__(
@@ -28,17 +28,17 @@ class Desk:
         self.account_sid: Final = account_sid
         self.time_zone: Final = time_zone
         self.coalesce: Final = coalesce
-        self.known: Final = KnownCalls()
-        self.pages: Final = Pages(pipeline, time_zone)
-        self.bulk: Final = Bulk(pipeline, self.pages, self.known)
+        self.known: Final = SeenCalls()
+        self.pages: Final = PageFetcher(pipeline, time_zone)
+        self.bulk: Final = CallFetcher(pipeline, self.pages, self.known)
         self.coalescer: Final = Coalescer(pipeline, self.bulk, self.known)
         self.recordings: Final = Recordings(pipeline)
-        self.watch: Final = Watch(pipeline, self.bulk, self.known)
+        self.watch: Final = CallWatcher(pipeline, self.bulk, self.known)
         self.reconciler: Final = Reconciler(
             pipeline, self.pages, self.bulk, self.known, account_sid
         )
 
-    def read_dialled(self, answer: Answer) -> Call:
+    def read_dialled(self, answer: Response) -> Call:
         """Read the call out of the answer to a dial, and remember that it is ours.
 
         Raises:

@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from exotel_async.errors import InvalidRequest
 
 
-class Crew:
+class Workers:
     """A few tasks working for one consumer, who may leave at any moment.
 
     Not a task group: that would wrap the consumer's own error, and it cannot be left from a
@@ -63,7 +63,7 @@ _MOST_LINGERED: Final = 1.0  # seconds, with items in hand, for a source that gi
 _END: Final = object()
 
 
-class Feed(Generic[T]):
+class LazyInput(Generic[T]):
     """An iterable or async iterable, taken a few items at a time."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Feed(Generic[T]):
         self._items = iter(source) if isinstance(source, Iterable) else None
         self._queue: asyncio.Queue[object] = asyncio.Queue(ahead)
         self._error: Exception | None = None
-        self._crew = Crew()
+        self._crew = Workers()
         self._pumping = False
         self._ended = False
         self._closed = False

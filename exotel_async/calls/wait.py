@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, frozen
 
-from exotel_async.calls.fetch import Bulk, Wanted
-from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait_state import (
     Deliver,
-    Terms,
-    Watched,
+    Waiter,
+    WaitOptions,
     call_is_settled,
     defect_of,
     is_enough,
@@ -74,14 +74,14 @@ class _Check:
     priority: Priority
 
 
-class Watch:
+class CallWatcher:
     """Watches calls of one session until they end."""
 
-    def __init__(self, pipeline: Pipeline, bulk: Bulk, known: KnownCalls) -> None:
+    def __init__(self, pipeline: Pipeline, bulk: CallFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
         self._bulk = bulk
         self._known = known
-        self._watched: dict[str, list[Watched]] = {}
+        self._watched: dict[str, list[Waiter]] = {}
         # Ends that were told from elsewhere, and when.
         self._early: dict[str, tuple[Call, float]] = {}
         self._polling: asyncio.Task[None] | None = None
@@ -89,7 +89,7 @@ class Watch:
         self._requests: set[asyncio.Task[None]] = set()
         self._checks: dict[str, _Check] = {}
 
-    def add(self, sid: str, terms: Terms, deliver: Deliver) -> Watched | None:
+    def add(self, sid: str, terms: WaitOptions, deliver: Deliver) -> Waiter | None:
         """Watch a call; `deliver` is told its end, or why it cannot be had, once.
 
         It may be told at once: then there is nothing to be watched, and None is returned.
@@ -104,7 +104,7 @@ class Watch:
             deliver(early)
             return None
         seen = early is not None or self._known.was_dialled(sid) or self._known.is_live(sid)
-        watched = Watched(
+        watched = Waiter(
             sid=sid,
             terms=terms,
             deliver=deliver,
@@ -118,7 +118,7 @@ class Watch:
         self._wake()
         return watched
 
-    def drop(self, watched: Watched | None) -> None:
+    def drop(self, watched: Waiter | None) -> None:
         """Watch it no more. Does nothing if it was told already."""
         if watched is None or watched.told:
             return
@@ -191,13 +191,13 @@ class Watch:
             told = True
         return told
 
-    def _tell(self, watched: Watched, how: Call | ExotelError) -> None:
+    def _tell(self, watched: Waiter, how: Call | ExotelError) -> None:
         # It may have been told otherwise while this was found out.
         if not watched.told:
             self.drop(watched)
             watched.deliver(how)
 
-    def _fail(self, watched: Watched, error: ExotelError) -> None:
+    def _fail(self, watched: Waiter, error: ExotelError) -> None:
         # Each raises its own: a raised error carries the trace of where it was raised.
         self._tell(watched, copy.copy(error))
 
@@ -266,7 +266,7 @@ class Watch:
         left = (one.due for sid in idle.keys() - due.keys() for one in idle[sid])
         return max(0.0, min(left, default=math.inf) - now)
 
-    def _ask_for(self, due: Mapping[str, list[Watched]]) -> None:
+    def _ask_for(self, due: Mapping[str, list[Waiter]]) -> None:
         """Begin the requests of a round. They go on beside the poll, however long they take."""
         by_urgency = sorted(due, key=lambda sid: urgency(due[sid]))
         listable: list[str] = []
@@ -287,7 +287,7 @@ class Watch:
             everybody = [one for waiting in asked.values() for one in waiting]
             self._request(self._query(asked, room), everybody)
 
-    def _check(self, sid: str, waiting: Sequence[Watched]) -> None:
+    def _check(self, sid: str, waiting: Sequence[Waiter]) -> None:
         """Ask for one call singly, beside the rounds: many of them may take their time."""
         priority = urgency(waiting)
         running = self._checks.get(sid)
@@ -305,7 +305,7 @@ class Watch:
             del self._checks[sid]
 
     def _request(
-        self, work: Coroutine[Any, Any, None], asked: Sequence[Watched]
+        self, work: Coroutine[Any, Any, None], asked: Sequence[Waiter]
     ) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._requests.add(task)
@@ -314,7 +314,7 @@ class Watch:
             watched.asking = task
         return task
 
-    def _requested(self, task: asyncio.Task[None], asked: Iterable[Watched]) -> None:
+    def _requested(self, task: asyncio.Task[None], asked: Iterable[Waiter]) -> None:
         """See to it that nobody is forgotten, however a request has ended."""
         self._requests.discard(task)
         error = None if task.cancelled() else task.exception()
@@ -327,7 +327,7 @@ class Watch:
                 self._fail(watched, defect_of(error))
             self._rest(watched)
 
-    def _rest(self, watched: Watched) -> None:
+    def _rest(self, watched: Waiter) -> None:
         """Let it wait for its next turn."""
         watched.asking = None
         watched.rounds += 1
@@ -336,11 +336,11 @@ class Watch:
         watched.interval = min(longest, watched.interval * _GROWTH)
         self._sooner.set()
 
-    async def _query(self, asked: Mapping[str, Sequence[Watched]], room: _Room) -> None:
+    async def _query(self, asked: Mapping[str, Sequence[Waiter]], room: _Room) -> None:
         """Ask for up to a hundred calls."""
         everybody = [one for waiting in asked.values() for one in waiting]
         details = any(one.terms.details for one in everybody)
-        wanted = Wanted(details=details and self._bulk.serves(Wanted(details=True)))
+        wanted = FetchOptions(details=details and self._bulk.serves(FetchOptions(details=True)))
         options = SendOptions(priority=urgency(everybody))
         answers: dict[str, Call | ExotelError]
         try:
@@ -364,7 +364,7 @@ class Watch:
                     watched.check_after *= 2
                 self._check(sid, left)
 
-    def _must_check(self, waiting: Sequence[Watched], *, listed: bool) -> bool:
+    def _must_check(self, waiting: Sequence[Waiter], *, listed: bool) -> bool:
         """Whether a call has to be asked for singly after a query."""
         if listed:  # and yet waited for: the list may not have what is wanted
             return any(one.lacking for one in waiting)
@@ -380,18 +380,18 @@ class Watch:
             for one in waiting
         )
 
-    async def _single(self, sid: str, waiting: Sequence[Watched]) -> None:
+    async def _single(self, sid: str, waiting: Sequence[Waiter]) -> None:
         """Ask for one call."""
         details = any(one.terms.details for one in waiting)
         options = SendOptions(priority=urgency(waiting))
         try:
-            call = await self._bulk.single(sid, Wanted(details=details), options)
+            call = await self._bulk.single(sid, FetchOptions(details=details), options)
         except ExotelError as error:
             self._failed(waiting, error)
             return
         self._hear(call, whole=details)
 
-    def _failed(self, waiting: Iterable[Watched], error: ExotelError) -> None:
+    def _failed(self, waiting: Iterable[Waiter], error: ExotelError) -> None:
         for watched in waiting:
             if isinstance(error, NotFound) and watched.seen:
                 # It was there: one answer may be mistaken.

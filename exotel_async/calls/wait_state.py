@@ -43,7 +43,7 @@ Deliver = Callable[[Call | ExotelError], object]
 
 
 @frozen(kw_only=True)
-class Terms:
+class WaitOptions:
     """What is waited for, and how.
 
     Attributes:
@@ -60,11 +60,11 @@ class Terms:
 
 
 @define(eq=False)
-class Watched:
+class Waiter:
     """One call that somebody waits for."""
 
     sid: str
-    terms: Terms
+    terms: WaitOptions
     deliver: Deliver
     began: float
     """By the clock of the event loop, as the other moments here."""
@@ -86,12 +86,12 @@ class Watched:
     failures: int = 0
 
 
-def urgency(waiting: Iterable[Watched]) -> Priority:
+def urgency(waiting: Iterable[Waiter]) -> Priority:
     """How urgent a request for them is."""
     return min(one.terms.priority for one in waiting)
 
 
-def may_check(waiting: Iterable[Watched]) -> bool:
+def may_check(waiting: Iterable[Waiter]) -> bool:
     """Whether a call has not been heard of for so long that a request is worth it."""
     return any(one.rounds >= one.check_after for one in waiting)
 
@@ -102,7 +102,7 @@ def is_passing(error: ExotelError) -> bool:
     return timed_out or isinstance(error, _PASSING)
 
 
-def is_enough(call: Call, terms: Terms) -> bool:
+def is_enough(call: Call, terms: WaitOptions) -> bool:
     """Whether a call that is over has all that is waited for."""
     return (not terms.settled or call_is_settled(call)) and (
         not terms.details or call.details is not None

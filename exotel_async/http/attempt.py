@@ -8,11 +8,11 @@ from typing import Any
 from attrs import field, frozen
 
 from exotel_async.masking import redact
-from exotel_async.wire.responses import Answer
+from exotel_async.wire.responses import Response
 
 
 @frozen(kw_only=True)
-class Exchange:
+class Attempt:
     """What is certain about one request after it was tried.
 
     Attributes:
@@ -24,7 +24,7 @@ class Exchange:
     """
 
     written: bool
-    answer: Answer | None = None
+    answer: Response | None = None
     whole: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=redact)

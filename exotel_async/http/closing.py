@@ -10,7 +10,7 @@ from exotel_async.errors import ConfigurationError
 CLOSED: Final = "this session is closed"
 
 
-class Parking:
+class CloseGuard:
     """Who waits for something that is not worth waiting for once the session is closed.
 
     One for all, entered by each: tens of thousands may wait.

@@ -31,7 +31,7 @@ _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
-class Part:
+class PartialFile:
     """A file while it is fetched: written beside its target, and renamed when it is whole.
 
     It has a name nobody else has, TARGET.RANDOM.part, and is for its owner's eyes alone: what was
@@ -136,7 +136,7 @@ class Part:
 async def fetch(
     transport: Transport,
     link: str,
-    part: Part,
+    part: PartialFile,
     *,
     credentials: bool,
     bounds: Bounds,
@@ -184,7 +184,7 @@ async def fetch(
 
 
 async def _follow(
-    transport: Transport, link: str, part: Part, *, credentials: bool, bounds: Bounds
+    transport: Transport, link: str, part: PartialFile, *, credentials: bool, bounds: Bounds
 ) -> Download:
     """Try once, wherever the link leads."""
     url, secure, result = link, False, Download()

@@ -18,16 +18,16 @@ from exotel_async.errors import (
     ExotelError,
     RequestTimeout,
 )
-from exotel_async.http.attempt import Exchange
+from exotel_async.http.attempt import Attempt
 from exotel_async.http.retry import Facts, Unknown, verdict
 from exotel_async.wire.party import Party
 from exotel_async.wire.request import Request
-from exotel_async.wire.responses import Answer, parties_of, retry_after, sid_of
+from exotel_async.wire.responses import Response, parties_of, retry_after, sid_of
 
 T = TypeVar("T")
 
 
-def result_of(request: Request, result: Exchange, read: Callable[[Answer], T], attempts: int) -> T:
+def result_of(request: Request, result: Attempt, read: Callable[[Response], T], attempts: int) -> T:
     """Return what was asked for, or raise what came instead."""
     answer = result.answer
     if answer is None:
@@ -61,7 +61,7 @@ def result_of(request: Request, result: Exchange, read: Callable[[Answer], T], a
         ) from error
 
 
-def facts_of(request: Request, result: Exchange) -> Facts:
+def facts_of(request: Request, result: Attempt) -> Facts:
     """Return what is to be judged of one try."""
     answer = result.answer
     return Facts(
@@ -73,7 +73,7 @@ def facts_of(request: Request, result: Exchange) -> Facts:
 
 
 def orphan_of(
-    request: Request, result: Exchange, read: Callable[[Answer], T], sent_at: datetime
+    request: Request, result: Attempt, read: Callable[[Response], T], sent_at: datetime
 ) -> T | ExotelError:
     """Return what an exchange came to whose caller has left."""
     try:
@@ -88,7 +88,7 @@ def _seconds(text: str) -> timedelta | None:
     return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
 
 
-def unknown_dial(request: Request, found: Exchange | str, sent_at: datetime) -> CallOutcomeUnknown:
+def unknown_dial(request: Request, found: Attempt | str, sent_at: datetime) -> CallOutcomeUnknown:
     """Return the error for a dial that may have happened."""
     form = dict(request.form)
     is_ours = True
@@ -115,7 +115,7 @@ def unknown_dial(request: Request, found: Exchange | str, sent_at: datetime) -> 
     )
 
 
-def _is_of_another_call(request: Request, answer: Answer) -> bool:
+def _is_of_another_call(request: Request, answer: Response) -> bool:
     """Whether an answer to a dial names parties that are certainly not those of the dial.
 
     On a connection that is used again, what a broken peer or proxy has sent too much of comes as

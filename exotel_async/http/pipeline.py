@@ -28,8 +28,8 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RequestTimeout,
 )
-from exotel_async.http.attempt import Exchange
-from exotel_async.http.closing import CLOSED, Parking
+from exotel_async.http.attempt import Attempt
+from exotel_async.http.closing import CLOSED, CloseGuard
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
 from exotel_async.http.outcome import facts_of, orphan_of, result_of, unknown_dial
 from exotel_async.http.retry import Fail, Retry, Unknown, verdict
@@ -39,7 +39,7 @@ from exotel_async.limiter.protocol import Outcome, Permit, RateLimiter
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire.request import Category, Request
-from exotel_async.wire.responses import Answer, retry_after
+from exotel_async.wire.responses import Response, retry_after
 
 T = TypeVar("T")
 _LAST_WORDS: Final = 1.0  # seconds
@@ -77,7 +77,7 @@ class Pipeline:
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
-        self.parking: Final = Parking()
+        self.parking: Final = CloseGuard()
         self._exchanges: set[asyncio.Future[Any]] = set()
 
     @property
@@ -141,7 +141,7 @@ class Pipeline:
     async def send(
         self,
         request: Request,
-        read: Callable[[Answer], T],
+        read: Callable[[Response], T],
         options: SendOptions,
         *,
         permit: Permit | None = None,
@@ -320,11 +320,11 @@ class Pipeline:
 
     def _start(
         self, permit: Permit, request: Request, options: SendOptions
-    ) -> asyncio.Task[Exchange]:
+    ) -> asyncio.Task[Attempt]:
         exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
         self._exchanges.add(exchange)
 
-        def ended(exchange: asyncio.Task[Exchange]) -> None:
+        def ended(exchange: asyncio.Task[Attempt]) -> None:
             self._exchanges.discard(exchange)
             if exchange.cancelled():  # before it began
                 permit.release()
@@ -334,7 +334,7 @@ class Pipeline:
             tell(options.on_send)
         return exchange
 
-    async def _exchange(self, permit: Permit, request: Request) -> Exchange:
+    async def _exchange(self, permit: Permit, request: Request) -> Attempt:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
         outcome = Outcome(late=self._transport.late)
@@ -357,7 +357,7 @@ class Pipeline:
             )
         return result
 
-    def _outcome_of(self, result: Exchange) -> Outcome:
+    def _outcome_of(self, result: Attempt) -> Outcome:
         """Return what the limiter has to know of an exchange."""
         status: int | None = None
         headers: Mapping[str, str] = {}
@@ -375,9 +375,9 @@ class Pipeline:
 
     def _adopt(
         self,
-        exchange: asyncio.Task[Exchange],
+        exchange: asyncio.Task[Attempt],
         request: Request,
-        read: Callable[[Answer], object],
+        read: Callable[[Response], object],
         sent_at: datetime,
         lost: CallOutcomeUnknown | None = None,
     ) -> None:
@@ -385,7 +385,7 @@ class Pipeline:
         if not request.dials:
             return
 
-        def report(exchange: asyncio.Task[Exchange]) -> None:
+        def report(exchange: asyncio.Task[Attempt]) -> None:
             if exchange.cancelled():  # before it began: nothing was sent
                 return
             ended = orphan_of(request, exchange.result(), read, sent_at)
@@ -406,7 +406,7 @@ class Pipeline:
         return error
 
 
-async def _within(deadline: float, exchange: asyncio.Task[Exchange]) -> Exchange:
+async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
     """Wait for an exchange, which goes on whatever happens here.
 
     Raises:

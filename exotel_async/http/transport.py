@@ -22,7 +22,7 @@ import httpx
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.http import environment, library_logs
-from exotel_async.http.attempt import Exchange, Seen
+from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.receive import Bounds, Download, Refused, check_head, receive
@@ -30,7 +30,7 @@ from exotel_async.http.surplus import drop_surplus
 from exotel_async.http.urls import origin
 from exotel_async.version import __version__
 from exotel_async.wire.request import Category
-from exotel_async.wire.responses import Answer
+from exotel_async.wire.responses import Response
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -138,7 +138,7 @@ class Transport:
                 **self._settings,
             )
 
-    async def exchange(self, request: Request) -> Exchange:
+    async def exchange(self, request: Request) -> Attempt:
         """Send one request once. Raises nothing: cut off by cancellation, it says so."""
         library_logs.begin(self._secrets)
         seen = Seen()
@@ -165,8 +165,8 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
             problem = _words(error)
-        answer = Answer(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
-        return Exchange(
+        answer = Response(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
+        return Attempt(
             written=seen.written,
             answer=answer if seen.status else None,
             whole=not problem,
@@ -261,7 +261,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
             problem = _words(error)
-        known = Answer(seen.status, secrets=self._secrets)
+        known = Response(seen.status, secrets=self._secrets)
         return Download(
             written=seen.written,
             status=seen.status or None,

@@ -13,7 +13,7 @@ _PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
 _LONGEST_PAUSE: Final = 3.0  # `per`, whatever the service asks for: a probe is cheap
 
 
-class Gate:
+class PauseGate:
     """Open, shut until a moment, or half open: one probe goes, and the others wait for it.
 
     It is half open at first, and after each pause. A request is of the epoch in which it was let

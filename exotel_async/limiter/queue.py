@@ -12,7 +12,7 @@ from exotel_async.config import Priority
 _COMPACT_AT: Final = 64
 
 
-class Line:
+class Lane:
     """A queue of futures of one priority, in which those that are done count as gone."""
 
     __slots__ = ("_gone", "priority", "queue")
@@ -52,19 +52,19 @@ class Line:
         return self.queue.popleft()
 
 
-class Turnstile:
+class PriorityQueue:
     """Four lines: retries and newcomers, each interactive and bulk. Every step is O(1)."""
 
     __slots__ = ("_lines",)
 
     def __init__(self) -> None:
-        self._lines = [Line(priority) for priority in Priority for _ in ("retries", "newcomers")]
+        self._lines = [Lane(priority) for priority in Priority for _ in ("retries", "newcomers")]
 
-    def line(self, priority: Priority, *, retry: bool) -> Line:
+    def line(self, priority: Priority, *, retry: bool) -> Lane:
         """Return the line to join."""
         return self._lines[2 * priority + (not retry)]
 
-    def first(self) -> Line | None:
+    def first(self) -> Lane | None:
         """Return the line whose turn it is; None when nobody waits."""
         for line in self._lines:
             if line.queue and line.waits():

@@ -19,9 +19,9 @@ from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, RateLimitTimeout
 from exotel_async.limiter.learned_limit import LearnedLimit, Tally
 from exotel_async.limiter.pacer import Pacer
-from exotel_async.limiter.pause import Gate
+from exotel_async.limiter.pause import PauseGate
 from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit
-from exotel_async.limiter.queue import Turnstile
+from exotel_async.limiter.queue import PriorityQueue
 from exotel_async.limiter.window import Window
 
 DEFAULT_IN_FLIGHT: Final = 64
@@ -57,8 +57,8 @@ class Limiter:
         self._window: Final = window
         self._return_timer: asyncio.TimerHandle | None = None
 
-        self._turnstile: Final = Turnstile()
-        self._gate: Gate = Gate(rate, self._serve)
+        self._turnstile: Final = PriorityQueue()
+        self._gate: PauseGate = PauseGate(rate, self._serve)
         self._pacing: asyncio.Task[None] | None = None
         self._tally: Final = Tally(rate.per)
         self._learned_limit: int | None = None

@@ -14,7 +14,7 @@ from exotel_async.config import Priority, RateLimit, given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
-from exotel_async.redis.process import Member
+from exotel_async.redis.process import LeasedBucket
 from exotel_async.redis.server import Server, Unfit, Unreachable
 from exotel_async.redis.statistics import (
     SECOND,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 
-class SharedTokenBucket(Member):
+class SharedTokenBucket(LeasedBucket):
     """The limiter of one account in all the processes and machines that use it.
 
     Each of them makes one, with the same server, account and rate. They lease permits of the one

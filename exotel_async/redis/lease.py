@@ -11,7 +11,7 @@ from typing import Any, Final
 import anyio
 from attrs import frozen
 
-from exotel_async.redis.messages import News, Share
+from exotel_async.redis.messages import Lease, StatusReport
 from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
 from exotel_async.redis.statistics import SECOND
 from exotel_async.redis.subscriber import Listener
@@ -37,7 +37,7 @@ class Owner:
         has_time: whether nothing is held or waited for, so that an outage may last.
     """
 
-    write: Callable[[Share], None]
+    write: Callable[[Lease], None]
     take: Callable[[Mapping[str, Any]], None]
     hear: Callable[[Mapping[str, Any]], None]
     lose: Callable[[], None]
@@ -45,10 +45,10 @@ class Owner:
     has_time: Callable[[], bool]
 
 
-class Keeper:
+class LeaseKeeper:
     """Sends the messages of one process and hears what the ledger tells. It sends when called."""
 
-    def __init__(self, server: Server, share: Share, owner: Owner) -> None:
+    def __init__(self, server: Server, share: Lease, owner: Owner) -> None:
         self._server = server
         self._share = share
         self._owner = owner
@@ -229,7 +229,7 @@ class Keeper:
         with anyio.move_on_after(max(_LAST_WORDS, self._server.timeout)):
             while True:
                 if self._share.message is None:
-                    self._share.write(News(leave=True), loop.time())
+                    self._share.write(StatusReport(leave=True), loop.time())
                     leaving = True
                 try:
                     answer = await self._ask()

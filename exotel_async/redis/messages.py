@@ -50,7 +50,7 @@ def lease_clock() -> float:
 
 
 @frozen(kw_only=True)
-class Terms:
+class LeaseTerms:
     """How long things last, in seconds. The same in all processes of an account.
 
     Attributes:
@@ -66,7 +66,7 @@ class Terms:
     settle: float
 
     @classmethod
-    def of(cls, rate: RateLimit, exchange: float) -> Terms:
+    def of(cls, rate: RateLimit, exchange: float) -> LeaseTerms:
         """Return the terms for a budget.
 
         Args:
@@ -113,7 +113,7 @@ class Refusal:
 
 
 @frozen(kw_only=True)
-class News:
+class StatusReport:
     """What a process has to say besides what it holds.
 
     Attributes:
@@ -145,18 +145,18 @@ class News:
 
 @frozen(kw_only=True)
 class _Message:
-    news: News
+    news: StatusReport
     text: Mapping[str, Any] = field(repr=False)
     written: float
 
 
-class Share:
+class Lease:
     """The permits of one process."""
 
     def __init__(
         self,
         rate: RateLimit,
-        terms: Terms,
+        terms: LeaseTerms,
         window: Window,
         *,
         name: str | None,
@@ -171,7 +171,7 @@ class Share:
             name: what the process is called in statistics; host and process number by default.
             clock: what tells how long a lease is old, in seconds.
         """
-        self.terms: Terms = terms
+        self.terms: LeaseTerms = terms
         self.id: str = ""
         """What it is called by the ledger, from the first message on."""
         self._rate = rate
@@ -205,7 +205,7 @@ class Share:
 
     def allow_exchange(self, seconds: float) -> bool:
         """Raise, never lower, the longest time of an exchange. Return whether that is news."""
-        terms = Terms.of(self._rate, seconds)
+        terms = LeaseTerms.of(self._rate, seconds)
         if terms.hold <= self.terms.hold:
             return False
         self.terms = terms
@@ -224,7 +224,9 @@ class Share:
         """Return the message that ends a pause of the account."""
         return {**self.look(), "clear": True}
 
-    def write(self, news: News, now: float, *, give: int = 0, soonest: bool = False) -> None:
+    def write(
+        self, news: StatusReport, now: float, *, give: int = 0, soonest: bool = False
+    ) -> None:
         """Write the next message. The last one must have been answered.
 
         Args:
@@ -262,7 +264,7 @@ class Share:
         return True
 
     def _write(
-        self, news: News, back: Sequence[float], *, claims: bool = False, gave: int = 0
+        self, news: StatusReport, back: Sequence[float], *, claims: bool = False, gave: int = 0
     ) -> None:
         written = self._clock()
         if not self.id:  # not before: a limiter may be made first, and its process be forked then

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from exotel_async.config import RateLimit
-from exotel_async.limiter.pause import Gate
+from exotel_async.limiter.pause import PauseGate
 from exotel_async.redis.statistics import SECOND
 
 
-class SharedGate(Gate):
+class SharedGate(PauseGate):
     """When it would open by itself it asks: of all processes one may send the probe."""
 
     __slots__ = ("_alone", "_ask", "asks")

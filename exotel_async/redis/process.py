@@ -12,8 +12,8 @@ from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavaila
 from exotel_async.limiter.protocol import Outcome
 from exotel_async.limiter.token_bucket import Limiter
 from exotel_async.limiter.window import Window
-from exotel_async.redis.lease import Keeper, Owner
-from exotel_async.redis.messages import News, Refusal, Share, Terms
+from exotel_async.redis.lease import LeaseKeeper, Owner
+from exotel_async.redis.messages import Lease, LeaseTerms, Refusal, StatusReport
 from exotel_async.redis.pause import SharedGate
 from exotel_async.redis.server import Server
 from exotel_async.redis.statistics import SECOND, AccountStatistics, Fallback, read_account
@@ -21,7 +21,7 @@ from exotel_async.redis.statistics import SECOND, AccountStatistics, Fallback, r
 _LEAST_BURST: Final = 1.1  # a pacer that cannot catch up loses what it is late
 
 
-class Member(Limiter):
+class LeasedBucket(Limiter):
     """The limiter of one process, whose permits, pauses and pace are parts of an account's."""
 
     def __init__(
@@ -40,8 +40,8 @@ class Member(Limiter):
         self._outage_wait: Final = outage_wait
         self._on_outage: Final = on_outage
         self._server: Final = server
-        self._share: Final = Share(rate, Terms.of(rate, exchange), self._window, name=name)
-        self._keeper: Final = Keeper(
+        self._share: Final = Lease(rate, LeaseTerms.of(rate, exchange), self._window, name=name)
+        self._keeper: Final = LeaseKeeper(
             server,
             self._share,
             Owner(
@@ -180,7 +180,7 @@ class Member(Limiter):
 
     # What the keeper of the lease asks and tells.
 
-    def _write(self, share: Share) -> None:
+    def _write(self, share: Lease) -> None:
         """Write the next message."""
         now = asyncio.get_running_loop().time()
         window, gate = self._window, self._gate
@@ -194,7 +194,7 @@ class Member(Limiter):
         ):
             # A few more than were used in the last window save the way to the server.
             give = max(give, window.free - math.ceil(window.used / 4))
-        news = News(
+        news = StatusReport(
             interactive=interactive,
             bulk=bulk,
             granted=self._granted,

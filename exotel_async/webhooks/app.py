@@ -26,11 +26,11 @@ from exotel_async.webhooks.asgi import (
     show_tail,
     take_target,
 )
-from exotel_async.webhooks.auth import Origins, Secrets
+from exotel_async.webhooks.auth import AllowedAddresses, PathSecrets
 from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
-from exotel_async.webhooks.handlers import Running
+from exotel_async.webhooks.handlers import HandlerRunner
 from exotel_async.webhooks.response import Reply, reply
 from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
@@ -121,12 +121,12 @@ class ExotelWebhooks(Registry):
         require_parser()
         if max_body < 1:
             raise ConfigurationError("max_body must be above 0")
-        self._secrets = Secrets(secret)
+        self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
-        self._origins = Origins(allowed_addresses, trusted_proxies)
+        self._origins = AllowedAddresses(allowed_addresses, trusted_proxies)
         self._most = max_body
         self._body_seconds = positive_seconds("body_timeout", body_timeout)
-        self._running = Running(
+        self._running = HandlerRunner(
             MemoryClaims() if claims is None else claims,
             event_seconds=positive_seconds("event_timeout", event_timeout),
             answer_seconds=positive_seconds("answer_timeout", answer_timeout),
@@ -170,7 +170,7 @@ class ExotelWebhooks(Registry):
         Raises:
             ConfigurationError: one is not long enough, or cannot stand in a URL.
         """
-        self._secrets = Secrets(secret)
+        self._secrets = PathSecrets(secret)
 
     async def aclose(self, grace: float = 5.0) -> None:
         """Wait for handlers under way, then cancel them.

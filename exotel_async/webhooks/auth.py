@@ -22,7 +22,7 @@ _MAPPED: Final = 0xFFFF << 32  # where IPv6 has the addresses of IPv4
 _Networks = tuple[IPv6Network, ...]
 
 
-class Secrets:
+class PathSecrets:
     """The secrets that open, several at once while one takes the place of another."""
 
     def __init__(self, secrets: str | Iterable[str]) -> None:
@@ -55,7 +55,7 @@ class Secrets:
         return right
 
 
-class Origins:
+class AllowedAddresses:
     """The addresses requests may come from."""
 
     def __init__(self, allowed: Iterable[str] | None, trusted_proxies: Iterable[str]) -> None:

@@ -48,7 +48,7 @@ class Event(Protocol):
         ...
 
 
-class Attempt:
+class HandlerTask:
     """Claims an event, has it handled and settles the claim, whoever leaves meanwhile.
 
     All who ask for the event get its one outcome. They are told in time: a handler that does not
@@ -190,14 +190,14 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-class Running:
+class HandlerRunner:
     """The handlers of one application that are under way."""
 
     def __init__(self, store: ClaimStore, *, event_seconds: float, answer_seconds: float) -> None:
         self._store = store
         self._event_seconds = event_seconds
         self._answer_seconds = answer_seconds
-        self._events: dict[str, Attempt] = {}
+        self._events: dict[str, HandlerTask] = {}
         self._answers: set[asyncio.Task[object]] = set()
         self._process = secrets.token_hex(8)
         self._attempts = count()
@@ -210,7 +210,7 @@ class Running:
         key = f"{route.kind}:{event.key}"
         attempt = self._events.get(key)
         if attempt is None:
-            attempt = self._events[key] = Attempt(
+            attempt = self._events[key] = HandlerTask(
                 self._store,
                 route,
                 event,

@@ -19,7 +19,7 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.models import CallStatus, Direction
 from exotel_async.phone import normalize_exophone, normalize_shown
 from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 from exotel_async.wire.validation import flag, minutes, one_of, several
 
 MOST_SIDS: Final = 100
@@ -70,7 +70,7 @@ class CallQuery:
     time_zone: tzinfo
 
     def request(
-        self, span: Span | None, *, after: str | None = None, page_size: int | None = None
+        self, span: TimeRange | None, *, after: str | None = None, page_size: int | None = None
     ) -> Request:
         """Build the request for one page.
 
@@ -92,7 +92,7 @@ class CallQuery:
         known = repr((account_sid, sorted(self.filters), self.newest_first))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
 
-    def _written(self, span: Span) -> str:
+    def _written(self, span: TimeRange) -> str:
         since, until = (
             bound.astimezone(self.time_zone).strftime(_WRITTEN)
             for bound in (span.since, span.until)

@@ -46,7 +46,7 @@ _SECONDS: Final = r"[+-]?[0-9]+(\.[0-9]*)?"
 
 
 @frozen
-class Answer:
+class Response:
     """What came back for one request.
 
     Attributes:
@@ -82,7 +82,7 @@ class Answer:
         return given and redact(self.conceal(given))
 
 
-def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
+def read_call(answer: Response, *, time_zone: tzinfo = IST) -> Call:
     """Read the call out of the answer to a dial or to `get_call`.
 
     Args:
@@ -96,7 +96,7 @@ def read_call(answer: Answer, *, time_zone: tzinfo = IST) -> Call:
     return _read(answer, Call, time_zone, "Call")
 
 
-def read_page(answer: Answer, *, time_zone: tzinfo = IST) -> CallPage:
+def read_page(answer: Response, *, time_zone: tzinfo = IST) -> CallPage:
     """Read a page of call records.
 
     Raises:
@@ -106,7 +106,7 @@ def read_page(answer: Answer, *, time_zone: tzinfo = IST) -> CallPage:
     return _read(answer, CallPage, time_zone, None)
 
 
-def read_number(answer: Answer) -> NumberMetadata:
+def read_number(answer: Response) -> NumberMetadata:
     """Read what Exotel knows about a number.
 
     Raises:
@@ -116,7 +116,7 @@ def read_number(answer: Answer) -> NumberMetadata:
     return _read(answer, NumberMetadata, IST, "Numbers")  # plural, and yet one
 
 
-def read_balance(answer: Answer, *, time_zone: tzinfo = IST) -> Balance:
+def read_balance(answer: Response, *, time_zone: tzinfo = IST) -> Balance:
     """Read the account's balance.
 
     Raises:
@@ -126,7 +126,7 @@ def read_balance(answer: Answer, *, time_zone: tzinfo = IST) -> Balance:
     return _read(answer, Balance, time_zone, "Account")
 
 
-def read_exophone(answer: Answer) -> ExoPhone:
+def read_exophone(answer: Response) -> ExoPhone:
     """Read an ExoPhone.
 
     Raises:
@@ -136,7 +136,7 @@ def read_exophone(answer: Answer) -> ExoPhone:
     return _read(answer, ExoPhone, IST, None)
 
 
-def read_exophone_page(answer: Answer) -> ExoPhonePage:
+def read_exophone_page(answer: Response) -> ExoPhonePage:
     """Read a page of ExoPhones.
 
     Raises:
@@ -146,7 +146,7 @@ def read_exophone_page(answer: Answer) -> ExoPhonePage:
     return _read(answer, ExoPhonePage, IST, None)
 
 
-def read_error(answer: Answer) -> APIError:
+def read_error(answer: Response) -> APIError:
     """Return (not raise) the error for an answer that is no success, whatever its body is.
 
     The message is Exotel's own where there is one: `RestException`, as JSON or XML, or the title of
@@ -171,7 +171,7 @@ def read_error(answer: Answer) -> APIError:
     )
 
 
-def sid_of(answer: Answer) -> str | None:
+def sid_of(answer: Response) -> str | None:
     """Find the SID of an accepted dial, even where the answer is XML, or damaged around it.
 
     None if there is none, or nothing that looks like one, or the dial was not accepted.
@@ -179,7 +179,7 @@ def sid_of(answer: Answer) -> str | None:
     return _field("Sid", _SID, answer) if _is_success(answer) else None
 
 
-def parties_of(answer: Answer) -> tuple[str | None, str | None]:
+def parties_of(answer: Response) -> tuple[str | None, str | None]:
     """Find whom an answer to a dial says it connects, where the answer is damaged as well."""
     return _field("From", _PARTY, answer), _field("To", _PARTY, answer)
 
@@ -208,14 +208,14 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
-def _field(name: str, value: str, answer: Answer) -> str | None:
+def _field(name: str, value: str, answer: Response) -> str | None:
     """Find the first field of a name in JSON or XML."""
     pattern = rf'(?:"{name}"\s*:\s*"|<{name}>\s*)({value})(?:"|\s*</{name}>)'
     found = re.search(pattern.encode(), answer.body)
     return found[1].decode(errors="replace") if found else None
 
 
-def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str | None) -> _T:
+def _read(answer: Response, model: type[_T], time_zone: tzinfo, key: str | None) -> _T:
     """Read a model out of the document, or out of what it has under a key."""
     if not _is_success(answer):
         raise read_error(answer)
@@ -237,14 +237,14 @@ def _read(answer: Answer, model: type[_T], time_zone: tzinfo, key: str | None) -
     )
 
 
-def _document(answer: Answer) -> dict[str, Any]:
+def _document(answer: Response) -> dict[str, Any]:
     document = _JSON.decode(answer.body.decode("utf-8-sig"))
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - wrong data, not a wrong program
     return document
 
 
-def _is_success(answer: Answer) -> bool:
+def _is_success(answer: Response) -> bool:
     return 200 <= answer.status < 300
 
 
@@ -263,7 +263,7 @@ def _kind(body: bytes) -> str | None:
 _Said = tuple[str | None, object]
 
 
-def _rest_exception(answer: Answer) -> _Said | None:
+def _rest_exception(answer: Response) -> _Said | None:
     try:
         exception = _document(answer).get("RestException")
     except (ValueError, RecursionError):
@@ -273,7 +273,7 @@ def _rest_exception(answer: Answer) -> _Said | None:
     return text(exception.get("Message")), exception.get("Code")
 
 
-def _markup(answer: Answer) -> _Said | None:
+def _markup(answer: Response) -> _Said | None:
     """Read an error out of XML or HTML: by its tags alone, for a parser would trust it more."""
     head = answer.excerpt(_MARKUP)
     said = _tag("Message", head) if "<RestException>" in head else _tag("title", head)
@@ -291,7 +291,7 @@ def _tidy(said: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def _code(answer: Answer, code: object) -> int | str | None:
+def _code(answer: Response, code: object) -> int | str | None:
     written = text(code)
     number = count(written)
     return (

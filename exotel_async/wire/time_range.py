@@ -20,7 +20,7 @@ _MONTHS_BACK = 6
 
 
 @frozen
-class Span:
+class TimeRange:
     """From one second to another, both of them wholly in it. Aware, UTC."""
 
     since: datetime
@@ -31,34 +31,34 @@ class Span:
         """Whether not even a second is in it."""
         return self.until < self.since
 
-    def windows(self, *, newest_first: bool) -> Iterator[Span]:
+    def windows(self, *, newest_first: bool) -> Iterator[TimeRange]:
         """Cut it into windows that Exotel takes: side by side, none overlapping another."""
         since, until = self.since, self.until
         while since <= until:
             if newest_first:
                 edge = max(since, until - _WINDOW + SECOND)
-                yield Span(edge, until)
+                yield TimeRange(edge, until)
                 until = edge - SECOND
             else:
                 edge = min(until, since + _WINDOW - SECOND)
-                yield Span(since, edge)
+                yield TimeRange(since, edge)
                 since = edge + SECOND
 
-    def parts(self, number: int, *, newest_first: bool) -> list[Span]:
+    def parts(self, number: int, *, newest_first: bool) -> list[TimeRange]:
         """Cut it into that many parts of about the same length, or as many as it has seconds."""
         seconds = (self.until - self.since) // SECOND + 1
         number = max(1, min(number, seconds))
         edges = [self.since + SECOND * (seconds * n // number) for n in range(number + 1)]
-        parts = [Span(a, b - SECOND) for a, b in pairwise(edges)]
+        parts = [TimeRange(a, b - SECOND) for a, b in pairwise(edges)]
         return parts[::-1] if newest_first else parts
 
-    def from_here(self, moment: datetime | None, *, newest_first: bool) -> Span:
+    def from_here(self, moment: datetime | None, *, newest_first: bool) -> TimeRange:
         """Return what of it is still ahead of a reader who has come to that second, inclusive."""
         if moment is None:
             return self
         if newest_first:
-            return Span(self.since, min(self.until, moment))
-        return Span(max(self.since, moment), self.until)
+            return TimeRange(self.since, min(self.until, moment))
+        return TimeRange(max(self.since, moment), self.until)
 
 
 def whole_second(argument: str, moment: object) -> datetime | None:

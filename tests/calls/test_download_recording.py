@@ -1177,14 +1177,14 @@ async def test_a_part_that_is_begun_when_it_is_discarded_is_not_left(
         go_on.wait(SOON)
         return make(**options)
 
-    def write(part: download.Part, chunk: bytes) -> None:
+    def write(part: download.PartialFile, chunk: bytes) -> None:
         written(part, chunk)
         done.set()
 
-    written = download.Part._write
+    written = download.PartialFile._write
     monkeypatch.setattr(tempfile, "mkstemp", slow)
-    monkeypatch.setattr(download.Part, "_write", write)
-    part = download.Part(tmp_path / "call.mp3")
+    monkeypatch.setattr(download.PartialFile, "_write", write)
+    part = download.PartialFile(tmp_path / "call.mp3")
     writing = asyncio.create_task(part.write(b"audio"))
     await asyncio.to_thread(begun.wait, SOON)
     writing.cancel()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from exotel_async.calls.get_many_batches import Stages
+from exotel_async.calls.get_many_batches import BatchPlanner
 
 SIDS = [f"sid{number}" for number in range(250)]
 
 
 def test_a_query_takes_a_whole_batch_while_more_may_come() -> None:
-    stages = Stages(1, 100)
+    stages = BatchPlanner(1, 100)
     stages.enter(SIDS[:250])
     assert stages.take(ended=False, dry=False) == (0, SIDS[:100])
     assert stages.take(ended=False, dry=False) == (0, SIDS[100:200])
@@ -19,7 +19,7 @@ def test_a_query_takes_a_whole_batch_while_more_may_come() -> None:
 
 
 def test_what_waits_at_the_end_is_asked_for_before_more_is_begun() -> None:
-    stages = Stages(2, 100)
+    stages = BatchPlanner(2, 100)
     stages.enter(SIDS[:200])
     stages.take(ended=False, dry=False)
     stages.done(0, SIDS[:100])
@@ -29,7 +29,7 @@ def test_what_waits_at_the_end_is_asked_for_before_more_is_begun() -> None:
 
 
 def test_at_the_end_a_stage_waits_for_what_the_one_before_leaves_out() -> None:
-    stages = Stages(2, 100)
+    stages = BatchPlanner(2, 100)
     stages.enter(SIDS[:150])
     stages.take(ended=True, dry=False)
     stages.done(0, SIDS[:10])
@@ -41,7 +41,7 @@ def test_at_the_end_a_stage_waits_for_what_the_one_before_leaves_out() -> None:
 
 @pytest.mark.parametrize("stage", [0, 1])
 def test_nothing_waits_for_a_source_that_has_run_dry(stage: int) -> None:
-    stages = Stages(2, 100)
+    stages = BatchPlanner(2, 100)
     stages.enter(SIDS[:100])
     stages.take(ended=False, dry=False)
     if stage:
@@ -53,7 +53,7 @@ def test_nothing_waits_for_a_source_that_has_run_dry(stage: int) -> None:
 
 
 def test_it_is_empty_when_nothing_waits_and_nothing_is_asked_for() -> None:
-    stages = Stages(1, 100)
+    stages = BatchPlanner(1, 100)
     empty = [stages.is_empty]
     stages.enter(SIDS[:1], singly=True)
     empty.append(stages.is_empty)

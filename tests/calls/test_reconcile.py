@@ -34,12 +34,12 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.calls.reconcile_claims import LostDials
-from exotel_async.calls.reconcile_match import DialledCall, Likeness
-from exotel_async.calls.reconcile_scan import Minutes
-from exotel_async.calls.seen import KnownCalls
+from exotel_async.calls.reconcile_match import DialSignature, Match
+from exotel_async.calls.reconcile_scan import DialWindow
+from exotel_async.calls.seen import SeenCalls
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.http import outcome, pipeline, server_clock
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
 DIAL = "Calls/connect"
@@ -628,17 +628,17 @@ async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial() -
 def test_no_reading_of_exotels_clock_is_dropped_for_another() -> None:
     noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
-    def around(*hours: float) -> Minutes:
+    def around(*hours: float) -> DialWindow:
         about = timedelta(minutes=1)
         middles = [noon + timedelta(hours=hour) for hour in hours]
-        spans = tuple(Span(middle - about, middle + about) for middle in middles)
-        return Minutes(spans, noon + timedelta(hours=max(hours)), is_exact=True)
+        spans = tuple(TimeRange(middle - about, middle + about) for middle in middles)
+        return DialWindow(spans, noon + timedelta(hours=max(hours)), is_exact=True)
 
     three = around(1) | around(0) | around(2)
     assert three == around(0, 1, 2)
     assert three.cover(around(1.005), timedelta(seconds=30))
     assert not three.cover(around(1.01), timedelta(seconds=30))
-    assert (three | around(1.01)).spans[1] == Span(
+    assert (three | around(1.01)).spans[1] == TimeRange(
         three.spans[1].since, around(1.01).spans[0].until
     )
 
@@ -668,7 +668,7 @@ async def test_a_dial_that_certainly_was_not_placed_has_no_part_in_it() -> None:
 
 def test_an_answer_outweighs_what_was_found() -> None:
     """The other dial was in the air, and not lost yet, when its call was found for the first."""
-    known, searched = KnownCalls(), _error()
+    known, searched = SeenCalls(), _error()
     dials = LostDials(known)
     dial = dials.of(searched)
     dials.found(dial, "x")
@@ -684,7 +684,7 @@ def test_an_answer_outweighs_what_was_found() -> None:
 
 
 def test_old_dials_are_forgotten() -> None:
-    dials = LostDials(KnownCalls())
+    dials = LostDials(SeenCalls())
     now = datetime.now(UTC)
     errors = [
         _error(from_=f"+9198{n:08}", sent_at=now + timedelta(seconds=n)) for n in range(10_100)
@@ -704,7 +704,7 @@ def test_old_dials_are_forgotten() -> None:
     ids=str,
 )
 def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> None:
-    dials, one = LostDials(KnownCalls()), _error()
+    dials, one = LostDials(SeenCalls()), _error()
     other = _error(sent_at=one.sent_at, **changes)
     assert dials.of(other) is not dials.of(one)
     for error in (one, other):
@@ -732,7 +732,7 @@ async def test_an_error_tells_more_than_its_pickle(slow: Emulator, was_found: bo
 
 
 def test_what_its_own_answer_told_stays_with_a_dial() -> None:
-    dials, error = LostDials(KnownCalls()), _error()
+    dials, error = LostDials(SeenCalls()), _error()
     dial = dials.of(pickle.loads(pickle.dumps(error)))  # noqa: S301
     dials.answered(dial, "x")
     dials.found(dial, "x")
@@ -740,7 +740,7 @@ def test_what_its_own_answer_told_stays_with_a_dial() -> None:
 
 
 def test_a_dial_that_is_lost_again_may_have_been_placed_since() -> None:
-    dials, error = LostDials(KnownCalls()), _error()
+    dials, error = LostDials(SeenCalls()), _error()
     dial = dials.of(error)
     dial.is_void = True
     assert dials.of(error).is_void
@@ -767,7 +767,7 @@ async def test_a_dial_that_is_lost_again_while_it_is_looked_for_is_not_void() ->
 
 
 def test_an_error_is_not_kept_alive() -> None:
-    dials = LostDials(KnownCalls())
+    dials = LostDials(SeenCalls())
     error = _error()
     gone = weakref.ref(error)
     dials.of(error)
@@ -834,75 +834,75 @@ def _call(**changes: Any) -> Call:
 @pytest.mark.parametrize(
     ("dialled", "shown", "expected"),
     [
-        ({}, {}, Likeness.ALIKE),
-        ({}, {"direction": None}, Likeness.ALIKE),
-        ({}, {"direction": Direction("outbound-campaign")}, Likeness.ALIKE),
-        ({}, {"direction": Direction("Inbound")}, Likeness.ANOTHER),
-        ({}, {"exophone": None}, Likeness.ALIKE),
-        ({}, {"exophone": "+918030000000"}, Likeness.ALIKE),
-        ({}, {"exophone": "PN0123456789"}, Likeness.ALIKE),
-        ({}, {"exophone": "08030000001"}, Likeness.DOUBTFUL),
+        ({}, {}, Match.ALIKE),
+        ({}, {"direction": None}, Match.ALIKE),
+        ({}, {"direction": Direction("outbound-campaign")}, Match.ALIKE),
+        ({}, {"direction": Direction("Inbound")}, Match.ANOTHER),
+        ({}, {"exophone": None}, Match.ALIKE),
+        ({}, {"exophone": "+918030000000"}, Match.ALIKE),
+        ({}, {"exophone": "PN0123456789"}, Match.ALIKE),
+        ({}, {"exophone": "08030000001"}, Match.DOUBTFUL),
         # Numbers
-        ({}, {"from_": "9812300002", "to": "+91 98123-00001"}, Likeness.ALIKE),
-        ({}, {"from_": "00919812300002"}, Likeness.ALIKE),
-        ({}, {"from_": "+919812300012"}, Likeness.ANOTHER),
-        ({}, {"to": "sip:09812300001@pbx.example"}, Likeness.DOUBTFUL),
-        ({"from_": "+14155550100"}, {"from_": "14155550100"}, Likeness.ALIKE),
-        ({"from_": "+14155550100"}, {"from_": "0014155550100"}, Likeness.ALIKE),
-        ({"from_": "08030001234"}, {"from_": "30001234"}, Likeness.ALIKE),
-        ({"from_": "100"}, {"from_": "09812300100"}, Likeness.ANOTHER),
-        ({"from_": "100"}, {"from_": "100"}, Likeness.ALIKE),
+        ({}, {"from_": "9812300002", "to": "+91 98123-00001"}, Match.ALIKE),
+        ({}, {"from_": "00919812300002"}, Match.ALIKE),
+        ({}, {"from_": "+919812300012"}, Match.ANOTHER),
+        ({}, {"to": "sip:09812300001@pbx.example"}, Match.DOUBTFUL),
+        ({"from_": "+14155550100"}, {"from_": "14155550100"}, Match.ALIKE),
+        ({"from_": "+14155550100"}, {"from_": "0014155550100"}, Match.ALIKE),
+        ({"from_": "08030001234"}, {"from_": "30001234"}, Match.ALIKE),
+        ({"from_": "100"}, {"from_": "09812300100"}, Match.ANOTHER),
+        ({"from_": "100"}, {"from_": "100"}, Match.ALIKE),
         # SIP
-        ({"from_": SIP}, {"from_": "SIP:Alice@pbx.example:5060"}, Likeness.ALIKE),
-        ({"from_": SIP}, {"from_": "sip:bob@pbx.example"}, Likeness.ANOTHER),
-        ({"from_": SIP}, {"from_": "09812300002"}, Likeness.DOUBTFUL),
+        ({"from_": SIP}, {"from_": "SIP:Alice@pbx.example:5060"}, Match.ALIKE),
+        ({"from_": SIP}, {"from_": "sip:bob@pbx.example"}, Match.ANOTHER),
+        ({"from_": SIP}, {"from_": "09812300002"}, Match.DOUBTFUL),
         # Calls to a flow
-        ({"to": None}, {"to": None}, Likeness.ALIKE),
-        ({"to": None}, {"to": "+918030000000"}, Likeness.ALIKE),
-        ({"to": None}, {"to": "09812300001"}, Likeness.DOUBTFUL),
+        ({"to": None}, {"to": None}, Match.ALIKE),
+        ({"to": None}, {"to": "+918030000000"}, Match.ALIKE),
+        ({"to": None}, {"to": "09812300001"}, Match.DOUBTFUL),
         # Custom fields
-        ({"custom_field": "7"}, {"custom_field": "7"}, Likeness.MARKED),
-        ({"custom_field": "7"}, {"custom_field": "8"}, Likeness.ANOTHER),
-        ({"custom_field": "7"}, {"custom_field": "77"}, Likeness.ANOTHER),
-        ({"custom_field": "7"}, {}, Likeness.ALIKE),
-        ({}, {"custom_field": "7"}, Likeness.ANOTHER),
-        ({"custom_field": "7"}, {"custom_field": "7", "to": None}, Likeness.MARKED),
-        ({"custom_field": "7"}, {"custom_field": "7", "to": "09812300009"}, Likeness.ANOTHER),
+        ({"custom_field": "7"}, {"custom_field": "7"}, Match.MARKED),
+        ({"custom_field": "7"}, {"custom_field": "8"}, Match.ANOTHER),
+        ({"custom_field": "7"}, {"custom_field": "77"}, Match.ANOTHER),
+        ({"custom_field": "7"}, {}, Match.ALIKE),
+        ({}, {"custom_field": "7"}, Match.ANOTHER),
+        ({"custom_field": "7"}, {"custom_field": "7", "to": None}, Match.MARKED),
+        ({"custom_field": "7"}, {"custom_field": "7", "to": "09812300009"}, Match.ANOTHER),
         (
             {"custom_field": '{"Order": "A 7"}'},
             {"custom_field": "{&quot;order&quot;:&quot;A 7&quot;}"},
-            Likeness.MARKED,
+            Match.MARKED,
         ),
-        ({"custom_field": "\u2192"}, {"custom_field": "?"}, Likeness.ALIKE),
-        ({"custom_field": "Lead  12 "}, {"custom_field": "lead 12"}, Likeness.MARKED),
-        ({"custom_field": "a&b"}, {"custom_field": "a&amp;b"}, Likeness.MARKED),
-        ({"custom_field": "lead-1.2"}, {"custom_field": "lead-12"}, Likeness.DOUBTFUL),
-        ({"custom_field": "lead-1-2"}, {"custom_field": "lead-12"}, Likeness.DOUBTFUL),
-        ({"custom_field": "lead 1 2"}, {"custom_field": "lead 12"}, Likeness.DOUBTFUL),
+        ({"custom_field": "\u2192"}, {"custom_field": "?"}, Match.ALIKE),
+        ({"custom_field": "Lead  12 "}, {"custom_field": "lead 12"}, Match.MARKED),
+        ({"custom_field": "a&b"}, {"custom_field": "a&amp;b"}, Match.MARKED),
+        ({"custom_field": "lead-1.2"}, {"custom_field": "lead-12"}, Match.DOUBTFUL),
+        ({"custom_field": "lead-1-2"}, {"custom_field": "lead-12"}, Match.DOUBTFUL),
+        ({"custom_field": "lead 1 2"}, {"custom_field": "lead 12"}, Match.DOUBTFUL),
         (
             {"custom_field": "1.2"},
             {"custom_field": "12", "to": "09812300009"},
-            Likeness.ANOTHER,
+            Match.ANOTHER,
         ),
     ],
     ids=str,
 )
 def test_what_makes_a_call_the_dials(
-    dialled: dict[str, Any], shown: dict[str, Any], expected: Likeness
+    dialled: dict[str, Any], shown: dict[str, Any], expected: Match
 ) -> None:
     error, call = _error(**dialled), _call(**shown)
-    assert DialledCall(error).likeness(call, call.custom_field) is expected
+    assert DialSignature(error).likeness(call, call.custom_field) is expected
     # And the same from the stars of an error that was pickled, where they suffice.
     pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert DialledCall(pickled).likeness(call, call.custom_field) in {expected, Likeness.ALIKE}
+    assert DialSignature(pickled).likeness(call, call.custom_field) in {expected, Match.ALIKE}
 
 
 @pytest.mark.parametrize("to", ["+919812300001", "+919812300000", "+919812345600"])
 def test_the_zeros_that_are_left_of_a_number_count(to: str) -> None:
-    dialled = DialledCall(pickle.loads(pickle.dumps(_error(to=to))))  # noqa: S301
-    assert dialled.likeness(_call(to=to), None) is Likeness.ALIKE
+    dialled = DialSignature(pickle.loads(pickle.dumps(_error(to=to))))  # noqa: S301
+    assert dialled.likeness(_call(to=to), None) is Match.ALIKE
     for other in ("+919812300011", "+919812300010"):
-        assert dialled.likeness(_call(to=other), None) is Likeness.ANOTHER
+        assert dialled.likeness(_call(to=other), None) is Match.ANOTHER
 
 
 # Callbacks

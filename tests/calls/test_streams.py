@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exotel_async import InvalidRequest
-from exotel_async.calls.streams import Crew, Feed
+from exotel_async.calls.streams import LazyInput, Workers
 from tests.conftest import SOON
 from tests.support.virtual_time import run
 
@@ -19,7 +19,7 @@ async def several(items: Iterable[int]) -> AsyncIterator[int]:
         yield item
 
 
-async def all_of(feed: Feed[int], most: int) -> list[list[int]]:
+async def all_of(feed: LazyInput[int], most: int) -> list[list[int]]:
     """Take all there is, `most` at a time."""
     taken = []
     while chunk := await feed.take(most):
@@ -31,7 +31,7 @@ async def all_of(feed: Feed[int], most: int) -> list[list[int]]:
     "make", [list, tuple, iter, dict.fromkeys, several], ids=lambda make: make.__name__
 )
 async def test_any_source_comes_whole_and_in_order(make: Any) -> None:
-    feed: Feed[int] = Feed("numbers", make(range(250)), ahead=100)
+    feed: LazyInput[int] = LazyInput("numbers", make(range(250)), ahead=100)
     taken = await all_of(feed, 100)
     assert [len(chunk) for chunk in taken] == [100, 100, 50]
     assert [number for chunk in taken for number in chunk] == list(range(250))
@@ -43,13 +43,13 @@ async def test_any_source_comes_whole_and_in_order(make: Any) -> None:
 @pytest.mark.parametrize("source", ["text", b"bytes", 7, None])
 def test_what_is_no_source_is_refused(source: Any) -> None:
     with pytest.raises(InvalidRequest, match="numbers="):
-        Feed("numbers", source, ahead=1)
+        LazyInput("numbers", source, ahead=1)
 
 
 def test_the_total_is_known_where_the_source_says_so() -> None:
-    assert Feed("numbers", {1, 2}, ahead=1).total == 2
-    assert Feed("numbers", iter([1, 2]), ahead=1).total is None
-    assert Feed("numbers", several([1]), ahead=1).total is None
+    assert LazyInput("numbers", {1, 2}, ahead=1).total == 2
+    assert LazyInput("numbers", iter([1, 2]), ahead=1).total is None
+    assert LazyInput("numbers", several([1]), ahead=1).total is None
 
 
 async def test_nothing_is_read_ahead_of_a_sync_source() -> None:
@@ -60,7 +60,7 @@ async def test_nothing_is_read_ahead_of_a_sync_source() -> None:
             read.append(number)
             yield number
 
-    feed = Feed("numbers", source(), ahead=100)
+    feed = LazyInput("numbers", source(), ahead=100)
     assert read == []
     await feed.take(3)
     assert read == [0, 1, 2]
@@ -74,7 +74,7 @@ async def test_an_async_source_is_read_ahead_so_far_and_no_further() -> None:
             read.append(number)
             yield number
 
-    feed = Feed("numbers", source(), ahead=5)
+    feed = LazyInput("numbers", source(), ahead=5)
     assert read == []
     await feed.take(3)
     for _ in range(20):
@@ -93,7 +93,7 @@ async def test_what_came_before_an_error_is_not_lost(is_async: bool) -> None:
         for number in failing():
             yield number
 
-    feed = Feed("numbers", failing_async() if is_async else failing(), ahead=100)
+    feed = LazyInput("numbers", failing_async() if is_async else failing(), ahead=100)
     assert await feed.take(100) == list(range(100))
     assert await feed.take(100) == list(range(100, 150))
     ended = [feed.ended]
@@ -109,7 +109,7 @@ async def test_a_source_that_cannot_even_begin_says_so() -> None:
             raise OSError("no connection")
 
     with pytest.raises(OSError, match="no connection"):
-        await Feed("numbers", Broken(), ahead=1).take(1)
+        await LazyInput("numbers", Broken(), ahead=1).take(1)
 
 
 async def test_a_source_that_runs_dry_is_not_waited_for_with_items_in_hand() -> None:
@@ -121,7 +121,7 @@ async def test_a_source_that_runs_dry_is_not_waited_for_with_items_in_hand() -> 
         await more.wait()
         yield 3
 
-    feed = Feed("numbers", source(), ahead=100)
+    feed = LazyInput("numbers", source(), ahead=100)
     assert await feed.take(100) == [1, 2]
     ended = [feed.ended]
     more.set()
@@ -136,7 +136,7 @@ def test_a_source_that_trickles_does_not_hold_up_what_it_gave() -> None:
             await asyncio.sleep(0.05)
 
     async def main() -> None:
-        feed = Feed("numbers", source(), ahead=100)
+        feed = LazyInput("numbers", source(), ahead=100)
         began = asyncio.get_running_loop().time()
         assert len(await feed.take(100)) == 20
         assert asyncio.get_running_loop().time() - began == pytest.approx(1.0, abs=0.001)
@@ -162,7 +162,7 @@ async def test_closing_lets_an_async_generator_clean_up_at_once(waits: str) -> N
 
     before = asyncio.all_tasks()
     held = source()  # so that it is not the garbage collector that closes it
-    feed = Feed("numbers", held, ahead=1)
+    feed = LazyInput("numbers", held, ahead=1)
     await feed.take(1)
     await feed.aclose()
     assert cleaned
@@ -178,7 +178,7 @@ async def test_closing_ends_a_source_that_does_not_mind_being_cancelled() -> Non
                 yield 1
 
     before = asyncio.all_tasks()
-    feed = Feed("numbers", source(), ahead=1)
+    feed = LazyInput("numbers", source(), ahead=1)
     taking = asyncio.create_task(feed.take(1))
     await asyncio.sleep(0.01)
     async with asyncio.timeout(SOON):
@@ -197,7 +197,7 @@ async def test_closing_ends_a_source_that_fails_when_it_is_cancelled() -> None:
             except asyncio.CancelledError:
                 raise OSError("the query was aborted") from None
 
-    feed = Feed("numbers", source(), ahead=1)
+    feed = LazyInput("numbers", source(), ahead=1)
     assert await feed.take(1) == [1]
     async with asyncio.timeout(SOON):
         await feed.aclose()
@@ -213,7 +213,7 @@ async def test_a_crew_is_left_to_clean_up_by_who_is_cancelled_while_it_closes() 
             await asyncio.sleep(0.02)
             cleaned.append(True)
 
-    crew = Crew()
+    crew = Workers()
     crew.start(work, 2)
     await asyncio.sleep(0)
     closing = asyncio.create_task(crew.aclose())
@@ -226,4 +226,4 @@ async def test_a_crew_is_left_to_clean_up_by_who_is_cancelled_while_it_closes() 
 
 
 async def test_a_crew_of_nobody_closes() -> None:
-    await Crew().aclose()
+    await Workers().aclose()

@@ -26,7 +26,7 @@ from exotel_async import (
     ServerError,
 )
 from exotel_async.calls import wait as waiting
-from exotel_async.calls.wait_state import Terms
+from exotel_async.calls.wait_state import WaitOptions
 from exotel_async.emulator import Dial, Emulator, Fault, Outcome, ReceivedRequest, Scenario
 from tests.conftest import CUSTOMER, EXOPHONE, SOON, session
 
@@ -622,8 +622,8 @@ async def test_nobody_is_told_twice(emulator: Emulator, exotel: AsyncExotel) -> 
     settled: list[Call | ExotelError] = []
     emulator.latency = lambda _: (0.0, 0.2)
     emulator.faults.add(Fault.answer(403), method="GET")
-    watch.add(sid, Terms(), plain.append)
-    watch.add(sid, Terms(settled=True), settled.append)
+    watch.add(sid, WaitOptions(), plain.append)
+    watch.add(sid, WaitOptions(settled=True), settled.append)
     await until(lambda: singles(emulator))
     exotel.calls.resolve(Event(sid, "completed"))
     await until(lambda: settled)
@@ -789,7 +789,7 @@ async def test_one_that_is_told_of_a_failure_may_begin_again(
                 monkeypatch.undo()
                 follow(sid)
 
-        watch.add(sid, Terms(interval=FAST), deliver)
+        watch.add(sid, WaitOptions(interval=FAST), deliver)
 
     def defective() -> float:
         raise KeyError("a defect")

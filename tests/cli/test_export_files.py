@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exotel_async import AsyncExotel, Call, InvalidRequest
-from exotel_async.calls.list_resume import Place, write_token
+from exotel_async.calls.list_resume import Position, write_token
 from exotel_async.cli import main
 from exotel_async.cli.export import Order, _Run
 from exotel_async.cli.export_filters import Selection
@@ -32,7 +32,7 @@ from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import TextFile, as_jsonl
 from exotel_async.cli.time_arguments import Moment
 from exotel_async.emulator import Emulator
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 from tests.cli.support import fill, left_in, pointing_at, ran
 
 ACCOUNT = "acme1"
@@ -275,8 +275,8 @@ def token(*, digest: str | None = None) -> str:
         async with AsyncExotel(account_sid=ACCOUNT, api_key="k", api_token="t") as exotel:
             return exotel.calls.list(newest_first=False, **SELECTION.filters())._listed.digest
 
-    span = Span(NOW - timedelta(days=8), NOW - timedelta(days=1))
-    place = Place(newest_first=False, second=NOW - timedelta(days=2), sids={"a2"})
+    span = TimeRange(NOW - timedelta(days=8), NOW - timedelta(days=1))
+    place = Position(newest_first=False, second=NOW - timedelta(days=2), sids={"a2"})
     return write_token(digest or asyncio.run(of()), span, place)
 
 

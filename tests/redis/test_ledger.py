@@ -2,7 +2,7 @@
 
 What is simulated is the world: processes that send, die, stop and come back, messages that are
 lost, late and doubled, servers that restart with old data or none. What decides is the script that
-runs in Valkey and the `Share` of each process, as they are.
+runs in Valkey and the `Lease` of each process, as they are.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 
 from exotel_async import RateLimit
 from exotel_async.limiter.window import Window
-from exotel_async.redis.messages import VERSION, News, Refusal, Share, Terms
+from exotel_async.redis.messages import VERSION, Lease, LeaseTerms, Refusal, StatusReport
 from exotel_async.redis.server import SCRIPT
 
 LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
 RATE = RateLimit(LIMIT, per=PER)
-TERMS = Terms.of(RATE, EXCHANGE)
+TERMS = LeaseTerms.of(RATE, EXCHANGE)
 KEY = "exotel_async:{test}:voice"
 
 
@@ -112,7 +112,7 @@ class World:
         return not self.down_until <= self.now < self.down_until + TERMS.settle
 
     def held(self) -> int:
-        answer = self.ask({**Share(RATE, TERMS, Window(0), name="").look(), "look": True})
+        answer = self.ask({**Lease(RATE, TERMS, Window(0), name="").look(), "look": True})
         assert answer
         return sum(one["held"] for one in answer["account"]["processes"] or ())
 
@@ -135,12 +135,12 @@ class Process:
     alive: bool = True
     stopped_until: float = 0.0
     window: Window = field(factory=lambda: Window(0))
-    share: Share = field(init=False)
+    share: Lease = field(init=False)
     _busy: bool = False
     _give: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.share = Share(RATE, TERMS, self.window, name=self.name, clock=self.clock)
+        self.share = Lease(RATE, TERMS, self.window, name=self.name, clock=self.clock)
         self.world.processes.append(self)
         self.world.after(self.world.chance.random(), self.tick)
         self.world.after(self.world.chance.random(), self.send)
@@ -200,7 +200,7 @@ class Process:
         if self.share.message is None:
             bulk = 1000 if self.demand >= 1 else round(10 * self.demand * world.chance.random())
             give = self._give or (self.window.free if bulk == 0 else 0)
-            news = News(
+            news = StatusReport(
                 bulk=bulk,
                 interactive=int(world.chance.random() < 0.1),
                 granted=self.sent,
@@ -325,27 +325,27 @@ def test_never_more_than_the_budget_whatever_happens(
     assert len(world.arrivals) - began >= 2 * (LIMIT - 2) * PER / (PER + EXCHANGE)
 
 
-def say(world: World, share: Share, news: News) -> dict[str, Any]:
+def say(world: World, share: Lease, news: StatusReport) -> dict[str, Any]:
     """Say something until it is taken, and return the answer."""
     share.write(news, world.now)
     return hear(world, share)
 
 
-def hear(world: World, share: Share) -> dict[str, Any]:
+def hear(world: World, share: Lease) -> dict[str, Any]:
     while True:
         answer = world.ask(dict(share.message or {}))
         if answer and share.apply(answer, world.now):
             return answer
 
 
-def saturate(world: World, share: Share, window: Window) -> None:
+def saturate(world: World, share: Lease, window: Window) -> None:
     """Send as much as one process may, until it holds all but what is for those in a hurry."""
     for _ in range(30):
         window.take_back(world.now)
         for _ in range(window.free):
             window.in_flight += 1
             window.spend(world.now + PER)
-        say(world, share, News(bulk=1000))
+        say(world, share, StatusReport(bulk=1000))
         world.run(PER / 30)
     assert window.size >= LIMIT - 2
 
@@ -353,40 +353,40 @@ def saturate(world: World, share: Share, window: Window) -> None:
 def test_a_message_that_was_long_on_its_way_claims_nothing(client: redis.Redis) -> None:
     world = World(client, seed=0)
     (slow, one), (quick, other) = member(world), member(world)
-    say(world, slow, News())
+    say(world, slow, StatusReport())
     world.run(TERMS.settle)
     saturate(world, slow, one)
-    slow.write(News(), world.now)  # and there it is stopped
-    say(world, quick, News())
+    slow.write(StatusReport(), world.now)  # and there it is stopped
+    say(world, quick, StatusReport())
     world.run(TERMS.lease + TERMS.hold)
     saturate(world, quick, other)
     world.restart(0, "none")
     hear(world, slow)
-    say(world, quick, News())
+    say(world, quick, StatusReport())
     assert (one.size, other.size) == (0, LIMIT - 2)
 
 
-def member(world: World, rate: RateLimit = RATE) -> tuple[Share, Window]:
+def member(world: World, rate: RateLimit = RATE) -> tuple[Lease, Window]:
     window = Window(0)
-    return Share(rate, TERMS, window, name="", clock=lambda: world.now), window
+    return Lease(rate, TERMS, window, name="", clock=lambda: world.now), window
 
 
 def test_a_new_ledger_is_soon_open_to_those_that_have_had_nothing(client: redis.Redis) -> None:
     world = World(client, seed=0)
     share, window = member(world)
-    say(world, share, News())
+    say(world, share, StatusReport())
     world.run(TERMS.settle)
     world.restart(0, "none")
-    say(world, share, News(interactive=1))
+    say(world, share, StatusReport(interactive=1))
     world.run(TERMS.settle)
-    say(world, share, News(interactive=1))
+    say(world, share, StatusReport(interactive=1))
     assert window.free > 0
 
 
 def test_a_clock_that_is_put_back_holds_nobody_up(client: redis.Redis) -> None:
     world = World(client, seed=0)
     share, window = member(world)
-    say(world, share, News())
+    say(world, share, StatusReport())
     world.run(TERMS.settle)
     saturate(world, share, window)
     world.now -= 900
@@ -397,7 +397,7 @@ def test_a_clock_that_is_put_back_holds_nobody_up(client: redis.Redis) -> None:
     share._clock = clock
     for _ in range(80):
         window.take_back(clock())
-        share.write(News(bulk=1000), clock())
+        share.write(StatusReport(bulk=1000), clock())
         answer = world.ask(dict(share.message or {}))
         assert answer
         assert share.apply(answer, clock())
@@ -411,10 +411,10 @@ def test_another_version_waits_for_the_last_of_this_one(
 ) -> None:
     world = World(client, seed=0)
     share, _ = member(world)
-    say(world, share, News(bulk=1))
+    say(world, share, StatusReport(bulk=1))
     newer, _ = member(world)
     monkeypatch.setattr("exotel_async.redis.messages.VERSION", VERSION + 1)
-    newer.write(News(), world.now)
+    newer.write(StatusReport(), world.now)
     assert world.ask(dict(newer.message or {})) == {"refused": "version"}
     world.run(TERMS.lease + TERMS.hold)
     assert hear(world, newer)["epoch"]
@@ -428,17 +428,17 @@ def test_after_an_outage_a_new_ledger_is_soon_open(
 ) -> None:
     world = World(client, seed=0)
     share, window = member(world)
-    say(world, share, News())
+    say(world, share, StatusReport())
     world.run(TERMS.settle)
     saturate(world, share, window)
     world.restart(away, "none")
-    share.write(News(bulk=1000), world.now)  # and that is sent again and again
+    share.write(StatusReport(bulk=1000), world.now)  # and that is sent again and again
     world.run(away)
     assert not share.is_valid
     hear(world, share)
     assert window.size == (LIMIT - 2 if keeps else 0)
     world.run(TERMS.settle)
-    say(world, share, News(bulk=1000))
+    say(world, share, StatusReport(bulk=1000))
     assert window.free > 0
 
 
@@ -464,25 +464,25 @@ class Account:
     def begin(self, rate: RateLimit) -> None:
         (self.one, self.window), (self.other, _) = (member(self.world, rate) for _ in range(2))
         for share in (self.one, self.other):
-            say(self.world, share, News())
+            say(self.world, share, StatusReport())
         self.answer: dict[str, Any] = {}
         self.pass_by(PER)
 
     def change(self, rate: RateLimit) -> None:
         """Have both leave, and two come that say another budget."""
         for share in (self.one, self.other):
-            say(self.world, share, News(leave=True))
+            say(self.world, share, StatusReport(leave=True))
         self.begin(rate)
 
     def pass_by(self, seconds: float, taken: int = 0) -> int:
         """Have both say for so long that they are there, and how much was taken."""
         for _ in range(int(seconds / 5)):
             self.world.run(5)
-            say(self.world, self.other, News(taken=taken - taken // 2))
+            say(self.world, self.other, StatusReport(taken=taken - taken // 2))
             self.answer = say(
                 self.world,
                 self.one,
-                News(
+                StatusReport(
                     taken=taken // 2,
                     bulk=5,
                     probe=True,
@@ -493,8 +493,10 @@ class Account:
 
     def refuse(self, taken: int, *, pressed: bool = True) -> int:
         self.world.run(1)
-        say(self.world, self.other, News(taken=taken - taken // 2))
-        news = News(taken=taken // 2, bulk=5, refusals=refusal(self.answer, pressed=pressed))
+        say(self.world, self.other, StatusReport(taken=taken - taken // 2))
+        news = StatusReport(
+            taken=taken // 2, bulk=5, refusals=refusal(self.answer, pressed=pressed)
+        )
         self.answer = say(self.world, self.one, news)
         self.pass_by(5, taken)
         return int(self.answer["learned"])
@@ -585,24 +587,24 @@ def test_no_refusal_of_before_brings_a_cleared_pause_back(
     account = Account(client)
     begun = refusal(account.answer, after=10)
     late = refusal(account.answer, after=100)
-    account.answer = say(account.world, account.one, News(bulk=5, refusals=begun))
+    account.answer = say(account.world, account.one, StatusReport(bulk=5, refusals=begun))
     assert account.answer["gate"]["left"] == 10_000_000
     if probed:
         account.world.run(10)
-        probe = say(account.world, account.one, News(bulk=5, probe=True))
+        probe = say(account.world, account.one, StatusReport(bulk=5, probe=True))
         assert probe["gate"]["state"] == "probe"
         late += refusal(probe, after=100)
-        say(account.world, account.other, News(refusals=late[:1]))
+        say(account.world, account.other, StatusReport(refusals=late[:1]))
     cleared = account.world.ask(account.other.clear_pause())
     assert cleared
     assert cleared["cleared"] > 0
-    gate = say(account.world, account.one, News(bulk=5, refusals=late))["gate"]
+    gate = say(account.world, account.one, StatusReport(bulk=5, refusals=late))["gate"]
     assert not gate.get("paused")
-    gate = say(account.world, account.other, News(bulk=5, probe=True))["gate"]
+    gate = say(account.world, account.other, StatusReport(bulk=5, probe=True))["gate"]
     assert gate["state"] == "probe"
     # What is refused after it counts.
     again = Refusal(epoch=gate["epoch"], status=429, after=30, longest=3 * PER, pressed=False)
-    gate = say(account.world, account.other, News(bulk=5, refusals=[again]))["gate"]
+    gate = say(account.world, account.other, StatusReport(bulk=5, refusals=[again]))["gate"]
     assert gate["left"] == 30_000_000
 
 
@@ -616,7 +618,7 @@ def test_a_pause_of_a_ledger_before_parks_nobody(client: redis.Redis) -> None:
     )
     client.eval(old, 1, KEY, int(world.now * 1e6))
     share, _ = member(world)
-    answer = say(world, share, News(interactive=1, probe=True))
+    answer = say(world, share, StatusReport(interactive=1, probe=True))
     world.run(TERMS.settle)
-    answer = say(world, share, News(interactive=1, probe=True))
+    answer = say(world, share, StatusReport(interactive=1, probe=True))
     assert answer["gate"]["state"] == "probe"

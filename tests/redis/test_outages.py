@@ -29,7 +29,7 @@ from exotel_async import (
 )
 from exotel_async.emulator import Emulator
 from exotel_async.redis import Fallback, SharedTokenBucket
-from exotel_async.redis.messages import Terms
+from exotel_async.redis.messages import LeaseTerms
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
@@ -132,8 +132,8 @@ def settles(monkeypatch: pytest.MonkeyPatch) -> None:
     Whoever knows of the old one has to be back before, also on a computer that is busy. With a
     `per` of a minute there are two seconds.
     """
-    of = Terms.of
-    monkeypatch.setattr(Terms, "of", lambda *args: evolve(of(*args), settle=SETTLE))
+    of = LeaseTerms.of
+    monkeypatch.setattr(LeaseTerms, "of", lambda *args: evolve(of(*args), settle=SETTLE))
 
 
 needs_time = pytest.mark.usefixtures("settles")

@@ -20,7 +20,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.redis import Fallback, SharedTokenBucket
-from exotel_async.redis.messages import Terms
+from exotel_async.redis.messages import LeaseTerms
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
 
 def settle_for(seconds: float) -> None:
     """Have a new ledger wait that long, which a small `per` would have as short as it may be."""
-    terms_of = Terms.of
-    Terms.of = lambda rate, exchange: evolve(  # type: ignore[method-assign]
+    terms_of = LeaseTerms.of
+    LeaseTerms.of = lambda rate, exchange: evolve(  # type: ignore[method-assign]
         terms_of(rate, exchange), settle=seconds
     )
 

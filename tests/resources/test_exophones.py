@@ -411,7 +411,7 @@ def test_it_needs_a_sid(sid: object) -> None:
 )
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError, match="no ExoPhonePage"):
-        responses.read_exophone_page(responses.Answer(200, body=body))
+        responses.read_exophone_page(responses.Response(200, body=body))
 
 
 JSON = st.recursive(

@@ -175,7 +175,7 @@ def test_time_tells_nothing(presented: str, monkeypatch: pytest.MonkeyPatch) -> 
         return hmac.compare_digest(a, b)
 
     monkeypatch.setattr(auth, "compare_digest", compare)
-    secrets = auth.Secrets([SECRET, OTHER, "a-third-one-that-is-longer-than-others"])
+    secrets = auth.PathSecrets([SECRET, OTHER, "a-third-one-that-is-longer-than-others"])
     assert secrets.admit(presented) == (presented in {SECRET, OTHER})
     assert compared == [(32, 32)] * 3
     # What is longer than any secret may be is not even looked at.

@@ -18,11 +18,11 @@ from exotel_async.models import CallStatus, Direction
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import Between, CallQuery, is_listable, probe
 from exotel_async.wire.request import Request
-from exotel_async.wire.time_range import Span
+from exotel_async.wire.time_range import TimeRange
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ONE, OTHER = "+919812300001", "+919812300002"
-NOON = Span(datetime(2026, 3, 2, 12, tzinfo=UTC), datetime(2026, 3, 2, 12, 59, 59, tzinfo=UTC))
+NOON = TimeRange(datetime(2026, 3, 2, 12, tzinfo=UTC), datetime(2026, 3, 2, 12, 59, 59, tzinfo=UTC))
 
 
 class Colour(str, enum.Enum):  # noqa: UP042 - the old kind, whose str() is its name
@@ -154,7 +154,7 @@ def test_filters(options: dict[str, Any], fields: dict[str, str]) -> None:
     ],
 )
 def test_dates_are_written_by_the_clock_of_the_service(moment: datetime) -> None:
-    span = Span(moment, moment)
+    span = TimeRange(moment, moment)
     written = dict(query_of().request(span).params)["DateCreated"]
     assert written == "gte:2026-03-02 17:30:00;lte:2026-03-02 17:30:00"
     in_utc = call_query.build_query(time_zone=UTC).request(span)

@@ -29,7 +29,7 @@ from exotel_async.models import (
     NumberType,
 )
 from exotel_async.wire.responses import (
-    Answer,
+    Response,
     read_balance,
     read_call,
     read_error,
@@ -110,17 +110,17 @@ XML_ERROR = """<?xml version="1.0"?>
 HTML_ERROR = """<html>\r\n<head><title>502 Bad Gateway</title></head>
 <body><center><h1>502 Bad Gateway</h1></center></body></html>"""
 
-Reader = Callable[[Answer], object]
+Reader = Callable[[Response], object]
 READERS: list[Reader] = [read_call, read_number, read_balance]
 ALL_READERS: list[Reader] = [*READERS, read_page]
 
 
-def answer(body: object, status: int = 200, **headers: str) -> Answer:
+def answer(body: object, status: int = 200, **headers: str) -> Response:
     if isinstance(body, str):
         body = body.encode()
     elif not isinstance(body, bytes):
         body = json.dumps(body).encode()
-    return Answer(status, {"content-type": "application/json", **headers}, body)
+    return Response(status, {"content-type": "application/json", **headers}, body)
 
 
 def not_decoded(read: Reader, body: object) -> DecodeError:
@@ -334,7 +334,7 @@ def test_not_what_was_asked_for(read: Reader, body: object, says: str) -> None:
 
 def test_an_answer_without_a_content_type() -> None:
     with pytest.raises(DecodeError, match="no content type"):
-        read_call(Answer(200))
+        read_call(Response(200))
 
 
 def test_a_call_without_a_sid() -> None:
@@ -430,7 +430,7 @@ def test_the_other_region_is_hinted_at(status: int, body: object) -> None:
 
 
 def test_an_error_keeps_headers_and_attempts() -> None:
-    error = read_error(Answer(429, {"retry-after": "30"}, b"", attempts=3))
+    error = read_error(Response(429, {"retry-after": "30"}, b"", attempts=3))
     assert (error.headers, error.attempts) == ({"retry-after": "30"}, 3)
     again = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(again), str(again)) == (type(error), str(error))
@@ -555,7 +555,7 @@ def test_retry_after_never_raises(value: str, date: str) -> None:
 def test_no_error_shows_a_number(body: str, status: int) -> None:
     for read in ALL_READERS:
         with pytest.raises(ExotelError) as caught:
-            read(Answer(status, {"x-number": CANARY, "content-type": "text/html"}, body.encode()))
+            read(Response(status, {"x-number": CANARY, "content-type": "text/html"}, body.encode()))
         error = caught.value
         for shown in (
             repr(error),
@@ -637,7 +637,7 @@ BODIES = st.one_of(
 @given(BODIES, st.sampled_from([200, 200, 200, 202, 204]) | st.integers(-1, 1000))
 @pytest.mark.timeout(300)
 def test_only_our_errors_come_out_of_any_body(body: bytes, status: int) -> None:
-    given_answer = Answer(status, {"content-type": "application/json", "retry-after": "x"}, body)
+    given_answer = Response(status, {"content-type": "application/json", "retry-after": "x"}, body)
     for read in ALL_READERS:
         try:
             value = read(given_answer)

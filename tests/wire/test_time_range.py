@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exotel_async.config import IST
 from exotel_async.errors import InvalidRequest
-from exotel_async.wire.time_range import SECOND, Span, check_range, oldest, whole_second
+from exotel_async.wire.time_range import SECOND, TimeRange, check_range, oldest, whole_second
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 MOMENTS = st.datetimes(
@@ -21,7 +21,7 @@ MOMENTS = st.datetimes(
     timezones=st.just(UTC),
 ).map(lambda moment: moment.replace(microsecond=0))
 LENGTHS = st.integers(0, 400 * 86_400).map(lambda seconds: SECOND * seconds)
-SPANS = st.builds(lambda since, length: Span(since, since + length), MOMENTS, LENGTHS)
+SPANS = st.builds(lambda since, length: TimeRange(since, since + length), MOMENTS, LENGTHS)
 ORDERS = st.booleans()
 
 
@@ -29,7 +29,7 @@ def at(*fields: int) -> datetime:
     return datetime(*fields, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
 
-def assert_covered(span: Span, pieces: list[Span], *, newest_first: bool) -> None:
+def assert_covered(span: TimeRange, pieces: list[TimeRange], *, newest_first: bool) -> None:
     """Check that pieces lie side by side, in order, and are the span together."""
     ordered = pieces[::-1] if newest_first else pieces
     assert (ordered[0].since, ordered[-1].until) == (span.since, span.until)
@@ -40,10 +40,10 @@ def assert_covered(span: Span, pieces: list[Span], *, newest_first: bool) -> Non
 
 
 @given(span=SPANS, newest_first=ORDERS)
-@example(span=Span(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)), newest_first=True)
-@example(span=Span(at(2026, 1, 1), at(2026, 1, 31)), newest_first=True)
-@example(span=Span(at(2026, 1, 1), at(2026, 1, 31)), newest_first=False)
-def test_windows_cover_a_span_exactly(span: Span, newest_first: bool) -> None:
+@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)), newest_first=True)
+@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=True)
+@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=False)
+def test_windows_cover_a_span_exactly(span: TimeRange, newest_first: bool) -> None:
     windows = list(span.windows(newest_first=newest_first))
     assert_covered(span, windows, newest_first=newest_first)
     lengths = [window.until - window.since + SECOND for window in windows]
@@ -52,7 +52,7 @@ def test_windows_cover_a_span_exactly(span: Span, newest_first: bool) -> None:
 
 
 @given(span=SPANS, number=st.integers(-1, 40), newest_first=ORDERS)
-def test_parts_cover_a_span_exactly(span: Span, number: int, newest_first: bool) -> None:
+def test_parts_cover_a_span_exactly(span: TimeRange, number: int, newest_first: bool) -> None:
     parts = span.parts(number, newest_first=newest_first)
     assert_covered(span, parts, newest_first=newest_first)
     lengths = [(part.until - part.since) // SECOND + 1 for part in parts]
@@ -61,34 +61,34 @@ def test_parts_cover_a_span_exactly(span: Span, number: int, newest_first: bool)
 
 
 def test_windows_of_half_a_year() -> None:
-    span = Span(at(2026, 1, 1), at(2026, 3, 2, 12))
+    span = TimeRange(at(2026, 1, 1), at(2026, 3, 2, 12))
     assert list(span.windows(newest_first=False)) == [
-        Span(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)),
-        Span(at(2026, 1, 31), at(2026, 3, 1, 23, 59, 59)),
-        Span(at(2026, 3, 2), at(2026, 3, 2, 12)),
+        TimeRange(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)),
+        TimeRange(at(2026, 1, 31), at(2026, 3, 1, 23, 59, 59)),
+        TimeRange(at(2026, 3, 2), at(2026, 3, 2, 12)),
     ]
     newest, *_ = span.windows(newest_first=True)
-    assert newest == Span(at(2026, 1, 31, 12, 0, 1), at(2026, 3, 2, 12))
+    assert newest == TimeRange(at(2026, 1, 31, 12, 0, 1), at(2026, 3, 2, 12))
 
 
 def test_an_empty_span_has_no_windows() -> None:
-    empty = Span(at(2026, 1, 1, 0, 0, 1), at(2026, 1, 1))
+    empty = TimeRange(at(2026, 1, 1, 0, 0, 1), at(2026, 1, 1))
     assert empty.is_empty
     assert list(empty.windows(newest_first=True)) == []
-    second = Span(at(2026, 1, 1), at(2026, 1, 1))
+    second = TimeRange(at(2026, 1, 1), at(2026, 1, 1))
     assert not second.is_empty
     assert list(second.windows(newest_first=False)) == [second]
     assert second.parts(5, newest_first=True) == [second]
 
 
 @given(span=SPANS, seconds=st.integers(-10, 400 * 86_400), newest_first=ORDERS)
-def test_what_is_ahead_of_a_reader(span: Span, seconds: int, newest_first: bool) -> None:
+def test_what_is_ahead_of_a_reader(span: TimeRange, seconds: int, newest_first: bool) -> None:
     place = span.since + SECOND * seconds
     ahead = span.from_here(place, newest_first=newest_first)
     if newest_first:
-        assert ahead == Span(span.since, min(place, span.until))
+        assert ahead == TimeRange(span.since, min(place, span.until))
     else:
-        assert ahead == Span(max(place, span.since), span.until)
+        assert ahead == TimeRange(max(place, span.since), span.until)
     assert ahead.is_empty or (span.since <= ahead.since and ahead.until <= span.until)
     assert span.from_here(None, newest_first=newest_first) is span
 
