@@ -14,13 +14,13 @@ from benchmarks import processes
 from benchmarks.bare import number
 from benchmarks.server import ACCOUNT, KEY, TOKEN, Server, running
 from benchmarks.tables import Target
-from exotel_async import AsyncExotel, Outcome, Priority, RateLimit, TokenBucket
+from exotel_async import AsyncExotel, Priority, RateLimit, RequestOutcome, TokenBucket
 from tests.support import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ANSWERED: Final = Outcome(status=200)
+_ANSWERED: Final = RequestOutcome(status=200)
 _RESPONSE: Final = 0.05
 
 _IN_FLIGHT: Final = 64

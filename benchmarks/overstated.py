@@ -19,7 +19,7 @@ from benchmarks import tables
 from benchmarks.server import response_time
 from benchmarks.tables import Target
 from benchmarks.traffic import KINDS, MINUTE, RATE, Kind
-from exotel_async import Outcome, Priority, RateLimit, TokenBucket
+from exotel_async import Priority, RateLimit, RequestOutcome, TokenBucket
 from exotel_async.emulator.rate_limit import new_window
 from tests.support.virtual_time import run as run_in_virtual_time
 
@@ -114,7 +114,7 @@ async def drive(case: Case, limiters: Sequence[RateLimiter]) -> Result:
             after = math.ceil(service.wait(now + phase)) if case.retry_after else None
             (result.taken if taken else result.refused).append(now / case.per)
             await asyncio.sleep(back)
-            permit.finish(Outcome(status=200 if taken else 429, retry_after=after))
+            permit.finish(RequestOutcome(status=200 if taken else 429, retry_after=after))
             retry = not taken
             limit = limiter.statistics().learned_limit
             if limit != result.learned[-1][1]:

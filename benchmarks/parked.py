@@ -18,11 +18,11 @@ from attrs import frozen
 
 from benchmarks import bare
 from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN
-from exotel_async import AsyncExotel, Outcome, Priority, RateLimit, TokenBucket
+from exotel_async import AsyncExotel, Priority, RateLimit, RequestOutcome, TokenBucket
 from tests.support import virtual_time
 
 RESPONSE: Final = 0.05  # seconds
-_ANSWERED: Final = Outcome(status=200)
+_ANSWERED: Final = RequestOutcome(status=200)
 _MEASURED: Final = 10_000  # waiters at least, in repetitions: fewer take too short a time
 
 

@@ -30,7 +30,7 @@ from tests.support import valkey
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from exotel_async import LimiterStatistics, Outcome, Permit, RateLimiter
+    from exotel_async import LimiterStatistics, Permit, RateLimiter, RequestOutcome
 
 MEAN_GAP: Final = 7.0  # seconds of a minute's window between two interactive requests
 WAITING: Final = 64
@@ -297,7 +297,7 @@ class _Recorded:
     _granted: float
     _waited: float
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: RequestOutcome) -> None:
         if outcome.status == 200:
             self._recorder.granted.append(self._granted)
             self._recorder.waits.append(self._waited)
@@ -336,7 +336,7 @@ class Loop:
 class _Untold:
     """A limiter that is not told how a request ended."""
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: RequestOutcome) -> None:
         pass
 
     def release(self) -> None:

@@ -14,7 +14,7 @@ from exotel_async.emulator import RateWindow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exotel_async import LimiterStatistics, Outcome
+    from exotel_async import LimiterStatistics, RequestOutcome
 
 RATE: Final = 200
 MINUTE: Final = 60.0
@@ -110,7 +110,7 @@ class _Recorded:
     _permit: Permit
     _sent: Sent
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: RequestOutcome) -> None:
         self._sent.finished = asyncio.get_running_loop().time()
         self._sent.status = outcome.status
         self._permit.finish(outcome)

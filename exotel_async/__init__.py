@@ -1,7 +1,7 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
 from exotel_async.calls.connect_many import DialOutcome, Dials, DialTarget
-from exotel_async.calls.get_many import Lookup, Lookups, LookupStatistics
+from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
 from exotel_async.calls.list import CallRecords
 from exotel_async.calls.reconcile import CallAmbiguous, CallFound, CallNotFound, Reconciliation
 from exotel_async.client import AsyncExotel
@@ -30,7 +30,7 @@ from exotel_async.errors import (
     RequestTimeout,
     ServerError,
 )
-from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit, RateLimiter
+from exotel_async.limiter.protocol import LimiterStatistics, Permit, RateLimiter, RequestOutcome
 from exotel_async.limiter.token_bucket import TokenBucket
 from exotel_async.models import (
     AnsweredBy,
@@ -101,15 +101,15 @@ __all__ = [
     "Leg",
     "LimiterStatistics",
     "LimiterUnavailable",
-    "Lookup",
-    "LookupStatistics",
-    "Lookups",
+    "CallResult",
+    "FetchStatistics",
+    "CallResults",
     "NoRecording",
     "NotFound",
     "NumberMetadata",
     "NumberType",
     "OpenEnum",
-    "Outcome",
+    "RequestOutcome",
     "PaymentRequired",
     "PermissionDenied",
     "Permit",

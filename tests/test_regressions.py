@@ -22,10 +22,10 @@ from exotel_async import (
     ExotelError,
     InvalidRequest,
     NotFound,
-    Outcome,
     RateLimit,
     RateLimited,
     RateLimitTimeout,
+    RequestOutcome,
     RetryPolicy,
     ServerError,
     Timeouts,
@@ -140,7 +140,7 @@ async def test_a_proxy_that_refuses_has_passed_nothing_on() -> None:
 
 async def test_a_limiter_that_fails_loses_no_call(emulator: Emulator) -> None:
     class Failing:
-        def finish(self, _: Outcome) -> None:
+        def finish(self, _: RequestOutcome) -> None:
             raise ConnectionError("the limiter's server went away")
 
         def release(self) -> None: ...
@@ -212,7 +212,7 @@ def test_many_refusals_and_tries_overflow_nothing() -> None:
     async def main() -> None:
         bucket = TokenBucket()
         for _ in range(1100):
-            (await bucket.acquire()).finish(Outcome(status=429))
+            (await bucket.acquire()).finish(RequestOutcome(status=429))
         assert bucket.statistics().paused_for == pytest.approx(60, abs=0.1)
 
     run(main())
@@ -227,14 +227,14 @@ def test_many_refusals_and_tries_overflow_nothing() -> None:
 def test_cancelling_all_tasks_does_not_stop_the_limiter() -> None:
     async def main() -> int:
         bucket = TokenBucket(RateLimit(5, per=60, burst=1))
-        (await bucket.acquire()).finish(Outcome(status=200))
+        (await bucket.acquire()).finish(RequestOutcome(status=200))
         through = 0
 
         async def worker() -> None:
             nonlocal through
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(3600)
-            (await bucket.acquire()).finish(Outcome(status=200))  # a last request
+            (await bucket.acquire()).finish(RequestOutcome(status=200))  # a last request
             through += 1
 
         parked = asyncio.create_task(bucket.acquire())

@@ -32,7 +32,7 @@ MOST_CONCURRENT: Final = 64
 
 
 @frozen
-class Lookup:
+class CallResult:
     """What came of one SID: the call, or why it could not be had.
 
     Attributes:
@@ -58,8 +58,8 @@ class Lookup:
 
 
 @frozen(kw_only=True)
-class LookupStatistics:
-    """How a lookup of many calls stands.
+class FetchStatistics:
+    """How far a `get_many` has come.
 
     Attributes:
         done: SIDs answered so far: `found`, `missing` and `failed` together.
@@ -92,14 +92,14 @@ class _Counts:
     def sent(self) -> None:
         self.requests += 1
 
-    def statistics(self, total: int | None) -> LookupStatistics:
+    def statistics(self, total: int | None) -> FetchStatistics:
         done = self.found + self.missing + self.failed
         elapsed = time.monotonic() - self.started
         rate = done / elapsed if elapsed > 0 else 0.0
         left = None
         if total is not None and rate > 0:
             left = timedelta(seconds=max(0, total - done) / rate)
-        return LookupStatistics(
+        return FetchStatistics(
             done=done,
             found=self.found,
             missing=self.missing,
@@ -110,10 +110,10 @@ class _Counts:
             time_left=left,
         )
 
-    def add(self, lookup: Lookup) -> None:
-        if lookup.call is not None:
+    def add(self, result: CallResult) -> None:
+        if result.call is not None:
             self.found += 1
-        elif isinstance(lookup.error, NotFound):
+        elif isinstance(result.error, NotFound):
             self.missing += 1
         else:
             self.failed += 1
@@ -136,10 +136,10 @@ class LookupPlan:
     batch_size: int
     since: datetime | None
     until: datetime | None
-    on_progress: Callable[[LookupStatistics], object] | None
+    on_progress: Callable[[FetchStatistics], object] | None
 
 
-def lookup_plan(
+def fetch_plan(
     wanted: FetchOptions,
     *,
     time_zone: tzinfo,
@@ -147,9 +147,9 @@ def lookup_plan(
     batch_size: int,
     since: datetime | None,
     until: datetime | None,
-    on_progress: Callable[[LookupStatistics], object] | None,
+    on_progress: Callable[[FetchStatistics], object] | None,
 ) -> LookupPlan:
-    """Check the arguments of a lookup of many calls.
+    """Check the arguments of `get_many`.
 
     Raises:
         InvalidRequest: one of them makes no sense, or is what Exotel would refuse.
@@ -179,10 +179,10 @@ def lookup_plan(
     )
 
 
-class Lookups:
-    """A stream of `Lookup`, one for each SID, in the order the answers come.
+class CallResults:
+    """A stream of `CallResult`, one for each SID, in the order the answers come.
 
-    Use it as ``async with exotel.calls.get_many(sids) as lookups: async for lookup in lookups``:
+    Use it as ``async with exotel.calls.get_many(sids) as results: async for result in results``:
     leaving the block ends what goes on.
     """
 
@@ -209,15 +209,15 @@ class Lookups:
         self._dry = False
         self._error: Exception | None = None
         self._stopped = False
-        self._out: asyncio.Queue[list[Lookup] | None] = asyncio.Queue(plan.concurrency)
-        self._ready: deque[Lookup] = deque()
+        self._out: asyncio.Queue[list[CallResult] | None] = asyncio.Queue(plan.concurrency)
+        self._ready: deque[CallResult] = deque()
         self._crew = Workers()
         self._entered = False
         self._finished = False
 
     async def __aenter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("a lookup can be run once: call get_many again")
+            raise RuntimeError("a stream of results can be read once: call get_many again")
         self._entered = True
         self._counts.started = time.monotonic()
         self._crew.start(self._run)
@@ -235,20 +235,20 @@ class Lookups:
             await self._feed.aclose()
             if not self._finished:
                 # Whoever reads on, perhaps in another task, is not left waiting.
-                self._error = RuntimeError("the block of this lookup was left")
+                self._error = RuntimeError("the block of this get_many was left")
                 while not self._out.empty():
                     self._out.get_nowait()
                 self._out.put_nowait(None)
 
-    def __aiter__(self) -> AsyncIterator[Lookup]:
+    def __aiter__(self) -> AsyncIterator[CallResult]:
         return self
 
-    async def __anext__(self) -> Lookup:
+    async def __anext__(self) -> CallResult:
         """Return the next answer.
 
         Raises:
             ExotelError: the session is closed, or the range of time could not be fixed. What
-                goes wrong with single SIDs is in their `Lookup`.
+                goes wrong with single SIDs is in their `CallResult`.
             Exception: what the input, or `on_progress`, has raised.
         """
         if not self._entered:
@@ -262,13 +262,13 @@ class Lookups:
                     raise error
                 raise StopAsyncIteration
             self._ready.extend(chunk)
-            for lookup in chunk:
-                self._counts.add(lookup)
+            for result in chunk:
+                self._counts.add(result)
             if self._plan.on_progress is not None:
                 self._plan.on_progress(self.statistics())
         return self._ready.popleft()
 
-    def statistics(self) -> LookupStatistics:
+    def statistics(self) -> FetchStatistics:
         """Return how it stands. What was answered but not taken out of the stream is not in it."""
         return self._counts.statistics(self._feed.total)
 
@@ -325,15 +325,15 @@ class Lookups:
         self._dry = True
         self._changed.set()
 
-    def _enter(self, sids: Iterable[str]) -> list[Lookup]:
+    def _enter(self, sids: Iterable[str]) -> list[CallResult]:
         """Take in what is to be asked for; return what is not."""
-        refused: list[Lookup] = []
+        refused: list[CallResult] = []
         for sid in sids:
             try:
                 segment("sid", sid)
             except InvalidRequest as error:
                 shown = sid if isinstance(sid, str) else redact(repr(sid))
-                refused.append(Lookup(shown, error=error))
+                refused.append(CallResult(shown, error=error))
             else:
                 self._stages.enter([sid], singly=not call_query.is_listable(sid))
         return refused
@@ -341,7 +341,7 @@ class Lookups:
     async def _work(self) -> None:
         while (job := await self._next_job()) is not None:
             stage, sids = job
-            answered: list[Lookup] = []
+            answered: list[CallResult] = []
             left: list[str] = []
             try:
                 answered, left = await self._do(stage, sids)
@@ -366,7 +366,7 @@ class Lookups:
             await self._changed.wait()
         return None
 
-    async def _do(self, stage: int, sids: list[str]) -> tuple[list[Lookup], list[str]]:
+    async def _do(self, stage: int, sids: list[str]) -> tuple[list[CallResult], list[str]]:
         """Ask; return what was answered, and what goes on to the next stage.
 
         Raises:
@@ -380,8 +380,8 @@ class Lookups:
             except ConfigurationError:
                 raise
             except ExotelError as error:
-                return [Lookup(sid, error=error)], []
-            return [Lookup(sid, call)], []
+                return [CallResult(sid, error=error)], []
+            return [CallResult(sid, call)], []
         span = self._spans[stage]
         if span is not None:
             span = self._pages.askable(span)
@@ -391,14 +391,14 @@ class Lookups:
         if len(different) == 1 or gone or not self._bulk.serves(wanted):
             return [], sids
         answers = await self._bulk.batch(different, wanted, options, span=span)
-        answered: list[Lookup] = []
+        answered: list[CallResult] = []
         left: list[str] = []
         for sid in sids:
             answer = answers.get(sid)
             if answer is None:
                 left.append(sid)
             elif isinstance(answer, Call):
-                answered.append(Lookup(sid, answer))
+                answered.append(CallResult(sid, answer))
             else:
-                answered.append(Lookup(sid, error=answer))
+                answered.append(CallResult(sid, error=answer))
         return answered, left

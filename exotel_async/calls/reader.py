@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from exotel_async.calls.download_recording import LARGEST
 from exotel_async.calls.fetch import FetchOptions
-from exotel_async.calls.get_many import Lookup, Lookups, LookupStatistics, lookup_plan
+from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics, fetch_plan
 from exotel_async.calls.list import CallRecords, listing
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
 from exotel_async.config import Priority, SendOptions
@@ -176,16 +176,16 @@ class CallReader:
         until: datetime | None = None,
         concurrency: int = 8,
         batch_size: int = MOST_SIDS,
-        on_progress: Callable[[LookupStatistics], object] | None = None,
+        on_progress: Callable[[FetchStatistics], object] | None = None,
         priority: Priority = Priority.BULK,
         max_wait: float | None = None,
         timeout: float | None = None,
-    ) -> Lookups:
+    ) -> CallResults:
         """Read many calls by their SIDs, up to a hundred with each request.
 
-        Use it as ``async with exotel.calls.get_many(sids) as lookups`` and ``async for lookup in
-        lookups``: one `Lookup` for each SID, in the order the answers come. A SID that cannot be
-        looked up does not spoil the others.
+        Use it as ``async with exotel.calls.get_many(sids) as results`` and ``async for result in
+        results``: one `CallResult` for each SID, in the order the answers come. A SID that cannot
+        be read does not spoil the others.
 
         Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls going on, calls older
         than 31 days, SIDs that do not exist) is asked for singly.
@@ -208,7 +208,7 @@ class CallReader:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        plan = lookup_plan(
+        plan = fetch_plan(
             _wanted(details, recording_url_validity),
             time_zone=self._desk.time_zone,
             concurrency=concurrency,
@@ -218,7 +218,7 @@ class CallReader:
             on_progress=on_progress,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return Lookups(self._desk.bulk, self._desk.pages, sids, plan, chosen)
+        return CallResults(self._desk.bulk, self._desk.pages, sids, plan, chosen)
 
     @overload
     async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
@@ -242,7 +242,7 @@ class CallReader:
         details: bool = False,
         interval: float = FIRST_POLL,
         priority: Priority | None = None,
-    ) -> Sequence[Lookup]: ...
+    ) -> Sequence[CallResult]: ...
 
     async def wait(
         self,
@@ -253,14 +253,14 @@ class CallReader:
         details: bool = False,
         interval: float = FIRST_POLL,
         priority: Priority | None = None,
-    ) -> Call | Sequence[Lookup]:
+    ) -> Call | Sequence[CallResult]:
         """Wait until a call, or each of several, is over.
 
         All that wait in a session share one poll: a hundred waiting calls cost one request in each
         round, and none if `resolve` is told their ends first.
 
         Args:
-            sid: the call's SID; or several, which gives a `Lookup` for each, in their order.
+            sid: the call's SID; or several, which gives a `CallResult` for each, in their order.
             timeout: seconds to wait at most; None: as long as it takes.
             settled: wait until length, price and end have come as well, which takes about two
                 minutes from the end; what has not come within fifteen is not waited for.
@@ -287,8 +287,8 @@ class CallReader:
         )
         ends = await self._ends(sids, terms, limit)
         late = RequestTimeout(f"the call was not over within timeout={timeout} s")
-        lookups = [_lookup(each, ends.get(each, late)) for each in sids]
-        return lookups[0].unwrap() if one else lookups
+        results = [_result(each, ends.get(each, late)) for each in sids]
+        return results[0].unwrap() if one else results
 
     async def _ends(
         self, sids: Iterable[str], terms: WaitOptions, limit: float
@@ -393,8 +393,8 @@ def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOpt
     return FetchOptions(flag("details", details) == "true", recording_url_validity)
 
 
-def _lookup(sid: str, end: Call | ExotelError) -> Lookup:
-    return Lookup(sid, end) if isinstance(end, Call) else Lookup(sid, error=end)
+def _result(sid: str, end: Call | ExotelError) -> CallResult:
+    return CallResult(sid, end) if isinstance(end, Call) else CallResult(sid, error=end)
 
 
 def _call_of(event: Any) -> Call:

@@ -20,14 +20,14 @@ from exotel_async import (
     AsyncExotel,
     AuthenticationError,
     Call,
+    CallResult,
+    CallResults,
     ConnectionFailed,
     DecodeError,
     ExotelError,
+    FetchStatistics,
     InvalidRequest,
     LimiterUnavailable,
-    Lookup,
-    Lookups,
-    LookupStatistics,
     NotFound,
     PaymentRequired,
     PermissionDenied,
@@ -118,7 +118,7 @@ class _Run:
 
     question: Question
     lines: Lines | None = None
-    statistics: LookupStatistics | None = None
+    statistics: FetchStatistics | None = None
     _started: float = Factory(time.monotonic)
     _headed: bool = False
 
@@ -138,14 +138,14 @@ class _Run:
                 details=question.details,
                 since=None if question.since is None else question.since.at,
                 until=None if question.until is None else question.until.end,
-            ) as lookups,
+            ) as results,
         ):
-            self.statistics = lookups.statistics()
+            self.statistics = results.statistics()
             with self._showing() as progress:
                 async with drawing(lambda: progress.show(self._standing(exotel))):
-                    async for lookup in self._in_order(lookups):
-                        self.statistics = lookups.statistics()
-                        self._print(lookup)
+                    async for result in self._in_order(results):
+                        self.statistics = results.statistics()
+                        self._print(result)
 
     def ended(self) -> Exit:
         """Say how it went, and return what that comes to."""
@@ -187,15 +187,15 @@ class _Run:
         async for sid in lines:
             yield sid
 
-    async def _in_order(self, lookups: Lookups) -> AsyncIterator[Lookup]:
+    async def _in_order(self, results: CallResults) -> AsyncIterator[CallResult]:
         """Give out the answers: those to SIDs of the command line in their order."""
-        waiting: dict[str, deque[Lookup]] = {}
+        waiting: dict[str, deque[CallResult]] = {}
         expected = deque(self.question.sids if self.lines is None else ())
-        async for lookup in lookups:
+        async for result in results:
             if self.lines is not None:
-                yield lookup
+                yield result
                 continue
-            waiting.setdefault(lookup.sid, deque()).append(lookup)
+            waiting.setdefault(result.sid, deque()).append(result)
             while expected and (ready := waiting.get(expected[0])):
                 expected.popleft()
                 yield ready.popleft()
@@ -224,8 +224,8 @@ class _Run:
             limiter=limiter,
         )
 
-    def _print(self, lookup: Lookup) -> None:
-        call, error = lookup.call, lookup.error
+    def _print(self, result: CallResult) -> None:
+        call, error = result.call, result.error
         if call is not None:
             self._print_call(call)
             return
@@ -235,9 +235,9 @@ class _Run:
         if isinstance(error, AuthenticationError) or (nothing_good and _concerns_all(error)):
             raise error
         why = self._why(error)
-        complain(f"{_shown(lookup.sid)}: {why}")
+        complain(f"{_shown(result.sid)}: {why}")
         if self.question.as_json:
-            _print_plainly(json.dumps({"sid": lookup.sid, "error": why}))
+            _print_plainly(json.dumps({"sid": result.sid, "error": why}))
 
     def _print_call(self, call: Call) -> None:
         if self.question.as_json:

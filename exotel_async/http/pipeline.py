@@ -35,7 +35,7 @@ from exotel_async.http.outcome import facts_of, orphan_of, result_of, unknown_di
 from exotel_async.http.retry import Fail, Retry, Unknown, verdict
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
-from exotel_async.limiter.protocol import Outcome, Permit, RateLimiter
+from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire.request import Category, Request
@@ -337,7 +337,7 @@ class Pipeline:
     async def _exchange(self, permit: Permit, request: Request) -> Attempt:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
-        outcome = Outcome(late=self._transport.late)
+        outcome = RequestOutcome(late=self._transport.late)
         try:
             result = await self._transport.exchange(request)
             outcome = self._outcome_of(result)
@@ -357,14 +357,14 @@ class Pipeline:
             )
         return result
 
-    def _outcome_of(self, result: Attempt) -> Outcome:
+    def _outcome_of(self, result: Attempt) -> RequestOutcome:
         """Return what the limiter has to know of an exchange."""
         status: int | None = None
         headers: Mapping[str, str] = {}
         if result.answer is not None:
             status, headers = result.answer.status, result.answer.headers
             self.server_clock.saw(headers.get("date"))
-        return Outcome(
+        return RequestOutcome(
             status=status,
             written=result.written,
             retry_after=retry_after(headers, now=time.time()),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from exotel_async.config import RateLimit
-from exotel_async.limiter.protocol import Outcome
+from exotel_async.limiter.protocol import RequestOutcome
 
 _PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
 _LONGEST_PAUSE: Final = 3.0  # `per`, whatever the service asks for: a probe is cheap
@@ -56,7 +56,7 @@ class PauseGate:
         self.shut(now + (self._per / self._rate.limit if self.probe_sent else hold))
         self.probe_sent = True
 
-    def answer(self, epoch: int, outcome: Outcome) -> None:
+    def answer(self, epoch: int, outcome: RequestOutcome) -> None:
         """Take an outcome that asks for no pause."""
         if epoch != self.epoch:
             return
@@ -72,7 +72,7 @@ class PauseGate:
             self.probe_sent = False
             self.open()
 
-    def pause(self, epoch: int, outcome: Outcome, now: float) -> bool:
+    def pause(self, epoch: int, outcome: RequestOutcome, now: float) -> bool:
         """Take an outcome that asks for a pause. False: it is a part of the one there is."""
         self.paused = True
         longest = self.longest_pause(outcome)
@@ -94,7 +94,7 @@ class PauseGate:
         self.shut(now + min(delay, longest))
         return True
 
-    def longest_pause(self, outcome: Outcome) -> float:
+    def longest_pause(self, outcome: RequestOutcome) -> float:
         """Return for how many seconds an outcome may hold up everybody."""
         if outcome.longest_pause is None:
             return _LONGEST_PAUSE * self._per

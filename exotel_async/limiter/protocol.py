@@ -12,7 +12,7 @@ from exotel_async.errors import LimiterUnavailable
 
 
 @frozen(kw_only=True)
-class Outcome:
+class RequestOutcome:
     """What became of a request that was let through.
 
     Attributes:
@@ -76,7 +76,7 @@ class LimiterStatistics:
 class Permit(Protocol):
     """Leave to send one request. End it with exactly one of these; a second call does nothing."""
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: RequestOutcome) -> None:
         """Say what became of the request."""
 
     def release(self) -> None:

@@ -20,7 +20,7 @@ from exotel_async.errors import ConfigurationError, RateLimitTimeout
 from exotel_async.limiter.learned_limit import LearnedLimit, Tally
 from exotel_async.limiter.pacer import Pacer
 from exotel_async.limiter.pause import PauseGate
-from exotel_async.limiter.protocol import LimiterStatistics, Outcome, Permit
+from exotel_async.limiter.protocol import LimiterStatistics, Permit, RequestOutcome
 from exotel_async.limiter.queue import PriorityQueue
 from exotel_async.limiter.window import Window
 
@@ -37,7 +37,7 @@ class _Permit:
         self._open = True
         self.epoch = epoch
 
-    def finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: RequestOutcome) -> None:
         if self._open:
             self._open = False
             self._limiter._finish(self, outcome)  # noqa: SLF001
@@ -168,7 +168,7 @@ class Limiter:
     def _held_up(self, priority: Priority) -> None:
         """Take note that whoever is next, of this priority, has to wait."""
 
-    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+    def _pause(self, permit: _Permit, outcome: RequestOutcome, now: float) -> None:
         """Take an outcome that asks for a pause."""
         raise NotImplementedError
 
@@ -263,7 +263,7 @@ class Limiter:
 
     # The window: a permit comes back `per` after the answer.
 
-    def _finish(self, permit: _Permit, outcome: Outcome) -> None:
+    def _finish(self, permit: _Permit, outcome: RequestOutcome) -> None:
         now = asyncio.get_running_loop().time()
         window = self._window
         if outcome.written:
@@ -359,7 +359,7 @@ class TokenBucket(Limiter):
         permits = self._window.size
         return 0 if permits == 1 else max(1, round(permits / 100))
 
-    def _pause(self, permit: _Permit, outcome: Outcome, now: float) -> None:
+    def _pause(self, permit: _Permit, outcome: RequestOutcome, now: float) -> None:
         again = self._gate.pauses > 0 and self._paused_by == 429
         if not self._gate.pause(permit.epoch, outcome, now):
             return

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavailable
-from exotel_async.limiter.protocol import Outcome
+from exotel_async.limiter.protocol import RequestOutcome
 from exotel_async.limiter.token_bucket import Limiter
 from exotel_async.limiter.window import Window
 from exotel_async.redis.lease import LeaseKeeper, Owner
@@ -126,7 +126,7 @@ class LeasedBucket(Limiter):
         if (free < waiting and (self._more or not known)) or not quick:
             self._call()
 
-    def _finish(self, permit: Any, outcome: Outcome) -> None:
+    def _finish(self, permit: Any, outcome: RequestOutcome) -> None:
         probing = self._gate.half_open
         super()._finish(permit, outcome)
         if probing and not self._gate.half_open:
@@ -150,7 +150,7 @@ class LeasedBucket(Limiter):
         if self._told_bulk or surplus >= max(2, self._window.size // 8):
             self._call()
 
-    def _pause(self, permit: Any, outcome: Outcome, now: float) -> None:
+    def _pause(self, permit: Any, outcome: RequestOutcome, now: float) -> None:
         self._gate.pause(permit.epoch, outcome, now)
         self._refusals.append(
             Refusal(

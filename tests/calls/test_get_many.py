@@ -18,11 +18,11 @@ from exotel_async import (
     AsyncExotel,
     AuthenticationError,
     BadRequest,
+    CallResult,
     ConfigurationError,
     DecodeError,
+    FetchStatistics,
     InvalidRequest,
-    Lookup,
-    LookupStatistics,
     NotFound,
     PermissionDenied,
     Permit,
@@ -61,10 +61,10 @@ def unknown(number: int) -> list[str]:
     return [f"{n:032x}" for n in range(number)]
 
 
-async def look_up(exotel: AsyncExotel, sids: Any, **options: Any) -> list[Lookup]:
+async def fetch(exotel: AsyncExotel, sids: Any, **options: Any) -> list[CallResult]:
     """Read all of them."""
-    async with exotel.calls.get_many(sids, **options) as lookups:
-        return [lookup async for lookup in lookups]
+    async with exotel.calls.get_many(sids, **options) as results:
+        return [result async for result in results]
 
 
 def queries(emulator: Emulator) -> list[str]:
@@ -91,11 +91,11 @@ async def nothing_is_left(exotel: AsyncExotel, tasks: set[asyncio.Task[Any]]) ->
 
 async def test_ten_thousand_finished_calls(emulator: Emulator, exotel: AsyncExotel) -> None:
     sids = finished(emulator, 10_000)
-    async with exotel.calls.get_many(sids) as lookups:
-        found = [lookup async for lookup in lookups]
-        statistics = lookups.statistics()
-    assert Counter(lookup.sid for lookup in found) == Counter(sids)
-    assert all(lookup.unwrap().sid == lookup.sid for lookup in found)
+    async with exotel.calls.get_many(sids) as results:
+        found = [result async for result in results]
+        statistics = results.statistics()
+    assert Counter(result.sid for result in found) == Counter(sids)
+    assert all(result.unwrap().sid == result.sid for result in found)
     assert len(emulator.requests) <= 102
     assert statistics.requests == len(emulator.requests)
     assert emulator.refused == 0
@@ -110,9 +110,7 @@ async def test_what_the_list_leaves_out_is_asked_for_singly(
         "old": finished(emulator, 5, ago=timedelta(days=40)),
         "unknown": unknown(5),
     }
-    found = {
-        x.sid: x for x in await look_up(exotel, [sid for kind in sids.values() for sid in kind])
-    }
+    found = {x.sid: x for x in await fetch(exotel, [sid for kind in sids.values() for sid in kind])}
     assert all(found[sid].unwrap().is_final for sid in sids["over"] + sids["old"])
     assert not any(found[sid].unwrap().is_final for sid in sids["going on"])
     assert all(isinstance(found[sid].error, NotFound) for sid in sids["unknown"])
@@ -127,9 +125,9 @@ async def test_with_a_range_old_calls_are_looked_for_month_by_month(
     sids = [sid for d in days for sid in finished(emulator, 30, ago=timedelta(days=d))]
     missing = unknown(7)
     since = datetime.now(UTC) - timedelta(days=110)
-    found = await look_up(exotel, sids[::2] + missing + sids[1::2], since=since)
-    assert sum(lookup.call is not None for lookup in found) == 120
-    assert sum(isinstance(lookup.error, NotFound) for lookup in found) == 7
+    found = await fetch(exotel, sids[::2] + missing + sids[1::2], since=since)
+    assert sum(result.call is not None for result in found) == 120
+    assert sum(isinstance(result.error, NotFound) for result in found) == 7
     assert singles(emulator) == 7
     asked = [len(query.split(",")) for query in queries(emulator)]
     # A window of 30 days each: 127 in two queries, and what is left in one for each of the others.
@@ -141,8 +139,8 @@ async def test_a_last_one_is_asked_for_singly_at_once(
 ) -> None:
     (sid,) = finished(emulator, 1, ago=timedelta(days=100))
     since = datetime.now(UTC) - timedelta(days=150)
-    found = await look_up(exotel, [sid, sid], since=since, until=since + timedelta(days=140))
-    assert [lookup.unwrap().sid for lookup in found] == [sid, sid]
+    found = await fetch(exotel, [sid, sid], since=since, until=since + timedelta(days=140))
+    assert [result.unwrap().sid for result in found] == [sid, sid]
     assert queries(emulator) == []
 
 
@@ -151,8 +149,8 @@ async def test_details_and_the_life_of_links_are_asked_for(
 ) -> None:
     sids = finished(emulator, 3) + live(emulator, 1)
     validity = timedelta(minutes=7)
-    found = await look_up(exotel, sids, details=True, recording_url_validity=validity)
-    assert all(lookup.unwrap().details for lookup in found)
+    found = await fetch(exotel, sids, details=True, recording_url_validity=validity)
+    assert all(result.unwrap().details for result in found)
     for request in emulator.requests:
         assert request.query["details"] == "true"
         assert request.query["RecordingUrlValidity"] == "7"
@@ -171,10 +169,10 @@ async def generated(sids: Iterable[str]) -> AsyncIterator[str]:
 )
 async def test_any_input(emulator: Emulator, exotel: AsyncExotel, make: Any) -> None:
     sids = finished(emulator, 250)
-    found = await look_up(exotel, make(sids))
-    assert sorted(lookup.sid for lookup in found) == sorted(sids)
+    found = await fetch(exotel, make(sids))
+    assert sorted(result.sid for result in found) == sorted(sids)
     assert len(emulator.requests) == 3
-    assert await look_up(exotel, make([])) == []
+    assert await fetch(exotel, make([])) == []
     assert len(emulator.requests) == 3
 
 
@@ -184,22 +182,22 @@ async def test_each_item_has_its_answer(emulator: Emulator, exotel: AsyncExotel)
     (missing,) = unknown(1)
     wrong: list[Any] = [None, 7, "", "a/b", "..", "x" * 200, b"bytes", "a b"]
     items = [one, *wrong[:4], one, going_on, missing, two, missing, going_on, *wrong[4:], one]
-    found = await look_up(exotel, items)
+    found = await fetch(exotel, items)
     assert len(found) == len(items)
-    calls = Counter(lookup.sid for lookup in found if lookup.call)
+    calls = Counter(result.sid for result in found if result.call)
     assert calls == {one: 3, two: 1, going_on: 2}
     assert [x.sid for x in found if isinstance(x.error, NotFound)] == [missing] * 2
-    refused = [lookup for lookup in found if isinstance(lookup.error, InvalidRequest)]
+    refused = [result for result in found if isinstance(result.error, InvalidRequest)]
     assert len(refused) == len(wrong)
-    assert {"None", "7", "a/b", "a b", "b'bytes'"} < {lookup.sid for lookup in refused}
+    assert {"None", "7", "a/b", "a b", "b'bytes'"} < {result.sid for result in refused}
 
 
 async def test_a_sid_that_cannot_be_listed_does_not_reach_a_list(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     one, two = finished(emulator, 2)
-    found = await look_up(exotel, [one, f"{one},{two}", two])
-    assert {lookup.sid for lookup in found if lookup.call} == {one, two}
+    found = await fetch(exotel, [one, f"{one},{two}", two])
+    assert {result.sid for result in found if result.call} == {one, two}
     assert queries(emulator) == [f"{one},{two}"]
     assert singles(emulator) == 1
 
@@ -218,13 +216,13 @@ async def test_input_is_read_as_it_is_needed(
             yield pair[read % 2]
 
     source = generated(endless()) if is_async else endless()
-    async with exotel.calls.get_many(source, concurrency=2, batch_size=10) as lookups:
-        await anext(lookups)
+    async with exotel.calls.get_many(source, concurrency=2, batch_size=10) as results:
+        await anext(results)
         await asyncio.sleep(0.3)
         # Two jobs done, two chunks waiting to be taken out, one read and one ahead.
         assert read <= 80
         taken = 1
-        async for _ in lookups:
+        async for _ in results:
             taken += 1
             assert read - taken <= 80
             if taken == 500:
@@ -243,9 +241,9 @@ async def test_tens_of_thousands_pass_through_and_do_not_stay(emulator: Emulator
     emulator.rate, limit = 10**6, RateLimit(10**6, per=1.0, burst=10**5)
     async with (
         session(emulator, rate_limit=limit) as exotel,
-        exotel.calls.get_many(source()) as lookups,
+        exotel.calls.get_many(source()) as results,
     ):
-        async for _ in lookups:
+        async for _ in results:
             taken += 1
             most = max(most, read - taken)
     assert taken == 30_000
@@ -272,8 +270,8 @@ async def test_input_that_waits_for_its_answers(
             wanted.clear()
 
     since = datetime.now(UTC) - timedelta(days=100) if old else None
-    async with asyncio.timeout(SOON), exotel.calls.get_many(source(), since=since) as lookups:
-        async for _ in lookups:
+    async with asyncio.timeout(SOON), exotel.calls.get_many(source(), since=since) as results:
+        async for _ in results:
             answered += 1
             if answered % len(sids) == 0:
                 wanted.set()
@@ -292,9 +290,9 @@ async def test_input_that_fails_does_so_after_what_it_gave(
 
     found = []
     with pytest.raises(OSError, match="gone"):
-        async with exotel.calls.get_many(generated(source()) if is_async else source()) as lookups:
-            async for lookup in lookups:
-                found += [lookup.sid]
+        async with exotel.calls.get_many(generated(source()) if is_async else source()) as results:
+            async for result in results:
+                found += [result.sid]
     assert sorted(found) == sorted(sids)
 
 
@@ -319,8 +317,8 @@ async def test_a_batch_that_may_be_too_large_is_cut(emulator: Emulator, fault: F
     times = 3 if fault.garbage else 1
     emulator.faults.add(fault, path=BULK, times=times)
     async with session(emulator, retry=NEVER, timeout=Timeouts(read=2.0)) as exotel:
-        found = await look_up(exotel, sids)
-    assert sorted(lookup.unwrap().sid for lookup in found) == sorted(sids)
+        found = await fetch(exotel, sids)
+    assert sorted(result.unwrap().sid for result in found) == sorted(sids)
     assert [len(q.split(",")) for q in queries(emulator)] == [100] * times + [50, 50]
 
 
@@ -341,12 +339,12 @@ async def test_a_batch_that_fails_otherwise_is_not_cut_and_spoils_no_other(
     emulator.faults.add(fault, path=BULK, after=2)
     async with (
         session(emulator, retry=NEVER) as exotel,
-        exotel.calls.get_many(sids, concurrency=1) as lookups,
+        exotel.calls.get_many(sids, concurrency=1) as results,
     ):
-        found = {lookup.sid: lookup async for lookup in lookups}
-        statistics = lookups.statistics()
+        found = {result.sid: result async for result in results}
+        statistics = results.statistics()
     assert len(found) == 500
-    failed = {sid for sid, lookup in found.items() if lookup.error}
+    failed = {sid for sid, result in found.items() if result.error}
     assert failed == set(sids[200:300])
     assert {type(found[sid].error) for sid in failed} == {kind}
     assert (statistics.found, statistics.missing, statistics.failed) == (400, 0, 100)
@@ -356,9 +354,9 @@ async def test_a_batch_that_fails_otherwise_is_not_cut_and_spoils_no_other(
 async def test_a_list_that_is_not_found_says_nothing_of_its_calls(emulator: Emulator) -> None:
     sids = finished(emulator, 50)
     emulator.faults.add(Fault.answer(404), path=BULK)
-    async with session(emulator) as exotel, exotel.calls.get_many(sids) as lookups:
-        found = [lookup async for lookup in lookups]
-        statistics = lookups.statistics()
+    async with session(emulator) as exotel, exotel.calls.get_many(sids) as results:
+        found = [result async for result in results]
+        statistics = results.statistics()
     assert (statistics.missing, statistics.failed) == (0, 50)
     assert all(isinstance(x.error, APIError) and x.error.status == 404 for x in found)
     assert not any(isinstance(x.error, NotFound) for x in found)
@@ -379,8 +377,8 @@ async def test_one_that_cannot_be_asked_for_is_found_out(emulator: Emulator) -> 
             return await single(request, *args, **options)
 
         exotel.calls._desk.bulk._pages.fetch = fetch  # type: ignore[method-assign]
-        found = await look_up(exotel, sids)
-    assert sorted(lookup.unwrap().sid for lookup in found) == sorted(sids)
+        found = await fetch(exotel, sids)
+    assert sorted(result.unwrap().sid for result in found) == sorted(sids)
     assert len(emulator.requests) <= 16, "each halving costs two"
 
 
@@ -400,9 +398,9 @@ async def test_when_nothing_works_it_is_said_and_not_tried_singly(
     sids = finished(emulator, 3_000)
     emulator.faults.add(fault, path=BULK, times=None)
     async with session(emulator, retry=NEVER) as exotel:
-        found = await look_up(exotel, sids, concurrency=4)
+        found = await fetch(exotel, sids, concurrency=4)
     assert len(found) == 3_000
-    assert {type(lookup.error) for lookup in found} == {kind}
+    assert {type(result.error) for result in found} == {kind}
     assert singles(emulator) == 0
     # Those under way at the same time are cut as well: seven queries for each of the first ones.
     assert len(emulator.requests) <= (30 + 6 * (4 + 3)) * each
@@ -413,8 +411,8 @@ async def test_a_batch_works_again_after_many_that_did_not(emulator: Emulator) -
     emulator.faults.add(Fault.answer(400), path=BULK, times=3 * 7 + 2)
     emulator.faults.add(Fault.answer(400), path=BULK, after=1)
     async with session(emulator, retry=NEVER) as exotel:
-        found = await look_up(exotel, sids, concurrency=1)
-    failed = {lookup.sid for lookup in found if lookup.error}
+        found = await fetch(exotel, sids, concurrency=1)
+    failed = {result.sid for result in found if result.error}
     # Three were cut in vain, two failed at once; one was good, so that the next one is cut again.
     assert failed == set(sids[:500])
 
@@ -429,14 +427,14 @@ async def test_what_one_page_brought_is_kept_when_the_next_one_fails(emulator: E
     small = Fault.act_then_body(page.content)
     async with session(emulator, retry=NEVER) as exotel:
         emulator.faults.add(small, path=BULK)
-        whole = await look_up(exotel, sids)
+        whole = await fetch(exotel, sids)
         assert len(emulator.requests) == 1 + 2
         emulator.faults.add(small, path=BULK)
         emulator.faults.add(Fault.answer(500), path=BULK)
-        broken = await look_up(exotel, sids)
-    assert all(lookup.call for lookup in whole)
-    assert sum(lookup.call is not None for lookup in broken) == 40
-    assert sum(isinstance(lookup.error, ServerError) for lookup in broken) == 20
+        broken = await fetch(exotel, sids)
+    assert all(result.call for result in whole)
+    assert sum(result.call is not None for result in broken) == 40
+    assert sum(isinstance(result.error, ServerError) for result in broken) == 20
     cursor = parse_qs(urlsplit(json.loads(page.content)["Metadata"]["NextPageUri"]).query)
     assert emulator.requests[2].query["After"] == cursor["After"][0]
 
@@ -451,8 +449,8 @@ async def test_a_cursor_behind_the_last_row_is_not_followed_for_long(emulator: E
     body = Fault.act_then_body(json.dumps(page).encode())
     emulator.faults.add(body, path=BULK, times=None)
     async with session(emulator) as exotel:
-        found = await look_up(exotel, sids)
-    assert all(lookup.call for lookup in found)
+        found = await fetch(exotel, sids)
+    assert all(result.call for result in found)
     assert len(queries(emulator)) - 1 == 2
     assert singles(emulator) == 2
 
@@ -462,8 +460,8 @@ async def test_no_place_in_the_budget_is_no_reason_to_cut_or_to_give_up(emulator
     async with session(emulator, rate_limit=RateLimit(3, per=60)) as exotel:
         await exotel.account.balance()
         await exotel.account.balance()
-        found = await look_up(exotel, sids, max_wait=0.05)
-        assert {type(lookup.error) for lookup in found} == {RateLimitTimeout}
+        found = await fetch(exotel, sids, max_wait=0.05)
+        assert {type(result.error) for result in found} == {RateLimitTimeout}
         assert exotel.calls._desk.bulk._failed == 0
     assert queries(emulator) == []
 
@@ -474,14 +472,14 @@ async def test_no_place_in_the_budget_is_no_reason_to_cut_or_to_give_up(emulator
 async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.bulk_details = False
     sids = finished(emulator, 60)
-    found = await look_up(exotel, sids[:50], details=True, concurrency=2, batch_size=10)
-    assert all(lookup.unwrap().details for lookup in found)
+    found = await fetch(exotel, sids[:50], details=True, concurrency=2, batch_size=10)
+    assert all(result.unwrap().details for result in found)
     assert len(queries(emulator)) <= 2, "those under way at the same time"
     assert singles(emulator) == 50
-    await look_up(exotel, sids[50:], details=True)
+    await fetch(exotel, sids[50:], details=True)
     assert len(queries(emulator)) <= 2
     asked = len(emulator.requests)
-    await look_up(exotel, sids)
+    await fetch(exotel, sids)
     assert len(emulator.requests) - asked == 1, "without details it is as good as ever"
 
 
@@ -489,14 +487,14 @@ async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: A
 async def test_rows_without_details(emulator: Emulator, exotel: AsyncExotel, before: bool) -> None:
     sids = finished(emulator, 30)
     if before:
-        await look_up(exotel, sids, details=True)
+        await fetch(exotel, sids, details=True)
     asked = len(emulator.requests)
     emulator.faults.add(Fault.rows_without_details(), path=BULK)
-    found = await look_up(exotel, sids, details=True)
-    assert all(lookup.unwrap().details for lookup in found)
+    found = await fetch(exotel, sids, details=True)
+    assert all(result.unwrap().details for result in found)
     assert len(emulator.requests) - asked == 1 + 30
     asked = len(emulator.requests)
-    await look_up(exotel, sids, details=True)
+    await fetch(exotel, sids, details=True)
     # That it has given them before says more than one answer without.
     assert len(emulator.requests) - asked == (1 if before else 30)
 
@@ -509,9 +507,9 @@ async def test_details_that_are_said_to_be_none(emulator: Emulator, exotel: Asyn
         page = (await client.get(url, params={"Sid": ",".join(sids), "details": "true"})).json()
     page["Calls"][0]["Details"] = None
     emulator.faults.add(Fault.act_then_body(json.dumps(page).encode()), path=BULK, after=1)
-    await look_up(exotel, sids, details=True)
-    found = await look_up(exotel, sids, details=True)
-    assert sorted(lookup.unwrap().details is None for lookup in found) == [False, False, True]
+    await fetch(exotel, sids, details=True)
+    found = await fetch(exotel, sids, details=True)
+    assert sorted(result.unwrap().details is None for result in found) == [False, False, True]
     assert singles(emulator) == 0
 
 
@@ -520,11 +518,11 @@ async def test_details_that_are_said_to_be_none(emulator: Emulator, exotel: Asyn
 
 async def test_statistics_and_progress(emulator: Emulator, exotel: AsyncExotel) -> None:
     items = [*finished(emulator, 250), *unknown(4), "not/one"]
-    told: list[LookupStatistics] = []
-    async with exotel.calls.get_many(items, on_progress=told.append) as lookups:
-        async for _ in lookups:
+    told: list[FetchStatistics] = []
+    async with exotel.calls.get_many(items, on_progress=told.append) as results:
+        async for _ in results:
             pass
-        end = lookups.statistics()
+        end = results.statistics()
     assert (end.done, end.found, end.missing, end.failed) == (255, 250, 4, 1)
     assert end.total == 255
     assert end.requests == len(emulator.requests) == 3 + 4
@@ -538,13 +536,13 @@ async def test_statistics_and_progress(emulator: Emulator, exotel: AsyncExotel) 
 
 
 async def test_statistics_without_a_total(emulator: Emulator, exotel: AsyncExotel) -> None:
-    async with exotel.calls.get_many(iter(finished(emulator, 3))) as lookups:
-        assert lookups.statistics().done == 0
-        assert lookups.statistics().time_left is None
-        async for _ in lookups:
+    async with exotel.calls.get_many(iter(finished(emulator, 3))) as results:
+        assert results.statistics().done == 0
+        assert results.statistics().time_left is None
+        async for _ in results:
             pass
-        assert lookups.statistics().total is None
-        assert lookups.statistics().time_left is None
+        assert results.statistics().total is None
+        assert results.statistics().time_left is None
 
 
 async def test_progress_that_fails_is_the_consumers(
@@ -552,15 +550,15 @@ async def test_progress_that_fails_is_the_consumers(
 ) -> None:
     tasks = asyncio.all_tasks()
 
-    def complain(_: LookupStatistics) -> None:
+    def complain(_: FetchStatistics) -> None:
         raise OSError("no terminal")
 
-    async with exotel.calls.get_many(finished(emulator, 300), on_progress=complain) as lookups:
+    async with exotel.calls.get_many(finished(emulator, 300), on_progress=complain) as results:
         with pytest.raises(OSError, match="terminal"):
-            await anext(lookups)
+            await anext(results)
         # Nothing is lost by it.
-        assert (await anext(lookups)).call is not None
-        assert lookups.statistics().done == 100
+        assert (await anext(results)).call is not None
+        assert results.statistics().done == 100
     await nothing_is_left(exotel, tasks)
 
 
@@ -568,11 +566,11 @@ def test_unwrapping() -> None:
     error = NotFound("no", status=404)
     for _ in range(3):
         with pytest.raises(NotFound) as caught:
-            Lookup("sid", error=error).unwrap()
+            CallResult("sid", error=error).unwrap()
         assert caught.value is not error, "many may share it"
     assert error.__traceback__ is None
     with pytest.raises(NotFound):
-        Lookup("sid").unwrap()
+        CallResult("sid").unwrap()
 
 
 # Arguments
@@ -609,14 +607,14 @@ async def test_arguments_that_make_no_sense(
 
 
 async def test_it_is_used_in_a_block_and_once(emulator: Emulator, exotel: AsyncExotel) -> None:
-    lookups = exotel.calls.get_many(finished(emulator, 3))
+    results = exotel.calls.get_many(finished(emulator, 3))
     with pytest.raises(RuntimeError, match="async with"):
-        await anext(lookups)
-    async with lookups:
-        assert len([lookup async for lookup in lookups]) == 3
-        assert [lookup async for lookup in lookups] == []
+        await anext(results)
+    async with results:
+        assert len([result async for result in results]) == 3
+        assert [result async for result in results] == []
     with pytest.raises(RuntimeError, match="once"):
-        async with lookups:
+        async with results:
             pass
 
 
@@ -645,8 +643,8 @@ async def test_leaving_early(
     tasks = asyncio.all_tasks()
 
     async def consume() -> None:
-        async with exotel.calls.get_many(source() if is_async else sids) as lookups:
-            async for _ in lookups:
+        async with exotel.calls.get_many(source() if is_async else sids) as results:
+            async for _ in results:
                 if how == "break":
                     break
                 if how == "raise":
@@ -670,7 +668,7 @@ async def test_leaving_early(
             await consumer
     assert len(closed) == is_async
     await nothing_is_left(exotel, tasks)
-    assert len(await look_up(exotel, sids[:100])) == 100
+    assert len(await fetch(exotel, sids[:100])) == 100
 
 
 async def test_cancelled_at_any_step(emulator: Emulator) -> None:
@@ -682,7 +680,7 @@ async def test_cancelled_at_any_step(emulator: Emulator) -> None:
         tasks = asyncio.all_tasks()
         step, finished_at = 0, None
         while finished_at is None:
-            consumer = asyncio.create_task(look_up(exotel, generated(sids), batch_size=3))
+            consumer = asyncio.create_task(fetch(exotel, generated(sids), batch_size=3))
             for _ in range(step):
                 await asyncio.sleep(0)
             if consumer.done():
@@ -690,7 +688,7 @@ async def test_cancelled_at_any_step(emulator: Emulator) -> None:
             consumer.cancel()
             await asyncio.gather(consumer, return_exceptions=True)
             left = " ".join(repr(task.get_coro()) for task in asyncio.all_tasks() - tasks)
-            assert "Lookups" not in left
+            assert "CallResults" not in left
             assert "Feed" not in left
             step += 1 if step < 60 else 7
         await nothing_is_left(exotel, tasks)
@@ -711,7 +709,7 @@ async def test_cancelled_again_while_it_is_left(emulator: Emulator, exotel: Asyn
             cleaned.append(True)
 
     tasks = asyncio.all_tasks()
-    consumer = asyncio.create_task(look_up(exotel, source()))
+    consumer = asyncio.create_task(fetch(exotel, source()))
     while not emulator.requests:
         await asyncio.sleep(0.01)
     for _ in range(2):
@@ -731,12 +729,12 @@ async def test_who_reads_on_after_the_block_is_told(
         await asyncio.Event().wait()
         yield ""
 
-    async with exotel.calls.get_many(idle()) as lookups:
-        elsewhere = asyncio.create_task(anext(lookups))
+    async with exotel.calls.get_many(idle()) as results:
+        elsewhere = asyncio.create_task(anext(results))
         await asyncio.sleep(0.01)
     with pytest.raises(RuntimeError, match="left"):
         await elsewhere
-    assert [lookup async for lookup in lookups] == []
+    assert [result async for result in results] == []
 
 
 @pytest.mark.parametrize("source", ["list", "idle"])
@@ -750,15 +748,15 @@ async def test_the_session_is_closed_in_the_middle(emulator: Emulator, source: s
 
     tasks = asyncio.all_tasks()
     exotel = session(emulator, rate_limit=RateLimit(20, per=1.0))
-    found: list[Lookup] = []
+    found: list[CallResult] = []
     with pytest.raises(ConfigurationError, match="closed"):
         async with asyncio.timeout(SOON):
-            async with exotel.calls.get_many(sids if source == "list" else idle()) as lookups:
-                async for lookup in lookups:
-                    found.append(lookup)
+            async with exotel.calls.get_many(sids if source == "list" else idle()) as results:
+                async for result in results:
+                    found.append(result)
                     if len(found) == 200:
                         await exotel.aclose()
-    assert all(lookup.call for lookup in found)
+    assert all(result.call for result in found)
     assert len(found) < 1_000 + 100
     assert asyncio.all_tasks() == tasks
 
@@ -768,7 +766,7 @@ async def test_a_closed_session_says_so_at_once(emulator: Emulator) -> None:
     await exotel.aclose()
     for options in ({}, {"since": datetime.now(UTC) - timedelta(days=3)}):
         with pytest.raises(ConfigurationError, match="closed"):
-            await look_up(exotel, unknown(3), **options)
+            await fetch(exotel, unknown(3), **options)
 
 
 @pytest.mark.parametrize("ranged", [False, True])
@@ -784,7 +782,7 @@ async def test_a_limiter_that_breaks_does_not_leave_anybody_waiting(
     async with session(emulator, rate_limit=Broken()) as exotel:
         async with asyncio.timeout(SOON):
             with pytest.raises(OSError, match="no limiter"):
-                await look_up(exotel, unknown(300), since=since)
+                await fetch(exotel, unknown(300), since=since)
     assert asyncio.all_tasks() == tasks
 
 
@@ -792,9 +790,9 @@ async def test_it_lets_others_go_first(emulator: Emulator) -> None:
     sids = finished(emulator, 2_000)
     async with (
         session(emulator, rate_limit=RateLimit(200, per=20)) as exotel,
-        exotel.calls.get_many(sids) as lookups,
+        exotel.calls.get_many(sids) as results,
     ):
-        await anext(lookups)
+        await anext(results)
         assert exotel.limiter.statistics().waiting_bulk > 0
         ahead = len(emulator.requests)
         await exotel.account.balance()

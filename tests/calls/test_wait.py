@@ -14,11 +14,11 @@ from exotel_async import (
     AsyncExotel,
     AuthenticationError,
     Call,
+    CallResult,
     CallStatus,
     ConfigurationError,
     ExotelError,
     InvalidRequest,
-    Lookup,
     NotFound,
     Priority,
     RequestTimeout,
@@ -101,10 +101,10 @@ async def test_one_call_is_waited_for(emulator: Emulator, exotel: AsyncExotel) -
 async def test_many_come_in_their_order(emulator: Emulator, exotel: AsyncExotel) -> None:
     sids = [await dial(exotel) for _ in range(4)]
     asked = [sids[2], sids[0], UNKNOWN, sids[3], sids[0], sids[1]]
-    lookups = await exotel.calls.wait(asked, interval=FAST)
-    assert [lookup.sid for lookup in lookups] == asked
-    assert isinstance(lookups[2].error, NotFound)
-    assert all(lookup.unwrap().is_final for lookup in lookups if lookup.sid != UNKNOWN)
+    results = await exotel.calls.wait(asked, interval=FAST)
+    assert [result.sid for result in results] == asked
+    assert isinstance(results[2].error, NotFound)
+    assert all(result.unwrap().is_final for result in results if result.sid != UNKNOWN)
 
 
 async def test_none_at_all_are_waited_for_no_time(emulator: Emulator, exotel: AsyncExotel) -> None:
@@ -140,9 +140,9 @@ async def test_what_is_late_is_told_for_each(emulator: Emulator, exotel: AsyncEx
     await emulator.finish_calls()
     emulator.scenario = LONG
     goes_on = await dial(exotel)
-    lookups = await exotel.calls.wait([goes_on, ended], timeout=2, interval=FAST)
-    assert isinstance(lookups[0].error, RequestTimeout)
-    assert lookups[1].unwrap().is_final
+    results = await exotel.calls.wait([goes_on, ended], timeout=2, interval=FAST)
+    assert isinstance(results[0].error, RequestTimeout)
+    assert results[1].unwrap().is_final
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ async def test_none_with_callbacks(emulator: Emulator, exotel: AsyncExotel) -> N
     await asyncio.sleep(0)
     for sid in sids:
         exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
-    assert [lookup.unwrap().sid for lookup in await waits] == sids
+    assert [result.unwrap().sid for result in await waits] == sids
     assert emulator.requests == []
 
 
@@ -211,8 +211,8 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     for sid in sids:
         await asyncio.sleep(0.005)
         exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
-    lookups = await waits
-    assert all(lookup.unwrap().details for lookup in lookups)
+    results = await waits
+    assert all(result.unwrap().details for result in results)
     assert len(emulator.requests) <= 3
 
 
@@ -258,11 +258,11 @@ async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
     await emulator.finish_calls()
     emulator.scenario = LONG
     going_on = foreign(emulator, 7)[5:]
-    lookups = asyncio.create_task(exotel.calls.wait([*going_on, *ended, UNKNOWN], timeout=3))
+    results = asyncio.create_task(exotel.calls.wait([*going_on, *ended, UNKNOWN], timeout=3))
     await until(lambda: len(singles(emulator)) == 3)
     assert len(lists(emulator)) == 1
     assert set(singles(emulator)) == {*going_on, UNKNOWN}
-    errors = [lookup.error for lookup in await lookups]
+    errors = [result.error for result in await results]
     assert [type(error) for error in errors[:2]] == [RequestTimeout] * 2
     assert errors[2:7] == [None] * 5
     assert isinstance(errors[7], NotFound)
@@ -298,9 +298,9 @@ async def test_one_that_vanishes_is_told_among_many(
     first, second = (n for n, r in enumerate(asked) if sids[0] in r.path)
     assert second - first <= 1 + 2 * 2, "in the next round, or while that one began"
     await emulator.finish_calls()
-    lookups = await wait
-    assert [lookup.sid for lookup in lookups if lookup.error] == [sids[0]]
-    assert isinstance(lookups[0].error, NotFound)
+    results = await wait
+    assert [result.sid for result in results if result.error] == [sids[0]]
+    assert isinstance(results[0].error, NotFound)
 
 
 async def test_one_that_vanishes_after_it_was_long_alone_is_told(
@@ -322,9 +322,9 @@ async def test_a_sid_that_cannot_be_listed_is_asked_for_singly(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     sid = await dial(exotel)
-    lookups = await exotel.calls.wait(["a,b", sid], timeout=SOON, interval=FAST)
-    assert isinstance(lookups[0].error, NotFound)
-    assert lookups[1].unwrap().is_final
+    results = await exotel.calls.wait(["a,b", sid], timeout=SOON, interval=FAST)
+    assert isinstance(results[0].error, NotFound)
+    assert results[1].unwrap().is_final
     assert all("a,b" not in r.query.get("Sid", "") for r in lists(emulator))
 
 
@@ -335,9 +335,9 @@ async def test_rows_of_calls_that_go_on_are_no_ends(
     sids = [await dial(exotel) for _ in range(3)]
     emulator.scenario = LONG
     going_on = [await dial(exotel) for _ in range(2)]
-    lookups = await exotel.calls.wait([*going_on, *sids], timeout=3, interval=FAST)
-    assert all(isinstance(lookup.error, RequestTimeout) for lookup in lookups[:2])
-    assert all(lookup.unwrap().is_final for lookup in lookups[2:])
+    results = await exotel.calls.wait([*going_on, *sids], timeout=3, interval=FAST)
+    assert all(isinstance(result.error, RequestTimeout) for result in results[:2])
+    assert all(result.unwrap().is_final for result in results[2:])
     assert singles(emulator) == []
 
 
@@ -359,8 +359,8 @@ async def test_what_never_ends_is_not_waited_for_for_ever(
     sids = [await dial(exotel) for _ in range(2)]
     with pytest.raises(RequestTimeout, match="goes on"):
         await exotel.calls.wait(sids[0], interval=FAST)
-    lookups = await exotel.calls.wait(sids, interval=FAST)
-    assert all(isinstance(lookup.error, RequestTimeout) for lookup in lookups)
+    results = await exotel.calls.wait(sids, interval=FAST)
+    assert all(isinstance(result.error, RequestTimeout) for result in results)
 
 
 # Callbacks
@@ -454,8 +454,8 @@ async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExot
 async def test_settled_waits_for_the_numbers(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=15)
     sids = [await dial(exotel) for _ in range(2)]
-    lookups = await exotel.calls.wait(sids, settled=True, interval=FAST)
-    for call in [lookup.unwrap() for lookup in lookups]:
+    results = await exotel.calls.wait(sids, settled=True, interval=FAST)
+    for call in [result.unwrap() for result in results]:
         assert None not in {call.duration, call.price, call.ended_at}
         assert emulator.calls[call.sid].settled
     one = await dial(exotel)
@@ -482,8 +482,8 @@ async def test_numbers_that_do_not_come_are_not_waited_for_for_ever(
     emulator.scenario = Scenario.all_answered(ring=3, talk=3, settle=36_000)
     sids = [await dial(exotel) for _ in range(2)]
     began = asyncio.get_running_loop().time()
-    for lookup in await exotel.calls.wait(sids, settled=True, interval=FAST, timeout=SOON):
-        assert lookup.unwrap().price is None
+    for result in await exotel.calls.wait(sids, settled=True, interval=FAST, timeout=SOON):
+        assert result.unwrap().price is None
     assert asyncio.get_running_loop().time() - began > 0.5
 
 
@@ -497,11 +497,11 @@ async def test_details_come_along(
     emulator.bulk_details = bulk_details
     # All at one moment: when some have ended, one that is left alone is asked for singly.
     sids = ours(exotel, emulator, number)
-    lookups = await exotel.calls.wait(
+    results = await exotel.calls.wait(
         sids, details=True, settled=settled, interval=0.2, timeout=SOON
     )
-    for lookup in lookups:
-        call = lookup.unwrap()
+    for result in results:
+        call = result.unwrap()
         assert call.details is not None
         assert call.talk_time is not None
         assert not settled or call.price is not None
@@ -515,8 +515,8 @@ async def test_details_that_lists_lack_cost_one_request_for_each(
     emulator.bulk_details = False
     sids = ours(exotel, emulator, 30)
     await emulator.finish_calls()
-    lookups = await exotel.calls.wait(sids, details=True, interval=FAST, timeout=SOON)
-    assert all(lookup.unwrap().details for lookup in lookups)
+    results = await exotel.calls.wait(sids, details=True, interval=FAST, timeout=SOON)
+    assert all(result.unwrap().details for result in results)
     assert sorted(singles(emulator)) == sorted(sids)
 
 
@@ -530,8 +530,8 @@ async def test_details_that_one_list_lacks_are_asked_for(
     emulator.faults.add(Fault.rows_without_details(), times=None)
     others = ours(exotel, emulator, 6)[3:]
     await emulator.finish_calls()
-    lookups = await exotel.calls.wait(others, details=True, interval=FAST, timeout=SOON)
-    assert all(lookup.unwrap().details for lookup in lookups)
+    results = await exotel.calls.wait(others, details=True, interval=FAST, timeout=SOON)
+    assert all(result.unwrap().details for result in results)
 
 
 async def test_one_who_wants_details_does_not_keep_the_others_waiting(
@@ -570,8 +570,8 @@ async def test_passing_failures_are_borne(emulator: Emulator, fault: Fault, numb
     async with session(emulator, retry=RetryPolicy.never()) as exotel:
         sids = [await dial(exotel) for _ in range(number)]
         emulator.faults.add(fault, method="GET", times=3)
-        lookups = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
-        assert all(lookup.unwrap().is_final for lookup in lookups)
+        results = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
+        assert all(result.unwrap().is_final for result in results)
     assert emulator.faults.pending == []
 
 
@@ -580,10 +580,10 @@ async def test_failures_that_persist_are_told(emulator: Emulator, number: int) -
     async with session(emulator, retry=RetryPolicy.never()) as exotel:
         sids = [await dial(exotel) for _ in range(number)]
         emulator.faults.add(Fault.answer(500), method="GET", times=None)
-        lookups = await exotel.calls.wait(sids, interval=0.02, timeout=SOON)
-    assert all(isinstance(lookup.error, ServerError) for lookup in lookups)
+        results = await exotel.calls.wait(sids, interval=0.02, timeout=SOON)
+    assert all(isinstance(result.error, ServerError) for result in results)
     assert len(emulator.requests) == number + waiting._FAILURES_BORNE
-    assert len({id(lookup.error) for lookup in lookups}) == number, "each has its own"
+    assert len({id(result.error) for result in results}) == number, "each has its own"
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -592,8 +592,8 @@ async def test_lasting_failures_are_told_at_once(
 ) -> None:
     sids = [await dial(exotel) for _ in range(number)]
     emulator.api_token = "another"
-    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
-    assert all(isinstance(lookup.error, AuthenticationError) for lookup in lookups)
+    results = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
+    assert all(isinstance(result.error, AuthenticationError) for result in results)
     assert len(emulator.requests) == number + 1
 
 
@@ -602,8 +602,8 @@ async def test_a_list_that_is_not_found_tells_nothing_of_its_calls(
 ) -> None:
     emulator.faults.add(Fault.answer(404), path="Calls.json", times=4)
     sids = [*ours(exotel, emulator, 2), *foreign(emulator, 3)[2:]]
-    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
-    assert all(lookup.unwrap().is_final for lookup in lookups)
+    results = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
+    assert all(result.unwrap().is_final for result in results)
 
 
 async def test_one_answer_404_is_not_believed_of_a_call_that_was_dialled(
@@ -733,8 +733,8 @@ async def test_closing_ends_all_waits_at_once(
     await asyncio.sleep(0.02)
     closing = asyncio.create_task(exotel.aclose(grace=60))
     async with asyncio.timeout(SOON):
-        lookups: Sequence[Lookup] = await wait
-    assert all(isinstance(lookup.error, ConfigurationError) for lookup in lookups)
+        results: Sequence[CallResult] = await wait
+    assert all(isinstance(result.error, ConfigurationError) for result in results)
     closing.cancel()
     await asyncio.gather(closing, return_exceptions=True)
     with pytest.raises(ConfigurationError, match="closed"):
@@ -811,13 +811,13 @@ async def test_a_request_that_somebody_cancels_is_made_again(
     await until(lambda: lists(emulator))
     for request in exotel.calls._desk.watch._requests:
         request.cancel()
-    assert all(lookup.unwrap().is_final for lookup in await wait)
+    assert all(result.unwrap().is_final for result in await wait)
 
 
 async def test_the_emulators_own_outcomes_are_told(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.scenario = Scenario(busy=0.3, no_answer=0.3, failed=0.3, ring=(1, 3), talk=(3, 6))
     sids = [await dial(exotel) for _ in range(12)]
-    lookups = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
-    told = [lookup.unwrap().status for lookup in lookups]
+    results = await exotel.calls.wait(sids, interval=FAST, timeout=SOON)
+    told = [result.unwrap().status for result in results]
     assert told == [emulator.calls[sid].status for sid in sids]
     assert {Outcome.BUSY, Outcome.NO_ANSWER} <= set(map(str, told))

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from benchmarks import overstated
 from benchmarks.overstated import Case
 from benchmarks.traffic import KINDS, LOG, Kind
-from exotel_async import ConfigurationError, Outcome, Priority, RateLimit, RateLimitTimeout
+from exotel_async import ConfigurationError, Priority, RateLimit, RateLimitTimeout, RequestOutcome
 from exotel_async.emulator import RateWindow
 from exotel_async.emulator.rate_limit import new_window
 from exotel_async.limiter.token_bucket import TokenBucket, shared_bucket
 from tests.support.virtual_time import run
 
-OK = Outcome(status=200)
+OK = RequestOutcome(status=200)
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 
 
@@ -225,8 +225,10 @@ def test_a_probe_that_hangs_holds_the_others_two_seconds() -> None:
     assert went == pytest.approx([0, 2.0, 2.3, 2.6, 2.9], abs=0.01)
 
 
-@pytest.mark.parametrize("outcome", [Outcome(written=False), Outcome(), Outcome(status=500)])
-def test_any_outcome_but_429_ends_the_probe(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    "outcome", [RequestOutcome(written=False), RequestOutcome(), RequestOutcome(status=500)]
+)
+def test_any_outcome_but_429_ends_the_probe(outcome: RequestOutcome) -> None:
     async def main() -> None:
         bucket = TokenBucket()
         (await bucket.acquire()).finish(outcome)
@@ -253,17 +255,17 @@ def test_a_probe_that_was_never_sent_leaves_the_probing_to_the_next() -> None:
 def test_a_permit_comes_back_a_window_after_the_answer() -> None:
     async def main() -> tuple[float, float, float]:
         bucket = TokenBucket(RateLimit(2, per=60))  # one permit
-        (await bucket.acquire()).finish(Outcome(written=False))
+        (await bucket.acquire()).finish(RequestOutcome(written=False))
         first = await bucket.acquire()
         assert now() < 0.1, "nothing written: the permit is back at once"
         await asyncio.sleep(10)
         first.finish(OK)
         second = await bucket.acquire()
         answered = now()
-        second.finish(Outcome(late=30.0))
+        second.finish(RequestOutcome(late=30.0))
         third = await bucket.acquire()
         late = now()
-        third.finish(Outcome(late=500.0))
+        third.finish(RequestOutcome(late=500.0))
         await bucket.acquire()
         return answered, late, now()
 
@@ -276,12 +278,14 @@ def test_a_permit_comes_back_a_window_after_the_answer() -> None:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Outcome(status=429, retry_after=7.5), 7.5),
-        (Outcome(status=429), 1.0),
-        (Outcome(status=503, retry_after=4.0), 4.0),
+        (RequestOutcome(status=429, retry_after=7.5), 7.5),
+        (RequestOutcome(status=429), 1.0),
+        (RequestOutcome(status=503, retry_after=4.0), 4.0),
     ],
 )
-def test_a_pause_holds_everybody_and_then_one_probe_goes(outcome: Outcome, expected: float) -> None:
+def test_a_pause_holds_everybody_and_then_one_probe_goes(
+    outcome: RequestOutcome, expected: float
+) -> None:
     async def main() -> None:
         bucket = await opened()
         (await bucket.acquire()).finish(outcome)
@@ -304,7 +308,7 @@ def test_refused_probes_wait_longer_each_time_and_at_most_a_window() -> None:
         bucket = TokenBucket()
         pauses = []
         for _ in range(9):
-            (await bucket.acquire()).finish(Outcome(status=429))
+            (await bucket.acquire()).finish(RequestOutcome(status=429))
             pauses.append(bucket.statistics().paused_for)
         return pauses
 
@@ -314,7 +318,12 @@ def test_refused_probes_wait_longer_each_time_and_at_most_a_window() -> None:
 def test_a_good_answer_ends_the_series_of_refusals() -> None:
     async def main() -> None:
         bucket = await opened()
-        for outcome in (Outcome(status=429), Outcome(status=429), OK, Outcome(status=429)):
+        for outcome in (
+            RequestOutcome(status=429),
+            RequestOutcome(status=429),
+            OK,
+            RequestOutcome(status=429),
+        ):
             (await bucket.acquire()).finish(outcome)
         assert bucket.statistics().paused_for == pytest.approx(1.0, abs=0.01)
 
@@ -326,7 +335,7 @@ def test_refusals_of_what_was_in_the_air_are_one_pause() -> None:
         bucket = await opened()
         permits = [await bucket.acquire() for _ in range(5)]
         for permit in permits:
-            permit.finish(Outcome(status=429))
+            permit.finish(RequestOutcome(status=429))
         assert bucket.statistics().paused_for == pytest.approx(1.0, abs=0.01)
         assert bucket.statistics().refused == 5
 
@@ -337,8 +346,8 @@ def test_a_late_refusal_asking_for_more_prolongs_the_pause() -> None:
     async def main() -> None:
         bucket = await opened()
         first, second = await bucket.acquire(), await bucket.acquire()
-        first.finish(Outcome(status=429, retry_after=2))
-        second.finish(Outcome(status=429, retry_after=9))
+        first.finish(RequestOutcome(status=429, retry_after=2))
+        second.finish(RequestOutcome(status=429, retry_after=9))
         assert bucket.statistics().paused_for == pytest.approx(9.0, abs=0.01)
 
     run(main())
@@ -356,7 +365,7 @@ def test_no_pause_is_longer_than_it_may_be(
 ) -> None:
     async def main() -> None:
         bucket = await opened()
-        outcome = Outcome(status=status, retry_after=DAY, longest_pause=longest)
+        outcome = RequestOutcome(status=status, retry_after=DAY, longest_pause=longest)
         (await bucket.acquire()).finish(outcome)
         assert bucket.statistics().paused_for == pytest.approx(lasts)
         began = now()
@@ -374,7 +383,7 @@ def test_a_blind_pause_is_not_longer_either() -> None:
     async def main() -> list[float]:
         bucket, pauses = TokenBucket(), []
         for _ in range(5):
-            (await bucket.acquire()).finish(Outcome(status=429, longest_pause=3.0))
+            (await bucket.acquire()).finish(RequestOutcome(status=429, longest_pause=3.0))
             pauses.append(bucket.statistics().paused_for)
         return pauses
 
@@ -387,7 +396,7 @@ def test_late_refusals_make_no_pause_longer_than_it_may_be() -> None:
         permits = [await bucket.acquire() for _ in range(8)]
         began = now()
         for permit in permits:
-            permit.finish(Outcome(status=429, retry_after=DAY))
+            permit.finish(RequestOutcome(status=429, retry_after=DAY))
             await asyncio.sleep(20)
         (await bucket.acquire()).finish(OK)
         assert now() - began == pytest.approx(180, abs=0.01)
@@ -400,7 +409,7 @@ def test_refusals_that_ask_for_no_wait_at_all_are_not_a_storm() -> None:
         bucket = await opened()
         began = now()
         for _ in range(10):
-            (await bucket.acquire()).finish(Outcome(status=429, retry_after=0.0))
+            (await bucket.acquire()).finish(RequestOutcome(status=429, retry_after=0.0))
         await bucket.acquire()
         return now() - began
 
@@ -411,14 +420,14 @@ def test_refusals_that_ask_for_no_wait_at_all_are_not_a_storm() -> None:
 def test_learns_from_refusals_its_window_cannot_explain() -> None:
     async def main() -> None:
         bucket = await opened()
-        (await bucket.acquire()).finish(Outcome(status=429))
+        (await bucket.acquire()).finish(RequestOutcome(status=429))
         assert not bucket.statistics().strict, "the process before us may have spent it"
         await asyncio.sleep(61)
         (await bucket.acquire()).finish(OK)
-        (await bucket.acquire()).finish(Outcome(status=503, retry_after=1))
+        (await bucket.acquire()).finish(RequestOutcome(status=503, retry_after=1))
         assert not bucket.statistics().strict, "a 503 teaches nothing"
         await asyncio.sleep(2)
-        (await bucket.acquire()).finish(Outcome(status=429))
+        (await bucket.acquire()).finish(RequestOutcome(status=429))
         assert bucket.statistics().strict
         assert bucket.statistics().pace == pytest.approx(198 / 60 * 0.7)
         for _ in range(100):
@@ -465,7 +474,7 @@ def test_nothing_is_learned_of_an_account_that_takes_all(window: RateWindow, bef
                 permit = await bucket.acquire(BULK, retry=retry)
                 await asyncio.sleep(chance.uniform(0.02, 0.4))
                 retry = not service.admit(60 + now())
-                permit.finish(Outcome(status=429) if retry else OK)
+                permit.finish(RequestOutcome(status=429) if retry else OK)
                 learned.add(bucket.statistics().learned_limit)
 
         crowd = [asyncio.create_task(work()) for _ in range(30)]
@@ -494,7 +503,7 @@ def test_somebody_else_who_uses_the_account_for_a_while_is_no_limit(
                 good = service.admit(now())
                 if good:
                     taken.append(now())
-                permit.finish(OK if good else Outcome(status=429))
+                permit.finish(OK if good else RequestOutcome(status=429))
 
         crowd = [asyncio.create_task(work()) for _ in range(30)]
         await asyncio.sleep(300)
@@ -534,7 +543,7 @@ def test_one_refusal_now_and_then_teaches_no_limit() -> None:
             for _ in range(5):
                 (await bucket.acquire()).finish(OK)
                 await asyncio.sleep(10)
-            (await bucket.acquire()).finish(Outcome(status=429))
+            (await bucket.acquire()).finish(RequestOutcome(status=429))
         assert bucket.statistics().learned_limit is None, "there was room, and nobody waited"
 
     run(main())
@@ -552,7 +561,7 @@ def test_one_stray_refusal_lowers_what_was_learned_by_a_quarter_at_most(taken: i
             while True:
                 permit = await bucket.acquire(BULK)
                 await asyncio.sleep(0.1)
-                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+                permit.finish(OK if service.admit(now()) else RequestOutcome(status=429))
 
         crowd = [asyncio.create_task(work()) for _ in range(40)]
         await asyncio.sleep(240)
@@ -565,7 +574,7 @@ def test_one_stray_refusal_lowers_what_was_learned_by_a_quarter_at_most(taken: i
         async def one(place: int) -> None:
             permit = await bucket.acquire()
             await asyncio.sleep(0.1)
-            permit.finish(Outcome(status=429) if place == taken else OK)
+            permit.finish(RequestOutcome(status=429) if place == taken else OK)
 
         await asyncio.gather(*(one(place) for place in range(taken + 15)))
         learned = bucket.statistics().learned_limit
@@ -588,7 +597,7 @@ def test_a_light_load_learns_nothing_from_somebody_else(kind: Kind, seconds: int
         async def one() -> None:
             permit = await bucket.acquire()
             await asyncio.sleep(0.05)
-            permit.finish(OK if service.admit(13 + now()) else Outcome(status=429))
+            permit.finish(OK if service.admit(13 + now()) else RequestOutcome(status=429))
             learned.add(bucket.statistics().learned_limit)
 
         async def load_lightly() -> None:
@@ -621,7 +630,7 @@ def test_what_overtakes_a_crowd_does_not_hide_that_it_waits() -> None:
             while True:
                 permit = await bucket.acquire(priority)
                 await asyncio.sleep(0.1)
-                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+                permit.finish(OK if service.admit(now()) else RequestOutcome(status=429))
                 await asyncio.sleep(every)
 
         crowd = [asyncio.create_task(work(BULK, 0)) for _ in range(40)]
@@ -646,7 +655,7 @@ def test_max_wait_is_estimated_by_what_was_learned() -> None:
             while True:
                 permit = await bucket.acquire(BULK)
                 await asyncio.sleep(0.1)
-                permit.finish(OK if service.admit(now()) else Outcome(status=429))
+                permit.finish(OK if service.admit(now()) else RequestOutcome(status=429))
 
         crowd = [asyncio.create_task(work()) for _ in range(3)]
         while bucket.statistics().learned_limit is None:
@@ -675,7 +684,7 @@ def test_probes_that_are_refused_for_an_hour_teach_no_limit() -> None:
             new, _ = await asyncio.wait(set(crowd) - done, return_when=asyncio.FIRST_COMPLETED)
             done |= new
             for task in new:
-                task.result().finish(Outcome(status=429))
+                task.result().finish(RequestOutcome(status=429))
                 crowd.append(asyncio.create_task(bucket.acquire(BULK)))
         assert bucket.statistics().learned_limit is None
         for task in set(crowd) - done:
@@ -803,7 +812,7 @@ def test_a_second_ending_of_a_permit_changes_nothing() -> None:
         bucket = await opened()
         permit = await bucket.acquire()
         permit.finish(OK)
-        permit.finish(Outcome(status=429))
+        permit.finish(RequestOutcome(status=429))
         permit.release()
         statistics = bucket.statistics()
         assert (statistics.in_flight, statistics.window_used, statistics.refused) == (0, 2, 0)
@@ -815,7 +824,7 @@ def test_statistics_show_what_the_service_reports_and_do_not_wait_on_it() -> Non
     async def main() -> None:
         bucket = await opened()
         reported = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999"}
-        (await bucket.acquire()).finish(Outcome(status=200, reported=reported))
+        (await bucket.acquire()).finish(RequestOutcome(status=200, reported=reported))
         await asyncio.wait_for(bucket.acquire(), 0.01)
         assert bucket.statistics().reported == reported
 

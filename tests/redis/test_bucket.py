@@ -20,19 +20,19 @@ from benchmarks.overstated import Case, drive
 from benchmarks.traffic import Kind
 from exotel_async import (
     ConfigurationError,
-    Outcome,
     Permit,
     Priority,
     RateLimit,
     RateLimiter,
     RateLimitTimeout,
+    RequestOutcome,
 )
 from exotel_async.emulator import RateWindow
 from exotel_async.redis import SharedTokenBucket
 from tests.redis.conftest import Lag
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
-OK = Outcome(status=200)
+OK = RequestOutcome(status=200)
 RATE = RateLimit(100, per=1.0)
 INTERVAL = RATE.per / RATE.limit
 SLOW = RateLimit(100, per=6.0)
@@ -356,13 +356,13 @@ async def one_goes_first(tasks: list[asyncio.Task[Permit]]) -> None:
 @pytest.mark.parametrize(
     ("outcome", "seconds"),
     [
-        (Outcome(status=429, retry_after=0.4), 0.4),
-        (Outcome(status=429), SLOW.per / 60),
-        (Outcome(status=503, retry_after=0.3), 0.3),
+        (RequestOutcome(status=429, retry_after=0.4), 0.4),
+        (RequestOutcome(status=429), SLOW.per / 60),
+        (RequestOutcome(status=503, retry_after=0.3), 0.3),
     ],
 )
 async def test_a_pause_is_for_all_and_then_one_probe_goes(
-    open_limiter: Open, lag: Lag, outcome: Outcome, seconds: float
+    open_limiter: Open, lag: Lag, outcome: RequestOutcome, seconds: float
 ) -> None:
     limiters = [await open_limiter(SLOW) for _ in range(3)]
     await warm(*limiters)
@@ -385,7 +385,7 @@ async def test_statistics_tell_of_a_pause_everywhere(open_limiter: Open) -> None
     first, second = await open_limiter(), await open_limiter()
     await warm(first, second)
     loop = asyncio.get_running_loop()
-    (await first.acquire()).finish(Outcome(status=429, retry_after=2.5))
+    (await first.acquire()).finish(RequestOutcome(status=429, retry_after=2.5))
     began = loop.time()
     while not second.statistics().paused_for:
         await asyncio.sleep(0.001)
@@ -405,7 +405,7 @@ async def test_refused_probes_wait_longer_each_time_whoever_sends_them(open_limi
         if began:
             pauses.append((loop.time() - began) * 60 / SLOW.per)
         began = loop.time()
-        permit.finish(Outcome(status=429))
+        permit.finish(RequestOutcome(status=429))
         # Until the other one has heard of it, or on a busy computer the pause is over.
         other, over = limiters[(turn + 1) % 2], began + SLOW.per / 60 * 2**turn
         while not other.statistics().paused_for and loop.time() < over:
@@ -422,7 +422,7 @@ async def test_a_probe_that_hangs_holds_the_others_for_a_while(
     permit = await first.acquire()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    permit.finish(Outcome(status=429, retry_after=0.1))
+    permit.finish(RequestOutcome(status=429, retry_after=0.1))
     await asyncio.sleep(0.05)
     probe = await asyncio.wait_for(first.acquire(), 5)
     leave = loop.time()
@@ -443,7 +443,7 @@ async def test_others_may_publish_what_they_like(
     async with aioredis.Redis.from_url(valkey) as client:
         heard = await client.publish("exotel_async:{acme1}:voice", junk.encode("latin1"))
     assert heard == 2
-    (await first.acquire()).finish(Outcome(status=429, retry_after=9))
+    (await first.acquire()).finish(RequestOutcome(status=429, retry_after=9))
     async with asyncio.timeout(4):
         while not second.statistics().paused_for:
             await asyncio.sleep(0.001)
@@ -459,7 +459,7 @@ async def test_no_pause_is_longer_than_it_may_be(
     await warm(first, second)
     permits = [await first.acquire() for _ in range(3)]
     for permit in permits:
-        permit.finish(Outcome(status=status, retry_after=86_400.0, longest_pause=longest))
+        permit.finish(RequestOutcome(status=status, retry_after=86_400.0, longest_pause=longest))
     async with asyncio.timeout(5):
         while not second.statistics().paused_for:
             await asyncio.sleep(0.001)
@@ -480,7 +480,7 @@ async def test_a_pause_can_be_cleared_for_all(open_limiter: Open) -> None:
     limiters = [await open_limiter(rate) for _ in range(3)]
     await warm(*limiters)
     assert await limiters[0].clear_pause() == 0
-    (await limiters[0].acquire()).finish(Outcome(status=429, retry_after=86_400.0))
+    (await limiters[0].acquire()).finish(RequestOutcome(status=429, retry_after=86_400.0))
     async with asyncio.timeout(2):
         while not all(limiter.statistics().paused_for for limiter in limiters):
             await asyncio.sleep(0.001)
@@ -498,11 +498,11 @@ async def test_a_pause_can_be_cleared_for_all(open_limiter: Open) -> None:
 async def test_a_cleared_pause_begins_anew_if_the_probe_is_refused(open_limiter: Open) -> None:
     limiter = await open_limiter(RateLimit(100, per=60))
     await warm(limiter)
-    (await limiter.acquire()).finish(Outcome(status=429, retry_after=600))
+    (await limiter.acquire()).finish(RequestOutcome(status=429, retry_after=600))
     await asyncio.sleep(0.1)
     await limiter.clear_pause()
     async with asyncio.timeout(5):
-        (await limiter.acquire()).finish(Outcome(status=429, retry_after=600))
+        (await limiter.acquire()).finish(RequestOutcome(status=429, retry_after=600))
     assert limiter.statistics().paused_for > 170
 
 
@@ -540,7 +540,7 @@ async def test_a_process_that_comes_during_a_pause_waits_as_well(open_limiter: O
     permit = await first.acquire()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    permit.finish(Outcome(status=429, retry_after=1.5))
+    permit.finish(RequestOutcome(status=429, retry_after=1.5))
     while not (await first.account()).paused_for:
         await asyncio.sleep(0.01)
     second = await open_limiter()
@@ -551,14 +551,14 @@ async def test_a_process_that_comes_during_a_pause_waits_as_well(open_limiter: O
 async def test_unexplained_refusals_teach_all_of_them(open_limiter: Open) -> None:
     first, second = await open_limiter(), await open_limiter()
     await warm(first, second)
-    (await first.acquire()).finish(Outcome(status=429, retry_after=0.05))
+    (await first.acquire()).finish(RequestOutcome(status=429, retry_after=0.05))
     await warm(second)
     assert not second.statistics().strict, "somebody before us may have spent it"
     await asyncio.sleep(RATE.per)
     await warm(first, second)
     permit, loop = await first.acquire(), asyncio.get_running_loop()
     began = loop.time()
-    permit.finish(Outcome(status=429, retry_after=0.05))
+    permit.finish(RequestOutcome(status=429, retry_after=0.05))
     await warm(second)
     crowds = [await saturate(first), await saturate(second)]
     await asyncio.sleep(0.2)
@@ -634,7 +634,7 @@ async def test_cancelled_while_it_first_asks_the_server(valkey: str) -> None:
 async def test_a_permit_that_was_never_sent_is_free_at_once(open_limiter: Open) -> None:
     # One permit, and a token after half of `per`.
     limiter = await open_limiter(RateLimit(2, per=2.4))
-    (await limiter.acquire()).finish(Outcome(written=False))
+    (await limiter.acquire()).finish(RequestOutcome(written=False))
     (await asyncio.wait_for(limiter.acquire(), 2.2)).release()
     await asyncio.wait_for(limiter.acquire(), 2.2)
 
@@ -728,13 +728,13 @@ async def test_a_ledger_that_was_deleted_is_told_again(open_limiter: Open, valke
 def test_a_limiter_that_was_made_before_a_fork_is_another_one_after_it(valkey: str) -> None:
     script = """
 import asyncio, os, sys, traceback
-from exotel_async import Outcome, RateLimit
+from exotel_async import RateLimit, RequestOutcome
 from exotel_async.redis import SharedTokenBucket
 
 limiter = SharedTokenBucket(sys.argv[1], RateLimit(100, per=1.0), account="acme1", exchange=1.0)
 
 async def send():
-    (await limiter.acquire()).finish(Outcome(status=200))
+    (await limiter.acquire()).finish(RequestOutcome(status=200))
 
 for _ in range(2):
     child = os.fork()

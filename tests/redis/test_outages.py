@@ -20,11 +20,11 @@ from attrs import evolve
 from exotel_async import (
     ConfigurationError,
     LimiterUnavailable,
-    Outcome,
     Permit,
     Priority,
     RateLimit,
     RateLimitTimeout,
+    RequestOutcome,
     Timeouts,
 )
 from exotel_async.emulator import Emulator
@@ -35,7 +35,7 @@ from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
-OK = Outcome(status=200)
+OK = RequestOutcome(status=200)
 RATE = RateLimit(40, per=0.6)
 PERMITS = RATE.limit - 1
 EXCHANGE = 0.2
@@ -318,7 +318,7 @@ async def test_a_pause_is_not_the_outage(server: Valkey, opened: Open) -> None:
     await send(limiter)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    outcome = Outcome(status=429, retry_after=6.0, longest_pause=6.0)
+    outcome = RequestOutcome(status=429, retry_after=6.0, longest_pause=6.0)
     (await limiter.acquire()).finish(outcome)
     await asyncio.sleep(0.1)
     server.kill()

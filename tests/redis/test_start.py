@@ -16,7 +16,7 @@ import pytest
 import redis
 import redis.asyncio as aioredis
 
-from exotel_async import ConfigurationError, LimiterUnavailable, Outcome, Priority, RateLimit
+from exotel_async import ConfigurationError, LimiterUnavailable, Priority, RateLimit, RequestOutcome
 from exotel_async.redis import Fallback, SharedTokenBucket
 from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
@@ -35,7 +35,7 @@ def limiter(url_or_client: Any, rate: RateLimit = RATE, **options: Any) -> Share
 
 
 async def use(one: SharedTokenBucket) -> None:
-    (await one.acquire()).finish(Outcome(status=200))
+    (await one.acquire()).finish(RequestOutcome(status=200))
 
 
 async def start(one: SharedTokenBucket) -> None:
@@ -221,7 +221,7 @@ async def test_the_rights_that_the_readme_names_will_do(
         async with limiter(url) as one, limiter(url) as two:
             await asyncio.gather(*(use(each) for each in (one, two) for _ in range(10)))
             assert len((await one.account()).processes) == 2
-            (await one.acquire()).finish(Outcome(status=429, retry_after=0.5))
+            (await one.acquire()).finish(RequestOutcome(status=429, retry_after=0.5))
             async with asyncio.timeout(3):
                 while not two.statistics().paused_for:
                     await asyncio.sleep(0.001)
@@ -247,7 +247,7 @@ async def test_who_may_listen_later_works_then(deaf: str, ours: redis.Redis, val
     acl(ours, "SETUSER", "deaf", "+subscribe")
     async with asyncio.timeout(5), limiter(valkey) as other:
         await use(one)
-        (await other.acquire()).finish(Outcome(status=429, retry_after=3))
+        (await other.acquire()).finish(RequestOutcome(status=429, retry_after=3))
         while not one.statistics().paused_for:
             await asyncio.sleep(0.001)
     await one.aclose()
