@@ -203,7 +203,7 @@ async def _ends(exotel: AsyncExotel, calls: Sequence[Call], case: WaitingCase) -
 
 def _tell_ends(exotel: AsyncExotel, calls: Sequence[Call]) -> None:
     for call in calls:
-        exotel.calls.resolve(evolve(call, status=CallStatus.COMPLETED))
+        exotel.calls.notify(evolve(call, status=CallStatus.COMPLETED))
 
 
 def _rounds(moments: Sequence[float], gap: float) -> Sequence[int]:

@@ -87,7 +87,7 @@ async def _list(case: Case) -> Reading:
         rate_limit=recorder,
     ) as exotel:
         began = time.perf_counter()
-        records = exotel.calls.list(since=_since(), windows=case.windows or 1, limit=case.limit)
+        records = exotel.calls.list(since=_since(), concurrency=case.windows or 1, limit=case.limit)
         async for call in records:
             created = call.raw["DateCreated"]
             # No two of them are of the same second.

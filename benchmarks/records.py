@@ -77,7 +77,7 @@ def _budget(per: float, calls: int) -> list[Target]:
     found = [
         (_USUAL, "calls.list()", usual),
         (_USUAL, "plain loop", near_loop),
-        (_SLOW, f"calls.list(windows={_SIDE_BY_SIDE})", slow),
+        (_SLOW, f"calls.list(concurrency={_SIDE_BY_SIDE})", slow),
         (_SLOW, "calls.list()", one),
         (_SLOW, "plain loop", far_loop),
     ]

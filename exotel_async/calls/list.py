@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from exotel_async.wire.call_query import CallQuery
     from exotel_async.wire.request import Request
 
-MOST_WINDOWS: Final = 16
+MOST_CONCURRENT: Final = 16
 """Slices read side by side at most: more do not fit into the budget at any round trip."""
 
 
@@ -43,7 +43,7 @@ class Listing:
     until: datetime | None
     begin: tuple[TimeRange, Position] | None
     limit: int | None
-    windows: int
+    concurrency: int
 
 
 def listing(
@@ -54,7 +54,7 @@ def listing(
     until: datetime | None,
     limit: int | None,
     resume: str | None,
-    windows: int,
+    concurrency: int,
 ) -> Listing:
     """Check the arguments of a list that are not part of a query.
 
@@ -68,7 +68,10 @@ def listing(
         if resume is None
         else (whole_second("since", since), whole_second("until", until))
     )
-    for argument, value, most in (("limit", limit, None), ("windows", windows, MOST_WINDOWS)):
+    for argument, value, most in (
+        ("limit", limit, None),
+        ("concurrency", concurrency, MOST_CONCURRENT),
+    ):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and (not whole or value < 1 or (most is not None and value > most)):
             rule = "must be a whole number, 1 or more" + (f", {most} at most" if most else "")
@@ -92,7 +95,7 @@ def listing(
         until=last,
         begin=begin,
         limit=limit,
-        windows=windows,
+        concurrency=concurrency,
     )
 
 
@@ -101,7 +104,7 @@ class CallRecords:
 
     ``async for call in records`` reads it to its end, `pages` does so page by page, and ``await
     records`` reads the first page alone. Each of them begins at the beginning; the end of the range
-    is fixed by the first. To stop, leave the loop. A list with `windows` reads ahead; put it in
+    is fixed by the first. To stop, leave the loop. A list with `concurrency` reads ahead; put it in
     ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
     """
 
@@ -125,7 +128,7 @@ class CallRecords:
         Raises:
             ExotelError: a page could not be had; `resume_token` tells where to go on.
         """
-        return self._pages(self._listed.windows)
+        return self._pages(self._listed.concurrency)
 
     @property
     def resume_token(self) -> str | None:
@@ -156,7 +159,7 @@ class CallRecords:
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
         place = self._begin()
-        async with aclosing(self._limited(self._listed.windows)) as pages:
+        async with aclosing(self._limited(self._listed.concurrency)) as pages:
             async for page in pages:
                 for call in page.calls:
                     place.passed(call)
@@ -164,14 +167,14 @@ class CallRecords:
 
     async def _first_page(self) -> CallPage:
         # One after the other: what is read ahead would be thrown away.
-        async with aclosing(self._pages(windows=1)) as pages:
+        async with aclosing(self._pages(concurrency=1)) as pages:
             async for page in pages:
                 return page
         return CallPage(calls=(), total=0)
 
-    async def _pages(self, windows: int) -> AsyncGenerator[CallPage, None]:
+    async def _pages(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         place = self._begin()
-        async with aclosing(self._limited(windows)) as pages:
+        async with aclosing(self._limited(concurrency)) as pages:
             async for page in pages:
                 for call in page.calls:
                     place.passed(call)
@@ -186,11 +189,11 @@ class CallRecords:
             self._place = evolve(begin[1], sids=set(begin[1].sids))
         return self._place
 
-    async def _limited(self, windows: int) -> AsyncGenerator[CallPage, None]:
+    async def _limited(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         left = self._listed.limit
         if left is not None:
-            windows = min(windows, math.ceil(left / self._listed.query.page_size))
-        async with aclosing(self._read(windows)) as pages:
+            concurrency = min(concurrency, math.ceil(left / self._listed.query.page_size))
+        async with aclosing(self._read(concurrency)) as pages:
             async for page in pages:
                 if left is None:
                     yield page
@@ -200,14 +203,14 @@ class CallRecords:
                 if left <= 0:
                     return
 
-    async def _read(self, windows: int) -> AsyncGenerator[CallPage, None]:
+    async def _read(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         listed = self._listed
         newest_first = listed.query.newest_first
         span = await self._fixed()
         second = None if listed.begin is None else listed.begin[1].second
         known = () if listed.begin is None else listed.begin[1].sids
         spans = span.from_here(second, newest_first=newest_first).windows(newest_first=newest_first)
-        if windows == 1:
+        if concurrency == 1:
             for window in spans:
                 chain = self._chain(window, known)
                 while (page := await chain.next_page()) is not None:
@@ -218,7 +221,7 @@ class CallRecords:
             self._chain,
             spans,
             known,
-            width=windows,
+            width=concurrency,
             page_size=listed.query.page_size,
             newest_first=newest_first,
         )

@@ -95,7 +95,7 @@ class CallReader:
         recording_url_validity: timedelta | None = None,
         limit: int | None = None,
         resume: str | None = None,
-        windows: int = 1,
+        concurrency: int = 1,
         extra: Mapping[str, str] | None = None,
         priority: Priority = Priority.BULK,
         max_wait: float | None = None,
@@ -127,7 +127,7 @@ class CallReader:
             limit: calls at most.
             resume: the `resume_token` of a list with the same filters and order: go on behind
                 it. The range of time is the token's, whatever `since` and `until` are.
-            windows: slices of the range read side by side, 1 to 16, still given out in order.
+            concurrency: slices of the range read side by side, 1 to 16, still given out in order.
                 Needed where round trips are so long that one page after the other does not use
                 the budget; it costs about a tenth more requests.
             extra: parameters this SDK does not know.
@@ -161,7 +161,7 @@ class CallReader:
             until=until,
             limit=limit,
             resume=resume,
-            windows=windows,
+            concurrency=concurrency,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
         return CallRecords(self._desk.pages, listed, chosen)
@@ -368,7 +368,7 @@ class CallReader:
             call, path, max_size=max_size, idle_timeout=idle_timeout
         )
 
-    def resolve(self, event: Any) -> bool:
+    def notify(self, event: Any) -> bool:
         """Tell how a call stands, as a status callback says: a `wait` for it ends at once.
 
         Args:
@@ -383,7 +383,7 @@ class CallReader:
             ConfigurationError: the session is closed, or this is not its event loop.
         """
         call = _call_of(event)
-        ended = self._desk.watch.resolve(call)
+        ended = self._desk.watch.notify(call)
         self._desk.reconciler.settle(call)
         return ended
 

@@ -160,7 +160,7 @@ class RecordScanner:
             until=span.until,
             limit=None,
             resume=None,
-            windows=1,
+            concurrency=1,
         )
         return CallRecords(self._pages, listed, self._options)
 

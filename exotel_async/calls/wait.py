@@ -138,7 +138,7 @@ class CallWatcher:
         for task in unwanted - {asyncio.current_task()}:
             task.cancel()
 
-    def resolve(self, call: Call) -> bool:
+    def notify(self, call: Call) -> bool:
         """Take a call's state from elsewhere. Whether that has ended anybody's wait.
 
         Raises:

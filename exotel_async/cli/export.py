@@ -303,7 +303,7 @@ class _Run:
 
     async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
         """Read the list to its end, side by side where one page after the other is too slow."""
-        sink, windows, pages_read = self.sink, 1, 0
+        sink, concurrency, pages_read = self.sink, 1, 0
         selection = sink.state.selection
         while True:
             token = sink.state.token
@@ -313,7 +313,7 @@ class _Run:
                 resume=token,
                 newest_first=False,
                 page_size=self.order.page_size,
-                windows=windows,
+                concurrency=concurrency,
                 **selection.filters(),
             )
             async with records, aclosing(records.pages()) as pages:
@@ -326,8 +326,8 @@ class _Run:
                     course.took(page)
                     pages_read += 1
                     slow = pages_read < _SLOW * limiter.pace * course.elapsed
-                    if slow and windows == 1 and pages_read == _TRIAL:
-                        windows = _WIDE
+                    if slow and concurrency == 1 and pages_read == _TRIAL:
+                        concurrency = _WIDE
                         break
                 else:
                     spent = base + exotel.limiter.statistics().granted

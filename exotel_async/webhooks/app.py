@@ -42,11 +42,11 @@ _ANSWER_SECONDS: Final = 4.0
 _FAILED: Final = reply(status=500)
 
 
-class Resolver(Protocol):
-    """What can be told how calls stand: `exotel.calls`."""
+class Notified(Protocol):
+    """What takes status callbacks: `exotel.calls`."""
 
-    def resolve(self, event: Any) -> object:
-        """Tell how a call stands."""
+    def notify(self, event: Any) -> object:
+        """Take what a status callback says of a call."""
         ...
 
 
@@ -131,17 +131,17 @@ class ExotelWebhooks(Registry):
             event_seconds=positive_seconds("event_timeout", event_timeout),
             answer_seconds=positive_seconds("answer_timeout", answer_timeout),
         )
-        self._fed: list[Resolver] = []
+        self._sessions: list[Notified] = []
 
-    def feed(self, calls: Resolver) -> None:
-        """Tell a session of each status callback, so that `calls.wait` ends without a poll::
+    def forward_to(self, calls: Notified) -> None:
+        """Forward each status callback to a session, so that `calls.wait` ends without a poll::
 
-            hooks.feed(exotel.calls)
+            hooks.forward_to(exotel.calls)
 
-        It is told of every one, also of those that come again, before any handler. A session that
-        is closed is told no more.
+        Every callback is forwarded, repeated ones as well, before any handler runs. Forwarding
+        stops when the session is closed.
         """
-        self._fed.append(calls)
+        self._sessions.append(calls)
         if "status_callback" not in self._routes:
             self._add_callback(None)
 
@@ -225,7 +225,7 @@ class ExotelWebhooks(Registry):
             seconds=self._body_seconds,
         )
         event = self._read(route, body, content_type)
-        self._tell(event)
+        self._forward(event)
         if route.handler is None or await self._running.handle(route, event):
             return RECEIVED
         return _FAILED
@@ -250,18 +250,19 @@ class ExotelWebhooks(Registry):
             logger.warning("What came for %s is no request of Exotel's: %s", route.tail, error)
         raise Refused(400)
 
-    def _tell(self, event: StatusCallback) -> None:
-        """Tell the sessions that are fed."""
+    def _forward(self, event: StatusCallback) -> None:
         if event.status is None:
             return
-        for calls in tuple(self._fed):
+        for calls in tuple(self._sessions):
             try:
-                calls.resolve(event)
+                calls.notify(event)
             except ConfigurationError as error:
-                logger.warning("A session is told of no more status callbacks: %s", error)
-                self._fed.remove(calls)
+                logger.warning(
+                    "no longer forwarding status callbacks to a closed session: %s", error
+                )
+                self._sessions.remove(calls)
             except ExotelError:
-                logger.exception("A session could not be told of a status callback")
+                logger.exception("a status callback could not be forwarded to a session")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":

@@ -160,7 +160,7 @@ class StatusCallback:
     def to_call(self) -> Call:
         """Return the call as far as the callback tells it.
 
-        `exotel.calls.resolve(event)` passes it to whoever waits. A short callback tells little more
+        `exotel.calls.notify(event)` passes it to whoever waits. A short callback tells little more
         than status and SID; a long one all but what comes later, `duration` and `price`.
         """
         return Call(

@@ -253,7 +253,7 @@ class FlowRequest(AppletRequest):
     def to_call(self) -> Call:
         """Return the call as far as the request tells it.
 
-        `exotel.calls.resolve(request)` takes it. Status callbacks of calls to a flow have no custom
+        `exotel.calls.notify(request)` takes it. Status callbacks of calls to a flow have no custom
         field; requests have, so that with them a dial whose answer was lost can be found.
         """
         incoming = self.direction is Direction.INBOUND

@@ -399,8 +399,8 @@ async def test_callbacks_free_channels_without_a_request(
             assert outcome.call is not None
             call = emulator.calls[outcome.call.sid]
             call.run_ahead(call.timeline.ended)
-            exotel.calls.resolve(SimpleNamespace(sid=call.sid, status="completed"))
-            exotel.calls.resolve(SimpleNamespace(sid=call.sid, status="completed"))
+            exotel.calls.notify(SimpleNamespace(sid=call.sid, status="completed"))
+            exotel.calls.notify(SimpleNamespace(sid=call.sid, status="completed"))
     assert len(emulator.calls) == 12
     assert len(emulator.requests) == 12
     assert refused(emulator) == []
@@ -413,7 +413,7 @@ async def test_a_callback_that_comes_before_the_answer_frees_its_channels(
     emulator.latency = lambda _: (0.0, 0.2)
     async with to_flow(exotel, many(2), max_live=1, interval=60) as outcomes:
         await until(lambda: emulator.calls)
-        exotel.calls.resolve(SimpleNamespace(sid=next(iter(emulator.calls)), status="busy"))
+        exotel.calls.notify(SimpleNamespace(sid=next(iter(emulator.calls)), status="busy"))
         async with asyncio.timeout(SOON):
             assert len([outcome async for outcome in outcomes]) == 2
 
@@ -482,7 +482,7 @@ async def test_an_unknown_one_whose_sid_is_known_is_watched(
         unknown = (await anext(outcomes)).error
         assert isinstance(unknown, CallOutcomeUnknown)
         assert unknown.sid is not None
-        exotel.calls.resolve(SimpleNamespace(sid=unknown.sid, status="completed"))
+        exotel.calls.notify(SimpleNamespace(sid=unknown.sid, status="completed"))
         async with asyncio.timeout(SOON):
             assert (await anext(outcomes)).call is not None
     assert len(emulator.requests) == 2
@@ -725,7 +725,7 @@ async def test_nobody_is_followed_after_leaving(emulator: Emulator, exotel: Asyn
     asked = len(emulator.requests)
     await asyncio.sleep(0.3)
     assert len(emulator.requests) <= asked + 1
-    assert exotel.calls.resolve(SimpleNamespace(sid=sids[0], status="completed")) is False
+    assert exotel.calls.notify(SimpleNamespace(sid=sids[0], status="completed")) is False
 
 
 async def test_the_stream_says_how_the_order_was_taken(

@@ -46,7 +46,7 @@ OVER = Scenario.all_answered()
 ENDLESS = Scenario.all_answered(talk=14_000)
 
 both_orders = pytest.mark.parametrize("newest_first", [True, False], ids=["newest", "oldest"])
-one_or_four = pytest.mark.parametrize("windows", [1, 4])
+one_or_four = pytest.mark.parametrize("concurrency", [1, 4])
 
 
 def now() -> datetime:
@@ -149,12 +149,12 @@ FAULTS: dict[str, Fault] = {
 
 
 async def assert_all_come(
-    emulator: Emulator, *, newest_first: bool, windows: int, since: float = SINCE
+    emulator: Emulator, *, newest_first: bool, concurrency: int, since: float = SINCE
 ) -> None:
     quick = RateLimit(emulator.rate, per=0.5)  # a pause without Retry-After is a part of it
     async with session(emulator, rate_limit=quick) as exotel:
         records = exotel.calls.list(
-            since=ago(since), newest_first=newest_first, page_size=PAGE, windows=windows
+            since=ago(since), newest_first=newest_first, page_size=PAGE, concurrency=concurrency
         )
         assert await sids_of(records) == listed(emulator, newest_first=newest_first)
 
@@ -163,35 +163,35 @@ async def assert_all_come(
 @both_orders
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
 async def test_all_calls_come_once_and_in_order_however_pages_are_written(
-    wire: dict[str, Any], newest_first: bool, windows: int
+    wire: dict[str, Any], newest_first: bool, concurrency: int
 ) -> None:
     async with exchange(**wire) as emulator:
         enter(emulator, SCATTERED)
-        await assert_all_come(emulator, newest_first=newest_first, windows=windows)
+        await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
 
 
 @one_or_four
 @both_orders
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_all_calls_come_once_and_in_order_if_a_page_goes_wrong(
-    fault: Fault, newest_first: bool, windows: int
+    fault: Fault, newest_first: bool, concurrency: int
 ) -> None:
     async with exchange() as emulator:
         enter(emulator, SCATTERED)
         emulator.faults.add(fault, path="Calls", after=3)
-        await assert_all_come(emulator, newest_first=newest_first, windows=windows)
+        await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
         assert not emulator.faults.pending
 
 
 @one_or_four
 @both_orders
 async def test_all_calls_come_once_if_every_page_repeats_rows_of_the_one_before(
-    newest_first: bool, windows: int
+    newest_first: bool, concurrency: int
 ) -> None:
     async with exchange(cursors="offset") as emulator:
         enter(emulator, SCATTERED)
         emulator.faults.add(Fault.repeated_rows(3), path="Calls", times=None)
-        await assert_all_come(emulator, newest_first=newest_first, windows=windows)
+        await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
 
 
 @one_or_four
@@ -199,7 +199,7 @@ async def test_all_calls_come_once_if_every_page_repeats_rows_of_the_one_before(
 @pytest.mark.parametrize("cursors", ["position", "offset"])
 @pytest.mark.parametrize("number", [1, 3 * PAGE], ids=["one", "three pages of them"])
 async def test_calls_that_end_while_the_list_is_read_move_no_other(
-    cursors: str, newest_first: bool, windows: int, number: int
+    cursors: str, newest_first: bool, concurrency: int, number: int
 ) -> None:
     asked = 0
 
@@ -218,7 +218,7 @@ async def test_calls_that_end_while_the_list_is_read_move_no_other(
         going_on = set(enter(emulator, [60 + 2 * n for n in range(number)], ENDLESS))
         async with session(emulator) as exotel:
             records = exotel.calls.list(
-                since=ago(SINCE), newest_first=newest_first, page_size=PAGE, windows=windows
+                since=ago(SINCE), newest_first=newest_first, page_size=PAGE, concurrency=concurrency
             )
             found = await sids_of(records)
         assert asked > 5
@@ -234,17 +234,17 @@ async def test_calls_that_end_while_the_list_is_read_move_no_other(
 @one_or_four
 @both_orders
 async def test_cursors_that_always_come_back_end_in_an_error_or_with_all_calls(
-    newest_first: bool, windows: int
+    newest_first: bool, concurrency: int
 ) -> None:
     async with exchange() as emulator:
         spread = [DAY * 3 + 60.0 * n for n in range(6 * PAGE)]
         enter(emulator, spread)
         emulator.faults.add(Fault.repeated_cursor(), path="Calls", times=None)
-        await assert_all_come(emulator, newest_first=newest_first, windows=windows)
+        await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
         # No date lies between the third page of a second and the second.
         enter(emulator, [DAY * 3 + 7.5] * (3 * PAGE))
         with pytest.raises(DecodeError, match="round in circles"):
-            await assert_all_come(emulator, newest_first=newest_first, windows=windows)
+            await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known calls", "no calls"])
@@ -287,7 +287,7 @@ async def test_an_empty_page_is_the_end_when_all_have_come() -> None:
 @one_or_four
 @both_orders
 async def test_a_service_that_counts_nothing_is_read_all_the_same(
-    newest_first: bool, windows: int
+    newest_first: bool, concurrency: int
 ) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [DAY + 60.0 * n for n in range(30 * PAGE)])
@@ -302,12 +302,12 @@ async def test_a_service_that_counts_nothing_is_read_all_the_same(
             name: value for name, value in first["Metadata"].items() if name != "Total"
         }
         emulator.faults.add(answered(first))
-        records = exotel.calls.list(**query, windows=windows)
+        records = exotel.calls.list(**query, concurrency=concurrency)
         async with aclosing(records.pages()) as pages:
             one = await anext(pages)
             await settle(exotel)
             ahead = len(emulator.requests) - 2 - 1
-            assert ahead <= (LONGEST_SLICE + 1 if windows > 1 else 1)
+            assert ahead <= (LONGEST_SLICE + 1 if concurrency > 1 else 1)
             found = [call.sid for call in one.calls]
             found += [call.sid async for page in pages for call in page.calls]
         assert found == listed(emulator, newest_first=newest_first)
@@ -317,13 +317,15 @@ async def test_a_service_that_counts_nothing_is_read_all_the_same(
 
 
 @one_or_four
-async def test_a_clock_an_hour_ahead_asks_for_no_future(windows: int) -> None:
+async def test_a_clock_an_hour_ahead_asks_for_no_future(concurrency: int) -> None:
     async with exchange(now=now() - timedelta(hours=1)) as emulator:
         enter(emulator, [5, 60, 3_000, 40 * DAY], Scenario.all_answered(ring=1, talk=1))
         there = listed(emulator, newest_first=True)
         async with session(emulator) as exotel:
             for until in (None, now(), now() + timedelta(days=400)):
-                records = exotel.calls.list(since=ago(50 * DAY), until=until, windows=windows)
+                records = exotel.calls.list(
+                    since=ago(50 * DAY), until=until, concurrency=concurrency
+                )
                 assert await sids_of(records) == there
             assert await sids_of(exotel.calls.list(until=now())) == there[:-1]
         # It refuses what lies in its future.
@@ -450,10 +452,10 @@ async def test_six_months_are_counted_by_the_indian_calendar(
         assert earliest.startswith("gte:2025-09-01 01:32:00;")
 
 
-# Any calls, any windows, any interruption
+# Any calls, any concurrency, any interruption
 
 MOMENTS = st.one_of(
-    # Around the edges of windows, from either end; in the same second; anywhere.
+    # Around the edges of concurrency, from either end; in the same second; anywhere.
     st.builds(
         lambda edge, off: min(66 * DAY, max(0, edge * DAY + off)),
         st.sampled_from([0, 30, 60, 66, 36, 6]),
@@ -473,7 +475,7 @@ CALLS = st.lists(st.tuples(MOMENTS, st.sampled_from([0.0, 0.25, 0.5])), max_size
     dense=st.integers(0, 40),
     newest_first=st.booleans(),
     page_size=st.sampled_from([1, 2, 3, 7, 12]),
-    windows=st.sampled_from([1, 1, 2, 4, 16]),
+    concurrency=st.sampled_from([1, 1, 2, 4, 16]),
     stops=st.lists(st.integers(0, 30), max_size=4),
     offset=st.booleans(),
 )
@@ -482,7 +484,7 @@ async def test_any_calls_any_windows_any_interruption(
     dense: int,
     newest_first: bool,
     page_size: int,
-    windows: int,
+    concurrency: int,
     stops: Sequence[int],
     offset: bool,
 ) -> None:
@@ -493,7 +495,7 @@ async def test_any_calls_any_windows_any_interruption(
         query: dict[str, Any] = {
             "newest_first": newest_first,
             "page_size": page_size,
-            "windows": windows,
+            "concurrency": concurrency,
         }
         until = emulator.clock.wall(-base).astimezone(UTC)
         token: str | None = None
@@ -519,13 +521,19 @@ async def test_any_calls_any_windows_any_interruption(
 
 @one_or_four
 @both_orders
-async def test_a_dense_second_is_gone_on_with_at_any_call(newest_first: bool, windows: int) -> None:
+async def test_a_dense_second_is_gone_on_with_at_any_call(
+    newest_first: bool, concurrency: int
+) -> None:
     # More than a slice in one second, and more on either side of it.
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [DAY + 0.5] * (2 * LONGEST_SLICE + 9))
         enter(emulator, [DAY + 60.0 * n for n in range(-9, 9)])
         there = listed(emulator, newest_first=newest_first)
-        query: dict[str, Any] = {"newest_first": newest_first, "page_size": 2, "windows": windows}
+        query: dict[str, Any] = {
+            "newest_first": newest_first,
+            "page_size": 2,
+            "concurrency": concurrency,
+        }
         records = exotel.calls.list(since=ago(2 * DAY), **query)
         tokens = [records.resume_token async for _ in records]
         for read in range(1, len(there) + 1, 3):
@@ -574,8 +582,8 @@ async def test_a_token_is_opaque_and_short_and_the_range_is_in_it() -> None:
         assert token is not None
         assert len(token) < 200
         assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-        # Another page size and number of windows are the same list.
-        again = exotel.calls.list(resume=token, page_size=2, windows=3)
+        # Another page size and concurrency are the same list.
+        again = exotel.calls.list(resume=token, page_size=2, concurrency=3)
         assert await sids_of(again) == there[2:6]
         assert await sids_of(again) == there[2:6]
         last = again.resume_token
@@ -690,19 +698,19 @@ WAYS_OUT: list[Callable[[CallRecords, Sequence[str]], Any]] = [
 @one_or_four
 @pytest.mark.parametrize("leave", WAYS_OUT)
 async def test_whoever_leaves_leaves_nothing_behind(
-    leave: Callable[[CallRecords, Sequence[str]], Any], windows: int
+    leave: Callable[[CallRecords, Sequence[str]], Any], concurrency: int
 ) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, SCATTERED)
         there = listed(emulator, newest_first=True)
         before = asyncio.all_tasks()
-        records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, windows=windows)
+        records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=concurrency)
         await leave(records, there)
         await assert_nothing_is_left(exotel, before)
         token = records.resume_token
         assert await sids_of(records) == there
         if token is not None:
-            rest = await sids_of(exotel.calls.list(resume=token, windows=windows))
+            rest = await sids_of(exotel.calls.list(resume=token, concurrency=concurrency))
             assert rest == there[len(there) - len(rest) :]
 
 
@@ -714,7 +722,7 @@ async def test_a_block_that_is_left_has_ended_all_reading(
         enter(emulator, SCATTERED)
         await exotel.account.balance()
         before = asyncio.all_tasks()
-        await block(exotel.calls.list(since=ago(SINCE), page_size=PAGE, windows=4), ())
+        await block(exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=4), ())
         # What is in the air ends by itself; nobody asks for more.
         left = {task for task in asyncio.all_tasks() - before if "Fan" in repr(task)}
         assert not left
@@ -724,7 +732,7 @@ async def test_a_list_that_is_closed_is_not_taken_for_read_to_its_end() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, SCATTERED)
         before = asyncio.all_tasks()
-        records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, windows=4)
+        records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=4)
         with pytest.raises(ConfigurationError, match="closed"):
             async for _ in records.pages():
                 await records.aclose()
@@ -743,12 +751,12 @@ async def test_a_list_that_is_closed_is_not_taken_for_read_to_its_end() -> None:
 
 
 @one_or_four
-async def test_a_session_that_is_closed_ends_the_list_with_an_error(windows: int) -> None:
+async def test_a_session_that_is_closed_ends_the_list_with_an_error(concurrency: int) -> None:
     async with exchange() as emulator:
         enter(emulator, SCATTERED)
         before = asyncio.all_tasks()
         async with session(emulator) as exotel:
-            records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, windows=windows)
+            records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=concurrency)
             with pytest.raises(ConfigurationError):
                 async for _ in records.pages():
                     await exotel.aclose()
@@ -759,7 +767,7 @@ async def test_a_session_that_is_closed_ends_the_list_with_an_error(windows: int
 @one_or_four
 @both_orders
 async def test_an_error_comes_in_its_turn_and_the_list_can_be_gone_on_with(
-    newest_first: bool, windows: int
+    newest_first: bool, concurrency: int
 ) -> None:
     async with exchange() as emulator:
         enter(emulator, SCATTERED)
@@ -768,7 +776,7 @@ async def test_an_error_comes_in_its_turn_and_the_list_can_be_gone_on_with(
             before = asyncio.all_tasks()
             query: dict[str, Any] = {"newest_first": newest_first, "page_size": PAGE}
             emulator.faults.add(Fault.answer(500), path="Calls", after=5)
-            records = exotel.calls.list(since=ago(SINCE), **query, windows=windows)
+            records = exotel.calls.list(since=ago(SINCE), **query, concurrency=concurrency)
             found: list[str] = []
             with pytest.raises(ServerError):
                 async for page in records.pages():
@@ -785,7 +793,7 @@ async def test_nothing_is_read_behind_an_error() -> None:
         await exotel.account.balance()
         # The second slice of those it is cut into; what is being read already is read on.
         emulator.faults.add(Fault.answer(500), path="Calls", after=2)
-        records = exotel.calls.list(page_size=2, windows=2)
+        records = exotel.calls.list(page_size=2, concurrency=2)
         async with aclosing(records.pages()) as pages:
             await anext(pages)
             await settle(exotel)
@@ -847,8 +855,8 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("limit", {"limit": 0}, "0", "1 or more"),
     ("limit", {"limit": True}, "True", "1 or more"),
-    ("windows", {"windows": 0}, "0", "1 or more"),
-    ("windows", {"windows": 17}, "17", "16 at most"),
+    ("concurrency", {"concurrency": 0}, "0", "1 or more"),
+    ("concurrency", {"concurrency": 17}, "17", "16 at most"),
     ("resume", {"resume": "nonsense"}, "...", "resume_token of a list"),
     ("resume", {"resume": ""}, "...", "resume_token of a list"),
     ("resume", {"resume": 7}, "...", "resume_token of a list"),
@@ -914,7 +922,7 @@ async def test_the_token_of_another_list_is_refused() -> None:
         async with session(emulator, account_sid="acme2") as stranger:
             with pytest.raises(InvalidRequest, match="token of another list"):
                 stranger.calls.list(resume=token)
-        same = exotel.calls.list(page_size=3, windows=2, details=True, resume=token)
+        same = exotel.calls.list(page_size=3, concurrency=2, details=True, resume=token)
         assert len(emulator.requests) == asked
         assert await sids_of(same) == []
 
@@ -945,8 +953,8 @@ async def test_a_token_whose_rest_has_become_too_old_is_refused(
 async def test_the_first_page_is_awaited_alone() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         there = enter(emulator, [40 * DAY + n for n in range(3 * PAGE)])
-        for windows in (1, 4):
-            records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, windows=windows)
+        for concurrency in (1, 4):
+            records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=concurrency)
             await settle(exotel)
             before = len(emulator.requests)
             page = await records
@@ -955,31 +963,31 @@ async def test_the_first_page_is_awaited_alone() -> None:
             assert page.total == 3 * PAGE
             await settle(exotel)
             # The clock once, the window that has none, and this page.
-            assert len(emulator.requests) - before <= (3 if windows == 1 else 2)
+            assert len(emulator.requests) - before <= (3 if concurrency == 1 else 2)
             rest = exotel.calls.list(resume=records.resume_token)
             assert await sids_of(rest) == there[PAGE:]
 
 
 @one_or_four
-async def test_a_range_without_calls(windows: int) -> None:
+async def test_a_range_without_calls(concurrency: int) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [40 * DAY])
-        empty = exotel.calls.list(since=ago(30 * DAY), windows=windows)
+        empty = exotel.calls.list(since=ago(30 * DAY), concurrency=concurrency)
         assert await sids_of(empty) == []
         assert await empty == CallPage(calls=(), total=0)
         assert [page async for page in empty.pages()] == []
         assert empty.resume_token is not None
         # All of it lies in the future.
-        assert await sids_of(exotel.calls.list(since=ago(-DAY), windows=windows)) == []
+        assert await sids_of(exotel.calls.list(since=ago(-DAY), concurrency=concurrency)) == []
 
 
 @one_or_four
 @both_orders
-async def test_pages_have_the_calls_that_are_listed(newest_first: bool, windows: int) -> None:
+async def test_pages_have_the_calls_that_are_listed(newest_first: bool, concurrency: int) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, SCATTERED)
         records = exotel.calls.list(
-            since=ago(SINCE), newest_first=newest_first, page_size=PAGE, windows=windows
+            since=ago(SINCE), newest_first=newest_first, page_size=PAGE, concurrency=concurrency
         )
         found = []
         async for page in records.pages():
@@ -994,25 +1002,27 @@ async def test_pages_have_the_calls_that_are_listed(newest_first: bool, windows:
 
 @one_or_four
 @pytest.mark.parametrize("limit", [1, PAGE - 1, PAGE, PAGE + 1, 50, 10_000])
-async def test_a_limit(limit: int, windows: int) -> None:
+async def test_a_limit(limit: int, concurrency: int) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, SCATTERED)
         there = listed(emulator, newest_first=True)
         await exotel.account.balance()
-        records = exotel.calls.list(since=ago(SINCE), page_size=PAGE, limit=limit, windows=windows)
+        records = exotel.calls.list(
+            since=ago(SINCE), page_size=PAGE, limit=limit, concurrency=concurrency
+        )
         assert await sids_of(records) == there[:limit]
         await settle(exotel)
         assert {r.query["PageSize"] for r in emulator.requests[1:]} == {str(min(limit, PAGE))}
         needed = math.ceil(min(limit, len(there)) / PAGE)
-        if limit <= PAGE or windows == 1:
+        if limit <= PAGE or concurrency == 1:
             # Each window ends with a page that is not full.
             assert len(emulator.requests) - 1 <= needed + 2
-        rest = exotel.calls.list(resume=records.resume_token, windows=windows)
+        rest = exotel.calls.list(resume=records.resume_token, concurrency=concurrency)
         assert await sids_of(rest) == there[limit:]
 
 
 @one_or_four
-async def test_filters_go_with_every_page(windows: int) -> None:
+async def test_filters_go_with_every_page(concurrency: int) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, SCATTERED)
         there = listed(emulator, newest_first=False)
@@ -1025,7 +1035,7 @@ async def test_filters_go_with_every_page(windows: int) -> None:
             newest_first=False,
             details=True,
             page_size=PAGE,
-            windows=windows,
+            concurrency=concurrency,
         ):
             assert isinstance(call, Call)
             assert call.details is not None
@@ -1088,11 +1098,14 @@ def uneven() -> list[float]:
 
 @both_orders
 async def test_slices_are_short_and_few_wait_for_a_slow_consumer(newest_first: bool) -> None:
-    windows, page_size = 3, 2
+    concurrency, page_size = 3, 2
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, uneven())
         records = exotel.calls.list(
-            since=ago(45 * DAY), newest_first=newest_first, page_size=page_size, windows=windows
+            since=ago(45 * DAY),
+            newest_first=newest_first,
+            page_size=page_size,
+            concurrency=concurrency,
         )
         found: list[str] = []
         most: list[int] = []
@@ -1102,7 +1115,7 @@ async def test_slices_are_short_and_few_wait_for_a_slow_consumer(newest_first: b
                 await settle(exotel)
                 most.append(waiting(records))
         assert found == listed(emulator, newest_first=newest_first)
-        assert LONGEST_SLICE < max(most) <= windows * AHEAD * LONGEST_SLICE
+        assert LONGEST_SLICE < max(most) <= concurrency * AHEAD * LONGEST_SLICE
         assert max(slices(emulator).values()) <= LONGEST_SLICE
 
 
@@ -1112,7 +1125,7 @@ async def test_slices_cost_few_requests_more_than_pages(newest_first: bool) -> N
         # Three days of half a year, six hours each: most parts of the range have no calls.
         enter(emulator, [DAY * day + 15.0 * n for day in (20, 21, 95) for n in range(1_440)])
         records = exotel.calls.list(
-            since=ago(180 * DAY), newest_first=newest_first, page_size=20, windows=4
+            since=ago(180 * DAY), newest_first=newest_first, page_size=20, concurrency=4
         )
         assert await sids_of(records) == listed(emulator, newest_first=newest_first)
         assert len(emulator.requests) <= 1.25 * len(emulator.calls) / 20
@@ -1121,24 +1134,24 @@ async def test_slices_cost_few_requests_more_than_pages(newest_first: bool) -> N
 async def test_slices_of_calls_spread_evenly_are_not_much_shorter_than_they_may_be() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [60 + 600.0 * n for n in range(4_000)])
-        await sids_of(exotel.calls.list(page_size=20, windows=4))
+        await sids_of(exotel.calls.list(page_size=20, concurrency=4))
         assert len(emulator.requests) <= 1.15 * 4_000 / 20
 
 
 @one_or_four
 @both_orders
-async def test_hundreds_of_calls_in_one_second(newest_first: bool, windows: int) -> None:
+async def test_hundreds_of_calls_in_one_second(newest_first: bool, concurrency: int) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [DAY + n / 700 for n in range(600)])
         enter(emulator, [DAY + 1 + 30 * n for n in range(-20, 20)])
         there = listed(emulator, newest_first=newest_first)
         records = exotel.calls.list(
-            since=ago(2 * DAY), newest_first=newest_first, page_size=10, windows=windows
+            since=ago(2 * DAY), newest_first=newest_first, page_size=10, concurrency=concurrency
         )
         async with aclosing(records.pages()) as pages:
             found = [call.sid for call in (await anext(pages)).calls]
             await settle(exotel)
-            assert waiting(records) <= windows * AHEAD * LONGEST_SLICE
+            assert waiting(records) <= concurrency * AHEAD * LONGEST_SLICE
             found += [call.sid async for page in pages for call in page.calls]
         assert found == there
 
@@ -1153,7 +1166,7 @@ async def test_slices_are_read_at_the_same_time() -> None:
 
     async with exchange(latency=latency) as emulator, session(emulator) as exotel:
         enter(emulator, [60.0 * n for n in range(2, 400)])
-        assert len(await sids_of(exotel.calls.list(page_size=5, windows=6))) == 398
+        assert len(await sids_of(exotel.calls.list(page_size=5, concurrency=6))) == 398
         assert most == 6
         most = 0
         assert len(await sids_of(exotel.calls.list(page_size=20))) == 398
@@ -1163,13 +1176,13 @@ async def test_slices_are_read_at_the_same_time() -> None:
 async def test_one_page_of_calls_is_not_cut() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [60.0 * n for n in range(2, 80)])
-        assert len(await sids_of(exotel.calls.list(windows=8))) == 78
+        assert len(await sids_of(exotel.calls.list(concurrency=8))) == 78
         assert len(emulator.requests) == 2
 
 
 async def test_an_error_of_the_service_is_the_lists_own() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         emulator.faults.add(Fault.answer(403, message="no access"), path="Calls", times=None)
-        for windows in (1, 4):
+        for concurrency in (1, 4):
             with pytest.raises(APIError, match="no access"):
-                await sids_of(exotel.calls.list(windows=windows))
+                await sids_of(exotel.calls.list(concurrency=concurrency))

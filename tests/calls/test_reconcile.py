@@ -578,7 +578,7 @@ async def test_the_custom_field_tells_two_dials_apart(
     placed = await lost(exotel, emulator, custom_field="order-8")
     await listed(exotel, emulator)
     if shown == "callback":
-        exotel.calls.resolve(event(emulator, made(emulator)))
+        exotel.calls.notify(event(emulator, made(emulator)))
     assert isinstance(await exotel.calls.reconcile(not_placed, timeout=0), CallNotFound)
     assert found(await exotel.calls.reconcile(placed, timeout=0)) == made(emulator)
 
@@ -588,7 +588,7 @@ async def test_a_custom_field_of_two_dials_settles_nothing(
 ) -> None:
     placed = await lost(exotel, emulator, custom_field="campaign-5")
     not_placed = await not_made(exotel, emulator, custom_field="campaign-5")
-    exotel.calls.resolve(event(emulator, made(emulator)))
+    exotel.calls.notify(event(emulator, made(emulator)))
     await listed(exotel, emulator)
     for error in (placed, not_placed):
         assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallAmbiguous)
@@ -932,11 +932,11 @@ async def test_a_callback_settles_it_without_a_request(
     error = await lost(exotel, emulator, custom_field="order-7")
     told = event(emulator, made(emulator))
     if before:
-        exotel.calls.resolve(told)
+        exotel.calls.notify(told)
     search = asyncio.create_task(exotel.calls.reconcile(error, interval=60))
     await until(lambda: before or reads(emulator) == 1)
     asked = len(emulator.requests)
-    exotel.calls.resolve(told)
+    exotel.calls.notify(told)
     async with asyncio.timeout(SOON):
         how = await search
     assert isinstance(how, CallFound)
@@ -953,7 +953,7 @@ async def test_a_callback_settles_it_while_a_look_hangs(
     emulator.faults.add(Fault.act_then_stall(), path="Calls.json")
     search = asyncio.create_task(exotel.calls.reconcile(error))
     await until(lambda: reads(emulator) == 1)
-    exotel.calls.resolve(event(emulator, made(emulator)))
+    exotel.calls.notify(event(emulator, made(emulator)))
     async with asyncio.timeout(SOON):
         assert found(await search) == made(emulator)
 
@@ -975,7 +975,7 @@ async def test_a_callback_that_shows_too_little_is_looked_up(
         await asyncio.sleep(0.2)
     for one in (*others, sid):
         told = SimpleNamespace(sid=one, status="completed", custom_field="campaign-5")
-        exotel.calls.resolve(told)
+        exotel.calls.notify(told)
     async with asyncio.timeout(SOON):
         how = await search
     assert found(how) == sid
@@ -1004,10 +1004,10 @@ async def test_callbacks_of_unrelated_calls_settle_nothing(
     error = await not_made(exotel, emulator, custom_field="order-7")
     told = event(emulator, another_dials(emulator, custom_field="order-7"), **changes)
     if before:
-        exotel.calls.resolve(told)
+        exotel.calls.notify(told)
     search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0.4, interval=FAST))
     await asyncio.sleep(0.1)
-    exotel.calls.resolve(told)
+    exotel.calls.notify(told)
     how = await search
     assert isinstance(how, CallNotFound)
     assert not how.certain
@@ -1019,7 +1019,7 @@ async def test_the_callback_of_a_call_that_was_answered_settles_nothing(
     options: dict[str, Any] = {"caller_id": EXOPHONE, "custom_field": "order-7"}
     answered = await exotel.calls.connect(AGENT, CUSTOMER, **options)
     error = await not_made(exotel, emulator, custom_field="order-7")
-    exotel.calls.resolve(event(emulator, answered.sid))
+    exotel.calls.notify(event(emulator, answered.sid))
     assert isinstance(await exotel.calls.reconcile(error, timeout=0.3), CallNotFound)
 
 
@@ -1030,7 +1030,7 @@ async def test_what_a_callback_has_told_of_a_record_counts(
     errors = [await lost(exotel, emulator, custom_field=f"order-{n}") for n in (7, 8)]
     await listed(exotel, emulator)
     mine, other = emulator.calls
-    exotel.calls.resolve(event(emulator, other))
+    exotel.calls.notify(event(emulator, other))
     assert found(await exotel.calls.reconcile(errors[0], timeout=0)) == mine
 
 
@@ -1040,16 +1040,16 @@ async def test_what_a_callback_tells_while_others_are_read_counts(exotel: AsyncE
     dial = reconciler._dials.of(_error(custom_field="order-7"))
     seen: dict[str, Call] = {}
     reconciler._note(dial, seen, _call())
-    exotel.calls.resolve(_call(custom_field="order-8", status=CallStatus.COMPLETED))
+    exotel.calls.notify(_call(custom_field="order-8", status=CallStatus.COMPLETED))
     assert reconciler._decide(dial, seen) is None
-    exotel.calls.resolve(_call(custom_field="order-7", status=CallStatus.COMPLETED))
+    exotel.calls.notify(_call(custom_field="order-7", status=CallStatus.COMPLETED))
     assert found(reconciler._decide(dial, seen)) == "x"
 
 
 async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
     for n in range(1100):
         told = SimpleNamespace(sid=f"{n:032}", status="completed", custom_field=f"{n}")
-        exotel.calls.resolve(told)
+        exotel.calls.notify(told)
     assert len(exotel.calls._desk.reconciler._heard) == 1000
 
 

@@ -186,7 +186,7 @@ async def test_1000_waiting_calls_cost_10_requests_a_round(
         assert asked == dict.fromkeys(sids, rounds), "each round has asked for all"
         assert len(emulator.requests) == 10 * rounds
     for sid in sids:
-        assert exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+        assert exotel.calls.notify(SimpleNamespace(sid=sid, status="completed"))
     calls = await asyncio.gather(*waits)
     assert [call.sid for call in calls] == sids
     assert len(emulator.requests) == 30
@@ -197,7 +197,7 @@ async def test_none_with_callbacks(emulator: Emulator, exotel: AsyncExotel) -> N
     waits = asyncio.create_task(exotel.calls.wait(sids))
     await asyncio.sleep(0)
     for sid in sids:
-        exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+        exotel.calls.notify(SimpleNamespace(sid=sid, status="completed"))
     assert [result.unwrap().sid for result in await waits] == sids
     assert emulator.requests == []
 
@@ -210,7 +210,7 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=2))
     for sid in sids:
         await asyncio.sleep(0.005)
-        exotel.calls.resolve(SimpleNamespace(sid=sid, status="completed"))
+        exotel.calls.notify(SimpleNamespace(sid=sid, status="completed"))
     results = await waits
     assert all(result.unwrap().details for result in results)
     assert len(emulator.requests) <= 3
@@ -396,18 +396,18 @@ async def test_a_callback_ends_a_wait(
 ) -> None:
     emulator.scenario = LONG
     before, during = [await dial(exotel) for _ in range(2)]
-    assert not exotel.calls.resolve(make(before, "busy"))
+    assert not exotel.calls.notify(make(before, "busy"))
     assert (await exotel.calls.wait(before)).status == CallStatus.BUSY
     wait = asyncio.create_task(exotel.calls.wait(during))
     await asyncio.sleep(0)
-    assert not exotel.calls.resolve(make(during, "in-progress"))
+    assert not exotel.calls.notify(make(during, "in-progress"))
     await asyncio.sleep(0.05)
     assert not wait.done()
-    assert exotel.calls.resolve(make(during, "Completed"))
+    assert exotel.calls.notify(make(during, "Completed"))
     assert (await wait).status == CallStatus.COMPLETED
-    assert not exotel.calls.resolve(make(during, "completed")), "it came twice"
+    assert not exotel.calls.notify(make(during, "completed")), "it came twice"
     # One that was delayed is older than what is known.
-    assert not exotel.calls.resolve(make(during, "in-progress"))
+    assert not exotel.calls.notify(make(during, "in-progress"))
     assert (await exotel.calls.wait(during)).status == CallStatus.COMPLETED
     assert len(emulator.requests) == 2
 
@@ -420,7 +420,7 @@ async def test_a_callback_that_comes_while_it_is_asked_for_is_heard(
     emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
     wait = asyncio.create_task(exotel.calls.wait(sid, interval=FAST))
     await until(lambda: singles(emulator))
-    exotel.calls.resolve(Event(sid, "completed"))
+    exotel.calls.notify(Event(sid, "completed"))
     assert (await wait).is_final
 
 
@@ -429,20 +429,20 @@ async def test_a_callback_that_comes_while_it_is_asked_for_is_heard(
 )
 async def test_what_is_no_callback_is_refused(exotel: AsyncExotel, event: Any) -> None:
     with pytest.raises(InvalidRequest, match="event"):
-        exotel.calls.resolve(event)
+        exotel.calls.notify(event)
 
 
 async def test_a_callback_in_a_thread_is_told_so(exotel: AsyncExotel) -> None:
     wait = asyncio.create_task(exotel.calls.wait(UNKNOWN))
     await asyncio.sleep(0)
     with pytest.raises(ConfigurationError, match="event loop"):
-        await asyncio.to_thread(exotel.calls.resolve, Event(UNKNOWN, "completed"))
+        await asyncio.to_thread(exotel.calls.notify, Event(UNKNOWN, "completed"))
     wait.cancel()
 
 
 async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExotel) -> None:
     for n in range(waiting._REMEMBERED + 10):
-        exotel.calls.resolve(Event(f"{n:032}", "completed"))
+        exotel.calls.notify(Event(f"{n:032}", "completed"))
     assert len(exotel.calls._desk.watch._early) == waiting._REMEMBERED
     assert (await exotel.calls.wait(f"{waiting._REMEMBERED:032}")).is_final
     assert emulator.requests == []
@@ -471,7 +471,7 @@ async def test_settled_goes_on_after_the_callback(
     wait = asyncio.create_task(exotel.calls.wait(sid, settled=True, interval=FAST))
     if not early:
         await asyncio.sleep(0)
-    exotel.calls.resolve(Event(sid, "completed"))
+    exotel.calls.notify(Event(sid, "completed"))
     assert (await wait).duration is not None
 
 
@@ -625,7 +625,7 @@ async def test_nobody_is_told_twice(emulator: Emulator, exotel: AsyncExotel) -> 
     watch.add(sid, WaitOptions(), plain.append)
     watch.add(sid, WaitOptions(settled=True), settled.append)
     await until(lambda: singles(emulator))
-    exotel.calls.resolve(Event(sid, "completed"))
+    exotel.calls.notify(Event(sid, "completed"))
     await until(lambda: settled)
     assert [type(how) for how in plain] == [Call]
     assert len(settled) == 1

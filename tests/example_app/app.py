@@ -52,7 +52,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with new_session() as exotel:
             app.state.exotel = exotel
-            hooks.feed(exotel.calls)
+            hooks.forward_to(exotel.calls)
             yield
             await hooks.aclose()
 

@@ -226,14 +226,14 @@ class Session:
         self.told: list[Any] = []
         self.error = error
 
-    def resolve(self, event: Any) -> bool:
+    def notify(self, event: Any) -> bool:
         self.told.append(event)
         if self.error is not None:
             raise self.error
         return True
 
 
-async def test_sessions_are_fed_each_callback_whatever_becomes_of_it(
+async def test_each_callback_is_forwarded_whatever_becomes_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hooks = new_hooks()
@@ -243,7 +243,7 @@ async def test_sessions_are_fed_each_callback_whatever_becomes_of_it(
         Session(InvalidRequest("event", "x", "no")),
     )
     for session in (closed, odd, good):
-        hooks.feed(session)
+        hooks.forward_to(session)
     async with serving(hooks) as served:
         assert (await served.client.post(path("status_callback"), json=LONG)).status_code == 200
 
@@ -256,7 +256,7 @@ async def test_sessions_are_fed_each_callback_whatever_becomes_of_it(
         await served.client.post(path("status_callback"), json=nothing_told)
     assert [len(session.told) for session in (good, odd, closed)] == [2, 2, 1]
     assert good.told[0] == good.told[1]
-    assert "told of no more status callbacks" in caplog.text
+    assert "no longer forwarding status callbacks" in caplog.text
     assert "the database is gone" in caplog.text
 
 
@@ -315,11 +315,11 @@ def test_what_makes_no_sense_is_refused_at_once(make: Callable[[], object], word
 
 def test_each_url_has_one_handler() -> None:
     hooks = new_hooks()
-    hooks.feed(Session())
+    hooks.forward_to(Session())
     hooks.status_callback(print)
     hooks.passthru("a")(lambda request: None)
     hooks.passthru("b")(lambda request: None)
-    hooks.feed(Session())
+    hooks.forward_to(Session())
     with pytest.raises(ConfigurationError, match="already"):
         hooks.status_callback(print)
     with pytest.raises(ConfigurationError, match="already"):

@@ -78,7 +78,7 @@ async def running(
         async def told(event: StatusCallback) -> None:
             application.events[event.sid].append(event)
 
-        hooks.feed(exotel.calls)
+        hooks.forward_to(exotel.calls)
         yield application
 
 
@@ -211,10 +211,10 @@ async def test_a_flow_call_has_its_short_callback() -> None:
         assert event.event_type is None
 
 
-async def test_a_closed_session_is_fed_no_more() -> None:
+async def test_nothing_is_forwarded_to_a_closed_session() -> None:
     async with running() as application:
         async with session(application.emulator) as other:
-            application.hooks.feed(other.calls)
+            application.hooks.forward_to(other.calls)
         await application.dial()
         await until(lambda: len(application.ends) == CALLS)
-        assert application.hooks._fed == [application.exotel.calls]
+        assert application.hooks._sessions == [application.exotel.calls]

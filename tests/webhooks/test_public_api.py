@@ -14,7 +14,7 @@ from exotel_async.models import OpenEnum
 from exotel_async.webhooks import AgentState, DialEventType, FlowCallType, HoldMusic
 
 WORDS: list[type[OpenEnum]] = [AgentState, DialEventType, FlowCallType, HoldMusic]
-ROOMS = {"checks", "config", "converter", "errors", "masking", "models", "phone", "webhooks"}
+ROOMS = {"config", "errors", "masking", "models", "phone", "webhooks", "wire"}
 
 
 def test_all_is_honest() -> None:

@@ -130,7 +130,7 @@ async def test_a_callback_ends_a_wait() -> None:
         content_type, body = encode(sent.document, "multipart", boundary="a9b8")
         event = StatusCallback.from_request(body, content_type)
         async with session(emulator) as other:
-            other.calls.resolve(event)
+            other.calls.notify(event)
             before = len(emulator.requests)
             call = await other.calls.wait(event.sid, details=True)
         assert len(emulator.requests) == before

@@ -569,7 +569,7 @@ def test_no_error_shows_a_number(body: str, status: int) -> None:
 
 def test_no_repr_of_an_answer_shows_what_is_in_it() -> None:
     shown = repr(answer(CALL, 202, **{"set-cookie": "canary"}))
-    assert shown == "Answer(status=202, attempts=1)"
+    assert shown == "Response(status=202, attempts=1)"
 
 
 # Whatever comes
