@@ -163,7 +163,9 @@ class AsyncExotel:
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone
-        self._desk = CallServices(self._pipeline, self._account_sid, time_zone, coalesce=coalesce)
+        self._services = CallServices(
+            self._pipeline, self._account_sid, time_zone, coalesce=coalesce
+        )
         self._use(SendOptions())
 
     def with_options(
@@ -224,7 +226,7 @@ class AsyncExotel:
 
     def _use(self, defaults: SendOptions) -> None:
         self._defaults = defaults
-        self.calls = Calls(self._desk, defaults)
+        self.calls = Calls(self._services, defaults)
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
         self.exophones = ExoPhones(self._pipeline, defaults, self._account_sid)

@@ -185,7 +185,7 @@ class Dials:
         *,
         pipeline: Pipeline,
         read: Callable[[Response], Call],
-        watch: CallWatcher,
+        watcher: CallWatcher,
         reconciler: Reconciler,
         targets: Iterable[DialTarget | str] | AsyncIterable[DialTarget | str],
         plan: DialPlan,
@@ -193,19 +193,19 @@ class Dials:
     ) -> None:
         self._pipeline = pipeline
         self._read = read
-        self._watch = watch
+        self._watcher = watcher
         self._reconciler = reconciler
-        self._feed = LazyInput("targets", targets, ahead=1)
+        self._input = LazyInput("targets", targets, ahead=1)
         self._plan = plan
         self._options = options
         self._live = 0
         self._freed = asyncio.Event()
         self._taking = asyncio.Lock()
-        self._watched: dict[str, Waiter] = {}
+        self._waiters: dict[str, Waiter] = {}
         self._out: asyncio.Queue[DialOutcome | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(_WORKERS)
         self._error: Exception | None = None
-        self._crew = Workers()
+        self._workers = Workers()
         self._working = 0
         self._entered = False
 
@@ -219,7 +219,7 @@ class Dials:
             raise RuntimeError("it can be run once: call connect_many again")
         self._entered = True
         self._working = _WORKERS
-        self._crew.start(self._work, _WORKERS)
+        self._workers.start(self._work, _WORKERS)
         return self
 
     async def __aexit__(
@@ -229,15 +229,15 @@ class Dials:
         trace: TracebackType | None,
     ) -> None:
         try:
-            await self._crew.aclose()
+            await self._workers.aclose()
         finally:
             # Whoever is cancelled while it waits here loses no outcome either.
-            for watched in self._watched.values():
-                self._watch.drop(watched)
+            for waiter in self._waiters.values():
+                self._watcher.drop(waiter)
             while not self._out.empty():
                 self._abandon(self._out.get_nowait())
             self._out.put_nowait(None)
-            await self._feed.aclose()
+            await self._input.aclose()
 
     def __aiter__(self) -> AsyncIterator[DialOutcome]:
         return self
@@ -292,7 +292,7 @@ class Dials:
         # One after the other: no more than one target waits for room.
         async with self._taking:
             # If one worker has failed, the others end as well, but not what they have begun.
-            targets = [] if self._error else await self._feed.take(1)
+            targets = [] if self._error else await self._input.take(1)
             if not targets:
                 return None
             (target,) = targets
@@ -319,7 +319,7 @@ class Dials:
             elif error.sid is not None:
                 self._follow(error.sid, legs)
             else:
-                self._crew.start(partial(self._search, error, legs))
+                self._workers.start(partial(self._search, error, legs))
             return DialOutcome(target, error=error)
         except ExotelError as error:
             self._free(legs)
@@ -339,7 +339,7 @@ class Dials:
         began = time() if since is None else since
 
         def told(how: Call | ExotelError) -> None:
-            self._watched.pop(sid, None)
+            self._waiters.pop(sid, None)
             known = isinstance(how, Call | NotFound | ConfigurationError)
             if known or time() - began >= LONGEST_CALL:
                 self._free(legs)
@@ -348,12 +348,12 @@ class Dials:
 
         terms = WaitOptions(interval=self._plan.interval, priority=Priority.BULK)
         try:
-            watched = self._watch.add(sid, terms, told)
+            waiter = self._watcher.add(sid, terms, told)
         except ConfigurationError:  # the session is closed: nobody is dialled any more
             self._free(legs)
             return
-        if watched is not None:
-            self._watched[sid] = watched
+        if waiter is not None:
+            self._waiters[sid] = waiter
 
     async def _search(self, error: CallOutcomeUnknown, legs: int) -> None:
         """Look for a call that may be there until it is over, or certainly is not there."""
@@ -378,7 +378,7 @@ class Dials:
                 raise
             except ExotelError as failure:
                 logger.warning("It cannot be found out what became of a dial: %s", failure)
-            with self._pipeline.parking:
+            with self._pipeline.closing:
                 await asyncio.sleep(interval)
 
     def _free(self, legs: int) -> None:

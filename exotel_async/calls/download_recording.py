@@ -84,7 +84,7 @@ class Recordings:
             raise asyncio.CancelledError
 
         task = self._pipeline.own(see_through)
-        with self._pipeline.parking:
+        with self._pipeline.closing:
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:

@@ -52,7 +52,7 @@ class CallFetcher:
     def __init__(self, pipeline: Pipeline, pages: PageFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
         self._pages = pages
-        self._known = known
+        self._seen = known
         self._read_call = partial(responses.read_call, time_zone=pages.time_zone)
         self._failed = 0
         # Documented for one call only; in the list it is merely known to have worked.
@@ -85,7 +85,7 @@ class CallFetcher:
             extra=extra,
         )
         call = await self._pipeline.send(request, self._read_call, options, permit=permit)
-        self._known.saw(call)
+        self._seen.saw(call)
         return call
 
     async def batch(
@@ -94,7 +94,7 @@ class CallFetcher:
         wanted: FetchOptions,
         options: SendOptions,
         *,
-        span: TimeRange | None = None,
+        time_range: TimeRange | None = None,
         permit: Permit | None = None,
     ) -> dict[str, Call | ExotelError]:
         """Read up to a hundred calls by one query.
@@ -105,7 +105,7 @@ class CallFetcher:
             sids: different SIDs, each of which is `call_query.is_listable`.
             wanted: what to know of them.
             options: how the query is sent.
-            span: when they were created, a month at most; None: in the last 31 days.
+            time_range: when they were created, a month at most; None: in the last 31 days.
             permit: leave to send it once, if there is one already.
 
         Returns:
@@ -122,7 +122,7 @@ class CallFetcher:
         while waiting:
             part = waiting.popleft()
             try:
-                await self._ask(part, wanted, options, span, permit=permit, answers=answers)
+                await self._ask(part, wanted, options, time_range, permit=permit, answers=answers)
                 in_a_row, any_good = 0, True
             except ConfigurationError:
                 raise
@@ -151,7 +151,7 @@ class CallFetcher:
         sids: Sequence[str],
         wanted: FetchOptions,
         options: SendOptions,
-        span: TimeRange | None,
+        time_range: TimeRange | None,
         *,
         permit: Permit | None,
         answers: dict[str, Call | ExotelError],
@@ -167,13 +167,13 @@ class CallFetcher:
         lacking: list[str] = []
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
-            request = query.request(span, after=cursor)
+            request = query.request(time_range, after=cursor)
             page = await self._pages.fetch(request, options, permit=permit)
             permit, cursor = None, page.after
             new = [call for call in page.calls if call.sid in missing]
             for call in new:
                 missing.discard(call.sid)
-                self._known.saw(call)
+                self._seen.saw(call)
                 if wanted.details and self._lacks_details(call):
                     lacking.append(call.sid)
                 else:
@@ -201,7 +201,7 @@ class CallFetcher:
         """Find out by a call that lacks details whether the list gives none at all."""
         patience = [limit for limit in (options.max_wait, options.timeout) if limit is not None]
         try:
-            with self._pipeline.parking:
+            with self._pipeline.closing:
                 # First in its line: whoever stands there may be about to ask in vain as well.
                 permit = await self._pipeline.limiter.acquire(
                     options.priority, min(patience, default=None), retry=True

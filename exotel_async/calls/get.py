@@ -38,11 +38,11 @@ _AT_ONCE: Final = {priority: SendOptions(priority=priority, max_wait=0.0) for pr
 class Coalescer:
     """Serves the gets of one session."""
 
-    def __init__(self, pipeline: Pipeline, bulk: CallFetcher, known: SeenCalls) -> None:
+    def __init__(self, pipeline: Pipeline, fetcher: CallFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
-        self._bulk = bulk
-        self._known = known
-        self._pools: dict[BatchKey, GetQueue] = {}
+        self._fetcher = fetcher
+        self._seen = known
+        self._queues: dict[BatchKey, GetQueue] = {}
 
     async def get(self, sid: str, wanted: FetchOptions, options: SendOptions) -> Call:
         """Read one call, alone or with others.
@@ -53,49 +53,49 @@ class Coalescer:
         """
         # The list leaves out the calls that go on.
         if (
-            self._known.was_live_just_now(sid)
+            self._seen.was_live_just_now(sid)
             or not call_query.is_listable(sid)
-            or not self._bulk.serves(wanted)
+            or not self._fetcher.serves(wanted)
         ):
-            return await self._bulk.single(sid, wanted, options)
+            return await self._fetcher.single(sid, wanted, options)
         self._pipeline.check_loop()
         began = asyncio.get_running_loop().time()
-        pool = self._pool(BatchKey.of(wanted, options))
-        permit = await self._permit_at_once(pool, sid, options)
+        queue = self._queue_for(BatchKey.of(wanted, options))
+        permit = await self._permit_at_once(queue, sid, options)
         left_at = began
         if permit is None:
-            found = await self._together(pool, sid, options)
+            found = await self._together(queue, sid, options)
             if isinstance(found, Call):
                 return found
             left_at = found
-        if pool.key.hurry is not None:
+        if queue.key.patience is not None:
             options = evolve(
                 options,
                 max_wait=_rest(options.max_wait, left_at - began),
                 timeout=_rest(options.timeout, asyncio.get_running_loop().time() - began),
             )
-        return await self._bulk.single(sid, wanted, options, permit=permit)
+        return await self._fetcher.single(sid, wanted, options, permit=permit)
 
-    def _pool(self, key: BatchKey) -> GetQueue:
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = GetQueue(key)
-        return pool
+    def _queue_for(self, key: BatchKey) -> GetQueue:
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = GetQueue(key)
+        return queue
 
     async def _permit_at_once(
-        self, pool: GetQueue, sid: str, options: SendOptions
+        self, queue: GetQueue, sid: str, options: SendOptions
     ) -> Permit | None:
         """Get leave to ask singly, if that takes no waiting and there are not too many for it."""
-        turn = pool.arrive(sid)
+        turn = queue.arrive(sid)
         await asyncio.sleep(0)
-        if pool.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
+        if queue.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
             return None
         try:
             return await self._pipeline.acquire(_AT_ONCE[options.priority])
         except (RateLimitTimeout, LimiterUnavailable):
             return None  # those who may wait do so together
 
-    async def _together(self, pool: GetQueue, sid: str, options: SendOptions) -> Call | float:
+    async def _together(self, queue: GetQueue, sid: str, options: SendOptions) -> Call | float:
         """Wait to be taken along, and for what comes of it.
 
         Returns:
@@ -103,90 +103,92 @@ class Coalescer:
         """
         loop = asyncio.get_running_loop()
         answer: Answer = loop.create_future()
-        timers = pool.join(sid, answer, options)
-        if not pool.called:
-            pool.called = True
-            loop.call_soon(self._call_carriers, pool)
+        timers = queue.join(sid, answer, options)
+        if not queue.called:
+            queue.called = True
+            loop.call_soon(self._call_senders, queue)
         try:
             return await answer
         except RateLimitTimeout as error:
             limiter = self._pipeline.limiter
             if isinstance(limiter, SharedBudget) and (outage := limiter.outage(patience(options))):
                 raise outage from None
-            if pool.key.hurry is None:
+            if queue.key.patience is None:
                 raise
             # A carrier has waited for the most patient one of them.
             raise RateLimitTimeout(wait=error.wait, max_wait=patience(options)) from None
         finally:
-            pool.leave(sid, answer)
+            queue.leave(sid, answer)
             for timer in timers:
                 timer.cancel()
 
-    def _call_carriers(self, pool: GetQueue) -> None:
-        pool.called = False
+    def _call_senders(self, queue: GetQueue) -> None:
+        queue.called = False
         try:
-            while pool.unserved:
-                pool.carriers.append(self._pipeline.own(partial(self._carry, pool)))
+            while queue.unserved:
+                queue.senders.append(self._pipeline.own(partial(self._send_batch, queue)))
         except ConfigurationError as error:  # the session is closed
-            pool.refuse_all(error)
+            queue.refuse_all(error)
 
-    async def _carry(self, pool: GetQueue) -> None:
+    async def _send_batch(self, queue: GetQueue) -> None:
         """Wait for leave to send, and take along whoever waits then."""
         time = asyncio.get_running_loop().time
         began = time()
-        max_wait = None if pool.key.hurry is None else max(0.0, pool.latest - began)
-        options = SendOptions(priority=pool.key.priority, max_wait=max_wait)
+        max_wait = None if queue.key.patience is None else max(0.0, queue.latest - began)
+        options = SendOptions(priority=queue.key.priority, max_wait=max_wait)
         try:
             permit = await self._pipeline.acquire(options)
         except RateLimitTimeout as error:
-            pool.retire(asyncio.current_task())
+            queue.retire(asyncio.current_task())
             # If it is refused at once, so are they. If it has waited, some have come after it.
             at_once = max_wait is None or time() - began < max_wait / 2
-            if at_once or time() >= pool.latest:
-                pool.refuse_unserved(error)
-            self._call_carriers(pool)
+            if at_once or time() >= queue.latest:
+                queue.refuse_unserved(error)
+            self._call_senders(queue)
         except asyncio.CancelledError:
             # Not sent home: somebody may cancel all tasks.
-            if pool.retire(asyncio.current_task()) and pool.is_awaited:
-                self._call_carriers(pool)
+            if queue.retire(asyncio.current_task()) and queue.is_awaited:
+                self._call_senders(queue)
             raise
         except Exception as error:  # noqa: BLE001 - a limiter of the user's own; raised to them
-            pool.retire(asyncio.current_task())
-            pool.refuse_all(error)
+            queue.retire(asyncio.current_task())
+            queue.refuse_all(error)
         else:
-            pool.retire(asyncio.current_task())
-            await self._serve(pool, options, permit)
+            queue.retire(asyncio.current_task())
+            await self._serve(queue, options, permit)
 
-    async def _serve(self, pool: GetQueue, options: SendOptions, permit: Permit) -> None:
+    async def _serve(self, queue: GetQueue, options: SendOptions, permit: Permit) -> None:
         """Take along who waits, ask, and tell them."""
-        wanted = pool.key.wanted
-        load = GetBatch(pool.take(), asyncio.current_task())
-        if not load.sids:
+        wanted = queue.key.wanted
+        batch = GetBatch(queue.take(), asyncio.current_task())
+        if not batch.sids:
             permit.release()
             return
         try:
-            if not self._bulk.serves(wanted):
-                for sid in load.sids[1:]:
-                    load.tell(sid, None)
-            sids = load.sids
+            if not self._fetcher.serves(wanted):
+                for sid in batch.sids[1:]:
+                    batch.tell(sid, None)
+            sids = batch.sids
             if len(sids) == 1:
-                load.tell(sids[0], await self._bulk.single(sids[0], wanted, options, permit=permit))
+                batch.tell(
+                    sids[0], await self._fetcher.single(sids[0], wanted, options, permit=permit)
+                )
                 return
-            answers = await self._bulk.batch(sids, wanted, options, permit=permit)
+            answers = await self._fetcher.batch(sids, wanted, options, permit=permit)
             failed = {sid: end for sid, end in answers.items() if isinstance(end, ExotelError)}
             for sid in sids:
                 if sid not in failed:
-                    load.tell(sid, answers.get(sid))
+                    batch.tell(sid, answers.get(sid))
             if failed:
-                await self._ask_one(load, failed, wanted, options)
+                await self._ask_one(batch, failed, wanted, options)
         except Exception as error:  # noqa: BLE001 - raised to each of them
-            load.tell_rest(error)
+            batch.tell_rest(error)
         finally:
-            load.tell_rest(None)
+            batch.tell_rest(None)
 
     async def _ask_one(
         self,
-        load: GetBatch,
+        batch: GetBatch,
         failed: Mapping[str, Exception],
         wanted: FetchOptions,
         options: SendOptions,
@@ -194,12 +196,12 @@ class Coalescer:
         """Find out by one of them whether they would fail as singly as the query for many has."""
         first = next(iter(failed))
         try:
-            load.tell(first, await self._bulk.single(first, wanted, options))
+            batch.tell(first, await self._fetcher.single(first, wanted, options))
         except ExotelError as error:
-            load.tell(first, error)
+            batch.tell(first, error)
             if type(error) is type(failed[first]):
-                for sid in load.sids:
-                    load.tell(sid, failed[sid])
+                for sid in batch.sids:
+                    batch.tell(sid, failed[sid])
 
 
 def _rest(limit: float | None, spent: float) -> float | None:

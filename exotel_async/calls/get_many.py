@@ -188,21 +188,21 @@ class CallResults:
 
     def __init__(
         self,
-        bulk: CallFetcher,
+        fetcher: CallFetcher,
         pages: PageFetcher,
         sids: Iterable[str] | AsyncIterable[str],
         plan: LookupPlan,
         options: SendOptions,
     ) -> None:
-        self._bulk = bulk
+        self._fetcher = fetcher
         self._pages = pages
         self._plan = plan
         self._counts = _Counts()
         self._options = evolve(options, on_send=self._counts.sent)
-        self._feed = LazyInput("sids", sids, ahead=plan.batch_size)
+        self._input = LazyInput("sids", sids, ahead=plan.batch_size)
         # Of the queries for many, one after the other; newest first.
-        self._spans: Sequence[TimeRange | None] = (None,)
-        self._stages = BatchPlanner(0, plan.batch_size)
+        self._ranges: Sequence[TimeRange | None] = (None,)
+        self._planner = BatchPlanner(0, plan.batch_size)
         self._hungry = asyncio.Event()
         self._changed = asyncio.Event()
         self._input_ended = False
@@ -211,7 +211,7 @@ class CallResults:
         self._stopped = False
         self._out: asyncio.Queue[list[CallResult] | None] = asyncio.Queue(plan.concurrency)
         self._ready: deque[CallResult] = deque()
-        self._crew = Workers()
+        self._workers = Workers()
         self._entered = False
         self._finished = False
 
@@ -220,7 +220,7 @@ class CallResults:
             raise RuntimeError("a stream of results can be read once: call get_many again")
         self._entered = True
         self._counts.started = time.monotonic()
-        self._crew.start(self._run)
+        self._workers.start(self._run)
         return self
 
     async def __aexit__(
@@ -230,9 +230,9 @@ class CallResults:
         trace: TracebackType | None,
     ) -> None:
         try:
-            await self._crew.aclose()
+            await self._workers.aclose()
         finally:
-            await self._feed.aclose()
+            await self._input.aclose()
             if not self._finished:
                 # Whoever reads on, perhaps in another task, is not left waiting.
                 self._error = RuntimeError("the block of this get_many was left")
@@ -270,7 +270,7 @@ class CallResults:
 
     def statistics(self) -> FetchStatistics:
         """Return how it stands. What was answered but not taken out of the stream is not in it."""
-        return self._counts.statistics(self._feed.total)
+        return self._counts.statistics(self._input.total)
 
     async def _run(self) -> None:
         """Work until all is answered, and say so."""
@@ -293,11 +293,11 @@ class CallResults:
         """Fix what is asked for, in which order."""
         plan = self._plan
         if plan.since is not None or plan.until is not None:
-            span = await self._pages.fix(plan.since, plan.until, self._options)
-            self._spans = list(span.windows(newest_first=True))
-        if not self._bulk.serves(plan.wanted):
-            self._spans = ()
-        self._stages = BatchPlanner(len(self._spans), plan.batch_size)
+            time_range = await self._pages.fix(plan.since, plan.until, self._options)
+            self._ranges = list(time_range.windows(newest_first=True))
+        if not self._fetcher.serves(plan.wanted):
+            self._ranges = ()
+        self._planner = BatchPlanner(len(self._ranges), plan.batch_size)
 
     async def _read(self) -> None:
         """Read some of the input whenever a worker has nothing to do."""
@@ -309,12 +309,12 @@ class CallResults:
             # It may give no more before it has answers to what it gave, and that be waiting here.
             timer = loop.call_later(LINGER, self._run_dry)
             try:
-                sids = await self._feed.take(most)
+                sids = await self._input.take(most)
             except Exception as error:  # noqa: BLE001 - the input's own, raised to the consumer
                 sids, self._error = [], error
             finally:
                 timer.cancel()
-            self._input_ended = self._feed.ended
+            self._input_ended = self._input.ended
             self._dry = len(sids) < most
             refused = self._enter(sids)
             self._changed.set()
@@ -335,7 +335,7 @@ class CallResults:
                 shown = sid if isinstance(sid, str) else redact(repr(sid))
                 refused.append(CallResult(shown, error=error))
             else:
-                self._stages.enter([sid], singly=not call_query.is_listable(sid))
+                self._planner.enter([sid], singly=not call_query.is_listable(sid))
         return refused
 
     async def _work(self) -> None:
@@ -348,7 +348,7 @@ class CallResults:
             except ConfigurationError as error:
                 # The session is closed. What the others get to know before they meet it counts.
                 self._error, self._stopped = error, True
-            self._stages.done(stage, left)
+            self._planner.done(stage, left)
             self._changed.set()
             if answered:
                 await self._out.put(answered)
@@ -356,10 +356,10 @@ class CallResults:
     async def _next_job(self) -> tuple[int, list[str]] | None:
         """Wait for something to do; None when there is nothing more."""
         while not self._stopped:
-            job = self._stages.take(ended=self._input_ended, dry=self._dry)
+            job = self._planner.take(ended=self._input_ended, dry=self._dry)
             if job is not None:
                 return job
-            if self._input_ended and self._stages.is_empty:
+            if self._input_ended and self._planner.is_empty:
                 return None
             self._hungry.set()
             self._changed.clear()
@@ -373,24 +373,24 @@ class CallResults:
             ConfigurationError: nothing can be asked any more.
         """
         wanted, options = self._plan.wanted, self._options
-        if stage == self._stages.last:
+        if stage == self._planner.last:
             (sid,) = sids
             try:
-                call = await self._bulk.single(sid, wanted, options)
+                call = await self._fetcher.single(sid, wanted, options)
             except ConfigurationError:
                 raise
             except ExotelError as error:
                 return [CallResult(sid, error=error)], []
             return [CallResult(sid, call)], []
-        span = self._spans[stage]
-        if span is not None:
-            span = self._pages.askable(span)
+        time_range = self._ranges[stage]
+        if time_range is not None:
+            time_range = self._pages.askable(time_range)
         different = list(dict.fromkeys(sids))
-        gone = span is not None and span.is_empty
+        gone = time_range is not None and time_range.is_empty
         # A request for one always has the last word on it.
-        if len(different) == 1 or gone or not self._bulk.serves(wanted):
+        if len(different) == 1 or gone or not self._fetcher.serves(wanted):
             return [], sids
-        answers = await self._bulk.batch(different, wanted, options, span=span)
+        answers = await self._fetcher.batch(different, wanted, options, time_range=time_range)
         answered: list[CallResult] = []
         left: list[str] = []
         for sid in sids:

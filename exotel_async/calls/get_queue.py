@@ -31,19 +31,19 @@ class BatchKey:
     Attributes:
         wanted: what is wanted to know.
         priority: the line they stand in.
-        hurry: how long they may wait for the budget, to a power of two; None: as long as it takes.
+        patience: seconds they may wait for the budget, to a power of two; None: any time.
     """
 
     wanted: FetchOptions
     priority: Priority
-    hurry: int | None
+    patience: int | None
 
     @classmethod
     def of(cls, wanted: FetchOptions, options: SendOptions) -> BatchKey:
         """Return the key of a get."""
         limit = patience(options)
-        hurry = None if limit == math.inf else math.frexp(limit)[1]
-        return cls(wanted, options.priority, hurry)
+        within = None if limit == math.inf else math.frexp(limit)[1]
+        return cls(wanted, options.priority, within)
 
 
 class GetQueue:
@@ -52,7 +52,7 @@ class GetQueue:
     def __init__(self, key: BatchKey) -> None:
         self.key: Final = key
         self.waiting: Answers = {}
-        self.carriers: list[asyncio.Task[None]] = []
+        self.senders: list[asyncio.Task[None]] = []
         """Tasks that wait for leave to send some of them."""
         self.called: bool = False
         """Whether more carriers are about to come."""
@@ -77,7 +77,7 @@ class GetQueue:
         if not self.waiting:
             self.latest = 0.0
         self.waiting.setdefault(sid, []).append(answer)
-        if self.key.hurry is None:
+        if self.key.patience is None:
             return ()
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -116,7 +116,7 @@ class GetQueue:
     @property
     def unserved(self) -> int:
         """How many of them, the last ones, no carrier is there for."""
-        return max(0, len(self.waiting) - len(self.carriers) * call_query.MOST_SIDS)
+        return max(0, len(self.waiting) - len(self.senders) * call_query.MOST_SIDS)
 
     def refuse_unserved(self, error: Exception) -> None:
         """Take those out, and tell them why."""
@@ -130,11 +130,11 @@ class GetQueue:
         for answers in refused.values():
             tell(answers, error)
 
-    def retire(self, carrier: asyncio.Task[None] | None) -> bool:
+    def retire(self, sender: asyncio.Task[None] | None) -> bool:
         """Let a carrier wait no more. Whether it was still expected to."""
-        if carrier is None or carrier not in self.carriers:
+        if sender is None or sender not in self.senders:
             return False
-        self.carriers.remove(carrier)
+        self.senders.remove(sender)
         return True
 
     @property
@@ -151,8 +151,8 @@ class GetQueue:
     def _dismiss(self) -> None:
         """Send home the carriers for whom nothing is left: a permit they got would be wasted."""
         needed = math.ceil(len(self.waiting) / call_query.MOST_SIDS)
-        while len(self.carriers) > needed:
-            self.carriers.pop().cancel()
+        while len(self.senders) > needed:
+            self.senders.pop().cancel()
 
     def _give_up(self, sid: str, answer: Answer, limit: float, whole: bool) -> None:
         """End the waiting of one: for the budget, or for the whole of it."""
@@ -167,9 +167,9 @@ class GetQueue:
 class GetBatch:
     """Gets that have left together, until they are told."""
 
-    def __init__(self, taken: Answers, carrier: asyncio.Task[None] | None) -> None:
+    def __init__(self, taken: Answers, sender: asyncio.Task[None] | None) -> None:
         self._taken = taken
-        self._carrier = carrier
+        self._carrier = sender
         self._left_at = asyncio.get_running_loop().time()
         self._open = sum(map(len, taken.values()))
         for sid, answers in taken.items():

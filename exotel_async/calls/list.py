@@ -80,8 +80,8 @@ def listing(
     begin = None
     if resume is not None:
         begin = read_token(resume, digest, newest_first=query.newest_first)
-        place = begin[1].second
-        ahead = begin[0].from_here(place, newest_first=query.newest_first)
+        position = begin[1].second
+        ahead = begin[0].from_here(position, newest_first=query.newest_first)
         if ahead.until < oldest(now):
             raise InvalidRequest("resume", "...", "what it has not read is older than 6 months")
     if limit is not None:
@@ -112,8 +112,8 @@ class CallRecords:
         self._source = source
         self._options = options
         self._listed = listed
-        self._span: TimeRange | None = None
-        self._place: Position | None = None
+        self._time_range: TimeRange | None = None
+        self._position: Position | None = None
         self._fans: set[ParallelReader] = set()
 
     def __aiter__(self) -> AsyncIterator[Call]:
@@ -137,14 +137,14 @@ class CallRecords:
         A short opaque string that another process may use, too, with the same account, filters and
         order; the range is in it. None before anything was read.
         """
-        if self._span is None or self._place is None:
+        if self._time_range is None or self._position is None:
             return None
-        return write_token(self._listed.digest, self._span, self._place)
+        return write_token(self._listed.digest, self._time_range, self._position)
 
     async def aclose(self) -> None:
         """End all reading ahead. Whoever reads on nevertheless is told by a ConfigurationError."""
-        for fan in list(self._fans):
-            await fan.aclose()
+        for parallel in list(self._fans):
+            await parallel.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -158,11 +158,11 @@ class CallRecords:
         await self.aclose()
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
-        place = self._begin()
+        position = self._begin()
         async with aclosing(self._limited(self._listed.concurrency)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    place.passed(call)
+                    position.passed(call)
                     yield call
 
     async def _first_page(self) -> CallPage:
@@ -173,21 +173,21 @@ class CallRecords:
         return CallPage(calls=(), total=0)
 
     async def _pages(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
-        place = self._begin()
+        position = self._begin()
         async with aclosing(self._limited(concurrency)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    place.passed(call)
+                    position.passed(call)
                 yield page
 
     def _begin(self) -> Position:
         """Start a place of its own for a reader; the last one to start is what is resumed."""
         begin = self._listed.begin
         if begin is None:
-            self._place = Position(self._listed.query.newest_first)
+            self._position = Position(self._listed.query.newest_first)
         else:
-            self._place = evolve(begin[1], sids=set(begin[1].sids))
-        return self._place
+            self._position = evolve(begin[1], sids=set(begin[1].sids))
+        return self._position
 
     async def _limited(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         left = self._listed.limit
@@ -206,49 +206,51 @@ class CallRecords:
     async def _read(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         listed = self._listed
         newest_first = listed.query.newest_first
-        span = await self._fixed()
+        time_range = await self._fixed()
         second = None if listed.begin is None else listed.begin[1].second
         known = () if listed.begin is None else listed.begin[1].sids
-        spans = span.from_here(second, newest_first=newest_first).windows(newest_first=newest_first)
+        ranges = time_range.from_here(second, newest_first=newest_first).windows(
+            newest_first=newest_first
+        )
         if concurrency == 1:
-            for window in spans:
-                chain = self._chain(window, known)
-                while (page := await chain.next_page()) is not None:
+            for window in ranges:
+                reader = self._reader(window, known)
+                while (page := await reader.next_page()) is not None:
                     yield page
                 known = ()
             return
-        fan = ParallelReader(
-            self._chain,
-            spans,
+        parallel = ParallelReader(
+            self._reader,
+            ranges,
             known,
             width=concurrency,
             page_size=listed.query.page_size,
             newest_first=newest_first,
         )
-        self._fans.add(fan)
+        self._fans.add(parallel)
         try:
-            async with aclosing(fan.pages()) as pages:
+            async with aclosing(parallel.pages()) as pages:
                 async for page in pages:
                     yield page
         finally:
-            self._fans.discard(fan)
+            self._fans.discard(parallel)
 
     async def _fixed(self) -> TimeRange:
         """Return the whole range, the same for all readers."""
-        if self._span is None:
+        if self._time_range is None:
             listed = self._listed
             if listed.begin is None:
-                span = await self._source.fix(listed.since, listed.until, self._options)
+                time_range = await self._source.fix(listed.since, listed.until, self._options)
             else:
-                span = listed.begin[0]
-                await self._source.prepare(span, self._options)
+                time_range = listed.begin[0]
+                await self._source.prepare(time_range, self._options)
             # Another reader may have been the first.
-            self._span = self._span or span
-        return self._span
+            self._time_range = self._time_range or time_range
+        return self._time_range
 
-    def _chain(self, span: TimeRange, known: Iterable[str]) -> CursorReader:
+    def _reader(self, time_range: TimeRange, known: Iterable[str]) -> CursorReader:
         return CursorReader(
-            self._fetch, self._listed.query, span, known, askable=self._source.askable
+            self._fetch, self._listed.query, time_range, known, askable=self._source.askable
         )
 
     async def _fetch(self, request: Request) -> CallPage:

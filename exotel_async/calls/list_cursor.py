@@ -36,7 +36,7 @@ class CursorReader:
         self,
         fetch: Fetch,
         query: CallQuery,
-        span: TimeRange,
+        time_range: TimeRange,
         known: Iterable[str] = (),
         *,
         askable: Askable,
@@ -46,7 +46,7 @@ class CursorReader:
         Args:
             fetch: asks for a page.
             query: which calls.
-            span: of which time, a month at most.
+            time_range: of which time, a month at most.
             known: SIDs on its first second that were given out already.
             askable: tells what of the span is not too old yet. Asked before each page: a long
                 chain is read for an hour.
@@ -54,20 +54,20 @@ class CursorReader:
         self._fetch = fetch
         self._query = query
         self._askable = askable
-        first = span.until if query.newest_first else span.since
-        self._place = Position(query.newest_first, first, set(known))
+        first = time_range.until if query.newest_first else time_range.since
+        self._position = Position(query.newest_first, first, set(known))
         self._recent: deque[str] = deque(maxlen=_REMEMBERED)
         self._idle = 0
-        self._begin(span)
+        self._begin(time_range)
 
-    def _begin(self, span: TimeRange) -> None:
+    def _begin(self, time_range: TimeRange) -> None:
         """Ask by date from here on."""
-        self._span = span
-        self.ended: bool = span.is_empty
+        self._time_range = time_range
+        self.ended: bool = time_range.is_empty
         """Whether there is nothing more to ask for."""
         self._cursor: str | None = None
         self._used: set[int] = set()  # hashes of cursors: a chain may have thousands
-        self._unmet = set(self._place.sids)
+        self._unmet = set(self._position.sids)
         self._met = 0
         self._fresh = False
         self.total: int | None = None
@@ -80,12 +80,12 @@ class CursorReader:
             ExotelError: a page could not be had. The next call asks for it again.
         """
         while True:
-            askable = self._askable(self._span)
-            if askable != self._span and not self.ended:
+            askable = self._askable(self._time_range)
+            if askable != self._time_range and not self.ended:
                 self._begin(self._ahead(askable))
             if self.ended:
                 return None
-            page = await self._fetch(self._query.request(self._span, after=self._cursor))
+            page = await self._fetch(self._query.request(self._time_range, after=self._cursor))
             if self.total is None:
                 self.total = page.total
             fresh = self._sift(page)
@@ -95,19 +95,19 @@ class CursorReader:
 
     def rest(self) -> tuple[TimeRange, frozenset[str]]:
         """Return the span from the place reached, and what of its first second is known."""
-        return self._ahead(self._span), frozenset(self._place.sids)
+        return self._ahead(self._time_range), frozenset(self._position.sids)
 
-    def _ahead(self, span: TimeRange) -> TimeRange:
-        return span.from_here(self._place.second, newest_first=self._query.newest_first)
+    def _ahead(self, time_range: TimeRange) -> TimeRange:
+        return time_range.from_here(self._position.second, newest_first=self._query.newest_first)
 
     def _sift(self, page: CallPage) -> CallPage:
-        known = self._place.sids.union(self._recent)
+        known = self._position.sids.union(self._recent)
         fresh = {call.sid: call for call in page.calls if call.sid not in known}
         again = self._unmet.intersection(call.sid for call in page.calls)
         self._unmet -= again
         self._recent.extend(call.sid for call in page.calls)
         for call in fresh.values():
-            self._place.passed(call)
+            self._position.passed(call)
         self._met += len(fresh) + len(again)
         self._fresh = self._fresh or bool(fresh)
         # What is known and comes again for the first time shows that the cursors lead on.
@@ -123,7 +123,7 @@ class CursorReader:
             self._used.add(hash(page.after))
             self._cursor = page.after
         elif self._fresh:
-            self._begin(self._ahead(self._span))
+            self._begin(self._ahead(self._time_range))
         elif self._is_complete(unless_told=True):
             self.ended = True
         else:

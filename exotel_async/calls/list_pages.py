@@ -65,13 +65,13 @@ class PageFetcher:
             await self.learn_clock(options)
             past = self.now() - SECOND
             until = past if until is None else min(until, past)
-        span = TimeRange(until - USUAL + SECOND if since is None else since, until)
-        await self.prepare(span, options)
-        return span
+        time_range = TimeRange(until - USUAL + SECOND if since is None else since, until)
+        await self.prepare(time_range, options)
+        return time_range
 
-    async def prepare(self, span: TimeRange, options: SendOptions) -> None:
+    async def prepare(self, time_range: TimeRange, options: SendOptions) -> None:
         """Make sure that `askable` can be relied on."""
-        if span.since < self._oldest() + _CERTAIN:
+        if time_range.since < self._oldest() + _CERTAIN:
             await self.learn_clock(options)
 
     async def learn_clock(self, options: SendOptions) -> None:
@@ -86,13 +86,17 @@ class PageFetcher:
         now = self._pipeline.server_clock.now() or datetime.now(UTC)
         return now.replace(microsecond=0)
 
-    def askable(self, span: TimeRange) -> TimeRange:
+    def askable(self, time_range: TimeRange) -> TimeRange:
         """Return what of a span is not too old to be asked for in the next minute.
 
         What has been cut once stays as it is for another minute.
         """
         limit = self._oldest() + _MARGIN
-        return span if span.since >= limit else TimeRange(limit + _MARGIN, span.until)
+        return (
+            time_range
+            if time_range.since >= limit
+            else TimeRange(limit + _MARGIN, time_range.until)
+        )
 
     def _oldest(self) -> datetime:
         # By the account's calendar, which is in another month for some hours.

@@ -36,7 +36,7 @@ _MOST_PARTS: Final = 4
 class _Slice:
     """A part of the range: its pages come into the line in order."""
 
-    span: TimeRange
+    time_range: TimeRange
     known: frozenset[str] = frozenset()
     begun: bool = False
     ended: bool = False
@@ -53,7 +53,7 @@ class ParallelReader:
     def __init__(
         self,
         make_chain: Callable[[TimeRange, Iterable[str]], CursorReader],
-        spans: Iterable[TimeRange],
+        ranges: Iterable[TimeRange],
         known: Iterable[str],
         *,
         width: int,
@@ -64,14 +64,14 @@ class ParallelReader:
 
         Args:
             make_chain: makes the reader of one slice.
-            spans: the range in windows, in order.
+            ranges: the range in windows, in order.
             known: SIDs on its first second that were given out already.
             width: slices read at a time.
             page_size: calls on a page.
             newest_first: the order.
         """
         self._make_chain = make_chain
-        self._line = [_Slice(span) for span in spans]
+        self._line = [_Slice(time_range) for time_range in ranges]
         if self._line:
             self._line[0].known = frozenset(known)
         self._width = width
@@ -79,7 +79,7 @@ class ParallelReader:
         self._newest_first = newest_first
         self._room = width * AHEAD * LONGEST_SLICE  # pages
         self._closed = False
-        self._crew = Workers()
+        self._workers = Workers()
         self._changed = asyncio.Condition()
 
     async def pages(self) -> AsyncGenerator[CallPage, None]:
@@ -89,17 +89,17 @@ class ParallelReader:
             ExotelError: a page could not be had, and all before it were given out.
             ConfigurationError: it was closed meanwhile.
         """
-        self._crew.start(self._work, self._width)
+        self._workers.start(self._work, self._width)
         try:
             while (page := await self._next_page()) is not None:
                 yield page
         finally:
-            await self._crew.aclose()
+            await self._workers.aclose()
 
     async def aclose(self) -> None:
         """End all reading; what was read is given out no more."""
         self._closed = True
-        await self._crew.aclose()
+        await self._workers.aclose()
         async with self._changed:
             self._changed.notify_all()
 
@@ -156,33 +156,33 @@ class ParallelReader:
         return all(part.ended for part in self._line)
 
     async def _read(self, part: _Slice) -> None:
-        chain = self._make_chain(part.span, part.known)
+        reader = self._make_chain(part.time_range, part.known)
         first = True
-        while not chain.ended:
+        while not reader.ended:
             async with self._changed:
                 # It may have more pages than was to be thought: they wait for its turn.
                 await self._changed.wait_for(lambda: len(part.pages) < LONGEST_SLICE)
-            page = await chain.next_page()
+            page = await reader.next_page()
             if page is None:
                 return
             async with self._changed:
                 part.pages.append(page)
-                if first and self._cut(part, chain):
+                if first and self._cut(part, reader):
                     return
                 self._changed.notify_all()
             first = False
 
-    def _cut(self, part: _Slice, chain: CursorReader) -> bool:
+    def _cut(self, part: _Slice, reader: CursorReader) -> bool:
         """Leave all but the first page of a slice that is too long to others."""
-        total = chain.total or 0
+        total = reader.total or 0
         if total <= LONGEST_SLICE * self._page_size:
             return False
-        rest, known = chain.rest()
+        rest, known = reader.rest()
         number = math.ceil((total - self._page_size) / (_USUAL_SLICE * self._page_size))
         parts = rest.parts(min(number, _MOST_PARTS), newest_first=self._newest_first)
         if len(parts) == 1:  # all in one second
             return False
         here = self._line.index(part) + 1
-        self._line[here:here] = [_Slice(span) for span in parts]
+        self._line[here:here] = [_Slice(time_range) for time_range in parts]
         self._line[here].known = known
         return True

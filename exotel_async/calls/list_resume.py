@@ -48,21 +48,21 @@ class Position:
         self.sids.add(call.sid)
 
 
-def write_token(digest: str, span: TimeRange, place: Position) -> str:
+def write_token(digest: str, time_range: TimeRange, position: Position) -> str:
     """Write down a place in a list: one short line of letters, digits, - and _.
 
     Args:
         digest: what the list is asked for with.
-        span: the whole range of the list.
-        place: the place.
+        time_range: the whole range of the list.
+        position: the place.
     """
     known = [
         _VERSION,
         digest,
-        int(span.since.timestamp()),
-        int(span.until.timestamp()),
-        None if place.second is None else int(place.second.timestamp()),
-        sorted(place.sids),
+        int(time_range.since.timestamp()),
+        int(time_range.until.timestamp()),
+        None if position.second is None else int(position.second.timestamp()),
+        sorted(position.sids),
     ]
     written = json.dumps(known, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
@@ -77,14 +77,14 @@ def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRang
     try:
         padded = token.encode() + b"=" * (-len(token) % 4)
         version, known, since, until, second, sids = json.loads(base64.urlsafe_b64decode(padded))
-        span = TimeRange(_time(since), _time(until))
-        place = Position(newest_first, None if second is None else _time(second), _texts(sids))
+        time_range = TimeRange(_time(since), _time(until))
+        position = Position(newest_first, None if second is None else _time(second), _texts(sids))
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         raise InvalidRequest("resume", "...", "must be the resume_token of a list") from None
     if version != _VERSION or known != digest:
         rule = "is the token of another list: account, filters and order must be the same"
         raise InvalidRequest("resume", "...", rule)
-    return span, place
+    return time_range, position
 
 
 def _time(seconds: int) -> datetime:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class CallReader:
     """What `exotel.calls` can read."""
 
-    def __init__(self, desk: CallServices, defaults: SendOptions) -> None:
-        self._desk = desk
+    def __init__(self, services: CallServices, defaults: SendOptions) -> None:
+        self._services = services
         self._defaults = defaults
 
     async def get(
@@ -72,9 +72,9 @@ class CallReader:
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        if extra or not (self._desk.coalesce if coalesce is None else coalesce):
-            return await self._desk.bulk.single(sid, wanted, chosen, extra=extra)
-        return await self._desk.coalescer.get(sid, wanted, chosen)
+        if extra or not (self._services.coalesce if coalesce is None else coalesce):
+            return await self._services.fetcher.single(sid, wanted, chosen, extra=extra)
+        return await self._services.coalescer.get(sid, wanted, chosen)
 
     def list(
         self,
@@ -139,7 +139,7 @@ class CallReader:
             InvalidRequest: an argument Exotel would refuse.
         """
         query = call_query.build_query(
-            time_zone=self._desk.time_zone,
+            time_zone=self._services.time_zone,
             sids=sids,
             to=to,
             from_=from_,
@@ -156,7 +156,7 @@ class CallReader:
         )
         listed = listing(
             query,
-            self._desk.account_sid,
+            self._services.account_sid,
             since=since,
             until=until,
             limit=limit,
@@ -164,7 +164,7 @@ class CallReader:
             concurrency=concurrency,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return CallRecords(self._desk.pages, listed, chosen)
+        return CallRecords(self._services.pages, listed, chosen)
 
     def get_many(
         self,
@@ -210,7 +210,7 @@ class CallReader:
         """
         plan = fetch_plan(
             _wanted(details, recording_url_validity),
-            time_zone=self._desk.time_zone,
+            time_zone=self._services.time_zone,
             concurrency=concurrency,
             batch_size=batch_size,
             since=since,
@@ -218,7 +218,7 @@ class CallReader:
             on_progress=on_progress,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return CallResults(self._desk.bulk, self._desk.pages, sids, plan, chosen)
+        return CallResults(self._services.fetcher, self._services.pages, sids, plan, chosen)
 
     @overload
     async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
@@ -303,16 +303,16 @@ class CallReader:
             if len(ends) == len(different) and not all_told.done():
                 all_told.set_result(None)
 
-        watched: list[Waiter | None] = []
+        waiters: list[Waiter | None] = []
         try:
-            watched.extend(
-                self._desk.watch.add(sid, terms, partial(told, sid)) for sid in different
+            waiters.extend(
+                self._services.watcher.add(sid, terms, partial(told, sid)) for sid in different
             )
             if different:
                 await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
         finally:
-            for one in watched:
-                self._desk.watch.drop(one)
+            for one in waiters:
+                self._services.watcher.drop(one)
         return ends
 
     async def download_recording(
@@ -364,7 +364,7 @@ class CallReader:
             OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
                 at `path` that is no regular file.
         """
-        return await self._desk.recordings.download(
+        return await self._services.recordings.download(
             call, path, max_size=max_size, idle_timeout=idle_timeout
         )
 
@@ -383,8 +383,8 @@ class CallReader:
             ConfigurationError: the session is closed, or this is not its event loop.
         """
         call = _call_of(event)
-        ended = self._desk.watch.notify(call)
-        self._desk.reconciler.settle(call)
+        ended = self._services.watcher.notify(call)
+        self._services.reconciler.settle(call)
         return ended
 
 

@@ -122,20 +122,20 @@ class Reconciler:
         self,
         pipeline: Pipeline,
         pages: PageFetcher,
-        bulk: CallFetcher,
+        fetcher: CallFetcher,
         known: SeenCalls,
         account_sid: str,
     ) -> None:
         self._pipeline = pipeline
         self._pages = pages
-        self._bulk = bulk
+        self._fetcher = fetcher
         self._dials = LostDials(known)
         self._searches: list[_Search] = []
         # What callbacks have told of calls with a custom field, by SID.
         self._heard: OrderedDict[str, Call] = OrderedDict()
         pipeline.on_lost_dial = self._note_dial
         pipeline.on_late_answer = self._answered_late
-        self._lookouts = {
+        self._scanners = {
             priority: RecordScanner(pages, account_sid, priority) for priority in Priority
         }
 
@@ -240,8 +240,8 @@ class Reconciler:
         """
         seen: _Seen = {}
         note = partial(self._note, search.dial, seen)
-        for span in minutes.spans:
-            with self._lookouts[priority].look(span, note) as look:
+        for time_range in minutes.ranges:
+            with self._scanners[priority].look(time_range, note) as look:
                 found = await self._meanwhile(search, minutes, priority, look, until)
                 if found is not None or not look.done():
                     return found
@@ -263,7 +263,7 @@ class Reconciler:
         clock = self._pipeline.server_clock
         first, last = clock.shift(dial.sent_at), clock.shift(dial.lost_at)
         return DialWindow(
-            spans=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
+            ranges=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
             certain_at=last + (dial.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
             is_exact=clock.now() is not None,
         )
@@ -278,7 +278,7 @@ class Reconciler:
                 late = asyncio.get_running_loop().time() + interval > deadline
                 if late or not _is_borne(failure, failures):
                     raise
-                with self._pipeline.parking:
+                with self._pipeline.closing:
                     await asyncio.sleep(interval)
             else:
                 return
@@ -298,7 +298,7 @@ class Reconciler:
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
             awaited = [search.news] if look is None else [search.news, look]
-            with self._pipeline.parking:
+            with self._pipeline.closing:
                 await asyncio.wait(
                     awaited,
                     timeout=None if until == math.inf else until - time(),
@@ -337,7 +337,7 @@ class Reconciler:
         if search.read > _MOST_READ:
             return None
         try:
-            return await self._bulk.single(sid, FetchOptions(), SendOptions(priority=priority))
+            return await self._fetcher.single(sid, FetchOptions(), SendOptions(priority=priority))
         except ConfigurationError:
             raise
         except ExotelError as failure:
@@ -347,7 +347,7 @@ class Reconciler:
     async def _read(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
         """Read the call of a dial: it was made."""
         try:
-            return await self._bulk.single(sid, FetchOptions(), SendOptions(priority=priority))
+            return await self._fetcher.single(sid, FetchOptions(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
@@ -366,7 +366,7 @@ class Reconciler:
                 search.tell()
 
     def _note(self, dial: LostDial, seen: _Seen, call: Call) -> None:
-        if self._likeness(call, dial) > Match.ANOTHER:
+        if self._match(call, dial) > Match.ANOTHER:
             seen[call.sid] = call
 
     def _decide(self, dial: LostDial, seen: _Seen) -> CallFound | CallAmbiguous | None:
@@ -383,9 +383,9 @@ class Reconciler:
         marked = self._like(dial, seen, Match.MARKED)
         return marked or self._like(dial, seen, Match.ALIKE)
 
-    def _like(self, dial: LostDial, seen: _Seen, likeness: Match) -> tuple[Call, ...]:
+    def _like(self, dial: LostDial, seen: _Seen, match: Match) -> tuple[Call, ...]:
         """Return those that look like the call of a dial so much, by what is known by now."""
-        return tuple(one for one in seen.values() if self._likeness(one, dial) is likeness)
+        return tuple(one for one in seen.values() if self._match(one, dial) is match)
 
     def _may_be_anothers(self, call: Call, dial: LostDial) -> bool:
         rivals = self._dials.rivals(call, self._custom_field(call), dial, self._possible_minutes)
@@ -400,17 +400,17 @@ class Reconciler:
             if one.sid != call.sid
         )
 
-    def _likeness(self, call: Call, dial: LostDial) -> Match:
+    def _match(self, call: Call, dial: LostDial) -> Match:
         if self._dials.is_anothers(call.sid, dial):
             return Match.ANOTHER
-        return dial.dialled.likeness(call, self._custom_field(call))
+        return dial.dialled.match(call, self._custom_field(call))
 
     def _custom_field(self, call: Call) -> str | None:
         """Return a call's custom field, where it is known."""
         return call.custom_field or self._heard.get(call.sid, call).custom_field
 
     def _is_marked(self, call: Call, dial: LostDial) -> bool:
-        return self._likeness(call, dial) is Match.MARKED
+        return self._match(call, dial) is Match.MARKED
 
 
 def _is_borne(failure: ExotelError, failures: int) -> bool:

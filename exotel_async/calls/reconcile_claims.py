@@ -51,7 +51,7 @@ class LostDials:
     """The lost dials of a session, and what is known of their calls."""
 
     def __init__(self, known: SeenCalls) -> None:
-        self._known = known
+        self._seen = known
         self._dials: OrderedDict[_Key, LostDial] = OrderedDict()
         # By their parties, for after an outage there may be thousands; and by their custom field,
         # for a call that carries it need not show its parties.
@@ -103,7 +103,7 @@ class LostDials:
         told = self._told.get(sid)
         if told is not None:
             return told is not dial
-        return self._known.was_dialled(sid) or self._found.get(sid, dial) is not dial
+        return self._seen.was_dialled(sid) or self._found.get(sid, dial) is not dial
 
     def rivals(
         self,
@@ -120,7 +120,7 @@ class LostDials:
             dial: the dial.
             minutes_of: tells when the call of a dial was created.
         """
-        likeness = dial.dialled.likeness(call, custom_field)
+        match = dial.dialled.match(call, custom_field)
         groups = set(_groups(call.from_ or "", call.to, custom_field))
         # A call to a flow shows the ExoPhone there, or nothing.
         groups.add(_ends(call.from_ or "", None))
@@ -130,7 +130,7 @@ class LostDials:
                 other is not dial
                 and not other.is_void
                 and self.sid_of(other) is None
-                and other.dialled.likeness(call, custom_field) >= likeness
+                and other.dialled.match(call, custom_field) >= match
                 and minutes_of(other).have(call)
             ):
                 yield other

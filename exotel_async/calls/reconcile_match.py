@@ -42,14 +42,14 @@ class DialSignature:
         parties = (self._from, self._to, self._exophone)
         self.is_masked: Final = any(party.is_masked for party in parties if party is not None)
 
-    def likeness(self, call: Call, custom_field: str | None) -> Match:
+    def match(self, call: Call, custom_field: str | None) -> Match:
         """Tell how much a call looks like it.
 
         Args:
             call: the call.
             custom_field: the call's custom field, where it is known.
         """
-        text = _likeness_of_texts(self.custom_field, custom_field)
+        text = _match_of_texts(self.custom_field, custom_field)
         if call.direction in {Direction.INBOUND, Direction.OUTBOUND_DIAL}:
             return Match.ANOTHER
         parties = [self._from.is_shown_as(call.from_)]
@@ -82,7 +82,7 @@ def folded(custom_field: str) -> str:
     return re.sub(r"(?<!\w) | (?!\w)", "", text)
 
 
-def _likeness_of_texts(given: str | None, shown: str | None) -> Match:
+def _match_of_texts(given: str | None, shown: str | None) -> Match:
     """Tell how much a custom field looks like the one that was passed."""
     if shown is None:
         return Match.ALIKE

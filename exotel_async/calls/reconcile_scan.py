@@ -33,7 +33,7 @@ logger: Final = logging.getLogger("exotel_async")
 class DialWindow:
     """When the call of a dial was created, if there is one, by Exotel's clock."""
 
-    spans: tuple[TimeRange, ...]
+    ranges: tuple[TimeRange, ...]
     certain_at: datetime
     """From when on it must be among the records."""
     is_exact: bool
@@ -41,27 +41,29 @@ class DialWindow:
 
     def have(self, call: Call) -> bool:
         """Whether a call was created then, or may have been."""
-        return any(_was_created_in(call, span) for span in self.spans)
+        return any(_was_created_in(call, time_range) for time_range in self.ranges)
 
     def __or__(self, other: DialWindow) -> DialWindow:
         # Of the two it is not known which is right.
-        spans: list[TimeRange] = []
-        for span in sorted(self.spans + other.spans, key=lambda span: span.since):
-            if spans and span.since <= spans[-1].until:
-                spans[-1] = TimeRange(spans[-1].since, max(spans[-1].until, span.until))
+        ranges: list[TimeRange] = []
+        for time_range in sorted(
+            self.ranges + other.ranges, key=lambda time_range: time_range.since
+        ):
+            if ranges and time_range.since <= ranges[-1].until:
+                ranges[-1] = TimeRange(ranges[-1].since, max(ranges[-1].until, time_range.until))
             else:
-                spans.append(span)
+                ranges.append(time_range)
         certain_at = max(self.certain_at, other.certain_at)
-        return DialWindow(tuple(spans), certain_at, is_exact=self.is_exact and other.is_exact)
+        return DialWindow(tuple(ranges), certain_at, is_exact=self.is_exact and other.is_exact)
 
     def cover(self, other: DialWindow, off: timedelta) -> bool:
         """Whether all minutes of another one are among these, or by so much before or after."""
         return all(
             any(
-                mine.since - off <= span.since and span.until <= mine.until + off
-                for mine in self.spans
+                mine.since - off <= time_range.since and time_range.until <= mine.until + off
+                for mine in self.ranges
             )
-            for span in other.spans
+            for time_range in other.ranges
         )
 
 
@@ -69,7 +71,7 @@ class DialWindow:
 class _Look:
     """Somebody's look at some minutes."""
 
-    span: TimeRange
+    time_range: TimeRange
     note: Callable[[Call], object]
     ended: asyncio.Future[None]
 
@@ -87,7 +89,7 @@ class RecordScanner:
 
     @contextmanager
     def look(
-        self, span: TimeRange, note: Callable[[Call], object]
+        self, time_range: TimeRange, note: Callable[[Call], object]
     ) -> Iterator[asyncio.Future[None]]:
         """Have all calls noted that were created in a span.
 
@@ -95,7 +97,7 @@ class RecordScanner:
         block ends the look.
         """
         loop = asyncio.get_running_loop()
-        look = _Look(span, note, loop.create_future())
+        look = _Look(time_range, note, loop.create_future())
         self._looks.add(look)
         self._waiting.append(look)
         if self._reading is None:
@@ -134,14 +136,17 @@ class RecordScanner:
         looks = [look for look in near if not look.ended.done()]
         if not looks:
             return
-        first, last = min(one.span.since for one in looks), max(one.span.until for one in looks)
+        first, last = (
+            min(one.time_range.since for one in looks),
+            max(one.time_range.until for one in looks),
+        )
         failure: ExotelError | None = None
         try:
-            span = await self._pages.fix(first, last, self._options)
-            if not span.is_empty:
-                async for call in self._records(span):
+            time_range = await self._pages.fix(first, last, self._options)
+            if not time_range.is_empty:
+                async for call in self._records(time_range):
                     for look in looks:
-                        if _was_created_in(call, look.span):
+                        if _was_created_in(call, look.time_range):
                             look.note(call)
         except ExotelError as error:
             failure = error
@@ -151,13 +156,13 @@ class RecordScanner:
         for look in looks:
             _end(look, failure)
 
-    def _records(self, span: TimeRange) -> CallRecords:
+    def _records(self, time_range: TimeRange) -> CallRecords:
         query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
         listed = listing(
             query,
             self._account_sid,
-            since=span.since,
-            until=span.until,
+            since=time_range.since,
+            until=time_range.until,
             limit=None,
             resume=None,
             concurrency=1,
@@ -165,17 +170,19 @@ class RecordScanner:
         return CallRecords(self._pages, listed, self._options)
 
 
-def _was_created_in(call: Call, span: TimeRange) -> bool:
+def _was_created_in(call: Call, time_range: TimeRange) -> bool:
     """Whether a call was created in a span, or may have been."""
     created = call.created_at
-    return created is None or created.tzinfo is None or span.since <= created <= span.until
+    return (
+        created is None or created.tzinfo is None or time_range.since <= created <= time_range.until
+    )
 
 
 def _together(looks: Sequence[_Look]) -> Iterator[Sequence[_Look]]:
     """Put those together whose minutes are read as one."""
     near: list[_Look] = []
-    for look in sorted(looks, key=lambda one: one.span.since):
-        if near and look.span.since > max(one.span.until for one in near) + _NEAR:
+    for look in sorted(looks, key=lambda one: one.time_range.since):
+        if near and look.time_range.since > max(one.time_range.until for one in near) + _NEAR:
             yield near
             near = []
         near.append(look)

@@ -72,7 +72,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
+        return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
 
     async def connect_to_flow(
         self,
@@ -102,14 +102,14 @@ class Calls(CallReader):
             ExotelError: as `connect` does.
         """
         request = requests.connect_to_flow(
-            account_sid=self._desk.account_sid,
+            account_sid=self._services.account_sid,
             flow=flow,
             from_=from_,
             caller_id=caller_id,
             **options,
         )
         chosen = self._defaults.with_changes(priority, max_wait, timeout)
-        return await self._desk.pipeline.send(request, self._desk.read_dialled, chosen)
+        return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
 
     def connect_many(
         self,
@@ -153,7 +153,7 @@ class Calls(CallReader):
                 outcome.
         """
         plan = dial_plan(
-            account_sid=self._desk.account_sid,
+            account_sid=self._services.account_sid,
             to=to,
             flow=flow,
             caller_id=caller_id,
@@ -162,10 +162,10 @@ class Calls(CallReader):
             interval=positive_seconds("interval", interval),
         )
         return Dials(
-            pipeline=self._desk.pipeline,
-            read=self._desk.read_dialled,
-            watch=self._desk.watch,
-            reconciler=self._desk.reconciler,
+            pipeline=self._services.pipeline,
+            read=self._services.read_dialled,
+            watcher=self._services.watcher,
+            reconciler=self._services.reconciler,
             targets=targets,
             plan=plan,
             options=self._defaults.with_changes(priority, max_wait, timeout),
@@ -214,7 +214,7 @@ class Calls(CallReader):
         if not isinstance(error, CallOutcomeUnknown):
             raise InvalidRequest("error", type(error).__name__, "must be a CallOutcomeUnknown")
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
-        return await self._desk.reconciler.reconcile(
+        return await self._services.reconciler.reconcile(
             error,
             self._defaults.with_changes(priority, None, None),
             timeout=limit,

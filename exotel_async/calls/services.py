@@ -28,14 +28,14 @@ class CallServices:
         self.account_sid: Final = account_sid
         self.time_zone: Final = time_zone
         self.coalesce: Final = coalesce
-        self.known: Final = SeenCalls()
+        self.seen: Final = SeenCalls()
         self.pages: Final = PageFetcher(pipeline, time_zone)
-        self.bulk: Final = CallFetcher(pipeline, self.pages, self.known)
-        self.coalescer: Final = Coalescer(pipeline, self.bulk, self.known)
+        self.fetcher: Final = CallFetcher(pipeline, self.pages, self.seen)
+        self.coalescer: Final = Coalescer(pipeline, self.fetcher, self.seen)
         self.recordings: Final = Recordings(pipeline)
-        self.watch: Final = CallWatcher(pipeline, self.bulk, self.known)
+        self.watcher: Final = CallWatcher(pipeline, self.fetcher, self.seen)
         self.reconciler: Final = Reconciler(
-            pipeline, self.pages, self.bulk, self.known, account_sid
+            pipeline, self.pages, self.fetcher, self.seen, account_sid
         )
 
     def read_dialled(self, answer: Response) -> Call:
@@ -46,5 +46,5 @@ class CallServices:
             DecodeError: there is no call in it.
         """
         call = responses.read_call(answer, time_zone=self.time_zone)
-        self.known.dialled(call)
+        self.seen.dialled(call)
         return call

@@ -86,7 +86,7 @@ class LazyInput(Generic[T]):
         self._items = iter(source) if isinstance(source, Iterable) else None
         self._queue: asyncio.Queue[object] = asyncio.Queue(ahead)
         self._error: Exception | None = None
-        self._crew = Workers()
+        self._workers = Workers()
         self._pumping = False
         self._ended = False
         self._closed = False
@@ -121,7 +121,7 @@ class LazyInput(Generic[T]):
     async def aclose(self) -> None:
         """Read no more. An async generator that was read is closed: its own clean-up runs now."""
         self._closed = True
-        await self._crew.aclose()
+        await self._workers.aclose()
 
     async def _fill(self, taken: list[T], most: int) -> None:
         if self._items is not None:
@@ -132,7 +132,7 @@ class LazyInput(Generic[T]):
             return
         if not self._pumping:
             self._pumping = True
-            self._crew.start(self._pump)
+            self._workers.start(self._pump)
         loop = asyncio.get_running_loop()
         latest = math.inf
         while len(taken) < most:

@@ -77,11 +77,11 @@ class _Check:
 class CallWatcher:
     """Watches calls of one session until they end."""
 
-    def __init__(self, pipeline: Pipeline, bulk: CallFetcher, known: SeenCalls) -> None:
+    def __init__(self, pipeline: Pipeline, fetcher: CallFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
-        self._bulk = bulk
-        self._known = known
-        self._watched: dict[str, list[Waiter]] = {}
+        self._fetcher = fetcher
+        self._seen = known
+        self._waiters: dict[str, list[Waiter]] = {}
         # Ends that were told from elsewhere, and when.
         self._early: dict[str, tuple[Call, float]] = {}
         self._polling: asyncio.Task[None] | None = None
@@ -103,34 +103,34 @@ class CallWatcher:
         if early is not None and is_enough(early, terms):
             deliver(early)
             return None
-        seen = early is not None or self._known.was_dialled(sid) or self._known.is_live(sid)
-        watched = Waiter(
+        seen = early is not None or self._seen.was_dialled(sid) or self._seen.is_live(sid)
+        waiter = Waiter(
             sid=sid,
             terms=terms,
             deliver=deliver,
             began=now,
-            due=now + (terms.interval if self._known.is_live(sid) else 0.0),
+            due=now + (terms.interval if self._seen.is_live(sid) else 0.0),
             interval=terms.interval,
             seen=seen,
             ended=heard,
         )
-        self._watched.setdefault(sid, []).append(watched)
+        self._waiters.setdefault(sid, []).append(waiter)
         self._wake()
-        return watched
+        return waiter
 
-    def drop(self, watched: Waiter | None) -> None:
+    def drop(self, waiter: Waiter | None) -> None:
         """Watch it no more. Does nothing if it was told already."""
-        if watched is None or watched.told:
+        if waiter is None or waiter.told:
             return
-        watched.told = True
-        waiting = self._watched[watched.sid]
-        waiting.remove(watched)
+        waiter.told = True
+        waiting = self._waiters[waiter.sid]
+        waiting.remove(waiter)
         if waiting:
             return
-        del self._watched[watched.sid]
-        check = self._checks.pop(watched.sid, None)
+        del self._waiters[waiter.sid]
+        check = self._checks.pop(waiter.sid, None)
         unwanted = set() if check is None else {check.task}
-        if not self._watched:
+        if not self._waiters:
             unwanted |= self._requests
             if self._polling is not None:
                 unwanted.add(self._polling)
@@ -153,12 +153,12 @@ class CallWatcher:
             self._early[call.sid] = call, heard
         elif call.sid in self._early:
             return False  # an old callback that comes late
-        self._known.saw(call)
+        self._seen.saw(call)
         told = self._hear(call)
-        for watched in self._watched.get(call.sid, ()):
-            if watched.ended is not None:
+        for waiter in self._waiters.get(call.sid, ()):
+            if waiter.ended is not None:
                 # What is missing can be asked for, soon: others that end now go along.
-                watched.due = min(watched.due, now + watched.terms.interval)
+                waiter.due = min(waiter.due, now + waiter.terms.interval)
                 self._sooner.set()
         return told
 
@@ -171,40 +171,40 @@ class CallWatcher:
         """
         told = False
         now = asyncio.get_running_loop().time()
-        for watched in list(self._watched.get(call.sid, ())):
-            watched.seen = True
-            watched.rounds = watched.missing = watched.failures = 0
+        for waiter in list(self._waiters.get(call.sid, ())):
+            waiter.seen = True
+            waiter.rounds = waiter.missing = waiter.failures = 0
             if not is_over(call):
-                if now - watched.began >= LONGEST_CALL:
-                    waited = f"{(now - watched.began) / 3600:.2f} hours"
-                    self._fail(watched, RequestTimeout(f"the call still goes on after {waited}"))
+                if now - waiter.began >= LONGEST_CALL:
+                    waited = f"{(now - waiter.began) / 3600:.2f} hours"
+                    self._fail(waiter, RequestTimeout(f"the call still goes on after {waited}"))
                 continue
-            if watched.ended is None:
-                watched.ended = now
-            settled = not watched.terms.settled or call_is_settled(call)
-            if not settled and now - watched.ended < _SETTLING:
+            if waiter.ended is None:
+                waiter.ended = now
+            settled = not waiter.terms.settled or call_is_settled(call)
+            if not settled and now - waiter.ended < _SETTLING:
                 continue
-            if watched.terms.details and call.details is None and not whole:
-                watched.lacking = True
+            if waiter.terms.details and call.details is None and not whole:
+                waiter.lacking = True
                 continue
-            self._tell(watched, call)
+            self._tell(waiter, call)
             told = True
         return told
 
-    def _tell(self, watched: Waiter, how: Call | ExotelError) -> None:
+    def _tell(self, waiter: Waiter, how: Call | ExotelError) -> None:
         # It may have been told otherwise while this was found out.
-        if not watched.told:
-            self.drop(watched)
-            watched.deliver(how)
+        if not waiter.told:
+            self.drop(waiter)
+            waiter.deliver(how)
 
-    def _fail(self, watched: Waiter, error: ExotelError) -> None:
+    def _fail(self, waiter: Waiter, error: ExotelError) -> None:
         # Each raises its own: a raised error carries the trace of where it was raised.
-        self._tell(watched, copy.copy(error))
+        self._tell(waiter, copy.copy(error))
 
     def _fail_all(self, error: ExotelError) -> None:
-        for waiting in list(self._watched.values()):
-            for watched in list(waiting):
-                self._fail(watched, error)
+        for waiting in list(self._waiters.values()):
+            for waiter in list(waiting):
+                self._fail(waiter, error)
 
     # The poll: one task for all of them, which sees to it that requests are made when they are due.
 
@@ -216,7 +216,7 @@ class CallWatcher:
 
     async def _poll(self) -> None:
         try:
-            while self._watched:
+            while self._waiters:
                 self._pipeline.check_loop()
                 self._sooner.clear()
                 await self._pause(self._begin_round())
@@ -232,7 +232,7 @@ class CallWatcher:
         finally:
             if self._polling is asyncio.current_task():
                 self._polling = None
-                if self._watched:  # whoever was told that it failed has begun again
+                if self._waiters:  # whoever was told that it failed has begun again
                     self._wake()
 
     async def _pause(self, seconds: float) -> None:
@@ -241,7 +241,7 @@ class CallWatcher:
         if seconds < math.inf:
             timer = asyncio.get_running_loop().call_later(seconds, self._sooner.set)
         try:
-            with self._pipeline.parking:
+            with self._pipeline.closing:
                 await self._sooner.wait()
         finally:
             if timer is not None:
@@ -252,7 +252,7 @@ class CallWatcher:
         now = asyncio.get_running_loop().time()
         idle = {
             sid: [one for one in waiting if one.asking is None]
-            for sid, waiting in self._watched.items()
+            for sid, waiting in self._waiters.items()
         }
         first = min((one.due for waiting in idle.values() for one in waiting), default=math.inf)
         if first > now:
@@ -293,8 +293,8 @@ class CallWatcher:
         running = self._checks.get(sid)
         if running is not None and running.priority <= priority:
             # For somebody else, who came before: what is heard is heard by all.
-            for watched in waiting:
-                self._rest(watched)
+            for waiter in waiting:
+                self._rest(waiter)
             return
         task = self._request(self._single(sid, waiting), waiting)
         self._checks[sid] = _Check(task, priority)
@@ -310,8 +310,8 @@ class CallWatcher:
         task = asyncio.get_running_loop().create_task(work)
         self._requests.add(task)
         task.add_done_callback(partial(self._requested, asked=asked))
-        for watched in asked:
-            watched.asking = task
+        for waiter in asked:
+            waiter.asking = task
         return task
 
     def _requested(self, task: asyncio.Task[None], asked: Iterable[Waiter]) -> None:
@@ -320,31 +320,31 @@ class CallWatcher:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logger.error("Waiting for calls has failed", exc_info=error)
-        for watched in asked:
-            if watched.asking is not task:
+        for waiter in asked:
+            if waiter.asking is not task:
                 continue
             if error is not None:
-                self._fail(watched, defect_of(error))
-            self._rest(watched)
+                self._fail(waiter, defect_of(error))
+            self._rest(waiter)
 
-    def _rest(self, watched: Waiter) -> None:
+    def _rest(self, waiter: Waiter) -> None:
         """Let it wait for its next turn."""
-        watched.asking = None
-        watched.rounds += 1
-        watched.due = asyncio.get_running_loop().time() + watched.interval
-        longest = _LONGEST * watched.terms.interval
-        watched.interval = min(longest, watched.interval * _GROWTH)
+        waiter.asking = None
+        waiter.rounds += 1
+        waiter.due = asyncio.get_running_loop().time() + waiter.interval
+        longest = _LONGEST * waiter.terms.interval
+        waiter.interval = min(longest, waiter.interval * _GROWTH)
         self._sooner.set()
 
     async def _query(self, asked: Mapping[str, Sequence[Waiter]], room: _Room) -> None:
         """Ask for up to a hundred calls."""
         everybody = [one for waiting in asked.values() for one in waiting]
         details = any(one.terms.details for one in everybody)
-        wanted = FetchOptions(details=details and self._bulk.serves(FetchOptions(details=True)))
+        wanted = FetchOptions(details=details and self._fetcher.serves(FetchOptions(details=True)))
         options = SendOptions(priority=urgency(everybody))
         answers: dict[str, Call | ExotelError]
         try:
-            answers = await self._bulk.batch(list(asked), wanted, options)
+            answers = await self._fetcher.batch(list(asked), wanted, options)
         except ConfigurationError as error:  # the session is closed
             answers = dict.fromkeys(asked, error)
         for sid, waiting in asked.items():
@@ -360,8 +360,8 @@ class CallWatcher:
                 self._check(sid, left)
             elif left and not isinstance(answer, Call) and room.left > 0 and may_check(left):
                 room.left -= 1
-                for watched in left:
-                    watched.check_after *= 2
+                for waiter in left:
+                    waiter.check_after *= 2
                 self._check(sid, left)
 
     def _must_check(self, waiting: Sequence[Waiter], *, listed: bool) -> bool:
@@ -370,7 +370,7 @@ class CallWatcher:
             return any(one.lacking for one in waiting)
         now = asyncio.get_running_loop().time()
         # The list may have shown that it is over and have been put aside, for want of details.
-        over = not self._known.is_live(waiting[0].sid)
+        over = not self._seen.is_live(waiting[0].sid)
         return any(
             not one.seen
             or one.missing > 0
@@ -385,22 +385,22 @@ class CallWatcher:
         details = any(one.terms.details for one in waiting)
         options = SendOptions(priority=urgency(waiting))
         try:
-            call = await self._bulk.single(sid, FetchOptions(details=details), options)
+            call = await self._fetcher.single(sid, FetchOptions(details=details), options)
         except ExotelError as error:
             self._failed(waiting, error)
             return
         self._hear(call, whole=details)
 
     def _failed(self, waiting: Iterable[Waiter], error: ExotelError) -> None:
-        for watched in waiting:
-            if isinstance(error, NotFound) and watched.seen:
+        for waiter in waiting:
+            if isinstance(error, NotFound) and waiter.seen:
                 # It was there: one answer may be mistaken.
-                watched.missing += 1
-                if watched.missing < _VANISHED_AFTER:
+                waiter.missing += 1
+                if waiter.missing < _VANISHED_AFTER:
                     continue
             elif is_passing(error):
-                watched.failures += 1
-                if watched.failures < _FAILURES_BORNE:
+                waiter.failures += 1
+                if waiter.failures < _FAILURES_BORNE:
                     logger.info("A poll for calls has failed and is made again: %s", error)
                     continue
-            self._fail(watched, error)
+            self._fail(waiter, error)

@@ -77,7 +77,7 @@ class Pipeline:
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
-        self.parking: Final = CloseGuard()
+        self.closing: Final = CloseGuard()
         self._exchanges: set[asyncio.Future[Any]] = set()
 
     @property
@@ -203,7 +203,7 @@ class Pipeline:
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
                     self._bind()
-                    with self.parking:
+                    with self.closing:
                         await asyncio.sleep(after)
                 case Fail():
                     raise failure
@@ -230,7 +230,7 @@ class Pipeline:
 
     async def _close(self) -> None:
         self._closed = True
-        self.parking.close()
+        self.closing.close()
         try:
             now = asyncio.get_running_loop().time
             await self._end(self._exchanges, self._cut_at)
@@ -304,7 +304,7 @@ class Pipeline:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         try:
-            with self.parking:
+            with self.closing:
                 permit = await self._limiter_of(category).acquire(
                     options.priority, max_wait, retry=failure is not None
                 )

@@ -57,7 +57,7 @@ class Limiter:
         self._window: Final = window
         self._return_timer: asyncio.TimerHandle | None = None
 
-        self._turnstile: Final = PriorityQueue()
+        self._queue: Final = PriorityQueue()
         self._gate: PauseGate = PauseGate(rate, self._serve)
         self._pacing: asyncio.Task[None] | None = None
         self._tally: Final = Tally(rate.per)
@@ -99,10 +99,10 @@ class Limiter:
         now = loop.time()
         if priority is Priority.INTERACTIVE:
             self._last_interactive = now
-        clear = self._turnstile.is_clear(priority)
+        clear = self._queue.is_clear(priority)
         if clear and self._admits(priority, now) and self._pacer.take_at_once(priority, now):
             # The very first one has nobody before it in any case.
-            if self._started is not None and self._turnstile.first() is None:
+            if self._started is not None and self._queue.first() is None:
                 self._last_clear = now
             return self._grant(now)
 
@@ -113,7 +113,7 @@ class Limiter:
         waiter: asyncio.Future[_Permit] = loop.create_future()
         if self._gate.until is None:
             self._last_held_up = now
-        line = self._turnstile.line(priority, retry=retry)
+        line = self._queue.line(priority, retry=retry)
         line.join(waiter)
         if clear:
             self._serve()
@@ -134,8 +134,8 @@ class Limiter:
         now = self._loop.time() if self._loop else 0.0
         return LimiterStatistics(
             granted=self._granted,
-            waiting_interactive=self._turnstile.waiting(Priority.INTERACTIVE),
-            waiting_bulk=self._turnstile.waiting(Priority.BULK),
+            waiting_interactive=self._queue.waiting(Priority.INTERACTIVE),
+            waiting_bulk=self._queue.waiting(Priority.BULK),
             in_flight=self._window.in_flight,
             window_used=self._window.used,
             window_size=self._window.size,
@@ -181,7 +181,7 @@ class Limiter:
         """Let through whoever may go now. Called whenever something has changed."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while (line := self._turnstile.first()) is not None and self._admits(line.priority, now):
+        while (line := self._queue.first()) is not None and self._admits(line.priority, now):
             if not self._pacer.take_at_once(line.priority, now):
                 if self._pacing is None or self._pacing.done():  # somebody may cancel all tasks
                     self._pacing = loop.create_task(self._pace())
@@ -193,13 +193,13 @@ class Limiter:
     async def _pace(self) -> None:
         """Let through one after the other, as long as there is nothing to wait for but tokens."""
         time = asyncio.get_running_loop().time
-        while (line := self._turnstile.first()) is not None and self._admits(line.priority, time()):
+        while (line := self._queue.first()) is not None and self._admits(line.priority, time()):
             priority = line.priority
             if not await self._pacer.take(priority):
                 continue
             # Who gets the token is decided now that it is here. A pause that began meanwhile, or
             # a waiter that left, costs no more than this token.
-            line = self._turnstile.first()
+            line = self._queue.first()
             if line is not None and line.priority <= priority:
                 now = time()
                 if self._admits(line.priority, now):
@@ -225,7 +225,7 @@ class Limiter:
         return _Permit(self, gate.epoch)
 
     def _stop_if_idle(self) -> None:
-        if self._pacing is not None and self._turnstile.first() is None:
+        if self._pacing is not None and self._queue.first() is None:
             self._pacing.cancel()
             self._pacing = None
 
@@ -242,7 +242,7 @@ class Limiter:
 
     def _estimate(self, priority: Priority, now: float) -> float:
         """Seconds until somebody joining this line now gets through, at the present pace."""
-        ahead = self._turnstile.ahead_of(priority)
+        ahead = self._queue.ahead_of(priority)
         # A probe holds the others for a time that is almost never used up: it is answered before.
         closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
         wait = max(closed, ahead / self._pacer.pace)
@@ -296,7 +296,7 @@ class Limiter:
         if self._learned_limit is None and now - self._last_clear < self.rate.per / 2:
             return False  # a burst may wait for tokens while there are permits for all of it
         held_up = now - self._last_held_up < self.rate.per
-        return held_up or self._turnstile.first() is not None
+        return held_up or self._queue.first() is not None
 
     def _note_learned(self, limit: int | None) -> None:
         """Take note of what the account takes, and say so."""

@@ -145,7 +145,7 @@ class StatusReport:
 
 @frozen(kw_only=True)
 class _Message:
-    news: StatusReport
+    report: StatusReport
     text: Mapping[str, Any] = field(repr=False)
     written: float
 
@@ -225,23 +225,23 @@ class Lease:
         return {**self.look(), "clear": True}
 
     def write(
-        self, news: StatusReport, now: float, *, give: int = 0, soonest: bool = False
+        self, report: StatusReport, now: float, *, give: int = 0, soonest: bool = False
     ) -> None:
         """Write the next message. The last one must have been answered.
 
         Args:
-            news: what there is to say.
+            report: what there is to say.
             now: the loop's clock.
             give: how many permits to give back, as far as they are not in flight.
             soonest: those that are free first; else those that leave the others evenly spread.
         """
         self._window.take_back(now)
-        back = self._take_out(now, math.inf if news.leave else give, soonest=soonest)
-        if news.leave:
+        back = self._take_out(now, math.inf if report.leave else give, soonest=soonest)
+        if report.leave:
             # Of what is in flight no more is known than that it ends.
             back += [self.terms.hold] * self._window.in_flight
             self._window.size = 0
-        self._write(news, back)
+        self._write(report, back)
 
     def apply(self, answer: Mapping[str, Any], now: float) -> bool:
         """Take the answer to the last message. False: it has to be sent again, as it is now."""
@@ -254,7 +254,7 @@ class Lease:
             self._window.take_back(now)
             late = self._clock() - message.written >= self.terms.hold
             gave = 0 if late else len(message.text["back"])
-            self._write(message.news, [], claims=True, gave=gave)
+            self._write(message.report, [], claims=True, gave=gave)
             return False
         self._open = None
         self._valid_until = message.written + self.terms.lease * _DRIFT
@@ -264,7 +264,7 @@ class Lease:
         return True
 
     def _write(
-        self, news: StatusReport, back: Sequence[float], *, claims: bool = False, gave: int = 0
+        self, report: StatusReport, back: Sequence[float], *, claims: bool = False, gave: int = 0
     ) -> None:
         written = self._clock()
         if not self.id:  # not before: a limiter may be made first, and its process be forked then
@@ -272,7 +272,7 @@ class Lease:
             self._name = self._name or f"{socket.gethostname()}:{os.getpid()}"
         self._number += 1
         self._open = _Message(
-            news=news,
+            report=report,
             written=written,
             text={
                 **self.look(),
@@ -289,21 +289,21 @@ class Lease:
                 "settle": _length(self.terms.settle),
                 "held": self._window.size,
                 # On leaving, what is in flight is given back, too.
-                "used": 0 if news.leave else self._window.used,
+                "used": 0 if report.leave else self._window.used,
                 # For so long nobody else can have been given what it holds, in use or not.
                 "valid": written < self._valid_until + self.terms.hold * _DRIFT,
                 "back": [_length(left) for left in back],
-                "interactive": news.interactive,
-                "bulk": news.bulk,
-                "granted": news.granted,
-                "taken": news.taken,
-                "owed": news.owed,
-                "refusals": [refusal.text() for refusal in news.refusals],
-                "answered": -1 if news.answered is None else news.answered,
-                "probe": news.probe,
-                "shut": _length(news.paused_for),
-                "row": news.pauses,
-                "leave": news.leave,
+                "interactive": report.interactive,
+                "bulk": report.bulk,
+                "granted": report.granted,
+                "taken": report.taken,
+                "owed": report.owed,
+                "refusals": [refusal.text() for refusal in report.refusals],
+                "answered": -1 if report.answered is None else report.answered,
+                "probe": report.probe,
+                "shut": _length(report.paused_for),
+                "row": report.pauses,
+                "leave": report.leave,
             },
         )
 

@@ -110,7 +110,7 @@ class LeasedBucket(Limiter):
         if not self._share.is_valid or (self._gate.asks and self._window.free > 0):
             self._call()
         elif priority is Priority.INTERACTIVE:
-            self._ask_for(self._turnstile.waiting(priority))
+            self._ask_for(self._queue.waiting(priority))
         elif self._more and self._window.free <= 0:
             self._call()
 
@@ -144,7 +144,7 @@ class LeasedBucket(Limiter):
 
     def _tell_if_drained(self) -> None:
         """Let others have what nobody here waits for any more."""
-        if self._turnstile.first() is not None:
+        if self._queue.first() is not None:
             return
         surplus = self._window.free - math.ceil(self._window.used / 4)
         if self._told_bulk or surplus >= max(2, self._window.size // 8):
@@ -168,7 +168,7 @@ class LeasedBucket(Limiter):
         if not self._share.is_valid:
             # How long the outage lasts nobody knows, and it may end before the pause.
             return 0.0 if self._is_starving() else closed
-        ahead = self._turnstile.ahead_of(priority)
+        ahead = self._queue.ahead_of(priority)
         if self._window.size == 0:
             closed = max(closed, self._opens_at - now)
         if priority is Priority.INTERACTIVE or self._window.size == 0:
@@ -184,8 +184,8 @@ class LeasedBucket(Limiter):
         """Write the next message."""
         now = asyncio.get_running_loop().time()
         window, gate = self._window, self._gate
-        interactive = self._turnstile.waiting(Priority.INTERACTIVE)
-        bulk = self._turnstile.waiting(Priority.BULK)
+        interactive = self._queue.waiting(Priority.INTERACTIVE)
+        bulk = self._queue.waiting(Priority.BULK)
         give = self._to_give
         if self._can_hand_over:
             give = max(give, 1)
@@ -194,7 +194,7 @@ class LeasedBucket(Limiter):
         ):
             # A few more than were used in the last window save the way to the server.
             give = max(give, window.free - math.ceil(window.used / 4))
-        news = StatusReport(
+        report = StatusReport(
             interactive=interactive,
             bulk=bulk,
             granted=self._granted,
@@ -206,7 +206,7 @@ class LeasedBucket(Limiter):
             paused_for=gate.paused_for(now),
             pauses=gate.pauses,
         )
-        share.write(news, now, give=give, soonest=self._hurry)
+        share.write(report, now, give=give, soonest=self._hurry)
         self._refusals, self._answered, self._to_give = [], None, 0
         self._told_bulk, self._told_at = bulk, now
 
@@ -235,7 +235,7 @@ class LeasedBucket(Limiter):
             self._gate.follow(answer["gate"], now)
         self._serve()
 
-        if self._window.size > 0 or self._turnstile.first() is not None:
+        if self._window.size > 0 or self._queue.first() is not None:
             self._keeper.call_at(now + self._share.terms.renewal)
         if answer["again"] >= 0:
             self._keeper.call_at(now + answer["again"] / SECOND)
@@ -283,7 +283,7 @@ class LeasedBucket(Limiter):
                 return
         if not self._starving:
             self._starving = True
-            crowd = list(self._turnstile.waiters())
+            crowd = list(self._queue.waiters())
             self._giving_up = loop.call_later(self._outage_wait, self._give_up, crowd)
 
     def _fail(self, problem: str) -> None:
@@ -294,7 +294,7 @@ class LeasedBucket(Limiter):
     def _has_time(self) -> bool:
         """Whether nothing is held or waited for, so that an outage may last."""
         window = self._window
-        return self._turnstile.first() is None and window.size <= 0 and window.used == 0
+        return self._queue.first() is None and window.size <= 0 and window.used == 0
 
     def _is_starving(self) -> bool:
         return self._starving
@@ -309,7 +309,7 @@ class LeasedBucket(Limiter):
         """Whether somebody elsewhere is in more of a hurry for the next permit."""
         if not self._short or self._window.free <= 0:
             return False
-        return self._turnstile.waiting(Priority.INTERACTIVE) == 0
+        return self._queue.waiting(Priority.INTERACTIVE) == 0
 
     def _go_at(self, pace: float, burst: float) -> None:
         if self._pacer.follow(pace, burst) and self._pacing is not None:
@@ -330,7 +330,7 @@ class LeasedBucket(Limiter):
                 waiter.set_exception(self._unavailable(self._outage_wait))
 
     def _fail_all(self, error: Callable[[], ExotelError]) -> None:
-        for waiter in self._turnstile.waiters():
+        for waiter in self._queue.waiters():
             if not waiter.done():
                 waiter.set_exception(error())
 

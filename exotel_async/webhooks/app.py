@@ -123,10 +123,10 @@ class ExotelWebhooks(Registry):
             raise ConfigurationError("max_body must be above 0")
         self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
-        self._origins = AllowedAddresses(allowed_addresses, trusted_proxies)
+        self._addresses = AllowedAddresses(allowed_addresses, trusted_proxies)
         self._most = max_body
         self._body_seconds = positive_seconds("body_timeout", body_timeout)
-        self._running = HandlerRunner(
+        self._runner = HandlerRunner(
             MemoryClaims() if claims is None else claims,
             event_seconds=positive_seconds("event_timeout", event_timeout),
             answer_seconds=positive_seconds("answer_timeout", answer_timeout),
@@ -181,7 +181,7 @@ class ExotelWebhooks(Registry):
         Args:
             grace: seconds to wait.
         """
-        await self._running.drain(grace)
+        await self._runner.drain(grace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI has it."""
@@ -207,7 +207,7 @@ class ExotelWebhooks(Registry):
 
     def _enter(self, scope: Scope, target: Target) -> Route:
         client = scope.get("client")
-        may_enter = self._origins.admit(client[0] if client else None, scope["headers"])
+        may_enter = self._addresses.admit(client[0] if client else None, scope["headers"])
         knows = self._secrets.admit(target.secret)
         route = self._routes.get(target.tail)
         if route is None or not (knows and may_enter):
@@ -226,7 +226,7 @@ class ExotelWebhooks(Registry):
         )
         event = self._read(route, body, content_type)
         self._forward(event)
-        if route.handler is None or await self._running.handle(route, event):
+        if route.handler is None or await self._runner.handle(route, event):
             return RECEIVED
         return _FAILED
 
@@ -239,8 +239,8 @@ class ExotelWebhooks(Registry):
             raise Refused(414)
         request = self._read(route, query)
         if route.kind == "dial_event":
-            return RECEIVED if await self._running.handle(route, request) else _FAILED
-        return await self._running.answer(route, request) or _FAILED
+            return RECEIVED if await self._runner.handle(route, request) else _FAILED
+        return await self._runner.answer(route, request) or _FAILED
 
     def _read(self, route: Route, *request: object) -> Any:
         """Make a value of a request. Raises Refused: it is none of Exotel's."""

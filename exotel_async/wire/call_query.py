@@ -70,17 +70,21 @@ class CallQuery:
     time_zone: tzinfo
 
     def request(
-        self, span: TimeRange | None, *, after: str | None = None, page_size: int | None = None
+        self,
+        time_range: TimeRange | None,
+        *,
+        after: str | None = None,
+        page_size: int | None = None,
     ) -> Request:
         """Build the request for one page.
 
         Args:
-            span: the calls' creation; a month at most. None: the last 31 days, as documented.
+            time_range: the calls' creation; a month at most. None: the last 31 days, as documented.
             after: the cursor of the page before.
             page_size: another size.
         """
         fields: Fields = {
-            "DateCreated": None if span is None else self._written(span),
+            "DateCreated": None if time_range is None else self._written(time_range),
             "SortBy": f"DateCreated:{'desc' if self.newest_first else 'asc'}",
             "PageSize": str(page_size or self.page_size),
             "After": after,
@@ -92,10 +96,10 @@ class CallQuery:
         known = repr((account_sid, sorted(self.filters), self.newest_first))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
 
-    def _written(self, span: TimeRange) -> str:
+    def _written(self, time_range: TimeRange) -> str:
         since, until = (
             bound.astimezone(self.time_zone).strftime(_WRITTEN)
-            for bound in (span.since, span.until)
+            for bound in (time_range.since, time_range.until)
         )
         return f"gte:{since};lte:{until}"
 

@@ -562,8 +562,8 @@ async def settled(exotel: AsyncExotel, before: set[asyncio.Task[Any]]) -> None:
     await until(lambda: asyncio.all_tasks() <= before)
     statistics = exotel.limiter.statistics()
     assert (statistics.waiting_interactive, statistics.waiting_bulk) == (0, 0)
-    assert exotel.calls._desk.watch._watched == {}
-    assert exotel.calls._desk.reconciler._searches == []
+    assert exotel.calls._services.watcher._waiters == {}
+    assert exotel.calls._services.reconciler._searches == []
 
 
 @pytest.mark.parametrize("how", ["break", "raise", "cancel"])
@@ -709,7 +709,7 @@ async def test_cancelling_all_tasks_ends_the_stream(
 ) -> None:
     async with to_flow(exotel, numbers()) as outcomes:
         await anext(outcomes)
-        for worker in outcomes._crew._tasks:
+        for worker in outcomes._workers._tasks:
             worker.cancel()
         with pytest.raises(ConfigurationError, match="cancelled"):
             async with asyncio.timeout(SOON):

@@ -196,7 +196,7 @@ async def test_calls_dialled_some_time_ago_share_requests(
     dials = (exotel.calls.connect(AGENT, f"+9199999{n:05}", caller_id=EXOPHONE) for n in range(50))
     sids = [call.sid for call in await asyncio.gather(*dials)]
     await emulator.finish_calls()
-    known = exotel.calls._desk.known
+    known = exotel.calls._services.seen
     for sid in sids:
         known._live[sid] -= 60
     await asyncio.gather(*(exotel.calls.get(sid) for sid in sids))
@@ -646,8 +646,8 @@ async def test_who_cancels_all_tasks_does_not_strand_the_others(emulator: Emulat
         await exotel.account.balance()
         gets = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids]
         await turns(5)
-        for carrier in list(exotel._pipeline._exchanges):
-            carrier.cancel()
+        for sender in list(exotel._pipeline._exchanges):
+            sender.cancel()
         async with asyncio.timeout(SOON):
             calls = await asyncio.gather(*gets)
     assert [call.sid for call in calls] == sids

@@ -388,12 +388,12 @@ async def test_the_oldest_second_moves_on_while_the_list_is_read(
         begin = oldest(now().astimezone(IST)).astimezone(UTC) + timedelta(seconds=5)
         half_a_year = (now() - begin).total_seconds()
         enter(emulator, [half_a_year - 30 * n for n in range(100)])
-        shown = exotel.calls._desk.pages.now
+        shown = exotel.calls._services.pages.now
 
         def later() -> datetime:
             return shown() + timedelta(seconds=20 * len(emulator.requests))
 
-        monkeypatch.setattr(exotel.calls._desk.pages, "now", later)
+        monkeypatch.setattr(exotel.calls._services.pages, "now", later)
         records = exotel.calls.list(since=begin, until=begin + timedelta(hours=2), page_size=PAGE)
         found = []
         async for page in records.pages():
@@ -1087,7 +1087,7 @@ async def test_windows_of_a_list_lie_side_by_side() -> None:
 
 def waiting(records: CallRecords) -> int:
     """Pages in memory that were not given out."""
-    return sum(len(part.pages) for fan in records._fans for part in fan._line)
+    return sum(len(part.pages) for parallel in records._fans for part in parallel._line)
 
 
 def uneven() -> list[float]:

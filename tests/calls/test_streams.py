@@ -213,15 +213,15 @@ async def test_a_crew_is_left_to_clean_up_by_who_is_cancelled_while_it_closes() 
             await asyncio.sleep(0.02)
             cleaned.append(True)
 
-    crew = Workers()
-    crew.start(work, 2)
+    workers = Workers()
+    workers.start(work, 2)
     await asyncio.sleep(0)
-    closing = asyncio.create_task(crew.aclose())
+    closing = asyncio.create_task(workers.aclose())
     await asyncio.sleep(0)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    await crew.aclose()
+    await workers.aclose()
     assert len(cleaned) == 2
 
 

@@ -59,7 +59,7 @@ def ours(exotel: AsyncExotel, emulator: Emulator, number: int) -> list[str]:
     """Enter calls as if this session had dialled them."""
     sids = foreign(emulator, number)
     for sid in sids:
-        exotel.calls._desk.known.dialled(Call(sid=sid, status=CallStatus.IN_PROGRESS))
+        exotel.calls._services.seen.dialled(Call(sid=sid, status=CallStatus.IN_PROGRESS))
     return sids
 
 
@@ -85,7 +85,7 @@ async def left(exotel: AsyncExotel, before: Iterable[asyncio.Task[Any]]) -> None
     await until(lambda: asyncio.all_tasks() <= set(before))
     statistics = exotel.limiter.statistics()
     assert (statistics.waiting_interactive, statistics.waiting_bulk) == (0, 0)
-    assert exotel.calls._desk.watch._watched == {}
+    assert exotel.calls._services.watcher._waiters == {}
 
 
 # One, and many
@@ -175,13 +175,13 @@ async def test_1000_waiting_calls_cost_10_requests_a_round(
         for view, part in ((exotel, sids[:500]), (bulk, sids[500:]))
         for sid in part
     ]
-    watch = exotel.calls._desk.watch
-    await until(lambda: len(watch._watched) == 1000)
+    watcher = exotel.calls._services.watcher
+    await until(lambda: len(watcher._waiters) == 1000)
     for rounds in (1, 2, 3):
-        for [watched] in watch._watched.values():
-            watched.due = 0.0  # its interval has passed
-        watch._sooner.set()
-        await until(lambda: len(emulator.requests) >= 10 * rounds and not watch._requests)  # noqa: B023
+        for [waiter] in watcher._waiters.values():
+            waiter.due = 0.0  # its interval has passed
+        watcher._sooner.set()
+        await until(lambda: len(emulator.requests) >= 10 * rounds and not watcher._requests)  # noqa: B023
         asked = Counter(sid for r in emulator.requests for sid in r.query["Sid"].split(","))
         assert asked == dict.fromkeys(sids, rounds), "each round has asked for all"
         assert len(emulator.requests) == 10 * rounds
@@ -443,7 +443,7 @@ async def test_a_callback_in_a_thread_is_told_so(exotel: AsyncExotel) -> None:
 async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExotel) -> None:
     for n in range(waiting._REMEMBERED + 10):
         exotel.calls.notify(Event(f"{n:032}", "completed"))
-    assert len(exotel.calls._desk.watch._early) == waiting._REMEMBERED
+    assert len(exotel.calls._services.watcher._early) == waiting._REMEMBERED
     assert (await exotel.calls.wait(f"{waiting._REMEMBERED:032}")).is_final
     assert emulator.requests == []
 
@@ -616,14 +616,14 @@ async def test_one_answer_404_is_not_believed_of_a_call_that_was_dialled(
 
 async def test_nobody_is_told_twice(emulator: Emulator, exotel: AsyncExotel) -> None:
     """A callback ends one wait while a request is under way that then fails for both."""
-    watch = exotel.calls._desk.watch
+    watcher = exotel.calls._services.watcher
     [sid] = foreign(emulator)
     plain: list[Call | ExotelError] = []
     settled: list[Call | ExotelError] = []
     emulator.latency = lambda _: (0.0, 0.2)
     emulator.faults.add(Fault.answer(403), method="GET")
-    watch.add(sid, WaitOptions(), plain.append)
-    watch.add(sid, WaitOptions(settled=True), settled.append)
+    watcher.add(sid, WaitOptions(), plain.append)
+    watcher.add(sid, WaitOptions(settled=True), settled.append)
     await until(lambda: singles(emulator))
     exotel.calls.notify(Event(sid, "completed"))
     await until(lambda: settled)
@@ -750,7 +750,7 @@ async def test_cancelling_all_tasks_ends_the_waits(emulator: Emulator, exotel: A
     sids = ours(exotel, emulator, 2)
     waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
     await asyncio.sleep(0.02)
-    poll = exotel.calls._desk.watch._polling
+    poll = exotel.calls._services.watcher._polling
     assert poll is not None
     poll.cancel()
     ended = await asyncio.gather(*waits, return_exceptions=True)
@@ -768,7 +768,7 @@ async def test_a_defect_ends_the_waits(
 
     sid = await dial(exotel)
     await emulator.finish_calls()
-    monkeypatch.setattr(exotel.calls._desk.watch, part, defective)
+    monkeypatch.setattr(exotel.calls._services.watcher, part, defective)
     with pytest.raises(ExotelError, match="KeyError"):
         await exotel.calls.wait(sid, interval=FAST, timeout=SOON)
     monkeypatch.undo()
@@ -779,7 +779,7 @@ async def test_one_that_is_told_of_a_failure_may_begin_again(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `connect_many` does: it must know when a call is over."""
-    watch = exotel.calls._desk.watch
+    watcher = exotel.calls._services.watcher
     told: list[Call | ExotelError] = []
 
     def follow(sid: str) -> None:
@@ -789,13 +789,13 @@ async def test_one_that_is_told_of_a_failure_may_begin_again(
                 monkeypatch.undo()
                 follow(sid)
 
-        watch.add(sid, WaitOptions(interval=FAST), deliver)
+        watcher.add(sid, WaitOptions(interval=FAST), deliver)
 
     def defective() -> float:
         raise KeyError("a defect")
 
     sids = [await dial(exotel) for _ in range(2)]
-    monkeypatch.setattr(watch, "_begin_round", defective)
+    monkeypatch.setattr(watcher, "_begin_round", defective)
     for sid in sids:
         follow(sid)
     await until(lambda: len(told) == 4)
@@ -809,7 +809,7 @@ async def test_a_request_that_somebody_cancels_is_made_again(
     emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
     wait = asyncio.create_task(exotel.calls.wait(sids, interval=FAST))
     await until(lambda: lists(emulator))
-    for request in exotel.calls._desk.watch._requests:
+    for request in exotel.calls._services.watcher._requests:
         request.cancel()
     assert all(result.unwrap().is_final for result in await wait)
 

@@ -581,7 +581,7 @@ def test_a_hanging_store_keeps_nobody_waiting(
         # And no longer does it keep the application from its end.
         await hooks.aclose(grace=0.01)
         assert loop.time() - asked < 1
-        assert not hooks._running._events
+        assert not hooks._runner._events
         assert store.told == 2
 
     run(main())
@@ -741,5 +741,5 @@ async def test_duplicates_leave_nothing_behind() -> None:
         assert await ask(hooks, SHORT | {"CallSid": f"call-{number}"}) == 200
     assert handler.began == 300
     assert len(store) == 100
-    assert not hooks._running._events
-    assert not hooks._running._answers
+    assert not hooks._runner._events
+    assert not hooks._runner._answers

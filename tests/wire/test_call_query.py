@@ -154,10 +154,10 @@ def test_filters(options: dict[str, Any], fields: dict[str, str]) -> None:
     ],
 )
 def test_dates_are_written_by_the_clock_of_the_service(moment: datetime) -> None:
-    span = TimeRange(moment, moment)
-    written = dict(query_of().request(span).params)["DateCreated"]
+    time_range = TimeRange(moment, moment)
+    written = dict(query_of().request(time_range).params)["DateCreated"]
     assert written == "gte:2026-03-02 17:30:00;lte:2026-03-02 17:30:00"
-    in_utc = call_query.build_query(time_zone=UTC).request(span)
+    in_utc = call_query.build_query(time_zone=UTC).request(time_range)
     assert "gte:2026-03-02 12:00:00;" in dict(in_utc.params)["DateCreated"]
 
 

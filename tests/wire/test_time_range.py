@@ -29,45 +29,45 @@ def at(*fields: int) -> datetime:
     return datetime(*fields, tzinfo=UTC)  # type: ignore[misc,arg-type]
 
 
-def assert_covered(span: TimeRange, pieces: list[TimeRange], *, newest_first: bool) -> None:
+def assert_covered(time_range: TimeRange, pieces: list[TimeRange], *, newest_first: bool) -> None:
     """Check that pieces lie side by side, in order, and are the span together."""
     ordered = pieces[::-1] if newest_first else pieces
-    assert (ordered[0].since, ordered[-1].until) == (span.since, span.until)
+    assert (ordered[0].since, ordered[-1].until) == (time_range.since, time_range.until)
     for piece in ordered:
         assert piece.since <= piece.until
     for piece, following in pairwise(ordered):
         assert following.since == piece.until + SECOND
 
 
-@given(span=SPANS, newest_first=ORDERS)
-@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)), newest_first=True)
-@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=True)
-@example(span=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=False)
-def test_windows_cover_a_span_exactly(span: TimeRange, newest_first: bool) -> None:
-    windows = list(span.windows(newest_first=newest_first))
-    assert_covered(span, windows, newest_first=newest_first)
+@given(time_range=SPANS, newest_first=ORDERS)
+@example(time_range=TimeRange(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)), newest_first=True)
+@example(time_range=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=True)
+@example(time_range=TimeRange(at(2026, 1, 1), at(2026, 1, 31)), newest_first=False)
+def test_windows_cover_a_span_exactly(time_range: TimeRange, newest_first: bool) -> None:
+    windows = list(time_range.windows(newest_first=newest_first))
+    assert_covered(time_range, windows, newest_first=newest_first)
     lengths = [window.until - window.since + SECOND for window in windows]
     assert max(lengths) <= timedelta(days=30)
     assert lengths[:-1] == [timedelta(days=30)] * (len(windows) - 1)
 
 
-@given(span=SPANS, number=st.integers(-1, 40), newest_first=ORDERS)
-def test_parts_cover_a_span_exactly(span: TimeRange, number: int, newest_first: bool) -> None:
-    parts = span.parts(number, newest_first=newest_first)
-    assert_covered(span, parts, newest_first=newest_first)
+@given(time_range=SPANS, number=st.integers(-1, 40), newest_first=ORDERS)
+def test_parts_cover_a_span_exactly(time_range: TimeRange, number: int, newest_first: bool) -> None:
+    parts = time_range.parts(number, newest_first=newest_first)
+    assert_covered(time_range, parts, newest_first=newest_first)
     lengths = [(part.until - part.since) // SECOND + 1 for part in parts]
     assert len(parts) == max(1, min(number, sum(lengths)))
     assert max(lengths) - min(lengths) <= 1
 
 
 def test_windows_of_half_a_year() -> None:
-    span = TimeRange(at(2026, 1, 1), at(2026, 3, 2, 12))
-    assert list(span.windows(newest_first=False)) == [
+    time_range = TimeRange(at(2026, 1, 1), at(2026, 3, 2, 12))
+    assert list(time_range.windows(newest_first=False)) == [
         TimeRange(at(2026, 1, 1), at(2026, 1, 30, 23, 59, 59)),
         TimeRange(at(2026, 1, 31), at(2026, 3, 1, 23, 59, 59)),
         TimeRange(at(2026, 3, 2), at(2026, 3, 2, 12)),
     ]
-    newest, *_ = span.windows(newest_first=True)
+    newest, *_ = time_range.windows(newest_first=True)
     assert newest == TimeRange(at(2026, 1, 31, 12, 0, 1), at(2026, 3, 2, 12))
 
 
@@ -81,16 +81,16 @@ def test_an_empty_span_has_no_windows() -> None:
     assert second.parts(5, newest_first=True) == [second]
 
 
-@given(span=SPANS, seconds=st.integers(-10, 400 * 86_400), newest_first=ORDERS)
-def test_what_is_ahead_of_a_reader(span: TimeRange, seconds: int, newest_first: bool) -> None:
-    place = span.since + SECOND * seconds
-    ahead = span.from_here(place, newest_first=newest_first)
+@given(time_range=SPANS, seconds=st.integers(-10, 400 * 86_400), newest_first=ORDERS)
+def test_what_is_ahead_of_a_reader(time_range: TimeRange, seconds: int, newest_first: bool) -> None:
+    place = time_range.since + SECOND * seconds
+    ahead = time_range.from_here(place, newest_first=newest_first)
     if newest_first:
-        assert ahead == TimeRange(span.since, min(place, span.until))
+        assert ahead == TimeRange(time_range.since, min(place, time_range.until))
     else:
-        assert ahead == TimeRange(max(place, span.since), span.until)
-    assert ahead.is_empty or (span.since <= ahead.since and ahead.until <= span.until)
-    assert span.from_here(None, newest_first=newest_first) is span
+        assert ahead == TimeRange(max(place, time_range.since), time_range.until)
+    assert ahead.is_empty or (time_range.since <= ahead.since and ahead.until <= time_range.until)
+    assert time_range.from_here(None, newest_first=newest_first) is time_range
 
 
 # Six months
