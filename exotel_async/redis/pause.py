@@ -73,6 +73,8 @@ class SharedGate(PauseGate):
         """Do what another process's request has brought about."""
         if word["epoch"] < self.epoch:
             return
+        if word["epoch"] == self.epoch and self.half_open and word["left"] == 0:
+            return  # the news that the pause was cleared came after the leave to send its probe
         self.epoch, self.pauses = word["epoch"], word["row"]
         if word["left"] < 0:
             self._let_all()
