@@ -274,7 +274,8 @@ async def test_a_menu_asks_for_its_prompt(emulator: Emulator, application: Appli
     call = await call_in(
         emulator, Menu(url=url, keys={"1": None}, repeat=1), Caller(keys=["", "1"])
     )
-    assert [asked.method for asked in application.asked] == ["HEAD", "GET"] * 2
+    methods = [asked.method for asked in application.asked]
+    assert methods == ["HEAD", "GET"] * 2, str(call.transcript)
     assert branch(call, "Menu") == "1"
 
 

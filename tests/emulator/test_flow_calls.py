@@ -239,8 +239,8 @@ async def test_the_clock_is_waited_for(application: Application) -> None:
     start = Gather(text="x", wait=3, repeat=2, otherwise=after)
     async with Emulator(speed=100, flows=[Flow(926, start=start)]) as emulator:
         emulator.exophone_flows[EXOPHONE] = 926
-        call = await emulator.incoming_call(CUSTOMER, EXOPHONE)
         started = time.monotonic()
+        call = await emulator.incoming_call(CUSTOMER, EXOPHONE)
         await call.over()
         assert time.monotonic() - started >= 0.11
         assert call.age >= call.timeline.ended == 12
