@@ -61,7 +61,7 @@ def unknown(number: int) -> list[str]:
     return [f"{n:032x}" for n in range(number)]
 
 
-async def fetch(exotel: AsyncExotel, sids: Any, **options: Any) -> list[CallResult]:
+async def read_all(exotel: AsyncExotel, sids: Any, **options: Any) -> list[CallResult]:
     """Read all of them."""
     async with exotel.calls.get_many(sids, **options) as results:
         return [result async for result in results]
@@ -110,7 +110,7 @@ async def test_what_the_list_leaves_out_is_asked_for_singly(
         "old": finished(emulator, 5, ago=timedelta(days=40)),
         "unknown": unknown(5),
     }
-    found = {x.sid: x for x in await fetch(exotel, [sid for kind in sids.values() for sid in kind])}
+    found = {x.sid: x for x in await read_all(exotel, [sid for kind in sids.values() for sid in kind])}
     assert all(found[sid].unwrap().is_final for sid in sids["over"] + sids["old"])
     assert not any(found[sid].unwrap().is_final for sid in sids["going on"])
     assert all(isinstance(found[sid].error, NotFound) for sid in sids["unknown"])
@@ -125,7 +125,7 @@ async def test_with_a_range_old_calls_are_looked_for_month_by_month(
     sids = [sid for d in days for sid in finished(emulator, 30, ago=timedelta(days=d))]
     missing = unknown(7)
     since = datetime.now(UTC) - timedelta(days=110)
-    found = await fetch(exotel, sids[::2] + missing + sids[1::2], since=since)
+    found = await read_all(exotel, sids[::2] + missing + sids[1::2], since=since)
     assert sum(result.call is not None for result in found) == 120
     assert sum(isinstance(result.error, NotFound) for result in found) == 7
     assert singles(emulator) == 7
@@ -139,7 +139,7 @@ async def test_a_last_one_is_asked_for_singly_at_once(
 ) -> None:
     (sid,) = finished(emulator, 1, ago=timedelta(days=100))
     since = datetime.now(UTC) - timedelta(days=150)
-    found = await fetch(exotel, [sid, sid], since=since, until=since + timedelta(days=140))
+    found = await read_all(exotel, [sid, sid], since=since, until=since + timedelta(days=140))
     assert [result.unwrap().sid for result in found] == [sid, sid]
     assert queries(emulator) == []
 
@@ -149,7 +149,7 @@ async def test_details_and_the_life_of_links_are_asked_for(
 ) -> None:
     sids = finished(emulator, 3) + live(emulator, 1)
     validity = timedelta(minutes=7)
-    found = await fetch(exotel, sids, details=True, recording_url_validity=validity)
+    found = await read_all(exotel, sids, details=True, recording_url_validity=validity)
     assert all(result.unwrap().details for result in found)
     for request in emulator.requests:
         assert request.query["details"] == "true"
@@ -169,10 +169,10 @@ async def generated(sids: Iterable[str]) -> AsyncIterator[str]:
 )
 async def test_any_input(emulator: Emulator, exotel: AsyncExotel, make: Any) -> None:
     sids = finished(emulator, 250)
-    found = await fetch(exotel, make(sids))
+    found = await read_all(exotel, make(sids))
     assert sorted(result.sid for result in found) == sorted(sids)
     assert len(emulator.requests) == 3
-    assert await fetch(exotel, make([])) == []
+    assert await read_all(exotel, make([])) == []
     assert len(emulator.requests) == 3
 
 
@@ -182,7 +182,7 @@ async def test_each_item_has_its_answer(emulator: Emulator, exotel: AsyncExotel)
     (missing,) = unknown(1)
     wrong: list[Any] = [None, 7, "", "a/b", "..", "x" * 200, b"bytes", "a b"]
     items = [one, *wrong[:4], one, going_on, missing, two, missing, going_on, *wrong[4:], one]
-    found = await fetch(exotel, items)
+    found = await read_all(exotel, items)
     assert len(found) == len(items)
     calls = Counter(result.sid for result in found if result.call)
     assert calls == {one: 3, two: 1, going_on: 2}
@@ -196,7 +196,7 @@ async def test_a_sid_that_cannot_be_listed_does_not_reach_a_list(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     one, two = finished(emulator, 2)
-    found = await fetch(exotel, [one, f"{one},{two}", two])
+    found = await read_all(exotel, [one, f"{one},{two}", two])
     assert {result.sid for result in found if result.call} == {one, two}
     assert queries(emulator) == [f"{one},{two}"]
     assert singles(emulator) == 1
@@ -317,7 +317,7 @@ async def test_a_batch_that_may_be_too_large_is_cut(emulator: Emulator, fault: F
     times = 3 if fault.garbage else 1
     emulator.faults.add(fault, path=BULK, times=times)
     async with session(emulator, retry=NEVER, timeout=Timeouts(read=2.0)) as exotel:
-        found = await fetch(exotel, sids)
+        found = await read_all(exotel, sids)
     assert sorted(result.unwrap().sid for result in found) == sorted(sids)
     assert [len(q.split(",")) for q in queries(emulator)] == [100] * times + [50, 50]
 
@@ -377,7 +377,7 @@ async def test_one_that_cannot_be_asked_for_is_found_out(emulator: Emulator) -> 
             return await single(request, *args, **options)
 
         exotel.calls._services.fetcher._pages.fetch = fetch  # type: ignore[method-assign]
-        found = await fetch(exotel, sids)
+        found = await read_all(exotel, sids)
     assert sorted(result.unwrap().sid for result in found) == sorted(sids)
     assert len(emulator.requests) <= 16, "each halving costs two"
 
@@ -398,7 +398,7 @@ async def test_when_nothing_works_it_is_said_and_not_tried_singly(
     sids = finished(emulator, 3_000)
     emulator.faults.add(fault, path=BULK, times=None)
     async with session(emulator, retry=NEVER) as exotel:
-        found = await fetch(exotel, sids, concurrency=4)
+        found = await read_all(exotel, sids, concurrency=4)
     assert len(found) == 3_000
     assert {type(result.error) for result in found} == {kind}
     assert singles(emulator) == 0
@@ -411,7 +411,7 @@ async def test_a_batch_works_again_after_many_that_did_not(emulator: Emulator) -
     emulator.faults.add(Fault.answer(400), path=BULK, times=3 * 7 + 2)
     emulator.faults.add(Fault.answer(400), path=BULK, after=1)
     async with session(emulator, retry=NEVER) as exotel:
-        found = await fetch(exotel, sids, concurrency=1)
+        found = await read_all(exotel, sids, concurrency=1)
     failed = {result.sid for result in found if result.error}
     # Three were cut in vain, two failed at once; one was good, so that the next one is cut again.
     assert failed == set(sids[:500])
@@ -427,11 +427,11 @@ async def test_what_one_page_brought_is_kept_when_the_next_one_fails(emulator: E
     small = Fault.act_then_body(page.content)
     async with session(emulator, retry=NEVER) as exotel:
         emulator.faults.add(small, path=BULK)
-        whole = await fetch(exotel, sids)
+        whole = await read_all(exotel, sids)
         assert len(emulator.requests) == 1 + 2
         emulator.faults.add(small, path=BULK)
         emulator.faults.add(Fault.answer(500), path=BULK)
-        broken = await fetch(exotel, sids)
+        broken = await read_all(exotel, sids)
     assert all(result.call for result in whole)
     assert sum(result.call is not None for result in broken) == 40
     assert sum(isinstance(result.error, ServerError) for result in broken) == 20
@@ -449,7 +449,7 @@ async def test_a_cursor_behind_the_last_row_is_not_followed_for_long(emulator: E
     body = Fault.act_then_body(json.dumps(page).encode())
     emulator.faults.add(body, path=BULK, times=None)
     async with session(emulator) as exotel:
-        found = await fetch(exotel, sids)
+        found = await read_all(exotel, sids)
     assert all(result.call for result in found)
     assert len(queries(emulator)) - 1 == 2
     assert singles(emulator) == 2
@@ -460,7 +460,7 @@ async def test_no_place_in_the_budget_is_no_reason_to_cut_or_to_give_up(emulator
     async with session(emulator, rate_limit=RateLimit(3, per=60)) as exotel:
         await exotel.account.balance()
         await exotel.account.balance()
-        found = await fetch(exotel, sids, max_wait=0.05)
+        found = await read_all(exotel, sids, max_wait=0.05)
         assert {type(result.error) for result in found} == {RateLimitTimeout}
         assert exotel.calls._services.fetcher._failed == 0
     assert queries(emulator) == []
@@ -472,14 +472,14 @@ async def test_no_place_in_the_budget_is_no_reason_to_cut_or_to_give_up(emulator
 async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.bulk_details = False
     sids = finished(emulator, 60)
-    found = await fetch(exotel, sids[:50], details=True, concurrency=2, batch_size=10)
+    found = await read_all(exotel, sids[:50], details=True, concurrency=2, batch_size=10)
     assert all(result.unwrap().details for result in found)
     assert len(queries(emulator)) <= 2, "those under way at the same time"
     assert singles(emulator) == 50
-    await fetch(exotel, sids[50:], details=True)
+    await read_all(exotel, sids[50:], details=True)
     assert len(queries(emulator)) <= 2
     asked = len(emulator.requests)
-    await fetch(exotel, sids)
+    await read_all(exotel, sids)
     assert len(emulator.requests) - asked == 1, "without details it is as good as ever"
 
 
@@ -487,14 +487,14 @@ async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: A
 async def test_rows_without_details(emulator: Emulator, exotel: AsyncExotel, before: bool) -> None:
     sids = finished(emulator, 30)
     if before:
-        await fetch(exotel, sids, details=True)
+        await read_all(exotel, sids, details=True)
     asked = len(emulator.requests)
     emulator.faults.add(Fault.rows_without_details(), path=BULK)
-    found = await fetch(exotel, sids, details=True)
+    found = await read_all(exotel, sids, details=True)
     assert all(result.unwrap().details for result in found)
     assert len(emulator.requests) - asked == 1 + 30
     asked = len(emulator.requests)
-    await fetch(exotel, sids, details=True)
+    await read_all(exotel, sids, details=True)
     # That it has given them before says more than one answer without.
     assert len(emulator.requests) - asked == (1 if before else 30)
 
@@ -507,8 +507,8 @@ async def test_details_that_are_said_to_be_none(emulator: Emulator, exotel: Asyn
         page = (await client.get(url, params={"Sid": ",".join(sids), "details": "true"})).json()
     page["Calls"][0]["Details"] = None
     emulator.faults.add(Fault.act_then_body(json.dumps(page).encode()), path=BULK, after=1)
-    await fetch(exotel, sids, details=True)
-    found = await fetch(exotel, sids, details=True)
+    await read_all(exotel, sids, details=True)
+    found = await read_all(exotel, sids, details=True)
     assert sorted(result.unwrap().details is None for result in found) == [False, False, True]
     assert singles(emulator) == 0
 
@@ -668,7 +668,7 @@ async def test_leaving_early(
             await consumer
     assert len(closed) == is_async
     await nothing_is_left(exotel, tasks)
-    assert len(await fetch(exotel, sids[:100])) == 100
+    assert len(await read_all(exotel, sids[:100])) == 100
 
 
 async def test_cancelled_at_any_step(emulator: Emulator) -> None:
@@ -680,7 +680,7 @@ async def test_cancelled_at_any_step(emulator: Emulator) -> None:
         tasks = asyncio.all_tasks()
         step, finished_at = 0, None
         while finished_at is None:
-            consumer = asyncio.create_task(fetch(exotel, generated(sids), batch_size=3))
+            consumer = asyncio.create_task(read_all(exotel, generated(sids), batch_size=3))
             for _ in range(step):
                 await asyncio.sleep(0)
             if consumer.done():
@@ -709,7 +709,7 @@ async def test_cancelled_again_while_it_is_left(emulator: Emulator, exotel: Asyn
             cleaned.append(True)
 
     tasks = asyncio.all_tasks()
-    consumer = asyncio.create_task(fetch(exotel, source()))
+    consumer = asyncio.create_task(read_all(exotel, source()))
     while not emulator.requests:
         await asyncio.sleep(0.01)
     for _ in range(2):
@@ -766,7 +766,7 @@ async def test_a_closed_session_says_so_at_once(emulator: Emulator) -> None:
     await exotel.aclose()
     for options in ({}, {"since": datetime.now(UTC) - timedelta(days=3)}):
         with pytest.raises(ConfigurationError, match="closed"):
-            await fetch(exotel, unknown(3), **options)
+            await read_all(exotel, unknown(3), **options)
 
 
 @pytest.mark.parametrize("ranged", [False, True])
@@ -782,7 +782,7 @@ async def test_a_limiter_that_breaks_does_not_leave_anybody_waiting(
     async with session(emulator, rate_limit=Broken()) as exotel:
         async with asyncio.timeout(SOON):
             with pytest.raises(OSError, match="no limiter"):
-                await fetch(exotel, unknown(300), since=since)
+                await read_all(exotel, unknown(300), since=since)
     assert asyncio.all_tasks() == tasks
 
 
