@@ -110,7 +110,9 @@ async def test_what_the_list_leaves_out_is_asked_for_singly(
         "old": finished(emulator, 5, ago=timedelta(days=40)),
         "unknown": unknown(5),
     }
-    found = {x.sid: x for x in await read_all(exotel, [sid for kind in sids.values() for sid in kind])}
+    found = {
+        x.sid: x for x in await read_all(exotel, [sid for kind in sids.values() for sid in kind])
+    }
     assert all(found[sid].unwrap().is_final for sid in sids["over"] + sids["old"])
     assert not any(found[sid].unwrap().is_final for sid in sids["going on"])
     assert all(isinstance(found[sid].error, NotFound) for sid in sids["unknown"])
