@@ -53,7 +53,7 @@ PAYLOAD: Final[dict[str, Any]] = {
         {"OnCallDuration": 41, "Status": "completed", "AnsweredBy": "HUMAN"},
     ],
 }
-"""The long form as the wire notes have it (6.2)."""
+"""The long form as VOICE_V1 6.2 has it."""
 
 
 @frozen

@@ -142,7 +142,8 @@ def _usual_burst(limit: object) -> int:
 class RateLimit:
     """A budget of requests: at most `limit` in any `per` seconds.
 
-    Exotel documents 200 a minute for all Voice APIs of an account (HTTP 429 past it).
+    Exotel documents 200 a minute for all Voice APIs of an account, and HTTP 429 past it
+    (developer.exotel.com/api/).
 
     Attributes:
         limit: requests the account may make in any `per` seconds.

@@ -239,6 +239,8 @@ class NoRecording(RecordingUnavailable):
 class APIError(ExotelError):
     """Exotel answered, and its answer is no.
 
+    Exotel lists its statuses at developer.exotel.com/api/http-status-codes.
+
     Attributes:
         message: what Exotel said, numbers masked.
         status: the HTTP status.

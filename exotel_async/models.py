@@ -203,7 +203,7 @@ class Call:
 
     The times are aware, in the zone the session was given (Exotel's own clock is IST). `ended_at`,
     `duration`, `price` and `recording_url` come late: about two minutes after the call is over, at
-    times fifteen.
+    times fifteen. Exotel documents the fields at developer.exotel.com/api/call-details.
 
     Attributes:
         sid: the call's identifier: 32 letters and digits, not hexadecimal.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 KYC_CODE = 340030
-"""The one code seen in a live body (wire notes 5.1)."""
+"""The one code seen in a live body (VOICE_V1 5.1)."""
 
 
 @attrs.frozen
@@ -19,7 +19,7 @@ class Refusal(Exception):
     """The header, if it has one."""
 
     def document(self) -> dict[str, object]:
-        """The body; `Code` only where there is one (wire notes 5.1)."""
+        """The body; `Code` only where there is one (VOICE_V1 5.1)."""
         body: dict[str, object] = {"Status": self.status, "Message": self.message}
         if self.code is not None:
             body["Code"] = self.code

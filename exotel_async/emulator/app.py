@@ -125,7 +125,7 @@ class App:
         asked = Asked(
             method=request.method,
             page=path.removeprefix(self._account(path)).removesuffix(".json"),
-            # Of ExoPhones there is nothing but JSON (8).
+            # Of ExoPhones there is nothing but JSON (VOICE_V1 8).
             json=exophones or path.endswith(".json"),
             query=request.query,
             form=form,

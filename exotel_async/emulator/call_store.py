@@ -171,7 +171,7 @@ class CallBook:
 
 
 def _new_sid(key: str, clock: Clock, at: float) -> str:
-    """32 characters: hex, then year and month in hex and one more sign (wire notes 1.3)."""
+    """32 characters: hex, then year and month in hex and one more sign (VOICE_V1 1.3)."""
     day = clock.wall(at)
     digest = sha256(key.encode()).hexdigest()
     tail = f"{day.year - 2000:02x}{day.month:x}{'ghijklmnopqrstuvwxyz'[int(digest[-1], 16)]}"

@@ -1,4 +1,4 @@
-"""What a status callback says: the short payload and the long one (wire notes 6.1, 6.2)."""
+"""What a status callback says: the short payload and the long one (VOICE_V1 6.1, 6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends status callbacks: when, in which order, and what goes wrong (wire notes 6.3, 6.4)."""
+"""Sends status callbacks: when, in which order, and what goes wrong (VOICE_V1 6.3, 6.4)."""
 
 from __future__ import annotations
 

@@ -19,12 +19,12 @@ IN_PROGRESS = "in-progress"
 INBOUND = "inbound"
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
-"""The status words of wire notes 2."""
+"""The status words (VOICE_V1 2)."""
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class Event(StrEnum):
-    """What a status callback tells (wire notes 6.3)."""
+    """What a status callback tells."""
 
     ANSWERED = "answered"
     TERMINAL = "terminal"
@@ -132,7 +132,7 @@ class EmulatedCall:
 
     @property
     def status(self) -> str:
-        """The status word now: in-progress from the dial on (wire notes 1.3), then the outcome."""
+        """The status word now: in-progress from the dial on, then the outcome."""
         return self.timeline.status.value if self.ended else IN_PROGRESS
 
     @property
@@ -156,7 +156,7 @@ class EmulatedCall:
 
     @property
     def channels(self) -> int:
-        """How many of the account's channels it takes while it goes on (wire notes 5.4)."""
+        """How many of the account's channels it takes while it goes on."""
         return 1 + self.agents if self.dial.to is None else 2
 
     @property

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
-"""The zone of every date on the wire (wire notes 1.4)."""
+"""The zone of every date on the wire (VOICE_V1 1.4)."""
 
 WIRE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -65,5 +65,5 @@ class Clock:
 
 
 def parse_wire_date(text: str) -> datetime:
-    """A date from the wire. Raises ValueError when it is not written as the notes say."""
+    """A date from the wire. Raises ValueError when it is not written so (VOICE_V1 1.4)."""
     return datetime.strptime(text, WIRE_FORMAT).replace(tzinfo=IST)

@@ -1,4 +1,4 @@
-"""`POST Calls/connect`: the form read as strictly as the wire notes allow (1.1, 1.2)."""
+"""`POST Calls/connect`: the form, read as strictly as is sure (VOICE_V1 1.1, 1.2)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def flow_of(url: str) -> str | None:
 
 
 def check_account(dial: Dial, settings: Settings) -> None:
-    """What the account may do. Raises Refusal: 402 or 403 (wire notes 5.2)."""
+    """What the account may do. Raises Refusal: 402 or 403 (VOICE_V1 5.2)."""
     if settings.balance_exhausted:
         raise Refusal(402, "Insufficient balance to make this call")
     if not settings.kyc:
@@ -129,7 +129,7 @@ def _whole(form: dict[str, str], name: str, most: int | None) -> int | None:
 
 
 def _read_events(pairs: Pairs, settings: Settings) -> frozenset[Event]:
-    """The subscribed events. Without brackets a key is understood as the switch says (1.2)."""
+    """The subscribed events. A key without brackets is read as the switch says (VOICE_V1 1.2)."""
     given = [(name, value) for name, value in pairs if _EVENTS.fullmatch(name)]
     words = {value for name, value in given if name.endswith("]")}
     if not words <= set(Event):

@@ -1,4 +1,4 @@
-"""What the API says of a call: the fields of wire notes 1.3, 2 and 3."""
+"""What the API says of a call: its fields (VOICE_V1 1.3, 2, 3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from exotel_async.emulator.settings import Settings
 RECORDINGS = "/exotelrecordings/"
 """Where they are: the account and a file for each call come after it."""
 DEFAULT_VALIDITY = 5
-"""Minutes a pre-signed recording URL is good for when nothing else is asked for (2)."""
+"""Minutes a pre-signed recording URL is good for when nothing else is asked for (VOICE_V1 2)."""
 
 _ECHO: dict[str, Callable[[str], str]] = {"national": national, "e164": e164, "as-sent": str}
 
@@ -69,7 +69,7 @@ class CallDocuments:
         return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
     def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
-        """The second party, or what the switch puts there for a call to a flow (1.3)."""
+        """The second party, or what the switch puts there for a call to a flow (VOICE_V1 1.3)."""
         if call.to is not None:
             return echo(call.to, form)
         if call.incoming:
@@ -122,7 +122,7 @@ class CallDocuments:
 
 
 def _details(call: EmulatedCall) -> Document:
-    """Leg data: a wrapper around each leg, ids from 1, whole numbers (2)."""
+    """Leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2)."""
     first, second = call.legs()
     legs = [first] if second.status is None else [first, second]
     return {

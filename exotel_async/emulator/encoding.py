@@ -19,7 +19,7 @@ Encoding = Literal["json", "multipart", "urlencoded"]
 async def read_form(content_type: str, body: bytes) -> Pairs | None:
     """The fields of a form, in order; none without a body.
 
-    None is a body that is no form, JSON too: it is not documented for v1 (wire notes 0).
+    None is a body that is no form, JSON too: it is not documented for v1 (VOICE_V1 0).
     """
     if not body:
         return []
@@ -58,7 +58,7 @@ def encode(document: Document, encoding: Encoding, *, boundary: str) -> tuple[st
 
 
 def form_fields(document: Document) -> list[tuple[str, str]]:
-    """A document as form fields: all text, null empty, lists as `Legs[0][Status]` (6.2)."""
+    """A document as form fields: text, null empty, lists as `Legs[0][Status]` (VOICE_V1 6.2)."""
     fields: list[tuple[str, str]] = []
     for name, value in document.items():
         if isinstance(value, list):

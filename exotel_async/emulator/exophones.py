@@ -1,4 +1,4 @@
-"""The ExoPhones pages: listing them, showing one, and assigning a flow to it (wire notes 8).
+"""The ExoPhones pages: listing them, showing one, and assigning a flow to it (VOICE_V1 8).
 
 Of buying and releasing there is nothing. Page numbers, the fields of an ExoPhone and its form
 `+91…` are those of Exotel's own samples.
@@ -58,7 +58,7 @@ class ExoPhones:
         raise Refusal(404, "The requested resource was not found")
 
     def sid(self, number: str) -> str:
-        """What an ExoPhone goes by here: other than in calls it is not the number (1.3)."""
+        """What an ExoPhone goes by here: not by the number, as in calls (VOICE_V1 1.3)."""
         return sha256(f"{self._settings.account_sid}/{number}".encode()).hexdigest()[:32]
 
     def _list(self, query: Mapping[str, str]) -> Document:

@@ -1,4 +1,4 @@
-"""What a query of `GET Calls` asks for: filters and their limits (wire notes 3)."""
+"""What a query of `GET Calls` asks for: filters and their limits (VOICE_V1 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET Calls`: one page of what a query asks for, and the cursors that lead on (wire notes 3)."""
+"""`GET Calls`: one page of what a query asks for, and the cursors that lead on (VOICE_V1 3)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ CIRCLES = {
     "UW": "Uttar Pradesh (West)",
     "WB": "West Bengal",
 }
-"""The circles of wire notes 4, by code."""
+"""The circles, by code (VOICE_V1 4)."""
 
 OPERATORS = {
     "A": "Airtel",
@@ -46,7 +46,7 @@ OPERATORS = {
     "T": "Tata",
     "V": "Vodafone",
 }
-"""Some operators of wire notes 4, by code."""
+"""Some of the operators, by code (VOICE_V1 4)."""
 
 
 @lru_cache(maxsize=4096)
@@ -73,7 +73,7 @@ def is_number(text: str) -> bool:
 
 
 def is_sip(text: str) -> bool:
-    """Whether it is a SIP address, or an agent's SIP id, which has no host (wire notes 1.1)."""
+    """Whether it is a SIP address, or an agent's SIP id, which has no host (VOICE_V1 1.1)."""
     return _SIP.fullmatch(text) is not None
 
 
@@ -87,7 +87,7 @@ def metadata(number: str, *, dnd: bool) -> dict[str, str]:
         "PhoneNumber": shown,
         "Circle": circle,
         "CircleName": f"{CIRCLES[circle]} Telecom Circle",
-        # 080 is the one area code the notes name, and ExoPhones have it.
+        # 080 is the one area code that is documented (VOICE_V1 1.1), and ExoPhones have it.
         "Type": "Landline" if shown[1] in "12345" or shown.startswith("080") else "Mobile",
         "Operator": operator,
         "OperatorName": OPERATORS[operator],

@@ -1,4 +1,4 @@
-"""The rate limit, in each of the shapes it may have: the wire notes (5.3) do not say which."""
+"""The rate limit, in each of the shapes it may have: which one is unknown (VOICE_V1 5.3)."""
 
 from __future__ import annotations
 

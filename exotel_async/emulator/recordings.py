@@ -1,7 +1,7 @@
 """Recordings of calls, served beside the API: by the account's credentials or a pre-signed URL.
 
-The wire notes (2) say where a recording is and who may have it. What else its host answers, and
-that no rate limit holds there, are choices. Recordings of flows are mp3 as well, not WAV: of every
+Where a recording is and who may have it is known (VOICE_V1 2). What else its host answers, and that
+no rate limit holds there, are choices. Recordings of flows are mp3 as well, not WAV: of every
 `RecordingUrl` that was seen, those of Passthrus too, the file is an mp3.
 """
 

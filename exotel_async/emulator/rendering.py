@@ -1,4 +1,4 @@
-"""Documents as JSON or XML: `.json` on the path decides, XML is the default (wire notes 0)."""
+"""Documents as JSON or XML: `.json` on the path decides, XML is the default (VOICE_V1 0)."""
 
 from __future__ import annotations
 

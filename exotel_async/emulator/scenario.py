@@ -60,10 +60,10 @@ class Scenario:
     second_canceled: float = 0.02
     ring: tuple[int, int] = (3, 20)
     talk: tuple[int, int] = (15, 120)
-    ring_timeout: int = 30
-    """How long a phone rings without `TimeOut`: the notes' portal page says 30 (1.1)."""
-    settle: tuple[int, int] = (100, 140)
-    """From the end until Duration, Price and EndTime show: about two minutes (2)."""
+    ring_timeout: int = 30  # VOICE_V1 1.1
+    """How long a phone rings without `TimeOut`: 30 by Exotel's portal alone."""
+    settle: tuple[int, int] = (100, 140)  # VOICE_V1 2
+    """From the end until Duration, Price and EndTime show: about two minutes."""
     price_per_minute: Decimal = Decimal("0.750")
     """For each started minute of a completed call."""
     numbers: Mapping[str, Behaviour] = attrs.field(factory=dict, converter=_by_national)
@@ -153,7 +153,7 @@ class Timeline:
         """The call's final word.
 
         It is the first party's: a call whose second party did not answer is `completed` all the
-        same, and its legs tell (wire notes 9, point 8).
+        same, and its legs tell (VOICE_V1 9, point 8).
         """
         return self.first
 

@@ -1,7 +1,6 @@
 """Everything that can be set on an emulator, each with what it means and why it has its default.
 
-Section numbers are those of the wire notes. Where the notes call a fact unknown or contradictory
-there is a switch, and its default is the one of their section 10.
+Where a fact is unknown or contradictory there is a switch, and its default is that of VOICE_V1 10.
 """
 
 from __future__ import annotations
@@ -65,12 +64,12 @@ class Settings:
     """What `Balance` shows, in rupees. Calls do not use it up."""
     balance_exhausted: bool = False
     """Dials are answered with 402."""
-    kyc: bool = True
-    """False: dials are answered with 403 and Code 340030 (5.1)."""
-    ndnc: Collection[str] = attrs.field(default=(), converter=_numbers)
-    """Numbers on the do-not-call registry: dials get 403 without a Code (5.2), lookups show it."""
+    kyc: bool = True  # VOICE_V1 5.1
+    """False: dials are answered with 403 and Code 340030."""
+    ndnc: Collection[str] = attrs.field(default=(), converter=_numbers)  # VOICE_V1 5.2
+    """Numbers on the do-not-call registry: dials get 403 without a Code, lookups show it."""
     verified_numbers: Collection[str] | None = attrs.field(default=None, converter=_verified)
-    """A trial account may ring these only, anything else is 403. None: not a trial (5.2)."""
+    """A trial account may ring these only, anything else is 403. None: not a trial."""
 
     # Where and when; all read at the start
     host: str = "127.0.0.1"
@@ -86,7 +85,7 @@ class Settings:
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
 
-    # Flows (7)
+    # Flows (VOICE_V1 7)
     flows: Collection[Flow] = attrs.field(default=(), converter=_flows)
     """What calls can be led to. A dial whose `Url` names another flow just talks for a while.
     To change them give them all anew. Raises ValueError when one leads to a flow not among them."""
@@ -96,7 +95,7 @@ class Settings:
     """What the party of a dialled flow does, by number; others do as `Caller()` does."""
     flow_settings: FlowSettings = attrs.field(factory=FlowSettings)
 
-    # Rate limit (5.3); all but the two header switches are read at the start
+    # Rate limit (VOICE_V1 5.3); all but the two header switches are read at the start
     rate: int = 200
     exophone_rate: int = 50
     """That of the ExoPhones pages, which have a window of their own: on one weak page only."""
@@ -111,49 +110,50 @@ class Settings:
     rate_limit_headers: bool = False
     """`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is room)."""
 
-    # Channels (5.4)
+    # Channels (VOICE_V1 5.4)
     channels: int | None = None
     """Calls going on at once; a call of two numbers counts twice, from its dial on. None: any."""
-    channels_status: int = 402
-    """The answer beyond them is unknown; the table of codes (5.2) has 402 for a plan's limit."""
+    channels_status: int = 402  # VOICE_V1 5.2
+    """The answer beyond them is unknown; Exotel's table of statuses has 402 for a plan's limit."""
 
     # Switches of the wire
-    echo_numbers: Literal["national", "e164", "as-sent"] = "national"
-    """How `From` and `To` come back: the documents disagree (1.3)."""
-    callback_numbers: Literal["national", "e164", "as-sent"] = "e164"
-    """The same in status callbacks (6.2)."""
-    flow_to: Literal["exophone", "null"] = "exophone"
-    """`To` of a call to a flow: contradictory (1.3)."""
-    amounts: Literal["text", "number"] = "text"
-    """`Duration` and `Price` in JSON: seen as text, documented as numbers as well (2)."""
-    array_mode: Literal["strict", "last", "lenient"] = "strict"
-    """`StatusCallbackEvents` without brackets (1.2): dropped; the last value kept, as PHP does;
+    echo_numbers: Literal["national", "e164", "as-sent"] = "national"  # VOICE_V1 1.3
+    """How `From` and `To` come back: Exotel's pages disagree."""
+    callback_numbers: Literal["national", "e164", "as-sent"] = "e164"  # VOICE_V1 6.2
+    """The same in status callbacks."""
+    flow_to: Literal["exophone", "null"] = "exophone"  # VOICE_V1 1.3
+    """`To` of a call to a flow: Exotel's pages disagree."""
+    amounts: Literal["text", "number"] = "text"  # VOICE_V1 2
+    """`Duration` and `Price` in JSON: seen as text, documented as numbers as well."""
+    array_mode: Literal["strict", "last", "lenient"] = "strict"  # VOICE_V1 1.2
+    """`StatusCallbackEvents` without brackets: dropped; the last value kept, as PHP does;
     or repeated keys and commas all understood."""
-    max_ring_timeout: int | None = 60
-    """The most `TimeOut` may be: an old page says 60, others nothing (1.1)."""
-    max_custom_field: int | None = 128
-    """The most characters of `CustomField`: in the portal only (1.1)."""
-    next_uri_json: bool = True
-    """Page URIs carry `.json` when the request did; one client saw them without (3)."""
-    end_cursor: Literal["", "missing"] | None = None
-    """What stands for "no such page": unknown, and readers take them all alike (3). "missing": the
+    max_ring_timeout: int | None = 60  # VOICE_V1 1.1
+    """The most `TimeOut` may be: support article 48278 says 60, others nothing."""
+    max_custom_field: int | None = 128  # VOICE_V1 1.1
+    """The most characters of `CustomField`: in Exotel's portal only."""
+    next_uri_json: bool = True  # VOICE_V1 3
+    """Page URIs carry `.json` when the request did; one client saw them without."""
+    end_cursor: Literal["", "missing"] | None = None  # VOICE_V1 3
+    """What stands for "no such page": unknown, and readers take them all alike. "missing": the
     key is left out."""
-    exophone_host: str = "http://twilix.exotel.com"
-    """What page URIs of ExoPhones begin with: a host that no client is to ask (8)."""
-    cursors: Literal["position", "offset"] = "position"
-    """What the opaque cursors of pages hold (3): a place between two calls, or how many rows come
+    exophone_host: str = "http://twilix.exotel.com"  # VOICE_V1 8
+    """What page URIs of ExoPhones begin with: a host that no client is to ask."""
+    cursors: Literal["position", "offset"] = "position"  # VOICE_V1 3
+    """What the opaque cursors of pages hold: a place between two calls, or how many rows come
     before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
     that rows come twice."""
-    bulk_live: bool = False
-    """`Calls` lists calls going on, as older documents have it; the newest says not (3)."""
-    bulk_details: bool = True
-    """`details=true` works on `Calls`: undocumented, but used in production (3)."""
-    bulk_extra_columns: bool = False
-    """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen (3)."""
-    foreign_number_status: int = 404
-    """A lookup of a number that is not Indian: unknown (4)."""
+    bulk_live: bool = False  # VOICE_V1 3
+    """`Calls` lists calls going on, as older documents have it. The newest says not:
+    developer.exotel.com/api/call-details-bulk."""
+    bulk_details: bool = True  # VOICE_V1 3
+    """`details=true` works on `Calls`: undocumented, but used in production."""
+    bulk_extra_columns: bool = False  # VOICE_V1 3
+    """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen."""
+    foreign_number_status: int = 404  # VOICE_V1 4
+    """A lookup of a number that is not Indian: unknown."""
 
-    # Recordings (2)
+    # Recordings (VOICE_V1 2)
     recording_ready: float = 60.0
     """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
     Its URL may show before."""
@@ -161,14 +161,14 @@ class Settings:
     """`RecordingUrl` leads on to the pre-signed one with 302, instead of to the recording itself.
     How it is served is unknown; clients are to follow redirects."""
 
-    # Status callbacks (6)
+    # Status callbacks (VOICE_V1 6)
     callback_encoding: Literal["multipart", "urlencoded"] = "multipart"
     """The default body; `StatusCallbackContentType=application/json` overrides it."""
     callback_timeout: float = 15.0
     """Real seconds until an attempt is given up."""
-    callback_retries: Collection[float] = ()
-    """Pauses before sending again what was not answered with 2xx. The portal says 300 and 900, on
-    weak evidence (6.4)."""
+    callback_retries: Collection[float] = ()  # VOICE_V1 6.4
+    """Pauses before sending again what was not answered with 2xx. Exotel's portal says 300 and 900,
+    on weak evidence."""
 
     def __attrs_post_init__(self) -> None:
         for exophone, flow in self.exophone_flows.items():

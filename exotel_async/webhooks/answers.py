@@ -1,4 +1,7 @@
-"""Short answers: which way a call goes, a number to dial, a message, what a Gather asks for."""
+"""Short answers: which way a call goes, a number to dial, a message, what a Gather asks for.
+
+They are those of VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def _case(case: str | None) -> str | None:
 
 @frozen(kw_only=True)
 class Passthru:
-    """Which way a call goes from a Passthru applet; see its three constructors (7.1, 7.2).
+    """Which way a call goes from a Passthru applet; see its three constructors.
+
+    Exotel's rules are its support articles 48283 (Passthru) and 3000052018 (Switch-case).
 
     Attributes:
         diverts: whether it goes the way of "anything but 200".
@@ -72,9 +77,10 @@ def _number(number: str) -> str:
 
 @frozen
 class DialWhom:
-    """The one number to dial; answers the "dial whom" URL of a Connect applet (7.3).
+    """The one number to dial; answers the "dial whom" URL of a Connect applet.
 
-    How several are written there is not known: see `ConnectPlan`, which answers the dynamic URL.
+    Exotel describes it in its support article 3000088074. How several numbers are written there is
+    not known: see `ConnectPlan`, which answers the dynamic URL.
 
     Args:
         number: the number; separators are taken out.
@@ -96,7 +102,9 @@ def _message(text: str) -> str:
 
 @frozen
 class SmsText:
-    """The message an SMS applet sends (7.6). In India it must fit a registered template (DLT).
+    """The message an SMS applet sends. In India it must fit a registered template (DLT).
+
+    Exotel's rule for the answer is its support article 76228.
 
     Args:
         text: the message.
@@ -145,7 +153,8 @@ def _key(key: str | None) -> str | None:
 class GatherPlan:
     """What a Gather applet says, and how it takes the caller's input.
 
-    What is left out is as Exotel has it: a `timeout` of 5 seconds, no repetition.
+    What is left out is as Exotel has it: a `timeout` of 5 seconds, no repetition (its support
+    article 3000084635).
 
     Args:
         prompt: what the caller hears: a text, or `Play` with one audio file.

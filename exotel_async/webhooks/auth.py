@@ -1,6 +1,6 @@
 """Who may come in: by the secret in the path, and by the address a request comes from.
 
-Exotel signs nothing (wire notes 6.4), so these two are all there is.
+Exotel signs nothing (VOICE_V1 6.4), so these two are all there is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What comes in, as one nested mapping: the body of a callback, the query of an applet's request.
 
 Exotel writes forms and queries the way PHP reads them: `Legs[0][Status]` is the status of the first
-leg (wire notes 6.2, 7.1). Its own names nest three deep and its longest payload has some sixty
+leg (VOICE_V1 6.2, 7.1). Its own names nest three deep and its longest payload has some sixty
 fields; what is deeper or longer than the limits here is not Exotel's and is refused, so that
 nobody's payload costs more than its length.
 
@@ -82,7 +82,7 @@ def check_size(document: dict[str, Any]) -> None:
 def rows(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Read a list of objects, in order, each with its index; nothing if it is none.
 
-    Each may be wrapped as `{"Leg": {...}}`: call details have them so (wire notes 2).
+    Each may be wrapped as `{"Leg": {...}}`: call details have them so (VOICE_V1 2).
     """
     if isinstance(value, list):
         items = list(enumerate(value))
@@ -245,7 +245,7 @@ _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 class MediaType(enum.StrEnum):
-    """How a status callback may be encoded (wire notes 6.2)."""
+    """How a status callback may be encoded (VOICE_V1 6.2)."""
 
     MULTIPART = "multipart/form-data"
     URLENCODED = "application/x-www-form-urlencoded"

@@ -1,4 +1,4 @@
-"""The answer to a Connect applet with a dynamic URL: whom it dials, and how (wire notes 7.3)."""
+"""The answer to a Connect applet with a dynamic URL: whom it dials, and how (VOICE_V1 7.3b)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class ConnectPlan:
     """Whom a Connect applet dials, and how.
 
     What is left out is as Exotel has it. An answer that does not come within 5 seconds, or that
-    Exotel cannot read, makes it ask the applet's fall-back URL; then it dials nobody.
+    Exotel cannot read, makes it ask the applet's fall-back URL; then it dials nobody. The
+    fields are those of Exotel's support article 3000096873.
 
     Attributes:
         numbers: the parties to ring, one after the other; empty in the plan `nobody`.

@@ -1,4 +1,4 @@
-"""The words Exotel uses in its requests to you, and in what you answer."""
+"""The words Exotel uses in its requests to you, and in what you answer (VOICE_V1 7.1, 7.3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from exotel_async.models import OpenEnum
 
 
 class FlowCallType(OpenEnum):
-    """What has become of a call on its way through a flow (wire notes 7.1)."""
+    """What has become of a call on its way through a flow (Exotel's support article 48283)."""
 
     CALL_ATTEMPT = "call-attempt"
     """No Connect applet: the caller heard menus and greetings only."""
@@ -20,7 +20,7 @@ class FlowCallType(OpenEnum):
 
 
 class DialEventType(OpenEnum):
-    """A step of one attempt to reach an agent (wire notes 7.3).
+    """A step of one attempt to reach an agent.
 
     `Ringing` and `Cancelled` are not documented; some applications handle them.
     """
@@ -40,7 +40,7 @@ class AgentState(OpenEnum):
 
 
 class HoldMusic(OpenEnum):
-    """What the caller hears while agents are rung (wire notes 7.3)."""
+    """What the caller hears while agents are rung."""
 
     DEFAULT_TONE = "default_tone"
     OPERATOR_TONE = "operator_tone"

@@ -1,4 +1,4 @@
-"""Status callbacks and dial events: what Exotel reports while a call goes on (notes 6, 7.3)."""
+"""Status callbacks and dial events: what Exotel reports while a call goes on (VOICE_V1 6, 7.3c)."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ _ANSWERED_BY: Final = {member.value.upper(): member for member in AnsweredBy}
 class StatusCallback:
     """What Exotel posts to the `status_callback` of a dial.
 
-    There are two sizes (6.1). The short one has `sid`, `status`, `recording_url` and `updated_at`;
-    it comes once, when the call is over. The long one, for dials with `status_callback_events`, has
-    the others as well, and comes up to three times: twice as `answered`, when the first party has
-    picked up and when the second has, and then as `terminal` (6.3).
+    There are two sizes. The short one (Exotel's support articles 48259 and 48278) has `sid`,
+    `status`, `recording_url` and `updated_at`; it comes once, when the call is over. The long one,
+    for dials with `status_callback_events`, has the others as well, and comes up to three times:
+    twice as `answered`, when the first party has picked up and when the second has, and then as
+    `terminal`.
 
-    Callbacks are not signed, may be late or lost, and may come more than once and out of order
-    (6.4): see `key`. The times are aware, in the zone the event was read with. Lengths are as they
-    were known when it was sent; call details read minutes later are better.
+    Callbacks are not signed, may be late or lost, and may come more than once and out of order:
+    see `key`. The times are aware, in the zone the event was read with. Lengths are as they were
+    known when it was sent; call details read minutes later are better.
 
     Attributes:
         sid: the call's SID.
@@ -100,7 +101,7 @@ class StatusCallback:
     def from_request(
         cls, body: bytes, content_type: str | None, *, time_zone: tzinfo = IST
     ) -> Self:
-        """Read a callback: multipart, urlencoded or JSON (6.2).
+        """Read a callback: multipart, urlencoded or JSON.
 
         Of a name that comes twice the last value counts.
 
@@ -151,7 +152,7 @@ class StatusCallback:
         """What names this event among all others, to handle it once.
 
         A callback sent again has the same key, in whatever encoding; the two `answered` of a call
-        have different ones. It is made of the SID, the event, and how call and legs stand (6.4), of
+        have different ones. It is made of the SID, the event, and how call and legs stand, of
         no time and no length, and stays the same in other processes.
         """
         standing = [(leg.id, leg.status) for leg in self.legs if leg.status]

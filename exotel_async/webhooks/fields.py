@@ -47,23 +47,23 @@ def call_sid(raw: Raw) -> str:
 
 
 def party(raw: Raw) -> str | None:
-    """Read `From`, or `CallFrom` where that is missing; both may come (7.1)."""
+    """Read `From`, or `CallFrom` where that is missing; both may come (VOICE_V1 7.1)."""
     return text(raw.get("From")) or text(raw.get("CallFrom"))
 
 
 def other_party(raw: Raw) -> str | None:
-    """Read `To`, or `CallTo` where that is missing; both may come, and differ (7.1)."""
+    """Read `To`, or `CallTo` where that is missing; both may come, and differ (VOICE_V1 7.1)."""
     return text(raw.get("To")) or text(raw.get("CallTo"))
 
 
 def direction(value: object) -> Direction | None:
-    """Read who began the call; flows write `incoming` for what is `inbound` elsewhere (7.1)."""
+    """Read who began the call; flows write `incoming` for `inbound` (VOICE_V1 7.1)."""
     found = _direction(value)
     return Direction.INBOUND if found is not None and found.casefold() == "incoming" else found
 
 
 def keys_pressed(value: object) -> str | None:
-    """Read digits: they come in literal double quotes (7.1), and are given back without."""
+    """Read digits: they come in literal double quotes (VOICE_V1 7.1) and leave without."""
     found = text(value)
     if found is not None and len(found) > 1 and found[0] == found[-1] == '"':
         return text(found[1:-1])
@@ -79,7 +79,7 @@ def event_key(sid: str, *told: object) -> str:
 
 @frozen(kw_only=True)
 class Insights:
-    """How an attempt to reach a party went; an add-on of Exotel's (wire notes 7.1).
+    """How an attempt to reach a party went; an add-on of Exotel's.
 
     Attributes:
         status: as Exotel calls it.
@@ -94,7 +94,7 @@ class Insights:
 
 @frozen(kw_only=True)
 class DialledLeg:
-    """One party a flow has dialled (wire notes 7.1).
+    """One party a flow has dialled.
 
     Attributes:
         id: 1 is the first one dialled. `Leg` counts otherwise: there 1 is the caller.
@@ -122,7 +122,7 @@ class DialledLeg:
 
 @frozen(kw_only=True)
 class StreamReport:
-    """What a Stream or Voicebot applet did (wire notes 7.1).
+    """What a Stream or Voicebot applet did.
 
     Attributes:
         sid: the stream's identifier.

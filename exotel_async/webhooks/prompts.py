@@ -1,4 +1,4 @@
-"""What a caller, or an agent, is to hear: a text that is spoken, or audio that is played."""
+"""What a caller or an agent is to hear: spoken text, or audio (VOICE_V1 7.5, 7.7)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def _played(urls: str | Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Speak:
-    """Have a text spoken to the caller; answers a Greeting or Menu (wire notes 7.5).
+    """Have a text spoken to the caller; answers a Greeting or Menu.
+
+    Exotel's rule for the answer is its support article 48285.
 
     Args:
         text: what to say.
@@ -50,10 +52,10 @@ class Speak:
 
 @frozen
 class Play:
-    """Have audio played to the caller, in order; answers a Greeting or Menu (wire notes 7.5).
+    """Have audio played to the caller, in order; answers a Greeting or Menu.
 
-    Exotel keeps audio by its URL: changed audio needs another one. WAV, 8 kHz, mono, 16 bit is what
-    all of the documents allow.
+    Exotel keeps audio by its URL: changed audio needs another one. WAV, 8 kHz, mono is what all
+    of its pages allow; with 16 bit by support article 84548, with 8 by 3000100184.
 
     Args:
         urls: URL of an audio file, or several.
@@ -105,7 +107,7 @@ def _listener(to: PlaybackTo | str) -> PlaybackTo:
 class Playback:
     """What is played when a dialled party picks up; part of a `ConnectPlan`.
 
-    It answers the URL of a Connect applet's playback as well (wire notes 7.7).
+    It answers the URL of a Connect applet's playback as well (Exotel's support article 3000106202).
 
     Args:
         content: a text to speak, or `Play` with one audio file: 16-bit mono WAV.

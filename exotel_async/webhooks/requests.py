@@ -1,4 +1,4 @@
-"""Requests of applets: what a flow asks you while a call is in it (wire notes 7).
+"""Requests of applets: what a flow asks you while a call is in it (VOICE_V1 7).
 
 They are GETs, with the call's data as their query. Not every field comes with every request: it
 depends on where in the flow the applet stands.
@@ -54,7 +54,9 @@ class AppletRequest:
 
 @frozen(kw_only=True)
 class GreetingRequest(AppletRequest):
-    """A Greeting or Menu applet asks what to say (7.5). Answer with `Speak` or `Play`.
+    """A Greeting or Menu applet asks what to say. Answer with `Speak` or `Play`.
+
+    Exotel describes it in its support article 48285.
 
     Attributes:
         dialled_number: the last party dialled.
@@ -84,7 +86,9 @@ class GreetingRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class WhisperRequest(AppletRequest):
-    """A Connect applet asks what to play when a party picks up (7.7). Answer with `Playback`.
+    """A Connect applet asks what to play when a party picks up. Answer with `Playback`.
+
+    Exotel describes it in its support article 3000106202.
 
     Attributes:
         dialled_number: the party that is dialled; may be None.
@@ -111,7 +115,9 @@ class WhisperRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class SmsRequest(AppletRequest):
-    """An SMS applet asks what to write (7.6). Answer with `SmsText`.
+    """An SMS applet asks what to write. Answer with `SmsText`.
+
+    Exotel describes it in its support article 76228.
 
     Attributes:
         digits: the keys the caller pressed before, without the quotes they come in.
@@ -142,8 +148,9 @@ _call_type: Final = word(FlowCallType)
 
 @frozen(kw_only=True)
 class FlowRequest(AppletRequest):
-    """The long list of fields: what Passthru, Connect and Gather send (7.1).
+    """The long list of fields: what Passthru, Connect and Gather send.
 
+    Exotel lists most of them at docs.exotel.com/voice-apis/working-with-passthru-applet.
     The times are aware, in the zone the request was read with.
 
     Attributes:
@@ -276,23 +283,26 @@ class FlowRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class PassthruRequest(FlowRequest):
-    """A Passthru applet tells where the call stands, and may ask which way it goes (7.1).
+    """A Passthru applet tells where the call stands, and may ask which way it goes.
 
-    Answer with `Passthru`: the caller waits for it, unless the applet is set to be asynchronous.
+    Answer with `Passthru`: the caller waits for it, unless the applet is set to be asynchronous
+    (Exotel's support article 48283).
     """
 
 
 @frozen(kw_only=True)
 class ConnectRequest(FlowRequest):
-    """A Connect applet asks whom to dial (7.3).
+    """A Connect applet asks whom to dial.
 
-    Answer with `ConnectPlan`, or, for the older "dial whom" URL, with `DialWhom`.
+    Answer with `ConnectPlan`, or, for the older "dial whom" URL, with `DialWhom` (Exotel's support
+    articles 3000096873 and 3000088074).
     """
 
 
 @frozen(kw_only=True)
 class GatherRequest(FlowRequest):
-    """A Gather applet asks what to say, and how to take the caller's input (7.4).
+    """A Gather applet asks what to say, and how to take the caller's input.
 
-    Answer with `GatherPlan`. The keys pressed come with the request of the applet after it.
+    Answer with `GatherPlan`. The keys pressed come with the request of the applet after it
+    (Exotel's support article 3000084635).
     """

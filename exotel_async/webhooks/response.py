@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from attrs import field, frozen
 
 TEXT: Final = "text/plain"
-"""Nothing behind it: with a charset Exotel does not take it, users say (wire notes 7.5)."""
+"""Nothing behind it: with a charset Exotel does not take it, users say (VOICE_V1 7.5)."""
 JSON: Final = "application/json"
 
 

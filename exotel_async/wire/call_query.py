@@ -23,11 +23,11 @@ from exotel_async.wire.time_range import TimeRange
 from exotel_async.wire.validation import flag, minutes, one_of, several
 
 MOST_SIDS: Final = 100
-"""SIDs one query may name. Documented."""
+"""SIDs one query may name. Documented (VOICE_V1 3)."""
 MOST_NUMBERS: Final = 5
-"""Numbers one filter may name. Documented."""
+"""Numbers one filter may name. Documented (VOICE_V1 3)."""
 LARGEST_PAGE: Final = 100
-"""Calls on one page. Documented."""
+"""Calls on one page. Documented (VOICE_V1 3)."""
 
 # Commas part the SIDs of a query.
 _LISTED: Final = r"[A-Za-z0-9_-]{1,128}"

@@ -183,7 +183,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
         if not isinstance(rows, list):
             raise ValueError("no list of calls")  # noqa: TRY004 - wrong data, not a wrong program
         return CallPage(
-            # Documented flat; readers of the real service unwrap what is wrapped as well.
+            # Documented flat; readers of the real service unwrap as well (VOICE_V1 3).
             calls=tuple(call(row.get("Call", row), kind) for row in map(_object, rows)),
             total=count(get("Total")),
             after=_cursor(text(get("NextPageUri"))),

@@ -2,7 +2,8 @@
 
 Every argument is checked here, before it costs a request of the budget. Paths end in `.json`, for
 without it the service answers in XML; names are TitleCase, for the service ignores others silently;
-arrays are written `StatusCallbackEvents[0]=…`, the spelling most production code relies on.
+arrays are written `StatusCallbackEvents[0]=…`, the spelling most production code relies on
+(VOICE_V1 0, 1.1, 1.2).
 """
 
 from __future__ import annotations
@@ -43,13 +44,15 @@ from exotel_async.wire.validation import (
 )
 
 LONGEST_CUSTOM_FIELD: Final = 128
-"""Characters. Documented on the newer pages only."""
+"""Characters. Documented on the newer pages only (VOICE_V1 1.1)."""
 
 _FLOW_ID: Final = r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
 
 class DialOptions(TypedDict, total=False):
     """What `connect` and `connect_to_flow` both take. None is the same as leaving it out.
+
+    Exotel documents most of it at developer.exotel.com/api/make-a-call-api.
 
     Attributes:
         call_type: `trans`, the one type there is.

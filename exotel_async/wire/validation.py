@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from exotel_async.errors import InvalidRequest
 
 LONGEST_CALL: Final = 14_400
-"""Seconds: the most `time_limit` may be. Documented."""
+"""Seconds: the most `time_limit` may be. Documented (VOICE_V1 1.1)."""
 
 # Patterns are compiled at their first use: that is a tenth of the time of the import.
 CONTROL: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"

@@ -1,4 +1,4 @@
-"""Every parameter of every request to the application, as the wire notes (7) have them."""
+"""Every parameter of every request to the application, as VOICE_V1 7 has them."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def plan(**fields: object) -> str:
 async def test_a_dynamic_url(
     emulator: Emulator, application: Application, client: httpx.AsyncClient
 ) -> None:
-    """All the fields of the notes do what they say."""
+    """All the fields of VOICE_V1 7.3b do what they say."""
     agents(emulator, agent=Behaviour("no-answer"), other=Behaviour(ring=40, talk=60))
     url = application("/connect", json(plan(dial_passthru_event_url=application.url + "/events")))
     after = Passthru(url=application.url + "/after")

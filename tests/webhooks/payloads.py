@@ -1,4 +1,4 @@
-"""Payloads as the wire notes have them (sections 6 and 7), with invented values."""
+"""Payloads as VOICE_V1 6, 7 has them, with invented values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Status callbacks: both sizes, three encodings, and every quirk of the wire notes."""
+"""Status callbacks: both sizes, three encodings, and every quirk of VOICE_V1 6."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON into models: every shape the wire notes know of, and whatever else may come."""
+"""JSON into models: every shape VOICE_V1.md knows of, and whatever else may come."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """JSON that the application answers: whom to connect, what to gather, what an agent hears first.
 
-Each is read as the wire notes have it (7.3, 7.4, 7.7); keys they do not name are let pass. Where
-they do not say what a value may be, its type alone is checked.
+Each is read as VOICE_V1 7.3b, 7.4, 7.7 has it; keys that it does not name are let pass. Where it
+does not say what a value may be, its type alone is checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The query parameters of each request to the application (wire notes 7.1, 7.3, 7.5 to 7.7)."""
+"""The query parameters of each request to the application (VOICE_V1 7.1, 7.3, 7.5, 7.6, 7.7)."""
 
 from __future__ import annotations
 

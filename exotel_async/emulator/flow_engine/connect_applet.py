@@ -1,4 +1,4 @@
-"""Connect: whom it rings, who answers, and who ends it (wire notes 7.3)."""
+"""Connect: whom it rings, who answers, and who ends it (VOICE_V1 7.3)."""
 
 from __future__ import annotations
 

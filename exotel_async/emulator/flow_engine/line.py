@@ -26,9 +26,9 @@ from exotel_async.emulator.flows.transcript import Exchange, Log, Place
 from exotel_async.emulator.settings import Settings
 
 VERSION: Mapping[str, str] = {"Exotel-Version": "1.0"}
-"""The header of dynamic Connect and Gather (wire notes 7)."""
+"""The header of dynamic Connect and Gather (VOICE_V1 7)."""
 _LONGEST = 14_400
-"""Seconds a call lasts at most: the greatest `TimeLimit` (1.1)."""
+"""Seconds a call lasts at most: the greatest `TimeLimit` (VOICE_V1 1.1)."""
 
 
 class Ended(Exception):

@@ -1,4 +1,4 @@
-"""What applets say, play or send as text: their own, or a URL's answer (wire notes 7.5, 7.6)."""
+"""What applets say, play or send as text: their own, or a URL's answer (VOICE_V1 7.5, 7.6)."""
 
 from __future__ import annotations
 

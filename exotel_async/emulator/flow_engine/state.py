@@ -1,4 +1,4 @@
-"""What a flow knows of its call: that is what its applets tell the application (wire notes 7.1)."""
+"""What a flow knows of its call: that is what its applets tell the application (VOICE_V1 7.1)."""
 
 from __future__ import annotations
 

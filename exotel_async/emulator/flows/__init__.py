@@ -1,6 +1,6 @@
 """Flows: graphs of applets that calls walk through, with a caller who follows a script.
 
-They ask the user's application over HTTP as the wire notes (7) say::
+They ask the user's application over HTTP as Exotel's applets do::
 
     flow = Flow(
         926,

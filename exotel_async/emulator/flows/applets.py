@@ -1,5 +1,7 @@
 """The applets of Voice v1 as frozen values, put together by hand into the graph of a flow.
 
+What they ask the application, and what it answers, is VOICE_V1 7.
+
 An exit leads to another applet, to the name of one elsewhere in the flow, or nowhere (None): the
 call is then hung up.
 """
@@ -63,7 +65,7 @@ class Applet:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Greeting(Applet):
-    """Says or plays something: a text, audio files, or what the URL answers (7.5)."""
+    """Says or plays something: a text, audio files, or what the URL answers."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
 
@@ -82,7 +84,7 @@ class Menu(Applet):
     """IVR Menu: says or plays a prompt, waits for one key, and leads where that key does.
 
     No key, or one that leads nowhere, has the prompt repeated; after the last one comes
-    `otherwise`. What the real one does with a wrong key is not in the notes.
+    `otherwise`. What the real one does with a wrong key is not known.
     """
 
     own_exits: ClassVar[Sequence[str]] = ("otherwise",)
@@ -111,7 +113,7 @@ class Menu(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Gather(Applet):
-    """Takes digits: as its own fields say, or as the JSON the URL answers does (7.4)."""
+    """Takes digits: as its own fields say, or as the JSON the URL answers does."""
 
     own_exits: ClassVar[Sequence[str]] = ("then", "otherwise")
 
@@ -135,7 +137,7 @@ class Gather(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Passthru(Applet):
-    """Tells the application about the call; its status decides (7.1)."""
+    """Tells the application about the call; its status decides."""
 
     own_exits: ClassVar[Sequence[str]] = ("ok", "otherwise")
     needs_caller: ClassVar[bool] = False
@@ -151,7 +153,7 @@ class Passthru(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SwitchCase(Applet):
-    """Leads where the answer of the last synchronous Passthru selects (7.2)."""
+    """Leads where the answer of the last synchronous Passthru selects."""
 
     own_exits: ClassVar[Sequence[str]] = ("otherwise",)
     needs_caller: ClassVar[bool] = False
@@ -171,11 +173,11 @@ class SwitchCase(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Connect(Applet):
-    """Rings agents, and connects the caller with the one who answers (7.3).
+    """Rings agents, and connects the caller with the one who answers.
 
-    Whom it rings: `numbers`; what `dial_whom_url` answers, a number as plain text (a); or what the
-    JSON says that `url`, or else `fallback_url`, answers (b). Of that JSON come all the other
-    choices too, so that those from `ring_limit` to `events_url` are for (a) and `numbers` only.
+    Whom it rings: `numbers`; what `dial_whom_url` answers, a number as plain text; or what the JSON
+    says that `url`, or else `fallback_url`, answers. Of that JSON come all the other choices too,
+    so that those from `ring_limit` to `events_url` are for the first two only.
     """
 
     own_exits: ClassVar[Sequence[str]] = ("then", "no_answer", "not_dialled")
@@ -192,9 +194,9 @@ class Connect(Applet):
     parallel: int = 1
     """How many phones ring at once."""
     whisper_url: str | None = None
-    """What the agent hears first (7.7)."""
+    """What the agent hears first."""
     events_url: str | None = None
-    """The "create popup" URL: hears of each attempt (7.3 c)."""
+    """The "create popup" URL: hears of each attempt."""
     then: Next = None
     """After the conversation ends."""
     no_answer: Next = None
@@ -213,7 +215,7 @@ class Connect(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Voicemail(Applet):
-    """Records what the caller says. It shows up as `RecordingUrl` at a later Passthru (7.8)."""
+    """Records what the caller says. It shows up as `RecordingUrl` at a later Passthru."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
 
@@ -228,7 +230,7 @@ class Voicemail(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Sms(Applet):
-    """Sends an SMS: a text, or what the URL answers (7.6). See `Emulator.sms`."""
+    """Sends an SMS: a text, or what the URL answers. See `Emulator.sms`."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
     needs_caller: ClassVar[bool] = False
@@ -245,7 +247,7 @@ class Sms(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Email(Applet):
-    """Sends an e-mail, without asking anybody (7.8). See `Emulator.emails`."""
+    """Sends an e-mail, without asking anybody. See `Emulator.emails`."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
     needs_caller: ClassVar[bool] = False
@@ -258,7 +260,7 @@ class Email(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Transfer(Applet):
-    """Goes on at the start of another flow (7.8)."""
+    """Goes on at the start of another flow."""
 
     needs_caller: ClassVar[bool] = False
 

@@ -11,7 +11,7 @@ from exotel_async.emulator.flows.applets import Applet, Next, Transfer
 
 @attrs.frozen
 class Flow:
-    """A flow by its id, the last part of the `Url` that leads to it (wire notes 1.1).
+    """A flow by its id, the last part of the `Url` that leads to it.
 
     Raises ValueError when an exit leads to a name that no applet has, or that two have::
 

@@ -1,4 +1,4 @@
-"""What the wire notes leave open of flows (7), as switches, and how long things take in them."""
+"""What is not known of flows (VOICE_V1 7), as switches, and how long things take in them."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class FlowSettings:
     """
 
     # Requests
-    timeout: float = 5.0
+    timeout: float = 5.0  # VOICE_V1 7.1
     """Real seconds until a request is given up; it then costs the call as many of the emulator's.
-    In the notes builders say 5; one weak page has 15 for a Passthru (7.1)."""
-    plain_charset: bool = False
-    """`text/plain; charset=…` does for a prompt as well: users say it does not (7.5)."""
-    json_type: bool = False
-    """JSON for Connect and Gather must come as `application/json`: said of the whisper only (7.7),
+    People who build flows say 5; one page of Exotel's portal has 15 for a Passthru."""
+    plain_charset: bool = False  # VOICE_V1 7.5
+    """`text/plain; charset=…` does for a prompt as well: users say it does not."""
+    json_type: bool = False  # VOICE_V1 7.7
+    """JSON for Connect and Gather must come as `application/json`: said of the whisper only,
     which always must."""
     bad_prompt: Literal["skip", "hang-up"] = "skip"
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
     say or send nothing and go on, or the call ends."""
 
-    # Parameters (7.1)
+    # Parameters (VOICE_V1 7.1)
     tenant_id: str = "10001"
     created: Literal["rfc", "plain"] = "rfc"
     """`Created` as it was captured, `Wed, 23 Feb 2022 12:31:59`, or as documented."""
@@ -53,9 +53,9 @@ class FlowSettings:
     """`CallStatus` comes along: it may be absent."""
     bare_call_to: bool = False
     """`CallTo` has no leading 0 where `To` has one, as in a capture of 2016."""
-    digits_once: bool = False
-    """`digits` come with the first request after they were pressed only: "re-polls may not carry
-    them again" (7.4)."""
+    digits_once: bool = False  # VOICE_V1 7.4
+    """`digits` come with the first request after they were pressed only: a user saw that
+    later ones may be without."""
     insights: bool = False
     """`Legs[i][Insights]` of answered legs, an add-on; of others no word was seen."""
     causes: Mapping[Outcome, Cause] = attrs.field(factory=lambda: dict(CAUSES))
@@ -63,20 +63,20 @@ class FlowSettings:
     which those look like. A phone that rings to its limit has RING_TIMEOUT instead of NO_ANSWER."""
     disconnected_by: tuple[str, str] = ("Caller", "Callee")
     """Words of `Legs[i][DisconnectedBy]`, for the caller and the agent: none was seen."""
-    agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)
-    """`AgentEmail` of dial events, by the agent's number; without one it is empty (7.3 c)."""
+    agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)  # VOICE_V1 7.3c
+    """`AgentEmail` of dial events, by the agent's number; without one it is empty."""
 
-    # Connect (7.3)
-    dial_whom_separator: str | None = ","
+    # Connect (VOICE_V1 7.3)
+    dial_whom_separator: str | None = ","  # VOICE_V1 7.3a
     """Between the numbers of a dial-whom answer: unknown, a comma is a guess. None: one number."""
-    sip_agents: bool = True
+    sip_agents: bool = True  # VOICE_V1 7.3b
     """`sip:` among `numbers` is rung; in one account it silently was not. As `contact_uri` it is
     always rung."""
     parallel_cap: int = 10
     """How many phones ring at once at most: 5 by one account, 10 by another."""
-    child_legs: bool = False
+    child_legs: bool = False  # VOICE_V1 3
     """Each agent an incoming call rings has a record of its own with `ParentCallSid`, as one
-    integrator found (3); that it is `inbound` as well is a guess."""
+    integrator found; that it is `inbound` as well is a guess."""
     after_hangup: Literal["go-on", "stop"] = "go-on"
     """A flow whose caller left during a Connect or a Voicemail goes on with what needs no caller:
     captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
