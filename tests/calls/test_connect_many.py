@@ -540,7 +540,7 @@ async def islice_async(
 
 
 async def test_it_dials_at_bulk_priority() -> None:
-    async with Emulator(rate=20, per=1) as emulator, session(emulator) as exotel:
+    async with Emulator(rate=20, per=4) as emulator, session(emulator) as exotel:
         await exotel.account.balance()
         async with to_flow(exotel, numbers()) as outcomes:
             await anext(outcomes)
