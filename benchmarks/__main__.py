@@ -16,6 +16,7 @@ from benchmarks import (
     restart,
     tables,
     waiters,
+    walks,
     webhooks,
     windows,
 )
@@ -42,6 +43,9 @@ def main() -> int:
         tables.targets(reached)
     elif options.benchmark == "webhooks":
         reached = webhooks.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "walks":
+        reached = walks.report()
         tables.targets(reached)
     elif options.benchmark == "shared":
         from benchmarks import shared  # noqa: PLC0415 - it needs the extra `bench`
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
     asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
     hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
+    benchmarks.add_parser("walks", help="changes of folder in one call")
     budget = benchmarks.add_parser(
         "shared", help="one budget for many processes, on a Valkey; needs pip install -e '.[bench]'"
     )
