@@ -5,7 +5,15 @@ from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
 from exotel_async.calls.list import CallRecords
 from exotel_async.calls.reconcile import CallAmbiguous, CallFound, CallNotFound, Reconciliation
 from exotel_async.client import AsyncExotel
-from exotel_async.config import IST, Priority, RateLimit, Region, RetryPolicy, Timeouts
+from exotel_async.config import (
+    IST,
+    Priority,
+    RateLimit,
+    Region,
+    RequestOptions,
+    RetryPolicy,
+    Timeouts,
+)
 from exotel_async.errors import (
     APIError,
     AuthenticationError,
@@ -58,7 +66,7 @@ from exotel_async.models import (
 from exotel_async.phone import normalize_number, same_number
 from exotel_async.resources.exophones import ExoPhoneList
 from exotel_async.version import __version__
-from exotel_async.wire.call_query import Between
+from exotel_async.wire.call_query import Between, CallFilters
 from exotel_async.wire.requests import DialOptions
 
 __all__ = [
@@ -73,6 +81,7 @@ __all__ = [
     "Call",
     "CallAmbiguous",
     "CallDetails",
+    "CallFilters",
     "CallFound",
     "CallNotFound",
     "CallOutcomeUnknown",
@@ -124,6 +133,7 @@ __all__ = [
     "RecordingNotReady",
     "RecordingUnavailable",
     "Region",
+    "RequestOptions",
     "RequestOutcome",
     "RequestTimeout",
     "RetryPolicy",

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.resource import Calls
 from exotel_async.calls.services import CallServices
 from exotel_async.config import (
     IST,
     Credentials,
-    Priority,
     RateLimit,
     Region,
+    RequestOptions,
     RetryPolicy,
     SendOptions,
     Timeouts,
@@ -168,23 +168,20 @@ class AsyncExotel:
         )
         self._use(SendOptions())
 
-    def with_options(
-        self,
-        *,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
-    ) -> Self:
+    def with_options(self, **options: Unpack[RequestOptions]) -> Self:
         """Return a view of this session whose calls have other defaults.
 
         It is the same session: closing either closes both.
+
+        Args:
+            **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: a time is negative, or the priority is none.
         """
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
-        view._use(self._defaults.with_changes(priority, max_wait, timeout))
+        view._use(self._defaults.with_changes(**options))
         return view
 
     @property

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from datetime import timedelta, timezone
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict
 
 from attrs import Attribute, Factory, evolve, field, frozen
 from attrs.validators import optional
@@ -216,14 +216,30 @@ class Timeouts:
     exchange: float = field(default=60.0, validator=_seconds)
 
 
+class RequestOptions(TypedDict, total=False):
+    """How a request is to be sent. None, like leaving it out, means the session's own default.
+
+    Attributes:
+        priority: who goes first when the budget is short.
+        max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
+            longer, `RateLimitTimeout` is raised.
+        timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
+            longer, `RequestTimeout` is raised, of a dial that was sent `CallOutcomeUnknown`.
+    """
+
+    priority: Priority | None
+    max_wait: float | None
+    timeout: float | None
+
+
 @frozen(kw_only=True)
 class SendOptions:
-    """How a request is to be sent.
+    """How a request is sent: `RequestOptions`, with nothing left open.
 
     Attributes:
         priority: who goes first when the budget is short.
         max_wait: seconds it may wait for the budget; None: as long as it takes.
-        timeout: seconds it may take with everything: waiting, retries, exchange.
+        timeout: seconds it may take with everything; None: as long as it takes.
         on_send: told each time it is sent.
     """
 
@@ -233,7 +249,11 @@ class SendOptions:
     on_send: Callable[[], object] | None = None
 
     def with_changes(
-        self, priority: Priority | None, max_wait: float | None, timeout: float | None
+        self,
+        *,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
     ) -> SendOptions:
         """Return the options with what is not None put in place.
 

@@ -8,13 +8,16 @@ import copy
 import logging
 import pickle
 import random
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from exotel_async import (
+    IST,
     APIError,
     AsyncExotel,
     AuthenticationError,
@@ -249,6 +252,42 @@ async def test_nothing_is_sent_for_a_bad_argument(emulator: Emulator, exotel: As
         exotel.with_options(priority=7)  # type: ignore[arg-type]
     assert emulator.requests == []
     assert exotel.limiter.statistics().granted == 0
+
+
+def _every_method(exotel: AsyncExotel) -> dict[str, Callable[..., Any]]:
+    """Return all that takes `RequestOptions`, with what else it needs."""
+    calls, exophones = exotel.calls, exotel.exophones
+    return {
+        "connect": partial(calls.connect, CUSTOMER, AGENT, caller_id=EXOPHONE),
+        "connect_to_flow": partial(calls.connect_to_flow, CUSTOMER, flow=926, caller_id=EXOPHONE),
+        "connect_many": partial(calls.connect_many, [CUSTOMER], flow=926, caller_id=EXOPHONE),
+        "get": partial(calls.get, "abc"),
+        "get_many": partial(calls.get_many, ["abc"]),
+        "list": calls.list,
+        "balance": exotel.account.balance,
+        "lookup": partial(exotel.numbers.lookup, AGENT),
+        "exophones.list": exophones.list,
+        "exophones.get": partial(exophones.get, "abc"),
+        "assign_flow": partial(exophones.assign_flow, "abc", 926),
+        "rename": partial(exophones.rename, "abc", "sales"),
+        "with_options": exotel.with_options,
+    }
+
+
+_EVERY_METHOD = tuple(_every_method(AsyncExotel(**GIVEN)))
+
+
+@pytest.mark.parametrize("name", _EVERY_METHOD)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_wiat": 5}, {"time_zone": IST}, {"max_wait": -1}, {"timeout": "5"}, {"priority": 7}],
+)
+async def test_an_option_that_is_none_is_named_and_nothing_is_sent(
+    emulator: Emulator, exotel: AsyncExotel, name: str, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises((TypeError, InvalidRequest), match=next(iter(wrong))):
+        await _every_method(exotel)[name](**wrong)
+    assert not emulator.requests
 
 
 async def test_refusals_have_their_own_classes(emulator: Emulator) -> None:

@@ -7,21 +7,20 @@ import math
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from exotel_async.calls.download_recording import LARGEST
 from exotel_async.calls.fetch import FetchOptions
 from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics, fetch_plan
 from exotel_async.calls.list import CallRecords, listing
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
-from exotel_async.config import Priority, SendOptions
+from exotel_async.config import Priority, RequestOptions, SendOptions
 from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
-from exotel_async.models import Call, CallStatus, Direction
+from exotel_async.models import Call, CallStatus
 from exotel_async.wire import call_query
-from exotel_async.wire.call_query import LARGEST_PAGE, MOST_SIDS, Between
+from exotel_async.wire.call_query import MOST_SIDS, CallFilters
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
@@ -43,9 +42,7 @@ class CallReader:
         recording_url_validity: timedelta | None = None,
         coalesce: bool | None = None,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> Call:
         """Read one call.
 
@@ -60,9 +57,7 @@ class CallReader:
                 whole minutes.
             coalesce: whether it may share a request; None: as the session was told.
             extra: parameters this SDK does not know; with them, no request is shared.
-            priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
@@ -71,7 +66,7 @@ class CallReader:
         """
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         if extra or not (self._services.coalesce if coalesce is None else coalesce):
             return await self._services.fetcher.single(sid, wanted, chosen, extra=extra)
         return await self._services.coalescer.get(sid, wanted, chosen)
@@ -81,81 +76,40 @@ class CallReader:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        sids: Iterable[str] | None = None,
-        to: str | Iterable[str] | None = None,
-        from_: str | Iterable[str] | None = None,
-        exophone: str | Iterable[str] | None = None,
-        status: CallStatus | str | None = None,
-        direction: Direction | str | None = None,
-        duration: timedelta | Between[timedelta] | None = None,
-        price: Decimal | Between[Decimal] | None = None,
-        newest_first: bool = True,
-        page_size: int = LARGEST_PAGE,
-        details: bool = False,
-        recording_url_validity: timedelta | None = None,
         limit: int | None = None,
         resume: str | None = None,
         concurrency: int = 1,
-        extra: Mapping[str, str] | None = None,
         priority: Priority = Priority.BULK,
         max_wait: float | None = None,
         timeout: float | None = None,
+        **filters: Unpack[CallFilters],
     ) -> CallRecords:
         """List the calls of a range of time. Calls that go on are not among them.
 
         Rests on `GET Calls`. What is returned is read with ``async for``; see `CallRecords`. It
-        sends nothing before that. Filters that are None let every call through.
+        sends nothing before that.
 
         Args:
             since: when the calls were created: this second or later. Aware, any zone; not older
                 than six months. None: 30 days before `until`.
             until: this second or before. None, or a time that has not come: all until now. It is
                 fixed when reading begins.
-            sids: these calls only, 100 at most.
-            to: the party rung second: a number, or up to five.
-            from_: the party rung first: a number, or up to five.
-            exophone: the ExoPhone: one, or up to five.
-            status: how they ended.
-            direction: who began them.
-            duration: their whole length, or a range of lengths: `Between(timedelta(seconds=10))`.
-            price: what they cost, or a range.
-            newest_first: the order; False: oldest first, which is better for long reading, for
-                calls that come meanwhile are at its end.
-            page_size: calls asked for at a time, 1 to 100.
-            details: whether to tell legs and talk time. Not documented for lists, but it works.
-            recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
             limit: calls at most.
             resume: the `resume_token` of a list with the same filters and order: go on behind
                 it. The range of time is the token's, whatever `since` and `until` are.
             concurrency: slices of the range read side by side, 1 to 16, still given out in order.
                 Needed where round trips are so long that one page after the other does not use
                 the budget; it costs about a tenth more requests.
-            extra: parameters this SDK does not know.
             priority: who goes first when the budget is short.
             max_wait: seconds each request may wait for the budget.
             timeout: seconds each request may take with everything.
+            **filters: which calls, and how they are given out: see `CallFilters`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        query = call_query.build_query(
-            time_zone=self._services.time_zone,
-            sids=sids,
-            to=to,
-            from_=from_,
-            exophone=exophone,
-            status=status,
-            direction=direction,
-            duration=duration,
-            price=price,
-            newest_first=newest_first,
-            page_size=page_size,
-            details=details,
-            recording_url_validity=recording_url_validity,
-            extra=extra,
-        )
         listed = listing(
-            query,
+            call_query.build_query(time_zone=self._services.time_zone, **filters),
             self._services.account_sid,
             since=since,
             until=until,
@@ -163,7 +117,7 @@ class CallReader:
             resume=resume,
             concurrency=concurrency,
         )
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         return CallRecords(self._services.pages, listed, chosen)
 
     def get_many(
@@ -177,9 +131,7 @@ class CallReader:
         concurrency: int = 8,
         batch_size: int = MOST_SIDS,
         on_progress: Callable[[FetchStatistics], object] | None = None,
-        priority: Priority = Priority.BULK,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> CallResults:
         """Read many calls by their SIDs, up to a hundred with each request.
 
@@ -201,9 +153,7 @@ class CallReader:
             concurrency: requests under way at a time, 1 to 64.
             batch_size: SIDs in one request, 1 to 100.
             on_progress: told how it stands, each time some are taken out of the stream.
-            priority: who goes first when the budget is short.
-            max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
+            **options: see `RequestOptions`; `Priority.BULK` if they do not say otherwise.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
@@ -217,7 +167,8 @@ class CallReader:
             until=until,
             on_progress=on_progress,
         )
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        options.setdefault("priority", Priority.BULK)
+        chosen = self._defaults.with_changes(**options)
         return CallResults(self._services.fetcher, self._services.pages, sids, plan, chosen)
 
     @overload
@@ -283,7 +234,7 @@ class CallReader:
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
             interval=positive_seconds("interval", interval),
-            priority=self._defaults.with_changes(priority, None, None).priority,
+            priority=self._defaults.with_changes(priority=priority).priority,
         )
         ends = await self._ends(sids, terms, limit)
         late = RequestTimeout(f"the call was not over within timeout={timeout} s")

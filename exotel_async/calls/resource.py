@@ -71,7 +71,7 @@ class Calls(CallReader):
             start_playback_url=start_playback_url,
             **options,
         )
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
 
     async def connect_to_flow(
@@ -108,7 +108,7 @@ class Calls(CallReader):
             caller_id=caller_id,
             **options,
         )
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
 
     def connect_many(
@@ -168,7 +168,9 @@ class Calls(CallReader):
             reconciler=self._services.reconciler,
             targets=targets,
             plan=plan,
-            options=self._defaults.with_changes(priority, max_wait, timeout),
+            options=self._defaults.with_changes(
+                priority=priority, max_wait=max_wait, timeout=timeout
+            ),
         )
 
     async def reconcile(
@@ -216,7 +218,7 @@ class Calls(CallReader):
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
         return await self._services.reconciler.reconcile(
             error,
-            self._defaults.with_changes(priority, None, None),
+            self._defaults.with_changes(priority=priority),
             timeout=limit,
             interval=positive_seconds("interval", interval),
         )

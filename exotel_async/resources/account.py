@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import Priority, SendOptions
+    from exotel_async.config import RequestOptions, SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import Balance
 
@@ -28,21 +28,17 @@ class Account:
         self,
         *,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> Balance:
         """Read what is left in the account. Rests on `GET Balance`.
 
         Args:
             extra: parameters this SDK does not know.
-            priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            **options: see `RequestOptions`.
 
         Raises:
             ExotelError: any of the tree but `CallOutcomeUnknown`.
         """
         request = requests.balance(extra=extra)
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         return await self._pipeline.send(request, self._read, chosen)

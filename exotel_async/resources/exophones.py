@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 from attrs import evolve
 
@@ -17,7 +17,7 @@ from exotel_async.wire.validation import segment, short_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import Priority, SendOptions
+    from exotel_async.config import RequestOptions, SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.limiter.protocol import RateLimiter
     from exotel_async.models import ExoPhone, ExoPhonePage
@@ -104,9 +104,7 @@ class ExoPhones:
         self,
         *,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExoPhoneList:
         """List the account's ExoPhones.
 
@@ -115,16 +113,14 @@ class ExoPhones:
 
         Args:
             extra: parameters this SDK does not know, sent with each page.
-            priority: who goes first when the budget is short.
-            max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
+            **options: see `RequestOptions`; they are those of each request.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
         # Now, and not when the second page is asked for.
         _list(1, extra)
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         return ExoPhoneList(self._pipeline, chosen, extra)
 
     async def get(
@@ -132,18 +128,14 @@ class ExoPhones:
         sid: str,
         *,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExoPhone:
         """Read one ExoPhone. Rests on `GET IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: its SID, as `list` tells it.
             extra: parameters this SDK does not know.
-            priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: it cannot be a SID; nothing was sent.
@@ -151,7 +143,7 @@ class ExoPhones:
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         return await self._pipeline.send(request, responses.read_exophone, chosen)
 
     async def assign_flow(
@@ -160,9 +152,7 @@ class ExoPhones:
         flow: int | str,
         *,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExoPhone:
         """Lead the calls that come in at an ExoPhone to a flow.
 
@@ -173,9 +163,7 @@ class ExoPhones:
             sid: the ExoPhone's SID, as `list` tells it.
             flow: the flow's id (its app id in the dashboard), or the whole URL of one.
             extra: parameters this SDK does not know.
-            priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
@@ -185,7 +173,7 @@ class ExoPhones:
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         return await self._set(sid, form, extra, chosen)
 
     async def rename(
@@ -194,9 +182,7 @@ class ExoPhones:
         name: str,
         *,
         extra: Mapping[str, str] | None = None,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        timeout: float | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExoPhone:
         """Give an ExoPhone another name. Rests on `PUT IncomingPhoneNumbers/{sid}`.
 
@@ -204,9 +190,7 @@ class ExoPhones:
             sid: the ExoPhone's SID, as `list` tells it.
             name: its friendly name from now on.
             extra: parameters this SDK does not know.
-            priority: who goes first when the budget is short.
-            max_wait: seconds the request may wait for the budget.
-            timeout: seconds it may take with everything.
+            **options: see `RequestOptions`.
 
         Raises:
             As `assign_flow`.
@@ -214,7 +198,7 @@ class ExoPhones:
         form: Fields = {"FriendlyName": short_text("name", name, _LONGEST_NAME)}
         if not name or name.isspace():
             raise InvalidRequest("name", name, "must not be empty")
-        chosen = self._defaults.with_changes(priority, max_wait, timeout)
+        chosen = self._defaults.with_changes(**options)
         return await self._set(sid, form, extra, chosen)
 
     async def _set(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeGuard, TypeVar
+from typing import Any, Final, Generic, TypedDict, TypeGuard, TypeVar
 
 from attrs import frozen
 
@@ -49,6 +49,41 @@ class Between(Generic[T]):
 
     min: T | None = None
     max: T | None = None
+
+
+class CallFilters(TypedDict, total=False):
+    """Which calls `list` gives out, and how. Filters that are None let every call through.
+
+    Attributes:
+        sids: these calls only, 100 at most.
+        to: the party rung second: a number, or up to five.
+        from_: the party rung first: a number, or up to five.
+        exophone: the ExoPhone: one, or up to five.
+        status: how they ended.
+        direction: who began them.
+        duration: their whole length, or a range of lengths: `Between(timedelta(seconds=10))`.
+        price: what they cost, or a range.
+        newest_first: the order, as it is by default; False: oldest first, which is better for long
+            reading, for calls that come meanwhile are at its end.
+        page_size: calls asked for at a time, 1 to 100; 100 by default.
+        details: whether to tell legs and talk time. Not documented for lists, but it works.
+        recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+        extra: parameters this SDK does not know.
+    """
+
+    sids: Iterable[str] | None
+    to: str | Iterable[str] | None
+    from_: str | Iterable[str] | None
+    exophone: str | Iterable[str] | None
+    status: CallStatus | str | None
+    direction: Direction | str | None
+    duration: timedelta | Between[timedelta] | None
+    price: Decimal | Between[Decimal] | None
+    newest_first: bool
+    page_size: int
+    details: bool
+    recording_url_validity: timedelta | None
+    extra: Mapping[str, str] | None
 
 
 @frozen(kw_only=True)
