@@ -248,6 +248,12 @@ class SendOptions:
     timeout: float | None = None
     on_send: Callable[[], object] | None = None
 
+    @property
+    def patience(self) -> float:
+        """Seconds it may wait for the budget, its `timeout` counted in."""
+        limits = (self.max_wait, self.timeout)
+        return min((limit for limit in limits if limit is not None), default=math.inf)
+
     def with_changes(
         self,
         *,

@@ -378,8 +378,7 @@ class Dials:
                 raise
             except ExotelError as failure:
                 logger.warning("It cannot be found out what became of a dial: %s", failure)
-            with self._pipeline.closing:
-                await asyncio.sleep(interval)
+            await self._pipeline.sleep(interval)
 
     def _free(self, legs: int) -> None:
         self._live -= legs

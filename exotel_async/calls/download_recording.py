@@ -84,16 +84,14 @@ class Recordings:
             raise asyncio.CancelledError
 
         task = self._pipeline.own(see_through)
-        with self._pipeline.closing:
-            try:
-                return await asyncio.shield(task)
-            except asyncio.CancelledError:
-                scope.cancel()
-                # Nobody waits for an answer to come; but what was begun is tidied up first.
-                if part.begun:
-                    with anyio.CancelScope(shield=True):
-                        await asyncio.wait({task})
-                raise
+        try:
+            return await self._pipeline.wait(asyncio.shield(task))
+        finally:
+            scope.cancel()
+            # Nobody waits for an answer to come; but what was begun is tidied up first.
+            if part.begun:
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait({task})
 
     async def _fetch(
         self, call: Call, links: list[tuple[str, bool]], part: PartialFile, bounds: Bounds

@@ -199,13 +199,9 @@ class CallFetcher:
         answers: dict[str, Call | ExotelError],
     ) -> None:
         """Find out by a call that lacks details whether the list gives none at all."""
-        patience = [limit for limit in (options.max_wait, options.timeout) if limit is not None]
         try:
-            with self._pipeline.closing:
-                # First in its line: whoever stands there may be about to ask in vain as well.
-                permit = await self._pipeline.limiter.acquire(
-                    options.priority, min(patience, default=None), retry=True
-                )
+            # First in its line: whoever stands there may be about to ask in vain as well.
+            permit = await self._pipeline.acquire(options, first=True)
             call = await self.single(sid, wanted, options, permit=permit)
         except ConfigurationError:
             raise

@@ -16,7 +16,7 @@ from typing import Final
 from attrs import evolve
 
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
-from exotel_async.calls.get_queue import Answer, BatchKey, GetBatch, GetQueue, patience
+from exotel_async.calls.get_queue import Answer, BatchKey, GetBatch, GetQueue
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -111,12 +111,12 @@ class Coalescer:
             return await answer
         except RateLimitTimeout as error:
             limiter = self._pipeline.limiter
-            if isinstance(limiter, SharedBudget) and (outage := limiter.outage(patience(options))):
+            if isinstance(limiter, SharedBudget) and (outage := limiter.outage(options.patience)):
                 raise outage from None
             if queue.key.patience is None:
                 raise
             # A carrier has waited for the most patient one of them.
-            raise RateLimitTimeout(wait=error.wait, max_wait=patience(options)) from None
+            raise RateLimitTimeout(wait=error.wait, max_wait=options.patience) from None
         finally:
             queue.leave(sid, answer)
             for timer in timers:

@@ -41,7 +41,7 @@ class BatchKey:
     @classmethod
     def of(cls, wanted: FetchOptions, options: SendOptions) -> BatchKey:
         """Return the key of a get."""
-        limit = patience(options)
+        limit = options.patience
         within = None if limit == math.inf else math.frexp(limit)[1]
         return cls(wanted, options.priority, within)
 
@@ -81,7 +81,7 @@ class GetQueue:
             return ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self.latest = max(self.latest, now + patience(options))
+        self.latest = max(self.latest, now + options.patience)
         return [
             loop.call_at(now + limit, self._give_up, sid, answer, limit, whole)
             for limit, whole in ((options.max_wait, False), (options.timeout, True))
@@ -212,9 +212,3 @@ def tell(answers: Iterable[Answer], found: Call | float | Exception) -> None:
             answer.set_exception(found)
         else:
             answer.set_result(found)
-
-
-def patience(options: SendOptions) -> float:
-    """Return the seconds a request may wait for the budget."""
-    limits = (options.max_wait, options.timeout)
-    return min((limit for limit in limits if limit is not None), default=math.inf)

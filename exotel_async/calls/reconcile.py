@@ -278,8 +278,7 @@ class Reconciler:
                 late = asyncio.get_running_loop().time() + interval > deadline
                 if late or not _is_borne(failure, failures):
                     raise
-                with self._pipeline.closing:
-                    await asyncio.sleep(interval)
+                await self._pipeline.sleep(interval)
             else:
                 return
 
@@ -298,12 +297,10 @@ class Reconciler:
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
             awaited = [search.news] if look is None else [search.news, look]
-            with self._pipeline.closing:
-                await asyncio.wait(
-                    awaited,
-                    timeout=None if until == math.inf else until - time(),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+            left = None if until == math.inf else until - time()
+            await self._pipeline.wait(
+                asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            )
 
     async def _told(self, search: _Search, minutes: DialWindow, priority: Priority) -> Call | None:
         """Return the call, if it has been told of."""

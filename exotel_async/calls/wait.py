@@ -241,8 +241,7 @@ class CallWatcher:
         if seconds < math.inf:
             timer = asyncio.get_running_loop().call_later(seconds, self._sooner.set)
         try:
-            with self._pipeline.closing:
-                await self._sooner.wait()
+            await self._pipeline.wait(self._sooner.wait())
         finally:
             if timer is not None:
                 timer.cancel()

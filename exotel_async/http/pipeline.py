@@ -77,7 +77,7 @@ class Pipeline:
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
-        self.closing: Final = CloseGuard()
+        self._guard = CloseGuard()
         self._exchanges: set[asyncio.Future[Any]] = set()
 
     @property
@@ -128,15 +128,38 @@ class Pipeline:
         """
         self._bind()
 
-    async def acquire(self, options: SendOptions) -> Permit:
-        """Wait for leave to send a request about calls that is decided on only then: see `send`.
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long, or until the session is closed.
 
         Raises:
-            RateLimitTimeout: it would take, or took, longer than `max_wait`.
+            ConfigurationError: as `wait`.
+        """
+        await self.wait(asyncio.sleep(seconds))
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait for something that is not worth waiting for once the session is closed.
+
+        Raises:
+            ConfigurationError: it was closed meanwhile.
+        """
+        with self._guard:
+            return await awaitable
+
+    async def acquire(self, options: SendOptions, *, first: bool = False) -> Permit:
+        """Wait for leave to send a request about calls that is decided on only then: see `send`.
+
+        Args:
+            options: how it is sent; their `timeout` is a bound of this waiting, too.
+            first: whether it goes before all others of its priority, as a retry does.
+
+        Raises:
+            RateLimitTimeout: it would take, or took, longer than it may.
             ConfigurationError: the session is closed, or belongs to another event loop.
         """
-        self._bind()
-        return await self._permit(Category.VOICE, options, math.inf, math.inf, None)
+        limiter = self.limiter
+        max_wait = None if options.patience == math.inf else options.patience
+        with self._guard:
+            return await limiter.acquire(options.priority, max_wait, retry=first)
 
     async def send(
         self,
@@ -203,8 +226,7 @@ class Pipeline:
             match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
                 case Retry(after):
                     self._bind()
-                    with self.closing:
-                        await asyncio.sleep(after)
+                    await self.sleep(after)
                 case Fail():
                     raise failure
                 case Unknown():
@@ -230,7 +252,7 @@ class Pipeline:
 
     async def _close(self) -> None:
         self._closed = True
-        self.closing.close()
+        self._guard.close()
         try:
             now = asyncio.get_running_loop().time
             await self._end(self._exchanges, self._cut_at)
@@ -304,7 +326,7 @@ class Pipeline:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         try:
-            with self.closing:
+            with self._guard:
                 permit = await self._limiter_of(category).acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
