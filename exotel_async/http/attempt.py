@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
 from exotel_async.masking import redact
-from exotel_async.wire.responses import Response
+from exotel_async.wire.responses import Response, retry_after
 
 
 @frozen(kw_only=True)
@@ -28,6 +29,15 @@ class Attempt:
     whole: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=redact)
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status; None where no answer came."""
+        return None if self.answer is None else self.answer.status
+
+    def retry_after(self) -> float | None:
+        """Return the seconds the service asked to wait, counted from now."""
+        return None if self.answer is None else retry_after(self.answer.headers, now=time.time())
 
 
 class Seen:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from attrs import evolve
+from attrs import define, evolve
 
 from exotel_async.config import RetryPolicy
 from exotel_async.errors import (
@@ -19,100 +19,136 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.http.attempt import Attempt
-from exotel_async.http.retry import Facts, Unknown, verdict
+from exotel_async.http.retry import Facts, Retry, Unknown, verdict
 from exotel_async.wire.party import Party
 from exotel_async.wire.request import Request
-from exotel_async.wire.responses import Response, parties_of, retry_after, sid_of
+from exotel_async.wire.responses import Response, parties_of, sid_of
 
 T = TypeVar("T")
 
 
-def result_of(request: Request, result: Attempt, read: Callable[[Response], T], attempts: int) -> T:
-    """Return what was asked for, or raise what came instead."""
-    answer = result.answer
-    if answer is None:
-        if result.written:
-            raise RequestTimeout(f"no answer: {result.problem}", attempts=attempts)
-        raise ConnectionFailed(f"nothing reached Exotel: {result.problem}", attempts=attempts)
-    if 200 <= answer.status < 300 and not result.whole:
-        raise DecodeError(
-            f"the answer broke off: {result.problem}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
+@define
+class Sending(Generic[T]):
+    """One request that is being sent: what it is, and how often it was sent so far.
+
+    Attributes:
+        request: the request.
+        read: what reads its answer.
+        sent_at: when it was sent first; aware, UTC.
+        attempts: how often it was sent.
+        refusals: how often the answer was 429.
+        failure: what came of it the last time, instead of what was asked for.
+    """
+
+    request: Request
+    read: Callable[[Response], T]
+    sent_at: datetime
+    attempts: int = 0
+    refusals: int = 0
+    failure: ExotelError | None = None
+
+    def judge(
+        self,
+        attempt: Attempt,
+        policy: RetryPolicy,
+        *,
+        elapsed: float = 0.0,
+        remaining: float | None = None,
+    ) -> T | Retry:
+        """Return what was asked for, or that it may be sent again.
+
+        Args:
+            attempt: what came of it the last time.
+            policy: how often, and how long, it may be sent again.
+            elapsed: seconds since it was sent first.
+            remaining: seconds its caller still waits; None: as long as it takes.
+
+        Raises:
+            CallOutcomeUnknown: it is a dial that may have happened.
+            ExotelError: what came instead.
+        """
+        try:
+            return self._result(attempt)
+        except ExotelError as error:
+            self.failure = failure = error
+        status = attempt.status
+        self.refusals += status == 429
+        facts = Facts(
+            dial=self.request.dials,
+            written=attempt.written,
+            status=status,
+            # The limiter has everybody wait for it, as for a 429.
+            retry_after=None if status == 503 else attempt.retry_after(),
+            tries=self.attempts - self.refusals,
+            refusals=self.refusals,
+            elapsed=elapsed,
+            remaining=remaining,
         )
-    if 200 <= answer.status < 300 and _is_of_another_call(request, answer):
-        raise DecodeError(
-            "the answer is that of another call",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt="",
+        judged = verdict(facts, policy, jitter=random.random())  # noqa: S311 - no secret
+        if isinstance(judged, Retry):
+            return judged
+        if isinstance(judged, Unknown):
+            raise self.lost(attempt) from failure
+        raise failure
+
+    def _result(self, attempt: Attempt) -> T:
+        """Return what was asked for, or raise what came instead."""
+        answer, attempts = attempt.answer, self.attempts
+        if answer is None:
+            if attempt.written:
+                raise RequestTimeout(f"no answer: {attempt.problem}", attempts=attempts)
+            raise ConnectionFailed(f"nothing reached Exotel: {attempt.problem}", attempts=attempts)
+        if 200 <= answer.status < 300 and not attempt.whole:
+            raise _unreadable(answer, f"the answer broke off: {attempt.problem}")
+        if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
+            raise _unreadable(answer, "the answer is that of another call", excerpt="")
+        try:
+            return self.read(answer if attempts == 1 else evolve(answer, attempts=attempts))
+        except ExotelError:
+            raise
+        except Exception as error:  # a defect of ours must not lose a call that was made
+            said = f"reading the answer failed: {type(error).__name__}"
+            raise _unreadable(answer, said) from error
+
+    def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
+        """Return the error for a dial that may have happened."""
+        form = dict(self.request.form)
+        is_ours = True
+        if isinstance(found, str):
+            reason, answer = found, None
+        else:
+            answer = found.answer
+            reason = found.problem or "the answer cannot be read"
+            if answer is not None:
+                is_ours = not _is_of_another_call(self.request, answer)
+                problem = found.problem if is_ours else "the answer is that of another call"
+                reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
+        return CallOutcomeUnknown(
+            reason,
+            from_=form["From"],
+            to=form.get("To"),
+            caller_id=form["CallerId"],
+            custom_field=form.get("CustomField"),
+            time_limit=_seconds(form.get("TimeLimit", "")),
+            sent_at=self.sent_at,
+            lost_at=datetime.now(UTC),
+            sid=sid_of(answer) if answer is not None and is_ours else None,
+            status=None if answer is None else answer.status,
         )
-    try:
-        return read(answer if attempts == 1 else evolve(answer, attempts=attempts))
-    except ExotelError:
-        raise
-    except Exception as error:  # a defect of ours must not lose a call that was made
-        raise DecodeError(
-            f"reading the answer failed: {type(error).__name__}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
-        ) from error
 
 
-def facts_of(request: Request, result: Attempt) -> Facts:
-    """Return what is to be judged of one try."""
-    answer = result.answer
-    return Facts(
-        dial=request.dials,
-        written=result.written,
-        status=None if answer is None else answer.status,
-        retry_after=None if answer is None else retry_after(answer.headers, now=time.time()),
+def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> DecodeError:
+    return DecodeError(
+        said,
+        status=answer.status,
+        content_type=answer.content_type,
+        excerpt=answer.excerpt() if excerpt is None else excerpt,
     )
-
-
-def orphan_of(
-    request: Request, result: Attempt, read: Callable[[Response], T], sent_at: datetime
-) -> T | ExotelError:
-    """Return what an exchange came to whose caller has left."""
-    try:
-        return result_of(request, result, read, 1)
-    except ExotelError as failure:
-        judged = verdict(facts_of(request, result), RetryPolicy.never(), jitter=0.0)
-        return unknown_dial(request, result, sent_at) if isinstance(judged, Unknown) else failure
 
 
 def _seconds(text: str) -> timedelta | None:
     # It may come from `extra`, where anything goes.
     return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
-
-
-def unknown_dial(request: Request, found: Attempt | str, sent_at: datetime) -> CallOutcomeUnknown:
-    """Return the error for a dial that may have happened."""
-    form = dict(request.form)
-    is_ours = True
-    if isinstance(found, str):
-        reason, answer = found, None
-    else:
-        answer = found.answer
-        reason = found.problem or "the answer cannot be read"
-        if answer is not None:
-            is_ours = not _is_of_another_call(request, answer)
-            problem = found.problem if is_ours else "the answer is that of another call"
-            reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
-    return CallOutcomeUnknown(
-        reason,
-        from_=form["From"],
-        to=form.get("To"),
-        caller_id=form["CallerId"],
-        custom_field=form.get("CustomField"),
-        time_limit=_seconds(form.get("TimeLimit", "")),
-        sent_at=sent_at,
-        lost_at=datetime.now(UTC),
-        sid=sid_of(answer) if answer is not None and is_ours else None,
-        status=None if answer is None else answer.status,
-    )
 
 
 def _is_of_another_call(request: Request, answer: Response) -> bool:

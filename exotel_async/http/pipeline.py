@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import anyio
-from attrs import evolve
 
 from exotel_async.config import RetryPolicy, SendOptions
 from exotel_async.errors import (
@@ -31,15 +29,15 @@ from exotel_async.errors import (
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, CloseGuard
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
-from exotel_async.http.outcome import facts_of, orphan_of, result_of, unknown_dial
-from exotel_async.http.retry import Fail, Retry, Unknown, verdict
+from exotel_async.http.outcome import Sending
+from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire.request import Category, Request
-from exotel_async.wire.responses import Response, retry_after
+from exotel_async.wire.responses import Response
 
 T = TypeVar("T")
 _LAST_WORDS: Final = 1.0  # seconds
@@ -182,55 +180,41 @@ class Pipeline:
         """
         loop = self._bind(permit)
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
-        give_up = math.inf
-        attempts = refusals = 0
-        failure: ExotelError | None = None
+        if permit is None:
+            permit = await self._permit(request.category, options, deadline)
+        sending, began = Sending(request, read, datetime.now(UTC)), loop.time()
+        latest = min(deadline, began + self._retry.total)
         while True:
-            if permit is None:
-                permit = await self._permit(request.category, options, deadline, give_up, failure)
-            if failure is None:
-                sent_at, began = datetime.now(UTC), loop.time()
-                give_up = began + self._retry.total
-            attempts += 1
+            sending.attempts += 1
             exchange = self._start(permit, request, options)
-            permit = None
             try:
-                result = await _within(deadline, exchange)
+                attempt = await _within(deadline, exchange)
             except TimeoutError:
                 waited = f"no answer within timeout={options.timeout:g} s"
                 if not request.dials:
-                    raise RequestTimeout(waited, attempts=attempts) from None
-                lost = self._lost(unknown_dial(request, waited, sent_at))
-                self._adopt(exchange, request, read, sent_at, lost)
+                    raise RequestTimeout(waited, attempts=sending.attempts) from None
+                lost = sending.lost(waited)
+                self._note_lost(lost)
+                self._adopt(exchange, sending, lost)
                 raise lost from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
                     raise ConfigurationError(CLOSED) from None
-                self._adopt(exchange, request, read, sent_at)
+                self._adopt(exchange, sending)
                 raise
+            now = loop.time()
             try:
-                return result_of(request, result, read, attempts)
-            except ExotelError as error:
-                failure = error
-            facts = facts_of(request, result)
-            refusals += facts.status == 429
-            facts = evolve(
-                facts,
-                tries=attempts - refusals,
-                refusals=refusals,
-                elapsed=loop.time() - began,
-                remaining=deadline - loop.time(),
-                # The limiter has everybody wait for it, as for a 429.
-                retry_after=None if facts.status == 503 else facts.retry_after,
-            )
-            match verdict(facts, self._retry, jitter=random.random()):  # noqa: S311 - no secret
-                case Retry(after):
-                    self._bind()
-                    await self.sleep(after)
-                case Fail():
-                    raise failure
-                case Unknown():
-                    raise self._lost(unknown_dial(request, result, sent_at)) from failure
+                judged = sending.judge(
+                    attempt, self._retry, elapsed=now - began, remaining=deadline - now
+                )
+            except CallOutcomeUnknown as error:
+                self._note_lost(error)
+                raise
+            if not isinstance(judged, Retry):
+                return judged
+            self._bind()
+            await self.sleep(judged.after)
+            permit = await self._permit(request.category, options, latest, sending.failure)
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
@@ -316,12 +300,11 @@ class Pipeline:
         self,
         category: Category,
         options: SendOptions,
-        deadline: float,
-        give_up: float,
-        failure: ExotelError | None,
+        latest: float,
+        failure: ExotelError | None = None,
     ) -> Permit:
+        """Wait for leave to send, until a moment; `failure` is what came of it before."""
         max_wait = options.max_wait
-        latest = min(deadline, give_up)
         if latest < math.inf:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
@@ -361,8 +344,8 @@ class Pipeline:
         # Of what raises, nothing is known. Its permit comes back all the same.
         outcome = RequestOutcome(late=self._transport.late)
         try:
-            result = await self._transport.exchange(request)
-            outcome = self._outcome_of(result)
+            attempt = await self._transport.exchange(request)
+            outcome = self._outcome_of(attempt)
         finally:
             tell(permit.finish, outcome)
         status = outcome.status
@@ -375,46 +358,45 @@ class Pipeline:
         if logger.isEnabledFor(logging.DEBUG):
             path, took = redact(request.path), time.perf_counter() - began
             logger.debug(
-                "%s %s: %s in %.3f s", request.method, path, status or result.problem, took
+                "%s %s: %s in %.3f s", request.method, path, status or attempt.problem, took
             )
-        return result
+        return attempt
 
-    def _outcome_of(self, result: Attempt) -> RequestOutcome:
+    def _outcome_of(self, attempt: Attempt) -> RequestOutcome:
         """Return what the limiter has to know of an exchange."""
-        status: int | None = None
-        headers: Mapping[str, str] = {}
-        if result.answer is not None:
-            status, headers = result.answer.status, result.answer.headers
-            self.server_clock.saw(headers.get("date"))
+        headers: Mapping[str, str] = {} if attempt.answer is None else attempt.answer.headers
+        self.server_clock.saw(headers.get("date"))
         return RequestOutcome(
-            status=status,
-            written=result.written,
-            retry_after=retry_after(headers, now=time.time()),
+            status=attempt.status,
+            written=attempt.written,
+            retry_after=attempt.retry_after(),
             longest_pause=self._retry.longest_pause,
-            late=self._transport.late if result.timed_out else 0.0,
+            late=self._transport.late if attempt.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
 
     def _adopt(
         self,
         exchange: asyncio.Task[Attempt],
-        request: Request,
-        read: Callable[[Response], object],
-        sent_at: datetime,
+        sending: Sending[Any],
         lost: CallOutcomeUnknown | None = None,
     ) -> None:
         """See to a dial whose caller has left, perhaps with word that it is lost."""
-        if not request.dials:
+        if not sending.request.dials:
             return
 
         def report(exchange: asyncio.Task[Attempt]) -> None:
             if exchange.cancelled():  # before it began: nothing was sent
                 return
-            ended = orphan_of(request, exchange.result(), read, sent_at)
+            ended: object
+            try:
+                ended = sending.judge(exchange.result(), RetryPolicy.never())
+            except ExotelError as error:
+                ended = error
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
                 tell(self.on_late_answer, lost, ended)
             if isinstance(ended, CallOutcomeUnknown):
-                self._lost(ended)
+                self._note_lost(ended)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.orphans.tell(ended)
             else:
@@ -422,10 +404,9 @@ class Pipeline:
 
         exchange.add_done_callback(report)
 
-    def _lost(self, error: CallOutcomeUnknown) -> CallOutcomeUnknown:
+    def _note_lost(self, error: CallOutcomeUnknown) -> None:
         if self.on_lost_dial is not None:
             tell(self.on_lost_dial, error)
-        return error
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
