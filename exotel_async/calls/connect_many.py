@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.calls.streams import LazyInput, Workers
+from exotel_async.calls.streams import LazyInput, ResultStream
 from exotel_async.calls.wait import LONGEST_CALL, CallWatcher
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, is_over
 from exotel_async.config import Priority, SendOptions
@@ -29,8 +29,6 @@ from exotel_async.wire.requests import DialOptions
 from exotel_async.wire.validation import all_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.wire.request import Request
     from exotel_async.wire.responses import Response
@@ -171,7 +169,7 @@ def dial_plan(**arguments: Any) -> DialPlan:
     return plan
 
 
-class Dials:
+class Dials(ResultStream[DialOutcome]):
     """A stream of `DialOutcome`, one for each target, in the order the answers come.
 
     Use it as ``async with exotel.calls.connect_many(...) as outcomes: async for outcome in
@@ -191,100 +189,47 @@ class Dials:
         plan: DialPlan,
         options: SendOptions,
     ) -> None:
+        super().__init__(LazyInput("targets", targets, ahead=1), places=_WORKERS)
         self._pipeline = pipeline
         self._read = read
         self._watcher = watcher
         self._reconciler = reconciler
-        self._input = LazyInput("targets", targets, ahead=1)
         self._plan = plan
         self._options = options
         self._live = 0
         self._freed = asyncio.Event()
         self._taking = asyncio.Lock()
         self._waiters: dict[str, Waiter] = {}
-        self._out: asyncio.Queue[DialOutcome | None] = asyncio.Queue()
-        self._places = asyncio.Semaphore(_WORKERS)
-        self._error: Exception | None = None
-        self._workers = Workers()
-        self._working = 0
-        self._entered = False
 
     @property
     def live(self) -> int:
         """Legs that go on as far as is known: ringing, talking, or perhaps."""
         return self._live
 
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            raise RuntimeError("it can be run once: call connect_many again")
-        self._entered = True
-        self._working = _WORKERS
-        self._workers.start(self._work, _WORKERS)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         try:
-            await self._workers.aclose()
+            await super().__aexit__(*error)
         finally:
-            # Whoever is cancelled while it waits here loses no outcome either.
             for waiter in self._waiters.values():
                 self._watcher.drop(waiter)
-            while not self._out.empty():
-                self._abandon(self._out.get_nowait())
-            self._out.put_nowait(None)
-            await self._input.aclose()
 
-    def __aiter__(self) -> AsyncIterator[DialOutcome]:
-        return self
+    def _begin(self) -> None:
+        self._start(self._work, _WORKERS)
 
-    async def __anext__(self) -> DialOutcome:
-        """Return the next outcome.
-
-        Raises:
-            Exception: what the source of the targets has raised, behind the outcomes of all
-                targets before it.
-        """
-        if not self._entered:
-            raise RuntimeError("use it in `async with`")
-        outcome = await self._out.get()
-        if outcome is not None:
-            self._places.release()
-            return outcome
-        self._out.put_nowait(None)
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        raise StopAsyncIteration
+    def _abandon(self, results: Sequence[DialOutcome]) -> None:
+        """Tell of the calls that nobody is going to take out of the stream."""
+        for outcome in results:
+            how = outcome.call or outcome.error
+            if isinstance(how, Call | CallOutcomeUnknown):
+                self._pipeline.orphans.tell(how)
 
     async def _work(self) -> None:
-        try:
-            while (taken := await self._take()) is not None:
-                target, request, legs = taken
-                if isinstance(request, ExotelError):
-                    outcome = DialOutcome(target, error=request)
-                else:
-                    outcome = await self._dial(target, request, legs)
-                try:
-                    await self._places.acquire()
-                except asyncio.CancelledError:
-                    self._abandon(outcome)
-                    raise
-                self._out.put_nowait(outcome)
-        except asyncio.CancelledError:
-            # If somebody has cancelled all tasks, the consumer must not wait for ever.
-            self._error = self._error or ConfigurationError("the dialling was cancelled")
-            raise
-        except Exception as error:  # noqa: BLE001 - raised to the consumer
-            self._error = self._error or error
-        finally:
-            self._working -= 1
-            if not self._working:
-                self._out.put_nowait(None)
+        while (taken := await self._take()) is not None:
+            target, request, legs = taken
+            if isinstance(request, ExotelError):
+                await self._give(DialOutcome(target, error=request))
+            else:
+                await self._give(await self._dial(target, request, legs))
 
     async def _take(self) -> tuple[DialTarget | str, Request | ExotelError, int] | None:
         """Take the next target, and wait until there is room for its call; None at the end."""
@@ -383,9 +328,3 @@ class Dials:
     def _free(self, legs: int) -> None:
         self._live -= legs
         self._freed.set()
-
-    def _abandon(self, outcome: DialOutcome | None) -> None:
-        """Tell of a call that nobody is going to take out of the stream."""
-        how = outcome and (outcome.call or outcome.error)
-        if isinstance(how, Call | CallOutcomeUnknown):
-            self._pipeline.orphans.tell(how)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get_many_batches import BatchPlanner
 from exotel_async.calls.list_pages import PageFetcher
-from exotel_async.calls.streams import LINGER, LazyInput, Workers
+from exotel_async.calls.streams import LINGER, LazyInput, ResultStream
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.masking import redact
 from exotel_async.models import Call
@@ -24,8 +23,6 @@ from exotel_async.wire.time_range import TimeRange, check_range
 from exotel_async.wire.validation import segment
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from exotel_async.config import SendOptions
 
 MOST_CONCURRENT: Final = 64
@@ -179,7 +176,7 @@ def fetch_plan(
     )
 
 
-class CallResults:
+class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
     Use it as ``async with exotel.calls.get_many(sids) as results: async for result in results``:
@@ -194,12 +191,12 @@ class CallResults:
         plan: LookupPlan,
         options: SendOptions,
     ) -> None:
+        super().__init__(LazyInput("sids", sids, ahead=plan.batch_size), places=plan.concurrency)
         self._fetcher = fetcher
         self._pages = pages
         self._plan = plan
         self._counts = _Counts()
         self._options = evolve(options, on_send=self._counts.sent)
-        self._input = LazyInput("sids", sids, ahead=plan.batch_size)
         # Of the queries for many, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
         self._planner = BatchPlanner(0, plan.batch_size)
@@ -207,75 +204,26 @@ class CallResults:
         self._changed = asyncio.Event()
         self._input_ended = False
         self._dry = False
-        self._error: Exception | None = None
         self._stopped = False
-        self._out: asyncio.Queue[list[CallResult] | None] = asyncio.Queue(plan.concurrency)
-        self._ready: deque[CallResult] = deque()
-        self._workers = Workers()
-        self._entered = False
-        self._finished = False
 
-    async def __aenter__(self) -> Self:
-        if self._entered:
-            raise RuntimeError("a stream of results can be read once: call get_many again")
-        self._entered = True
+    def _begin(self) -> None:
         self._counts.started = time.monotonic()
-        self._workers.start(self._run)
-        return self
+        self._start(self._run)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            await self._workers.aclose()
-        finally:
-            await self._input.aclose()
-            if not self._finished:
-                # Whoever reads on, perhaps in another task, is not left waiting.
-                self._error = RuntimeError("the block of this get_many was left")
-                while not self._out.empty():
-                    self._out.get_nowait()
-                self._out.put_nowait(None)
-
-    def __aiter__(self) -> AsyncIterator[CallResult]:
-        return self
-
-    async def __anext__(self) -> CallResult:
-        """Return the next answer.
-
-        Raises:
-            ExotelError: the session is closed, or the range of time could not be fixed. What
-                goes wrong with single SIDs is in their `CallResult`.
-            Exception: what the input, or `on_progress`, has raised.
-        """
-        if not self._entered:
-            raise RuntimeError("use it in `async with`")
-        if not self._ready:
-            chunk = await self._out.get()
-            if chunk is None:
-                self._out.put_nowait(None)
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
-                raise StopAsyncIteration
-            self._ready.extend(chunk)
-            for result in chunk:
-                self._counts.add(result)
-            if self._plan.on_progress is not None:
-                self._plan.on_progress(self.statistics())
-        return self._ready.popleft()
+    def _taken(self, results: Sequence[CallResult]) -> None:
+        for result in results:
+            self._counts.add(result)
+        if self._plan.on_progress is not None:
+            self._plan.on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
         """Return how it stands. What was answered but not taken out of the stream is not in it."""
         return self._counts.statistics(self._input.total)
 
     async def _run(self) -> None:
-        """Work until all is answered, and say so."""
+        """Work until all is answered."""
+        await self._prepare()
         try:
-            await self._prepare()
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read())
                 workers = [tasks.create_task(self._work()) for _ in range(self._plan.concurrency)]
@@ -283,11 +231,7 @@ class CallResults:
                 if self._stopped:
                     reader.cancel()
         except ExceptionGroup as several:
-            self._error = several.exceptions[0]
-        except Exception as error:  # noqa: BLE001 - raised to the consumer
-            self._error = error
-        await self._out.put(None)
-        self._finished = True
+            raise several.exceptions[0] from None
 
     async def _prepare(self) -> None:
         """Fix what is asked for, in which order."""
@@ -319,7 +263,7 @@ class CallResults:
             refused = self._enter(sids)
             self._changed.set()
             if refused:
-                await self._out.put(refused)
+                await self._give(*refused)
 
     def _run_dry(self) -> None:
         self._dry = True
@@ -351,7 +295,7 @@ class CallResults:
             self._planner.done(stage, left)
             self._changed.set()
             if answered:
-                await self._out.put(answered)
+                await self._give(*answered)
 
     async def _next_job(self) -> tuple[int, list[str]] | None:
         """Wait for something to do; None when there is nothing more."""

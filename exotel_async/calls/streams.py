@@ -1,9 +1,10 @@
-"""Input of any length, read no further than it is needed, and the tasks that read it."""
+"""Streams of any length: input, read as it is needed, and results; and the tasks between them."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -11,12 +12,14 @@ from collections.abc import (
     Callable,
     Coroutine,
     Iterable,
+    Sequence,
     Sized,
 )
+from functools import partial
 from itertools import islice
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from exotel_async.errors import InvalidRequest
+from exotel_async.errors import ConfigurationError, InvalidRequest
 
 
 class Workers:
@@ -166,3 +169,117 @@ class LazyInput(Generic[T]):
                 await items.aclose()
         if not self._closed:
             await self._queue.put(_END)
+
+
+class ResultStream(Generic[T]):
+    """What comes of many, in the order it comes, for one consumer who may leave at any moment.
+
+    A subclass starts its tasks in `_begin`, and they `_give` what they have. When the last of them
+    has ended, so has the stream.
+    """
+
+    def __init__(self, source: LazyInput[Any], *, places: int) -> None:
+        """Describe it.
+
+        Args:
+            source: what it comes of.
+            places: how many times there may be something given that was not taken yet.
+        """
+        self._input = source
+        self._workers = Workers()
+        self._working = 0
+        self._places = asyncio.Semaphore(places)
+        self._out: asyncio.Queue[Sequence[T] | None] = asyncio.Queue()
+        self._ready: deque[T] = deque()
+        self._error: Exception | None = None
+        self._entered = False
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a stream can be read once: ask for another one")
+        self._entered = True
+        self._begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._ended:
+            # Whoever reads on, perhaps in another task, is not left waiting.
+            self._error = self._error or RuntimeError("the block of this stream was left")
+        try:
+            await self._workers.aclose()
+        finally:
+            # Whoever is cancelled while it waits here loses no result either.
+            while not self._out.empty():
+                self._abandon(self._out.get_nowait() or ())
+            self._out.put_nowait(None)
+            await self._input.aclose()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next result.
+
+        Raises:
+            ConfigurationError: the session is closed, or what works here was cancelled.
+            ExotelError: nothing can be asked for. What goes wrong with a single one is in its
+                result.
+            Exception: what the input has raised, behind the results of all before it; or what the
+                consumer's own `on_progress` has.
+        """
+        if not self._entered:
+            raise RuntimeError("use it in `async with`")
+        if not self._ready:
+            results = await self._out.get()
+            if results is None:
+                self._ended = True
+                self._out.put_nowait(None)
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                raise StopAsyncIteration
+            self._places.release()
+            self._ready.extend(results)
+            self._taken(results)
+        return self._ready.popleft()
+
+    def _begin(self) -> None:
+        """Start the tasks."""
+        raise NotImplementedError
+
+    def _taken(self, results: Sequence[T]) -> None:
+        """Take note of what the consumer has taken."""
+
+    def _abandon(self, results: Sequence[T]) -> None:
+        """Take note of what nobody is going to take."""
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]], number: int = 1) -> None:
+        """Start that many tasks of a kind. What they raise ends the stream."""
+        self._working += number
+        self._workers.start(partial(self._see_through, work), number)
+
+    async def _see_through(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            # If somebody has cancelled all tasks, the consumer must not wait for ever.
+            self._error = self._error or ConfigurationError(
+                "the tasks of this stream were cancelled"
+            )
+            raise
+        except Exception as error:  # noqa: BLE001 - raised to the consumer
+            self._error = self._error or error
+        finally:
+            self._working -= 1
+            if not self._working:
+                self._out.put_nowait(None)
+
+    async def _give(self, *results: T) -> None:
+        """Hand over results, as soon as there is a place for them."""
+        try:
+            await self._places.acquire()
+        except asyncio.CancelledError:
+            self._abandon(results)
+            raise
+        self._out.put_nowait(results)

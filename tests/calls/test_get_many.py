@@ -691,7 +691,8 @@ async def test_cancelled_at_any_step(emulator: Emulator) -> None:
             await asyncio.gather(consumer, return_exceptions=True)
             left = " ".join(repr(task.get_coro()) for task in asyncio.all_tasks() - tasks)
             assert "CallResults" not in left
-            assert "Feed" not in left
+            assert "ResultStream" not in left
+            assert "LazyInput" not in left
             step += 1 if step < 60 else 7
         await nothing_is_left(exotel, tasks)
     assert finished_at > 20
@@ -737,6 +738,31 @@ async def test_who_reads_on_after_the_block_is_told(
     with pytest.raises(RuntimeError, match="left"):
         await elsewhere
     assert [result async for result in results] == []
+
+
+async def test_who_left_results_behind_is_told_so(emulator: Emulator, exotel: AsyncExotel) -> None:
+    async with exotel.calls.get_many(finished(emulator, 250)) as results:
+        async with asyncio.timeout(SOON):
+            while any("ResultStream" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+                await asyncio.sleep(0.01)
+        taken = [await anext(results) for _ in range(100)]
+    assert all(result.call for result in taken)
+    with pytest.raises(RuntimeError, match="left"):
+        await anext(results)
+    assert [result async for result in results] == []
+
+
+async def test_cancelling_all_tasks_ends_the_stream(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    async with exotel.calls.get_many(finished(emulator, 3_000)) as results:
+        await anext(results)
+        for worker in results._workers._tasks:
+            worker.cancel()
+        with pytest.raises(ConfigurationError, match="cancelled"):
+            async with asyncio.timeout(SOON):
+                while True:
+                    await anext(results)
 
 
 @pytest.mark.parametrize("source", ["list", "idle"])
