@@ -8,7 +8,6 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.resource import Calls
-from exotel_async.calls.services import CallServices
 from exotel_async.config import (
     IST,
     Credentials,
@@ -163,9 +162,7 @@ class AsyncExotel:
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone
-        self._services = CallServices(
-            self._pipeline, self._account_sid, time_zone, coalesce=coalesce
-        )
+        self.calls = Calls(self._pipeline, self._account_sid, time_zone, coalesce=coalesce)
         self._use(SendOptions())
 
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
@@ -223,7 +220,7 @@ class AsyncExotel:
 
     def _use(self, defaults: SendOptions) -> None:
         self._defaults = defaults
-        self.calls = Calls(self._services, defaults)
+        self.calls = self.calls.with_defaults(defaults)
         self.numbers = Numbers(self._pipeline, defaults)
         self.account = Account(self._pipeline, defaults, self._time_zone)
         self.exophones = ExoPhones(self._pipeline, defaults, self._account_sid)

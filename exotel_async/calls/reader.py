@@ -6,33 +6,48 @@ import asyncio
 import math
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
-from exotel_async.calls.download_recording import LARGEST
-from exotel_async.calls.fetch import FetchOptions
+from exotel_async.calls.download_recording import LARGEST, Recordings
+from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.get import Coalescer
 from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics, fetch_plan
 from exotel_async.calls.list import CallRecords, listing
+from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.seen import SeenCalls
+from exotel_async.calls.wait import CallWatcher
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
 from exotel_async.config import Priority, RequestOptions, SendOptions
-from exotel_async.errors import ExotelError, InvalidRequest, RequestTimeout
-from exotel_async.models import Call, CallStatus
+from exotel_async.errors import ExotelError, RequestTimeout
+from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import MOST_SIDS, CallFilters
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
-    from exotel_async.calls.services import CallServices
+    from exotel_async.http.pipeline import Pipeline
 
 
 class CallReader:
     """What `exotel.calls` can read."""
 
-    def __init__(self, services: CallServices, defaults: SendOptions) -> None:
-        self._services = services
-        self._defaults = defaults
+    def __init__(
+        self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
+    ) -> None:
+        self._pipeline = pipeline
+        self._account_sid = account_sid
+        self._time_zone = time_zone
+        self._coalesce = coalesce
+        self._defaults = SendOptions()
+        self._seen = SeenCalls()
+        self._pages = PageFetcher(pipeline, time_zone)
+        self._fetcher = CallFetcher(pipeline, self._pages, self._seen)
+        self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)
+        self._recordings = Recordings(pipeline)
+        self._watcher = CallWatcher(pipeline, self._fetcher, self._seen)
 
     async def get(
         self,
@@ -67,9 +82,9 @@ class CallReader:
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(**options)
-        if extra or not (self._services.coalesce if coalesce is None else coalesce):
-            return await self._services.fetcher.single(sid, wanted, chosen, extra=extra)
-        return await self._services.coalescer.get(sid, wanted, chosen)
+        if extra or not (self._coalesce if coalesce is None else coalesce):
+            return await self._fetcher.single(sid, wanted, chosen, extra=extra)
+        return await self._coalescer.get(sid, wanted, chosen)
 
     def list(
         self,
@@ -109,8 +124,8 @@ class CallReader:
             InvalidRequest: an argument Exotel would refuse.
         """
         listed = listing(
-            call_query.build_query(time_zone=self._services.time_zone, **filters),
-            self._services.account_sid,
+            call_query.build_query(time_zone=self._time_zone, **filters),
+            self._account_sid,
             since=since,
             until=until,
             limit=limit,
@@ -118,7 +133,7 @@ class CallReader:
             concurrency=concurrency,
         )
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return CallRecords(self._services.pages, listed, chosen)
+        return CallRecords(self._pages, listed, chosen)
 
     def get_many(
         self,
@@ -160,7 +175,7 @@ class CallReader:
         """
         plan = fetch_plan(
             _wanted(details, recording_url_validity),
-            time_zone=self._services.time_zone,
+            time_zone=self._time_zone,
             concurrency=concurrency,
             batch_size=batch_size,
             since=since,
@@ -169,7 +184,7 @@ class CallReader:
         )
         options.setdefault("priority", Priority.BULK)
         chosen = self._defaults.with_changes(**options)
-        return CallResults(self._services.fetcher, self._services.pages, sids, plan, chosen)
+        return CallResults(self._fetcher, self._pages, sids, plan, chosen)
 
     @overload
     async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
@@ -256,14 +271,12 @@ class CallReader:
 
         waiters: list[Waiter | None] = []
         try:
-            waiters.extend(
-                self._services.watcher.add(sid, terms, partial(told, sid)) for sid in different
-            )
+            waiters.extend(self._watcher.add(sid, terms, partial(told, sid)) for sid in different)
             if different:
                 await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
         finally:
             for one in waiters:
-                self._services.watcher.drop(one)
+                self._watcher.drop(one)
         return ends
 
     async def download_recording(
@@ -315,28 +328,9 @@ class CallReader:
             OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
                 at `path` that is no regular file.
         """
-        return await self._services.recordings.download(
+        return await self._recordings.download(
             call, path, max_size=max_size, idle_timeout=idle_timeout
         )
-
-    def notify(self, event: Any) -> bool:
-        """Tell how a call stands, as a status callback says: a `wait` for it ends at once.
-
-        Args:
-            event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,
-                `from_` and `to`. What can make a `Call` of itself (`to_call()`) is asked to.
-
-        Returns:
-            Whether somebody's wait has ended with it.
-
-        Raises:
-            InvalidRequest: it has no SID or no status.
-            ConfigurationError: the session is closed, or this is not its event loop.
-        """
-        call = _call_of(event)
-        ended = self._services.watcher.notify(call)
-        self._services.reconciler.settle(call)
-        return ended
 
 
 def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOptions:
@@ -346,23 +340,3 @@ def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOpt
 
 def _result(sid: str, end: Call | ExotelError) -> CallResult:
     return CallResult(sid, end) if isinstance(end, Call) else CallResult(sid, error=end)
-
-
-def _call_of(event: Any) -> Call:
-    if isinstance(event, Call):
-        return event
-    to_call = getattr(event, "to_call", None)
-    if callable(to_call):
-        made = to_call()
-        if isinstance(made, Call):
-            return made
-    sid, status = getattr(event, "sid", None), getattr(event, "status", None)
-    if not isinstance(sid, str) or not isinstance(status, str):
-        raise InvalidRequest("event", type(event).__name__, "must have a sid and a status")
-    return Call(
-        sid=sid,
-        status=CallStatus(status),
-        from_=getattr(event, "from_", None),
-        to=getattr(event, "to", None),
-        custom_field=getattr(event, "custom_field", None),
-    )

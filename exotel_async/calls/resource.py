@@ -1,26 +1,45 @@
-"""The Calls resource: dial, and read back."""
+"""The Calls resource: dial, find out what came of lost dials, and what `reader` reads back."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Unpack
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.connect_many import Dials, DialTarget, dial_plan
 from exotel_async.calls.reader import CallReader
-from exotel_async.calls.reconcile import FIRST_LOOK, Reconciliation
+from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
 from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
-from exotel_async.wire import requests
+from exotel_async.models import Call, CallStatus
+from exotel_async.wire import requests, responses
 from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
-    from exotel_async.models import Call, PlaybackTo
+    from datetime import tzinfo
+
+    from exotel_async.config import SendOptions
+    from exotel_async.http.pipeline import Pipeline
+    from exotel_async.models import PlaybackTo
     from exotel_async.wire.requests import DialOptions
+    from exotel_async.wire.responses import Response
 
 
 class Calls(CallReader):
     """Calls of the account: `exotel.calls`."""
+
+    def __init__(
+        self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
+    ) -> None:
+        super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
+        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher, self._seen, account_sid)
+
+    def with_defaults(self, defaults: SendOptions) -> Self:
+        """Return a view with other defaults, which shares all that is known of calls."""
+        view = copy(self)
+        view._defaults = defaults  # noqa: SLF001 - its own
+        return view
 
     async def connect(
         self,
@@ -72,7 +91,7 @@ class Calls(CallReader):
             **options,
         )
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
+        return await self._pipeline.send(request, self._read_dialled, chosen)
 
     async def connect_to_flow(
         self,
@@ -102,14 +121,14 @@ class Calls(CallReader):
             ExotelError: as `connect` does.
         """
         request = requests.connect_to_flow(
-            account_sid=self._services.account_sid,
+            account_sid=self._account_sid,
             flow=flow,
             from_=from_,
             caller_id=caller_id,
             **options,
         )
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return await self._services.pipeline.send(request, self._services.read_dialled, chosen)
+        return await self._pipeline.send(request, self._read_dialled, chosen)
 
     def connect_many(
         self,
@@ -153,7 +172,7 @@ class Calls(CallReader):
                 outcome.
         """
         plan = dial_plan(
-            account_sid=self._services.account_sid,
+            account_sid=self._account_sid,
             to=to,
             flow=flow,
             caller_id=caller_id,
@@ -162,10 +181,10 @@ class Calls(CallReader):
             interval=positive_seconds("interval", interval),
         )
         return Dials(
-            pipeline=self._services.pipeline,
-            read=self._services.read_dialled,
-            watcher=self._services.watcher,
-            reconciler=self._services.reconciler,
+            pipeline=self._pipeline,
+            read=self._read_dialled,
+            watcher=self._watcher,
+            reconciler=self._reconciler,
             targets=targets,
             plan=plan,
             options=self._defaults.with_changes(
@@ -216,9 +235,54 @@ class Calls(CallReader):
         if not isinstance(error, CallOutcomeUnknown):
             raise InvalidRequest("error", type(error).__name__, "must be a CallOutcomeUnknown")
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
-        return await self._services.reconciler.reconcile(
+        return await self._reconciler.reconcile(
             error,
             self._defaults.with_changes(priority=priority),
             timeout=limit,
             interval=positive_seconds("interval", interval),
         )
+
+    def notify(self, event: Any) -> bool:
+        """Tell how a call stands, as a status callback says: a `wait` for it ends at once.
+
+        Args:
+            event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,
+                `from_` and `to`. What can make a `Call` of itself (`to_call()`) is asked to.
+
+        Returns:
+            Whether somebody's wait has ended with it.
+
+        Raises:
+            InvalidRequest: it has no SID or no status.
+            ConfigurationError: the session is closed, or this is not its event loop.
+        """
+        call = _call_of(event)
+        ended = self._watcher.notify(call)
+        self._reconciler.settle(call)
+        return ended
+
+    def _read_dialled(self, answer: Response) -> Call:
+        """Read the call out of the answer to a dial, and remember that it is ours."""
+        call = responses.read_call(answer, time_zone=self._time_zone)
+        self._seen.dialled(call)
+        return call
+
+
+def _call_of(event: Any) -> Call:
+    if isinstance(event, Call):
+        return event
+    to_call = getattr(event, "to_call", None)
+    if callable(to_call):
+        made = to_call()
+        if isinstance(made, Call):
+            return made
+    sid, status = getattr(event, "sid", None), getattr(event, "status", None)
+    if not isinstance(sid, str) or not isinstance(status, str):
+        raise InvalidRequest("event", type(event).__name__, "must have a sid and a status")
+    return Call(
+        sid=sid,
+        status=CallStatus(status),
+        from_=getattr(event, "from_", None),
+        to=getattr(event, "to", None),
+        custom_field=getattr(event, "custom_field", None),
+    )

@@ -561,8 +561,8 @@ async def settled(exotel: AsyncExotel, before: set[asyncio.Task[Any]]) -> None:
     await until(lambda: asyncio.all_tasks() <= before)
     statistics = exotel.limiter.statistics()
     assert (statistics.waiting_interactive, statistics.waiting_bulk) == (0, 0)
-    assert exotel.calls._services.watcher._waiters == {}
-    assert exotel.calls._services.reconciler._searches == []
+    assert exotel.calls._watcher._waiters == {}
+    assert exotel.calls._reconciler._searches == []
 
 
 @pytest.mark.parametrize("how", ["break", "raise", "cancel"])

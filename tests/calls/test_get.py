@@ -196,7 +196,7 @@ async def test_calls_dialled_some_time_ago_share_requests(
     dials = (exotel.calls.connect(AGENT, f"+9199999{n:05}", caller_id=EXOPHONE) for n in range(50))
     sids = [call.sid for call in await asyncio.gather(*dials)]
     await emulator.finish_calls()
-    known = exotel.calls._services.seen
+    known = exotel.calls._seen
     for sid in sids:
         known._live[sid] -= 60
     await asyncio.gather(*(exotel.calls.get(sid) for sid in sids))

@@ -601,7 +601,7 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     emulator: Emulator, exotel: AsyncExotel, shown: dict[str, Any]
 ) -> None:
     errors = [_error(custom_field="campaign-5") for _ in range(2)]
-    reconciler = exotel.calls._services.reconciler
+    reconciler = exotel.calls._reconciler
     dials = [reconciler._dials.of(error) for error in errors]
     call = _call(custom_field="campaign-5", **shown)
     assert reconciler._may_be_anothers(call, dials[0])
@@ -725,7 +725,7 @@ async def test_an_error_tells_more_than_its_pickle(slow: Emulator, was_found: bo
         if was_found:
             assert found(await another.calls.reconcile(pickled, timeout=0)) == sid
         else:
-            another.calls._services.reconciler._dials.of(pickled)
+            another.calls._reconciler._dials.of(pickled)
         for one in (error, pickled):
             how = await another.calls.reconcile(one, timeout=0)
             assert isinstance(how, CallNotFound)
@@ -758,7 +758,7 @@ async def test_a_dial_that_is_lost_again_while_it_is_looked_for_is_not_void() ->
         emulator.latency = lambda _: (0.0, 0.3)
         search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0))
         await until(lambda: reads(emulator) == 1)
-        dial = exotel.calls._services.reconciler._dials.of(again)
+        dial = exotel.calls._reconciler._dials.of(again)
         how = await search
     assert isinstance(how, CallNotFound)
     assert not how.certain
@@ -1036,7 +1036,7 @@ async def test_what_a_callback_has_told_of_a_record_counts(
 
 async def test_what_a_callback_tells_while_others_are_read_counts(exotel: AsyncExotel) -> None:
     """A record that looked like it, when it was read, is by now known to be another order's."""
-    reconciler = exotel.calls._services.reconciler
+    reconciler = exotel.calls._reconciler
     dial = reconciler._dials.of(_error(custom_field="order-7"))
     seen: dict[str, Call] = {}
     reconciler._note(dial, seen, _call())
@@ -1050,7 +1050,7 @@ async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
     for n in range(1100):
         told = SimpleNamespace(sid=f"{n:032}", status="completed", custom_field=f"{n}")
         exotel.calls.notify(told)
-    assert len(exotel.calls._services.reconciler._heard) == 1000
+    assert len(exotel.calls._reconciler._heard) == 1000
 
 
 # What goes wrong
@@ -1176,7 +1176,7 @@ async def test_leaving_leaves_nothing(emulator: Emulator, looking: bool, how: st
         ended = await asyncio.gather(*searches, return_exceptions=True)
     expected = ConfigurationError if how == "close" else asyncio.CancelledError
     assert all(isinstance(error, expected) for error in ended)
-    assert exotel.calls._services.reconciler._searches == []
+    assert exotel.calls._reconciler._searches == []
     if closing is None:
         assert exotel.limiter.statistics().in_flight == looking
         await exotel.aclose(0.0)
@@ -1210,7 +1210,7 @@ async def test_cancelling_all_tasks_ends_the_search(
     emulator.faults.add(Fault.act_then_stall(0.5), path="Calls.json")
     searches = [asyncio.create_task(exotel.calls.reconcile(copy.copy(error))) for error in errors]
     await until(lambda: reads(emulator) == 1)
-    reading = exotel.calls._services.reconciler._scanners[Priority.INTERACTIVE]._reading
+    reading = exotel.calls._reconciler._scanners[Priority.INTERACTIVE]._reading
     assert reading is not None
     reading.cancel()
     ended = await asyncio.gather(*searches, return_exceptions=True)
@@ -1226,7 +1226,7 @@ async def test_a_defect_ends_the_search(
 
     error = await lost(exotel, emulator)
     await listed(exotel, emulator)
-    monkeypatch.setattr(exotel.calls._services.reconciler, "_note", defective)
+    monkeypatch.setattr(exotel.calls._reconciler, "_note", defective)
     with pytest.raises(Exception, match="KeyError"):
         await exotel.calls.reconcile(error)
     monkeypatch.undo()
