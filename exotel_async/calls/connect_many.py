@@ -26,7 +26,7 @@ from exotel_async.masking import mask_number, redact
 from exotel_async.models import Call, CallbackEvent
 from exotel_async.wire import requests
 from exotel_async.wire.requests import DialOptions
-from exotel_async.wire.validation import all_of
+from exotel_async.wire.validation import all_of, whole
 
 if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
@@ -111,6 +111,18 @@ class DialPlan:
     max_live: int | None
     interval: float
 
+    def __attrs_post_init__(self) -> None:
+        _checked(self.options)
+        if "status_callback_events" in self.options:
+            # An iterator would give them to the first dial alone.
+            events = self.options["status_callback_events"]
+            given = all_of("status_callback_events", events, CallbackEvent)
+            self.options["status_callback_events"] = tuple(given)
+        whole("max_live", self.max_live, 1)
+        if self.to is not None and self.flow is not None:
+            rule = "give either to or flow, for each target or for all"
+            raise InvalidRequest("flow", self.flow, rule)
+
     def order(self, target: DialTarget | str) -> tuple[Request, int]:
         """Build the request for a target, and count the legs of its call.
 
@@ -143,30 +155,6 @@ def _checked(options: object) -> Mapping[str, Any]:
     if unknown:
         raise InvalidRequest("options", unknown[0], "is not an option of a dial")
     return options
-
-
-def dial_plan(**arguments: Any) -> DialPlan:
-    """Check what all dials of a lot have in common.
-
-    Raises:
-        InvalidRequest: an argument that Exotel would refuse.
-    """
-    plan = DialPlan(**arguments)
-    _checked(plan.options)
-    if "status_callback_events" in plan.options:
-        # An iterator would give them to the first dial alone.
-        events = all_of(
-            "status_callback_events", plan.options["status_callback_events"], CallbackEvent
-        )
-        plan.options["status_callback_events"] = tuple(events)
-    live = plan.max_live
-    if live is not None and (isinstance(live, bool) or not isinstance(live, int) or live < 1):
-        raise InvalidRequest("max_live", live, "must be a whole number, 1 or more")
-    if plan.to is not None and plan.flow is not None:
-        raise InvalidRequest(
-            "flow", plan.flow, "give either to or flow, for each target or for all"
-        )
-    return plan
 
 
 class Dials(ResultStream[DialOutcome]):

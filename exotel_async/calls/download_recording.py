@@ -31,7 +31,7 @@ from exotel_async.http.download import PartialFile, fetch
 from exotel_async.http.receive import Bounds
 from exotel_async.http.urls import is_link
 from exotel_async.models import Call
-from exotel_async.wire.validation import positive_seconds
+from exotel_async.wire.validation import positive_seconds, whole
 
 if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
@@ -166,11 +166,8 @@ def _target(path: object) -> Path:
 
 
 def _bounds(max_size: object, idle_timeout: object) -> Bounds:
-    whole = isinstance(max_size, int) and not isinstance(max_size, bool)
-    if max_size is not None and not (whole and max_size > 0):  # type: ignore[operator]
-        raise InvalidRequest("max_size", max_size, "must be a whole number of bytes above 0")
     idle = None if idle_timeout is None else positive_seconds("idle_timeout", idle_timeout)
-    return Bounds(size=max_size, idle=idle)  # type: ignore[arg-type]
+    return Bounds(size=whole("max_size", max_size, 1), idle=idle)
 
 
 def _links(call: Call) -> list[tuple[str, bool]]:

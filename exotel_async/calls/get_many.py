@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from copy import copy
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
@@ -20,7 +20,7 @@ from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import TimeRange, check_range
-from exotel_async.wire.validation import segment
+from exotel_async.wire.validation import count, segment
 
 if TYPE_CHECKING:
     from exotel_async.config import SendOptions
@@ -116,66 +116,6 @@ class _Counts:
             self.failed += 1
 
 
-@frozen(kw_only=True)
-class LookupPlan:
-    """How many calls are to be looked up, checked.
-
-    Attributes:
-        wanted: what to know of each.
-        concurrency: requests under way at a time.
-        batch_size: SIDs in one query.
-        since, until: when they were created; None: not said.
-        on_progress: told how it stands, each time some have been answered.
-    """
-
-    wanted: FetchOptions
-    concurrency: int
-    batch_size: int
-    since: datetime | None
-    until: datetime | None
-    on_progress: Callable[[FetchStatistics], object] | None
-
-
-def fetch_plan(
-    wanted: FetchOptions,
-    *,
-    time_zone: tzinfo,
-    concurrency: int,
-    batch_size: int,
-    since: datetime | None,
-    until: datetime | None,
-    on_progress: Callable[[FetchStatistics], object] | None,
-) -> LookupPlan:
-    """Check the arguments of `get_many`.
-
-    Raises:
-        InvalidRequest: one of them makes no sense, or is what Exotel would refuse.
-    """
-    for argument, value, most in (
-        ("concurrency", concurrency, MOST_CONCURRENT),
-        ("batch_size", batch_size, call_query.MOST_SIDS),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InvalidRequest(argument, value, f"must be a whole number from 1 to {most}")
-    if on_progress is not None and not callable(on_progress):
-        raise InvalidRequest("on_progress", on_progress, "must be callable")
-    # So that what is wrong with the rest is said before anything is sent.
-    call_query.build_query(
-        time_zone=time_zone,
-        details=wanted.details,
-        recording_url_validity=wanted.recording_url_validity,
-    )
-    first, last = check_range(since, until, now=datetime.now(time_zone))
-    return LookupPlan(
-        wanted=wanted,
-        concurrency=concurrency,
-        batch_size=batch_size,
-        since=first,
-        until=last,
-        on_progress=on_progress,
-    )
-
-
 class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
@@ -188,18 +128,30 @@ class CallResults(ResultStream[CallResult]):
         fetcher: CallFetcher,
         pages: PageFetcher,
         sids: Iterable[str] | AsyncIterable[str],
-        plan: LookupPlan,
+        wanted: FetchOptions,
         options: SendOptions,
+        *,
+        concurrency: int,
+        batch_size: int,
+        since: datetime | None,
+        until: datetime | None,
+        on_progress: Callable[[FetchStatistics], object] | None,
     ) -> None:
-        super().__init__(LazyInput("sids", sids, ahead=plan.batch_size), places=plan.concurrency)
+        if on_progress is not None and not callable(on_progress):
+            raise InvalidRequest("on_progress", on_progress, "must be callable")
+        self._concurrency = count("concurrency", concurrency, 1, MOST_CONCURRENT)
+        self._batch_size = count("batch_size", batch_size, 1, call_query.MOST_SIDS)
+        self._since, self._until = check_range(since, until, now=datetime.now(pages.time_zone))
+        super().__init__(LazyInput("sids", sids, ahead=batch_size), places=concurrency)
         self._fetcher = fetcher
         self._pages = pages
-        self._plan = plan
+        self._wanted = wanted
+        self._on_progress = on_progress
         self._counts = _Counts()
         self._options = evolve(options, on_send=self._counts.sent)
         # Of the queries for many, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
-        self._planner = BatchPlanner(0, plan.batch_size)
+        self._planner = BatchPlanner(0, batch_size)
         self._hungry = asyncio.Event()
         self._changed = asyncio.Event()
         self._input_ended = False
@@ -213,8 +165,8 @@ class CallResults(ResultStream[CallResult]):
     def _taken(self, results: Sequence[CallResult]) -> None:
         for result in results:
             self._counts.add(result)
-        if self._plan.on_progress is not None:
-            self._plan.on_progress(self.statistics())
+        if self._on_progress is not None:
+            self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
         """Return how it stands. What was answered but not taken out of the stream is not in it."""
@@ -226,7 +178,7 @@ class CallResults(ResultStream[CallResult]):
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read())
-                workers = [tasks.create_task(self._work()) for _ in range(self._plan.concurrency)]
+                workers = [tasks.create_task(self._work()) for _ in range(self._concurrency)]
                 await asyncio.wait(workers)
                 if self._stopped:
                     reader.cancel()
@@ -235,18 +187,17 @@ class CallResults(ResultStream[CallResult]):
 
     async def _prepare(self) -> None:
         """Fix what is asked for, in which order."""
-        plan = self._plan
-        if plan.since is not None or plan.until is not None:
-            time_range = await self._pages.fix(plan.since, plan.until, self._options)
+        if self._since is not None or self._until is not None:
+            time_range = await self._pages.fix(self._since, self._until, self._options)
             self._ranges = list(time_range.windows(newest_first=True))
-        if not self._fetcher.serves(plan.wanted):
+        if not self._fetcher.serves(self._wanted):
             self._ranges = ()
-        self._planner = BatchPlanner(len(self._ranges), plan.batch_size)
+        self._planner = BatchPlanner(len(self._ranges), self._batch_size)
 
     async def _read(self) -> None:
         """Read some of the input whenever a worker has nothing to do."""
         loop = asyncio.get_running_loop()
-        most = self._plan.batch_size
+        most = self._batch_size
         while not self._input_ended:
             await self._hungry.wait()
             self._hungry.clear()
@@ -316,7 +267,7 @@ class CallResults(ResultStream[CallResult]):
         Raises:
             ConfigurationError: nothing can be asked any more.
         """
-        wanted, options = self._plan.wanted, self._options
+        wanted, options = self._wanted, self._options
         if stage == self._planner.last:
             (sid,) = sids
             try:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.calls.list_parallel import ParallelReader
@@ -20,6 +20,7 @@ from exotel_async.calls.list_resume import Position, read_token, write_token
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
 from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_second
+from exotel_async.wire.validation import count, whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,72 +34,6 @@ MOST_CONCURRENT: Final = 16
 """Slices read side by side at most: more do not fit into the budget at any round trip."""
 
 
-@frozen(kw_only=True)
-class Listing:
-    """What is listed: a checked query, a range, and where in it to begin."""
-
-    query: CallQuery
-    digest: str
-    since: datetime | None
-    until: datetime | None
-    begin: tuple[TimeRange, Position] | None
-    limit: int | None
-    concurrency: int
-
-
-def listing(
-    query: CallQuery,
-    account_sid: str,
-    *,
-    since: datetime | None,
-    until: datetime | None,
-    limit: int | None,
-    resume: str | None,
-    concurrency: int,
-) -> Listing:
-    """Check the arguments of a list that are not part of a query.
-
-    Raises:
-        InvalidRequest: an argument that makes no sense, or that Exotel would refuse.
-    """
-    now = datetime.now(query.time_zone)
-    # With a token they do not count, and may have become too old since it was written.
-    first, last = (
-        check_range(since, until, now=now)
-        if resume is None
-        else (whole_second("since", since), whole_second("until", until))
-    )
-    for argument, value, most in (
-        ("limit", limit, None),
-        ("concurrency", concurrency, MOST_CONCURRENT),
-    ):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and (not whole or value < 1 or (most is not None and value > most)):
-            rule = "must be a whole number, 1 or more" + (f", {most} at most" if most else "")
-            raise InvalidRequest(argument, value, rule)
-    digest = query.digest(account_sid)
-    begin = None
-    if resume is not None:
-        begin = read_token(resume, digest, newest_first=query.newest_first)
-        position = begin[1].second
-        ahead = begin[0].from_here(position, newest_first=query.newest_first)
-        if ahead.until < oldest(now):
-            raise InvalidRequest("resume", "...", "what it has not read is older than 6 months")
-    if limit is not None:
-        # What is known of its second comes again, on the first page.
-        known = 0 if begin is None else len(begin[1].sids)
-        query = evolve(query, page_size=min(limit + known, query.page_size))
-    return Listing(
-        query=query,
-        digest=digest,
-        since=first,
-        until=last,
-        begin=begin,
-        limit=limit,
-        concurrency=concurrency,
-    )
-
-
 class CallRecords:
     """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
 
@@ -108,10 +43,43 @@ class CallRecords:
     ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
     """
 
-    def __init__(self, source: PageFetcher, listed: Listing, options: SendOptions) -> None:
+    def __init__(
+        self,
+        source: PageFetcher,
+        query: CallQuery,
+        account_sid: str,
+        options: SendOptions,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int | None = None,
+        resume: str | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        now = datetime.now(query.time_zone)
+        # With a token they do not count, and may have become too old since it was written.
+        self._since, self._until = (
+            check_range(since, until, now=now)
+            if resume is None
+            else (whole_second("since", since), whole_second("until", until))
+        )
+        self._limit = whole("limit", limit, 1)
+        self._concurrency = count("concurrency", concurrency, 1, MOST_CONCURRENT)
+        self._digest = query.digest(account_sid)
+        self._resumed: tuple[TimeRange, Position] | None = None
+        if resume is not None:
+            time_range, position = read_token(resume, self._digest, newest_first=query.newest_first)
+            ahead = time_range.from_here(position.second, newest_first=query.newest_first)
+            if ahead.until < oldest(now):
+                raise InvalidRequest("resume", "...", "what it has not read is older than 6 months")
+            self._resumed = time_range, position
+        if limit is not None:
+            # What is known of its second comes again, on the first page.
+            known = 0 if self._resumed is None else len(self._resumed[1].sids)
+            query = evolve(query, page_size=min(limit + known, query.page_size))
         self._source = source
+        self._query = query
         self._options = options
-        self._listed = listed
         self._time_range: TimeRange | None = None
         self._position: Position | None = None
         self._fans: set[ParallelReader] = set()
@@ -128,7 +96,7 @@ class CallRecords:
         Raises:
             ExotelError: a page could not be had; `resume_token` tells where to go on.
         """
-        return self._pages(self._listed.concurrency)
+        return self._pages(self._concurrency)
 
     @property
     def resume_token(self) -> str | None:
@@ -139,7 +107,7 @@ class CallRecords:
         """
         if self._time_range is None or self._position is None:
             return None
-        return write_token(self._listed.digest, self._time_range, self._position)
+        return write_token(self._digest, self._time_range, self._position)
 
     async def aclose(self) -> None:
         """End all reading ahead. Whoever reads on nevertheless is told by a ConfigurationError."""
@@ -159,7 +127,7 @@ class CallRecords:
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
         position = self._begin()
-        async with aclosing(self._limited(self._listed.concurrency)) as pages:
+        async with aclosing(self._limited(self._concurrency)) as pages:
             async for page in pages:
                 for call in page.calls:
                     position.passed(call)
@@ -182,17 +150,17 @@ class CallRecords:
 
     def _begin(self) -> Position:
         """Start a place of its own for a reader; the last one to start is what is resumed."""
-        begin = self._listed.begin
-        if begin is None:
-            self._position = Position(self._listed.query.newest_first)
+        if self._resumed is None:
+            self._position = Position(self._query.newest_first)
         else:
-            self._position = evolve(begin[1], sids=set(begin[1].sids))
+            position = self._resumed[1]
+            self._position = evolve(position, sids=set(position.sids))
         return self._position
 
     async def _limited(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
-        left = self._listed.limit
+        left = self._limit
         if left is not None:
-            concurrency = min(concurrency, math.ceil(left / self._listed.query.page_size))
+            concurrency = min(concurrency, math.ceil(left / self._query.page_size))
         async with aclosing(self._read(concurrency)) as pages:
             async for page in pages:
                 if left is None:
@@ -204,11 +172,10 @@ class CallRecords:
                     return
 
     async def _read(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
-        listed = self._listed
-        newest_first = listed.query.newest_first
+        newest_first = self._query.newest_first
         time_range = await self._fixed()
-        second = None if listed.begin is None else listed.begin[1].second
-        known = () if listed.begin is None else listed.begin[1].sids
+        second = None if self._resumed is None else self._resumed[1].second
+        known = () if self._resumed is None else self._resumed[1].sids
         ranges = time_range.from_here(second, newest_first=newest_first).windows(
             newest_first=newest_first
         )
@@ -224,7 +191,7 @@ class CallRecords:
             ranges,
             known,
             width=concurrency,
-            page_size=listed.query.page_size,
+            page_size=self._query.page_size,
             newest_first=newest_first,
         )
         self._fans.add(parallel)
@@ -238,11 +205,10 @@ class CallRecords:
     async def _fixed(self) -> TimeRange:
         """Return the whole range, the same for all readers."""
         if self._time_range is None:
-            listed = self._listed
-            if listed.begin is None:
-                time_range = await self._source.fix(listed.since, listed.until, self._options)
+            if self._resumed is None:
+                time_range = await self._source.fix(self._since, self._until, self._options)
             else:
-                time_range = listed.begin[0]
+                time_range = self._resumed[0]
                 await self._source.prepare(time_range, self._options)
             # Another reader may have been the first.
             self._time_range = self._time_range or time_range
@@ -250,7 +216,7 @@ class CallRecords:
 
     def _reader(self, time_range: TimeRange, known: Iterable[str]) -> CursorReader:
         return CursorReader(
-            self._fetch, self._listed.query, time_range, known, askable=self._source.askable
+            self._fetch, self._query, time_range, known, askable=self._source.askable
         )
 
     async def _fetch(self, request: Request) -> CallPage:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Unpack, overload
 from exotel_async.calls.download_recording import LARGEST, Recordings
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get import Coalescer
-from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics, fetch_plan
-from exotel_async.calls.list import CallRecords, listing
+from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
+from exotel_async.calls.list import CallRecords
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait import CallWatcher
@@ -123,17 +123,17 @@ class CallReader:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        listed = listing(
+        return CallRecords(
+            self._pages,
             call_query.build_query(time_zone=self._time_zone, **filters),
             self._account_sid,
+            self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout),
             since=since,
             until=until,
             limit=limit,
             resume=resume,
             concurrency=concurrency,
         )
-        chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return CallRecords(self._pages, listed, chosen)
 
     def get_many(
         self,
@@ -173,18 +173,19 @@ class CallReader:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        plan = fetch_plan(
+        options.setdefault("priority", Priority.BULK)
+        return CallResults(
+            self._fetcher,
+            self._pages,
+            sids,
             _wanted(details, recording_url_validity),
-            time_zone=self._time_zone,
+            self._defaults.with_changes(**options),
             concurrency=concurrency,
             batch_size=batch_size,
             since=since,
             until=until,
             on_progress=on_progress,
         )
-        options.setdefault("priority", Priority.BULK)
-        chosen = self._defaults.with_changes(**options)
-        return CallResults(self._fetcher, self._pages, sids, plan, chosen)
 
     @overload
     async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, frozen
 
-from exotel_async.calls.list import CallRecords, listing
+from exotel_async.calls.list import CallRecords
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
@@ -158,16 +158,14 @@ class RecordScanner:
 
     def _records(self, time_range: TimeRange) -> CallRecords:
         query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
-        listed = listing(
+        return CallRecords(
+            self._pages,
             query,
             self._account_sid,
+            self._options,
             since=time_range.since,
             until=time_range.until,
-            limit=None,
-            resume=None,
-            concurrency=1,
         )
-        return CallRecords(self._pages, listed, self._options)
 
 
 def _was_created_in(call: Call, time_range: TimeRange) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from exotel_async.calls.connect_many import Dials, DialTarget, dial_plan
+from exotel_async.calls.connect_many import DialPlan, Dials, DialTarget
 from exotel_async.calls.reader import CallReader
 from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
 from exotel_async.calls.wait_state import FIRST_POLL
@@ -171,7 +171,7 @@ class Calls(CallReader):
             InvalidRequest: an argument that makes no sense. What is wrong with one target is in its
                 outcome.
         """
-        plan = dial_plan(
+        plan = DialPlan(
             account_sid=self._account_sid,
             to=to,
             flow=flow,

@@ -20,7 +20,7 @@ from exotel_async.models import CallStatus, Direction
 from exotel_async.phone import normalize_exophone, normalize_shown
 from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
 from exotel_async.wire.time_range import TimeRange
-from exotel_async.wire.validation import flag, minutes, one_of, several
+from exotel_async.wire.validation import count, flag, minutes, one_of, several
 
 MOST_SIDS: Final = 100
 """SIDs one query may name. Documented (VOICE_V1 3)."""
@@ -161,10 +161,7 @@ def build_query(
     Raises:
         InvalidRequest: an argument Exotel would refuse.
     """
-    whole = isinstance(page_size, int) and not isinstance(page_size, bool)
-    if not whole or not 1 <= page_size <= LARGEST_PAGE:
-        rule = f"must be a whole number from 1 to {LARGEST_PAGE}"
-        raise InvalidRequest("page_size", page_size, rule)
+    count("page_size", page_size, 1, LARGEST_PAGE)
     if flag("newest_first", newest_first) is None:
         raise InvalidRequest("newest_first", newest_first, "must be True or False")
     filters: Fields = {

@@ -150,12 +150,15 @@ def web_address(argument: str, value: object) -> str:
 
 def whole(argument: str, value: object, least: int, most: int | None = None) -> int | None:
     """Return a whole number. None stays None."""
-    if value is None:
-        return None
+    return None if value is None else count(argument, value, least, most)
+
+
+def count(argument: str, value: object, least: int, most: int | None = None) -> int:
+    """Return a whole number."""
     number = value if isinstance(value, int) and not isinstance(value, bool) else None
     if number is not None and least <= number and (most is None or number <= most):
         return number
-    limits = f"from {least} on" if most is None else f"from {least} to {most}"
+    limits = f"of {least} or more" if most is None else f"from {least} to {most}"
     raise InvalidRequest(argument, value, f"must be a whole number {limits}")
 
 

@@ -273,7 +273,7 @@ class Service:
 def token(*, digest: str | None = None) -> str:
     async def of() -> str:
         async with AsyncExotel(account_sid=ACCOUNT, api_key="k", api_token="t") as exotel:
-            return exotel.calls.list(newest_first=False, **SELECTION.filters())._listed.digest
+            return exotel.calls.list(newest_first=False, **SELECTION.filters())._digest
 
     span = TimeRange(NOW - timedelta(days=8), NOW - timedelta(days=1))
     place = Position(newest_first=False, second=NOW - timedelta(days=2), sids={"a2"})
