@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
 from exotel_async.calls.streams import LazyInput, ResultStream
-from exotel_async.calls.wait import LONGEST_CALL, CallWatcher
+from exotel_async.calls.wait import LONGEST_WATCH, CallWatcher
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, is_over
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -274,7 +274,7 @@ class Dials(ResultStream[DialOutcome]):
         def told(how: Call | ExotelError) -> None:
             self._waiters.pop(sid, None)
             known = isinstance(how, Call | NotFound | ConfigurationError)
-            if known or time() - began >= LONGEST_CALL:
+            if known or time() - began >= LONGEST_WATCH:
                 self._free(legs)
             else:  # it cannot be read now, and may go on nevertheless
                 self._follow(sid, legs, began)

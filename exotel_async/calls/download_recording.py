@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from exotel_async.calls.wait_state import SETTLED_AFTER
 from exotel_async.errors import (
     APIError,
     ConnectionFailed,
@@ -36,9 +37,6 @@ from exotel_async.wire.validation import positive_seconds, whole
 if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.http.receive import Download
-
-LATEST: Final = timedelta(minutes=15)
-"""From a call's end until its recording is there. Documented: 1 to 5 minutes, 15 at peak."""
 
 LARGEST: Final = 2**30
 """Bytes a recording may have, unless it is said otherwise: 1 GiB."""
@@ -150,11 +148,11 @@ class Recordings:
         if not call.is_final:
             return RecordingNotReady("the call was not over when it was read", sid=call.sid)
         ended = call.ended_at or call.updated_at or call.created_at
-        due = None if ended is None else ended.astimezone(UTC) + LATEST
+        due = None if ended is None else ended.astimezone(UTC) + SETTLED_AFTER
         now = self._pipeline.server_clock.now() or datetime.now(UTC)
         if due is not None and due <= now:
             return NoRecording(sid=call.sid)
-        reason = f"it may take {LATEST // timedelta(minutes=1)} minutes from the call's end"
+        reason = f"it may take {SETTLED_AFTER // timedelta(minutes=1)} minutes from the call's end"
         return RecordingNotReady(reason, sid=call.sid, available_by=due)
 
 

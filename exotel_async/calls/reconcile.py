@@ -18,7 +18,7 @@ from exotel_async.calls.reconcile_claims import LostDial, LostDials
 from exotel_async.calls.reconcile_match import Match
 from exotel_async.calls.reconcile_scan import DialWindow, RecordScanner
 from exotel_async.calls.seen import SeenCalls, remember
-from exotel_async.calls.wait_state import is_passing
+from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER, is_passing
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
@@ -35,10 +35,6 @@ FIRST_LOOK: Final = 30.0
 
 _GROWTH: Final = 1.5
 _LONGEST: Final = 20  # times the first interval
-_LONGEST_CALL: Final = timedelta(hours=4)
-"""Exotel's own limit, where the dial has set none."""
-_SHOWN_AFTER: Final = timedelta(minutes=15)
-"""From a call's end until it is certain to be among the records."""
 # Clocks are compared by whole seconds, and a request that was given up may still arrive.
 _BEFORE: Final = timedelta(seconds=5)
 _AFTER: Final = timedelta(seconds=90)
@@ -264,7 +260,7 @@ class Reconciler:
         first, last = clock.shift(dial.sent_at), clock.shift(dial.lost_at)
         return DialWindow(
             ranges=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
-            certain_at=last + (dial.time_limit or _LONGEST_CALL) + _SHOWN_AFTER,
+            certain_at=last + (dial.time_limit or LONGEST_CALL) + SETTLED_AFTER,
             is_exact=clock.now() is not None,
         )
 

@@ -19,6 +19,8 @@ from attrs import define, frozen
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait_state import (
+    LONGEST_CALL,
+    SETTLED_AFTER,
     Deliver,
     Waiter,
     WaitOptions,
@@ -44,8 +46,8 @@ from exotel_async.wire import call_query
 if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
 
-LONGEST_CALL: Final = (4 * 60 + 15) * 60.0
-"""Seconds: the longest a call may go on, and a quarter of an hour until that shows everywhere."""
+LONGEST_WATCH: Final = (LONGEST_CALL + SETTLED_AFTER).total_seconds()
+"""Until a call is over, and that shows everywhere."""
 
 _GROWTH: Final = 1.5
 _LONGEST: Final = 12  # times the first interval
@@ -53,7 +55,7 @@ _TOGETHER: Final = 0.5  # of an interval: who is due that soon goes along
 _MOST_IN_A_ROUND: Final = 10  # requests; single ones are made only where the queries leave room
 _VANISHED_AFTER: Final = 2  # answers 404 in a row for a call this session knows of
 _FAILURES_BORNE: Final = 5  # rounds in a row
-_SETTLING: Final = 15 * 60.0  # seconds: the longest the numbers take by Exotel's own word
+_SETTLING: Final = SETTLED_AFTER.total_seconds()
 _REMEMBERED: Final = 1_000
 
 logger: Final = logging.getLogger("exotel_async")
@@ -175,7 +177,7 @@ class CallWatcher:
             waiter.seen = True
             waiter.rounds = waiter.missing = waiter.failures = 0
             if not is_over(call):
-                if now - waiter.began >= LONGEST_CALL:
+                if now - waiter.began >= LONGEST_WATCH:
                     waited = f"{(now - waiter.began) / 3600:.2f} hours"
                     self._fail(waiter, RequestTimeout(f"the call still goes on after {waited}"))
                 continue
@@ -375,7 +377,7 @@ class CallWatcher:
             or one.missing > 0
             or (over and not one.terms.settled)
             or (one.ended is not None and now - one.ended >= _SETTLING)
-            or now - one.began >= LONGEST_CALL
+            or now - one.began >= LONGEST_WATCH
             for one in waiting
         )
 

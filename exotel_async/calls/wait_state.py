@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Final
 
 from attrs import define, frozen
@@ -22,9 +23,15 @@ from exotel_async.errors import (
     ServerError,
 )
 from exotel_async.models import Call
+from exotel_async.wire import validation
 
 FIRST_POLL: Final = 5.0
 """Seconds until a call is asked for first."""
+SETTLED_AFTER: Final = timedelta(minutes=15)
+"""From a call's end until what comes after it has come: its record, its numbers, its recording. The
+longest that Exotel says; a few minutes are usual."""
+LONGEST_CALL: Final = timedelta(seconds=validation.LONGEST_CALL)
+"""From the dial, ringing included, until a call that was given no limit is over."""
 
 _CHECKED_AFTER: Final = 8  # rounds without news; then after twice as many, and so on
 _PASSING: Final = (

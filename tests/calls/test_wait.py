@@ -354,7 +354,7 @@ async def test_a_new_word_for_the_end_is_an_end_if_it_has_a_time(
 async def test_what_never_ends_is_not_waited_for_for_ever(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_CALL", 0.3)
+    monkeypatch.setattr(waiting, "LONGEST_WATCH", 0.3)
     emulator.scenario = LONG
     sids = [await dial(exotel) for _ in range(2)]
     with pytest.raises(RequestTimeout, match="goes on"):
