@@ -90,6 +90,7 @@ class Calls(CallReader):
             start_playback_url=start_playback_url,
             **options,
         )
+        del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         return await self._pipeline.send(request, self._read_dialled, chosen)
 
@@ -127,6 +128,7 @@ class Calls(CallReader):
             caller_id=caller_id,
             **options,
         )
+        del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         return await self._pipeline.send(request, self._read_dialled, chosen)
 
