@@ -77,7 +77,7 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
             on_orphaned_call=lambda ended: assert_private(repr(ended)),
         )
         assert_private(repr(exotel) + repr(vars(exotel)) + repr(vars(exotel._pipeline)))
-        assert_private(repr(vars(exotel._pipeline._transport)["_auth"]))
+        assert_private(repr(vars(exotel._pipeline.transport)["_auth"]))
         for fault in FAULTS:
             for attempt in ATTEMPTS:
                 emulator.faults.clear()

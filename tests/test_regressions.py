@@ -265,7 +265,7 @@ async def test_cancelled_while_it_closes_it_closes_all_the_same(emulator: Emulat
         await dialling
     await exotel.aclose()
     assert asyncio.all_tasks() == before
-    made = exotel._pipeline._transport._made
+    made = exotel._pipeline.transport._made
     assert made is not None
     assert made.is_closed
 
@@ -326,7 +326,7 @@ async def test_a_closing_that_is_itself_cancelled_closes_and_can_be_repeated(
     await exotel.aclose(grace=0.1)
     with pytest.raises(CallOutcomeUnknown):
         await dialling
-    made = exotel._pipeline._transport._made
+    made = exotel._pipeline.transport._made
     assert made is not None
     assert made.is_closed
 
@@ -370,9 +370,9 @@ async def test_an_exchange_cancelled_before_it_began_is_no_cancellation(
 ) -> None:
     await exotel.account.balance()
     asking = asyncio.create_task(exotel.account.balance())
-    while not exotel._pipeline._exchanges:
+    while not exotel._pipeline._lifetime._tasks:
         await asyncio.sleep(0)
-    for exchange in exotel._pipeline._exchanges:
+    for exchange in exotel._pipeline._lifetime._tasks:
         exchange.cancel()
     with suppress(ExotelError):
         await asking
@@ -424,7 +424,7 @@ async def test_what_waits_for_the_exchanges_before_it_is_given_up_in_time(
     }
     async with session(emulator) as large, session(emulator, **settings) as small:
         await large.account.balance()  # and so more may be in flight for the limiter
-        async with small._pipeline._transport._gate:  # as an exchange has it that does not end
+        async with small._pipeline.transport._gate:  # as an exchange has it that does not end
             with pytest.raises(ConnectionFailed, match="took too long"):
                 await small.numbers.lookup(CUSTOMER)
         assert len(emulator.requests) == 1

@@ -115,7 +115,7 @@ async def test_a_variable_that_goes_wrong_later_takes_nothing(
 ) -> None:
     async with AsyncExotel(**GIVEN, **ELSEWHERE) as exotel:
         limiter = exotel.limiter  # the session is in use
-        monkeypatch.setattr(exotel._pipeline._transport, "_made", None)
+        monkeypatch.setattr(exotel._pipeline.transport, "_made", None)
         monkeypatch.setenv("NO_PROXY", "::1/128")
         for _ in range(70):  # more than there are places
             async with asyncio.timeout(20):
@@ -131,7 +131,7 @@ async def test_a_variable_that_goes_wrong_later_takes_nothing(
 async def test_whatever_sending_raises_the_permit_comes_back(emulator: Emulator) -> None:
     async with session(emulator, max_in_flight=2) as exotel:
         await exotel.account.balance()
-        transport = exotel._pipeline._transport
+        transport = exotel._pipeline.transport
         right = transport.exchange
 
         async def defective(_: object) -> Any:
@@ -341,11 +341,11 @@ PASTED = [
 @pytest.mark.parametrize("pasted", PASTED)
 def test_what_people_paste_is_understood(pasted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = f"{ROOT}/v1/Accounts/acme1/".replace(":443", "")
-    given = AsyncExotel(**GIVEN, base_url=pasted)._pipeline._transport
+    given = AsyncExotel(**GIVEN, base_url=pasted)._pipeline.transport
     assert next(iter(given._prefixes.values())).replace(":443", "") == right
     for subdomain in (pasted, pasted.removeprefix("https://"), f" @{pasted[8:]} "):
         monkeypatch.setenv("EXOTEL_SUBDOMAIN", subdomain)
-        found = AsyncExotel(**GIVEN)._pipeline._transport
+        found = AsyncExotel(**GIVEN)._pipeline.transport
         assert next(iter(found._prefixes.values())).replace(":443", "") == right
         assert found.host == given.host == ("api.in.exotel.com", None)
 

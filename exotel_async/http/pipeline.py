@@ -11,11 +11,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
-
-import anyio
 
 from exotel_async.config import RetryPolicy, SendOptions
 from exotel_async.errors import (
@@ -27,7 +25,7 @@ from exotel_async.errors import (
     RequestTimeout,
 )
 from exotel_async.http.attempt import Attempt
-from exotel_async.http.closing import CLOSED, CloseGuard
+from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
 from exotel_async.http.outcome import Sending
 from exotel_async.http.retry import Retry
@@ -40,7 +38,6 @@ from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
 
 T = TypeVar("T")
-_LAST_WORDS: Final = 1.0  # seconds
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
@@ -60,11 +57,13 @@ class Pipeline:
         on_orphaned_call: OnOrphanedCall | None,
         leave_limiters: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._transport = transport
+        self.transport: Final = transport
+        """What sends, past the limiter: for what is no request to the API."""
+        self.retry: Final = retry
+        """How often a request is sent again."""
         self._make_limiter = make_limiter
         self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
-        self._retry = retry
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
@@ -72,11 +71,7 @@ class Pipeline:
         self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
         """Told of a call whose caller was told that its outcome is not known."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-        self._closing: asyncio.Task[None] | None = None
-        self._cut_at = 0.0
-        self._guard = CloseGuard()
-        self._exchanges: set[asyncio.Future[Any]] = set()
+        self._lifetime = Lifetime(self.orphans.reports, self._leave)
 
     @property
     def limiter(self) -> RateLimiter:
@@ -94,18 +89,8 @@ class Pipeline:
             ConfigurationError: the session is closed, belongs to another event loop, or there is
                 no event loop running; or the limiter is in use with another rate.
         """
-        self._bind()
+        self.check_loop()
         return self._limiter_of(category)
-
-    @property
-    def transport(self) -> Transport:
-        """What sends, past the limiter: for what is no request to the API."""
-        return self._transport
-
-    @property
-    def retry(self) -> RetryPolicy:
-        """How often a request is sent again."""
-        return self._retry
 
     def own(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Run something in a task that goes on if its caller leaves, and ends with the session.
@@ -113,18 +98,28 @@ class Pipeline:
         Raises:
             ConfigurationError: as `limiter`.
         """
-        task = self._bind().create_task(work())
-        self._exchanges.add(task)
-        task.add_done_callback(self._exchanges.discard)
-        return task
+        self.check_loop()
+        return self._lifetime.start(work())
 
-    def check_loop(self) -> None:
-        """Make sure that requests can be sent here and now.
+    def check_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running event loop, if requests can be sent in it.
 
         Raises:
-            ConfigurationError: as `limiter`.
+            ConfigurationError: as `limiter_of`.
         """
-        self._bind()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError("no event loop is running") from None
+        if self._lifetime.guard.closed:
+            raise ConfigurationError(CLOSED)
+        if self._loop is None:
+            self._limiter_of(Category.VOICE)
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(_OTHER_LOOP)
+        self.transport.prepare()
+        return loop
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long, or until the session is closed.
@@ -140,7 +135,7 @@ class Pipeline:
         Raises:
             ConfigurationError: it was closed meanwhile.
         """
-        with self._guard:
+        with self._lifetime.guard:
             return await awaitable
 
     async def acquire(self, options: SendOptions, *, first: bool = False) -> Permit:
@@ -156,7 +151,7 @@ class Pipeline:
         """
         limiter = self.limiter
         max_wait = None if options.patience == math.inf else options.patience
-        with self._guard:
+        with self._lifetime.guard:
             return await limiter.acquire(options.priority, max_wait, retry=first)
 
     async def send(
@@ -178,12 +173,17 @@ class Pipeline:
         Raises:
             ExotelError: one of the tree in `errors`, and nothing else.
         """
-        loop = self._bind(permit)
+        try:
+            loop = self.check_loop()
+        except ConfigurationError:
+            if permit is not None:
+                permit.release()
+            raise
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
         if permit is None:
             permit = await self._permit(request.category, options, deadline)
         sending, began = Sending(request, read, datetime.now(UTC)), loop.time()
-        latest = min(deadline, began + self._retry.total)
+        latest = min(deadline, began + self.retry.total)
         while True:
             sending.attempts += 1
             exchange = self._start(permit, request, options)
@@ -205,90 +205,34 @@ class Pipeline:
             now = loop.time()
             try:
                 judged = sending.judge(
-                    attempt, self._retry, elapsed=now - began, remaining=deadline - now
+                    attempt, self.retry, elapsed=now - began, remaining=deadline - now
                 )
             except CallOutcomeUnknown as error:
                 self._note_lost(error)
                 raise
             if not isinstance(judged, Retry):
                 return judged
-            self._bind()
+            self.check_loop()
             await self.sleep(judged.after)
             permit = await self._permit(request.category, options, latest, sending.failure)
 
     async def aclose(self, grace: float) -> None:
-        """End the session: nothing new goes out, and what is in the air has `grace` seconds."""
-        if self._closing is None or self._closing.cancelled():
-            loop = asyncio.get_running_loop()
-            if self._loop is not None and self._loop is not loop:
-                raise ConfigurationError(_OTHER_LOOP)
-            self._cut_at = loop.time() + grace
-            self._closing = loop.create_task(self._close())
-        # Not even a cancelled scope around it leaves connections open.
-        with anyio.CancelScope(shield=True):
-            try:
-                await asyncio.shield(self._closing)
-            except asyncio.CancelledError:
-                self._cut_at = 0.0
-                self._cut_off(self._exchanges)
-                await asyncio.wait({self._closing})
-                raise
+        """End the session: nothing new goes out, and what is in the air has `grace` seconds.
 
-    async def _close(self) -> None:
-        self._closed = True
-        self._guard.close()
-        try:
-            now = asyncio.get_running_loop().time
-            await self._end(self._exchanges, self._cut_at)
-            # An exchange that ends may begin a report. Reports have time of their own: a dial that
-            # was cut off in the end would else be told to nobody.
-            await self._end(self.orphans.reports, max(self._cut_at, now() + _LAST_WORDS))
-        finally:
-            try:
-                await self._transport.aclose()
-            finally:
-                # Not before the last request has ended, and said so.
-                if self._leave_limiters is not None:
-                    await self._leave_limiters()
-
-    async def _end(self, pending: set[asyncio.Future[Any]], cut_at: float) -> None:
-        """Wait for what is going on, and from a moment on end it."""
-        while pending:
-            left = cut_at - asyncio.get_running_loop().time()
-            if left <= 0:
-                late = set(pending)
-                self._cut_off(late)
-                # Ours end at once; a report of the user's own may refuse to.
-                await asyncio.wait(late, timeout=_LAST_WORDS)
-                return
-            await asyncio.wait(pending, timeout=left)
-
-    @staticmethod
-    def _cut_off(tasks: Iterable[asyncio.Future[Any]]) -> None:
-        for task in tasks:
-            task.cancel()
-
-    def _bind(self, permit: Permit | None = None) -> asyncio.AbstractEventLoop:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise ConfigurationError("no event loop is running") from None
-        if self._closed:
-            if permit is not None:
-                permit.release()
-            raise ConfigurationError(CLOSED)
-        if self._loop is None:
-            self._limiter_of(Category.VOICE)
-            self._loop = loop
-        elif self._loop is not loop:
+        Raises:
+            ConfigurationError: it belongs to another event loop.
+        """
+        if self._loop not in {None, asyncio.get_running_loop()}:
             raise ConfigurationError(_OTHER_LOOP)
+        await self._lifetime.aclose(grace)
+
+    async def _leave(self) -> None:
         try:
-            self._transport.prepare()
-        except ConfigurationError:
-            if permit is not None:
-                permit.release()
-            raise
-        return loop
+            await self.transport.aclose()
+        finally:
+            # Not before the last request has ended, and said so.
+            if self._leave_limiters is not None:
+                await self._leave_limiters()
 
     def _limiter_of(self, category: Category) -> RateLimiter:
         limiter = self._limiters.get(category)
@@ -309,7 +253,7 @@ class Pipeline:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         try:
-            with self._guard:
+            with self._lifetime.guard:
                 permit = await self._limiter_of(category).acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
@@ -326,11 +270,9 @@ class Pipeline:
     def _start(
         self, permit: Permit, request: Request, options: SendOptions
     ) -> asyncio.Task[Attempt]:
-        exchange = asyncio.get_running_loop().create_task(self._exchange(permit, request))
-        self._exchanges.add(exchange)
+        exchange = self._lifetime.start(self._exchange(permit, request))
 
         def ended(exchange: asyncio.Task[Attempt]) -> None:
-            self._exchanges.discard(exchange)
             if exchange.cancelled():  # before it began
                 permit.release()
 
@@ -342,9 +284,9 @@ class Pipeline:
     async def _exchange(self, permit: Permit, request: Request) -> Attempt:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
-        outcome = RequestOutcome(late=self._transport.late)
+        outcome = RequestOutcome(late=self.transport.late)
         try:
-            attempt = await self._transport.exchange(request)
+            attempt = await self.transport.exchange(request)
             outcome = self._outcome_of(attempt)
         finally:
             tell(permit.finish, outcome)
@@ -370,8 +312,8 @@ class Pipeline:
             status=attempt.status,
             written=attempt.written,
             retry_after=attempt.retry_after(),
-            longest_pause=self._retry.longest_pause,
-            late=self._transport.late if attempt.timed_out else 0.0,
+            longest_pause=self.retry.longest_pause,
+            late=self.transport.late if attempt.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
 

@@ -646,7 +646,7 @@ async def test_who_cancels_all_tasks_does_not_strand_the_others(emulator: Emulat
         await exotel.account.balance()
         gets = [asyncio.create_task(exotel.calls.get(sid)) for sid in sids]
         await turns(5)
-        for sender in list(exotel._pipeline._exchanges):
+        for sender in list(exotel._pipeline._lifetime._tasks):
             sender.cancel()
         async with asyncio.timeout(SOON):
             calls = await asyncio.gather(*gets)

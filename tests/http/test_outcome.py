@@ -337,7 +337,7 @@ async def test_over_tls_a_connection_is_used_again(monkeypatch: pytest.MonkeyPat
 
     async with raw_server(serve, tls=True) as server, server.session() as exotel:
         await dial(exotel)
-        for connection in exotel._pipeline._transport._made._transport._pool.connections:  # type: ignore[union-attr]
+        for connection in exotel._pipeline.transport._made._transport._pool.connections:  # type: ignore[union-attr]
             connection._connection._expire_at += 60  # however slow this machine is
         await dial(exotel)
     assert len(server.connections) == 1
@@ -381,7 +381,7 @@ async def test_a_dial_takes_no_connection_that_was_idle_for_a_second() -> None:
 
     async with raw_server(serve) as server, server.session() as exotel:
         await dial(exotel)
-        (connection,) = exotel._pipeline._transport._made._transport._pool.connections  # type: ignore[union-attr]
+        (connection,) = exotel._pipeline.transport._made._transport._pool.connections  # type: ignore[union-attr]
         inner = connection._connection
         assert inner._expire_at - asyncio.get_running_loop().time() <= 1.0
         inner._expire_at -= 1.0  # a second later
@@ -469,7 +469,7 @@ async def test_a_report_has_its_second_when_the_closing_is_cancelled(emulator: E
     exotel = session(emulator, on_orphaned_call=save)
     await leave(exotel, emulator)
     closing = asyncio.create_task(exotel.aclose(grace=60))
-    while exotel._pipeline._closing is None:
+    while exotel._pipeline._lifetime._closing is None:
         await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait({closing})
