@@ -224,7 +224,7 @@ class CallReader:
         """Wait until a call, or each of several, is over.
 
         All that wait in a session share one poll: a hundred waiting calls cost one request in each
-        round, and none if `resolve` is told their ends first.
+        round, and none if `notify` is told their ends first.
 
         Args:
             sid: the call's SID; or several, which gives a `CallResult` for each, in their order.

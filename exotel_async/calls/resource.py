@@ -161,7 +161,7 @@ class Calls(CallReader):
             flow: the flow they are connected to.
             caller_id: the ExoPhone they see.
             max_live: legs that may go on at a time: the account's channels. A call between two
-                numbers has two. Their ends are told by the poll that `wait` uses, or by `resolve`;
+                numbers has two. Their ends are told by the poll that `wait` uses, or by `notify`;
                 a dial whose outcome is not known is counted until it is. None: any number.
             interval: seconds until the first poll for a call's end.
             priority: who goes first when the budget is short.
@@ -207,7 +207,7 @@ class Calls(CallReader):
         It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
         and, where the record shows it, its custom field. Calls this session was answered about are
         not meant. A call shows up there only when it is over, so that this may take as long as the
-        call may last; a status callback with the same custom field, given to `resolve`, ends it.
+        call may last; a status callback with the same custom field, given to `notify`, ends it.
 
         A call is found for one dial only. One that looks as much like that of another lost dial of
         this session, because the parties are the same and so are the minutes, is found for neither,
