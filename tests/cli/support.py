@@ -17,6 +17,7 @@ from attrs import define, frozen
 from exotel_async.emulator import Emulator
 from exotel_async.emulator.calls import Dial
 from tests.conftest import SOON
+from tests.support import fork_server
 
 TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async.cli")
@@ -43,7 +44,7 @@ class Ended:
 class Running:
     """A command that runs."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | fork_server.Process
     seen: str = ""
 
     async def line(self, containing: str) -> str:
@@ -97,15 +98,20 @@ async def started(
     stdin: int = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[Running]:
     """Start the command; it is gone when the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        *arguments,
-        env=environment() if env is None else env,
-        stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=cwd,
-    )
+    env = environment() if env is None else env
+    process: asyncio.subprocess.Process | fork_server.Process
+    if command == COMMAND:
+        process = await fork_server.start(COMMAND[-1], arguments, env=env, cwd=cwd, stdin=stdin)
+    else:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            *arguments,
+            env=env,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=cwd,
+        )
     try:
         yield Running(process)
     finally:

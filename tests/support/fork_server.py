@@ -1,0 +1,184 @@
+"""Starts commands as processes of their own, without what every start of them costs.
+
+Most of the time of a command's start goes into the import of libraries. A server process that has
+imported them forks for each command; the package under test is imported anew in each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+LIBRARIES: Final = (
+    *("httpx", "attrs", "cattrs", "aiolimiter", "anyio._backends._asyncio", "redis.asyncio"),
+    *("starlette.applications", "uvicorn", "cyclopts", "rich.live", "rich.progress", "sqlite3"),
+)
+_LONGEST: Final = 1 << 20  # bytes of a command with its environment
+
+
+class Process:
+    """A command that was started: what of `asyncio.subprocess.Process` the tests use."""
+
+    def __init__(self, pid: int, status: asyncio.StreamReader, way: asyncio.StreamWriter) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdin: asyncio.StreamWriter | None = None
+        self.stdout: asyncio.StreamReader | None = None
+        self.stderr: asyncio.StreamReader | None = None
+        self._status, self._way = status, way
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait for its end, and return how it ended."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(int(await self._status.readline()))
+            self._way.close()
+        return self.returncode
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Read all it writes, and wait for its end."""
+        assert self.stdout is not None
+        assert self.stderr is not None
+        if self.stdin is not None:
+            self.stdin.close()
+        out, err = await asyncio.gather(self.stdout.read(), self.stderr.read())
+        await self.wait()
+        return out, err
+
+
+async def start(
+    module: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | None, stdin: int
+) -> Process:
+    """Start a module as a command, as `python -m` does, with pipes for what it writes.
+
+    Args:
+        module: its name.
+        arguments: those of the command.
+        env: its environment.
+        cwd: where it runs.
+        stdin: `asyncio.subprocess.DEVNULL` or `PIPE`.
+    """
+    ours, theirs = socket.socketpair()
+    out, err = os.pipe(), os.pipe()
+    reading, writing = os.pipe() if stdin == asyncio.subprocess.PIPE else (_devnull(), None)
+    order = json.dumps([module, *arguments, dict(env), cwd or str(Path.cwd())]).encode()
+    assert len(order) < _LONGEST
+    socket.send_fds(_server(), [order], [reading, out[1], err[1], theirs.fileno()])
+    for given in (reading, out[1], err[1], theirs.detach()):
+        os.close(given)
+    status, way = await asyncio.open_connection(sock=ours)
+    process = Process(int(await status.readline()), status, way)
+    process.stdout, process.stderr = await _reader(out[0]), await _reader(err[0])
+    process.stdin = None if writing is None else await _writer(writing)
+    return process
+
+
+async def _reader(end: int) -> asyncio.StreamReader:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(end, "rb"))
+    return reader
+
+
+async def _writer(end: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(end, "wb")
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+def _devnull() -> int:
+    return os.open(os.devnull, os.O_RDONLY)
+
+
+@functools.cache
+def _server() -> socket.socket:
+    """Return the way to the server of this process, which ends with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST)
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # no terminal, as the pipes are none
+        )
+
+    def finish() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(finish)
+    return ours
+
+
+# The other side
+
+
+def _serve(orders: socket.socket) -> Sequence[str]:
+    """Fork for each order; in the fork, return the module to run and its arguments."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        order, given, _, _ = socket.recv_fds(orders, _LONGEST, 4)
+        if not order:
+            os._exit(0)
+        if os.fork() == 0:
+            orders.close()
+            return _run(order, given)
+        for end in given:
+            os.close(end)
+
+
+def _run(order: bytes, given: Sequence[int]) -> Sequence[str]:
+    *told, status = given
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid != 0:
+        for end in told:
+            os.close(end)
+        os.write(status, b"%d\n" % pid)
+        os.write(status, b"%d\n" % os.waitpid(pid, 0)[1])
+        os._exit(0)
+    os.close(status)
+    for place, end in enumerate(told):
+        os.dup2(end, place)
+        os.close(end)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    *arguments, env, cwd = json.loads(order)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    return list(arguments)
+
+
+if __name__ == "__main__":
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    command = _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv = list(command)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
