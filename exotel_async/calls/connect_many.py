@@ -225,7 +225,7 @@ class Dials(ResultStream[DialOutcome]):
         # One after the other: no more than one target waits for room.
         async with self._taking:
             # If one worker has failed, the others end as well, but not what they have begun.
-            targets = [] if self._error else await self._input.take(1)
+            targets = [] if self._error else await self._pipeline.wait(self._input.take(1))
             if not targets:
                 return None
             (target,) = targets

@@ -50,7 +50,7 @@ class CallFetcher:
     """Reads calls by SID for a session."""
 
     def __init__(self, pipeline: Pipeline, pages: PageFetcher, known: SeenCalls) -> None:
-        self._pipeline = pipeline
+        self.pipeline: Final = pipeline
         self._pages = pages
         self._seen = known
         self._read_call = partial(responses.read_call, time_zone=pages.time_zone)
@@ -84,7 +84,7 @@ class CallFetcher:
             recording_url_validity=wanted.recording_url_validity,
             extra=extra,
         )
-        call = await self._pipeline.send(request, self._read_call, options, permit=permit)
+        call = await self.pipeline.send(request, self._read_call, options, permit=permit)
         self._seen.saw(call)
         return call
 
@@ -201,7 +201,7 @@ class CallFetcher:
         """Find out by a call that lacks details whether the list gives none at all."""
         try:
             # First in its line: whoever stands there may be about to ask in vain as well.
-            permit = await self._pipeline.acquire(options, first=True)
+            permit = await self.pipeline.acquire(options, first=True)
             call = await self.single(sid, wanted, options, permit=permit)
         except ConfigurationError:
             raise

@@ -204,7 +204,11 @@ class CallResults(ResultStream[CallResult]):
             # It may give no more before it has answers to what it gave, and that be waiting here.
             timer = loop.call_later(LINGER, self._run_dry)
             try:
-                sids = await self._input.take(most)
+                sids = await self._fetcher.pipeline.wait(self._input.take(most))
+            except ConfigurationError as error:  # the session is closed
+                self._error, self._stopped = error, True
+                self._changed.set()
+                return
             except Exception as error:  # noqa: BLE001 - the input's own, raised to the consumer
                 sids, self._error = [], error
             finally:

@@ -553,6 +553,19 @@ async def test_it_dials_at_bulk_priority() -> None:
             await until(lambda: exotel.limiter.statistics().waiting_interactive)
 
 
+async def test_closing_ends_a_stream_whose_input_gives_no_more(emulator: Emulator) -> None:
+    async def idle() -> AsyncIterator[str]:
+        yield CUSTOMER
+        await asyncio.Event().wait()
+
+    exotel = session(emulator)
+    async with asyncio.timeout(SOON), to_flow(exotel, idle()) as outcomes:
+        assert (await anext(outcomes)).call is not None
+        await exotel.aclose()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await anext(outcomes)
+
+
 # Leaving
 
 

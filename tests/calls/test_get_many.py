@@ -789,6 +789,21 @@ async def test_the_session_is_closed_in_the_middle(emulator: Emulator, source: s
     assert asyncio.all_tasks() == tasks
 
 
+async def test_closing_ends_a_stream_whose_input_gives_no_more(emulator: Emulator) -> None:
+    (sid,) = finished(emulator, 1)
+
+    async def idle() -> AsyncIterator[str]:
+        yield sid
+        await asyncio.Event().wait()
+
+    exotel = session(emulator)
+    async with asyncio.timeout(SOON), exotel.calls.get_many(idle()) as results:
+        assert (await anext(results)).sid == sid
+        await exotel.aclose()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await anext(results)
+
+
 async def test_a_closed_session_says_so_at_once(emulator: Emulator) -> None:
     exotel = session(emulator)
     await exotel.aclose()

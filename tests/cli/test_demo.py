@@ -18,6 +18,7 @@ from exotel_async.cli.demo_display import LiveDisplay, PlainDisplay, new_display
 from exotel_async.cli.demo_state import Board, Dial, Stage
 from exotel_async.emulator import Fault
 from tests.cli.support import environment, ran, started
+from tests.support import fork_server
 
 
 async def test_it_dials_reads_back_and_prints_a_table() -> None:
@@ -94,8 +95,8 @@ async def test_it_does_not_wait_for_a_server_of_a_shared_budget() -> None:
 async def test_a_closed_pipe_ends_it_quietly() -> None:
     async with started("demo") as running:
         await running.line("asyncio.gather now dials")
-        # Nobody reads any more: the next line it writes finds the pipe closed.
-        running.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        assert isinstance(running.process, fork_server.Process)
+        running.process.stop_reading()
         assert running.process.stderr is not None
         assert await running.process.stderr.read() == b""
         assert await running.process.wait() == 130

@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,8 @@ class Process:
         self.stdin: asyncio.StreamWriter | None = None
         self.stdout: asyncio.StreamReader | None = None
         self.stderr: asyncio.StreamReader | None = None
+        self.stop_reading: Callable[[], None] = lambda: None
+        """Reads nothing more of what it writes to stdout: its next line finds the pipe closed."""
         self._status, self._way = status, way
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -90,16 +92,19 @@ async def start(
         os.close(given)
     status, way = await asyncio.open_connection(sock=ours)
     process = Process(int(await status.readline()), status, way)
-    process.stdout, process.stderr = await _reader(out[0]), await _reader(err[0])
+    process.stdout, process.stop_reading = await _reader(out[0])
+    process.stderr, _ = await _reader(err[0])
     process.stdin = None if writing is None else await _writer(writing)
     return process
 
 
-async def _reader(end: int) -> asyncio.StreamReader:
+async def _reader(end: int) -> tuple[asyncio.StreamReader, Callable[[], None]]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(end, "rb"))
-    return reader
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(end, "rb")
+    )
+    return reader, transport.close
 
 
 async def _writer(end: int) -> asyncio.StreamWriter:
