@@ -18,10 +18,6 @@ from exotel_async.webhooks.response import TEXT, Reply, document, reply
 from exotel_async.wire.validation import length, length_of_time, refuse, some_text, whole
 
 
-def _case(case: str | None) -> str | None:
-    return None if case is None else some_text("case", case)
-
-
 @frozen(kw_only=True)
 class Passthru:
     """Which way a call goes from a Passthru applet; see its three constructors.
@@ -34,13 +30,14 @@ class Passthru:
     """
 
     diverts: bool = False
-    case: str | None = field(default=None, converter=_case)
+    case: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.diverts and self.case is not None:
-            raise InvalidRequest(
-                "case", self.case, "a case is selected only where the call goes on"
-            )
+        if self.case is not None:
+            some_text("case", self.case)
+            if self.diverts:
+                rule = "a case is selected only where the call goes on"
+                raise InvalidRequest("case", self.case, rule)
 
     @classmethod
     def proceed(cls) -> Self:
@@ -71,10 +68,6 @@ class Passthru:
         return reply(status=302 if self.diverts else 200)
 
 
-def _number(number: str) -> str:
-    return normalize_number(number)
-
-
 @frozen
 class DialWhom:
     """The one number to dial; answers the "dial whom" URL of a Connect applet.
@@ -89,15 +82,11 @@ class DialWhom:
         InvalidRequest: it is no phone number.
     """
 
-    number: str = field(converter=_number, repr=masked)
+    number: str = field(converter=normalize_number, repr=masked)
 
     def render(self) -> Reply:
         """Return 200, `text/plain`, the bare number."""
         return reply(self.number, content_type=TEXT)
-
-
-def _message(text: str) -> str:
-    return some_text("text", text)
 
 
 @frozen
@@ -113,7 +102,10 @@ class SmsText:
         InvalidRequest: it is empty, or has control characters.
     """
 
-    text: str = field(converter=_message, repr=length)
+    text: str = field(repr=length)
+
+    def __attrs_post_init__(self) -> None:
+        some_text("text", self.text)
 
     def render(self) -> Reply:
         """Return 200, `text/plain` without a charset, the message. A HEAD gets the same headers."""
@@ -131,22 +123,8 @@ def _repeat_prompt(prompt: Prompt | None) -> Speak | Play | None:
     return None if prompt is None else as_prompt("repeat_prompt", prompt)
 
 
-def _max_digits(digits: int | None) -> int | None:
-    return whole("max_digits", digits, 1)
-
-
-def _repeats(repeats: int | None) -> int | None:
-    return whole("repeats", repeats, 0)
-
-
 def _timeout(timeout: timedelta | float | None) -> timedelta | None:
     return length_of_time("timeout", timeout)
-
-
-def _key(key: str | None) -> str | None:
-    if key is None or (isinstance(key, str) and len(key) <= 1 and key in _KEYS):
-        return key
-    raise InvalidRequest("finish_on_key", key, f"must be one of {_KEYS}, or '' for no key")
 
 
 @frozen
@@ -169,13 +147,18 @@ class GatherPlan:
     """
 
     prompt: Speak | Play = field(converter=_prompt)
-    max_digits: int | None = field(default=None, converter=_max_digits, kw_only=True)
-    finish_on_key: str | None = field(default=None, converter=_key, kw_only=True)
+    max_digits: int | None = field(default=None, kw_only=True)
+    finish_on_key: str | None = field(default=None, kw_only=True)
     timeout: timedelta | None = field(default=None, converter=_timeout, kw_only=True)
-    repeats: int | None = field(default=None, converter=_repeats, kw_only=True)
+    repeats: int | None = field(default=None, kw_only=True)
     repeat_prompt: Speak | Play | None = field(default=None, converter=_repeat_prompt, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        whole("max_digits", self.max_digits, 1)
+        key = self.finish_on_key
+        if key is not None and not (isinstance(key, str) and len(key) <= 1 and key in _KEYS):
+            raise InvalidRequest("finish_on_key", key, f"must be one of {_KEYS}, or '' for no key")
+        whole("repeats", self.repeats, 0)
         if not self.repeats:
             refuse("is heard only with repeats", repeat_prompt=self.repeat_prompt)
 

@@ -18,9 +18,9 @@ from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
 from exotel_async.webhooks.response import Reply, document
 from exotel_async.wire.validation import (
+    choice,
     flag,
     length_of_time,
-    one_of,
     refuse,
     segment,
     several,
@@ -39,7 +39,71 @@ def _all_masked(numbers: tuple[str, ...]) -> str:
     return f"({', '.join(map(masked, numbers))})"
 
 
-@frozen(init=False, kw_only=True)
+def _parties(numbers: str | Iterable[str]) -> tuple[str, ...]:
+    # What is no text is refused there.
+    return tuple(normalize_party(cast("str", number), "numbers") for number in several(numbers))
+
+
+def _headers(params: Mapping[str, str] | None) -> dict[str, str] | None:
+    if params is None:
+        return None
+    if not isinstance(params, Mapping):
+        raise InvalidRequest("custom_params", type(params).__name__, "must be a mapping")
+    parts = [part for pair in params.items() for part in pair]
+    fine = all(isinstance(part, str) and re.fullmatch(_HEADER_PART, part) for part in parts)
+    if not fine or not 1 <= len(params) <= _MOST_HEADERS:
+        # The values stay out of the message.
+        rule = f"must be 1 to {_MOST_HEADERS} names and values, without &, = and spaces"
+        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
+    if len(_joined(params).encode()) > _LONGEST_HEADERS:
+        rule = f"must be at most {_LONGEST_HEADERS} bytes in all"
+        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
+    return dict(params)
+
+
+def _exophone(number: str | None) -> str | None:
+    return None if number is None else normalize_exophone(number, "caller_id")
+
+
+def _channels(channels: RecordingChannels | str | None) -> RecordingChannels | None:
+    written = choice("recording_channels", channels, RecordingChannels)
+    return None if written is None else RecordingChannels(written)
+
+
+def _ring_timeout(length: timedelta | float | None) -> timedelta | None:
+    return length_of_time("ring_timeout", length)
+
+
+def _conversation_limit(length: timedelta | float | None) -> timedelta | None:
+    return length_of_time("conversation_limit", length)
+
+
+def _music(kind: HoldMusic | str | None) -> HoldMusic | None:
+    if kind is None:
+        return None
+    if not isinstance(kind, str) or not re.fullmatch(_WORD, kind):
+        raise _unknown_music(kind)
+    return HoldMusic(kind)
+
+
+def _truth(value: bool) -> bool:
+    return flag("fetch_after_attempt", value) == "true"
+
+
+def _json(extra: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if extra is None:
+        return None
+    try:
+        # A copy, whatever it is made of.
+        copy = json.loads(json.dumps(dict(extra), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copy = None
+    if not isinstance(copy, dict):
+        raise InvalidRequest("extra", type(extra).__name__, "must be a mapping JSON can carry")
+    return copy
+
+
+@frozen
 class ConnectPlan:
     """Whom a Connect applet dials, and how.
 
@@ -47,120 +111,75 @@ class ConnectPlan:
     Exotel cannot read, makes it ask the applet's fall-back URL; then it dials nobody. The
     fields are those of Exotel's support article 3000096873.
 
-    Attributes:
-        numbers: the parties to ring, one after the other; empty in the plan `nobody`.
-        trunk: the SIP trunk to ring instead.
-        custom_params: SIP headers for the trunk.
-        caller_id: the number the parties see.
+    Args:
+        numbers: the parties to ring, one after the other: phone numbers, best with country code, or
+            SIP ids of agents (`sip:agent7f3a`), or SIP URIs. All of one kind: Exotel takes the two
+            in different shapes. The one for SIP was confirmed without any other field in the plan.
+        trunk: the identifier of a SIP trunk to ring instead of numbers.
+        custom_params: up to 3 SIP headers for the trunk, 200 bytes in all.
+        caller_id: the ExoPhone the parties see.
         record: whether to record.
-        recording_channels: both parties in one channel, or one each.
-        ring_timeout: how long each is rung.
-        conversation_limit: how long they may speak.
-        music_on_hold: what the caller hears meanwhile.
-        music_on_hold_url: the caller's own audio for it.
+        recording_channels: both parties in one channel, or one each: `single` or `dual`; only with
+            `record=True`.
+        ring_timeout: how long each is rung: a timedelta or seconds, whole ones.
+        conversation_limit: how long they may speak; the same.
+        music_on_hold: what the caller hears meanwhile: `default_tone` or `operator_tone`.
+        music_on_hold_url: audio of your own for it. The word Exotel wants in `music_on_hold` then
+            is not documented to us: with this any word passes.
         playback: what is played when somebody picks up.
-        parallel_ringing: how many are rung at once.
+        parallel_ringing: how many are rung at once, up to 10. Exotel's limit is not certain.
         fetch_after_attempt: whether Exotel asks again after each attempt that failed.
         event_url: where a `DialEvent` is sent for each step of each attempt.
-        extra: fields this SDK does not know.
+        extra: fields this SDK does not know, put into the answer's JSON as they are.
+
+    Raises:
+        InvalidRequest: an argument Exotel would refuse or take wrongly. So is a plan without
+            anybody to dial: that one is `ConnectPlan.nobody()`.
     """
 
-    numbers: tuple[str, ...] = field(default=(), repr=_all_masked)
-    trunk: str | None = None
-    custom_params: Mapping[str, str] | None = field(default=None, repr=False, hash=False)
-    caller_id: str | None = field(default=None, repr=masked)
-    record: bool | None = None
-    recording_channels: RecordingChannels | None = None
-    ring_timeout: timedelta | None = None
-    conversation_limit: timedelta | None = None
-    music_on_hold: HoldMusic | None = None
-    music_on_hold_url: str | None = field(default=None, repr=False)
-    playback: Playback | None = None
-    parallel_ringing: int | None = None
-    fetch_after_attempt: bool = False
-    event_url: str | None = field(default=None, repr=False)
-    extra: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+    numbers: tuple[str, ...] = field(default=(), converter=_parties, repr=_all_masked)
+    trunk: str | None = field(default=None, kw_only=True)
+    custom_params: Mapping[str, str] | None = field(
+        default=None, converter=_headers, repr=False, hash=False, kw_only=True
+    )
+    caller_id: str | None = field(default=None, converter=_exophone, repr=masked, kw_only=True)
+    record: bool | None = field(default=None, kw_only=True)
+    recording_channels: RecordingChannels | None = field(
+        default=None, converter=_channels, kw_only=True
+    )
+    ring_timeout: timedelta | None = field(default=None, converter=_ring_timeout, kw_only=True)
+    conversation_limit: timedelta | None = field(
+        default=None, converter=_conversation_limit, kw_only=True
+    )
+    music_on_hold: HoldMusic | None = field(default=None, converter=_music, kw_only=True)
+    music_on_hold_url: str | None = field(default=None, repr=False, kw_only=True)
+    playback: Playback | None = field(default=None, kw_only=True)
+    parallel_ringing: int | None = field(default=None, kw_only=True)
+    fetch_after_attempt: bool = field(default=False, converter=_truth, kw_only=True)
+    event_url: str | None = field(default=None, repr=False, kw_only=True)
+    extra: Mapping[str, Any] | None = field(
+        default=None, converter=_json, repr=False, hash=False, kw_only=True
+    )
+    _is_for_nobody: bool = field(default=False, alias="_is_for_nobody", repr=False, kw_only=True)
 
-    def __init__(
-        self,
-        numbers: str | Iterable[str] = (),
-        *,
-        trunk: str | None = None,
-        custom_params: Mapping[str, str] | None = None,
-        caller_id: str | None = None,
-        record: bool | None = None,
-        recording_channels: RecordingChannels | str | None = None,
-        ring_timeout: timedelta | float | None = None,
-        conversation_limit: timedelta | float | None = None,
-        music_on_hold: HoldMusic | str | None = None,
-        music_on_hold_url: str | None = None,
-        playback: Playback | None = None,
-        parallel_ringing: int | None = None,
-        fetch_after_attempt: bool = False,
-        event_url: str | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Check a plan.
-
-        Args:
-            numbers: the parties to ring: phone numbers, best with country code, or SIP ids of
-                agents (`sip:agent7f3a`), or SIP URIs. All of one kind: Exotel takes the two in
-                different shapes. The one for SIP was confirmed without any other field in the
-                plan.
-            trunk: the identifier of a SIP trunk to ring instead of numbers.
-            custom_params: up to 3 SIP headers for the trunk, 200 bytes in all.
-            caller_id: the ExoPhone the parties see.
-            record: whether to record.
-            recording_channels: `single` or `dual`; only with `record=True`.
-            ring_timeout: how long each is rung: a timedelta or seconds, whole ones.
-            conversation_limit: how long they may speak; the same.
-            music_on_hold: what the caller hears meanwhile: `default_tone` or `operator_tone`.
-            music_on_hold_url: audio of your own for it. The word Exotel wants in `music_on_hold`
-                then is not documented to us: with this any word passes.
-            playback: what is played when somebody picks up.
-            parallel_ringing: how many are rung at once, up to 10. Exotel's limit is not certain.
-            fetch_after_attempt: ask again after each attempt that failed.
-            event_url: URL that is told each step of each attempt: see `DialEvent`.
-            extra: fields this SDK does not know, put into the answer's JSON as they are.
-
-        Raises:
-            InvalidRequest: an argument Exotel would refuse or take wrongly. So is a plan without
-                anybody to dial: that one is `ConnectPlan.nobody()`.
-        """
-        shown = None if caller_id is None else normalize_exophone(caller_id, "caller_id")
-        if trunk is None:
-            refuse("is used only with trunk", custom_params=custom_params)
-            parties = _parties(numbers, shown)
+    def __attrs_post_init__(self) -> None:
+        if self.trunk is None:
+            refuse("is used only with trunk", custom_params=self.custom_params)
+            self._check_numbers()
         else:
-            segment("trunk", trunk)
-            parties = ()
-            refuse("is used only without trunk", numbers=tuple(several(numbers)) or None)
-        channels = recording_channels
-        if record is not True:
-            refuse("is used only with record=True", recording_channels=channels)
-        if playback is not None and not isinstance(playback, Playback):
-            raise InvalidRequest("playback", type(playback).__name__, "must be Playback()")
-        flag("record", record)
-        # attrs makes it; mypy knows.
-        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue]
-            numbers=parties,
-            trunk=trunk,
-            custom_params=None if custom_params is None else _headers(custom_params),
-            caller_id=shown,
-            record=record,
-            recording_channels=None
-            if channels is None
-            else RecordingChannels(one_of("recording_channels", channels, RecordingChannels)),
-            ring_timeout=length_of_time("ring_timeout", ring_timeout),
-            conversation_limit=length_of_time("conversation_limit", conversation_limit),
-            music_on_hold=_music(music_on_hold, music_on_hold_url),
-            music_on_hold_url=url("music_on_hold_url", music_on_hold_url),
-            playback=playback,
-            parallel_ringing=whole("parallel_ringing", parallel_ringing, 1, _MOST_AT_ONCE),
-            fetch_after_attempt=flag("fetch_after_attempt", fetch_after_attempt) == "true",
-            event_url=url("event_url", event_url),
-            extra=None if extra is None else _unknown(extra),
-        )
+            segment("trunk", self.trunk)
+            refuse("is used only without trunk", numbers=self.numbers or None)
+        if flag("record", self.record) != "true":
+            refuse("is used only with record=True", recording_channels=self.recording_channels)
+        url("music_on_hold_url", self.music_on_hold_url)
+        if self.music_on_hold is None:
+            refuse("is used only with music_on_hold", music_on_hold_url=self.music_on_hold_url)
+        elif self.music_on_hold_url is None and not self.music_on_hold.is_known:
+            raise _unknown_music(self.music_on_hold)
+        if self.playback is not None and not isinstance(self.playback, Playback):
+            raise InvalidRequest("playback", type(self.playback).__name__, "must be Playback()")
+        whole("parallel_ringing", self.parallel_ringing, 1, _MOST_AT_ONCE)
+        url("event_url", self.event_url)
         for name in self.extra or ():
             if name in self._content():
                 raise InvalidRequest("extra", name, "has an argument of its own")
@@ -168,9 +187,7 @@ class ConnectPlan:
     @classmethod
     def nobody(cls) -> Self:
         """Dial nobody: the call goes on by the branch "We didn't dial anyone"."""
-        plan = cls.__new__(cls)
-        plan.__attrs_init__()  # pyright: ignore[reportAttributeAccessIssue]
-        return plan
+        return cls(_is_for_nobody=True)
 
     def document(self) -> dict[str, Any]:
         """Return what the answer's JSON says."""
@@ -205,62 +222,26 @@ class ConnectPlan:
             "dial_passthru_event_url": self.event_url,
         }
 
+    def _check_numbers(self) -> None:
+        if not self.numbers and not self._is_for_nobody:
+            rule = "must be at least one: the plan that dials nobody is ConnectPlan.nobody()"
+            raise InvalidRequest("numbers", self.numbers, rule)
+        if len({is_sip(party) for party in self.numbers}) > 1:
+            rule = "must be all phone numbers or all SIP: Exotel takes them in different shapes"
+            raise InvalidRequest("numbers", f"<{len(self.numbers)} parties>", rule)
+        for number in self.numbers:
+            if same_number(number, self.caller_id):
+                raise InvalidRequest("numbers", number, "must be who is rung, not the ExoPhone")
+
     def _music_on_hold(self, kind: HoldMusic) -> dict[str, str]:
         address = self.music_on_hold_url
         return {"type": kind.value} if address is None else {"type": kind.value, "value": address}
-
-
-def _parties(numbers: str | Iterable[str], caller_id: str | None) -> tuple[str, ...]:
-    # What is no text is refused there.
-    found = tuple(normalize_party(cast("str", number), "numbers") for number in several(numbers))
-    if not found:
-        rule = "must be at least one: the plan that dials nobody is ConnectPlan.nobody()"
-        raise InvalidRequest("numbers", found, rule)
-    if len({is_sip(party) for party in found}) > 1:
-        rule = "must be all phone numbers or all SIP: Exotel takes them in different shapes"
-        raise InvalidRequest("numbers", f"<{len(found)} parties>", rule)
-    for number in found:
-        if same_number(number, caller_id):
-            raise InvalidRequest("numbers", number, "must be who is rung, not the ExoPhone")
-    return found
-
-
-def _music(kind: HoldMusic | str | None, address: str | None) -> HoldMusic | None:
-    if kind is None:
-        refuse("is used only with music_on_hold", music_on_hold_url=address)
-        return None
-    word = HoldMusic(kind) if isinstance(kind, str) and re.fullmatch(_WORD, kind) else None
-    if word is None or (address is None and not word.is_known):
-        known = " or ".join(repr(member.value) for member in HoldMusic)
-        raise InvalidRequest("music_on_hold", kind, f"must be {known} without audio of your own")
-    return word
-
-
-def _headers(params: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(params, Mapping):
-        raise InvalidRequest("custom_params", type(params).__name__, "must be a mapping")
-    parts = [part for pair in params.items() for part in pair]
-    fine = all(isinstance(part, str) and re.fullmatch(_HEADER_PART, part) for part in parts)
-    if not fine or not 1 <= len(params) <= _MOST_HEADERS:
-        # The values stay out of the message.
-        rule = f"must be 1 to {_MOST_HEADERS} names and values, without &, = and spaces"
-        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
-    if len(_joined(params).encode()) > _LONGEST_HEADERS:
-        rule = f"must be at most {_LONGEST_HEADERS} bytes in all"
-        raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
-    return dict(params)
 
 
 def _joined(params: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in params.items())
 
 
-def _unknown(extra: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        # A copy, whatever it is made of.
-        copy = json.loads(json.dumps(dict(extra), allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        copy = None
-    if not isinstance(copy, dict):
-        raise InvalidRequest("extra", type(extra).__name__, "must be a mapping JSON can carry")
-    return copy
+def _unknown_music(kind: object) -> InvalidRequest:
+    known = " or ".join(repr(member.value) for member in HoldMusic)
+    return InvalidRequest("music_on_hold", kind, f"must be {known} without audio of your own")

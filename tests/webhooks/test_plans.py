@@ -92,6 +92,7 @@ def test_the_plan_that_dials_nobody() -> None:
     assert plan == ConnectPlan.nobody()
     assert plan != ConnectPlan(NUMBERS)
     assert plan.numbers == ()
+    assert body(attrs.evolve(plan, fetch_after_attempt=True))["fetch_after_attempt"] is True
 
 
 def test_a_trunk() -> None:
