@@ -13,13 +13,14 @@ for you): `ExotelWebhooks` does both. What cannot be read is answered 400, a bod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.requests import (
+    AppletRequest,
     ConnectRequest,
     GatherRequest,
     GreetingRequest,
@@ -36,6 +37,7 @@ except ModuleNotFoundError as _missing:
     raise ConfigurationError(_HINT) from _missing
 
 _Read = TypeVar("_Read")
+_Request = TypeVar("_Request", bound=AppletRequest)
 
 
 async def status_callback(request: Request) -> StatusCallback:
@@ -56,36 +58,6 @@ async def dial_event(request: Request) -> DialEvent:
     return _read(lambda: DialEvent.from_query(_query(request)))
 
 
-async def passthru_request(request: Request) -> PassthruRequest:
-    """Read the request of a Passthru applet."""
-    return _read(lambda: PassthruRequest.from_query(_query(request)))
-
-
-async def connect_request(request: Request) -> ConnectRequest:
-    """Read the request of a Connect applet, for a plan or for one number."""
-    return _read(lambda: ConnectRequest.from_query(_query(request)))
-
-
-async def gather_request(request: Request) -> GatherRequest:
-    """Read the request of a Gather applet."""
-    return _read(lambda: GatherRequest.from_query(_query(request)))
-
-
-async def greeting_request(request: Request) -> GreetingRequest:
-    """Read the request of a Greeting or Menu applet."""
-    return _read(lambda: GreetingRequest.from_query(_query(request)))
-
-
-async def whisper_request(request: Request) -> WhisperRequest:
-    """Read the request of a Connect applet for what a dialled party hears."""
-    return _read(lambda: WhisperRequest.from_query(_query(request)))
-
-
-async def sms_request(request: Request) -> SmsRequest:
-    """Read the request of an SMS applet."""
-    return _read(lambda: SmsRequest.from_query(_query(request)))
-
-
 def _query(request: Request) -> bytes:
     query: bytes = request.scope["query_string"]
     if len(query) > MOST_BODY:
@@ -99,3 +71,24 @@ def _read(read: Callable[[], _Read]) -> _Read:
     except InvalidWebhook as error:
         # Its text shows nothing of what came.
         raise HTTPException(400, str(error)) from None
+
+
+def _reader(kind: type[_Request]) -> Callable[[Request], Awaitable[_Request]]:
+    async def read(request: Request) -> _Request:
+        return _read(lambda: kind.from_query(_query(request)))
+
+    return read
+
+
+passthru_request: Final = _reader(PassthruRequest)
+"""Reads the request of a Passthru applet."""
+connect_request: Final = _reader(ConnectRequest)
+"""Reads the request of a Connect applet, for a plan or for one number."""
+gather_request: Final = _reader(GatherRequest)
+"""Reads the request of a Gather applet."""
+greeting_request: Final = _reader(GreetingRequest)
+"""Reads the request of a Greeting or Menu applet."""
+whisper_request: Final = _reader(WhisperRequest)
+"""Reads the request of a Connect applet for what a dialled party hears."""
+sms_request: Final = _reader(SmsRequest)
+"""Reads the request of an SMS applet."""

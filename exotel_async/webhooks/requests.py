@@ -19,6 +19,7 @@ from exotel_async.webhooks.enums import FlowCallType
 from exotel_async.webhooks.fields import (
     DialledLeg,
     Insights,
+    Raw,
     StreamReport,
     call_sid,
     direction,
@@ -51,6 +52,24 @@ class AppletRequest:
     to: str | None = field(default=None, repr=masked)
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
 
+    @classmethod
+    def from_query(cls, query: str | bytes, *, time_zone: tzinfo = IST) -> Self:
+        """Read a request.
+
+        Args:
+            query: the query as it came, percent-encoded, without a `?`.
+            time_zone: the clock Exotel writes times by, and the zone of the request's times, where
+                it has any.
+
+        Raises:
+            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
+        """
+        return cls._read(read_query(query), time_zone)
+
+    @classmethod
+    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
+        raise NotImplementedError
+
 
 @frozen(kw_only=True)
 class GreetingRequest(AppletRequest):
@@ -67,20 +86,14 @@ class GreetingRequest(AppletRequest):
     custom_field: str | None = field(default=None, repr=False)
 
     @classmethod
-    def from_query(cls, query: str | bytes) -> Self:
-        """Read a request: the query as it came, percent-encoded, without a `?`.
-
-        Raises:
-            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
-        """
-        raw = read_query(query)
+    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
         return cls(
             sid=call_sid(raw),
             from_=party(raw),
             to=other_party(raw),
-            raw=raw,
             dialled_number=text(raw.get("DialWhomNumber")),
             custom_field=text(raw.get("CustomField")),
+            raw=raw,
         )
 
 
@@ -97,19 +110,13 @@ class WhisperRequest(AppletRequest):
     dialled_number: str | None = field(default=None, repr=masked)
 
     @classmethod
-    def from_query(cls, query: str | bytes) -> Self:
-        """Read a request: the query as it came, percent-encoded, without a `?`.
-
-        Raises:
-            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
-        """
-        raw = read_query(query)
+    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
         return cls(
             sid=call_sid(raw),
             from_=party(raw),
             to=other_party(raw),
-            raw=raw,
             dialled_number=text(raw.get("DialWhomNumber")),
+            raw=raw,
         )
 
 
@@ -126,19 +133,13 @@ class SmsRequest(AppletRequest):
     digits: str | None = field(default=None, repr=False)
 
     @classmethod
-    def from_query(cls, query: str | bytes) -> Self:
-        """Read a request: the query as it came, percent-encoded, without a `?`.
-
-        Raises:
-            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
-        """
-        raw = read_query(query)
+    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
         return cls(
             sid=call_sid(raw),
             from_=party(raw),
             to=other_party(raw),
-            raw=raw,
             digits=keys_pressed(raw.get("digits")),
+            raw=raw,
         )
 
 
@@ -213,17 +214,7 @@ class FlowRequest(AppletRequest):
     stream: StreamReport | None = None
 
     @classmethod
-    def from_query(cls, query: str | bytes, *, time_zone: tzinfo = IST) -> Self:
-        """Read a request.
-
-        Args:
-            query: the query as it came, percent-encoded, without a `?`.
-            time_zone: the clock Exotel writes times by, and the zone of the request's times.
-
-        Raises:
-            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
-        """
-        raw = read_query(query)
+    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
         get = raw.get
         return cls(
             sid=call_sid(raw),

@@ -17,6 +17,7 @@ from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.prompts import Play, Playback, Speak
 from exotel_async.webhooks.requests import (
+    AppletRequest,
     ConnectRequest,
     GatherRequest,
     GreetingRequest,
@@ -231,8 +232,7 @@ class Registry:
             name: the end of its URL.
             fallback: None: `Passthru.divert()`, the branch for when there is no proper answer.
         """
-        read = partial(PassthruRequest.from_query, time_zone=self._time_zone)
-        return self._named("passthru", name, read, fallback or Passthru.divert())
+        return self._named("passthru", name, PassthruRequest, fallback or Passthru.divert())
 
     def connect(
         self, name: str, *, fallback: ConnectPlan | None = None
@@ -243,8 +243,7 @@ class Registry:
             name: the end of its URL.
             fallback: None: `ConnectPlan.nobody()`, which leads to "We didn't dial anyone".
         """
-        read = partial(ConnectRequest.from_query, time_zone=self._time_zone)
-        return self._named("connect", name, read, fallback or ConnectPlan.nobody())
+        return self._named("connect", name, ConnectRequest, fallback or ConnectPlan.nobody())
 
     def dial_whom(
         self, name: str, *, fallback: DialWhom | str | None = None
@@ -255,8 +254,7 @@ class Registry:
             name: the end of its URL.
             fallback: None: 500, upon which nobody is dialled.
         """
-        read = partial(ConnectRequest.from_query, time_zone=self._time_zone)
-        return self._named("dial_whom", name, read, fallback)
+        return self._named("dial_whom", name, ConnectRequest, fallback)
 
     def gather(
         self, name: str, *, fallback: GatherPlan | None = None
@@ -267,9 +265,8 @@ class Registry:
             name: the end of its URL.
             fallback: None: the `apology` is spoken, and no key is waited for longer than a second.
         """
-        read = partial(GatherRequest.from_query, time_zone=self._time_zone)
         spare = fallback or GatherPlan(self._apology, timeout=1)
-        return self._named("gather", name, read, spare)
+        return self._named("gather", name, GatherRequest, spare)
 
     def greeting(
         self, name: str, *, fallback: Speak | Play | str | None = None
@@ -281,7 +278,7 @@ class Registry:
             fallback: None: the `apology` is spoken.
         """
         spare = self._apology if fallback is None else fallback
-        return self._named("greeting", name, GreetingRequest.from_query, spare)
+        return self._named("greeting", name, GreetingRequest, spare)
 
     def whisper(
         self, name: str, *, fallback: Playback | None = None
@@ -292,7 +289,7 @@ class Registry:
             name: the end of its URL.
             fallback: None: 500, upon which nothing is played.
         """
-        return self._named("whisper", name, WhisperRequest.from_query, fallback)
+        return self._named("whisper", name, WhisperRequest, fallback)
 
     def sms(
         self, name: str, *, fallback: SmsText | str | None = None
@@ -303,15 +300,16 @@ class Registry:
             name: the end of its URL.
             fallback: None: 500, upon which nothing is sent.
         """
-        return self._named("sms", name, SmsRequest.from_query, fallback)
+        return self._named("sms", name, SmsRequest, fallback)
 
     def _add_callback(self, handler: Callable[[StatusCallback], object] | None) -> None:
         read = partial(StatusCallback.from_request, time_zone=self._time_zone)
         self._add(event_route("status_callback", read, handler))
 
     def _named(
-        self, kind: WebhookKind, name: str, read: Callable[..., Any], fallback: object
+        self, kind: WebhookKind, name: str, request: type[AppletRequest], fallback: object
     ) -> Callable[[_Handler], _Handler]:
+        read = partial(request.from_query, time_zone=self._time_zone)
         # What is wrong with the fall-back is told where it stands, not where its handler does.
         applet_route(kind, name, read, str, fallback)
 
