@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from heapq import heappop, heappush
 from operator import attrgetter
 from random import Random
 
@@ -25,23 +26,25 @@ _dialled_at = attrgetter("at")
 
 @attrs.frozen
 class Stretch:
-    """A part of the book, oldest first, without some calls in it. Reads only what is asked for."""
+    """Calls in order of time, from one place to before another. Reads only what is asked for."""
 
     _calls: Sequence[EmulatedCall]
     _first: int
     _last: int
-    _gaps: Sequence[int]
-    """For each call left out, in order, how many others of the stretch come before it."""
 
     def __len__(self) -> int:
-        return self._last - self._first - len(self._gaps)
+        return self._last - self._first
 
     def __getitem__(self, index: int) -> EmulatedCall:
-        return self._calls[self._first + index + bisect_right(self._gaps, index)]
+        return self._calls[self._first + index]
 
 
 class CallBook:
-    """All calls of the account."""
+    """All calls of the account.
+
+    What is over stands in a list of its own, and the channels taken are counted as they change: a
+    page, and a look for a free channel, cost the same however many calls go on.
+    """
 
     def __init__(self, clock: Clock, *, seed: int, account_sid: str) -> None:
         self._clock = clock
@@ -49,6 +52,15 @@ class CallBook:
         self._random = Random()  # noqa: S311 - a script of calls, not a secret
         self._by_sid: dict[str, EmulatedCall] = {}
         self._by_time: list[EmulatedCall] = []
+        self._over: list[EmulatedCall] = []
+        """The same without those going on."""
+        self._live: dict[EmulatedCall, int] = {}
+        """Those going on, with the channels each was last seen to take."""
+        self._ends: list[tuple[float, str]] = []
+        """A heap: when a live call ends, and its SID. What has changed since has another entry."""
+        self._changed: set[EmulatedCall] = set()
+        """Those that must be looked at again."""
+        self._channels = 0
         self._unsettled: set[EmulatedCall] = set()
         self._nth: Counter[tuple[str, str]] = Counter()
         self._rung: Counter[str] = Counter()
@@ -66,6 +78,11 @@ class CallBook:
         """Forget them all."""
         self._by_sid.clear()
         self._by_time.clear()
+        self._over.clear()
+        self._live.clear()
+        self._ends.clear()
+        self._changed.clear()
+        self._channels = 0
         self._unsettled.clear()
         self._nth.clear()
         self._rung.clear()
@@ -124,9 +141,16 @@ class CallBook:
 
     def _enter(self, key: str, dial: Dial, timeline: Timeline, at: float) -> EmulatedCall:
         sid = _new_sid(key, self._clock, at)
-        call = EmulatedCall(sid=sid, dial=dial, at=at, timeline=timeline, clock=self._clock)
+        call = EmulatedCall(
+            sid=sid, dial=dial, at=at, timeline=timeline, clock=self._clock, changed=self._changed
+        )
         self._by_sid[sid] = call
         insort(self._by_time, call, key=position)
+        if call.ended:
+            insort(self._over, call, key=position)
+        else:
+            self._live[call] = 0
+            self._changed.add(call)
         if not call.settled:
             self._unsettled.add(call)
         return call
@@ -134,7 +158,11 @@ class CallBook:
     def forget(self, sid: str) -> None:
         """Let a call vanish; `rung` still counts it. Raises KeyError when there is none."""
         call = self._by_sid.pop(sid)
-        del self._by_time[self._place(call)]
+        self._look()
+        in_order = [self._by_time] if call in self._live else [self._by_time, self._over]
+        for calls in in_order:
+            del calls[bisect_left(calls, position(call), key=position)]
+        self._channels -= self._live.pop(call, 0)
         self._unsettled.discard(call)
 
     def unsettled(self) -> set[EmulatedCall]:
@@ -144,30 +172,52 @@ class CallBook:
 
     def live(self) -> set[EmulatedCall]:
         """The calls going on."""
-        return {call for call in self.unsettled() if not call.ended}
+        self._look()
+        return set(self._live)
 
     def channels(self) -> int:
         """How many channels of the account are taken."""
-        return sum(call.channels for call in self.live())
+        self._look()
+        return self._channels
 
-    def between(self, since: float, until: float) -> Sequence[EmulatedCall]:
-        """Calls dialled from one moment to before another, oldest first."""
-        first, last = self._bounds(since, until)
-        return self._by_time[first:last]
+    def between(self, since: float, until: float, *, live: bool) -> Sequence[EmulatedCall]:
+        """Calls dialled from one moment to before another, oldest first.
 
-    def stretch(self, since: float, until: float, *, without: Iterable[EmulatedCall]) -> Stretch:
-        """The same without some calls, none of them read; good until the next call is taken."""
-        first, last = self._bounds(since, until)
-        left_out = sorted(self._place(call) for call in without if since <= call.at < until)
-        gaps = [place - first - before for before, place in enumerate(left_out)]
-        return Stretch(self._by_time, first, last, gaps)
+        `live`: those going on are among them.
+        """
+        calls, first, last = self._bounds(since, until, live=live)
+        return calls[first:last]
 
-    def _bounds(self, since: float, until: float) -> tuple[int, int]:
-        first = bisect_left(self._by_time, since, key=_dialled_at)
-        return first, bisect_left(self._by_time, until, first, key=_dialled_at)
+    def stretch(self, since: float, until: float, *, live: bool) -> Stretch:
+        """The same, none of them read; good until the next call is taken, or is over."""
+        return Stretch(*self._bounds(since, until, live=live))
 
-    def _place(self, call: EmulatedCall) -> int:
-        return bisect_left(self._by_time, position(call), key=position)
+    def _bounds(
+        self, since: float, until: float, *, live: bool
+    ) -> tuple[Sequence[EmulatedCall], int, int]:
+        self._look()
+        calls = self._by_time if live else self._over
+        first = bisect_left(calls, since, key=_dialled_at)
+        return calls, first, bisect_left(calls, until, first, key=_dialled_at)
+
+    def _look(self) -> None:
+        """Take note of the calls that have changed, and of those that are over since."""
+        while self._changed:
+            call = self._changed.pop()
+            if call in self._live:
+                self._channels += call.channels - self._live[call]
+                self._live[call] = call.channels
+                if call.ends_at < math.inf:
+                    heappush(self._ends, (call.ends_at, call.sid))
+        while self._ends:
+            ends_at, sid = self._ends[0]
+            live = self._by_sid.get(sid)
+            if live in self._live and live.ends_at == ends_at:
+                if not live.ended:
+                    break
+                self._channels -= self._live.pop(live)
+                insort(self._over, live, key=position)
+            heappop(self._ends)
 
 
 def _new_sid(key: str, clock: Clock, at: float) -> str:

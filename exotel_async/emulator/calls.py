@@ -8,6 +8,7 @@ from asyncio import Task
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 import attrs
 
@@ -20,6 +21,7 @@ INBOUND = "inbound"
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
 """The status words (VOICE_V1 2)."""
+T = TypeVar("T")
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -72,6 +74,11 @@ class Recording:
     seconds: int
 
 
+def _note_change(call: EmulatedCall, _: object, value: T) -> T:
+    call._changed.add(call)  # noqa: SLF001 - an attribute's own hook
+    return value
+
+
 @attrs.define(kw_only=True, eq=False)
 class EmulatedCall:
     """One call: what was dialled, its life, and where it stands by the clock."""
@@ -80,13 +87,13 @@ class EmulatedCall:
     dial: Dial
     at: float = attrs.field(on_setattr=attrs.setters.frozen)
     """When it was dialled, in emulator seconds since the start. Calls are kept in order of it."""
-    timeline: Timeline
+    timeline: Timeline = attrs.field(on_setattr=_note_change)
     clock: Clock = attrs.field(repr=False)
-    ahead: float = 0.0
+    ahead: float = attrs.field(default=0.0, on_setattr=_note_change)
     """Seconds this call's life runs ahead of the clock: see `Emulator.finish_calls`."""
     parent_sid: str | None = None
     """The call that this one is a child leg of."""
-    agents: int = 0
+    agents: int = attrs.field(default=0, on_setattr=_note_change)
     """How many agents its flow is ringing or has connected."""
     log: Log | None = attrs.field(default=None, repr=False)
     """Takes down its transcript, if it is in a flow."""
@@ -94,6 +101,8 @@ class EmulatedCall:
     """Its way through a flow."""
     recordings: Sequence[Recording] = attrs.field(default=(), repr=False)
     """Those made in a flow, in order."""
+    _changed: set[EmulatedCall] = attrs.field(factory=set, repr=False)
+    """Where it enters itself when its life or its channels change."""
 
     @property
     def from_(self) -> str:
@@ -119,6 +128,11 @@ class EmulatedCall:
     def age(self) -> float:
         """Emulator seconds since the dial, as its life counts them."""
         return self.clock.elapsed() - self.at + self.ahead
+
+    @property
+    def ends_at(self) -> float:
+        """When it is over, in emulator seconds since the start; infinite while a flow goes on."""
+        return self.at + self.timeline.ended - self.ahead
 
     @property
     def ended(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 from urllib.parse import urlencode
 
@@ -103,18 +103,19 @@ def _find(query: Query, book: CallBook, clock: Clock, settings: Settings) -> _Fo
     since, until = read_window(query.get("DateCreated"), clock)
     keeps = read_filters(query, flow_to_exophone=settings.flow_to == "exophone")
     sids = read_list(query, "Sid", MAX_SIDS)
-    left_out = set() if settings.bulk_live else book.live()
-    candidates: Iterable[EmulatedCall]
+    live = settings.bulk_live
     if sids is not None:
         known = (book.by_sid.get(sid) for sid in dict.fromkeys(sids))
         inside = (call for call in known if call is not None and since <= call.at < until)
-        candidates = sorted(inside, key=position)
+        candidates: Sequence[EmulatedCall] = sorted(
+            (call for call in inside if live or call.ended), key=position
+        )
     elif keeps:
-        candidates = book.between(since, until)
+        candidates = book.between(since, until, live=live)
     else:
         # A window may hold a million: nothing of it is read but the page.
-        return book.stretch(since, until, without=left_out)
-    return [c for c in candidates if c not in left_out and all(keep(c) for keep in keeps)]
+        return book.stretch(since, until, live=live)
+    return [call for call in candidates if all(keep(call) for keep in keeps)]
 
 
 def _cursor(call: EmulatedCall, passed: int, settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import Random
@@ -16,6 +17,8 @@ from tests.emulator.support import (
     AGENT,
     CUSTOMER,
     EXOPHONE,
+    FLOW_URL,
+    TWO_NUMBERS,
     StoppedClock,
     client_of,
     cursor,
@@ -113,6 +116,89 @@ async def test_only_the_page_is_read_of_many_calls(
     assert page["Metadata"]["Total"] == count + 1, "one goes on"
     assert len(page["Calls"]) == 100
     assert reads < 2000
+
+
+@pytest.mark.parametrize("query", [{}, {"To": CUSTOMER}, {"SortBy": "DateCreated:asc"}])
+async def test_a_page_and_a_dial_look_at_no_call_that_goes_on(
+    emulator: Emulator,
+    client: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, str],
+) -> None:
+    """Counted: a thousand calls going on cost a page, and a look for a free channel, no more."""
+    age, reads = EmulatedCall.age, 0
+
+    def counted(call: EmulatedCall) -> float:
+        nonlocal reads
+        reads += 1
+        value: float = age.fget(call)  # type: ignore[attr-defined]
+        return value
+
+    async def cost() -> tuple[int, int]:
+        nonlocal reads
+        before = reads
+        page = await listing(client, PageSize="10", **query)
+        assert page["Metadata"]["Total"] == 20
+        after = reads
+        refused = await client.post("Calls/connect.json", data=TWO_NUMBERS)
+        assert refused.status_code == emulator.channels_status
+        return after - before, reads - after
+
+    StoppedClock(emulator)
+    add_hourly(emulator, 20)
+    emulator.channels = 1
+    monkeypatch.setattr(EmulatedCall, "age", property(counted))
+    emulator.add_call(LONG_CALL)
+    await cost()
+    few = await cost()
+    for minute in range(1000):
+        # Before, between and behind those that are over.
+        emulator.add_call(LONG_CALL, ago=timedelta(seconds=20 * minute))
+    assert emulator._book.channels() == 2 * 1001
+    assert await cost() == few
+
+
+async def test_calls_are_listed_and_their_channels_free_once_they_are_over(
+    emulator: Emulator, client: httpx.AsyncClient
+) -> None:
+    """However it comes about: by the clock, by a life that runs ahead, and by a life made anew."""
+    clock = StoppedClock(emulator)
+    by_clock, ahead, anew = (emulator.add_call(LONG_CALL) for _ in range(3))
+    flow = emulator.add_call(attrs.evolve(CALL, to=None, url=FLOW_URL))
+    flow.timeline = attrs.evolve(flow.timeline, ended=math.inf)
+    flow.agents = 2
+
+    async def listed() -> list[str]:
+        return [call["Sid"] for call in (await listing(client, SortBy="DateCreated:asc"))["Calls"]]
+
+    assert await listed() == []
+    assert emulator._book.channels() == 3 * 2 + 3
+    ahead.run_ahead(ahead.timeline.ended)
+    assert await listed() == [ahead.sid]
+    anew.timeline = attrs.evolve(anew.timeline, ended=100.0)
+    flow.agents = 0
+    assert await listed() == [ahead.sid]
+    assert emulator._book.channels() == 2 * 2 + 1
+    clock.seconds += 100
+    assert set(await listed()) == {ahead.sid, anew.sid}
+    clock.seconds += 7 * 3600
+    assert set(await listed()) == {ahead.sid, anew.sid, by_clock.sid}
+    flow.timeline = attrs.evolve(flow.timeline, ended=5.0)
+    assert len(await listed()) == 4
+    assert emulator._book.channels() == 0
+
+
+async def test_a_life_that_was_made_longer_holds_up_no_other(
+    emulator: Emulator, client: httpx.AsyncClient
+) -> None:
+    clock = StoppedClock(emulator)
+    longer, other = emulator.add_call(CALL), emulator.add_call(CALL)
+    assert (await listing(client))["Calls"] == []
+    longer.timeline = attrs.evolve(longer.timeline, ended=60.0)
+    clock.seconds += 50
+    assert [call["Sid"] for call in (await listing(client))["Calls"]] == [other.sid]
+    clock.seconds += 50
+    assert (await listing(client))["Metadata"]["Total"] == 2
 
 
 async def test_calls_going_on_outside_the_window_change_nothing_in_it(
