@@ -22,8 +22,8 @@ from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.request_log import ReceivedRequest, Statistics
 from exotel_async.emulator.responses import (
-    Answer,
     Receive,
+    Response,
     Scope,
     Send,
     Sender,
@@ -88,7 +88,7 @@ class App:
             # crash of the app.
             return
 
-    def _control_page(self, scope: Scope) -> Answer:
+    def _control_page(self, scope: Scope) -> Response:
         """Out of band: not counted, no credentials."""
         match scope["method"], scope["path"].removeprefix(_CONTROL):
             case "GET", "statistics":
@@ -189,10 +189,10 @@ class App:
         message = f"Too many requests: at most {window.rate} per {window.per:g} s"
         raise Refusal(429, message, retry_after=retry_after)
 
-    async def _act(self, asked: Asked, fault: Fault | None, *, exophones: bool) -> Answer:
+    async def _act(self, asked: Asked, fault: Fault | None, *, exophones: bool) -> Response:
         """Do what is asked, as far as a fault lets it. Raises Refusal."""
 
-        def do() -> Answer:
+        def do() -> Response:
             if exophones:
                 return answer(self._exophones.answer(asked), json=True)
             return answer(self._api.answer(asked, fault), json=asked.json)

@@ -18,7 +18,7 @@ from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_bas
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.request_log import Download
-from exotel_async.emulator.responses import Answer, Scope, Sender, act, refuse
+from exotel_async.emulator.responses import Response, Scope, Sender, act, refuse
 from exotel_async.emulator.settings import Settings
 
 MAX_SECONDS = 60
@@ -85,7 +85,7 @@ class Recordings:
         elif authorization is None or not is_basic(authorization, self._settings):
             raise Refusal(401, "Authentication is required")
 
-    def _answer(self, method: str, path: str, download: Download) -> Answer:
+    def _answer(self, method: str, path: str, download: Download) -> Response:
         """The recording, or where it is. Raises Refusal, 404."""
         call = self._book.by_sid.get(download.sid)
         recording = None if call is None else self._find(call, path)
@@ -95,9 +95,9 @@ class Recordings:
             raise Refusal(404, "The recording is not ready yet")
         if self._settings.recording_redirect and not download.signed:
             headers = {"Location": self._documents.presigned_url(call, recording)}
-            return Answer(status=302, content_type="text/plain", body=b"", headers=headers)
+            return Response(status=302, content_type="text/plain", body=b"", headers=headers)
         body = silence(recording.seconds)
-        return Answer(status=200, content_type="audio/mpeg", body=body)
+        return Response(status=200, content_type="audio/mpeg", body=body)
 
     def _find(self, call: EmulatedCall, path: str) -> Recording | None:
         """Which of the call's recordings is at that path."""

@@ -1,4 +1,4 @@
-"""Answers: made from documents, spoilt by faults, and sent over the connection."""
+"""Responses: made from documents, spoilt by faults, and sent over the connection."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
-    """An answer before it leaves."""
+class Response:
+    """A response before it leaves."""
 
     status: int
     content_type: str
@@ -32,13 +32,13 @@ class Answer:
     """What the body says; nothing for a recording."""
 
 
-def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> Answer:
+def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> Response:
     """A document in the representation asked for."""
     content_type, body = as_json(document) if json else as_xml(document)
-    return Answer(status=status, content_type=content_type, body=body, document=document)
+    return Response(status=status, content_type=content_type, body=body, document=document)
 
 
-def refuse(refusal: Refusal, *, json: bool) -> Answer:
+def refuse(refusal: Refusal, *, json: bool) -> Response:
     """A RestException in the representation asked for."""
     made = answer(refusal.document(), json=json, status=refusal.status)
     if refusal.retry_after is None:
@@ -46,7 +46,7 @@ def refuse(refusal: Refusal, *, json: bool) -> Answer:
     return attrs.evolve(made, headers={"Retry-After": refusal.retry_after})
 
 
-async def act(fault: Fault | None, do: Callable[[], Answer], *, json: bool) -> Answer:
+async def act(fault: Fault | None, do: Callable[[], Response], *, json: bool) -> Response:
     """Do what is asked and answer, both as far as a fault lets it. Raises Refusal."""
     if fault is None:
         return do()
@@ -54,7 +54,7 @@ async def act(fault: Fault | None, do: Callable[[], Answer], *, json: bool) -> A
     return _spoil(do() if fault.acts else answer({}, json=json), fault, json=json)
 
 
-def _spoil(right: Answer, fault: Fault, *, json: bool) -> Answer:
+def _spoil(right: Response, fault: Fault, *, json: bool) -> Response:
     """What a fault makes of the right answer."""
     made = right
     if fault.status is not None:
@@ -69,7 +69,7 @@ def _spoil(right: Answer, fault: Fault, *, json: bool) -> Answer:
     return made
 
 
-def _garbage(right: Answer, kind: Garbage, *, json: bool) -> Answer:
+def _garbage(right: Response, kind: Garbage, *, json: bool) -> Response:
     match kind:
         case Garbage.TRUNCATED:
             return attrs.evolve(right, body=right.body[: len(right.body) // 2])
@@ -105,7 +105,7 @@ class Sender:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def deliver(self, made: Answer, fault: Fault | None) -> bool:
+    async def deliver(self, made: Response, fault: Fault | None) -> bool:
         """Send an answer the way a fault wants it. Whether any of it was sent."""
         ending = Ending.SENT if fault is None else fault.ending
         pause = None if fault is None else fault.seconds
@@ -137,7 +137,7 @@ class Sender:
             return True
         return False
 
-    async def _start(self, made: Answer) -> None:
+    async def _start(self, made: Response) -> None:
         headers = [
             (b"date", self._date),
             (b"content-type", made.content_type.encode()),

@@ -5,7 +5,7 @@ values, of use without it and without I/O::
 
     event = StatusCallback.from_request(body, content_type)
     request = PassthruRequest.from_query(query)
-    reply = Passthru.divert().render()  # status, headers, body
+    response = Passthru.divert().render()  # status, headers, body
 
 FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fastapi`. Exotel
 signs nothing: put a secret into the URL you give it.
@@ -29,12 +29,11 @@ from exotel_async.webhooks.requests import (
     SmsRequest,
     WhisperRequest,
 )
-from exotel_async.webhooks.response import Answer, Reply
+from exotel_async.webhooks.response import Reply, Response
 from exotel_async.webhooks.routes import WebhookKind
 
 __all__ = [
     "AgentState",
-    "Answer",
     "AppletRequest",
     "Claim",
     "ClaimStore",
@@ -59,6 +58,7 @@ __all__ = [
     "Playback",
     "Prompt",
     "Reply",
+    "Response",
     "SmsRequest",
     "SmsText",
     "Speak",

@@ -14,7 +14,7 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.phone import normalize_number
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Play, Prompt, Speak, as_prompt, kind_and_value
-from exotel_async.webhooks.response import TEXT, Reply, document, reply
+from exotel_async.webhooks.response import TEXT, Response, document, response
 from exotel_async.wire.validation import length, length_of_time, refuse, some_text, whole
 
 
@@ -61,11 +61,11 @@ class Passthru:
         """
         return cls(case=some_text("case", case))
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, or 302; a case is JSON in it, as `text/plain`."""
         if self.case is not None:
             return document({"select": self.case}, content_type=TEXT)
-        return reply(status=302 if self.diverts else 200)
+        return response(status=302 if self.diverts else 200)
 
 
 @frozen
@@ -84,9 +84,9 @@ class DialWhom:
 
     number: str = field(converter=normalize_number, repr=masked)
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `text/plain`, the bare number."""
-        return reply(self.number, content_type=TEXT)
+        return response(self.number, content_type=TEXT)
 
 
 @frozen
@@ -107,9 +107,9 @@ class SmsText:
     def __attrs_post_init__(self) -> None:
         some_text("text", self.text)
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `text/plain` without a charset, the message. A HEAD gets the same headers."""
-        return reply(self.text, content_type=TEXT)
+        return response(self.text, content_type=TEXT)
 
 
 _KEYS: Final = "0123456789*#"
@@ -174,7 +174,7 @@ class GatherPlan:
         }
         return {name: value for name, value in content.items() if value is not None}
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `application/json`, the plan."""
         return document(self.document())
 

@@ -22,7 +22,7 @@ from exotel_async.webhooks.asgi import (
     read_callback,
     received,
     refusal,
-    send_reply,
+    send_response,
     show_tail,
     take_target,
 )
@@ -31,7 +31,7 @@ from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
-from exotel_async.webhooks.response import Reply, reply
+from exotel_async.webhooks.response import Response, response
 from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
 
@@ -39,7 +39,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 _EVENT_SECONDS: Final = 8.0
 _ANSWER_SECONDS: Final = 4.0
-_FAILED: Final = reply(status=500)
+_FAILED: Final = response(status=500)
 
 
 class Notified(Protocol):
@@ -187,7 +187,7 @@ class ExotelWebhooks(Registry):
         """Serve one request, as ASGI has it."""
         if scope["type"] == "http":
             with suppress(ClientGone):
-                await send_reply(await self._answer(scope, receive), send)
+                await send_response(await self._answer(scope, receive), send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
@@ -195,7 +195,7 @@ class ExotelWebhooks(Registry):
             with suppress(OSError):  # a client that has gone is no error
                 await send({"type": "websocket.close"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         target = take_target(scope)
         try:
             route = self._enter(scope, target)
@@ -215,7 +215,7 @@ class ExotelWebhooks(Registry):
         show_tail(scope, target.tail)
         return route
 
-    async def _take_callback(self, route: Route, scope: Scope, receive: Receive) -> Reply:
+    async def _take_callback(self, route: Route, scope: Scope, receive: Receive) -> Response:
         if scope["method"] != "POST":
             raise Refused(405, ("allow", "POST"))
         body, content_type = await read_callback(
@@ -230,7 +230,7 @@ class ExotelWebhooks(Registry):
             return RECEIVED
         return _FAILED
 
-    async def _take_query(self, route: Route, method: str, query: bytes) -> Reply:
+    async def _take_query(self, route: Route, method: str, query: bytes) -> Response:
         if method == "HEAD":
             return route.head
         if method != "GET":

@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from exotel_async.webhooks.body import media_type
-from exotel_async.webhooks.response import Reply
+from exotel_async.webhooks.response import Response
 
 MOST_BODY: Final = 64 * 1024
 """Bytes. The longest callback seen has two thousand."""
@@ -150,7 +150,7 @@ def show_tail(scope: Scope, tail: str) -> None:
     scope["raw_path"] = scope["path"].encode()
 
 
-def refusal(refused: Refused, scope: Scope) -> Reply:
+def refusal(refused: Refused, scope: Scope) -> Response:
     """Make the bare answer to what is not let in.
 
     The connection is closed where the body may still come: a server would wait for all of it, and
@@ -160,7 +160,9 @@ def refusal(refused: Refused, scope: Scope) -> Reply:
     unread = refused.status != 400 and _has_body(scope["headers"])
     close = unread and scope["http_version"].startswith("1")
     more = (("connection", "close"),) if close else ()
-    return Reply(status=refused.status, headers=(("content-length", "0"), *refused.headers, *more))
+    return Response(
+        status=refused.status, headers=(("content-length", "0"), *refused.headers, *more)
+    )
 
 
 def _has_body(headers: Headers) -> bool:
@@ -170,9 +172,11 @@ def _has_body(headers: Headers) -> bool:
     )
 
 
-async def send_reply(reply: Reply, send: Send) -> None:
+async def send_response(response: Response, send: Send) -> None:
     """Send an answer. A client that has gone is no error."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
     with suppress(OSError):
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})

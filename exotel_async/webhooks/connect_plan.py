@@ -16,7 +16,7 @@ from exotel_async.phone import is_sip, normalize_exophone, normalize_party, same
 from exotel_async.webhooks.enums import HoldMusic
 from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
-from exotel_async.webhooks.response import Reply, document
+from exotel_async.webhooks.response import Response, document
 from exotel_async.wire.validation import (
     choice,
     flag,
@@ -194,7 +194,7 @@ class ConnectPlan:
         told = {name: value for name, value in self._content().items() if value is not None}
         return told | dict(self.extra or {})
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `application/json`, the plan."""
         return document(self.document())
 

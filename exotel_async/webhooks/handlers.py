@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 from exotel_async.webhooks.deduplication import Claim, ClaimStore
-from exotel_async.webhooks.response import Reply
+from exotel_async.webhooks.response import Response
 from exotel_async.webhooks.routes import Route
 
 logger: Final = logging.getLogger("exotel_async")
@@ -221,7 +221,7 @@ class HandlerRunner:
             )
         return await attempt.outcome()
 
-    async def answer(self, route: Route, request: Any) -> Reply | None:
+    async def answer(self, route: Route, request: Any) -> Response | None:
         """Have a question answered; with the fall-back if the handler fails or is late.
 
         None: there is no fall-back either.
@@ -237,7 +237,7 @@ class HandlerRunner:
             logger.error("The handler %s took too long; call %s", route.tail, request.sid)
             return route.fallback
         try:
-            return route.reply(task.result())
+            return route.respond(task.result())
         except BaseException as error:  # its own: our cancellation would have come at the wait
             logger.exception("The handler %s has failed; call %s", route.tail, request.sid)
             if isinstance(error, SystemExit | KeyboardInterrupt):

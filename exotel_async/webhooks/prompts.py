@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import PlaybackTo
-from exotel_async.webhooks.response import TEXT, Reply, document, reply
+from exotel_async.webhooks.response import TEXT, Response, document, response
 from exotel_async.wire.validation import length, one_of, several, some_text, web_address
 
 _AUDIO_URL: Final = r"(?im)^\s*https?://"
@@ -45,9 +45,9 @@ class Speak:
 
     text: str = field(converter=_spoken, repr=length)
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `text/plain` without a charset, the text. A HEAD gets the same headers."""
-        return reply(self.text, content_type=TEXT)
+        return response(self.text, content_type=TEXT)
 
 
 @frozen
@@ -66,9 +66,9 @@ class Play:
 
     urls: tuple[str, ...] = field(converter=_played, repr=lambda urls: f"<{len(urls)} URLs>")
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `text/plain` without a charset, a URL on each line. HEAD: as `Speak`."""
-        return reply("\n".join(self.urls), content_type=TEXT)
+        return response("\n".join(self.urls), content_type=TEXT)
 
 
 Prompt = str | Speak | Play
@@ -125,6 +125,6 @@ class Playback:
         kind, value = kind_and_value(self.content)
         return {"playback_to": self.to.value.lower(), "type": kind, "value": value}
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return 200, `application/json`, the object. A HEAD gets the same headers."""
         return document({"start_call_playback": self.document()})

@@ -14,8 +14,8 @@ JSON: Final = "application/json"
 
 
 @frozen(kw_only=True)
-class Reply:
-    """An answer as it goes over the wire.
+class Response:
+    """An HTTP response as it goes over the wire.
 
     Attributes:
         status: the HTTP status.
@@ -28,28 +28,28 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = field(default=b"", repr=False)
 
-    def without_body(self) -> Reply:
+    def without_body(self) -> Response:
         """Return the answer to a HEAD for the same: status and headers do not change."""
-        return Reply(status=self.status, headers=self.headers)
+        return Response(status=self.status, headers=self.headers)
 
 
 @runtime_checkable
-class Answer(Protocol):
-    """What an applet's request is answered with: it knows how it is written."""
+class Reply(Protocol):
+    """What a handler answers an applet with: it knows how it is written."""
 
-    def render(self) -> Reply:
+    def render(self) -> Response:
         """Return status, headers and body."""
         ...
 
 
-def reply(body: str = "", *, status: int = 200, content_type: str | None = None) -> Reply:
-    """Make a reply of a text; UTF-8, which a text for the caller may need."""
+def response(body: str = "", *, status: int = 200, content_type: str | None = None) -> Response:
+    """Make a response of a text; UTF-8, which a text for the caller may need."""
     encoded = body.encode()
     headers = [("content-type", content_type)] if content_type else []
     headers.append(("content-length", str(len(encoded))))
-    return Reply(status=status, headers=tuple(headers), body=encoded)
+    return Response(status=status, headers=tuple(headers), body=encoded)
 
 
-def document(content: Mapping[str, Any], *, content_type: str = JSON) -> Reply:
-    """Make a reply of a JSON document; plain ASCII, so that no charset can spoil it."""
-    return reply(json.dumps(content, separators=(",", ":")), content_type=content_type)
+def document(content: Mapping[str, Any], *, content_type: str = JSON) -> Response:
+    """Make a response of a JSON document; plain ASCII, so that no charset can spoil it."""
+    return response(json.dumps(content, separators=(",", ":")), content_type=content_type)

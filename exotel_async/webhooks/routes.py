@@ -25,7 +25,7 @@ from exotel_async.webhooks.requests import (
     SmsRequest,
     WhisperRequest,
 )
-from exotel_async.webhooks.response import JSON, TEXT, Answer, Reply, reply
+from exotel_async.webhooks.response import JSON, TEXT, Reply, Response, response
 
 WebhookKind = Literal[
     "status_callback",
@@ -44,7 +44,7 @@ T = TypeVar("T")
 Or: TypeAlias = T | Awaitable[T]
 """What a handler gives back: it may be async, or not."""
 
-RECEIVED: Final = reply()
+RECEIVED: Final = response()
 """What an event is answered once it is handled."""
 
 _NAME: Final = r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}"
@@ -59,7 +59,7 @@ class Route:
         name: which of that kind; None where there is one only.
         read: makes a value of what comes.
         handler: what is called with it; None: nothing is.
-        answer: makes an answer of what the handler gives back. None: it is an event, and nothing
+        reply: makes a reply of what the handler gives back. None: it is an event, and nothing
             but its receipt is answered.
         fallback: what is answered when the handler fails; None: 500.
         head: what is answered to HEAD.
@@ -69,9 +69,9 @@ class Route:
     name: str | None
     read: Callable[..., Any]
     handler: Callable[[Any], object] | None
-    answer: Callable[[object], Answer] | None = None
-    fallback: Reply | None = None
-    head: Reply = field(factory=Reply)
+    reply: Callable[[object], Reply] | None = None
+    fallback: Response | None = None
+    head: Response = field(factory=Response)
 
     @property
     def tail(self) -> str:
@@ -85,14 +85,14 @@ class Route:
         result = self.handler(event)
         return await result if inspect.isawaitable(result) else result
 
-    def reply(self, result: object) -> Reply:
+    def respond(self, result: object) -> Response:
         """Return what is answered, by what the handler gave back.
 
         Raises:
             TypeError: that is no answer to this.
             InvalidRequest: Exotel would refuse it.
         """
-        return RECEIVED if self.answer is None else self.answer(result).render()
+        return RECEIVED if self.reply is None else self.reply(result).render()
 
 
 def tail(kind: str, name: str | None) -> str:
@@ -130,15 +130,15 @@ def applet_route(
             f"{kind}: name it with 1 to 64 letters, digits and ._~- of ASCII, "
             f'as in @hooks.{kind}("main")'
         )
-    answer, content_type = _ANSWERS[kind]
-    head = Reply(headers=(("content-type", content_type),) if content_type else ())
+    reply, content_type = _REPLIES[kind]
+    head = Response(headers=(("content-type", content_type),) if content_type else ())
     spare = None
     if fallback is not None:
         try:
-            spare = answer(fallback).render()
+            spare = reply(fallback).render()
         except TypeError as error:
             raise ConfigurationError(f"fallback: {error}") from None
-    return Route(kind, name, read, _callable(kind, handler), answer, spare, head)
+    return Route(kind, name, read, _callable(kind, handler), reply, spare, head)
 
 
 def _callable(kind: str, handler: object) -> Callable[[Any], object]:
@@ -148,11 +148,11 @@ def _callable(kind: str, handler: object) -> Callable[[Any], object]:
 
 
 def _one_of(
-    *kinds: type[Answer], text: Callable[[str], Answer] | None = None
-) -> Callable[[object], Answer]:
+    *kinds: type[Reply], text: Callable[[str], Reply] | None = None
+) -> Callable[[object], Reply]:
     wanted = " or ".join(kind.__name__ for kind in kinds)
 
-    def read(result: object) -> Answer:
+    def read(result: object) -> Reply:
         if isinstance(result, kinds):
             return result
         if text is not None and isinstance(result, str):
@@ -162,11 +162,11 @@ def _one_of(
     return read
 
 
-def _way(result: object) -> Answer:
+def _way(result: object) -> Reply:
     return Passthru.proceed() if result is None else _one_of(Passthru)(result)
 
 
-_ANSWERS: Final[dict[str, tuple[Callable[[object], Answer], str | None]]] = {
+_REPLIES: Final[dict[str, tuple[Callable[[object], Reply], str | None]]] = {
     "passthru": (_way, None),
     "connect": (_one_of(ConnectPlan), JSON),
     "dial_whom": (_one_of(DialWhom, text=DialWhom), TEXT),

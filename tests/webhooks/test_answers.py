@@ -12,7 +12,6 @@ import pytest
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import PlaybackTo
 from exotel_async.webhooks import (
-    Answer,
     ConnectPlan,
     DialWhom,
     GatherPlan,
@@ -20,6 +19,7 @@ from exotel_async.webhooks import (
     Play,
     Playback,
     Reply,
+    Response,
     SmsText,
     Speak,
 )
@@ -28,22 +28,22 @@ WAV = "https://cdn.example/hello.wav"
 MENU = "https://cdn.example/menu.wav?v=2"
 
 
-def text(body: bytes) -> Reply:
+def text(body: bytes) -> Response:
     length = str(len(body))
     headers = (("content-type", "text/plain"), ("content-length", length))
-    return Reply(status=200, headers=headers, body=body)
+    return Response(status=200, headers=headers, body=body)
 
 
-def json(body: bytes) -> Reply:
+def json(body: bytes) -> Response:
     length = str(len(body))
     headers = (("content-type", "application/json"), ("content-length", length))
-    return Reply(status=200, headers=headers, body=body)
+    return Response(status=200, headers=headers, body=body)
 
 
 NOTHING = (("content-length", "0"),)
-ANSWERS: list[tuple[Answer, Reply]] = [
-    (Passthru.proceed(), Reply(status=200, headers=NOTHING)),
-    (Passthru.divert(), Reply(status=302, headers=NOTHING)),
+ANSWERS: list[tuple[Reply, Response]] = [
+    (Passthru.proceed(), Response(status=200, headers=NOTHING)),
+    (Passthru.divert(), Response(status=302, headers=NOTHING)),
     (Passthru.select("gold customer"), text(b'{"select":"gold customer"}')),
     (Passthru.select('a "b" \u0928'), text(b'{"select":"a \\"b\\" \\u0928"}')),
     (DialWhom("+91 98123-00003"), text(b"+919812300003")),
@@ -82,24 +82,24 @@ ANSWERS: list[tuple[Answer, Reply]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "reply"), ANSWERS)
-def test_how_answers_are_written(answer: Answer, reply: Reply) -> None:
-    assert answer.render() == reply
-    assert isinstance(answer, Answer)
+@pytest.mark.parametrize(("reply", "response"), ANSWERS)
+def test_how_answers_are_written(reply: Reply, response: Response) -> None:
+    assert reply.render() == response
+    assert isinstance(reply, Reply)
 
 
-@pytest.mark.parametrize(("answer", "reply"), ANSWERS)
-def test_a_head_is_answered_alike(answer: Answer, reply: Reply) -> None:
-    head = answer.render().without_body()
-    assert (head.status, head.headers, head.body) == (reply.status, reply.headers, b"")
+@pytest.mark.parametrize(("reply", "response"), ANSWERS)
+def test_a_head_is_answered_alike(reply: Reply, response: Response) -> None:
+    head = reply.render().without_body()
+    assert (head.status, head.headers, head.body) == (response.status, response.headers, b"")
 
 
-@pytest.mark.parametrize(("answer", "reply"), ANSWERS)
-def test_answers_compare_hash_copy_and_pickle(answer: Answer, reply: Reply) -> None:
-    for again in (pickle.loads(pickle.dumps(answer)), copy.deepcopy(answer)):  # noqa: S301
-        assert again == answer
-        assert hash(again) == hash(answer)
-        assert again.render() == reply
+@pytest.mark.parametrize(("reply", "response"), ANSWERS)
+def test_answers_compare_hash_copy_and_pickle(reply: Reply, response: Response) -> None:
+    for again in (pickle.loads(pickle.dumps(reply)), copy.deepcopy(reply)):  # noqa: S301
+        assert again == reply
+        assert hash(again) == hash(reply)
+        assert again.render() == response
 
 
 def test_the_three_ways_of_a_passthru() -> None:
