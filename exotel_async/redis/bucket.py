@@ -145,7 +145,7 @@ class SharedTokenBucket(LeasedBucket):
         loop = self._bound_loop()
         began, left = loop.time(), max_wait
         while True:
-            starving = self._is_starving()
+            starving = self._starving
             wait = min(self._outage_wait, math.inf if left is None else left) if starving else left
             try:
                 return await super().acquire(priority, wait, retry=retry)
@@ -183,7 +183,7 @@ class SharedTokenBucket(LeasedBucket):
             ConfigurationError: that is no number of seconds.
         """
         _check_seconds("seconds", seconds)
-        if self._share.allow_exchange(seconds) and self._share.epoch:
+        if self._lease.allow_exchange(seconds) and self._lease.epoch:
             self._call()  # the others have to know before this process can die
 
     def outage(self, waited: float) -> LimiterUnavailable | None:
@@ -205,7 +205,7 @@ class SharedTokenBucket(LeasedBucket):
             ConfigurationError: the server cannot hold the budget; the limiter belongs to another
                 event loop, or is closed.
         """
-        answer = await self._ask(self._share.look())
+        answer = await self._ask(self._lease.look())
         return read_account(answer["account"])
 
     async def clear_pause(self) -> float:
@@ -221,7 +221,7 @@ class SharedTokenBucket(LeasedBucket):
             ConfigurationError: the server cannot hold the budget; the limiter belongs to another
                 event loop, or is closed.
         """
-        answer = await self._ask(self._share.clear_pause())
+        answer = await self._ask(self._lease.clear_pause())
         return float(answer["cleared"]) / SECOND
 
     async def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,8 +246,8 @@ class SharedTokenBucket(LeasedBucket):
         values = {field.name: getattr(own, field.name) for field in fields(LimiterStatistics)}
         return SharedStatistics(
             **(values | {"strict": self._strict}),
-            in_contact=bool(self._share.epoch) and self._keeper.lost_at is None,
-            valid_for=self._share.valid_for,
+            in_contact=bool(self._lease.epoch) and self._keeper.lost_at is None,
+            valid_for=self._lease.valid_for,
             round_trips=self._keeper.round_trips,
             account=self._known,
         )

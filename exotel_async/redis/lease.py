@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 import anyio
-from attrs import frozen
 
 from exotel_async.redis.messages import Lease, StatusReport
 from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
@@ -24,37 +23,41 @@ _HICCUP: Final = 0.05  # seconds an answer may be late
 logger: Final = logging.getLogger("exotel_async")
 
 
-@frozen(kw_only=True)
-class Owner:
-    """Whose lease it is.
-
-    Attributes:
-        write: writes the next message.
-        take: does what the ledger answers.
-        hear: does what the ledger tells everybody.
-        lose: told that the server could not be reached, each time it could not.
-        fail: told that the server cannot, or will not, hold the budget as it is asked to.
-        has_time: whether nothing is held or waited for, so that an outage may last.
-    """
-
-    write: Callable[[Lease], None]
-    take: Callable[[Mapping[str, Any]], None]
-    hear: Callable[[Mapping[str, Any]], None]
-    lose: Callable[[], None]
-    fail: Callable[[str], None]
-    has_time: Callable[[], bool]
-
-
 class LeaseKeeper:
     """Sends the messages of one process and hears what the ledger tells. It sends when called."""
 
-    def __init__(self, server: Server, share: Lease, owner: Owner) -> None:
+    def __init__(
+        self,
+        server: Server,
+        lease: Lease,
+        *,
+        write: Callable[[], None],
+        on_answer: Callable[[Mapping[str, Any]], None],
+        on_news: Callable[[Mapping[str, Any]], None],
+        on_outage: Callable[[], bool],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        """Describe it; nothing is sent.
+
+        Args:
+            server: where the ledger is.
+            lease: what is kept.
+            write: writes its next message.
+            on_answer: does what the ledger answers.
+            on_news: does what the ledger tells everybody.
+            on_outage: told that the server could not be reached, each time it could not. Returns
+                whether anything is held or waited for, so that it is to be tried again.
+            on_failure: told that the server cannot, or will not, hold the budget as it is asked to.
+        """
         self._server = server
-        self._share = share
-        self._owner = owner
+        self._lease = lease
+        self._write = write
+        self._on_answer = on_answer
+        self._on_outage = on_outage
+        self._on_failure = on_failure
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._listener: Final = Listener(server, owner.hear, self.call)
+        self._listener: Final = Listener(server, on_news, self.call)
         self._next: asyncio.TimerHandle | None = None
         self._first: asyncio.Future[None] | None = None
         self._has_begun = False
@@ -141,30 +144,30 @@ class LeaseKeeper:
         delay = _FIRST_RETRY
         while True:
             self._wake.clear()
-            if self._share.message is None:
-                self._owner.write(self._share)
+            if self._lease.message is None:
+                self._write()
             try:
                 answer = await self._ask()
             except Unreachable as error:
-                self._lose(str(error))
+                try_again = self._lose(str(error))
             except Unfit as error:
                 if not self._has_begun:
                     await self._listener.stop()
                     self._fail(str(error))
                     return
-                self._lose(str(error))
+                try_again = self._lose(str(error))
             else:
                 if self._take(answer):
                     return
                 continue
             self._end_first()
-            if self._owner.has_time():
+            if not try_again:
                 return
             await asyncio.sleep(delay)
-            delay = min(2 * delay, _LAST_RETRY, self._share.terms.settle / 2)
+            delay = min(2 * delay, _LAST_RETRY, self._lease.terms.settle / 2)
 
     async def _ask(self) -> dict[str, Any]:
-        message = self._share.message
+        message = self._lease.message
         if message is None:
             raise AssertionError("there is nothing to ask")
         self.round_trips += 1
@@ -192,13 +195,13 @@ class LeaseKeeper:
         self._has_begun = True
         # What was lacking may be there now.
         self._wake.clear()
-        if not self._share.apply(answer, asyncio.get_running_loop().time()):
+        if not self._lease.apply(answer, asyncio.get_running_loop().time()):
             return False
-        self._owner.take(answer)
+        self._on_answer(answer)
         self._end_first()
         return True
 
-    def _lose(self, problem: str) -> None:
+    def _lose(self, problem: str) -> bool:
         self.problem = problem
         if self.lost_at is None:
             logger.warning(
@@ -207,11 +210,11 @@ class LeaseKeeper:
                 problem,
             )
             self.lost_at = asyncio.get_running_loop().time()
-        self._owner.lose()
+        return self._on_outage()
 
     def _fail(self, problem: str) -> None:
         self._end_first()
-        self._owner.fail(problem)
+        self._on_failure(problem)
 
     def _end_first(self) -> None:
         if self._first is not None and not self._first.done():
@@ -219,7 +222,7 @@ class LeaseKeeper:
 
     async def _leave(self) -> None:
         await self._listener.stop()
-        if self._share.epoch or self._share.message is not None:
+        if self._lease.epoch or self._lease.message is not None:
             await self._give_back()
         await self._server.aclose()
 
@@ -228,8 +231,8 @@ class LeaseKeeper:
         leaving = False
         with anyio.move_on_after(max(_LAST_WORDS, self._server.timeout)):
             while True:
-                if self._share.message is None:
-                    self._share.write(StatusReport(leave=True), loop.time())
+                if self._lease.message is None:
+                    self._lease.write(StatusReport(leave=True), loop.time())
                     leaving = True
                 try:
                     answer = await self._ask()
@@ -240,7 +243,7 @@ class LeaseKeeper:
                     return
                 if "refused" in answer:
                     return
-                if self._share.apply(answer, loop.time()) and leaving:
+                if self._lease.apply(answer, loop.time()) and leaving:
                     return
 
 

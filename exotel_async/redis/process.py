@@ -12,7 +12,7 @@ from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavaila
 from exotel_async.limiter.protocol import RequestOutcome
 from exotel_async.limiter.token_bucket import Limiter
 from exotel_async.limiter.window import Window
-from exotel_async.redis.lease import LeaseKeeper, Owner
+from exotel_async.redis.lease import LeaseKeeper
 from exotel_async.redis.messages import Lease, LeaseTerms, Refusal, StatusReport
 from exotel_async.redis.pause import SharedGate
 from exotel_async.redis.server import Server
@@ -40,18 +40,15 @@ class LeasedBucket(Limiter):
         self._outage_wait: Final = outage_wait
         self._on_outage: Final = on_outage
         self._server: Final = server
-        self._share: Final = Lease(rate, LeaseTerms.of(rate, exchange), self._window, name=name)
+        self._lease: Final = Lease(rate, LeaseTerms.of(rate, exchange), self._window, name=name)
         self._keeper: Final = LeaseKeeper(
             server,
-            self._share,
-            Owner(
-                write=self._write,
-                take=self._take,
-                hear=self._hear,
-                lose=self._lose,
-                fail=self._fail,
-                has_time=self._has_time,
-            ),
+            self._lease,
+            write=self._write,
+            on_answer=self._take,
+            on_news=self._hear,
+            on_outage=self._lose,
+            on_failure=self._fail,
         )
         self._problem = ""
 
@@ -64,7 +61,7 @@ class LeasedBucket(Limiter):
         self._told_at = float("-inf")
         # What was answered, or told to everybody.
         self._short = False
-        self._hurry = False
+        self._any_interactive = False
         self._contended = False
         self._more = True
         self._strict = False
@@ -90,24 +87,24 @@ class LeasedBucket(Limiter):
     # The window: what is held may be used while the lease is valid.
 
     def _keeps(self, priority: Priority, now: float) -> int:
-        if not self._share.is_valid:
+        if not self._lease.is_valid:
             return self._window.size - self._without_lease(now)
-        # The next one that is free anywhere goes to whoever is in a hurry.
+        # The next one that is free anywhere goes to an interactive request.
         return 1 if self._short and priority is Priority.BULK else 0
 
     def _without_lease(self, now: float) -> int:
         """How many permits may be out without one."""
         lost_at, fallback = self._keeper.lost_at, self._on_outage
-        if lost_at is None or fallback is None or not self._share.epoch:
+        if lost_at is None or fallback is None or not self._lease.epoch:
             return 0
         most = fallback.part_of(self._permits, self._processes)
-        terms = self._share.terms
+        terms = self._lease.terms
         if fallback.at_once or now - lost_at >= terms.lease + terms.hold:
             return most
         return min(most, self._window.size)
 
     def _held_up(self, priority: Priority) -> None:
-        if not self._share.is_valid or (self._gate.asks and self._window.free > 0):
+        if not self._lease.is_valid or (self._gate.asks and self._window.free > 0):
             self._call()
         elif priority is Priority.INTERACTIVE:
             self._ask_for(self._queue.waiting(priority))
@@ -165,9 +162,9 @@ class LeasedBucket(Limiter):
 
     def _estimate(self, priority: Priority, now: float) -> float:
         closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
-        if not self._share.is_valid:
+        if not self._lease.is_valid:
             # How long the outage lasts nobody knows, and it may end before the pause.
-            return 0.0 if self._is_starving() else closed
+            return 0.0 if self._starving else closed
         ahead = self._queue.ahead_of(priority)
         if self._window.size == 0:
             closed = max(closed, self._opens_at - now)
@@ -180,7 +177,7 @@ class LeasedBucket(Limiter):
 
     # What the keeper of the lease asks and tells.
 
-    def _write(self, share: Lease) -> None:
+    def _write(self) -> None:
         """Write the next message."""
         now = asyncio.get_running_loop().time()
         window, gate = self._window, self._gate
@@ -190,7 +187,7 @@ class LeasedBucket(Limiter):
         if self._can_hand_over:
             give = max(give, 1)
         if interactive + bulk == 0 and (
-            self._contended or now - self._told_at >= share.terms.renewal * 0.9
+            self._contended or now - self._told_at >= self._lease.terms.renewal * 0.9
         ):
             # A few more than were used in the last window save the way to the server.
             give = max(give, window.free - math.ceil(window.used / 4))
@@ -206,7 +203,7 @@ class LeasedBucket(Limiter):
             paused_for=gate.paused_for(now),
             pauses=gate.pauses,
         )
-        share.write(report, now, give=give, soonest=self._hurry)
+        self._lease.write(report, now, give=give, soonest=self._any_interactive)
         self._refusals, self._answered, self._to_give = [], None, 0
         self._told_bulk, self._told_at = bulk, now
 
@@ -219,7 +216,7 @@ class LeasedBucket(Limiter):
             self._arm_return_timer()
         self._told_interactive, self._granted_then = answer["waiting"], self._granted
         self._short = answer["short"] > 0
-        self._hurry, self._more = answer["hurry"], answer["more"]
+        self._any_interactive, self._more = answer["hurry"], answer["more"]
         self._contended, self._strict = answer["contended"], answer["strict"]
         self._processes = answer["processes"]
         self._note_learned(answer["learned"] or None)
@@ -236,7 +233,7 @@ class LeasedBucket(Limiter):
         self._serve()
 
         if self._window.size > 0 or self._queue.first() is not None:
-            self._keeper.call_at(now + self._share.terms.renewal)
+            self._keeper.call_at(now + self._lease.terms.renewal)
         if answer["again"] >= 0:
             self._keeper.call_at(now + answer["again"] / SECOND)
         if self._refusals or self._answered is not None or self._can_give:
@@ -244,12 +241,12 @@ class LeasedBucket(Limiter):
 
     def _hear(self, told: Mapping[str, Any]) -> None:
         """Do what the ledger tells everybody."""
-        if not self._share.epoch:
+        if not self._lease.epoch:
             return
-        if told["epoch"] != self._share.epoch:
+        if told["epoch"] != self._lease.epoch:
             self._call()
             return
-        self._hurry = told["hurry"]
+        self._any_interactive = told["hurry"]
         self._processes = told.get("processes", self._processes)
         if "gate" in told:
             self._gate.hear(told["gate"], asyncio.get_running_loop().time())
@@ -259,20 +256,28 @@ class LeasedBucket(Limiter):
                 self._call()
             else:
                 self._serve()
-        mine = told.get("yield", {}).get(self._share.id)
+        mine = told.get("yield", {}).get(self._lease.id)
         if mine is not None:
             self._to_give = max(self._to_give, mine)
             self._call()
-        elif self._share.id in told.get("call", ()):
+        elif self._lease.id in told.get("call", ()):
             self._more = True
             self._call()
 
-    def _lose(self) -> None:
-        """Take note that the server could not be reached, each time it could not."""
-        loop = asyncio.get_running_loop()
+    def _lose(self) -> bool:
+        """Take note that the server could not be reached, each time it could not.
+
+        Return whether anything is held or waited for: else an outage may last.
+        """
         self._gate.be_alone()
-        if self._share.is_valid:
-            return
+        if not self._lease.is_valid:
+            self._go_without()
+        window = self._window
+        return self._queue.first() is not None or window.size > 0 or window.used != 0
+
+    def _go_without(self) -> None:
+        """Go on without the server as far as that is allowed; else see waiting requests fail."""
+        loop = asyncio.get_running_loop()
         if self._on_outage is not None:
             part = self._on_outage.part_of(self._permits, self._processes) / self._permits
             rate = self.rate
@@ -283,21 +288,13 @@ class LeasedBucket(Limiter):
                 return
         if not self._starving:
             self._starving = True
-            crowd = list(self._queue.waiters())
-            self._giving_up = loop.call_later(self._outage_wait, self._give_up, crowd)
+            waiters = list(self._queue.waiters())
+            self._giving_up = loop.call_later(self._outage_wait, self._give_up, waiters)
 
     def _fail(self, problem: str) -> None:
         """Take note that the server cannot, or will not, hold the budget as it is asked to."""
         self._problem = problem
         self._fail_all(lambda: self._unfit(problem))
-
-    def _has_time(self) -> bool:
-        """Whether nothing is held or waited for, so that an outage may last."""
-        window = self._window
-        return self._queue.first() is None and window.size <= 0 and window.used == 0
-
-    def _is_starving(self) -> bool:
-        return self._starving
 
     @property
     def _can_give(self) -> bool:
@@ -306,7 +303,7 @@ class LeasedBucket(Limiter):
 
     @property
     def _can_hand_over(self) -> bool:
-        """Whether somebody elsewhere is in more of a hurry for the next permit."""
+        """Whether the next permit is for interactive requests elsewhere."""
         if not self._short or self._window.free <= 0:
             return False
         return self._queue.waiting(Priority.INTERACTIVE) == 0
@@ -322,10 +319,10 @@ class LeasedBucket(Limiter):
             self._giving_up.cancel()
             self._giving_up = None
 
-    def _give_up(self, crowd: Iterable[asyncio.Future[Any]]) -> None:
+    def _give_up(self, waiters: Iterable[asyncio.Future[Any]]) -> None:
         if not self._starving:
             return
-        for waiter in crowd:
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_exception(self._unavailable(self._outage_wait))
 
@@ -346,7 +343,7 @@ class LeasedBucket(Limiter):
         if self._keeper.lost_at is not None:
             return True
         # Nothing else than its answer was lacking, or that is long overdue.
-        return not at_once and (not self._share.is_valid or self._keeper.is_silent(now))
+        return not at_once and (not self._lease.is_valid or self._keeper.is_silent(now))
 
     def _unavailable(self, waited: float) -> LimiterUnavailable:
         server, problem = self._server, self._keeper.problem

@@ -741,7 +741,7 @@ for _ in range(2):
     if not child:
         try:
             asyncio.run(send())
-            os.write(1, f"{limiter._share.id}\\n".encode())
+            os.write(1, f"{limiter._lease.id}\\n".encode())
             os._exit(0)
         except BaseException:
             traceback.print_exc()

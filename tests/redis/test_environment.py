@@ -243,11 +243,11 @@ async def test_it_knows_how_long_an_exchange_may_take(shared: str, emulator: Emu
     short, long = Timeouts(read=2, exchange=5), Timeouts(read=3, exchange=5)
     per = emulator.per / emulator.speed
     async with session(emulator, timeout=short) as exotel, session(emulator, timeout=long) as later:
-        assert limiter_of(exotel)._share.terms.hold == 2 + 5 + per
-        assert limiter_of(later)._share.terms.hold == 3 + 5 + per
+        assert limiter_of(exotel)._lease.terms.hold == 2 + 5 + per
+        assert limiter_of(later)._lease.terms.hold == 3 + 5 + per
     async with session(emulator, timeout=long) as later, session(emulator, timeout=short) as exotel:
         assert limiter_of(later) is limiter_of(exotel)
-        assert limiter_of(later)._share.terms.hold == 3 + 5 + per
+        assert limiter_of(later)._lease.terms.hold == 3 + 5 + per
 
 
 async def test_a_session_tells_a_limiter_of_ones_own(valkey: str, emulator: Emulator) -> None:
@@ -257,7 +257,7 @@ async def test_a_session_tells_a_limiter_of_ones_own(valkey: str, emulator: Emul
         timeouts = Timeouts(read=2, exchange=5)
         async with session(emulator, rate_limit=limiter, timeout=timeouts) as exotel:
             await exotel.account.balance()
-            assert limiter._share.terms.hold == 2 + 5 + rate.per
+            assert limiter._lease.terms.hold == 2 + 5 + rate.per
         known = await limiter.account()
         assert known.window_size == rate.limit - 1, "it is not the session's to close"
 

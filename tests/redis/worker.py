@@ -91,7 +91,7 @@ async def work(options: argparse.Namespace) -> None:
         for outcome in await asyncio.gather(*workers, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
-        hold = limiter._share.terms.hold
+        hold = limiter._lease.terms.hold
         if abs(hold - longest - options.per) > 0.001:
             raise AssertionError(f"what the dead held is back after {hold} s")
 
