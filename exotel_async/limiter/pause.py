@@ -20,20 +20,6 @@ class PauseGate:
     through; each pause begins a new one.
     """
 
-    __slots__ = (
-        "_began",
-        "_opened",
-        "_per",
-        "_rate",
-        "_timer",
-        "epoch",
-        "half_open",
-        "paused",
-        "pauses",
-        "probe_sent",
-        "until",
-    )
-
     def __init__(self, rate: RateLimit, opened: Callable[[], None]) -> None:
         """Describe it; `opened` is called whenever somebody may go again."""
         self._rate = rate

@@ -14,8 +14,6 @@ from exotel_async.redis.statistics import SECOND
 class SharedGate(PauseGate):
     """When it would open by itself it asks: of all processes one may send the probe."""
 
-    __slots__ = ("_alone", "_ask", "asks")
-
     # Of a gate's own it sets these, too.
     until: float | None
     half_open: bool

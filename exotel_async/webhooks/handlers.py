@@ -56,23 +56,6 @@ class HandlerTask:
     anybody waiting.
     """
 
-    __slots__ = (
-        "_ended",
-        "_event",
-        "_key",
-        "_late",
-        "_loop",
-        "_over",
-        "_owner",
-        "_route",
-        "_seconds",
-        "_store",
-        "_timer",
-        "_told",
-        "_waiters",
-        "task",
-    )
-
     def __init__(
         self,
         store: ClaimStore,
