@@ -23,9 +23,10 @@ from exotel_async import (
     RateLimit,
     TokenBucket,
 )
-from exotel_async.cli.demo_display import new_display
+from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_report import show_report, show_start
 from exotel_async.cli.demo_state import Board, Dial, Stage
+from exotel_async.cli.progress import progress
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import Exit, drawing, out
 from exotel_async.emulator import Emulator
@@ -121,8 +122,8 @@ def demo(plan: Plan) -> Exit:
     interrupted = False
     try:
         show_start(out, calls=plan.calls, speed=plan.speed, limit=LIMIT)
-        with new_display(out, limit=LIMIT) as display:
-            asyncio.run(run.go(display.show))
+        with progress(out) as show:
+            asyncio.run(run.go(lambda board, limiter: show(DemoStanding(board, limiter, LIMIT))))
     except KeyboardInterrupt:
         interrupted = True
     totals = run.emulator.statistics() if run.emulator.base_url else None

@@ -28,7 +28,7 @@ from exotel_async.cli.export_sink import (
 )
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import CSV_HEAD, TextFile, as_csv, as_jsonl
-from exotel_async.cli.progress import Standing, new_progress
+from exotel_async.cli.progress import Requests, progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
@@ -210,9 +210,9 @@ class _Run:
         base = sink.state.requests
         course = Course.through(sink.state.selection, sink.state.records)
 
-        def standing() -> Standing:
+        def standing() -> Requests:
             limiter = exotel.limiter.statistics()
-            return Standing(
+            return Requests(
                 done=str(course),
                 share=course.share,
                 elapsed=course.elapsed,
@@ -223,8 +223,8 @@ class _Run:
             )
 
         if not sink.state.whole:
-            with new_progress(err) as progress:
-                async with drawing(lambda: progress.show(standing())):
+            with progress(err) as show:
+                async with drawing(lambda: show(standing())):
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False

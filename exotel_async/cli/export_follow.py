@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from attrs import define, field
-from rich.live import Live
 from rich.text import Text
 
 from exotel_async import (
@@ -30,7 +29,7 @@ from exotel_async import (
 )
 from exotel_async.cli.export_sink import in_thread
 from exotel_async.cli.export_sqlite import Database, News
-from exotel_async.cli.progress import beside_ctrl_c
+from exotel_async.cli.progress import progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import counted, drawing, err, moves, note, say
 from exotel_async.cli.time_arguments import shown_moment
@@ -70,16 +69,11 @@ class Follower:
         Raises:
             ExotelError: it cannot go on, and waiting would not help.
         """
-        if moves(err):
-            # Drawn from the event loop alone, like all that moves here.
-            with Live(console=err, auto_refresh=False, transient=True) as live:
-                async with drawing(
-                    lambda: live.update(beside_ctrl_c(self._line(), err), refresh=True), every=0.5
-                ):
-                    await self._keep_looking()
-        else:
+        if not moves(err):
             note(f"Following, with a look each {self.every:g} s. SIGTERM or Ctrl-C ends it.")
-            await self._keep_looking()
+        with progress(err) as show:
+            async with drawing(lambda: show(self), every=0.5):
+                await self._keep_looking()
 
     def stopped(self) -> None:
         """Say what there is in the end."""
@@ -127,7 +121,13 @@ class Follower:
         if telling and not moves(err):
             note(self._last)
 
-    def _line(self) -> Text:
+    @property
+    def step(self) -> int:
+        """Always 0: where nothing moves, looks tell of themselves."""
+        return 0
+
+    def panel(self, _: int) -> Text:
+        """Return the line that moves."""
         calls = counted(self.database.state.records, "call")
         coming = ""
         if self._next is not None:

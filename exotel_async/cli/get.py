@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from exotel_async import (
 )
 from exotel_async.cli.export_columns import raw_json
 from exotel_async.cli.get_input import CannotRead, Lines
-from exotel_async.cli.progress import Progress, Standing, Unseen, new_progress
+from exotel_async.cli.progress import Requests, Standing, progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
@@ -141,8 +141,8 @@ class _Run:
             ) as results,
         ):
             self.statistics = results.statistics()
-            with self._showing() as progress:
-                async with drawing(lambda: progress.show(self._standing(exotel))):
+            with self._showing() as show:
+                async with drawing(lambda: show(self._standing(exotel))):
                     async for result in self._in_order(results):
                         self.statistics = results.statistics()
                         self._print(result)
@@ -200,11 +200,11 @@ class _Run:
                 expected.popleft()
                 yield ready.popleft()
 
-    def _showing(self) -> AbstractContextManager[Progress]:
+    def _showing(self) -> AbstractContextManager[Callable[[Standing], None]]:
         # Where the calls themselves are seen to come, nothing needs to move below them.
-        return nullcontext(Unseen()) if out.is_terminal else new_progress(err)
+        return nullcontext(lambda _: None) if out.is_terminal else progress(err)
 
-    def _standing(self, exotel: AsyncExotel) -> Standing:
+    def _standing(self, exotel: AsyncExotel) -> Requests:
         told, limiter = self.statistics, exotel.limiter.statistics()
         assert told is not None  # noqa: S101 - it is set before anything is drawn
         elapsed = time.monotonic() - self._started
@@ -214,7 +214,7 @@ class _Run:
             share, of_them = told.done / told.total, f" of {told.total:,}"
         elif share and told.done:
             left = timedelta(seconds=elapsed * (1 - share) / share)
-        return Standing(
+        return Requests(
             done=f"{told.done:,}{of_them} calls",
             share=share,
             elapsed=elapsed,

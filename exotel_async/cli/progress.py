@@ -1,11 +1,11 @@
-"""How far many requests have come: bars that move on a terminal, a line now and then elsewhere."""
+"""How far something long has come: bars that move on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from attrs import frozen
 from rich.console import Console, RenderableType
@@ -25,9 +25,63 @@ _CTRL_C: Final = 3
 _LINE_EVERY: Final = 30.0  # seconds
 
 
+class Standing(Protocol):
+    """How something stands; as text, a line that tells it."""
+
+    @property
+    def step(self) -> int:
+        """Where nothing moves, a line is printed each time this has changed, from 0 on."""
+        ...
+
+    def panel(self, width: int) -> RenderableType:
+        """Return what is drawn on a terminal of that many columns."""
+        ...
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[Standing], None]]:
+    """Give the function that shows how something stands. On a terminal it leaves nothing behind."""
+    if not moves(console):
+        yield _line_printer(console)
+        return
+    # Drawn from the event loop alone: rich's own thread would see things half changed.
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def draw(standing: Standing) -> None:
+            # Room for the ^C a terminal puts behind it: broken by it, it could not be drawn over.
+            panel = Constrain(standing.panel(console.width), console.width - _CTRL_C)
+            live.update(panel, refresh=True)
+
+        yield draw
+
+
+def _line_printer(console: Console) -> Callable[[Standing], None]:
+    last = 0
+
+    def print_line(standing: Standing) -> None:
+        nonlocal last
+        if standing.step != last:
+            last = standing.step
+            console.print(str(standing), soft_wrap=True)
+
+    return print_line
+
+
+def bar(share: float, width: int, *, pulse: bool = False, full: str = "green") -> ProgressBar:
+    """Return a bar that fits beside the words of a line."""
+    return ProgressBar(
+        total=None if pulse else 1.0,
+        completed=min(1.0, share),
+        width=max(_SHORTEST, min(_LONGEST, width - _WORDS)),
+        pulse=pulse,
+        complete_style="cyan",
+        finished_style=full,
+    )
+
+
 @frozen(kw_only=True)
-class Standing:
-    """How it stands.
+class Requests:
+    """How it stands with many requests.
 
     Attributes:
         done: what has been done, in words.
@@ -48,6 +102,11 @@ class Standing:
     limiter: LimiterStatistics
 
     @property
+    def step(self) -> int:
+        """One each half minute."""
+        return int(self.elapsed / _LINE_EVERY)
+
+    @property
     def use(self) -> str:
         """How much of the budget is in use."""
         paused = self.limiter.paused_for
@@ -63,116 +122,15 @@ class Standing:
     def __str__(self) -> str:
         return f"{self.done}; {counted(self.requests, 'request')}, {self.use}; {self.time}"
 
-
-class Progress(Protocol):
-    """Shows how something stands while it runs."""
-
-    def show(self, standing: Standing) -> None:
-        """Show how it stands."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-def new_progress(console: Console) -> Progress:
-    """Return what fits the console."""
-    if moves(console):
-        return LiveProgress(console)
-    return PlainProgress(console)
-
-
-class Unseen:
-    """Shows nothing."""
-
-    def show(self, standing: Standing) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-
-class LiveProgress:
-    """Bars that move. It leaves nothing behind."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        # Drawn from the event loop alone: rich's own thread would see things half changed.
-        self._live = Live(console=console, auto_refresh=False, transient=True)
-
-    def show(self, standing: Standing) -> None:
-        """Draw how it stands."""
-        self._live.update(
-            beside_ctrl_c(_panel(standing, self._console.width), self._console), refresh=True
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._live.stop()
-
-
-class PlainProgress(Unseen):
-    """A line each half minute, without control codes."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._next = time.monotonic() + _LINE_EVERY
-
-    def show(self, standing: Standing) -> None:
-        """Print a line if it is time for one."""
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + _LINE_EVERY
-        self._console.print(str(standing), soft_wrap=True)
-
-
-def _panel(standing: Standing, width: int) -> RenderableType:
-    lines = Table.grid(padding=(0, 2))
-    lines.add_column(min_width=8, no_wrap=True)
-    lines.add_column(no_wrap=True)
-    lines.add_column()
-    share, used = standing.share, standing.limiter.window_used
-    whole = 1.0 if share is None else share
-    lines.add_row("calls", _bar(whole, width, pulse=share is None), standing.done)
-    lines.add_row("budget", _bar(used / standing.budget, width, full="yellow"), f"{standing.use}")
-    lines.add_row(
-        "time", counted(standing.requests, "request"), f"{standing.time}    Ctrl-C stops it"
-    )
-    return lines
-
-
-def beside_ctrl_c(shown: RenderableType, console: Console) -> RenderableType:
-    """Leave room for the ^C a terminal puts behind it: broken by it, it could not be drawn over."""
-    return Constrain(shown, console.width - _CTRL_C)
-
-
-def _bar(share: float, width: int, *, pulse: bool = False, full: str = "green") -> ProgressBar:
-    return ProgressBar(
-        total=None if pulse else 1.0,
-        completed=min(1.0, share),
-        width=max(_SHORTEST, min(_LONGEST, width - _WORDS)),
-        pulse=pulse,
-        complete_style="cyan",
-        finished_style=full,
-    )
+    def panel(self, width: int) -> RenderableType:
+        """Return bars for the calls and the budget."""
+        lines = Table.grid(padding=(0, 2))
+        lines.add_column(min_width=8, no_wrap=True)
+        lines.add_column(no_wrap=True)
+        lines.add_column()
+        calls = bar(1.0 if self.share is None else self.share, width, pulse=self.share is None)
+        lines.add_row("calls", calls, self.done)
+        used = self.limiter.window_used / self.budget
+        lines.add_row("budget", bar(used, width, full="yellow"), self.use)
+        lines.add_row("time", counted(self.requests, "request"), f"{self.time}    Ctrl-C stops it")
+        return lines

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus
 from exotel_async.cli.demo import Plan, Run, numbers
-from exotel_async.cli.demo_display import LiveDisplay, PlainDisplay, new_display
+from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_state import Board, Dial, Stage
+from exotel_async.cli.progress import progress
 from exotel_async.emulator import Fault
 from tests.cli.support import environment, ran, started
 from tests.support import fork_server
@@ -161,12 +162,18 @@ async def test_the_live_display_shows_progress_rate_and_queue_and_leaves_nothing
         account_sid="a", api_key="k", api_token="t", base_url="http://127.0.0.1:1"
     ) as exotel:
         limiter = exotel.limiter.statistics()
-    display = new_display(console, limit=200)
-    assert isinstance(display, LiveDisplay)
-    with display:
-        display.show(board, limiter)
+    with progress(console) as show:
+        show(DemoStanding(board, limiter, 200))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     for words in ("1 of 4 calls", "0 of 200 in a minute", "0 bulk, 0 interactive", "busy 1"):
         assert words in shown
     assert "\x1b[?25h" in shown  # the cursor is back
-    assert isinstance(new_display(Console(file=io.StringIO()), limit=200), PlainDisplay)
+    plain = Console(file=io.StringIO(), width=40)
+    with progress(plain) as show:
+        show(DemoStanding(board, limiter, 200))
+        show(DemoStanding(board, limiter, 200))
+    lines = plain.file.getvalue()  # type: ignore[attr-defined]
+    assert lines.endswith(" s  of 4: 1 dialled, 1 ended, 0 settled; rate 0/200, queue 0\n"), (
+        "in one line, however narrow"
+    )
+    assert lines.count("\n") == 1, "nothing new"
