@@ -267,7 +267,9 @@ def number(
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
     """
-    return once.number(" ".join([digits, *more]), service)
+    from exotel_async.cli.number import number  # noqa: PLC0415
+
+    return number(" ".join([digits, *more]), service)
 
 
 @app.command

@@ -1,30 +1,29 @@
-"""`call` and `number`: one request each, to the real service unless told otherwise."""
+"""`call`: one dial, to the real service unless told otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
-from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError, NumberMetadata
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
-    err,
     note,
     one_line,
     say,
+    waiting,
     whoever_listens,
 )
 from exotel_async.masking import mask_number
 from exotel_async.wire import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from exotel_async.cli.service import Service
 
@@ -105,7 +104,7 @@ def call(order: Order, service: Service) -> Exit:
 
     interrupted = False
     try:
-        with _waiting():
+        with waiting():
             asyncio.run(dial())
     except KeyboardInterrupt:
         interrupted = True
@@ -145,52 +144,8 @@ def _tell(ended: _Ended, service: Service, code: Exit) -> None:
             _tell_unknown("interrupted.")
 
 
-def number(number: str, service: Service) -> Exit:
-    """Look a number up and print what Exotel knows about it."""
-
-    async def look_up() -> NumberMetadata:
-        async with service.session() as exotel, telling_of_outages(exotel):
-            return await exotel.numbers.lookup(number)
-
-    try:
-        with _waiting():
-            found = asyncio.run(look_up())
-    except ExotelError as error:
-        complain(service.explain(error))
-        return Exit.FAILED
-    for what, value in (
-        ("number", mask_number(found.phone_number or number)),
-        ("circle", _named(found.circle_name, found.circle)),
-        ("operator", _named(found.operator_name, found.operator)),
-        ("type", found.type),
-        ("DND", found.dnd),
-    ):
-        say(f"{what:<10}{one_line(str(value or 'not told'))}")
-    return Exit.OK
-
-
-def _named(name: str | None, code: str | None) -> str | None:
-    return f"{name} ({code})" if name and code else name or code
-
-
 def _tell_unknown(reason: str) -> None:
     complain(
         f"it is not known whether it rang, it may have: {reason} "
         "Look for the call in the dashboard or the call records before you dial again."
     )
-
-
-@contextmanager
-def _waiting() -> Iterator[None]:
-    """Show that an answer is waited for. A terminal that goes away meanwhile changes nothing."""
-    if err.is_dumb_terminal or not err.is_terminal:
-        yield
-        return
-    status = err.status("waiting for the answer", spinner="line")
-    with suppress(OSError):
-        status.start()
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            status.stop()

@@ -94,6 +94,22 @@ async def drawing(draw: Callable[[], None], *, every: float = 0.1) -> AsyncItera
             await task
 
 
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Show that an answer is waited for. A terminal that goes away meanwhile changes nothing."""
+    if err.is_dumb_terminal or not err.is_terminal:
+        yield
+        return
+    status = err.status("waiting for the answer", spinner="line")
+    with suppress(OSError):
+        status.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            status.stop()
+
+
 def end_on_sigterm() -> None:
     """Let SIGTERM end this task: what service managers send, and reaches a background job."""
     task = asyncio.current_task()

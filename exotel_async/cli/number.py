@@ -1,0 +1,42 @@
+"""`number`: what Exotel knows about a phone number."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from exotel_async import ExotelError, NumberMetadata
+from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.terminal import Exit, complain, one_line, say, waiting
+from exotel_async.masking import mask_number
+
+if TYPE_CHECKING:
+    from exotel_async.cli.service import Service
+
+
+def number(number: str, service: Service) -> Exit:
+    """Look a number up and print what Exotel knows about it."""
+
+    async def look_up() -> NumberMetadata:
+        async with service.session() as exotel, telling_of_outages(exotel):
+            return await exotel.numbers.lookup(number)
+
+    try:
+        with waiting():
+            found = asyncio.run(look_up())
+    except ExotelError as error:
+        complain(service.explain(error))
+        return Exit.FAILED
+    for what, value in (
+        ("number", mask_number(found.phone_number or number)),
+        ("circle", _named(found.circle_name, found.circle)),
+        ("operator", _named(found.operator_name, found.operator)),
+        ("type", found.type),
+        ("DND", found.dnd),
+    ):
+        say(f"{what:<10}{one_line(str(value or 'not told'))}")
+    return Exit.OK
+
+
+def _named(name: str | None, code: str | None) -> str | None:
+    return f"{name} ({code})" if name and code else name or code
