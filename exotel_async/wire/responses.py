@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from attrs import field, frozen
 
@@ -82,68 +82,57 @@ class Response:
         return given and redact(self.conceal(given))
 
 
-def read_call(answer: Response, *, time_zone: tzinfo = IST) -> Call:
-    """Read the call out of the answer to a dial or to `get_call`.
+@frozen
+class Reader(Generic[_T]):
+    """Reads a model out of an answer, or out of what that has under a key."""
 
-    Args:
-        answer: the answer.
-        time_zone: the clock Exotel writes times by, and the zone of the call's times.
+    _model: type[_T]
+    _key: str | None = None
 
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: there is no call in it.
-    """
-    return _read(answer, Call, time_zone, "Call")
+    def __call__(self, answer: Response, *, time_zone: tzinfo = IST) -> _T:
+        """Read it.
 
+        Args:
+            answer: the answer.
+            time_zone: the clock Exotel writes times by, and the zone of the times in the model.
 
-def read_page(answer: Response, *, time_zone: tzinfo = IST) -> CallPage:
-    """Read a page of call records.
-
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: it is no page, or not a whole one: no call on it is left out silently.
-    """
-    return _read(answer, CallPage, time_zone, None)
-
-
-def read_number(answer: Response) -> NumberMetadata:
-    """Read what Exotel knows about a number.
-
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: there is no number in it.
-    """
-    return _read(answer, NumberMetadata, IST, "Numbers")  # plural, and yet one
-
-
-def read_balance(answer: Response, *, time_zone: tzinfo = IST) -> Balance:
-    """Read the account's balance.
-
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: there is no balance in it.
-    """
-    return _read(answer, Balance, time_zone, "Account")
+        Raises:
+            APIError: Exotel refused.
+            DecodeError: there is no such thing in it, or not a whole one.
+        """
+        if not _is_success(answer):
+            raise read_error(answer)
+        key = self._key
+        try:
+            document = _document(answer)
+            if key is None or key in document:
+                data = document if key is None else document[key]
+                return converter(time_zone).structure(data, self._model)
+            problem = f"the key {key} is missing"
+        # ValueError: no UTF-8, no JSON, a number of thousands of digits, no such model in it.
+        except (ValueError, RecursionError) as error:
+            problem = str(error)
+        # Raised out here, the error does not carry the parser's, which holds the whole body.
+        raise DecodeError(
+            f"no {self._model.__name__} in the answer: {_kind(answer.body) or problem}",
+            status=answer.status,
+            content_type=answer.content_type,
+            excerpt=answer.excerpt(),
+        )
 
 
-def read_exophone(answer: Response) -> ExoPhone:
-    """Read an ExoPhone.
-
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: there is no ExoPhone in it.
-    """
-    return _read(answer, ExoPhone, IST, None)
-
-
-def read_exophone_page(answer: Response) -> ExoPhonePage:
-    """Read a page of ExoPhones.
-
-    Raises:
-        APIError: Exotel refused.
-        DecodeError: it is no page, or not a whole one.
-    """
-    return _read(answer, ExoPhonePage, IST, None)
+read_call: Final = Reader(Call, "Call")
+"""The call in the answer to a dial or to `get_call`."""
+read_page: Final = Reader(CallPage)
+"""A page of call records. No call on it is left out silently."""
+read_number: Final = Reader(NumberMetadata, "Numbers")  # plural, and yet one
+"""What Exotel knows about a number."""
+read_balance: Final = Reader(Balance, "Account")
+"""The account's balance."""
+read_exophone: Final = Reader(ExoPhone)
+"""An ExoPhone."""
+read_exophone_page: Final = Reader(ExoPhonePage)
+"""A page of ExoPhones."""
 
 
 def read_error(answer: Response) -> APIError:
@@ -213,28 +202,6 @@ def _field(name: str, value: str, answer: Response) -> str | None:
     pattern = rf'(?:"{name}"\s*:\s*"|<{name}>\s*)({value})(?:"|\s*</{name}>)'
     found = re.search(pattern.encode(), answer.body)
     return found[1].decode(errors="replace") if found else None
-
-
-def _read(answer: Response, model: type[_T], time_zone: tzinfo, key: str | None) -> _T:
-    """Read a model out of the document, or out of what it has under a key."""
-    if not _is_success(answer):
-        raise read_error(answer)
-    try:
-        document = _document(answer)
-        if key is None or key in document:
-            data = document if key is None else document[key]
-            return converter(time_zone).structure(data, model)
-        problem = f"the key {key} is missing"
-    # ValueError: no UTF-8, no JSON, a number of thousands of digits, no such model in it.
-    except (ValueError, RecursionError) as error:
-        problem = str(error)
-    # Raised out here, the error does not carry the parser's, which holds the whole body.
-    raise DecodeError(
-        f"no {model.__name__} in the answer: {_kind(answer.body) or problem}",
-        status=answer.status,
-        content_type=answer.content_type,
-        excerpt=answer.excerpt(),
-    )
 
 
 def _document(answer: Response) -> dict[str, Any]:
