@@ -31,6 +31,11 @@ def mask_number(number: str) -> str:
     return "".join(masked)
 
 
+def masked(number: str | None) -> str:
+    """Show a number in a repr."""
+    return repr(number and mask_number(number))
+
+
 def redact(text: str) -> str:
     """Return free text without what may be a phone number, or credentials before an ``@``."""
     text = re.sub(_CREDENTIALS, "***@", text) if "@" in text else text

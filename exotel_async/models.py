@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from exotel_async.masking import mask_number
+from exotel_async.masking import masked
 
 
 class OpenEnum(enum.StrEnum):
@@ -159,10 +159,6 @@ class CallType(enum.StrEnum):
     TRANSACTIONAL = "trans"
 
 
-def _masked(number: str | None) -> str:
-    return repr(number and mask_number(number))
-
-
 @frozen(kw_only=True)
 class Leg:
     """One party's part in a call.
@@ -235,8 +231,8 @@ class Call:
     sid: str
     status: CallStatus | None = None
     direction: Direction | None = None
-    from_: str | None = field(default=None, repr=_masked)
-    to: str | None = field(default=None, repr=_masked)
+    from_: str | None = field(default=None, repr=masked)
+    to: str | None = field(default=None, repr=masked)
     exophone: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -250,7 +246,7 @@ class Call:
     custom_field: str | None = field(default=None, repr=False)
     parent_sid: str | None = None
     account_sid: str | None = None
-    forwarded_from: str | None = field(default=None, repr=_masked)
+    forwarded_from: str | None = field(default=None, repr=masked)
     caller_name: str | None = field(default=None, repr=False)
     uri: str | None = field(default=None, repr=False)
     details: CallDetails | None = None
@@ -304,7 +300,7 @@ class NumberMetadata:
         raw: the whole original.
     """
 
-    phone_number: str | None = field(default=None, repr=_masked)
+    phone_number: str | None = field(default=None, repr=masked)
     circle: str | None = None
     circle_name: str | None = None
     type: NumberType | None = None

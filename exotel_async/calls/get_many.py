@@ -20,7 +20,7 @@ from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import TimeRange, check_range
-from exotel_async.wire.validation import count, segment
+from exotel_async.wire.validation import segment, whole_number
 
 if TYPE_CHECKING:
     from exotel_async.config import SendOptions
@@ -139,8 +139,8 @@ class CallResults(ResultStream[CallResult]):
     ) -> None:
         if on_progress is not None and not callable(on_progress):
             raise InvalidRequest("on_progress", on_progress, "must be callable")
-        self._concurrency = count("concurrency", concurrency, 1, MOST_CONCURRENT)
-        self._batch_size = count("batch_size", batch_size, 1, call_query.MOST_SIDS)
+        self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
+        self._batch_size = whole_number("batch_size", batch_size, 1, call_query.MOST_SIDS)
         self._since, self._until = check_range(since, until, now=datetime.now(pages.time_zone))
         super().__init__(LazyInput("sids", sids, ahead=batch_size), places=concurrency)
         self._fetcher = fetcher

@@ -20,7 +20,7 @@ from exotel_async.calls.list_resume import Position, read_token, write_token
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
 from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_second
-from exotel_async.wire.validation import count, whole
+from exotel_async.wire.validation import whole, whole_number
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,7 +64,7 @@ class CallRecords:
             else (whole_second("since", since), whole_second("until", until))
         )
         self._limit = whole("limit", limit, 1)
-        self._concurrency = count("concurrency", concurrency, 1, MOST_CONCURRENT)
+        self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
         self._digest = query.digest(account_sid)
         self._resumed: tuple[TimeRange, Position] | None = None
         if resume is not None:

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
+from exotel_async.masking import masked
 from exotel_async.phone import normalize_number
-from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Play, Prompt, Speak, as_prompt, kind_and_value
 from exotel_async.webhooks.response import TEXT, Response, document, response
 from exotel_async.wire.validation import length, length_of_time, refuse, some_text, whole

@@ -11,10 +11,10 @@ from typing import Any, Final, Self, cast
 from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
+from exotel_async.masking import masked
 from exotel_async.models import RecordingChannels
 from exotel_async.phone import is_sip, normalize_exophone, normalize_party, same_number
 from exotel_async.webhooks.enums import HoldMusic
-from exotel_async.webhooks.fields import masked
 from exotel_async.webhooks.prompts import Playback
 from exotel_async.webhooks.response import Response, document
 from exotel_async.wire.validation import (

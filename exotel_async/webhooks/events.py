@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
+from exotel_async.masking import masked
 from exotel_async.models import (
     AnsweredBy,
     Call,
@@ -25,7 +26,6 @@ from exotel_async.webhooks.fields import (
     call_sid,
     direction,
     event_key,
-    masked,
     other_party,
     party,
 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest, InvalidWebhook
-from exotel_async.masking import mask_number
+from exotel_async.masking import masked
 from exotel_async.models import Direction
 from exotel_async.webhooks.body import rows
 from exotel_async.wire.converter import count, seconds, text, word
@@ -21,11 +21,6 @@ Raw = Mapping[str, Any]
 """A payload as `read_body` and `read_query` give it."""
 
 _direction: Final = word(Direction)
-
-
-def masked(number: str | None) -> str:
-    """Show a number in a repr."""
-    return repr(number and mask_number(number))
 
 
 def call_sid(raw: Raw) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
+from exotel_async.masking import masked
 from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.webhooks.body import read_query
 from exotel_async.webhooks.enums import FlowCallType
@@ -24,7 +25,6 @@ from exotel_async.webhooks.fields import (
     call_sid,
     direction,
     keys_pressed,
-    masked,
     other_party,
     party,
     read_dialled,

@@ -20,7 +20,7 @@ from exotel_async.models import CallStatus, Direction
 from exotel_async.phone import normalize_exophone, normalize_shown
 from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
 from exotel_async.wire.time_range import TimeRange
-from exotel_async.wire.validation import count, flag, minutes, one_of, several
+from exotel_async.wire.validation import flag, minutes, one_of, several, whole_number
 
 MOST_SIDS: Final = 100
 """SIDs one query may name. Documented (VOICE_V1 3)."""
@@ -161,7 +161,7 @@ def build_query(
     Raises:
         InvalidRequest: an argument Exotel would refuse.
     """
-    count("page_size", page_size, 1, LARGEST_PAGE)
+    whole_number("page_size", page_size, 1, LARGEST_PAGE)
     if flag("newest_first", newest_first) is None:
         raise InvalidRequest("newest_first", newest_first, "must be True or False")
     filters: Fields = {

@@ -150,10 +150,10 @@ def web_address(argument: str, value: object) -> str:
 
 def whole(argument: str, value: object, least: int, most: int | None = None) -> int | None:
     """Return a whole number. None stays None."""
-    return None if value is None else count(argument, value, least, most)
+    return None if value is None else whole_number(argument, value, least, most)
 
 
-def count(argument: str, value: object, least: int, most: int | None = None) -> int:
+def whole_number(argument: str, value: object, least: int, most: int | None = None) -> int:
     """Return a whole number."""
     number = value if isinstance(value, int) and not isinstance(value, bool) else None
     if number is not None and least <= number and (most is None or number <= most):
