@@ -49,25 +49,6 @@ class LearnedLimit:
     The ledger of a shared budget does the same, in `redis/ledger.lua`.
     """
 
-    __slots__ = (
-        "_base",
-        "_fell",
-        "_full_since",
-        "_held",
-        "_high",
-        "_high_at",
-        "_next_step",
-        "_per",
-        "_proven",
-        "_refused_at",
-        "_refused_first",
-        "_seen",
-        "_stated",
-        "_steps",
-        "_trying",
-        "limit",
-    )
-
     def __init__(self, rate: RateLimit) -> None:
         self._per = rate.per
         self._stated = rate.limit
