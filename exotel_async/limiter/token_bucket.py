@@ -1,6 +1,6 @@
 """The account's budget: never more requests than the service allows, and nearly all of them.
 
-A request passes, in this order: the turnstile (interactive before bulk, first come first served
+A request passes, in this order: the queue (interactive before bulk, first come first served
 within each, retries first), the window (one permit fewer than the budget, each coming back `per`
 seconds after the *answer*, so that no delay on the way can put too many into one window), a pause
 the service asked for, and the pacer (small bursts at the budget's rate).
@@ -49,7 +49,7 @@ class _Permit:
 
 
 class Limiter:
-    """Turnstile, window, gate and pacer put together. Where the permits come from is left open."""
+    """Queue, window, gate and pacer put together. Where the permits come from is left open."""
 
     def __init__(self, rate: RateLimit, window: Window, max_in_flight: int | None) -> None:
         self.rate: Final = rate
@@ -175,7 +175,7 @@ class Limiter:
     def _took(self, now: float) -> None:
         """Take note that the service has taken a request."""
 
-    # The turnstile.
+    # The queue.
 
     def _serve(self) -> None:
         """Let through whoever may go now. Called whenever something has changed."""
