@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    imports,
     interactive,
     lookups,
     overhead,
@@ -34,6 +35,9 @@ def main() -> int:
     tables.console.print(tables.machine(), markup=False)
     if options.benchmark == "overhead":
         reached = overhead.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "imports":
+        reached = imports.report(options.before, quick=options.quick)
         tables.targets(reached)
     elif options.benchmark == "records":
         reached = records.report(quick=options.quick)
@@ -91,7 +95,13 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="50 windows in a row as well; by default, unless --quick",
     )
-    cost = benchmarks.add_parser("overhead", help="CPU and import time against bare httpx")
+    cost = benchmarks.add_parser("overhead", help="CPU for each request against bare httpx")
+    starts = benchmarks.add_parser("imports", help="CPU of imports and of starts")
+    starts.add_argument(
+        "--before",
+        metavar="SOURCE",
+        help="compare `exotel-async --help` with that of another: a folder, or git+file://...@commit",
+    )
     listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
     asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
     hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
@@ -101,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for one in (limiter, budget):
         one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
-    for one in (limiter, budget, cost, listing, asking, hooks):
+    for one in (limiter, budget, cost, starts, listing, asking, hooks):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 
