@@ -29,7 +29,7 @@ from exotel_async.webhooks.fields import (
     other_party,
     party,
 )
-from exotel_async.wire.converter import amount, moment, seconds, text, word
+from exotel_async.wire.values import amount, moment, seconds, text, word
 
 _status: Final = word(CallStatus)
 _event: Final = word(CallbackEvent)

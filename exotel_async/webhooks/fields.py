@@ -14,8 +14,8 @@ from exotel_async.errors import InvalidRequest, InvalidWebhook
 from exotel_async.masking import masked
 from exotel_async.models import Direction
 from exotel_async.webhooks.body import rows
-from exotel_async.wire.converter import count, seconds, text, word
 from exotel_async.wire.validation import segment
+from exotel_async.wire.values import count, seconds, text, word
 
 Raw = Mapping[str, Any]
 """A payload as `read_body` and `read_query` give it."""

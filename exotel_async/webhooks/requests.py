@@ -31,7 +31,7 @@ from exotel_async.webhooks.fields import (
     read_insights,
     read_stream,
 )
-from exotel_async.wire.converter import moment, seconds, text, word
+from exotel_async.wire.values import moment, seconds, text, word
 
 
 @frozen(kw_only=True)

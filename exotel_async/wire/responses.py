@@ -27,7 +27,8 @@ from exotel_async.models import (
     ExoPhonePage,
     NumberMetadata,
 )
-from exotel_async.wire.converter import converter, count, text
+from exotel_async.wire.converter import converter
+from exotel_async.wire.values import count, text
 
 _T = TypeVar("_T")
 

@@ -15,7 +15,7 @@ from exotel_async.emulator import Behaviour, Emulator, Outcome, Scenario
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.models import CallStatus
 from exotel_async.webhooks import StatusCallback
-from exotel_async.wire.converter import moment, seconds
+from exotel_async.wire.values import moment, seconds
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.webhooks.payloads import ENCODINGS
 

@@ -28,7 +28,8 @@ from exotel_async.models import (
     NumberMetadata,
     NumberType,
 )
-from exotel_async.wire.converter import amount, converter, count, moment, seconds, text, word
+from exotel_async.wire.converter import converter
+from exotel_async.wire.values import amount, count, moment, seconds, text, word
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ACCEPTED: dict[str, Any] = {

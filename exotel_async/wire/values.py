@@ -1,0 +1,102 @@
+"""Single values as Exotel writes them: text, words, numbers, lengths, amounts and times.
+
+JSON answers, callbacks and the requests of applets have them alike. Each function gives None for a
+value that makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeVar
+
+from exotel_async.models import OpenEnum
+
+_Word = TypeVar("_Word", bound=OpenEnum)
+
+# Tuples: a union `int | float` would be built anew at every call.
+_NUMERIC: Final = (int, float)
+_COUNTABLE: Final = (str, int)
+_SCALAR: Final = (str, int, float)
+_MOST: Final = 10**9  # as seconds three decades: no call lasts that long
+_PLACES: Final = 20  # of an amount, before the point and after it
+
+
+def text(value: object) -> str | None:
+    """Read text; a number is written out. None for "", "null" and whatever is not text."""
+    if isinstance(value, str):
+        return None if value in {"", "null"} else value
+    if isinstance(value, bool) or not isinstance(value, _NUMERIC):
+        return None
+    try:
+        return str(int(value)) if value == int(value) else str(value)
+    except (ValueError, OverflowError):  # NaN, infinity, more digits than Python writes
+        return None
+
+
+def word(kind: type[_Word]) -> Callable[[object], _Word | None]:
+    """Return the function that reads a word of this kind, known or not, and None as `text` does."""
+    known = {member.value: member for member in kind}
+
+    def read(value: object) -> _Word | None:
+        found = text(value)
+        return None if found is None else known.get(found) or kind(found)
+
+    return read
+
+
+def count(value: object) -> int | None:
+    """Read a whole number, from 0 to a thousand million. None if it is not one."""
+    if isinstance(value, bool) or not isinstance(value, _COUNTABLE):
+        return None
+    try:
+        number = int(value)
+    except ValueError:
+        return None
+    return number if 0 <= number <= _MOST else None
+
+
+def seconds(value: object) -> timedelta | None:
+    """Read a length given in seconds, as a number or as text. None if it cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, _SCALAR):
+        return None
+    try:
+        length = float(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    return timedelta(0, length) if 0 <= length <= _MOST else None
+
+
+def amount(value: object) -> Decimal | None:
+    """Read an amount of money exactly as it is written. None if it is not a plain number."""
+    if isinstance(value, bool) or not isinstance(value, _SCALAR):
+        return None
+    try:
+        written = str(value)
+        number = Decimal(written)
+    except (ValueError, InvalidOperation):
+        return None
+    # 1E+999999 is finite, and a megabyte when it is printed.
+    plain = len(written) <= 2 * _PLACES and number.is_finite()
+    return number if plain and -_PLACES <= number.adjusted() <= _PLACES else None
+
+
+def moment(value: object, time_zone: tzinfo) -> datetime | None:
+    """Read a time: `2026-03-02 11:20:05`, the same with `T` or an offset, or as in e-mail.
+
+    Without an offset it is the clock of `time_zone`; with one it is converted to it. None for the
+    many ways to write that a time has not come: in 1970 and before, down to the years 1 and 0.
+    """
+    if not isinstance(value, str) or not 19 <= len(value) <= 40:
+        return None
+    try:
+        time = datetime.fromisoformat(value) if value[4] == "-" else parsedate_to_datetime(value)
+        if time.tzinfo is not None:
+            time = time.astimezone(time_zone)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    # No 9999 either: another zone could carry it past the end of the calendar.
+    # `combine` is three times as fast as `replace`.
+    return datetime.combine(time, time.time(), time_zone) if 1970 < time.year < 9999 else None
