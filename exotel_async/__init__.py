@@ -1,147 +1,206 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
-from exotel_async.calls.connect_many import DialOutcome, Dials, DialTarget
-from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
-from exotel_async.calls.list import CallRecords
-from exotel_async.calls.reconcile import CallAmbiguous, CallFound, CallNotFound, Reconciliation
-from exotel_async.client import AsyncExotel
-from exotel_async.config import (
-    IST,
-    Priority,
-    RateLimit,
-    Region,
-    RequestOptions,
-    RetryPolicy,
-    Timeouts,
-)
-from exotel_async.errors import (
-    APIError,
-    AuthenticationError,
-    BadRequest,
-    CallOutcomeUnknown,
-    ConfigurationError,
-    Conflict,
-    ConnectionFailed,
-    DecodeError,
-    ExotelError,
-    InvalidRequest,
-    InvalidWebhook,
-    LimiterUnavailable,
-    NoRecording,
-    NotFound,
-    PaymentRequired,
-    PermissionDenied,
-    RateLimited,
-    RateLimitTimeout,
-    RecordingNotReady,
-    RecordingUnavailable,
-    RequestTimeout,
-    ServerError,
-)
-from exotel_async.limiter.protocol import LimiterStatistics, Permit, RateLimiter, RequestOutcome
-from exotel_async.limiter.token_bucket import TokenBucket
-from exotel_async.models import (
-    AnsweredBy,
-    Balance,
-    Call,
-    CallbackContentType,
-    CallbackEvent,
-    CallDetails,
-    CallPage,
-    CallStatus,
-    CallType,
-    Direction,
-    Dnd,
-    ExoPhone,
-    ExoPhonePage,
-    Leg,
-    NumberMetadata,
-    NumberType,
-    OpenEnum,
-    PlaybackTo,
-    RecordingChannels,
-    RecordingFormat,
-    StreamBegin,
-)
-from exotel_async.phone import normalize_number, same_number
-from exotel_async.resources.exophones import ExoPhoneList
-from exotel_async.version import __version__
-from exotel_async.wire.call_query import Between, CallFilters
-from exotel_async.wire.requests import DialOptions
+# What a program uses is imported when it first uses it (PEP 562): `_NAMES` says from where. Type
+# checkers read the imports instead; a test compares the two. `typing` would be a quarter of it all.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # isort: off
+    from exotel_async.calls.connect_many import (
+        DialOutcome as DialOutcome,
+        Dials as Dials,
+        DialTarget as DialTarget,
+    )
+    from exotel_async.calls.get_many import (
+        CallResult as CallResult,
+        CallResults as CallResults,
+        FetchStatistics as FetchStatistics,
+    )
+    from exotel_async.calls.list import (
+        CallRecords as CallRecords,
+    )
+    from exotel_async.calls.reconcile import (
+        CallAmbiguous as CallAmbiguous,
+        CallFound as CallFound,
+        CallNotFound as CallNotFound,
+        Reconciliation as Reconciliation,
+    )
+    from exotel_async.client import (
+        AsyncExotel as AsyncExotel,
+    )
+    from exotel_async.config import (
+        IST as IST,
+        Priority as Priority,
+        RateLimit as RateLimit,
+        Region as Region,
+        RequestOptions as RequestOptions,
+        RetryPolicy as RetryPolicy,
+        Timeouts as Timeouts,
+    )
+    from exotel_async.errors import (
+        APIError as APIError,
+        AuthenticationError as AuthenticationError,
+        BadRequest as BadRequest,
+        CallOutcomeUnknown as CallOutcomeUnknown,
+        ConfigurationError as ConfigurationError,
+        Conflict as Conflict,
+        ConnectionFailed as ConnectionFailed,
+        DecodeError as DecodeError,
+        ExotelError as ExotelError,
+        InvalidRequest as InvalidRequest,
+        InvalidWebhook as InvalidWebhook,
+        LimiterUnavailable as LimiterUnavailable,
+        NoRecording as NoRecording,
+        NotFound as NotFound,
+        PaymentRequired as PaymentRequired,
+        PermissionDenied as PermissionDenied,
+        RateLimited as RateLimited,
+        RateLimitTimeout as RateLimitTimeout,
+        RecordingNotReady as RecordingNotReady,
+        RecordingUnavailable as RecordingUnavailable,
+        RequestTimeout as RequestTimeout,
+        ServerError as ServerError,
+    )
+    from exotel_async.limiter.protocol import (
+        LimiterStatistics as LimiterStatistics,
+        Permit as Permit,
+        RateLimiter as RateLimiter,
+        RequestOutcome as RequestOutcome,
+    )
+    from exotel_async.limiter.token_bucket import (
+        TokenBucket as TokenBucket,
+    )
+    from exotel_async.models import (
+        AnsweredBy as AnsweredBy,
+        Balance as Balance,
+        Call as Call,
+        CallbackContentType as CallbackContentType,
+        CallbackEvent as CallbackEvent,
+        CallDetails as CallDetails,
+        CallPage as CallPage,
+        CallStatus as CallStatus,
+        CallType as CallType,
+        Direction as Direction,
+        Dnd as Dnd,
+        ExoPhone as ExoPhone,
+        ExoPhonePage as ExoPhonePage,
+        Leg as Leg,
+        NumberMetadata as NumberMetadata,
+        NumberType as NumberType,
+        OpenEnum as OpenEnum,
+        PlaybackTo as PlaybackTo,
+        RecordingChannels as RecordingChannels,
+        RecordingFormat as RecordingFormat,
+        StreamBegin as StreamBegin,
+    )
+    from exotel_async.phone import (
+        normalize_number as normalize_number,
+        same_number as same_number,
+    )
+    from exotel_async.resources.exophones import (
+        ExoPhoneList as ExoPhoneList,
+    )
+    from exotel_async.version import (
+        __version__ as __version__,
+    )
+    from exotel_async.wire.call_query import (
+        Between as Between,
+        CallFilters as CallFilters,
+    )
+    from exotel_async.wire.requests import (
+        DialOptions as DialOptions,
+    )
+else:
+    del TYPE_CHECKING
+    _NAMES = {
+        "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialTarget"),
+        "exotel_async.calls.get_many": ("CallResult", "CallResults", "FetchStatistics"),
+        "exotel_async.calls.list": ("CallRecords",),
+        "exotel_async.calls.reconcile": (
+            "CallAmbiguous",
+            "CallFound",
+            "CallNotFound",
+            "Reconciliation",
+        ),
+        "exotel_async.client": ("AsyncExotel",),
+        "exotel_async.config": (
+            "IST",
+            "Priority",
+            "RateLimit",
+            "Region",
+            "RequestOptions",
+            "RetryPolicy",
+            "Timeouts",
+        ),
+        "exotel_async.errors": (
+            "APIError",
+            "AuthenticationError",
+            "BadRequest",
+            "CallOutcomeUnknown",
+            "ConfigurationError",
+            "Conflict",
+            "ConnectionFailed",
+            "DecodeError",
+            "ExotelError",
+            "InvalidRequest",
+            "InvalidWebhook",
+            "LimiterUnavailable",
+            "NoRecording",
+            "NotFound",
+            "PaymentRequired",
+            "PermissionDenied",
+            "RateLimited",
+            "RateLimitTimeout",
+            "RecordingNotReady",
+            "RecordingUnavailable",
+            "RequestTimeout",
+            "ServerError",
+        ),
+        "exotel_async.limiter.protocol": (
+            "LimiterStatistics",
+            "Permit",
+            "RateLimiter",
+            "RequestOutcome",
+        ),
+        "exotel_async.limiter.token_bucket": ("TokenBucket",),
+        "exotel_async.models": (
+            "AnsweredBy",
+            "Balance",
+            "Call",
+            "CallbackContentType",
+            "CallbackEvent",
+            "CallDetails",
+            "CallPage",
+            "CallStatus",
+            "CallType",
+            "Direction",
+            "Dnd",
+            "ExoPhone",
+            "ExoPhonePage",
+            "Leg",
+            "NumberMetadata",
+            "NumberType",
+            "OpenEnum",
+            "PlaybackTo",
+            "RecordingChannels",
+            "RecordingFormat",
+            "StreamBegin",
+        ),
+        "exotel_async.phone": ("normalize_number", "same_number"),
+        "exotel_async.resources.exophones": ("ExoPhoneList",),
+        "exotel_async.version": ("__version__",),
+        "exotel_async.wire.call_query": ("Between", "CallFilters"),
+        "exotel_async.wire.requests": ("DialOptions",),
+    }
+    _MODULES = {name: module for module, names in _NAMES.items() for name in names}
+    __all__ = list(_MODULES)
 
-__all__ = [
-    "IST",
-    "APIError",
-    "AnsweredBy",
-    "AsyncExotel",
-    "AuthenticationError",
-    "BadRequest",
-    "Balance",
-    "Between",
-    "Call",
-    "CallAmbiguous",
-    "CallDetails",
-    "CallFilters",
-    "CallFound",
-    "CallNotFound",
-    "CallOutcomeUnknown",
-    "CallPage",
-    "CallRecords",
-    "CallResult",
-    "CallResults",
-    "CallStatus",
-    "CallType",
-    "CallbackContentType",
-    "CallbackEvent",
-    "ConfigurationError",
-    "Conflict",
-    "ConnectionFailed",
-    "DecodeError",
-    "DialOptions",
-    "DialOutcome",
-    "DialTarget",
-    "Dials",
-    "Direction",
-    "Dnd",
-    "ExoPhone",
-    "ExoPhoneList",
-    "ExoPhonePage",
-    "ExotelError",
-    "FetchStatistics",
-    "InvalidRequest",
-    "InvalidWebhook",
-    "Leg",
-    "LimiterStatistics",
-    "LimiterUnavailable",
-    "NoRecording",
-    "NotFound",
-    "NumberMetadata",
-    "NumberType",
-    "OpenEnum",
-    "PaymentRequired",
-    "PermissionDenied",
-    "Permit",
-    "PlaybackTo",
-    "Priority",
-    "RateLimit",
-    "RateLimitTimeout",
-    "RateLimited",
-    "RateLimiter",
-    "Reconciliation",
-    "RecordingChannels",
-    "RecordingFormat",
-    "RecordingNotReady",
-    "RecordingUnavailable",
-    "Region",
-    "RequestOptions",
-    "RequestOutcome",
-    "RequestTimeout",
-    "RetryPolicy",
-    "ServerError",
-    "StreamBegin",
-    "Timeouts",
-    "TokenBucket",
-    "__version__",
-    "normalize_number",
-    "same_number",
-]
+    def __getattr__(name):
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module  # noqa: PLC0415
+
+        value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -3,23 +3,20 @@
     @pytest.mark.exotel(rate=20, window="fixed", faults=[Fault.act_then_drop()])
     async def test_my_program(exotel: AsyncExotel, exotel_emulator: Emulator) -> None: ...
 
-pytest imports it wherever the package is installed. What the emulator is made of is an extra, and
-is imported when a test asks for a fixture.
+pytest imports it wherever the package is installed, so that it imports nothing itself before a test
+asks for a fixture.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exotel_async.client import AsyncExotel
-from exotel_async.config import RateLimit, RetryPolicy
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from exotel_async import AsyncExotel
     from exotel_async.emulator import Emulator
 
 _MARKER = (
@@ -56,6 +53,8 @@ async def exotel_emulator(
 @pytest.fixture
 async def exotel(exotel_emulator: Emulator) -> AsyncIterator[AsyncExotel]:
     """A session with `exotel_emulator`, at its budgets, whose pauses are as much shorter."""
+    from exotel_async import AsyncExotel, RateLimit, RetryPolicy  # noqa: PLC0415
+
     emulator, usual = exotel_emulator, RetryPolicy()
     per = emulator.per / emulator.speed
     async with AsyncExotel(
@@ -93,7 +92,7 @@ def _emulator(request: pytest.FixtureRequest) -> Emulator:
 
 
 def _made(faults: Iterable[Any] = (), **settings: Any) -> Emulator:
-    from exotel_async.emulator import Emulator, Fault  # noqa: PLC0415 - see above
+    from exotel_async.emulator import Emulator, Fault  # noqa: PLC0415
 
     emulator = Emulator(**settings)
     for ordered in faults:
@@ -105,6 +104,8 @@ def _made(faults: Iterable[Any] = (), **settings: Any) -> Emulator:
 
 
 def _check_loop() -> None:
+    import asyncio  # noqa: PLC0415
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -15,8 +15,8 @@ def test_all_is_honest() -> None:
     for package in (exotel_async, exotel_async.emulator, exotel_async.redis):
         public = {
             name
-            for name, value in vars(package).items()
-            if not name.startswith("_") and not isinstance(value, types.ModuleType)
+            for name in dir(package)
+            if not name.startswith("_") and not isinstance(getattr(package, name), types.ModuleType)
         }
         assert public == {name for name in package.__all__ if not name.startswith("_")}
 

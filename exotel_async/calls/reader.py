@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Unpack, overload
 from exotel_async.calls.download_recording import LARGEST, Recordings
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get import Coalescer
-from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
-from exotel_async.calls.list import CallRecords
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait import CallWatcher
@@ -28,6 +26,8 @@ from exotel_async.wire.call_query import MOST_SIDS, CallFilters
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
+    from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
+    from exotel_async.calls.list import CallRecords
     from exotel_async.http.pipeline import Pipeline
 
 
@@ -123,6 +123,8 @@ class CallReader:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
+        from exotel_async.calls.list import CallRecords  # noqa: PLC0415
+
         return CallRecords(
             self._pages,
             call_query.build_query(time_zone=self._time_zone, **filters),
@@ -173,6 +175,8 @@ class CallReader:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
+        from exotel_async.calls.get_many import CallResults  # noqa: PLC0415
+
         options.setdefault("priority", Priority.BULK)
         return CallResults(
             self._fetcher,
@@ -340,4 +344,6 @@ def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOpt
 
 
 def _result(sid: str, end: Call | ExotelError) -> CallResult:
+    from exotel_async.calls.get_many import CallResult  # noqa: PLC0415
+
     return CallResult(sid, end) if isinstance(end, Call) else CallResult(sid, error=end)

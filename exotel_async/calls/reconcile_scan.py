@@ -11,17 +11,19 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, frozen
 
-from exotel_async.calls.list import CallRecords
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import TimeRange
+
+if TYPE_CHECKING:
+    from exotel_async.calls.list import CallRecords
 
 _NEAR: Final = timedelta(seconds=60)
 """Between ranges of time that are read as one."""
@@ -157,6 +159,8 @@ class RecordScanner:
             _end(look, failure)
 
     def _records(self, time_range: TimeRange) -> CallRecords:
+        from exotel_async.calls.list import CallRecords  # noqa: PLC0415
+
         query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
         return CallRecords(
             self._pages,

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from exotel_async.calls.connect_many import DialPlan, Dials, DialTarget
 from exotel_async.calls.reader import CallReader
 from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
 from exotel_async.calls.wait_state import FIRST_POLL
@@ -19,6 +18,7 @@ from exotel_async.wire.validation import positive_seconds
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from exotel_async.calls.connect_many import Dials, DialTarget
     from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import PlaybackTo
@@ -173,6 +173,8 @@ class Calls(CallReader):
             InvalidRequest: an argument that makes no sense. What is wrong with one target is in its
                 outcome.
         """
+        from exotel_async.calls.connect_many import DialPlan, Dials  # noqa: PLC0415
+
         plan = DialPlan(
             account_sid=self._account_sid,
             to=to,
