@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False  # see `ctrl_c`
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OF_THE_EXTRA: Final = frozenset({"cyclopts", "rich", "starlette", "uvicorn", "python_multipart"})
+_OF_THE_EXTRA = frozenset({"cyclopts", "rich", "starlette", "uvicorn", "python_multipart"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     What it is made of comes with an extra, and is imported here so that its absence can be told.
+
+    Args:
+        arguments: what to run. None: the arguments of this process, which is then taken to be
+            `exotel-async` and nothing else: Ctrl-C ends it wherever no command is at work.
     """
+    if arguments is None:
+        from exotel_async.cli import ctrl_c  # noqa: PLC0415
+
+        ctrl_c.ends_the_process()
     try:
         from exotel_async.cli.app import run  # noqa: PLC0415
+
+        return run(arguments)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _OF_THE_EXTRA:
@@ -25,7 +35,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"exotel-async needs {missing}: pip install 'exotel-async[cli]'"
         print(hint, file=sys.stderr)  # noqa: T201
         return 1
-    except KeyboardInterrupt:
-        print("exotel-async: interrupted", file=sys.stderr)  # noqa: T201
-        return 130
-    return run(arguments)

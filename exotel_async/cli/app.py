@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
-from exotel_async.cli import call as once
-from exotel_async.cli import doctor as check
-from exotel_async.cli.export_filters import EVERY, SINCE, UNTIL, Selection
-from exotel_async.cli.export_sink import Format
+from exotel_async.cli import ctrl_c
+from exotel_async.cli.export_filters import EVERY, SINCE, UNTIL, Format, Selection
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit, complain, err, out
 from exotel_async.cli.time_arguments import Moment
-from exotel_async.emulator import Emulator, RateWindow
 from exotel_async.phone import normalize_exophone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Work: TypeAlias = Callable[[], int]
+"""What a command does, once it is understood: until then, Ctrl-C just ends the process."""
 
 _EVERYWHERE: Final = Service()
 _ALL: Final = Selection()
@@ -63,7 +65,8 @@ def run(arguments: Sequence[str] | None) -> int:
     # What the SDK warns of, the commands tell in their own words.
     logging.getLogger("exotel_async").addHandler(logging.NullHandler())
     try:
-        code = app(arguments, exit_on_error=False, result_action="return_value")
+        work = app(arguments, exit_on_error=False, result_action="return_value")
+        return ctrl_c.interrupting(work) if callable(work) else int(work or Exit.OK)
     except CycloptsError:
         return Exit.USAGE
     except ConfigurationError as error:
@@ -75,7 +78,6 @@ def run(arguments: Sequence[str] | None) -> int:
     except OSError as error:  # of all else that may fail the commands tell themselves
         complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
-    return int(code or Exit.OK)
 
 
 @app.command
@@ -84,7 +86,7 @@ def demo(
     calls: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000))] = 200,
     speed: Annotated[float, Parameter(validator=validators.Number(gte=0.1, lte=100))] = 25,
     seed: int = 1,
-) -> int:
+) -> Work | Exit:
     """Dial a batch of numbers on a local emulator and read the calls back.
 
     No real phone rings and nothing leaves this computer, whatever EXOTEL_* variables are set.
@@ -96,7 +98,7 @@ def demo(
     """
     from exotel_async.cli.demo import Plan, demo  # noqa: PLC0415
 
-    return demo(Plan(calls=calls, speed=speed, seed=seed))
+    return partial(demo, Plan(calls=calls, speed=speed, seed=seed))
 
 
 @app.command
@@ -113,7 +115,7 @@ def call(
     ring_timeout: int | None = None,
     status_callback: str | None = None,
     service: Service = _EVERYWHERE,
-) -> int:
+) -> Work | Exit:
     """Dial once: ring FROM, and when it answers, connect it to TO or to a flow.
 
     It dials without asking again, and a call costs money. Exit codes: 0 dialled, 1 nothing was
@@ -133,7 +135,9 @@ def call(
     if (to is None) == (flow is None):
         complain("give either a second number (TO) or --flow")
         return Exit.USAGE
-    order = once.Order(
+    from exotel_async.cli.call import Order, call  # noqa: PLC0415
+
+    order = Order(
         from_=from_,
         to=to,
         flow=flow,
@@ -146,7 +150,7 @@ def call(
             "status_callback": status_callback,
         },
     )
-    return once.call(order, service)
+    return partial(call, order, service)
 
 
 @app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
@@ -158,7 +162,7 @@ def get(
     since: Annotated[Moment | None, SINCE] = None,
     until: Annotated[Moment | None, UNTIL] = None,
     service: Service = _EVERYWHERE,
-) -> int:
+) -> Work | Exit:
     """Read calls back by their SIDs, up to a hundred with each request.
 
     SIDs of the command line are answered in their order; with --file, as the answers come. Exit
@@ -179,7 +183,8 @@ def get(
         return Exit.USAGE
     from exotel_async.cli.get import Question, get  # noqa: PLC0415
 
-    return get(
+    return partial(
+        get,
         Question(
             sids=sids,
             file=file,
@@ -188,7 +193,7 @@ def get(
             since=since,
             until=until,
             service=service,
-        )
+        ),
     )
 
 
@@ -204,7 +209,7 @@ def export(
     page_size: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 100,
     selection: Selection = _ALL,
     service: Service = _EVERYWHERE,
-) -> int:
+) -> Work | Exit:
     """Write the records of calls into a file, oldest first. Calls going on are not among them.
 
     It is written to FILE.part, which becomes FILE when it is whole. However it is cut short, by
@@ -241,7 +246,8 @@ def export(
     if wrong is not None or known is None:
         complain(wrong or "")
         return Exit.USAGE
-    return export(
+    return partial(
+        export,
         Order(
             selection=selection,
             target=output,
@@ -251,7 +257,7 @@ def export(
             every=every.total_seconds() if follow else None,
             page_size=page_size,
             service=service,
-        )
+        ),
     )
 
 
@@ -261,7 +267,7 @@ def number(
     /,
     *more: Annotated[str, Parameter(show=False)],
     service: Service = _EVERYWHERE,
-) -> int:
+) -> Work | Exit:
     """Tell what Exotel knows about a phone number: circle, operator, type, DND.
 
     Args:
@@ -269,7 +275,7 @@ def number(
     """
     from exotel_async.cli.number import number  # noqa: PLC0415
 
-    return number(" ".join([digits, *more]), service)
+    return partial(number, " ".join([digits, *more]), service)
 
 
 @app.command
@@ -277,13 +283,15 @@ def doctor(
     *,
     clear_pause: Annotated[bool, Parameter(negative="")] = False,
     service: Service = _EVERYWHERE,
-) -> int:
+) -> Work | Exit:
     """Check credentials, host and clock with one request, and say in one line what is wrong.
 
     Args:
         clear_pause: End the pause of an account whose budget is shared, in all processes, before.
     """
-    return check.doctor(service, clear_pause=clear_pause)
+    from exotel_async.cli.doctor import doctor  # noqa: PLC0415
+
+    return partial(doctor, service, clear_pause=clear_pause)
 
 
 @app.command
@@ -293,7 +301,9 @@ def emulator(
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8020,
     speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=100_000))] = 1.0,
     rate: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 200,
-    window: RateWindow = RateWindow.SLIDING_LOG,
+    window: Literal[
+        "sliding-log", "sliding-counter", "fixed", "token-bucket", "leaky"
+    ] = "sliding-log",
     seed: int = 0,
     account: Annotated[str, Parameter(validator=_some_name)] = "acme1",
     key: Annotated[str, Parameter(validator=_some_name)] = "emulator-key",
@@ -301,7 +311,7 @@ def emulator(
     exophone: Annotated[tuple[str, ...], Parameter(negative="", validator=_numbers)] = (
         "08030000000",
     ),
-) -> int:
+) -> Work | Exit:
     """Serve a local Exotel for programs in any language, until Ctrl-C.
 
     Args:
@@ -320,6 +330,7 @@ def emulator(
         complain("--token must not be empty")
         return Exit.USAGE
     from exotel_async.cli.emulator import emulate  # noqa: PLC0415
+    from exotel_async.emulator import Emulator  # noqa: PLC0415
 
     served = Emulator(
         host=host,
@@ -333,4 +344,4 @@ def emulator(
         api_token=token,
         exophones=exophone,
     )
-    return emulate(served, own_token=token != _TOKEN)
+    return partial(emulate, served, own_token=token != _TOKEN)

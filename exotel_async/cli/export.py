@@ -14,11 +14,10 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
-from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_filters import Format, Selection
 from exotel_async.cli.export_follow import Follower
 from exotel_async.cli.export_progress import Course
 from exotel_async.cli.export_sink import (
-    Format,
     Refusal,
     Sink,
     State,

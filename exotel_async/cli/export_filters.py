@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 from attrs import evolve, fields, frozen
 from cyclopts import Parameter, Token
 
-from exotel_async import Between
 from exotel_async.cli.time_arguments import Moment, read_length
+
+if TYPE_CHECKING:
+    from exotel_async import Between
+
+Format = Literal["jsonl", "csv", "sqlite"]
 
 _LARGEST_AMOUNT: Final = 10**9
 
@@ -167,6 +171,8 @@ def option_of(name: str) -> str:
 
 
 def _between(least: Any, most: Any) -> Between[Any] | None:
+    from exotel_async import Between  # noqa: PLC0415
+
     return None if least is None and most is None else Between(least, most)
 
 

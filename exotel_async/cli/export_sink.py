@@ -14,15 +14,13 @@ import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from attrs import Attribute, asdict, evolve, field, frozen
 from attrs.validators import instance_of, optional
 
 from exotel_async import Call
 from exotel_async.cli.export_filters import Selection
-
-Format = Literal["jsonl", "csv", "sqlite"]
 
 T = TypeVar("T")
 

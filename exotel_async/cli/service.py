@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -12,7 +12,6 @@ from cyclopts import Parameter, validators
 
 from exotel_async import (
     APIError,
-    AsyncExotel,
     AuthenticationError,
     ConfigurationError,
     ConnectionFailed,
@@ -30,6 +29,9 @@ from exotel_async import (
     ServerError,
 )
 from exotel_async.config import find_base_url
+
+if TYPE_CHECKING:
+    from exotel_async import AsyncExotel
 
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
@@ -66,6 +68,8 @@ class Service:
             raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
         if self.region is not None and self.base_url is not None:
             raise ConfigurationError("--region and --base-url say the same thing: give one of them")
+        from exotel_async import AsyncExotel  # noqa: PLC0415
+
         return AsyncExotel(
             region=self._region,
             base_url=self.base_url,

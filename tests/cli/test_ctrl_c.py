@@ -1,0 +1,87 @@
+"""Ctrl-C while the command starts: quietly, at every moment from the first of our modules on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import COMMAND, environment
+
+SCRIPT = (str(Path(sys.executable).with_name("exotel-async")),)
+FIRST = "exotel_async.cli.ctrl_c"
+MOMENTS = 4
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGINT reaches no one process")
+
+
+def start(*command: str) -> subprocess.Popen[str]:
+    """Start the command, which tells of each module it has imported."""
+    return subprocess.Popen(
+        command,
+        env=environment(PYTHONPROFILEIMPORTTIME="1"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*command: str, interrupt_after: int | None = None) -> tuple[int, list[str], str]:
+    """Run the command, and interrupt it when that many modules have followed the first.
+
+    Returns:
+        Its exit code; which modules it imported; and what else it wrote to stderr.
+    """
+    modules: list[str] = []
+    told = ""
+    with start(*command) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if not line.startswith("import time:"):
+                told += line
+                continue
+            modules.append(line.rpartition("|")[2].strip())
+            if interrupt_after is not None and FIRST in modules[: -1 - interrupt_after]:
+                process.send_signal(signal.SIGINT)
+                interrupt_after = None
+        process.communicate()
+    assert interrupt_after is None
+    return process.returncode, modules, told
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(*SCRIPT, "--help"), (*COMMAND, "doctor")],
+    ids=["script", "module"],
+)
+def test_while_modules_are_imported(command: tuple[str, ...]) -> None:
+    _, modules, _ = run(*command)
+    imports = len(modules) - modules.index(FIRST) - 1
+    assert imports > 200
+    for moment in range(MOMENTS):
+        code, _, told = run(*command, interrupt_after=moment * (imports - 1) // MOMENTS)
+        assert (code, told) == (130, "exotel-async: interrupted\n")
+
+
+def test_it_is_looked_after_before_anything_else_is_imported() -> None:
+    _, modules, _ = run(*SCRIPT, "--version")
+    before = modules[: modules.index(FIRST)]
+    assert [name for name in before if name.startswith("exotel_async")] == [
+        "exotel_async",
+        "exotel_async.cli",
+    ]
+    assert not {"typing", "asyncio", "attr"} & set(before)
+
+
+def test_a_background_job_that_ignores_it_goes_on() -> None:
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = (sys.executable, "-c", ignoring, *COMMAND, "--version")
+    code, _, told = run(*command, interrupt_after=9)
+    assert (code, told) == (0, "")
