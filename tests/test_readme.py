@@ -101,7 +101,7 @@ async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path)
 def test_the_commands_and_extras_it_names_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = set(re.findall(r"pip install -e '\.\[([a-z]+)\]'", README))
-    assert extras == {"cli", "test", "emulator", "redis", "webhooks"}
+    assert extras == {"cli", "fast", "test", "emulator", "redis", "webhooks"}
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
     assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}
