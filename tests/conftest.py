@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from exotel_async import AsyncExotel, RateLimit, RetryPolicy
 from exotel_async.emulator import Emulator
@@ -19,6 +22,19 @@ SOON = 20.0
 takes more."""
 
 OpenSession = Callable[..., AsyncExotel]
+
+# No wall-clock time is held against a bound: not an example's, either.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first: of those side by side, the last one says when it ends."""
+    seconds: Counter[Path] = Counter()
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            seconds[item.path] += mark.args[0] if mark.args else 2
+    items.sort(key=lambda item: -seconds[item.path])
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow(1)
+
 ROOT = Path(__file__).parents[1]
 LAYERS = "A folder stands above what it imports"
 EMULATOR = "The emulator shares no code with the SDK"

@@ -16,6 +16,8 @@ import exotel_async
 from exotel_async.cli import app
 from exotel_async.emulator import RateWindow
 
+pytestmark = pytest.mark.slow(0.3)
+
 SDK = {"calls", "client", "http", "limiter", "redis", "resources"}
 DEPENDENCIES = {"httpx", "attrs", "cattrs", "aiolimiter", "anyio"}
 PUBLIC: list[str] = vars(exotel_async)["__all__"]  # which type checkers do not read

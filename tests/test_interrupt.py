@@ -6,8 +6,12 @@ import asyncio
 import signal
 import sys
 
+import pytest
+
 from exotel_async.emulator import Emulator, Fault
 from tests.conftest import SOON
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import asyncio, sys

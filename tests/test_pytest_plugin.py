@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow(8)
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 # Programs are fenced as `python` there; tests, and files of what is more than one, as `py`.

@@ -15,6 +15,8 @@ import pytest
 
 from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = 60

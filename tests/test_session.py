@@ -330,6 +330,7 @@ async def test_a_view_has_its_own_defaults_and_is_the_same_session(
     assert (statistics.waiting_bulk, statistics.waiting_interactive) == (0, 0)
 
 
+@pytest.mark.slow
 async def test_an_interactive_call_overtakes_gathered_bulk_ones(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +386,7 @@ async def test_a_client_of_the_users_own_is_used_and_not_closed(emulator: Emulat
 # One budget
 
 
+@pytest.mark.slow
 async def test_gathered_dials_keep_the_budget_and_none_is_lost() -> None:
     async with Emulator(rate=40, per=1) as emulator, session(emulator) as exotel:
         numbers = [f"+9198{n:08}" for n in range(80)]
@@ -488,6 +490,7 @@ async def test_an_unreachable_server_does_not_fail_the_others_one_by_one(
 # Cancelling and closing
 
 
+@pytest.mark.slow
 async def test_2000_cancellations_lose_nothing() -> None:
     before = asyncio.all_tasks()
     chance = random.Random(7)

@@ -366,6 +366,7 @@ async def test_a_limiter_that_fails_ends_the_stream(emulator: Emulator) -> None:
 # Channels
 
 
+@pytest.mark.slow
 async def test_the_channels_are_never_exceeded(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.channels = 7
     emulator.scenario = Scenario.all_answered(ring=3, talk=20)
@@ -521,6 +522,7 @@ async def test_unknown_ones_are_looked_for_together(emulator: Emulator) -> None:
 # Cost
 
 
+@pytest.mark.slow
 async def test_there_is_no_task_for_each_target(emulator: Emulator, exotel: AsyncExotel) -> None:
     before = len(asyncio.all_tasks())
     most = 0

@@ -448,6 +448,7 @@ async def dripping(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_one_that_drips_does_not_keep_its_place(tmp_path: Path) -> None:
     async with host() as slow, host() as other, AsyncExotel(**GIVEN) as exotel:
         slow.answer = dripping
@@ -1103,6 +1104,7 @@ async def cut_off_here_and_there(exotel: AsyncExotel, call: Call, folder: Path) 
     assert "part" not in f"{names(folder)}"
 
 
+@pytest.mark.slow
 async def test_cancelled_at_any_moment(
     emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
 ) -> None:
@@ -1111,6 +1113,7 @@ async def test_cancelled_at_any_moment(
         assert (tmp_path / name).read_bytes() == emulator.recording(call.sid)
 
 
+@pytest.mark.slow
 async def test_cancelled_at_any_moment_on_few_connections(
     emulator: Emulator, call: Call, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def nobody_waits(exotel: AsyncExotel) -> bool:
 # The fewest requests
 
 
+@pytest.mark.slow
 async def test_ten_thousand_gathered_gets(emulator: Emulator, exotel: AsyncExotel) -> None:
     sids = finished(emulator, 10_000)
     calls = await asyncio.gather(*(exotel.calls.get(sid) for sid in sids))
@@ -96,6 +97,7 @@ async def test_ten_thousand_gathered_gets(emulator: Emulator, exotel: AsyncExote
     assert emulator.refused == 0
 
 
+@pytest.mark.slow
 async def test_those_that_go_on_cost_one_each(emulator: Emulator, exotel: AsyncExotel) -> None:
     sids = finished(emulator, 900) + live(emulator, 100)
     random.Random(3).shuffle(sids)
@@ -436,6 +438,7 @@ async def test_patience_ends_in_any_case(emulator: Emulator, argument: str) -> N
     assert len(emulator.requests) == 1
 
 
+@pytest.mark.slow
 async def test_a_wait_that_is_too_long_is_refused_at_once(emulator: Emulator) -> None:
     sids = finished(emulator, 3_000)
     async with await spent(emulator) as exotel:
@@ -609,6 +612,7 @@ async def test_one_of_two_who_want_the_same_leaves(emulator: Emulator) -> None:
     assert [call.sid for call in ends[10:]] == sids
 
 
+@pytest.mark.slow
 async def test_cancelled_at_random_nothing_is_lost(emulator: Emulator) -> None:
     """Some leave in line, some before they are sent, some after; the others are all served."""
     chance = random.Random(11)
@@ -736,6 +740,7 @@ async def test_the_first_to_come_is_the_first_to_go(emulator: Emulator) -> None:
     assert [sid for query in arrived for sid in query] == sids
 
 
+@pytest.mark.slow
 async def test_refusing_ten_thousand_takes_no_longer_for_each(emulator: Emulator) -> None:
     async with await spent(emulator) as exotel:
 

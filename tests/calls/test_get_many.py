@@ -89,6 +89,7 @@ async def nothing_is_left(exotel: AsyncExotel, tasks: set[asyncio.Task[Any]]) ->
 # The fewest requests
 
 
+@pytest.mark.slow
 async def test_ten_thousand_finished_calls(emulator: Emulator, exotel: AsyncExotel) -> None:
     sids = finished(emulator, 10_000)
     async with exotel.calls.get_many(sids) as results:
@@ -231,6 +232,7 @@ async def test_input_is_read_as_it_is_needed(
                 break
 
 
+@pytest.mark.slow
 async def test_tens_of_thousands_pass_through_and_do_not_stay(emulator: Emulator) -> None:
     pair = finished(emulator, 2)
     read = taken = most = 0
@@ -384,6 +386,7 @@ async def test_one_that_cannot_be_asked_for_is_found_out(emulator: Emulator) -> 
     assert len(emulator.requests) <= 16, "each halving costs two"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "kind", "each"),
     [
@@ -627,6 +630,7 @@ class Boom(Exception):
     """The consumer's own."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["break", "raise", "cancel", "time out"])
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_leaving_early(
@@ -673,6 +677,7 @@ async def test_leaving_early(
     assert len(await read_all(exotel, sids[:100])) == 100
 
 
+@pytest.mark.slow
 async def test_cancelled_at_any_step(emulator: Emulator) -> None:
     """Step by step of the event loop, from the first one to the last."""
     sids = finished(emulator, 4) + live(emulator, 2)
@@ -765,6 +770,7 @@ async def test_cancelling_all_tasks_ends_the_stream(
                     await anext(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["list", "idle"])
 async def test_the_session_is_closed_in_the_middle(emulator: Emulator, source: str) -> None:
     sids = finished(emulator, 5_000)

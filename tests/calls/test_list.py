@@ -247,6 +247,7 @@ async def test_cursors_that_always_come_back_end_in_an_error_or_with_all_calls(
             await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["known calls", "no calls"])
 async def test_pages_without_end_and_without_new_calls_end_in_an_error(known: bool) -> None:
     asked, calls = 0, list[Any]()
@@ -467,9 +468,7 @@ MOMENTS = st.one_of(
 CALLS = st.lists(st.tuples(MOMENTS, st.sampled_from([0.0, 0.25, 0.5])), max_size=60)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     calls=CALLS,
     dense=st.integers(0, 40),

@@ -355,6 +355,7 @@ async def test_it_is_not_certain_while_it_may_go_on(
     assert emulator.clock.wall(-ABOUT) <= at <= lost_by + timedelta(seconds=ABOUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [600, None])
 async def test_it_is_certain_once_every_call_must_be_listed(limit: int | None) -> None:
     async with Emulator() as emulator, session(emulator) as exotel:
@@ -491,6 +492,7 @@ async def test_one_call_is_not_found_for_two_dials(
         assert [call.sid for call in how.candidates] == [made(emulator)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pickled", [True, False])
 async def test_a_call_that_was_found_is_not_found_for_a_later_dial(pickled: bool) -> None:
     async with Emulator(scenario=SHORT) as emulator, session(emulator) as exotel:
@@ -683,6 +685,7 @@ def test_an_answer_outweighs_what_was_found() -> None:
     assert dials.sid_of(dial) is None
 
 
+@pytest.mark.slow
 def test_old_dials_are_forgotten() -> None:
     dials = LostDials(SeenCalls())
     now = datetime.now(UTC)
@@ -1132,6 +1135,7 @@ async def test_the_limits_of_a_view_are_no_limits_of_the_search(
 # Cost, and leaving
 
 
+@pytest.mark.slow
 async def test_many_searches_share_their_looks() -> None:
     # Not a fast one: its clock would run away from what was known of it when the first was lost.
     async with Emulator(scenario=SHORT, rate=100_000) as emulator, session(emulator) as exotel:

@@ -163,6 +163,7 @@ async def test_what_makes_no_sense_is_refused(
 # What it costs
 
 
+@pytest.mark.slow
 async def test_1000_waiting_calls_cost_10_requests_a_round(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -286,6 +287,7 @@ async def test_one_that_vanishes_is_told_alone(emulator: Emulator, exotel: Async
     assert singles(emulator) == [sid, sid], "one answer may be mistaken"
 
 
+@pytest.mark.slow
 async def test_one_that_vanishes_is_told_among_many(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:

@@ -11,6 +11,7 @@ from exotel_async.cli import main
 from tests.cli.support import ran
 
 
+@pytest.mark.slow
 async def test_help_lists_the_commands() -> None:
     ended = await ran("--help")
     assert ended.code == 0
@@ -54,6 +55,7 @@ def test_wrong_usage_is_told_with_exit_code_2(
     assert told.out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["cyclopts", "uvicorn"])
 async def test_without_the_extra_it_says_which_to_install(module: str) -> None:
     program = (

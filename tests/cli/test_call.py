@@ -28,6 +28,8 @@ from tests.cli.support import (
     started,
 )
 
+pytestmark = pytest.mark.slow
+
 DIAL = ("call", FIRST, SECOND, "--caller-id", EXOPHONE)
 
 

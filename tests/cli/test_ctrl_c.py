@@ -15,7 +15,10 @@ SCRIPT = (str(Path(sys.executable).with_name("exotel-async")),)
 FIRST = "exotel_async.cli.ctrl_c"
 MOMENTS = 4
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGINT reaches no one process")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="SIGINT reaches no one process"),
+]
 
 
 def start(*command: str) -> subprocess.Popen[str]:

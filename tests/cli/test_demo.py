@@ -21,6 +21,8 @@ from exotel_async.emulator import Fault
 from tests.cli.support import environment, ran, started
 from tests.support import fork_server
 
+pytestmark = pytest.mark.slow(4)
+
 
 async def test_it_dials_reads_back_and_prints_a_table() -> None:
     ended = await ran("demo", "--calls", "40", "--speed", "100")

@@ -10,6 +10,8 @@ import pytest
 from exotel_async import AsyncExotel
 from tests.cli.support import EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) -> None:

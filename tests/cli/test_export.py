@@ -38,6 +38,8 @@ from tests.cli.support import (
     started,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

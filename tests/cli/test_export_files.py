@@ -122,6 +122,7 @@ def test_nobody_else_may_read_it_at_any_moment(
     assert {mode for each in seen.values() for mode in each} == {0o600}
 
 
+@pytest.mark.slow
 @posix
 async def test_the_command_makes_files_for_its_owner(emulator: Emulator, tmp_path: Path) -> None:
     fill(emulator, 3)
@@ -172,6 +173,7 @@ def special(place: Path) -> dict[str, str]:
     return named | dict.fromkeys(("link.csv", "dangling.jsonl", "null.jsonl"), "a symbolic link")
 
 
+@pytest.mark.slow
 @posix
 def test_only_a_regular_file_is_replaced(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     named = special(nowhere)
@@ -218,6 +220,7 @@ def test_what_comes_into_its_place_meanwhile_stays(tmp_path: Path, name: str) ->
     assert stat.S_ISFIFO((tmp_path / name).lstat().st_mode)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 async def test_where_nothing_can_be_told_the_file_is_whole_all_the_same(
     emulator: Emulator, tmp_path: Path
@@ -398,6 +401,7 @@ WRONG_SELECTION: list[tuple[str, object]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_state_that_makes_no_sense_is_one_clear_refusal(nowhere: Path, name: str) -> None:
     file = Path(name)
@@ -480,6 +484,7 @@ def tampered(token_: str, position: int, junk: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(known).encode()).decode().rstrip("=")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @given(
     st.dictionaries(KEYS, JUNK, max_size=2),
@@ -488,7 +493,6 @@ def tampered(token_: str, position: int, junk: object) -> str:
 )
 @settings(
     max_examples=50,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_whatever_a_state_holds_nothing_but_a_refusal_comes_of_it(

@@ -12,6 +12,8 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from exotel_async import IST
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.emulator.calls import Dial
@@ -28,6 +30,8 @@ from tests.cli.support import (
     ran,
     started,
 )
+
+pytestmark = pytest.mark.slow
 
 FOLLOW = ("export", "-o", "calls.db", "--follow", "--every", "1", *QUICK)
 Rows = dict[str, tuple[str, int | None, float | None]]

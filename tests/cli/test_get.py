@@ -25,6 +25,8 @@ from tests.cli.support import (
 )
 from tests.conftest import SOON
 
+pytestmark = pytest.mark.slow
+
 
 async def test_calls_are_printed_in_the_order_they_were_named(busy: Emulator) -> None:
     sids = fill(busy, 5)

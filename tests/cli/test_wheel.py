@@ -11,6 +11,8 @@ import pytest
 
 from tests.cli.support import environment, ran, started
 
+pytestmark = pytest.mark.slow(10)
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -207,6 +207,7 @@ async def outcomes(seed: int, numbers: list[str]) -> dict[str, tuple[object, ...
         return {call.from_: life(call) for call in emulator.calls.values()}
 
 
+@pytest.mark.slow
 async def test_the_seed_decides_and_the_order_of_arrival_does_not() -> None:
     numbers = [f"098123{index:05}" for index in range(40)]
     first = await outcomes(7, numbers)
@@ -221,6 +222,7 @@ async def test_a_number_dialled_again_has_another_draw() -> None:
         assert len({emulator.calls[sid].timeline for sid in sids}) > 1
 
 
+@pytest.mark.slow
 async def test_shares_come_out_as_asked() -> None:
     scenario = Scenario(busy=0.25, no_answer=0.25, failed=0.1, second_canceled=0.5)
     async with Emulator(scenario=scenario, rate=5000) as emulator, client_of(emulator) as client:

@@ -110,6 +110,7 @@ async def test_answers_leave_without_nagle() -> None:
     assert min(took[50:]) < 0.04
 
 
+@pytest.mark.slow
 async def test_a_thousand_connections_at_once() -> None:
     """They all connect before the loop takes the first of them."""
     async with Emulator() as emulator:
@@ -179,6 +180,7 @@ asyncio.run(serve(Emulator(), on_ready=lambda emulator: print(emulator.base_url,
 """
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_until_ctrl_c() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

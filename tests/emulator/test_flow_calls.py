@@ -396,6 +396,7 @@ async def test_a_forgotten_call_goes_on(emulator: Emulator, application: Applica
     assert len(application.at("/x")) == 1
 
 
+@pytest.mark.slow
 async def test_many_flows_at_once(application: Application) -> None:
     """200 calls of three requests each."""
     url = application.url

@@ -59,7 +59,7 @@ async def answering(raw: bytes) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(head=heads, body=bodies)
 def test_only_our_own_errors_come_out_of_a_socket(
     head: tuple[int, bytes, bytes, str] | bytes, body: bytes

@@ -39,7 +39,7 @@ def got(pieces: list[Piece], *, most: int | None, idle: float, writing: float = 
 
 
 @given(PIECES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_comes_is_what_is_written_if_it_comes_fast_enough(pieces: list[Piece]) -> None:
     waited, came = 0.0, 0
     for seconds, size in pieces:
@@ -55,7 +55,7 @@ def test_what_comes_is_what_is_written_if_it_comes_fast_enough(pieces: list[Piec
 
 
 @given(PIECES, st.integers(1, 400_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_never_more_is_written_than_the_bound(pieces: list[Piece], most: int) -> None:
     whole = sum(size for _, size in pieces)
     if whole > most:

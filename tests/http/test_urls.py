@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.http.urls import (
@@ -132,6 +132,7 @@ def test_where_a_redirect_leads(location: str, leads: str | None) -> None:
     assert redirected("https://api.exotel.com/a/b.mp3", location) == leads
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=40)
     | st.from_regex(r"\Ahttps?://[a-zA-Z0-9.@:\\/\[\]%_?#&=-]{0,30}(exotel\.com)?[^\n]{0,20}\Z")
@@ -198,8 +199,8 @@ def written(address: IPv4Address) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @given(in_any(PRIVATE))
-@settings(deadline=None)
 def test_private_addresses_are_known_however_they_are_written(address: IPv4Address) -> None:
     for host in written(address):
         assert is_link(f"http://{host}/a1.mp3")
@@ -207,7 +208,7 @@ def test_private_addresses_are_known_however_they_are_written(address: IPv4Addre
         assert may(host, LOCAL)
 
 
-@settings(deadline=None)
+@pytest.mark.slow
 @given(st.ip_addresses(v=4).filter(lambda a: all(a not in IPv4Network(n) for n in PRIVATE)))
 def test_other_addresses_are_the_worlds(address: IPv4Address) -> None:
     if address.is_global and not address.is_reserved:
@@ -215,7 +216,6 @@ def test_other_addresses_are_the_worlds(address: IPv4Address) -> None:
 
 
 @given(in_any(PRIVATE_IPV6))
-@settings(deadline=None)
 def test_private_addresses_of_ipv6(address: IPv6Address) -> None:
     assert not may(f"[{address}]")
     assert not may(f"[{address.exploded}]")

@@ -73,7 +73,8 @@ async def load(
     return arrivals
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40)
 @given(
     limit=st.integers(1, 60),
     burst=st.integers(1, 60),
@@ -168,6 +169,7 @@ def test_first_come_first_served_and_interactive_first() -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_interactive_request_overtakes_ten_thousand() -> None:
     async def main() -> list[float]:
         bucket = await opened()
@@ -439,6 +441,7 @@ def test_learns_from_refusals_its_window_cannot_explain() -> None:
     run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retry_after", [True, False])
 @pytest.mark.parametrize("real", [100, 20])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -31,6 +31,8 @@ from exotel_async.emulator import RateWindow
 from exotel_async.redis import SharedTokenBucket
 from tests.redis.conftest import Lag
 
+pytestmark = pytest.mark.slow(1)
+
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
 RATE = RateLimit(100, per=1.0)

@@ -31,6 +31,8 @@ from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
 from tests.support.valkey import free_port
 
+pytestmark = pytest.mark.slow(1)
+
 VARIABLE = "EXOTEL_RATE_LIMIT_URL"
 SECRET = "canary-password-77c2"
 

@@ -264,7 +264,8 @@ def client(valkey_for_all: str) -> Iterator[redis.Redis]:
 MANY = int(os.environ.get("EXOTEL_LEDGER_EXAMPLES", "0"))
 
 
-@settings(max_examples=MANY or 20, derandomize=not MANY, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=MANY or 20, derandomize=not MANY)
 @given(
     seed=st.integers(0, 1 << 30),
     processes=st.integers(1, 6),

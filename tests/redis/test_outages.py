@@ -34,6 +34,8 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
 
+pytestmark = pytest.mark.slow(1)
+
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
 RATE = RateLimit(40, per=0.6)

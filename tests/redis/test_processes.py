@@ -28,7 +28,7 @@ CEILING = (LIMIT - 2) / PER  # requests a second; one permit stays in the middle
 
 Scenario = Callable[[Path], Coroutine[Any, Any, None]]
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow(80), pytest.mark.timeout(180)]
 
 
 class Workers:

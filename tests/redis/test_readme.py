@@ -21,6 +21,8 @@ from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
 from tests.test_readme import SHARED, blocks, free_port, heading_of, output_of
 
+pytestmark = pytest.mark.slow(15)
+
 # The emulator's minute has two seconds, and so must have the budget the examples name.
 SPEED, BUDGET = 30, RateLimit(40, per=2.0)
 CALLS = 60  # of each kind

@@ -20,6 +20,8 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.http import test_faults
 from tests.support.valkey import free_port
 
+pytestmark = pytest.mark.slow(1)
+
 
 @pytest.fixture(autouse=True)
 def _all_sessions_share(valkey: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -421,6 +421,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(ROW, JSON)), JSON)
 def test_any_row_is_read_or_refused(row: dict[str, Any], following: object) -> None:
     page = {"incoming_phone_numbers": [row], "next_page_uri": following}

@@ -427,7 +427,8 @@ def test_a_handler_that_cannot_be_stopped_keeps_its_claim_but_no_request(
     run(main())
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.mark.slow
+@settings(max_examples=150)
 @given(st.lists(st.sampled_from(["ask", "ask", "succeed", "fail", "leave"]), max_size=14))
 def test_the_rule_holds_whatever_happens(steps: list[str]) -> None:
     """At most one handler at a time, none after the first success, and 200 only after that."""

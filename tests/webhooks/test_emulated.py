@@ -109,6 +109,7 @@ FAULTS: list[tuple[str, Callable[[], Fault]]] = [
 ENCODINGS = ["multipart", "urlencoded", "json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("kind", [kind for kind, _ in FAULTS])
 async def test_each_call_ends_once_whatever_befalls_its_callbacks(kind: str, encoding: Any) -> None:

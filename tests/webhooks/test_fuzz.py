@@ -72,7 +72,6 @@ async def served(hooks: ExotelWebhooks) -> AsyncIterator[Served]:
 
 @settings(
     max_examples=400,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -269,6 +269,7 @@ def test_without_starlette_they_say_what_is_missing(monkeypatch: pytest.MonkeyPa
         __import__("exotel_async.webhooks.fastapi")
 
 
+@pytest.mark.slow
 def test_the_application_itself_needs_no_starlette() -> None:
     """Nothing that a server serves has to be loaded for it."""
     code = (

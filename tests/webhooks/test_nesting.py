@@ -111,6 +111,7 @@ trees = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(trees)
 def test_any_tree_comes_back_from_its_bracketed_names(tree: dict[str, Any]) -> None:
     fields = [(name, value) for key, item in tree.items() for name, value in written(key, item)]

@@ -104,6 +104,7 @@ def assert_sound(event: Any) -> None:
         assert len(event.key) < 160
 
 
+@pytest.mark.slow
 @given(body=bodies, content_type=content_types)
 def test_any_body(body: bytes, content_type: str | None) -> None:
     try:
@@ -114,6 +115,7 @@ def test_any_body(body: bytes, content_type: str | None) -> None:
     assert event.to_call().sid == event.sid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(query=st.one_of(st.text(max_size=200), st.binary(max_size=200), fields.map(
     lambda pairs: urlencode([("CallSid", "x1"), *pairs], errors="replace")
@@ -126,6 +128,7 @@ def test_any_query(kind: type[Any], query: str | bytes) -> None:
     assert_sound(event)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(sorted(LONG)), told))
 def test_any_values_in_a_callback(values: dict[str, Any]) -> None:
     document = json.dumps(LONG | values, default=str)

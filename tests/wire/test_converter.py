@@ -231,6 +231,7 @@ def test_no_call_is_left_out_of_a_page() -> None:
         converter().structure(data, CallPage)
 
 
+@pytest.mark.slow
 @given(JUNK, JUNK, st.lists(JUNK | st.just(COMPLETED) | st.just({"Call": ACCEPTED}), max_size=3))
 def test_any_page_is_whole_or_refused(metadata: Any, uri: Any, rows: Any) -> None:
     for data in (
@@ -470,6 +471,7 @@ def test_words_not_known_stay() -> None:
     assert word(Dnd)("Perhaps") == "Perhaps"
 
 
+@pytest.mark.slow
 @given(SCALARS)
 def test_no_value_of_any_field_raises(value: object) -> None:
     for kind, key in [(Call, key) for key in COMPLETED if key != "Sid"]:
@@ -484,6 +486,7 @@ def test_no_value_of_any_field_raises(value: object) -> None:
     assert length is None or length >= timedelta(0)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*COMPLETED, "Legs", "Leg", "Id"]), JUNK))
 def test_no_object_raises_anything_but_a_value_error(data: dict[str, Any]) -> None:
     for made in (data, {"Sid": SID, **data, "Details": {"Legs": [data, {"Leg": data}], **data}}):

@@ -291,6 +291,7 @@ def test_no_repr_of_a_page_shows_its_cursor_or_a_number() -> None:
     assert "98123" not in shown
 
 
+@pytest.mark.slow
 @given(cursor=st.text(min_size=1, max_size=20), plus=st.booleans())
 def test_any_cursor_comes_through(cursor: str, *, plus: bool) -> None:
     written = quote(cursor, safe=" ").replace(" ", "+") if plus else quote(cursor, safe="")
@@ -632,7 +633,8 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=1_000, suppress_health_check=list(HealthCheck))
 @example(b"", 200)
 @given(BODIES, st.sampled_from([200, 200, 200, 202, 204]) | st.integers(-1, 1000))
 def test_only_our_errors_come_out_of_any_body(body: bytes, status: int) -> None:

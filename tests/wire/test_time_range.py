@@ -184,6 +184,7 @@ def test_a_range_the_wrong_way_round() -> None:
     )
 
 
+@pytest.mark.slow
 @given(
     st.datetimes(timezones=st.none() | st.just(UTC) | st.just(IST) | st.timezones()),
     st.datetimes(timezones=st.none() | st.just(UTC) | st.just(IST) | st.timezones()),

@@ -96,6 +96,7 @@ def cites(text: str) -> bool:
 KNOWN = sections(NOTES.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_every_citation_names_a_section_that_is_there() -> None:
     cited: set[str] = set()
     wrong: list[str] = []
@@ -189,6 +190,7 @@ def docs_of(value: object) -> Iterator[str]:
             yield from shown(classes(source)[kind.__name__])
 
 
+@pytest.mark.slow
 def test_docstrings_that_users_see_cite_nothing() -> None:
     session = AsyncExotel(account_sid="acme1", api_key="key", api_token="token")
     public: dict[str, object] = {
