@@ -112,4 +112,4 @@ def test_the_commands_and_extras_it_names_exist() -> None:
 def test_the_first_two_commands_do_their_own_set_up() -> None:
     demo, tests = blocks("sh")[:2]
     assert demo == "pip install -e '.[cli]' && exotel-async demo\n"
-    assert tests == "pip install -e '.[test]' && pytest -n 3\n"
+    assert tests == "pip install -e '.[test]' && pytest -n 6\n"
