@@ -86,8 +86,7 @@ class RateLimitTimeout(ExotelError):
 
     def __init__(self, *, wait: float, max_wait: float) -> None:
         super().__init__(
-            f"the account's rate limit has no place within max_wait={max_wait:g} s: "
-            f"the wait would be about {wait:.1f} s"
+            f"no rate-limit slot within max_wait={max_wait:g} s (estimated wait {wait:.1f} s)"
         )
         self.wait = wait
         self.max_wait = max_wait
@@ -159,7 +158,7 @@ class CallOutcomeUnknown(ExotelError):
     ) -> None:
         parties = mask_number(from_) + (f" -> {mask_number(to)}" if to else "")
         super().__init__(
-            f"it is not known whether {parties} was dialled: {reason}. It was not sent again: "
+            f"it is not known whether {parties} was dialled: {reason}. The dial was not repeated: "
             "look for the call in the call records before you dial it again"
             + (f" (call SID {sid})" if sid else "")
         )

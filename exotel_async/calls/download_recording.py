@@ -190,7 +190,7 @@ def _refusal(result: Download, tries: int) -> APIError:
     except ValueError:
         said = "no success"
     return api_error(status)(
-        f"the link to the recording does not open: {result.problem or said}",
+        f"the recording link does not open: {result.problem or said}",
         status=status,
         # Where a redirect leads is a secret if it is signed.
         headers={name: text for name, text in result.headers.items() if name != "location"},

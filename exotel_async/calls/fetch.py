@@ -75,7 +75,7 @@ class CallFetcher:
 
         Raises:
             InvalidRequest: it is no SID.
-            NotFound: there is no such call.
+            NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         request = requests.get_call(

@@ -48,7 +48,7 @@ class Coalescer:
         """Read one call, alone or with others.
 
         Raises:
-            NotFound: there is no such call.
+            NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         # The list leaves out the calls that go on.

@@ -35,7 +35,7 @@ class CallResult:
     Attributes:
         sid: the SID, as it was passed.
         call: the call; None where there is an error.
-        error: `NotFound` where there is no such call; else what went wrong. None with a call.
+        error: `NotFound` where no such call; else what went wrong. None with a call.
     """
 
     sid: str

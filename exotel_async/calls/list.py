@@ -71,7 +71,9 @@ class CallRecords:
             time_range, position = read_token(resume, self._digest, newest_first=query.newest_first)
             ahead = time_range.from_here(position.second, newest_first=query.newest_first)
             if ahead.until < oldest(now):
-                raise InvalidRequest("resume", "...", "what it has not read is older than 6 months")
+                raise InvalidRequest(
+                    "resume", "...", "the part it has not read is older than 6 months"
+                )
             self._resumed = time_range, position
         if limit is not None:
             # What is known of its second comes again, on the first page.

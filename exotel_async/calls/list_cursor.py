@@ -118,7 +118,7 @@ class CursorReader:
         if page.after is None or (not page.calls and self._is_complete(unless_told=False)):
             self.ended = True
         elif self._idle > _PATIENCE:
-            raise _lost(f"{_PATIENCE} pages of call records in a row brought no new call")
+            raise _lost(f"{_PATIENCE} pages of call records in a row had no new call")
         elif hash(page.after) not in self._used:
             self._used.add(hash(page.after))
             self._cursor = page.after
@@ -127,7 +127,7 @@ class CursorReader:
         elif self._is_complete(unless_told=True):
             self.ended = True
         else:
-            raise _lost("the cursors of call records lead round in circles, and not to the end")
+            raise _lost("the cursors of the call records repeat and never reach the end")
 
     def _is_complete(self, *, unless_told: bool) -> bool:
         """Whether as many calls have come as there are; or that, if the service does not say."""

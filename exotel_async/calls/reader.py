@@ -76,7 +76,7 @@ class CallReader:
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: there is no such call, or the account lives in the other region.
+            NotFound: no such call, or the account lives in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         segment("sid", sid)
@@ -241,7 +241,7 @@ class CallReader:
 
         Raises:
             InvalidRequest: an argument that makes no sense; nothing was sent.
-            NotFound: there is no such call (any more).
+            NotFound: no such call (any more).
             RequestTimeout: it was not over within `timeout`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
         """

@@ -334,7 +334,7 @@ class Reconciler:
         except ConfigurationError:
             raise
         except ExotelError as failure:
-            logger.info("A call that a callback told of could not be read: %s", failure)
+            logger.info("The call named by a status callback could not be read: %s", failure)
             return None
 
     async def _read(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:

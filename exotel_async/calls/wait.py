@@ -179,7 +179,9 @@ class CallWatcher:
             if not is_over(call):
                 if now - waiter.began >= LONGEST_WATCH:
                     waited = f"{(now - waiter.began) / 3600:.2f} hours"
-                    self._fail(waiter, RequestTimeout(f"the call still goes on after {waited}"))
+                    self._fail(
+                        waiter, RequestTimeout(f"the call is still in progress after {waited}")
+                    )
                 continue
             if waiter.ended is None:
                 waiter.ended = now

@@ -238,11 +238,11 @@ def export(
     if known is None:
         wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
     elif resume and force:
-        wrong = "--resume goes on and --force begins anew: give one of them"
+        wrong = "--resume continues and --force starts again: give one of them"
     elif follow and known != "sqlite":
-        wrong = "--follow needs --format sqlite: lines of text cannot be brought up to date"
+        wrong = "--follow needs --format sqlite: text files cannot be updated"
     elif follow and selection.until is not None:
-        wrong = "--follow has no end: leave out --until"
+        wrong = "--follow never ends: leave out --until"
     if wrong is not None or known is None:
         complain(wrong or "")
         return Exit.USAGE

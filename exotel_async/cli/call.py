@@ -130,16 +130,16 @@ def _tell(ended: _Ended, service: Service, code: Exit) -> None:
     match ended.how:
         case Call() as made:
             say(f"sid      {one_line(made.sid)}")
-            say(f"status   {one_line(str(made.status or 'not told'))}")
+            say(f"status   {one_line(str(made.status or 'unknown'))}")
             if code is Exit.INTERRUPTED:
-                note("Interrupted, but the call was made.")
+                note("Interrupted, but the call was placed.")
         case CallOutcomeUnknown() as error:
             known = f" Its SID is {error.sid}." if error.sid else ""
             _tell_unknown(f"{error.reason}.{known}")
         case ExotelError() as error:
-            complain(f"nothing was dialled: {service.explain(error)}")
+            complain(f"no call was placed: {service.explain(error)}")
         case None if ended.closed:
-            complain("interrupted; nothing was dialled")
+            complain("interrupted; no call was placed")
         case None:
             _tell_unknown("interrupted.")
 

@@ -63,7 +63,7 @@ class DemoStanding:
         bars.add_row("rate", rate, f"{used} of {self.limit} in a minute")
         queue = (
             f"{limiter.waiting_bulk} bulk, {limiter.waiting_interactive} interactive waiting; "
-            f"{limiter.in_flight} in the air"
+            f"{limiter.in_flight} in flight"
         )
         outcomes = Text("  ").join(
             Text(f"{outcome} {count}", style=STYLES.get(outcome, ""))

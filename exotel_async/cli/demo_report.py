@@ -86,9 +86,9 @@ def _outcomes(board: Board) -> Table:
 
 def _show_loose_ends(console: Console, board: Board) -> None:
     for stage, meaning in (
-        (Stage.UNKNOWN, "the dial was in the air, so it may have rung"),
-        (Stage.GOING_ON, "dialled; how the call ended was not read yet"),
-        (Stage.WAITING, "still waited for the budget"),
+        (Stage.UNKNOWN, "the dial was in flight, so the phone may have rung"),
+        (Stage.GOING_ON, "dialled; its end has not been read yet"),
+        (Stage.WAITING, "still waiting for the budget"),
     ):
         _say(console, f"{stage.value}: {board.count(stage)} ({meaning})")
 

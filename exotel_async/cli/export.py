@@ -174,7 +174,7 @@ class _Run:
         else:
             complain(
                 f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
-                f"to go on: {self.order.again()}"
+                f"to continue: {self.order.again()}"
             )
         return code
 
@@ -189,7 +189,7 @@ class _Run:
         if order.force or not order.target.exists() or sink.left() is not None:
             return False
         if not self._goes_on:
-            raise Refusal(f"{order.target} is there already: --force replaces it")
+            raise Refusal(f"{order.target} already exists: --force replaces it")
         state = sink.done()
         self._must_fit(state, order.target)
         self._must_make_sense(state, exotel)
@@ -245,7 +245,7 @@ class _Run:
         left = None if order.force else sink.left()
         if left is None:
             if order.resume:
-                note(f"There is nothing to go on with for {order.target}: it begins anew.")
+                note(f"There is nothing to continue for {order.target}: starting again.")
             selection, account = order.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
             # So that what is wrong with it is said before anything is written or removed.
             exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
@@ -254,14 +254,14 @@ class _Run:
             part = part_of(order.target)
             if not self._goes_on:
                 raise Refusal(
-                    f"{part} is there, of an export that was cut short: "
-                    "--resume goes on with it, --force begins anew"
+                    f"{part} is left of an export that did not finish: "
+                    "--resume continues it, --force starts again"
                 )
             self._must_fit(left, part)
             self._must_make_sense(left, exotel)
             if order.target.exists() and not (left.replaces or left.whole):
                 raise Refusal(
-                    f"{order.target} is there already: move it away, or begin with --force"
+                    f"{order.target} already exists: move it away, or start again with --force"
                 )
             sink.go_on(left)
         self.opened = True
@@ -298,7 +298,7 @@ class _Run:
                 "stays as it was, what is given must be the same"
             )
         if self.order.every is not None and state.selection.until is not None:
-            raise Refusal(f"{where} was begun with --until, and --follow has no end")
+            raise Refusal(f"{where} was begun with --until, but --follow never ends")
 
     async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
         """Read the list to its end, side by side where one page after the other is too slow."""

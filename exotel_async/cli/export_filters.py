@@ -46,7 +46,7 @@ def _read_amount(text: str) -> Decimal:
         amount = Decimal("NaN")
     # Written out, 1e999999 would be a million digits.
     if not (amount.is_finite() and 0 <= amount < _LARGEST_AMOUNT) or amount.adjusted() < -9:
-        raise ValueError(f"{text!r} is no amount, like 1.50")
+        raise ValueError(f"{text!r} is not an amount like 1.50")
     return amount
 
 

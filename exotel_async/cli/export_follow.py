@@ -60,7 +60,7 @@ class Follower:
     database: Database
     every: float
     page_size: int
-    _last: str = field(default="the first look is under way", init=False)
+    _last: str = field(default="the first look is in progress", init=False)
     _next: float | None = field(default=None, init=False)
 
     async def go(self) -> None:
@@ -90,7 +90,7 @@ class Follower:
                 raise
             except ExotelError as error:
                 why = self.service.explain(error)
-                self._tell(f"failed, the next makes up for it: {why}", telling=True)
+                self._tell(f"failed, the next will catch up: {why}", telling=True)
             else:
                 telling = bool(news.new or news.changed)
                 self._tell(f"{news.new:,} new, {news.changed:,} changed", telling=telling)

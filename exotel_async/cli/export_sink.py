@@ -41,7 +41,7 @@ class Refusal(Exception):
 
 def _count(_: object, attribute: Attribute[int], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MANY:
-        raise ValueError(f"{attribute.name} is no count")
+        raise ValueError(f"{attribute.name} is not a count")
 
 
 @frozen(kw_only=True)

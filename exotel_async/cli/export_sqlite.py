@@ -69,9 +69,9 @@ class Database:
         """What to say where a state cannot be gone on with."""
         if self._part.exists():
             return Refusal(
-                f"{self._part} cannot be read as the beginning of an export: --force begins anew"
+                f"{self._part} cannot be read as the beginning of an export: --force starts again"
             )
-        return Refusal(f"{self._target} is there, and was not made by an export")
+        return Refusal(f"{self._target} already exists and was not made by an export")
 
     def left(self) -> State | None:
         """Read how far an export came that did not end."""

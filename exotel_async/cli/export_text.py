@@ -63,7 +63,7 @@ class TextFile:
     def spoilt(self) -> Refusal:
         """What to say where a state cannot be gone on with."""
         return Refusal(
-            f"{self._state_file} cannot be read as the state of an export: --force begins anew"
+            f"{self._state_file} cannot be read as the state of an export: --force starts again"
         )
 
     def left(self) -> State | None:
@@ -74,8 +74,8 @@ class TextFile:
             if not self._part.exists():
                 return None
             raise Refusal(
-                f"{self._part} is there, but not {self._state_file}, which says how far it came: "
-                "--force begins anew"
+                f"{self._part} exists, but {self._state_file}, which says how far it got, "
+                "does not: --force starts again"
             ) from None
         except ValueError:
             raise self.spoilt from None
@@ -88,7 +88,7 @@ class TextFile:
             if self._died_at_the_end(state):
                 self._state_file.unlink()
                 return state
-        raise Refusal(f"{self._target} is there already: --force replaces it")
+        raise Refusal(f"{self._target} already exists: --force replaces it")
 
     def begin(self, state: State) -> None:
         """Begin anew."""
@@ -108,7 +108,7 @@ class TextFile:
         if self._file.seek(0, os.SEEK_END) < state.offset:
             self.close()
             raise Refusal(
-                f"{self._part} is shorter than {self._state_file} says: --force begins anew"
+                f"{self._part} is shorter than {self._state_file} says: --force starts again"
             )
         if state.offset:
             self._file.seek(state.offset - 1)
@@ -160,7 +160,7 @@ class TextFile:
         except FileNotFoundError:
             if mode != "r+b":
                 raise
-            raise Refusal(f"{self._part} is gone: --force begins anew") from None
+            raise Refusal(f"{self._part} is gone: --force starts again") from None
         if fcntl is not None:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -151,12 +151,12 @@ class _Run:
         """Say how it went, and return what that comes to."""
         told = self.statistics
         if told is None or not told.done:
-            note("There was no SID to look up.")
+            note("No SID was given.")
             return Exit.OK
         if told.done > _MANY:
             self._sum_up()
         if told.missing == told.done:
-            note(f"None is known there: is it the right account, and {self._host} its host?")
+            note(f"None of them is known: is it the right account, and {self._host} its host?")
         return Exit.OK if told.found == told.done else Exit.FAILED
 
     def interrupted(self) -> Exit:
@@ -252,7 +252,7 @@ class _Run:
     def _why(self, error: ExotelError) -> str:
         match error:
             case NotFound():
-                return "there is no such call"
+                return "no such call"
             case InvalidRequest():
                 return error.rule
         return self.question.service.explain(error)

@@ -34,7 +34,7 @@ def number(number: str, service: Service) -> Exit:
         ("type", found.type),
         ("DND", found.dnd),
     ):
-        say(f"{what:<10}{one_line(str(value or 'not told'))}")
+        say(f"{what:<10}{one_line(str(value or 'unknown'))}")
     return Exit.OK
 
 

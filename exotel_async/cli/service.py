@@ -140,10 +140,10 @@ class Service:
             case RateLimited():
                 return "the account's budget of requests is used up just now (HTTP 429)"
             case ServerError():
-                line = f"{self.host} is in trouble itself (HTTP {error.status}): {error.message}"
+                line = f"{self.host} has a fault of its own (HTTP {error.status}): {error.message}"
             case DecodeError():
                 line = (
-                    f"{self.host} answered with {_kind(error)} instead of what was asked for "
+                    f"{self.host} answered with {_kind(error)} instead of the expected answer "
                     f"(HTTP {error.status}): is that the host of the Exotel API?"
                 )
             case ConnectionFailed():
@@ -152,7 +152,7 @@ class Service:
                 line = f"{self.host} took the request but gave no answer: {error}"
             case LimiterUnavailable() | ConfigurationError() if _SERVER in str(error):
                 # Of several processes that do not agree, it tells what the others have.
-                rate = "; --rate names it here" if "RateLimit(" in str(error) else ""
+                rate = "; --rate sets it here" if "RateLimit(" in str(error) else ""
                 line = f"EXOTEL_RATE_LIMIT_URL: {error}{rate}"
             case _:
                 line = str(error)
@@ -172,4 +172,4 @@ def _kind(error: DecodeError) -> str:
     for mark, kind in (("html", "HTML"), ("xml", "XML"), ("json", "other JSON")):
         if mark in beginning:
             return kind
-    return "something that is no JSON"
+    return "something other than JSON"

@@ -46,7 +46,7 @@ class Moment:
             at.astimezone(UTC)  # so that it lies within the calendar in any zone
         except (ValueError, OverflowError):
             raise ValueError(
-                f"{text!r} is no date like 2026-11-01, '2026-11-01 10:00' or 7d"
+                f"{text!r} is not a date like 2026-11-01, '2026-11-01 10:00' or 7d"
             ) from None
         return cls(typed, at, day=re.fullmatch(_DAY, typed) is not None)
 
@@ -70,7 +70,9 @@ def read_length(text: str) -> timedelta:
     if re.fullmatch(r"\d{1,8}", typed):
         return timedelta(seconds=int(typed))
     if not re.fullmatch(_LENGTH, typed):
-        raise ValueError(f"{text!r} is no number of seconds, nor a length like 90s, 5m or 1h30m")
+        raise ValueError(
+            f"{text!r} is neither a number of seconds nor a length like 90s, 5m or 1h30m"
+        )
     lengths = re.findall(r"(\d+)([dhms])", typed)
     return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in lengths), timedelta())
 

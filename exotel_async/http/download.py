@@ -99,7 +99,7 @@ class PartialFile:
         if self._target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not stat.S_ISREG(mode):
-            raise FileExistsError(errno.EEXIST, "It is there, and is no regular file", name)
+            raise FileExistsError(errno.EEXIST, "It exists and is not a regular file", name)
 
     def _write(self, chunk: bytes) -> None:
         with self._lock:
@@ -190,7 +190,7 @@ async def _follow(
     url, secure, result = link, False, Download()
     for _ in range(_MOST_REDIRECTS + 1):
         if not await may_be_followed(url, transport.origin):
-            return evolve(result, refused=True, problem="it leads into a private network")
+            return evolve(result, refused=True, problem="it points into a private network")
         plain = url[:6].lower() != "https:"
         secure = secure or not plain
         # What began over TLS does not show them to everybody on the way at a later hop.
@@ -203,6 +203,6 @@ async def _follow(
             return result
         following = redirected(url, location)
         if following is None:
-            return evolve(result, problem="it leads to what is no web address")
+            return evolve(result, problem="it leads to something that is not a web address")
         url = following
     return evolve(result, problem=f"it was redirected more than {_MOST_REDIRECTS} times")

@@ -48,9 +48,9 @@ def missing_certificates() -> str | None:
     """Return what is wrong with where trusted certificates are said to be; None if nothing is."""
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file:
-        return None if Path(file).is_file() else "SSL_CERT_FILE: there is no such file"
+        return None if Path(file).is_file() else "SSL_CERT_FILE: no such file"
     if folders and not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
-        return "SSL_CERT_DIR: there is no such folder"
+        return "SSL_CERT_DIR: no such folder"
     return None
 
 

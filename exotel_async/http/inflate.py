@@ -78,7 +78,7 @@ class Inflater:
             # One byte more than may come is enough to know.
             inflated = self._inflate.decompress(data, self._most - self._gave + 1)
         except zlib.error:
-            raise UnreadableBody("the answer is not compressed as it says") from None
+            raise UnreadableBody("the answer is not compressed the way its header says") from None
         if self._inflate.unused_data:
-            raise UnreadableBody("there is more behind the end of the compressed answer")
+            raise UnreadableBody("there is more after the end of the compressed answer")
         return inflated

@@ -38,9 +38,12 @@ class Orphans:
     def tell(self, ended: Call | CallOutcomeUnknown) -> None:
         """Say how a dial ended."""
         if isinstance(ended, Call):
-            logger.warning("The caller of a dial has left; the call was made: %s", ended.sid)
+            logger.warning(
+                "A call was placed, but the task that dialled it was cancelled or timed out: %s",
+                ended.sid,
+            )
         else:
-            logger.warning("The caller of a dial has left, and %s", ended)
+            logger.warning("The task of a dial was cancelled or timed out, and %s", ended)
         if self._listener is None:
             return
         told = tell(self._listener, ended)

@@ -101,7 +101,7 @@ class Sending(Generic[T]):
         if 200 <= answer.status < 300 and not attempt.whole:
             raise _unreadable(answer, f"the answer broke off: {attempt.problem}")
         if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
-            raise _unreadable(answer, "the answer is that of another call", excerpt="")
+            raise _unreadable(answer, "the answer belongs to another call", excerpt="")
         try:
             return self.read(answer if attempts == 1 else evolve(answer, attempts=attempts))
         except ExotelError:
@@ -121,7 +121,7 @@ class Sending(Generic[T]):
             reason = found.problem or "the answer cannot be read"
             if answer is not None:
                 is_ours = not _is_of_another_call(self.request, answer)
-                problem = found.problem if is_ours else "the answer is that of another call"
+                problem = found.problem if is_ours else "the answer belongs to another call"
                 reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
         return CallOutcomeUnknown(
             reason,

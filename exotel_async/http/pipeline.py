@@ -342,7 +342,9 @@ class Pipeline:
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.orphans.tell(ended)
             else:
-                logger.info("The caller of a dial has left; no call was made: %s", ended)
+                logger.info(
+                    "No call was placed for a dial whose task was cancelled or timed out: %s", ended
+                )
 
         exchange.add_done_callback(report)
 

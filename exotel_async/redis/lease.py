@@ -252,10 +252,12 @@ def _refusal(answer: Mapping[str, Any]) -> str:
         limit, per = answer["limit"], answer["per"] / SECOND
         return (
             f"the account's other processes share RateLimit({limit}, per={per:g}): "
-            "an account has one budget, and all its processes have to name the same"
+            "an account has one budget, and all its processes must use the same RateLimit"
         )
     if answer["refused"] == "stale":
-        return "another process says that it is this one: a limiter is not to be copied or forked"
+        return (
+            "another process uses this limiter's identity: a limiter must not be copied or forked"
+        )
     return (
         "the account's other processes use another version of exotel_async, with which this one "
         "cannot share a budget"

@@ -20,7 +20,7 @@ try:
     from redis.backoff import NoBackoff
 except ImportError:
     raise ConfigurationError(
-        "a budget shared by several processes needs redis-py: pip install 'exotel-async[redis]'"
+        "a shared budget needs redis-py: pip install 'exotel-async[redis]'"
     ) from None
 
 SCRIPT: Final = files("exotel_async.redis").joinpath("ledger.lua").read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ class Server:
             if answer:
                 self._connected = True
                 return answer
-            problem = Unfit("it answers what no ledger does")
+            problem = Unfit("its answer is not one of the ledger's")
         self._connected = False
         if isinstance(problem, Unfit) and self._is_ours:
             # It may have become a replica since, while its name leads to another by now.

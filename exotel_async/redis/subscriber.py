@@ -77,5 +77,5 @@ class Listener:
             self._hear(told)
         except (KeyError, TypeError, AttributeError):
             # Anybody may publish there. What was said, if anything, is answered, too.
-            logger.warning("The channel of the shared budget has said what no ledger says")
+            logger.warning("The channel of the shared budget sent an unknown message")
             self._missed()

@@ -69,7 +69,7 @@ class ExoPhoneList:
                 return
             if page_number in asked:
                 raise DecodeError(
-                    "the pages of ExoPhones lead round in circles, and not to the end",
+                    "the pages of ExoPhones repeat and never reach the end",
                     status=200,
                     content_type=None,
                     excerpt="",

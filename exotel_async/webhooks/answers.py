@@ -36,7 +36,7 @@ class Passthru:
         if self.case is not None:
             some_text("case", self.case)
             if self.diverts:
-                rule = "a case is selected only where the call goes on"
+                rule = "a case can be selected only when the call proceeds"
                 raise InvalidRequest("case", self.case, rule)
 
     @classmethod

@@ -157,7 +157,7 @@ class ExotelWebhooks(Registry):
         """
         route = self._route_to(kind, name)
         if self._base_url is None:
-            raise ConfigurationError("ExotelWebhooks needs base_url= to tell its URLs")
+            raise ConfigurationError("ExotelWebhooks needs base_url= to build its URLs")
         return f"{self._base_url}/{self._secrets.current}/{route.tail}"
 
     def rotate(self, secret: str | Iterable[str]) -> None:
@@ -247,7 +247,7 @@ class ExotelWebhooks(Registry):
         try:
             return route.read(*request)
         except InvalidWebhook as error:
-            logger.warning("What came for %s is no request of Exotel's: %s", route.tail, error)
+            logger.warning("A request for %s is not one of Exotel's: %s", route.tail, error)
         raise Refused(400)
 
     def _forward(self, event: StatusCallback) -> None:

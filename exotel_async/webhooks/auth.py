@@ -65,7 +65,9 @@ class AllowedAddresses:
         if self._allowed is None and self._proxies:
             raise ConfigurationError("trusted_proxies are of use only with allowed_addresses")
         if self._allowed is not None and not self._allowed:
-            raise ConfigurationError("allowed_addresses lets nobody in: leave it out to let all")
+            raise ConfigurationError(
+                "allowed_addresses is empty and would refuse everybody: leave it out to allow all"
+            )
 
     def admit(self, peer: str | None, headers: Headers) -> bool:
         """Tell whether a request may come in.

@@ -224,14 +224,16 @@ class ConnectPlan:
 
     def _check_numbers(self) -> None:
         if not self.numbers and not self._is_for_nobody:
-            rule = "must be at least one: the plan that dials nobody is ConnectPlan.nobody()"
+            rule = "must be at least one: ConnectPlan.nobody() is the plan that dials nobody"
             raise InvalidRequest("numbers", self.numbers, rule)
         if len({is_sip(party) for party in self.numbers}) > 1:
             rule = "must be all phone numbers or all SIP: Exotel takes them in different shapes"
             raise InvalidRequest("numbers", f"<{len(self.numbers)} parties>", rule)
         for number in self.numbers:
             if same_number(number, self.caller_id):
-                raise InvalidRequest("numbers", number, "must be who is rung, not the ExoPhone")
+                raise InvalidRequest(
+                    "numbers", number, "must be the party to ring, not the ExoPhone"
+                )
 
     def _music_on_hold(self, kind: HoldMusic) -> dict[str, str]:
         address = self.music_on_hold_url

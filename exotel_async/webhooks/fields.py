@@ -38,7 +38,7 @@ def call_sid(raw: Raw) -> str:
         pass
     else:
         return found
-    raise InvalidWebhook("CallSid is no identifier of a call")
+    raise InvalidWebhook("CallSid is not a call identifier")
 
 
 def party(raw: Raw) -> str | None:

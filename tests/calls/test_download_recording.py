@@ -216,7 +216,7 @@ async def test_a_signed_link_that_has_expired(
     assert seen == [(False, True, 403), (True, False, 200)]
     with pytest.raises(PermissionDenied) as caught:
         await save(exotel, evolve(expired, recording_url=None), tmp_path / "other.mp3")
-    assert str(caught.value) == "HTTP 403: the link to the recording does not open: Forbidden"
+    assert str(caught.value) == "HTTP 403: the recording link does not open: Forbidden"
     assert not (tmp_path / "other.mp3").exists()
 
 
@@ -556,7 +556,7 @@ async def test_a_redirect_into_a_private_network_is_not_followed(
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
         async with AsyncExotel(**WORLD, http_client=client) as exotel:
-            with pytest.raises(APIError, match="leads into a private network") as caught:
+            with pytest.raises(APIError, match="points into a private network") as caught:
                 await save(exotel, with_links("https://x.example/"), tmp_path / "x")
             assert caught.value.status == 302
             assert "canary" not in f"{caught.value} {vars(caught.value)}"
@@ -570,7 +570,7 @@ async def test_a_link_into_a_private_network_is_not_followed(tmp_path: Path) -> 
         for name in PRIVATE[:9]:
             link = f"http://{name}:{port}/?Signature=canary"
             for call in (with_links(link), with_links(None, link), with_links(link, link)):
-                with pytest.raises(InvalidRequest, match="leads into a private network") as caught:
+                with pytest.raises(InvalidRequest, match="points into a private network") as caught:
                     await save(exotel, call, tmp_path / "x")
                 assert caught.value.argument == "call"
                 assert "canary" not in f"{caught.value} {vars(caught.value)}"
@@ -644,7 +644,7 @@ async def test_only_a_regular_file_is_replaced(
     there = names(tmp_path)
     downloads = len(emulator.downloads)
     for name in there - {"file"}:
-        with pytest.raises(FileExistsError, match="no regular file") as caught:
+        with pytest.raises(FileExistsError, match="not a regular file") as caught:
             await save(exotel, call, tmp_path / name)
         assert caught.value.filename == str(tmp_path / name)
     for device in ("/dev/null", "/dev/stdout"):
@@ -877,7 +877,7 @@ async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> Non
         with pytest.raises(APIError) as caught:
             await save(exotel, with_links(other.url), tmp_path / "call.mp3")
     assert caught.value.status == 302
-    assert "redirected more than 5 times" in str(caught.value) or "no web address" in str(
+    assert "redirected more than 5 times" in str(caught.value) or "not a web address" in str(
         caught.value
     )
     assert len(other.heads) == (6 if location == "/" else 1)

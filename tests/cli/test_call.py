@@ -87,10 +87,10 @@ async def test_call_dials_a_flow(emulator: Emulator) -> None:
 async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -> None:
     arguments = ("call", FIRST, "--flow", "9/26", "--caller-id", EXOPHONE)
     ended = await ran(*arguments, env=pointing_at(emulator))
-    assert_failed(ended, "nothing was dialled", "--flow '9/26'")
+    assert_failed(ended, "no call was placed", "--flow '9/26'")
     for number in ("12", "", "9812300001.0", "+91 09812300001"):
         ended = await ran("call", number, *DIAL[2:], env=pointing_at(emulator))
-        assert_failed(ended, "nothing was dialled", "FROM")
+        assert_failed(ended, "no call was placed", "FROM")
         assert "Dialling" not in ended.err
     assert not emulator.requests
 
@@ -98,7 +98,7 @@ async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -
 async def test_call_that_exotel_refuses_says_its_words() -> None:
     async with Emulator(api_token=TOKEN, ndnc=[FIRST]) as emulator:
         ended = await ran(*DIAL, env=pointing_at(emulator))
-    assert_failed(ended, "nothing was dialled", "HTTP 403")
+    assert_failed(ended, "no call was placed", "HTTP 403")
     assert_masked(ended)
 
 
@@ -142,7 +142,7 @@ async def test_ctrl_c_while_the_answer_is_on_its_way_still_shows_it(emulator: Em
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
     assert next(iter(emulator.calls)) in ended.out
-    assert "the call was made" in ended.error_lines[-1]
+    assert "the call was placed" in ended.error_lines[-1]
 
 
 async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> None:
@@ -152,7 +152,7 @@ async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> N
             await asyncio.sleep(0.01)
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
-    assert "nothing was dialled" in ended.error_lines[-1]
+    assert "no call was placed" in ended.error_lines[-1]
     assert not emulator.calls
 
 

@@ -173,13 +173,13 @@ async def test_filters_reach_the_service(busy: Emulator, tmp_path: Path) -> None
     ("arguments", "words"),
     [
         (["-o", "calls.txt"], "give --format"),
-        (["-o", "x.csv", "--resume", "--force"], "--resume goes on and --force begins anew"),
+        (["-o", "x.csv", "--resume", "--force"], "--resume continues and --force starts again"),
         (["-o", "x.csv", "--follow"], "--follow needs --format sqlite"),
-        (["-o", "x.db", "--follow", "--until", "1d"], "--follow has no end"),
-        (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is no date"),
+        (["-o", "x.db", "--follow", "--until", "1d"], "--follow never ends"),
+        (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is not a date"),
         (["-o", "x.csv", "--min-duration", "9", "--max-duration", "8"], "--min-duration is above"),
-        (["-o", "x.csv", "--min-price", "NaN"], "'NaN' is no amount"),
-        (["-o", "x.csv", "--max-duration", "long"], "'long' is no number of seconds"),
+        (["-o", "x.csv", "--min-price", "NaN"], "'NaN' is not an amount"),
+        (["-o", "x.csv", "--max-duration", "long"], "'long' is neither a number of seconds"),
         (["-o", "x.db", "--follow", "--every", "0"], "'0' is not from a second to a week"),
         (["-o", "x.csv", "--status", "ended"], "--status"),
     ],
@@ -224,7 +224,7 @@ def test_what_exotel_would_refuse_costs_no_request(
         (["--resume", "--to", "08040000001"], "begun with another --to: "),
         (["--resume", "--details", "--from", "0981230001"], "another --from and --details: "),
         (["--resume", "--max-price", "1.51"], "begun with another --max-price: "),
-        ([], "--resume goes on with it, --force begins anew"),
+        ([], "--resume continues it, --force starts again"),
     ],
 )
 def test_it_goes_on_with_the_same_options_only(
@@ -261,7 +261,7 @@ async def test_a_file_that_is_there_stays_unless_force_is_given(
         for option in ((), ("--resume",)):
             ended = await exported(busy, file, *option)
             assert ended.code == 1, ended
-            assert f"{file} is there" in ended.error_lines[-1]
+            assert f"{file} already exists" in ended.error_lines[-1]
             assert file.read_text() == "precious"
         assert (await exported(busy, file, "--force")).code == 0
         assert file.read_bytes() != b"precious"
@@ -283,7 +283,7 @@ async def test_a_disk_that_does_not_take_it(busy: Emulator, tmp_path: Path) -> N
         )
         assert ended.code == 1, ended
         assert f"cannot write {file}: " in ended.error_lines[-1]
-        assert "to go on: exotel-async export" in ended.error_lines[-1]
+        assert "to continue: exotel-async export" in ended.error_lines[-1]
         assert (await exported(busy, file, "--resume")).code == 0
     lines = (tmp_path / "calls.jsonl").read_text().splitlines()
     assert len({json.loads(line)["Sid"] for line in lines}) == len(lines) == 2_000
@@ -321,7 +321,7 @@ async def test_ctrl_c_tells_the_command_that_goes_on(
     assert ended.code == 130, ended
     (line,) = ended.error_lines
     told = re.fullmatch(
-        rf"exotel-async: interrupted; (\d+) calls are in {name}\.part, to go on: (.*)", line
+        rf"exotel-async: interrupted; (\d+) calls are in {name}\.part, to continue: (.*)", line
     )
     assert told is not None
     assert 20 <= int(told[1]) < 1_000
@@ -368,7 +368,7 @@ async def test_a_network_that_has_gone_is_a_reason_to_go_on_later(
     busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
     ended = await exported(busy, file)
     assert ended.code == 1, ended
-    assert "in trouble itself (HTTP 500)" in ended.err
+    assert "has a fault of its own (HTTP 500)" in ended.err
     assert "; 300 calls are in" in ended.err
     ended = await exported(busy, file, "--resume")
     assert ended.code == 0, ended
@@ -396,7 +396,7 @@ async def test_what_nobody_can_go_on_with(busy: Emulator, tmp_path: Path) -> Non
     part, state = tmp_path / "calls.csv.part", tmp_path / "calls.csv.part.state"
     part.write_text("what")
     ended = await exported(busy, tmp_path / "calls.csv", "--resume")
-    assert "which says how far it came: --force begins anew" in ended.err
+    assert "does not: --force starts again" in ended.err
     state.write_text("{}")
     ended = await exported(busy, tmp_path / "calls.csv", "--resume")
     assert "cannot be read as the state of an export" in ended.err

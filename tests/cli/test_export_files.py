@@ -253,8 +253,8 @@ SELECTION = Selection(
 )
 SPOILT = {
     "calls.jsonl": "calls.jsonl.part.state cannot be read as the state of an export: "
-    "--force begins anew",
-    "calls.db": "calls.db.part cannot be read as the beginning of an export: --force begins anew",
+    "--force starts again",
+    "calls.db": "calls.db.part cannot be read as the beginning of an export: --force starts again",
 }
 
 

@@ -121,7 +121,7 @@ async def test_interrupted_before_it_was_whole_it_goes_on_by_itself(
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
     command = "exotel-async export -o calls.db --rate 60000 --follow --every 1"
-    assert ended.err.endswith(f" calls are in calls.db.part, to go on: {command}\n")
+    assert ended.err.endswith(f" calls are in calls.db.part, to continue: {command}\n")
     busy.latency = None
     async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
         await running.line("500 calls in ")
@@ -147,7 +147,7 @@ async def test_a_look_that_fails_is_made_up_for_but_not_wrong_credentials(
         assert await running.process.wait() == 1
         assert running.process.stderr is not None
         told = (await running.process.stderr.read()).decode()
-    assert "failed, the next makes up for it: " in told
+    assert "failed, the next will catch up: " in told
     assert "HTTP 401" in told.splitlines()[-1]
 
 
@@ -166,4 +166,4 @@ async def test_what_was_exported_before_is_followed_if_it_has_no_end(
                 assert (await running.end(signal.SIGINT)).out.startswith("3 calls, ")
     ended = await ran(*FOLLOW, env=env, cwd=str(tmp_path))
     assert ended.code == 1, ended
-    assert "calls.db was begun with --until, and --follow has no end" in ended.err
+    assert "calls.db was begun with --until, but --follow never ends" in ended.err

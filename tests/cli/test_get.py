@@ -51,9 +51,9 @@ async def test_what_is_not_known_is_named_and_the_others_are_printed(busy: Emula
     assert ended.code == 1, ended
     assert [line.split()[0] for line in ended.out.splitlines()] == ["sid", sid]
     assert sorted(ended.error_lines) == [
-        "exotel-async: +********0001: there is no such call",
+        "exotel-async: +********0001: no such call",
         "exotel-async: a/b: must not be empty or have a /, ?, #, % or .. in it",
-        "exotel-async: nosuch: there is no such call",
+        "exotel-async: nosuch: no such call",
     ]
 
 
@@ -64,8 +64,8 @@ async def test_json_is_one_object_in_each_line_errors_too(busy: Emulator) -> Non
     found, missing = map(json.loads, ended.out.splitlines())
     assert found["Sid"] == sid
     assert found["From"] == "09812300000"  # the user's own data, as it came
-    assert missing == {"sid": "nosuch", "error": "there is no such call"}
-    assert ended.error_lines == ["exotel-async: nosuch: there is no such call"]
+    assert missing == {"sid": "nosuch", "error": "no such call"}
+    assert ended.error_lines == ["exotel-async: nosuch: no such call"]
 
 
 async def test_a_file_of_hundreds_takes_a_few_requests(busy: Emulator, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ async def test_input_that_is_none(emulator: Emulator, tmp_path: Path) -> None:
         ended.err == f"exotel-async: cannot read {tmp_path / 'none'}: No such file or directory\n"
     )
     ended = await ran("get", "--file", "-", env=pointing_at(emulator))
-    assert (ended.code, ended.err) == (0, "There was no SID to look up.\n")
+    assert (ended.code, ended.err) == (0, "No SID was given.\n")
     ended = await ran("get", "sid", env=environment())
     assert ended.code == 1
     assert "are not set" in ended.err

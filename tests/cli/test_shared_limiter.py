@@ -57,7 +57,7 @@ def valkey() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("command", "beginning"),
     [
-        (CALL, f"exotel-async: nothing was dialled: {VARIABLE}: "),
+        (CALL, f"exotel-async: no call was placed: {VARIABLE}: "),
         (NUMBER, f"exotel-async: {VARIABLE}: "),
         (("get", "one", "two"), f"exotel-async: {VARIABLE}: "),
         (("export", "-o", "calls.csv"), f"exotel-async: {VARIABLE}: "),
@@ -90,7 +90,7 @@ def test_that_it_is_waited_for_is_told_before_it_fails(
 
 
 @pytest.mark.parametrize(
-    ("command", "words"), [(CALL, "interrupted; nothing was dialled"), (NUMBER, "interrupted")]
+    ("command", "words"), [(CALL, "interrupted; no call was placed"), (NUMBER, "interrupted")]
 )
 async def test_ctrl_c_ends_the_waiting(
     emulator: Emulator, command: tuple[str, ...], words: str
@@ -165,7 +165,7 @@ async def test_every_command_can_name_the_rate_the_others_have(
             refused = await ran(*command, env=env, cwd=str(tmp_path))
             assert (refused.code, refused.out) == (1, ""), refused
             assert "RateLimit(100" in refused.error_lines[-1]
-            assert "--rate names it here" in refused.error_lines[-1]
+            assert "--rate sets it here" in refused.error_lines[-1]
             agreed = await ran(*command, "--rate", "100", env=env, cwd=str(tmp_path))
             assert agreed.code == 0, agreed
     assert emulator.rung(FIRST) == 1

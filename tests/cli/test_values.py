@@ -49,7 +49,7 @@ def test_a_moment_may_be_so_long_ago() -> None:
     "typed", ["", "yesterday", "10", "2026-13-01", "999999d", "0001-01-01", "7 d", "-7d"]
 )
 def test_what_is_no_moment(typed: str) -> None:
-    with pytest.raises(ValueError, match="is no date like"):
+    with pytest.raises(ValueError, match="is not a date like"):
         Moment.read(typed)
 
 
@@ -64,7 +64,7 @@ def test_lengths() -> None:
     assert read_length("90") == read_length("90s") == read_length("1m30s")
     assert read_length("1d2h3m4s") == timedelta(days=1, hours=2, minutes=3, seconds=4)
     for typed in ("", "m", "1.5m", "-1", "5 m"):
-        with pytest.raises(ValueError, match="is no number of seconds"):
+        with pytest.raises(ValueError, match="is neither a number of seconds"):
             read_length(typed)
     assert shown_length(timedelta(seconds=65)) == "1:05"
     assert shown_length(timedelta(hours=30, seconds=5)) == "30:00:05"

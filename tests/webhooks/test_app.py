@@ -363,7 +363,7 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
         'GET /-/passthru/crm HTTP/1.1" 400',
     ]
     ours = [r.getMessage() for r in caplog.records if r.name == "exotel_async"]
-    assert ours == ["What came for passthru/crm is no request of Exotel's: no CallSid"]
+    assert ours == ["A request for passthru/crm is not one of Exotel's: no CallSid"]
 
 
 HANDSHAKE = (
