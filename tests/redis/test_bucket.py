@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -229,8 +230,10 @@ def test_the_end_of_the_loop_gives_everything_back(valkey: str) -> None:
         async with SharedTokenBucket(valkey, RATE, account="acme1", exchange=1.0) as limiter:
             account = await limiter.account()
             assert sum(process.held for process in account.processes) == 0
-            assert account.window_used == 2
+            if time.monotonic() - began < 0.9 * RATE.per:
+                assert account.window_used == 2
 
+    began = time.monotonic()
     asyncio.run(leave())
     asyncio.run(look())
 

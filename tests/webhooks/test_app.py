@@ -286,7 +286,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: new_hooks(base_url="app.example"), "base_url"),
     (lambda: new_hooks(base_url="https://u:p4ssw0rd@app.example"), "credentials"),
     (lambda: new_hooks(base_url="https://app.example/?a=b"), "base_url"),
-    (lambda: new_hooks(allowed_addresses=[]), "nobody"),
+    (lambda: new_hooks(allowed_addresses=[]), "refuse everybody"),
     (lambda: new_hooks(allowed_addresses=["10.0.0.1/8"]), "host bits"),
     (lambda: new_hooks(allowed_addresses="10.0.0.1"), "several"),
     (lambda: new_hooks(allowed_addresses=["nowhere"]), "nowhere"),
