@@ -130,7 +130,7 @@ def run(
     pytester.makeini(textwrap.dedent(CONFIG))
     pytester.makeconftest(textwrap.dedent(conftest))
     pytester.makepyfile(test_of_a_user=textwrap.dedent(tests))
-    return pytester.runpytest_subprocess(*arguments, timeout=50)
+    return pytester.runpytest_subprocess(*arguments, timeout=200)
 
 
 def test_with_the_plugin_of_anyio(pytester: pytest.Pytester) -> None:
