@@ -94,16 +94,16 @@ class AsyncExotel:
                 requests a minute by default.
             retry: how often a request is sent again where that is safe.
             timeout: bounds on one exchange with the service.
-            max_in_flight: requests that may be in the air at once; below the size of the pool of
+            max_in_flight: requests that may be in flight at once; below the size of the pool of
                 connections.
             http_client: a client to use instead of an own one. It is not closed with the session.
                 Cookies are neither kept nor sent in either. Give it a `keepalive_expiry` of a
                 second or so: a dial that meets a connection the service has dropped is lost.
             time_zone: the clock Exotel writes times by; Indian by default.
             coalesce: whether calls that are read at the same time may share a request.
-            on_orphaned_call: told how a dial ended whose caller was cancelled or timed out: with
-                the `Call`, or with `CallOutcomeUnknown`. Called in the event loop, it must not
-                block. It may be a coroutine function, for which closing waits a second. What it
+            on_orphaned_call: called with the end of a dial whose task was cancelled or timed out:
+                the `Call`, or `CallOutcomeUnknown`. Called in the event loop, it must not block.
+                It may be a coroutine function, for which closing waits a second. What it
                 raises is logged.
 
         Raises:
@@ -183,7 +183,7 @@ class AsyncExotel:
 
     @property
     def limiter(self) -> RateLimiter:
-        """The limiter of the account; `limiter.statistics()` tells what it is doing.
+        """The limiter of the account; `limiter.statistics()` says what it is doing.
 
         ExoPhones have another: `exophones.limiter`.
 
@@ -195,7 +195,7 @@ class AsyncExotel:
     async def aclose(self, grace: float = 1.5) -> None:
         """Close the session.
 
-        Requests that wait fail with `ConfigurationError`. What is in the air has `grace` seconds
+        Requests that wait fail with `ConfigurationError`. What is in flight has `grace` seconds
         to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
         """
         await self._pipeline.aclose(grace)

@@ -207,7 +207,7 @@ class Timeouts:
         write: for each piece of the request.
         read: for each piece of the answer.
         exchange: for the whole exchange, however slowly the pieces come. Waiting until fewer than
-            `max_in_flight` are in the air is a part of it.
+            `max_in_flight` are in flight is a part of it.
     """
 
     connect: float = field(default=5.0, validator=_seconds)

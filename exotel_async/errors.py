@@ -135,7 +135,7 @@ class CallOutcomeUnknown(ExotelError):
         to: the second party; None for a call to a flow.
         caller_id: the ExoPhone.
         custom_field: what was passed as `custom_field`; in a pickle as it is.
-        time_limit: the longest the call may go on; None: Exotel's own limit of four hours.
+        time_limit: the longest the call may last; None: Exotel's own limit of four hours.
         sent_at: when the request left, aware, UTC. The call was not created before it.
         lost_at: when its outcome was given up, aware, UTC.
         sid: the call's SID, where a damaged answer still showed one. The dial then did happen.
@@ -214,7 +214,7 @@ class RecordingUnavailable(ExotelError):
 
 
 class RecordingNotReady(RecordingUnavailable):
-    """There is no recording yet: the call goes on, or was over less than 15 minutes ago.
+    """There is no recording yet: the call is in progress, or ended less than 15 minutes ago.
 
     Most recordings are there after 1 to 5 minutes. Read the call again before the next try.
 

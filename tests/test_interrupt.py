@@ -1,4 +1,4 @@
-"""Ctrl-C in a program with dials in the air."""
+"""Ctrl-C in a program with dials in flight."""
 
 from __future__ import annotations
 

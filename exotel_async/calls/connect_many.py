@@ -61,7 +61,7 @@ class DialTarget:
         flow: the flow the first party is connected to.
         caller_id: the ExoPhone they see.
         options: more, as `calls.connect` takes it; it goes before what is said for all.
-        tag: anything of the caller's own, to tell outcomes apart. It is not sent.
+        tag: anything of the caller's own, to recognise an outcome by. It is not sent.
     """
 
     from_: str = field(repr=_masked)
@@ -94,12 +94,12 @@ class DialOutcome:
 
 @frozen(kw_only=True)
 class DialPlan:
-    """What all dials of a lot have in common, and how many may go on.
+    """What all dials of a lot have in common, and how many may be in progress.
 
     Attributes:
         account_sid: the account the flows belong to.
         to, flow, caller_id, options: for each target that says nothing else.
-        max_live: legs that may go on at a time; None: any number.
+        max_live: legs that may be in progress at once; None: any number.
         interval: seconds until the first poll for the end of a call.
     """
 
@@ -161,7 +161,7 @@ class Dials(ResultStream[DialOutcome]):
     """A stream of `DialOutcome`, one for each target, in the order the answers come.
 
     Use it as ``async with exotel.calls.connect_many(...) as outcomes: async for outcome in
-    outcomes``. Leaving the block ends the dialling; how dials in the air end is told to the
+    outcomes``. Leaving the block ends the dialling; how dials in flight end is reported to the
     session's `on_orphaned_call`, and so is every call whose outcome was not taken out of the
     stream. Nothing of it survives the process.
     """
@@ -191,7 +191,7 @@ class Dials(ResultStream[DialOutcome]):
 
     @property
     def live(self) -> int:
-        """Legs that go on as far as is known: ringing, talking, or perhaps."""
+        """Legs in progress as far as is known: ringing, talking, or perhaps."""
         return self._live
 
     async def __aexit__(self, *error: object) -> None:
@@ -246,7 +246,7 @@ class Dials(ResultStream[DialOutcome]):
         try:
             call = await self._pipeline.send(request, self._read, self._options)
         except CallOutcomeUnknown as error:
-            # It may be going on. Until that is known, it takes its channels.
+            # It may be in progress. Until that is known, it takes its channels.
             if self._plan.max_live is None:
                 self._free(legs)
             elif error.sid is not None:
@@ -276,7 +276,7 @@ class Dials(ResultStream[DialOutcome]):
             known = isinstance(how, Call | NotFound | ConfigurationError)
             if known or time() - began >= LONGEST_WATCH:
                 self._free(legs)
-            else:  # it cannot be read now, and may go on nevertheless
+            else:  # it cannot be read now, and may be in progress nevertheless
                 self._follow(sid, legs, began)
 
         terms = WaitOptions(interval=self._plan.interval, priority=Priority.BULK)

@@ -110,7 +110,7 @@ class CallFetcher:
 
         Returns:
             The call, or why it could not be had, for each SID; none for what the answer has left
-            out: calls going on, older ones, and those that do not exist. What lacks details that
+            out: calls in progress, older ones, and those that do not exist. What lacks details that
             are wanted counts as left out.
 
         Raises:

@@ -51,7 +51,7 @@ class Coalescer:
             NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        # The list leaves out the calls that go on.
+        # The list leaves out the calls in progress.
         if (
             self._seen.was_live_just_now(sid)
             or not call_query.is_listable(sid)

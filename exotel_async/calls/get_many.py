@@ -120,7 +120,7 @@ class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
     Use it as ``async with exotel.calls.get_many(sids) as results: async for result in results``:
-    leaving the block ends what goes on.
+    leaving the block ends what is in progress.
     """
 
     def __init__(

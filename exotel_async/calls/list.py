@@ -96,13 +96,13 @@ class CallRecords:
         """Read the list page by page. A page's `total` is that of its window of 30 days at most.
 
         Raises:
-            ExotelError: a page could not be had; `resume_token` tells where to go on.
+            ExotelError: a page could not be had; `resume_token` says where to continue.
         """
         return self._pages(self._concurrency)
 
     @property
     def resume_token(self) -> str | None:
-        """Where to go on behind what was given out last, for `calls.list(resume=...)`.
+        """Where to continue after what was given out last, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
         order; the range is in it. None before anything was read.
@@ -112,7 +112,7 @@ class CallRecords:
         return write_token(self._digest, self._time_range, self._position)
 
     async def aclose(self) -> None:
-        """End all reading ahead. Whoever reads on nevertheless is told by a ConfigurationError."""
+        """End all reading ahead. Reading on nevertheless raises a ConfigurationError."""
         for parallel in list(self._fans):
             await parallel.aclose()
 

@@ -67,7 +67,7 @@ class CallReader:
 
         Args:
             sid: the call's SID.
-            details: whether to tell its legs and talk time as well.
+            details: whether to read its legs and talk time as well.
             recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
                 whole minutes.
             coalesce: whether it may share a request; None: as the session was told.
@@ -99,7 +99,7 @@ class CallReader:
         timeout: float | None = None,
         **filters: Unpack[CallFilters],
     ) -> CallRecords:
-        """List the calls of a range of time. Calls that go on are not among them.
+        """List the calls of a range of time. Calls in progress are not among them.
 
         Rests on `GET Calls`. What is returned is read with ``async for``; see `CallRecords`. It
         sends nothing before that.
@@ -110,7 +110,7 @@ class CallReader:
             until: this second or before. None, or a time that has not come: all until now. It is
                 fixed when reading begins.
             limit: calls at most.
-            resume: the `resume_token` of a list with the same filters and order: go on behind
+            resume: the `resume_token` of a list with the same filters and order: continue after
                 it. The range of time is the token's, whatever `since` and `until` are.
             concurrency: slices of the range read side by side, 1 to 16, still given out in order.
                 Needed where round trips are so long that one page after the other does not use
@@ -156,20 +156,20 @@ class CallReader:
         results``: one `CallResult` for each SID, in the order the answers come. A SID that cannot
         be read does not spoil the others.
 
-        Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls going on, calls older
-        than 31 days, SIDs that do not exist) is asked for singly.
+        Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
+        older than 31 days, SIDs that do not exist) is asked for singly.
 
         Args:
             sids: any iterable or async iterable, read no further than it is needed. An async
                 generator is closed when the block is left.
-            details: whether to tell legs and talk time as well.
+            details: whether to read legs and talk time as well.
             recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
             since: when the oldest of the calls was created, if they are older than 31 days: they
                 are then looked for month by month. Aware; not older than six months.
             until: when the newest of them was created.
             concurrency: requests under way at a time, 1 to 64.
             batch_size: SIDs in one request, 1 to 100.
-            on_progress: told how it stands, each time some are taken out of the stream.
+            on_progress: called with how it stands, each time some are taken out of the stream.
             **options: see `RequestOptions`; `Priority.BULK` if they do not say otherwise.
 
         Raises:
@@ -228,14 +228,14 @@ class CallReader:
         """Wait until a call, or each of several, is over.
 
         All that wait in a session share one poll: a hundred waiting calls cost one request in each
-        round, and none if `notify` is told their ends first.
+        round, and none if `notify` gets their ends first.
 
         Args:
             sid: the call's SID; or several, which gives a `CallResult` for each, in their order.
             timeout: seconds to wait at most; None: as long as it takes.
             settled: wait until length, price and end have come as well, which takes about two
                 minutes from the end; what has not come within fifteen is not waited for.
-            details: tell legs and talk time as well.
+            details: read legs and talk time as well.
             interval: seconds until the first poll. It grows to twelve times as much.
             priority: who goes first when the budget is short.
 
@@ -322,7 +322,8 @@ class CallReader:
         Raises:
             InvalidRequest: the call or the path is none, its link is none of http(s) or leads to a
                 private address, or a bound is not above 0.
-            RecordingNotReady: it may come: the call goes on, or ended less than 15 minutes ago.
+            RecordingNotReady: it may come: the call is in progress, or ended less than 15 minutes
+                ago.
             NoRecording: there is none.
             APIError: it was refused, redirected to where no link may lead, or could not be had
                 after all retries.

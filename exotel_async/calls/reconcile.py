@@ -64,7 +64,7 @@ class CallNotFound:
 
     Attributes:
         certain: whether that means there is none. A call is among the records only when it is over:
-            before `certain_at` it may still go on.
+            before `certain_at` it may still be in progress.
         certain_at: from when on it would be certain; aware, UTC, by Exotel's clock.
     """
 
@@ -78,7 +78,7 @@ class CallAmbiguous:
 
     They are several; or one that does not quite look like it; or one that may as well be that of
     another dial of this session whose outcome is not known: between the same parties, at the same
-    time, and no custom field tells them apart.
+    time, and no custom field distinguishes them.
 
     Attributes:
         candidates: the calls, oldest first.

@@ -150,7 +150,7 @@ class Calls(CallReader):
 
         Use it as ``async with exotel.calls.connect_many(numbers, flow=926, caller_id=...) as
         outcomes`` and ``async for outcome in outcomes``: one `DialOutcome` for each target, in the
-        order the answers come. An outcome tells that Exotel took the order, not how the call ended.
+        order the answers come. An outcome says that Exotel took the order, not how the call ended.
 
         It is not durable: what was dialled when the process died is not known to the next one.
 
@@ -160,8 +160,8 @@ class Calls(CallReader):
             to: the party rung second; or else
             flow: the flow they are connected to.
             caller_id: the ExoPhone they see.
-            max_live: legs that may go on at a time: the account's channels. A call between two
-                numbers has two. Their ends are told by the poll that `wait` uses, or by `notify`;
+            max_live: legs that may be in progress at once: the account's channels. A call between
+                two numbers has two. Their ends come from the poll of `wait`, or from `notify`;
                 a dial whose outcome is not known is counted until it is. None: any number.
             interval: seconds until the first poll for a call's end.
             priority: who goes first when the budget is short.
@@ -213,7 +213,7 @@ class Calls(CallReader):
 
         A call is found for one dial only. One that looks as much like that of another lost dial of
         this session, because the parties are the same and so are the minutes, is found for neither,
-        unless something tells them apart: a custom field, an SID in an answer that came late or
+        unless something distinguishes them: a custom field, an SID in an answer that came late or
         damaged, or that the other dial's call is found, or is certain not to be. The same error
         gives the same call again.
 

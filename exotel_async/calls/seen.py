@@ -1,4 +1,4 @@
-"""What a session remembers of calls: which it has dialled, and which go on as far as it knows."""
+"""What a session remembers of calls: those it has dialled, and those still in progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SeenCalls:
-    """SIDs this session has met as calls going on, or has dialled itself."""
+    """SIDs this session has met as calls in progress, or has dialled itself."""
 
     def __init__(self) -> None:
         # With the moment they were heard of.

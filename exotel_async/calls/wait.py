@@ -1,6 +1,6 @@
 """Waiting for calls to end: one shared poll for all of a session's waiting calls.
 
-The list of calls leaves out those that go on, so that a call that shows up in it has ended, and a
+The list of calls leaves out those in progress, so that a call that shows up in it has ended, and a
 hundred can be asked for at a time. The service may also say so itself, in a status callback.
 """
 

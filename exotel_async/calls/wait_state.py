@@ -55,7 +55,7 @@ class WaitOptions:
 
     Attributes:
         settled: wait for length, price and end as well, not for the status alone.
-        details: tell legs and talk time as well.
+        details: read legs and talk time as well.
         interval: seconds until the first poll; it grows from there.
         priority: who goes first when the budget is short.
     """

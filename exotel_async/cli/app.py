@@ -130,7 +130,7 @@ def call(
         record: Record the call.
         time_limit: Seconds the call may last at most.
         ring_timeout: Seconds each party is rung.
-        status_callback: URL that is told how the call ended.
+        status_callback: URL that gets a callback when the call has ended.
     """
     if (to is None) == (flow is None):
         complain("give either a second number (TO) or --flow")
@@ -210,10 +210,10 @@ def export(
     selection: Selection = _ALL,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Write the records of calls into a file, oldest first. Calls going on are not among them.
+    """Write the records of calls into a file, oldest first. Calls in progress are not among them.
 
     It is written to FILE.part, which becomes FILE when it is whole. However it is cut short, by
-    Ctrl-C, a crash or the network, --resume goes on where it stopped, without a lost or doubled
+    Ctrl-C, a crash or the network, --resume continues where it stopped, without a lost or doubled
     record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
     Args:
@@ -223,10 +223,10 @@ def export(
             would be taken for a formula gets a ' before it. sqlite: a table `calls`. Else what the
             end of the file's name says.
         resume: Go on with an export that was cut short. Other options need not be given again, and
-            must not be others; if there is nothing to go on with, it begins anew.
+            must not be others; if there is nothing to continue, it starts again.
         force: Begin anew, whatever is there, and replace FILE in the end.
         follow: Keep an SQLite database up to date until Ctrl-C: look again and again for calls that
-            are new, have ended, or have got their length and price. Started again, it goes on.
+            are new, have ended, or have got their length and price. Started again, it continues.
         every: Seconds from one such look to the next, or like 5m; a minute if it is not given. One
             that takes long is followed by as long a pause.
         page_size: Records asked for with one request.

@@ -78,7 +78,7 @@ class _Ended:
 
     how: Call | ExotelError | None = None
     closed: bool = False
-    """Whether the session was closed in order: then a dial in the air has been accounted for."""
+    """Whether the session was closed in order: then a dial in flight has been accounted for."""
 
     def note(self, how: Call | ExotelError) -> None:
         """Take down how."""

@@ -18,7 +18,7 @@ class Stage(enum.StrEnum):
     """How far a dial has come."""
 
     WAITING = "not dialled"
-    GOING_ON = "going on"
+    GOING_ON = "in progress"
     """Dialled; how it ended was not read so far."""
     ENDED = "ended"
     """Its length and price may still be missing."""

@@ -70,7 +70,7 @@ class Order:
         selection: which calls; to go on, what is given of it must be as it was.
         target: the file.
         format: its format.
-        resume: go on with what was interrupted.
+        resume: continue what was interrupted.
         force: begin anew, and replace the file there is.
         every: seconds between looks for news, to keep a database up to date; None: do not.
         page_size: calls asked for at a time.

@@ -63,7 +63,7 @@ class Question:
     Attributes:
         sids: SIDs of the command line.
         file: a file with more of them; `-` for stdin.
-        details: whether to tell legs and talk time as well.
+        details: whether to read legs and talk time as well.
         as_json: whether to print the records as they came.
         since: when the oldest was created; None: not said.
         until: when the newest was.

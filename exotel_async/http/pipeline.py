@@ -217,7 +217,7 @@ class Pipeline:
             permit = await self._permit(request.category, options, latest, sending.failure)
 
     async def aclose(self, grace: float) -> None:
-        """End the session: nothing new goes out, and what is in the air has `grace` seconds.
+        """End the session: nothing new goes out, and what is in flight has `grace` seconds.
 
         Raises:
             ConfigurationError: it belongs to another event loop.

@@ -72,7 +72,7 @@ class SharedTokenBucket(LeasedBucket):
                 its `Timeouts` for an exchange and for reading. For so long, a lease and a window,
                 the permits of a process that has died stay out.
             outage_wait: seconds a request waits while the server cannot be reached.
-            on_outage: go on without the server instead.
+            on_outage: continue without the server instead.
             socket_timeout: seconds the server may take to answer, four times as long where it has
                 to be connected to first; else ``?timeout=`` of the URL, else 0.25. About twice the
                 time of a round trip will do.

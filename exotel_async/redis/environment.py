@@ -43,7 +43,7 @@ class SharedBudgets:
             url: the server.
             account: the account SID.
             exchange: the longest time of an exchange of the session, in seconds.
-            max_in_flight: requests that the session may have in the air at once.
+            max_in_flight: requests that the session may have in flight at once.
 
         Raises:
             ConfigurationError: the URL is not valid.

@@ -27,8 +27,8 @@ class Fallback:
     Attributes:
         share: the part of the budget all processes have together, above 0 and up to 1.
         at_once: whether a process that held fewer permits than its part of that takes all of it at
-            once. The account may then be over its budget in the first window. Otherwise it goes on
-            with what it held until everything the others may have sent before is out of the window.
+            once. The account may then be over its budget in the first window. Otherwise it keeps to
+            what it held until everything the others may have sent before is out of the window.
 
     Raises:
         ConfigurationError: the share is no such number.
@@ -49,7 +49,7 @@ class Fallback:
 
 @frozen(kw_only=True)
 class ProcessStatistics:
-    """One process of an account, as it last told the server.
+    """One process of an account, as it last reported to the server.
 
     Attributes:
         name: what it calls itself.
@@ -73,7 +73,7 @@ class AccountStatistics:
     """All processes of an account at one moment.
 
     Attributes:
-        processes: those that have told of themselves within the last half window.
+        processes: those that have reported within the last half window.
         window_used: permits that are out, or may be.
         window_size: permits the account has.
         waiting_interactive: requests waiting at interactive priority.

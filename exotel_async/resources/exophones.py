@@ -133,7 +133,7 @@ class ExoPhones:
         """Read one ExoPhone. Rests on `GET IncomingPhoneNumbers/{sid}`.
 
         Args:
-            sid: its SID, as `list` tells it.
+            sid: its SID, as `list` gives it.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
@@ -160,7 +160,7 @@ class ExoPhones:
         twice is setting it once.
 
         Args:
-            sid: the ExoPhone's SID, as `list` tells it.
+            sid: the ExoPhone's SID, as `list` gives it.
             flow: the flow's id (its app id in the dashboard), or the whole URL of one.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
@@ -187,7 +187,7 @@ class ExoPhones:
         """Give an ExoPhone another name. Rests on `PUT IncomingPhoneNumbers/{sid}`.
 
         Args:
-            sid: the ExoPhone's SID, as `list` tells it.
+            sid: the ExoPhone's SID, as `list` gives it.
             name: its friendly name from now on.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.

@@ -63,7 +63,7 @@ class DialOptions(TypedDict, total=False):
         recording_channels: both parties in one channel or one each; only with `record=True`.
         recording_format: `mp3` or `mp3-hq`; only with `record=True`.
         custom_field: anything of up to 128 characters that is to come back with the call.
-        status_callback: URL that is told how the call ends.
+        status_callback: URL that gets a callback when the call has ended.
         status_callback_events: what it is told of, and then in full; without them it gets four
             fields when the call is over. Not documented for calls to a flow.
         status_callback_content_type: how it is told; without it as multipart.
@@ -165,7 +165,7 @@ def get_call(
 
     Args:
         sid: the call's SID.
-        details: whether to tell its legs and talk time as well.
+        details: whether to read its legs and talk time as well.
         recording_url_validity: how long the pre-signed recording link is to open: 5 to 60 whole
             minutes. Exotel answers other lengths with a 4xx.
         extra: parameters this SDK does not know.

@@ -529,7 +529,7 @@ async def test_there_is_no_task_for_each_target(emulator: Emulator, exotel: Asyn
     async with to_flow(exotel, many(10_000), max_live=200) as outcomes:
         async for _ in islice_async(outcomes, 400):
             most = max(most, len(asyncio.all_tasks()) - before)
-    # Workers, what they have in the air with the emulator's side of it, and the poll: some thirty.
+    # Workers, what they have in flight with the emulator's side of it, and the poll: some thirty.
     assert most < 100
 
 

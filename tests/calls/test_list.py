@@ -722,7 +722,7 @@ async def test_a_block_that_is_left_has_ended_all_reading(
         await exotel.account.balance()
         before = asyncio.all_tasks()
         await block(exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=4), ())
-        # What is in the air ends by itself; nobody asks for more.
+        # What is in flight ends by itself; nobody asks for more.
         left = {task for task in asyncio.all_tasks() - before if "Fan" in repr(task)}
         assert not left
 

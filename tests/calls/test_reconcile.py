@@ -669,7 +669,7 @@ async def test_a_dial_that_certainly_was_not_placed_has_no_part_in_it() -> None:
 
 
 def test_an_answer_outweighs_what_was_found() -> None:
-    """The other dial was in the air, and not lost yet, when its call was found for the first."""
+    """The other dial was in flight, and not lost yet, when its call was found for the first."""
     known, searched = SeenCalls(), _error()
     dials = LostDials(known)
     dial = dials.of(searched)

@@ -51,10 +51,10 @@ async def test_ctrl_c_ends_it_with_what_was_done() -> None:
     assert ended.code == 130, ended
     assert ended.err == ""
     assert "Interrupted after" in ended.out
-    counts = dict(re.findall(r"^(unknown|going on|not dialled): (\d+)", ended.out, re.MULTILINE))
+    counts = dict(re.findall(r"^(unknown|in progress|not dialled): (\d+)", ended.out, re.MULTILINE))
     assert counts["unknown"] == "0"
     assert int(counts["not dialled"]) > 0
-    assert int(counts["going on"]) > 0
+    assert int(counts["in progress"]) > 0
 
 
 async def test_it_never_leaves_this_process_whatever_the_environment_says() -> None:
@@ -149,7 +149,7 @@ def test_rows_put_outcomes_before_loose_ends_and_samples_show_each_outcome() -> 
         ("completed", 2),
         ("busy", 1),
         ("not dialled", 2),
-        ("going on", 1),
+        ("in progress", 1),
     ]
     assert rows[0].mean_duration == timedelta(seconds=10)
     assert rows[0].cost is None

@@ -780,7 +780,7 @@ async def test_there_is_one_key_with_an_end_and_a_hash_tag(open_limiter: Open, v
 
 
 async def test_those_that_come_and_go_leave_little(open_limiter: Open, valkey: str) -> None:
-    """What one of them has had in the air may be in the window for long yet."""
+    """What one of them has had in flight may be in the window for long yet."""
     await warm(await open_limiter(exchange=30))
     async with aioredis.Redis.from_url(valkey) as client:
         before = await client.strlen("exotel_async:{acme1}:voice")

@@ -548,7 +548,7 @@ async def test_a_session_says_so_and_sends_nothing(
     server: Valkey, opened: Open, emulator: Emulator
 ) -> None:
     limiter = await opened(outage_wait=2.0)
-    # What it may have had in the air is out for that long once the server is back.
+    # What it may have had in flight is out for that long once the server is back.
     timeouts = Timeouts(exchange=2, read=1)
     async with session(emulator, rate_limit=limiter, timeout=timeouts) as exotel:
         await exotel.account.balance()
