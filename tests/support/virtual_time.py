@@ -53,6 +53,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run like `asyncio.run`, in virtual time."""
+    """Run like `asyncio.run`, in virtual time; what fails where nobody awaits it fails here."""
+    unseen: list[BaseException] = []
+
+    def note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "exception" in context:
+            unseen.append(context["exception"])
+
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(main)
+        runner.get_loop().set_exception_handler(note)
+        result = runner.run(main)
+    if unseen:
+        raise unseen[0]
+    return result
