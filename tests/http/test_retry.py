@@ -63,12 +63,14 @@ def test_bounded_by_attempts() -> None:
 
 def test_bounded_by_total_time() -> None:
     assert judge(dial=False, elapsed=99.0) == Retry(0.25)
+    assert judge(dial=False, elapsed=99.75) == Retry(0.25), "it begins in time"
     assert judge(dial=False, elapsed=99.9) == Fail()
     assert judge(status=429, elapsed=100.1) == Fail()
 
 
 def test_bounded_by_the_caller() -> None:
     assert judge(dial=False, remaining=0.3) == Retry(0.25)
+    assert judge(dial=False, remaining=0.25) == Fail(), "nobody would wait for the answer"
     assert judge(dial=False, remaining=0.2) == Fail()
 
 
