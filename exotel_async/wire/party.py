@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from exotel_async.masking import mask_number
-
 _NUMBER: Final = r"\+?[0-9][0-9 ().-]*"
 _SUBSCRIBER: Final = 7  # digits: the ends of shorter numbers are the same by chance
 
@@ -42,8 +40,9 @@ class Party:
     def _is_sip_shown_as(self, shown: str) -> bool | None:
         if not _is_sip(shown):
             return None
-        user = _user(mask_number(shown) if self.is_masked else shown)
-        return user == _user(self._sip or "")
+        # How many digits are stars depends on those of the host, too, which may be another one.
+        user = re.escape(_user(self._sip or "")).replace(re.escape("*"), "[0-9*]")
+        return re.fullmatch(user, _user(shown)) is not None
 
 
 def ending(party: str) -> str:
