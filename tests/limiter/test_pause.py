@@ -77,6 +77,12 @@ class Gate(PauseGate):
         outcome = RequestOutcome(status=429, retry_after=retry_after, **options)
         return self.pause(self.epoch, outcome, now())
 
+    def is_shut(self) -> bool:
+        return self.until is not None
+
+    def is_half_open(self) -> bool:
+        return self.half_open
+
     async def wait_until_open(self) -> float:
         """Wait for a pause to end, and return how long it was."""
         began = now()
@@ -133,12 +139,12 @@ def test_a_probe_without_an_answer_holds_the_others_and_then_they_go_one_by_one(
 def test_the_answer_to_a_probe_opens_it_for_all() -> None:
     async def main() -> None:
         gate = Gate()
-        assert gate.half_open
+        assert gate.is_half_open()
         gate.let_through(now())
         await asyncio.sleep(1)
         gate.answer(gate.epoch, OK)
-        assert gate.until is None
-        assert not gate.half_open
+        assert not gate.is_shut()
+        assert not gate.is_half_open()
         assert gate.opened_at == [now()]
         gate.answer(gate.epoch, OK)
         await asyncio.sleep(10)
@@ -184,10 +190,10 @@ def test_a_probe_that_was_never_sent_is_replaced_by_the_next() -> None:
         gate = Gate()
         gate.let_through(now())
         gate.give_up(gate.epoch + 1)
-        assert gate.until is not None, "it was not the probe of this pause"
+        assert gate.is_shut(), "it was not the probe of this pause"
         gate.give_up(gate.epoch)
-        assert gate.until is None
-        assert gate.half_open
+        assert not gate.is_shut()
+        assert gate.is_half_open()
         gate.let_through(now())
         assert gate.shut_for(now()) == pytest.approx(2.0), "the next one is a probe"
         gate.answer(gate.epoch, OK)
@@ -244,7 +250,7 @@ def test_a_pause_that_is_over_is_none() -> None:
         gate = Gate()
         assert gate.refuse(5.0)
         assert not gate.probe_sent
-        assert gate.half_open
+        assert gate.is_half_open()
         await asyncio.sleep(2)
         assert gate.paused_for(now()) == pytest.approx(3, abs=0.001)
         await asyncio.sleep(4)

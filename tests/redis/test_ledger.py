@@ -25,20 +25,12 @@ from exotel_async import RateLimit
 from exotel_async.limiter.window import Window
 from exotel_async.redis.messages import VERSION, Lease, LeaseTerms, Refusal, StatusReport
 from exotel_async.redis.server import SCRIPT
+from tests.redis.virtual import at_a_time_of_ours
 
 LIMIT, PER, EXCHANGE = 40, 60.0, 20.0
 RATE = RateLimit(LIMIT, per=PER)
 TERMS = LeaseTerms.of(RATE, EXCHANGE)
 KEY = "exotel_async:{test}:voice"
-
-
-def at_a_time_of_ours(script: str) -> str:
-    """The script, told the time and the server's run instead of asking for them."""
-    changed = script.replace("redis.call('TIME')", "{ARGV[2], ARGV[3]}").replace(
-        "string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')", "ARGV[4]"
-    )
-    assert changed.count("ARGV") == script.count("ARGV") + 3
-    return changed
 
 
 class World:

@@ -1,0 +1,640 @@
+"""The shared limiter by the clock: the real ledger in virtual time, to which no computer is slow.
+
+The budget is 60 a minute: 59 permits, one token a second, and bursts of ten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from exotel_async import (
+    ConfigurationError,
+    LimiterUnavailable,
+    Priority,
+    RateLimit,
+    RateLimitTimeout,
+    RequestOutcome,
+)
+from exotel_async.redis import Fallback, SharedTokenBucket
+from tests.redis import virtual
+from tests.redis.virtual import BULK, INTERACTIVE, OK, VirtualServer
+
+RATE = RateLimit(60, per=60)
+LEASE, HOLD = 30.0, 10.0 + 60.0
+REFUSED = RequestOutcome(status=429)
+
+Run = Callable[[Callable[[VirtualServer], Awaitable[None]]], None]
+
+
+@pytest.fixture(scope="module")
+def client(valkey_for_all: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey_for_all, db=6) as client:
+        yield client
+
+
+@pytest.fixture
+def run(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return lambda main: virtual.run(client, monkeypatch, main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def send(limiter: SharedTokenBucket, priority: Priority = INTERACTIVE) -> float:
+    """Send a request that is answered at once, and return how long it waited."""
+    began = now()
+    (await limiter.acquire(priority)).finish(OK)
+    return now() - began
+
+
+class Crowd:
+    """Requests of one process, more than there is budget."""
+
+    def __init__(
+        self, limiter: SharedTokenBucket, number: int = 5, priority: Priority = BULK
+    ) -> None:
+        self.times: list[float] = []
+        self._limiter, self._priority = limiter, priority
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(number)]
+
+    async def _work(self) -> None:
+        while True:
+            await send(self._limiter, self._priority)
+            self.times.append(now())
+
+    def since(self, moment: float) -> int:
+        return sum(when > moment for when in self.times)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def most_in_a_window(*crowds: Crowd) -> int:
+    times = sorted(when for crowd in crowds for when in crowd.times)
+    return max(bisect_right(times, t + RATE.per - 1e-6) - i for i, t in enumerate(times))
+
+
+def held(limiter: SharedTokenBucket) -> int:
+    return limiter.statistics().window_size
+
+
+# The budget and its parts
+
+
+def test_one_process_has_all_of_it_and_seldom_asks(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        crowd = Crowd(await server.opened(RATE))
+        await asyncio.sleep(600)
+        await crowd.stop()
+        assert len(crowd.times) >= 0.97 * 590
+        assert most_in_a_window(crowd) <= 59
+        assert server.asked <= 50
+
+    run(main)
+
+
+def test_those_who_have_much_to_do_have_equal_parts(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        first = Crowd(await server.opened(RATE))
+        await asyncio.sleep(120)
+        came = now()
+        second = Crowd(await server.opened(RATE))
+        await asyncio.sleep(300)
+        assert second.times[0] - came <= 3
+        assert second.since(came) == pytest.approx(first.since(came), rel=0.05)
+        assert first.since(came) + second.since(came) >= 0.95 * 295
+        assert most_in_a_window(first, second) <= 59
+
+    run(main)
+
+
+def test_an_interactive_request_goes_before_the_bulk_of_another_process(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        crowd = Crowd(await server.opened(RATE))
+        await asyncio.sleep(120)
+        newcomer = await server.opened(RATE)
+        assert await send(newcomer) <= 2.1, "the next permit there is, and its token"
+        await crowd.stop()
+
+    run(main)
+
+
+def test_who_has_nothing_to_do_any_more_leaves_it_to_the_others(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        idle, busy = await server.opened(RATE), await server.opened(RATE)
+        before = Crowd(idle)
+        await asyncio.sleep(120)
+        assert held(idle) >= 57
+        await before.stop()
+        crowd = Crowd(busy)
+        await asyncio.sleep(120)
+        assert held(idle) <= 1
+        assert held(busy) >= 57
+        await asyncio.sleep(60)
+        assert crowd.since(now() - 60) >= 57
+        await crowd.stop()
+
+    run(main)
+
+
+def test_nothing_to_do_at_all_leaves_it_in_the_pool(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        assert 1 <= held(limiter) <= 5
+        await asyncio.sleep(120)
+        assert held(limiter) == 0
+        asked = server.asked
+        await asyncio.sleep(3600)
+        assert server.asked == asked, "there is nothing to renew"
+
+    run(main)
+
+
+def test_who_is_closed_gives_everything_back_at_once(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        crowd = Crowd(one)
+        await asyncio.sleep(90)
+        await crowd.stop()
+        await one.aclose()
+        account = await other.account()
+        assert account.window_used >= 57, "what was sent is out for its window"
+        assert sum(process.held for process in account.processes) == 0
+        await asyncio.sleep(61)
+        assert (await other.account()).window_used == 0
+
+    run(main)
+
+
+def test_who_is_killed_keeps_its_part_until_nothing_of_it_can_be_on_its_way(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        killed, other = await server.opened(RATE), await server.opened(RATE)
+        crowd = Crowd(killed)
+        await asyncio.sleep(120)
+        await crowd.stop()
+        await asyncio.sleep(0.1)
+        part = held(killed)
+        last = now() - LEASE + killed.statistics().valid_for
+        server.cut_off(killed)
+        later = Crowd(other)
+        await asyncio.sleep(last + LEASE + HOLD - 5 - now())
+        assert held(other) <= 59 - part
+        await asyncio.sleep(70)
+        assert held(other) >= 57
+        await later.stop()
+
+    run(main)
+
+
+def test_a_budget_of_two_requests_goes_round(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        rate = RateLimit(2, per=60)
+        crowds = [Crowd(await server.opened(rate), number=1) for _ in range(2)]
+        await asyncio.sleep(600)
+        assert sum(len(crowd.times) for crowd in crowds) >= 9
+        assert all(len(crowd.times) >= 4 for crowd in crowds)
+
+    run(main)
+
+
+def test_bursts_and_paces_of_all_are_those_of_one(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiters = [await server.opened(RATE) for _ in range(3)]
+        for limiter in limiters:
+            await send(limiter)
+        await asyncio.sleep(120)
+        began = now()
+        crowds = [Crowd(limiter, number=20, priority=INTERACTIVE) for limiter in limiters]
+        await asyncio.sleep(0.5)
+        assert sum(crowd.since(began) for crowd in crowds) <= 10 + 2 * len(limiters)
+        await asyncio.sleep(20)
+        assert 15 <= sum(crowd.since(began + 0.5) for crowd in crowds) <= 20 + 2 * len(limiters)
+        for crowd in crowds:
+            await crowd.stop()
+
+    run(main)
+
+
+# The pause
+
+
+def test_a_probe_that_is_refused_makes_all_wait_longer_whoever_sent_it(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiters = [await server.opened(RATE) for _ in range(2)]
+        for limiter in limiters:
+            await send(limiter)
+        (await limiters[0].acquire()).finish(REFUSED)
+        pauses = []
+        for place in range(5):
+            await asyncio.sleep(0.1)
+            pauses.append(0.1 + limiters[place % 2].statistics().paused_for)
+            (await limiters[place % 2].acquire()).finish(REFUSED)
+        assert pauses == pytest.approx([1, 2, 4, 8, 16], abs=0.05)
+
+    run(main)
+
+
+def test_a_probe_without_an_answer_holds_all_for_two_seconds(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        await one.acquire()
+        assert await send(other) == pytest.approx(2, abs=0.05)
+
+    run(main)
+
+
+def test_a_pause_can_be_cleared_by_any_of_them(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        await send(one)
+        (await one.acquire()).finish(RequestOutcome(status=429, retry_after=100))
+        await asyncio.sleep(1)
+        assert await other.clear_pause() == pytest.approx(99, abs=0.05)
+        assert await other.clear_pause() == 0
+        assert await send(one) <= 0.1
+        assert (await other.account()).paused_for == 0
+
+    run(main)
+
+
+def test_a_process_that_comes_during_a_pause_waits_as_well(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one = await server.opened(RATE)
+        await send(one)
+        (await one.acquire()).finish(RequestOutcome(status=429, retry_after=20))
+        await asyncio.sleep(1)
+        other = await server.opened(RATE)
+        assert other.statistics().paused_for == pytest.approx(19, abs=0.05)
+        assert await send(other) == pytest.approx(19, abs=0.1)
+
+    run(main)
+
+
+# Outages
+
+
+def test_what_is_held_is_used_until_the_lease_ends_and_then_it_waits(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        crowd = Crowd(limiter)
+        await asyncio.sleep(120)
+        await crowd.stop()
+        ends = now() + limiter.statistics().valid_for
+        server.stop()
+        with pytest.raises(LimiterUnavailable, match=r"could not be reached for 30 s: nobody"):
+            while True:
+                last = now() + await send(limiter)
+        assert last <= ends
+        assert now() == pytest.approx(ends + 30, abs=2)
+        assert not limiter.statistics().in_contact
+        assert limiter.statistics().valid_for == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("max_wait", "after", "words"),
+    [
+        (0, 0, "cannot be reached: nobody"),
+        (5, 5, "could not be reached for 5 s: nobody"),
+        (100, 30, "could not be reached for 30 s: nobody"),
+        (None, 30, "could not be reached for 30 s: nobody"),
+    ],
+)
+def test_in_an_outage_each_waits_as_long_as_it_may(
+    run: Run, max_wait: float | None, after: float, words: str
+) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        server.stop()
+        await asyncio.sleep(LEASE)
+        with pytest.raises(LimiterUnavailable):
+            await send(limiter)
+        began = now()
+        with pytest.raises(LimiterUnavailable, match=words):
+            await limiter.acquire(max_wait=max_wait)
+        assert now() - began == pytest.approx(after, abs=0.01)
+
+    run(main)
+
+
+def test_of_an_outage_a_session_is_told_what_it_waited_for(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, outage_wait=3)
+        assert limiter.outage(7.0) is None
+        server.stop()
+        with pytest.raises(LimiterUnavailable, match="reached for 3 s"):
+            await send(limiter)
+        told = limiter.outage(7.0)
+        assert told is not None
+        assert "could not be reached for 7 s" in str(told)
+        with pytest.raises(LimiterUnavailable, match="cannot be reached: nobody is there"):
+            await limiter.account()
+
+    run(main)
+
+
+@pytest.mark.parametrize("data", ["kept", "lost"])
+def test_who_waits_goes_on_when_the_server_is_back(
+    run: Run, caplog: pytest.LogCaptureFixture, data: str
+) -> None:
+    caplog.set_level(logging.INFO, "exotel_async")
+
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        server.stop()
+        await asyncio.sleep(LEASE)
+        waiting = asyncio.create_task(send(limiter))
+        await asyncio.sleep(10)
+        server.start(data=data)
+        assert await waiting == pytest.approx(10, abs=3)
+        assert limiter.statistics().in_contact
+
+    run(main)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The server of the shared budget, virtual:6379, database 0, cannot be reached: "
+        "nobody is there",
+        "The server of the shared budget is back",
+    ]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_fallback_at_once_takes_its_part_when_the_lease_is_over(run: Run, share: float) -> None:
+    async def main(server: VirtualServer) -> None:
+        fallback = Fallback(share=share, at_once=True)
+        limiters = [await server.opened(RATE, on_outage=fallback) for _ in range(2)]
+        for limiter in limiters:
+            await send(limiter)
+        await asyncio.sleep(120)
+        server.stop()
+        began = now()
+        crowds = [Crowd(limiter) for limiter in limiters]
+        await asyncio.sleep(400)
+        part = int(59 * share / 2)
+        for crowd in crowds:
+            assert crowd.times[0] - began <= LEASE
+            assert crowd.since(now() - 240) == pytest.approx(4 * part, abs=4)
+            assert most_in_a_window(crowd) <= part
+            await crowd.stop()
+
+    run(main)
+
+
+def test_a_fallback_waits_until_what_others_sent_before_is_out_of_the_window(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, on_outage=Fallback(), outage_wait=500)
+        await send(limiter)
+        await asyncio.sleep(120)
+        assert held(limiter) == 0
+        server.stop()
+        assert await send(limiter) == pytest.approx(LEASE + HOLD, abs=1)
+
+    run(main)
+
+
+def test_a_fallback_goes_on_with_what_it_holds(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, on_outage=Fallback())
+        crowd = Crowd(limiter)
+        await asyncio.sleep(120)
+        server.stop()
+        began = now()
+        await asyncio.sleep(300)
+        assert crowd.since(now() - 120) == pytest.approx(2 * 14, abs=3)
+        assert crowd.since(began) <= 59 + 5 * 14
+        await crowd.stop()
+
+    run(main)
+
+
+def test_a_fallback_of_who_never_reached_the_server_is_nothing(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        server.stop()
+        fallback = Fallback(at_once=True)
+        limiter = await server.opened(RATE, on_outage=fallback, outage_wait=200)
+        with pytest.raises(LimiterUnavailable, match="reached for 200 s"):
+            await send(limiter)
+
+    run(main)
+
+
+def test_who_listens_listens_again(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        await send(one)
+        server.stop()
+        server.start()
+        await asyncio.sleep(5)
+        assert len(server.listeners) == 2
+        (await one.acquire()).finish(RequestOutcome(status=429, retry_after=50))
+        await asyncio.sleep(0.1)
+        assert other.statistics().paused_for == pytest.approx(50, abs=0.2)
+
+    run(main)
+
+
+@pytest.mark.parametrize("said", ["", "[]", '{"epoch": 1}', b"\xff", '{"yield": 3}'])
+def test_what_no_ledger_says_is_borne(
+    run: Run, caplog: pytest.LogCaptureFixture, said: object
+) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        server.publish(said)
+        await asyncio.sleep(1)
+        assert await send(limiter) < 1.1
+
+    run(main)
+    for record in caplog.records:
+        assert record.getMessage() == (
+            "The channel of the shared budget has said what no ledger says"
+        )
+
+
+# How long it would take, and what is refused
+
+
+async def estimate(limiter: SharedTokenBucket, priority: Priority) -> float:
+    began = now()
+    with pytest.raises(RateLimitTimeout) as refused:
+        await limiter.acquire(priority, max_wait=0)
+    assert now() == began
+    return refused.value.wait
+
+
+def test_max_wait_is_compared_with_what_stands_in_line(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        crowd = Crowd(limiter)
+        await asyncio.sleep(120)
+        await crowd.stop()
+        bulk = [asyncio.create_task(send(limiter, BULK)) for _ in range(100)]
+        await asyncio.sleep(20)
+        left = sum(not task.done() for task in bulk)
+        assert await estimate(limiter, BULK) == pytest.approx(left, rel=0.15)
+        assert await send(limiter, INTERACTIVE) < 2
+        web = [asyncio.create_task(send(limiter, INTERACTIVE)) for _ in range(40)]
+        await asyncio.sleep(0.1)
+        left = sum(not task.done() for task in web)
+        assert await estimate(limiter, INTERACTIVE) == pytest.approx(left, rel=0.1)
+        for task in bulk + web:
+            task.cancel()
+        await asyncio.gather(*bulk, *web, return_exceptions=True)
+
+    run(main)
+
+
+def test_max_wait_is_compared_with_the_pause(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        await send(one)
+        (await one.acquire()).finish(RequestOutcome(status=429, retry_after=50))
+        await asyncio.sleep(10)
+        for limiter in (one, other):
+            assert await estimate(limiter, INTERACTIVE) == pytest.approx(40, abs=0.1)
+            assert await estimate(limiter, BULK) == pytest.approx(40, abs=0.1)
+
+    run(main)
+
+
+def test_max_wait_ends_it_in_any_case(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, max_in_flight=1)
+        await limiter.acquire()
+        began = now()
+        with pytest.raises(RateLimitTimeout):
+            await limiter.acquire(max_wait=2.5)
+        assert now() - began == pytest.approx(2.5, abs=0.01)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (RateLimit(61, per=60), r"share RateLimit\(60, per=60\): an account has one budget"),
+        (RateLimit(60, per=30), r"share RateLimit\(60, per=60\): an account has one budget"),
+    ],
+)
+def test_all_name_the_same_budget(run: Run, other: RateLimit, words: str) -> None:
+    async def main(server: VirtualServer) -> None:
+        one = await server.opened(RATE)
+        await send(one)
+        with pytest.raises(ConfigurationError, match=words) as refused:
+            await server.opened(other)
+        assert "the server of the shared budget, virtual:6379" in str(refused.value)
+        late = server.made(other)
+        with pytest.raises(ConfigurationError, match="one budget"):
+            await send(late)
+        await late.aclose()
+
+    run(main)
+
+
+def test_who_is_closed_is_told_so(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, max_in_flight=1)
+        await limiter.acquire()
+        waiting = asyncio.create_task(send(limiter))
+        await asyncio.sleep(1)
+        await limiter.aclose()
+        with pytest.raises(ConfigurationError, match="this limiter is closed"):
+            await waiting
+        for way in (limiter.acquire, limiter.account, limiter.clear_pause):
+            with pytest.raises(ConfigurationError, match="this limiter is closed"):
+                await way()
+        await limiter.aclose()
+
+    run(main)
+
+
+def test_statistics_tell_of_all_of_them(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        one, other = await server.opened(RATE), await server.opened(RATE)
+        assert one.statistics().round_trips == 1
+        for _ in range(3):
+            await send(one)
+        await send(other)
+        await other.acquire()
+        crowd = [asyncio.create_task(one.acquire(BULK)) for _ in range(70)]
+        await asyncio.sleep(100)
+        account = await other.account()
+        assert [process.name for process in account.processes] == ["process 1", "process 2"]
+        assert sum(process.granted for process in account.processes) >= 60
+        assert account.window_size == 59
+        assert account.processes[1].used >= 1
+        mine = one.statistics()
+        assert mine.in_contact
+        assert 0 < mine.valid_for <= LEASE
+        assert mine.account is not None
+        assert mine.account.waiting_bulk == mine.waiting_bulk or mine.waiting_bulk > 0
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+    run(main)
+
+
+def test_a_longer_exchange_is_told_at_once(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        await asyncio.sleep(1)
+        asked = server.asked
+        limiter.allow_exchange(5.0)
+        await asyncio.sleep(1)
+        assert server.asked == asked, "it is shorter"
+        limiter.allow_exchange(50.0)
+        await asyncio.sleep(1)
+        assert server.asked == asked + 1
+
+    run(main)
+
+
+def test_it_goes_on_when_somebody_has_cancelled_its_tasks(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        crowd = [asyncio.create_task(send(limiter)) for _ in range(30)]
+        await asyncio.sleep(1)
+        others = asyncio.all_tasks() - {*crowd, asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+        await send(limiter)
+        await asyncio.gather(*crowd)
+
+    run(main)
+
+
+def test_a_session_may_have_more_in_flight_and_not_fewer(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, max_in_flight=2)
+        await send(limiter)
+        permits: list[Any] = []
+        for most in (2, 3, 1):
+            limiter.allow_in_flight(most)
+            crowd = [asyncio.create_task(limiter.acquire()) for _ in range(4)]
+            await asyncio.sleep(20)
+            permits.append(limiter.statistics().in_flight)
+            for task in crowd:
+                if task.done():
+                    task.result().finish(OK)
+                task.cancel()
+            await asyncio.wait(crowd)
+        assert permits == [2, 3, 3]
+
+    run(main)
