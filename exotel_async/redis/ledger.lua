@@ -584,7 +584,10 @@ if lack >= (hurry > 0 and 1 or math.max(1, math.floor(largest / 25))) then
 end
 if not said.leave and me.pace > 0 and me.pace < 0.9 * fair_pace(said.id, me) then
   for id, member in pairs(s.members) do
-    if id ~= said.id and live(member) and member.pace > 1.1 * fair_pace(id, member) then
+    if id ~= said.id and live(member) and member.pace > 1.1 * fair_pace(id, member)
+      -- Not at each message: two that wait would ask each other without end.
+      and now - (member.slower or 0) >= slack then
+      member.slower = now
       ask_to_yield(id, member, 0)
     end
   end

@@ -229,6 +229,33 @@ def test_bursts_and_paces_of_all_are_those_of_one(run: Run) -> None:
 # The pause
 
 
+def test_a_pause_is_for_all_and_one_of_them_probes(run: Run) -> None:
+    """And those that wait do not talk all the time."""
+
+    async def main(server: VirtualServer) -> None:
+        limiters = [await server.opened(RATE) for _ in range(3)]
+        for limiter in limiters:
+            await send(limiter)
+        permit = await limiters[0].acquire()
+        permit.finish(RequestOutcome(status=429, retry_after=10))
+        began = now()
+        await asyncio.sleep(0.1)
+        for limiter in limiters:
+            assert limiter.statistics().paused_for == pytest.approx(9.9, abs=0.01)
+        asked = server.asked
+        waiting = [asyncio.create_task(limiter.acquire()) for limiter in limiters]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert now() - began == pytest.approx(10, abs=0.05)
+        assert server.asked - asked <= 50
+        await asyncio.sleep(1)
+        assert sum(task.done() for task in waiting) == len(done) == 1
+        done.pop().result().finish(OK)
+        await asyncio.wait(waiting)
+        assert now() - began == pytest.approx(11, abs=0.5)
+
+    run(main)
+
+
 def test_a_probe_that_is_refused_makes_all_wait_longer_whoever_sent_it(run: Run) -> None:
     async def main(server: VirtualServer) -> None:
         limiters = [await server.opened(RATE) for _ in range(2)]
