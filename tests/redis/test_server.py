@@ -1,0 +1,178 @@
+"""What the limiter makes of what a server, or redis-py, says: by a client of one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis.asyncio as aioredis
+from redis import exceptions
+
+from exotel_async.redis.server import SCRIPT, Server, Unfit, Unreachable
+from tests.support.virtual_time import run
+
+
+class _Pool(aioredis.ConnectionPool):
+    """Its kind tells the limiter that connections are to be left to the client."""
+
+
+class Client(aioredis.Redis):
+    """One that does as it is told."""
+
+    def __init__(self, does: Callable[[], Awaitable[Any]], **settings: Any) -> None:
+        super().__init__(connection_pool=_Pool(**settings))
+        self._does = does
+        self.said: list[tuple[Any, ...]] = []
+
+    async def evalsha(self, sha: str, numkeys: int, *words: Any) -> Any:
+        self.said.append((sha, numkeys, *words))
+        return await self._does()
+
+    async def eval(self, script: str, numkeys: int, *words: Any) -> Any:
+        self.said.append((script, numkeys, *words))
+        return '{"from": "eval"}'
+
+
+def server(does: Callable[[], Awaitable[Any]], **settings: Any) -> tuple[Server, Client]:
+    client = Client(does, **settings)
+    return Server(client, account="acme1", category="voice", timeout=0.25), client
+
+
+def answering(answer: object) -> Callable[[], Awaitable[Any]]:
+    async def does() -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return does
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (exceptions.AuthenticationError("WRONGPASS no"), Unfit, "WRONGPASS no"),
+        (exceptions.AuthorizationError("NOAUTH no"), Unfit, "NOAUTH no"),
+        (exceptions.NoPermissionError("NOPERM no"), Unfit, "NOPERM no"),
+        (exceptions.ReadOnlyError("a replica"), Unfit, "a replica"),
+        (exceptions.ResponseError("WRONGTYPE no"), Unfit, "WRONGTYPE no"),
+        (exceptions.ResponseError("LOADING the data"), Unreachable, "LOADING the data"),
+        (exceptions.ResponseError("MISCONF disk"), Unreachable, "MISCONF disk"),
+        (exceptions.ResponseError("BUSYNESS is none"), Unfit, "BUSYNESS is none"),
+        (exceptions.OutOfMemoryError("no room"), Unreachable, "no room"),
+        (exceptions.ConnectionError("refused"), Unreachable, "refused"),
+        (OSError("broken"), Unreachable, "broken"),
+        (exceptions.ConnectionError(), Unreachable, "ConnectionError"),
+        (KeyError("secret"), Unreachable, "KeyError"),
+        (exceptions.TimeoutError("x"), Unreachable, "no answer within 1 s "),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_an_error_is_one_that_passes_or_one_that_does_not(
+    error: Exception, kind: type[Exception], words: str
+) -> None:
+    place, _ = server(answering(error))
+    with pytest.raises(kind) as raised:
+        run(place.ask({}))
+    said = str(raised.value)
+    assert said == words or (words.endswith(" s ") and said.startswith(words))
+    assert raised.value.__suppress_context__
+
+
+def test_the_words_of_a_server_are_short_and_hold_no_password() -> None:
+    place, _ = server(answering(OSError("hunter2 is wrong, " * 40)), password="hunter2")
+    with pytest.raises(Unreachable) as raised:
+        run(place.ask({}))
+    said = str(raised.value)
+    assert said.startswith("*** is wrong, *** is wrong")
+    assert said.endswith("...")
+    assert len(said) == 160 + 3
+
+
+@pytest.mark.parametrize("answer", ["", "[]", "1", "{}", "no JSON", None, b"\xff"])
+def test_an_answer_that_is_no_object_is_none_of_a_ledger(answer: object) -> None:
+    place, _ = server(answering(answer))
+    with pytest.raises(Unfit, match="it answers what no ledger does"):
+        run(place.ask({}))
+
+
+@pytest.mark.parametrize("answer", ['{"a": 1}', b'{"a": 1}'])
+def test_it_is_asked_by_the_name_of_the_script_under_the_key_of_the_account(
+    answer: object,
+) -> None:
+    place, client = server(answering(answer))
+    assert run(place.ask({"b": [2, "c"]})) == {"a": 1}
+    [(sha, keys, key, text)] = client.said
+    assert (len(sha), keys, key) == (40, 1, "exotel_async:{acme1}:voice")
+    assert json.loads(text) == {"b": [2, "c"]}
+
+
+def test_a_server_that_does_not_know_the_script_is_told_it() -> None:
+    place, client = server(answering(exceptions.NoScriptError("NOSCRIPT")))
+    assert run(place.ask({})) == {"from": "eval"}
+    assert client.said[1] == (SCRIPT, 1, "exotel_async:{acme1}:voice", "{}")
+
+
+def test_to_connect_takes_four_times_as_long_as_to_answer() -> None:
+    async def main() -> list[float]:
+        loop, answers, waited = asyncio.get_running_loop(), iter([100, 0, 100, 100]), []
+
+        async def does() -> str:
+            await asyncio.sleep(next(answers))
+            return '{"a": 1}'
+
+        place, _ = server(does)
+        # Not connected yet; on a connection of its own; and not any more.
+        for aside in (False, None, True, False):
+            if aside is None:
+                await place.ask({})
+                continue
+            began = loop.time()
+            with pytest.raises(
+                Unreachable, match=r"within 1 s \(timeout=0.25 s, by socket_timeout"
+            ):
+                await place.ask({}, aside=aside)
+            waited.append(loop.time() - began)
+        return waited
+
+    assert run(main()) == pytest.approx([1.0, 1.0, 1.0], abs=0.001)
+
+
+def test_a_connection_that_is_there_has_to_answer_in_its_time() -> None:
+    async def main() -> float:
+        loop, answers = asyncio.get_running_loop(), iter([0.9, 0.2, 100])
+
+        async def does() -> str:
+            await asyncio.sleep(next(answers))
+            return '{"a": 1}'
+
+        place, _ = server(does)
+        await place.ask({})
+        await place.ask({})
+        began = loop.time()
+        with pytest.raises(Unreachable, match=r"no answer within 0.25 s"):
+            await place.ask({})
+        return loop.time() - began
+
+    assert run(main()) == pytest.approx(0.25, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://", "localhost:6379, database 0"),
+        ("redis://h", "h:6379, database 0"),
+        ("redis://h/3", "h:6379, database 3"),
+        ("redis://u:secret@h:7000/0", "h:7000, database 0"),
+        ("valkey://h", "h:6379, database 0"),
+        ("valkeys://h:7000/1", "h:7000, database 1"),
+        ("unix:///run/valkey.sock", "unix:/run/valkey.sock, database 0"),
+        ("unix:///run/valkey.sock?db=2", "unix:/run/valkey.sock, database 2"),
+    ],
+)
+def test_its_address_is_told_without_credentials(url: str, address: str) -> None:
+    place = Server(url, account="a", category="b", timeout=None)
+    assert place.address == address
+    assert place.timeout == 0.25
