@@ -9,6 +9,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -454,6 +455,55 @@ def test_a_fallback_of_who_never_reached_the_server_is_nothing(run: Run) -> None
         limiter = await server.opened(RATE, on_outage=fallback, outage_wait=200)
         with pytest.raises(LimiterUnavailable, match="reached for 200 s"):
             await send(limiter)
+
+    run(main)
+
+
+def test_a_server_that_is_away_is_tried_again_ever_more_slowly(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        for _ in range(2):
+            await send(limiter)
+            server.tried.clear()
+            server.subscribed.clear()
+            server.stop()
+            await asyncio.sleep(LEASE)
+            gaps = [b - a for a, b in pairwise(server.tried)]
+            assert gaps[:7] == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.5, 0.5, 0.5], abs=0.01)
+            gaps = [b - a for a, b in pairwise(server.subscribed)]
+            assert gaps[:6] == pytest.approx([0.1, 0.2, 0.4, 0.5, 0.5, 0.5], abs=0.01)
+            server.start()
+            await asyncio.sleep(1)
+
+    run(main)
+
+
+def test_of_a_server_that_is_away_nothing_is_asked_without_a_need(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        server.stop()
+        await asyncio.sleep(2 * LEASE)
+        server.tried.clear()
+        await asyncio.sleep(60)
+        assert server.tried == []
+        with pytest.raises(LimiterUnavailable):
+            await limiter.account()
+        await asyncio.sleep(60)
+        assert len(server.tried) == 1
+
+    run(main)
+
+
+def test_a_connection_that_says_nothing_is_tried_and_then_made_anew(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        await send(limiter)
+        server.subscribed.clear()
+        await asyncio.sleep(100)
+        assert server.subscribed == [], "it answers when it is asked"
+        server.is_deaf = True
+        await asyncio.sleep(31)
+        assert len(server.subscribed) == 1
 
     run(main)
 

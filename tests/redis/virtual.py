@@ -60,6 +60,7 @@ class _Listener:
         self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def subscribe(self, key: str) -> None:
+        self._server.subscribed.append(asyncio.get_running_loop().time())
         await self._server.pass_on_the_way()
         self._server.listeners.append(self)
         self.tell({"type": "subscribe", "data": 1})
@@ -76,7 +77,8 @@ class _Listener:
 
     async def ping(self) -> None:
         await self._server.pass_on_the_way()
-        self.tell({"type": "pong", "data": ""})
+        if not self._server.is_deaf:
+            self.tell({"type": "pong", "data": ""})
 
     async def aclose(self) -> None:
         if self in self._server.listeners:
@@ -99,6 +101,7 @@ class _Client(aioredis.Redis):
         self.is_cut = False
 
     async def evalsha(self, sha: str, numkeys: int, *words: Any) -> str:
+        self._server.tried.append(asyncio.get_running_loop().time())
         if self.is_cut:
             raise redis.ConnectionError("it is cut off")
         await self._server.pass_on_the_way()
@@ -121,8 +124,14 @@ class VirtualServer:
         self._stack = AsyncExitStack()
         self._clients: dict[SharedTokenBucket, _Client] = {}
         self.is_down = False
+        self.is_deaf = False
+        """Whether it does not answer those that listen."""
         self.asked = 0
         """How often anybody has sent a message."""
+        self.tried: list[float] = []
+        """When anybody has tried to send one."""
+        self.subscribed: list[float] = []
+        """When anybody has tried to listen."""
         self._seconds: Counter[int] = Counter()
         self.listeners: list[_Listener] = []
 
