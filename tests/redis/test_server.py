@@ -94,7 +94,7 @@ def test_the_words_of_a_server_are_short_and_hold_no_password() -> None:
 @pytest.mark.parametrize("answer", ["", "[]", "1", "{}", "no JSON", None, b"\xff"])
 def test_an_answer_that_is_no_object_is_none_of_a_ledger(answer: object) -> None:
     place, _ = server(answering(answer))
-    with pytest.raises(Unfit, match="it answers what no ledger does"):
+    with pytest.raises(Unfit, match="its answer is not one of the ledger's"):
         run(place.ask({}))
 
 

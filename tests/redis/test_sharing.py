@@ -536,9 +536,7 @@ def test_what_no_ledger_says_is_borne(
 
     run(main)
     for record in caplog.records:
-        assert record.getMessage() == (
-            "The channel of the shared budget has said what no ledger says"
-        )
+        assert record.getMessage() == ("The channel of the shared budget sent an unknown message")
 
 
 # How long it would take, and what is refused
