@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -69,9 +70,10 @@ def read_window(text: str | None, clock: Clock) -> tuple[float, float]:
         raise bad("Invalid parameter DateCreated: the time range is longer than a month")
     if bounds and min(bounds.values()) < _months_before(now, MONTHS_BACK):
         raise bad("Invalid parameter DateCreated: it is older than 6 months")
-    # A date has whole seconds, so the bounds take in all of their second.
-    after = end if until is None else until + timedelta(seconds=1)
-    return clock.since_start(since), clock.since_start(after)
+    # A date has whole seconds, so the bounds take in all of their second. Without one there is no
+    # bound: no call was dialled after now.
+    after = math.inf if until is None else clock.since_start(until + timedelta(seconds=1))
+    return clock.since_start(since), after
 
 
 def _months_before(now: datetime, months: int) -> datetime:

@@ -358,3 +358,15 @@ async def test_a_forgotten_call(emulator: Emulator, client: httpx.AsyncClient) -
     assert await dial(client) not in {*sids, live}, "its channels are free, its SID is not"
     with pytest.raises(KeyError):
         emulator.forget(live)
+
+
+async def test_what_was_dialled_this_very_moment_is_listed(
+    emulator: Emulator, client: httpx.AsyncClient
+) -> None:
+    """A date has microseconds, and a clock is finer."""
+    clock, chance = StoppedClock(emulator), Random(4)
+    for _ in range(20):
+        clock.seconds += chance.random()
+        call = emulator.add_call(CALL)
+        call.run_ahead(call.timeline.ended)
+        assert (await listing(client))["Calls"][0]["Sid"] == call.sid
