@@ -210,7 +210,7 @@ me.interactive, me.bulk, me.granted = said.interactive, said.bulk, said.granted
 me.taken, me.told = said.taken, now
 me.till = said.leave and now or now + said.lease
 me.gone = me.till + said.hold
-me.asked, me.called = 0, 0
+me.asked, me.called = me.asked or 0, me.called or 0
 if now - me.based >= 4 * per then me.base, me.based = me.granted, now end
 if said.interactive > 0 then s.interactive = now end
 
@@ -564,11 +564,16 @@ end
 lack = lack + math.max(0, sum(held) - permits)
 local hurry = sum(function(member) return member.interactive end, live)
 local give = 0
-local slack = per / 30
+-- Nobody is asked more often than a permit comes, whatever it says to that: those who wait for
+-- something else would ask each other in turn, as fast as they can.
+local slack = math.min(per / 30, interval)
 
 local function ask_to_yield(id, member, number)
-  if now - member.asked >= slack then
-    member.asked = now
+  if now - member.asked < slack then return end
+  member.asked = now
+  if id == said.id then
+    give = number
+  else
     told.yield = told.yield or {}
     told.yield[id] = number
   end
@@ -577,17 +582,12 @@ end
 if lack >= (hurry > 0 and 1 or math.max(1, math.floor(largest / 25))) then
   for id, member in pairs(s.members) do
     local over = live(member) and member.held - target(id) or 0
-    if over > 0 then
-      if id == said.id then give = over else ask_to_yield(id, member, over) end
-    end
+    if over > 0 then ask_to_yield(id, member, over) end
   end
 end
 if not said.leave and me.pace > 0 and me.pace < 0.9 * fair_pace(said.id, me) then
   for id, member in pairs(s.members) do
-    if id ~= said.id and live(member) and member.pace > 1.1 * fair_pace(id, member)
-      -- Not at each message: two that wait would ask each other without end.
-      and now - (member.slower or 0) >= slack then
-      member.slower = now
+    if id ~= said.id and live(member) and member.pace > 1.1 * fair_pace(id, member) then
       ask_to_yield(id, member, 0)
     end
   end

@@ -238,6 +238,9 @@ class LeasedBucket(Limiter):
             self._keeper.call_at(now + answer["again"] / SECOND)
         if self._refusals or self._answered is not None or self._can_give:
             self._call()
+        elif self._can_hand_over:
+            # It may get back what it hands over, and has no end of it at once.
+            self._keeper.call_at(now + self.rate.per / self._limit)
 
     def _hear(self, told: Mapping[str, Any]) -> None:
         """Do what the ledger tells everybody."""
@@ -298,8 +301,7 @@ class LeasedBucket(Limiter):
 
     @property
     def _can_give(self) -> bool:
-        window = self._window
-        return self._can_hand_over or (self._to_give > 0 and window.size > window.in_flight)
+        return self._to_give > 0 and self._window.size > self._window.in_flight
 
     @property
     def _can_hand_over(self) -> bool:
