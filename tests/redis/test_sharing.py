@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
@@ -205,6 +206,33 @@ def test_a_budget_of_two_requests_goes_round(run: Run) -> None:
         await asyncio.sleep(600)
         assert sum(len(crowd.times) for crowd in crowds) >= 9
         assert all(len(crowd.times) >= 4 for crowd in crowds)
+
+    run(main)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_they_wait_for_they_say_no_more_than_they_have_to(run: Run, seed: int) -> None:
+    """Two that wait for tokens, or for a pause, must not give each other permits in turn."""
+
+    async def main(server: VirtualServer) -> None:
+        chance = random.Random(seed)
+        limiters = [await server.opened(RATE) for _ in range(5)]
+
+        async def one(limiter: SharedTokenBucket) -> None:
+            permit = await limiter.acquire(chance.choice([BULK, INTERACTIVE]))
+            await asyncio.sleep(chance.random() * chance.choice([0.1, 10]))
+            permit.finish(REFUSED if chance.random() < 0.05 else OK)
+
+        async def work(limiter: SharedTokenBucket) -> None:
+            while True:
+                await asyncio.gather(*(one(limiter) for _ in range(chance.choice([1, 20]))))
+
+        tasks = [asyncio.create_task(work(limiter)) for limiter in limiters]
+        await asyncio.sleep(90)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert server.asked <= 5 * 90, "one each in the time of a token"
 
     run(main)
 
