@@ -536,6 +536,94 @@ def test_a_connection_that_says_nothing_is_tried_and_then_made_anew(run: Run) ->
     run(main)
 
 
+def test_max_wait_counts_what_was_waited_in_an_outage(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, max_in_flight=1)
+        await limiter.acquire()
+        server.stop()
+        await asyncio.sleep(LEASE)
+        began = now()
+        waiting = asyncio.create_task(limiter.acquire(max_wait=50))
+        await asyncio.sleep(20)
+        server.start()
+        with pytest.raises(RateLimitTimeout) as refused:
+            await waiting
+        assert now() - began == pytest.approx(50, abs=1)
+        assert refused.value.max_wait == pytest.approx(50, abs=31)
+
+    run(main)
+
+
+def test_who_waited_in_an_outage_is_not_behind_those_that_came_later(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, outage_wait=40)
+        order: list[str] = []
+
+        async def one(name: str) -> None:
+            await send(limiter)
+            order.append(name)
+
+        await send(limiter)
+        server.stop()
+        await asyncio.sleep(LEASE)
+        tasks = []
+        for name in ("first", "second", "third"):
+            tasks.append(asyncio.create_task(one(name)))
+            await asyncio.sleep(10)
+        server.start()
+        await asyncio.gather(*tasks)
+        assert order == ["first", "second", "third"]
+
+    run(main)
+
+
+def test_a_server_that_hangs_is_to_blame_once_it_is_long_overdue(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE, socket_timeout=20)
+        await send(limiter)
+        await asyncio.sleep(120)
+        server.is_slow = True
+        with pytest.raises(LimiterUnavailable, match=r"has not answered within 5 s \(timeout=20 s"):
+            await limiter.acquire(max_wait=5)
+        server.is_slow = False
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        ("stale", "another process says that it is this one: a limiter is not to be copied"),
+        ("version", "use another version of exotel_async, with which this one cannot share"),
+    ],
+)
+def test_what_cannot_be_is_said_so(run: Run, refused: str, words: str) -> None:
+    async def main(server: VirtualServer) -> None:
+        server.says = f'{{"refused": "{refused}"}}'
+        with pytest.raises(ConfigurationError, match=words):
+            await server.opened(RATE)
+        with pytest.raises(ConfigurationError, match="its ledger is of another version"):
+            await server.made(RATE).account()
+        server.says = None
+
+    run(main)
+
+
+def test_a_lease_is_renewed_as_long_as_anything_is_held(run: Run) -> None:
+    async def main(server: VirtualServer) -> None:
+        limiter = await server.opened(RATE)
+        crowd = [await limiter.acquire() for _ in range(3)]
+        for _ in range(12):
+            await asyncio.sleep(20)
+            assert limiter.statistics().valid_for > 0
+            assert held(limiter) >= 3
+        assert limiter.statistics().round_trips <= 24, "twice a lease"
+        for permit in crowd:
+            permit.finish(OK)
+
+    run(main)
+
+
 def test_who_listens_listens_again(run: Run) -> None:
     async def main(server: VirtualServer) -> None:
         one, other = await server.opened(RATE), await server.opened(RATE)

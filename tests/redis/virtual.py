@@ -105,7 +105,9 @@ class _Client(aioredis.Redis):
         if self.is_cut:
             raise redis.ConnectionError("it is cut off")
         await self._server.pass_on_the_way()
-        answer = self._server.run_script(*words)
+        while self._server.is_slow:
+            await asyncio.sleep(1)
+        answer = self._server.says or self._server.run_script(*words)
         await asyncio.sleep(WAY)
         return answer
 
@@ -124,6 +126,10 @@ class VirtualServer:
         self._stack = AsyncExitStack()
         self._clients: dict[SharedTokenBucket, _Client] = {}
         self.is_down = False
+        self.is_slow = False
+        """Whether it does not answer for the time being."""
+        self.says: str | None = None
+        """What it answers instead of asking the ledger."""
         self.is_deaf = False
         """Whether it does not answer those that listen."""
         self.asked = 0
