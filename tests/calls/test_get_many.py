@@ -838,7 +838,7 @@ async def test_a_limiter_that_breaks_does_not_leave_anybody_waiting(
 async def test_it_lets_others_go_first(emulator: Emulator) -> None:
     sids = finished(emulator, 2_000)
     async with (
-        session(emulator, rate_limit=RateLimit(200, per=20)) as exotel,
+        session(emulator, rate_limit=RateLimit(200, per=60)) as exotel,
         exotel.calls.get_many(sids) as results,
     ):
         await anext(results)
