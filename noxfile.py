@@ -48,4 +48,4 @@ def lint(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """Run the quick part of the tests on newer versions of Python, where they are installed."""
     session.install("--quiet", "-e", ".[test]")
-    session.run("pytest", "-n", "3", "-m", "not slow")
+    session.run("pytest", "-n", "6", "-m", "not slow")
