@@ -31,9 +31,9 @@ def mask_number(number: str) -> str:
     return "".join(masked)
 
 
-def masked(number: str | None) -> str:
-    """Show a number in a repr."""
-    return repr(number and mask_number(number))
+def masked(number: object) -> str:
+    """Show a number in a repr, or whatever was passed for one."""
+    return repr(mask_number(number)) if isinstance(number, str) else redact(repr(number))
 
 
 def redact(text: str) -> str:

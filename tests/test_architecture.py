@@ -17,7 +17,7 @@ LAYERS = "A folder stands above what it imports"
 EMULATOR = "The emulator shares no code with the SDK"
 HTTPX = "Only the transport and the emulator know httpx"
 REDIS = "Only redis/ knows redis-py"
-CIRCLES = "No folder and no room goes in circles"
+CIRCLES = "No folders and no modules import each other in circles"
 
 
 def broken(root: Path) -> list[str]:
@@ -42,7 +42,7 @@ def test_the_contracts_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "line", "contract"),
+    ("module", "line", "contract"),
     [
         ("wire/request.py", "from exotel_async.http import pipeline", LAYERS),
         ("limiter/window.py", "from exotel_async.wire import request", LAYERS),
@@ -60,9 +60,9 @@ def test_the_contracts_are_kept() -> None:
     ],
 )
 def test_a_wrong_import_breaks_its_contract(
-    copy: Path, room: str, line: str, contract: str
+    copy: Path, module: str, line: str, contract: str
 ) -> None:
-    path = copy / "exotel_async" / room
+    path = copy / "exotel_async" / module
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     path.write_text(f"{text}\n{line}\n", encoding="utf-8")
     assert contract in broken(copy)

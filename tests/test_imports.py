@@ -39,7 +39,7 @@ def ours(modules: set[str]) -> set[str]:
 
 
 def folders(modules: set[str]) -> set[str]:
-    """Return the folders and rooms of the package's top that are among them."""
+    """Return the folders and modules of the package's top that are among them."""
     return {name.split(".")[1] for name in ours(modules) if "." in name}
 
 
@@ -58,8 +58,8 @@ def test_a_session_comes_without_what_few_programs_use() -> None:
     modules = imported("from exotel_async import AsyncExotel")
     assert modules >= DEPENDENCIES
     assert not modules & EXTRAS
-    rooms = {"calls.connect_many", "calls.get_many", "calls.list", "emulator", "redis", "webhooks"}
-    assert not modules & {f"exotel_async.{room}" for room in rooms}
+    unused = {"calls.connect_many", "calls.get_many", "calls.list", "emulator", "redis", "webhooks"}
+    assert not modules & {f"exotel_async.{name}" for name in unused}
 
 
 def test_webhooks_come_without_the_client() -> None:

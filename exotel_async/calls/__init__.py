@@ -1,1 +1,1 @@
-"""`exotel.calls`: the room NAME.py serves `exotel.calls.NAME`; rooms NAME_*.py are its parts."""
+"""`exotel.calls`: NAME.py serves `exotel.calls.NAME`, and the modules NAME_*.py are its parts."""

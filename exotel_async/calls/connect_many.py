@@ -22,7 +22,7 @@ from exotel_async.errors import (
     InvalidRequest,
     NotFound,
 )
-from exotel_async.masking import mask_number, redact
+from exotel_async.masking import masked
 from exotel_async.models import Call, CallbackEvent
 from exotel_async.wire import requests
 from exotel_async.wire.requests import DialOptions
@@ -42,13 +42,8 @@ _OPTIONS: Final = {
 logger: Final = logging.getLogger("exotel_async")
 
 
-def _masked(number: object) -> str:
-    # Anything may be passed for one, like a number that is no text.
-    return repr(mask_number(number)) if isinstance(number, str) else redact(repr(number))
-
-
 def _shown(target: object) -> str:
-    return repr(target) if isinstance(target, DialTarget) else _masked(target)
+    return repr(target) if isinstance(target, DialTarget) else masked(target)
 
 
 @frozen(kw_only=True)
@@ -64,8 +59,8 @@ class DialTarget:
         tag: anything of the caller's own, to recognise an outcome by. It is not sent.
     """
 
-    from_: str = field(repr=_masked)
-    to: str | None = field(default=None, repr=_masked)
+    from_: str = field(repr=masked)
+    to: str | None = field(default=None, repr=masked)
     flow: int | str | None = None
     caller_id: str | None = None
     options: DialOptions = field(factory=DialOptions, repr=False)

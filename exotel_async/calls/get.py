@@ -16,7 +16,7 @@ from typing import Final
 from attrs import evolve
 
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
-from exotel_async.calls.get_queue import Answer, BatchKey, GetBatch, GetQueue
+from exotel_async.calls.get_queue import BatchKey, GetBatch, GetQueue, PendingGet
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -102,7 +102,7 @@ class Coalescer:
             The call; or, if it is to be asked for singly, when the budget has let it through.
         """
         loop = asyncio.get_running_loop()
-        answer: Answer = loop.create_future()
+        answer: PendingGet = loop.create_future()
         timers = queue.join(sid, answer, options)
         if not queue.called:
             queue.called = True

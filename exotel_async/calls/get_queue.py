@@ -18,9 +18,9 @@ from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 
-Answer = asyncio.Future[Call | float]
+PendingGet = asyncio.Future[Call | float]
 """A call; or, if it is to be asked for singly, when the budget has let it through."""
-Answers = dict[str, list[Answer]]
+PendingGets = dict[str, list[PendingGet]]
 """Those who wait for each SID."""
 
 
@@ -51,11 +51,11 @@ class GetQueue:
 
     def __init__(self, key: BatchKey) -> None:
         self.key: Final = key
-        self.waiting: Answers = {}
+        self.waiting: PendingGets = {}
         self.senders: list[asyncio.Task[None]] = []
         """Tasks that wait for leave to send some of them."""
         self.called: bool = False
-        """Whether more carriers are about to come."""
+        """Whether more senders are about to be started."""
         self.latest: float = 0.0
         """When the most patient one has waited long enough, if they do not wait for ever."""
         self._arriving: list[str] | None = None
@@ -68,7 +68,9 @@ class GetQueue:
         self._arriving.append(sid)
         return self._arriving
 
-    def join(self, sid: str, answer: Answer, options: SendOptions) -> Iterable[asyncio.TimerHandle]:
+    def join(
+        self, sid: str, answer: PendingGet, options: SendOptions
+    ) -> Iterable[asyncio.TimerHandle]:
         """Wait to be taken along.
 
         Returns:
@@ -88,7 +90,7 @@ class GetQueue:
             if limit is not None
         ]
 
-    def leave(self, sid: str, answer: Answer) -> None:
+    def leave(self, sid: str, answer: PendingGet) -> None:
         """Take one out that is not waited for any more."""
         if self._holds(sid, answer):
             self.waiting[sid].remove(answer)
@@ -96,9 +98,9 @@ class GetQueue:
                 del self.waiting[sid]
                 self._dismiss()
 
-    def take(self) -> Answers:
+    def take(self) -> PendingGets:
         """Take out the first of them, as many as a query takes."""
-        taken: Answers = {}
+        taken: PendingGets = {}
         left: list[str] = []
         for sid, answers in self.waiting.items():
             if len(taken) == call_query.MOST_SIDS:
@@ -145,16 +147,16 @@ class GetQueue:
     def _turn(self) -> None:
         self._arriving = None
 
-    def _holds(self, sid: str, answer: Answer) -> bool:
+    def _holds(self, sid: str, answer: PendingGet) -> bool:
         return answer in self.waiting.get(sid, ())
 
     def _dismiss(self) -> None:
-        """Send home the carriers for whom nothing is left: a permit they got would be wasted."""
+        """Cancel the senders for whom nothing is left: a permit they got would be wasted."""
         needed = math.ceil(len(self.waiting) / call_query.MOST_SIDS)
         while len(self.senders) > needed:
             self.senders.pop().cancel()
 
-    def _give_up(self, sid: str, answer: Answer, limit: float, whole: bool) -> None:
+    def _give_up(self, sid: str, answer: PendingGet, limit: float, whole: bool) -> None:
         """End the waiting of one: for the budget, or for the whole of it."""
         if answer.done():
             return
@@ -167,7 +169,7 @@ class GetQueue:
 class GetBatch:
     """Gets that have left together, until they are told."""
 
-    def __init__(self, taken: Answers, sender: asyncio.Task[None] | None) -> None:
+    def __init__(self, taken: PendingGets, sender: asyncio.Task[None] | None) -> None:
         self._taken = taken
         self._carrier = sender
         self._left_at = asyncio.get_running_loop().time()
@@ -192,7 +194,7 @@ class GetBatch:
         for sid in self.sids:
             self.tell(sid, found)
 
-    def _left(self, sid: str, _: Answer) -> None:
+    def _left(self, sid: str, _: PendingGet) -> None:
         if sid in self._taken:
             self._open -= 1
             if not self._open and self._carrier is not None:
@@ -200,7 +202,7 @@ class GetBatch:
                 self._carrier.cancel()
 
 
-def tell(answers: Iterable[Answer], found: Call | float | Exception) -> None:
+def tell(answers: Iterable[PendingGet], found: Call | float | Exception) -> None:
     """Tell all that still wait."""
     for answer in answers:
         if answer.done():

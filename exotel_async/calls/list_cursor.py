@@ -18,18 +18,18 @@ from exotel_async.wire.time_range import TimeRange
 Fetch = Callable[[Request], Awaitable[CallPage]]
 """Asks for one page."""
 Askable = Callable[[TimeRange], TimeRange]
-"""Tells what of a span may be asked for at this moment."""
+"""Tells what of a range may be asked for at this moment."""
 
 _REMEMBERED: Final = 2 * LARGEST_PAGE  # rows
 _PATIENCE: Final = 100  # pages in a row with nothing new on them
 
 
 class CursorReader:
-    """The calls of a span, each once.
+    """The calls of a range, each once.
 
     Calls that become listed while it is read may move others onto the next page: what was on the
     last pages is dropped. A cursor that comes back would lead round in circles: from there the rest
-    of the span is asked for by date.
+    of the range is asked for by date.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class CursorReader:
             query: which calls.
             time_range: of which time, a month at most.
             known: SIDs on its first second that were given out already.
-            askable: tells what of the span is not too old yet. Asked before each page: a long
-                chain is read for an hour.
+            askable: tells what of the range is not too old yet. Asked before each page: a long
+                list is read for an hour.
         """
         self._fetch = fetch
         self._query = query
@@ -66,12 +66,12 @@ class CursorReader:
         self.ended: bool = time_range.is_empty
         """Whether there is nothing more to ask for."""
         self._cursor: str | None = None
-        self._used: set[int] = set()  # hashes of cursors: a chain may have thousands
+        self._used: set[int] = set()  # hashes of cursors: a list may have thousands
         self._unmet = set(self._position.sids)
         self._met = 0
         self._fresh = False
         self.total: int | None = None
-        """Calls in the span as the first page has told; None before, or if it has not."""
+        """Calls in the range as the first page has told; None before, or if it has not."""
 
     async def next_page(self) -> CallPage | None:
         """Return the next page that has something new on it; None at the end.
@@ -94,7 +94,7 @@ class CursorReader:
                 return fresh
 
     def rest(self) -> tuple[TimeRange, frozenset[str]]:
-        """Return the span from the place reached, and what of its first second is known."""
+        """Return the range from the position reached, and what of its first second is known."""
         return self._ahead(self._time_range), frozenset(self._position.sids)
 
     def _ahead(self, time_range: TimeRange) -> TimeRange:

@@ -87,7 +87,7 @@ class PageFetcher:
         return now.replace(microsecond=0)
 
     def askable(self, time_range: TimeRange) -> TimeRange:
-        """Return what of a span is not too old to be asked for in the next minute.
+        """Return what of a range is not too old to be asked for in the next minute.
 
         What has been cut once stays as it is for another minute.
         """

@@ -1,6 +1,6 @@
 """Call records read side by side and given out in order.
 
-One chain of cursors asks for a page only when it has the one before: at long round trips that
+One cursor reader asks for a page only when it has the one before: at long round trips that
 cannot use up the budget. So the range is cut into slices, as many at a time as are wanted, each of
 a few pages and read whole.
 """

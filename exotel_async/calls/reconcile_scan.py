@@ -93,7 +93,7 @@ class RecordScanner:
     def look(
         self, time_range: TimeRange, note: Callable[[Call], object]
     ) -> Iterator[asyncio.Future[None]]:
-        """Have all calls noted that were created in a span.
+        """Have all calls noted that were created in a range.
 
         The future tells that all were, or why they could not be: an `ExotelError`. Leaving the
         block ends the look.
@@ -173,7 +173,7 @@ class RecordScanner:
 
 
 def _was_created_in(call: Call, time_range: TimeRange) -> bool:
-    """Whether a call was created in a span, or may have been."""
+    """Whether a call was created in a range, or may have been."""
     created = call.created_at
     return (
         created is None or created.tzinfo is None or time_range.since <= created <= time_range.until

@@ -156,7 +156,7 @@ class _Run:
         if told.done > _MANY:
             self._sum_up()
         if told.missing == told.done:
-            note(f"None of them is known: is it the right account, and {self._host} its host?")
+            note(f"No SID is known there: is this the right account, and {self._host} its host?")
         return Exit.OK if told.found == told.done else Exit.FAILED
 
     def interrupted(self) -> Exit:

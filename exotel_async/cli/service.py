@@ -47,7 +47,7 @@ class Service:
     """Which Exotel to talk to, and how much. The credentials come from the environment alone."""
 
     region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
-    """Where the account lives; else the host in EXOTEL_SUBDOMAIN, else singapore."""
+    """The region of the account; else the host in EXOTEL_SUBDOMAIN, else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
     """Any other place, like an emulator: http(s)://host[:port]."""
     allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
@@ -163,8 +163,8 @@ class Service:
         for name, region in _REGIONS.items():
             if self.host == region.value:
                 other = next(word for word in _REGIONS if word != name)
-                return f", or the account lives in the other region: try --region {other}"
-        return ", or the account lives elsewhere"
+                return f", or the account is in the other region: try --region {other}"
+        return ", or the account is in another region"
 
 
 def _kind(error: DecodeError) -> str:

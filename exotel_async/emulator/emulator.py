@@ -1,4 +1,4 @@
-"""The emulator itself: all rooms put together, and what tests and programs hold in their hands."""
+"""The emulator itself: all modules put together, and what tests and programs use of it."""
 
 from __future__ import annotations
 

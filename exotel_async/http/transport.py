@@ -1,4 +1,4 @@
-"""The one room that knows httpx: a request goes out, and what is certain about it comes back.
+"""The one module that knows httpx: a request goes out, and what is certain about it comes back.
 
 httpx throws some thirty kinds of errors, and a few things that are not its own. What matters is the
 same for all of them: whether a byte was written, whether a status came, and whether the body is

@@ -1,4 +1,4 @@
-"""The one room that knows redis-py: what is said to the ledger, and what it tells everybody."""
+"""The one module that imports redis-py: scripts sent to the ledger, and messages it publishes."""
 
 from __future__ import annotations
 

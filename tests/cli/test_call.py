@@ -189,7 +189,7 @@ async def test_doctor_finds_all_well_with_one_request(emulator: Emulator) -> Non
 @pytest.mark.parametrize("command", [("doctor",), ("number", FIRST), DIAL])
 async def test_credentials_that_do_not_open(emulator: Emulator, command: tuple[str, ...]) -> None:
     ended = await ran(*command, env=pointing_at(emulator, EXOTEL_API_TOKEN="wrong"))
-    assert_failed(ended, "EXOTEL_API_TOKEN", "HTTP 401", "lives elsewhere")
+    assert_failed(ended, "EXOTEL_API_TOKEN", "HTTP 401", "in another region")
     ended = await ran(*command, env=pointing_at(emulator, EXOTEL_ACCOUNT_SID="wrong"))
     assert_failed(ended, "EXOTEL_ACCOUNT_SID", "HTTP 404")
 

@@ -142,7 +142,7 @@ async def test_what_concerns_all_is_said_once(
 async def test_where_none_is_known_it_asks_about_the_account(busy: Emulator) -> None:
     ended = await ran("get", "a", "b", env=pointing_at(busy))
     assert ended.code == 1, ended
-    assert "is it the right account" in ended.error_lines[-1]
+    assert "is this the right account" in ended.error_lines[-1]
 
 
 async def test_one_that_fails_does_not_spoil_the_others(busy: Emulator) -> None:
