@@ -23,6 +23,7 @@ TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async.cli")
 QUICK = ("--rate", "60000")
 """What lets a command with many requests be quick, if the emulator does."""
+ONE_CERTIFICATE = str(Path(__file__).parents[1] / "support" / "localhost.pem")
 FIRST, SECOND, EXOPHONE = "+919812300001", "09812300002", "08030000000"
 
 
@@ -56,6 +57,13 @@ class Running:
                 return line
         raise AssertionError(f"{containing!r} never came: {self.seen}")
 
+    async def error_lines(self) -> AsyncIterator[str]:
+        """Read line by line what comes on stderr."""
+        assert self.process.stderr is not None
+        while line := (await self.process.stderr.readline()).decode():
+            self.seen_errors += line
+            yield line
+
     async def end(self, by: signal.Signals | None = None) -> Ended:
         """Wait for its end, which a signal brings about soon."""
         if by is not None:
@@ -64,7 +72,7 @@ class Running:
             out, err = await self.process.communicate()
         code = self.process.returncode
         assert code is not None
-        ended = Ended(code, self.seen + out.decode(), err.decode())
+        ended = Ended(code, self.seen + out.decode(), self.seen_errors + err.decode())
         assert TOKEN not in ended.out + ended.err
         assert "Traceback" not in ended.err
         return ended
@@ -73,7 +81,8 @@ class Running:
 def environment(**variables: str) -> Mapping[str, str]:
     """The environment of this process, but for what leads to an Exotel."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("EXOTEL_")}
-    return {**plain, **variables}
+    # To read all certificates there are takes as long as the rest of a start.
+    return {**plain, "SSL_CERT_FILE": ONE_CERTIFICATE, **variables}
 
 
 def pointing_at(emulator: Emulator, **changes: str) -> Mapping[str, str]:
