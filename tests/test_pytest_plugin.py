@@ -22,6 +22,8 @@ CONFIG = """
     filterwarnings = error
 """
 ANYIO = ("-p", "no:asyncio", "-o", "anyio_mode=auto")
+# Plugins of others that are not tried here: to import them takes half the time of such a run.
+OTHERS = ("hypothesispytest", "pytest_httpx", "respx", "timeout", "xdist", "xdist.looponfail")
 USED = """
     import pytest
 
@@ -130,7 +132,8 @@ def run(
     pytester.makeini(textwrap.dedent(CONFIG))
     pytester.makeconftest(textwrap.dedent(conftest))
     pytester.makepyfile(test_of_a_user=textwrap.dedent(tests))
-    return pytester.runpytest_subprocess(*arguments, timeout=200)
+    without = [argument for name in OTHERS for argument in ("-p", f"no:{name}")]
+    return pytester.runpytest_subprocess(*without, *arguments, timeout=200)
 
 
 def test_with_the_plugin_of_anyio(pytester: pytest.Pytester) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
-import sys
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
+from tests.support import fork_server
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +23,6 @@ SHARED = "Several workers, one account"  # its examples need a Valkey: tests/red
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""
-import asyncio
 _sleep = asyncio.sleep
 asyncio.sleep = lambda seconds, *result: _sleep(seconds / {SPEED}, *result)
 """
@@ -51,10 +49,13 @@ def free_port() -> int:
 
 async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
     """What an example prints, run against an emulator."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", PRELUDE + block),
+    (folder / "example.py").write_text(PRELUDE + block, encoding="utf-8")
+    process = await fork_server.start(
+        "example",
+        (),
         env={
             **os.environ,
+            "PYTHONWARNINGS": "error",
             "EXOTEL_SUBDOMAIN": emulator.base_url,
             "EXOTEL_ACCOUNT_SID": emulator.account_sid,
             "EXOTEL_API_KEY": emulator.api_key,
@@ -62,9 +63,7 @@ async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
             "EXOTEL_RATE_LIMIT_URL": "",
             "PORT": str(free_port()),
         },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=folder,
+        cwd=str(folder),
     )
     try:
         out, err = await process.communicate()

@@ -47,6 +47,7 @@ class Running:
 
     process: asyncio.subprocess.Process | fork_server.Process
     seen: str = ""
+    seen_errors: str = ""
 
     async def line(self, containing: str) -> str:
         """Wait for such a line on stdout."""

@@ -6,9 +6,9 @@ What counts is the emulator's own log of what arrived, and it counts on a clock 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,6 +19,7 @@ import pytest
 
 from exotel_async.emulator import Emulator
 from tests.redis.conftest import Valkey
+from tests.support import fork_server
 from tests.support.valkey import free_port
 
 LIMIT, PER, EXCHANGE = 60, 3.0, 2.0
@@ -37,7 +38,7 @@ class Workers:
     def __init__(self, emulator: Emulator, valkey: str) -> None:
         self.emulator = emulator
         self._valkey = valkey
-        self.running: list[asyncio.subprocess.Process] = []
+        self.running: list[fork_server.Process] = []
 
     async def start(self, number: int = 1, **options: Any) -> None:
         """Start some; the first one ever has a clock that is an hour off."""
@@ -53,27 +54,28 @@ class Workers:
                 "clock-off": off,
                 **options,
             }
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "error", "-m", "tests.redis.worker"),
-                *(f"--{name}={value}" for name, value in arguments.items()),
-                cwd=Path(__file__).parents[2],
-                stdin=asyncio.subprocess.DEVNULL,
+            process = await fork_server.start(
+                "tests.redis.worker",
+                [f"--{name}={value}" for name, value in arguments.items()],
+                env={**os.environ, "PYTHONWARNINGS": "error"},
+                cwd=str(Path(__file__).parents[2]),
             )
             self.running.append(process)
 
-    async def kill(self, process: asyncio.subprocess.Process) -> None:
+    async def kill(self, process: fork_server.Process) -> None:
         """What `kill -9` does."""
         self.running.remove(process)
         process.kill()
-        await process.wait()
+        await process.communicate()
 
     async def end(self) -> None:
         """Let them end by themselves; none of them may have failed."""
         for process in self.running:
             process.send_signal(signal.SIGCONT)
-            process.terminate()
-        codes = [await process.wait() for process in self.running]
-        assert codes == [0] * len(codes)
+            process.send_signal(signal.SIGTERM)
+        shown = [await process.communicate() for process in self.running]
+        codes = [process.returncode for process in self.running]
+        assert codes == [0] * len(codes), shown
 
     def arrived(self) -> int:
         return len(self.emulator.requests)
@@ -99,7 +101,7 @@ async def stage(folder: Path) -> AsyncIterator[tuple[Emulator, Valkey, Workers]]
             for process in some.running:
                 if process.returncode is None:
                     process.kill()
-                    await process.wait()
+                    await process.communicate()
             server.kill()
 
 

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -18,12 +19,21 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 LIBRARIES: Final = (
-    *("httpx", "attrs", "cattrs", "aiolimiter", "anyio._backends._asyncio", "redis.asyncio"),
+    *(
+        "httpx",
+        "httpcore",
+        "attrs",
+        "cattrs",
+        "aiolimiter",
+        "anyio._backends._asyncio",
+        "redis.asyncio",
+    ),
     *("starlette.applications", "uvicorn", "cyclopts", "rich.live", "rich.progress", "sqlite3"),
 )
 _LONGEST: Final = 1 << 20  # bytes of a command with its environment
@@ -71,14 +81,19 @@ class Process:
 
 
 async def start(
-    module: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str | None, stdin: int
+    module: str,
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None,
+    stdin: int = asyncio.subprocess.DEVNULL,
 ) -> Process:
     """Start a module as a command, as `python -m` does, with pipes for what it writes.
 
     Args:
         module: its name.
         arguments: those of the command.
-        env: its environment.
+        env: its environment; `PYTHONWARNINGS` is the name of an action.
         cwd: where it runs.
         stdin: `asyncio.subprocess.DEVNULL` or `PIPE`.
     """
@@ -178,12 +193,19 @@ def _run(order: bytes, given: Sequence[int]) -> Sequence[str]:
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    # What Python itself does as it starts.
+    sys.path[0] = cwd
+    if "PYTHONWARNINGS" in env:
+        warnings.simplefilter(env["PYTHONWARNINGS"])
     return list(arguments)
 
 
 if __name__ == "__main__":
     for library in LIBRARIES:
         importlib.import_module(library)
+    # Else each command looks at all of it when it ends, and so copies it.
+    gc.collect()
+    gc.freeze()
     command = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv = list(command)
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)
