@@ -31,10 +31,14 @@ settings.load_profile("steady")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the longest files begin first: of those side by side, the last one says when it ends."""
+    functions = {
+        (item.path, item.nodeid.partition("[")[0]): mark.args[0] if mark.args else 2
+        for item in items
+        for mark in item.iter_markers("slow")
+    }
     seconds: Counter[Path] = Counter()
-    for item in items:
-        for mark in item.iter_markers("slow"):
-            seconds[item.path] += mark.args[0] if mark.args else 2
+    for (path, _), takes in functions.items():
+        seconds[path] += takes
     items.sort(key=lambda item: -seconds[item.path])
 
 

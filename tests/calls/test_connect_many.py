@@ -264,6 +264,7 @@ async def test_it_is_used_in_a_block_and_once(exotel: AsyncExotel) -> None:
 # The source
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("make", [Source, AsyncSource])
 @pytest.mark.parametrize("max_live", [None, 4])
 async def test_no_more_is_read_than_is_needed(
@@ -450,6 +451,7 @@ async def test_a_poll_that_fails_frees_nothing(emulator: Emulator) -> None:
 # Those of which it is not known
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize(
     "fault",
     [Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY), Fault.act_then_stall(4.0)],

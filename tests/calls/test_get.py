@@ -514,6 +514,7 @@ async def test_a_second_request_does_not_wait_as_long_again(emulator: Emulator) 
     assert 0 < sum(isinstance(result, Call) for result in results) < 4
 
 
+@pytest.mark.slow(2)
 async def test_a_timeout_takes_in_the_exchange(emulator: Emulator, exotel: AsyncExotel) -> None:
     await exotel.account.balance()
     emulator.latency = lambda _: (0.0, 2.6)

@@ -159,6 +159,7 @@ async def assert_all_come(
         assert await sids_of(records) == listed(emulator, newest_first=newest_first)
 
 
+@pytest.mark.slow(3)
 @one_or_four
 @both_orders
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)
@@ -170,6 +171,7 @@ async def test_all_calls_come_once_and_in_order_however_pages_are_written(
         await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
 
 
+@pytest.mark.slow(9)
 @one_or_four
 @both_orders
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
@@ -468,6 +470,7 @@ MOMENTS = st.one_of(
 CALLS = st.lists(st.tuples(MOMENTS, st.sampled_from([0.0, 0.25, 0.5])), max_size=60)
 
 
+@pytest.mark.slow(11)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     calls=CALLS,
@@ -518,6 +521,7 @@ async def test_any_calls_any_windows_any_interruption(
         assert found == listed(emulator, newest_first=newest_first)
 
 
+@pytest.mark.slow(17)
 @one_or_four
 @both_orders
 async def test_a_dense_second_is_gone_on_with_at_any_call(
@@ -694,6 +698,7 @@ WAYS_OUT: list[Callable[[CallRecords, Sequence[str]], Any]] = [
 ]
 
 
+@pytest.mark.slow(7)
 @one_or_four
 @pytest.mark.parametrize("leave", WAYS_OUT)
 async def test_whoever_leaves_leaves_nothing_behind(
@@ -1095,6 +1100,7 @@ def uneven() -> list[float]:
     return ages + [DAY * 4 + 20_000 + n / 8 for n in range(400)]
 
 
+@pytest.mark.slow(8)
 @both_orders
 async def test_slices_are_short_and_few_wait_for_a_slow_consumer(newest_first: bool) -> None:
     concurrency, page_size = 3, 2
@@ -1118,6 +1124,7 @@ async def test_slices_are_short_and_few_wait_for_a_slow_consumer(newest_first: b
         assert max(slices(emulator).values()) <= LONGEST_SLICE
 
 
+@pytest.mark.slow(5)
 @both_orders
 async def test_slices_cost_few_requests_more_than_pages(newest_first: bool) -> None:
     async with exchange() as emulator, session(emulator) as exotel:
@@ -1130,6 +1137,7 @@ async def test_slices_cost_few_requests_more_than_pages(newest_first: bool) -> N
         assert len(emulator.requests) <= 1.25 * len(emulator.calls) / 20
 
 
+@pytest.mark.slow(3)
 async def test_slices_of_calls_spread_evenly_are_not_much_shorter_than_they_may_be() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         enter(emulator, [60 + 600.0 * n for n in range(4_000)])
@@ -1137,6 +1145,7 @@ async def test_slices_of_calls_spread_evenly_are_not_much_shorter_than_they_may_
         assert len(emulator.requests) <= 1.15 * 4_000 / 20
 
 
+@pytest.mark.slow(3)
 @one_or_four
 @both_orders
 async def test_hundreds_of_calls_in_one_second(newest_first: bool, concurrency: int) -> None:
@@ -1179,6 +1188,7 @@ async def test_one_page_of_calls_is_not_cut() -> None:
         assert len(emulator.requests) == 2
 
 
+@pytest.mark.slow(3)
 async def test_an_error_of_the_service_is_the_lists_own() -> None:
     async with exchange() as emulator, session(emulator) as exotel:
         emulator.faults.add(Fault.answer(403, message="no access"), path="Calls", times=None)

@@ -142,6 +142,7 @@ def reads(emulator: Emulator) -> int:
 # Found
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -198,6 +199,7 @@ async def test_one_look_is_enough_for_one_that_is_over(
     assert reads(emulator) == 1
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("echo", ["national", "e164", "as-sent"])
 @pytest.mark.parametrize(
     ("from_", "to"),
@@ -986,6 +988,7 @@ async def test_a_callback_that_shows_too_little_is_looked_up(
     assert how.call.to == "09812300001"
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -1059,6 +1062,7 @@ async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
 # What goes wrong
 
 
+@pytest.mark.slow(10)
 @pytest.mark.parametrize(
     "fault", [Fault.answer(500), Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY)]
 )

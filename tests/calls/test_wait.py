@@ -217,6 +217,7 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     assert len(emulator.requests) <= 3
 
 
+@pytest.mark.slow(3)
 async def test_calls_dialled_one_after_the_other_are_polled_together(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -489,6 +490,7 @@ async def test_numbers_that_do_not_come_are_not_waited_for_for_ever(
     assert asyncio.get_running_loop().time() - began > 0.5
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("bulk_details", [True, False])
 @pytest.mark.parametrize("settled", [True, False])
 @pytest.mark.parametrize("number", [1, 3])

@@ -22,7 +22,7 @@ from exotel_async.cli.export_text import TextFile
 from exotel_async.emulator import Emulator
 from tests.cli.support import QUICK, fill, left_in, pointing_at, ran, started
 
-pytestmark = pytest.mark.slow(20)
+pytestmark = pytest.mark.slow(60)
 
 COMMAND = ("export", "--page-size", "10", *QUICK)
 

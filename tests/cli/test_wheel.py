@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.support import environment, ran, started
 
-pytestmark = pytest.mark.slow(10)
+pytestmark = pytest.mark.slow(20)
 
 ROOT = Path(__file__).parents[2]
 

@@ -89,6 +89,7 @@ BAD_TEXTS = {
 }
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("why", [*BAD_TEXTS, "unreachable", "no url", "HEAD alone", "differ"])
 @pytest.mark.parametrize("kind", ["Greeting", "Menu", "Sms"])
 async def test_a_bad_answer_to_a_prompt(

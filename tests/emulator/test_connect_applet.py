@@ -270,6 +270,7 @@ BAD_PLANS: dict[str, Reply] = {
 }
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("why", [*BAD_PLANS, "unreachable", "type"])
 async def test_a_bad_plan_has_the_fallback_asked(
     emulator: Emulator, application: Application, why: str

@@ -57,6 +57,7 @@ def pages_of(sids: list[str], size: int) -> list[list[str]]:
     return [sids[start : start + size] for start in range(0, len(sids), size)]
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("cursors", ["position", "offset"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("filtered", [False, True])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ async def answering(raw: bytes) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+@pytest.mark.slow(7)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(head=heads, body=bodies)
 def test_only_our_own_errors_come_out_of_a_socket(

@@ -302,6 +302,7 @@ async def test_the_read_timeout_ends_a_read(emulator: Emulator) -> None:
         assert began + SHORT.read <= ended <= time()
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("dial", [True, False])
 async def test_timeout_bounds_everything_together(
     emulator: Emulator, exotel: AsyncExotel, dial: bool

@@ -555,6 +555,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("encoding", BOMBS)
 async def test_what_unfolds_beyond_measure_is_not_unfolded(encoding: str) -> None:
     async def serve(connection: Connection) -> None:

@@ -33,7 +33,7 @@ from exotel_async.redis import SharedTokenBucket
 from tests.conftest import SOON
 from tests.redis.conftest import Lag
 
-pytestmark = pytest.mark.slow(1)
+pytestmark = pytest.mark.slow(3)
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)

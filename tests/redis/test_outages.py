@@ -34,7 +34,7 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
 
-pytestmark = pytest.mark.slow(1)
+pytestmark = pytest.mark.slow(5)
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)

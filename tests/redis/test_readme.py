@@ -21,7 +21,7 @@ from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
 from tests.test_readme import SHARED, blocks, free_port, heading_of, output_of
 
-pytestmark = pytest.mark.slow(15)
+pytestmark = pytest.mark.slow(30)
 
 # The emulator's minute has two seconds, and so must have the budget the examples name.
 SPEED, BUDGET = 30, RateLimit(40, per=2.0)

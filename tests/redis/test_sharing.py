@@ -210,6 +210,7 @@ def test_a_budget_of_two_requests_goes_round(run: Run) -> None:
     run(main)
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_they_wait_for_they_say_no_more_than_they_have_to(run: Run, seed: int) -> None:
     """Two that wait for tokens, or for a pause, must not give each other permits in turn."""

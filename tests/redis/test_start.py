@@ -160,6 +160,7 @@ async def answering(answer: Answer) -> AsyncIterator[str]:
 # What is wrong with the way in
 
 
+@pytest.mark.slow(2)
 @ways
 @pytest.mark.parametrize(
     ("who", "problem"),

@@ -160,6 +160,7 @@ async def stopped(request: object) -> object:
     raise GeneratorExit
 
 
+@pytest.mark.slow(7)
 @pytest.mark.parametrize("handler", [broken, asleep, deaf, of_no_use, cancelled, stopped])
 @pytest.mark.parametrize("kind", FALLBACKS)
 async def test_a_failing_handler_leaves_nobody_in_silence(

@@ -123,6 +123,7 @@ async def _in_pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[at : at + 4_096]
 
 
+@pytest.mark.slow(2)
 @pytest.mark.parametrize("bytes_at_once", [0, 1])
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_a_dripping_body(
@@ -195,6 +196,7 @@ NONSENSE: list[tuple[str, bytes]] = [
 ]
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize(("content_type", "body"), NONSENSE)
 async def test_nonsense_is_a_bad_request(
     served: Served, seen: list[StatusCallback], content_type: str, body: bytes

@@ -70,6 +70,7 @@ async def served(hooks: ExotelWebhooks) -> AsyncIterator[Served]:
         yield served
 
 
+@pytest.mark.slow(4)
 @settings(
     max_examples=400,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

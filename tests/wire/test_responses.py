@@ -641,6 +641,7 @@ def test_only_our_errors_come_out_of_any_body(body: bytes, status: int) -> None:
     assert_read_or_refused(body, status)
 
 
+@pytest.mark.slow(5)
 def test_only_our_errors_come_out_of_thousands_of_changed_bodies() -> None:
     """The same at a tenth of what the examples above cost."""
     first = random.randrange(2**32)
