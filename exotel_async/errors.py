@@ -158,8 +158,8 @@ class CallOutcomeUnknown(ExotelError):
     ) -> None:
         parties = mask_number(from_) + (f" -> {mask_number(to)}" if to else "")
         super().__init__(
-            f"it is not known whether {parties} was dialled: {reason}. The dial was not repeated: "
-            "look for the call in the call records before you dial it again"
+            f"it is not known whether the call {parties} was placed: {reason}. It was not dialled "
+            "again: look for it in the call records before you dial the number again"
             + (f" (call SID {sid})" if sid else "")
         )
         self.reason = reason

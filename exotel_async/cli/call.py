@@ -146,6 +146,6 @@ def _tell(ended: _Ended, service: Service, code: Exit) -> None:
 
 def _tell_unknown(reason: str) -> None:
     complain(
-        f"it is not known whether it rang, it may have: {reason} "
-        "Look for the call in the dashboard or the call records before you dial again."
+        f"it is not known whether the call was placed (the phone may have rung): {reason} "
+        "Look for it in the dashboard or the call records before you dial again."
     )

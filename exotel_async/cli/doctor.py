@@ -75,7 +75,7 @@ def doctor(service: Service, *, clear_pause: bool) -> Exit:
         complain(str(pause))
         return Exit.FAILED
     except ConnectionFailed as error:
-        complain(f"{service.host} cannot be reached: {asyncio.run(_why(service.url, error))}")
+        complain(asyncio.run(_problem(service.url, error)))
         return Exit.FAILED
     except ExotelError as error:
         complain(service.explain(error))
@@ -136,15 +136,15 @@ async def _shared(exotel: AsyncExotel) -> str:
     return f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
 
 
-async def _why(url: str, error: ConnectionFailed) -> str:
-    """Find the step at which connecting fails: name, port, or TLS. No request is made."""
+async def _problem(url: str, error: ConnectionFailed) -> str:
+    """Say at which step connecting fails: name, port, or TLS. No request is made."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     known = getproxies()
     proxied = not is_this_computer(host) and not proxy_bypass(host)
     if proxied and not known.keys().isdisjoint({parts.scheme, "all"}):
         scheme = parts.scheme if parts.scheme in known else "all"
-        return f"it is tried through the proxy in {scheme.upper()}_PROXY: {error}"
+        return f"{error}, through the proxy in {scheme.upper()}_PROXY"
     context = ssl.create_default_context() if parts.scheme == "https" else None
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -160,11 +160,11 @@ async def _why(url: str, error: ConnectionFailed) -> str:
     except TimeoutError:
         reason = f"no answer on port {port}; is a firewall in between?"
     except OSError as refused:
-        reason = refused.strerror or str(refused)
+        reason = os.strerror(refused.errno) if refused.errno else str(refused)
     else:
         writer.close()
-        reason = str(error)
-    return reason
+        return str(error)
+    return f"{parts.netloc} cannot be reached: {reason}"
 
 
 def _off(ahead: float) -> str:

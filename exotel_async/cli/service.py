@@ -14,7 +14,6 @@ from exotel_async import (
     APIError,
     AuthenticationError,
     ConfigurationError,
-    ConnectionFailed,
     DecodeError,
     ExotelError,
     InvalidRequest,
@@ -25,7 +24,6 @@ from exotel_async import (
     RateLimit,
     RateLimited,
     Region,
-    RequestTimeout,
     ServerError,
 )
 from exotel_async.config import find_base_url
@@ -146,10 +144,6 @@ class Service:
                     f"{self.host} answered with {_kind(error)} instead of the expected answer "
                     f"(HTTP {error.status}): is that the host of the Exotel API?"
                 )
-            case ConnectionFailed():
-                line = f"{self.host} cannot be reached: {error}"
-            case RequestTimeout():
-                line = f"{self.host} took the request but gave no answer: {error}"
             case LimiterUnavailable() | ConfigurationError() if _SERVER in str(error):
                 # Of several processes that do not agree, it tells what the others have.
                 rate = "; --rate sets it here" if "RateLimit(" in str(error) else ""

@@ -17,6 +17,7 @@ class Attempt:
     """What is certain about one request after it was tried.
 
     Attributes:
+        host: where it was sent to: the host, and its port if one was given.
         written: whether a byte of it may have reached the service.
         answer: the answer, if a status came, with as much of the body as came.
         whole: whether all of the answer came.
@@ -24,6 +25,7 @@ class Attempt:
         problem: what went wrong, in words; "" where nothing did.
     """
 
+    host: str
     written: bool
     answer: Response | None = None
     whole: bool = False

@@ -96,8 +96,11 @@ class Sending(Generic[T]):
         answer, attempts = attempt.answer, self.attempts
         if answer is None:
             if attempt.written:
-                raise RequestTimeout(f"no answer: {attempt.problem}", attempts=attempts)
-            raise ConnectionFailed(f"nothing reached Exotel: {attempt.problem}", attempts=attempts)
+                raise RequestTimeout(_no_answer(attempt), attempts=attempts)
+            raise ConnectionFailed(
+                f"{attempt.host} cannot be reached: {attempt.problem}; nothing was sent",
+                attempts=attempts,
+            )
         if 200 <= answer.status < 300 and not attempt.whole:
             raise _unreadable(answer, f"the answer broke off: {attempt.problem}")
         if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
@@ -118,10 +121,12 @@ class Sending(Generic[T]):
             reason, answer = found, None
         else:
             answer = found.answer
-            reason = found.problem or "the answer cannot be read"
+            reason = _no_answer(found)
             if answer is not None:
                 is_ours = not _is_of_another_call(self.request, answer)
                 problem = found.problem if is_ours else "the answer belongs to another call"
+                if not problem and 200 <= answer.status < 300:
+                    problem = "the answer cannot be read"
                 reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
         return CallOutcomeUnknown(
             reason,
@@ -135,6 +140,10 @@ class Sending(Generic[T]):
             sid=sid_of(answer) if answer is not None and is_ours else None,
             status=None if answer is None else answer.status,
         )
+
+
+def _no_answer(attempt: Attempt) -> str:
+    return f"no usable answer from {attempt.host}: {attempt.problem}"
 
 
 def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> DecodeError:

@@ -24,6 +24,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.http import environment, library_logs
 from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
+from exotel_async.http.failure import describe
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.receive import Bounds, Download, Refused, check_head, receive
 from exotel_async.http.surplus import drop_surplus
@@ -80,6 +81,7 @@ class Transport:
             _check_pool(http_client, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
         """Host and port, if it is not the usual one: what tells one Exotel from another."""
+        self._netloc = parts.netloc
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""
         account = f"Accounts/{credentials.account_sid}"
@@ -151,22 +153,24 @@ class Transport:
                     late = scope.deadline - anyio.current_time() < self._timeouts.exchange / 100
                     problem = "" if late else await self._send(request, seen)
             if late or scope.cancelled_caught:
-                problem, timed_out = "the exchange took too long", True
+                most = self._timeouts.exchange
+                problem, timed_out = f"the exchange took longer than {most:g} s", True
         except httpx.TimeoutException as error:
             self._take_note(error, seen)
-            problem, timed_out = _words(error), True
+            problem, timed_out = describe(error), True
         except httpx.HTTPStatusError as error:
             _look_at(error, seen)
-            problem = _words(error)
+            problem = describe(error)
         except asyncio.CancelledError:
-            problem, timed_out = "the exchange was cut off", True
+            problem, timed_out = "the exchange was cancelled", True
         except UnreadableBody as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
-            problem = _words(error)
+            problem = describe(error)
         answer = Response(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
         return Attempt(
+            host=self._netloc,
             written=seen.written,
             answer=answer if seen.status else None,
             whole=not problem,
@@ -190,7 +194,7 @@ class Transport:
             if await drop_surplus(response):
                 # Of two answers it cannot be told which is the one to this request.
                 seen.status = 0
-                return "more came than one answer"
+                return "more than one answer came"
         finally:
             await response.aclose()
         return ""
@@ -257,10 +261,10 @@ class Transport:
             problem, refused = str(error), True
         except httpx.HTTPStatusError as error:
             _look_at(error, seen)
-            problem = _words(error)
+            problem = describe(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
-            problem = _words(error)
+            problem = describe(error)
         known = Response(seen.status, secrets=self._secrets)
         return Download(
             written=seen.written,
@@ -307,7 +311,7 @@ class Transport:
             with anyio.move_on_after(_CLOSING, shield=True):
                 await response.aclose()
         whole = seen.headers.get("content-length") in {None, str(seen.size)}
-        return "" if whole else "the file was cut off"
+        return "" if whole else "the file is incomplete"
 
     async def aclose(self) -> None:
         """Close the connections. A client that was given to us is not ours to close."""
@@ -421,14 +425,6 @@ def _look_at(error: httpx.HTTPStatusError, seen: Seen) -> None:
     # A hook may ask others for something, and what they answer says nothing of this request.
     if error.request is seen.handed_over:
         seen.headed(error.response.status_code, error.response.headers.raw)
-
-
-def _words(error: Exception) -> str:
-    # httpx often leaves the words to what it was raised from.
-    cause: BaseException | None = error
-    while cause is not None and not str(cause):
-        cause = cause.__cause__ or cause.__context__
-    return f"{type(error).__name__}: {cause}" if cause is not None else type(error).__name__
 
 
 def _check_pool(client: HttpClient, max_in_flight: int) -> None:

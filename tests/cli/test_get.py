@@ -126,7 +126,7 @@ async def test_an_old_call_is_looked_for_in_its_months() -> None:
     [
         ({"EXOTEL_API_TOKEN": "wrong"}, "HTTP 401"),
         ({"EXOTEL_ACCOUNT_SID": "wrong"}, "the account in EXOTEL_ACCOUNT_SID"),
-        ({"EXOTEL_SUBDOMAIN": "http://127.0.0.1:1"}, "cannot be reached"),
+        ({"EXOTEL_SUBDOMAIN": "http://127.0.0.1:1"}, "exotel-async: 127.0.0.1:1 cannot be reached: Connection refused"),
     ],
 )
 async def test_what_concerns_all_is_said_once(

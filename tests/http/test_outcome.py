@@ -219,7 +219,7 @@ async def test_what_came_behind_an_answer_is_not_the_next_one() -> None:
         await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
 
     async with raw_server(serve) as server, server.session(retry=RetryPolicy.never()) as exotel:
-        with pytest.raises(RequestTimeout, match="more came than one answer"):
+        with pytest.raises(RequestTimeout, match="more than one answer came"):
             await exotel.account.balance()
         # On the connection there was, the 403 would have been the answer to this dial.
         server_first = list(server.connections)
@@ -258,7 +258,7 @@ async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
     async with raw_server(serve) as server, server.session(retry=RetryPolicy.never()) as exotel:
         with pytest.raises(DecodeError):  # the limiter's first request goes alone
             await exotel.account.balance()
-        with pytest.raises(RequestTimeout, match="more came than one answer"):
+        with pytest.raises(RequestTimeout, match="more than one answer came"):
             await exotel.account.balance()
         assert others[0].result().status == "in-progress"
     assert [len(one.requests) for one in server.connections] == [2, 1]
@@ -273,7 +273,7 @@ async def test_of_two_answers_to_a_dial_neither_is_believed() -> None:
         )
 
     async with raw_server(serve) as server, server.session() as exotel:
-        with pytest.raises(CallOutcomeUnknown, match="more came than one answer") as caught:
+        with pytest.raises(CallOutcomeUnknown, match="more than one answer came") as caught:
             await dial(exotel)
         assert caught.value.sid is None
         assert len(server.requests) == 1
