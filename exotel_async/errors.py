@@ -93,7 +93,7 @@ class RateLimitTimeout(ExotelError):
 
 
 class LimiterUnavailable(ExotelError):
-    """The server that holds the shared budget cannot be reached. Nothing was sent."""
+    """The server of the shared limiter cannot be reached. Nothing was sent."""
 
 
 class InvalidWebhook(ExotelError):

@@ -95,7 +95,7 @@ async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path)
     over_at_once = Scenario(numbers={"+919812300001": Behaviour("busy", ring=0)})
     async with Emulator(speed=SPEED, scenario=over_at_once) as emulator:
         emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")
-        assert (await output_of(block, emulator, tmp_path)).startswith("it rang")
+        assert (await output_of(block, emulator, tmp_path)).startswith("placed")
         assert emulator.rung("+919812300001") == 1
 
 

@@ -218,11 +218,11 @@ LEAKS: dict[str, Callable[[], object]] = {
         **GIVEN,
         max_in_flight=TOKEN,  # type: ignore[arg-type]
     ),
-    "the account of a shared budget": lambda: SharedTokenBucket(
+    "the account of a shared limiter": lambda: SharedTokenBucket(
         "redis://localhost", account=f"redis://:{TOKEN}@localhost"
     ),
     "a share of a budget": lambda: Fallback(share=TOKEN),  # type: ignore[arg-type]
-    "seconds of a shared budget": lambda: SharedTokenBucket(
+    "seconds of a shared limiter": lambda: SharedTokenBucket(
         "redis://localhost",
         account="acme1",
         outage_wait=TOKEN,  # type: ignore[arg-type]

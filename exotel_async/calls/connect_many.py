@@ -305,7 +305,10 @@ class Dials(ResultStream[DialOutcome]):
             except ConfigurationError:
                 raise
             except ExotelError as failure:
-                logger.warning("It cannot be found out what became of a dial: %s", failure)
+                logger.warning(
+                    "Searching for a call of unknown outcome has failed and is repeated: %s",
+                    failure,
+                )
             await self._pipeline.sleep(interval)
 
     def _free(self, legs: int) -> None:

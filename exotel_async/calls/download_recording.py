@@ -128,14 +128,14 @@ class Recordings:
         if status == 200 and (result.refused or (result.whole and result.size)):
             why = result.problem or "it is a page of text"
             return DecodeError(
-                f"what came for the recording of call {call.sid} was refused: {why}",
+                f"the file that came for the recording of call {call.sid} was rejected: {why}",
                 status=200,
                 content_type=result.headers.get("content-type"),
                 excerpt="",
             )
         if status is None or (status == 200 and not result.whole):
             kind = RequestTimeout if result.written else ConnectionFailed
-            said = f"the recording of call {call.sid} did not come: {result.problem}"
+            said = f"the recording of call {call.sid} could not be downloaded: {result.problem}"
             return kind(said, attempts=tries)
         missing = self._missing(call)
         early = isinstance(missing, RecordingNotReady)

@@ -194,7 +194,7 @@ class Reconciler:
                 failures += 1
                 if time() >= deadline or not _is_borne(failure, failures):
                     raise
-                logger.info("A look for a call has failed and is made again: %s", failure)
+                logger.info("Searching the call records has failed and is repeated: %s", failure)
             if isinstance(look, Call):
                 return CallFound(look)
             if look is not None:

@@ -194,7 +194,7 @@ class _Run:
         self._must_fit(state, order.target)
         self._must_make_sense(state, exotel)
         if order.every is None:
-            say(f"{order.target} is whole: {counted(state.records, 'call')}")
+            say(f"{order.target} is complete: {counted(state.records, 'call')}")
         sink.state = state
         return True
 

@@ -60,7 +60,7 @@ class Follower:
     database: Database
     every: float
     page_size: int
-    _last: str = field(default="the first look is in progress", init=False)
+    _last: str = field(default="the first update is in progress", init=False)
     _next: float | None = field(default=None, init=False)
 
     async def go(self) -> None:
@@ -70,7 +70,9 @@ class Follower:
             ExotelError: it cannot go on, and waiting would not help.
         """
         if not moves(err):
-            note(f"Following, with a look each {self.every:g} s. SIGTERM or Ctrl-C ends it.")
+            note(
+                f"Following: new calls are read every {self.every:g} s. SIGTERM or Ctrl-C ends it."
+            )
         with progress(err) as show:
             async with drawing(lambda: show(self), every=0.5):
                 await self._keep_looking()
@@ -90,7 +92,7 @@ class Follower:
                 raise
             except ExotelError as error:
                 why = self.service.explain(error)
-                self._tell(f"failed, the next will catch up: {why}", telling=True)
+                self._tell(f"failed, the next update catches up: {why}", telling=True)
             else:
                 telling = bool(news.new or news.changed)
                 self._tell(f"{news.new:,} new, {news.changed:,} changed", telling=telling)

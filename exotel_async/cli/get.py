@@ -156,7 +156,7 @@ class _Run:
         if told.done > _MANY:
             self._sum_up()
         if told.missing == told.done:
-            note(f"No SID is known there: is this the right account, and {self._host} its host?")
+            note(f"No SID was found: is this the right account, and is {self._host} its host?")
         return Exit.OK if told.found == told.done else Exit.FAILED
 
     def interrupted(self) -> Exit:
@@ -170,7 +170,7 @@ class _Run:
         told = self.statistics
         if told is not None:
             note(
-                f"{told.found:,} found, {told.missing:,} unknown, {told.failed:,} failed, "
+                f"{told.found:,} found, {told.missing:,} not found, {told.failed:,} failed, "
                 f"in {counted(told.requests, 'request')}"
             )
 

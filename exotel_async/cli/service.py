@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
 _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
-_SERVER: Final = "server of the shared budget"  # in words of exotel_async.redis
+_SERVER: Final = "server of the shared limiter"  # in words of exotel_async.redis
 LIMIT: Final = 200
 """Requests a minute: Exotel's documented budget."""
 
@@ -136,9 +136,11 @@ class Service:
             case PermissionDenied():
                 line = f"{self.host} does not permit it (HTTP 403): {error.message}"
             case RateLimited():
-                return "the account's budget of requests is used up just now (HTTP 429)"
+                return "the account's rate limit is used up at the moment (HTTP 429)"
             case ServerError():
-                line = f"{self.host} has a fault of its own (HTTP {error.status}): {error.message}"
+                line = (
+                    f"{self.host} reports an internal error (HTTP {error.status}): {error.message}"
+                )
             case DecodeError():
                 line = (
                     f"{self.host} answered with {_kind(error)} instead of the expected answer "

@@ -32,7 +32,7 @@ async def cleared(exotel: AsyncExotel) -> str:
     """End the account's pause, and that of its requests for ExoPhones; say what there was to end.
 
     Raises:
-        LimiterUnavailable: the server of the shared budget cannot be reached.
+        LimiterUnavailable: the server of the shared limiter cannot be reached.
         ConfigurationError: it cannot be used.
     """
     budgets = {

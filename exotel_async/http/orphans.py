@@ -55,6 +55,6 @@ class Orphans:
     def _reported(self, report: asyncio.Future[Any]) -> None:
         self.reports.discard(report)
         if report.cancelled():
-            logger.error("on_orphaned_call was cut off when the session was closed")
+            logger.error("on_orphaned_call was cancelled when the session was closed")
         elif report.exception() is not None:
             logger.error("on_orphaned_call has failed", exc_info=report.exception())

@@ -46,7 +46,7 @@ class Tally:
 class LearnedLimit:
     """The limit learned from refusals, and the trials for more after it has held.
 
-    The ledger of a shared budget does the same, in `redis/ledger.lua`.
+    The ledger of a shared limiter does the same, in `redis/ledger.lua`.
     """
 
     def __init__(self, rate: RateLimit) -> None:

@@ -231,7 +231,7 @@ class SharedTokenBucket(LeasedBucket):
             answer = await self._server.ask(message, aside=True)
         except Unreachable as problem:
             raise LimiterUnavailable(
-                f"the server of the shared budget, {self._server.address}, cannot be reached: "
+                f"the server of the shared limiter, {self._server.address}, cannot be reached: "
                 f"{problem}"
             ) from None
         except Unfit as problem:

@@ -190,7 +190,7 @@ class LeaseKeeper:
             self._fail(_refusal(answer))
             return True
         if self.lost_at is not None:
-            logger.info("The server of the shared budget is back")
+            logger.info("The server of the shared limiter is back")
             self.lost_at = None
         self._has_begun = True
         # What was lacking may be there now.
@@ -205,7 +205,7 @@ class LeaseKeeper:
         self.problem = problem
         if self.lost_at is None:
             logger.warning(
-                "The server of the shared budget, %s, cannot be reached: %s",
+                "The server of the shared limiter, %s, cannot be reached: %s",
                 self._server.address,
                 problem,
             )

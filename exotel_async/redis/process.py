@@ -355,9 +355,9 @@ class LeasedBucket(Limiter):
             what = f"could not be reached for {waited:g} s: {problem}"
         else:
             what = f"cannot be reached: {problem}"
-        return LimiterUnavailable(f"the server of the shared budget, {server.address}, {what}")
+        return LimiterUnavailable(f"the server of the shared limiter, {server.address}, {what}")
 
     def _unfit(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
-            f"the server of the shared budget, {self._server.address}, cannot be used: {problem}"
+            f"the server of the shared limiter, {self._server.address}, cannot be used: {problem}"
         )

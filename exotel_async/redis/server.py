@@ -20,7 +20,7 @@ try:
     from redis.backoff import NoBackoff
 except ImportError:
     raise ConfigurationError(
-        "a shared budget needs redis-py: pip install 'exotel-async[redis]'"
+        "a shared limiter needs redis-py: pip install 'exotel-async[redis]'"
     ) from None
 
 SCRIPT: Final = files("exotel_async.redis").joinpath("ledger.lua").read_text(encoding="utf-8")
@@ -208,7 +208,7 @@ def _without_timeout(url: str) -> tuple[str, float | None]:
         seconds = 0.0
     if not 0 < seconds < _LONGEST_TIMEOUT:
         raise ConfigurationError(
-            "the URL of the shared budget is not valid: timeout= must be there once, as a "
+            "the URL of the shared limiter is not valid: timeout= must be there once, as a "
             "positive number of seconds"
         )
     rest = "&".join(option for option in options if option not in ours)
@@ -250,7 +250,7 @@ def _client(url_or_client: object, timeout: float) -> aioredis.Redis:
         pass
     # redis-py's words may repeat a part of the URL, and there may be a password in it.
     raise ConfigurationError(
-        "the URL of the shared budget is not valid: must be redis://host/database, rediss://, "
+        "the URL of the shared limiter is not valid: must be redis://host/database, rediss://, "
         "valkey://, valkeys:// or unix://path, with special characters in %xx"
     )
 

@@ -77,5 +77,5 @@ class Listener:
             self._hear(told)
         except (KeyError, TypeError, AttributeError):
             # Anybody may publish there. What was said, if anything, is answered, too.
-            logger.warning("The channel of the shared budget sent an unknown message")
+            logger.warning("The channel of the shared limiter sent an unknown message")
             self._missed()

@@ -140,7 +140,7 @@ class HandlerTask:
         except (Exception, asyncio.CancelledError):
             if _is_being_cancelled():
                 raise
-            logger.exception("The claim store could not be told how the handling of an event ended")
+            logger.exception("The claim store did not record how the handling of an event ended")
 
     def _complain(self, error: BaseException) -> None:
         about = self._route.tail, self._event.sid

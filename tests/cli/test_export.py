@@ -340,7 +340,7 @@ async def test_ctrl_c_tells_the_command_that_goes_on(
     # Again it finds nothing to do, or nothing that it knows.
     ended = await ran(*words[1:], env=env, cwd=str(tmp_path))
     if name.endswith(".db"):
-        assert (ended.code, ended.out) == (0, f"{name} is whole: 1,000 calls\n")
+        assert (ended.code, ended.out) == (0, f"{name} is complete: 1,000 calls\n")
         kept = [row[0] for row in rows_of(tmp_path / name, "SELECT sid FROM calls ORDER BY rowid")]
     else:
         assert (ended.code, ended.out) == (1, "")
@@ -368,7 +368,7 @@ async def test_a_network_that_has_gone_is_a_reason_to_go_on_later(
     busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
     ended = await exported(busy, file)
     assert ended.code == 1, ended
-    assert "has a fault of its own (HTTP 500)" in ended.err
+    assert "reports an internal error (HTTP 500): " in ended.err
     assert "; 300 calls are in" in ended.err
     ended = await exported(busy, file, "--resume")
     assert ended.code == 0, ended

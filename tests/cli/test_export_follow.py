@@ -152,7 +152,7 @@ async def test_a_look_that_fails_is_made_up_for_but_not_wrong_credentials(
         assert await running.process.wait() == 1
         assert running.process.stderr is not None
         told = (await running.process.stderr.read()).decode()
-    assert "failed, the next will catch up: " in told
+    assert "failed, the next update catches up: " in told
     assert "HTTP 401" in told.splitlines()[-1]
 
 

@@ -76,7 +76,7 @@ async def test_a_file_of_hundreds_takes_a_few_requests(busy: Emulator, tmp_path:
     assert ended.code == 0, ended
     assert sorted(json.loads(line)["Sid"] for line in ended.out.splitlines()) == sorted(sids)
     assert len(busy.requests) == 5
-    assert ended.err == "450 found, 0 unknown, 0 failed, in 5 requests\n"
+    assert ended.err == "450 found, 0 not found, 0 failed, in 5 requests\n"
 
 
 async def test_sids_are_read_from_stdin_as_they_come(busy: Emulator) -> None:
@@ -108,7 +108,7 @@ async def test_ctrl_c_while_it_waits_for_more_says_how_far_it_came(busy: Emulato
         assert await asyncio.wait_for(running.process.wait(), SOON) == 130
         assert running.process.stderr is not None
         told = (await running.process.stderr.read()).decode().splitlines()
-    assert told == ["exotel-async: interrupted", "1 found, 0 unknown, 0 failed, in 1 request"]
+    assert told == ["exotel-async: interrupted", "1 found, 0 not found, 0 failed, in 1 request"]
 
 
 async def test_an_old_call_is_looked_for_in_its_months() -> None:
@@ -126,7 +126,10 @@ async def test_an_old_call_is_looked_for_in_its_months() -> None:
     [
         ({"EXOTEL_API_TOKEN": "wrong"}, "HTTP 401"),
         ({"EXOTEL_ACCOUNT_SID": "wrong"}, "the account in EXOTEL_ACCOUNT_SID"),
-        ({"EXOTEL_SUBDOMAIN": "http://127.0.0.1:1"}, "exotel-async: 127.0.0.1:1 cannot be reached: Connection refused"),
+        (
+            {"EXOTEL_SUBDOMAIN": "http://127.0.0.1:1"},
+            "exotel-async: 127.0.0.1:1 cannot be reached: Connection refused",
+        ),
     ],
 )
 async def test_what_concerns_all_is_said_once(

@@ -134,7 +134,7 @@ async def test_one_that_cannot_be_used_is_told_at_once(
     async with asyncio.timeout(SOON):
         ended = await ran(*command, env=pointing_at(emulator, **{VARIABLE: url}))
     assert (ended.code, ended.out) == (1, "")
-    assert f"{VARIABLE}: the server of the shared budget, 127.0.0.1:" in ended.error_lines[-1]
+    assert f"{VARIABLE}: the server of the shared limiter, 127.0.0.1:" in ended.error_lines[-1]
     assert sum(line.startswith("exotel-async: ") for line in ended.error_lines) == 1
     assert not emulator.requests
 

@@ -499,7 +499,7 @@ async def test_reports_that_fail_or_do_not_end_are_logged(
     await exotel.aclose(grace=0.1)
     assert said() == [
         "on_orphaned_call has failed",
-        "on_orphaned_call was cut off when the session was closed",
+        "on_orphaned_call was cancelled when the session was closed",
     ]
 
 

@@ -347,7 +347,7 @@ async def test_a_wrong_password_is_told_by_the_first_call(
 ) -> None:
     monkeypatch.setenv(VARIABLE, somebody)
     async with session(emulator) as exotel:
-        with pytest.raises(ConfigurationError, match="server of the shared budget") as refused:
+        with pytest.raises(ConfigurationError, match="server of the shared limiter") as refused:
             await exotel.account.balance()
         assert SECRET not in f"{refused.value!r} {exotel.limiter!r} {caplog.text}"
     assert not emulator.requests
@@ -503,7 +503,7 @@ async def test_doctor_has_no_pause_to_clear_where_the_server_is_away(emulator: E
     url = f"redis://:{SECRET}@127.0.0.1:{free_port()}"
     ended = await ran("doctor", "--clear-pause", env=pointing_at(emulator, **{VARIABLE: url}))
     assert (ended.code, ended.out) == (1, "")
-    assert "server of the shared budget" in ended.error_lines[-1]
+    assert "server of the shared limiter" in ended.error_lines[-1]
     assert SECRET not in ended.err
 
 
@@ -513,7 +513,7 @@ async def test_doctor_finds_the_server_away_at_once(emulator: Emulator) -> None:
     ended = await ran("doctor", env=pointing_at(emulator, **{VARIABLE: url}))
     assert time.monotonic() - began < 15
     assert (ended.code, ended.out) == (1, "")
-    assert "server of the shared budget" in ended.error_lines[-1]
+    assert "server of the shared limiter" in ended.error_lines[-1]
     assert SECRET not in ended.err
     assert not emulator.requests
 

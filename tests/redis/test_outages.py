@@ -261,7 +261,7 @@ async def test_the_first_request_of_a_process_that_never_reached_it(
     limiter = SharedTokenBucket(server.url, RATE, account="acme1", outage_wait=5)
     try:
         for _ in range(2):
-            with pytest.raises(LimiterUnavailable, match=r"server of the shared budget"):
+            with pytest.raises(LimiterUnavailable, match=r"server of the shared limiter"):
                 await send(limiter, max_wait=max_wait)
         assert limiter.statistics().waiting_interactive == 0
     finally:

@@ -422,9 +422,9 @@ def test_who_waits_goes_on_when_the_server_is_back(
 
     run(main)
     assert [record.getMessage() for record in caplog.records] == [
-        "The server of the shared budget, virtual:6379, database 0, cannot be reached: "
+        "The server of the shared limiter, virtual:6379, database 0, cannot be reached: "
         "nobody is there",
-        "The server of the shared budget is back",
+        "The server of the shared limiter is back",
     ]
 
 
@@ -656,7 +656,7 @@ def test_what_no_ledger_says_is_borne(
 
     run(main)
     for record in caplog.records:
-        assert record.getMessage() == ("The channel of the shared budget sent an unknown message")
+        assert record.getMessage() == ("The channel of the shared limiter sent an unknown message")
 
 
 # How long it would take, and what is refused
@@ -730,7 +730,7 @@ def test_all_name_the_same_budget(run: Run, other: RateLimit, words: str) -> Non
         await send(one)
         with pytest.raises(ConfigurationError, match=words) as refused:
             await server.opened(other)
-        assert "the server of the shared budget, virtual:6379" in str(refused.value)
+        assert "the server of the shared limiter, virtual:6379" in str(refused.value)
         late = server.made(other)
         with pytest.raises(ConfigurationError, match="one budget"):
             await send(late)

@@ -1,4 +1,4 @@
-"""A server of the shared budget in virtual time: an hour of several processes takes none.
+"""A server of the shared limiter in virtual time: an hour of several processes takes none.
 
 The ledger is the real script in a real Valkey, told the time instead of asking for it. What is
 simulated is the way there: how long it takes, and whether there is one.

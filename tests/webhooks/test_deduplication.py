@@ -167,7 +167,9 @@ async def test_a_store_that_raises_cancellation_is_told(caplog: pytest.LogCaptur
         assert await post(served) == 500
         assert await post(served, SHORT) == 200
     assert caplog.text.count("Handling status_callback has failed") == 1
-    assert caplog.text.count("The claim store could not be told") == 2
+    assert (
+        caplog.text.count("The claim store did not record how the handling of an event ended") == 2
+    )
 
 
 async def test_what_outlasts_its_time_comes_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -510,7 +512,7 @@ async def test_what_was_handled_was_though_it_could_not_be_noted(
 ) -> None:
     handler = Handler()
     assert await ask(application(handler, claims=Broken("done"))) == 200
-    assert "could not be told" in caplog.text
+    assert "The claim store did not record how the handling of an event ended" in caplog.text
 
 
 async def test_a_claim_that_could_not_be_released_ends_by_itself() -> None:
