@@ -240,7 +240,7 @@ class SendOptions:
         priority: who goes first when the budget is short.
         max_wait: seconds it may wait for the budget; None: as long as it takes.
         timeout: seconds it may take with everything; None: as long as it takes.
-        on_send: told each time it is sent.
+        on_send: called each time it is sent.
     """
 
     priority: Priority = Priority.INTERACTIVE

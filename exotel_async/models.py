@@ -195,7 +195,7 @@ class CallDetails:
 
 @frozen(kw_only=True)
 class Call:
-    """A call, as Exotel told it in one answer.
+    """A call, as Exotel returned it in one answer.
 
     The times are aware, in the zone the session was given (Exotel's own clock is IST). `ended_at`,
     `duration`, `price` and `recording_url` come late: about two minutes after the call is over, at
@@ -217,7 +217,7 @@ class Call:
         price: what it cost, in the account's currency.
         answered_by: who picked up.
         recording_url: where the recording is; it opens with the account's credentials.
-        presigned_recording_url: the same, open to whoever has the link, for a short time.
+        presigned_recording_url: the same, open to anybody who has the link, for a short time.
         custom_field: what was passed as `custom_field`.
         parent_sid: the call this one is a leg of.
         account_sid: the account.

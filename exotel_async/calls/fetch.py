@@ -106,7 +106,7 @@ class CallFetcher:
             wanted: what to know of them.
             options: how the query is sent.
             time_range: when they were created, a month at most; None: in the last 31 days.
-            permit: leave to send it once, if there is one already.
+            permit: permission to send it once, if there is one already.
 
         Returns:
             The call, or why it could not be had, for each SID; none for what the answer has left
@@ -200,7 +200,7 @@ class CallFetcher:
     ) -> None:
         """Find out by a call that lacks details whether the list gives none at all."""
         try:
-            # First in its line: whoever stands there may be about to ask in vain as well.
+            # Before the others of its priority: their requests may be about to fail as well.
             permit = await self.pipeline.acquire(options, first=True)
             call = await self.single(sid, wanted, options, permit=permit)
         except ConfigurationError:

@@ -2,8 +2,8 @@
 
 Gets are collected for one turn of the event loop. A few of them go singly if the budget has tokens
 for them; more, and any that would have to wait, leave up to a hundred at a time as one query. Which
-of them leave is decided when the budget has let the query through, so that whoever came meanwhile
-goes too.
+of them leave is decided when the query gets its permit, so that those
+that came meanwhile leave, too.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Coalescer:
     async def _permit_at_once(
         self, queue: GetQueue, sid: str, options: SendOptions
     ) -> Permit | None:
-        """Get leave to ask singly, if that takes no waiting and there are not too many for it."""
+        """Get a permit to ask singly, if that takes no waiting and they are not too many for it."""
         turn = queue.arrive(sid)
         await asyncio.sleep(0)
         if queue.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
@@ -93,10 +93,10 @@ class Coalescer:
         try:
             return await self._pipeline.acquire(_AT_ONCE[options.priority])
         except (RateLimitTimeout, LimiterUnavailable):
-            return None  # those who may wait do so together
+            return None  # those that may wait do so together
 
     async def _together(self, queue: GetQueue, sid: str, options: SendOptions) -> Call | float:
-        """Wait to be taken along, and for what comes of it.
+        """Wait to be part of a query, and for its result.
 
         Returns:
             The call; or, if it is to be asked for singly, when the budget has let it through.
@@ -115,7 +115,7 @@ class Coalescer:
                 raise outage from None
             if queue.key.patience is None:
                 raise
-            # A carrier has waited for the most patient one of them.
+            # The sender has waited for the most patient one of them.
             raise RateLimitTimeout(wait=error.wait, max_wait=options.patience) from None
         finally:
             queue.leave(sid, answer)
@@ -131,7 +131,7 @@ class Coalescer:
             queue.refuse_all(error)
 
     async def _send_batch(self, queue: GetQueue) -> None:
-        """Wait for leave to send, and take along whoever waits then."""
+        """Wait for permission to send, and ask for the calls wanted then."""
         time = asyncio.get_running_loop().time
         began = time()
         max_wait = None if queue.key.patience is None else max(0.0, queue.latest - began)
@@ -146,7 +146,7 @@ class Coalescer:
                 queue.refuse_unserved(error)
             self._call_senders(queue)
         except asyncio.CancelledError:
-            # Not sent home: somebody may cancel all tasks.
+            # Not cancelled by the queue: somebody may cancel all tasks.
             if queue.retire(asyncio.current_task()) and queue.is_awaited:
                 self._call_senders(queue)
             raise
@@ -158,7 +158,7 @@ class Coalescer:
             await self._serve(queue, options, permit)
 
     async def _serve(self, queue: GetQueue, options: SendOptions, permit: Permit) -> None:
-        """Take along who waits, ask, and tell them."""
+        """Take the gets that wait, ask, and give each its result."""
         wanted = queue.key.wanted
         batch = GetBatch(queue.take(), asyncio.current_task())
         if not batch.sids:
@@ -193,7 +193,7 @@ class Coalescer:
         wanted: FetchOptions,
         options: SendOptions,
     ) -> None:
-        """Find out by one of them whether they would fail as singly as the query for many has."""
+        """Ask for one of them, to see if each would fail singly as the query for many has."""
         first = next(iter(failed))
         try:
             batch.tell(first, await self._fetcher.single(first, wanted, options))

@@ -266,7 +266,7 @@ class CallResults(ResultStream[CallResult]):
         return None
 
     async def _do(self, stage: int, sids: list[str]) -> tuple[list[CallResult], list[str]]:
-        """Ask; return what was answered, and what goes on to the next stage.
+        """Ask; return what was answered, and which SIDs the next stage has to ask for.
 
         Raises:
             ConfigurationError: nothing can be asked any more.

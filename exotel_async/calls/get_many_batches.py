@@ -10,8 +10,8 @@ from typing import Final
 class BatchPlanner:
     """SIDs on their way: through queries for many, and at last to requests for one.
 
-    What a query leaves out goes on to the next one. A query takes a whole batch, unless no more can
-    come, or none is coming at the moment.
+    What a query leaves out is asked for by the next one. A query takes a whole batch, unless no
+    more can come, or none is coming at the moment.
     """
 
     def __init__(self, queries: int, batch_size: int) -> None:
@@ -50,7 +50,7 @@ class BatchPlanner:
         if stage is None and ended:
             stage = self._first()
         elif stage is None and dry:
-            # Whoever asks has nothing better to do.
+            # The worker that asks has nothing else to do.
             stage = self._furthest()
         if stage is None:
             return None
@@ -60,7 +60,7 @@ class BatchPlanner:
         return stage, [line.popleft() for _ in range(min(most, len(line)))]
 
     def done(self, stage: int, left_out: Iterable[str]) -> None:
-        """Say that a stage has asked; what it has left out goes on to the next one."""
+        """Note that a stage has asked; what it has left out enters the next one."""
         self._busy[stage] -= 1
         if stage != self.last:
             self._lines[stage + 1].extend(left_out)

@@ -21,7 +21,7 @@ from exotel_async.wire import call_query
 PendingGet = asyncio.Future[Call | float]
 """A call; or, if it is to be asked for singly, when the budget has let it through."""
 PendingGets = dict[str, list[PendingGet]]
-"""Those who wait for each SID."""
+"""The gets that wait for each SID."""
 
 
 @frozen
@@ -30,7 +30,7 @@ class BatchKey:
 
     Attributes:
         wanted: what is wanted to know.
-        priority: the line they stand in.
+        priority: that of their requests.
         patience: seconds they may wait for the budget, to a power of two; None: any time.
     """
 
@@ -47,13 +47,13 @@ class BatchKey:
 
 
 class GetQueue:
-    """The gets of one key that have not left yet, by SID and in order, and who is to carry them."""
+    """The gets of one key that have not left yet, by SID and in order, and the senders for them."""
 
     def __init__(self, key: BatchKey) -> None:
         self.key: Final = key
         self.waiting: PendingGets = {}
         self.senders: list[asyncio.Task[None]] = []
-        """Tasks that wait for leave to send some of them."""
+        """Tasks that wait for permission to send some of them."""
         self.called: bool = False
         """Whether more senders are about to be started."""
         self.latest: float = 0.0
@@ -71,7 +71,7 @@ class GetQueue:
     def join(
         self, sid: str, answer: PendingGet, options: SendOptions
     ) -> Iterable[asyncio.TimerHandle]:
-        """Wait to be taken along.
+        """Wait to be part of a query.
 
         Returns:
             What ends its waiting when its time has come, to be cancelled when it is over before.
@@ -105,7 +105,7 @@ class GetQueue:
         for sid, answers in self.waiting.items():
             if len(taken) == call_query.MOST_SIDS:
                 break
-            # Those who were cancelled in this turn have not left yet.
+            # Those that were cancelled in this turn have not left yet.
             if all(answer.done() for answer in answers):
                 left.append(sid)
             else:
@@ -117,23 +117,23 @@ class GetQueue:
 
     @property
     def unserved(self) -> int:
-        """How many of them, the last ones, no carrier is there for."""
+        """How many of them, the last ones, have no sender."""
         return max(0, len(self.waiting) - len(self.senders) * call_query.MOST_SIDS)
 
     def refuse_unserved(self, error: Exception) -> None:
-        """Take those out, and tell them why."""
+        """Take those out, and give them the error."""
         for sid in list(islice(reversed(self.waiting), self.unserved)):
             tell(self.waiting.pop(sid), error)
 
     def refuse_all(self, error: Exception) -> None:
-        """Take all of them out, and tell them why."""
+        """Take all of them out, and give them the error."""
         refused, self.waiting = self.waiting, {}
         self._dismiss()
         for answers in refused.values():
             tell(answers, error)
 
     def retire(self, sender: asyncio.Task[None] | None) -> bool:
-        """Let a carrier wait no more. Whether it was still expected to."""
+        """Remove a sender. Whether it was still expected to send."""
         if sender is None or sender not in self.senders:
             return False
         self.senders.remove(sender)
@@ -167,7 +167,7 @@ class GetQueue:
 
 
 class GetBatch:
-    """Gets that have left together, until they are told."""
+    """Gets that have left together, until they have their results."""
 
     def __init__(self, taken: PendingGets, sender: asyncio.Task[None] | None) -> None:
         self._taken = taken
@@ -180,17 +180,17 @@ class GetBatch:
 
     @property
     def sids(self) -> list[str]:
-        """The SIDs that nobody has been told of yet."""
+        """The SIDs that have no result yet."""
         return list(self._taken)
 
     def tell(self, sid: str, found: Call | Exception | None) -> None:
-        """Tell those who wait for a SID what came of it; None: they are to ask singly."""
+        """Give those that wait for a SID its result; None: they are to ask singly."""
         answers = self._taken.pop(sid)
         self._open -= sum(not answer.done() for answer in answers)
         tell(answers, self._left_at if found is None else found)
 
     def tell_rest(self, found: Exception | None) -> None:
-        """Tell all that have not been told."""
+        """Give the same to all SIDs that have no result yet."""
         for sid in self.sids:
             self.tell(sid, found)
 
@@ -203,7 +203,7 @@ class GetBatch:
 
 
 def tell(answers: Iterable[PendingGet], found: Call | float | Exception) -> None:
-    """Tell all that still wait."""
+    """Give the result to all that still wait."""
     for answer in answers:
         if answer.done():
             continue

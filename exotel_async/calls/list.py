@@ -1,4 +1,4 @@
-"""Call records: a list of calls that is read page by page, and can be gone on with elsewhere.
+"""Call records: a list of calls that is read page by page, and can be continued elsewhere.
 
 A range of time is cut into windows that Exotel takes. Its end is fixed once, so that calls made
 while it is read do not move what is still to come.

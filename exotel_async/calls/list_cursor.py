@@ -71,7 +71,7 @@ class CursorReader:
         self._met = 0
         self._fresh = False
         self.total: int | None = None
-        """Calls in the range as the first page has told; None before, or if it has not."""
+        """Calls in the range as the first page states; None before, or if it does not."""
 
     async def next_page(self) -> CallPage | None:
         """Return the next page that has something new on it; None at the end.

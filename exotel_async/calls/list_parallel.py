@@ -107,7 +107,7 @@ class ParallelReader:
         async with self._changed:
             while self._line:
                 if self._closed:
-                    # Not the end of the list: whoever still reads must not take it for that.
+                    # Not the end of the list: a reader must not take it for that.
                     raise ConfigurationError("this list of calls was closed while it was read")
                 head = self._line[0]
                 if head.pages:

@@ -70,7 +70,7 @@ class CallReader:
             details: whether to read its legs and talk time as well.
             recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
                 whole minutes.
-            coalesce: whether it may share a request; None: as the session was told.
+            coalesce: whether it may share a request; None: as the session is set.
             extra: parameters this SDK does not know; with them, no request is shared.
             **options: see `RequestOptions`.
 

@@ -1,4 +1,4 @@
-"""Finding out what became of a dial whose answer was lost."""
+"""Finding the call of a dial whose answer was lost."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ class _Search:
     dial: LostDial
     news: asyncio.Future[None]
     told: deque[Call] = field(factory=deque)
-    """Calls that callbacks have told of."""
+    """Calls that callbacks have reported."""
     read: int = 0
     """How many of them have cost a request."""
 
     def tell(self) -> None:
-        """Wake whoever waits for news."""
+        """Wake the search that waits for news."""
         if not self.news.done():
             self.news.set_result(None)
 
@@ -127,7 +127,7 @@ class Reconciler:
         self._fetcher = fetcher
         self._dials = LostDials(known)
         self._searches: list[_Search] = []
-        # What callbacks have told of calls with a custom field, by SID.
+        # Calls with a custom field as callbacks have reported them, by SID.
         self._heard: OrderedDict[str, Call] = OrderedDict()
         pipeline.on_lost_dial = self._note_dial
         pipeline.on_late_answer = self._answered_late
@@ -159,7 +159,7 @@ class Reconciler:
         search = _Search(error, dial, loop.create_future(), deque(self._heard.values()))
         self._searches.append(search)
         try:
-            # What bounds a request is no bound for what may take hours.
+            # The time limit of a request is none for a search that may take hours.
             return await self._search(search, options.priority, deadline, interval)
         finally:
             self._searches.remove(search)
@@ -229,7 +229,7 @@ class Reconciler:
     ) -> Call | _Seen | None:
         """Look at the records of those minutes; None if time is up before their end.
 
-        If the call is told of before, return that.
+        If a callback reports the call before, return it.
 
         Raises:
             ExotelError: they could not be read.
@@ -286,7 +286,7 @@ class Reconciler:
         look: asyncio.Future[None] | None,
         until: float,
     ) -> Call | None:
-        """Wait until a look has ended, or time is up. If the call is told of before, return it."""
+        """Wait until a look has ended, or time is up, or return the call if it is reported."""
         time = asyncio.get_running_loop().time
         while True:
             found = await self._told(search, minutes, priority)
@@ -299,7 +299,7 @@ class Reconciler:
             )
 
     async def _told(self, search: _Search, minutes: DialWindow, priority: Priority) -> Call | None:
-        """Return the call, if it has been told of."""
+        """Return the call, if it has been reported."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
         dial = search.dial
@@ -325,7 +325,7 @@ class Reconciler:
         return None
 
     async def _record(self, search: _Search, sid: str, priority: Priority) -> Call | None:
-        """Read a call that a callback has told of without showing enough of it."""
+        """Read a call that a callback has reported without showing enough of it."""
         search.read += 1
         if search.read > _MOST_READ:
             return None
@@ -385,7 +385,7 @@ class Reconciler:
         return not all(self._has_another(rival, call) for rival in rivals)
 
     def _has_another(self, dial: LostDial, call: Call) -> bool:
-        """Whether callbacks have told of the call of a dial, and it is not this one."""
+        """Whether callbacks have reported the call of a dial, and it is not this one."""
         minutes = self._possible_minutes(dial)
         return any(
             self._is_marked(one, dial) and dial.dialled.shows_enough(one) and minutes.have(one)

@@ -56,7 +56,7 @@ class LostDials:
         # By their parties, for after an outage there may be thousands; and by their custom field,
         # for a call that carries it need not show its parties.
         self._groups: dict[_Ends | str, list[LostDial]] = {}
-        # Whose a call is, by SID: as an answer has told, damaged or late; and as was found.
+        # Whose a call is, by SID: as a damaged or late answer shows; and as was found.
         self._told: OrderedDict[str, LostDial] = OrderedDict()
         self._found: OrderedDict[str, LostDial] = OrderedDict()
 

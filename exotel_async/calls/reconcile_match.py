@@ -78,7 +78,7 @@ class DialSignature:
 def folded(custom_field: str) -> str:
     """Return a custom field as it is however the service has escaped, trimmed or folded it."""
     text = " ".join(html.unescape(custom_field).casefold().split())
-    # White space counts between words only: JSON may be written anew.
+    # White space counts between words only: JSON may be formatted differently.
     return re.sub(r"(?<!\w) | (?!\w)", "", text)
 
 

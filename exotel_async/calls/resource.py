@@ -204,7 +204,7 @@ class Calls(CallReader):
         interval: float = FIRST_LOOK,
         priority: Priority | None = None,
     ) -> Reconciliation:
-        """Find out what became of a dial whose outcome is not known.
+        """Search for the call of a dial whose outcome is not known.
 
         It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
         and, where the record shows it, its custom field. Calls this session was answered about are

@@ -42,8 +42,8 @@ class Workers:
 
     async def aclose(self) -> None:
         """End them and wait until they have ended, which takes no time but their own clean-up."""
-        # Each is cancelled once, and not by whoever is cancelled while it waits here: it may be
-        # cleaning up.
+        # Each is cancelled once, and not again when the task that waits here is cancelled: it may
+        # be cleaning up.
         for task in self._tasks - self._ending:
             task.cancel()
         self._ending |= self._tasks

@@ -51,7 +51,7 @@ LONGEST_WATCH: Final = (LONGEST_CALL + SETTLED_AFTER).total_seconds()
 
 _GROWTH: Final = 1.5
 _LONGEST: Final = 12  # times the first interval
-_TOGETHER: Final = 0.5  # of an interval: who is due that soon goes along
+_TOGETHER: Final = 0.5  # of an interval: calls due that soon are asked for, too
 _MOST_IN_A_ROUND: Final = 10  # requests; single ones are made only where the queries leave room
 _VANISHED_AFTER: Final = 2  # answers 404 in a row for a call this session knows of
 _FAILURES_BORNE: Final = 5  # rounds in a row
@@ -84,7 +84,7 @@ class CallWatcher:
         self._fetcher = fetcher
         self._seen = known
         self._waiters: dict[str, list[Waiter]] = {}
-        # Ends that were told from elsewhere, and when.
+        # Ends that `notify` has reported, and when.
         self._early: dict[str, tuple[Call, float]] = {}
         self._polling: asyncio.Task[None] | None = None
         self._sooner = asyncio.Event()
@@ -92,9 +92,9 @@ class CallWatcher:
         self._checks: dict[str, _Check] = {}
 
     def add(self, sid: str, terms: WaitOptions, deliver: Deliver) -> Waiter | None:
-        """Watch a call; `deliver` is told its end, or why it cannot be had, once.
+        """Watch a call; `deliver` is called once, with its end or the error.
 
-        It may be told at once: then there is nothing to be watched, and None is returned.
+        It may be called at once: then there is nothing to watch, and None is returned.
 
         Raises:
             ConfigurationError: the session is closed, or belongs to another event loop.
@@ -121,7 +121,7 @@ class CallWatcher:
         return waiter
 
     def drop(self, waiter: Waiter | None) -> None:
-        """Watch it no more. Does nothing if it was told already."""
+        """Stop watching. Does nothing if the result was delivered already."""
         if waiter is None or waiter.told:
             return
         waiter.told = True
@@ -159,7 +159,7 @@ class CallWatcher:
         told = self._hear(call)
         for waiter in self._waiters.get(call.sid, ()):
             if waiter.ended is not None:
-                # What is missing can be asked for, soon: others that end now go along.
+                # What is missing can be asked for soon, together with others that end now.
                 waiter.due = min(waiter.due, now + waiter.terms.interval)
                 self._sooner.set()
         return told
@@ -196,7 +196,7 @@ class CallWatcher:
         return told
 
     def _tell(self, waiter: Waiter, how: Call | ExotelError) -> None:
-        # It may have been told otherwise while this was found out.
+        # It may have been delivered in another way meanwhile.
         if not waiter.told:
             self.drop(waiter)
             waiter.deliver(how)
@@ -236,7 +236,7 @@ class CallWatcher:
         finally:
             if self._polling is asyncio.current_task():
                 self._polling = None
-                if self._waiters:  # whoever was told that it failed has begun again
+                if self._waiters:  # a caller that got the error has begun again
                     self._wake()
 
     async def _pause(self, seconds: float) -> None:
@@ -270,12 +270,12 @@ class CallWatcher:
         return max(0.0, min(left, default=math.inf) - now)
 
     def _ask_for(self, due: Mapping[str, list[Waiter]]) -> None:
-        """Begin the requests of a round. They go on beside the poll, however long they take."""
+        """Begin the requests of a round. They run beside the poll, however long they take."""
         by_urgency = sorted(due, key=lambda sid: urgency(due[sid]))
         listable: list[str] = []
         for sid in by_urgency:
-            # One alone is asked for by its own request: the list leaves out what goes on, but also
-            # what does not exist.
+            # One alone is asked for by its own request: the list leaves out calls in progress, but
+            # also those that do not exist.
             if len(due) > 1 and call_query.is_listable(sid):
                 listable.append(sid)
             else:
@@ -295,7 +295,7 @@ class CallWatcher:
         priority = urgency(waiting)
         running = self._checks.get(sid)
         if running is not None and running.priority <= priority:
-            # For somebody else, who came before: what is heard is heard by all.
+            # An earlier caller has asked: its answer goes to all.
             for waiter in waiting:
                 self._rest(waiter)
             return
@@ -318,7 +318,7 @@ class CallWatcher:
         return task
 
     def _requested(self, task: asyncio.Task[None], asked: Iterable[Waiter]) -> None:
-        """See to it that nobody is forgotten, however a request has ended."""
+        """Let those that were asked for wait for their next turn, however a request has ended."""
         self._requests.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -354,7 +354,7 @@ class CallWatcher:
             answer = answers.get(sid)
             if isinstance(answer, Call):
                 self._hear(answer)
-            # That there is no list is no word about any call on it.
+            # That there is no list says nothing about any call on it.
             elif answer is not None and not (isinstance(answer, APIError) and answer.status == 404):
                 self._failed(waiting, answer)
                 continue
@@ -372,7 +372,7 @@ class CallWatcher:
         if listed:  # and yet waited for: the list may not have what is wanted
             return any(one.lacking for one in waiting)
         now = asyncio.get_running_loop().time()
-        # The list may have shown that it is over and have been put aside, for want of details.
+        # The list may have shown that it is over, but without the details that are wanted.
         over = not self._seen.is_live(waiting[0].sid)
         return any(
             not one.seen

@@ -117,7 +117,7 @@ def is_enough(call: Call, terms: WaitOptions) -> bool:
 
 
 def defect_of(error: BaseException) -> ExotelError:
-    """Return what those are told that waited when something of ours has failed."""
+    """Return the error for those that waited when a defect of this package ended the wait."""
     return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
 
 

@@ -14,7 +14,7 @@ _OF_THE_EXTRA = frozenset({"cyclopts", "rich", "starlette", "uvicorn", "python_m
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    What it is made of comes with an extra, and is imported here so that its absence can be told.
+    Its parts come with an extra, and are imported here so that their absence can be reported.
 
     Args:
         arguments: what to run. None: the arguments of this process, which is then taken to be

@@ -224,7 +224,7 @@ def export(
             end of the file's name says.
         resume: Go on with an export that was cut short. Other options need not be given again, and
             must not be others; if there is nothing to continue, it starts again.
-        force: Begin anew, whatever is there, and replace FILE in the end.
+        force: Start again, whatever is there, and replace FILE in the end.
         follow: Keep an SQLite database up to date until Ctrl-C: look again and again for calls that
             are new, have ended, or have got their length and price. Started again, it continues.
         every: Seconds from one such look to the next, or like 5m; a minute if it is not given. One

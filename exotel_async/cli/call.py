@@ -1,4 +1,4 @@
-"""`call`: one dial, to the real service unless told otherwise."""
+"""`call`: one dial, to the real service unless another address is given."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def call(order: Order, service: Service) -> Exit:
     except KeyboardInterrupt:
         interrupted = True
     code = _exit_code(ended, interrupted=interrupted)
-    # Whoever reads the code only must not dial again what was dialled.
+    # A script that reads only the exit code must not dial again what was dialled.
     with whoever_listens():
         _tell(ended, service, code)
     return code

@@ -1,8 +1,8 @@
 """What Ctrl-C does before a command begins its work, and after it: it ends the process at once.
 
 Modules are imported then, and a `KeyboardInterrupt` in the midst of them may come up anywhere: as a
-traceback, or in a callback of the import system, which prints it and goes on. There is nothing yet
-that would have to be tidied up.
+traceback, or in a callback of the import system, which prints it and continues. There is nothing
+yet that would have to be tidied up.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _ARGUMENTS: Final = {
     "price": "--min-price or --max-price",
 }
 _WIDE: Final = 4  # slices read side by side where answers take long
-_TRIAL: Final = 10  # pages until it is told whether they do
+_TRIAL: Final = 10  # pages until it is known whether they do
 _SLOW: Final = 0.75  # of the pace the budget allows
 
 
@@ -71,7 +71,7 @@ class Order:
         target: the file.
         format: its format.
         resume: continue what was interrupted.
-        force: begin anew, and replace the file there is.
+        force: start again, and replace the file there is.
         every: seconds between looks for news, to keep a database up to date; None: do not.
         page_size: calls asked for at a time.
     """
@@ -94,7 +94,7 @@ class Order:
         return TextFile(self.target, as_jsonl)
 
     def again(self) -> str:
-        """Return the command that goes on with it."""
+        """Return the command that continues it."""
         words = ["exotel-async", "export", "-o", str(self.target)]
         if SUFFIXES.get(self.target.suffix.lower()) != self.format:
             words += ["--format", self.format]
@@ -231,7 +231,7 @@ class _Run:
             counted(sink.state.records, "call"),
             counted(sink.state.requests, "request"),
         )
-        with whoever_listens(sys.stdout):  # the file is whole, whoever is told
+        with whoever_listens(sys.stdout):  # the file is whole, whether or not that can be printed
             say(f"{calls} in {requests}: {order.target}")
 
     def _open(self, exotel: AsyncExotel) -> None:

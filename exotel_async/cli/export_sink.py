@@ -1,8 +1,7 @@
 """Where an export goes: what is noted down beside it, and what every kind of file can do.
 
 An export is written to FILE.part, page by page, and becomes FILE when it is whole. With each page
-it is noted how far it has come, so that a process that dies at any moment can be followed by one
-that goes on.
+it is noted how far it has come, so that another process can continue if this one dies.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class State:
         replaces: whether it may replace a file there is.
         records: calls written.
         requests: requests spent on them.
-        token: where the list goes on; None at its beginning.
+        token: where the list continues; None at its beginning.
         offset: bytes written, where that is needed.
         whole: whether it has come to its end.
     """
@@ -106,7 +105,7 @@ class Sink(Protocol):
 
     @property
     def spoilt(self) -> Refusal:
-        """What to say where a state cannot be gone on with."""
+        """The error for a state from which the export cannot continue."""
         ...
 
     def left(self) -> State | None:
@@ -125,7 +124,7 @@ class Sink(Protocol):
         ...
 
     def begin(self, state: State) -> None:
-        """Begin anew. What an export has left behind is removed.
+        """Start again. What an export has left behind is removed.
 
         Raises:
             Refusal: somebody else writes it.

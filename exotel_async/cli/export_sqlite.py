@@ -66,7 +66,7 @@ class Database:
 
     @property
     def spoilt(self) -> Refusal:
-        """What to say where a state cannot be gone on with."""
+        """The error for a state from which the export cannot continue."""
         if self._part.exists():
             return Refusal(
                 f"{self._part} cannot be read as the beginning of an export: --force starts again"
@@ -98,7 +98,7 @@ class Database:
             raise self.spoilt from None
 
     def begin(self, state: State) -> None:
-        """Begin anew."""
+        """Start again."""
         if self._part.exists():
             with suppress(sqlite3.DatabaseError):  # it is none: nobody is writing it
                 self._open(self._part, alone=True)

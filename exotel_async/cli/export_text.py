@@ -2,7 +2,7 @@
 
 After each page the lines are made durable first, then the state that counts them takes the place of
 the one before. Whatever is in the file beyond what the state counts was not counted: it is cut off
-when an export goes on.
+when an export continues.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TextFile:
 
     @property
     def spoilt(self) -> Refusal:
-        """What to say where a state cannot be gone on with."""
+        """The error for a state from which the export cannot continue."""
         return Refusal(
             f"{self._state_file} cannot be read as the state of an export: --force starts again"
         )
@@ -91,7 +91,7 @@ class TextFile:
         raise Refusal(f"{self._target} already exists: --force replaces it")
 
     def begin(self, state: State) -> None:
-        """Begin anew."""
+        """Start again."""
         if self._part.exists():
             self._open("r+b")  # which somebody may be writing
         self.discard()

@@ -61,7 +61,7 @@ def complain(problem: str) -> None:
 
 @contextmanager
 def whoever_listens(*streams: TextIO) -> Iterator[None]:
-    """Print here what must not change the exit code: a reader has gone, or a disk is full.
+    """Print here what must not change the exit code if the reader has gone or a disk is full.
 
     Args:
         streams: those that are given up then; both if none is given.

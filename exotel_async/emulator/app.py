@@ -149,7 +149,7 @@ class App:
             self.accepted += 200 <= made.status < 300
 
     def _authenticate(self, path: str, authorization: bytes) -> None:
-        """Raises Refusal: 401 before 404, for a stranger is not told which accounts there are."""
+        """Raises Refusal: 401 before 404, so that strangers do not learn which accounts exist."""
         if not path.startswith((_VOICE, _EXOPHONES)):
             raise Refusal(404, "The requested resource was not found")
         if not is_basic(authorization, self._settings):

@@ -53,9 +53,9 @@ class CallBook:
         self._by_sid: dict[str, EmulatedCall] = {}
         self._by_time: list[EmulatedCall] = []
         self._over: list[EmulatedCall] = []
-        """The same without those going on."""
+        """The same without those in progress."""
         self._live: dict[EmulatedCall, int] = {}
-        """Those going on, with the channels each was last seen to take."""
+        """Those in progress, with the channels each was last seen to take."""
         self._ends: list[tuple[float, str]] = []
         """A heap: when a live call ends, and its SID. What has changed since has another entry."""
         self._changed: set[EmulatedCall] = set()
@@ -99,7 +99,7 @@ class CallBook:
     ) -> EmulatedCall:
         """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
 
-        `in_flow`: once answered, it goes on for as long as its flow does.
+        `in_flow`: once answered, it lasts as long as its flow.
 
         What becomes of it rests on the seed, the two parties and how many calls they had before,
         never on which of several requests came first.
@@ -166,12 +166,12 @@ class CallBook:
         self._unsettled.discard(call)
 
     def unsettled(self) -> set[EmulatedCall]:
-        """The calls going on, and those whose EndTime, Duration and Price do not show yet."""
+        """The calls in progress, and those whose EndTime, Duration and Price do not show yet."""
         self._unsettled = {call for call in self._unsettled if not call.settled}
         return self._unsettled
 
     def live(self) -> set[EmulatedCall]:
-        """The calls going on."""
+        """The calls in progress."""
         self._look()
         return set(self._live)
 
@@ -183,7 +183,7 @@ class CallBook:
     def between(self, since: float, until: float, *, live: bool) -> Sequence[EmulatedCall]:
         """Calls dialled from one moment to before another, oldest first.
 
-        `live`: those going on are among them.
+        `live`: those in progress are among them.
         """
         calls, first, last = self._bounds(since, until, live=live)
         return calls[first:last]

@@ -49,7 +49,7 @@ def document(
         "Direction": call.dial.direction,
         # It comes with the terminal event only.
         "CustomField": call.custom_field if over else None,
-        # Who answered is told of the second leg only.
+        # Who answered is reported for the second leg only.
         "Legs": [_leg(first, human=False), _leg(second, human=bridged)],
     }
 

@@ -131,7 +131,7 @@ class EmulatedCall:
 
     @property
     def ends_at(self) -> float:
-        """When it is over, in emulator seconds since the start; infinite while a flow goes on."""
+        """When it is over, in emulator seconds since the start; infinite during a flow."""
         return self.at + self.timeline.ended - self.ahead
 
     @property
@@ -170,7 +170,7 @@ class EmulatedCall:
 
     @property
     def channels(self) -> int:
-        """How many of the account's channels it takes while it goes on."""
+        """How many of the account's channels it takes while it is in progress."""
         return 1 + self.agents if self.dial.to is None else 2
 
     @property

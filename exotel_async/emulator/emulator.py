@@ -185,7 +185,7 @@ class Emulator(Settings):
     async def incoming_call(
         self, from_: str, exophone: str, *, caller: Caller | None = None
     ) -> EmulatedCall:
-        """Let a call come in, and start the flow assigned to that ExoPhone; the call going on.
+        """Let a call come in, and start the flow assigned to that ExoPhone; the call in progress.
 
         `caller` None is the one in `callers`. Without a free channel it is over at once, as `busy`.
         Raises ValueError when no flow is assigned there.

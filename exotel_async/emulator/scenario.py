@@ -128,7 +128,7 @@ class Timeline:
     bridged: float | None
     """When the second party answered."""
     ended: float
-    """Infinite while a flow goes on."""
+    """Infinite while a flow is in progress."""
     settle: int
     """From the end until EndTime, Duration and Price show."""
     price_per_minute: Decimal

@@ -49,7 +49,7 @@ def _assigned(flows: Mapping[str, str | int]) -> ByNumber[str | int]:
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Settings:
-    """What an emulator is told. May be changed while it runs, but for those read at its start.
+    """Settings of an emulator. They may be changed while it runs, but for those read at its start.
 
     Lengths are seconds of the emulator's clock unless they say real seconds.
     """
@@ -112,7 +112,7 @@ class Settings:
 
     # Channels (VOICE_V1 5.4)
     channels: int | None = None
-    """Calls going on at once; a call of two numbers counts twice, from its dial on. None: any."""
+    """Calls in progress at once; a call of two numbers counts twice, from its dial on. None: any."""
     channels_status: int = 402  # VOICE_V1 5.2
     """The answer beyond them is unknown; Exotel's table of statuses has 402 for a plan's limit."""
 
@@ -144,7 +144,7 @@ class Settings:
     before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
     that rows come twice."""
     bulk_live: bool = False  # VOICE_V1 3
-    """`Calls` lists calls going on, as older documents have it. The newest says not:
+    """`Calls` lists calls in progress, as older documents have it. The newest says not:
     developer.exotel.com/api/call-details-bulk."""
     bulk_details: bool = True  # VOICE_V1 3
     """`details=true` works on `Calls`: undocumented, but used in production."""

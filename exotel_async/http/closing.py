@@ -35,17 +35,17 @@ class Lifetime:
         self._closing: asyncio.Task[None] | None = None
         self._cut_at = 0.0
         self.guard: Final = CloseGuard()
-        """To be entered by who waits for what is not worth waiting for after the end."""
+        """To be entered by what waits for something that is useless after the end."""
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something that goes on if its caller leaves."""
+        """Run something that continues if its caller is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def aclose(self, grace: float) -> None:
-        """End it: who waits is told at once, and what runs has `grace` seconds to end."""
+        """End it: what waits fails at once, and what runs has `grace` seconds to end."""
         if self._closing is None or self._closing.cancelled():
             loop = asyncio.get_running_loop()
             self._cut_at = loop.time() + grace
@@ -65,15 +65,15 @@ class Lifetime:
         try:
             now = asyncio.get_running_loop().time
             await _end(self._tasks, self._cut_at)
-            # A task that ends may begin a report. Reports have time of their own: a dial that was
-            # cut off in the end would else be told to nobody.
+            # A task that ends may begin a report. Reports have time of their own, or a dial that
+            # was cancelled in the end would not be reported.
             await _end(self._reports, max(self._cut_at, now() + _LAST_WORDS))
         finally:
             await self._leave()
 
 
 class CloseGuard:
-    """Who waits for something that is not worth waiting for once the session is closed.
+    """Ends what waits for something that is useless once the session is closed.
 
     One for all, entered by each: tens of thousands may wait.
     """
@@ -104,7 +104,7 @@ class CloseGuard:
 
 
 async def _end(pending: Collection[asyncio.Future[Any]], cut_at: float) -> None:
-    """Wait for what is going on, and from a moment on end it."""
+    """Wait for what is running, and at a moment cancel it."""
     while pending:
         left = cut_at - asyncio.get_running_loop().time()
         if left <= 0:

@@ -44,7 +44,7 @@ class PartialFile:
         self._target = target
         self._path: Path | None = None
         self._file: IO[bytes] | None = None
-        # Whoever is cut off does not wait for the thread that writes.
+        # A task that is cancelled does not wait for the thread that writes.
         self._lock = threading.Lock()
         self._is_wanted = False
         self.begun: bool = False

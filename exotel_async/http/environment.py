@@ -1,6 +1,6 @@
-"""Variables of the environment that an HTTP client goes by, and what is wrong with them.
+"""Environment variables that an HTTP client uses, and what is wrong with them.
 
-Containers and company networks set them, and who uses this package may never have heard of them. A
+Containers and company networks set them, and the user may never have heard of them. A
 proxy's URL may hold a password: no text repeats it.
 """
 

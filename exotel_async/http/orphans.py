@@ -1,4 +1,4 @@
-"""Those who are told of something and only take note: whatever they raise changes nothing."""
+"""Listeners, whose errors are logged and change nothing, and dials whose task has ended early."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from exotel_async.models import Call
 
 T = TypeVar("T")
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
-"""Told how a dial ended whose caller had left; may be a coroutine function."""
+"""Called with the result of a dial whose task was cancelled or timed out; may be a coroutine
+function."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -28,12 +29,12 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
 
 
 class Orphans:
-    """Tells how dials ended whose callers have left: the log, and the user's own listener."""
+    """Reports how dials ended whose tasks are gone: to the log, and to the user's listener."""
 
     def __init__(self, listener: OnOrphanedCall | None) -> None:
         self._listener = listener
         self.reports: Final[set[asyncio.Future[Any]]] = set()
-        """Coroutines of the listener that go on."""
+        """Coroutines of the listener that are running."""
 
     def tell(self, ended: Call | CallOutcomeUnknown) -> None:
         """Say how a dial ended."""

@@ -69,7 +69,7 @@ class Pipeline:
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
         """Told of each dial whose outcome is not known, before its caller is."""
         self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
-        """Told of a call whose caller was told that its outcome is not known."""
+        """Called with a call whose outcome was reported as unknown before its answer came."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifetime = Lifetime(self.orphans.reports, self._leave)
 
@@ -93,7 +93,7 @@ class Pipeline:
         return self._limiter_of(category)
 
     def own(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Run something in a task that goes on if its caller leaves, and ends with the session.
+        """Run a task that continues if its caller is cancelled, and ends with the session.
 
         Raises:
             ConfigurationError: as `limiter`.
@@ -139,7 +139,7 @@ class Pipeline:
             return await awaitable
 
     async def acquire(self, options: SendOptions, *, first: bool = False) -> Permit:
-        """Wait for leave to send a request about calls that is decided on only then: see `send`.
+        """Wait for a permit for a request about calls that is decided on only then: see `send`.
 
         Args:
             options: how it is sent; their `timeout` is a bound of this waiting, too.
@@ -168,7 +168,7 @@ class Pipeline:
             request: the request.
             read: what reads its answer.
             options: how it is sent.
-            permit: leave to send it once, if there is one already.
+            permit: permission to send it once, if there is one already.
 
         Raises:
             ExotelError: one of the tree in `errors`, and nothing else.
@@ -247,7 +247,7 @@ class Pipeline:
         latest: float,
         failure: ExotelError | None = None,
     ) -> Permit:
-        """Wait for leave to send, until a moment; `failure` is what came of it before."""
+        """Wait for permission to send, until a moment; `failure` is what came of it before."""
         max_wait = options.max_wait
         if latest < math.inf:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
@@ -323,7 +323,7 @@ class Pipeline:
         sending: Sending[Any],
         lost: CallOutcomeUnknown | None = None,
     ) -> None:
-        """See to a dial whose caller has left, perhaps with word that it is lost."""
+        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`."""
         if not sending.request.dials:
             return
 
@@ -354,7 +354,7 @@ class Pipeline:
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
-    """Wait for an exchange, which goes on whatever happens here.
+    """Wait for an exchange, which continues whatever happens here.
 
     Raises:
         TimeoutError: it has not ended by the deadline.
@@ -365,7 +365,7 @@ async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
         async with asyncio.timeout_at(deadline):
             return await asyncio.shield(exchange)
     except TimeoutError:
-        # It may have ended in the very turn.
+        # It may have ended in this turn of the loop.
         if exchange.done() and not exchange.cancelled():
             return exchange.result()
         raise

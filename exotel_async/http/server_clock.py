@@ -15,7 +15,7 @@ _LAST: Final = 4_102_444_800.0
 
 
 class ServerClock:
-    """The service's clock, told from the `Date` of its answers."""
+    """The service's clock, read from the `Date` of its answers."""
 
     def __init__(self) -> None:
         self._date = ""

@@ -1,8 +1,8 @@
 """The one module that knows httpx: a request goes out, and what is certain about it comes back.
 
-httpx throws some thirty kinds of errors, and a few things that are not its own. What matters is the
-same for all of them: whether a byte was written, whether a status came, and whether the body is
-whole.
+httpx raises some thirty kinds of errors, and a few that are not its own. What matters is the same
+for all of them: whether a byte was written, whether a status came, and whether the body is
+complete.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Transport:
                 connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
             ),
         }
-        # A client of our own is made with the settings, which costs less than to tell it each time.
+        # A client of our own is made with the settings: cheaper than to pass them each time.
         self._each_time = {} if http_client is None else self._settings
         self._given = http_client
         self._made: HttpClient | None = None
@@ -118,7 +118,7 @@ class Transport:
 
     @property
     def longest(self) -> float:
-        """Seconds from leave to send until a request has arrived at the service or never will."""
+        """Seconds from the permit until a request has arrived at the service or never will."""
         return self._timeouts.exchange + self.late
 
     def prepare(self) -> None:
@@ -141,15 +141,15 @@ class Transport:
             )
 
     async def exchange(self, request: Request) -> Attempt:
-        """Send one request once. Raises nothing: cut off by cancellation, it says so."""
+        """Send one request once. Raises nothing: the result says if it was cancelled."""
         library_logs.begin(self._secrets)
         seen = Seen()
         problem, timed_out, late = "", False, False
         try:
-            # Who shares a budget counts on that an exchange ends, waiting at the gate included.
+            # Processes that share a limiter rely on this limit, the wait at the gate included.
             with anyio.move_on_after(self._timeouts.exchange) as scope:
                 async with self._gate:
-                    # Who gets in at the last moment is not cut off in the middle of sending.
+                    # One that gets in at the last moment must not be cancelled while it is sent.
                     late = scope.deadline - anyio.current_time() < self._timeouts.exchange / 100
                     problem = "" if late else await self._send(request, seen)
             if late or scope.cancelled_caught:
@@ -192,7 +192,7 @@ class Transport:
             await self._read_body(response, seen)
             # Before others can have the connection.
             if await drop_surplus(response):
-                # Of two answers it cannot be told which is the one to this request.
+                # Of two answers it is not known which is the one to this request.
                 seen.status = 0
                 return "more than one answer came"
         finally:
@@ -241,7 +241,7 @@ class Transport:
         Args:
             url: where the file is.
             write: takes the bytes of the file, in order. What it raises ends up in `problem`.
-            credentials: whether the account's credentials go along.
+            credentials: whether the account's credentials are sent.
             bounds: how large it may be, and how slow.
         """
         library_logs.begin(self._secrets, download=True)
@@ -279,7 +279,7 @@ class Transport:
     async def _head(
         self, url: str, seen: Seen, auth: httpx.Auth | None, idle: float
     ) -> httpx.Response | None:
-        """Ask for a file and wait for the head of the answer, whoever wants to end it."""
+        """Ask for a file and wait for the head of the answer, even if that is cancelled."""
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
             built = self._file(url, seen.trace, idle)
             seen.handed_over = built

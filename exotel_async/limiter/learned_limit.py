@@ -11,7 +11,7 @@ from typing import Final
 
 from exotel_async.config import RateLimit
 
-_WHOLE: Final = 0.95  # of the stated budget: who is given that has no smaller one
+_WHOLE: Final = 0.95  # of the stated limit: an account that gets as much has no smaller one
 _SAME: Final = 1.25  # times the count at the last refusal, at most: it is refused for the same
 _APART: Final = 0.5  # `per` between two refusals that are not one
 _ROUGH: Final = 0.75  # of the limit: what one refusal may lower it to
@@ -123,7 +123,7 @@ class LearnedLimit:
         elif self._fell:  # and what it came to was too much as well
             self.limit, self._fell = self._base, False
         else:
-            # Who is refused after far fewer is refused for something else.
+            # After far fewer requests the refusal has another reason.
             less = self.limit - max(1, self.limit // 20)
             self.limit = max(1, min(less, max(count, int(_ROUGH * self.limit))))
         self._next_step = now + _REST * self._per

@@ -72,7 +72,7 @@ class Pacer:
         return False
 
     async def take(self, priority: Priority) -> bool:
-        """Wait for a token; False after one token's time without one: who is next may change."""
+        """Wait for a token; False after one token's time without: the next request may change."""
         time = asyncio.get_running_loop().time
         if priority is Priority.BULK:
             early = self._empty_at - time() - self._bulk_level

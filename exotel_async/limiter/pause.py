@@ -1,4 +1,4 @@
-"""What the service says: a pause for everybody, and then one probe that decides."""
+"""A pause that the service asks for: no request is sent, and then one probe decides."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PauseGate:
             return False
         delay = min(self._per, self._per / 60 * 2 ** min(self.pauses, 10))
         if outcome.retry_after is not None:
-            # A probe that came when it was told to, and was refused again, waits longer than told.
+            # After a probe at the time asked for was refused again, the next waits longer.
             delay = max(outcome.retry_after, delay if self.pauses else 0.0)
         self.epoch += 1
         self.pauses += 1

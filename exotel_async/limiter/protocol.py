@@ -74,10 +74,10 @@ class LimiterStatistics:
 
 
 class Permit(Protocol):
-    """Leave to send one request. End it with exactly one of these; a second call does nothing."""
+    """Permission to send one request. End it with one of these; a second call does nothing."""
 
     def finish(self, outcome: RequestOutcome) -> None:
-        """Say what became of the request."""
+        """Report how the request ended."""
 
     def release(self) -> None:
         """Give the permit back: the request was never tried."""
@@ -94,7 +94,7 @@ class RateLimiter(Protocol):
         *,
         retry: bool = False,
     ) -> Permit:
-        """Wait for leave to send one request.
+        """Wait for permission to send one request.
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than `max_wait` seconds.
@@ -126,7 +126,7 @@ class SharedBudget(Protocol):
         ...
 
     def outage(self, waited: float) -> LimiterUnavailable | None:
-        """Return what a request that has waited so many seconds in vain has to be told.
+        """Return the error for a request that has waited so many seconds without a permit.
 
         None: its server is not to blame.
         """

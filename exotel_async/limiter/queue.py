@@ -1,4 +1,4 @@
-"""Who is next: interactive before bulk, retries first, and first come first served."""
+"""Which request is next: interactive before bulk, retries first, and first come first served."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Limiter:
         *,
         retry: bool = False,
     ) -> Permit:
-        """Wait for leave to send one request.
+        """Wait for permission to send one request.
 
         Args:
             priority: interactive goes before bulk; first come first served within each.
@@ -101,7 +101,7 @@ class Limiter:
             self._last_interactive = now
         clear = self._queue.is_clear(priority)
         if clear and self._admits(priority, now) and self._pacer.take_at_once(priority, now):
-            # The very first one has nobody before it in any case.
+            # The first one has nobody before it in any case.
             if self._started is not None and self._queue.first() is None:
                 self._last_clear = now
             return self._grant(now)
@@ -166,7 +166,7 @@ class Limiter:
         raise NotImplementedError
 
     def _held_up(self, priority: Priority) -> None:
-        """Take note that whoever is next, of this priority, has to wait."""
+        """Take note that the next request of this priority has to wait."""
 
     def _pause(self, permit: _Permit, outcome: RequestOutcome, now: float) -> None:
         """Take an outcome that asks for a pause."""
@@ -178,7 +178,7 @@ class Limiter:
     # The queue.
 
     def _serve(self) -> None:
-        """Let through whoever may go now. Called whenever something has changed."""
+        """Let through the requests that may go now. Called whenever something has changed."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         while (line := self._queue.first()) is not None and self._admits(line.priority, now):
@@ -197,8 +197,8 @@ class Limiter:
             priority = line.priority
             if not await self._pacer.take(priority):
                 continue
-            # Who gets the token is decided now that it is here. A pause that began meanwhile, or
-            # a waiter that left, costs no more than this token.
+            # Which request gets the token is decided now that it is here. A pause that began
+            # meanwhile, or a waiter that left, costs no more than this token.
             line = self._queue.first()
             if line is not None and line.priority <= priority:
                 now = time()

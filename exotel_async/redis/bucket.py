@@ -67,8 +67,8 @@ class SharedTokenBucket(LeasedBucket):
                 processes, and the smallest `burst` is that of all.
             account: the account SID; else ``EXOTEL_ACCOUNT_SID``.
             category: which of the account's budgets it is: ``"voice"``, or ``"exophones"``.
-            exchange: the longest time from leave to send until a request has reached Exotel or
-                never will, in seconds. A session that takes the limiter raises it to the sum of
+            exchange: the longest time from the permit until a request has reached Exotel or never
+                will, in seconds. A session that takes the limiter raises it to the sum of
                 its `Timeouts` for an exchange and for reading. For so long, a lease and a window,
                 the permits of a process that has died stay out.
             outage_wait: seconds a request waits while the server cannot be reached.
@@ -127,7 +127,7 @@ class SharedTokenBucket(LeasedBucket):
         *,
         retry: bool = False,
     ) -> Permit:
-        """Wait for leave to send one request.
+        """Wait for permission to send one request.
 
         Args:
             priority: interactive goes before bulk, in whatever process they wait; first come first
@@ -187,7 +187,7 @@ class SharedTokenBucket(LeasedBucket):
             self._call()  # the others have to know before this process can die
 
     def outage(self, waited: float) -> LimiterUnavailable | None:
-        """Return what a request that has waited so many seconds in vain has to be told.
+        """Return the error for a request that has waited so many seconds without a permit.
 
         None: the server is not to blame.
 

@@ -1,4 +1,4 @@
-"""The task that keeps a process's lease: it says what there is to say, until it is answered."""
+"""The task that keeps a process's lease: it sends each message until it is answered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class LeaseKeeper:
-    """Sends the messages of one process and hears what the ledger tells. It sends when called."""
+    """Sends the messages of one process, and receives the ledger's. It sends when called."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class LeaseKeeper:
             server: where the ledger is.
             lease: what is kept.
             write: writes its next message.
-            on_answer: does what the ledger answers.
-            on_news: does what the ledger tells everybody.
-            on_outage: told that the server could not be reached, each time it could not. Returns
+            on_answer: applies what the ledger answers.
+            on_news: applies what the ledger publishes to all processes.
+            on_outage: called each time the server could not be reached. Returns
                 whether anything is held or waited for, so that it is to be tried again.
-            on_failure: told that the server cannot, or will not, hold the budget as it is asked to.
+            on_failure: called when the server cannot, or will not, hold the budget as configured.
         """
         self._server = server
         self._lease = lease
@@ -88,7 +88,7 @@ class LeaseKeeper:
         self._next = asyncio.get_running_loop().call_at(when, self._call_now)
 
     async def begin(self) -> None:
-        """Have a message sent, and wait until it is answered or was to no avail."""
+        """Have a message sent, and wait until it is answered or has failed."""
         if self._first is None or self._first.done():
             self._first = asyncio.get_running_loop().create_future()
         self.call()
@@ -119,23 +119,23 @@ class LeaseKeeper:
             await self._part()
 
     async def _part(self) -> None:
-        """Leave in order. It ends with its limiter, or with the loop: nobody else will do it."""
+        """Give back the permits, when the limiter or the loop ends: nothing else does it."""
         loop = asyncio.get_running_loop()
         while True:
             parting = loop.create_task(self._leave())
             while not parting.done():
-                # Who is cancelled twice leaves all the same: it takes half a second at most.
+                # Even if it is cancelled twice it does so: that takes half a second at most.
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({parting})
             if not parting.cancelled():  # with all tasks of the loop
                 return
 
     async def _exchange(self) -> None:
-        """Send one message until it is answered, or is not worth it any more."""
+        """Send one message until it is answered, or nothing depends on it any more."""
         self._wake.clear()
         self._listener.start()
         if not self._has_begun:
-            # What is told before it listens would be missed.
+            # A message published before it listens would be missed.
             with anyio.move_on_after(self._server.timeout):
                 await self._listener.settled.wait()
             if self._listener.problem:
@@ -185,7 +185,7 @@ class LeaseKeeper:
         return self._asked_at is not None and now - self._asked_at > 2 * self._took + _HICCUP
 
     def _take(self, answer: Mapping[str, Any]) -> bool:
-        """Do what is answered. False: the message has to be sent again, as it is now."""
+        """Apply an answer. False: the message has to be sent again, as it is now."""
         if "refused" in answer:
             self._fail(_refusal(answer))
             return True

@@ -1,20 +1,21 @@
-"""What one process holds of an account's budget, and what it says to the ledger and is told.
+"""The permits one process holds, and the messages between it and the ledger.
 
-Nothing here sends or waits. What must hold whatever is lost, late, doubled or stopped:
+Nothing here sends or waits. What must hold, even if messages are lost, late or sent twice, or a
+process stops:
 
 - A permit is used only while the lease is valid by this process's own clock, and the lease is
   counted from *before* the message that asked for it was first sent. The ledger counts it from
-  later on, and gives what a silent process held to nobody before the lease, the longest exchange
-  and a whole window are over.
+  later on, and gives the permits of a silent process to nobody until the lease, the longest
+  exchange and a whole window are over.
 - A message whose answer was lost is sent again as it was, under the same number, until an answer
-  comes. The ledger does what is under a number once. What the message gives back is not used from
-  the moment it was written.
-- Only lengths of time go over the wire, each counted by the one who says it from a moment before
-  it is sent: by the time it is read it is too long, never too short.
-- The ledger has an epoch. In a new one it knows nothing, and believes a process what it says it
-  holds: not in a message from before, which may have been on its way for any time, but in one that
-  was written after it was told of the new epoch. What nobody says he holds is out until the last
-  request of whoever may have held it must have left the window.
+  comes. The ledger applies each number once. The permits that a message gives back are not used
+  from the moment it was written.
+- Only durations are sent, each counted by the sender from a moment before it is sent: when it is
+  read it is too long, never too short.
+- The ledger has an epoch. In a new one it knows nothing, and accepts what a process reports that it
+  holds: not in an older message, which may have been in transit for any time, but in one that was
+  written after the process learned of the new epoch. Permits that no process reports stay reserved
+  until the last request of any process that may have held them must have left the window.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ VERSION: Final = 2
 _DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
 
 
-# It goes on while the machine sleeps, where there is one: the second does on macOS.
+# A clock that runs while the machine sleeps, where there is one: on macOS the second does.
 _CLOCK: Final[int | None] = next(
     (getattr(time, name) for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)),
     None,
@@ -71,8 +72,8 @@ class LeaseTerms:
 
         Args:
             rate: the budget.
-            exchange: the longest time from leave to send until the request has arrived or never
-                will, in seconds.
+            exchange: the longest time from the permit until the request has arrived or never will,
+                in seconds.
         """
         per = rate.per
         return cls(

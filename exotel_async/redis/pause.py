@@ -72,7 +72,7 @@ class SharedGate(PauseGate):
         if word["epoch"] < self.epoch:
             return
         if word["epoch"] == self.epoch and self.half_open and word["left"] == 0:
-            return  # the news that the pause was cleared came after the leave to send its probe
+            return  # the news that the pause was cleared came after the permit for its probe
         self.epoch, self.pauses = word["epoch"], word["row"]
         if word["left"] < 0:
             self._let_all()

@@ -1,4 +1,4 @@
-"""One process of an account: what it holds and lets through, and what it says and is told."""
+"""One process of an account: the permits it holds, the requests it lets through, its messages."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class LeasedBucket(Limiter):
         )
         self._problem = ""
 
-        # What is to be said.
+        # What the next message reports.
         self._refusals: list[Refusal] = []
         self._answered: int | None = None
         self._to_give = 0
         self._told_interactive = self._granted_then = 0
         self._told_bulk = 0
         self._told_at = float("-inf")
-        # What was answered, or told to everybody.
+        # What the ledger answered, or published to all processes.
         self._short = False
         self._any_interactive = False
         self._contended = False
@@ -243,7 +243,7 @@ class LeasedBucket(Limiter):
             self._keeper.call_at(now + self.rate.per / self._limit)
 
     def _hear(self, told: Mapping[str, Any]) -> None:
-        """Do what the ledger tells everybody."""
+        """Apply what the ledger publishes to all processes."""
         if not self._lease.epoch:
             return
         if told["epoch"] != self._lease.epoch:
@@ -279,7 +279,7 @@ class LeasedBucket(Limiter):
         return self._queue.first() is not None or window.size > 0 or window.used != 0
 
     def _go_without(self) -> None:
-        """Go on without the server as far as that is allowed; else see waiting requests fail."""
+        """Continue without the server as far as that is allowed; else let waiting requests fail."""
         loop = asyncio.get_running_loop()
         if self._on_outage is not None:
             part = self._on_outage.part_of(self._permits, self._processes) / self._permits

@@ -132,8 +132,8 @@ class Server:
         """Hear what the ledger tells everybody, until the connection fails.
 
         Args:
-            hear: told each message.
-            begin: told that from now on nothing is missed.
+            hear: called with each message.
+            begin: called when from now on no message is missed.
 
         Raises:
             Unfit: it does not let us listen.

@@ -1,4 +1,4 @@
-"""What a shared limiter is told, and what it tells."""
+"""The settings of a shared limiter, and its statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task that hears what the ledger tells everybody."""
+"""The task that receives what the ledger publishes to all processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Listener:
-    """Listens from `start` on, again and again, until it is stopped or is not let."""
+    """Listens from `start` on, again and again, until it is stopped or not permitted."""
 
     def __init__(
         self,
@@ -28,8 +28,8 @@ class Listener:
 
         Args:
             server: where the ledger is.
-            hear: told what is told.
-            missed: told that something may have been missed.
+            hear: called with each message.
+            missed: called when messages may have been missed.
         """
         self._server = server
         self._hear = hear
@@ -37,12 +37,12 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
         self._delay = _FIRST_RETRY
         self.settled: Final = asyncio.Event()
-        """Whether it has once begun to hear, or is not let."""
+        """Whether it has begun to receive once, or is not permitted to."""
         self.problem: str = ""
-        """Why it is not let; "" if it is, or nothing is known."""
+        """Why it is not permitted to; "" if it is, or nothing is known."""
 
     def start(self) -> None:
-        """Begin, unless it goes on."""
+        """Begin, unless it is running."""
         if self._task is None or self._task.done():
             self.settled.clear()
             self.problem = ""
@@ -76,6 +76,6 @@ class Listener:
         try:
             self._hear(told)
         except (KeyError, TypeError, AttributeError):
-            # Anybody may publish there. What was said, if anything, is answered, too.
+            # Anybody may publish there. What the ledger says is also in its answers.
             logger.warning("The channel of the shared limiter sent an unknown message")
             self._missed()

@@ -98,9 +98,9 @@ class ExotelWebhooks(Registry):
                 all valid, the first of which goes into new URLs.
             base_url: where the world finds the application, with the prefix it is mounted at.
             allowed_addresses: addresses and networks requests may come from. None: from anywhere.
-                Exotel tells its own on request. They protect nothing where the server believes
-                everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: whoever
-                sends a request then writes its address himself.
+                Exotel names its own on request. They protect nothing where the server trusts
+                everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: any
+                client can then set its own address.
             trusted_proxies: addresses and networks of your own proxies, whose X-Forwarded-For is
                 believed. Not needed where the server believes them already (uvicorn's
                 `--forwarded-allow-ips` with their addresses).
@@ -165,7 +165,7 @@ class ExotelWebhooks(Registry):
 
         Args:
             secret: as when it was made: the new one, and the old one with it as long as flows and
-                calls going on have URLs with that.
+                calls in progress have URLs with that.
 
         Raises:
             ConfigurationError: one is not long enough, or cannot stand in a URL.
@@ -175,7 +175,7 @@ class ExotelWebhooks(Registry):
     async def aclose(self, grace: float = 5.0) -> None:
         """Wait for handlers under way, then cancel them.
 
-        When it is served alone, the server's shutdown does this. Mounted, no shutdown is told: call
+        When it is served alone, the server's shutdown does this. Mounted, it gets no shutdown: call
         it at the end of your own lifespan. It takes requests even after.
 
         Args:

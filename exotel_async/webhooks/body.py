@@ -6,7 +6,7 @@ fields; what is deeper or longer than the limits here is not Exotel's and is ref
 nobody's payload costs more than its length.
 
 Whatever the bytes are, only `InvalidWebhook` comes out. Its texts name no value: what came may hold
-numbers, and secrets of whoever sent it.
+numbers, and secrets of its sender.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ class ConnectPlan:
 
     @classmethod
     def nobody(cls) -> Self:
-        """Dial nobody: the call goes on by the branch "We didn't dial anyone"."""
+        """Dial nobody: the call takes the branch "We didn't dial anyone"."""
         return cls(_is_for_nobody=True)
 
     def document(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class ClaimStore(Protocol):
     async def done(self, key: str) -> None:
         """Remember that the event was handled, for longer than Exotel sends it again.
 
-        It was, whoever says so: a lease that has run out meanwhile makes no difference.
+        The call is right whoever makes it: a lease that has expired makes no difference.
         """
         ...
 

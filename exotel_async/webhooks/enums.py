@@ -6,7 +6,7 @@ from exotel_async.models import OpenEnum
 
 
 class FlowCallType(OpenEnum):
-    """What has become of a call on its way through a flow (Exotel's support article 48283)."""
+    """How far a call has come in a flow (Exotel's support article 48283)."""
 
     CALL_ATTEMPT = "call-attempt"
     """No Connect applet: the caller heard menus and greetings only."""

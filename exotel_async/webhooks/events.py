@@ -1,4 +1,4 @@
-"""Status callbacks and dial events: what Exotel reports while a call goes on (VOICE_V1 6, 7.3c)."""
+"""Status callbacks and dial events: what Exotel reports during a call (VOICE_V1 6, 7.3c)."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class StatusCallback:
         created_at: when the call was created.
         updated_at: when Exotel last changed what it tells here.
         started_at: when the call began.
-        ended_at: when it ended; None while it goes on.
+        ended_at: when it ended; None while it is in progress.
         talk_time: how long both parties were connected.
         duration: length of the whole call. Not documented here, but it was seen.
         price: what it cost. As `duration`.
         recording_url: where the recording is; it opens with the account's credentials.
-        presigned_recording_url: the same, open to whoever has the link, for a short time.
+        presigned_recording_url: the same, open to anybody who has the link, for a short time.
         custom_field: what was passed as `custom_field`; it comes with the terminal event only.
         legs: the parties of the call, the one dialled first with `id` 1. A leg without a status was
             not dialled, or not yet.
@@ -161,8 +161,8 @@ class StatusCallback:
     def to_call(self) -> Call:
         """Return the call as far as the callback tells it.
 
-        `exotel.calls.notify(event)` passes it to whoever waits. A short callback tells little more
-        than status and SID; a long one all but what comes later, `duration` and `price`.
+        `exotel.calls.notify(event)` passes it to all waits for the call. A short callback has
+        little more than status and SID; a long one all but `duration` and `price`, known later.
         """
         return Call(
             sid=self.sid,

@@ -67,7 +67,7 @@ def keys_pressed(value: object) -> str | None:
 
 def event_key(sid: str, *told: object) -> str:
     """Name an event by its call and what it tells: the same event has the same key, always."""
-    # A digest: the words are Exotel's, or whoever's, and as long as they like.
+    # A digest: the values are Exotel's, or any sender's, of any length.
     digest = blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
     return f"{sid}:{digest}"
 

@@ -1,8 +1,7 @@
-"""How handlers run: each event once, each question within its time, whoever leaves meanwhile.
+"""How handlers run: each event once, each request within its time, even if the client disconnects.
 
-They run in tasks of their own. A request that is cancelled, or whose client has gone, leaves the
-handling of its event to go on and to settle its claim; an answer that comes too late keeps nobody
-waiting.
+They run in tasks of their own. If a request is cancelled, or its client disconnects, the handling
+of its event continues and settles its claim; an answer that comes too late keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ logger: Final = logging.getLogger("exotel_async")
 _LOOK_AGAIN: Final = 0.2
 """Seconds, while another process handles an event."""
 _SETTLING: Final = 1.0
-"""What a handler that is too late may take to stop, and its claim to be settled, until those who
-ask are told."""
+"""Seconds a handler that is too late may take to stop, and its claim to be settled, before the
+requests for the event are answered."""
 _STORE_SECONDS: Final = 5.0
-"""What a store may take to be told how it went, when all is being cancelled."""
+"""Seconds a store may take to record how it went, when all is being cancelled."""
 _LEASE_MORE: Final = 10.0
-"""What a claim lives longer than its handler may, so that it is not over before it was settled."""
+"""Seconds a claim lives longer than its handler may, so that it is settled before it expires."""
 _CLEAN_UP: Final = 5.0
 """Seconds for handlers to end once they are cancelled."""
 
 
 class Event(Protocol):
-    """What is handled once."""
+    """An event, which is handled once."""
 
     @property
     def sid(self) -> str:
@@ -44,16 +43,16 @@ class Event(Protocol):
 
     @property
     def key(self) -> str:
-        """What names it."""
+        """What identifies it."""
         ...
 
 
 class HandlerTask:
-    """Claims an event, has it handled and settles the claim, whoever leaves meanwhile.
+    """Claims an event, has it handled and settles the claim, even if the client disconnects.
 
-    All who ask for the event get its one outcome. They are told in time: a handler that does not
-    let itself be cancelled keeps its claim, and a store that hangs its task, but neither keeps
-    anybody waiting.
+    All requests for the event get its one outcome, in time: a handler that does not let itself be
+    cancelled keeps its claim, and a store that hangs keeps its task, but neither keeps a request
+    waiting.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class HandlerTask:
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def _settle(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Tell the store how it went, whoever cancels meanwhile."""
+        """Record in the store how it went, even if the task is cancelled meanwhile."""
         try:
             try:
                 await step()
@@ -151,7 +150,7 @@ class HandlerTask:
 
     def _expire(self) -> None:
         if self._ended is not None:
-            self._tell(self._ended)  # only the store has not been told
+            self._tell(self._ended)  # only the store has not recorded it
         elif self._late:
             self._tell(False)
         else:
@@ -186,7 +185,7 @@ class HandlerRunner:
         self._attempts = count()
 
     async def handle(self, route: Route, event: Event) -> bool:
-        """Have an event handled, unless it was. Tells whether it is; if not, it is to come again.
+        """Have an event handled, unless it was. Return whether it is; else it has to be sent again.
 
         One that is being handled already is not handled a second time: both get its outcome.
         """
@@ -205,7 +204,7 @@ class HandlerRunner:
         return await attempt.outcome()
 
     async def answer(self, route: Route, request: Any) -> Response | None:
-        """Have a question answered; with the fall-back if the handler fails or is late.
+        """Have a request answered; with the fall-back if the handler fails or is late.
 
         None: there is no fall-back either.
         """

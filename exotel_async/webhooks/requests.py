@@ -167,7 +167,7 @@ class FlowRequest(AppletRequest):
         call_type: what has become of the call so far.
         created_at: when the call was created.
         started_at: when it began.
-        ended_at: None: Exotel sends a constant, for the call is still going on.
+        ended_at: None: Exotel sends a constant, because the call is still in progress.
         current_time: when the request was made, by Exotel's clock.
         dial_status: how the last dialled party's part ended; after Connect.
         dial_duration: seconds from dialling that party on, its ringing included.

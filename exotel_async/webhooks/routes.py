@@ -226,7 +226,7 @@ class Registry:
     def passthru(
         self, name: str, *, fallback: Passthru | None = None
     ) -> Callable[[_OnPassthru], _OnPassthru]:
-        """Register what decides which way a call goes; None goes on by "URL returns OK (200)".
+        """Register what selects the branch of a call; None selects "URL returns OK (200)".
 
         Args:
             name: the end of its URL.
@@ -310,7 +310,7 @@ class Registry:
         self, kind: WebhookKind, name: str, request: type[AppletRequest], fallback: object
     ) -> Callable[[_Handler], _Handler]:
         read = partial(request.from_query, time_zone=self._time_zone)
-        # What is wrong with the fall-back is told where it stands, not where its handler does.
+        # An error in the fall-back is raised where it is passed, not where its handler is.
         applet_route(kind, name, read, str, fallback)
 
         def register(handler: _Handler) -> _Handler:

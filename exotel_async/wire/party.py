@@ -1,4 +1,4 @@
-"""Whether a party that the service shows is the one that was passed: known, or not to be told."""
+"""Whether a party that the service shows is the one that was passed: yes, no, or not known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Party:
         self._end = self._digits[-2:]
 
     def is_shown_as(self, shown: str | None) -> bool | None:
-        """Tell whether that is the party; None where it cannot be told."""
+        """Whether that is the party; None where it is not known."""
         if shown is None:
             return None
         if self._sip is not None:

@@ -64,9 +64,9 @@ class DialOptions(TypedDict, total=False):
         recording_format: `mp3` or `mp3-hq`; only with `record=True`.
         custom_field: anything of up to 128 characters that is to come back with the call.
         status_callback: URL that gets a callback when the call has ended.
-        status_callback_events: what it is told of, and then in full; without them it gets four
+        status_callback_events: what it reports, and then in full; without them it gets four
             fields when the call is over. Not documented for calls to a flow.
-        status_callback_content_type: how it is told; without it as multipart.
+        status_callback_content_type: how it is encoded; without it as multipart.
         stream_url: `wss` URL the call's audio is streamed to (AgentStream).
         stream_begin: from which moment; only with `stream_url`.
         stream_type: `bidirectional`; not documented, but it works. Only with `stream_url`.

@@ -32,7 +32,7 @@ _LONGEST = 14_400
 
 
 class Ended(Exception):
-    """The call is over; the text says why. Raised through the applet that is going on."""
+    """The call is over; the text says why. Raised through the applet that is running."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +48,7 @@ class World:
 
 @attrs.frozen(eq=False)
 class Aside:
-    """Something the application is told, without a wait for its answer."""
+    """A request to the application whose answer is not waited for."""
 
     task: Task[None]
     at: float
@@ -78,7 +78,7 @@ class Line:
     hurried: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set: it does not wait for the clock any more."""
     asides: list[Aside] = attrs.field(factory=list)
-    """What the application is told."""
+    """Requests whose answers are not waited for."""
     children: int = 0
     """How many legs have a record of their own."""
     random: Random = attrs.field(init=False)
@@ -159,8 +159,8 @@ class Line:
     ) -> Exchange:
         """Ask the application, and wait for its answer.
 
-        What it was told at an earlier age has come there before, however fast the clock runs; of
-        the same age, dial events.
+        What was sent at an earlier age has arrived before, however fast the clock runs; of the same
+        age, dial events.
         """
         await self._told(self.age)
         asked, place = self._ask(method, url, parameters, headers)
@@ -171,7 +171,7 @@ class Line:
         return answered
 
     def tell(self, url: str, parameters: Mapping[str, str], *, event: bool) -> None:
-        """Tell the application, without waiting. What it is told of a call comes in order."""
+        """Send a request without waiting for its answer. Those of one call arrive in order."""
         asked, place = self._ask("GET", url, parameters, None)
         before = self.asides[-1].task if self.asides else None
 
@@ -183,11 +183,11 @@ class Line:
         self.asides.append(Aside(asyncio.create_task(send()), self.age, event))
 
     async def told(self) -> None:
-        """Wait until everything was told, and answered."""
+        """Wait until all of them were sent, and answered."""
         await self._told(math.inf)
 
     async def _told(self, age: float) -> None:
-        """Wait until everything was told that was to be before that age."""
+        """Wait until all that belong before that age were sent."""
         before = [a.task for a in self.asides if a.at < age or (a.event and a.at == age)]
         await asyncio.gather(*before)
 

@@ -23,7 +23,7 @@ def _read_keys(keys: Keys) -> Keys:
 class Caller:
     """What the party of a flow does. Lengths in emulator seconds.
 
-    Unless told otherwise they answer as the scenario has it, press nothing, say nothing, and stay
+    By default they answer as the scenario has it, press nothing, say nothing, and stay
     on the line until the flow ends.
     """
 

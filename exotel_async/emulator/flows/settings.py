@@ -48,9 +48,9 @@ class FlowSettings:
     created: Literal["rfc", "plain"] = "rfc"
     """`Created` as it was captured, `Wed, 23 Feb 2022 12:31:59`, or as documented."""
     end_time: str = "1970-01-01 05:30:00"
-    """`EndTime` of a call that goes on; older captures have `0000-00-00 00:00:00`."""
+    """`EndTime` of a call in progress; older captures have `0000-00-00 00:00:00`."""
     call_status: bool = True
-    """`CallStatus` comes along: it may be absent."""
+    """`CallStatus` is sent: it may be absent."""
     bare_call_to: bool = False
     """`CallTo` has no leading 0 where `To` has one, as in a capture of 2016."""
     digits_once: bool = False  # VOICE_V1 7.4
@@ -78,7 +78,7 @@ class FlowSettings:
     """Each agent an incoming call rings has a record of its own with `ParentCallSid`, as one
     integrator found; that it is `inbound` as well is a guess."""
     after_hangup: Literal["go-on", "stop"] = "go-on"
-    """A flow whose caller left during a Connect or a Voicemail goes on with what needs no caller:
+    """A flow whose caller left during a Connect or a Voicemail continues with what needs no caller:
     captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
 
     # How long things take, and how far a flow may go

@@ -88,7 +88,7 @@ class Transcript:
     title: str
     steps: Sequence[Step]
     ending: str | None
-    """Why it ended; None while it goes on."""
+    """Why it ended; None while it is in progress."""
 
     @property
     def path(self) -> Sequence[tuple[str, str | None]]:
@@ -127,7 +127,7 @@ def _told(exchange: Exchange) -> Sequence[str]:
 
 @attrs.define(eq=False)
 class _Passing:
-    """A step while it goes on."""
+    """A step in progress."""
 
     at: float
     flow: str
@@ -179,7 +179,7 @@ class Log:
 
 @attrs.frozen
 class Place:
-    """Where an answer belongs: it may come when the call has long gone on."""
+    """Where an answer belongs: it may come when the call is steps further."""
 
     _entries: list[Note | Exchange]
     _index: int
