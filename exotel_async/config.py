@@ -78,12 +78,12 @@ def find_base_url(region: Region | None, base_url: str | None) -> tuple[str, str
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when the budget is short."""
+    """Which request goes first when several wait."""
 
     INTERACTIVE = 0
     """Somebody is waiting for this one request. The default of single calls."""
     BULK = 1
-    """One of many: batches, exports, campaigns. Goes when nobody interactive waits."""
+    """One of many: batches, exports, campaigns. Sent when no interactive request waits."""
 
 
 @frozen
@@ -220,7 +220,7 @@ class RequestOptions(TypedDict, total=False):
     """How a request is to be sent. None, like leaving it out, means the session's own default.
 
     Attributes:
-        priority: who goes first when the budget is short.
+        priority: which request goes first when several wait.
         max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
             longer, `RateLimitTimeout` is raised.
         timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
@@ -237,7 +237,7 @@ class SendOptions:
     """How a request is sent: `RequestOptions`, with nothing left open.
 
     Attributes:
-        priority: who goes first when the budget is short.
+        priority: which request goes first when several wait.
         max_wait: seconds it may wait for the budget; None: as long as it takes.
         timeout: seconds it may take with everything; None: as long as it takes.
         on_send: called each time it is sent.

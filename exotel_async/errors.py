@@ -10,7 +10,7 @@
     ├── RequestTimeout              a request that is no dial got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
     ├── DecodeError                 an answer that is not what was asked for
-    ├── RecordingUnavailable        a call whose recording cannot be had
+    ├── RecordingUnavailable        a call whose recording is not available
     │   ├── RecordingNotReady       not now: it may still come
     │   └── NoRecording             not ever: there is none
     └── APIError                    Exotel's answer, by HTTP status
@@ -55,7 +55,7 @@ class ConfigurationError(ExotelError):
 
 
 class InvalidRequest(ExotelError, ValueError):
-    """An argument that Exotel would refuse, or worse, take wrongly. Nothing was sent.
+    """An argument that Exotel would refuse or misinterpret. Nothing was sent.
 
     Attributes:
         argument: the name of the argument.
@@ -77,7 +77,7 @@ class InvalidRequest(ExotelError, ValueError):
 
 
 class RateLimitTimeout(ExotelError):
-    """The account's budget has no place for the request within `max_wait`. Nothing was sent.
+    """The rate limit has no permit for the request within `max_wait`. Nothing was sent.
 
     Attributes:
         wait: seconds the request would have waited, by the limiter's estimate.
@@ -202,7 +202,7 @@ class DecodeError(ExotelError):
 
 
 class RecordingUnavailable(ExotelError):
-    """A call whose recording cannot be had.
+    """A call whose recording is not available.
 
     Attributes:
         sid: the call's SID.
@@ -229,14 +229,14 @@ class RecordingNotReady(RecordingUnavailable):
 
 
 class NoRecording(RecordingUnavailable):
-    """There is no recording, and none will come: it was not ordered, or nobody spoke."""
+    """There is no recording, and none will come: it was not requested, or nobody spoke."""
 
     def __init__(self, *, sid: str) -> None:
         super().__init__(f"call {sid} has no recording", sid=sid)
 
 
 class APIError(ExotelError):
-    """Exotel answered, and its answer is no.
+    """Exotel answered with an error.
 
     Exotel lists its statuses at developer.exotel.com/api/http-status-codes.
 

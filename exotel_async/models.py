@@ -133,7 +133,7 @@ class PlaybackTo(enum.StrEnum):
 
 
 class CallbackEvent(OpenEnum):
-    """What a status callback can tell of."""
+    """What a status callback can report."""
 
     TERMINAL = "terminal"
     ANSWERED = "answered"
@@ -178,7 +178,7 @@ class Leg:
 
 @frozen(kw_only=True)
 class CallDetails:
-    """What a call consists of; Exotel tells it when asked for `details`.
+    """What a call consists of; Exotel returns it where `details` are asked for.
 
     Attributes:
         talk_time: how long both parties were connected.
@@ -210,7 +210,7 @@ class Call:
         to: the party dialled second; in a call to a flow the ExoPhone, or None.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
-        updated_at: when Exotel last changed what it tells here.
+        updated_at: when Exotel last changed this record.
         started_at: when the call began.
         ended_at: when it ended.
         duration: length of the whole call, the second party's ringing included.
@@ -346,8 +346,8 @@ class ExoPhone:
         region: code of its telecom circle, as `KA`.
         voice: whether it makes and takes calls.
         sms: whether it sends and takes SMS.
-        voice_url: where calls that come in are led; see `flow`.
-        sms_url: where SMS that come in are led.
+        voice_url: what incoming calls are connected to; see `flow`.
+        sms_url: where incoming SMS are sent.
         raw: the whole original.
     """
 
@@ -364,7 +364,7 @@ class ExoPhone:
 
     @property
     def flow(self) -> str | None:
-        """Id of the flow calls are led to. None if there is none, or `voice_url` leads elsewhere.
+        """Id of the flow calls are connected to. None if there is none, or `voice_url` leads elsewhere.
 
         It is text, even where it is a number.
         """

@@ -69,7 +69,7 @@ class DialTarget:
 
 @frozen
 class DialOutcome:
-    """What came of one dial of many.
+    """The outcome of one dial of many.
 
     Attributes:
         target: what was to be dialled, as it was passed.
@@ -89,7 +89,7 @@ class DialOutcome:
 
 @frozen(kw_only=True)
 class DialPlan:
-    """What all dials of a lot have in common, and how many may be in progress.
+    """What all dials of one `connect_many` have in common, and how many may be in progress.
 
     Attributes:
         account_sid: the account the flows belong to.
@@ -200,7 +200,7 @@ class Dials(ResultStream[DialOutcome]):
         self._start(self._work, _WORKERS)
 
     def _abandon(self, results: Sequence[DialOutcome]) -> None:
-        """Tell of the calls that nobody is going to take out of the stream."""
+        """Report the calls whose outcomes nobody will take out of the stream."""
         for outcome in results:
             how = outcome.call or outcome.error
             if isinstance(how, Call | CallOutcomeUnknown):

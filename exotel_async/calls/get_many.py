@@ -30,7 +30,7 @@ MOST_CONCURRENT: Final = 64
 
 @frozen
 class CallResult:
-    """What came of one SID: the call, or why it could not be had.
+    """The result for one SID: the call, or why it could not be read.
 
     Attributes:
         sid: the SID, as it was passed.
@@ -56,7 +56,7 @@ class CallResult:
 
 @frozen(kw_only=True)
 class FetchStatistics:
-    """How far a `get_many` has come.
+    """The progress of a `get_many`.
 
     Attributes:
         done: SIDs answered so far: `found`, `missing` and `failed` together.
@@ -169,7 +169,7 @@ class CallResults(ResultStream[CallResult]):
             self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
-        """Return how it stands. What was answered but not taken out of the stream is not in it."""
+        """Return the progress so far. What was answered but not taken out of the stream is not in it."""
         return self._counts.statistics(self._input.total)
 
     async def _run(self) -> None:

@@ -115,7 +115,7 @@ class CallReader:
             concurrency: slices of the range read side by side, 1 to 16, still given out in order.
                 Needed where round trips are so long that one page after the other does not use
                 the budget; it costs about a tenth more requests.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
             timeout: seconds each request may take with everything.
             **filters: which calls, and how they are given out: see `CallFilters`.
@@ -154,7 +154,7 @@ class CallReader:
 
         Use it as ``async with exotel.calls.get_many(sids) as results`` and ``async for result in
         results``: one `CallResult` for each SID, in the order the answers come. A SID that cannot
-        be read does not spoil the others.
+        be read does not affect the others.
 
         Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
         older than 31 days, SIDs that do not exist) is asked for singly.
@@ -169,7 +169,7 @@ class CallReader:
             until: when the newest of them was created.
             concurrency: requests under way at a time, 1 to 64.
             batch_size: SIDs in one request, 1 to 100.
-            on_progress: called with how it stands, each time some are taken out of the stream.
+            on_progress: called with the statistics, each time some are taken out of the stream.
             **options: see `RequestOptions`; `Priority.BULK` if they do not say otherwise.
 
         Raises:
@@ -237,7 +237,7 @@ class CallReader:
                 minutes from the end; what has not come within fifteen is not waited for.
             details: read legs and talk time as well.
             interval: seconds until the first poll. It grows to twelve times as much.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
 
         Raises:
             InvalidRequest: an argument that makes no sense; nothing was sent.

@@ -68,7 +68,7 @@ class Calls(CallReader):
             wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
             start_playback_to: who hears `start_playback_url`.
             start_playback_url: audio played when the second party answers.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
             timeout: seconds it may take with everything.
             **options: see `DialOptions`.
@@ -113,7 +113,7 @@ class Calls(CallReader):
             from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
             flow: the flow's id (its app id in the dashboard), or the whole URL of one.
             caller_id: the ExoPhone it sees.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
             timeout: seconds it may take with everything.
             **options: see `DialOptions`.
@@ -164,7 +164,7 @@ class Calls(CallReader):
                 two numbers has two. Their ends come from the poll of `wait`, or from `notify`;
                 a dial whose outcome is not known is counted until it is. None: any number.
             interval: seconds until the first poll for a call's end.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
             timeout: seconds each may take with everything.
             **options: see `DialOptions`; a target's own go before them.
@@ -224,7 +224,7 @@ class Calls(CallReader):
                 longest the call may last, and a quarter of an hour.
             interval: seconds between the first look and the second. It grows to twenty times as
                 much.
-            priority: who goes first when the budget is short.
+            priority: which request goes first when several wait.
 
         Returns:
             `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` where there
@@ -247,7 +247,7 @@ class Calls(CallReader):
         )
 
     def notify(self, event: Any) -> bool:
-        """Tell how a call stands, as a status callback says: a `wait` for it ends at once.
+        """Report the status of a call, as a callback shows it: a `wait` for it ends at once.
 
         Args:
             event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,

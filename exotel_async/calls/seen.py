@@ -12,7 +12,7 @@ from exotel_async.models import Call
 _MOST: Final = 50_000
 """SIDs remembered; the oldest are forgotten first."""
 _JUST_NOW: Final = 5.0
-"""Seconds. Hardly a call is over sooner, and hardly any is sure to go on for much longer."""
+"""Seconds. Few calls are over sooner, and few are sure to last much longer."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -39,11 +39,11 @@ class SeenCalls:
             remember(self._live, call.sid, time.monotonic(), _MOST)
 
     def is_live(self, sid: str) -> bool:
-        """Whether the call went on when it was last heard of, however long ago."""
+        """Whether the call was in progress when last seen, however long ago."""
         return sid in self._live
 
     def was_live_just_now(self, sid: str) -> bool:
-        """Whether the call went on a moment ago, so that it is almost certain to go on still."""
+        """Whether the call was in progress a moment ago, so that it almost certainly still is."""
         seen = self._live.get(sid)
         return seen is not None and time.monotonic() - seen < _JUST_NOW
 

@@ -204,12 +204,12 @@ class ResultStream(Generic[T]):
 
     async def __aexit__(self, *_: object) -> None:
         if not self._ended:
-            # Whoever reads on, perhaps in another task, is not left waiting.
+            # A reader in another task is not left waiting.
             self._error = self._error or RuntimeError("the block of this stream was left")
         try:
             await self._workers.aclose()
         finally:
-            # Whoever is cancelled while it waits here loses no result either.
+            # A reader that is cancelled while it waits here loses no result either.
             while not self._out.empty():
                 self._abandon(self._out.get_nowait() or ())
             self._out.put_nowait(None)

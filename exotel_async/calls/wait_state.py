@@ -46,7 +46,7 @@ _PASSING: Final = (
 )
 
 Deliver = Callable[[Call | ExotelError], object]
-"""Told a call's end, or why it cannot be had."""
+"""Called with a call's end, or with the error."""
 
 
 @frozen(kw_only=True)
@@ -57,7 +57,7 @@ class WaitOptions:
         settled: wait for length, price and end as well, not for the status alone.
         details: read legs and talk time as well.
         interval: seconds until the first poll; it grows from there.
-        priority: who goes first when the budget is short.
+        priority: which request goes first when several wait.
     """
 
     settled: bool = False

@@ -112,7 +112,7 @@ class Settings:
 
     # Channels (VOICE_V1 5.4)
     channels: int | None = None
-    """Calls in progress at once; a call of two numbers counts twice, from its dial on. None: any."""
+    """Calls in progress at once; one of two numbers counts twice, from its dial on. None: any."""
     channels_status: int = 402  # VOICE_V1 5.2
     """The answer beyond them is unknown; Exotel's table of statuses has 402 for a plan's limit."""
 

@@ -1,6 +1,6 @@
 """A file from another host: its link is followed by hand, and what is not whole is not kept.
 
-The account's credentials are offered hop by hop: see `links`.
+Whether the account's credentials are sent is decided at each hop: see `urls`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 class PartialFile:
     """A file while it is fetched: written beside its target, and renamed when it is whole.
 
-    It has a name nobody else has, TARGET.RANDOM.part, and is for its owner's eyes alone: what was
-    said in a call is in it. Of several with one target the last to be whole is what stays.
+    Its name is unique, TARGET.RANDOM.part, and only its owner may read it: it holds a conversation.
+    Of several with one target the last to be complete stays.
 
     Its disk is used in threads. Cancelled, only a cancel scope of anyio waits for them.
     """
@@ -50,7 +50,7 @@ class PartialFile:
         self.begun: bool = False
         """Whether there is something to tidy up, or will be in a moment."""
         self.failure: Exception | None = None
-        """What the disk said to the last that was written."""
+        """What the disk raised at the last write."""
 
     async def check(self) -> None:
         """Make sure that its target is a regular file, or is not there yet.
@@ -58,7 +58,7 @@ class PartialFile:
         Raises:
             IsADirectoryError: it is a folder.
             FileExistsError: it is a device, a pipe, or a link: to rename would be to replace that.
-            OSError: the disk refuses to tell.
+            OSError: the disk reports an error.
         """
         await to_thread.run_sync(self._check)
 

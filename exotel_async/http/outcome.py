@@ -1,4 +1,4 @@
-"""What an exchange comes to: the value asked for, the error there is, or a dial nobody knows of."""
+"""The result of an exchange: the value asked for, an error, or a dial of unknown outcome."""
 
 from __future__ import annotations
 

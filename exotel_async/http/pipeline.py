@@ -67,7 +67,7 @@ class Pipeline:
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
-        """Told of each dial whose outcome is not known, before its caller is."""
+        """Called with each dial whose outcome is not known, before its caller gets the error."""
         self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
         """Called with a call whose outcome was reported as unknown before its answer came."""
         self._loop: asyncio.AbstractEventLoop | None = None

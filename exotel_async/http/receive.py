@@ -41,7 +41,7 @@ class Download:
 
 @frozen(kw_only=True)
 class Bounds:
-    """What is borne with from the host of a file.
+    """The limits for a file from another host.
 
     Attributes:
         size: bytes the file may have; None: any number.

@@ -78,7 +78,7 @@ def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
     if status is None and not facts.written:
         return _again(facts, policy, jitter)
     if status is not None and 300 <= status < 400:
-        # A redirect may be what acting looks like (303), and it is not followed to find out.
+        # A redirect may mean that the service acted (303), and it is not followed to find out.
         return Unknown() if facts.dial else Fail()
     if status is not None and 400 <= status < 500 and status != 408:
         return Fail()

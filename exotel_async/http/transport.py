@@ -80,7 +80,7 @@ class Transport:
         else:
             _check_pool(http_client, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
-        """Host and port, if it is not the usual one: what tells one Exotel from another."""
+        """Host and port, if it is not the usual one: what distinguishes one Exotel from another."""
         self._netloc = parts.netloc
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""

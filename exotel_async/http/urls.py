@@ -71,10 +71,10 @@ def redirected(url: str, location: str) -> str | None:
 
 
 async def may_be_followed(url: str, home: Origin) -> bool:
-    """Whether a link leads to the world, or to where the session itself has gone.
+    """Whether a link leads to a public address, or to the host of the session itself.
 
-    Whoever writes a link, or a redirect, could else have this computer ask what only this computer
-    can reach: itself, its network, or the service that tells a cloud's machine its credentials.
+    The author of a link, or a redirect, could otherwise have this computer request what only it
+    can reach: itself, its network, or the service that gives a cloud's machine its credentials.
 
     Args:
         url: a link, as `is_link` knows it.
@@ -86,7 +86,7 @@ async def may_be_followed(url: str, home: Origin) -> bool:
 
 
 async def _is_private(host: str) -> bool:
-    """Whether one of a host's addresses is none of the Internet's.
+    """Whether one of a host's addresses is not public.
 
     A name that nobody knows here is not: a proxy may know it.
     """

@@ -13,7 +13,7 @@ from exotel_async.errors import LimiterUnavailable
 
 @frozen(kw_only=True)
 class RequestOutcome:
-    """What became of a request that was let through.
+    """How a request that was let through has ended.
 
     Attributes:
         status: the HTTP status; None where no answer came.

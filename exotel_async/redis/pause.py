@@ -25,7 +25,7 @@ class SharedGate(PauseGate):
     def __init__(
         self, rate: RateLimit, opened: Callable[[], None], ask: Callable[[], None]
     ) -> None:
-        """Describe it; `ask` is called when the ledger is to be asked for leave."""
+        """Describe it; `ask` is called when the ledger is to be asked for permission."""
         super().__init__(rate, opened)
         self._ask = ask
         self._alone = False
@@ -53,7 +53,7 @@ class SharedGate(PauseGate):
             self.open()
 
     def follow(self, word: Mapping[str, Any], now: float) -> None:
-        """Do what the ledger answers."""
+        """Apply what the ledger answers."""
         self._alone = False
         probing = self.half_open and self.probe_sent and word["epoch"] == self.epoch
         self.epoch, self.pauses = word["epoch"], word["row"]
@@ -68,7 +68,7 @@ class SharedGate(PauseGate):
             self.paused = word["paused"]
 
     def hear(self, word: Mapping[str, Any], now: float) -> None:
-        """Do what another process's request has brought about."""
+        """Apply a pause, or its end, that another process's request has caused."""
         if word["epoch"] < self.epoch:
             return
         if word["epoch"] == self.epoch and self.half_open and word["left"] == 0:

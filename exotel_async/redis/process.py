@@ -208,7 +208,7 @@ class LeasedBucket(Limiter):
         self._told_bulk, self._told_at = bulk, now
 
     def _take(self, answer: Mapping[str, Any]) -> None:
-        """Do what the ledger answers."""
+        """Apply what the ledger answers."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._end_starving()
@@ -295,7 +295,7 @@ class LeasedBucket(Limiter):
             self._giving_up = loop.call_later(self._outage_wait, self._give_up, waiters)
 
     def _fail(self, problem: str) -> None:
-        """Take note that the server cannot, or will not, hold the budget as it is asked to."""
+        """Take note that the server cannot, or will not, hold the budget as configured."""
         self._problem = problem
         self._fail_all(lambda: self._unfit(problem))
 

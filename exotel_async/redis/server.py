@@ -85,10 +85,10 @@ class Server:
         return f"timeout={self.timeout:g} s, by socket_timeout= or ?timeout= in its URL"
 
     async def ask(self, message: Mapping[str, Any], *, aside: bool = False) -> dict[str, Any]:
-        """Say something to the ledger and return what it answers.
+        """Send a message to the ledger and return its answer.
 
         Args:
-            message: what is said.
+            message: the message.
             aside: whether something else may be asked at the moment: it is on a new connection.
 
         Raises:
@@ -129,7 +129,7 @@ class Server:
     async def listen(
         self, hear: Callable[[Mapping[str, Any]], None], begin: Callable[[], None]
     ) -> None:
-        """Hear what the ledger tells everybody, until the connection fails.
+        """Receive what the ledger publishes to all processes, until the connection fails.
 
         Args:
             hear: called with each message.

@@ -18,7 +18,7 @@ SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
 @frozen(kw_only=True)
 class Fallback:
-    """Go on without the server of the shared limiter, with a part of it, divided by processes.
+    """Continue without the server, with a part of the budget, divided among the processes.
 
     While the server is down for everybody, the account stays within its budget. If it is only this
     process that cannot reach it, the account may be over by the process's part. A process that has

@@ -154,7 +154,7 @@ class ExoPhones:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Lead the calls that come in at an ExoPhone to a flow.
+        """Connect the incoming calls of an ExoPhone to a flow.
 
         Rests on `PUT IncomingPhoneNumbers/{sid}`, which may be sent again: setting the same flow
         twice is setting it once.
