@@ -83,10 +83,10 @@ class AsyncExotel:
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
             region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
-            base_url: any other place, like a local emulator: ``http(s)://host[:port]``. The path
-                that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
+            base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
+                path that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
             allow_http: whether an address may begin with ``http://`` that is not this computer's.
-                The API token then travels in the clear.
+                The API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 budget is shared with other processes through the server in
                 ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.

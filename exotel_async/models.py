@@ -364,7 +364,7 @@ class ExoPhone:
 
     @property
     def flow(self) -> str | None:
-        """Id of the flow calls are connected to. None if there is none, or `voice_url` leads elsewhere.
+        """Id of the flow for its calls. None if there is none, or `voice_url` leads elsewhere.
 
         It is text, even where it is a number.
         """

@@ -169,7 +169,7 @@ class CallResults(ResultStream[CallResult]):
             self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
-        """Return the progress so far. What was answered but not taken out of the stream is not in it."""
+        """Return the progress so far, without what was not taken out of the stream yet."""
         return self._counts.statistics(self._input.total)
 
     async def _run(self) -> None:

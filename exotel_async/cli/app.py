@@ -94,7 +94,7 @@ def demo(
     Args:
         calls: How many numbers to dial.
         speed: How many times as fast as yours the emulator's clock runs.
-        seed: Draws what becomes of the calls.
+        seed: Decides at random how the calls end.
     """
     from exotel_async.cli.demo import Plan, demo  # noqa: PLC0415
 
@@ -118,8 +118,8 @@ def call(
 ) -> Work | Exit:
     """Dial once: ring FROM, and when it answers, connect it to TO or to a flow.
 
-    It dials without asking again, and a call costs money. Exit codes: 0 dialled, 1 nothing was
-    dialled, 2 wrong usage, 3 not known whether it was, 130 interrupted.
+    It dials without confirmation, and a call costs money. Exit codes: 0 placed, 1 not placed,
+    2 wrong usage, 3 not known whether it was placed, 130 interrupted.
 
     Args:
         from_: The party rung first: a phone number, or a SIP id like sip:agent7f3a.
@@ -171,11 +171,11 @@ def get(
     Args:
         sids: The calls' SIDs.
         file: A file with more of them, one in each line, or - for standard input. Empty lines, and
-            those that begin with #, are passed over.
-        details: Tell legs and talk time as well.
-        json: Print the records as Exotel gave them, each as JSON in one line.
+            those that begin with #, are ignored.
+        details: Show legs and talk time as well.
+        json: Print the records as Exotel sent them, each as JSON in one line.
         since: When the oldest of them was created, if they are older than 31 days: 2026-11-01, or
-            90d. They are then looked for month by month.
+            90d. They are then searched month by month.
         until: When the newest of them was created.
     """
     if not sids and file is None:
@@ -212,23 +212,23 @@ def export(
 ) -> Work | Exit:
     """Write the records of calls into a file, oldest first. Calls in progress are not among them.
 
-    It is written to FILE.part, which becomes FILE when it is whole. However it is cut short, by
-    Ctrl-C, a crash or the network, --resume continues where it stopped, without a lost or doubled
-    record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    It is written to FILE.part, which becomes FILE when it is whole. If it is interrupted, by
+    Ctrl-C, a crash or the network, --resume continues where it stopped, without losing or
+    duplicating a record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
     Args:
         output: FILE, the file to write; its owner alone may read it. Only a regular file is
             replaced: no device, pipe, folder or link.
-        format: jsonl: each record as Exotel gave it, in a line. csv: for spreadsheets; a value that
-            would be taken for a formula gets a ' before it. sqlite: a table `calls`. Else what the
-            end of the file's name says.
-        resume: Go on with an export that was cut short. Other options need not be given again, and
-            must not be others; if there is nothing to continue, it starts again.
+        format: jsonl: each record as Exotel sent it, in a line. csv: for spreadsheets; a value that
+            would be taken for a formula gets a ' before it. sqlite: a table `calls`. By default
+            as the suffix of FILE says.
+        resume: Continue an export that was interrupted. Other options need not be given again, and
+            must be the same; if there is nothing to continue, it starts again.
         force: Start again, whatever is there, and replace FILE in the end.
-        follow: Keep an SQLite database up to date until Ctrl-C: look again and again for calls that
-            are new, have ended, or have got their length and price. Started again, it continues.
-        every: Seconds from one such look to the next, or like 5m; a minute if it is not given. One
-            that takes long is followed by as long a pause.
+        follow: Keep an SQLite database up to date until Ctrl-C: read again and again which calls
+            are new, have ended, or have got their duration and price. Started again, it continues.
+        every: Seconds from one such update to the next, or like 5m; by default a minute. One that
+            takes long is followed by as long a pause.
         page_size: Records asked for with one request.
     """
     from exotel_async.cli.export import SUFFIXES, Order, export  # noqa: PLC0415
@@ -268,7 +268,7 @@ def number(
     *more: Annotated[str, Parameter(show=False)],
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Tell what Exotel knows about a phone number: circle, operator, type, DND.
+    """Show what Exotel knows about a phone number: circle, operator, type, DND.
 
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
@@ -287,7 +287,7 @@ def doctor(
     """Check credentials, host and clock with one request, and say in one line what is wrong.
 
     Args:
-        clear_pause: End the pause of an account whose budget is shared, in all processes, before.
+        clear_pause: First end the account's pause in all processes that share its limiter.
     """
     from exotel_async.cli.doctor import doctor  # noqa: PLC0415
 
@@ -320,7 +320,7 @@ def emulator(
         speed: How many times as fast as yours its clock runs.
         rate: How many requests a minute it allows.
         window: How it counts them.
-        seed: Draws what becomes of calls.
+        seed: Decides at random how calls end.
         account: The account SID.
         key: The API key.
         token: The API token.

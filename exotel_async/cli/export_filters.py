@@ -78,9 +78,9 @@ class Selection:
 
     since: Annotated[Moment | None, SINCE] = None
     """Created then or later: 2026-11-01, '2026-11-01 10:00' (Indian time, unless it has an offset
-    like +00:00), or 7d, 12h, 30m ago. Else 30 days ago. Exotel has six months."""
+    like +00:00), or 7d, 12h, 30m ago. Default: 30 days ago. Exotel keeps six months."""
     until: Annotated[Moment | None, UNTIL] = None
-    """Created then or before; a day alone is in it to its end. Else now."""
+    """Created then or before; a day alone is in it to its end. Default: now."""
     to: Annotated[tuple[str, ...], _numbers("--to")] = ()
     """The party rung second; give it again for more, five at most."""
     from_: Annotated[tuple[str, ...], _numbers("--from")] = ()
@@ -100,7 +100,7 @@ class Selection:
     max_price: Annotated[Decimal | None, _option("--max-price", _amount)] = None
     """Price at most."""
     details: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
-    """Tell legs and talk time as well."""
+    """Include legs and talk time."""
 
     def contradiction(self) -> str | None:
         """Say what cannot be meant; None if all can."""

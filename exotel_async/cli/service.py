@@ -47,9 +47,9 @@ class Service:
     region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
     """The region of the account; else the host in EXOTEL_SUBDOMAIN, else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
-    """Any other place, like an emulator: http(s)://host[:port]."""
+    """Any other address, such as an emulator: http(s)://host[:port]."""
     allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Let another computer be reached by http://, which shows the API token on the way."""
+    """Allow http:// to another computer: the API token is then sent unencrypted."""
     rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
     """Requests a minute: the account's budget, or the share of it this may use. Processes that
     share it through EXOTEL_RATE_LIMIT_URL must all name the same."""

@@ -94,7 +94,7 @@ class SharedGate(PauseGate):
             self.open()
 
     def _wait(self, left: float, now: float, *, probing: bool) -> None:
-        # Whoever has sent the probe takes its answer, however often it hears that others wait.
+        # The process that has sent the probe takes its answer, however often others wait.
         self.half_open = probing
         self.asks = left <= 0
         if self.asks:

@@ -1,4 +1,4 @@
-"""What Exotel sends to you while calls go on, and what you answer.
+"""What Exotel sends to you during calls, and what you answer.
 
 `ExotelWebhooks` is an ASGI application with a handler for each URL. What it reads and writes are
 values, of use without it and without I/O::

@@ -1,4 +1,4 @@
-"""Short answers: which way a call goes, a number to dial, a message, what a Gather asks for.
+"""Short answers: which branch a call takes, a number to dial, a message, what a Gather asks for.
 
 They are those of VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6.
 """
@@ -20,12 +20,12 @@ from exotel_async.wire.validation import length, length_of_time, refuse, some_te
 
 @frozen(kw_only=True)
 class Passthru:
-    """Which way a call goes from a Passthru applet; see its three constructors.
+    """The branch a call takes after a Passthru applet; see its three constructors.
 
     Exotel's rules are its support articles 48283 (Passthru) and 3000052018 (Switch-case).
 
     Attributes:
-        diverts: whether it goes the way of "anything but 200".
+        diverts: whether it takes the branch "URL returns anything else".
         case: the case of the Switch-case applet that follows.
     """
 
@@ -41,17 +41,17 @@ class Passthru:
 
     @classmethod
     def proceed(cls) -> Self:
-        """Go on by the branch "URL returns OK (200)"."""
+        """Take the branch "URL returns OK (200)"."""
         return cls()
 
     @classmethod
     def divert(cls) -> Self:
-        """Go on by the other branch, "URL returns anything else"; it is answered with 302."""
+        """Take the other branch, "URL returns anything else"; it is answered with 302."""
         return cls(diverts=True)
 
     @classmethod
     def select(cls, case: str) -> Self:
-        """Go on by one branch of the Switch-case applet that comes next.
+        """Take one branch of the Switch-case applet that comes next.
 
         Args:
             case: its name, exactly as it is in the flow.

@@ -96,7 +96,7 @@ class ExotelWebhooks(Registry):
         Args:
             secret: what stands in the path of its URLs, 16 characters at least; or several that are
                 all valid, the first of which goes into new URLs.
-            base_url: where the world finds the application, with the prefix it is mounted at.
+            base_url: the public URL of the application, with the prefix it is mounted at.
             allowed_addresses: addresses and networks requests may come from. None: from anywhere.
                 Exotel names its own on request. They protect nothing where the server trusts
                 everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: any
@@ -104,7 +104,7 @@ class ExotelWebhooks(Registry):
             trusted_proxies: addresses and networks of your own proxies, whose X-Forwarded-For is
                 believed. Not needed where the server believes them already (uvicorn's
                 `--forwarded-allow-ips` with their addresses).
-            claims: where it is kept what was handled. None: in this process, for a day. Several
+            claims: the store of handled events. None: in this process, for a day. Several
                 processes need one they share, or a duplicate may be handled by each.
             max_body: bytes of a body, or of a query.
             body_timeout: seconds for a body to come, all in all.

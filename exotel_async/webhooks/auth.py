@@ -1,4 +1,4 @@
-"""Who may come in: by the secret in the path, and by the address a request comes from.
+"""Which requests are let in: by the secret in the path, and by the address a request comes from.
 
 Exotel signs nothing (VOICE_V1 6.4), so these two are all there is.
 """
@@ -23,7 +23,7 @@ _Networks = tuple[IPv6Network, ...]
 
 
 class PathSecrets:
-    """The secrets that open, several at once while one takes the place of another."""
+    """The valid secrets, several at once while one replaces another."""
 
     def __init__(self, secrets: str | Iterable[str]) -> None:
         """Check and take them. Raises ConfigurationError, whose text shows none of them."""

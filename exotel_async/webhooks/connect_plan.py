@@ -133,7 +133,7 @@ class ConnectPlan:
         extra: fields this SDK does not know, put into the answer's JSON as they are.
 
     Raises:
-        InvalidRequest: an argument Exotel would refuse or take wrongly. So is a plan without
+        InvalidRequest: an argument Exotel would refuse or misinterpret. So is a plan without
             anybody to dial: that one is `ConnectPlan.nobody()`.
     """
 

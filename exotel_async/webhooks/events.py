@@ -63,7 +63,7 @@ class StatusCallback:
         to: the party dialled second.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
-        updated_at: when Exotel last changed what it tells here.
+        updated_at: when Exotel last changed this record.
         started_at: when the call began.
         ended_at: when it ended; None while it is in progress.
         talk_time: how long both parties were connected.

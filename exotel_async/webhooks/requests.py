@@ -41,7 +41,7 @@ class AppletRequest:
     Attributes:
         sid: the call's SID.
         from_: who is on the phone with the flow: the caller, or in a call the API has made, who was
-            rung. Numbers come in several spellings: `same_number` compares.
+            rung. Numbers come in several formats: `same_number` compares.
         to: the ExoPhone.
         raw: the whole query, nested by the brackets in its names. Of a name that comes twice the
             last value counts.
@@ -164,7 +164,7 @@ class FlowRequest(AppletRequest):
         status: how the call stands; often None.
         direction: who began it. A call to a flow that was started by the API is `outbound-dial`
             here and `outbound-api` in its call details.
-        call_type: what has become of the call so far.
+        call_type: how far the call has come.
         created_at: when the call was created.
         started_at: when it began.
         ended_at: None: Exotel sends a constant, because the call is still in progress.
@@ -274,7 +274,7 @@ class FlowRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class PassthruRequest(FlowRequest):
-    """A Passthru applet tells where the call stands, and may ask which way it goes.
+    """A Passthru applet reports where the call stands, and may ask which branch it takes.
 
     Answer with `Passthru`: the caller waits for it, unless the applet is set to be asynchronous
     (Exotel's support article 48283).

@@ -112,7 +112,7 @@ def connect(
         **options: see `DialOptions`.
 
     Raises:
-        InvalidRequest: an argument that Exotel would refuse or take wrongly.
+        InvalidRequest: an argument that Exotel would refuse or misinterpret.
     """
     form = _parties(from_, caller_id)
     form["To"] = normalize_party(to, "to")
@@ -147,7 +147,7 @@ def connect_to_flow(
         **options: see `DialOptions`.
 
     Raises:
-        InvalidRequest: an argument that Exotel would refuse or take wrongly.
+        InvalidRequest: an argument that Exotel would refuse or misinterpret.
     """
     form = _parties(from_, caller_id)
     form["Url"] = flow_url(account_sid, flow)
