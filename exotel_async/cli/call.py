@@ -90,7 +90,11 @@ def call(order: Order, service: Service) -> Exit:
     ended = _Ended()
 
     async def dial() -> None:
-        exotel = service.session(on_orphaned_call=ended.note)
+        try:
+            exotel = service.session(on_orphaned_call=ended.note)
+        except ExotelError as error:
+            ended.note(error)
+            return
         try:
             order.check()
             note(f"Dialling {order}, through {service.host}.")

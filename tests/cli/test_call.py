@@ -103,6 +103,15 @@ async def test_call_that_exotel_refuses_says_its_words() -> None:
     assert_masked(ended)
 
 
+async def test_call_that_cannot_begin_says_that_none_was_placed(emulator: Emulator) -> None:
+    ended = await ran(*DIAL, env=pointing_at(emulator, EXOTEL_SUBDOMAIN="ftp://x"))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.error_lines == [
+        "exotel-async: no call was placed: EXOTEL_SUBDOMAIN is not valid: "
+        "must be http(s)://host[:port]"
+    ]
+
+
 @pytest.mark.parametrize(
     "fault", [Fault.act_then_drop(), Fault.act_then_status(502), Fault.act_then_garbage("html")]
 )
