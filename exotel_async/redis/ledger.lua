@@ -1,8 +1,8 @@
--- The ledger of one account's budget: one process says what it holds and wants, and is told what
--- it has now. Everything is decided here, in one step, by this server's clock.
+-- The ledger of one account's budget: a process reports what it holds and wants, and gets what it
+-- has now. Everything is decided here, in one step, by this server's clock.
 --
--- KEYS[1] is the ledger, and the channel on which the processes are told of what concerns them.
--- ARGV[1] is what the process says, as JSON; the answer is JSON. Times are microseconds.
+-- KEYS[1] is the ledger, and the channel on which messages to the processes are published.
+-- ARGV[1] is the message of the process, as JSON; the answer is JSON. Times are microseconds.
 --
 -- A permit is in the pool, with the moment from which it may be used, or held by a process. It is
 -- never in both: pool + held = permits, or less while it is not known who holds what.
@@ -324,7 +324,7 @@ if gate.half and said.answered == gate.epoch then
 end
 
 -- All permits are somewhere. Those nobody has claimed are free at once where nobody can have used
--- them, and else when the last request of whoever may have held them is out of the window.
+-- them, and else when the last request of any that may have held them is out of the window.
 
 table.sort(pool)
 local missing = permits - #pool - sum(held)
@@ -504,12 +504,12 @@ while room > 0 and place <= #pool do
   end
 end
 served = math.min(waiting, ready)
--- Whoever got what it asked for may ask again; else it is called when there is more.
+-- A process that got what it asked for may ask again; else it is called when there is more.
 more = more or me.held >= said.used + said.interactive + said.bulk
 me.waits = not more
 
--- Interactive requests go before the tokens of their own process. Those who can wait pay for that
--- with their own tokens, or if nobody can, whoever comes.
+-- Interactive requests go before the tokens of their own process. Those that can wait pay for that
+-- with their own tokens, or if none can, any that come.
 local charge = 0
 if s.debt > 0 and me.pace > 0 and said.owed == 0 then
   if said.bulk > 0 then
@@ -614,8 +614,8 @@ for _, one in ipairs(wanting) do
   end
 end
 
--- The next permit that is free anywhere goes to whoever waits at interactive priority, or into the
--- reserve for them.
+-- The next permit that is free anywhere goes to a process that waits at interactive priority, or into
+-- the reserve for them.
 local soon = 0
 for _, moment in ipairs(pool) do
   if moment <= now + interval then soon = soon + 1 end
