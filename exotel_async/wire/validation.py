@@ -25,7 +25,11 @@ _HTTP: Final = ("http", "https")
 def segment(argument: str, value: str) -> str:
     """Return a segment of a path, percent-encoded."""
     if not isinstance(value, str) or ".." in value or not re.fullmatch(_SEGMENT, value):
-        raise InvalidRequest(argument, value, "must not be empty or have a /, ?, #, % or .. in it")
+        rule = (
+            "must be 1 to 128 characters without spaces, control characters, /, \\, ?, #, % or .., "
+            "and not a dot alone"
+        )
+        raise InvalidRequest(argument, value, rule)
     return quote(str.__str__(value), safe="")
 
 

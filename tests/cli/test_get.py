@@ -52,7 +52,8 @@ async def test_what_is_not_known_is_named_and_the_others_are_printed(busy: Emula
     assert [line.split()[0] for line in ended.out.splitlines()] == ["sid", sid]
     assert sorted(ended.error_lines) == [
         "exotel-async: +********0001: no such call",
-        "exotel-async: a/b: must not be empty or have a /, ?, #, % or .. in it",
+        "exotel-async: a/b: must be 1 to 128 characters without spaces, control characters, "
+        "/, \\, ?, #, % or .., and not a dot alone",
         "exotel-async: nosuch: no such call",
     ]
 
