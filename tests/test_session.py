@@ -573,7 +573,7 @@ async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:
     while not emulator.calls:
         await asyncio.sleep(0.01)
     await exotel.aclose(grace=0.1)
-    with pytest.raises(CallOutcomeUnknown, match="cut off"):
+    with pytest.raises(CallOutcomeUnknown, match="the exchange was cancelled"):
         await dial
 
 
