@@ -96,7 +96,7 @@ class Follower:
             else:
                 telling = bool(news.new or news.changed)
                 self._tell(f"{news.new:,} new, {news.changed:,} changed", telling=telling)
-            # Long looks are far between: the budget is for others as well.
+            # After a long update the next is later: the rate limit is for others as well.
             took = time.monotonic() - began
             self._next = began + max(self.every, 2 * took)
             await asyncio.sleep(self._next - time.monotonic())
@@ -118,14 +118,14 @@ class Follower:
         return news
 
     def _tell(self, what: str, *, telling: bool) -> None:
-        """Show what a look has brought: in the line that moves, or else if it is worth a line."""
-        self._last = f"look at {datetime.now():%H:%M:%S}: {what}"  # noqa: DTZ005 - the wall's clock
+        """Show the result of an update: in the line that moves, or else if it is worth a line."""
+        self._last = f"update at {datetime.now():%H:%M:%S}: {what}"  # noqa: DTZ005 - the wall's clock
         if telling and not moves(err):
             note(self._last)
 
     @property
     def step(self) -> int:
-        """Always 0: where nothing moves, looks tell of themselves."""
+        """Always 0: where nothing moves, each update prints its own line."""
         return 0
 
     def panel(self, _: int) -> Text:

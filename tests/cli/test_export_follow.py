@@ -88,7 +88,7 @@ async def test_what_ended_later_and_what_settled_later_is_put_in(tmp_path: Path)
             await until(file, lambda rows: None not in rows[going_on] + rows[newer])
             new = changed = 0
             async for line in running.error_lines():
-                if found := re.search(r"look at .*: (\d) new, (\d) changed", line):
+                if found := re.search(r"update at .*: (\d) new, (\d) changed", line):
                     new, changed = new + int(found[1]), changed + int(found[2])
                 # It is said after it is in the file.
                 if new + changed >= 2 + 3:
