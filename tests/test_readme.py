@@ -23,6 +23,7 @@ SHARED = "Several workers, one account"  # its examples need a Valkey: tests/red
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""
+import asyncio
 _sleep = asyncio.sleep
 asyncio.sleep = lambda seconds, *result: _sleep(seconds / {SPEED}, *result)
 """
