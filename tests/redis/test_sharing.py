@@ -9,12 +9,10 @@ import asyncio
 import logging
 import random
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
-import redis
 
 from exotel_async import (
     ConfigurationError,
@@ -25,36 +23,11 @@ from exotel_async import (
     RequestOutcome,
 )
 from exotel_async.redis import Fallback, SharedTokenBucket
-from tests.redis import virtual
-from tests.redis.virtual import BULK, INTERACTIVE, OK, VirtualServer
+from tests.redis.virtual import BULK, INTERACTIVE, OK, Run, VirtualServer, held, now, send
 
 RATE = RateLimit(60, per=60)
 LEASE, HOLD = 30.0, 10.0 + 60.0
 REFUSED = RequestOutcome(status=429)
-
-Run = Callable[[Callable[[VirtualServer], Awaitable[None]]], None]
-
-
-@pytest.fixture(scope="module")
-def client(valkey_for_all: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(valkey_for_all, db=6) as client:
-        yield client
-
-
-@pytest.fixture
-def run(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Run:
-    return lambda main: virtual.run(client, monkeypatch, main)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def send(limiter: SharedTokenBucket, priority: Priority = INTERACTIVE) -> float:
-    """Send a request that is answered at once, and return how long it waited."""
-    began = now()
-    (await limiter.acquire(priority)).finish(OK)
-    return now() - began
 
 
 class Crowd:
@@ -84,10 +57,6 @@ class Crowd:
 def most_in_a_window(*crowds: Crowd) -> int:
     times = sorted(when for crowd in crowds for when in crowd.times)
     return max(bisect_right(times, t + RATE.per - 1e-6) - i for i, t in enumerate(times))
-
-
-def held(limiter: SharedTokenBucket) -> int:
-    return limiter.statistics().window_size
 
 
 # The budget and its parts

@@ -33,6 +33,23 @@ MOST = 100
 OK = RequestOutcome(status=200)
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 
+Run = Callable[[Callable[["VirtualServer"], Awaitable[None]]], None]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def send(limiter: SharedTokenBucket, priority: Priority = INTERACTIVE) -> float:
+    """Send a request that is answered at once, and return how long it waited."""
+    began = now()
+    (await limiter.acquire(priority)).finish(OK)
+    return now() - began
+
+
+def held(limiter: SharedTokenBucket) -> int:
+    return limiter.statistics().window_size
+
 
 def at_a_time_of_ours(script: str) -> str:
     """The script, told the time and the server's run instead of asking for them."""
@@ -202,7 +219,8 @@ class VirtualServer:
 def run(
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
-    main: Callable[[VirtualServer], Awaitable[None]],
+    main: Callable[[Any], Awaitable[None]],
+    kind: type[VirtualServer] = VirtualServer,
 ) -> None:
     """Run something with a server, in virtual time, and close its limiters."""
 
@@ -210,7 +228,7 @@ def run(
         loop = asyncio.get_running_loop()
         clock = SimpleNamespace(monotonic=loop.time, clock_gettime=lambda _: loop.time())
         monkeypatch.setattr(lease_messages, "time", clock)
-        server = VirtualServer(client)
+        server = kind(client)
         try:
             await main(server)
         finally:
