@@ -77,8 +77,12 @@ class _Listener:
         self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def subscribe(self, key: str) -> None:
+        assert key.startswith("exotel_async:{acme1}:")
         self._server.subscribed.append(asyncio.get_running_loop().time())
         await self._server.pass_on_the_way()
+        if self._server.forbids_to_listen:
+            raise redis.exceptions.NoPermissionError("it is not let")
+        await asyncio.sleep(self._server.begins_after)
         self._server.listeners.append(self)
         self.tell({"type": "subscribe", "data": 1})
 
@@ -149,6 +153,9 @@ class VirtualServer:
         """What it answers instead of asking the ledger."""
         self.is_deaf = False
         """Whether it does not answer those that listen."""
+        self.forbids_to_listen = False
+        self.begins_after = 0.0
+        """In how many seconds more those that listen hear that they do."""
         self.asked = 0
         """How often anybody has sent a message."""
         self.tried: list[float] = []
