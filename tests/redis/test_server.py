@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import redis.asyncio as aioredis
 from redis import exceptions
 
-from exotel_async.redis.server import SCRIPT, Server, Unfit, Unreachable
+from exotel_async import ConfigurationError
+from exotel_async.redis.server import SCRIPT, Server, Unfit, Unreachable, is_cancelled
 from tests.support.virtual_time import run
 
 
@@ -94,8 +96,9 @@ def test_the_words_of_a_server_are_short_and_hold_no_password() -> None:
 @pytest.mark.parametrize("answer", ["", "[]", "1", "{}", "no JSON", None, b"\xff"])
 def test_an_answer_that_is_no_object_is_none_of_a_ledger(answer: object) -> None:
     place, _ = server(answering(answer))
-    with pytest.raises(Unfit, match="its answer is not one of the ledger's"):
+    with pytest.raises(Unfit) as raised:
         run(place.ask({}))
+    assert str(raised.value) == "its answer is not one of the ledger's"
 
 
 @pytest.mark.parametrize("answer", ['{"a": 1}', b'{"a": 1}'])
@@ -176,3 +179,130 @@ def test_its_address_is_told_without_credentials(url: str, address: str) -> None
     place = Server(url, account="a", category="b", timeout=None)
     assert place.address == address
     assert place.timeout == 0.25
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "redis://host?timeout=soon",
+            "the URL of the shared budget is not valid: timeout= must be there once, as a positive "
+            "number of seconds",
+        ),
+        (
+            "http://host",
+            "the URL of the shared budget is not valid: must be redis://host/database, rediss://, "
+            "valkey://, valkeys:// or unix://path, with special characters in %xx",
+        ),
+    ],
+)
+def test_of_a_url_that_is_none_it_says_what_it_must_be(url: str, words: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Server(url, account="a", category="b", timeout=None)
+    assert str(raised.value) == words
+
+
+def test_the_address_behind_sentinels_is_the_name_they_know() -> None:
+    sentinels = aioredis.Sentinel([("host", 26379)])  # type: ignore[no-untyped-call]
+    client = sentinels.master_for("our-valkey", db=4)
+    place = Server(client, account="a", category="b", timeout=None)
+    assert place._client is client
+    assert place.address == "our-valkey, database 4"
+
+
+def test_of_a_client_of_ones_own_it_takes_the_settings_and_not_the_connections() -> None:
+    client = aioredis.Redis(host="host", port=7000, db=3, username="me", password="hunter2")
+    place = Server(client, account="a", category="b", timeout=None)
+    ours, theirs = place._client.connection_pool, client.connection_pool
+    assert ours is not theirs
+    assert ours.connection_class is theirs.connection_class
+    for name in ("host", "port", "db", "username", "password", "socket_timeout"):
+        assert ours.connection_kwargs[name] == theirs.connection_kwargs[name]
+    assert place.address == "host:7000, database 3"
+
+
+@pytest.mark.parametrize("kind", ["url", "client", "blocking client"])
+async def test_nothing_is_tried_twice(kind: str) -> None:
+    """Of a message that may have arrived only the lease knows whether it may be sent again."""
+    connections = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        pool = aioredis.ConnectionPool if kind == "client" else aioredis.BlockingConnectionPool
+        ours: Any = (
+            f"redis://127.0.0.1:{port}"
+            if kind == "url"
+            else aioredis.Redis(connection_pool=pool(host="127.0.0.1", port=port))
+        )
+        place = Server(ours, account="a", category="b", timeout=None)
+        with pytest.raises(Unreachable):
+            await place.ask({})
+        await place.aclose()
+    assert connections == 1
+
+
+class Closes(Client):
+    """One that notes that it is closed."""
+
+    is_closed = False
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        self.is_closed = True
+
+
+def test_a_client_that_was_given_is_not_closed() -> None:
+    client = Closes(answering("[]"))
+    place = Server(client, account="a", category="b", timeout=None)
+    with pytest.raises(Unfit):
+        run(place.ask({}))
+    run(place.aclose())
+    assert not client.is_closed
+
+
+async def test_connections_of_its_own_are_closed_in_the_end_and_where_it_is_unfit(
+    valkey: str,
+) -> None:
+    place = Server(valkey, account="a", category="b", timeout=5.0)
+    look: dict[str, Any] = {"version": 2, "look": True, "limit": 60, "per": 60_000_000}
+    assert (await place.ask(look))["account"]
+    pool = place._client.connection_pool
+    assert isinstance(pool, aioredis.ConnectionPool)
+    [connection] = pool._available_connections
+    assert connection.is_connected
+    with pytest.raises(Unfit):
+        await place.ask({"version": "none"})
+    assert not connection.is_connected
+    await place.ask(look)
+    assert connection.is_connected
+    await place.aclose()
+    assert not connection.is_connected
+
+
+def test_closing_waits_for_nothing_but_a_turn_of_the_loop() -> None:
+    async def main() -> float:
+        place = Server("redis://host", account="a", category="b", timeout=None)
+        await place.aclose()
+        return asyncio.get_running_loop().time()
+
+    assert run(main()) < 0.001
+
+
+def test_a_task_knows_that_it_is_cancelled_even_if_somebody_has_lost_that() -> None:
+    async def loses_it() -> bool:
+        before = is_cancelled()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+        return not before and is_cancelled()
+
+    async def main() -> bool:
+        task = asyncio.create_task(loses_it())
+        await asyncio.sleep(0.5)
+        task.cancel()
+        return await task
+
+    assert run(main())
