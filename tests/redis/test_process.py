@@ -49,6 +49,10 @@ def test_it_says_what_it_does_and_wants(play: Play) -> None:
         }
         assert message["shut"] == pytest.approx(seconds(30), abs=seconds(1))
         assert (message["refusals"], message["answered"], message["leave"]) == ([], -1, False)
+        assert message["owed"] == 0
+        ledger.once = {"charge": 2}
+        await asyncio.sleep(40)
+        assert ledger.said[-1]["owed"] == 2
         for one in crowd:
             await one.leave()
 
@@ -132,6 +136,19 @@ def test_it_keeps_what_it_has_while_anybody_waits_here(play: Play) -> None:
     play(main)
 
 
+def test_it_gives_back_what_nobody_wants_only_when_it_renews_its_lease(play: Play) -> None:
+    async def main(ledger: Ledger) -> None:
+        limiter = await ledger.with_permits(4)
+        await asyncio.sleep(15)
+        ledger.tell(call=[limiter._lease.id])
+        await asyncio.sleep(10)
+        assert [one["back"] for one in ledger.said] == [[], []]
+        await asyncio.sleep(20)
+        assert [one["back"] for one in ledger.said] == [[], [], [0] * 4]
+
+    play(main)
+
+
 @pytest.mark.parametrize("hurry", [True, False])
 def test_it_gives_what_is_free_first_to_those_in_a_hurry(play: Play, *, hurry: bool) -> None:
     """And otherwise what leaves the others evenly spread."""
@@ -155,13 +172,13 @@ def test_it_gives_what_is_free_first_to_those_in_a_hurry(play: Play, *, hurry: b
 def test_short_of_permits_bulk_waits_and_interactive_goes(play: Play) -> None:
     async def main(ledger: Ledger) -> None:
         ledger.answer["short"] = 1
-        limiter = await ledger.with_permits(1)
-        bulk = Waiting(limiter, 1, BULK)
+        limiter = await ledger.with_permits(2)
+        bulk = Waiting(limiter, 2, BULK)
         await asyncio.sleep(0.5)
-        assert not bulk.granted
+        assert len(bulk.granted) == 1
         web = Waiting(limiter, 1, INTERACTIVE)
         await asyncio.sleep(0.1)
-        assert (len(web.granted), len(bulk.granted)) == (1, 0)
+        assert (len(web.granted), len(bulk.granted)) == (1, 1)
         await bulk.leave()
 
     play(main)
@@ -244,6 +261,30 @@ def test_it_asks_for_an_interactive_request_if_that_is_of_use(
         assert [one["interactive"] for one in ledger.said] == [known + 1] * asks
         for one in waiting:
             await one.leave()
+
+    play(main)
+
+
+def test_it_asks_when_another_takes_the_place_of_one_that_the_ledger_knew_of(play: Play) -> None:
+    async def main(ledger: Ledger) -> None:
+        limiter = await ledger.with_permits(1)
+        permit = await limiter.acquire()
+        waiting = Waiting(limiter, 2, INTERACTIVE)
+        ledger.answer["more"] = True
+        ledger.tell(call=[limiter._lease.id])
+        await asyncio.sleep(0.1)
+        assert ledger.said[-1]["interactive"] == 2
+        ledger.said.clear()
+        permit.release()  # it was not sent, and another may be
+        await asyncio.sleep(0.1)
+        assert ledger.said == []
+        later = Waiting(limiter, 1, INTERACTIVE)
+        ledger.tell(short=0)
+        await asyncio.sleep(0.1)
+        assert len(waiting.granted) == 1
+        assert [one["interactive"] for one in ledger.said] == [2]
+        await waiting.leave()
+        await later.leave()
 
     play(main)
 

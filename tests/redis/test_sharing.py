@@ -333,6 +333,7 @@ def test_what_is_held_is_used_until_the_lease_ends_and_then_it_waits(run: Run) -
     ("max_wait", "after", "words"),
     [
         (0, 0, "cannot be reached: nobody"),
+        (0.5, 0.5, "could not be reached for 0.5 s: nobody"),
         (5, 5, "could not be reached for 5 s: nobody"),
         (100, 30, "could not be reached for 30 s: nobody"),
         (None, 30, "could not be reached for 30 s: nobody"),
