@@ -136,6 +136,7 @@ def test_an_answer_that_is_twice_as_late_as_the_last_one_is_overdue(play: Play) 
     async def main(ledger: Ledger) -> None:
         limiter = await ledger.with_permits(1)
         await limiter.acquire()
+        await asyncio.sleep(50)
         ledger.is_slow = True
         for max_wait, error in ((0.03, RateLimitTimeout), (0.1, LimiterUnavailable)):
             with pytest.raises(error):

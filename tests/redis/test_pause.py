@@ -216,3 +216,14 @@ def test_a_gate_that_is_open_stays_so() -> None:
         assert (gate.state(), gate.opened) == ("open", 0)
 
     run(main())
+
+
+def test_what_is_heard_first_is_no_reason_to_do_without_the_ledger() -> None:
+    async def main() -> None:
+        gate = Gate()
+        gate.hear(said(left=5_000_000), now())
+        await asyncio.sleep(6)
+        assert gate.state() == "asks"
+        assert (gate.opened, gate.asked) == (0, 1)
+
+    run(main())

@@ -568,14 +568,20 @@ def test_a_server_that_hangs_is_to_blame_once_it_is_long_overdue(run: Run) -> No
             "stale",
             "another process uses this limiter's identity: a limiter must not be copied or forked",
         ),
-        ("version", "use another version of exotel_async, with which this one cannot share"),
+        (
+            "version",
+            "the account's other processes use another version of exotel_async, with which this "
+            "one cannot share a budget",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_so(run: Run, refused: str, words: str) -> None:
     async def main(server: VirtualServer) -> None:
         server.says = f'{{"refused": "{refused}"}}'
-        with pytest.raises(ConfigurationError, match=words):
+        cannot = "the server of the shared budget, virtual:6379, database 0, cannot be used: "
+        with pytest.raises(ConfigurationError) as said:
             await server.opened(RATE)
+        assert str(said.value) == cannot + words
         with pytest.raises(ConfigurationError, match="its ledger belongs to another version"):
             await server.made(RATE).account()
         server.says = None
@@ -690,8 +696,8 @@ def test_max_wait_ends_it_in_any_case(run: Run) -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        (RateLimit(61, per=60), r"share RateLimit\(60, per=60\): an account has one budget"),
-        (RateLimit(60, per=30), r"share RateLimit\(60, per=60\): an account has one budget"),
+        (RateLimit(61, per=60), r"share RateLimit\(60, per=60\): an account has one budget, and"),
+        (RateLimit(60, per=30), r"share RateLimit\(60, per=60\): an account has one budget, and"),
     ],
 )
 def test_all_name_the_same_budget(run: Run, other: RateLimit, words: str) -> None:
