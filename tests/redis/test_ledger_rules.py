@@ -187,6 +187,20 @@ def test_interactive_requests_come_first_and_the_rest_goes_round(ledger: Ledger)
     assert (ledger.one.held, ledger.other.held) == (30 + 3, PERMITS - 30 - 3 - 1)
 
 
+def test_who_has_too_much_is_told_to_give_what_others_should_have(ledger: Ledger) -> None:
+    for _ in range(10):
+        ledger.one.say(bulk=1000, used=ledger.one.held)
+        ledger.world.run(2)
+    assert ledger.one.held == PERMITS - 1
+    ledger.other.say(interactive=30)
+    ledger.world.run(2)
+    ledger.one.say(bulk=1000, used=PERMITS - 1)
+    # Of 59 there are for the other one 30, and 3 for what may come next, and one is kept.
+    assert ledger.one.answer["give"] == (PERMITS - 1) - (PERMITS - 30 - 3 - 1)
+    assert ledger.one.answer["contended"]
+    assert ledger.one.answer["hurry"]
+
+
 # How fast they go
 
 
@@ -220,7 +234,7 @@ def refusal(ledger: Ledger, **words: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("after", "pauses"), [(-1, [1, 2, 4, 8, 16, 32, 60, 60]), (3, [3, 3, 4, 8, 16, 32, 60, 60])]
+    ("after", "pauses"), [(-1, [1, 2, 4, 8, 16, 32, 60, 60]), (1.5, [1.5, 2, 4, 8, 16, 32, 60, 60])]
 )
 def test_a_probe_that_is_refused_waits_longer_than_it_was_told(
     ledger: Ledger, after: float, pauses: list[float]
