@@ -130,15 +130,23 @@ def test_a_server_of_a_short_window_is_tried_as_often_as_a_new_ledger_needs_it(r
     run(main)
 
 
-def test_an_answer_that_is_twice_as_late_as_the_last_one_is_overdue(play: Play) -> None:
+@pytest.mark.parametrize(("took", "in_time", "late"), [(0, 0.03, 0.05), (1, 2.0, 0.1)])
+def test_an_answer_that_is_twice_as_late_as_the_last_one_is_overdue(
+    play: Play, took: float, in_time: float, late: float
+) -> None:
     """Until then it is the budget that a request has waited for in vain."""
 
     async def main(ledger: Ledger) -> None:
-        limiter = await ledger.with_permits(1)
+        limiter = await ledger.with_permits(1, socket_timeout=20)
         await limiter.acquire()
         await asyncio.sleep(50)
+        ledger.is_slow = took > 0
+        ledger.tell(call=[limiter._lease.id])
+        await asyncio.sleep(took / 2)
+        ledger.is_slow = False
+        await asyncio.sleep(took)
         ledger.is_slow = True
-        for max_wait, error in ((0.03, RateLimitTimeout), (0.1, LimiterUnavailable)):
+        for max_wait, error in ((in_time, RateLimitTimeout), (late, LimiterUnavailable)):
             with pytest.raises(error):
                 await limiter.acquire(max_wait=max_wait)
         ledger.is_slow = False
@@ -151,8 +159,12 @@ def test_without_a_lease_it_is_the_answer_that_lacks(play: Play) -> None:
         limiter = await ledger.opened(RATE)
         await asyncio.sleep(100)
         ledger.is_slow = True
-        with pytest.raises(LimiterUnavailable, match=r"has not answered within 0.03 s \(timeout="):
+        lacks = r"has not answered within 0.03 s \(timeout="
+        with pytest.raises(LimiterUnavailable, match=lacks):
             await limiter.acquire(max_wait=0.03)
+        told = limiter.outage(0.03)
+        assert told is not None
+        assert "has not answered within 0.03 s (timeout=" in str(told)
         ledger.is_slow = False
 
     play(main)

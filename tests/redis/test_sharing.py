@@ -584,6 +584,13 @@ def test_what_cannot_be_is_said_so(run: Run, refused: str, words: str) -> None:
         assert str(said.value) == cannot + words
         with pytest.raises(ConfigurationError, match="its ledger belongs to another version"):
             await server.made(RATE).account()
+        limiter = server.made(RATE)
+        with pytest.raises(ConfigurationError):
+            await limiter.acquire()
+        tried = len(server.tried)
+        await asyncio.sleep(10)
+        assert len(server.tried) == tried, "it does not insist"
+        await limiter.aclose()
         server.says = None
 
     run(main)
@@ -722,10 +729,10 @@ def test_who_is_closed_is_told_so(run: Run) -> None:
         waiting = asyncio.create_task(send(limiter))
         await asyncio.sleep(1)
         await limiter.aclose()
-        with pytest.raises(ConfigurationError, match="this limiter is closed"):
+        with pytest.raises(ConfigurationError, match=r"^this limiter is closed$"):
             await waiting
         for way in (limiter.acquire, limiter.account, limiter.clear_pause):
-            with pytest.raises(ConfigurationError, match="this limiter is closed"):
+            with pytest.raises(ConfigurationError, match=r"^this limiter is closed$"):
                 await way()
         await limiter.aclose()
 
