@@ -347,6 +347,13 @@ async def waiting(*limiters: SharedTokenBucket) -> list[asyncio.Task[Permit]]:
     return [asyncio.create_task(limiter.acquire()) for limiter in limiters]
 
 
+async def until_paused(*limiters: SharedTokenBucket, until: float) -> None:
+    """Wait until all of them have heard of a pause, or that time of the loop has come."""
+    loop = asyncio.get_running_loop()
+    while not all(limiter.statistics().paused_for for limiter in limiters) and loop.time() < until:
+        await asyncio.sleep(0.001)
+
+
 async def one_goes_first(tasks: list[asyncio.Task[Permit]], rate: RateLimit) -> None:
     """One is let through, and the others wait for its answer, for as long as a probe may take."""
     loop = asyncio.get_running_loop()
@@ -379,9 +386,10 @@ async def test_a_pause_is_for_all_and_then_one_probe_goes(
     await asyncio.sleep(0.05)
     began = loop.time()
     permit.finish(outcome)
-    await asyncio.sleep(0.01)
+    await until_paused(*limiters, until=began + seconds)
     tasks = await waiting(*limiters, *limiters)
-    await one_goes_first(tasks, SLOWER)
+    if loop.time() < began + seconds:  # else the computer is too busy for all of them to be in time
+        await one_goes_first(tasks, SLOWER)
     assert loop.time() - began >= seconds - 0.001
     for permit in await asyncio.wait_for(asyncio.gather(*tasks), SOON):
         permit.finish(OK)
@@ -414,10 +422,8 @@ async def test_refused_probes_wait_longer_each_time_whoever_sends_them(open_limi
             pauses.append((loop.time() - began) * 60 / SLOW.per)
         began = loop.time()
         permit.finish(RequestOutcome(status=429))
-        # Until the other one has heard of it, or on a busy computer the pause is over.
-        other, over = limiters[(turn + 1) % 2], began + SLOW.per / 60 * 2**turn
-        while not other.statistics().paused_for and loop.time() < over:
-            await asyncio.sleep(0.001)
+        other = limiters[(turn + 1) % 2]
+        await until_paused(other, until=began + SLOW.per / 60 * 2**turn)
     for pause, least in zip(pauses, (1, 2, 4, 8), strict=True):
         assert least - 0.01 <= pause <= least + 10
 
@@ -430,12 +436,12 @@ async def test_a_probe_that_hangs_holds_the_others_for_a_while(
     permit = await first.acquire()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    permit.finish(RequestOutcome(status=429, retry_after=0.1))
-    await asyncio.sleep(0.05)
-    probe = await asyncio.wait_for(first.acquire(), 5)
+    permit.finish(RequestOutcome(status=429, retry_after=1.0))
+    await until_paused(second, until=began + 1.0)
+    probe = await asyncio.wait_for(first.acquire(), SOON)
     leave = loop.time()
-    await asyncio.wait_for(second.acquire(), 5)
-    assert loop.time() - began >= 0.1 + SLOW.per / 30 - 0.001
+    await asyncio.wait_for(second.acquire(), SOON)
+    assert loop.time() - began >= 1.0 + SLOW.per / 30 - 0.001
     assert loop.time() - leave <= SLOW.per / 30 + 0.1 + 10 * lag.longest
     probe.finish(OK)
     await asyncio.wait_for(second.acquire(), 5)
