@@ -100,13 +100,15 @@ async def test_a_length_beyond_the_limit_is_refused_at_once(served: Served, leng
 
 
 async def test_the_limit_itself(served: Served, seen: list[StatusCallback]) -> None:
-    body = as_json(SHORT)
-    for spare, expected in ((0, 200), (1, 413)):
-        padded = body + b" " * (65_536 - len(body) + spare)
-        for content in (padded, _in_pieces(padded)):
-            headers = {"content-type": "application/json"}
-            got = await served.client.post(ENDED, content=content, headers=headers)
-            assert got.status_code == expected
+    padded = as_json(SHORT).ljust(65_536)
+    for content in (padded, _in_pieces(padded)):
+        headers = {"content-type": "application/json"}
+        got = await served.client.post(ENDED, content=content, headers=headers)
+        assert got.status_code == 200
+    # Nothing more is sent than has to be read: else the connection may be reset before the answer.
+    for start in (head("Content-Length: 65537"), head("Transfer-Encoding: chunked") + b"10001\r\n"):
+        body = b"" if b"Length" in start else padded + b" "
+        assert (await served.raw(start + body)).split()[1] == b"413"
     assert len(seen) == 1
     query_at_limit = f"CallSid={SID}&a="
     query_at_limit += "x" * (2_000 - len(query_at_limit))
