@@ -99,7 +99,7 @@ def virtual_client(valkey_for_all: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def run(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> virtual.Run:
-    """Runs something with a server of the shared budget in virtual time."""
+    """Runs something with a server of the shared limiter in virtual time."""
     return lambda main: virtual.run(virtual_client, monkeypatch, main)
 
 

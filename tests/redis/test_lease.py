@@ -20,7 +20,7 @@ from tests.redis.virtual import OK, WAY, Run, VirtualServer, held, now, send
 RATE = RateLimit(60, per=60)
 REFUSED = RequestOutcome(status=429)
 NO_LEDGER = "its answer is not one of the ledger's"
-CANNOT = "the server of the shared budget, virtual:6379, database 0, cannot be used: "
+CANNOT = "the server of the shared limiter, virtual:6379, database 0, cannot be used: "
 
 
 # The first contact
@@ -97,7 +97,7 @@ def test_what_is_no_ledger_is_an_error_at_first_and_an_outage_later(run: Run) ->
         with pytest.raises(LimiterUnavailable) as unavailable:
             await send(limiter)
         assert str(unavailable.value) == (
-            "the server of the shared budget, virtual:6379, database 0, could not be reached for "
+            "the server of the shared limiter, virtual:6379, database 0, could not be reached for "
             f"3 s: {NO_LEDGER}"
         )
         assert not limiter.statistics().in_contact

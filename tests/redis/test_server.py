@@ -185,12 +185,12 @@ def test_its_address_is_told_without_credentials(url: str, address: str) -> None
     [
         (
             "redis://host?timeout=soon",
-            "the URL of the shared budget is not valid: timeout= must be there once, as a positive "
-            "number of seconds",
+            "the URL of the shared limiter is not valid: timeout= must be there once, as a "
+            "positive number of seconds",
         ),
         (
             "http://host",
-            "the URL of the shared budget is not valid: must be redis://host/database, rediss://, "
+            "the URL of the shared limiter is not valid: must be redis://host/database, rediss://, "
             "valkey://, valkeys:// or unix://path, with special characters in %xx",
         ),
     ],

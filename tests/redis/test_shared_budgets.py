@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_told_when_the_session_is_made() -> None:
     for settings, words in (
         (
             {"url": "http://host"},
-            "EXOTEL_RATE_LIMIT_URL: the URL of the shared budget is not valid",
+            "EXOTEL_RATE_LIMIT_URL: the URL of the shared limiter is not valid",
         ),
         ({"account": "a b"}, "EXOTEL_RATE_LIMIT_URL: account has a space"),
         ({"exchange": -1.0}, "EXOTEL_RATE_LIMIT_URL: exchange=-1.0: must be a positive number"),

@@ -13,7 +13,7 @@ from tests.redis.virtual import OK, Run, VirtualServer, now, send
 
 RATE = RateLimit(60, per=60)
 LEASE = 30.0
-SERVER = "the server of the shared budget, virtual:6379, database 0, "
+SERVER = "the server of the shared limiter, virtual:6379, database 0, "
 
 
 def test_it_is_of_an_account_and_of_voice_unless_it_says_otherwise() -> None:

@@ -578,7 +578,7 @@ def test_a_server_that_hangs_is_to_blame_once_it_is_long_overdue(run: Run) -> No
 def test_what_cannot_be_is_said_so(run: Run, refused: str, words: str) -> None:
     async def main(server: VirtualServer) -> None:
         server.says = f'{{"refused": "{refused}"}}'
-        cannot = "the server of the shared budget, virtual:6379, database 0, cannot be used: "
+        cannot = "the server of the shared limiter, virtual:6379, database 0, cannot be used: "
         with pytest.raises(ConfigurationError) as said:
             await server.opened(RATE)
         assert str(said.value) == cannot + words
