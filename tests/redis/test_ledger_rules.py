@@ -1,7 +1,4 @@
-"""What the ledger decides, number by number: who gets what, when, and at which pace.
-
-The budget is 60 a minute: 59 permits, one token a second.
-"""
+"""What the ledger decides, number by number: who gets what and when, and the pause."""
 
 from __future__ import annotations
 
@@ -10,88 +7,18 @@ from typing import Any
 import pytest
 import redis
 
-from exotel_async.redis.messages import VERSION
-from tests.redis.world import World
-
-SECOND = 1_000_000
-LIMIT, PER, LEASE, HOLD, SETTLE = 60, 60, 30, 70, 2
-PERMITS = LIMIT - 1
-MESSAGE: dict[str, Any] = {
-    "version": VERSION,
-    "look": False,
-    "limit": LIMIT,
-    "per": PER * SECOND,
-    "claims": False,
-    "gave": 0,
-    "burst": 10,
-    "lease": LEASE * SECOND,
-    "hold": HOLD * SECOND,
-    "settle": SETTLE * SECOND,
-    "used": 0,
-    "valid": True,
-    "back": [],
-    "interactive": 0,
-    "bulk": 0,
-    "granted": 0,
-    "taken": 0,
-    "owed": 0,
-    "refusals": [],
-    "answered": -1,
-    "probe": False,
-    "shut": 0,
-    "row": 0,
-    "leave": False,
-}
-
-
-class Speaker:
-    """A process that says what the test has it say."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
-        self.name = name
-        self.epoch = ""
-        self.held = 0
-        self.seq = 0
-        self.answer: dict[str, Any] = {}
-
-    def say(self, **words: Any) -> dict[str, Any]:
-        """Say something, and what it holds; return the answer."""
-        self.seq += 1
-        own = {"id": self.name, "name": self.name, "seq": self.seq, "epoch": self.epoch}
-        answer = self._world.ask(MESSAGE | own | {"held": self.held} | words)
-        assert answer is not None
-        self.answer, self.epoch = answer, answer["epoch"]
-        self.held = answer.get("held", self.held)
-        return answer
-
-    @property
-    def granted(self) -> list[float]:
-        """In how many seconds the permits of the last answer are free."""
-        return [left / SECOND for left in self.answer["granted"] or ()]
-
-
-class Ledger:
-    """A ledger that knows who holds what: nobody anything."""
-
-    def __init__(self, client: redis.Redis, *, limit: int = LIMIT) -> None:
-        self.world = World(client, seed=0)
-        self.one, self.other = (Speaker(self.world, name) for name in ("one", "other"))
-        self._limit = limit
-        self.one.say(limit=limit, leave=True)
-        self.world.run(SETTLE)
-
-    def account(self) -> dict[str, Any]:
-        look = {"version": VERSION, "look": True, "limit": self._limit, "per": PER * SECOND}
-        answer = self.world.ask(look)
-        assert answer is not None
-        return dict(answer["account"])
-
-
-@pytest.fixture
-def ledger(virtual_client: redis.Redis) -> Ledger:
-    return Ledger(virtual_client)
-
+from tests.redis.speakers import (
+    HOLD,
+    LEASE,
+    LIMIT,
+    MESSAGE,
+    PER,
+    PERMITS,
+    SECOND,
+    SETTLE,
+    Ledger,
+    refusal,
+)
 
 # Who holds what
 
@@ -100,8 +27,9 @@ def test_what_is_held_and_not_used_is_not_out(ledger: Ledger) -> None:
     ledger.one.say(bulk=5)
     assert ledger.one.held > 2
     ledger.one.say(used=2, bulk=3)
-    assert ledger.account()["used"] == 2
-    [process] = ledger.account()["processes"]
+    account = ledger.account()
+    assert (account["used"], account["interactive"], account["bulk"]) == (2, 0, 3)
+    [process] = account["processes"]
     assert (process["held"], process["used"], process["bulk"]) == (ledger.one.held, 2, 3)
 
 
@@ -176,6 +104,7 @@ def test_what_is_kept_for_those_in_a_hurry(
     assert ledger.one.held == permits - kept
     ledger.other.say(limit=limit, interactive=kept)
     assert len(ledger.other.granted) == kept
+    ledger.close()
 
 
 def test_interactive_requests_come_first_and_the_rest_goes_round(ledger: Ledger) -> None:
@@ -193,6 +122,7 @@ def test_who_has_too_much_is_told_to_give_what_others_should_have(ledger: Ledger
         ledger.world.run(2)
     assert ledger.one.held == PERMITS - 1
     ledger.other.say(interactive=30)
+    assert ledger.account()["interactive"] == 29, "one of them may go"
     ledger.world.run(2)
     ledger.one.say(bulk=1000, used=PERMITS - 1)
     # Of 59 there are for the other one 30, and 3 for what may come next, and one is kept.
@@ -220,17 +150,6 @@ def test_paces_are_parts_of_one_pace(ledger: Ledger) -> None:
 
 
 # The pause and the probe
-
-
-def refusal(ledger: Ledger, **words: Any) -> dict[str, Any]:
-    one = {
-        "epoch": ledger.one.answer["gate"]["epoch"],
-        "status": 429,
-        "after": -1,
-        "most": 3 * PER * SECOND,
-        "pressed": True,
-    }
-    return one | words
 
 
 @pytest.mark.parametrize(
@@ -274,6 +193,79 @@ def test_of_those_that_wait_for_a_pause_to_end_one_probes_and_then_another(
     assert (answered["state"], answered["row"]) == ("open", 0)
 
 
+def test_after_a_pause_that_was_cleared_the_probe_has_its_time_as_well(ledger: Ledger) -> None:
+    for process in (ledger.one, ledger.other):
+        process.say(interactive=1)
+    ledger.one.say(refusals=[refusal(ledger)])
+    ledger.world.run(1)
+    ledger.one.say(interactive=1, probe=True)
+    ledger.one.say(refusals=[refusal(ledger)])
+    cleared = ledger.world.ask(
+        {"version": MESSAGE["version"], "look": True, "clear": True, "limit": LIMIT}
+        | {"per": PER * SECOND}
+    )
+    assert cleared == {"cleared": 2 * SECOND}
+    assert ledger.one.say(interactive=1, probe=True)["gate"]["state"] == "probe"
+    gate = ledger.other.say(interactive=1, probe=True)["gate"]
+    assert (gate["state"], gate["left"], gate["row"]) == ("shut", 2 * SECOND, 0)
+
+
+# What all are told
+
+
+def test_nobody_is_told_anything_while_there_is_enough(ledger: Ledger) -> None:
+    ledger.one.say(bulk=5)
+    ledger.other.say(interactive=2)
+    assert ledger.news()[-1]["processes"] == 2
+    ledger.world.run(1)
+    for process in (ledger.one, ledger.other, ledger.one):
+        process.say(used=2)
+    ledger.news()
+    for _ in range(5):
+        ledger.world.run(1)
+        one = ledger.one.say(used=3)
+        other = ledger.other.say(used=2)
+        assert (one["contended"], other["contended"]) == (False, False)
+        assert (one["short"], one["give"], one["hurry"]) == (0, 0, False)
+    assert ledger.news() == []
+
+
+def test_who_has_too_much_is_told_and_who_waits_is_called(ledger: Ledger) -> None:
+    for _ in range(10):
+        ledger.one.say(bulk=1000, used=ledger.one.held)
+        ledger.world.run(2)
+    ledger.news()
+    other = ledger.other.say(bulk=2)
+    assert ledger.other.held == 0
+    [told] = ledger.news()
+    assert told["yield"] == {"one": 2 + 3}
+    assert not told["hurry"]
+    assert (other["more"], other["short"]) == (False, 0)
+    ledger.other.say(bulk=2)
+    assert ledger.news() == [], "not twice in the time of a permit"
+    # One that comes back is no reason to call, and two are; who was called comes by itself.
+    for called in ([], [["other"]], []):
+        ledger.world.run(1)
+        held = ledger.one.held - 1
+        ledger.one.say(back=[0], held=held, used=held, bulk=1000)
+        assert [one["call"] for one in ledger.news() if "call" in one] == called
+
+
+def test_who_waits_in_a_hurry_is_called_first_and_again(ledger: Ledger) -> None:
+    for _ in range(10):
+        ledger.one.say(interactive=PERMITS, used=ledger.one.held)
+        ledger.world.run(2)
+    assert ledger.one.held == PERMITS
+    ledger.other.say(interactive=2)
+    ledger.news()
+    ledger.world.run(2)
+    for _ in range(3):
+        ledger.world.run(1)
+        held = ledger.one.held - 1
+        ledger.one.say(back=[0], held=held, used=held)
+        assert [one["call"] for one in ledger.news() if "call" in one] == [["other"]]
+
+
 # A new ledger
 
 
@@ -302,84 +294,43 @@ def test_a_new_ledger_waits_for_as_long_as_somebody_may_have_used_what_nobody_cl
     assert ledger.account()["opens"] == after * SECOND
 
 
-# What the account takes
+def test_who_waits_for_a_new_ledger_to_open_asks_again_then(virtual_client: redis.Redis) -> None:
+    ledger = Ledger(virtual_client)
+    ledger.world.restart(0, "none")
+    assert ledger.other.say(interactive=1)["again"] == SETTLE * SECOND
+    assert ledger.other.say(bulk=1)["again"] == SETTLE * SECOND
+    assert ledger.other.say()["again"] == -1
+    ledger.world.run(SETTLE)
+    assert ledger.other.say(interactive=1)["again"] == -1
+    ledger.close()
 
 
-class Learning(Ledger):
-    """A ledger that is told by one process what the account takes and refuses."""
-
-    def take(self, number: int, seconds: int = PER) -> int:
-        """Say for so long that so many were taken in the last window; return what was learned."""
-        for _ in range(seconds // 10):
-            self.world.run(10)
-            self.one.say(taken=number, answered=self.one.answer["gate"]["epoch"])
-        return int(self.one.answer["learned"])
-
-    def refuse(self, number: int) -> int:
-        """Have one refused when so many were taken."""
-        self.one.say(taken=number, refusals=[refusal(self, after=SECOND)])
-        return int(self.one.answer["learned"])
-
-    def learn(self, number: int) -> int:
-        """Have it refused until something is learned of that."""
-        self.refuse(number)
-        self.take(number)
-        return self.refuse(number)
-
-
-@pytest.fixture
-def learning(virtual_client: redis.Redis) -> Learning:
-    ledger = Learning(virtual_client)
-    ledger.one.say()
-    ledger.take(20)
-    return ledger
-
-
-@pytest.mark.parametrize(
-    ("count", "learned"), [(0, 1), (1, 1), (2, 2), (20, 20), (56, 56), (57, 0)]
-)
-def test_what_it_takes_is_learned_unless_that_is_nearly_all(
-    learning: Learning, count: int, learned: int
+@pytest.mark.parametrize("left", [0, 30])
+def test_a_new_ledger_is_told_of_the_pause_there_was_or_that_there_was_none(
+    ledger: Ledger, left: int
 ) -> None:
-    assert learning.learn(count) == learned
+    ledger.one.say(interactive=1)
+    ledger.world.restart(0, "none")
+    assert ledger.one.say(bulk=1)["claim"]
+    gate = ledger.one.say(bulk=1, claims=True, shut=left * SECOND, row=2)["gate"]
+    if left:
+        assert (gate["state"], gate["left"], gate["row"]) == ("shut", left * SECOND, 2)
+        assert gate["paused"]
+        assert ledger.account()["paused"] == left * SECOND
+        # What was sent in the old ledger's time makes it longer at most as from now on.
+        refused = refusal(ledger, epoch=5, after=90 * SECOND, most=50 * SECOND)
+        assert ledger.one.say(refusals=[refused])["gate"]["left"] == 50 * SECOND
+    else:
+        assert (gate["state"], ledger.account()["paused"]) == ("open", 0)
 
 
-def test_of_what_was_learned_a_stray_refusal_takes_little(learning: Learning) -> None:
-    assert learning.learn(20) == 20
-    learning.take(20)
-    assert learning.refuse(20) == 19
-    learning.take(19)
-    assert learning.refuse(10) == 14, "three quarters at least"
-
-
-def test_all_of_it_has_to_be_taken_for_a_whole_window_to_prove_anything(
-    learning: Learning,
-) -> None:
-    for number in (60, 40, 60):
-        learning.take(number, 50)
-    assert learning.learn(20) == 20, "it was never proven"
-
-
-def test_what_was_proven_is_doubted_for_three_windows(learning: Learning) -> None:
-    learning.take(60, 70)
-    for _ in range(3):
-        assert learning.refuse(20) == 0
-        learning.take(20, 60)
-    learning.take(20, 10)
-    assert learning.refuse(20) == 20
-
-
-def test_when_it_takes_all_again_the_trial_is_over(learning: Learning) -> None:
-    learned = learning.learn(20)
-    learning.take(19, 600)
-    for _ in range(12):
-        learned = learning.take(learned or LIMIT, 60)
-    assert learned == 0
-    # It is proven, and so doubted for three windows.
+def test_what_somebody_held_who_has_died_is_nobody_else_s(ledger: Ledger) -> None:
     for _ in range(4):
-        assert learned == 0
-        learning.take(20)
-        learned = learning.refuse(20)
-    assert learned == 20
-    learning.take(16)
-    assert learning.refuse(16) == 16, "that is no trial that has failed"
+        ledger.one.say(interactive=30, used=ledger.one.held)
+    held = ledger.one.held
+    assert held >= 30
+    ledger.world.run(LEASE + 1)
+    for _ in range(4):
+        ledger.other.say(interactive=PERMITS, used=ledger.other.held)
+    assert ledger.other.held == PERMITS - held
+    assert ledger.other.answer["give"] == 0
