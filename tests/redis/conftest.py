@@ -93,7 +93,8 @@ def valkey(valkey_for_all: str) -> str:
 
 @pytest.fixture(scope="module")
 def virtual_client(valkey_for_all: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(valkey_for_all, db=6) as client:
+    # A busy machine may let the server wait for longer than redis-py would.
+    with redis.Redis.from_url(valkey_for_all, db=6, socket_timeout=None) as client:
         yield client
 
 

@@ -37,7 +37,7 @@ from tests.redis.world import (
 
 @pytest.fixture(scope="module")
 def client(valkey_for_all: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(valkey_for_all, db=5) as client:
+    with redis.Redis.from_url(valkey_for_all, db=5, socket_timeout=None) as client:
         yield client
 
 
