@@ -88,10 +88,14 @@ class Ledger:
     def news(self) -> list[dict[str, Any]]:
         """What was told to everybody since the last time."""
         told = []
-        while (message := self._news.get_message(timeout=0)) is not None:
-            if message["type"] == "message":
+        # The server's answer to this comes after all that was told before.
+        self._news.ping()
+        while True:
+            message = self._news.get_message(timeout=None)  # type: ignore[arg-type]
+            if message is not None and message["type"] == "pong":
+                return told
+            if message is not None and message["type"] == "message":
                 told.append(json.loads(message["data"]))
-        return told
 
     def close(self) -> None:
         self._news.close()
