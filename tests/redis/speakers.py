@@ -87,11 +87,11 @@ class Ledger:
 
     def news(self) -> list[dict[str, Any]]:
         """What was told to everybody since the last time."""
-        told = []
+        told: list[dict[str, Any]] = []
         # The server's answer to this comes after all that was told before.
         self._news.ping()
         while True:
-            message = self._news.get_message(timeout=None)  # type: ignore[arg-type]
+            message = self._news.get_message(timeout=None)
             if message is not None and message["type"] == "pong":
                 return told
             if message is not None and message["type"] == "message":
