@@ -444,7 +444,7 @@ async def test_a_probe_that_hangs_holds_the_others_for_a_while(
     assert loop.time() - began >= 1.0 + SLOW.per / 30 - 0.001
     assert loop.time() - leave <= SLOW.per / 30 + 0.1 + 10 * lag.longest
     probe.finish(OK)
-    await asyncio.wait_for(second.acquire(), 5)
+    await asyncio.wait_for(second.acquire(), SOON)
 
 
 @pytest.mark.parametrize("junk", ["hello", "[]", "{}", '{"epoch": 5}', "\xff"])
@@ -474,7 +474,7 @@ async def test_no_pause_is_longer_than_it_may_be(
     permits = [await first.acquire() for _ in range(3)]
     for permit in permits:
         permit.finish(RequestOutcome(status=status, retry_after=86_400.0, longest_pause=longest))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         while not second.statistics().paused_for:
             await asyncio.sleep(0.001)
     account = await second.account()
@@ -495,12 +495,12 @@ async def test_a_pause_can_be_cleared_for_all(open_limiter: Open) -> None:
     await warm(*limiters)
     assert await limiters[0].clear_pause() == 0
     (await limiters[0].acquire()).finish(RequestOutcome(status=429, retry_after=86_400.0))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(SOON):
         while not all(limiter.statistics().paused_for for limiter in limiters):
             await asyncio.sleep(0.001)
     tasks = await waiting(*limiters, *limiters)
     assert 170 < await limiters[1].clear_pause() <= 180
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         await one_goes_first(tasks, rate)
         for permit in await asyncio.gather(*tasks):
             permit.finish(OK)
@@ -515,7 +515,7 @@ async def test_a_cleared_pause_begins_anew_if_the_probe_is_refused(open_limiter:
     (await limiter.acquire()).finish(RequestOutcome(status=429, retry_after=600))
     await asyncio.sleep(0.1)
     await limiter.clear_pause()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         (await limiter.acquire()).finish(RequestOutcome(status=429, retry_after=600))
     assert limiter.statistics().paused_for > 170
 
@@ -615,7 +615,7 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind(open_limiter: Open
     ]
     for task in tasks:
         asyncio.get_running_loop().call_later(chance.random() ** 2 * 2, task.cancel)
-    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SOON)
     for limiter in limiters:
         statistics = limiter.statistics()
         assert statistics.waiting_bulk == statistics.waiting_interactive == 0
@@ -641,7 +641,7 @@ async def test_cancelled_while_it_first_asks_the_server(valkey: str) -> None:
                 task.result().release()
     async with SharedTokenBucket(valkey, RATE, account="acme1", exchange=0.1) as limiter:
         await asyncio.sleep(0.3)
-        await asyncio.wait_for(send(limiter), 10)
+        await asyncio.wait_for(send(limiter), SOON)
         assert sum(one.held for one in (await limiter.account()).processes) <= 5
 
 
@@ -678,7 +678,7 @@ async def test_max_wait_ends_in_any_case(open_limiter: Open) -> None:
     with pytest.raises(RateLimitTimeout):
         await limiter.acquire(max_wait=0.2)
     permit.finish(OK)
-    await asyncio.wait_for(limiter.acquire(), 5)
+    await asyncio.wait_for(limiter.acquire(), SOON)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -687,7 +687,7 @@ async def test_few_permits_go_round(open_limiter: Open, limit: int) -> None:
     limiters = [await open_limiter(rate, exchange=0.2) for _ in range(3)]
     crowds = [await saturate(limiter, 4) for limiter in limiters]
     enough, granted = 18 * max(1, limit - 1), [0]
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(SOON):
         while sum(granted) < enough:
             await asyncio.sleep(0.05)
             granted = [limiter.statistics().granted for limiter in limiters]
@@ -730,7 +730,7 @@ async def test_a_ledger_that_was_deleted_is_told_again(open_limiter: Open, valke
     await asyncio.sleep(1.5 * RATE.per)
     async with aioredis.Redis.from_url(valkey) as client:
         await client.flushall()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON):
         while True:
             processes = (await first.account()).processes
             if len(processes) == 2 and sum(one.held for one in processes) >= 0.9 * RATE.limit:
@@ -914,7 +914,7 @@ def test_another_loop_is_told_so(
     limiter = SharedTokenBucket(valkey, RATE, account="acme1", exchange=1.0)
 
     async def elsewhere() -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             with pytest.raises(ConfigurationError, match="another event loop"):
                 await ask(limiter)
 
@@ -944,7 +944,7 @@ async def test_closed_twice_or_halfway_it_gives_back_at_once(
     closing = asyncio.create_task(first.aclose())
     for _ in range(turns):
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SOON):
         if how != "twice":
             closing.cancel()
             await asyncio.wait({closing})

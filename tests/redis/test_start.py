@@ -18,6 +18,7 @@ import redis.asyncio as aioredis
 
 from exotel_async import ConfigurationError, LimiterUnavailable, Priority, RateLimit, RequestOutcome
 from exotel_async.redis import Fallback, SharedTokenBucket
+from tests.conftest import SOON
 from tests.redis.conftest import Valkey
 from tests.support.valkey import free_port
 
@@ -58,7 +59,7 @@ async def use_only(one: SharedTokenBucket) -> None:
 async def use_together(one: SharedTokenBucket) -> None:
     """All of those that wait are told."""
     try:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(SOON):
             ended = await asyncio.gather(
                 *(one.acquire(priority) for priority in Priority for _ in range(5)),
                 return_exceptions=True,
@@ -98,7 +99,7 @@ async def refused(
 ) -> str:
     """Return the words of the refusal, which must come soon."""
     with pytest.raises(ConfigurationError) as caught:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(SOON):
             await way(one)
     assert SECRET not in everything_said(caught.value)
     return str(caught.value)
@@ -223,7 +224,7 @@ async def test_the_rights_that_the_readme_names_will_do(
             await asyncio.gather(*(use(each) for each in (one, two) for _ in range(10)))
             assert len((await one.account()).processes) == 2
             (await one.acquire()).finish(RequestOutcome(status=429, retry_after=0.5))
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(SOON):
                 while not two.statistics().paused_for:
                     await asyncio.sleep(0.001)
                 await use(two)
@@ -246,7 +247,7 @@ async def test_who_may_listen_later_works_then(deaf: str, ours: redis.Redis, val
         with pytest.raises(ConfigurationError, match="'subscribe' command"):
             await one.acquire()
     acl(ours, "SETUSER", "deaf", "+subscribe")
-    async with asyncio.timeout(5), limiter(valkey) as other:
+    async with asyncio.timeout(SOON), limiter(valkey) as other:
         await use(one)
         (await other.acquire()).finish(RequestOutcome(status=429, retry_after=3))
         while not one.statistics().paused_for:
@@ -377,7 +378,7 @@ async def test_what_is_mended_meanwhile_works(ours: redis.Redis, valkey: str) ->
         with pytest.raises(ConfigurationError, match="wrong kind of value"):
             await one.acquire()
     ours.delete(KEY)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(SOON):
         await use_only(one)
 
 
@@ -585,7 +586,7 @@ async def test_a_server_that_comes_in_time(tmp_path: Path) -> None:
         assert not any(task.done() for task in waiting)
         await asyncio.to_thread(server.start)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SOON):
                 await asyncio.gather(*waiting)
             assert one.statistics().in_contact
         finally:
