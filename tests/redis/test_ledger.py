@@ -1,6 +1,6 @@
 """The ledger under everything that can go wrong, by the real script and a clock of the test's own.
 
-What is simulated is the world: processes that send, die, stop and come back, messages that are
+What is simulated: processes that send, die, stop and come back, messages that are
 lost, late and doubled, servers that restart with old data or none. What decides is the script that
 runs in Valkey and the `Lease` of each process, as they are.
 """
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from exotel_async import RateLimit
 from exotel_async.redis.messages import VERSION, Refusal, StatusReport
-from tests.redis.world import (
+from tests.redis.simulation import (
     EXCHANGE,
     KEY,
     LIMIT,
@@ -26,7 +26,7 @@ from tests.redis.world import (
     RATE,
     TERMS,
     Process,
-    World,
+    Simulation,
     hear,
     member,
     most_in_any_window,
@@ -65,13 +65,13 @@ def test_never_more_than_the_budget_whatever_happens(
     stops: bool,
     restarts: str,
 ) -> None:
-    world = World(client, seed)
-    chance = world.chance
+    simulation = Simulation(client, seed)
+    chance = simulation.chance
 
     def start() -> None:
         Process(
-            world,
-            f"process {world.now}",
+            simulation,
+            f"process {simulation.now}",
             offset=chance.choice([0.0, 3600.0, -3600.0]),
             drift=chance.uniform(0.99, 1.01),
             trouble=trouble,
@@ -81,80 +81,82 @@ def test_never_more_than_the_budget_whatever_happens(
     for _ in range(processes):
         start()
     for _ in range(12):
-        world.run(chance.uniform(5, 50))
+        simulation.run(chance.uniform(5, 50))
         if chance.random() < 0.3:
-            world.remember()
-        if kills and world.processes:
-            chance.choice(world.processes).kill()
-            world.run(chance.random() * 5)
+            simulation.remember()
+        if kills and simulation.processes:
+            chance.choice(simulation.processes).kill()
+            simulation.run(chance.random() * 5)
             start()
-        if stops and world.processes:
-            chance.choice(world.processes).stopped_until = world.now + chance.uniform(1, 150)
-        if restarts and chance.random() < 0.4 and world.has_survivor():
+        if stops and simulation.processes:
+            chance.choice(simulation.processes).stopped_until = simulation.now + chance.uniform(
+                1, 150
+            )
+        if restarts and chance.random() < 0.4 and simulation.has_survivor():
             down = chance.uniform(0, 60)
-            world.restart(down, restarts)
+            simulation.restart(down, restarts)
             # Somebody who knows the old ledger lives to tell the new one.
-            world.run(down + TERMS.settle)
-    world.run(60)
-    assert most_in_any_window(world.arrivals) <= LIMIT - 1
+            simulation.run(down + TERMS.settle)
+    simulation.run(60)
+    assert most_in_any_window(simulation.arrivals) <= LIMIT - 1
 
     # Nothing is lost for good: in the end those that are alive have all of it.
-    for process in list(world.processes):
+    for process in list(simulation.processes):
         process.trouble, process.stopped_until, process.demand = 0.0, 0.0, 1.0
-    world.run(TERMS.lease + 2 * TERMS.hold + 200)
-    began = len(world.arrivals)
-    world.run(2 * PER)
-    assert most_in_any_window(world.arrivals) <= LIMIT - 1
-    assert len(world.arrivals) - began >= 2 * (LIMIT - 2) * PER / (PER + EXCHANGE)
+    simulation.run(TERMS.lease + 2 * TERMS.hold + 200)
+    began = len(simulation.arrivals)
+    simulation.run(2 * PER)
+    assert most_in_any_window(simulation.arrivals) <= LIMIT - 1
+    assert len(simulation.arrivals) - began >= 2 * (LIMIT - 2) * PER / (PER + EXCHANGE)
 
 
 def test_a_message_that_was_long_on_its_way_claims_nothing(client: redis.Redis) -> None:
-    world = World(client, seed=0)
-    (slow, one), (quick, other) = member(world), member(world)
-    say(world, slow, StatusReport())
-    world.run(TERMS.settle)
-    saturate(world, slow, one)
-    slow.write(StatusReport(), world.now)  # and there it is stopped
-    say(world, quick, StatusReport())
-    world.run(TERMS.lease + TERMS.hold)
-    saturate(world, quick, other)
-    world.restart(0, "none")
-    hear(world, slow)
-    say(world, quick, StatusReport())
+    simulation = Simulation(client, seed=0)
+    (slow, one), (quick, other) = member(simulation), member(simulation)
+    say(simulation, slow, StatusReport())
+    simulation.run(TERMS.settle)
+    saturate(simulation, slow, one)
+    slow.write(StatusReport(), simulation.now)  # and there it is stopped
+    say(simulation, quick, StatusReport())
+    simulation.run(TERMS.lease + TERMS.hold)
+    saturate(simulation, quick, other)
+    simulation.restart(0, "none")
+    hear(simulation, slow)
+    say(simulation, quick, StatusReport())
     assert (one.size, other.size) == (0, LIMIT - 2)
 
 
 def test_a_new_ledger_is_soon_open_to_those_that_have_had_nothing(client: redis.Redis) -> None:
-    world = World(client, seed=0)
-    share, window = member(world)
-    say(world, share, StatusReport())
-    world.run(TERMS.settle)
-    world.restart(0, "none")
-    say(world, share, StatusReport(interactive=1))
-    world.run(TERMS.settle)
-    say(world, share, StatusReport(interactive=1))
+    simulation = Simulation(client, seed=0)
+    share, window = member(simulation)
+    say(simulation, share, StatusReport())
+    simulation.run(TERMS.settle)
+    simulation.restart(0, "none")
+    say(simulation, share, StatusReport(interactive=1))
+    simulation.run(TERMS.settle)
+    say(simulation, share, StatusReport(interactive=1))
     assert window.free > 0
 
 
 def test_a_clock_that_is_put_back_holds_nobody_up(client: redis.Redis) -> None:
-    world = World(client, seed=0)
-    share, window = member(world)
-    say(world, share, StatusReport())
-    world.run(TERMS.settle)
-    saturate(world, share, window)
-    world.now -= 900
+    simulation = Simulation(client, seed=0)
+    share, window = member(simulation)
+    say(simulation, share, StatusReport())
+    simulation.run(TERMS.settle)
+    saturate(simulation, share, window)
+    simulation.now -= 900
 
     def clock() -> float:
-        return world.now + 900  # that of the process goes on
+        return simulation.now + 900  # that of the process goes on
 
     share._clock = clock
     for _ in range(80):
         window.take_back(clock())
         share.write(StatusReport(bulk=1000), clock())
-        answer = world.ask(dict(share.message or {}))
+        answer = simulation.ask(dict(share.message or {}))
         assert answer
         assert share.apply(answer, clock())
-        world.run(1)
+        simulation.run(1)
     assert window.size >= LIMIT - 2
     assert window.free == window.size
 
@@ -162,15 +164,15 @@ def test_a_clock_that_is_put_back_holds_nobody_up(client: redis.Redis) -> None:
 def test_another_version_waits_for_the_last_of_this_one(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(client, seed=0)
-    share, _ = member(world)
-    say(world, share, StatusReport(bulk=1))
-    newer, _ = member(world)
+    simulation = Simulation(client, seed=0)
+    share, _ = member(simulation)
+    say(simulation, share, StatusReport(bulk=1))
+    newer, _ = member(simulation)
     monkeypatch.setattr("exotel_async.redis.messages.VERSION", VERSION + 1)
-    newer.write(StatusReport(), world.now)
-    assert world.ask(dict(newer.message or {})) == {"refused": "version"}
-    world.run(TERMS.lease + TERMS.hold)
-    assert hear(world, newer)["epoch"]
+    newer.write(StatusReport(), simulation.now)
+    assert simulation.ask(dict(newer.message or {})) == {"refused": "version"}
+    simulation.run(TERMS.lease + TERMS.hold)
+    assert hear(simulation, newer)["epoch"]
 
 
 @pytest.mark.parametrize(
@@ -179,19 +181,19 @@ def test_another_version_waits_for_the_last_of_this_one(
 def test_after_an_outage_a_new_ledger_is_soon_open(
     client: redis.Redis, away: float, keeps: bool
 ) -> None:
-    world = World(client, seed=0)
-    share, window = member(world)
-    say(world, share, StatusReport())
-    world.run(TERMS.settle)
-    saturate(world, share, window)
-    world.restart(away, "none")
-    share.write(StatusReport(bulk=1000), world.now)  # and that is sent again and again
-    world.run(away)
+    simulation = Simulation(client, seed=0)
+    share, window = member(simulation)
+    say(simulation, share, StatusReport())
+    simulation.run(TERMS.settle)
+    saturate(simulation, share, window)
+    simulation.restart(away, "none")
+    share.write(StatusReport(bulk=1000), simulation.now)  # and that is sent again and again
+    simulation.run(away)
     assert not share.is_valid
-    hear(world, share)
+    hear(simulation, share)
     assert window.size == (LIMIT - 2 if keeps else 0)
-    world.run(TERMS.settle)
-    say(world, share, StatusReport(bulk=1000))
+    simulation.run(TERMS.settle)
+    say(simulation, share, StatusReport(bulk=1000))
     assert window.free > 0
 
 
@@ -211,29 +213,29 @@ class Account:
     """Two processes, of which one is refused, and what both have learned of their account."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.world = World(client, seed=0)
+        self.simulation = Simulation(client, seed=0)
         self.begin(RATE)
 
     def begin(self, rate: RateLimit) -> None:
-        (self.one, self.window), (self.other, _) = (member(self.world, rate) for _ in range(2))
+        (self.one, self.window), (self.other, _) = (member(self.simulation, rate) for _ in range(2))
         for share in (self.one, self.other):
-            say(self.world, share, StatusReport())
+            say(self.simulation, share, StatusReport())
         self.answer: dict[str, Any] = {}
         self.pass_by(PER)
 
     def change(self, rate: RateLimit) -> None:
         """Have both leave, and two come that say another budget."""
         for share in (self.one, self.other):
-            say(self.world, share, StatusReport(leave=True))
+            say(self.simulation, share, StatusReport(leave=True))
         self.begin(rate)
 
     def pass_by(self, seconds: float, taken: int = 0) -> int:
         """Have both say for so long that they are there, and how much was taken."""
         for _ in range(int(seconds / 5)):
-            self.world.run(5)
-            say(self.world, self.other, StatusReport(taken=taken - taken // 2))
+            self.simulation.run(5)
+            say(self.simulation, self.other, StatusReport(taken=taken - taken // 2))
             self.answer = say(
-                self.world,
+                self.simulation,
                 self.one,
                 StatusReport(
                     taken=taken // 2,
@@ -245,12 +247,12 @@ class Account:
         return int(self.answer["learned"])
 
     def refuse(self, taken: int, *, pressed: bool = True) -> int:
-        self.world.run(1)
-        say(self.world, self.other, StatusReport(taken=taken - taken // 2))
+        self.simulation.run(1)
+        say(self.simulation, self.other, StatusReport(taken=taken - taken // 2))
         news = StatusReport(
             taken=taken // 2, bulk=5, refusals=refusal(self.answer, pressed=pressed)
         )
-        self.answer = say(self.world, self.one, news)
+        self.answer = say(self.simulation, self.one, news)
         self.pass_by(5, taken)
         return int(self.answer["learned"])
 
@@ -264,7 +266,7 @@ def test_the_ledger_learns_what_the_account_takes(client: redis.Redis) -> None:
     assert account.answer["strict"]
     # The account is what it takes now, and keeps to that, for ten windows.
     assert account.pass_by(9 * PER, taken=19) == 20
-    told = account.world.ask({**account.one.look(), "look": True})
+    told = account.simulation.ask({**account.one.look(), "look": True})
     assert told
     assert (told["account"]["permits"], told["account"]["learned"]) == (19, 20)
     assert account.answer["held"] <= 19
@@ -273,7 +275,7 @@ def test_the_ledger_learns_what_the_account_takes(client: redis.Redis) -> None:
     assert account.refuse(21) == 20, "and one refusal ends the trial"
     assert account.pass_by(9 * PER, taken=19) == 20
     # A server that starts again does not forget it, and another budget begins anew.
-    account.world.restart(0, "kept")
+    account.simulation.restart(0, "kept")
     assert account.pass_by(10, taken=19) == 20
 
 
@@ -340,38 +342,38 @@ def test_no_refusal_of_before_brings_a_cleared_pause_back(
     account = Account(client)
     begun = refusal(account.answer, after=10)
     late = refusal(account.answer, after=100)
-    account.answer = say(account.world, account.one, StatusReport(bulk=5, refusals=begun))
+    account.answer = say(account.simulation, account.one, StatusReport(bulk=5, refusals=begun))
     assert account.answer["gate"]["left"] == 10_000_000
     if probed:
-        account.world.run(10)
-        probe = say(account.world, account.one, StatusReport(bulk=5, probe=True))
+        account.simulation.run(10)
+        probe = say(account.simulation, account.one, StatusReport(bulk=5, probe=True))
         assert probe["gate"]["state"] == "probe"
         late += refusal(probe, after=100)
-        say(account.world, account.other, StatusReport(refusals=late[:1]))
-    cleared = account.world.ask(account.other.clear_pause())
+        say(account.simulation, account.other, StatusReport(refusals=late[:1]))
+    cleared = account.simulation.ask(account.other.clear_pause())
     assert cleared
     assert cleared["cleared"] > 0
-    gate = say(account.world, account.one, StatusReport(bulk=5, refusals=late))["gate"]
+    gate = say(account.simulation, account.one, StatusReport(bulk=5, refusals=late))["gate"]
     assert not gate.get("paused")
-    gate = say(account.world, account.other, StatusReport(bulk=5, probe=True))["gate"]
+    gate = say(account.simulation, account.other, StatusReport(bulk=5, probe=True))["gate"]
     assert gate["state"] == "probe"
     # What is refused after it counts.
     again = Refusal(epoch=gate["epoch"], status=429, after=30, longest=3 * PER, pressed=False)
-    gate = say(account.world, account.other, StatusReport(bulk=5, refusals=[again]))["gate"]
+    gate = say(account.simulation, account.other, StatusReport(bulk=5, refusals=[again]))["gate"]
     assert gate["left"] == 30_000_000
 
 
 def test_a_pause_of_a_ledger_before_parks_nobody(client: redis.Redis) -> None:
     """One of version 1 that is paused for a day, whose processes have all gone."""
-    world = World(client, seed=0)
+    simulation = Simulation(client, seed=0)
     old = (
         "local s = {version = 1, quiet = ARGV[1] - 1, run = 'first', now = ARGV[1] - 2, "
         "gate = {epoch = 5, half = true, till = ARGV[1] + 86400e6, paused = ARGV[1] + 86400e6}} "
         "redis.call('SET', KEYS[1], cmsgpack.pack(s))"
     )
-    client.eval(old, 1, KEY, int(world.now * 1e6))
-    share, _ = member(world)
-    answer = say(world, share, StatusReport(interactive=1, probe=True))
-    world.run(TERMS.settle)
-    answer = say(world, share, StatusReport(interactive=1, probe=True))
+    client.eval(old, 1, KEY, int(simulation.now * 1e6))
+    share, _ = member(simulation)
+    answer = say(simulation, share, StatusReport(interactive=1, probe=True))
+    simulation.run(TERMS.settle)
+    answer = say(simulation, share, StatusReport(interactive=1, probe=True))
     assert answer["gate"]["state"] == "probe"

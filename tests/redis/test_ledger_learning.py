@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.redis.speakers import LIMIT, PER, SECOND, Learning, Ledger, refusal
+from tests.redis.scripted_processes import LIMIT, PER, SECOND, Learning, Ledger, refusal
 
 
 @pytest.mark.parametrize(
@@ -101,23 +101,23 @@ def pace(ledger: Ledger, **words: object) -> float:
 
 def test_a_refusal_that_nobody_can_explain_slows_all_down_for_a_while(ledger: Ledger) -> None:
     ledger.one.say(bulk=1000)
-    ledger.world.run(60)
+    ledger.simulation.run(60)
     strict = (LIMIT - 2) / LIMIT
     refused = [refusal(ledger, pressed=False, after=0)]
     assert pace(ledger, refusals=refused, taken=5) == pytest.approx(strict * 0.7)
     assert ledger.one.answer["strict"]
     epoch = ledger.one.answer["gate"]["epoch"]
     assert pace(ledger, answered=epoch) == pytest.approx(strict * 0.7)
-    ledger.world.run(20)
+    ledger.simulation.run(20)
     refused = [refusal(ledger, pressed=False, after=0)]
     assert pace(ledger, refusals=refused) == pytest.approx(strict * 0.8 * 0.7)
     # The same again of a probe is no news.
     refused = [refusal(ledger, pressed=False, after=0)]
     assert pace(ledger, refusals=refused) == pytest.approx(strict * 0.56)
-    ledger.world.run(20)
+    ledger.simulation.run(20)
     assert pace(ledger) == pytest.approx(strict * 0.66)
     for _ in range(4):
-        ledger.world.run(29)
+        ledger.simulation.run(29)
         ledger.one.say(bulk=1000)
     assert pace(ledger) == pytest.approx(strict)
     for _ in range(12):
@@ -178,7 +178,7 @@ def test_who_goes_ahead_is_paid_for_by_those_who_can_wait(ledger: Ledger) -> Non
 
 def test_strictly_counted_bursts_are_small(ledger: Ledger) -> None:
     ledger.one.say(bulk=1000)
-    ledger.world.run(60)
+    ledger.simulation.run(60)
     ledger.one.say(bulk=1000, refusals=[refusal(ledger, pressed=False, after=0)])
     assert ledger.one.answer["burst"] == 1.1
     assert ledger.one.say(interactive=5, bulk=10)["ahead"] == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.redis.speakers import (
+from tests.redis.scripted_processes import (
     HOLD,
     LEASE,
     LIMIT,
@@ -40,11 +40,11 @@ def test_what_a_process_held_that_is_gone_is_free_when_it_must_have_left_the_win
         ledger.one.say(interactive=PERMITS)
         ledger.one.say(used=ledger.one.held, interactive=PERMITS)
     assert ledger.one.held == PERMITS
-    ledger.world.run(LEASE + HOLD - 0.1)
+    ledger.simulation.run(LEASE + HOLD - 0.1)
     ledger.other.say(interactive=10)
     assert ledger.other.granted == []
     assert ledger.account()["used"] == PERMITS
-    ledger.world.run(0.1)
+    ledger.simulation.run(0.1)
     assert ledger.account()["used"] == 0
     ledger.other.say(interactive=10)
     assert ledger.other.granted[:10] == [0] * 10
@@ -100,7 +100,7 @@ def test_what_is_kept_for_those_in_a_hurry(
         kept = max(1, round(permits / 100))
     for _ in range(20):
         ledger.one.say(limit=limit, bulk=1000, used=ledger.one.held)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     assert ledger.one.held == permits - kept
     ledger.other.say(limit=limit, interactive=kept)
     assert len(ledger.other.granted) == kept
@@ -111,7 +111,7 @@ def test_interactive_requests_come_first_and_the_rest_goes_round(ledger: Ledger)
     for _ in range(10):
         ledger.other.say(bulk=1000, used=ledger.other.held)
         ledger.one.say(interactive=30)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     # Three more for what may come next, and one is kept for others in a hurry.
     assert (ledger.one.held, ledger.other.held) == (30 + 3, PERMITS - 30 - 3 - 1)
 
@@ -119,11 +119,11 @@ def test_interactive_requests_come_first_and_the_rest_goes_round(ledger: Ledger)
 def test_who_has_too_much_is_told_to_give_what_others_should_have(ledger: Ledger) -> None:
     for _ in range(10):
         ledger.one.say(bulk=1000, used=ledger.one.held)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     assert ledger.one.held == PERMITS - 1
     ledger.other.say(interactive=30)
     assert ledger.account()["interactive"] == 29, "one of them may go"
-    ledger.world.run(2)
+    ledger.simulation.run(2)
     ledger.one.say(bulk=1000, used=PERMITS - 1)
     # Of 59 there are for the other one 30, and 3 for what may come next, and one is kept.
     assert ledger.one.answer["give"] == (PERMITS - 1) - (PERMITS - 30 - 3 - 1)
@@ -145,7 +145,7 @@ def test_paces_are_parts_of_one_pace(ledger: Ledger) -> None:
             share = max(1, process.held) / PERMITS * total
             # A newcomer may have its own part at once, and before the others know of it.
             assert sum(paces) <= total * 1.001 or process.answer["pace"] == pytest.approx(share)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     assert ledger.one.answer["pace"] + ledger.other.answer["pace"] == pytest.approx(total, rel=0.05)
 
 
@@ -163,7 +163,7 @@ def test_a_probe_that_is_refused_waits_longer_than_it_was_told(
         refused = refusal(ledger, after=round(after * SECOND) if after > 0 else -1)
         gate = ledger.one.say(interactive=1, refusals=[refused])["gate"]
         assert (gate["left"], gate["row"], gate["state"]) == (pause * SECOND, row + 1, "shut")
-        ledger.world.run(pause)
+        ledger.simulation.run(pause)
 
 
 def test_a_pause_is_never_longer_than_it_may_be(ledger: Ledger) -> None:
@@ -178,14 +178,14 @@ def test_of_those_that_wait_for_a_pause_to_end_one_probes_and_then_another(
     for process in (ledger.one, ledger.other):
         process.say(interactive=1)
     ledger.one.say(refusals=[refusal(ledger)], interactive=1)
-    ledger.world.run(1)
+    ledger.simulation.run(1)
     asks = {"interactive": 1, "probe": True}
     assert ledger.one.say(**asks)["gate"]["state"] == "probe"
     gate = ledger.other.say(**asks)["gate"]
     assert (gate["state"], gate["left"], gate["paused"]) == ("shut", 2 * SECOND, False)
     assert ledger.one.say(**asks)["gate"]["state"] == "probe", "it is its own"
     # Where the first one has no answer, the next one has the time of a token, and so on.
-    ledger.world.run(2)
+    ledger.simulation.run(2)
     assert ledger.other.say(**asks)["gate"]["state"] == "probe"
     gate = ledger.one.say(**asks)["gate"]
     assert (gate["state"], gate["left"]) == ("shut", SECOND)
@@ -197,10 +197,10 @@ def test_after_a_pause_that_was_cleared_the_probe_has_its_time_as_well(ledger: L
     for process in (ledger.one, ledger.other):
         process.say(interactive=1)
     ledger.one.say(refusals=[refusal(ledger)])
-    ledger.world.run(1)
+    ledger.simulation.run(1)
     ledger.one.say(interactive=1, probe=True)
     ledger.one.say(refusals=[refusal(ledger)])
-    cleared = ledger.world.ask(
+    cleared = ledger.simulation.ask(
         {"version": MESSAGE["version"], "look": True, "clear": True, "limit": LIMIT}
         | {"per": PER * SECOND}
     )
@@ -217,12 +217,12 @@ def test_nobody_is_told_anything_while_there_is_enough(ledger: Ledger) -> None:
     ledger.one.say(bulk=5)
     ledger.other.say(interactive=2)
     assert ledger.news()[-1]["processes"] == 2
-    ledger.world.run(1)
+    ledger.simulation.run(1)
     for process in (ledger.one, ledger.other, ledger.one):
         process.say(used=2)
     ledger.news()
     for _ in range(5):
-        ledger.world.run(1)
+        ledger.simulation.run(1)
         one = ledger.one.say(used=3)
         other = ledger.other.say(used=2)
         assert (one["contended"], other["contended"]) == (False, False)
@@ -233,7 +233,7 @@ def test_nobody_is_told_anything_while_there_is_enough(ledger: Ledger) -> None:
 def test_who_has_too_much_is_told_and_who_waits_is_called(ledger: Ledger) -> None:
     for _ in range(10):
         ledger.one.say(bulk=1000, used=ledger.one.held)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     ledger.news()
     other = ledger.other.say(bulk=2)
     assert ledger.other.held == 0
@@ -245,7 +245,7 @@ def test_who_has_too_much_is_told_and_who_waits_is_called(ledger: Ledger) -> Non
     assert ledger.news() == [], "not twice in the time of a permit"
     # One that comes back is no reason to call, and two are; who was called comes by itself.
     for called in ([], [["other"]], []):
-        ledger.world.run(1)
+        ledger.simulation.run(1)
         held = ledger.one.held - 1
         ledger.one.say(back=[0], held=held, used=held, bulk=1000)
         assert [one["call"] for one in ledger.news() if "call" in one] == called
@@ -254,13 +254,13 @@ def test_who_has_too_much_is_told_and_who_waits_is_called(ledger: Ledger) -> Non
 def test_who_waits_in_a_hurry_is_called_first_and_again(ledger: Ledger) -> None:
     for _ in range(10):
         ledger.one.say(interactive=PERMITS, used=ledger.one.held)
-        ledger.world.run(2)
+        ledger.simulation.run(2)
     assert ledger.one.held == PERMITS
     ledger.other.say(interactive=2)
     ledger.news()
-    ledger.world.run(2)
+    ledger.simulation.run(2)
     for _ in range(3):
-        ledger.world.run(1)
+        ledger.simulation.run(1)
         held = ledger.one.held - 1
         ledger.one.say(back=[0], held=held, used=held)
         assert [one["call"] for one in ledger.news() if "call" in one] == [["other"]]
@@ -285,7 +285,7 @@ def test_a_new_ledger_waits_for_as_long_as_somebody_may_have_used_what_nobody_cl
 ) -> None:
     ledger.one.say(interactive=1)
     ledger.one.held = 0
-    ledger.world.restart(0, "none")
+    ledger.simulation.restart(0, "none")
     assert ledger.one.say(**words)["claim"]
     ledger.other.say()
     assert ledger.account()["opens"] == after * SECOND
@@ -296,11 +296,11 @@ def test_a_new_ledger_waits_for_as_long_as_somebody_may_have_used_what_nobody_cl
 
 def test_who_waits_for_a_new_ledger_to_open_asks_again_then(virtual_client: redis.Redis) -> None:
     ledger = Ledger(virtual_client)
-    ledger.world.restart(0, "none")
+    ledger.simulation.restart(0, "none")
     assert ledger.other.say(interactive=1)["again"] == SETTLE * SECOND
     assert ledger.other.say(bulk=1)["again"] == SETTLE * SECOND
     assert ledger.other.say()["again"] == -1
-    ledger.world.run(SETTLE)
+    ledger.simulation.run(SETTLE)
     assert ledger.other.say(interactive=1)["again"] == -1
     ledger.close()
 
@@ -310,7 +310,7 @@ def test_a_new_ledger_is_told_of_the_pause_there_was_or_that_there_was_none(
     ledger: Ledger, left: int
 ) -> None:
     ledger.one.say(interactive=1)
-    ledger.world.restart(0, "none")
+    ledger.simulation.restart(0, "none")
     assert ledger.one.say(bulk=1)["claim"]
     gate = ledger.one.say(bulk=1, claims=True, shut=left * SECOND, row=2)["gate"]
     if left:
@@ -329,7 +329,7 @@ def test_what_somebody_held_who_has_died_is_nobody_else_s(ledger: Ledger) -> Non
         ledger.one.say(interactive=30, used=ledger.one.held)
     held = ledger.one.held
     assert held >= 30
-    ledger.world.run(LEASE + 1)
+    ledger.simulation.run(LEASE + 1)
     for _ in range(4):
         ledger.other.say(interactive=PERMITS, used=ledger.other.held)
     assert ledger.other.held == PERMITS - held

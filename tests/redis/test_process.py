@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from exotel_async import RateLimit, RequestOutcome
-from tests.redis.played import ACCOUNT, OPEN, RATE, Ledger, Play, Waiting, seconds
+from tests.redis.scripted_ledger import ACCOUNT, OPEN, RATE, Play, ScriptedLedger, Waiting, seconds
 from tests.redis.virtual import BULK, INTERACTIVE, OK, held, now
 
 # What it says
 
 
 def test_it_says_what_it_does_and_wants(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.opened(RATE)
         [first] = ledger.said
         assert (first["epoch"], first["held"], first["probe"]) == ("", 0, False)
@@ -62,7 +62,7 @@ def test_it_says_what_it_does_and_wants(play: Play) -> None:
 def test_it_says_what_was_refused_and_whether_that_was_by_its_budget(play: Play) -> None:
     """The first request waits for the server, and not for the budget."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.grants = [0.0]
         limiter = ledger.made(RATE)
         permit = await limiter.acquire()
@@ -99,7 +99,7 @@ def test_it_says_what_was_refused_and_whether_that_was_by_its_budget(play: Play)
 def test_it_gives_back_what_it_has_no_use_for_as_soon_as_others_want_it(play: Play) -> None:
     """But for a quarter of what was used in the last window."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(42, rate=RateLimit(60, per=60, burst=60))
         crowd = Waiting(limiter, 42, INTERACTIVE)
         await asyncio.sleep(1)
@@ -120,7 +120,7 @@ def test_it_gives_back_what_it_has_no_use_for_as_soon_as_others_want_it(play: Pl
 
 
 def test_it_keeps_what_it_has_while_anybody_waits_here(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(9)
         shut = {"epoch": 1, "row": 1, "state": "shut", "left": seconds(300), "paused": True}
         ledger.answer |= {"contended": True, "gate": shut}
@@ -137,7 +137,7 @@ def test_it_keeps_what_it_has_while_anybody_waits_here(play: Play) -> None:
 
 
 def test_it_gives_back_what_nobody_wants_only_when_it_renews_its_lease(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(4)
         await asyncio.sleep(15)
         ledger.tell(call=[limiter._lease.id])
@@ -153,7 +153,7 @@ def test_it_gives_back_what_nobody_wants_only_when_it_renews_its_lease(play: Pla
 def test_it_gives_what_is_free_first_to_those_in_a_hurry(play: Play, *, hurry: bool) -> None:
     """And otherwise what leaves the others evenly spread."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(4)
         for _ in range(4):
             (await limiter.acquire()).finish(OK)
@@ -170,7 +170,7 @@ def test_it_gives_what_is_free_first_to_those_in_a_hurry(play: Play, *, hurry: b
 
 
 def test_short_of_permits_bulk_waits_and_interactive_goes(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer["short"] = 1
         limiter = await ledger.with_permits(2)
         bulk = Waiting(limiter, 2, BULK)
@@ -187,7 +187,7 @@ def test_short_of_permits_bulk_waits_and_interactive_goes(play: Play) -> None:
 def test_short_of_permits_it_hands_over_the_next_that_is_free_in_the_time_of_a_permit(
     play: Play,
 ) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer["short"] = 1
         ledger.grants = [0.0] * 3
         limiter = await ledger.opened(RATE)
@@ -208,7 +208,7 @@ def test_short_of_permits_it_hands_over_the_next_that_is_free_in_the_time_of_a_p
 
 
 def test_told_that_permits_are_short_it_hands_one_over_at_once(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(2)
         ledger.tell(short=1)
         await asyncio.sleep(0.01)
@@ -219,7 +219,7 @@ def test_told_that_permits_are_short_it_hands_one_over_at_once(play: Play) -> No
 
 
 def test_told_that_permits_are_not_short_any_more_bulk_goes(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer["short"] = 1
         limiter = await ledger.with_permits(1)
         bulk = Waiting(limiter, 1, BULK)
@@ -247,7 +247,7 @@ def test_told_that_permits_are_not_short_any_more_bulk_goes(play: Play) -> None:
 def test_it_asks_for_an_interactive_request_if_that_is_of_use(
     play: Play, *, more: bool, known: int, asks: bool
 ) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(1)
         await limiter.acquire()
         ledger.answer["more"] = more
@@ -266,7 +266,7 @@ def test_it_asks_for_an_interactive_request_if_that_is_of_use(
 
 
 def test_it_asks_when_another_takes_the_place_of_one_that_the_ledger_knew_of(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(1)
         permit = await limiter.acquire()
         waiting = Waiting(limiter, 2, INTERACTIVE)
@@ -290,7 +290,7 @@ def test_it_asks_when_another_takes_the_place_of_one_that_the_ledger_knew_of(pla
 
 
 def test_it_asks_again_when_it_was_told_to(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.opened(RATE)
         for again, after in ((0, 0), (seconds(3), 3)):
             ledger.said.clear()
@@ -308,7 +308,7 @@ def test_it_asks_again_when_it_was_told_to(play: Play) -> None:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_it_renews_its_lease_if_it_holds_anything(play: Play, number: int) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(number)
         for _ in range(number):
             await limiter.acquire()
@@ -323,7 +323,7 @@ def test_it_renews_its_lease_if_it_holds_anything(play: Play, number: int) -> No
 
 
 def test_statistics_tell_what_the_ledger_has_told(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = ledger.made(RATE)
         before = limiter.statistics()
         assert (before.account, before.strict, before.round_trips) == (None, False, 0)

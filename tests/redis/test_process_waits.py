@@ -8,7 +8,7 @@ import pytest
 
 from exotel_async import LimiterUnavailable, Priority, RateLimitTimeout
 from exotel_async.redis import Fallback, SharedTokenBucket
-from tests.redis.played import ACCOUNT, OPEN, RATE, Ledger, Play, Waiting, seconds
+from tests.redis.scripted_ledger import ACCOUNT, OPEN, RATE, Play, ScriptedLedger, Waiting, seconds
 from tests.redis.virtual import BULK, INTERACTIVE, OK
 
 
@@ -19,7 +19,7 @@ async def estimate(limiter: SharedTokenBucket, priority: Priority) -> float:
 
 
 def test_max_wait_is_compared_with_the_pace_where_there_are_permits(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer |= {"pace": 0.5e-6, "burst": 2}
         limiter = await ledger.with_permits(2)
         for _ in range(2):
@@ -41,7 +41,7 @@ def test_max_wait_is_compared_with_the_pace_where_there_are_permits(play: Play) 
 def test_max_wait_is_compared_with_what_is_known_of_a_new_ledger(play: Play) -> None:
     """Nothing is held, and what nobody claims is free in 5 s."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer["account"] = ACCOUNT | {"opens": seconds(5)}
         limiter = await ledger.opened(RATE)
         await asyncio.sleep(1)
@@ -60,7 +60,7 @@ def test_max_wait_is_compared_with_what_is_known_of_a_new_ledger(play: Play) -> 
 
 
 def test_max_wait_is_compared_with_what_is_here_where_no_more_is_known(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         del ledger.answer["account"]
         limiter = await ledger.with_permits(1)
         (await limiter.acquire()).finish(OK)
@@ -70,7 +70,7 @@ def test_max_wait_is_compared_with_what_is_here_where_no_more_is_known(play: Pla
 
 
 def test_max_wait_is_not_compared_with_a_probe_that_will_be_answered(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         ledger.answer["gate"] = {"epoch": 1, "row": 1, "state": "probe", "left": 0, "paused": False}
         limiter = await ledger.with_permits(2)
         probe = await limiter.acquire()
@@ -90,7 +90,7 @@ def test_max_wait_is_not_compared_with_a_probe_that_will_be_answered(play: Play)
 def test_max_wait_is_compared_with_a_pause_that_others_have_told_of(play: Play) -> None:
     """Where the lease has ended as well: there was nothing to keep."""
 
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.opened(RATE)
         await asyncio.sleep(100)
         ledger.tell(gate={"epoch": 1, "row": 1, "left": seconds(50)})
@@ -106,7 +106,7 @@ def test_max_wait_is_compared_with_a_pause_that_others_have_told_of(play: Play) 
 
 
 def test_in_an_outage_it_asks_as_long_as_it_has_a_need(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.opened(RATE)
         ledger.stop()
         with pytest.raises(LimiterUnavailable):
@@ -117,7 +117,7 @@ def test_in_an_outage_it_asks_as_long_as_it_has_a_need(play: Play) -> None:
         assert ledger.tried == [], "nothing is held, and nobody waits"
         ledger.start()
 
-    async def with_something(ledger: Ledger) -> None:
+    async def with_something(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(1)
         ledger.tell(call=[limiter._lease.id])
         ledger.stop()
@@ -132,7 +132,7 @@ def test_in_an_outage_it_asks_as_long_as_it_has_a_need(play: Play) -> None:
 
 
 def test_a_fallback_is_divided_by_as_many_as_were_told_of_last(play: Play) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         limiter = await ledger.with_permits(20, on_outage=Fallback(at_once=True))
         ledger.tell(processes=3)
         ledger.tell()
@@ -164,7 +164,7 @@ def test_what_a_fallback_does_not_allow_is_not_the_server_s_fault(
     at_once: bool,
     error: type[Exception],
 ) -> None:
-    async def main(ledger: Ledger) -> None:
+    async def main(ledger: ScriptedLedger) -> None:
         fallback = None if share is None else Fallback(share=share, at_once=at_once)
         limiter = await ledger.with_permits(1, on_outage=fallback)
         ledger.stop()

@@ -1,4 +1,4 @@
-"""A ledger played by the test: it reads what a process says, and answers what it likes.
+"""A ledger whose answers the test writes, and a limiter that talks to it.
 
 The budget is 60 a minute, one token a second, and the time is virtual.
 """
@@ -55,8 +55,8 @@ def seconds(number: float) -> int:
     return round(number * 1e6)
 
 
-class Ledger(VirtualServer):
-    """A server whose ledger says what the test has it say."""
+class ScriptedLedger(VirtualServer):
+    """A server whose ledger answers as the test has written."""
 
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(client)
@@ -95,7 +95,7 @@ class Ledger(VirtualServer):
         return limiter
 
 
-Play = Callable[[Callable[[Ledger], Awaitable[None]]], None]
+Play = Callable[[Callable[[ScriptedLedger], Awaitable[None]]], None]
 
 
 class Waiting:

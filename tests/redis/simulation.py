@@ -1,4 +1,4 @@
-"""A world of the test's own: time, the real ledger in it, and processes in trouble."""
+"""A simulation: time, the real ledger, and processes in trouble."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TERMS = LeaseTerms.of(RATE, EXCHANGE)
 KEY = "exotel_async:{test}:voice"
 
 
-class World:
+class Simulation:
     """Time, a server, a service that counts what arrives, and processes."""
 
     def __init__(self, client: redis.Redis, seed: int) -> None:
@@ -104,7 +104,7 @@ class World:
 class Process:
     """A process that sends as much as it may while it has something to send."""
 
-    world: World
+    simulation: Simulation
     name: str
     offset: float = 0.0
     """Seconds its clock is off."""
@@ -124,47 +124,47 @@ class Process:
 
     def __attrs_post_init__(self) -> None:
         self.share = Lease(RATE, TERMS, self.window, name=self.name, clock=self.clock)
-        self.world.processes.append(self)
-        self.world.after(self.world.chance.random(), self.tick)
-        self.world.after(self.world.chance.random(), self.send)
+        self.simulation.processes.append(self)
+        self.simulation.after(self.simulation.chance.random(), self.tick)
+        self.simulation.after(self.simulation.chance.random(), self.send)
 
     def clock(self) -> float:
-        return self.world.now * self.drift + self.offset
+        return self.simulation.now * self.drift + self.offset
 
     @property
     def now(self) -> float:
-        return self.world.now + self.offset
+        return self.simulation.now + self.offset
 
     def kill(self) -> None:
         self.alive = False
-        self.world.processes.remove(self)
+        self.simulation.processes.remove(self)
 
     @property
     def runs(self) -> bool:
-        return self.alive and self.world.now >= self.stopped_until
+        return self.alive and self.simulation.now >= self.stopped_until
 
     def when_it_runs(self, event: Callable[[], None]) -> bool:
         """Whether it runs; if it is stopped, the event comes when it runs again."""
         if self.alive and not self.runs:
-            self.world.after(self.stopped_until - self.world.now, event)
+            self.simulation.after(self.stopped_until - self.simulation.now, event)
         return self.runs
 
     def send(self) -> None:
         if not self.when_it_runs(self.send):
             return
-        world = self.world
+        simulation = self.simulation
         self.window.take_back(self.now)
-        if world.chance.random() < self.demand:
+        if simulation.chance.random() < self.demand:
             if self.share.is_valid and self.window.free > 0:
                 self.window.in_flight += 1
                 self.sent += 1
-                took = EXCHANGE * world.chance.random() ** 3
-                on_the_way = took * world.chance.random()
-                world.after(on_the_way, lambda: world.arrivals.append(world.now))
-                world.after(took, self.answered)
+                took = EXCHANGE * simulation.chance.random() ** 3
+                on_the_way = took * simulation.chance.random()
+                simulation.after(on_the_way, lambda: simulation.arrivals.append(simulation.now))
+                simulation.after(took, self.answered)
             else:
                 self.sync()
-        world.after(PER / LIMIT * world.chance.uniform(0.2, 1.0), self.send)
+        simulation.after(PER / LIMIT * simulation.chance.uniform(0.2, 1.0), self.send)
 
     def answered(self) -> None:
         if self.when_it_runs(self.answered):
@@ -173,39 +173,43 @@ class Process:
     def tick(self) -> None:
         if self.when_it_runs(self.tick):
             self.sync()
-            self.world.after(TERMS.renewal * self.world.chance.uniform(0.3, 1.0), self.tick)
+            self.simulation.after(
+                TERMS.renewal * self.simulation.chance.uniform(0.3, 1.0), self.tick
+            )
 
     def sync(self) -> None:
-        world = self.world
+        simulation = self.simulation
         if self._busy:
             return
         self._busy = True
         if self.share.message is None:
-            bulk = 1000 if self.demand >= 1 else round(10 * self.demand * world.chance.random())
+            bulk = (
+                1000 if self.demand >= 1 else round(10 * self.demand * simulation.chance.random())
+            )
             give = self._give or (self.window.free if bulk == 0 else 0)
             news = StatusReport(
                 bulk=bulk,
-                interactive=int(world.chance.random() < 0.1),
+                interactive=int(simulation.chance.random() < 0.1),
                 granted=self.sent,
                 probe=True,
                 answered=0,
             )
-            self.share.write(news, self.now, give=give, soonest=world.chance.random() < 0.5)
+            self.share.write(news, self.now, give=give, soonest=simulation.chance.random() < 0.5)
         self.post()
 
     def post(self) -> None:
         """Send the message until it is answered."""
         if not self.when_it_runs(self.post):
             return
-        world, message = self.world, dict(self.share.message or {})
-        chance = world.chance.random
-        trouble = self.trouble if world.is_troubled else 0.0
+        simulation, message = self.simulation, dict(self.share.message or {})
+        chance = simulation.chance.random
+        trouble = self.trouble if simulation.is_troubled else 0.0
         late = chance() * 3 if chance() < trouble else 0.001
 
         def arrive(hear: Callable[[dict[str, Any] | None], None] | None) -> None:
-            answer = world.ask(message)
+            answer = simulation.ask(message)
             if hear is not None:
-                world.after(
+                simulation.after(
                     chance() * 3 if chance() < self.trouble else 0.001, lambda: hear(answer)
                 )
 
@@ -213,7 +217,7 @@ class Process:
             if not self.when_it_runs(lambda: hear(answer)):
                 return
             if answer is None:
-                world.after(0.25, self.post)
+                simulation.after(0.25, self.post)
                 return
             if not self.share.apply(answer, self.now):
                 self.post()
@@ -223,12 +227,12 @@ class Process:
 
         if chance() < trouble:  # it never arrives, or not as far as anybody hears
             if chance() < 0.5:
-                world.after(late, lambda: arrive(None))
-            world.after(0.25, self.post)
+                simulation.after(late, lambda: arrive(None))
+            simulation.after(0.25, self.post)
             return
         if chance() < trouble:  # a copy comes again, later than others
-            world.after(late + chance() * 10, lambda: arrive(None))
-        world.after(late, lambda: arrive(hear))
+            simulation.after(late + chance() * 10, lambda: arrive(None))
+        simulation.after(late, lambda: arrive(hear))
 
 
 def most_in_any_window(times: list[float]) -> int:
@@ -236,31 +240,31 @@ def most_in_any_window(times: list[float]) -> int:
     return max((bisect_right(times, t + PER - 1e-9) - i for i, t in enumerate(times)), default=0)
 
 
-def member(world: World, rate: RateLimit = RATE) -> tuple[Lease, Window]:
+def member(simulation: Simulation, rate: RateLimit = RATE) -> tuple[Lease, Window]:
     window = Window(0)
-    return Lease(rate, TERMS, window, name="", clock=lambda: world.now), window
+    return Lease(rate, TERMS, window, name="", clock=lambda: simulation.now), window
 
 
-def say(world: World, share: Lease, news: StatusReport) -> dict[str, Any]:
+def say(simulation: Simulation, share: Lease, news: StatusReport) -> dict[str, Any]:
     """Say something until it is taken, and return the answer."""
-    share.write(news, world.now)
-    return hear(world, share)
+    share.write(news, simulation.now)
+    return hear(simulation, share)
 
 
-def hear(world: World, share: Lease) -> dict[str, Any]:
+def hear(simulation: Simulation, share: Lease) -> dict[str, Any]:
     while True:
-        answer = world.ask(dict(share.message or {}))
-        if answer and share.apply(answer, world.now):
+        answer = simulation.ask(dict(share.message or {}))
+        if answer and share.apply(answer, simulation.now):
             return answer
 
 
-def saturate(world: World, share: Lease, window: Window) -> None:
+def saturate(simulation: Simulation, share: Lease, window: Window) -> None:
     """Send as much as one process may, until it holds all but what is for those in a hurry."""
     for _ in range(30):
-        window.take_back(world.now)
+        window.take_back(simulation.now)
         for _ in range(window.free):
             window.in_flight += 1
-            window.spend(world.now + PER)
-        say(world, share, StatusReport(bulk=1000))
-        world.run(PER / 30)
+            window.spend(simulation.now + PER)
+        say(simulation, share, StatusReport(bulk=1000))
+        simulation.run(PER / 30)
     assert window.size >= LIMIT - 2

@@ -1,4 +1,4 @@
-"""Processes that say to the ledger what the test has them say.
+"""The real ledger, and processes whose messages to it the test writes.
 
 The budget is 60 a minute: 59 permits, one token a second.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from exotel_async.redis.messages import VERSION
-from tests.redis.world import KEY, World
+from tests.redis.simulation import KEY, Simulation
 
 SECOND = 1_000_000
 LIMIT, PER, LEASE, HOLD, SETTLE = 60, 60, 30, 70, 2
@@ -44,11 +44,11 @@ MESSAGE: dict[str, Any] = {
 }
 
 
-class Speaker:
-    """A process that says what the test has it say."""
+class ScriptedProcess:
+    """A process whose messages the test writes."""
 
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
+    def __init__(self, simulation: Simulation, name: str) -> None:
+        self._simulation = simulation
         self.name = name
         self.epoch = ""
         self.held = 0
@@ -59,7 +59,7 @@ class Speaker:
         """Say something, and what it holds; return the answer."""
         self.seq += 1
         own = {"id": self.name, "name": self.name, "seq": self.seq, "epoch": self.epoch}
-        answer = self._world.ask(MESSAGE | own | {"held": self.held} | words)
+        answer = self._simulation.ask(MESSAGE | own | {"held": self.held} | words)
         assert answer is not None
         self.answer, self.epoch = answer, answer["epoch"]
         self.held = answer.get("held", self.held)
@@ -75,11 +75,11 @@ class Ledger:
     """A ledger that knows who holds what: nobody anything."""
 
     def __init__(self, client: redis.Redis, *, limit: int = LIMIT) -> None:
-        self.world = World(client, seed=0)
-        self.one, self.other = (Speaker(self.world, name) for name in ("one", "other"))
+        self.simulation = Simulation(client, seed=0)
+        self.one, self.other = (ScriptedProcess(self.simulation, name) for name in ("one", "other"))
         self._limit = limit
         self.one.say(limit=limit, leave=True)
-        self.world.run(SETTLE)
+        self.simulation.run(SETTLE)
 
         self._news = client.pubsub()  # type: ignore[no-untyped-call]
         self._news.subscribe(KEY)
@@ -102,7 +102,7 @@ class Ledger:
 
     def account(self) -> dict[str, Any]:
         look = {"version": VERSION, "look": True, "limit": self._limit, "per": PER * SECOND}
-        answer = self.world.ask(look)
+        answer = self.simulation.ask(look)
         assert answer is not None
         return dict(answer["account"])
 
@@ -124,7 +124,7 @@ class Learning(Ledger):
     def take(self, number: int, seconds: int = PER) -> int:
         """Say for so long that so many were taken in the last window; return what was learned."""
         for _ in range(seconds // 10):
-            self.world.run(10)
+            self.simulation.run(10)
             self.one.say(taken=number, answered=self.one.answer["gate"]["epoch"])
         return int(self.one.answer["learned"])
 
