@@ -2,8 +2,7 @@
 
 Gets are collected for one turn of the event loop. A few of them go singly if the budget has tokens
 for them; more, and any that would have to wait, leave up to a hundred at a time as one query. Which
-of them leave is decided when the query gets its permit, so that those
-that came meanwhile leave, too.
+of them leave is decided when the query gets its permit: those that came meanwhile leave with it.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def demo(
     Args:
         calls: How many numbers to dial.
         speed: How many times as fast as yours the emulator's clock runs.
-        seed: Decides at random how the calls end.
+        seed: Decides how the calls end: the same seed, the same ends.
     """
     from exotel_async.cli.demo import Plan, demo  # noqa: PLC0415
 
@@ -320,7 +320,7 @@ def emulator(
         speed: How many times as fast as yours its clock runs.
         rate: How many requests a minute it allows.
         window: How it counts them.
-        seed: Decides at random how calls end.
+        seed: Decides how calls end: the same seed, the same ends.
         account: The account SID.
         key: The API key.
         token: The API token.
