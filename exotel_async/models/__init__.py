@@ -1,0 +1,47 @@
+"""The values the SDK gives back, and the words Exotel uses in them.
+
+All of them are frozen, compare and hash by value, pickle, and show no full phone number, recording
+link or custom field in their repr. What Exotel did not tell (yet) is None.
+"""
+
+from exotel_async.models.account import Balance, ExoPhone, ExoPhonePage, NumberMetadata
+from exotel_async.models.call import Call, CallDetails, CallPage, Leg
+from exotel_async.models.words import (
+    AnsweredBy,
+    CallbackContentType,
+    CallbackEvent,
+    CallStatus,
+    CallType,
+    Direction,
+    Dnd,
+    NumberType,
+    OpenEnum,
+    PlaybackTo,
+    RecordingChannels,
+    RecordingFormat,
+    StreamBegin,
+)
+
+__all__ = [
+    "AnsweredBy",
+    "Balance",
+    "Call",
+    "CallDetails",
+    "CallPage",
+    "CallStatus",
+    "CallType",
+    "CallbackContentType",
+    "CallbackEvent",
+    "Direction",
+    "Dnd",
+    "ExoPhone",
+    "ExoPhonePage",
+    "Leg",
+    "NumberMetadata",
+    "NumberType",
+    "OpenEnum",
+    "PlaybackTo",
+    "RecordingChannels",
+    "RecordingFormat",
+    "StreamBegin",
+]

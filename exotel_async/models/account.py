@@ -1,0 +1,121 @@
+"""What an account has besides its calls: a balance, ExoPhones, and what is known of numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from exotel_async.masking import masked
+from exotel_async.models.words import Dnd, NumberType
+
+
+@frozen(kw_only=True)
+class NumberMetadata:
+    """What Exotel knows about an Indian phone number.
+
+    Attributes:
+        phone_number: the number, as Exotel writes it: with a leading 0.
+        circle: code of the telecom circle, as `KA`.
+        circle_name: its name, at times a whole list of territories.
+        type: mobile or landline.
+        operator: code of the operator. Its meaning has changed over the years: see the name.
+        operator_name: the operator's name.
+        dnd: whether it is on the Do Not Disturb register.
+        raw: the whole original.
+    """
+
+    phone_number: str | None = field(default=None, repr=masked)
+    circle: str | None = None
+    circle_name: str | None = None
+    type: NumberType | None = None
+    operator: str | None = None
+    operator_name: str | None = None
+    dnd: Dnd | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+
+@frozen(kw_only=True)
+class Balance:
+    """What is left in the account.
+
+    Attributes:
+        account_sid: the account.
+        amount: the balance, in `currency`.
+        currency: code of the currency, as `INR`.
+        pricing_plan: name of the account's plan.
+        updated_at: when the balance last changed; aware, in the zone of the session.
+        raw: the whole original.
+    """
+
+    account_sid: str | None = None
+    amount: Decimal
+    currency: str | None = None
+    pricing_plan: str | None = None
+    updated_at: datetime | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+
+_FLOW_PATH: Final = r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)"
+
+
+@frozen(kw_only=True)
+class ExoPhone:
+    """An ExoPhone: a number of the account.
+
+    Attributes:
+        sid: its identifier, which the API takes instead of the number. It may look like one.
+        phone_number: the number itself, as `+918030000000`.
+        friendly_name: what it is called.
+        country: code of its country, as `IN`.
+        region: code of its telecom circle, as `KA`.
+        voice: whether it makes and takes calls.
+        sms: whether it sends and takes SMS.
+        voice_url: what incoming calls are connected to; see `flow`.
+        sms_url: where incoming SMS are sent.
+        raw: the whole original.
+    """
+
+    sid: str
+    phone_number: str | None = None
+    friendly_name: str | None = None
+    country: str | None = None
+    region: str | None = None
+    voice: bool | None = None
+    sms: bool | None = None
+    voice_url: str | None = field(default=None, repr=False)
+    sms_url: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+    @property
+    def flow(self) -> str | None:
+        """Id of the flow for its calls. None if there is none, or `voice_url` leads elsewhere.
+
+        It is text, even where it is a number.
+        """
+        try:
+            path = urlsplit(self.voice_url or "").path
+        except ValueError:
+            return None
+        found = re.fullmatch(_FLOW_PATH, path)
+        return found and found[1]
+
+
+@frozen(kw_only=True)
+class ExoPhonePage:
+    """One page of ExoPhones.
+
+    Attributes:
+        exophones: the ExoPhones on it.
+        next_page: number of the next page, from 0 on; None on the last one.
+        raw: the whole original.
+    """
+
+    exophones: tuple[ExoPhone, ...]
+    next_page: int | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)

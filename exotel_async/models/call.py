@@ -1,0 +1,139 @@
+"""Calls, as Exotel returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from attrs import field, frozen
+
+from exotel_async.masking import masked
+from exotel_async.models.words import AnsweredBy, CallStatus, Direction
+
+
+@frozen(kw_only=True)
+class Leg:
+    """One party's part in a call.
+
+    Attributes:
+        id: 1 is the party dialled first, 2 the second.
+        duration: how long this party was on the call.
+        status: how this party's part ended or stands; None: it was not dialled.
+        answered_by: who picked up.
+    """
+
+    id: int | None = None
+    duration: timedelta | None = None
+    status: CallStatus | None = None
+    answered_by: AnsweredBy | None = None
+
+
+@frozen(kw_only=True)
+class CallDetails:
+    """What a call consists of; Exotel returns it where `details` are asked for.
+
+    Attributes:
+        talk_time: how long both parties were connected.
+        leg1_status: how the first party's part ended or stands.
+        leg2_status: the same of the second; None if nobody was dialled second.
+        legs: the legs, the first party's first.
+    """
+
+    talk_time: timedelta | None = None
+    leg1_status: CallStatus | None = None
+    leg2_status: CallStatus | None = None
+    legs: tuple[Leg, ...] = ()
+
+
+@frozen(kw_only=True)
+class Call:
+    """A call, as Exotel returned it in one answer.
+
+    The times are aware, in the zone the session was given (Exotel's own clock is IST). `ended_at`,
+    `duration`, `price` and `recording_url` come late: about two minutes after the call is over, at
+    times fifteen. Exotel documents the fields at developer.exotel.com/api/call-details.
+
+    Attributes:
+        sid: the call's identifier: 32 letters and digits, not hexadecimal.
+        status: how it stands. `completed` does not mean that two people spoke: see `details`.
+        direction: who began it.
+        from_: the party dialled first. Exotel may write a number otherwise than it was passed,
+            `09812300001` for `+919812300001`; `same_number` compares.
+        to: the party dialled second; in a call to a flow the ExoPhone, or None.
+        exophone: the ExoPhone the call was made with.
+        created_at: when the call was created.
+        updated_at: when Exotel last changed this record.
+        started_at: when the call began.
+        ended_at: when it ended.
+        duration: length of the whole call, the second party's ringing included.
+        price: what it cost, in the account's currency.
+        answered_by: who picked up.
+        recording_url: where the recording is; it opens with the account's credentials.
+        presigned_recording_url: the same, open to anybody who has the link, for a short time.
+        custom_field: what was passed as `custom_field`.
+        parent_sid: the call this one is a leg of.
+        account_sid: the account.
+        forwarded_from: the number that forwarded the call.
+        caller_name: the caller's name.
+        uri: path of the call as Exotel writes it. It cannot be requested; use `sid`.
+        details: legs and talk time, when they were asked for.
+        raw: the whole original, with everything that has no name here.
+    """
+
+    sid: str
+    status: CallStatus | None = None
+    direction: Direction | None = None
+    from_: str | None = field(default=None, repr=masked)
+    to: str | None = field(default=None, repr=masked)
+    exophone: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    duration: timedelta | None = None
+    price: Decimal | None = None
+    answered_by: AnsweredBy | None = None
+    recording_url: str | None = field(default=None, repr=False)
+    presigned_recording_url: str | None = field(default=None, repr=False)
+    custom_field: str | None = field(default=None, repr=False)
+    parent_sid: str | None = None
+    account_sid: str | None = None
+    forwarded_from: str | None = field(default=None, repr=masked)
+    caller_name: str | None = field(default=None, repr=False)
+    uri: str | None = field(default=None, repr=False)
+    details: CallDetails | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over; `duration` and `price` may still be missing then."""
+        return self.status is not None and self.status.is_final
+
+    @property
+    def talk_time(self) -> timedelta | None:
+        """How long both parties were connected. None if `details` were not asked for."""
+        return self.details.talk_time if self.details else None
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The call's legs. Empty if `details` were not asked for."""
+        return self.details.legs if self.details else ()
+
+
+@frozen(kw_only=True)
+class CallPage:
+    """One page of call records.
+
+    Attributes:
+        calls: the calls on it, in the order they were asked for.
+        total: how many calls the whole query has, as Exotel counts them.
+        after: the cursor of the next page; None on the last one.
+        raw: the whole original.
+    """
+
+    calls: tuple[Call, ...]
+    total: int | None = None
+    after: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)

@@ -1,0 +1,146 @@
+"""The words Exotel uses, as enums: those in its answers are open, for it may add one any day."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Self
+
+
+class OpenEnum(enum.StrEnum):
+    """Words of the service, to which it may add one any day.
+
+    The words known here are members, found whatever their case: the service itself writes `human`,
+    `Human` and `HUMAN`. A word not known stays what it is, as an instance of the same class that is
+    equal to the plain string, hashes and pickles like any other.
+    """
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the word is one this version of the SDK knows."""
+        return any(self is member for member in type(self))
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        folded = value.casefold()
+        for member in cls:
+            if member._value_.casefold() == folded:
+                return member
+        # Not kept anywhere: what a server sends must not fill the memory.
+        unknown = str.__new__(cls, value)
+        unknown._name_ = unknown._value_ = value
+        return unknown
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name}.{self._name_}>" if self.is_known else f"<{name} {self._value_!r}>"
+
+
+class CallStatus(OpenEnum):
+    """How a call, or one leg of it, stands. A call is `in-progress` from its creation on."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over. A word not known is not final."""
+        return self in _FINAL
+
+
+_FINAL: Final = frozenset(
+    {
+        CallStatus.COMPLETED,
+        CallStatus.FAILED,
+        CallStatus.BUSY,
+        CallStatus.NO_ANSWER,
+        CallStatus.CANCELED,
+    }
+)
+
+
+class Direction(OpenEnum):
+    """Who began a call: a caller, somebody in the dashboard, or the API."""
+
+    INBOUND = "inbound"
+    OUTBOUND_DIAL = "outbound-dial"
+    OUTBOUND_API = "outbound-api"
+
+
+class AnsweredBy(OpenEnum):
+    """Who picked up, as far as Exotel could tell."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    NOT_SURE = "notsure"
+    NOT_APPLICABLE = "na"
+
+
+class NumberType(OpenEnum):
+    """What kind of connection a number is."""
+
+    MOBILE = "Mobile"
+    LANDLINE = "Landline"
+
+
+class Dnd(OpenEnum):
+    """Whether a number is on the Do Not Disturb register (TRAI NDNC)."""
+
+    YES = "Yes"
+    NO = "No"
+    UNAVAILABLE = "Unavailable"
+
+
+class RecordingChannels(enum.StrEnum):
+    """Both parties mixed into one channel (Exotel's default), or one channel each."""
+
+    SINGLE = "single"
+    DUAL = "dual"
+
+
+class RecordingFormat(enum.StrEnum):
+    """Quality of a recording; Exotel's default is plain `mp3`."""
+
+    MP3 = "mp3"
+    MP3_HQ = "mp3-hq"
+
+
+class PlaybackTo(enum.StrEnum):
+    """Who hears the audio that is played on answer; Exotel's default is the callee alone."""
+
+    CALLEE = "Callee"
+    BOTH = "Both"
+
+
+class CallbackEvent(OpenEnum):
+    """What a status callback can report."""
+
+    TERMINAL = "terminal"
+    ANSWERED = "answered"
+
+
+class CallbackContentType(enum.StrEnum):
+    """How a status callback is encoded; Exotel's default is multipart."""
+
+    MULTIPART = "multipart/form-data"
+    JSON = "application/json"
+
+
+class StreamBegin(enum.StrEnum):
+    """The moment from which a call's audio is streamed."""
+
+    LEG1_CONNECT = "at Leg1Connect"
+    LEG2_CONNECT = "at Leg2Connect"
+
+
+class CallType(enum.StrEnum):
+    """Transactional. Exotel documents `promo`, once the other type, as no longer supported."""
+
+    TRANSACTIONAL = "trans"
