@@ -24,6 +24,7 @@ from exotel_async.errors import (
 )
 from exotel_async.masking import masked
 from exotel_async.models import Call, CallbackEvent
+from exotel_async.models.value import Value
 from exotel_async.wire import requests
 from exotel_async.wire.requests import DialOptions
 from exotel_async.wire.validation import all_of, whole
@@ -47,7 +48,7 @@ def _shown(target: object) -> str:
 
 
 @frozen(kw_only=True)
-class DialTarget:
+class DialTarget(Value):
     """One dial of many. What is None here is taken from the arguments of `connect_many`.
 
     Attributes:
@@ -68,7 +69,7 @@ class DialTarget:
 
 
 @frozen
-class DialOutcome:
+class DialOutcome(Value):
     """The outcome of one dial of many.
 
     Attributes:

@@ -18,6 +18,7 @@ from exotel_async.calls.streams import LINGER, LazyInput, ResultStream
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.masking import redact
 from exotel_async.models import Call
+from exotel_async.models.value import Value
 from exotel_async.wire import call_query
 from exotel_async.wire.time_range import TimeRange, check_range
 from exotel_async.wire.validation import segment, whole_number
@@ -29,7 +30,7 @@ MOST_CONCURRENT: Final = 64
 
 
 @frozen
-class CallResult:
+class CallResult(Value):
     """The result for one SID: the call, or why it could not be read.
 
     Attributes:
@@ -55,7 +56,7 @@ class CallResult:
 
 
 @frozen(kw_only=True)
-class FetchStatistics:
+class FetchStatistics(Value):
     """The progress of a `get_many`.
 
     Attributes:

@@ -28,6 +28,7 @@ from exotel_async.errors import (
 )
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.models import Call
+from exotel_async.models.value import Value
 from exotel_async.wire.time_range import TimeRange
 
 FIRST_LOOK: Final = 30.0
@@ -48,7 +49,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 @frozen
-class CallFound:
+class CallFound(Value):
     """The dial did happen.
 
     Attributes:
@@ -59,7 +60,7 @@ class CallFound:
 
 
 @frozen
-class CallNotFound:
+class CallNotFound(Value):
     """No call of that dial was found.
 
     Attributes:
@@ -73,7 +74,7 @@ class CallNotFound:
 
 
 @frozen
-class CallAmbiguous:
+class CallAmbiguous(Value):
     """There are calls that may be the one, and none that is so for certain.
 
     They are several; or one that does not quite look like it; or one that may as well be that of

@@ -9,10 +9,11 @@ from attrs import field, frozen
 
 from exotel_async.config import Priority
 from exotel_async.errors import LimiterUnavailable
+from exotel_async.models.value import Value
 
 
 @frozen(kw_only=True)
-class RequestOutcome:
+class RequestOutcome(Value):
     """How a request that was let through has ended.
 
     Attributes:
@@ -38,7 +39,7 @@ class RequestOutcome:
 
 
 @frozen(kw_only=True)
-class LimiterStatistics:
+class LimiterStatistics(Value):
     """The limiter at one moment.
 
     Attributes:

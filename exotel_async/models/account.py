@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from exotel_async.masking import masked
+from exotel_async.models.value import Value
 from exotel_async.models.words import Dnd, NumberType
 
 
 @frozen(kw_only=True)
-class NumberMetadata:
+class NumberMetadata(Value):
     """What Exotel knows about an Indian phone number.
 
     Attributes:
@@ -41,7 +42,7 @@ class NumberMetadata:
 
 
 @frozen(kw_only=True)
-class Balance:
+class Balance(Value):
     """What is left in the account.
 
     Attributes:
@@ -65,7 +66,7 @@ _FLOW_PATH: Final = r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)"
 
 
 @frozen(kw_only=True)
-class ExoPhone:
+class ExoPhone(Value):
     """An ExoPhone: a number of the account.
 
     Attributes:
@@ -107,7 +108,7 @@ class ExoPhone:
 
 
 @frozen(kw_only=True)
-class ExoPhonePage:
+class ExoPhonePage(Value):
     """One page of ExoPhones.
 
     Attributes:

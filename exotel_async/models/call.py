@@ -10,11 +10,12 @@ from typing import Any
 from attrs import field, frozen
 
 from exotel_async.masking import masked
+from exotel_async.models.value import Value
 from exotel_async.models.words import AnsweredBy, CallStatus, Direction
 
 
 @frozen(kw_only=True)
-class Leg:
+class Leg(Value):
     """One party's part in a call.
 
     Attributes:
@@ -31,7 +32,7 @@ class Leg:
 
 
 @frozen(kw_only=True)
-class CallDetails:
+class CallDetails(Value):
     """What a call consists of; Exotel returns it where `details` are asked for.
 
     Attributes:
@@ -48,7 +49,7 @@ class CallDetails:
 
 
 @frozen(kw_only=True)
-class Call:
+class Call(Value):
     """A call, as Exotel returned it in one answer.
 
     The times are aware, in the zone the session was given (Exotel's own clock is IST). `ended_at`,
@@ -123,7 +124,7 @@ class Call:
 
 
 @frozen(kw_only=True)
-class CallPage:
+class CallPage(Value):
     """One page of call records.
 
     Attributes:

@@ -12,6 +12,7 @@ from attrs import Attribute, field, frozen
 from exotel_async.errors import ConfigurationError
 from exotel_async.limiter.protocol import LimiterStatistics
 from exotel_async.masking import shown
+from exotel_async.models.value import Value
 
 SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
@@ -48,7 +49,7 @@ class Fallback:
 
 
 @frozen(kw_only=True)
-class ProcessStatistics:
+class ProcessStatistics(Value):
     """One process of an account, as it last reported to the server.
 
     Attributes:
@@ -69,7 +70,7 @@ class ProcessStatistics:
 
 
 @frozen(kw_only=True)
-class AccountStatistics:
+class AccountStatistics(Value):
     """All processes of an account at one moment.
 
     Attributes:

@@ -20,6 +20,7 @@ from exotel_async.models import (
     Direction,
     Leg,
 )
+from exotel_async.models.value import Value
 from exotel_async.webhooks.body import read_body, read_query, rows
 from exotel_async.webhooks.enums import AgentState, DialEventType
 from exotel_async.webhooks.fields import (
@@ -40,7 +41,7 @@ _ANSWERED_BY: Final = {member.value.upper(): member for member in AnsweredBy}
 
 
 @frozen(kw_only=True)
-class StatusCallback:
+class StatusCallback(Value):
     """What Exotel posts to the `status_callback` of a dial.
 
     There are two sizes. The short one (Exotel's support articles 48259 and 48278) has `sid`,
@@ -212,7 +213,7 @@ def _answered_by(value: object) -> AnsweredBy | None:
 
 
 @frozen(kw_only=True)
-class DialEvent:
+class DialEvent(Value):
     """What Exotel sends to a plan's `event_url`, or to the "create popup" URL of a Connect applet.
 
     For each attempt `Dial` comes first, then `Answered` if the agent picks up, and `Terminal`. The

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from exotel_async.errors import InvalidRequest, InvalidWebhook
 from exotel_async.masking import masked
 from exotel_async.models import Direction
+from exotel_async.models.value import Value
 from exotel_async.webhooks.body import rows
 from exotel_async.wire.validation import segment
 from exotel_async.wire.values import count, seconds, text, word
@@ -73,7 +74,7 @@ def event_key(sid: str, *told: object) -> str:
 
 
 @frozen(kw_only=True)
-class Insights:
+class Insights(Value):
     """How an attempt to reach a party went; an add-on of Exotel's.
 
     Attributes:
@@ -88,7 +89,7 @@ class Insights:
 
 
 @frozen(kw_only=True)
-class DialledLeg:
+class DialledLeg(Value):
     """One party a flow has dialled.
 
     Attributes:
@@ -116,7 +117,7 @@ class DialledLeg:
 
 
 @frozen(kw_only=True)
-class StreamReport:
+class StreamReport(Value):
     """What a Stream or Voicebot applet did.
 
     Attributes:

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from exotel_async.config import IST
 from exotel_async.masking import masked
 from exotel_async.models import Call, CallStatus, Direction
+from exotel_async.models.value import Value
 from exotel_async.webhooks.body import read_query
 from exotel_async.webhooks.enums import FlowCallType
 from exotel_async.webhooks.fields import (
@@ -35,7 +36,7 @@ from exotel_async.wire.values import moment, seconds, text, word
 
 
 @frozen(kw_only=True)
-class AppletRequest:
+class AppletRequest(Value):
     """What every request of an applet has.
 
     Attributes:
