@@ -53,7 +53,7 @@ SOON_OVER = settings(max_examples=15, deadline=None)
 
 def public_values() -> list[type[Value]]:
     """The classes of all public values, and of nothing else."""
-    public = {
+    public: dict[str, Any] = {
         name: getattr(package, name)
         for package in (exotel_async, exotel_async.redis, exotel_async.webhooks)
         for name in package.__all__
@@ -112,7 +112,7 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
 def composed(kind: Any) -> st.SearchStrategy[Any]:
     arguments = get_args(kind)
     if get_origin(kind) in {Union, types.UnionType}:
-        return st.one_of(map(anything, arguments))
+        return st.one_of([anything(one) for one in arguments])
     if get_origin(kind) is tuple:
         return st.lists(anything(arguments[0]), max_size=2).map(tuple)
     assert get_origin(kind) is Mapping or is_typeddict(kind), kind

@@ -10,7 +10,8 @@ class Value:
     """A value of this package: as plain types, from them, and in the models of pydantic.
 
     pydantic takes an instance, or what `from_dict` takes; it writes what `to_dict` gives, and
-    describes that in its JSON schema. So FastAPI takes and returns all values.
+    describes that in its JSON schema. So FastAPI returns all values, and takes them as
+    `Annotated[Call, Body()]`: without that, it looks for what is no model of its own in the query.
     """
 
     __slots__ = ()

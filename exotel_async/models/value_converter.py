@@ -118,7 +118,7 @@ def _is_value(kind: Any) -> bool:
 
 def _writer(made: Converter, kind: Any, *, with_raw: bool) -> Any:
     attrs.resolve_types(kind)
-    overrides = {}
+    overrides: dict[str, Any] = {}
     for one in attrs.fields(kind):
         omitted = one.name == "raw" and not with_raw
         hook = _plain if one.type is Any or _is_mapping(one.type) else None
@@ -130,7 +130,7 @@ def _reader(made: Converter, kind: Any) -> Any:
     attrs.resolve_types(kind)
     names = [one.name for one in attrs.fields(kind)]
     renamed = [(name, key_of(name)) for name in names if name != key_of(name)]
-    overrides = {name: override(rename=key) for name, key in renamed}
+    overrides: dict[str, Any] = {name: override(rename=key) for name, key in renamed}
     read = make_dict_structure_fn(kind, made, **overrides)
 
     def reader(value: Any, _: object) -> Any:
