@@ -6,6 +6,7 @@ link or custom field in their repr. What Exotel did not tell (yet) is None.
 
 from exotel_async.models.account import Balance, ExoPhone, ExoPhonePage, NumberMetadata
 from exotel_async.models.call import Call, CallDetails, CallPage, Leg
+from exotel_async.models.row import CallRow
 from exotel_async.models.words import (
     AnsweredBy,
     CallbackContentType,
@@ -28,6 +29,7 @@ __all__ = [
     "Call",
     "CallDetails",
     "CallPage",
+    "CallRow",
     "CallStatus",
     "CallType",
     "CallbackContentType",

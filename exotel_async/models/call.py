@@ -10,8 +10,9 @@ from typing import Any
 from attrs import field, frozen
 
 from exotel_async.masking import masked
+from exotel_async.models.row import CallRow
 from exotel_async.models.value import Value
-from exotel_async.models.words import AnsweredBy, CallStatus, Direction
+from exotel_async.models.words import AnsweredBy, CallStatus, Direction, OpenEnum
 
 
 @frozen(kw_only=True)
@@ -121,6 +122,47 @@ class Call(Value):
     def legs(self) -> tuple[Leg, ...]:
         """The call's legs. Empty if `details` were not asked for."""
         return self.details.legs if self.details else ()
+
+    def row(self) -> CallRow:
+        """Return the call as one flat row of a table, a plain dict; see `CallRow`."""
+        details = self.details or CallDetails()
+        lengths = {leg.id: leg.duration for leg in reversed(details.legs)}
+        return {
+            "sid": self.sid,
+            "created_at": self.created_at,
+            "status": _plain(self.status),
+            "direction": _plain(self.direction),
+            "from_number": self.from_,
+            "to_number": self.to,
+            "exophone": self.exophone,
+            "duration": _seconds(self.duration),
+            "price": self.price,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "updated_at": self.updated_at,
+            "answered_by": _plain(self.answered_by),
+            "talk_time": _seconds(details.talk_time),
+            "leg1_status": _plain(details.leg1_status),
+            "leg1_duration": _seconds(lengths.get(1)),
+            "leg2_status": _plain(details.leg2_status),
+            "leg2_duration": _seconds(lengths.get(2)),
+            "custom_field": self.custom_field,
+            "caller_name": self.caller_name,
+            "forwarded_from": self.forwarded_from,
+            "recording_url": self.recording_url,
+            "presigned_recording_url": self.presigned_recording_url,
+            "parent_sid": self.parent_sid,
+            "account_sid": self.account_sid,
+            "uri": self.uri,
+        }
+
+
+def _plain(word: OpenEnum | None) -> str | None:
+    return None if word is None else word.value
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
 
 
 @frozen(kw_only=True)
