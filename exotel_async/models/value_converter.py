@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -286,10 +287,12 @@ def _mapping(value: object, _: object) -> Mapping[str, Any]:
 
 def _plain(value: object) -> Any:
     """Return whatever it is in the types of JSON."""
-    try:
+    # Keys that are no text, NaN, a circle, thousands of digits, a `__str__` of somebody's.
+    with suppress(Exception):
         return json.loads(json.dumps(value, default=_as_json, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):  # keys that are no text, NaN, a circle
+    with suppress(Exception):
         return str(value)
+    return type(value).__name__
 
 
 def _as_json(value: Any) -> object:
