@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -354,6 +355,11 @@ CALL_READ = Call.from_dict
             {"sid": "s", "error": {"type": "CallOutcomeUnknown", "text": "x"}},
             "error.from=None: is required",
         ),
+        (
+            DialTarget.from_dict,
+            {"from": "1", "flow": []},
+            "flow=[]: must be text or a whole number",
+        ),
         (DialOutcome.from_dict, {"target": 7}, "target=7: must be a mapping"),
         (StatusCallback.from_dict, {"sid": "s", "legs": [None]}, "legs[0]=None: must be a mapping"),
     ],
@@ -362,6 +368,27 @@ def test_what_is_wrong_is_named(read: Callable[[Any], Value], data: object, mess
     with pytest.raises(InvalidRequest) as caught:
         read(data)
     assert message in str(caught.value)
+
+
+WRITTEN = [
+    CALL,
+    StatusCallback(sid="s1", legs=(Leg(id=1),)),
+    DialOutcome(DialTarget(from_="1"), error=lost()),
+    CallResult("s1", error=NotFound("no such call", status=404)),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(WRITTEN), st.data())
+def test_whatever_is_wrong_is_an_invalid_request(value: Value, data: st.DataObject) -> None:
+    spoilt = inner = value.to_dict(raw=True)
+    name = data.draw(st.sampled_from(sorted(inner)))
+    while isinstance(inner[name], dict) and inner[name] and data.draw(st.booleans()):
+        inner = inner[name]
+        name = data.draw(st.sampled_from(sorted(inner)))
+    inner[name] = data.draw(plain)
+    with suppress(InvalidRequest):
+        assert isinstance(type(value).from_dict(spoilt), type(value))
 
 
 def test_the_original_value_passes() -> None:

@@ -84,7 +84,8 @@ def _first_cause(failure: BaseException) -> tuple[str, BaseException]:
 @lru_cache(maxsize=2)
 def _converter(*, raw: bool) -> Converter:
     made = Converter(unstruct_collection_overrides={tuple: list})
-    configure_union_passthrough(int | str | None, made)
+    configure_union_passthrough(str | None, made)  # for a text, or else a value
+    made.register_structure_hook_func(lambda kind: kind == int | str | None, _text_or_count)
     for kind, rule in _SCALARS.items():
         made.register_structure_hook(kind, _exactly(kind, rule))
     made.register_structure_hook(float, _number)
@@ -218,6 +219,12 @@ def _exactly(kind: type, rule: str) -> Any:
         raise _Unfit(value, rule)
 
     return read
+
+
+def _text_or_count(value: Any, _: object) -> int | str | None:
+    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
+        return value
+    raise _Unfit(value, "must be text or a whole number")
 
 
 def _is_number(value: object) -> bool:
