@@ -20,7 +20,7 @@ from tests.conftest import SOON
 from tests.support import fork_server
 
 TOKEN = "canary-token-5e1f"
-COMMAND = (sys.executable, "-m", "exotel_async.cli")
+COMMAND = (sys.executable, "-m", "exotel_async")
 QUICK = ("--rate", "60000")
 """What lets a command with many requests be quick, if the emulator does."""
 ONE_CERTIFICATE = str(Path(__file__).parents[1] / "support" / "localhost.pem")

@@ -232,7 +232,7 @@ async def test_where_nothing_can_be_told_the_file_is_whole_all_the_same(
         (f"get {sids[0]}", 1, "exotel-async: cannot write the output: No space left on device\n"),
         ("doctor", 1, "exotel-async: cannot write the output: No space left on device\n"),
     ):
-        command = ("bash", "-c", f'exec "$0" -m exotel_async.cli {arguments} > /dev/full')
+        command = ("bash", "-c", f'exec "$0" -m exotel_async {arguments} > /dev/full')
         ended = await ran(sys.executable, command=command, env=pointing_at(emulator))
         assert (ended.code, ended.err) == (code, told)
     assert len(file.read_text().splitlines()) == 3

@@ -1,4 +1,4 @@
-"""`python -m exotel_async.cli`, the same as `exotel-async`."""
+"""`python -m exotel_async`, the same as `exotel-async`."""
 
 import sys
 
