@@ -58,6 +58,9 @@ app: Final = App(
     error_console=err,
     suppress_keyboard_interrupt=False,
 )
+app.register_install_completion_command(
+    help="Install completion for bash, zsh or fish: what Tab offers on the command line."
+)
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -114,12 +117,14 @@ def call(
     time_limit: int | None = None,
     ring_timeout: int | None = None,
     status_callback: str | None = None,
+    wait: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
     """Dial once: ring FROM, and when it answers, connect it to TO or to a flow.
 
-    It dials without confirmation, and a call costs money. Exit codes: 0 placed, 1 not placed,
-    2 wrong usage, 3 not known whether it was placed, 130 interrupted.
+    It dials without confirmation, and a call costs money. Exit codes: 0 placed (with --wait:
+    completed), 1 not placed, 2 wrong usage, 3 not known whether it was placed, 4 placed, but not
+    completed, or not known how it ended (only with --wait), 130 interrupted.
 
     Args:
         from_: The party rung first: a phone number, or a SIP id like sip:agent7f3a.
@@ -131,6 +136,7 @@ def call(
         time_limit: Seconds the call may last at most.
         ring_timeout: Seconds each party is rung.
         status_callback: URL that gets a callback when the call has ended.
+        wait: Wait until the call is over, and show how it ended.
     """
     if (to is None) == (flow is None):
         complain("give either a second number (TO) or --flow")
@@ -150,7 +156,7 @@ def call(
             "status_callback": status_callback,
         },
     )
-    return partial(call, order, service)
+    return partial(call, order, service, wait=wait)
 
 
 @app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
@@ -159,6 +165,7 @@ def get(
     file: Annotated[Path | None, Parameter(allow_leading_hyphen=True, show_default=False)] = None,
     details: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     since: Annotated[Moment | None, SINCE] = None,
     until: Annotated[Moment | None, UNTIL] = None,
     service: Service = _EVERYWHERE,
@@ -174,6 +181,7 @@ def get(
             those that begin with #, are ignored.
         details: Show legs and talk time as well.
         json: Print the records as Exotel sent them, each as JSON in one line.
+        numbers: Show phone numbers with all their digits.
         since: When the oldest of them was created, if they are older than 31 days: 2026-11-01, or
             90d. They are then searched month by month.
         until: When the newest of them was created.
@@ -190,6 +198,7 @@ def get(
             file=file,
             details=details,
             as_json=json,
+            numbers=numbers,
             since=since,
             until=until,
             service=service,
@@ -266,16 +275,18 @@ def number(
     digits: Annotated[str, Parameter(name="NUMBER")],
     /,
     *more: Annotated[str, Parameter(show=False)],
+    numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
     """Show what Exotel knows about a phone number: circle, operator, type, DND.
 
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
+        numbers: Show the number with all its digits.
     """
     from exotel_async.cli.number import number  # noqa: PLC0415
 
-    return partial(number, " ".join([digits, *more]), service)
+    return partial(number, " ".join([digits, *more]), service, whole=numbers)
 
 
 @app.command

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
-from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, ExotelError
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus, ExotelError
+from exotel_async.cli.service import exit_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
@@ -19,6 +20,7 @@ from exotel_async.cli.terminal import (
     waiting,
     whoever_listens,
 )
+from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import mask_number
 from exotel_async.wire import requests
 
@@ -74,19 +76,29 @@ class Order:
 
 @define
 class _Ended:
-    """How a dial ended, as far as anybody found out."""
+    """How a dial ended, and then the call, as far as anybody found out."""
 
     how: Call | ExotelError | None = None
     closed: bool = False
     """Whether the session was closed in order: then a dial in flight has been accounted for."""
+    shown: bool = False
+    """Whether the call was printed when it was placed."""
+    waited: Call | ExotelError | None = None
+    """The call when it was over, or why that could not be read."""
 
     def note(self, how: Call | ExotelError) -> None:
-        """Take down how."""
+        """Take down how the dial ended."""
         self.how = how
 
 
-def call(order: Order, service: Service) -> Exit:
-    """Dial once, and say what came of it, even when interrupted."""
+def call(order: Order, service: Service, *, wait: bool) -> Exit:
+    """Dial once, and say what came of it, even when interrupted.
+
+    Args:
+        order: the dial.
+        service: where.
+        wait: whether to wait until the call is over.
+    """
     ended = _Ended()
 
     async def dial() -> None:
@@ -100,6 +112,8 @@ def call(order: Order, service: Service) -> Exit:
             note(f"Dialling {order}, through {service.host}.")
             async with telling_of_outages(exotel):
                 ended.note(await order.place(exotel))
+                if wait:
+                    await _wait(exotel, ended)
         except ExotelError as error:
             ended.note(error)
         finally:
@@ -119,24 +133,38 @@ def call(order: Order, service: Service) -> Exit:
     return code
 
 
+async def _wait(exotel: AsyncExotel, ended: _Ended) -> None:
+    made = ended.how
+    assert isinstance(made, Call)  # noqa: S101 - it has just been placed
+    with whoever_listens():
+        _show(made)
+    ended.shown = True
+    try:
+        ended.waited = await exotel.calls.wait(made.sid, details=True)
+    except ExotelError as error:  # it says nothing about the dial
+        ended.waited = error
+
+
 def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
     match ended.how:
         case CallOutcomeUnknown():
             return Exit.UNKNOWN
-        case ExotelError():
-            return Exit.FAILED
+        case ExotelError() as error:
+            return exit_of(error)
         case None if not ended.closed:
             return Exit.UNKNOWN
-    return Exit.INTERRUPTED if interrupted else Exit.OK
+    if interrupted:
+        return Exit.INTERRUPTED
+    match ended.waited:
+        case None | Call(status=CallStatus.COMPLETED):
+            return Exit.OK
+    return Exit.NOT_COMPLETED
 
 
 def _tell(ended: _Ended, service: Service, code: Exit) -> None:
     match ended.how:
         case Call() as made:
-            say(f"sid      {one_line(made.sid)}")
-            say(f"status   {one_line(str(made.status or 'unknown'))}")
-            if code is Exit.INTERRUPTED:
-                note("Interrupted, but the call was placed.")
+            _tell_placed(ended, made, service, code)
         case CallOutcomeUnknown() as error:
             known = f" Its SID is {error.sid}." if error.sid else ""
             _tell_unknown(f"{error.reason}.{known}")
@@ -146,6 +174,28 @@ def _tell(ended: _Ended, service: Service, code: Exit) -> None:
             complain("interrupted; no call was placed")
         case None:
             _tell_unknown("interrupted.")
+
+
+def _tell_placed(ended: _Ended, made: Call, service: Service, code: Exit) -> None:
+    if not ended.shown:
+        _show(made)
+    match ended.waited:
+        case Call() as over:
+            say(f"status   {one_line(str(over.status))}")
+            for what, length in (("duration", over.duration), ("talk", over.talk_time)):
+                say(f"{what:<8} {'not known yet' if length is None else shown_length(length)}")
+            say(f"price    {'not known yet' if over.price is None else format(over.price, 'f')}")
+        case ExotelError() as error:
+            complain(
+                f"the call was placed, but how it ended cannot be read: {service.explain(error)}"
+            )
+    if code is Exit.INTERRUPTED:
+        note("Interrupted, but the call was placed.")
+
+
+def _show(made: Call) -> None:
+    say(f"sid      {one_line(made.sid)}")
+    say(f"status   {one_line(str(made.status or 'unknown'))}")
 
 
 def _tell_unknown(reason: str) -> None:

@@ -78,8 +78,7 @@ def doctor(service: Service, *, clear_pause: bool) -> Exit:
         complain(asyncio.run(_problem(service.url, error)))
         return Exit.FAILED
     except ExotelError as error:
-        complain(service.explain(error))
-        return Exit.FAILED
+        return service.failed(error)
     if answer.ahead is None:
         checked = "clock not checked (no Date in the answer)"
     elif abs(answer.ahead) <= _TOLERATED:

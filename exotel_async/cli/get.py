@@ -16,6 +16,7 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from exotel_async import (
+    IST,
     APIError,
     AsyncExotel,
     AuthenticationError,
@@ -49,10 +50,10 @@ from exotel_async.cli.terminal import (
     out,
     say,
 )
-from exotel_async.cli.time_arguments import Moment, shown_length, shown_moment
+from exotel_async.cli.time_arguments import Moment, shown_length
 from exotel_async.masking import mask_number
 
-_LAYOUT: Final = ("<32", "<9", "<19", "<11", "<11", ">6", ">6")
+_LAYOUT: Final = ("<32", "<11", "<19", "<13", "<13", ">6", ">6")
 _MANY: Final = 20  # SIDs whose outcome nobody counts by eye
 
 
@@ -65,6 +66,7 @@ class Question:
         file: a file with more of them; `-` for stdin.
         details: whether to read legs and talk time as well.
         as_json: whether to print the records as they came.
+        numbers: whether to print all digits of phone numbers.
         since: when the oldest was created; None: not said.
         until: when the newest was.
     """
@@ -73,6 +75,7 @@ class Question:
     file: Path | None
     details: bool
     as_json: bool
+    numbers: bool
     since: Moment | None
     until: Moment | None
     service: Service
@@ -88,8 +91,7 @@ def get(question: Question) -> Exit:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return run.interrupted()
     except ExotelError as error:
-        complain(question.service.explain(error))
-        return Exit.FAILED
+        return question.service.failed(error)
     except CannotRead as error:
         complain(f"cannot read {question.file}: {error}")
         return Exit.FAILED
@@ -246,8 +248,8 @@ class _Run:
         if not self._headed:
             self._headed = True
             more = "talk, legs" if self.question.details else None
-            say(_line("sid", "status", "created", "from", "to", "length", "price", more))
-        say(_line_of(call))
+            say(_line("sid", "status", "created (IST)", "from", "to", "length", "price", more))
+        say(_line_of(call, str if self.question.numbers else mask_number))
 
     def _why(self, error: ExotelError) -> str:
         match error:
@@ -274,7 +276,7 @@ def _shown(sid: str) -> str:
     return one_line(sid if any(char.isalpha() for char in sid) else mask_number(sid))
 
 
-def _line_of(call: Call) -> str:
+def _line_of(call: Call, shown: Callable[[str], str]) -> str:
     details = call.details
     told = None
     if details is not None:
@@ -283,9 +285,9 @@ def _line_of(call: Call) -> str:
     return _line(
         call.sid,
         call.status,
-        None if call.created_at is None else shown_moment(call.created_at),
-        call.from_ and mask_number(call.from_),
-        call.to and mask_number(call.to),
+        None if call.created_at is None else f"{call.created_at.astimezone(IST):%Y-%m-%d %H:%M:%S}",
+        call.from_ and shown(call.from_),
+        call.to and shown(call.to),
         None if call.duration is None else shown_length(call.duration),
         None if call.price is None else f"{call.price:f}",
         told,

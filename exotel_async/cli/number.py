@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 
 from exotel_async import ExotelError, NumberMetadata
 from exotel_async.cli.shared_limiter import telling_of_outages
-from exotel_async.cli.terminal import Exit, complain, one_line, say, waiting
+from exotel_async.cli.terminal import Exit, one_line, say, waiting
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
     from exotel_async.cli.service import Service
 
 
-def number(number: str, service: Service) -> Exit:
-    """Look a number up and print what Exotel knows about it."""
+def number(number: str, service: Service, *, whole: bool) -> Exit:
+    """Look a number up and print what Exotel knows about it.
+
+    Args:
+        number: the number.
+        service: where.
+        whole: whether to print all of its digits.
+    """
 
     async def look_up() -> NumberMetadata:
         async with service.session() as exotel, telling_of_outages(exotel):
@@ -25,10 +31,10 @@ def number(number: str, service: Service) -> Exit:
         with waiting():
             found = asyncio.run(look_up())
     except ExotelError as error:
-        complain(service.explain(error))
-        return Exit.FAILED
+        return service.failed(error)
+    shown = found.phone_number or number
     for what, value in (
-        ("number", mask_number(found.phone_number or number)),
+        ("number", shown if whole else mask_number(shown)),
         ("circle", _named(found.circle_name, found.circle)),
         ("operator", _named(found.operator_name, found.operator)),
         ("type", found.type),

@@ -26,6 +26,7 @@ from exotel_async import (
     Region,
     ServerError,
 )
+from exotel_async.cli.terminal import Exit, complain
 from exotel_async.config import find_base_url
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
 _SERVER: Final = "server of the shared limiter"  # in words of exotel_async.redis
 LIMIT: Final = 200
 """Requests a minute: Exotel's documented budget."""
+
+
+class Misuse(ConfigurationError):
+    """What was typed cannot be meant."""
 
 
 @Parameter(name="*")
@@ -65,7 +70,7 @@ class Service:
             verb = "is" if len(missing) == 1 else "are"
             raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
         if self.region is not None and self.base_url is not None:
-            raise ConfigurationError("--region and --base-url say the same thing: give one of them")
+            raise Misuse("--region and --base-url say the same thing: give one of them")
         from exotel_async import AsyncExotel  # noqa: PLC0415
 
         return AsyncExotel(
@@ -106,6 +111,11 @@ class Service:
         if self.base_url is not None:
             return [*words, "--base-url", self.base_url]
         return words if self.region is None else [*words, "--region", self.region]
+
+    def failed(self, error: ExotelError) -> Exit:
+        """Say in one line what went wrong, and return what that comes to."""
+        complain(self.explain(error))
+        return exit_of(error)
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:
         """Say in one line what went wrong, and what to do about it.
@@ -161,6 +171,11 @@ class Service:
                 other = next(word for word in _REGIONS if word != name)
                 return f", or the account is in the other region: try --region {other}"
         return ", or the account is in another region"
+
+
+def exit_of(error: ExotelError) -> Exit:
+    """Return the exit code of an error: whether it is in what was typed, or came later."""
+    return Exit.USAGE if isinstance(error, InvalidRequest | Misuse) else Exit.FAILED
 
 
 def _kind(error: DecodeError) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from rich.console import Console
 
@@ -41,12 +42,19 @@ class Exit(enum.IntEnum):
     USAGE = 2
     UNKNOWN = 3
     """A dial may or may not have rung somebody."""
+    NOT_COMPLETED = 4
+    """A call was placed, and has ended otherwise than completed, or it is not known how."""
     INTERRUPTED = 130
 
 
 def say(line: str) -> None:
     """Print a line of the result as it is, however narrow the terminal."""
     out.print(line, soft_wrap=True)
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """Print a result as JSON, in one line of ASCII."""
+    out.out(json.dumps(value, separators=(",", ":")), highlight=False)
 
 
 def note(line: str) -> None:

@@ -78,8 +78,8 @@ def read_length(text: str) -> timedelta:
 
 
 def shown_moment(moment: datetime) -> str:
-    """Write a moment to the second, in Indian time."""
-    return f"{moment.astimezone(IST):%Y-%m-%d %H:%M:%S}"
+    """Write a moment to the second, in Indian time, and say so."""
+    return f"{moment.astimezone(IST):%Y-%m-%d %H:%M:%S} IST"
 
 
 def shown_length(length: timedelta) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from exotel_async import __version__
 from exotel_async.cli import main
-from tests.cli.support import ran
+from tests.cli.support import environment, ran
 
 
 @pytest.mark.slow
@@ -53,6 +54,16 @@ def test_wrong_usage_is_told_with_exit_code_2(
     told = capsys.readouterr()
     assert words in told.err
     assert told.out == ""
+
+
+@pytest.mark.slow
+async def test_completion_is_installed_for_a_shell(tmp_path: Path) -> None:
+    home = environment(HOME=str(tmp_path))
+    ended = await ran("--install-completion", "--shell", "bash", env=home)
+    assert ended.code == 0, ended
+    script = tmp_path / ".local/share/bash-completion/completions/exotel-async"
+    ended = await ran("-c", f"bash -n {script} && grep -e --caller-id {script}", command=("bash",))
+    assert ended.code == 0, ended
 
 
 @pytest.mark.slow

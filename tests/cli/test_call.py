@@ -14,7 +14,7 @@ import pytest
 
 from exotel_async import AuthenticationError, InvalidRequest, NotFound
 from exotel_async.cli.service import Service
-from exotel_async.emulator import Emulator, Fault, Garbage
+from exotel_async.emulator import Behaviour, Emulator, Fault, Garbage, Outcome, Scenario
 from tests.cli.support import (
     COMMAND,
     EXOPHONE,
@@ -34,8 +34,8 @@ DIAL = ("call", FIRST, SECOND, "--caller-id", EXOPHONE)
 UNKNOWN = "it is not known whether the call was placed (the phone may have rung): "
 
 
-def assert_failed(ended: Ended, *words: str) -> None:
-    assert ended.code == 1, ended
+def assert_failed(ended: Ended, *words: str, code: int = 1) -> None:
+    assert ended.code == code, ended
     assert ended.out == ""
     assert ended.error_lines[-1].startswith("exotel-async: ")
     for word in words:
@@ -88,10 +88,10 @@ async def test_call_dials_a_flow(emulator: Emulator) -> None:
 async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -> None:
     arguments = ("call", FIRST, "--flow", "9/26", "--caller-id", EXOPHONE)
     ended = await ran(*arguments, env=pointing_at(emulator))
-    assert_failed(ended, "no call was placed", "--flow '9/26'")
+    assert_failed(ended, "no call was placed", "--flow '9/26'", code=2)
     for number in ("12", "", "9812300001.0", "+91 09812300001"):
         ended = await ran("call", number, *DIAL[2:], env=pointing_at(emulator))
-        assert_failed(ended, "no call was placed", "FROM")
+        assert_failed(ended, "no call was placed", "FROM", code=2)
         assert "Dialling" not in ended.err
     assert not emulator.requests
 
@@ -166,6 +166,57 @@ async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> N
     assert not emulator.calls
 
 
+# call --wait
+
+
+def ending(outcome: Outcome) -> Emulator:
+    """An emulator on which each call soon ends so."""
+    everybody = {FIRST: Behaviour(outcome, ring=1, talk=60), SECOND: Behaviour(ring=1, talk=60)}
+    return Emulator(api_token=TOKEN, speed=60, scenario=Scenario(numbers=everybody))
+
+
+async def test_call_can_wait_for_the_end() -> None:
+    async with (
+        ending(Outcome.COMPLETED) as emulator,
+        started(*DIAL, "--wait", env=pointing_at(emulator)) as running,
+    ):
+        await running.line("sid")
+        (call,) = emulator.calls.values()
+        assert call.status == "in-progress"  # the SID is there before the call is over
+        ended = await running.end()
+    assert ended.code == 0, ended
+    first, then, *rest = ended.out.splitlines()
+    assert (first, then) == (f"sid      {call.sid}", "status   in-progress")
+    assert [line.split()[0] for line in rest] == ["status", "duration", "talk", "price"]
+    assert rest[0].split()[1] == "completed"
+    assert_masked(ended)
+
+
+async def test_call_that_nobody_answered_is_told_by_its_exit_code() -> None:
+    async with ending(Outcome.NO_ANSWER) as emulator:
+        ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+    assert ended.code == 4, ended
+    assert "status   no-answer" in ended.out
+
+
+async def test_ctrl_c_while_it_waits_leaves_the_call_alone(emulator: Emulator) -> None:
+    async with started(*DIAL, "--wait", env=pointing_at(emulator)) as running:
+        await running.line("status")
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert "the call was placed" in ended.error_lines[-1]
+
+
+async def test_an_end_that_cannot_be_read_is_no_call_that_was_not_placed(
+    emulator: Emulator,
+) -> None:
+    emulator.faults.add(Fault.answer(403), method="GET", times=None)
+    ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+    assert ended.code == 4, ended
+    assert next(iter(emulator.calls)) in ended.out
+    assert "was placed, but how it ended cannot be read: " in ended.error_lines[-1]
+
+
 # number
 
 
@@ -177,11 +228,13 @@ async def test_number_prints_what_is_known(emulator: Emulator) -> None:
     assert ended.out.splitlines()[0].endswith("*******0001")
     assert ended.err == ""
     assert_masked(ended)
+    ended = await ran("number", FIRST, "--numbers", env=pointing_at(emulator))
+    assert ended.out.splitlines()[0].split() == ["number", "09812300001"]
 
 
 async def test_number_that_is_none(emulator: Emulator) -> None:
     ended = await ran("number", "98x", env=pointing_at(emulator))
-    assert_failed(ended, "NUMBER", "phone number")
+    assert_failed(ended, "NUMBER", "phone number", code=2)
     assert not emulator.requests
 
 
@@ -244,7 +297,7 @@ async def test_doctor_tells_how_the_host_cannot_be_reached(emulator: Emulator) -
 async def test_a_host_that_makes_no_sense(emulator: Emulator) -> None:
     env = pointing_at(emulator)
     ended = await ran("doctor", "--region", "mumbai", "--base-url", emulator.base_url, env=env)
-    assert_failed(ended, "--region and --base-url")
+    assert_failed(ended, "--region and --base-url", code=2)
     ended = await ran("doctor", "--base-url", f"http://u:{TOKEN}@127.0.0.1", env=env)
     assert_failed(ended, "must not hold credentials")
     assert_failed(await ran("doctor", "--base-url", "nonsense", env=env), "http(s)://host")
@@ -328,7 +381,7 @@ async def test_a_terminal_that_goes_away_does_not_hide_a_call(emulator: Emulator
     master, slave = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "exotel_async.cli", *DIAL),
+        *("-m", "exotel_async", *DIAL),
         stdout=asyncio.subprocess.PIPE,
         stderr=slave,
         env=pointing_at(emulator, TERM="xterm"),

@@ -34,7 +34,7 @@ async def test_calls_are_printed_in_the_order_they_were_named(busy: Emulator) ->
     ended = await ran("get", *named, "--details", env=pointing_at(busy))
     assert ended.code == 0, ended
     head, *rows = ended.out.splitlines()
-    assert head.split()[:4] == ["sid", "status", "created", "from"]
+    assert head.split()[:5] == ["sid", "status", "created", "(IST)", "from"]
     assert [row.split()[0] for row in rows] == named
     for row in rows:
         assert re.search(r"\d\d-\d\d \d\d:\d\d:\d\d  \*{7}\d{4} ", row)
@@ -42,6 +42,13 @@ async def test_calls_are_printed_in_the_order_they_were_named(busy: Emulator) ->
     assert not re.search(r"9812300|98123 ?0", ended.out)
     assert len(busy.requests) == 1
     assert ended.err == ""
+
+
+async def test_numbers_are_whole_where_that_is_asked_for(busy: Emulator) -> None:
+    (sid,) = fill(busy, 1)
+    ended = await ran("get", sid, "--numbers", env=pointing_at(busy))
+    assert ended.code == 0, ended
+    assert f"  09812300000    {SECOND} " in ended.out
 
 
 async def test_what_is_not_known_is_named_and_the_others_are_printed(busy: Emulator) -> None:
