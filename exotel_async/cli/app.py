@@ -28,6 +28,7 @@ Work: TypeAlias = Callable[[], int]
 _EVERYWHERE: Final = Service()
 _ALL: Final = Selection()
 _MINUTE: Final = timedelta(minutes=1)
+JSON: Final = Parameter(negative="", show_default=False)
 _TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
 
 
@@ -89,6 +90,7 @@ def demo(
     calls: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10_000))] = 200,
     speed: Annotated[float, Parameter(validator=validators.Number(gte=0.1, lte=100))] = 25,
     seed: int = 1,
+    json: Annotated[bool, JSON] = False,
 ) -> Work | Exit:
     """Dial a batch of numbers on a local emulator and read the calls back.
 
@@ -98,10 +100,11 @@ def demo(
         calls: How many numbers to dial.
         speed: How many times as fast as yours the emulator's clock runs.
         seed: Decides how the calls end: the same seed, the same ends.
+        json: Print the result as one line of JSON, and the display to standard error.
     """
     from exotel_async.cli.demo import Plan, demo  # noqa: PLC0415
 
-    return partial(demo, Plan(calls=calls, speed=speed, seed=seed))
+    return partial(demo, Plan(calls=calls, speed=speed, seed=seed), as_json=json)
 
 
 @app.command
@@ -118,6 +121,7 @@ def call(
     ring_timeout: int | None = None,
     status_callback: str | None = None,
     wait: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
     """Dial once: ring FROM, and when it answers, connect it to TO or to a flow.
@@ -137,6 +141,7 @@ def call(
         ring_timeout: Seconds each party is rung.
         status_callback: URL that gets a callback when the call has ended.
         wait: Wait until the call is over, and show how it ended.
+        json: Print the call, or the error, as JSON in one line.
     """
     if (to is None) == (flow is None):
         complain("give either a second number (TO) or --flow")
@@ -156,7 +161,7 @@ def call(
             "status_callback": status_callback,
         },
     )
-    return partial(call, order, service, wait=wait)
+    return partial(call, order, service, wait=wait, as_json=json)
 
 
 @app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
@@ -164,7 +169,7 @@ def get(
     *sids: Annotated[str, Parameter(name="SID")],
     file: Annotated[Path | None, Parameter(allow_leading_hyphen=True, show_default=False)] = None,
     details: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, JSON] = False,
     numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     since: Annotated[Moment | None, SINCE] = None,
     until: Annotated[Moment | None, UNTIL] = None,
@@ -180,7 +185,7 @@ def get(
         file: A file with more of them, one in each line, or - for standard input. Empty lines, and
             those that begin with #, are ignored.
         details: Show legs and talk time as well.
-        json: Print the records as Exotel sent them, each as JSON in one line.
+        json: Print each call, or why it was not found, as JSON in one line.
         numbers: Show phone numbers with all their digits.
         since: When the oldest of them was created, if they are older than 31 days: 2026-11-01, or
             90d. They are then searched month by month.
@@ -276,6 +281,7 @@ def number(
     /,
     *more: Annotated[str, Parameter(show=False)],
     numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
     """Show what Exotel knows about a phone number: circle, operator, type, DND.
@@ -283,26 +289,29 @@ def number(
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
         numbers: Show the number with all its digits.
+        json: Print it as JSON, in one line.
     """
     from exotel_async.cli.number import number  # noqa: PLC0415
 
-    return partial(number, " ".join([digits, *more]), service, whole=numbers)
+    return partial(number, " ".join([digits, *more]), service, whole=numbers, as_json=json)
 
 
 @app.command
 def doctor(
     *,
     clear_pause: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
     """Check credentials, host and clock with one request, and say in one line what is wrong.
 
     Args:
         clear_pause: First end the account's pause in all processes that share its limiter.
+        json: Print the result as JSON, in one line.
     """
     from exotel_async.cli.doctor import doctor  # noqa: PLC0415
 
-    return partial(doctor, service, clear_pause=clear_pause)
+    return partial(doctor, service, clear_pause=clear_pause, as_json=json)
 
 
 @app.command
@@ -322,6 +331,7 @@ def emulator(
     exophone: Annotated[tuple[str, ...], Parameter(negative="", validator=_numbers)] = (
         "08030000000",
     ),
+    json: Annotated[bool, JSON] = False,
 ) -> Work | Exit:
     """Serve a local Exotel for programs in any language, until Ctrl-C.
 
@@ -336,6 +346,7 @@ def emulator(
         key: The API key.
         token: The API token.
         exophone: A number calls may be made from; give it again for more.
+        json: Print where it listens as one line of JSON, and the totals at the end as another.
     """
     if not token.strip():
         complain("--token must not be empty")
@@ -355,4 +366,4 @@ def emulator(
         api_token=token,
         exophones=exophone,
     )
-    return partial(emulate, served, own_token=token != _TOKEN)
+    return partial(emulate, served, own_token=token != _TOKEN, as_json=json)

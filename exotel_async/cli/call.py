@@ -17,6 +17,7 @@ from exotel_async.cli.terminal import (
     note,
     one_line,
     say,
+    show_json,
     waiting,
     whoever_listens,
 )
@@ -91,13 +92,14 @@ class _Ended:
         self.how = how
 
 
-def call(order: Order, service: Service, *, wait: bool) -> Exit:
+def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
     """Dial once, and say what came of it, even when interrupted.
 
     Args:
         order: the dial.
         service: where.
         wait: whether to wait until the call is over.
+        as_json: whether to print the call, or the error, as JSON.
     """
     ended = _Ended()
 
@@ -113,7 +115,7 @@ def call(order: Order, service: Service, *, wait: bool) -> Exit:
             async with telling_of_outages(exotel):
                 ended.note(await order.place(exotel))
                 if wait:
-                    await _wait(exotel, ended)
+                    await _wait(exotel, ended, silent=as_json)
         except ExotelError as error:
             ended.note(error)
         finally:
@@ -129,16 +131,19 @@ def call(order: Order, service: Service, *, wait: bool) -> Exit:
     code = _exit_code(ended, interrupted=interrupted)
     # A script that reads only the exit code must not dial again what was dialled.
     with whoever_listens():
-        _tell(ended, service, code)
+        _tell(ended, _problem_of(ended, service), as_json=as_json)
+        if code is Exit.INTERRUPTED and isinstance(ended.how, Call):
+            note("Interrupted, but the call was placed.")
     return code
 
 
-async def _wait(exotel: AsyncExotel, ended: _Ended) -> None:
+async def _wait(exotel: AsyncExotel, ended: _Ended, *, silent: bool) -> None:
     made = ended.how
     assert isinstance(made, Call)  # noqa: S101 - it has just been placed
-    with whoever_listens():
-        _show(made)
-    ended.shown = True
+    if not silent:
+        with whoever_listens():
+            _show_placed(made)
+        ended.shown = True
     try:
         ended.waited = await exotel.calls.wait(made.sid, details=True)
     except ExotelError as error:  # it says nothing about the dial
@@ -161,45 +166,61 @@ def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
     return Exit.NOT_COMPLETED
 
 
-def _tell(ended: _Ended, service: Service, code: Exit) -> None:
+def _problem_of(ended: _Ended, service: Service) -> str | None:
     match ended.how:
-        case Call() as made:
-            _tell_placed(ended, made, service, code)
+        case Call() if isinstance(ended.waited, ExotelError):
+            why = service.explain(ended.waited)
+            return f"the call was placed, but how it ended cannot be read: {why}"
+        case Call():
+            return None
         case CallOutcomeUnknown() as error:
             known = f" Its SID is {error.sid}." if error.sid else ""
-            _tell_unknown(f"{error.reason}.{known}")
+            return _unknown(f"{error.reason}.{known}")
         case ExotelError() as error:
-            complain(f"no call was placed: {service.explain(error)}")
-        case None if ended.closed:
-            complain("interrupted; no call was placed")
-        case None:
-            _tell_unknown("interrupted.")
+            return f"no call was placed: {service.explain(error)}"
+    return "interrupted; no call was placed" if ended.closed else _unknown("interrupted.")
 
 
-def _tell_placed(ended: _Ended, made: Call, service: Service, code: Exit) -> None:
-    if not ended.shown:
-        _show(made)
-    match ended.waited:
-        case Call() as over:
-            say(f"status   {one_line(str(over.status))}")
-            for what, length in (("duration", over.duration), ("talk", over.talk_time)):
-                say(f"{what:<8} {'not known yet' if length is None else shown_length(length)}")
-            say(f"price    {'not known yet' if over.price is None else format(over.price, 'f')}")
-        case ExotelError() as error:
-            complain(
-                f"the call was placed, but how it ended cannot be read: {service.explain(error)}"
-            )
-    if code is Exit.INTERRUPTED:
-        note("Interrupted, but the call was placed.")
+def _unknown(reason: str) -> str:
+    return (
+        f"it is not known whether the call was placed (the phone may have rung): {reason} "
+        "Look for it in the dashboard or the call records before you dial again."
+    )
 
 
-def _show(made: Call) -> None:
+def _tell(ended: _Ended, problem: str | None, *, as_json: bool) -> None:
+    if as_json:
+        show_json(_as_json(ended, problem))
+    elif isinstance(ended.how, Call):
+        if not ended.shown:
+            _show_placed(ended.how)
+        if isinstance(ended.waited, Call):
+            _show_end(ended.waited)
+    if problem is not None:
+        complain(problem)
+
+
+def _as_json(ended: _Ended, problem: str | None) -> Mapping[str, Any]:
+    told: dict[str, Any] = {}
+    made = wrong = ended.how
+    if isinstance(made, Call):
+        wrong = ended.waited
+        told = (wrong if isinstance(wrong, Call) else made).to_dict()
+    elif isinstance(wrong, CallOutcomeUnknown):
+        told = {"sid": wrong.sid}
+    if problem is not None:
+        kind = "KeyboardInterrupt" if wrong is None else type(wrong).__name__
+        told["error"] = {"type": kind, "text": one_line(problem)}
+    return told
+
+
+def _show_placed(made: Call) -> None:
     say(f"sid      {one_line(made.sid)}")
     say(f"status   {one_line(str(made.status or 'unknown'))}")
 
 
-def _tell_unknown(reason: str) -> None:
-    complain(
-        f"it is not known whether the call was placed (the phone may have rung): {reason} "
-        "Look for it in the dashboard or the call records before you dial again."
-    )
+def _show_end(over: Call) -> None:
+    say(f"status   {one_line(str(over.status))}")
+    for what, length in (("duration", over.duration), ("talk", over.talk_time)):
+        say(f"{what:<8} {'not known yet' if length is None else shown_length(length)}")
+    say(f"price    {'not known yet' if over.price is None else format(over.price, 'f')}")

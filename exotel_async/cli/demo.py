@@ -24,11 +24,11 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.cli.demo_display import DemoStanding
-from exotel_async.cli.demo_report import show_report, show_start
+from exotel_async.cli.demo_report import show_report, show_start, summary
 from exotel_async.cli.demo_state import Board, Dial, Stage
 from exotel_async.cli.progress import progress
 from exotel_async.cli.service import LIMIT
-from exotel_async.cli.terminal import Exit, drawing, out
+from exotel_async.cli.terminal import Exit, drawing, err, out, show_json
 from exotel_async.emulator import Emulator
 
 _AGENT: Final = "+918040000001"
@@ -114,20 +114,23 @@ def numbers(count: int) -> Sequence[str]:
     return [f"+9198{index:08d}" for index in range(12_300_001, 12_300_001 + count)]
 
 
-def demo(plan: Plan) -> Exit:
-    """Run the demo, and say what came of it."""
+def demo(plan: Plan, *, as_json: bool) -> Exit:
+    """Run the demo, and say what came of it, in the end as a line of JSON if that is wanted."""
     # Cut off by Ctrl-C, the emulator's server may think that something is wrong.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
     run = Run(plan)
     interrupted = False
+    console = err if as_json else out
     try:
-        show_start(out, calls=plan.calls, speed=plan.speed, limit=LIMIT)
-        with progress(out) as show:
+        show_start(console, calls=plan.calls, speed=plan.speed, limit=LIMIT)
+        with progress(console) as show:
             asyncio.run(run.go(lambda board, limiter: show(DemoStanding(board, limiter, LIMIT))))
     except KeyboardInterrupt:
         interrupted = True
     totals = run.emulator.statistics() if run.emulator.base_url else None
-    show_report(out, run.board, totals, speed=plan.speed, limit=LIMIT, interrupted=interrupted)
+    show_report(console, run.board, totals, speed=plan.speed, limit=LIMIT, interrupted=interrupted)
+    if as_json:
+        show_json(summary(run.board, totals))
     if interrupted:
         return Exit.INTERRUPTED
     complete = run.board.count(Stage.SETTLED) == plan.calls

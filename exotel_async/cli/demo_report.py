@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from attrs import asdict
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +14,8 @@ from exotel_async.cli.demo_state import Board, Stage
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from exotel_async import Call
@@ -65,6 +68,24 @@ def show_report(
         _show_table(console, "Some of them", _samples(board))
     if totals is not None:
         _show_rate(console, board, totals, speed=speed, limit=limit)
+
+
+def summary(board: Board, totals: Statistics | None) -> Mapping[str, Any]:
+    """Return what was done as plain values: lengths in seconds of the emulator's clock."""
+    return {
+        "elapsed": round(board.elapsed(), 3),
+        "outcomes": [
+            {
+                "outcome": row.outcome,
+                "calls": row.calls,
+                "mean_duration": _in_seconds(row.mean_duration),
+                "mean_talk_time": _in_seconds(row.mean_talk_time),
+                "cost": None if row.cost is None else str(row.cost),
+            }
+            for row in board.rows()
+        ],
+        "emulator": totals and asdict(totals),
+    }
 
 
 def _outcomes(board: Board) -> Table:
@@ -147,6 +168,10 @@ def _say(console: Console, text: str, style: str = "") -> None:
 def _second_party(call: Call) -> str:
     status = call.details and call.details.leg2_status
     return "not rung" if status is None else str(status)
+
+
+def _in_seconds(length: timedelta | None) -> float | None:
+    return None if length is None else round(length.total_seconds(), 3)
 
 
 def _length(length: timedelta | None) -> str:

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
-from exotel_async.cli.terminal import Exit, complain, one_line, say
+from exotel_async.cli.terminal import Exit, complain_too, note, one_line, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
 from exotel_async.http.transport import new_client
 
@@ -61,37 +62,61 @@ class _Answer:
             self.ahead = None
 
 
-def doctor(service: Service, *, clear_pause: bool) -> Exit:
+def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     """Check credentials, host and clock; print one line.
 
     Args:
         service: where.
         clear_pause: whether to end the account's pause before, and say so in another line.
+        as_json: whether that line is to be JSON.
     """
+
+    def failed(problem: str, kind: str) -> Exit:
+        complain_too(problem, kind=kind, as_json=as_json)
+        return Exit.FAILED
+
     answer = _Answer()
     try:
-        balance, shared = asyncio.run(_ask(service, answer, clear_pause=clear_pause))
+        # Of the result there is one line, where a program reads it.
+        asked = _ask(service, answer, clear_pause=clear_pause, tell=note if as_json else say)
+        balance, others = asyncio.run(asked)
     except _Paused as pause:
-        complain(str(pause))
-        return Exit.FAILED
+        return failed(str(pause), "Paused")
     except ConnectionFailed as error:
-        complain(asyncio.run(_problem(service.url, error)))
-        return Exit.FAILED
+        return failed(asyncio.run(_problem(service.url, error)), type(error).__name__)
     except ExotelError as error:
-        return service.failed(error)
+        return service.failed(error, as_json=as_json)
+    ahead = answer.ahead or 0.0
+    off = abs(ahead) > _TOLERATED
+    # There, only an emulator has a clock of its own.
+    if off and not is_loopback(service.hostname):
+        return failed(
+            f"credentials and host are right, but this computer's clock is {_off(ahead)} "
+            f"{service.host}: set it, for dates in requests go by it",
+            "ClockOff",
+        )
+    if as_json:
+        show_json(
+            {
+                "host": service.host,
+                "account_sid": os.environ["EXOTEL_ACCOUNT_SID"].strip(),
+                "seconds": round(answer.took, 3),
+                "clock_offset": None if answer.ahead is None else round(answer.ahead, 1),
+                "balance": balance.to_dict(),
+                "sharing_processes": others,
+            }
+        )
+        return Exit.OK
     if answer.ahead is None:
         checked = "clock not checked (no Date in the answer)"
-    elif abs(answer.ahead) <= _TOLERATED:
-        checked = "clock right"
-    elif is_loopback(service.hostname):
-        # Where only an emulator has a clock of its own.
-        checked = f"this computer's clock is {_off(answer.ahead)} that of an emulator on it"
+    elif off:
+        checked = f"this computer's clock is {_off(ahead)} that of an emulator on it"
     else:
-        complain(
-            f"credentials and host are right, but this computer's clock is {_off(answer.ahead)} "
-            f"{service.host}: set it, for dates in requests go by it"
-        )
-        return Exit.FAILED
+        checked = "clock right"
+    shared = ""
+    if others is not None:
+        count = "1 other process" if others == 1 else f"{others} other processes"
+        shared = f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
     say(
         f"all is well: {service.host} answered in {answer.took:.1f} s; account "
         f"{os.environ['EXOTEL_ACCOUNT_SID'].strip()}, balance {balance.amount:,.2f} "
@@ -100,7 +125,10 @@ def doctor(service: Service, *, clear_pause: bool) -> Exit:
     return Exit.OK
 
 
-async def _ask(service: Service, answer: _Answer, *, clear_pause: bool) -> tuple[Balance, str]:
+async def _ask(
+    service: Service, answer: _Answer, *, clear_pause: bool, tell: Callable[[str], None]
+) -> tuple[Balance, int | None]:
+    """Return the balance, and how many other processes share the budget: see `_others`."""
     async with (
         new_client(
             # As a session's own client.
@@ -114,25 +142,23 @@ async def _ask(service: Service, answer: _Answer, *, clear_pause: bool) -> tuple
         ) as exotel,
     ):
         if clear_pause:
-            say(await cleared(exotel))
-        shared = await _shared(exotel)  # at once, where a request would wait for the server
-        return await exotel.account.balance(), shared
+            tell(await cleared(exotel))
+        others = await _others(exotel)  # at once, where a request would wait for the server
+        return await exotel.account.balance(), others
 
 
-async def _shared(exotel: AsyncExotel) -> str:
-    """Say with how many the budget is shared; "" where it is this process's own."""
+async def _others(exotel: AsyncExotel) -> int | None:
+    """Return with how many the budget is shared; None where it is this process's own."""
     limiter = shared_limiter(exotel)
     if limiter is None:
-        return ""
+        return None
     account = await limiter.account()
     if account.paused_until is not None and account.paused_for > _PATIENCE:
         raise _Paused(
             f"the account's requests pause until {clock(account.paused_until)}, because Exotel has "
             "asked for it: wait, or end that by exotel-async doctor --clear-pause"
         )
-    others = len(account.processes)
-    count = "1 other process" if others == 1 else f"{others} other processes"
-    return f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
+    return len(account.processes)
 
 
 async def _problem(url: str, error: ConnectionFailed) -> str:

@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
 
 from exotel_async.cli.service import LIMIT
-from exotel_async.cli.terminal import Exit, complain, end_on_sigterm, note, say
+from exotel_async.cli.terminal import Exit, complain_too, end_on_sigterm, note, say, show_json
 from exotel_async.emulator import Emulator, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
-def emulate(emulator: Emulator, *, own_token: bool) -> Exit:
-    """Serve until Ctrl-C, or SIGTERM, and print the totals."""
+def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
+    """Serve until Ctrl-C, or SIGTERM, and print the totals.
+
+    Args:
+        emulator: what is served.
+        own_token: whether its token was given, and is then not shown.
+        as_json: whether to print where it listens, and the totals, as a line of JSON each.
+    """
+
+    def welcome(_: object) -> None:
+        if as_json:
+            show_json(_address(emulator, own_token=own_token))
+        else:
+            _show(_welcome(emulator, own_token=own_token))
 
     async def run() -> None:
         end_on_sigterm()
-        await serve(emulator, on_ready=lambda _: _show(_welcome(emulator, own_token=own_token)))
+        await serve(emulator, on_ready=welcome)
 
     try:
         asyncio.run(run())
     except OSError as error:
         where = f"{emulator.host}:{emulator.port}"
-        complain(f"cannot listen on {where}: {error.strerror or error}; try another --port")
+        problem = f"cannot listen on {where}: {error.strerror or error}; try another --port"
+        complain_too(problem, kind=type(error).__name__, as_json=as_json)
         return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         note("Stopped.")
-    if emulator.base_url:
+    if emulator.base_url and as_json:
+        show_json(asdict(emulator.statistics()))
+    elif emulator.base_url:
         _show(_totals(emulator))
     return Exit.OK
+
+
+def _address(emulator: Emulator, *, own_token: bool) -> Mapping[str, Any]:
+    return {
+        "base_url": emulator.base_url,
+        "account_sid": emulator.account_sid,
+        "api_key": emulator.api_key,
+        "api_token": None if own_token else emulator.api_token,
+        "exophones": sorted(emulator.exophones),
+        "rate": emulator.rate,
+        "window": emulator.window.value,
+        "speed": emulator.speed,
+    }
 
 
 def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:

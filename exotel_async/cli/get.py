@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections import deque
@@ -33,7 +32,6 @@ from exotel_async import (
     PaymentRequired,
     PermissionDenied,
 )
-from exotel_async.cli.export_columns import raw_json
 from exotel_async.cli.get_input import CannotRead, Lines
 from exotel_async.cli.progress import Requests, Standing, progress
 from exotel_async.cli.service import Service
@@ -49,6 +47,7 @@ from exotel_async.cli.terminal import (
     one_line,
     out,
     say,
+    show_json,
 )
 from exotel_async.cli.time_arguments import Moment, shown_length
 from exotel_async.masking import mask_number
@@ -65,7 +64,7 @@ class Question:
         sids: SIDs of the command line.
         file: a file with more of them; `-` for stdin.
         details: whether to read legs and talk time as well.
-        as_json: whether to print the records as they came.
+        as_json: whether to print the calls as JSON.
         numbers: whether to print all digits of phone numbers.
         since: when the oldest was created; None: not said.
         until: when the newest was.
@@ -91,7 +90,7 @@ def get(question: Question) -> Exit:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return run.interrupted()
     except ExotelError as error:
-        return question.service.failed(error)
+        return question.service.failed(error, as_json=question.as_json)
     except CannotRead as error:
         complain(f"cannot read {question.file}: {error}")
         return Exit.FAILED
@@ -239,11 +238,12 @@ class _Run:
         why = self._why(error)
         complain(f"{_shown(result.sid)}: {why}")
         if self.question.as_json:
-            _print_plainly(json.dumps({"sid": result.sid, "error": why}))
+            kind = type(error).__name__
+            show_json({"sid": result.sid, "error": {"type": kind, "text": why}})
 
     def _print_call(self, call: Call) -> None:
         if self.question.as_json:
-            _print_plainly(raw_json(call))
+            show_json(call.to_dict())
             return
         if not self._headed:
             self._headed = True
@@ -300,7 +300,3 @@ def _line(*values: str | None) -> str:
     shown = [one_line(str(value or "-")) for value in cells]
     line = "  ".join(format(value, spec) for value, spec in zip(shown, _LAYOUT, strict=True))
     return line.rstrip() if told is None else f"{line}  {one_line(told)}"
-
-
-def _print_plainly(line: str) -> None:
-    out.out(line, highlight=False)

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 from exotel_async import ExotelError, NumberMetadata
 from exotel_async.cli.shared_limiter import telling_of_outages
-from exotel_async.cli.terminal import Exit, one_line, say, waiting
+from exotel_async.cli.terminal import Exit, one_line, say, show_json, waiting
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
     from exotel_async.cli.service import Service
 
 
-def number(number: str, service: Service, *, whole: bool) -> Exit:
+def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit:
     """Look a number up and print what Exotel knows about it.
 
     Args:
         number: the number.
         service: where.
         whole: whether to print all of its digits.
+        as_json: whether to print it as JSON.
     """
 
     async def look_up() -> NumberMetadata:
@@ -31,7 +32,10 @@ def number(number: str, service: Service, *, whole: bool) -> Exit:
         with waiting():
             found = asyncio.run(look_up())
     except ExotelError as error:
-        return service.failed(error)
+        return service.failed(error, as_json=as_json)
+    if as_json:
+        show_json(found.to_dict())
+        return Exit.OK
     shown = found.phone_number or number
     for what, value in (
         ("number", shown if whole else mask_number(shown)),

@@ -26,7 +26,7 @@ from exotel_async import (
     Region,
     ServerError,
 )
-from exotel_async.cli.terminal import Exit, complain
+from exotel_async.cli.terminal import Exit, complain_too
 from exotel_async.config import find_base_url
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ class Service:
             return [*words, "--base-url", self.base_url]
         return words if self.region is None else [*words, "--region", self.region]
 
-    def failed(self, error: ExotelError) -> Exit:
+    def failed(self, error: ExotelError, *, as_json: bool = False) -> Exit:
         """Say in one line what went wrong, and return what that comes to."""
-        complain(self.explain(error))
+        complain_too(self.explain(error), kind=type(error).__name__, as_json=as_json)
         return exit_of(error)
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:

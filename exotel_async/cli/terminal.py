@@ -57,6 +57,19 @@ def show_json(value: Mapping[str, Any]) -> None:
     out.out(json.dumps(value, separators=(",", ":")), highlight=False)
 
 
+def complain_too(problem: str, *, kind: str, as_json: bool) -> None:
+    """Print what is wrong, and as JSON where the result was to be JSON.
+
+    Args:
+        problem: what.
+        kind: the class of the error.
+        as_json: whether the result was to be JSON.
+    """
+    complain(problem)
+    if as_json:
+        show_json({"error": {"type": kind, "text": one_line(problem)}})
+
+
 def note(line: str) -> None:
     """Print a line beside the result."""
     err.print(line, soft_wrap=True)

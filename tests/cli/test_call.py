@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -215,6 +216,50 @@ async def test_an_end_that_cannot_be_read_is_no_call_that_was_not_placed(
     assert ended.code == 4, ended
     assert next(iter(emulator.calls)) in ended.out
     assert "was placed, but how it ended cannot be read: " in ended.error_lines[-1]
+
+
+# --json
+
+
+async def test_every_command_prints_its_result_as_one_line_of_json() -> None:
+    async with ending(Outcome.COMPLETED) as emulator:
+        env = pointing_at(emulator)
+        for arguments, keys in (
+            ((*DIAL, "--json"), {"sid", "status", "from", "to"}),
+            ((*DIAL, "--wait", "--json"), {"sid", "status", "duration", "details"}),
+            (("number", FIRST, "--json"), {"phone_number", "circle", "dnd"}),
+            (("doctor", "--json"), {"host", "account_sid", "balance", "clock_offset"}),
+        ):
+            ended = await ran(*arguments, env=env)
+            assert ended.code == 0, ended
+            (line,) = ended.out.splitlines()
+            result = json.loads(line)
+            assert keys <= result.keys()
+            assert "error" not in result
+        assert result["balance"]["amount"] == "1000.00"
+
+
+async def test_what_went_wrong_is_json_too(emulator: Emulator) -> None:
+    env = pointing_at(emulator)
+    wrong = pointing_at(emulator, EXOTEL_API_TOKEN="wrong")
+    for arguments, variables, code, kind in (
+        (("call", "12", *DIAL[2:], "--json"), env, 2, "InvalidRequest"),
+        ((*DIAL, "--json"), wrong, 1, "AuthenticationError"),
+        (("number", "12", "--json"), env, 2, "InvalidRequest"),
+        (("get", "some", "--json"), wrong, 1, "AuthenticationError"),
+        (("doctor", "--json"), wrong, 1, "AuthenticationError"),
+    ):
+        ended = await ran(*arguments, env=variables)
+        assert ended.code == code, ended
+        result = json.loads(ended.out)
+        assert result["error"]["type"] == kind
+        assert ended.error_lines[-1] == f"exotel-async: {result['error']['text']}"
+    emulator.faults.add(Fault.act_then_garbage(Garbage.XML))
+    ended = await ran(*DIAL, "--json", env=env)
+    assert ended.code == 3
+    result = json.loads(ended.out)
+    assert (result["sid"], result["error"]["type"]) == (*emulator.calls, "CallOutcomeUnknown")
+    assert_masked(ended)
 
 
 # number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import re
 import signal
 from collections import Counter
@@ -42,6 +43,15 @@ async def test_it_dials_reads_back_and_prints_a_table() -> None:
     assert "\x1b" not in ended.out
     assert len(ended.out.splitlines()) < 60
     assert not re.search(r"\d{8}", ended.out)
+
+
+async def test_its_result_is_json_where_that_is_asked_for() -> None:
+    ended = await ran("demo", "--calls", "5", "--speed", "100", "--json")
+    assert ended.code == 0, ended
+    result = json.loads(ended.out)
+    assert sum(row["calls"] for row in result["outcomes"]) == 5
+    assert result["emulator"]["refused"] == 0
+    assert "no real phone rings" in ended.err
 
 
 async def test_ctrl_c_ends_it_with_what_was_done() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 
@@ -38,6 +39,16 @@ async def test_a_token_of_ones_own_is_not_shown() -> None:
         ended = await running.end(signal.SIGINT)
     assert ended.code == 0  # and `end` has looked for the token
     assert "<the token you gave>" in ended.out
+
+
+async def test_a_program_is_told_where_it_listens() -> None:
+    async with started("emulator", "--port", "0", "--token", TOKEN, "--json") as running:
+        told = json.loads(await running.line("base_url"))
+        assert told["base_url"].startswith("http://127.0.0.1:")
+        assert told["api_token"] is None  # it was given
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 0
+    assert json.loads(ended.out.splitlines()[-1])["requests"] == 0
 
 
 async def test_a_port_that_is_taken_is_one_clear_line() -> None:

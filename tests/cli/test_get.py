@@ -70,9 +70,10 @@ async def test_json_is_one_object_in_each_line_errors_too(busy: Emulator) -> Non
     ended = await ran("get", "--json", sid, "nosuch", env=pointing_at(busy))
     assert ended.code == 1, ended
     found, missing = map(json.loads, ended.out.splitlines())
-    assert found["Sid"] == sid
-    assert found["From"] == "09812300000"  # the user's own data, as it came
-    assert missing == {"sid": "nosuch", "error": "no such call"}
+    assert found["sid"] == sid
+    assert found["from"] == "09812300000"  # the user's own data
+    assert found["created_at"].endswith("+05:30")
+    assert missing == {"sid": "nosuch", "error": {"type": "NotFound", "text": "no such call"}}
     assert ended.error_lines == ["exotel-async: nosuch: no such call"]
 
 
@@ -82,7 +83,7 @@ async def test_a_file_of_hundreds_takes_a_few_requests(busy: Emulator, tmp_path:
     file.write_text("\ufeff# what we want\r\n\n  " + "\r\n".join(sids), encoding="utf-8")
     ended = await ran("get", "--file", str(file), "--json", *QUICK, env=pointing_at(busy))
     assert ended.code == 0, ended
-    assert sorted(json.loads(line)["Sid"] for line in ended.out.splitlines()) == sorted(sids)
+    assert sorted(json.loads(line)["sid"] for line in ended.out.splitlines()) == sorted(sids)
     assert len(busy.requests) == 5
     assert ended.err == "450 found, 0 not found, 0 failed, in 5 requests\n"
 
