@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from exotel_async.calls.resource import Calls
 from exotel_async.config import (
     IST,
-    Credentials,
     RateLimit,
     Region,
     RequestOptions,
@@ -18,12 +17,18 @@ from exotel_async.config import (
     SendOptions,
     Timeouts,
     find_base_url,
+    rate_limit_of,
+    region_of,
+    retry_of,
+    timeouts_of,
 )
+from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
 from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import HttpClient, Transport
+from exotel_async.keywords import check_options
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import DEFAULT_IN_FLIGHT, shared_bucket
 from exotel_async.masking import shown
@@ -63,13 +68,13 @@ class AsyncExotel:
         account_sid: str | None = None,
         api_key: str | None = None,
         api_token: str | None = None,
-        region: Region | None = None,
+        region: Region | str | None = None,
         base_url: str | None = None,
         allow_http: bool = False,
-        rate_limit: RateLimit | RateLimiter | None = None,
-        exophone_rate_limit: RateLimit | RateLimiter | None = None,
-        retry: RetryPolicy | None = None,
-        timeout: Timeouts | None = None,
+        rate_limit: RateLimit | RateLimiter | int | None = None,
+        exophone_rate_limit: RateLimit | RateLimiter | int | None = None,
+        retry: RetryPolicy | int | None = None,
+        timeout: Timeouts | float | None = None,
         max_in_flight: int = DEFAULT_IN_FLIGHT,
         http_client: HttpClient | None = None,
         time_zone: tzinfo = IST,
@@ -82,18 +87,21 @@ class AsyncExotel:
             account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
-            region: where the account lives; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
+            region: where the account lives: a `Region`, or ``"mumbai"`` or ``"singapore"``, or its
+                host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
                 path that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
             allow_http: whether an address may begin with ``http://`` that is not this computer's.
                 The API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
-                budget is shared with other processes through the server in
-                ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
+                number is requests a minute. A budget is shared with other processes through the
+                server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
             exophone_rate_limit: the same for `exophones`, which have a budget of their own: 50
                 requests a minute by default.
-            retry: how often a request is sent again where that is safe.
-            timeout: bounds on one exchange with the service.
+            retry: how often a request is sent again where that is safe. A number is how often
+                after the first time; 0 or False: never, not even after a 429.
+            timeout: bounds on one exchange with the service. A number is the seconds each step may
+                take (to connect, to write, to read), and three times as many the exchange.
             max_in_flight: requests that may be in flight at once; below the size of the pool of
                 connections.
             http_client: a client to use instead of an own one. It is not closed with the session.
@@ -111,32 +119,32 @@ class AsyncExotel:
         """
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
-            raise ConfigurationError(f"max_in_flight={shown(max_in_flight)}: must be 1 or more")
-        _check("rate_limit", rate_limit, RateLimit, RateLimiter)
-        _check("exophone_rate_limit", exophone_rate_limit, RateLimit, RateLimiter)
-        _check("retry", retry, RetryPolicy)
-        _check("timeout", timeout, Timeouts)
-        _check("region", region, Region)
-        _check("coalesce", coalesce, bool)
-        _check("allow_http", allow_http, bool)
-        _check("on_orphaned_call", on_orphaned_call, Callable)
+            _refuse("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
+        budgets = {
+            Category.VOICE: _budget("rate_limit", rate_limit, RateLimit()),
+            Category.EXOPHONES: _budget("exophone_rate_limit", exophone_rate_limit, EXOPHONE_RATE),
+        }
+        policy = retry_of(retry)
+        if not isinstance(coalesce, bool):
+            _refuse("coalesce", coalesce, "coalesce=True or coalesce=False")
+        if not isinstance(allow_http, bool):
+            _refuse("allow_http", allow_http, "allow_http=True or allow_http=False")
+        if on_orphaned_call is not None and not callable(on_orphaned_call):
+            _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
         _check_time_zone(time_zone)
         transport = Transport(
             base_url=service_root(
-                *find_base_url(region, base_url), credentials.account_sid, allow_http=allow_http
+                *find_base_url(region_of(region), base_url),
+                credentials.account_sid,
+                source_of("account_sid", account_sid),
+                allow_http=allow_http,
             ),
             credentials=credentials,
-            timeouts=timeout or Timeouts(),
+            timeouts=timeouts_of(timeout),
             max_in_flight=max_in_flight,
             http_client=http_client,
         )
 
-        budgets = {
-            Category.VOICE: RateLimit() if rate_limit is None else rate_limit,
-            Category.EXOPHONES: (
-                EXOPHONE_RATE if exophone_rate_limit is None else exophone_rate_limit
-            ),
-        }
         shared = None
         if any(isinstance(budget, RateLimit) for budget in budgets.values()):
             shared = _find_server(credentials, transport, max_in_flight)
@@ -156,7 +164,7 @@ class AsyncExotel:
         self._pipeline = Pipeline(
             transport=transport,
             make_limiter=make_limiter,
-            retry=retry or RetryPolicy(),
+            retry=policy,
             on_orphaned_call=on_orphaned_call,
             leave_limiters=None if shared is None else shared.aclose,
         )
@@ -176,6 +184,7 @@ class AsyncExotel:
         Raises:
             InvalidRequest: a time is negative, or the priority is none.
         """
+        check_options("with_options", self.with_options, options, RequestOptions.__optional_keys__)
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._use(self._defaults.with_changes(**options))
@@ -252,16 +261,19 @@ def _find_server(
     )
 
 
-def _check(argument: str, value: object, *kinds: Any) -> None:
-    if value is not None and not isinstance(value, kinds):
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{argument}={shown(value)}: must be a {names}")
+def _budget(argument: str, value: object, usual: RateLimit) -> RateLimit | RateLimiter:
+    if value is None:
+        return usual
+    return value if isinstance(value, RateLimiter) else rate_limit_of(argument, value)
+
+
+def _refuse(argument: str, value: object, right: str) -> NoReturn:
+    raise ConfigurationError(f"{argument}={shown(value)}: must be {right}")
 
 
 def _check_time_zone(time_zone: object) -> None:
     # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
-        raise ConfigurationError(
-            f"time_zone={shown(time_zone)}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
-        )
+        rule = "a datetime.timezone or a zoneinfo.ZoneInfo, as ZoneInfo('Asia/Kolkata')"
+        _refuse("time_zone", time_zone, rule)

@@ -1,4 +1,4 @@
-"""The values a session is configured with: credentials, region, budget, retries, timeouts.
+"""The values a session is configured with: region, budget, retries, timeouts.
 
 And those a single request is.
 """
@@ -56,6 +56,12 @@ class Region(enum.StrEnum):
     SINGAPORE = "api.exotel.com"
     MUMBAI = "api.in.exotel.com"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Region | None:
+        """Find one by its name, too, in any case."""
+        word = value.strip().casefold() if isinstance(value, str) else None
+        return next((one for one in cls if word in {one.name.casefold(), one.value}), None)
+
 
 def find_base_url(region: Region | None, base_url: str | None) -> tuple[str, str]:
     """Return the service's address as it is given, or found in the environment, or Singapore's.
@@ -84,53 +90,6 @@ class Priority(enum.IntEnum):
     """Somebody is waiting for this one request. The default of single calls."""
     BULK = 1
     """One of many: batches, exports, campaigns. Sent when no interactive request waits."""
-
-
-@frozen
-class Credentials:
-    """An account and the API key and token that open it. Never printed, never pickled."""
-
-    account_sid: str
-    api_key: str = field(repr=lambda _: "'***'")
-    api_token: str = field(repr=lambda _: "'***'")
-
-    @classmethod
-    def find(
-        cls, account_sid: str | None, api_key: str | None, api_token: str | None
-    ) -> Credentials:
-        """Take what is given, and the rest from the environment.
-
-        Raises:
-            ConfigurationError: one is missing or empty; the message names the variable.
-        """
-        return cls(
-            _path_safe(given("account_sid", account_sid, "EXOTEL_ACCOUNT_SID")),
-            given("api_key", api_key, "EXOTEL_API_KEY"),
-            given("api_token", api_token, "EXOTEL_API_TOKEN"),
-        )
-
-    def __reduce__(self) -> Any:
-        raise TypeError("Credentials are not pickled: the API token would be in the pickle")
-
-
-def _path_safe(account_sid: str) -> str:
-    if ".." in account_sid or any(char in "/\\?#%:@" for char in account_sid):
-        # Not shown: a whole URL, and the token in it, may have been taken for the account.
-        raise ConfigurationError("account_sid must not have /, ?, #, %, : or @ in it")
-    return account_sid
-
-
-def given(argument: str, value: str | None, variable: str) -> str:
-    """Return a text as it is given, else from the environment; an error does not show it."""
-    found = os.environ.get(variable, "") if value is None else value
-    if not isinstance(found, str) or not found.strip():
-        raise ConfigurationError(
-            f"{argument} is missing: pass {argument}= or set the environment variable {variable}"
-        )
-    # Not shown: it may be the token.
-    if any(char.isspace() or not char.isprintable() for char in found.strip()):
-        raise ConfigurationError(f"{argument} has a space or an unreadable character in it")
-    return found.strip()
 
 
 def _usual_burst(limit: object) -> int:
@@ -214,6 +173,74 @@ class Timeouts:
     write: float = field(default=10.0, validator=_seconds)
     read: float = field(default=30.0, validator=_seconds)
     exchange: float = field(default=60.0, validator=_seconds)
+
+
+# What a session takes for these values, as other SDKs do.
+
+
+def timeouts_of(value: Timeouts | float | None) -> Timeouts:
+    """Return the bounds that `timeout=` means.
+
+    A number is the seconds of each step: to connect, to write, to read, as in httpx and what is
+    made with it. The whole exchange may take as long as the three of them.
+
+    Raises:
+        ConfigurationError: it is neither, or no positive, finite number.
+    """
+    if value is None or isinstance(value, Timeouts):
+        return value or Timeouts()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise _refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
+    return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
+
+
+def rate_limit_of(argument: str, value: object) -> RateLimit:
+    """Return the budget that `rate_limit=` means: a whole number is requests a minute.
+
+    Raises:
+        ConfigurationError: it is neither, or below 1.
+    """
+    if isinstance(value, RateLimit):
+        return value
+    if type(value) is not int or value < 1:
+        rule = f"requests a minute, as {argument}=200, RateLimit(200, per=60), or a RateLimiter"
+        raise _refused(argument, value, rule)
+    return RateLimit(value)
+
+
+def retry_of(value: RetryPolicy | int | None) -> RetryPolicy:
+    """Return the policy that `retry=` means.
+
+    A number is how often a request is sent again, after the first time: what other SDKs call
+    `max_retries`. 0, like False, is `RetryPolicy.never()`: a 429 is not answered with another try,
+    either. True is the policy by default.
+
+    Raises:
+        ConfigurationError: it is neither, or below 0.
+    """
+    if value is None or value is True or isinstance(value, RetryPolicy):
+        return value if isinstance(value, RetryPolicy) else RetryPolicy()
+    if not isinstance(value, int) or value < 0:
+        rule = "how often to send again, as retry=3 or retry=False, or RetryPolicy(attempts=4)"
+        raise _refused("retry", value, rule)
+    return RetryPolicy(attempts=value + 1) if value else RetryPolicy.never()
+
+
+def region_of(value: Region | str | None) -> Region | None:
+    """Return the region that `region=` means: one by its name, in any case, or by its host.
+
+    Raises:
+        ConfigurationError: there is no such region.
+    """
+    try:
+        return None if value is None else Region(value)
+    except ValueError:
+        rule = "region='mumbai', region='singapore', or a Region; base_url= takes any other address"
+        raise _refused("region", value, rule) from None
+
+
+def _refused(argument: str, value: object, right: str) -> ConfigurationError:
+    return ConfigurationError(f"{argument}={shown(value)}: must be {right}")
 
 
 class RequestOptions(TypedDict, total=False):

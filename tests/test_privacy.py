@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from exotel_async import AsyncExotel, ExotelError, RetryPolicy, ServerError, Timeouts
-from exotel_async.config import Credentials
+from exotel_async.credentials import Credentials
 from exotel_async.emulator import Emulator, Fault, Garbage
 from tests.conftest import AGENT, EXOPHONE, session
 

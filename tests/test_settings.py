@@ -206,7 +206,7 @@ LEAKS: dict[str, Callable[[], object]] = {
     ),
     "a region that is a URL": lambda: AsyncExotel(
         **GIVEN,
-        region=f"https://{CREDENTIALS}api.exotel.com",  # type: ignore[arg-type]
+        region=f"https://{CREDENTIALS}api.exotel.com",
     ),
     "a budget": lambda: AsyncExotel(**GIVEN, rate_limit=TOKEN),  # type: ignore[arg-type]
     "retries": lambda: AsyncExotel(**GIVEN, retry=TOKEN),  # type: ignore[arg-type]
@@ -360,7 +360,7 @@ def test_what_people_paste_is_understood(pasted: str, monkeypatch: pytest.Monkey
     ],
 )
 def test_a_gateway_keeps_its_path(given: str, root: str) -> None:
-    assert service_root(given, "base_url", "acme1", allow_http=False) == root
+    assert service_root(given, "base_url", "acme1", "account_sid", allow_http=False) == root
 
 
 @pytest.mark.parametrize("path", ["acme2", "ACME1", "acme1x", "acme2/Calls/connect.json"])
@@ -387,12 +387,12 @@ def test_what_is_no_address(given: str) -> None:
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     root = ""
     with suppress(ConfigurationError):
-        root = service_root(text, "base_url", "acme1", allow_http=True)
+        root = service_root(text, "base_url", "acme1", "account_sid", allow_http=True)
     if root:
         assert root.startswith(("http://", "https://"))
         assert not root.endswith("/")
         assert "@" not in root
-        assert service_root(root, "base_url", "acme1", allow_http=True) == root
+        assert service_root(root, "base_url", "acme1", "account_sid", allow_http=True) == root
 
 
 @pytest.mark.parametrize(

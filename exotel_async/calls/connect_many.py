@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from exotel_async.wire.responses import Response
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
-_OPTIONS: Final = {
-    *DialOptions.__annotations__,
+OPTIONS: Final[frozenset[str]] = DialOptions.__optional_keys__ | {
     *("wait_url", "start_playback_to", "start_playback_url"),  # between two numbers
 }
+"""What a dial takes besides its parties."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -147,7 +147,7 @@ class DialPlan:
 def _checked(options: object) -> Mapping[str, Any]:
     if not isinstance(options, Mapping):
         raise InvalidRequest("options", type(options).__name__, "must be a mapping")
-    unknown = [name for name in options if name not in _OPTIONS]
+    unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise InvalidRequest("options", unknown[0], "is not an option of a dial")
     return options

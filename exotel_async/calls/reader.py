@@ -20,6 +20,7 @@ from exotel_async.calls.wait import CallWatcher
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
 from exotel_async.config import Priority, RequestOptions, SendOptions
 from exotel_async.errors import ExotelError, RequestTimeout
+from exotel_async.keywords import check_options
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import MOST_SIDS, CallFilters
@@ -79,6 +80,7 @@ class CallReader:
             NotFound: no such call, or the account lives in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
+        check_options("calls.get", self.get, options, RequestOptions.__optional_keys__)
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(**options)
@@ -125,6 +127,7 @@ class CallReader:
         """
         from exotel_async.calls.list import CallRecords  # noqa: PLC0415
 
+        check_options("calls.list", self.list, filters, CallFilters.__optional_keys__)
         return CallRecords(
             self._pages,
             call_query.build_query(time_zone=self._time_zone, **filters),
@@ -177,6 +180,7 @@ class CallReader:
         """
         from exotel_async.calls.get_many import CallResults  # noqa: PLC0415
 
+        check_options("calls.get_many", self.get_many, options, RequestOptions.__optional_keys__)
         options.setdefault("priority", Priority.BULK)
         return CallResults(
             self._fetcher,

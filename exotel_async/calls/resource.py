@@ -11,8 +11,10 @@ from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
 from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
+from exotel_async.keywords import check_options
 from exotel_async.models import Call, CallStatus
 from exotel_async.wire import requests, responses
+from exotel_async.wire.requests import DialOptions
 from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import PlaybackTo
-    from exotel_async.wire.requests import DialOptions
     from exotel_async.wire.responses import Response
 
 
@@ -81,6 +82,7 @@ class Calls(CallReader):
             CallOutcomeUnknown: it is not known whether the call was made. It is never dialled
                 again by itself.
         """
+        check_options("calls.connect", self.connect, options, DialOptions.__optional_keys__)
         request = requests.connect(
             from_=from_,
             to=to,
@@ -121,6 +123,9 @@ class Calls(CallReader):
         Raises:
             ExotelError: as `connect` does.
         """
+        check_options(
+            "calls.connect_to_flow", self.connect_to_flow, options, DialOptions.__optional_keys__
+        )
         request = requests.connect_to_flow(
             account_sid=self._account_sid,
             flow=flow,
@@ -173,8 +178,9 @@ class Calls(CallReader):
             InvalidRequest: an argument that makes no sense. What is wrong with one target is in its
                 outcome.
         """
-        from exotel_async.calls.connect_many import DialPlan, Dials  # noqa: PLC0415
+        from exotel_async.calls.connect_many import OPTIONS, DialPlan, Dials  # noqa: PLC0415
 
+        check_options("calls.connect_many", self.connect_many, options, OPTIONS)
         plan = DialPlan(
             account_sid=self._account_sid,
             to=to,

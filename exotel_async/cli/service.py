@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from exotel_async import AsyncExotel
 
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
-_REGIONS: Final = {"singapore": Region.SINGAPORE, "mumbai": Region.MUMBAI}
 _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
 _SERVER: Final = "server of the shared limiter"  # in words of exotel_async.redis
 LIMIT: Final = 200
@@ -83,7 +82,7 @@ class Service:
 
     @property
     def _region(self) -> Region | None:
-        return self.region and _REGIONS[self.region]
+        return None if self.region is None else Region(self.region)
 
     @property
     def url(self) -> str:
@@ -160,15 +159,17 @@ class Service:
                 # Of several processes that do not agree, it tells what the others have.
                 rate = "; --rate sets it here" if "RateLimit(" in str(error) else ""
                 line = f"EXOTEL_RATE_LIMIT_URL: {error}{rate}"
+            case ConfigurationError() if str(error).startswith("base_url "):
+                line = f"--base-url {str(error).removeprefix('base_url ')}"
             case _:
                 line = str(error)
         return line
 
     @property
     def _other_region(self) -> str:
-        for name, region in _REGIONS.items():
+        for region in Region:
             if self.host == region.value:
-                other = next(word for word in _REGIONS if word != name)
+                other = next(one for one in Region if one is not region).name.lower()
                 return f", or the account is in the other region: try --region {other}"
         return ", or the account is in another region"
 

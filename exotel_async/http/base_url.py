@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
 
+_EXAMPLE: Final = "http(s)://host[:port], as 'https://api.in.exotel.com'"
 _NO_URL: Final = r"[\s\\<>\"{}|^`\x00-\x20\x7f-\x9f]"
 # What stands before the version is the place of a gateway.
 _PATH: Final = (
@@ -21,7 +22,9 @@ _PATH: Final = (
 )
 
 
-def service_root(given: str, source: str, account_sid: str, *, allow_http: bool) -> str:
+def service_root(
+    given: str, source: str, account_sid: str, account_source: str, *, allow_http: bool
+) -> str:
     """Return scheme, host, port and the path of a gateway, without a slash at the end.
 
     Args:
@@ -29,13 +32,14 @@ def service_root(given: str, source: str, account_sid: str, *, allow_http: bool)
             comes behind it, may be a part of it.
         source: what it was given by: an argument or a variable.
         account_sid: the account of the session.
+        account_source: what that was given by.
         allow_http: whether the token may travel in the clear to another computer.
 
     Raises:
         ConfigurationError: it is no such address, or one of another account.
     """
     if not isinstance(given, str):
-        raise ConfigurationError(f"{source} must be a string, http(s)://host[:port]")
+        raise ConfigurationError(f"{source} must be a string, {_EXAMPLE}")
     if "@" in given:
         raise ConfigurationError(
             f"{source} must not hold credentials: they are given by api_key= and api_token=, or "
@@ -44,12 +48,12 @@ def service_root(given: str, source: str, account_sid: str, *, allow_http: bool)
     parts = _parts(given)
     path = None if parts is None else re.fullmatch(_PATH, parts.path, re.IGNORECASE)
     if parts is None or path is None:
-        raise ConfigurationError(f"{source} is not valid: must be http(s)://host[:port]")
+        raise ConfigurationError(f"{source} is not valid: must be {_EXAMPLE}")
     account = path["account"]
     if account is not None and unquote(account).removesuffix(".json") != account_sid:
         raise ConfigurationError(
             # Neither is shown: account and token may have been given in each other's place.
-            f"{source} has another account in its path than account_sid="
+            f"{source} has another account in its path than {account_source}"
         )
     if parts.scheme == "http" and not (allow_http or is_this_computer(parts.hostname or "")):
         raise ConfigurationError(

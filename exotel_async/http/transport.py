@@ -36,7 +36,8 @@ from exotel_async.wire.responses import Response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from exotel_async.config import Credentials, Timeouts
+    from exotel_async.config import Timeouts
+    from exotel_async.credentials import Credentials
     from exotel_async.wire.request import Request
 
 HttpClient = httpx.AsyncClient

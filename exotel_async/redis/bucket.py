@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import fields
 
-from exotel_async.config import Priority, RateLimit, given
+from exotel_async.config import Priority, RateLimit
+from exotel_async.credentials import given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
@@ -100,9 +101,7 @@ class SharedTokenBucket(LeasedBucket):
             _check_seconds(argument, seconds)
         if socket_timeout is not None:
             _check_seconds("socket_timeout", socket_timeout)
-        self._account_sid: Final = _plain(
-            "account", given("account", account, "EXOTEL_ACCOUNT_SID")
-        )
+        self._account_sid: Final = _plain("account", given("account", account))
         self._category: Final = _plain("category", category)
         super().__init__(
             rate,

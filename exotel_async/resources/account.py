@@ -6,12 +6,14 @@ from datetime import tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
+from exotel_async.config import RequestOptions
+from exotel_async.keywords import check_options
 from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import RequestOptions, SendOptions
+    from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import Balance
 
@@ -39,6 +41,7 @@ class Account:
         Raises:
             ExotelError: any of the tree but `CallOutcomeUnknown`.
         """
+        check_options("account.balance", self.balance, options, RequestOptions.__optional_keys__)
         request = requests.balance(extra=extra)
         chosen = self._defaults.with_changes(**options)
         return await self._pipeline.send(request, self._read, chosen)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from attrs import evolve
 
-from exotel_async.config import RateLimit
+from exotel_async.config import RateLimit, RequestOptions
 from exotel_async.errors import DecodeError, InvalidRequest
+from exotel_async.keywords import check_options
 from exotel_async.wire import requests, responses
 from exotel_async.wire.request import Category, Fields, get_request, put_request
 from exotel_async.wire.validation import segment, short_text
@@ -17,7 +18,7 @@ from exotel_async.wire.validation import segment, short_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import RequestOptions, SendOptions
+    from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.limiter.protocol import RateLimiter
     from exotel_async.models import ExoPhone, ExoPhonePage
@@ -118,6 +119,7 @@ class ExoPhones:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
+        check_options("exophones.list", self.list, options, RequestOptions.__optional_keys__)
         # Now, and not when the second page is asked for.
         _list(1, extra)
         chosen = self._defaults.with_changes(**options)
@@ -142,6 +144,7 @@ class ExoPhones:
             NotFound: there is no such ExoPhone, or the account lives in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
+        check_options("exophones.get", self.get, options, RequestOptions.__optional_keys__)
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
         chosen = self._defaults.with_changes(**options)
         return await self._pipeline.send(request, responses.read_exophone, chosen)
@@ -172,6 +175,9 @@ class ExoPhones:
             DecodeError: it is assigned, but the answer cannot be read.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
+        check_options(
+            "exophones.assign_flow", self.assign_flow, options, RequestOptions.__optional_keys__
+        )
         form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
         chosen = self._defaults.with_changes(**options)
         return await self._set(sid, form, extra, chosen)
@@ -195,6 +201,7 @@ class ExoPhones:
         Raises:
             As `assign_flow`.
         """
+        check_options("exophones.rename", self.rename, options, RequestOptions.__optional_keys__)
         form: Fields = {"FriendlyName": short_text("name", name, _LONGEST_NAME)}
         if not name or name.isspace():
             raise InvalidRequest("name", name, "must not be empty")

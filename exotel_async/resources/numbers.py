@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from exotel_async.config import RequestOptions
+from exotel_async.keywords import check_options
 from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exotel_async.config import RequestOptions, SendOptions
+    from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import NumberMetadata
 
@@ -41,6 +43,7 @@ class Numbers:
             InvalidRequest: it is no phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
+        check_options("numbers.lookup", self.lookup, options, RequestOptions.__optional_keys__)
         request = requests.lookup_number(number, extra=extra)
         chosen = self._defaults.with_changes(**options)
         return await self._pipeline.send(request, responses.read_number, chosen)

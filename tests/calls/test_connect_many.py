@@ -227,7 +227,6 @@ async def test_every_failure_is_the_outcome_of_its_target(emulator: Emulator) ->
         {"interval": 0},
         {"targets": "+919812300001"},
         {"targets": 7},
-        {"tme_limit": 5},
         {"status_callback_events": "sometimes"},
     ],
     ids=str,

@@ -387,14 +387,14 @@ async def test_no_proxy_leads_to_an_emulator_on_this_computer(emulator: Emulator
         ended = await ran(*command, env=pointing_at(emulator, **nowhere))
         assert ended.code == 0, ended
     ended = await ran("doctor", "--base-url", "http://[::1", env=pointing_at(emulator))
-    assert_failed(ended, "base_url is not valid")
+    assert_failed(ended, "--base-url is not valid")
 
 
 async def test_no_message_repeats_the_token_of_a_base_url(emulator: Emulator) -> None:
     for url in (f"key:{TOKEN}@127.0.0.1", f"https:/key:{TOKEN}@127.0.0.1", f"https://{TOKEN}@x"):
         for command in (("doctor",), DIAL, ("number", FIRST)):
             ended = await ran(*command, "--base-url", url, env=pointing_at(emulator))
-            assert_failed(ended, "base_url must not hold credentials")
+            assert_failed(ended, "--base-url must not hold credentials")
             assert TOKEN not in ended.err
 
 

@@ -1,0 +1,91 @@
+"""An account, and the API key and token that open it: as they are given, or in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from exotel_async.errors import ConfigurationError
+
+# Where an argument of a session, or of a limiter, is looked for without a value.
+_VARIABLES: Final = {
+    "account_sid": "EXOTEL_ACCOUNT_SID",
+    "account": "EXOTEL_ACCOUNT_SID",
+    "api_key": "EXOTEL_API_KEY",
+    "api_token": "EXOTEL_API_TOKEN",
+}
+
+
+@frozen
+class Credentials:
+    """An account and the API key and token that open it. Never printed, never pickled."""
+
+    account_sid: str
+    api_key: str = field(repr=lambda _: "'***'")
+    api_token: str = field(repr=lambda _: "'***'")
+
+    @classmethod
+    def find(
+        cls, account_sid: str | None, api_key: str | None, api_token: str | None
+    ) -> Credentials:
+        """Take what is given, and the rest from the environment.
+
+        Raises:
+            ConfigurationError: some are missing or empty: the message names them all, with their
+                variables. Or one has a character in it that it cannot have.
+        """
+        values = {"account_sid": account_sid, "api_key": api_key, "api_token": api_token}
+        missing = [argument for argument, value in values.items() if not _found(argument, value)]
+        if missing:
+            raise _missing(missing)
+        found = cls(*(given(argument, value) for argument, value in values.items()))
+        if ".." in found.account_sid or any(char in "/\\?#%:@" for char in found.account_sid):
+            # Not shown: a whole URL, and the token in it, may have been taken for the account.
+            source = source_of("account_sid", account_sid)
+            raise ConfigurationError(f"{source} must not have /, ?, #, %, : or @ in it")
+        return found
+
+    def __reduce__(self) -> Any:
+        raise TypeError("Credentials are not pickled: the API token would be in the pickle")
+
+
+def given(argument: str, value: str | None) -> str:
+    """Return a text as it is given, else from the environment; an error does not show it.
+
+    Raises:
+        ConfigurationError: it is missing or empty, or has a space in it. The message names what it
+            was given by, or is to be given by.
+    """
+    found = _found(argument, value)
+    if not found:
+        raise _missing([argument])
+    if any(char.isspace() or not char.isprintable() for char in found):
+        # Not shown: it may be the token.
+        source = source_of(argument, value)
+        raise ConfigurationError(f"{source} has a space or an unreadable character in it")
+    return found
+
+
+def source_of(argument: str, value: object) -> str:
+    """Return what a text was given by: the name of the argument or of the variable."""
+    return _VARIABLES[argument] if value is None else argument
+
+
+def _found(argument: str, value: object) -> str:
+    text = os.environ.get(_VARIABLES[argument]) if value is None else value
+    return text.strip() if isinstance(text, str) else ""
+
+
+def _missing(arguments: Sequence[str]) -> ConfigurationError:
+    verb, s = ("is", "") if len(arguments) == 1 else ("are", "s")
+    return ConfigurationError(
+        f"{_listed(arguments)} {verb} missing: pass {_listed([f'{a}=' for a in arguments])}, or "
+        f"set the environment variable{s} {_listed([_VARIABLES[a] for a in arguments])}"
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
