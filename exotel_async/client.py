@@ -29,8 +29,9 @@ from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import HttpClient, Transport
 from exotel_async.keywords import check_options
+from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
-from exotel_async.limiter.token_bucket import DEFAULT_IN_FLIGHT, shared_bucket
+from exotel_async.limiter.token_bucket import shared_bucket
 from exotel_async.masking import shown
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from exotel_async.config import Priority, RateLimit
 from exotel_async.errors import ConfigurationError, ExotelError, LimiterUnavailable
+from exotel_async.limiter.limiter import Limiter
 from exotel_async.limiter.protocol import RequestOutcome
-from exotel_async.limiter.token_bucket import Limiter
 from exotel_async.limiter.window import Window
 from exotel_async.redis.lease import LeaseKeeper
 from exotel_async.redis.messages import Lease, LeaseTerms, Refusal, StatusReport
