@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from exotel_async import AsyncExotel, RateLimit, RetryPolicy
 from exotel_async.emulator import Emulator
+from exotel_async.limiter import token_bucket
+from exotel_async.limiter.memory import Memories
 
 EXOPHONE = "08030000000"
 CUSTOMER = "+919812300001"
@@ -58,6 +60,12 @@ def anyio_backend() -> str:
 def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("API_KEY", "API_TOKEN", "ACCOUNT_SID", "SUBDOMAIN", "RATE_LIMIT_URL"):
         monkeypatch.delenv(f"EXOTEL_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test know what another one has spent: its account may be at the same port."""
+    monkeypatch.setattr(token_bucket, "MEMORIES", Memories())
 
 
 @pytest.fixture(autouse=True)

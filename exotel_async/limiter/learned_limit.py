@@ -7,6 +7,7 @@ alone answers to that. One that has not, and refuses again at what it refused at
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from exotel_async.config import RateLimit
@@ -26,14 +27,18 @@ class Tally:
 
     __slots__ = ("_moments", "_per")
 
-    def __init__(self, per: float) -> None:
+    def __init__(self, per: float, moments: Iterable[float] = ()) -> None:
         self._per = per
-        self._moments: deque[float] = deque()
+        self._moments: deque[float] = deque(moments)
 
     def add(self, now: float) -> None:
         """Count one."""
         self._moments.append(now)
         self.count(now)
+
+    def moved(self, seconds: float) -> Tally:
+        """Return a copy for a clock that is so many seconds ahead."""
+        return Tally(self._per, [moment + seconds for moment in self._moments.copy()])
 
     def count(self, now: float) -> int:
         """Return how many there were."""
@@ -63,6 +68,15 @@ class LearnedLimit:
         self._next_step = float("inf")
         self.limit: int | None = None
         """Requests in `per`, below the stated budget; None: nothing says that it is less."""
+
+    def move(self, seconds: float) -> None:
+        """Go by a clock that is so many seconds ahead."""
+        if self._full_since is not None:
+            self._full_since += seconds
+        self._refused_first += seconds
+        self._refused_at += seconds
+        self._high_at += seconds
+        self._next_step += seconds
 
     def took(self, count: int, now: float) -> bool:
         """Take note of a good answer, the last of so many in `per`. Return whether it changes."""

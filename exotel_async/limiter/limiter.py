@@ -59,7 +59,7 @@ class Limiter:
         self._queue: Final = PriorityQueue()
         self._gate: PauseGate = PauseGate(rate, self._serve)
         self._pacing: asyncio.Task[None] | None = None
-        self._tally: Final = Tally(rate.per)
+        self._tally = Tally(rate.per)
         self._learned_limit: int | None = None
 
         self._started: float | None = None

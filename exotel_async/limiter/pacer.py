@@ -22,6 +22,21 @@ _SLOWEST: Final = 0.05
 _STEPS: Final = 20  # in each `per`: a change of pace costs the burst saved up so far
 
 
+class PaceState:
+    """What a pacer goes by. Moments are those of its loop's clock."""
+
+    __slots__ = ("empty_at", "factor", "factor_since", "strict")
+
+    def __init__(self) -> None:
+        self.strict: bool = False
+        self.factor: float = 1.0
+        self.factor_since: float = 0.0
+        # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
+        # Bulk waits until little is left in it, so that it finds a pace and others find a burst;
+        # what bursts ahead of bulk comes out of bulk's pace, and the window is not spent too soon.
+        self.empty_at: float = 0.0
+
+
 class Pacer:
     """Small bursts at the budget's own rate; slower, and with a smaller burst, once it must be.
 
@@ -31,38 +46,46 @@ class Pacer:
     def __init__(self, rate: RateLimit) -> None:
         self._rate = rate
         self._limit = rate.limit
-        self._strict = False
-        self._factor = 1.0
-        self._factor_since = 0.0
+        self.state: Final = PaceState()
         self._told: tuple[float, float] | None = None
         self._ahead = 0
         self.owed: int = 0
         """Tokens that are still to go to what was let ahead elsewhere."""
-        # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
-        # Bulk waits until little is left in it, so that it finds a pace and others find a burst;
-        # what bursts ahead of bulk comes out of bulk's pace, and the window is not spent too soon.
-        self._empty_at = 0.0
         self._build()
 
     @property
     def strict(self) -> bool:
         """Whether the service has shown that it counts more strictly than documented."""
-        return self._strict
+        return self.state.strict
+
+    def resume(self, state: PaceState, limit: int, ahead: float) -> None:
+        """Continue as another one has left it.
+
+        Args:
+            state: what that one went by.
+            limit: the limit of the budget, or the one that was learned.
+            ahead: seconds by which this loop's clock is ahead of that one's.
+        """
+        now, own = asyncio.get_running_loop().time(), self.state
+        self._limit, own.strict, own.factor = limit, state.strict, state.factor
+        own.factor_since = state.factor_since + ahead
+        self._build()
+        self._fill((state.empty_at + ahead - now) / self._interval, now)
 
     @property
     def pace(self) -> float:
         """Requests per second it lets through in the long run."""
         if self._told is not None:
             return self._told[0]
-        limit = max(self._limit - 2, 1) if self._strict else self._limit
-        return limit / self._rate.per * self._factor
+        limit = max(self._limit - 2, 1) if self.state.strict else self._limit
+        return limit / self._rate.per * self.state.factor
 
     def take_at_once(self, priority: Priority, now: float) -> bool:
         """Take a token if there is one."""
         if self._ahead and priority is Priority.INTERACTIVE:
             self._ahead -= 1
             return True
-        if priority is Priority.BULK and self._empty_at - now > self._bulk_level:
+        if priority is Priority.BULK and self.state.empty_at - now > self._bulk_level:
             return False
         while self._bucket.has_capacity():
             _draw(self._bucket, 1)
@@ -75,7 +98,7 @@ class Pacer:
         """Wait for a token; False after one token's time without: the next request may change."""
         time = asyncio.get_running_loop().time
         if priority is Priority.BULK:
-            early = self._empty_at - time() - self._bulk_level
+            early = self.state.empty_at - time() - self._bulk_level
             if early > 0:
                 await asyncio.sleep(min(early, self._interval))
                 return False
@@ -96,11 +119,10 @@ class Pacer:
         if self._told == (pace, burst):
             return False
         now = asyncio.get_running_loop().time()
-        level = min(burst, max(0.0, self._empty_at - now) / self._interval)
+        level = (self.state.empty_at - now) / self._interval
         self._told = pace, burst
         self._build()
-        self._empty_at = now + level * self._interval
-        _draw(self._bucket, level)
+        self._fill(level, now)
         return True
 
     def let_ahead(self, number: int) -> None:
@@ -118,9 +140,9 @@ class Pacer:
             strict: learn from a refusal our own requests do not explain: that is for good.
         """
         now = asyncio.get_running_loop().time()
-        self._strict = self._strict or strict
-        self._factor = max(self._recovered(now) * _DECREASE, _SLOWEST)
-        self._factor_since = now
+        self.state.strict = self.state.strict or strict
+        self.state.factor = max(self._recovered(now) * _DECREASE, _SLOWEST)
+        self.state.factor_since = now
         self._build()
 
     def keep_to(self, limit: int) -> None:
@@ -128,6 +150,12 @@ class Pacer:
         self._limit = limit
         self._build()
         _draw(self._bucket, self._bucket.max_rate)
+
+    def _fill(self, level: float, now: float) -> None:
+        """Have so many tokens drawn from a new bucket, as far as it has them."""
+        level = min(self._bucket.max_rate, max(0.0, level))
+        self.state.empty_at = now + level * self._interval
+        _draw(self._bucket, level)
 
     def _pays(self) -> bool:
         """Whether the token that was just taken is owed."""
@@ -137,20 +165,23 @@ class Pacer:
         return True
 
     def _drawn(self, now: float) -> None:
-        self._empty_at = max(self._empty_at, now) + self._interval
-        if self._factor < 1 and now - self._factor_since >= self._rate.per / _STEPS:
-            self._factor = self._recovered(now)
-            self._factor_since = now
+        state = self.state
+        state.empty_at = max(state.empty_at, now) + self._interval
+        if state.factor < 1 and now - state.factor_since >= self._rate.per / _STEPS:
+            state.factor = self._recovered(now)
+            state.factor_since = now
             self._build()
             # A token was just taken, and a new bucket is full of them.
             _draw(self._bucket, self._bucket.max_rate)
 
     def _recovered(self, now: float) -> float:
-        elapsed = (now - self._factor_since) / self._rate.per
-        return min(1.0, self._factor + _RECOVERY * elapsed) if self._factor < 1 else 1.0
+        elapsed = (now - self.state.factor_since) / self._rate.per
+        return min(1.0, self.state.factor + _RECOVERY * elapsed)
 
     def _build(self) -> None:
-        burst: float = min(_STRICT_BURST, self._rate.burst) if self._strict else self._rate.burst
+        burst: float = self._rate.burst
+        if self.state.strict:
+            burst = min(_STRICT_BURST, burst)
         if self._told is not None:
             burst = self._told[1]
         self._bucket = AsyncLimiter(burst, burst / self.pace)

@@ -36,6 +36,14 @@ class PauseGate:
         self.paused: bool = False
         self.epoch: int = 0
 
+    def resume(self, until: float, pauses: int, now: float) -> None:
+        """Continue a pause that began in another event loop, or what followed one."""
+        self.pauses = pauses
+        if until > now:
+            self.paused = True
+            self._began = now
+            self.shut(until)
+
     def let_through(self, now: float) -> None:
         """Note that a request goes while the gate is half open: it is the probe."""
         hold = min(2.0, self._per * _PROBE_HOLDS)

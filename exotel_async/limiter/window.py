@@ -28,8 +28,9 @@ class Window:
 
     def spend(self, back: float) -> bool:
         """Note that one in flight has ended, and when it is free again. True: as the next one."""
-        self.in_flight -= 1
+        # In this order: a limiter of another thread, which continues from here, misses none.
         heapq.heappush(self.returns, back)
+        self.in_flight -= 1
         return self.returns[0] == back
 
     def take_back(self, now: float) -> None:

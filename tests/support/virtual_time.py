@@ -43,12 +43,13 @@ class _Jump(selectors.BaseSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """A loop for code that only computes and waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, began: float = 0.0) -> None:
         self._jump = _Jump()
+        self._jump.now = began
         super().__init__(self._jump)
 
     def time(self) -> float:
-        """Return the virtual time, in seconds since the loop was made."""
+        """Return the virtual time, in seconds; a loop begins at 0 unless it is told otherwise."""
         return self._jump.now
 
 

@@ -1,0 +1,112 @@
+"""What a limiter has spent and learned, for the limiter of the next event loop in this process.
+
+An event loop for each task (`asyncio.run`) makes a limiter for each task, but the account's budget
+is one. What is here is plain data: it leads to no loop, no task and no session, and so keeps none
+of them alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Hashable
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+from exotel_async.config import RateLimit
+from exotel_async.limiter.learned_limit import LearnedLimit, Tally
+from exotel_async.limiter.pacer import PaceState
+from exotel_async.limiter.window import Window
+
+_MOST: Final = 256  # accounts; a full window takes 8 KB
+_KEPT: Final = 10.0  # `per` after the last request: as long as a learned limit is kept to
+_STALE: Final = 60.0  # seconds that the clock of a loop may be late: some read it once in a turn
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Memory:
+    """What one limiter knows. Moments are those of its loop's clock."""
+
+    __slots__ = (
+        "ahead", "learned", "pace", "paused_by", "paused_until", "pauses", "rate", "started",
+        "superseded", "tally", "used_at", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, rate: RateLimit, window: Window, tally: Tally, learned: LearnedLimit
+    ) -> None:
+        self.rate: Final = rate
+        self.window: Final = window
+        self.tally: Tally = tally
+        self.learned: LearnedLimit = learned
+        self.ahead: float = 0.0
+        """Seconds by which `time.monotonic` is ahead of the loop's clock."""
+        self.started: float | None = None
+        """When the account was first used."""
+        self.used_at: float = float("-inf")
+        """When it was last used."""
+        self.pace: PaceState | None = None
+        self.paused_until: float = float("-inf")
+        self.pauses: int = 0
+        """How many followed each other without a good answer between them."""
+        self.paused_by: int | None = None
+        self.superseded: bool = False
+        """Whether another loop's limiter has continued from here: what is spent after that, it
+        does not know."""
+
+    def note_clock(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take note of the loop's clock."""
+        ahead = monotonic() - loop.time()
+        # uvloop's is the same clock, as it was when the turn began: permits must not return sooner.
+        self.ahead = 0.0 if 0 <= ahead < _STALE else ahead
+
+    def is_recent(self, now: float) -> bool:
+        """Whether it was used so short a time ago that what was learned still holds."""
+        return now - self.used_at < _KEPT * self.rate.per
+
+
+class Memories:
+    """The newest memory of each account in this process."""
+
+    def __init__(self) -> None:
+        self.lock: Final = Lock()
+        """To be held from `succeed` until all is taken over: never while anything is awaited."""
+        self._newest: dict[Hashable, Memory] = {}
+        self._has_warned = False
+
+    def succeed(self, key: Hashable, memory: Memory) -> Memory | None:
+        """Make a memory the newest of an account, and return the one before."""
+        before = self._newest.pop(key, None)
+        if before is not None:
+            # First of all: a request that its limiter lets through now is seen there or here.
+            before.superseded = True
+        self._newest[key] = memory
+        if len(self._newest) > _MOST:
+            del self._newest[next(iter(self._newest))]
+        return before
+
+    def warn(self, memory: Memory) -> None:
+        """Tell, once in a process, that a limiter is in use beside the one that continues it."""
+        memory.superseded = False
+        with self.lock:
+            first, self._has_warned = not self._has_warned, True
+        if first:
+            logger.warning(
+                "Several event loops of this process send requests for one account, and each of "
+                "them uses the whole rate limit: use one event loop, or set EXOTEL_RATE_LIMIT_URL, "
+                "through which they share it"
+            )
+
+
+MEMORIES: Final = Memories()
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # The child gets what was spent before; the lock, which another thread may hold, it gets open.
+    os.register_at_fork(
+        before=MEMORIES.lock.acquire,
+        after_in_parent=MEMORIES.lock.release,
+        after_in_child=MEMORIES.lock.release,
+    )
