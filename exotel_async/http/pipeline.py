@@ -12,10 +12,11 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from exotel_async.config import RetryPolicy, SendOptions
+from exotel_async.config import Priority, RetryPolicy, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
     ConfigurationError,
@@ -26,6 +27,7 @@ from exotel_async.errors import (
 )
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
+from exotel_async.http.crowd import Crowd, crowd_of
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
 from exotel_async.http.outcome import Sending
 from exotel_async.http.retry import Retry
@@ -64,6 +66,7 @@ class Pipeline:
         self._make_limiter = make_limiter
         self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
+        self._crowd = Crowd()
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
@@ -181,7 +184,7 @@ class Pipeline:
             raise
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
         if permit is None:
-            permit = await self._permit(request.category, options, deadline)
+            permit = await self._permit(request, options, deadline)
         sending, began = Sending(request, read, datetime.now(UTC)), loop.time()
         latest = min(deadline, began + self.retry.total)
         while True:
@@ -214,7 +217,7 @@ class Pipeline:
                 return judged
             self.check_loop()
             await self.sleep(judged.after)
-            permit = await self._permit(request.category, options, latest, sending.failure)
+            permit = await self._permit(request, options, latest, sending.failure)
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in flight has `grace` seconds.
@@ -238,11 +241,13 @@ class Pipeline:
         limiter = self._limiters.get(category)
         if limiter is None:
             limiter = self._limiters[category] = self._make_limiter(category)
+            if category is Category.VOICE:
+                self._crowd = crowd_of(limiter)
         return limiter
 
     async def _permit(
         self,
-        category: Category,
+        request: Request,
         options: SendOptions,
         latest: float,
         failure: ExotelError | None = None,
@@ -252,9 +257,11 @@ class Pipeline:
         if latest < math.inf:
             remaining = max(0.0, latest - asyncio.get_running_loop().time())
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
+        limiter = self._limiter_of(request.category)
+        single = request.dials and options.priority is Priority.INTERACTIVE
         try:
-            with self._lifetime.guard:
-                permit = await self._limiter_of(category).acquire(
+            with self._lifetime.guard, self._crowd if single else nullcontext():
+                permit = await limiter.acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
         except (RateLimitTimeout, LimiterUnavailable):

@@ -59,7 +59,8 @@ class Memory:
 
     def note_clock(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take note of the loop's clock."""
-        ahead = monotonic() - loop.time()
+        now = loop.time()
+        ahead = monotonic() - now
         # uvloop's is the same clock, as it was when the turn began: permits must not return sooner.
         self.ahead = 0.0 if 0 <= ahead < _STALE else ahead
 

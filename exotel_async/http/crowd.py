@@ -1,0 +1,49 @@
+"""A word to those who dial many at the priority that is meant for one."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from exotel_async.limiter.protocol import RateLimiter
+
+_MANY: Final = 100
+
+_crowds: WeakKeyDictionary[RateLimiter, Crowd] = WeakKeyDictionary()
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Crowd:
+    """The dials that wait at interactive priority in one limiter. It warns once that they are many.
+
+    Requests that read are not counted: where there are many, they share requests, or are bulk
+    anyway.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._has_warned = False
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if self._waiting > _MANY and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "More than %d dials wait at Priority.INTERACTIVE, and each new one goes behind "
+                "them: dial many by exotel.with_options(priority=Priority.BULK), and single calls "
+                "go before all of them",
+                _MANY,
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting -= 1
+
+
+def crowd_of(limiter: RateLimiter) -> Crowd:
+    """Return the one that the sessions of a limiter have in common."""
+    try:
+        return _crowds.setdefault(limiter, Crowd())
+    except TypeError:  # one of the user's own, without a hash or a place for a weak reference
+        return Crowd()
