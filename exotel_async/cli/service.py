@@ -62,7 +62,8 @@ class Service:
         """Describe a session with it, at its rate.
 
         Raises:
-            ConfigurationError: a variable is missing, or something does not fit.
+            ConfigurationError: a variable is missing, or something does not fit. It is a `Misuse`
+                where that is in an option.
         """
         missing = [name for name in _VARIABLES if not os.environ.get(name, "").strip()]
         if missing:
@@ -72,13 +73,19 @@ class Service:
             raise Misuse("--region and --base-url say the same thing: give one of them")
         from exotel_async import AsyncExotel  # noqa: PLC0415
 
-        return AsyncExotel(
-            region=self._region,
-            base_url=self.base_url,
-            allow_http=self.allow_http,
-            rate_limit=RateLimit(self.rate),
-            **options,
-        )
+        try:
+            return AsyncExotel(
+                region=self._region,
+                base_url=self.base_url,
+                allow_http=self.allow_http,
+                rate_limit=RateLimit(self.rate),
+                **options,
+            )
+        except ConfigurationError as error:
+            what, _, wrong = str(error).partition(" ")
+            if what == "base_url":
+                raise Misuse(f"--base-url {wrong}") from None
+            raise
 
     @property
     def _region(self) -> Region | None:
@@ -159,8 +166,6 @@ class Service:
                 # Of several processes that do not agree, it tells what the others have.
                 rate = "; --rate sets it here" if "RateLimit(" in str(error) else ""
                 line = f"EXOTEL_RATE_LIMIT_URL: {error}{rate}"
-            case ConfigurationError() if str(error).startswith("base_url "):
-                line = f"--base-url {str(error).removeprefix('base_url ')}"
             case _:
                 line = str(error)
         return line
