@@ -18,36 +18,81 @@
         ├── PermissionDenied 403    ├── NotFound 404
         ├── Conflict 409   ├── RateLimited 429          └── ServerError 5xx
 
-No text of an error shows the API token or a full phone number. All of them pickle; what a pickle
-holds of a phone number is its masked form.
+An error knows in its attributes what it was about, with whole phone numbers. No text of one shows
+more of a number than its last digits: neither `str`, `repr` and tracebacks, nor what stores or logs
+`args`. The API token is nowhere in an error.
+
+Errors travel whole: by pickle, and through whatever stores an error as its class and its `args` and
+makes it again by `class(*args)`, as the result back-ends of Celery and taskiq do. The process that
+reads it must have imported this module.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
-from exotel_async.masking import mask_number, redact
+from exotel_async.masking import has_credentials, mask_number, outline, redact
+from exotel_async.packing import is_packed, pack, unpack
 
-_SHOWN_VALUE: Final = 80
 _SHOWN_EXCERPT: Final = 200
-_PLAIN_HEADERS: Final = frozenset({"content-length", "date", "etag", "retry-after"})
+_SID: Final = "[A-Za-z0-9]{16,64}"
 
 
-class ExotelError(Exception):
-    """The root of the tree: catch it to catch whatever this package raises."""
+class _MadeAgain(type):
+    """Has a class make an error again when it is called with the `args` of one."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 2 and is_packed(args[1]) and not kwargs:
+            error = cast("Any", cls).__new__(cls, args[0])
+            vars(error).update(unpack(args[1]))
+            return error
+        return super().__call__(*args, **kwargs)
+
+
+class ExotelError(Exception, metaclass=_MadeAgain):
+    """The root of the tree: catch it to catch whatever this package raises.
+
+    Attributes:
+        sid: the call it was about: that of a `get`, a `wait` or a download, or the one a dial made.
+            None: it was about no call, or about many.
+        method: the HTTP method of the request; None: there was none.
+        path: the request's path below `/v1/Accounts/{account_sid}/`, without its query; None: there
+            was no request.
+        tag: the `tag` of the `DialTarget`; None where there is none.
+    """
+
+    sid: str | None = None
+    method: str | None = None
+    path: str | None = None
+    tag: Any = None
+
+    @property
+    def args(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """What makes the error again: its text, and all of its attributes in one packed line."""
+        return str(self), pack(vars(self))
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.sid or self.sid in text:
+            return text
+        # What was passed for a SID may be a number.
+        sid = self.sid if re.fullmatch(_SID, self.sid) else redact(self.sid)
+        return f"{text} (call SID {sid})"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls __init__ with `args`, which are not its arguments here.
-        return _restore, (type(self), self.args), self._pickled()
+        return type(self), self.args
 
-    def _pickled(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
-
-def _restore(kind: type[ExotelError], args: tuple[Any, ...]) -> ExotelError:
-    return kind.__new__(kind, *args)
+    def __copy__(self) -> Self:
+        # With the very values, whatever they are.
+        twin = type(self).__new__(type(self), super().__str__())
+        vars(twin).update(vars(self))
+        return twin
 
 
 class ConfigurationError(ExotelError):
@@ -59,21 +104,18 @@ class InvalidRequest(ExotelError, ValueError):
 
     Attributes:
         argument: the name of the argument.
-        value: the value as the message shows it, numbers masked.
+        value: the value as it was passed; of a URL, and of what may hold a password, what is shown.
+        shown: the value as the text shows it: numbers masked, and cut.
         rule: the rule it breaks.
     """
 
-    def __init__(self, argument: str, value: object, rule: str) -> None:
-        try:
-            shown = redact(repr(value))
-        except ValueError:  # an integer of thousands of digits
-            shown = type(value).__name__
-        if len(shown) > _SHOWN_VALUE:
-            shown = shown[:_SHOWN_VALUE] + "..."
-        super().__init__(f"{argument}={shown}: {rule}")
+    def __init__(self, argument: str, value: object, rule: str, *, shown: object = None) -> None:
         self.argument = argument
-        self.value = shown
+        self.shown: str = outline(value if shown is None else shown)
+        # Of the API's own URLs the password is the token.
+        self.value: Any = self.shown if has_credentials(value) else value
         self.rule = rule
+        super().__init__(f"{argument}={self.shown}: {rule}")
 
 
 class RateLimitTimeout(ExotelError):
@@ -104,11 +146,13 @@ class ConnectionFailed(ExotelError):
     """Not a byte of the request reached Exotel, however often it was tried.
 
     Attributes:
+        host: the host that was not reached, and its port if one was given.
         attempts: how often.
     """
 
-    def __init__(self, message: str, *, attempts: int = 1) -> None:
+    def __init__(self, message: str, *, host: str | None = None, attempts: int = 1) -> None:
         super().__init__(message)
+        self.host = host
         self.attempts = attempts
 
 
@@ -127,19 +171,25 @@ class RequestTimeout(ExotelError):
 class CallOutcomeUnknown(ExotelError):
     """A dial that may or may not have happened. It was not, and will not be, sent again.
 
-    Look for the call in the call records before you dial the number again.
+    Look for the call in the call records before you dial the number again. All that this takes
+    travels in a pickle.
 
     Attributes:
-        reason: what happened to the request.
-        from_: the party dialled first. In a pickle, this and the next two are masked.
+        reason: what happened to the request, in words, numbers masked.
+        from_: the party dialled first.
         to: the second party; None for a call to a flow.
         caller_id: the ExoPhone.
-        custom_field: what was passed as `custom_field`; in a pickle as it is.
+        custom_field: what was passed as `custom_field`.
         time_limit: the longest the call may last; None: Exotel's own limit of four hours.
         sent_at: when the request left, aware, UTC. The call was not created before it.
         lost_at: when its outcome was given up, aware, UTC.
+        clock_offset: how much Exotel's clock was ahead of this machine's then, within a second or
+            so; negative: it was behind; None: not known. `sent_at` and `lost_at` are by this
+            machine's clock.
+        account_sid: the account that dialled; None: not known.
         sid: the call's SID, where a damaged answer still showed one. The dial then did happen.
         status: the HTTP status, where one came.
+        message: what Exotel said with it, as `APIError.message`, where it said something.
     """
 
     def __init__(
@@ -153,15 +203,13 @@ class CallOutcomeUnknown(ExotelError):
         lost_at: datetime,
         custom_field: str | None = None,
         time_limit: timedelta | None = None,
+        clock_offset: timedelta | None = None,
+        account_sid: str | None = None,
         sid: str | None = None,
         status: int | None = None,
+        message: str | None = None,
     ) -> None:
-        parties = mask_number(from_) + (f" -> {mask_number(to)}" if to else "")
-        super().__init__(
-            f"it is not known whether the call {parties} was placed: {reason}. It was not dialled "
-            "again: look for it in the call records before you dial the number again"
-            + (f" (call SID {sid})" if sid else "")
-        )
+        super().__init__(reason)
         self.reason = reason
         self.from_ = from_
         self.to = to
@@ -170,15 +218,25 @@ class CallOutcomeUnknown(ExotelError):
         self.time_limit = time_limit
         self.sent_at = sent_at
         self.lost_at = lost_at
+        self.clock_offset = clock_offset
+        self.account_sid = account_sid
         self.sid = sid
         self.status = status
+        self.message = message
 
-    def _pickled(self) -> dict[str, Any]:
-        state = super()._pickled()
-        for party in ("from_", "to", "caller_id"):
-            if state[party] is not None:
-                state[party] = mask_number(state[party])
-        return state
+    def __str__(self) -> str:
+        # The SID may become known later, by an answer that comes late.
+        parties = mask_number(self.from_) + (f" -> {mask_number(self.to)}" if self.to else "")
+        if self.sid:
+            return (
+                f"the call {parties} was placed, but without a usable answer: {self.reason}. It "
+                "was not dialled again: read the call by its SID before you dial the number again "
+                f"(call SID {self.sid})"
+            )
+        return (
+            f"it is not known whether the call {parties} was placed: {self.reason}. It was not "
+            "dialled again: look for it in the call records before you dial the number again"
+        )
 
 
 class DecodeError(ExotelError):
@@ -187,7 +245,7 @@ class DecodeError(ExotelError):
     Attributes:
         status: the HTTP status it came with.
         content_type: what it called itself, if it did.
-        excerpt: the beginning of its body, numbers masked.
+        excerpt: the beginning of its body.
     """
 
     def __init__(
@@ -195,9 +253,10 @@ class DecodeError(ExotelError):
     ) -> None:
         self.status = status
         self.content_type = content_type
-        self.excerpt: str = redact(excerpt)[:_SHOWN_EXCERPT]
+        self.excerpt = excerpt
         super().__init__(
-            f"{message} (HTTP {status}, {content_type or 'no content type'}): {self.excerpt!r}"
+            f"{message} (HTTP {status}, {content_type or 'no content type'}): "
+            f"{redact(excerpt)[:_SHOWN_EXCERPT]!r}"
         )
 
 
@@ -207,6 +266,8 @@ class RecordingUnavailable(ExotelError):
     Attributes:
         sid: the call's SID.
     """
+
+    sid: str
 
     def __init__(self, message: str, *, sid: str) -> None:
         super().__init__(message)
@@ -241,7 +302,8 @@ class APIError(ExotelError):
     Exotel lists its statuses at developer.exotel.com/api/http-status-codes.
 
     Attributes:
-        message: what Exotel said, numbers masked.
+        message: what Exotel said.
+        hint: what is known to cause such an answer, or where it leads; None: nothing.
         status: the HTTP status.
         code: Exotel's own code; most answers have none.
         headers: the answer's headers, names in lower case.
@@ -253,19 +315,20 @@ class APIError(ExotelError):
         message: str,
         *,
         status: int,
+        hint: str | None = None,
         code: int | str | None = None,
         headers: Mapping[str, str] | None = None,
         attempts: int = 1,
     ) -> None:
-        self.message: str = redact(message)
+        self.message = message
+        self.hint = hint
         self.status = status
         self.code = code
-        self.headers: dict[str, str] = {
-            name: value if _is_plain(name) else redact(value)
-            for name, value in (headers or {}).items()
-        }
+        self.headers: dict[str, str] = dict(headers or {})
         self.attempts = attempts
-        super().__init__(f"HTTP {status}{f' (code {code})' if code else ''}: {self.message}")
+        by = f" (code {code})" if code else ""
+        known = f" ({hint})" if hint else ""
+        super().__init__(f"HTTP {status}" + redact(f"{by}: {message}{known}"))
 
 
 class BadRequest(APIError):
@@ -309,11 +372,6 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     409: Conflict,
     429: RateLimited,
 }
-
-
-def _is_plain(header: str) -> bool:
-    """Whether the digits in a header are times, counts or identifiers, and no phone number."""
-    return header in _PLAIN_HEADERS or header.startswith("x-ratelimit-") or "request-id" in header
 
 
 def api_error(status: int) -> type[APIError]:

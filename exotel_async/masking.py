@@ -53,3 +53,24 @@ def shown(value: object) -> str:
         return repr(value) if isinstance(value, int | float | None) else type(value).__name__
     except ValueError:  # an integer of thousands of digits
         return type(value).__name__
+
+
+def has_credentials(value: object) -> bool:
+    """Whether there may be a name and a password, as before the ``@`` of a URL, in a value."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - thousands of digits, or a repr of somebody's own
+        return False
+    return "@" in text and re.search(_CREDENTIALS, text) is not None
+
+
+def outline(value: object, longest: int = 80) -> str:
+    """Return how a value reads in an error: its `repr`, masked and cut; or its type alone."""
+    try:
+        # Not all of it: it may be a whole file. And no less, or a number that is cut is not masked.
+        if isinstance(value, str | bytes):
+            value = value[: 4 * longest]
+        text = redact(repr(value)[: 8 * longest])
+    except Exception:  # noqa: BLE001 - thousands of digits, a cycle, or a repr of somebody's own
+        return type(value).__name__
+    return text[:longest] + "..." if len(text) > longest else text

@@ -248,4 +248,4 @@ def _sip(party: str, argument: str) -> str:
 
 
 def _refused(argument: str, number: str, rule: str) -> InvalidRequest:
-    return InvalidRequest(argument, mask_number(number), rule)
+    return InvalidRequest(argument, number, rule, shown=mask_number(number))

@@ -90,6 +90,9 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
                     assert_private(f"{error!s} {error!r} {error.args!r}")
                     assert_private("".join(traceback.format_exception(error)))
                     assert_private(pickle.dumps(error).decode("latin-1"))
+                    kept = repr(vars(error))
+                    assert TOKEN not in kept
+                    assert BASIC not in kept
         with suppress(ExotelError, TimeoutError):  # a dial whose caller leaves
             emulator.faults.add(echo(500), times=None)
             async with asyncio.timeout(0):
@@ -116,9 +119,11 @@ async def test_secrets_repeated_all_over_an_answer_do_not_show(status: int) -> N
         async with exotel:
             with pytest.raises(ExotelError) as caught:
                 await exotel.account.balance()
-    shown = f"{caught.value!r} {vars(caught.value)!r}"
-    assert_private(shown)
-    assert TOKEN[:8] not in shown
+    error = caught.value
+    assert_private(f"{error!r} {error.args!r}")
+    kept = repr(vars(error))
+    for secret in (TOKEN, TOKEN[:8], BASIC):
+        assert secret not in kept
 
 
 async def test_secrets_a_gateway_repeats_in_a_header_do_not_show() -> None:
@@ -138,7 +143,9 @@ async def test_secrets_a_gateway_repeats_in_a_header_do_not_show() -> None:
             with pytest.raises(ServerError) as caught:
                 await exotel.account.balance()
     assert "x-echo" in caught.value.headers
-    assert_private(repr(caught.value.headers))
+    assert_private(f"{caught.value!r} {caught.value.args!r}")
+    for secret in (TOKEN, BASIC):
+        assert secret not in repr(vars(caught.value))
 
 
 def test_credentials_show_and_pickle_nowhere() -> None:

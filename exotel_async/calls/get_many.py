@@ -52,7 +52,9 @@ class CallResult(Value):
         if self.call is not None:
             return self.call
         # A copy: many may share one error, and raising it leaves a trace in it.
-        raise NotFound("no such call", status=404) if self.error is None else copy(self.error)
+        error = copy(self.error) if self.error else NotFound("no such call", status=404)
+        error.sid = self.sid
+        raise error
 
 
 @frozen(kw_only=True)

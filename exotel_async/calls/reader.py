@@ -84,9 +84,13 @@ class CallReader:
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(**options)
-        if extra or not (self._coalesce if coalesce is None else coalesce):
-            return await self._fetcher.single(sid, wanted, chosen, extra=extra)
-        return await self._coalescer.get(sid, wanted, chosen)
+        try:
+            if extra or not (self._coalesce if coalesce is None else coalesce):
+                return await self._fetcher.single(sid, wanted, chosen, extra=extra)
+            return await self._coalescer.get(sid, wanted, chosen)
+        except ExotelError as error:
+            error.sid = sid
+            raise
 
     def list(
         self,
@@ -338,9 +342,13 @@ class CallReader:
             OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
                 at `path` that is no regular file.
         """
-        return await self._recordings.download(
-            call, path, max_size=max_size, idle_timeout=idle_timeout
-        )
+        try:
+            return await self._recordings.download(
+                call, path, max_size=max_size, idle_timeout=idle_timeout
+            )
+        except ExotelError as error:
+            error.sid = getattr(call, "sid", None)
+            raise
 
 
 def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOptions:

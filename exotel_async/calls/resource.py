@@ -224,8 +224,8 @@ class Calls(CallReader):
         gives the same call again.
 
         Args:
-            error: what the dial has raised. One that was pickled knows only the last digits of its
-                numbers, and is looked for by them.
+            error: what the dial has raised. It may come from another process: all that is needed
+                travels in its pickle, and through Celery and taskiq.
             timeout: seconds to look at most; 0: one look; None: until it is certain, which is the
                 longest the call may last, and a quarter of an hour.
             interval: seconds between the first look and the second. It grows to twenty times as

@@ -134,7 +134,7 @@ class Service:
             case InvalidRequest():
                 option = error.argument.replace("_", "-")
                 name = arguments.get(error.argument, f"--{option}")
-                line = f"{name} {error.value} {error.rule}"
+                line = f"{name} {error.shown} {error.rule}"
             case AuthenticationError():
                 line = (
                     f"{self.host} does not accept the credentials (HTTP 401): EXOTEL_API_KEY or "

@@ -20,11 +20,23 @@ from exotel_async.errors import (
 )
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.retry import Facts, Retry, Unknown, verdict
+from exotel_async.http.server_clock import ServerClock
 from exotel_async.wire.party import Party
 from exotel_async.wire.request import Request
-from exotel_async.wire.responses import Response, parties_of, sid_of
+from exotel_async.wire.responses import Response, parties_of, read_error, sid_of
 
 T = TypeVar("T")
+_Error = TypeVar("_Error", bound=ExotelError)
+
+
+def named(error: _Error, request: Request, tag: object = None) -> _Error:
+    """Have an error know the request that raised it, and the tag of its target; return it."""
+    error.method, error.path = request.method, request.path
+    if error.sid is None:
+        error.sid = request.sid
+    if tag is not None:
+        error.tag = tag
+    return error
 
 
 @define
@@ -35,6 +47,9 @@ class Sending(Generic[T]):
         request: the request.
         read: what reads its answer.
         sent_at: when it was sent first; aware, UTC.
+        account_sid: the account it is sent for.
+        clock: what is known of the service's clock.
+        tag: what its caller recognises it by.
         attempts: how often it was sent.
         refusals: how often the answer was 429.
         failure: what came of it the last time, instead of what was asked for.
@@ -43,6 +58,9 @@ class Sending(Generic[T]):
     request: Request
     read: Callable[[Response], T]
     sent_at: datetime
+    account_sid: str
+    clock: ServerClock
+    tag: object = None
     attempts: int = 0
     refusals: int = 0
     failure: ExotelError | None = None
@@ -70,7 +88,7 @@ class Sending(Generic[T]):
         try:
             return self._result(attempt)
         except ExotelError as error:
-            self.failure = failure = error
+            self.failure = failure = named(error, self.request, self.tag)
         status = attempt.status
         self.refusals += status == 429
         facts = Facts(
@@ -99,6 +117,7 @@ class Sending(Generic[T]):
                 raise RequestTimeout(_no_answer(attempt), attempts=attempts)
             raise ConnectionFailed(
                 f"{attempt.host} cannot be reached: {attempt.problem}; nothing was sent",
+                host=attempt.host,
                 attempts=attempts,
             )
         if 200 <= answer.status < 300 and not attempt.whole:
@@ -116,19 +135,22 @@ class Sending(Generic[T]):
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
         """Return the error for a dial that may have happened."""
         form = dict(self.request.form)
-        is_ours = True
+        answer = None if isinstance(found, str) else found.answer
+        is_ours, refusal = True, None
         if isinstance(found, str):
-            reason, answer = found, None
-        else:
-            answer = found.answer
+            reason = found
+        elif answer is None:
             reason = _no_answer(found)
-            if answer is not None:
-                is_ours = not _is_of_another_call(self.request, answer)
-                problem = found.problem if is_ours else "the answer belongs to another call"
-                if not problem and 200 <= answer.status < 300:
-                    problem = "the answer cannot be read"
-                reason = f"HTTP {answer.status}" + (f", {problem}" if problem else "")
-        return CallOutcomeUnknown(
+        else:
+            is_ours = not _is_of_another_call(self.request, answer)
+            problem = found.problem if is_ours else "the answer belongs to another call"
+            if 200 <= answer.status < 300:
+                problem = problem or "the answer cannot be read"
+                reason = f"HTTP {answer.status}, {problem}"
+            else:
+                refusal = read_error(answer)
+                reason = str(refusal) + (f", {problem}" if problem else "")
+        error = CallOutcomeUnknown(
             reason,
             from_=form["From"],
             to=form.get("To"),
@@ -137,9 +159,13 @@ class Sending(Generic[T]):
             time_limit=_seconds(form.get("TimeLimit", "")),
             sent_at=self.sent_at,
             lost_at=datetime.now(UTC),
+            clock_offset=self.clock.offset(),
+            account_sid=self.account_sid,
             sid=sid_of(answer) if answer is not None and is_ours else None,
             status=None if answer is None else answer.status,
+            message=None if refusal is None else refusal.message,
         )
+        return named(error, self.request, self.tag)
 
 
 def _no_answer(attempt: Attempt) -> str:

@@ -29,7 +29,7 @@ from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.crowd import Crowd, crowd_of
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
-from exotel_async.http.outcome import Sending
+from exotel_async.http.outcome import Sending, named
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
@@ -185,7 +185,14 @@ class Pipeline:
         deadline = math.inf if options.timeout is None else loop.time() + options.timeout
         if permit is None:
             permit = await self._permit(request, options, deadline)
-        sending, began = Sending(request, read, datetime.now(UTC)), loop.time()
+        sending = Sending(
+            request,
+            read,
+            sent_at=datetime.now(UTC),
+            account_sid=self.transport.account_sid,
+            clock=self.server_clock,
+        )
+        began = loop.time()
         latest = min(deadline, began + self.retry.total)
         while True:
             sending.attempts += 1
@@ -195,7 +202,8 @@ class Pipeline:
             except TimeoutError:
                 waited = f"no answer within timeout={options.timeout:g} s"
                 if not request.dials:
-                    raise RequestTimeout(waited, attempts=sending.attempts) from None
+                    late = RequestTimeout(waited, attempts=sending.attempts)
+                    raise named(late, request) from None
                 lost = sending.lost(waited)
                 self._note_lost(lost)
                 self._adopt(exchange, sending, lost)
@@ -264,14 +272,16 @@ class Pipeline:
                 permit = await limiter.acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
-        except (RateLimitTimeout, LimiterUnavailable):
+        except (RateLimitTimeout, LimiterUnavailable) as error:
             # What went wrong before says more than that there is no place to try again.
             if failure is not None:
                 raise failure from None
+            named(error, request)
             raise
         if latest < math.inf and asyncio.get_running_loop().time() >= latest:
             permit.release()
-            raise failure or RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
+            late = RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
+            raise failure or named(late, request)
         return permit
 
     def _start(

@@ -37,11 +37,14 @@ class ServerClock:
             return None
         return datetime.fromtimestamp(shown + time.monotonic() - self._seen, UTC)
 
+    def offset(self) -> timedelta | None:
+        """Return how much it is ahead of ours, within a second or so; None if nothing is known."""
+        now = self.now()
+        return None if now is None else now - datetime.now(UTC)
+
     def shift(self, moment: datetime) -> datetime:
         """Return what the service's clock showed when ours showed that time, within a second or so.
 
         As it is, if nothing is known of the service's clock.
         """
-        now = self.now()
-        off = timedelta() if now is None else now - datetime.now(UTC)
-        return moment + off
+        return moment + (self.offset() or timedelta())

@@ -85,12 +85,15 @@ class Transport:
         self._netloc = parts.netloc
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""
-        account = f"Accounts/{credentials.account_sid}"
+        self.account_sid: Final = credentials.account_sid
+        """The account."""
+        account = f"Accounts/{self.account_sid}"
         self._prefixes = {c: f"{base_url}/{c.version}/{account}/" for c in Category}
         self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
         self._secrets = (credentials.api_token, base64.b64encode(pair).decode())
+        self._accepted = False
         self._timeouts = timeouts
         self._settings: dict[str, Any] = {
             "headers": {
@@ -169,7 +172,14 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
             problem = describe(error)
-        answer = Response(seen.status, seen.headers, bytes(seen.body), secrets=self._secrets)
+        answer = Response(
+            seen.status,
+            seen.headers,
+            bytes(seen.body),
+            secrets=self._secrets,
+            accepted=self._accepted,
+        )
+        self._accepted = self._accepted or 200 <= seen.status < 300
         return Attempt(
             host=self._netloc,
             written=seen.written,

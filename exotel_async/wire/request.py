@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlencode
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from attrs import field, frozen
 
@@ -16,6 +17,7 @@ from exotel_async.wire.validation import CONTROL
 Fields = dict[str, str | None]
 """Names and values of a form or a query; None is left out."""
 Pairs = tuple[tuple[str, str], ...]
+_ONE_CALL: Final = r"Calls/([^/]+)\.json"
 
 
 class Category(enum.StrEnum):
@@ -53,6 +55,12 @@ class Request:
     def form(self) -> Pairs:
         """The form fields of the body."""
         return tuple(parse_qsl(self.body or "", keep_blank_values=True))
+
+    @property
+    def sid(self) -> str | None:
+        """The call it reads; None: it reads none, or many."""
+        found = re.fullmatch(_ONE_CALL, self.path)
+        return unquote(found[1]) if found and not self.dials else None
 
     @property
     def dials(self) -> bool:

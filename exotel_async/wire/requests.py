@@ -117,10 +117,10 @@ def connect(
     form = _parties(from_, caller_id)
     form["To"] = normalize_party(to, "to")
     if same_number(form["To"], form["From"]):
-        raise InvalidRequest("to", mask_number(to), "must not be the party in from_")
+        raise InvalidRequest("to", to, "must not be the party in from_", shown=mask_number(to))
     if same_number(form["To"], form["CallerId"]):
         rule = "must be the party rung second, not the ExoPhone"
-        raise InvalidRequest("to", mask_number(to), rule)
+        raise InvalidRequest("to", to, rule, shown=mask_number(to))
     form["WaitUrl"] = url("wait_url", wait_url)
     form["StartPlaybackToNew"] = choice("start_playback_to", start_playback_to, PlaybackTo)
     form["StartPlaybackValueNew"] = url("start_playback_url", start_playback_url)
@@ -259,7 +259,7 @@ def _parties(from_: str, caller_id: str) -> Fields:
     if same_number(first, exophone):
         # Elsewhere (Twilio) From is the number that is shown.
         rule = "must be the party rung first; the ExoPhone is caller_id"
-        raise InvalidRequest("from_", mask_number(from_), rule)
+        raise InvalidRequest("from_", from_, rule, shown=mask_number(from_))
     return {"From": first, "CallerId": exophone}
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, tzinfo
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -38,6 +39,28 @@ _LONGEST_MESSAGE: Final = 400
 _SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and starring it garbles the text
 _LONGEST_WAIT: Final = 86_400.0  # seconds
 
+_REGIONS: Final = (
+    f"the wrong region looks like this too: Singapore is {Region.SINGAPORE.value},"
+    f" Mumbai is {Region.MUMBAI.value}"
+)
+# Those of 413 and 414 are HTTP's own, the others Exotel's (VOICE_V1 5.2).
+_KNOWN_REASONS: Final[Mapping[int, str]] = {
+    402: "known reasons: a limit of the account's plan or usage, or its balance",
+    403: (
+        "known reasons: the account is not KYC-compliant; the number is on the NDNC (do-not-call)"
+        " register; a trial account calls a number it has not verified; perhaps this address is not"
+        " on the API's list of allowed IPs"
+    ),
+    409: "known reason: another request is changing the same resource",
+    413: "known reason: the request is too large: ask for less at a time",
+    414: "known reason: the URL is too long: ask for less at a time",
+    429: (
+        "known reason: more requests in a minute than the account's budget, which all its keys and"
+        " processes share"
+    ),
+}
+_SAYS_WHY: Final = r"(?i)\b(?:KYC|NDNC|DND|trial|IP)\b"
+
 # NaN and infinities are no JSON, though Python reads them. As null they do no harm.
 _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 # By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
@@ -56,6 +79,8 @@ class Response:
         body: the whole body, decompressed.
         attempts: how often the request was sent.
         secrets: what no error may show of it.
+        accepted: whether the service has accepted the account's credentials before: then it is the
+            right region.
     """
 
     status: int
@@ -63,6 +88,7 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     attempts: int = 1
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    accepted: bool = field(default=False, repr=False)
 
     def conceal(self, text: str) -> str:
         """Return a text with the secrets starred out of it."""
@@ -140,25 +166,45 @@ def read_error(answer: Response) -> APIError:
     """Return (not raise) the error for an answer that is no success, whatever its body is.
 
     The message is Exotel's own where there is one: `RestException`, as JSON or XML, or the title of
-    a gateway's HTML page. To 401 and 404 it adds that the wrong region looks like this too.
+    a gateway's HTML page. The hint is what is known to cause such an answer.
     """
     said, code = _rest_exception(answer) or _markup(answer) or (None, None)
     message = (
         _tidy(answer.conceal(said or ""))
         or f"{_phrase(answer.status)} ({_kind(answer.body) or 'no message'})"
     )
-    if answer.status in {401, 404}:
-        message += (
-            f" (the wrong region looks like this too: Singapore is {Region.SINGAPORE.value},"
-            f" Mumbai is {Region.MUMBAI.value})"
-        )
     return api_error(answer.status)(
         message,
         status=answer.status,
+        hint=_hint(answer, message),
         code=_code(answer, code),
         headers={name: answer.conceal(value) for name, value in answer.headers.items()},
         attempts=answer.attempts,
     )
+
+
+def _hint(answer: Response, message: str) -> str | None:
+    """Return what is known to cause such an answer, or where it leads."""
+    status = answer.status
+    if 300 <= status < 400:
+        leads_to = _location(answer)
+        return leads_to and f"it leads to {leads_to}, which is not followed"
+    if status in {401, 404}:
+        return None if answer.accepted else _REGIONS
+    if status == 403 and re.search(_SAYS_WHY, message):
+        return None
+    return _KNOWN_REASONS.get(status)
+
+
+def _location(answer: Response) -> str | None:
+    """Return where a redirect leads, without what may be secret in it: a user, and a query."""
+    try:
+        parts = urlsplit(answer.conceal(answer.headers.get("location", "")))
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return None
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    return _tidy(f"{scheme}//{host}{parts.path}" if host else parts.path) or None
 
 
 def sid_of(answer: Response) -> str | None:

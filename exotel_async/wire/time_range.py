@@ -73,7 +73,7 @@ def whole_second(argument: str, moment: object) -> datetime | None:
         raise InvalidRequest(argument, moment, "must be a datetime")
     if moment.utcoffset() is None:
         rule = "must have a time zone, like datetime.now(UTC) or with tzinfo=IST"
-        raise InvalidRequest(argument, _shown(moment), rule)
+        raise InvalidRequest(argument, moment, rule, shown=_shown(moment))
     try:
         return moment.astimezone(UTC).replace(microsecond=0)
     except OverflowError:
@@ -107,9 +107,10 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
     for argument, given, bound in (("since", since, first), ("until", until, last)):
         if bound is not None and bound < limit:
             rule = f"must not be older than 6 months: Exotel has records from {limit:%Y-%m-%d} on"
-            raise InvalidRequest(argument, _shown(given), rule)
+            raise InvalidRequest(argument, given, rule, shown=_shown(given))
     if first is not None and last is not None and first > last:
-        raise InvalidRequest("since", _shown(since), f"must not be after until, {_shown(until)}")
+        rule = f"must not be after until, {_shown(until)}"
+        raise InvalidRequest("since", since, rule, shown=_shown(since))
     return first, last
 
 

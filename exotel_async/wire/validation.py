@@ -108,7 +108,7 @@ def short_text(argument: str, value: object, longest: int) -> str | None:
     if not isinstance(value, str) or len(value) > longest or re.search(CONTROL, value):
         # The value itself stays out of the message: it may say who is called, and why.
         rule = f"must be a string of at most {longest} characters without control characters"
-        raise InvalidRequest(argument, _outline(value), rule)
+        raise InvalidRequest(argument, value, rule, shown=_outline(value))
     return value
 
 
@@ -141,7 +141,7 @@ def some_text(argument: str, value: object) -> str:
         return value
     # The value itself stays out of the message: it may be meant for one person's ears.
     rule = "must be text, not empty, without control characters"
-    raise InvalidRequest(argument, _outline(value), rule)
+    raise InvalidRequest(argument, value, rule, shown=_outline(value))
 
 
 def web_address(argument: str, value: object) -> str:

@@ -878,7 +878,7 @@ async def test_what_exotel_would_refuse_costs_no_request(
         with pytest.raises(InvalidRequest) as caught:
             exotel.calls.list(**given)
         assert caught.value.argument == argument
-        assert value in caught.value.value
+        assert value in caught.value.shown
         assert rule in caught.value.rule
         assert str(caught.value).startswith(f"{argument}=")
         assert not emulator.requests

@@ -39,6 +39,7 @@ from exotel_async.calls.reconcile_scan import DialWindow
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.http import outcome, pipeline, server_clock
+from exotel_async.masking import mask_number
 from exotel_async.wire.time_range import TimeRange
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 
@@ -99,9 +100,17 @@ async def not_made(exotel: AsyncExotel, emulator: Emulator, **options: Any) -> C
 
 def back(error: CallOutcomeUnknown, by: timedelta) -> CallOutcomeUnknown:
     """Return what it would be if it had happened before."""
-    told = {name: value for name, value in vars(error).items() if name != "reason"}
-    told |= {"sent_at": error.sent_at - by, "lost_at": error.lost_at - by}
-    return CallOutcomeUnknown(error.reason, **told)
+    earlier = copy.copy(error)
+    earlier.sent_at, earlier.lost_at = error.sent_at - by, error.lost_at - by
+    return earlier
+
+
+def starred(error: CallOutcomeUnknown) -> CallOutcomeUnknown:
+    """Return what it would be if its numbers had been written down masked."""
+    masked = copy.copy(error)
+    masked.from_, masked.caller_id = mask_number(error.from_), mask_number(error.caller_id)
+    masked.to = error.to and mask_number(error.to)
+    return masked
 
 
 def another_dials(emulator: Emulator, *, ago: float = 0.0, **changes: Any) -> str:
@@ -237,7 +246,7 @@ async def test_calls_to_a_flow_are_told_from_those_between_two(
 async def test_an_error_that_was_pickled_will_do(slow: Emulator, to: str | None) -> None:
     async with session(slow) as exotel:
         error = pickle.loads(pickle.dumps(await lost(exotel, slow, to=to)))  # noqa: S301
-        assert "*" in error.from_
+        assert (error.from_, error.to, error.caller_id) == (AGENT, to, EXOPHONE)
         another_dials(slow, from_="+919812300003", to=to)
         await listed(exotel, slow)
     async with session(slow) as another:
@@ -719,19 +728,19 @@ def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("was_found", [True, False])
-async def test_an_error_tells_more_than_its_pickle(slow: Emulator, was_found: bool) -> None:
+async def test_an_error_tells_more_than_its_stars(slow: Emulator, was_found: bool) -> None:
     """By the last four digits a call may be another one's."""
     async with session(slow) as exotel:
         error = await not_made(exotel, slow)
-        pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
+        masked = starred(error)
         sid = another_dials(slow, from_="+919999900002")
         await listed(exotel, slow)
     async with session(slow) as another:
         if was_found:
-            assert found(await another.calls.reconcile(pickled, timeout=0)) == sid
+            assert found(await another.calls.reconcile(masked, timeout=0)) == sid
         else:
-            another.calls._reconciler._dials.of(pickled)
-        for one in (error, pickled):
+            another.calls._reconciler._dials.of(masked)
+        for one in (error, masked):
             how = await another.calls.reconcile(one, timeout=0)
             assert isinstance(how, CallNotFound)
 
@@ -897,14 +906,13 @@ def test_what_makes_a_call_the_dials(
 ) -> None:
     error, call = _error(**dialled), _call(**shown)
     assert DialSignature(error).match(call, call.custom_field) is expected
-    # And the same from the stars of an error that was pickled, where they suffice.
-    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert DialSignature(pickled).match(call, call.custom_field) in {expected, Match.ALIKE}
+    # And the same from stars, where they suffice.
+    assert DialSignature(starred(error)).match(call, call.custom_field) in {expected, Match.ALIKE}
 
 
 @pytest.mark.parametrize("to", ["+919812300001", "+919812300000", "+919812345600"])
 def test_the_zeros_that_are_left_of_a_number_count(to: str) -> None:
-    dialled = DialSignature(pickle.loads(pickle.dumps(_error(to=to))))  # noqa: S301
+    dialled = DialSignature(starred(_error(to=to)))
     assert dialled.match(_call(to=to), None) is Match.ALIKE
     for other in ("+919812300011", "+919812300010"):
         assert dialled.match(_call(to=other), None) is Match.ANOTHER

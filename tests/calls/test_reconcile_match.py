@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from exotel_async import Call, CallOutcomeUnknown, Direction
 from exotel_async.calls.reconcile_match import DialSignature, Match, folded
+from exotel_async.masking import mask_number
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -56,7 +56,8 @@ def test_what_was_not_made_by_the_api_is_another_call_whatever_it_carries(
 def test_a_dial_knows_whether_its_parties_are_masked(changes: dict[str, Any]) -> None:
     error = dialled(**changes)
     assert not DialSignature(error).is_masked
-    assert DialSignature(pickle.loads(pickle.dumps(error))).is_masked  # noqa: S301
+    error.caller_id = mask_number(error.caller_id)
+    assert DialSignature(error).is_masked
 
 
 @pytest.mark.parametrize(

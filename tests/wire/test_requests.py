@@ -270,7 +270,7 @@ def test_both_parties_may_be_agents_but_not_the_same_one() -> None:
 @pytest.mark.parametrize("to", ["00919812300001", "98123\u00a000001", "+91 (98123) 00001"])
 def test_the_two_parties_differ_however_they_are_written(to: str) -> None:
     error = refused(connect, "to", to=to)
-    assert not re.search(r"0000|98", error.value), "only its last four digits show"
+    assert not re.search(r"0000|98", error.shown), "only its last four digits show"
 
 
 @pytest.mark.parametrize(
@@ -430,9 +430,23 @@ def test_no_repr_shows_a_number_or_a_text() -> None:
 def test_no_error_shows_a_number_or_a_secret(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         connect(**options)
-    shown = f"{caught.value!r} {caught.value.value}"
+    shown = f"{caught.value!r} {caught.value.shown} {caught.value.args}"
     for canary in ("canary-secret", "9876501234", "98765-01234", "98765 01234", "98765"):
         assert canary not in shown
+
+
+@pytest.mark.parametrize("option", ["status_callback", "wait_url", "stream_url"])
+def test_a_url_that_is_refused_is_not_even_kept(option: str) -> None:
+    options: dict[str, Any] = {option: "user:canary-secret@app.example/canary-secret"}
+    with pytest.raises(InvalidRequest) as caught:
+        connect(**options)
+    assert "canary-secret" not in str(vars(caught.value))
+
+
+def test_a_number_that_is_refused_is_kept_as_it_was_passed() -> None:
+    assert refused(connect, "to", to="+91 98123 00001 x").value == "+91 98123 00001 x"
+    assert refused(connect, "to", from_="+919812300001", to="09812300001").value == "09812300001"
+    assert refused(connect, "custom_field", custom_field="x" * 999).value == "x" * 999
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -423,11 +424,79 @@ def test_the_class_goes_by_the_http_status(status: int, kind: type[APIError]) ->
 
 @pytest.mark.parametrize("status", [401, 404])
 @pytest.mark.parametrize("body", ["", ERROR, HTML_ERROR])
-def test_the_other_region_is_hinted_at(status: int, body: object) -> None:
-    message = read_error(answer(body, status)).message
-    assert "api.exotel.com" in message
-    assert "api.in.exotel.com" in message
-    assert "region" not in read_error(answer(body, 403)).message
+def test_the_other_region_is_hinted_at_until_it_is_known_to_be_right(
+    status: int, body: object
+) -> None:
+    error = read_error(answer(body, status))
+    for shown in (error.hint or "", str(error)):
+        assert "Singapore is api.exotel.com, Mumbai is api.in.exotel.com" in shown
+    assert "region" not in str(read_error(answer(body, 403)))
+    known = read_error(evolve(answer(body, status), accepted=True))
+    assert (known.hint, known.message) == (None, error.message)
+    assert "region" not in str(known)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (402, "plan"),
+        (403, "KYC-compliant"),
+        (403, "NDNC"),
+        (403, "trial account"),
+        (409, "another request is changing"),
+        (413, "too large"),
+        (414, "too long"),
+        (429, "budget"),
+    ],
+)
+def test_known_reasons_are_given(status: int, reason: str) -> None:
+    error = read_error(answer("", status))
+    assert error.hint is not None
+    assert error.hint.startswith("known reason")
+    assert reason in error.hint
+    assert str(error) == f"HTTP {status}: {error.message} ({error.hint})"
+
+
+@pytest.mark.parametrize(
+    "said", ["not KYC compliant", "in TRAI NDNC", "Trial accounts may not", "IP not allowed"]
+)
+def test_reasons_are_not_guessed_at_where_one_is_given(said: str) -> None:
+    assert read_error(answer({"RestException": {"Message": said}}, 403)).hint is None
+
+
+@pytest.mark.parametrize("status", [400, 418, 500, 503, 301, 0])
+def test_where_no_reason_is_known_none_is_given(status: int) -> None:
+    assert read_error(answer("", status)).hint is None
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://user:word@other.example:8443/a?token=x#b", "https://other.example:8443/a"),
+        ("//other.example/a", "//other.example/a"),
+        ("/v1/Numbers/+919812345678?x", "/v1/Numbers/+********5678"),
+        ("https://other.example/sekret-token/\x07", "https://other.example/***/?"),
+        ("?x", None),
+        ("http://[", None),
+        ("", None),
+    ],
+)
+def test_a_redirect_says_where_it_leads(location: str, shown: str | None) -> None:
+    given_answer = Response(302, {"location": location}, b"", secrets=("sekret-token",))
+    error = read_error(given_answer)
+    assert (error.hint is None) == (shown is None)
+    if shown is not None:
+        assert str(error) == (
+            f"HTTP 302: Found (an empty body) (it leads to {shown}, which is not followed)"
+        )
+
+
+def test_what_exotel_said_is_kept_whole_and_shown_masked() -> None:
+    said = {"RestException": {"Message": "+919812345678 is in NDNC"}}
+    error = read_error(Response(403, {"x-echo": "9812345678"}, json.dumps(said).encode()))
+    assert error.message == "+919812345678 is in NDNC"
+    assert error.headers == {"x-echo": "9812345678"}
+    assert str(error) == "HTTP 403: +********5678 is in NDNC"
 
 
 def test_an_error_keeps_headers_and_attempts() -> None:
@@ -561,7 +630,7 @@ def test_no_error_shows_a_number(body: str, status: int) -> None:
         for shown in (
             repr(error),
             "".join(traceback.format_exception(error)),
-            repr(vars(error)),
+            repr(error.args),
             repr(pickle.dumps(error)),
         ):
             for canary in ("98765", "98765 01234", "98765-01234"):

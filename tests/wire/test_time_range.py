@@ -171,8 +171,8 @@ def test_a_range_that_is_refused(argument: str, value: object, rule: str, shown:
     error = caught.value
     assert error.argument == argument
     assert rule in error.rule
-    assert shown in error.value
-    assert str(error) == f"{argument}={error.value}: {error.rule}"
+    assert shown in error.shown
+    assert str(error) == f"{argument}={error.shown}: {error.rule}"
 
 
 def test_a_range_the_wrong_way_round() -> None:
