@@ -35,9 +35,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Self, cast
 
 from exotel_async.masking import has_credentials, mask_number, outline, redact
-from exotel_async.packing import is_packed, pack, unpack
 
 _SHOWN_EXCERPT: Final = 200
+# What the second of an error's `args` begins with; the number is that of what follows.
+_PACKED: Final = "exotel_async:1:"
 _SID: Final = "[A-Za-z0-9]{16,64}"
 
 
@@ -45,11 +46,14 @@ class _MadeAgain(type):
     """Has a class make an error again when it is called with the `args` of one."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 2 and is_packed(args[1]) and not kwargs:
-            error = cast("Any", cls).__new__(cls, args[0])
-            vars(error).update(unpack(args[1]))
-            return error
-        return super().__call__(*args, **kwargs)
+        packed = args[1] if len(args) == 2 and not kwargs else None
+        if not isinstance(packed, str) or not packed.startswith(_PACKED):
+            return super().__call__(*args, **kwargs)
+        from exotel_async.packing import unpack  # noqa: PLC0415 - with json, for few errors travel
+
+        error = cast("Any", cls).__new__(cls, args[0])
+        vars(error).update(unpack(packed.removeprefix(_PACKED)))
+        return error
 
 
 class ExotelError(Exception, metaclass=_MadeAgain):
@@ -72,7 +76,9 @@ class ExotelError(Exception, metaclass=_MadeAgain):
     @property
     def args(self) -> tuple[Any, ...]:  # type: ignore[override]
         """What makes the error again: its text, and all of its attributes in one packed line."""
-        return str(self), pack(vars(self))
+        from exotel_async.packing import pack  # noqa: PLC0415
+
+        return str(self), _PACKED + pack(vars(self))
 
     def __str__(self) -> str:
         text = super().__str__()

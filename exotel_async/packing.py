@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from exotel_async.masking import outline
 
-_MARK: Final = "exotel_async:1:"
 _LONGEST: Final = 65_536  # characters of one value
 
 _MAKERS: Final[Mapping[str, Callable[[Any], object]]] = {
@@ -40,13 +39,7 @@ def pack(values: Mapping[str, object]) -> str:
     outline travels: its masked and shortened `repr`, as a text.
     """
     fields = ",".join(f"{json.dumps(name)}:{_written(value)}" for name, value in values.items())
-    packed = binascii.b2a_base64(f"{{{fields}}}".encode(), newline=False)
-    return _MARK + packed.decode()
-
-
-def is_packed(text: object) -> bool:
-    """Whether a value looks like what `pack` returns."""
-    return isinstance(text, str) and text.startswith(_MARK)
+    return binascii.b2a_base64(f"{{{fields}}}".encode(), newline=False).decode()
 
 
 def unpack(text: str) -> dict[str, Any]:
@@ -56,7 +49,7 @@ def unpack(text: str) -> dict[str, Any]:
         ValueError: it is nothing that `pack` returns.
     """
     try:
-        fields = json.loads(binascii.a2b_base64(text.removeprefix(_MARK), strict_mode=True))
+        fields = json.loads(binascii.a2b_base64(text, strict_mode=True))
         return {name: _made(value) for name, value in fields.items()}
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise ValueError("not the packed values of an error") from None

@@ -225,10 +225,13 @@ def _of_many(error: ExotelError) -> ExotelError:
     if not isinstance(error, NotFound):
         return error
     # It is the list that was not found. Of single calls that says nothing.
-    return APIError(
+    many = APIError(
         f"the list of calls was not found: {error.message}",
         status=error.status,
+        hint=error.hint,
         code=error.code,
         headers=error.headers,
         attempts=error.attempts,
     )
+    many.method, many.path = error.method, error.path
+    return many

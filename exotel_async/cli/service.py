@@ -146,17 +146,13 @@ class Service:
                     f"asked for (HTTP 404){self._other_region}"
                 )
             case PaymentRequired():
-                line = (
-                    f"the account's plan or balance does not cover it (HTTP 402): {error.message}"
-                )
+                line = f"the account's plan or balance does not cover it: {error}"
             case PermissionDenied():
-                line = f"{self.host} does not permit it (HTTP 403): {error.message}"
+                line = f"{self.host} does not permit it: {error}"
             case RateLimited():
                 return "the account's rate limit is used up at the moment (HTTP 429)"
             case ServerError():
-                line = (
-                    f"{self.host} reports an internal error (HTTP {error.status}): {error.message}"
-                )
+                line = f"{self.host} reports an internal error: {error}"
             case DecodeError():
                 line = (
                     f"{self.host} answered with {_kind(error)} instead of the expected answer "

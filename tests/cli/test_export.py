@@ -368,7 +368,7 @@ async def test_a_network_that_has_gone_is_a_reason_to_go_on_later(
     busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
     ended = await exported(busy, file)
     assert ended.code == 1, ended
-    assert "reports an internal error (HTTP 500): " in ended.err
+    assert "reports an internal error: HTTP 500: " in ended.err
     assert "; 300 calls are in" in ended.err
     ended = await exported(busy, file, "--resume")
     assert ended.code == 0, ended

@@ -135,7 +135,7 @@ def test_errors(make: Callable[[], Any]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         make()
     error = caught.value
-    assert_private(f"{error} {error!r} {error.args} {vars(error)}")
+    assert_private(f"{error} {error!r} {error.args} {error.shown}")
     assert_private(pickle.dumps(error).decode("latin-1"))
     last = traceback.format_exception_only(error)
     assert_private("".join(last))
