@@ -134,9 +134,11 @@ class Recordings:
                 excerpt="",
             )
         if status is None or (status == 200 and not result.whole):
-            kind = RequestTimeout if result.written else ConnectionFailed
-            said = f"the recording of call {call.sid} could not be downloaded: {result.problem}"
-            return kind(said, attempts=tries)
+            what = f"the recording of call {call.sid} could not be downloaded"
+            said = f"{what} from {result.host}: {result.problem}"
+            if result.written:
+                return RequestTimeout(said, attempts=tries)
+            return ConnectionFailed(said, host=result.host, attempts=tries)
         missing = self._missing(call)
         early = isinstance(missing, RecordingNotReady)
         if status < 300 or status in {404, 410} or (status == 403 and early):

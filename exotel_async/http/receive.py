@@ -21,6 +21,7 @@ class Download:
     """What is certain about one try to fetch a file.
 
     Attributes:
+        host: the host it was asked of, and its port if one was given.
         written: whether a byte of the request may have reached the host.
         status: the HTTP status; None where no answer came.
         headers: the answer's header fields, names in lower case, without our secrets.
@@ -30,6 +31,7 @@ class Download:
         problem: what went wrong, in words; "" where nothing did.
     """
 
+    host: str = ""
     written: bool = False
     status: int | None = None
     headers: Mapping[str, str] = field(factory=dict, repr=False)

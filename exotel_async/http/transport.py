@@ -257,7 +257,7 @@ class Transport:
         """
         library_logs.begin(self._secrets, download=True)
         if self._client.is_closed:
-            return Download(problem="the HTTP client is closed")
+            return Download(host=urlsplit(url).netloc, problem="the HTTP client is closed")
         seen = Seen()
         idle = self._timeouts.read if bounds.idle is None else bounds.idle
         problem, refused = "", False
@@ -278,6 +278,7 @@ class Transport:
             problem = describe(error)
         known = Response(seen.status, secrets=self._secrets)
         return Download(
+            host=urlsplit(url).netloc,
             written=seen.written,
             status=seen.status or None,
             headers={name: known.conceal(value) for name, value in seen.headers.items()},
