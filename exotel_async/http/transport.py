@@ -172,13 +172,8 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
             problem = describe(error)
-        answer = Response(
-            seen.status,
-            seen.headers,
-            bytes(seen.body),
-            secrets=self._secrets,
-            accepted=self._accepted,
-        )
+        body, accepted = bytes(seen.body), self._accepted
+        answer = Response(seen.status, seen.headers, body, secrets=self._secrets, accepted=accepted)
         self._accepted = self._accepted or 200 <= seen.status < 300
         return Attempt(
             host=self._netloc,
