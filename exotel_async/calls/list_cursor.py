@@ -93,6 +93,11 @@ class CursorReader:
             if fresh.calls:
                 return fresh
 
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer calls have come than the service counts."""
+        return not self._is_complete(unless_told=True)
+
     def rest(self) -> tuple[TimeRange, frozenset[str]]:
         """Return the range from the position reached, and what of its first second is known."""
         return self._ahead(self._time_range), frozenset(self._position.sids)

@@ -39,6 +39,8 @@ class LostDial:
     sent_at: datetime
     lost_at: datetime
     time_limit: timedelta | None
+    is_ours: bool = False
+    """Whether it was dialled in this process: its times are by this machine's clock."""
     minutes: DialWindow | None = None
     """When its call was created, as it was thought when it was lost, or searched for."""
     sid: str | None = None

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import define, frozen
 
+from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
-from exotel_async.models import Call
+from exotel_async.models import Call, CallPage
 from exotel_async.wire import call_query
-from exotel_async.wire.time_range import TimeRange
-
-if TYPE_CHECKING:
-    from exotel_async.calls.list import CallRecords
+from exotel_async.wire.request import Request
+from exotel_async.wire.time_range import TimeRange, check_range
 
 _NEAR: Final = timedelta(seconds=60)
 """Between ranges of time that are read as one."""
@@ -75,16 +75,16 @@ class _Look:
 
     time_range: TimeRange
     note: Callable[[Call], object]
-    ended: asyncio.Future[None]
+    ended: asyncio.Future[bool]
 
 
 class RecordScanner:
     """Reads call records for those that look for calls, at one priority."""
 
-    def __init__(self, pages: PageFetcher, account_sid: str, priority: Priority) -> None:
+    def __init__(self, pages: PageFetcher, priority: Priority) -> None:
         self._pages = pages
-        self._account_sid = account_sid
         self._options = SendOptions(priority=priority)
+        self._query = call_query.build_query(time_zone=pages.time_zone, newest_first=False)
         self._waiting: list[_Look] = []
         self._looks: set[_Look] = set()
         self._reading: asyncio.Task[None] | None = None
@@ -92,11 +92,11 @@ class RecordScanner:
     @contextmanager
     def look(
         self, time_range: TimeRange, note: Callable[[Call], object]
-    ) -> Iterator[asyncio.Future[None]]:
+    ) -> Iterator[asyncio.Future[bool]]:
         """Have all calls noted that were created in a range.
 
-        The future tells that all were, or why they could not be: an `ExotelError`. Leaving the
-        block ends the look.
+        The future tells whether all were that the service counts, or why they could not be read: an
+        `ExotelError`. Leaving the block ends the look.
         """
         loop = asyncio.get_running_loop()
         look = _Look(time_range, note, loop.create_future())
@@ -143,33 +143,27 @@ class RecordScanner:
             max(one.time_range.until for one in looks),
         )
         failure: ExotelError | None = None
+        are_all = True
         try:
+            check_range(first, last, now=datetime.now(self._pages.time_zone))
             time_range = await self._pages.fix(first, last, self._options)
-            if not time_range.is_empty:
-                async for call in self._records(time_range):
-                    for look in looks:
+            for window in time_range.windows(newest_first=False):
+                reader = CursorReader(self._fetch, self._query, window, askable=self._pages.askable)
+                while (page := await reader.next_page()) is not None:
+                    for call, look in itertools.product(page.calls, looks):
                         if _was_created_in(call, look.time_range):
                             look.note(call)
+                are_all = are_all and not reader.is_short
         except ExotelError as error:
             failure = error
         except Exception as error:
             logger.exception("Looking for calls has failed")
             failure = ExotelError(f"looking for calls has failed: {type(error).__name__}")
         for look in looks:
-            _end(look, failure)
+            _end(look, failure or are_all)
 
-    def _records(self, time_range: TimeRange) -> CallRecords:
-        from exotel_async.calls.list import CallRecords  # noqa: PLC0415
-
-        query = call_query.build_query(time_zone=self._pages.time_zone, newest_first=False)
-        return CallRecords(
-            self._pages,
-            query,
-            self._account_sid,
-            self._options,
-            since=time_range.since,
-            until=time_range.until,
-        )
+    async def _fetch(self, request: Request) -> CallPage:
+        return await self._pages.fetch(request, self._options)
 
 
 def _was_created_in(call: Call, time_range: TimeRange) -> bool:
@@ -191,11 +185,11 @@ def _together(looks: Sequence[_Look]) -> Iterator[Sequence[_Look]]:
     yield near
 
 
-def _end(look: _Look, failure: ExotelError | None) -> None:
+def _end(look: _Look, how: bool | ExotelError) -> None:
     if look.ended.done():
         return
-    if failure is None:
-        look.ended.set_result(None)
-    else:
+    if isinstance(how, ExotelError):
         # Each raises its own: a raised error carries the trace of where it was raised.
-        look.ended.set_exception(copy.copy(failure))
+        look.ended.set_exception(copy.copy(how))
+    else:
+        look.ended.set_result(how)

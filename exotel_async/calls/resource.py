@@ -34,7 +34,7 @@ class Calls(CallReader):
         self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
     ) -> None:
         super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
-        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher, self._seen, account_sid)
+        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher, self._seen)
 
     def with_defaults(self, defaults: SendOptions) -> Self:
         """Return a view with other defaults, which shares all that is known of calls."""

@@ -34,6 +34,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.calls.reconcile_claims import LostDials
+from exotel_async.calls.reconcile_evidence import Records
 from exotel_async.calls.reconcile_match import DialSignature, Match
 from exotel_async.calls.reconcile_scan import DialWindow
 from exotel_async.calls.seen import SeenCalls
@@ -410,8 +411,6 @@ async def test_without_exotels_clock_nothing_is_certain(emulator: Emulator) -> N
 @pytest.mark.parametrize(
     "changes",
     [
-        {"direction": "inbound"},
-        {"direction": "outbound-dial"},
         {"from_": CUSTOMER, "to": AGENT},
         {"to": "+919812300009"},
         {"from_": "+919812300009"},
@@ -429,6 +428,60 @@ async def test_other_calls_of_the_same_parties_are_not_meant(changes: dict[str, 
         how = await exotel.calls.reconcile(error, timeout=0)
     assert isinstance(how, CallNotFound)
     assert how.certain
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound-dial"])
+async def test_one_that_is_alike_but_for_its_direction_is_no_certain_absence(
+    direction: str,
+) -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+        sid = another_dials(emulator, ago=20 * 60, direction=direction)
+        await emulator.finish_calls()
+        how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallAmbiguous)
+        assert [call.sid for call in how.candidates] == [sid]
+        # One that is quite alike is more likely.
+        sid = another_dials(emulator, ago=20 * 60)
+        await emulator.finish_calls()
+        assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
+
+
+def page(*rows: dict[str, Any], total: int) -> bytes:
+    metadata = {"Total": total, "PageSize": 100, "NextPageUri": None}
+    return httpx.Response(200, json={"Metadata": metadata, "Calls": list(rows)}).content
+
+
+async def test_nothing_is_certain_where_rows_are_missing() -> None:
+    """What the service counts and does not show may be the call, or another one like it."""
+    async with Emulator() as emulator, session(emulator) as exotel:
+        await exotel.account.balance()
+        ago, options = timedelta(minutes=20), {"time_limit": 60, "custom_field": "order-7"}
+        error = back(await not_made(exotel, emulator, **options), ago)
+        emulator.faults.add(Fault.act_then_body(page(total=1)), path="Calls.json")
+        how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallNotFound)
+        assert not how.certain
+        row = ROW | {"DateCreated": f"{error.sent_at.astimezone(IST):%Y-%m-%d %H:%M:%S}"}
+        emulator.faults.add(Fault.act_then_body(page(row, total=2)), path="Calls.json")
+        how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallAmbiguous)
+        assert [call.sid for call in how.candidates] == [ROW["Sid"]]
+        # Of the one that carries the custom field that is no question.
+        marked = page(row | {"CustomField": "order-7"}, total=2)
+        emulator.faults.add(Fault.act_then_body(marked), path="Calls.json")
+        assert found(await exotel.calls.reconcile(error, timeout=0)) == ROW["Sid"]
+
+
+async def test_rows_that_are_missing_may_come_later() -> None:
+    async with Emulator() as emulator, session(emulator) as exotel:
+        await exotel.account.balance()
+        error = await not_made(exotel, emulator)
+        emulator.faults.add(Fault.act_then_body(page(ROW, total=2)), path="Calls.json")
+        emulator.faults.add(Fault.act_then_body(page(ROW, total=1)), path="Calls.json")
+        async with asyncio.timeout(SOON):
+            assert found(await exotel.calls.reconcile(error, interval=FAST)) == ROW["Sid"]
+    assert emulator.faults.pending == []
 
 
 async def test_calls_that_were_answered_are_not_meant(
@@ -466,11 +519,27 @@ async def test_the_custom_field_decides_where_it_is_shown(
     await listed(exotel, emulator)
     for error, sid in zip([*errors, plain], emulator.calls, strict=True):
         assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
-    # A record without a custom field may be one that does not show it.
+    # A record that shows that it has none is hardly the call, and no proof that there is none.
     sid = another_dials(emulator)
     error = await not_made(exotel, emulator, custom_field="order-9")
     await listed(exotel, emulator)
-    assert found(await exotel.calls.reconcile(error, timeout=0)) == sid
+    how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallAmbiguous)
+    assert [call.sid for call in how.candidates] == [sid]
+
+
+async def test_another_process_is_told_apart_by_the_custom_field_where_it_is_shown(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    others = [another_dials(emulator, custom_field="order-8"), another_dials(emulator)]
+    error = await lost(exotel, emulator, custom_field="order-7")
+    await listed(exotel, emulator)
+    how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallAmbiguous)
+    assert [call.sid for call in how.candidates] == list(emulator.calls)
+    emulator.bulk_extra_columns = True
+    sid = found(await exotel.calls.reconcile(error, timeout=0))
+    assert emulator.calls.keys() - {sid} == set(others)
 
 
 async def test_calls_of_other_orders_are_not_meant(emulator: Emulator, exotel: AsyncExotel) -> None:
@@ -617,9 +686,9 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     reconciler = exotel.calls._reconciler
     dials = [reconciler._dials.of(error) for error in errors]
     call = _call(custom_field="campaign-5", **shown)
-    assert reconciler._may_be_anothers(call, dials[0])
+    assert reconciler._evidence.may_be_anothers(call, dials[0])
     reconciler._dials.found(dials[1], "y")
-    assert not reconciler._may_be_anothers(call, dials[0])
+    assert not reconciler._evidence.may_be_anothers(call, dials[0])
 
 
 async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial() -> None:
@@ -851,7 +920,9 @@ def _call(**changes: Any) -> Call:
         ({}, {}, Match.ALIKE),
         ({}, {"direction": None}, Match.ALIKE),
         ({}, {"direction": Direction("outbound-campaign")}, Match.ALIKE),
-        ({}, {"direction": Direction("Inbound")}, Match.ANOTHER),
+        ({}, {"direction": Direction("Inbound")}, Match.DOUBTFUL),
+        ({"custom_field": "7"}, {"raw": {"CustomField": "N/A"}}, Match.DOUBTFUL),
+        ({}, {"raw": {"CustomField": "N/A"}}, Match.ALIKE),
         ({}, {"exophone": None}, Match.ALIKE),
         ({}, {"exophone": "+918030000000"}, Match.ALIKE),
         ({}, {"exophone": "PN0123456789"}, Match.ALIKE),
@@ -1050,21 +1121,22 @@ async def test_what_a_callback_has_told_of_a_record_counts(
 
 async def test_what_a_callback_tells_while_others_are_read_counts(exotel: AsyncExotel) -> None:
     """A record that looked like it, when it was read, is by now known to be another order's."""
-    reconciler = exotel.calls._reconciler
-    dial = reconciler._dials.of(_error(custom_field="order-7"))
-    seen: dict[str, Call] = {}
-    reconciler._note(dial, seen, _call())
+    evidence = exotel.calls._reconciler._evidence
+    error = _error(custom_field="order-7")
+    evidence.note_lost(error)
+    dial, records = evidence.dials.of(error), Records()
+    evidence.note(dial, records, _call())
     exotel.calls.notify(_call(custom_field="order-8", status=CallStatus.COMPLETED))
-    assert reconciler._decide(dial, seen) is None
+    assert evidence.found(dial, records) is None
     exotel.calls.notify(_call(custom_field="order-7", status=CallStatus.COMPLETED))
-    assert found(reconciler._decide(dial, seen)) == "x"
+    assert evidence.found(dial, records) == _call()
 
 
 async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
     for n in range(1100):
         told = SimpleNamespace(sid=f"{n:032}", status="completed", custom_field=f"{n}")
         exotel.calls.notify(told)
-    assert len(exotel.calls._reconciler._heard) == 1000
+    assert len(exotel.calls._reconciler._evidence.reported) == 1000
 
 
 # What goes wrong
@@ -1242,7 +1314,7 @@ async def test_a_defect_ends_the_search(
 
     error = await lost(exotel, emulator)
     await listed(exotel, emulator)
-    monkeypatch.setattr(exotel.calls._reconciler, "_note", defective)
+    monkeypatch.setattr(exotel.calls._reconciler._evidence, "note", defective)
     with pytest.raises(Exception, match="KeyError"):
         await exotel.calls.reconcile(error)
     monkeypatch.undo()

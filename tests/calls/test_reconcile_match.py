@@ -45,11 +45,14 @@ def test_a_call_to_a_flow_need_not_show_a_second_party() -> None:
 
 
 @pytest.mark.parametrize("direction", [Direction.INBOUND, Direction.OUTBOUND_DIAL])
-def test_what_was_not_made_by_the_api_is_another_call_whatever_it_carries(
+def test_what_was_not_made_by_the_api_is_doubtful_whatever_it_carries(
     direction: Direction,
 ) -> None:
     signature = DialSignature(dialled(custom_field="order 7"))
-    assert signature.match(call(direction=direction), "order 7") is Match.ANOTHER
+    for custom_field in ("order 7", None):
+        assert signature.match(call(direction=direction), custom_field) is Match.DOUBTFUL
+    other = call(direction=direction, to="+919812300003")
+    assert signature.match(other, "order 7") is Match.ANOTHER
 
 
 @pytest.mark.parametrize("changes", [{}, {"to": None}, {"from_": "sip:alice@pbx.example"}])

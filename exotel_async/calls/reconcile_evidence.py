@@ -1,0 +1,142 @@
+"""What is known of lost dials and of calls, and which call is whose by that: without I/O."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Final
+
+from attrs import define, field
+
+from exotel_async.calls.reconcile_claims import LostDial, LostDials
+from exotel_async.calls.reconcile_match import Match
+from exotel_async.calls.reconcile_scan import DialWindow
+from exotel_async.calls.seen import remember
+from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER
+from exotel_async.errors import CallOutcomeUnknown
+from exotel_async.http.server_clock import ServerClock
+from exotel_async.models import Call
+from exotel_async.wire.time_range import TimeRange
+
+# Clocks are compared by whole seconds, and a request that was given up may still arrive.
+_BEFORE: Final = timedelta(seconds=5)
+_AFTER: Final = timedelta(seconds=90)
+_OFF: Final = timedelta(seconds=30)
+"""Between two readings of Exotel's clock: one of them was wrong."""
+_REMEMBERED: Final = 1_000
+
+
+@define
+class Records:
+    """The records of some minutes that may be the call of a dial."""
+
+    calls: dict[str, Call] = field(factory=dict)
+    """By SID, oldest first."""
+    are_all: bool = True
+    """Whether all have come that the service counts."""
+
+
+class Evidence:
+    """Tells which call is that of a dial, as far as that is known."""
+
+    def __init__(self, clock: ServerClock, dials: LostDials) -> None:
+        self._clock = clock
+        self.dials: Final = dials
+        self._reported: OrderedDict[str, Call] = OrderedDict()
+
+    def note_lost(self, error: CallOutcomeUnknown) -> None:
+        """Keep what is known of Exotel's clock when a dial is lost: later it may be old."""
+        dial = self.dials.of(error)
+        dial.is_ours = True
+        if self._clock.now() is not None:
+            dial.minutes = self._minutes_now(dial)
+
+    def report(self, call: Call) -> None:
+        """Keep a call with a custom field, as a callback has reported it."""
+        remember(self._reported, call.sid, call, _REMEMBERED)
+
+    @property
+    def reported(self) -> tuple[Call, ...]:
+        """The calls that callbacks have reported last, oldest first."""
+        return tuple(self._reported.values())
+
+    def note(self, dial: LostDial, records: Records, call: Call) -> None:
+        """Keep a call among the records if it may be that of a dial."""
+        if self._match(call, dial) > Match.ANOTHER:
+            records.calls[call.sid] = call
+
+    def found(self, dial: LostDial, records: Records) -> Call | None:
+        """Return the call that is a dial's for certain."""
+        likely = self._likely(dial, records)
+        if len(likely) != 1 or self.may_be_anothers(likely[0], dial):
+            return None
+        is_known = records.are_all and self.minutes_of(dial).is_exact
+        # What has not come may be alike, too; and by a wrong clock this is another one's.
+        if not is_known and not self.is_marked(likely[0], dial):
+            return None
+        self.dials.found(dial, likely[0].sid)
+        return likely[0]
+
+    def rivals(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
+        """Return the calls that are equally likely a dial's; nothing that comes changes that."""
+        likely = self._likely(dial, records)
+        return likely if len(likely) > 1 else ()
+
+    def candidates(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
+        """Return the calls that may be a dial's."""
+        return self._likely(dial, records) or self._like(dial, records, Match.DOUBTFUL)
+
+    def is_marked(self, call: Call, dial: LostDial) -> bool:
+        """Whether a call carries a dial's custom field, and is not known to be another dial's."""
+        return self._match(call, dial) is Match.MARKED
+
+    def may_be_anothers(self, call: Call, dial: LostDial) -> bool:
+        """Whether a call may as well be that of another dial whose call is not known."""
+        rivals = self.dials.rivals(call, self._custom_field(call), dial, self.possible_minutes)
+        return not all(self._has_another(rival, call) for rival in rivals)
+
+    def minutes_of(self, dial: LostDial) -> DialWindow:
+        """Tell when the call of a dial was created, as it was thought first."""
+        return dial.minutes or self._minutes_now(dial)
+
+    def possible_minutes(self, dial: LostDial) -> DialWindow:
+        """Tell when the call of a dial may have been created, by all readings of Exotel's clock."""
+        minutes, anew = self.minutes_of(dial), self._minutes_now(dial)
+        # Our clock was put right meanwhile. Or this machine has slept, and what was known of
+        # Exotel's clock was old. Which of them is not known.
+        return minutes if minutes.cover(anew, _OFF) else minutes | anew
+
+    def _minutes_now(self, dial: LostDial) -> DialWindow:
+        """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
+        first, last = self._clock.shift(dial.sent_at), self._clock.shift(dial.lost_at)
+        return DialWindow(
+            ranges=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
+            certain_at=last + (dial.time_limit or LONGEST_CALL) + SETTLED_AFTER,
+            is_exact=self._clock.now() is not None,
+        )
+
+    def _has_another(self, dial: LostDial, call: Call) -> bool:
+        """Whether callbacks have reported the call of a dial, and it is not this one."""
+        minutes = self.possible_minutes(dial)
+        return any(
+            self.is_marked(one, dial) and dial.dialled.shows_enough(one) and minutes.have(one)
+            for one in self._reported.values()
+            if one.sid != call.sid
+        )
+
+    def _likely(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
+        marked = self._like(dial, records, Match.MARKED)
+        return marked or self._like(dial, records, Match.ALIKE)
+
+    def _like(self, dial: LostDial, records: Records, match: Match) -> tuple[Call, ...]:
+        """Return those that look like the call of a dial so much, by what is known by now."""
+        return tuple(one for one in records.calls.values() if self._match(one, dial) is match)
+
+    def _match(self, call: Call, dial: LostDial) -> Match:
+        if self.dials.is_anothers(call.sid, dial):
+            return Match.ANOTHER
+        return dial.dialled.match(call, self._custom_field(call))
+
+    def _custom_field(self, call: Call) -> str | None:
+        """Return a call's custom field, where it is known."""
+        return call.custom_field or self._reported.get(call.sid, call).custom_field
