@@ -200,9 +200,8 @@ class Reconciler:
                 call = self._evidence.found(dial, seen)
                 if call is not None:
                     return CallFound(call)
-                rivals = self._evidence.rivals(dial, seen)
-                if rivals:
-                    return CallAmbiguous(rivals)
+                if self._evidence.is_ambiguous(dial, seen):
+                    return CallAmbiguous(self._evidence.candidates(dial, seen))
             left = (minutes.certain_at - self._pages.now()).total_seconds()
             wait = min(left + 1 if left > 0 else interval, interval, deadline - time())
             at_end = over and look is not None
@@ -210,9 +209,8 @@ class Reconciler:
                 candidates = self._evidence.candidates(dial, seen)
                 if candidates:
                     return CallAmbiguous(candidates)
-                # By another clock we may have looked at other minutes than those.
-                dial.is_void = at_end and minutes.is_exact and seen.are_all
-                return CallNotFound(dial.is_void, minutes.certain_at)
+                certain = at_end and self._evidence.is_absent(dial, seen)
+                return CallNotFound(certain, minutes.certain_at)
             told = await self._meanwhile(search, minutes, priority, None, time() + wait)
             if told is not None:
                 return CallFound(told)

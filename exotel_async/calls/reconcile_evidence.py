@@ -77,14 +77,24 @@ class Evidence:
         self.dials.found(dial, likely[0].sid)
         return likely[0]
 
-    def rivals(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
-        """Return the calls that are equally likely a dial's; nothing that comes changes that."""
-        likely = self._likely(dial, records)
-        return likely if len(likely) > 1 else ()
+    def is_ambiguous(self, dial: LostDial, records: Records) -> bool:
+        """Whether several calls are equally likely a dial's: nothing that comes changes that."""
+        return len(self._likely(dial, records)) > 1
 
     def candidates(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
         """Return the calls that may be a dial's."""
-        return self._likely(dial, records) or self._like(dial, records, Match.DOUBTFUL)
+        return tuple(one for one in records.calls.values() if self._match(one, dial))
+
+    def is_absent(self, dial: LostDial, records: Records) -> bool:
+        """Whether a dial certainly made no call, if none of all these is it.
+
+        Args:
+            dial: the dial.
+            records: what was read once a call of it must be among the records.
+        """
+        # By another clock we may have looked at other minutes than those.
+        dial.is_void = records.are_all and self.minutes_of(dial).is_exact
+        return dial.is_void
 
     def is_marked(self, call: Call, dial: LostDial) -> bool:
         """Whether a call carries a dial's custom field, and is not known to be another dial's."""
