@@ -40,7 +40,9 @@ class LostDial:
     lost_at: datetime
     time_limit: timedelta | None
     is_ours: bool = False
-    """Whether it was dialled in this process: its times are by this machine's clock."""
+    """Whether it was dialled here: its times are by this machine's clock."""
+    clock_offset: timedelta | None = None
+    """How much Exotel's clock was ahead of the one that its times are by, as its error tells."""
     minutes: DialWindow | None = None
     """When its call was created, as it was thought when it was lost, or searched for."""
     sid: str | None = None
@@ -79,6 +81,8 @@ class LostDials:
         elif error.lost_at > dial.lost_at:
             # It may have arrived after what was taken for its end.
             dial.lost_at, dial.minutes, dial.is_void = error.lost_at, None, False
+        if dial.clock_offset is None:
+            dial.clock_offset = error.clock_offset
         if dial.dialled.is_masked:
             self._unmask(dial, DialSignature(error))
         if error.sid is not None:

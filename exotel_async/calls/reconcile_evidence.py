@@ -118,12 +118,14 @@ class Evidence:
 
     def _minutes_now(self, dial: LostDial) -> DialWindow:
         """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
-        first, last = self._clock.shift(dial.sent_at), self._clock.shift(dial.lost_at)
-        return DialWindow(
-            ranges=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
-            certain_at=last + (dial.time_limit or LONGEST_CALL) + SETTLED_AFTER,
-            is_exact=self._clock.now() is not None,
-        )
+        here = self._clock.offset()
+        # Of another machine's dial only its error knows how wrong that clock was.
+        offset = here if dial.is_ours else dial.clock_offset
+        minutes = _minutes(dial, offset, is_exact=None not in {here, offset})
+        if offset is None and here is not None:
+            # It may have been right, or as wrong as ours.
+            minutes |= _minutes(dial, here, is_exact=False)
+        return minutes
 
     def _has_another(self, dial: LostDial, call: Call) -> bool:
         """Whether callbacks have reported the call of a dial, and it is not this one."""
@@ -150,3 +152,14 @@ class Evidence:
     def _custom_field(self, call: Call) -> str | None:
         """Return a call's custom field, where it is known."""
         return call.custom_field or self._reported.get(call.sid, call).custom_field
+
+
+def _minutes(dial: LostDial, offset: timedelta | None, *, is_exact: bool) -> DialWindow:
+    """Tell when the call of a dial was created, by the distance of the clock its times are by."""
+    ahead = offset or timedelta()
+    first, last = dial.sent_at + ahead, dial.lost_at + ahead
+    return DialWindow(
+        ranges=(TimeRange((first - _BEFORE).replace(microsecond=0), last + _AFTER),),
+        certain_at=last + (dial.time_limit or LONGEST_CALL) + SETTLED_AFTER,
+        is_exact=is_exact,
+    )

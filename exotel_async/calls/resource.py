@@ -244,6 +244,9 @@ class Calls(CallReader):
         """
         if not isinstance(error, CallOutcomeUnknown):
             raise InvalidRequest("error", type(error).__name__, "must be a CallOutcomeUnknown")
+        if error.account_sid not in {None, self._account_sid}:
+            rule = f"must be of this session's account, {self._account_sid}"
+            raise InvalidRequest("error", f"of account {error.account_sid}", rule)
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
         return await self._reconciler.reconcile(
             error,

@@ -103,6 +103,8 @@ def back(error: CallOutcomeUnknown, by: timedelta) -> CallOutcomeUnknown:
     """Return what it would be if it had happened before."""
     earlier = copy.copy(error)
     earlier.sent_at, earlier.lost_at = error.sent_at - by, error.lost_at - by
+    # In most tests our clock is Exotel's, and in the others it is wrong since.
+    earlier.clock_offset = timedelta()
     return earlier
 
 
@@ -269,6 +271,48 @@ async def test_our_clock_may_be_wrong(hours: int) -> None:
     assert not how.certain
     about = timedelta(seconds=ABOUT)
     assert before - about <= how.certain_at - timedelta(hours=4) - QUARTER <= after + about
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_the_clock_of_another_machine_may_have_been_wrong(
+    emulator: Emulator, hours: int, is_known: bool
+) -> None:
+    """Its error tells how wrong; where it does not, nothing is certain."""
+    off = timedelta(hours=hours)
+    dialled_at = datetime.now(UTC) - timedelta(minutes=100)
+    error = _error(
+        sent_at=dialled_at - off,
+        lost_at=dialled_at - off,
+        time_limit=timedelta(seconds=60),
+        clock_offset=off if is_known else None,
+        account_sid=emulator.account_sid,
+    )
+    error = pickle.loads(pickle.dumps(error))  # noqa: S301
+    async with session(emulator) as exotel:
+        await exotel.account.balance()
+        how = await exotel.calls.reconcile(error, timeout=0)
+        assert isinstance(how, CallNotFound)
+        assert how.certain is is_known
+        assert abs(how.certain_at - dialled_at - QUARTER) <= timedelta(minutes=2) or not is_known
+    # Of what was dialled when that clock showed it, and when Exotel's did, the one is meant.
+    wrong = another_dials(emulator, ago=(100 + hours * 60) * 60) if hours else None
+    async with session(emulator) as exotel:
+        await exotel.account.balance()
+        how = await exotel.calls.reconcile(error, timeout=0)
+        if is_known or wrong is None:
+            assert isinstance(how, CallNotFound)
+        else:
+            assert isinstance(how, CallAmbiguous)
+            assert [call.sid for call in how.candidates] == [wrong]
+    right = another_dials(emulator, ago=100 * 60)
+    async with session(emulator) as exotel:
+        await exotel.account.balance()
+        how = await exotel.calls.reconcile(error, timeout=0)
+        if is_known:
+            assert found(how) == right
+        else:
+            assert isinstance(how, CallAmbiguous)
 
 
 async def test_what_was_known_of_exotels_clock_may_be_old(
@@ -1197,6 +1241,8 @@ async def test_a_look_that_hangs_does_not_outlast_the_timeout(
 async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
     with pytest.raises(InvalidRequest, match="error"):
         await exotel.calls.reconcile(ServerError("no", status=500))  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="account acme2.*this session's account, acme1"):
+        await exotel.calls.reconcile(_error(account_sid="acme2"))
     with pytest.raises(InvalidRequest, match="timeout"):
         await exotel.calls.reconcile(_error(), timeout=-1)
     with pytest.raises(InvalidRequest, match="interval"):

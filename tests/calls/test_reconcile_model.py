@@ -106,8 +106,8 @@ class KnownClock(ServerClock):
     def now(self) -> datetime:
         return BEGAN + self._ahead
 
-    def shift(self, moment: datetime) -> datetime:
-        return moment + self._ahead
+    def offset(self) -> timedelta:
+        return self._ahead
 
 
 # The seed decides everything: drawing each part by itself takes longer than what is tried.
