@@ -43,7 +43,7 @@ class CallReader:
         self._time_zone = time_zone
         self._coalesce = coalesce
         self._defaults = SendOptions()
-        self._seen = SeenCalls()
+        self._seen = SeenCalls(pipeline.account)
         self._pages = PageFetcher(pipeline, time_zone)
         self._fetcher = CallFetcher(pipeline, self._pages, self._seen)
         self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)

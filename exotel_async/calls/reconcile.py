@@ -7,8 +7,8 @@ import logging
 import math
 from collections import deque
 from datetime import datetime
-from functools import partial
-from typing import Final
+from functools import cached_property, partial
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -17,7 +17,7 @@ from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.reconcile_claims import LostDial, LostDials
 from exotel_async.calls.reconcile_evidence import Evidence, Records
 from exotel_async.calls.reconcile_scan import DialWindow, RecordScanner
-from exotel_async.calls.seen import SeenCalls
+from exotel_async.calls.seen import SeenCalls, of_account
 from exotel_async.calls.wait_state import is_passing
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
@@ -70,9 +70,10 @@ class CallNotFound(Value):
 class CallAmbiguous(Value):
     """There are calls that may be the one, and none that is so for certain.
 
-    They are several; or one that does not quite look like it; or one that may as well be that of
-    another dial of this session whose outcome is not known: between the same parties, at the same
-    time, and no custom field distinguishes them.
+    They are several; or one that does not quite look like it; or one of minutes of which the
+    service counts more calls than it shows, or that may not be those of the dial, for the clock was
+    not known; or one that may as well be that of another dial of this account whose outcome is not
+    known: between the same parties, at the same time, and no custom field distinguishes them.
 
     Attributes:
         candidates: the calls, oldest first.
@@ -110,17 +111,25 @@ class Reconciler:
         pipeline: Pipeline,
         pages: PageFetcher,
         fetcher: CallFetcher,
-        known: SeenCalls,
     ) -> None:
         self._pipeline = pipeline
         self._pages = pages
         self._fetcher = fetcher
-        self._dials = LostDials(known)
-        self._evidence = Evidence(pipeline.server_clock, self._dials)
         self._searches: list[_Search] = []
-        pipeline.on_lost_dial = self._evidence.note_lost
+        pipeline.on_lost_dial = self._note_lost
         pipeline.on_late_answer = self._answered_late
         self._scanners = {priority: RecordScanner(pages, priority) for priority in Priority}
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        # Of the loop, which may not be running when a session is made.
+        account = self._pipeline.account
+        dials = of_account(account, "lost dials", lambda: LostDials(SeenCalls(account)))
+        return Evidence(self._pipeline.server_clock, dials, self._pipeline.dials_in_flight)
+
+    @property
+    def _dials(self) -> LostDials:
+        return self._evidence.dials
 
     async def reconcile(
         self,
@@ -264,7 +273,9 @@ class Reconciler:
             found = await self._told(search, minutes, priority)
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
-            awaited = [search.news] if look is None else [search.news, look]
+            awaited: list[asyncio.Future[Any]] = [search.news]
+            if look is not None:
+                awaited.append(look)
             left = None if until == math.inf else until - time()
             await self._pipeline.wait(
                 asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -315,6 +326,9 @@ class Reconciler:
             return await self._fetcher.single(sid, FetchOptions(), SendOptions(priority=priority))
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
+
+    def _note_lost(self, error: CallOutcomeUnknown) -> None:
+        self._evidence.note_lost(error)
 
     def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
         dial = self._dials.of(error)

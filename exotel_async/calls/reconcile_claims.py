@@ -1,4 +1,4 @@
-"""What a session remembers of dials whose outcome is not known: which call is whose.
+"""What is remembered of an account's dials whose outcome is not known: which call is whose.
 
 A dial makes one call at most, and no call is made by two dials. So what is known of one lost dial
 tells something about the others.
@@ -52,7 +52,7 @@ class LostDial:
 
 
 class LostDials:
-    """The lost dials of a session, and what is known of their calls."""
+    """The lost dials of an account, and what is known of their calls."""
 
     def __init__(self, known: SeenCalls) -> None:
         self._seen = known

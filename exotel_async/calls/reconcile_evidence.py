@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
 from attrs import define, field
 
 from exotel_async.calls.reconcile_claims import LostDial, LostDials
-from exotel_async.calls.reconcile_match import Match
+from exotel_async.calls.reconcile_match import DialSignature, Match
 from exotel_async.calls.reconcile_scan import DialWindow
 from exotel_async.calls.seen import remember
 from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER
@@ -39,8 +40,14 @@ class Records:
 class Evidence:
     """Tells which call is that of a dial, as far as that is known."""
 
-    def __init__(self, clock: ServerClock, dials: LostDials) -> None:
+    def __init__(
+        self,
+        clock: ServerClock,
+        dials: LostDials,
+        in_flight: Callable[[], Iterable[CallOutcomeUnknown]],
+    ) -> None:
         self._clock = clock
+        self._in_flight = in_flight
         self.dials: Final = dials
         self._reported: OrderedDict[str, Call] = OrderedDict()
 
@@ -103,7 +110,14 @@ class Evidence:
     def may_be_anothers(self, call: Call, dial: LostDial) -> bool:
         """Whether a call may as well be that of another dial whose call is not known."""
         rivals = self.dials.rivals(call, self._custom_field(call), dial, self.possible_minutes)
-        return not all(self._has_another(rival, call) for rival in rivals)
+        if not all(self._has_another(rival, call) for rival in rivals):
+            return True
+        # It may have rung and be over before it is answered that it was placed.
+        match = self._match(call, dial)
+        return any(
+            other.match(call, self._custom_field(call)) >= match and minutes.have(call)
+            for other, minutes in map(self._awaited, self._in_flight())
+        )
 
     def minutes_of(self, dial: LostDial) -> DialWindow:
         """Tell when the call of a dial was created, as it was thought first."""
@@ -115,6 +129,10 @@ class Evidence:
         # Our clock was put right meanwhile. Or this machine has slept, and what was known of
         # Exotel's clock was old. Which of them is not known.
         return minutes if minutes.cover(anew, _OFF) else minutes | anew
+
+    def _awaited(self, error: CallOutcomeUnknown) -> tuple[DialSignature, DialWindow]:
+        dial = LostDial(DialSignature(error), error.sent_at, error.lost_at, error.time_limit)
+        return dial.dialled, _minutes(dial, error.clock_offset, is_exact=False)
 
     def _minutes_now(self, dial: LostDial) -> DialWindow:
         """Tell when the call of a dial was created, by what is known of Exotel's clock now."""

@@ -34,7 +34,7 @@ class Calls(CallReader):
         self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
     ) -> None:
         super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
-        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher, self._seen)
+        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher)
 
     def with_defaults(self, defaults: SendOptions) -> Self:
         """Return a view with other defaults, which shares all that is known of calls."""
@@ -213,19 +213,26 @@ class Calls(CallReader):
         """Search for the call of a dial whose outcome is not known.
 
         It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
-        and, where the record shows it, its custom field. Calls this session was answered about are
-        not meant. A call shows up there only when it is over, so that this may take as long as the
-        call may last; a status callback with the same custom field, given to `notify`, ends it.
+        and, where the record shows it, its custom field. Calls that a session of this account and
+        event loop was answered about are not meant. A call shows up there only when it is over, so
+        that this may take as long as the call may last; a status callback with the same custom
+        field, given to `notify`, ends it.
 
         A call is found for one dial only. One that looks as much like that of another lost dial of
-        this session, because the parties are the same and so are the minutes, is found for neither,
-        unless something distinguishes them: a custom field, an SID in an answer that came late or
-        damaged, or that the other dial's call is found, or is certain not to be. The same error
-        gives the same call again.
+        this account and event loop, because the parties are the same and so are the minutes, is
+        found for neither, unless something distinguishes them: a custom field, an SID in an answer
+        that came late or damaged, or that the other dial's call is found, or is certain not to be.
+        The same error, copied or pickled, gives the same call again.
+
+        What other processes dial is not known here. Give each dial a custom field of its own, which
+        tells it from theirs where the records show custom fields; where they do not, several calls
+        that are alike are all named, but one that is alone is taken for this dial's.
 
         Args:
-            error: what the dial has raised. It may come from another process: all that is needed
-                travels in its pickle, and through Celery and taskiq.
+            error: what the dial has raised, here or in another process. Its times are by the clock
+                of the machine that dialled: where the error does not know how far that one was from
+                Exotel's (`clock_offset`), nothing but the custom field makes a call found for
+                certain, and that there is none is never certain.
             timeout: seconds to look at most; 0: one look; None: until it is certain, which is the
                 longest the call may last, and a quarter of an hour.
             interval: seconds between the first look and the second. It grows to twenty times as
@@ -233,13 +240,15 @@ class Calls(CallReader):
             priority: which request goes first when several wait.
 
         Returns:
-            `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` where there
-            are several that may be meant, or one that does not quite look like it, or may as well
-            be another dial's. What is certain rests on the session's `time_zone` being the
-            account's.
+            `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` with all
+            calls that may be meant: there are several, or one that does not quite look like it (the
+            direction is another one, a party or the custom field is not shown), or may as well be
+            another dial's, or the service counts more calls in those minutes than it shows. What is
+            certain rests on the session's `time_zone` being the account's.
 
         Raises:
-            InvalidRequest: an argument that makes no sense, or a dial of more than six months ago.
+            InvalidRequest: an argument that makes no sense, a dial of another account, or one of
+                more than six months ago.
             ExotelError: the call records could not be read, several times in a row.
         """
         if not isinstance(error, CallOutcomeUnknown):

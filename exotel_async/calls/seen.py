@@ -1,11 +1,17 @@
-"""What a session remembers of calls: those it has dialled, and those still in progress."""
+"""What is remembered of calls: those that were dialled, and those still in progress.
+
+What was dialled is one account's, whichever session did it: all sessions of an event loop know it,
+also those that come after it was closed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Final, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from exotel_async.models import Call
 
@@ -19,15 +25,20 @@ T = TypeVar("T")
 
 
 class SeenCalls:
-    """SIDs this session has met as calls in progress, or has dialled itself."""
+    """SIDs this session has met as calls in progress, or its account has dialled here.
 
-    def __init__(self) -> None:
+    Args:
+        account: the account; None: one that no other session has.
+    """
+
+    def __init__(self, account: Hashable = None) -> None:
         # With the moment they were heard of.
         self._live: OrderedDict[str, float] = OrderedDict()
-        self._dialled: OrderedDict[str, None] = OrderedDict()
+        self._account = account
+        self._own: OrderedDict[str, None] = OrderedDict()
 
     def dialled(self, call: Call) -> None:
-        """Remember a call this session has made, as the answer to the dial tells it."""
+        """Remember a call that was made, as the answer to the dial tells it."""
         remember(self._dialled, call.sid, None, _MOST)
         self.saw(call)
 
@@ -48,8 +59,26 @@ class SeenCalls:
         return seen is not None and time.monotonic() - seen < _JUST_NOW
 
     def was_dialled(self, sid: str) -> bool:
-        """Whether this session has made the call and was answered so."""
+        """Whether the account has made the call here and was answered so."""
         return sid in self._dialled
+
+    @property
+    def _dialled(self) -> OrderedDict[str, None]:
+        if self._account is None:
+            return self._own
+        return of_account(self._account, "dialled", OrderedDict)
+
+
+_kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def of_account(account: Hashable, name: str, make: Callable[[], T]) -> T:
+    """Return what the sessions of an account in the running loop have in common."""
+    kept = _kept.setdefault(asyncio.get_running_loop(), {})
+    if (account, name) not in kept:
+        kept[account, name] = make()
+    shared: T = kept[account, name]
+    return shared
 
 
 def remember(known: OrderedDict[K, T], key: K, what: T, most: int) -> None:

@@ -39,7 +39,7 @@ def named(error: _Error, request: Request, tag: object = None) -> _Error:
     return error
 
 
-@define
+@define(eq=False)
 class Sending(Generic[T]):
     """One request that is being sent: what it is, and how often it was sent so far.
 

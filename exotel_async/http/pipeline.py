@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -61,6 +61,8 @@ class Pipeline:
     ) -> None:
         self.transport: Final = transport
         """What sends, past the limiter: for what is no request to the API."""
+        self.account: Final = (transport.host, transport.account_sid)
+        """Whose requests are sent, and where."""
         self.retry: Final = retry
         """How often a request is sent again."""
         self._make_limiter = make_limiter
@@ -69,6 +71,7 @@ class Pipeline:
         self._crowd = Crowd()
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
+        self._dials: set[Sending[Any]] = set()
         self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
         """Called with each dial whose outcome is not known, before its caller gets the error."""
         self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
@@ -123,6 +126,11 @@ class Pipeline:
             raise ConfigurationError(_OTHER_LOOP)
         self.transport.prepare()
         return loop
+
+    def dials_in_flight(self) -> Iterator[CallOutcomeUnknown]:
+        """Yield the dials whose answer is awaited, as what they would be if it were lost now."""
+        for sending in self._dials:
+            yield sending.lost("its answer has not come yet")
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long, or until the session is closed.
@@ -196,6 +204,8 @@ class Pipeline:
         latest = min(deadline, began + self.retry.total)
         while True:
             sending.attempts += 1
+            if request.dials:
+                self._dials.add(sending)
             exchange = self._start(permit, request, options)
             try:
                 attempt = await _within(deadline, exchange)
@@ -206,10 +216,12 @@ class Pipeline:
                     raise named(late, request) from None
                 lost = sending.lost(waited)
                 self._note_lost(lost)
+                self._dials.discard(sending)
                 self._adopt(exchange, sending, lost)
                 raise lost from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
+                    self._dials.discard(sending)
                     raise ConfigurationError(CLOSED) from None
                 self._adopt(exchange, sending)
                 raise
@@ -221,6 +233,8 @@ class Pipeline:
             except CallOutcomeUnknown as error:
                 self._note_lost(error)
                 raise
+            finally:
+                self._dials.discard(sending)
             if not isinstance(judged, Retry):
                 return judged
             self.check_loop()
@@ -346,6 +360,7 @@ class Pipeline:
 
         def report(exchange: asyncio.Task[Attempt]) -> None:
             if exchange.cancelled():  # before it began: nothing was sent
+                self._dials.discard(sending)
                 return
             ended: object
             try:
@@ -356,6 +371,7 @@ class Pipeline:
                 tell(self.on_late_answer, lost, ended)
             if isinstance(ended, CallOutcomeUnknown):
                 self._note_lost(ended)
+            self._dials.discard(sending)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 self.orphans.tell(ended)
             else:

@@ -7,10 +7,12 @@ import copy
 import pickle
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 import pytest
@@ -33,6 +35,7 @@ from exotel_async import (
     ServerError,
     Timeouts,
 )
+from exotel_async.calls import seen
 from exotel_async.calls.reconcile_claims import LostDials
 from exotel_async.calls.reconcile_evidence import Records
 from exotel_async.calls.reconcile_match import DialSignature, Match
@@ -248,6 +251,7 @@ async def test_calls_to_a_flow_are_told_from_those_between_two(
 @pytest.mark.parametrize("to", [CUSTOMER, None])
 async def test_an_error_that_was_pickled_will_do(slow: Emulator, to: str | None) -> None:
     async with session(slow) as exotel:
+        await exotel.account.balance()
         error = pickle.loads(pickle.dumps(await lost(exotel, slow, to=to)))  # noqa: S301
         assert (error.from_, error.to, error.caller_id) == (AGENT, to, EXOPHONE)
         another_dials(slow, from_="+919812300003", to=to)
@@ -320,6 +324,7 @@ async def test_what_was_known_of_exotels_clock_may_be_old(
 ) -> None:
     """This machine has slept: time has passed, but not by the clock that counts seconds."""
     error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
+    exotel.calls._reconciler._evidence.note_lost(error)
     sid = another_dials(emulator, ago=20 * 60)
     await emulator.finish_calls()
     slept = datetime.now(UTC) - timedelta(hours=1)
@@ -635,6 +640,54 @@ async def test_a_call_that_was_found_is_not_found_for_a_later_dial(pickled: bool
         assert found(await exotel.calls.reconcile(first, timeout=0)) == sid
 
 
+@pytest.mark.parametrize("closed", [True, False])
+async def test_sessions_of_an_account_know_the_same(slow: Emulator, closed: bool) -> None:
+    """Neither finds again what the other has found, or was answered."""
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(session(slow))
+        await one.account.balance()
+        first, second = await lost(one, slow), await not_made(one, slow)
+        third = await lost(one, slow, to="+919812300003")
+        answered = await one.calls.connect(AGENT, "+919812300004", caller_id=EXOPHONE)
+        await listed(one, slow)
+        mine = list(slow.calls)[1]
+        assert found(await one.calls.reconcile(third, timeout=0)) == mine
+        if closed:
+            await stack.aclose()
+        async with session(slow) as other:
+            await other.account.balance()
+            for error in (first, second):
+                how = await other.calls.reconcile(copy.copy(error), timeout=0)
+                assert isinstance(how, CallAmbiguous)
+            fourth = await not_made(other, slow, to="+919812300003")
+            fifth = await not_made(other, slow, to="+919812300004")
+            assert answered.sid in slow.calls
+            for error in (fourth, fifth):
+                how = await other.calls.reconcile(error, timeout=0)
+                assert isinstance(how, CallNotFound)
+            third = pickle.loads(pickle.dumps(third))  # noqa: S301
+            assert found(await other.calls.reconcile(third, timeout=0)) == mine
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_a_dial_whose_answer_has_not_come_yet_counts_as_well(
+    emulator: Emulator, exotel: AsyncExotel, left: bool
+) -> None:
+    error = await not_made(exotel, emulator)
+    emulator.faults.add(Fault.act_then_stall(), path=DIAL)
+    dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+    await until(lambda: emulator.calls)
+    if left:
+        dial.cancel()
+    await listed(exotel, emulator)
+    how = await exotel.calls.reconcile(error, timeout=0)
+    assert isinstance(how, CallAmbiguous)
+    assert [call.sid for call in how.candidates] == [made(emulator)]
+    dial.cancel()
+    await exotel.aclose(0.0)
+    assert not list(exotel._pipeline.dials_in_flight())
+
+
 async def test_a_dial_whose_caller_had_left_counts_as_well(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -841,13 +894,17 @@ def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("was_found", [True, False])
-async def test_an_error_tells_more_than_its_stars(slow: Emulator, was_found: bool) -> None:
+async def test_an_error_tells_more_than_its_stars(
+    slow: Emulator, was_found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the last four digits a call may be another one's."""
     async with session(slow) as exotel:
+        await exotel.account.balance()
         error = await not_made(exotel, slow)
         masked = starred(error)
         sid = another_dials(slow, from_="+919999900002")
         await listed(exotel, slow)
+    monkeypatch.setattr(seen, "_kept", WeakKeyDictionary())  # another process
     async with session(slow) as another:
         if was_found:
             assert found(await another.calls.reconcile(masked, timeout=0)) == sid
@@ -1241,7 +1298,7 @@ async def test_a_look_that_hangs_does_not_outlast_the_timeout(
 async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
     with pytest.raises(InvalidRequest, match="error"):
         await exotel.calls.reconcile(ServerError("no", status=500))  # type: ignore[arg-type]
-    with pytest.raises(InvalidRequest, match="account acme2.*this session's account, acme1"):
+    with pytest.raises(InvalidRequest, match=r"account acme2.*this session's account, acme1"):
         await exotel.calls.reconcile(_error(account_sid="acme2"))
     with pytest.raises(InvalidRequest, match="timeout"):
         await exotel.calls.reconcile(_error(), timeout=-1)

@@ -119,12 +119,13 @@ def test_no_call_is_found_for_another_dial_and_none_is_overlooked(seed: int) -> 
     hours = rng.choice([-1, 0, 1])
     world = World(dials, shows_fields=rng.random() < 0.5, hours=hours)
     known = SeenCalls()
-    evidence = Evidence(KnownClock(timedelta(hours=hours)), LostDials(known))
+    evidence = Evidence(KnownClock(timedelta(hours=hours)), LostDials(known), tuple)
     listed: list[Dial] = []
     lost: list[Dial] = []
 
     def look(dial: Dial, *, at_end: bool) -> None:
-        error = rng.choice([copy.copy, _pickled])(world.error(dial))
+        error = world.error(dial)
+        error = rng.choice([copy.copy(error), _pickled(error)])
         searched, records = evidence.dials.of(error), Records()
         minutes = evidence.minutes_of(searched)
         for one in listed:
