@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import frozen
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from exotel_async import Call, CallOutcomeUnknown, Direction
@@ -90,10 +90,16 @@ class World:
         }
         return Call(**(shown | dial.shown))
 
-    def is_like(self, call: Dial, dial: Dial) -> bool:
-        """Whether another process's call looks like that of our dial."""
-        same = call.custom_field == dial.custom_field or not self.shows_fields
-        return same and (call.customer == dial.customer or "to" in call.shown)
+    def is_quite_like(self, call: Dial, dial: Dial) -> bool:
+        """Whether another process's call shows nothing that makes it less likely than our own."""
+        if "direction" in call.shown:
+            return False
+        if self.shows_fields and call.custom_field != dial.custom_field:
+            return False
+        if "to" in call.shown:
+            # What carries the custom field need not show its parties.
+            return self.shows_fields and dial.custom_field is not None
+        return call.customer == dial.customer
 
 
 class KnownClock(ServerClock):
@@ -112,6 +118,7 @@ class KnownClock(ServerClock):
 
 # The seed decides everything: drawing each part by itself takes longer than what is tried.
 @settings(max_examples=150)
+@example(79502)
 @given(st.integers(0, 2**32))
 def test_no_call_is_found_for_another_dial_and_none_is_overlooked(seed: int) -> None:
     rng = random.Random(seed)
@@ -136,7 +143,7 @@ def test_no_call_is_found_for_another_dial_and_none_is_overlooked(seed: int) -> 
         others = [
             world.record(one).sid
             for one in listed
-            if one.who == "other" and world.is_like(one, dial)
+            if one.who == "other" and world.is_quite_like(one, dial)
         ]
         if call is not None:
             event("found")
