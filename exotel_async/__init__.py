@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from exotel_async.calls.connect_many import (
         DialOutcome as DialOutcome,
         Dials as Dials,
-        DialTarget as DialTarget,
+        DialStatistics as DialStatistics,
     )
     from exotel_async.calls.get_many import (
         CallResult as CallResult,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         InvalidWebhook as InvalidWebhook,
         LimiterUnavailable as LimiterUnavailable,
         NoRecording as NoRecording,
+        NotDialled as NotDialled,
         NotFound as NotFound,
         PaymentRequired as PaymentRequired,
         PermissionDenied as PermissionDenied,
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
         CallRow as CallRow,
         CallStatus as CallStatus,
         CallType as CallType,
+        DialOptions as DialOptions,
+        DialTarget as DialTarget,
         Direction as Direction,
         Dnd as Dnd,
         ExoPhone as ExoPhone,
@@ -92,6 +95,7 @@ if TYPE_CHECKING:
         RecordingChannels as RecordingChannels,
         RecordingFormat as RecordingFormat,
         StreamBegin as StreamBegin,
+        TargetOptions as TargetOptions,
     )
     from exotel_async.phone import (
         normalize_number as normalize_number,
@@ -107,13 +111,10 @@ if TYPE_CHECKING:
         Between as Between,
         CallFilters as CallFilters,
     )
-    from exotel_async.wire.requests import (
-        DialOptions as DialOptions,
-    )
 else:
     del TYPE_CHECKING
     _NAMES = {
-        "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialTarget"),
+        "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialStatistics"),
         "exotel_async.calls.get_many": ("CallResult", "CallResults", "FetchStatistics"),
         "exotel_async.calls.list": ("CallRecords",),
         "exotel_async.calls.reconcile": (
@@ -146,6 +147,7 @@ else:
             "InvalidWebhook",
             "LimiterUnavailable",
             "NoRecording",
+            "NotDialled",
             "NotFound",
             "PaymentRequired",
             "PermissionDenied",
@@ -174,6 +176,8 @@ else:
             "CallRow",
             "CallStatus",
             "CallType",
+            "DialOptions",
+            "DialTarget",
             "Direction",
             "Dnd",
             "ExoPhone",
@@ -186,12 +190,12 @@ else:
             "RecordingChannels",
             "RecordingFormat",
             "StreamBegin",
+            "TargetOptions",
         ),
         "exotel_async.phone": ("normalize_number", "same_number"),
         "exotel_async.resources.exophones": ("ExoPhoneList",),
         "exotel_async.version": ("__version__",),
         "exotel_async.wire.call_query": ("Between", "CallFilters"),
-        "exotel_async.wire.requests": ("DialOptions",),
     }
     _MODULES = {name: module for module, names in _NAMES.items() for name in names}
     __all__ = list(_MODULES)

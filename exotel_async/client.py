@@ -25,7 +25,7 @@ from exotel_async.config import (
 from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
-from exotel_async.http.orphans import OnOrphanedCall
+from exotel_async.http.orphans import OnOrphanedCall, check_listener
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import HttpClient, Transport
 from exotel_async.keywords import check_options
@@ -110,10 +110,11 @@ class AsyncExotel:
                 second or so: a dial that meets a connection the service has dropped is lost.
             time_zone: the clock Exotel writes times by; Indian by default.
             coalesce: whether calls that are read at the same time may share a request.
-            on_orphaned_call: called with the end of a dial whose task was cancelled or timed out:
-                the `Call`, or `CallOutcomeUnknown`. Called in the event loop, it must not block.
-                It may be a coroutine function, for which closing waits a second. What it
-                raises is logged.
+            on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the end of a dial
+                whose task was cancelled or timed out: the `Call`, or `CallOutcomeUnknown`; and with
+                the `DialTarget` it was passed, or that is made of what it was passed. Called in the
+                event loop, it must not block. It may be a coroutine function, for which closing
+                waits a second. What it raises is logged.
 
         Raises:
             ConfigurationError: something is missing, or does not fit.
@@ -132,6 +133,7 @@ class AsyncExotel:
             _refuse("allow_http", allow_http, "allow_http=True or allow_http=False")
         if on_orphaned_call is not None and not callable(on_orphaned_call):
             _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
+        check_listener("on_orphaned_call", on_orphaned_call)
         _check_time_zone(time_zone)
         transport = Transport(
             base_url=service_root(

@@ -9,6 +9,7 @@
     ├── ConnectionFailed            nothing reached Exotel
     ├── RequestTimeout              a request that is no dial got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
+    ├── NotDialled                  a target of `connect_many`, when that was stopped
     ├── DecodeError                 an answer that is not what was asked for
     ├── RecordingUnavailable        a call whose recording is not available
     │   ├── RecordingNotReady       not now: it may still come
@@ -243,6 +244,10 @@ class CallOutcomeUnknown(ExotelError):
             f"it is not known whether the call {parties} was placed: {self.reason}. It was not "
             "dialled again: look for it in the call records before you dial the number again"
         )
+
+
+class NotDialled(ExotelError):
+    """`connect_many` was stopped before it dialled a target it had taken. Nothing was sent."""
 
 
 class DecodeError(ExotelError):

@@ -22,15 +22,16 @@ async def main(base_url):
     try:
         async with AsyncExotel(
             account_sid="acme1", api_key="emulator-key", api_token="emulator-token",
-            base_url=base_url, rate_limit=RateLimit(200, per=2), on_orphaned_call=unknown.append,
+            base_url=base_url, rate_limit=RateLimit(200, per=2),
+            on_orphaned_call=lambda *told: unknown.append(told),
         ) as exotel:
             await exotel.account.balance()
             await asyncio.gather(*(
-                exotel.calls.connect("+919999900000", f"+9198123{n:05}", caller_id="08030000000")
+                exotel.calls.connect("+919999900000", f"+91 98123 {n:05}", caller_id="08030000000")
                 for n in range(3)
             ))
     finally:
-        print(sorted((type(u).__name__, u.to) for u in unknown), flush=True)
+        print(sorted((type(u).__name__, target.to) for u, target in unknown), flush=True)
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -50,7 +51,7 @@ async def test_it_does_not_wait_for_the_answers_and_reports_the_dials_as_unknown
         program.send_signal(signal.SIGINT)
         async with asyncio.timeout(SOON):  # they never come
             out, err = await program.communicate()
-    dialled = [("CallOutcomeUnknown", f"+9198123{n:05}") for n in range(3)]
+    dialled = [("CallOutcomeUnknown", f"+91 98123 {n:05}") for n in range(3)]
     assert out.decode().strip() == str(dialled)
     assert err.count(b"it is not known whether") == 3
     assert b"KeyboardInterrupt" in err

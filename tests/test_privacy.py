@@ -74,7 +74,7 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
             emulator,
             retry=RetryPolicy(attempts=2, refusals=1, backoff=0.001, total=2),
             timeout=Timeouts(connect=0.5, read=0.1, write=0.5, exchange=0.3),
-            on_orphaned_call=lambda ended: assert_private(repr(ended)),
+            on_orphaned_call=lambda *told: assert_private(repr(told)),
         )
         assert_private(repr(exotel) + repr(vars(exotel)) + repr(vars(exotel._pipeline)))
         assert_private(repr(vars(exotel._pipeline.transport)["_auth"]))

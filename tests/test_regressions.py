@@ -19,6 +19,7 @@ from exotel_async import (
     CallOutcomeUnknown,
     ConfigurationError,
     ConnectionFailed,
+    DialTarget,
     ExotelError,
     InvalidRequest,
     NotFound,
@@ -174,7 +175,7 @@ async def test_a_time_limit_of_the_users_own_loses_no_call(emulator: Emulator, l
 async def test_a_coroutine_may_be_told_of_orphans(emulator: Emulator) -> None:
     told = []
 
-    async def tell(ended: Call | CallOutcomeUnknown) -> None:
+    async def tell(ended: Call | CallOutcomeUnknown, _: DialTarget) -> None:
         await asyncio.sleep(0.05)
         told.append(ended.sid)
 
@@ -273,7 +274,7 @@ async def test_cancelled_while_it_closes_it_closes_all_the_same(emulator: Emulat
 async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     emulator: Emulator,
 ) -> None:
-    async def tell(_: Call | CallOutcomeUnknown) -> None:
+    async def tell(*_: object) -> None:
         await asyncio.Event().wait()
 
     emulator.faults.add(Fault.act_then_stall(), path=DIAL)
@@ -295,7 +296,7 @@ async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
 ) -> None:
     release = asyncio.Event()
 
-    async def tell(_: Call | CallOutcomeUnknown) -> None:
+    async def tell(*_: object) -> None:
         while not release.is_set():
             with suppress(asyncio.CancelledError):
                 await release.wait()
@@ -488,6 +489,7 @@ class LikePytz(ZoneInfo):
         {"base_url": httpx.URL("https://api.exotel.com")},
         {"max_in_flight": True},
         {"on_orphaned_call": []},
+        {"on_orphaned_call": [].append},
         {"time_zone": "Asia/Kolkata"},
         {"time_zone": Unhashable("UTC")},
         {"time_zone": LikePytz("UTC")},

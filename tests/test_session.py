@@ -502,7 +502,7 @@ async def test_2000_cancellations_lose_nothing() -> None:
             emulator,
             rate_limit=RateLimit(10_000, per=6, burst=5_000),
             max_in_flight=16,
-            on_orphaned_call=orphans.append,
+            on_orphaned_call=lambda ended, _: orphans.append(ended),
         )
         await exotel.account.balance()
         loop = asyncio.get_running_loop()
@@ -537,7 +537,9 @@ async def test_an_orphaned_dial_is_told_of(
     emulator.faults.add(Fault.act_then_drop(), path="Calls/connect", after=1)
     emulator.faults.add(Fault.answer(403), path="Calls/connect", after=1)
     with caplog.at_level(logging.WARNING, "exotel_async"):
-        async with session(emulator, on_orphaned_call=orphans.append) as exotel:
+        async with session(
+            emulator, on_orphaned_call=lambda ended, _: orphans.append(ended)
+        ) as exotel:
             await exotel.account.balance()
             emulator.latency = lambda _: (0.0, 0.5)
             for n in range(3):

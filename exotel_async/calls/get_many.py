@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get_many_batches import BatchPlanner
 from exotel_async.calls.list_pages import PageFetcher
-from exotel_async.calls.streams import LINGER, LazyInput, ResultStream
+from exotel_async.calls.streams import LINGER, LazyInput, ResultStream, pace
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
 from exotel_async.masking import redact
 from exotel_async.models import Call
@@ -94,11 +94,7 @@ class _Counts:
 
     def statistics(self, total: int | None) -> FetchStatistics:
         done = self.found + self.missing + self.failed
-        elapsed = time.monotonic() - self.started
-        rate = done / elapsed if elapsed > 0 else 0.0
-        left = None
-        if total is not None and rate > 0:
-            left = timedelta(seconds=max(0, total - done) / rate)
+        rate, left = pace(done, total, self.started)
         return FetchStatistics(
             done=done,
             found=self.found,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from exotel_async.calls.reader import CallReader
 from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
@@ -12,18 +13,18 @@ from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
 from exotel_async.keywords import check_options
-from exotel_async.models import Call, CallStatus
+from exotel_async.models import Call, CallStatus, DialOptions, TargetOptions
 from exotel_async.wire import requests, responses
-from exotel_async.wire.requests import DialOptions
 from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from exotel_async.calls.connect_many import Dials, DialTarget
+    from exotel_async.calls.connect_many import Dials, DialStatistics
+    from exotel_async.calls.seen import SeenCalls
     from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
-    from exotel_async.models import PlaybackTo
+    from exotel_async.models import DialTarget, PlaybackTo
     from exotel_async.wire.responses import Response
 
 
@@ -34,6 +35,8 @@ class Calls(CallReader):
         self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
     ) -> None:
         super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
+        # Made once: a method bound anew would wait with each dial.
+        self._read_dialled: Final = partial(_read_dialled, self._seen, time_zone)
         self._reconciler = Reconciler(pipeline, self._pages, self._fetcher)
 
     def with_defaults(self, defaults: SendOptions) -> Self:
@@ -149,13 +152,15 @@ class Calls(CallReader):
         priority: Priority = Priority.BULK,
         max_wait: float | None = None,
         timeout: float | None = None,
-        **options: Unpack[DialOptions],
+        on_progress: Callable[[DialStatistics], object] | None = None,
+        **options: Unpack[TargetOptions],
     ) -> Dials:
         """Dial many, and stream what comes of each dial.
 
         Use it as ``async with exotel.calls.connect_many(numbers, flow=926, caller_id=...) as
         outcomes`` and ``async for outcome in outcomes``: one `DialOutcome` for each target, in the
-        order the answers come. An outcome says that Exotel took the order, not how the call ended.
+        order the answers come. An outcome says that Exotel took the order, not how the call ended:
+        that is in `outcomes.ended()`. `outcomes.stop()` ends it in order.
 
         It is not durable: what was dialled when the process died is not known to the next one.
 
@@ -164,7 +169,8 @@ class Calls(CallReader):
                 read no further than it is needed: one target at most waits for room for its call.
             to: the party rung second; or else
             flow: the flow they are connected to.
-            caller_id: the ExoPhone they see.
+            caller_id: the ExoPhone they see. It may be missing, and so may `to` and `flow`, where
+                each target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
                 two numbers has two. Their ends come from the poll of `wait`, or from `notify`;
                 a dial whose outcome is not known is counted until it is. None: any number.
@@ -172,15 +178,21 @@ class Calls(CallReader):
             priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
             timeout: seconds each may take with everything.
-            **options: see `DialOptions`; a target's own go before them.
+            on_progress: called with `statistics()` whenever an outcome has been taken out of the
+                stream. What it raises is raised there.
+            **options: see `TargetOptions`; a target's own go before them.
 
         Raises:
-            InvalidRequest: an argument that makes no sense. What is wrong with one target is in its
-                outcome.
+            InvalidRequest: an argument that makes no sense, or is missing: where targets are not
+                a list or a tuple, and one of them says nothing of what is missing, the stream
+                raises it there. What else is wrong with one target is in its outcome.
         """
-        from exotel_async.calls.connect_many import OPTIONS, DialPlan, Dials  # noqa: PLC0415
+        from exotel_async.calls.connect_many import Dials  # noqa: PLC0415
+        from exotel_async.calls.connect_many_plan import DialPlan  # noqa: PLC0415
 
-        check_options("calls.connect_many", self.connect_many, options, OPTIONS)
+        check_options(
+            "calls.connect_many", self.connect_many, options, TargetOptions.__optional_keys__
+        )
         plan = DialPlan(
             account_sid=self._account_sid,
             to=to,
@@ -188,7 +200,6 @@ class Calls(CallReader):
             caller_id=caller_id,
             options=options,
             max_live=max_live,
-            interval=positive_seconds("interval", interval),
         )
         return Dials(
             pipeline=self._pipeline,
@@ -197,9 +208,11 @@ class Calls(CallReader):
             reconciler=self._reconciler,
             targets=targets,
             plan=plan,
+            interval=positive_seconds("interval", interval),
             options=self._defaults.with_changes(
                 priority=priority, max_wait=max_wait, timeout=timeout
             ),
+            on_progress=on_progress,
         )
 
     async def reconcile(
@@ -283,11 +296,12 @@ class Calls(CallReader):
         self._reconciler.settle(call)
         return ended
 
-    def _read_dialled(self, answer: Response) -> Call:
-        """Read the call out of the answer to a dial, and remember that it is ours."""
-        call = responses.read_call(answer, time_zone=self._time_zone)
-        self._seen.dialled(call)
-        return call
+
+def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:
+    """Read the call out of the answer to a dial, and remember that it is ours."""
+    call = responses.read_call(answer, time_zone=time_zone)
+    seen.dialled(call)
+    return call
 
 
 def _call_of(event: Any) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -15,6 +16,7 @@ from collections.abc import (
     Sequence,
     Sized,
 )
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final, Generic, Self, TypeVar, cast
@@ -66,6 +68,21 @@ _MOST_LINGERED: Final = 1.0  # seconds, with items in hand, for a source that gi
 _END: Final = object()
 
 
+def pace(done: int, total: int | None, started: float) -> tuple[float, timedelta | None]:
+    """Return how many are done per second, and how long the rest takes, where that is known.
+
+    Args:
+        done: how many are done.
+        total: how many there are, where that is known.
+        started: when that began, by `time.monotonic`.
+    """
+    elapsed = time.monotonic() - started
+    rate = done / elapsed if elapsed > 0 else 0.0
+    if total is None or rate <= 0:
+        return rate, None
+    return rate, timedelta(seconds=max(0, total - done) / rate)
+
+
 class LazyInput(Generic[T]):
     """An iterable or async iterable, taken a few items at a time."""
 
@@ -91,7 +108,9 @@ class LazyInput(Generic[T]):
         self._error: Exception | None = None
         self._workers = Workers()
         self._pumping = False
+        self._reading: asyncio.Task[Any] | None = None
         self._ended = False
+        self._stopped = False
         self._closed = False
         self.total: Final = len(source) if isinstance(source, Sized) else None
         """How many items there are; None where the source does not say."""
@@ -121,6 +140,15 @@ class LazyInput(Generic[T]):
             raise raised
         return taken
 
+    def stop(self) -> None:
+        """Read no more. What was read already can still be taken; then there is an end.
+
+        An async source that is being waited for is cancelled.
+        """
+        self._stopped = True
+        if self._reading is not None:
+            self._reading.cancel()
+
     async def aclose(self) -> None:
         """Read no more. An async generator that was read is closed: its own clean-up runs now."""
         self._closed = True
@@ -128,7 +156,7 @@ class LazyInput(Generic[T]):
 
     async def _fill(self, taken: list[T], most: int) -> None:
         if self._items is not None:
-            for item in islice(self._items, most):
+            for item in islice(self._items, 0 if self._stopped else most):
                 # One by one: what came before an error is not lost.
                 taken.append(item)  # noqa: PERF402
             self._ended = len(taken) < most
@@ -158,8 +186,9 @@ class LazyInput(Generic[T]):
         items: AsyncIterator[T] | None = None
         try:
             items = aiter(self._source)
-            async for item in items:
-                if self._closed:  # a source may not mind being cancelled
+            while not self._stopped:
+                item = await self._next(items)
+                if item is _END or self._closed:  # a source may not mind being cancelled
                     break
                 await self._queue.put(item)
         except Exception as error:  # noqa: BLE001 - raised again where the items are taken
@@ -169,6 +198,19 @@ class LazyInput(Generic[T]):
                 await items.aclose()
         if not self._closed:
             await self._queue.put(_END)
+
+    async def _next(self, items: AsyncIterator[T]) -> T | object:
+        """Wait for the next item of an async source, or until `stop`."""
+        task = self._reading = asyncio.current_task()
+        try:
+            return await anext(items, _END)
+        except asyncio.CancelledError:
+            if task is None or self._closed or not self._stopped:
+                raise
+            task.uncancel()
+            return _END
+        finally:
+            self._reading = None
 
 
 class ResultStream(Generic[T]):
@@ -248,6 +290,9 @@ class ResultStream(Generic[T]):
         """Start the tasks."""
         raise NotImplementedError
 
+    def _finished(self) -> None:
+        """Take note that the last task has ended."""
+
     def _taken(self, results: Sequence[T]) -> None:
         """Take note of what the consumer has taken."""
 
@@ -274,6 +319,7 @@ class ResultStream(Generic[T]):
             self._working -= 1
             if not self._working:
                 self._out.put_nowait(None)
+                self._finished()
 
     async def _give(self, *results: T) -> None:
         """Hand over results, as soon as there is a place for them."""

@@ -105,7 +105,7 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
 
     async def dial() -> None:
         try:
-            exotel = service.session(on_orphaned_call=ended.note)
+            exotel = service.session(on_orphaned_call=lambda how, _: ended.note(how))
         except ExotelError as error:
             ended.note(error)
             return

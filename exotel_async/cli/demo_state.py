@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from attrs import Factory, define, field, frozen
 
-from exotel_async import Call, CallOutcomeUnknown, ExotelError, same_number
+from exotel_async import Call, CallOutcomeUnknown, DialTarget, ExotelError
 
 
 class Stage(enum.StrEnum):
@@ -85,10 +85,10 @@ class Board:
         """Take the time from now on."""
         self.started = time.monotonic()
 
-    def adopt(self, ended: Call | CallOutcomeUnknown) -> None:
+    def adopt(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
         """Enter how a dial went whose task was cancelled."""
         for dial in self.dials:
-            if same_number(dial.number, ended.from_):
+            if dial.number == target.from_:
                 if isinstance(ended, Call):
                     dial.taken(ended)
                 else:

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from exotel_async.errors import CallOutcomeUnknown
-from exotel_async.models import Call
+from exotel_async.errors import CallOutcomeUnknown, ConfigurationError
+from exotel_async.models import Call, DialTarget
 
 T = TypeVar("T")
-OnOrphanedCall = Callable[[Call | CallOutcomeUnknown], object]
-"""Called with the result of a dial whose task was cancelled or timed out; may be a coroutine
-function."""
+OnOrphanedCall = Callable[[Call | CallOutcomeUnknown, DialTarget], object]
+"""Called with the result of a dial whose task was cancelled or timed out, and with what was passed
+to the dial; may be a coroutine function."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -28,6 +28,24 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
         return None
 
 
+def check_listener(argument: str, listener: OnOrphanedCall | None) -> None:
+    """Refuse a listener that cannot be called, now and not when a call would be lost by it.
+
+    Raises:
+        ConfigurationError: it does not take two arguments.
+    """
+    if listener is None:
+        return
+    try:
+        inspect.signature(listener).bind(None, None)
+    except ValueError:  # it does not say what it takes
+        return
+    except TypeError:
+        raise ConfigurationError(
+            f"{argument}: must take two arguments, how the dial ended and its DialTarget"
+        ) from None
+
+
 class Orphans:
     """Reports how dials ended whose tasks are gone: to the log, and to the user's listener."""
 
@@ -36,8 +54,8 @@ class Orphans:
         self.reports: Final[set[asyncio.Future[Any]]] = set()
         """Coroutines of the listener that are running."""
 
-    def tell(self, ended: Call | CallOutcomeUnknown) -> None:
-        """Say how a dial ended."""
+    def tell(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
+        """Say how a dial ended, and what was passed to it."""
         if isinstance(ended, Call):
             logger.warning(
                 "A call was placed, but the task that dialled it was cancelled or timed out: %s",
@@ -47,7 +65,7 @@ class Orphans:
             logger.warning("The task of a dial was cancelled or timed out, and %s", ended)
         if self._listener is None:
             return
-        told = tell(self._listener, ended)
+        told = tell(self._listener, ended, target)
         if inspect.isawaitable(told):
             report = asyncio.ensure_future(told)
             self.reports.add(report)

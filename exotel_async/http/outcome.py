@@ -21,6 +21,7 @@ from exotel_async.errors import (
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.retry import Facts, Retry, Unknown, verdict
 from exotel_async.http.server_clock import ServerClock
+from exotel_async.models import Call
 from exotel_async.wire.party import Party
 from exotel_async.wire.request import Request
 from exotel_async.wire.responses import Response, parties_of, read_error, sid_of
@@ -29,13 +30,13 @@ T = TypeVar("T")
 _Error = TypeVar("_Error", bound=ExotelError)
 
 
-def named(error: _Error, request: Request, tag: object = None) -> _Error:
+def named(error: _Error, request: Request) -> _Error:
     """Have an error know the request that raised it, and the tag of its target; return it."""
     error.method, error.path = request.method, request.path
     if error.sid is None:
         error.sid = request.sid
-    if tag is not None:
-        error.tag = tag
+    if request.tag is not None:
+        error.tag = request.tag
     return error
 
 
@@ -49,7 +50,6 @@ class Sending(Generic[T]):
         sent_at: when it was sent first; aware, UTC.
         account_sid: the account it is sent for.
         clock: what is known of the service's clock.
-        tag: what its caller recognises it by.
         attempts: how often it was sent.
         refusals: how often the answer was 429.
         failure: what came of it the last time, instead of what was asked for.
@@ -60,7 +60,6 @@ class Sending(Generic[T]):
     sent_at: datetime
     account_sid: str
     clock: ServerClock
-    tag: object = None
     attempts: int = 0
     refusals: int = 0
     failure: ExotelError | None = None
@@ -88,7 +87,7 @@ class Sending(Generic[T]):
         try:
             return self._result(attempt)
         except ExotelError as error:
-            self.failure = failure = named(error, self.request, self.tag)
+            self.failure = failure = named(error, self.request)
         status = attempt.status
         self.refusals += status == 429
         facts = Facts(
@@ -125,12 +124,18 @@ class Sending(Generic[T]):
         if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
             raise _unreadable(answer, "the answer belongs to another call", excerpt="")
         try:
-            return self.read(answer if attempts == 1 else evolve(answer, attempts=attempts))
+            return self._read(answer if attempts == 1 else evolve(answer, attempts=attempts))
         except ExotelError:
             raise
         except Exception as error:  # a defect of ours must not lose a call that was made
             said = f"reading the answer failed: {type(error).__name__}"
             raise _unreadable(answer, said) from error
+
+    def _read(self, answer: Response) -> T:
+        result = self.read(answer)
+        if self.request.dials and isinstance(result, Call):
+            result = evolve(result, target=self.request.target)
+        return result
 
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
         """Return the error for a dial that may have happened."""
@@ -165,7 +170,7 @@ class Sending(Generic[T]):
             status=None if answer is None else answer.status,
             message=None if refusal is None else refusal.message,
         )
-        return named(error, self.request, self.tag)
+        return named(error, self.request)
 
 
 def _no_answer(attempt: Attempt) -> str:

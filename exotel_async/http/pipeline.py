@@ -373,7 +373,8 @@ class Pipeline:
                 self._note_lost(ended)
             self._dials.discard(sending)
             if isinstance(ended, Call | CallOutcomeUnknown):
-                self.orphans.tell(ended)
+                target = ended.target if isinstance(ended, Call) else None
+                self.orphans.tell(ended, target or sending.request.target)
             else:
                 logger.info(
                     "No call was placed for a dial whose task was cancelled or timed out: %s", ended

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from exotel_async.masking import masked
+from exotel_async.models.dial import DialTarget
 from exotel_async.models.row import CallRow
 from exotel_async.models.value import Value
 from exotel_async.models.words import AnsweredBy, CallStatus, Direction, OpenEnum
@@ -82,6 +83,8 @@ class Call(Value):
         uri: path of the call as Exotel writes it. It cannot be requested; use `sid`.
         details: legs and talk time, when they were asked for.
         raw: the whole original, with everything that has no name here.
+        target: of the answer to a dial, what was passed to the dial, numbers and all as they were
+            written; None where the call was read.
     """
 
     sid: str
@@ -107,6 +110,7 @@ class Call(Value):
     uri: str | None = field(default=None, repr=False)
     details: CallDetails | None = None
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+    target: DialTarget | None = field(default=None, repr=False, eq=False)
 
     @property
     def is_final(self) -> bool:

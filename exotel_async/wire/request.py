@@ -5,19 +5,22 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import redact
+from exotel_async.models import DialTarget, TargetOptions
 from exotel_async.wire.validation import CONTROL
 
 Fields = dict[str, str | None]
 """Names and values of a form or a query; None is left out."""
 Pairs = tuple[tuple[str, str], ...]
 _ONE_CALL: Final = r"Calls/([^/]+)\.json"
+Passed = tuple[str, str | None, int | str | None, str]
+"""The arguments from_, to, flow and caller_id of a dial. A tuple: tens of thousands may wait."""
 
 
 class Category(enum.StrEnum):
@@ -43,6 +46,7 @@ class Request:
         body: the form, encoded: one string, for tens of thousands of them may wait in memory.
             None: no body. Neither it nor the query is in the repr.
         category: the part of the API it belongs to: whose version, and whose budget.
+        passed: of a dial, what the caller passed, as it was written.
     """
 
     method: str
@@ -50,6 +54,7 @@ class Request:
     params: Pairs = field(default=(), repr=False)
     body: str | None = field(default=None, repr=False)
     category: Category = Category.VOICE
+    passed: DialTarget | Passed | None = field(default=None, repr=False, eq=False)
 
     @property
     def form(self) -> Pairs:
@@ -66,6 +71,24 @@ class Request:
     def dials(self) -> bool:
         """Whether it makes a call. All others may be sent again: they read, or set a value."""
         return self.method == "POST"
+
+    @property
+    def tag(self) -> Any:
+        """What the caller recognises a dial by."""
+        return self.passed.tag if isinstance(self.passed, DialTarget) else None
+
+    @property
+    def target(self) -> DialTarget:
+        """What the caller passed to a dial."""
+        if isinstance(self.passed, DialTarget):
+            return self.passed
+        assert self.passed is not None  # noqa: S101 - a dial
+        from_, to, flow, caller_id = self.passed
+        options = TargetOptions()
+        custom_field = dict(self.form).get("CustomField")
+        if custom_field is not None:
+            options["custom_field"] = custom_field
+        return DialTarget(from_=from_, to=to, flow=flow, caller_id=caller_id, options=options)
 
 
 def get_request(

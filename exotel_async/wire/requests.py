@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Final, TypedDict, Unpack
+from typing import Final, Unpack
 from urllib.parse import quote, urlencode
 
 from exotel_async.errors import InvalidRequest
@@ -20,6 +20,7 @@ from exotel_async.models import (
     CallbackContentType,
     CallbackEvent,
     CallType,
+    DialOptions,
     PlaybackTo,
     RecordingChannels,
     RecordingFormat,
@@ -30,7 +31,7 @@ from exotel_async.phone import (
     normalize_party,
     same_number,
 )
-from exotel_async.wire.request import Fields, Request, get_request, pairs
+from exotel_async.wire.request import Fields, Passed, Request, get_request, pairs
 from exotel_async.wire.validation import (
     all_of,
     choice,
@@ -47,46 +48,6 @@ LONGEST_CUSTOM_FIELD: Final = 128
 """Characters. Documented on the newer pages only (VOICE_V1 1.1)."""
 
 _FLOW_ID: Final = r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-
-
-class DialOptions(TypedDict, total=False):
-    """What `connect` and `connect_to_flow` both take. None is the same as leaving it out.
-
-    Exotel documents most of it at developer.exotel.com/api/make-a-call-api.
-
-    Attributes:
-        call_type: `trans`, the one type there is.
-        time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
-        ring_timeout: how long each party is rung: a timedelta or seconds. Exotel's limit is not
-            certain; an old page says 60 seconds.
-        record: whether to record the call.
-        recording_channels: both parties in one channel or one each; only with `record=True`.
-        recording_format: `mp3` or `mp3-hq`; only with `record=True`.
-        custom_field: anything of up to 128 characters that is to come back with the call.
-        status_callback: URL that gets a callback when the call has ended.
-        status_callback_events: what it reports, and then in full; without them it gets four
-            fields when the call is over. Not documented for calls to a flow.
-        status_callback_content_type: how it is encoded; without it as multipart.
-        stream_url: `wss` URL the call's audio is streamed to (AgentStream).
-        stream_begin: from which moment; only with `stream_url`.
-        stream_type: `bidirectional`; not documented, but it works. Only with `stream_url`.
-        extra: parameters this SDK does not know, sent last and as they are.
-    """
-
-    call_type: CallType | str | None
-    time_limit: timedelta | float | None
-    ring_timeout: timedelta | float | None
-    record: bool | None
-    recording_channels: RecordingChannels | str | None
-    recording_format: RecordingFormat | str | None
-    custom_field: str | None
-    status_callback: str | None
-    status_callback_events: Iterable[CallbackEvent | str] | None
-    status_callback_content_type: CallbackContentType | str | None
-    stream_url: str | None
-    stream_begin: StreamBegin | str | None
-    stream_type: str | None
-    extra: Mapping[str, str] | None
 
 
 def connect(
@@ -126,7 +87,7 @@ def connect(
     form["StartPlaybackValueNew"] = url("start_playback_url", start_playback_url)
     if start_playback_url is None:
         refuse("is used only with start_playback_url", start_playback_to=start_playback_to)
-    return _dial(form, **options)
+    return _dial(form, (from_, to, None, caller_id), **options)
 
 
 def connect_to_flow(
@@ -151,7 +112,7 @@ def connect_to_flow(
     """
     form = _parties(from_, caller_id)
     form["Url"] = flow_url(account_sid, flow)
-    return _dial(form, **options)
+    return _dial(form, (from_, None, flow, caller_id), **options)
 
 
 def get_call(
@@ -202,6 +163,7 @@ def balance(*, extra: Mapping[str, str] | None = None) -> Request:
 
 def _dial(
     form: Fields,
+    passed: Passed,
     *,
     call_type: CallType | str | None = None,
     time_limit: timedelta | float | None = None,
@@ -251,7 +213,7 @@ def _dial(
     form["StreamUrl"] = url("stream_url", stream_url, schemes=("wss",))
     form["StreamBegin"] = choice("stream_begin", stream_begin, StreamBegin)
     form["StreamType"] = short_text("stream_type", stream_type, 64)
-    return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)))
+    return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)), passed=passed)
 
 
 def _parties(from_: str, caller_id: str) -> Fields:

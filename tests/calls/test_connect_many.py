@@ -173,7 +173,7 @@ BAD: list[Any] = [
     DialTarget(from_="+919812300001", options={"time_limit": 10**9}),
     DialTarget(from_="+919812300001", options={"tme_limit": 5}),  # type: ignore[typeddict-unknown-key]
     DialTarget(from_="+919812300001", options={"from_": "x"}),  # type: ignore[typeddict-unknown-key]
-    DialTarget(from_="+919812300001", options={"wait_url": "http://x/"}),  # type: ignore[typeddict-unknown-key]
+    DialTarget(from_="+919812300001", options={"wait_url": "http://x/"}),
     DialTarget(from_="+919812300001", options=None),  # type: ignore[arg-type]
 ]
 
@@ -332,7 +332,7 @@ async def test_a_source_that_fails_loses_no_outcome(
 
     emulator.latency = lambda _: (0.0, 0.1)
     orphans: list[Any] = []
-    exotel._pipeline.orphans._listener = orphans.append
+    exotel._pipeline.orphans._listener = lambda ended, _: orphans.append(ended)
     outcomes: list[DialOutcome] = []
     source = failing_async() if asynchronous else failing()
     async with to_flow(exotel, source, max_live=max_live) as dials:
@@ -589,7 +589,7 @@ async def test_nobody_is_lost_on_leaving(
     orphans: list[Call | CallOutcomeUnknown] = []
     emulator.latency = lambda random: (0.02 * random.random(), 0.1 * random.random())
     emulator.faults.add(Fault.act_then_drop(), path=DIAL, after=5, times=3)
-    async with session(emulator, on_orphaned_call=orphans.append) as exotel:
+    async with session(emulator, on_orphaned_call=lambda ended, _: orphans.append(ended)) as exotel:
         await exotel.account.balance()
         before = asyncio.all_tasks()
         taken: list[DialOutcome] = []
@@ -638,7 +638,7 @@ async def test_leaving_while_it_waits_for_room(emulator: Emulator, exotel: Async
 
 async def test_leaving_that_is_cancelled_loses_nobody_either(emulator: Emulator) -> None:
     orphans: list[Call | CallOutcomeUnknown] = []
-    async with session(emulator, on_orphaned_call=orphans.append) as exotel:
+    async with session(emulator, on_orphaned_call=lambda ended, _: orphans.append(ended)) as exotel:
         await exotel.account.balance()
         before = asyncio.all_tasks()
         dials = to_flow(exotel, numbers(), max_live=40)
@@ -658,7 +658,7 @@ async def test_leaving_that_is_cancelled_loses_nobody_either(emulator: Emulator)
 async def test_a_report_that_fails_does_not_lose_the_others(emulator: Emulator) -> None:
     told = []
 
-    def tell(orphan: Call | CallOutcomeUnknown) -> None:
+    def tell(orphan: Call | CallOutcomeUnknown, _: DialTarget) -> None:
         told.append(orphan.sid)
         raise OSError("the database has gone")
 

@@ -692,7 +692,7 @@ async def test_a_dial_whose_caller_had_left_counts_as_well(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
     orphans: list[Any] = []
-    exotel._pipeline.orphans._listener = orphans.append
+    exotel._pipeline.orphans._listener = lambda ended, _: orphans.append(ended)
     emulator.faults.add(Fault.act_then_drop(), path=DIAL)
     emulator.latency = lambda _: (0.0, 0.2)
     dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
@@ -710,7 +710,9 @@ async def test_two_errors_of_one_dial_are_of_one_dial(emulator: Emulator) -> Non
     """One when its caller could wait no longer, and one when the exchange was over."""
     errors: list[Any] = []
     timeout = Timeouts(read=1.0)
-    async with session(emulator, timeout=timeout, on_orphaned_call=errors.append) as exotel:
+    async with session(
+        emulator, timeout=timeout, on_orphaned_call=lambda ended, _: errors.append(ended)
+    ) as exotel:
         await exotel.account.balance()
         emulator.faults.add(Fault.act_then_stall(), path=DIAL)
         with pytest.raises(CallOutcomeUnknown) as caught:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus
+from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus, DialTarget
 from exotel_async.cli.demo import Plan, Run, numbers
 from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_state import Board, Dial, Stage
@@ -140,10 +140,12 @@ async def test_a_dial_in_the_air_when_it_is_cut_short_is_reported_as_unknown() -
 async def test_what_a_cancelled_dial_has_come_to_is_entered() -> None:
     made, lost = numbers(2)
     board = Board([Dial(made), Dial(lost)])
-    board.adopt(Call(sid="s", from_="0" + made[3:], status=CallStatus.IN_PROGRESS))
+    call = Call(sid="s", from_="0" + made[3:], status=CallStatus.IN_PROGRESS)
+    board.adopt(call, DialTarget(from_=made))
     now = datetime.now(UTC)
     board.adopt(
-        CallOutcomeUnknown("cut", from_=lost, to=None, caller_id="0", sent_at=now, lost_at=now)
+        CallOutcomeUnknown("cut", from_=lost, to=None, caller_id="0", sent_at=now, lost_at=now),
+        DialTarget(from_=lost),
     )
     assert [dial.stage for dial in board.dials] == [Stage.GOING_ON, Stage.UNKNOWN]
 

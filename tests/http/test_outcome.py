@@ -21,6 +21,7 @@ from exotel_async import (
     CallOutcomeUnknown,
     ConnectionFailed,
     DecodeError,
+    DialTarget,
     PermissionDenied,
     RequestTimeout,
     RetryPolicy,
@@ -444,7 +445,7 @@ async def test_listeners_that_fail_change_no_outcome(
 async def test_a_report_has_a_second_of_its_own(emulator: Emulator) -> None:
     saved = []
 
-    async def save(ended: Call | CallOutcomeUnknown) -> None:
+    async def save(ended: Call | CallOutcomeUnknown, _: DialTarget) -> None:
         for _ in range(3):
             await asyncio.sleep(0.01)
         saved.append(ended)
@@ -461,7 +462,7 @@ async def test_a_report_has_a_second_of_its_own(emulator: Emulator) -> None:
 async def test_a_report_has_its_second_when_the_closing_is_cancelled(emulator: Emulator) -> None:
     saved = []
 
-    async def save(ended: Call | CallOutcomeUnknown) -> None:
+    async def save(ended: Call | CallOutcomeUnknown, _: DialTarget) -> None:
         await asyncio.sleep(0.01)
         saved.append(ended)
 
@@ -479,7 +480,7 @@ async def test_a_report_has_its_second_when_the_closing_is_cancelled(emulator: E
 async def test_reports_that_fail_or_do_not_end_are_logged(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(ended: Call | CallOutcomeUnknown) -> None:
+    async def fail(ended: Call | CallOutcomeUnknown, _: DialTarget) -> None:
         await asyncio.sleep(0)
         if isinstance(ended, Call):
             raise ZeroDivisionError

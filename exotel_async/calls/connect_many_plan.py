@@ -1,0 +1,150 @@
+"""What the dials of one `connect_many` have in common, and the request for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+
+from exotel_async.errors import InvalidRequest
+from exotel_async.models import CallbackEvent, DialTarget, TargetOptions
+from exotel_async.phone import normalize_exophone, normalize_party
+from exotel_async.wire import requests
+from exotel_async.wire.validation import all_of, whole
+
+if TYPE_CHECKING:
+    from exotel_async.wire.request import Request
+
+_FOR_EACH: Final = "for all, or by each DialTarget"
+_TAKES_TWO: Final = "a call between two numbers takes two"
+
+
+@frozen(kw_only=True)
+class DialOrder:
+    """One dial, ready to be sent.
+
+    Attributes:
+        passed: what is dialled, as it was passed.
+        target: the same, with what is said for all where it was a number alone.
+        request: the request.
+        legs: how many legs its call has.
+    """
+
+    passed: DialTarget | str
+    target: DialTarget
+    request: Request
+    legs: int
+
+
+@frozen(kw_only=True)
+class DialPlan:
+    """What all dials of one `connect_many` have in common, and how many may be in progress.
+
+    Attributes:
+        account_sid: the account the flows belong to.
+        to, flow, caller_id, options: for each target that says nothing else.
+        max_live: legs that may be in progress at once; None: any number.
+    """
+
+    account_sid: str
+    to: str | None
+    flow: int | str | None
+    caller_id: str | None
+    options: TargetOptions
+    max_live: int | None
+
+    def __attrs_post_init__(self) -> None:
+        _checked(self.options)
+        if "status_callback_events" in self.options:
+            # An iterator would give them to the first dial alone.
+            events = self.options["status_callback_events"]
+            given = all_of("status_callback_events", events, CallbackEvent)
+            self.options["status_callback_events"] = tuple(given)
+        whole("max_live", self.max_live, 1)
+        if self.to is not None and self.flow is not None:
+            raise InvalidRequest("flow", self.flow, f"give either to or flow, {_FOR_EACH}")
+        if self.caller_id is not None:
+            normalize_exophone(self.caller_id, "caller_id")
+        if self.flow is not None:
+            requests.flow_url(self.account_sid, self.flow)
+        if self.to is not None:
+            normalize_party(self.to, "to")
+            if self.max_live == 1:
+                raise InvalidRequest("max_live", 1, _TAKES_TWO)
+
+    def check(self, targets: object) -> None:
+        """Look whether the targets can do with what is said for all, if that can be seen at once.
+
+        Raises:
+            InvalidRequest: as `require`.
+        """
+        if isinstance(targets, list | tuple):
+            for target in targets:
+                self.require(target)
+
+    def require(self, passed: object) -> None:
+        """Look whether a target, or what is said for all, says what each dial needs.
+
+        Where neither does, that is a mistake of the program rather than of the target.
+
+        Raises:
+            InvalidRequest: neither does.
+        """
+        own = passed if isinstance(passed, DialTarget) else None
+        if self.caller_id is None and (own is None or own.caller_id is None):
+            raise InvalidRequest("caller_id", None, f"must be given, {_FOR_EACH}")
+        if (self.to, self.flow) == (None, None) and (
+            own is None or (own.to, own.flow) == (None, None)
+        ):
+            raise InvalidRequest("to", None, f"give either to or flow, {_FOR_EACH}")
+
+    def target_of(self, passed: DialTarget | str) -> DialTarget:
+        """Return a target as it was passed; of a number alone, one with what is said for all."""
+        if isinstance(passed, DialTarget):
+            return passed
+        return DialTarget(
+            from_=passed,
+            to=self.to,
+            flow=self.flow,
+            caller_id=self.caller_id,
+            options=self.options.copy(),
+        )
+
+    def order(self, passed: DialTarget | str) -> DialOrder:
+        """Build the request for a target, and count the legs of its call.
+
+        Raises:
+            InvalidRequest: an argument that Exotel would refuse.
+        """
+        if not isinstance(passed, str | DialTarget):
+            raise InvalidRequest("targets", type(passed).__name__, "must be numbers or DialTargets")
+        target = self.target_of(passed)
+        own = target.to is not None or target.flow is not None
+        to, flow = (target.to, target.flow) if own else (self.to, self.flow)
+        if to is not None and flow is not None:
+            raise InvalidRequest("flow", flow, "give either to or flow, not both")
+        legs = 1 if to is None else 2
+        if self.max_live is not None and legs > self.max_live:
+            raise InvalidRequest("max_live", self.max_live, _TAKES_TWO)
+        arguments: dict[str, Any] = {**self.options, **_checked(target.options)}
+        arguments |= {"from_": target.from_, "caller_id": target.caller_id or self.caller_id or ""}
+        try:
+            if to is not None:
+                request = requests.connect(to=to, **arguments)
+            else:
+                arguments |= {"account_sid": self.account_sid, "flow": flow}
+                request = requests.connect_to_flow(**arguments)
+        except TypeError as error:  # an option of the other mode
+            raise InvalidRequest("options", str(error), "must be what the dial takes") from None
+        request = evolve(request, passed=target)
+        return DialOrder(passed=passed, target=target, request=request, legs=legs)
+
+
+def _checked(options: object) -> Mapping[str, Any]:
+    if not isinstance(options, Mapping):
+        raise InvalidRequest("options", type(options).__name__, "must be a mapping")
+    unknown = [name for name in options if name not in TargetOptions.__optional_keys__]
+    if unknown:
+        raise InvalidRequest("options", unknown[0], "is not an option of a dial")
+    return options

@@ -1,0 +1,101 @@
+"""Dials, as the caller passes them and gets them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from attrs import field, frozen
+
+from exotel_async.masking import masked
+from exotel_async.models.value import Value
+from exotel_async.models.words import (
+    CallbackContentType,
+    CallbackEvent,
+    CallType,
+    PlaybackTo,
+    RecordingChannels,
+    RecordingFormat,
+    StreamBegin,
+)
+
+
+class DialOptions(TypedDict, total=False):
+    """What `connect` and `connect_to_flow` both take. None is the same as leaving it out.
+
+    Exotel documents most of it at developer.exotel.com/api/make-a-call-api.
+
+    Attributes:
+        call_type: `trans`, the one type there is.
+        time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
+        ring_timeout: how long each party is rung: a timedelta or seconds. Exotel's limit is not
+            certain; an old page says 60 seconds.
+        record: whether to record the call.
+        recording_channels: both parties in one channel or one each; only with `record=True`.
+        recording_format: `mp3` or `mp3-hq`; only with `record=True`.
+        custom_field: anything of up to 128 characters that is to come back with the call.
+        status_callback: URL that gets a callback when the call has ended.
+        status_callback_events: what it reports, and then in full; without them it gets four
+            fields when the call is over. Not documented for calls to a flow.
+        status_callback_content_type: how it is encoded; without it as multipart.
+        stream_url: `wss` URL the call's audio is streamed to (AgentStream).
+        stream_begin: from which moment; only with `stream_url`.
+        stream_type: `bidirectional`; not documented, but it works. Only with `stream_url`.
+        extra: parameters this SDK does not know, sent last and as they are.
+    """
+
+    call_type: CallType | str | None
+    time_limit: timedelta | float | None
+    ring_timeout: timedelta | float | None
+    record: bool | None
+    recording_channels: RecordingChannels | str | None
+    recording_format: RecordingFormat | str | None
+    custom_field: str | None
+    status_callback: str | None
+    status_callback_events: Iterable[CallbackEvent | str] | None
+    status_callback_content_type: CallbackContentType | str | None
+    stream_url: str | None
+    stream_begin: StreamBegin | str | None
+    stream_type: str | None
+    extra: Mapping[str, str] | None
+
+
+class TargetOptions(DialOptions, total=False):
+    """What a dial of `connect_many` takes: `DialOptions`, and more for a call between two numbers.
+
+    Attributes:
+        wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
+        start_playback_to: who hears `start_playback_url`.
+        start_playback_url: audio played when the second party answers.
+    """
+
+    wait_url: str | None
+    start_playback_to: PlaybackTo | str | None
+    start_playback_url: str | None
+
+
+@frozen(kw_only=True)
+class DialTarget(Value):
+    """One dial: who is rung, and what the caller knows it by.
+
+    It is passed to `connect_many`, where what is None here is taken from the arguments for all; and
+    it comes back as the `target` of the dial's call, and with an orphaned one. There it is what was
+    passed to `connect_many`, or made of what was passed to the dial, as it was written.
+
+    Attributes:
+        from_: the party rung first.
+        to: the party rung second; or else
+        flow: the flow the first party is connected to.
+        caller_id: the ExoPhone they see.
+        options: more, as `calls.connect` takes it. In `connect_many` it goes before what is said
+            for all. Of a dial by `connect` or `connect_to_flow` it has the `custom_field` alone.
+        tag: anything of the caller's own, to recognise a dial by. It is not sent.
+    """
+
+    from_: str = field(repr=masked)
+    to: str | None = field(default=None, repr=masked)
+    flow: int | str | None = None
+    caller_id: str | None = None
+    options: TargetOptions = field(factory=TargetOptions, repr=False)
+    tag: Any = field(default=None, repr=False)
