@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import signal
 import socket
 import tomllib
 from datetime import timedelta
@@ -48,10 +50,10 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
-    """What an example prints, run against an emulator."""
+async def started(block: str, emulator: Emulator, folder: Path) -> fork_server.Process:
+    """Start an example against an emulator."""
     (folder / "example.py").write_text(PRELUDE + block, encoding="utf-8")
-    process = await fork_server.start(
+    return await fork_server.start(
         "example",
         (),
         env={
@@ -66,6 +68,11 @@ async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
         },
         cwd=str(folder),
     )
+
+
+async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
+    """What an example prints, run against an emulator."""
+    process = await started(block, emulator, folder)
     try:
         out, err = await process.communicate()
     finally:
@@ -98,6 +105,22 @@ async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path)
         emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")
         assert (await output_of(block, emulator, tmp_path)).startswith("placed")
         assert emulator.rung("+919812300001") == 1
+
+
+async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> None:
+    """By Ctrl-C, with dials in flight; tests/calls/test_connect_many_resume.py does it often."""
+    block = next(b for b in blocks("python") if heading_of(b) == "Dialling within your channels")
+    async with Emulator(speed=SPEED, latency=lambda _: (0.0, 0.2)) as emulator:
+        process = await started(block, emulator, tmp_path)
+        while len(emulator.calls) < 2:
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        assert b"'in flight'" not in out
+        assert b"'to dial'" in out
+        assert b"KeyboardInterrupt" in err
+        assert await output_of(block, emulator, tmp_path) == "[('placed', 10)]\n"
+        assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
 
 
 def test_the_commands_and_extras_it_names_exist() -> None:

@@ -79,7 +79,7 @@ class LiveCalls:
         self._workers = workers
         self._most = most
         self._interval = interval
-        self.legs = 0
+        self.legs: int = 0
         """Legs in progress, of calls and of dials in flight."""
         self._changed = asyncio.Event()
         self._waiters: dict[str, Waiter] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.reader import CallReader
 from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
@@ -36,7 +36,9 @@ class Calls(CallReader):
     ) -> None:
         super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
         # Made once: a method bound anew would wait with each dial.
-        self._read_dialled: Final = partial(_read_dialled, self._seen, time_zone)
+        self._read_dialled: Callable[[Response], Call] = partial(
+            _read_dialled, self._seen, time_zone
+        )
         self._reconciler = Reconciler(pipeline, self._pages, self._fetcher)
 
     def with_defaults(self, defaults: SendOptions) -> Self:

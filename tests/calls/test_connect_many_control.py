@@ -152,7 +152,6 @@ async def test_targets_may_bring_all_themselves(emulator: Emulator, exotel: Asyn
         {"flow": None, "to": "nobody"},
         {"flow": None, "to": CUSTOMER, "max_live": 1},
         {"on_progress": 7},
-        {"options": {}},
     ],
     ids=str,
 )

@@ -446,7 +446,7 @@ async def test_a_report_has_a_second_of_its_own(emulator: Emulator) -> None:
     saved = []
 
     async def save(ended: Call | CallOutcomeUnknown, _: DialTarget) -> None:
-        for _ in range(3):
+        for _turn in range(3):
             await asyncio.sleep(0.01)
         saved.append(ended)
 
