@@ -71,7 +71,7 @@ class CallBook:
         return self._by_sid
 
     def rung(self, number: str) -> int:
-        """How many calls rang that number, as first party, as second, or as an agent."""
+        """How often that number was rung, as first party, as second, or as an agent."""
         return self._rung[national(number)]
 
     def clear(self) -> None:
@@ -104,7 +104,8 @@ class CallBook:
         What becomes of it rests on the seed, the two parties and how many calls they had before,
         never on which of several requests came first.
         """
-        parties = national(dial.from_), national(dial.to or dial.url or dial.caller_id)
+        second = dial.to or dial.url or dial.stream_url or dial.caller_id
+        parties = national(dial.from_), national(second)
         self._nth[parties] += 1
         key = f"{self._seed}/{'/'.join(parties)}/{self._nth[parties]}"
         self._random.seed(key)
@@ -118,9 +119,11 @@ class CallBook:
                 second=dial.to,
                 ring_timeout=dial.ring_timeout,
                 time_limit=dial.time_limit,
+                max_retries=dial.max_retries,
                 first_does=first_does,
             )
-            self.ring(parties[0])
+            for _ in timeline.attempts:
+                self.ring(parties[0])
             if dial.to is not None and parties[0] != parties[1]:
                 self.ring(parties[1])
         if in_flow and timeline.answered is not None:

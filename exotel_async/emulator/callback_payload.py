@@ -10,8 +10,9 @@ from exotel_async.emulator.settings import Settings
 
 
 def is_long(call: EmulatedCall) -> bool:
-    """The long payload needs both numbers and subscribed events; a flow call's is short."""
-    return call.to is not None and bool(call.dial.events)
+    """The long payload needs subscribed events, and both numbers or a stream; a flow's is short."""
+    streams = call.dial.stream_url is not None
+    return (call.to is not None or streams) and bool(call.dial.events)
 
 
 def due_moments(call: EmulatedCall) -> list[tuple[Event, float]]:
@@ -36,6 +37,10 @@ def document(
         return short
     first, second = call.legs(age)
     bridged = line.bridged is not None and age >= line.bridged
+    # Who answered is reported for the second leg only. A call to a stream has none.
+    legs = [_leg(first, human=False)]
+    if call.to is not None:
+        legs.append(_leg(second, human=bridged))
     return {
         **short,
         "EventType": event.value,
@@ -45,12 +50,11 @@ def document(
         "PhoneNumberSid": national(call.caller_id),
         "StartTime": clock.text(call.at),
         "EndTime": clock.text(call.at + line.ended) if over else None,
-        "ConversationDuration": line.talked if over else 0,
+        "ConversationDuration": call.talked if over else 0,
         "Direction": call.dial.direction,
         # It comes with the terminal event only.
         "CustomField": call.custom_field if over else None,
-        # Who answered is reported for the second leg only.
-        "Legs": [_leg(first, human=False), _leg(second, human=bridged)],
+        "Legs": legs,
     }
 
 

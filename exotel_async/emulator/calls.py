@@ -21,6 +21,8 @@ INBOUND = "inbound"
 FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
 """The status words (VOICE_V1 2)."""
+_RINGS = (Outcome.COMPLETED, Outcome.NO_ANSWER)
+"""What comes of a first party whose phone has rung."""
 T = TypeVar("T")
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
@@ -28,6 +30,8 @@ _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 class Event(StrEnum):
     """What a status callback tells."""
 
+    RINGING = "ringing"  # VOICE_V1 1.1
+    """Of a call to a stream alone."""
     ANSWERED = "answered"
     TERMINAL = "terminal"
 
@@ -41,6 +45,11 @@ class Dial:
     """None: the call leads to a flow or a stream, or came in."""
     caller_id: str
     url: str | None = None
+    """The flow's."""
+    stream_url: str | None = None
+    """Of the bot that the call leads straight to, with neither second party nor flow."""
+    max_retries: int = 0
+    """How often the first party is dialled again when it is not reached."""
     record: bool = False
     recording_format: str = "mp3"
     ring_timeout: int | None = None
@@ -160,12 +169,20 @@ class EmulatedCall:
         return self.dial.direction == INBOUND
 
     @property
+    def talked(self) -> int:
+        """Seconds that two parties were connected, or one party and the bot of a stream."""
+        line = self.timeline
+        if self.dial.stream_url is None or line.answered is None:
+            return line.talked
+        return round(line.ended - line.answered)
+
+    @property
     def recording(self) -> Recording | None:
-        """The last one there is. Of two numbers: it was asked for, and they were connected."""
+        """The last one there is. Without a flow: it was asked for, and two were connected."""
         if self.recordings:
             return self.recordings[-1]
-        if self.log is None and self.dial.record and self.timeline.talked > 0:
-            return Recording(f"{self.sid}.mp3", self.timeline.talked)
+        if self.log is None and self.dial.record and self.talked > 0:
+            return Recording(f"{self.sid}.mp3", self.talked)
         return None
 
     @property
@@ -206,10 +223,19 @@ class EmulatedCall:
         )
 
     def moments(self) -> Sequence[tuple[Event, float]]:
-        """The callbacks of a whole life with the age they are due at: answered twice at most."""
+        """The callbacks of a whole life with the age they are due at.
+
+        A call to a stream tells of each time the phone rings. It is answered twice at most.
+        """
         line = self.timeline
+        attempts = () if self.dial.stream_url is None else line.attempts
+        rings = [attempt.at for attempt in attempts if attempt.outcome in _RINGS]
         answers = [at for at in (line.answered, line.bridged) if at is not None]
-        return [*((Event.ANSWERED, at) for at in answers), (Event.TERMINAL, line.ended)]
+        return [
+            *((Event.RINGING, at) for at in rings),
+            *((Event.ANSWERED, at) for at in answers),
+            (Event.TERMINAL, line.ended),
+        ]
 
 
 def _leg(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from exotel_async.emulator.api_errors import KYC_CODE, Refusal, bad
 from exotel_async.emulator.calls import Dial, Event
@@ -29,6 +29,10 @@ _URLS = {
     "StreamUrl": ("ws", "wss"),
 }
 _WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
+_COUNT = re.compile(r"[0-9]{1,3}")
+_LONGEST_STREAM_URL = 600
+_LONGEST_STREAM_NAME = 32
+_SAMPLE_RATES = {"8000", "16000", "24000"}
 _EVENTS = re.compile(r"StatusCallbackEvents(?:\[\d*\])?")
 
 
@@ -42,10 +46,7 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
         if not form.get(name):
             raise bad(f"{name} is a required parameter")
     if not (form.get("To") or form.get("Url") or form.get("StreamUrl")):
-        raise bad("To or Url is a required parameter")
-    if form.get("To") and form.get("Url"):
-        # Two modes of one endpoint; what both at once would do is not known.
-        raise bad("To and Url exclude each other")
+        raise bad("To, Url or StreamUrl is a required parameter")
     _check_numbers(form, settings)
     for name, choices in _CHOICES.items():
         if name in form and form[name] not in choices:
@@ -53,24 +54,36 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
     for name, schemes in _URLS.items():
         if name in form:
             check_url(name, form[name], schemes)
+    if (
+        form.get("StreamUrl")
+        and (form.get("Url") or not form.get("To"))
+        and settings.strict_streams
+    ):
+        _check_stream(form)
     if form.get("Url") and flow_of(form["Url"]) is None:
         raise bad("Url does not lead to a flow")
     custom = form.get("CustomField")
     limit = settings.max_custom_field
     if custom is not None and limit is not None and len(custom) > limit:
         raise bad(f"CustomField is longer than {limit} characters")
+    url = form.get("Url")
+    # Exotel's own samples send `To` to flows as well: `Url` decides (VOICE_V1 1.1).
+    to = None if url else form.get("To") or None
+    stream_url = None if to or url else form["StreamUrl"]
     return Dial(
         from_=form["From"],
-        to=form.get("To") or None,
+        to=to,
         caller_id=form["CallerId"],
-        url=form.get("Url") or form.get("StreamUrl"),
+        url=url,
+        stream_url=stream_url,
+        max_retries=_read_retries(form, settings),
         record=form.get("Record") == "true",
         recording_format=form.get("RecordingFormat", "mp3"),
         ring_timeout=_whole(form, "TimeOut", settings.max_ring_timeout),
         time_limit=_whole(form, "TimeLimit", MAX_TIME_LIMIT),
         custom_field=custom,
         status_callback=form.get("StatusCallback"),
-        events=_read_events(pairs, settings),
+        events=_read_events(pairs, settings, ringing=stream_url is not None),
         json_callback=form.get("StatusCallbackContentType") == "application/json",
         parameters=form,
     )
@@ -128,12 +141,38 @@ def _whole(form: dict[str, str], name: str, most: int | None) -> int | None:
     return int(text)
 
 
-def _read_events(pairs: Pairs, settings: Settings) -> frozenset[Event]:
+def _check_stream(form: dict[str, str]) -> None:
+    """Raises Refusal, 400, for a call to a stream as no page has it (VOICE_V1 1.1)."""
+    if form.get("Url"):
+        raise bad("StreamUrl is not for a call to a flow")
+    if form.get("StreamType") != "bidirectional":
+        raise bad("StreamType must be bidirectional")
+    if len(form["StreamUrl"]) > _LONGEST_STREAM_URL:
+        raise bad(f"StreamUrl is longer than {_LONGEST_STREAM_URL} characters")
+    if len(form.get("StreamName", "")) > _LONGEST_STREAM_NAME:
+        raise bad(f"StreamName is longer than {_LONGEST_STREAM_NAME} characters")
+    rates = parse_qs(urlsplit(form["StreamUrl"]).query, True).get("sample-rate", [])
+    if len(rates) > 1 or not _SAMPLE_RATES.issuperset(rates):
+        raise bad("sample-rate of StreamUrl must be 8000, 16000 or 24000")
+
+
+def _read_retries(form: dict[str, str], settings: Settings) -> int:
+    """How often to dial the first party again, as the switch says (VOICE_V1 1.1)."""
+    if settings.default_max_retries is None:
+        return 0
+    text = form.get("MaxRetries", str(settings.default_max_retries))
+    if not _COUNT.fullmatch(text):
+        raise bad("MaxRetries must be a whole number")
+    return int(text)
+
+
+def _read_events(pairs: Pairs, settings: Settings, *, ringing: bool) -> frozenset[Event]:
     """The subscribed events. A key without brackets is read as the switch says (VOICE_V1 1.2)."""
     given = [(name, value) for name, value in pairs if _EVENTS.fullmatch(name)]
     words = {value for name, value in given if name.endswith("]")}
-    if not words <= set(Event):
-        raise bad("StatusCallbackEvents must be terminal or answered")
+    known = set(Event) if ringing else {Event.TERMINAL, Event.ANSWERED}
+    if not words <= known:
+        raise bad(f"StatusCallbackEvents must be {' or '.join(sorted(known, reverse=True))}")
     bare = [value for name, value in given if not name.endswith("]")]
     match settings.array_mode:
         case "strict":
@@ -143,4 +182,4 @@ def _read_events(pairs: Pairs, settings: Settings) -> frozenset[Event]:
         case "lenient":
             bare = [word for value in bare for word in value.split(",")]
     # An unbracketed value that is no event does nothing: that is how commas were seen to fail.
-    return frozenset(Event(word) for word in words | (set(bare) & set(Event)))
+    return frozenset(Event(word) for word in words | (set(bare) & known))

@@ -69,9 +69,14 @@ class CallDocuments:
         return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
     def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
-        """The second party, or what the switch puts there for a call to a flow (VOICE_V1 1.3)."""
+        """The second party, or what the switch puts there for a call to a flow (VOICE_V1 1.3).
+
+        Of a call to a stream it is empty.
+        """
         if call.to is not None:
             return echo(call.to, form)
+        if call.dial.stream_url is not None:
+            return None
         if call.incoming:
             return echo(call.caller_id, form)
         return None if self._settings.flow_to == "null" else national(call.caller_id)
@@ -109,6 +114,9 @@ class CallDocuments:
             "Uri": f"/v1/Accounts/{settings.account_sid}/{calls}/{call.sid}",
             "RecordingUrl": self.recording_url(call) if settled else None,
         }
+        if call.dial.stream_url is not None and not json:
+            # What it says is not known.
+            document["SubResourceUris"] = {"Stream": f"{document['Uri']}/Stream"}
         if recording is not None:
             document["PreSignedRecordingUrl"] = self.presigned_url(call, recording, validity)
         if details:
@@ -126,7 +134,7 @@ def _details(call: EmulatedCall) -> Document:
     first, second = call.legs()
     legs = [first] if second.status is None else [first, second]
     return {
-        "ConversationDuration": call.timeline.talked if call.ended else 0,
+        "ConversationDuration": call.talked if call.ended else 0,
         "Leg1Status": first.status,
         "Leg2Status": second.status,
         "Legs": [

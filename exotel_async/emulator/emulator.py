@@ -215,7 +215,7 @@ class Emulator(Settings):
     def recording(self, sid: str) -> bytes:
         """What a download of a call's recording brings, ready or not. Raises KeyError."""
         call = self.calls[sid]
-        return silence(call.timeline.talked if call.recording is None else call.recording.seconds)
+        return silence(call.talked if call.recording is None else call.recording.seconds)
 
     async def finish_calls(self, *, settle: bool = True) -> None:
         """Let every live call reach its end now, and its status callbacks be sent.

@@ -29,6 +29,10 @@ class Outcome(StrEnum):
     """The other party hung up while this one's phone rang: a second leg only."""
 
 
+_UNREACHED = (Outcome.FAILED, Outcome.NO_ANSWER)
+"""What has a first party dialled again, where `MaxRetries` is followed (VOICE_V1 1.1)."""
+
+
 @attrs.frozen
 class Behaviour:
     """How one number behaves. Lengths in emulator seconds; None is drawn from the scenario."""
@@ -62,6 +66,9 @@ class Scenario:
     talk: tuple[int, int] = (15, 120)
     ring_timeout: int = 30  # VOICE_V1 1.1
     """How long a phone rings without `TimeOut`: 30 by Exotel's portal alone."""
+    retry_pause: int = 60
+    """From an attempt to reach the first party to the next, where `MaxRetries` is followed. No
+    page tells."""
     settle: tuple[int, int] = (100, 140)  # VOICE_V1 2
     """From the end until Duration, Price and EndTime show: about two minutes."""
     price_per_minute: Decimal = Decimal("0.750")
@@ -113,6 +120,15 @@ class Scenario:
         )
 
 
+@attrs.frozen
+class Attempt:
+    """One time the first party was dialled."""
+
+    at: float
+    """Emulator seconds since the dial."""
+    outcome: Outcome
+
+
 @attrs.frozen(kw_only=True)
 class Timeline:
     """A call's life. Moments are emulator seconds since the dial.
@@ -136,6 +152,8 @@ class Timeline:
     """When the second party was gone again, if the call went on."""
     earlier: int = 0
     """Seconds talked with other second parties before."""
+    attempts: tuple[Attempt, ...] = ()
+    """To reach the first party of a dial: one, and more where `MaxRetries` is followed."""
 
     @property
     def settled(self) -> float:
@@ -194,36 +212,49 @@ def plan(
     second: str | None,
     ring_timeout: int | None,
     time_limit: int | None,
+    max_retries: int = 0,
     first_does: Behaviour | None = None,
 ) -> Timeline:
-    """Draw a call's life. `second` is None for a call that leads to a flow.
+    """Draw a call's life. `second` is None for a call that leads to a flow or a stream.
 
-    `first_does` counts more than what the scenario says of the first party's number.
+    `first_does` counts more than what the scenario says of the first party's number. The time limit
+    holds from the last attempt on to reach the first party.
     """
     patience = scenario.ring_timeout if ring_timeout is None else ring_timeout
     limit = math.inf if time_limit is None else time_limit
+
+    def attempt() -> Party:
+        one = draw(scenario, random, first, scenario.first_shares, first_does).within(patience)
+        return one if one.ring < limit else Party(Outcome.NO_ANSWER, limit, one.talk)
+
     # Both are drawn, needed or not, so that an override moves nothing else.
-    one = draw(scenario, random, first, scenario.first_shares, first_does).within(patience)
+    one = attempt()
     other = draw(scenario, random, second, scenario.second_shares).within(patience)
     settle = random.randint(*scenario.settle)
 
-    first_outcome, second_outcome = one.outcome, None
-    answered = bridged = None
-    if one.ring >= limit:
-        first_outcome, ended = Outcome.NO_ANSWER, limit
-    elif one.outcome is not Outcome.COMPLETED:
-        ended = one.ring
+    began = 0.0
+    attempts = [Attempt(began, one.outcome)]
+    while one.outcome in _UNREACHED and len(attempts) <= max_retries:
+        began += one.ring + scenario.retry_pause
+        one = attempt()
+        attempts.append(Attempt(began, one.outcome))
+
+    second_outcome = answered = bridged = None
+    rung, limit = began + one.ring, began + limit
+    if one.outcome is not Outcome.COMPLETED:
+        ended = rung
     elif second is None:
-        answered, ended = one.ring, min(limit, one.ring + one.talk)
+        answered, ended = rung, min(limit, rung + one.talk)
     else:
-        answered, ended = one.ring, one.ring + other.ring
+        answered, ended = rung, rung + other.ring
         second_outcome = other.outcome
         if ended >= limit:
             second_outcome, ended = Outcome.CANCELED, limit
         elif other.outcome is Outcome.COMPLETED:
             bridged, ended = ended, min(limit, ended + other.talk)
     return Timeline(
-        first=first_outcome,
+        attempts=tuple(attempts),
+        first=one.outcome,
         answered=answered,
         second=second_outcome,
         bridged=bridged,

@@ -132,6 +132,15 @@ class Settings:
     """The most `TimeOut` may be: support article 48278 says 60, others nothing."""
     max_custom_field: int | None = 128  # VOICE_V1 1.1
     """The most characters of `CustomField`: in Exotel's portal only."""
+    strict_streams: bool = True  # VOICE_V1 1.1
+    """Calls straight to a stream get 400 for a `StreamUrl` of more than 600 characters, with
+    another `sample-rate` or beside a `Url`, a `StreamName` of more than 32 characters, another
+    `StreamType` than `bidirectional`. What Exotel does with those is not known. False: all are
+    taken."""
+    default_max_retries: int | None = None  # VOICE_V1 1.1
+    """How often the first party is dialled again, after it failed or did not answer, by a dial
+    without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, for no other page
+    knows it."""
     next_uri_json: bool = True  # VOICE_V1 3
     """Page URIs carry `.json` when the request did; one client saw them without."""
     end_cursor: Literal["", "missing"] | None = None  # VOICE_V1 3

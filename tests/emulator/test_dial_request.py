@@ -97,8 +97,7 @@ async def test_no_other_body_is(client: httpx.AsyncClient, content_type: str) ->
 REFUSED = [
     ({"From": ""}, "From is a required"),
     ({"CallerId": ""}, "CallerId is a required"),
-    ({"To": ""}, "To or Url is a required"),
-    ({"Url": TO_FLOW["Url"]}, "To and Url"),
+    ({"To": ""}, "To, Url or StreamUrl is a required"),
     ({"From": "98-12"}, "From"),
     ({"To": "sip:"}, "To"),
     ({"CallerId": "08099999999"}, "ExoPhones"),
@@ -147,7 +146,7 @@ ACCEPTED: list[dict[str, str]] = [
     {"Whatever": "is not known"},
     {"Url": TO_FLOW["Url"]},
     {"Url": "http://my.exotel.in/exoml/start/926"},
-    {"To": "", "StreamUrl": "wss://example.com/", "StreamType": "bidirectional"},
+    {"To": CUSTOMER, "StreamUrl": "wss://example.com/", "StreamBegin": "at Leg2Connect"},
 ]
 
 
@@ -156,6 +155,13 @@ async def test_what_is_within_is_taken(
     client: httpx.AsyncClient, parameters: dict[str, str]
 ) -> None:
     await dial(client, **parameters)
+
+
+async def test_of_to_and_url_the_url_decides(emulator: Emulator, client: httpx.AsyncClient) -> None:
+    await dial(client, To=AGENT, Url=TO_FLOW["Url"])
+    (call,) = emulator.calls.values()
+    assert (call.to, call.dial.url, call.channels) == (None, TO_FLOW["Url"], 1)
+    assert emulator.rung(AGENT) == 0
 
 
 @pytest.mark.parametrize("name", list(TWO_NUMBERS))
