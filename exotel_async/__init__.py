@@ -95,6 +95,7 @@ if TYPE_CHECKING:
         RecordingChannels as RecordingChannels,
         RecordingFormat as RecordingFormat,
         StreamBegin as StreamBegin,
+        StreamOptions as StreamOptions,
         TargetOptions as TargetOptions,
     )
     from exotel_async.phone import (
@@ -190,6 +191,7 @@ else:
             "RecordingChannels",
             "RecordingFormat",
             "StreamBegin",
+            "StreamOptions",
             "TargetOptions",
         ),
         "exotel_async.phone": ("normalize_number", "same_number"),

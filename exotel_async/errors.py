@@ -187,7 +187,8 @@ class CallOutcomeUnknown(ExotelError):
         to: the second party; None for a call to a flow.
         caller_id: the ExoPhone.
         custom_field: what was passed as `custom_field`.
-        time_limit: the longest the call may last; None: Exotel's own limit of four hours.
+        time_limit: the longest the call may last; None: Exotel's own limit of four hours. With
+            `max_retries` it is None: what that does to the limit is not known.
         sent_at: when the request left, aware, UTC. The call was not created before it.
         lost_at: when its outcome was given up, aware, UTC.
         clock_offset: how much Exotel's clock was ahead of this machine's then, within a second or

@@ -13,7 +13,7 @@ from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
 from exotel_async.keywords import check_options
-from exotel_async.models import Call, CallStatus, DialOptions, TargetOptions
+from exotel_async.models import Call, CallStatus, DialOptions, StreamOptions, TargetOptions
 from exotel_async.wire import requests, responses
 from exotel_async.wire.validation import positive_seconds
 
@@ -136,6 +136,58 @@ class Calls(CallReader):
             flow=flow,
             from_=from_,
             caller_id=caller_id,
+            **options,
+        )
+        del options  # in the request now, which may wait with tens of thousands of others
+        chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
+        return await self._pipeline.send(request, self._read_dialled, chosen)
+
+    async def connect_to_stream(
+        self,
+        from_: str,
+        *,
+        stream_url: str,
+        caller_id: str,
+        stream_name: str | None = None,
+        sample_rate: int | None = None,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> Call:
+        """Ring a party and connect it directly to a voice bot, without a flow or a second party.
+
+        When the party answers, Exotel opens a WebSocket to `stream_url`, and the audio goes both
+        ways over it. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal documents
+        it (agentstream/connect-voice-ai).
+
+        Args:
+            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
+            stream_url: the bot's `ws` or `wss` URL, at most 600 characters with its sample rate.
+            caller_id: the ExoPhone the party sees.
+            stream_name: a name for the stream, at most 32 characters.
+            sample_rate: samples per second of the audio: 8000, 16000 or 24000. It is written into
+                the URL as `sample-rate`; Exotel's default is 8000.
+            priority: which request goes first when several wait.
+            max_wait: seconds the dial may wait for the budget.
+            timeout: seconds it may take with everything.
+            **options: see `StreamOptions`.
+
+        Raises:
+            ExotelError: as `connect` does.
+        """
+        check_options(
+            "calls.connect_to_stream",
+            self.connect_to_stream,
+            options,
+            StreamOptions.__optional_keys__,
+        )
+        request = requests.connect_to_stream(
+            from_=from_,
+            stream_url=stream_url,
+            caller_id=caller_id,
+            stream_name=stream_name,
+            sample_rate=sample_rate,
             **options,
         )
         del options  # in the request now, which may wait with tens of thousands of others

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -161,7 +161,8 @@ class Sending(Generic[T]):
             to=form.get("To"),
             caller_id=form["CallerId"],
             custom_field=form.get("CustomField"),
-            time_limit=_seconds(form.get("TimeLimit", "")),
+            # What Exotel dials again by itself may be over later.
+            time_limit=None if _is_retried(form) else _seconds(form.get("TimeLimit", "")),
             sent_at=self.sent_at,
             lost_at=datetime.now(UTC),
             clock_offset=self.clock.offset(),
@@ -184,6 +185,11 @@ def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> Deco
         content_type=answer.content_type,
         excerpt=answer.excerpt() if excerpt is None else excerpt,
     )
+
+
+def _is_retried(form: Mapping[str, str]) -> bool:
+    """Whether Exotel was asked to dial again by itself, if nobody answers."""
+    return form.get("MaxRetries", "0") != "0"
 
 
 def _seconds(text: str) -> timedelta | None:

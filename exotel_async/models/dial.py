@@ -21,44 +21,59 @@ from exotel_async.models.words import (
 )
 
 
-class DialOptions(TypedDict, total=False):
-    """What `connect` and `connect_to_flow` both take. None is the same as leaving it out.
+class StreamOptions(TypedDict, total=False):
+    """What all dials take, and `connect_to_stream` alone. None is the same as leaving it out.
+
+    Attributes:
+        time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
+        record: whether to record the call.
+        recording_channels: both parties in one channel or one each; only with `record=True`.
+        custom_field: anything of up to 128 characters that is to come back with the call.
+        status_callback: URL that gets a callback when the call has ended.
+        status_callback_events: what it reports, and then in full; without them it gets four
+            fields when the call is over. Not documented for calls to a flow; `ringing` comes in
+            calls to a stream only.
+        max_retries: how many more times Exotel itself dials `from_`, in this one order, when it
+            was not reached: 0 or more. One support article (48259) documents it, with 3 as the
+            default. The SDK sends a dial once, and nothing of this unless it is given. What
+            `time_limit` counts from is then not known, so that the call may be over later.
+        extra: parameters this SDK does not know, sent last and as they are.
+    """
+
+    time_limit: timedelta | float | None
+    record: bool | None
+    recording_channels: RecordingChannels | str | None
+    custom_field: str | None
+    status_callback: str | None
+    status_callback_events: Iterable[CallbackEvent | str] | None
+    max_retries: int | None
+    extra: Mapping[str, str] | None
+
+
+class DialOptions(StreamOptions, total=False):
+    """What `connect` and `connect_to_flow` take besides. None is the same as leaving it out.
 
     Exotel documents most of it at developer.exotel.com/api/make-a-call-api.
 
     Attributes:
         call_type: `trans`, the one type there is.
-        time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
         ring_timeout: how long each party is rung: a timedelta or seconds. Exotel's limit is not
             certain; an old page says 60 seconds.
-        record: whether to record the call.
-        recording_channels: both parties in one channel or one each; only with `record=True`.
         recording_format: `mp3` or `mp3-hq`; only with `record=True`.
-        custom_field: anything of up to 128 characters that is to come back with the call.
-        status_callback: URL that gets a callback when the call has ended.
-        status_callback_events: what it reports, and then in full; without them it gets four
-            fields when the call is over. Not documented for calls to a flow.
         status_callback_content_type: how it is encoded; without it as multipart.
-        stream_url: `wss` URL the call's audio is streamed to (AgentStream).
+        stream_url: `wss` URL the audio of a call between two numbers is streamed to (AgentStream).
+            A flow streams by an applet of its own, and `connect_to_stream` reaches a bot directly.
         stream_begin: from which moment; only with `stream_url`.
         stream_type: `bidirectional`; not documented, but it works. Only with `stream_url`.
-        extra: parameters this SDK does not know, sent last and as they are.
     """
 
     call_type: CallType | str | None
-    time_limit: timedelta | float | None
     ring_timeout: timedelta | float | None
-    record: bool | None
-    recording_channels: RecordingChannels | str | None
     recording_format: RecordingFormat | str | None
-    custom_field: str | None
-    status_callback: str | None
-    status_callback_events: Iterable[CallbackEvent | str] | None
     status_callback_content_type: CallbackContentType | str | None
     stream_url: str | None
     stream_begin: StreamBegin | str | None
     stream_type: str | None
-    extra: Mapping[str, str] | None
 
 
 class TargetOptions(DialOptions, total=False):
@@ -89,7 +104,8 @@ class DialTarget(Value):
         flow: the flow the first party is connected to.
         caller_id: the ExoPhone they see.
         options: more, as `calls.connect` takes it. In `connect_many` it goes before what is said
-            for all. Of a dial by `connect` or `connect_to_flow` it has the `custom_field` alone.
+            for all. Of a single dial it has the `custom_field` alone, and the `stream_url` of one
+            by `connect_to_stream`.
         tag: anything of the caller's own, to recognise a dial by. It is not sent.
     """
 

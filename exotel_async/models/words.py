@@ -120,8 +120,9 @@ class PlaybackTo(enum.StrEnum):
 
 
 class CallbackEvent(OpenEnum):
-    """What a status callback can report."""
+    """What a status callback can report; `ringing` for calls to a stream alone."""
 
+    RINGING = "ringing"
     TERMINAL = "terminal"
     ANSWERED = "answered"
 

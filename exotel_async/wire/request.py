@@ -84,10 +84,11 @@ class Request:
             return self.passed
         assert self.passed is not None  # noqa: S101 - a dial
         from_, to, flow, caller_id = self.passed
-        options = TargetOptions()
-        custom_field = dict(self.form).get("CustomField")
-        if custom_field is not None:
-            options["custom_field"] = custom_field
+        options, form = TargetOptions(), dict(self.form)
+        if "CustomField" in form:
+            options["custom_field"] = form["CustomField"]
+        if to is None and flow is None:
+            options["stream_url"] = form["StreamUrl"]
         return DialTarget(from_=from_, to=to, flow=flow, caller_id=caller_id, options=options)
 
 

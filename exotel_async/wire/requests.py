@@ -25,6 +25,7 @@ from exotel_async.models import (
     RecordingChannels,
     RecordingFormat,
     StreamBegin,
+    StreamOptions,
 )
 from exotel_async.phone import (
     normalize_exophone,
@@ -41,10 +42,13 @@ from exotel_async.wire.validation import (
     segment,
     short_text,
     url,
+    whole,
     whole_seconds,
 )
 
 LONGEST_CUSTOM_FIELD: Final = 128
+"""Characters. Documented on the newer pages only (VOICE_V1 1.1)."""
+LONGEST_STREAM_NAME: Final = 32
 """Characters. Documented on the newer pages only (VOICE_V1 1.1)."""
 
 _FLOW_ID: Final = r"(?!0+$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -112,7 +116,44 @@ def connect_to_flow(
     """
     form = _parties(from_, caller_id)
     form["Url"] = flow_url(account_sid, flow)
+    refuse(
+        "is not for flows, which stream by an applet of their own; without one: connect_to_stream",
+        stream_url=options.get("stream_url"),
+        stream_begin=options.get("stream_begin"),
+        stream_type=options.get("stream_type"),
+    )
     return _dial(form, (from_, None, flow, caller_id), **options)
+
+
+def connect_to_stream(
+    *,
+    from_: str,
+    stream_url: str,
+    caller_id: str,
+    stream_name: str | None = None,
+    sample_rate: int | None = None,
+    **options: Unpack[StreamOptions],
+) -> Request:
+    """Build the dial that connects one party directly to a bot, over a WebSocket (VOICE_V1 1.1).
+
+    Args:
+        from_: the party rung: a phone number as `normalize_number` takes it, or a SIP id or URI.
+        stream_url: the bot's `ws` or `wss` URL, of at most 600 characters.
+        caller_id: the ExoPhone the party sees.
+        stream_name: a name for the stream, of at most 32 characters.
+        sample_rate: samples per second: 8000, 16000 or 24000. It goes into the URL.
+        **options: see `StreamOptions`.
+
+    Raises:
+        InvalidRequest: an argument that Exotel would refuse or misinterpret.
+    """
+    from exotel_async.wire.stream_url import bot_url  # noqa: PLC0415
+
+    form = _parties(from_, caller_id)
+    form["StreamUrl"] = bot_url(stream_url, sample_rate)
+    form["StreamType"] = "bidirectional"
+    form["StreamName"] = short_text("stream_name", stream_name, LONGEST_STREAM_NAME)
+    return _order(form, (from_, None, None, caller_id), ringing=True, **options)
 
 
 def get_call(
@@ -166,53 +207,70 @@ def _dial(
     passed: Passed,
     *,
     call_type: CallType | str | None = None,
-    time_limit: timedelta | float | None = None,
     ring_timeout: timedelta | float | None = None,
-    record: bool | None = None,
-    recording_channels: RecordingChannels | str | None = None,
     recording_format: RecordingFormat | str | None = None,
-    custom_field: str | None = None,
-    status_callback: str | None = None,
-    status_callback_events: Iterable[CallbackEvent | str] | None = None,
     status_callback_content_type: CallbackContentType | str | None = None,
     stream_url: str | None = None,
     stream_begin: StreamBegin | str | None = None,
     stream_type: str | None = None,
-    extra: Mapping[str, str] | None = None,
+    **options: Unpack[StreamOptions],
 ) -> Request:
-    if record is not True:
-        refuse(
-            "is used only with record=True",
-            recording_channels=recording_channels,
-            recording_format=recording_format,
-        )
-    if status_callback is None:
+    if options.get("record") is not True:
+        refuse("is used only with record=True", recording_format=recording_format)
+    if options.get("status_callback") is None:
         refuse(
             "is used only with status_callback",
-            status_callback_events=status_callback_events,
             status_callback_content_type=status_callback_content_type,
         )
     if stream_url is None:
         refuse("is used only with stream_url", stream_begin=stream_begin, stream_type=stream_type)
 
     form["CallType"] = choice("call_type", call_type, CallType)
-    form["TimeLimit"] = whole_seconds("time_limit", time_limit)
     form["TimeOut"] = whole_seconds("ring_timeout", ring_timeout)
-    form["Record"] = flag("record", record)
-    form["RecordingChannels"] = choice("recording_channels", recording_channels, RecordingChannels)
     form["RecordingFormat"] = choice("recording_format", recording_format, RecordingFormat)
-    form["CustomField"] = short_text("custom_field", custom_field, LONGEST_CUSTOM_FIELD)
-    form["StatusCallback"] = url("status_callback", status_callback)
-    for index, event in enumerate(
-        all_of("status_callback_events", status_callback_events, CallbackEvent)
-    ):
-        form[f"StatusCallbackEvents[{index}]"] = event
     form["StatusCallbackContentType"] = choice(
         "status_callback_content_type", status_callback_content_type, CallbackContentType
     )
     form["StreamUrl"] = url("stream_url", stream_url, schemes=("wss",))
     form["StreamBegin"] = choice("stream_begin", stream_begin, StreamBegin)
     form["StreamType"] = short_text("stream_type", stream_type, 64)
+    return _order(form, passed, ringing=False, **options)
+
+
+def _order(
+    form: Fields,
+    passed: Passed,
+    *,
+    ringing: bool,
+    time_limit: timedelta | float | None = None,
+    record: bool | None = None,
+    recording_channels: RecordingChannels | str | None = None,
+    custom_field: str | None = None,
+    status_callback: str | None = None,
+    status_callback_events: Iterable[CallbackEvent | str] | None = None,
+    max_retries: int | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> Request:
+    """Build the request of a dial in any mode; `ringing`: a callback can report that."""
+    if record is not True:
+        refuse("is used only with record=True", recording_channels=recording_channels)
+    if status_callback is None:
+        refuse("is used only with status_callback", status_callback_events=status_callback_events)
+
+    form["TimeLimit"] = whole_seconds("time_limit", time_limit)
+    form["Record"] = flag("record", record)
+    form["RecordingChannels"] = choice("recording_channels", recording_channels, RecordingChannels)
+    form["CustomField"] = short_text("custom_field", custom_field, LONGEST_CUSTOM_FIELD)
+    form["StatusCallback"] = url("status_callback", status_callback)
+    for index, event in enumerate(
+        all_of("status_callback_events", status_callback_events, CallbackEvent)
+    ):
+        if event == CallbackEvent.RINGING and not ringing:
+            rule = "must be 'terminal' or 'answered'; 'ringing' comes with connect_to_stream only"
+            raise InvalidRequest("status_callback_events", event, rule)
+        form[f"StatusCallbackEvents[{index}]"] = event
+    retries = whole("max_retries", max_retries, 0)
+    form["MaxRetries"] = None if retries is None else str(retries)
     return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)), passed=passed)
 
 

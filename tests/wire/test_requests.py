@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,11 @@ FLOW: dict[str, Any] = {
     "caller_id": "08030000000",
 }
 FLOW_URL = "http://my.exotel.com/acme1/exoml/start_voice/926"
+STREAM: dict[str, Any] = {
+    "from_": "9812300001",
+    "caller_id": "08030000000",
+    "stream_url": "wss://bot.example/media",
+}
 
 
 def connect(**options: Any) -> Request:
@@ -43,7 +49,12 @@ def connect_to_flow(**options: Any) -> Request:
     return requests.connect_to_flow(**(FLOW | options))
 
 
+def connect_to_stream(**options: Any) -> Request:
+    return requests.connect_to_stream(**(STREAM | options))
+
+
 DIALS = pytest.mark.parametrize("dial", [connect, connect_to_flow])
+ALL_DIALS = pytest.mark.parametrize("dial", [connect, connect_to_flow, connect_to_stream])
 Dial = Callable[..., Request]
 
 
@@ -91,6 +102,7 @@ def test_connect_two_numbers_with_everything() -> None:
             stream_url="wss://app.example/stream",
             stream_begin=StreamBegin.LEG2_CONNECT,
             stream_type="bidirectional",
+            max_retries=2,
             extra={"SomethingNew": "yes"},
         )
     ) == {
@@ -114,6 +126,7 @@ def test_connect_two_numbers_with_everything() -> None:
         "StreamUrl": "wss://app.example/stream",
         "StreamBegin": "at Leg2Connect",
         "StreamType": "bidirectional",
+        "MaxRetries": "2",
         "SomethingNew": "yes",
     }
 
@@ -202,7 +215,6 @@ def test_record_is_text(dial: Dial, *, record: bool) -> None:
             "StatusCallback",
             "http://10.0.0.1:8000/cb",
         ),
-        ({"stream_url": "wss://x.example"}, "StreamUrl", "wss://x.example"),
     ],
 )
 def test_options_of_both_modes(dial: Dial, options: dict[str, Any], name: str, value: str) -> None:
@@ -240,7 +252,6 @@ def test_events_are_numbered_in_brackets(dial: Dial, events: Any, sent: list[str
         ("status_callback", ["", "x", "app.example/cb", "ftp://x.example", "https://", 5]),
         ("status_callback", ["https://x.example/a b", "https://x.example/\n", "//x.example"]),
         ("status_callback", ["https://x.example:99999/", "https://[x/", "javascript:alert(1)"]),
-        ("stream_url", ["https://x.example", "ws://x.example", "wss://", ""]),
         ("from_", ["", "x", "12", None, 9812300009, "9812300009 ext 4"]),
         ("caller_id", ["", "EXOTEL", None, "sip:asha@example.com"]),
     ],
@@ -282,10 +293,6 @@ def test_the_two_parties_differ_however_they_are_written(to: str) -> None:
         ({"record": True, "recording_format": "wav"}, "recording_format"),
         ({"status_callback_events": ["terminal"]}, "status_callback_events"),
         ({"status_callback_content_type": "application/json"}, "status_callback_content_type"),
-        ({"stream_begin": "at Leg1Connect"}, "stream_begin"),
-        ({"stream_type": "bidirectional"}, "stream_type"),
-        ({"stream_url": "wss://x.example", "stream_begin": "soon"}, "stream_begin"),
-        ({"stream_url": "wss://x.example", "stream_type": "x" * 65}, "stream_type"),
     ],
 )
 @DIALS
@@ -294,7 +301,173 @@ def test_options_that_need_another(dial: Dial, options: dict[str, Any], argument
 
 
 @pytest.mark.parametrize(
-    "events", [["ringing"], ["terminal,answered"], [None], [1], b"terminal", 5]
+    ("options", "argument"),
+    [
+        ({"stream_begin": "at Leg1Connect"}, "stream_begin"),
+        ({"stream_type": "bidirectional"}, "stream_type"),
+        ({"stream_url": "wss://x.example", "stream_begin": "soon"}, "stream_begin"),
+        ({"stream_url": "wss://x.example", "stream_type": "x" * 65}, "stream_type"),
+        ({"stream_url": "https://x.example"}, "stream_url"),
+        ({"stream_url": "ws://x.example"}, "stream_url"),
+        ({"stream_url": "wss://"}, "stream_url"),
+        ({"stream_url": ""}, "stream_url"),
+    ],
+)
+def test_the_stream_of_two_numbers(options: dict[str, Any], argument: str) -> None:
+    refused(connect, argument, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stream_url": "wss://x.example"},
+        {"stream_url": ""},
+        {"stream_begin": "at Leg1Connect"},
+        {"stream_type": "bidirectional"},
+    ],
+)
+def test_a_flow_streams_by_its_own_applet(options: dict[str, Any]) -> None:
+    error = refused(connect_to_flow, *options, **options)
+    assert "applet" in error.rule
+    assert "connect_to_stream" in error.rule
+
+
+def test_connect_to_a_stream_at_its_least() -> None:
+    request = connect_to_stream()
+    assert (request.method, request.path, request.params) == ("POST", "Calls/connect.json", ())
+    assert request.dials
+    assert form(request) == {
+        "From": "9812300001",
+        "CallerId": "08030000000",
+        "StreamUrl": "wss://bot.example/media",
+        "StreamType": "bidirectional",
+    }
+
+
+def test_connect_to_a_stream_with_everything() -> None:
+    assert form(
+        connect_to_stream(
+            from_="sip:agent7f3a",
+            stream_url="ws://10.0.0.1:8000/media?bot=7",
+            stream_name="greeter",
+            sample_rate=16000,
+            time_limit=timedelta(minutes=5),
+            record=True,
+            recording_channels="dual",
+            custom_field="order-7",
+            status_callback="https://app.example/exotel",
+            status_callback_events=[CallbackEvent.RINGING, "answered", "terminal"],
+            max_retries=0,
+            extra={"TimeOut": "30"},
+        )
+    ) == {
+        "From": "sip:agent7f3a",
+        "CallerId": "08030000000",
+        "StreamUrl": "ws://10.0.0.1:8000/media?bot=7&sample-rate=16000",
+        "StreamType": "bidirectional",
+        "StreamName": "greeter",
+        "TimeLimit": "300",
+        "Record": "true",
+        "RecordingChannels": "dual",
+        "CustomField": "order-7",
+        "StatusCallback": "https://app.example/exotel",
+        "StatusCallbackEvents[0]": "ringing",
+        "StatusCallbackEvents[1]": "answered",
+        "StatusCallbackEvents[2]": "terminal",
+        "MaxRetries": "0",
+        "TimeOut": "30",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "rate", "sent"),
+    [
+        ("wss://b.example", 8000, "wss://b.example?sample-rate=8000"),
+        ("wss://b.example/m?", 24000, "wss://b.example/m?sample-rate=24000"),
+        ("wss://b.example/m?a=%20b&c", 8000, "wss://b.example/m?a=%20b&c&sample-rate=8000"),
+        ("wss://b.example/m?sample-rate=8000", None, "wss://b.example/m?sample-rate=8000"),
+        ("wss://b.example/?sample-rate=16000&a=b", 16000, "wss://b.example/?sample-rate=16000&a=b"),
+        ("wss://b.example/?sample%2Drate=8000", 8000, "wss://b.example/?sample%2Drate=8000"),
+        ("WSS://B.example/m?x", None, "WSS://B.example/m?x"),
+    ],
+)
+def test_the_sample_rate_goes_into_the_url(url: str, rate: int | None, sent: str) -> None:
+    assert form(connect_to_stream(stream_url=url, sample_rate=rate))["StreamUrl"] == sent
+
+
+@pytest.mark.parametrize(
+    ("options", "argument", "rule"),
+    [
+        ({"sample_rate": 44100}, "sample_rate", "8000, 16000 or 24000"),
+        ({"sample_rate": "8000"}, "sample_rate", "8000, 16000 or 24000"),
+        ({"sample_rate": True}, "sample_rate", "8000, 16000 or 24000"),
+        ({"sample_rate": 8000.0}, "sample_rate", "8000, 16000 or 24000"),
+        (
+            {"sample_rate": 8000, "stream_url": "wss://b.example/?sample-rate=16000"},
+            "sample_rate",
+            "stream_url",
+        ),
+        ({"stream_url": "wss://b.example/?sample-rate=44100"}, "stream_url", "8000, 16000 or"),
+        ({"stream_url": "wss://b.example/?sample-rate="}, "stream_url", "8000, 16000 or"),
+        (
+            {"stream_url": "wss://b.example/?sample-rate=8000&sample-rate=16000"},
+            "stream_url",
+            "once",
+        ),
+        ({"stream_url": "https://b.example"}, "stream_url", "ws or wss"),
+        ({"stream_url": None}, "stream_url", "ws or wss"),
+        ({"stream_url": "bot.example"}, "stream_url", "ws or wss"),
+        ({"stream_url": "wss://b.example/#top"}, "stream_url", "fragment"),
+        ({"stream_name": "x" * 33}, "stream_name", "32"),
+        ({"status_callback_events": ["ringing"]}, "status_callback_events", "status_callback"),
+        ({"recording_channels": "dual"}, "recording_channels", "record"),
+        ({"from_": "08030000000"}, "from_", "caller_id"),
+    ],
+)
+def test_a_stream_that_would_not_be_understood(
+    options: dict[str, Any], argument: str, rule: str
+) -> None:
+    assert rule in refused(connect_to_stream, argument, **options).rule
+
+
+def test_a_stream_url_has_600_characters_with_its_sample_rate() -> None:
+    url = "wss://bot.example/?key=canary".ljust(600, "x")
+    assert form(connect_to_stream(stream_url=url))["StreamUrl"] == url
+    for options in ({"stream_url": url + "x"}, {"stream_url": url, "sample_rate": 8000}):
+        error = refused(connect_to_stream, "stream_url", **options)
+        assert "600" in error.rule
+        assert "canary" not in str(error), "a bot's URL may hold its key"
+    assert form(connect_to_stream(stream_name="x" * 32))["StreamName"] == "x" * 32
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["to", "flow", "ring_timeout", "call_type", "recording_format", "wait_url", "stream_begin"],
+)
+def test_what_a_call_to_a_stream_does_not_take(option: str) -> None:
+    with pytest.raises(TypeError, match=option):
+        connect_to_stream(**{option: "x"})
+
+
+@DIALS
+def test_ringing_is_reported_of_calls_to_a_stream_alone(dial: Dial) -> None:
+    options = {"status_callback": "https://x.example", "status_callback_events": ["RINGING"]}
+    error = refused(dial, "status_callback_events", **options)
+    assert "connect_to_stream" in error.rule
+
+
+@ALL_DIALS
+def test_retries_by_exotel_are_asked_for_by_nobody_else(dial: Dial) -> None:
+    assert "MaxRetries" not in form(dial())
+    assert "MaxRetries" not in form(dial(max_retries=None))
+    assert form(dial(max_retries=0))["MaxRetries"] == "0"
+    assert form(dial(max_retries=3))["MaxRetries"] == "3"
+    for wrong in (-1, 1.0, "3", True):
+        refused(dial, "max_retries", max_retries=wrong)
+
+
+@pytest.mark.parametrize(
+    "events", [["hung-up"], ["terminal,answered"], [None], [1], b"terminal", 5]
 )
 def test_events_not_known(events: Any) -> None:
     url = "https://x.example/cb"
@@ -463,6 +636,29 @@ def test_any_text_is_sent_or_refused(one: str, other: str) -> None:
             continue
         for name, value in fields.items():
             assert (name + value).encode()  # a lone surrogate cannot be sent
+
+
+@given(
+    st.sampled_from(["ws", "wss", "https"]),
+    st.text("abc/?&=#%2d-", max_size=30),
+    st.sampled_from([None, 8000, 16000, 24000]),
+)
+def test_a_stream_url_has_one_sample_rate_at_most_and_keeps_all_else(
+    scheme: str, rest: str, rate: int | None
+) -> None:
+    url = f"{scheme}://bot.example/{rest}"
+    try:
+        sent = form(connect_to_stream(stream_url=url, sample_rate=rate))["StreamUrl"]
+    except InvalidRequest:
+        assert scheme == "https" or "#" in rest
+        return
+    assert scheme in {"ws", "wss"}
+    before, after = urlsplit(url), urlsplit(sent)
+    assert before[:3] == after[:3]
+    added = [] if rate is None else [("sample-rate", str(rate))]
+    assert parse_qsl(after.query, keep_blank_values=True) == (
+        parse_qsl(before.query, keep_blank_values=True) + added
+    )
 
 
 @given(st.text(max_size=20))
