@@ -260,6 +260,12 @@ def _every_method(exotel: AsyncExotel) -> dict[str, Callable[..., Any]]:
     return {
         "connect": partial(calls.connect, CUSTOMER, AGENT, caller_id=EXOPHONE),
         "connect_to_flow": partial(calls.connect_to_flow, CUSTOMER, flow=926, caller_id=EXOPHONE),
+        "connect_to_stream": partial(
+            calls.connect_to_stream,
+            CUSTOMER,
+            stream_url="wss://bot.example/media",
+            caller_id=EXOPHONE,
+        ),
         "connect_many": partial(calls.connect_many, [CUSTOMER], flow=926, caller_id=EXOPHONE),
         "get": partial(calls.get, "abc"),
         "get_many": partial(calls.get_many, ["abc"]),

@@ -115,16 +115,20 @@ def call(
     *,
     caller_id: str,
     flow: str | None = None,
+    stream_url: str | None = None,
+    stream_name: str | None = None,
+    sample_rate: int | None = None,
     custom_field: str | None = None,
     record: bool | None = None,
     time_limit: int | None = None,
     ring_timeout: int | None = None,
+    max_retries: int | None = None,
     status_callback: str | None = None,
     wait: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Dial once: ring FROM, and when it answers, connect it to TO or to a flow.
+    """Dial once: ring FROM, and when it answers, connect it to TO, to a flow or to a bot.
 
     It dials without confirmation, and a call costs money. Exit codes: 0 placed (with --wait:
     completed), 1 not placed, 2 wrong usage, 3 not known whether it was placed, 4 placed, but not
@@ -135,31 +139,47 @@ def call(
         to: The party rung second.
         caller_id: Your ExoPhone, which they see.
         flow: A flow's id or URL, instead of TO.
+        stream_url: A voice bot's wss:// URL, instead of TO.
+        stream_name: A name for the bot's stream.
+        sample_rate: Of the bot's audio: 8000, 16000 or 24000.
         custom_field: Comes back with the call, at most 128 characters.
         record: Record the call.
         time_limit: Seconds the call may last at most.
-        ring_timeout: Seconds each party is rung.
+        ring_timeout: Seconds each party is rung; not with --stream-url.
+        max_retries: How many more times Exotel itself dials FROM if it does not answer.
         status_callback: URL that gets a callback when the call has ended.
         wait: Wait until the call is over, and show how it ended.
         json: Print the call, or the error, as JSON in one line.
     """
-    if (to is None) == (flow is None):
-        complain("give either a second number (TO) or --flow")
+    wrong = None
+    if [to, flow, stream_url].count(None) != 2:
+        wrong = "give one of a second number (TO), --flow and --stream-url"
+    elif stream_url is not None and ring_timeout is not None:
+        wrong = "--ring-timeout is not for --stream-url"
+    elif stream_url is None and (stream_name is not None or sample_rate is not None):
+        wrong = "--stream-name and --sample-rate are for --stream-url"
+    if wrong is not None:
+        complain(wrong)
         return Exit.USAGE
     from exotel_async.cli.call import Order, call  # noqa: PLC0415
 
+    options = {
+        "stream_name": stream_name,
+        "sample_rate": sample_rate,
+        "custom_field": custom_field,
+        "record": record,
+        "time_limit": time_limit,
+        "ring_timeout": ring_timeout,
+        "max_retries": max_retries,
+        "status_callback": status_callback,
+    }
     order = Order(
         from_=from_,
         to=to,
         flow=flow,
+        stream_url=stream_url,
         caller_id=caller_id,
-        options={
-            "custom_field": custom_field,
-            "record": record,
-            "time_limit": time_limit,
-            "ring_timeout": ring_timeout,
-            "status_callback": status_callback,
-        },
+        options={name: value for name, value in options.items() if value is not None},
     )
     return partial(call, order, service, wait=wait, as_json=json)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from attrs import define, frozen
 
@@ -33,16 +34,22 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Order:
-    """One dial: two parties, or one party and a flow."""
+    """One dial: two parties, or one party and a flow or a bot."""
 
     from_: str
     to: str | None
     flow: str | None
+    stream_url: str | None
     caller_id: str
     options: Mapping[str, Any]
 
     def __str__(self) -> str:
-        then = f"flow {self.flow}" if self.to is None else mask_number(self.to)
+        if self.to is not None:
+            then = mask_number(self.to)
+        elif self.stream_url is not None:
+            then = f"a bot at {urlsplit(self.stream_url).hostname}"  # its path may hold a key
+        else:
+            then = f"flow {self.flow}"
         return f"{mask_number(self.from_)}, then {then}, showing {mask_number(self.caller_id)}"
 
     def check(self) -> None:
@@ -54,6 +61,10 @@ class Order:
         options: Any = self.options
         if self.to is not None:
             requests.connect(from_=self.from_, to=self.to, caller_id=self.caller_id, **options)
+        elif self.stream_url is not None:
+            requests.connect_to_stream(
+                from_=self.from_, stream_url=self.stream_url, caller_id=self.caller_id, **options
+            )
         else:
             requests.connect_to_flow(
                 account_sid=os.environ["EXOTEL_ACCOUNT_SID"].strip(),
@@ -69,6 +80,10 @@ class Order:
         if self.to is not None:
             return await exotel.calls.connect(
                 self.from_, self.to, caller_id=self.caller_id, **options
+            )
+        if self.stream_url is not None:
+            return await exotel.calls.connect_to_stream(
+                self.from_, stream_url=self.stream_url, caller_id=self.caller_id, **options
             )
         return await exotel.calls.connect_to_flow(
             self.from_, flow=self.flow or "", caller_id=self.caller_id, **options

@@ -48,7 +48,7 @@ class StatusCallback(Value):
     `status`, `recording_url` and `updated_at`; it comes once, when the call is over. The long one,
     for dials with `status_callback_events`, has the others as well, and comes up to three times:
     twice as `answered`, when the first party has picked up and when the second has, and then as
-    `terminal`.
+    `terminal`. For calls to a stream `ringing` may come before, with each time the party is rung.
 
     Callbacks are not signed, may be late or lost, and may come more than once and out of order:
     see `key`. The times are aware, in the zone the event was read with. Lengths are as they were

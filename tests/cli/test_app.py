@@ -30,6 +30,19 @@ async def test_help_lists_the_commands() -> None:
         (["call", "09812300001"], "--caller-id"),
         (["call", "09812300001", "--caller-id", "08030000000"], "TO"),
         (["call", "0981", "0982", "--flow", "1", "--caller-id", "0803"], "--flow"),
+        (["call", "0981", "0982", "--stream-url", "ws://b", "--caller-id", "0803"], "--stream-url"),
+        (
+            ["call", "0981", "--flow", "1", "--stream-url", "ws://b", "--caller-id", "0803"],
+            "--stream-url",
+        ),
+        (
+            ["call", "0981", "--flow", "1", "--sample-rate", "8000", "--caller-id", "0803"],
+            "--sample-rate",
+        ),
+        (
+            ["call", "0981", "--stream-url=ws://b", "--ring-timeout=9", "--caller-id", "0803"],
+            "--ring-timeout",
+        ),
         (["emulator", "--window", "round"], "--window"),
         (["emulator", "--speed", "inf"], "--speed"),
         (["emulator", "--account", ""], "--account"),

@@ -86,6 +86,19 @@ async def test_call_dials_a_flow(emulator: Emulator) -> None:
     assert_masked(ended)
 
 
+async def test_call_dials_a_bot(emulator: Emulator) -> None:
+    bot = ("--stream-url", "wss://bot.example/media?key=canary", "--stream-name", "greeter")
+    arguments = ("call", FIRST, *bot, "--sample-rate", "16000", "--max-retries", "0")
+    ended = await ran(*arguments, "--caller-id", EXOPHONE, env=pointing_at(emulator))
+    assert ended.code == 0, ended
+    form = emulator.requests[0].form
+    assert form["StreamUrl"] == "wss://bot.example/media?key=canary&sample-rate=16000"
+    assert (form["StreamName"], form["MaxRetries"]) == ("greeter", "0")
+    assert "then a bot at bot.example" in ended.err
+    assert "canary" not in ended.out + ended.err, "a bot's URL may hold its key"
+    assert_masked(ended)
+
+
 async def test_call_that_would_be_refused_costs_no_request(emulator: Emulator) -> None:
     arguments = ("call", FIRST, "--flow", "9/26", "--caller-id", EXOPHONE)
     ended = await ran(*arguments, env=pointing_at(emulator))

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from exotel_async import AsyncExotel
-from exotel_async.emulator import Emulator, Fault
+from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.models import Call, CallbackContentType, CallStatus
 from exotel_async.webhooks import ExotelWebhooks, StatusCallback
 from tests.conftest import EXOPHONE, session
@@ -210,6 +210,24 @@ async def test_a_flow_call_has_its_short_callback() -> None:
         (event,) = application.events[call.sid]
         assert event.status == ended.status == application.truth[call.sid]
         assert event.event_type is None
+
+
+async def test_a_call_to_a_stream_rings_before_it_is_answered_and_that_ends_no_wait() -> None:
+    async with running(scenario=Scenario.all_answered(ring=30, talk=30)) as application:
+        call = await application.exotel.calls.connect_to_stream(
+            "+919812300001",
+            stream_url="wss://bot.example/media",
+            caller_id=EXOPHONE,
+            status_callback=application.hooks.url("status_callback"),
+            status_callback_events=["ringing", "answered", "terminal"],
+        )
+        ended = await application.exotel.calls.wait(call.sid, timeout=20, interval=30)
+        assert ended.status is CallStatus.COMPLETED
+        await until(lambda: len(application.events[call.sid]) == 3)
+        events = application.events[call.sid]
+        assert [event.event_type for event in events] == ["ringing", "answered", "terminal"]
+        assert [event.is_final for event in events] == [False, False, True]
+        assert {event.to for event in events} == {None}
 
 
 async def test_nothing_is_forwarded_to_a_closed_session() -> None:

@@ -102,6 +102,20 @@ def test_a_leg_not_dialled_yet_has_no_status(encoding: Encoding) -> None:
 
 
 @EVERY_ENCODING
+@pytest.mark.parametrize("status", ["ringing", "in-progress", None])
+def test_a_phone_that_rings_is_no_end(encoding: Encoding, status: str | None) -> None:
+    leg = {"OnCallDuration": 0, "Status": status, "AnsweredBy": "NA"}
+    one_party = {"EventType": "ringing", "Status": status, "To": None, "Legs": [leg]}
+    event = callback(AGENT_ANSWERED | one_party, encoding)
+    assert event.event_type is CallbackEvent.RINGING
+    assert (event.status, event.to) == (status, None)
+    assert not event.is_final
+    assert not event.to_call().is_final
+    answered = callback(AGENT_ANSWERED | one_party | {"EventType": "answered"}, encoding)
+    assert event.key != answered.key
+
+
+@EVERY_ENCODING
 def test_a_call_going_on_has_no_end(encoding: Encoding) -> None:
     event = callback(BRIDGED, encoding)
     assert event.event_type is CallbackEvent.ANSWERED
