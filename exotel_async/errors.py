@@ -184,7 +184,7 @@ class CallOutcomeUnknown(ExotelError):
     Attributes:
         reason: what happened to the request, in words, numbers masked.
         from_: the party dialled first.
-        to: the second party; None for a call to a flow.
+        to: the second party; None for a call to a flow or a stream.
         caller_id: the ExoPhone.
         custom_field: what was passed as `custom_field`.
         time_limit: the longest the call may last; None: Exotel's own limit of four hours. With

@@ -186,6 +186,7 @@ MISSPELT: list[tuple[str, tuple[Any, ...], str, str]] = [
     ("calls.connect", (NUMBER, AGENT), "custom_feild", "custom_field"),
     ("calls.connect", (NUMBER, AGENT), "max_wiat", "max_wait"),
     ("calls.connect_to_flow", (NUMBER,), "ring_timout", "ring_timeout"),
+    ("calls.connect_to_stream", (NUMBER,), "stream_nme", "stream_name"),
     ("calls.connect_many", ([NUMBER],), "max_lvie", "max_live"),
     ("calls.connect_many", ([NUMBER],), "recording", "record"),
     ("calls.list", (), "page_sze", "page_size"),
@@ -211,7 +212,11 @@ async def test_a_misspelt_option_names_the_public_method(
         called = getattr(called, name)
     options: dict[str, Any] = {wrong: 1}
     if method.startswith("calls.connect"):
-        options |= {"caller_id": EXOPHONE} | ({} if method.endswith("connect") else {"flow": 926})
+        options |= {"caller_id": EXOPHONE}
+    if method in {"calls.connect_to_flow", "calls.connect_many"}:
+        options["flow"] = 926
+    if method == "calls.connect_to_stream":
+        options["stream_url"] = "wss://bot.example/"
     with pytest.raises(TypeError) as caught:
         await called(*arguments, **options)
     said = f"{method}() got an unexpected keyword argument {wrong!r}: did you mean {right!r}?"

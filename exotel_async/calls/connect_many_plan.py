@@ -11,6 +11,7 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.models import CallbackEvent, DialTarget, TargetOptions
 from exotel_async.phone import normalize_exophone, normalize_party
 from exotel_async.wire import requests
+from exotel_async.wire.stream_url import bot_url
 from exotel_async.wire.validation import all_of, whole
 
 if TYPE_CHECKING:
@@ -66,8 +67,12 @@ class DialPlan:
             raise InvalidRequest("flow", self.flow, f"give either to or flow, {_FOR_EACH}")
         if self.caller_id is not None:
             normalize_exophone(self.caller_id, "caller_id")
+        stream_url = self.options.get("stream_url")
         if self.flow is not None:
             requests.flow_url(self.account_sid, self.flow)
+            requests.refuse_stream(self.options)
+        elif self.to is None and stream_url is not None:
+            bot_url(stream_url, self.options.get("sample_rate"))
         if self.to is not None:
             normalize_party(self.to, "to")
             if self.max_live == 1:
@@ -94,10 +99,13 @@ class DialPlan:
         own = passed if isinstance(passed, DialTarget) else None
         if self.caller_id is None and (own is None or own.caller_id is None):
             raise InvalidRequest("caller_id", None, f"must be given, {_FOR_EACH}")
-        if (self.to, self.flow) == (None, None) and (
-            own is None or (own.to, own.flow) == (None, None)
-        ):
-            raise InvalidRequest("to", None, f"give either to or flow, {_FOR_EACH}")
+        leads_to = [self.to, self.flow, self.options.get("stream_url")]
+        if own is not None:
+            leads_to += [own.to, own.flow]
+            if isinstance(own.options, Mapping):
+                leads_to.append(own.options.get("stream_url"))
+        if all(place is None for place in leads_to):
+            raise InvalidRequest("to", None, f"give one of to, flow and stream_url, {_FOR_EACH}")
 
     def target_of(self, passed: DialTarget | str) -> DialTarget:
         """Return a target as it was passed; of a number alone, one with what is said for all."""
@@ -132,9 +140,11 @@ class DialPlan:
         try:
             if to is not None:
                 request = requests.connect(to=to, **arguments)
-            else:
+            elif flow is not None:
                 arguments |= {"account_sid": self.account_sid, "flow": flow}
                 request = requests.connect_to_flow(**arguments)
+            else:
+                request = requests.connect_to_stream(**arguments)
         except TypeError as error:  # an option of the other mode
             raise InvalidRequest("options", str(error), "must be what the dial takes") from None
         request = evolve(request, passed=target)

@@ -222,7 +222,7 @@ class Calls(CallReader):
             targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable,
                 read no further than it is needed: one target at most waits for room for its call.
             to: the party rung second; or else
-            flow: the flow they are connected to.
+            flow: the flow they are connected to; or else `stream_url` among the options.
             caller_id: the ExoPhone they see. It may be missing, and so may `to` and `flow`, where
                 each target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between

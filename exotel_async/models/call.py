@@ -64,7 +64,7 @@ class Call(Value):
         direction: who began it.
         from_: the party dialled first. Exotel may write a number otherwise than it was passed,
             `09812300001` for `+919812300001`; `same_number` compares.
-        to: the party dialled second; in a call to a flow the ExoPhone, or None.
+        to: the party dialled second; in a call to a flow the ExoPhone, or None; to a stream None.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
         updated_at: when Exotel last changed this record.

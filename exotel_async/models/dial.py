@@ -22,7 +22,7 @@ from exotel_async.models.words import (
 
 
 class StreamOptions(TypedDict, total=False):
-    """What all dials take, and `connect_to_stream` alone. None is the same as leaving it out.
+    """What every dial takes, and all that `connect_to_stream` takes. None: as if it was left out.
 
     Attributes:
         time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
@@ -77,14 +77,21 @@ class DialOptions(StreamOptions, total=False):
 
 
 class TargetOptions(DialOptions, total=False):
-    """What a dial of `connect_many` takes: `DialOptions`, and more for a call between two numbers.
+    """What a dial of `connect_many` takes: `DialOptions`, and more for some kinds of call.
+
+    With `to`, `stream_url` streams the call between two numbers; without `to` and `flow` it is the
+    bot that is called, as by `connect_to_stream`, which takes no more than `StreamOptions`.
 
     Attributes:
+        stream_name: a name for the stream of a bot, of at most 32 characters.
+        sample_rate: samples per second of a bot's audio: 8000, 16000 or 24000.
         wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
         start_playback_to: who hears `start_playback_url`.
         start_playback_url: audio played when the second party answers.
     """
 
+    stream_name: str | None
+    sample_rate: int | None
     wait_url: str | None
     start_playback_to: PlaybackTo | str | None
     start_playback_url: str | None
@@ -101,7 +108,7 @@ class DialTarget(Value):
     Attributes:
         from_: the party rung first.
         to: the party rung second; or else
-        flow: the flow the first party is connected to.
+        flow: the flow the first party is connected to. Without both: `stream_url` in `options`.
         caller_id: the ExoPhone they see.
         options: more, as `calls.connect` takes it. In `connect_many` it goes before what is said
             for all. Of a single dial it has the `custom_field` alone, and the `stream_url` of one

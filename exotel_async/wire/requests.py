@@ -116,12 +116,7 @@ def connect_to_flow(
     """
     form = _parties(from_, caller_id)
     form["Url"] = flow_url(account_sid, flow)
-    refuse(
-        "is not for flows, which stream by an applet of their own; without one: connect_to_stream",
-        stream_url=options.get("stream_url"),
-        stream_begin=options.get("stream_begin"),
-        stream_type=options.get("stream_type"),
-    )
+    refuse_stream(options)
     return _dial(form, (from_, None, flow, caller_id), **options)
 
 
@@ -281,6 +276,20 @@ def _parties(from_: str, caller_id: str) -> Fields:
         rule = "must be the party rung first; the ExoPhone is caller_id"
         raise InvalidRequest("from_", from_, rule, shown=mask_number(from_))
     return {"From": first, "CallerId": exophone}
+
+
+def refuse_stream(options: DialOptions) -> None:
+    """Refuse to send with a flow what an applet of the flow does.
+
+    Raises:
+        InvalidRequest: a stream is among the options.
+    """
+    refuse(
+        "is not for flows, which stream by an applet of their own; without one: connect_to_stream",
+        stream_url=options.get("stream_url"),
+        stream_begin=options.get("stream_begin"),
+        stream_type=options.get("stream_type"),
+    )
 
 
 def flow_url(account_sid: str, flow: int | str) -> str | None:

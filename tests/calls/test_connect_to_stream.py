@@ -14,10 +14,12 @@ from exotel_async import (
     CallOutcomeUnknown,
     CallStatus,
     DialTarget,
+    InvalidRequest,
     Priority,
 )
 from exotel_async.emulator import Behaviour, Emulator, Fault, Scenario
 from exotel_async.http.outcome import Sending
+from exotel_async.http.server_clock import ServerClock
 from exotel_async.webhooks import StatusCallback
 from exotel_async.wire import requests
 from exotel_async.wire.request import Request
@@ -116,5 +118,63 @@ def test_a_lost_dial_that_exotel_repeats_may_be_over_later(
     request: Request = requests.connect_to_stream(
         from_=CUSTOMER, stream_url=BOT, caller_id=EXOPHONE, time_limit=60, **options
     )
-    lost = Sending(request, str, datetime.now(UTC)).lost("the connection broke")
+    sending = Sending(request, str, datetime.now(UTC), "acme1", ServerClock())
+    lost = sending.lost("the connection broke")
     assert lost.time_limit == (None if limit is None else timedelta(seconds=limit))
+
+
+async def test_many_dials_to_bots(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = Scenario.all_answered(ring=3, talk=6)
+    own = DialTarget(
+        from_=AGENT,
+        options={"stream_url": "wss://other.example/", "sample_rate": 24000, "record": True},
+        tag=7,
+    )
+    dials = exotel.calls.connect_many(
+        [CUSTOMER, own],
+        stream_url=BOT,
+        stream_name="greeter",
+        sample_rate=8000,
+        caller_id=EXOPHONE,
+        status_callback="http://127.0.0.1:9/",
+        status_callback_events=iter(["ringing", "terminal"]),
+        max_live=2,
+        interval=0.05,
+    )
+    async with dials as outcomes:
+        ended = {str(call.from_): call async for call in outcomes.ended()}
+    made = {call.from_: call.dial for call in emulator.calls.values()}
+    assert {number: dial.stream_url for number, dial in made.items()} == {
+        CUSTOMER: f"{BOT}?sample-rate=8000",
+        AGENT: "wss://other.example/?sample-rate=24000",
+    }
+    assert {dial.parameters["StreamName"] for dial in made.values()} == {"greeter"}
+    assert [dial.events for dial in made.values()] == [{"ringing", "terminal"}] * 2
+    assert made[AGENT].record
+    assert len(ended) == 2
+
+
+async def test_a_bot_a_flow_or_a_second_party(emulator: Emulator, exotel: AsyncExotel) -> None:
+    with pytest.raises(InvalidRequest, match="to, flow and stream_url"):
+        exotel.calls.connect_many([CUSTOMER], caller_id=EXOPHONE)
+    with pytest.raises(InvalidRequest, match=r"stream_url=.*ws or wss"):
+        exotel.calls.connect_many([CUSTOMER], stream_url="https://x", caller_id=EXOPHONE)
+    with pytest.raises(InvalidRequest, match=r"stream_url=.*connect_to_stream"):
+        exotel.calls.connect_many([CUSTOMER], flow=926, stream_url=BOT, caller_id=EXOPHONE)
+    targets = [
+        DialTarget(from_=CUSTOMER, to=AGENT, tag="two"),
+        DialTarget(from_=CUSTOMER, flow=926, tag="flow"),
+        DialTarget(from_=CUSTOMER, options={"ring_timeout": 5}, tag="bot"),
+    ]
+    dials = exotel.calls.connect_many(targets, stream_url=BOT, caller_id=EXOPHONE)
+    async with dials as outcomes:
+        how = {outcome.tag: outcome.error async for outcome in outcomes}
+    two, flow, bot = how["two"], how["flow"], how["bot"]
+    assert two is None, "the call between two numbers is streamed"
+    assert isinstance(flow, InvalidRequest)
+    assert flow.argument == "stream_url"
+    assert isinstance(bot, InvalidRequest)
+    assert "ring_timeout" in str(bot)
+    (call,) = emulator.calls.values()
+    assert (call.to, call.dial.stream_url) == (AGENT, None)
+    assert call.dial.parameters["StreamUrl"] == BOT
