@@ -69,7 +69,9 @@ def test_known_words_are_members_in_any_case(kind: type[OpenEnum]) -> None:
         assert copy.deepcopy(member) is member
 
 
-@pytest.mark.parametrize("word", ["on-hold", "", "NO_ANSWER", "_value_", "ünknown"])
+@pytest.mark.parametrize(
+    "word", ["on-hold", "", "NOT_ANSWERED", "_value_", "ünknown", "call cancelled"]
+)
 def test_an_unknown_word_stays_what_it_is(word: str) -> None:
     status = CallStatus(word)
     assert isinstance(status, CallStatus)
@@ -84,6 +86,27 @@ def test_an_unknown_word_stays_what_it_is(word: str) -> None:
         assert type(again) is CallStatus
         assert again == word
     assert word not in [member.value for member in CallStatus]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("cancelled", CallStatus.CANCELED),
+        ("Cancelled", CallStatus.CANCELED),
+        ("no_answer", CallStatus.NO_ANSWER),
+        ("no answer", CallStatus.NO_ANSWER),
+        ("NO_ANSWER", CallStatus.NO_ANSWER),
+        ("in_progress", CallStatus.IN_PROGRESS),
+    ],
+)
+def test_other_spellings_of_a_status_mean_the_same(word: str, meant: CallStatus) -> None:
+    assert CallStatus(word) is meant
+    assert Call(sid="x", status=CallStatus(word)).is_final is meant.is_final
+
+
+def test_other_words_have_one_spelling() -> None:
+    assert not Direction("outbound_api").is_known
+    assert not AnsweredBy("not sure").is_known
 
 
 def test_a_word_is_a_string() -> None:

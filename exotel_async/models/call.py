@@ -75,7 +75,7 @@ class Call(Value):
         answered_by: who picked up.
         recording_url: where the recording is; it opens with the account's credentials.
         presigned_recording_url: the same, open to anybody who has the link, for a short time.
-        custom_field: what was passed as `custom_field`.
+        custom_field: what was passed as `custom_field`, even if that was the word "None".
         parent_sid: the call this one is a leg of.
         account_sid: the account.
         forwarded_from: the number that forwarded the call.

@@ -38,7 +38,10 @@ class OpenEnum(enum.StrEnum):
 
 
 class CallStatus(OpenEnum):
-    """How a call, or one leg of it, stands. A call is `in-progress` from its creation on."""
+    """How a call, or one leg of it, stands. A call is `in-progress` from its creation on.
+
+    Other spellings are the same words: `no_answer`, `no answer`, `cancelled`.
+    """
 
     QUEUED = "queued"
     RINGING = "ringing"
@@ -53,6 +56,16 @@ class CallStatus(OpenEnum):
     def is_final(self) -> bool:
         """Whether the call is over. A word not known is not final."""
         return self in _FINAL
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        found = super()._missing_(value)
+        if found is None or found.is_known:
+            return found
+        # As consumers of callbacks have met them (VOICE_V1 6.2).
+        spelt = found.casefold().replace("_", "-").replace(" ", "-")
+        meant = "canceled" if spelt == "cancelled" else spelt
+        return next((member for member in cls if member.value == meant), found)
 
 
 _FINAL: Final = frozenset(

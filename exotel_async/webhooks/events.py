@@ -30,7 +30,7 @@ from exotel_async.webhooks.fields import (
     other_party,
     party,
 )
-from exotel_async.wire.values import amount, moment, seconds, text, word
+from exotel_async.wire.values import amount, free_text, moment, seconds, text, word
 
 _status: Final = word(CallStatus)
 _event: Final = word(CallbackEvent)
@@ -134,7 +134,7 @@ class StatusCallback(Value):
             price=amount(get("Price")),
             recording_url=text(get("RecordingUrl")),
             presigned_recording_url=text(get("PreSignedRecordingUrl")),
-            custom_field=text(get("CustomField")),
+            custom_field=free_text(get("CustomField")),
             legs=tuple(_leg(index + 1, leg) for index, leg in rows(get("Legs"))),
             raw=raw,
         )

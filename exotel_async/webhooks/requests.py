@@ -32,7 +32,7 @@ from exotel_async.webhooks.fields import (
     read_insights,
     read_stream,
 )
-from exotel_async.wire.values import moment, seconds, text, word
+from exotel_async.wire.values import free_text, moment, seconds, text, word
 
 
 @frozen(kw_only=True)
@@ -93,7 +93,7 @@ class GreetingRequest(AppletRequest):
             from_=party(raw),
             to=other_party(raw),
             dialled_number=text(raw.get("DialWhomNumber")),
-            custom_field=text(raw.get("CustomField")),
+            custom_field=free_text(raw.get("CustomField")),
             raw=raw,
         )
 
@@ -238,7 +238,7 @@ class FlowRequest(AppletRequest):
             digits=keys_pressed(get("digits")),
             recording_url=text(get("RecordingUrl")),
             recording_available_by=moment(get("RecordingAvailableBy"), time_zone),
-            custom_field=text(get("CustomField")),
+            custom_field=free_text(get("CustomField")),
             forwarded_from=text(get("ForwardedFrom")),
             outgoing_number=text(get("OutgoingPhoneNumber")),
             flow_id=text(get("flow_id")),

@@ -1,9 +1,10 @@
 """The one cattrs converter: Exotel's JSON into models.
 
-It trusts nothing. The service writes numbers as text and the other way round, `""` and `"null"` for
-what it does not know, and constants for a time that has not come; and what it will write tomorrow
-nobody knows. So a field that may be missing becomes None when its value makes no sense; only a call
-without a SID, a balance without an amount, and what is no JSON object at all are refused.
+It trusts nothing. The service writes numbers as text and the other way round, `""`, `"null"` and
+`"None"` for what it does not know, and constants for a time that has not come; and what it will
+write tomorrow nobody knows. So a field that may be missing becomes None when its value makes no
+sense; only a call without a SID, a balance without an amount, and what is no JSON object at all are
+refused.
 
 The hooks are written by hand: it is half the time of those cattrs generates, and mypy reads them.
 """
@@ -35,7 +36,7 @@ from exotel_async.models import (
     NumberMetadata,
     NumberType,
 )
-from exotel_async.wire.values import amount, count, moment, seconds, text, word
+from exotel_async.wire.values import amount, count, free_text, moment, seconds, text, word
 
 
 @lru_cache(maxsize=16)
@@ -59,7 +60,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
         sid = text(get("Sid"))
         if sid is None:
             raise ValueError("a call without a Sid")
-        custom_field = text(get("CustomField"))
+        custom_field = free_text(get("CustomField"))
         details = get("Details")
         return Call(
             sid=sid,
@@ -82,7 +83,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
             parent_sid=text(get("ParentCallSid")),
             account_sid=text(get("AccountSid")),
             forwarded_from=text(get("ForwardedFrom")),
-            caller_name=text(get("CallerName")),
+            caller_name=free_text(get("CallerName")),
             uri=text(get("Uri")),
             details=_details(details) if details and isinstance(details, dict) else None,
             raw=data,
@@ -203,7 +204,7 @@ def _exophone(data: dict[str, Any]) -> ExoPhone:
     return ExoPhone(
         sid=sid,
         phone_number=text(get("phone_number")),
-        friendly_name=text(get("friendly_name")),
+        friendly_name=free_text(get("friendly_name")),
         country=text(get("country")),
         region=text(get("region")),
         voice=_truth(able.get("voice")),

@@ -20,12 +20,29 @@ _Word = TypeVar("_Word", bound=OpenEnum)
 _NUMERIC: Final = (int, float)
 _COUNTABLE: Final = (str, int)
 _SCALAR: Final = (str, int, float)
+# Of records and callbacks, as languages and tables write it: VOICE_V1 3, 6.2, 7.1.
+_NOTHING: Final = frozenset({"none", "null", "undefined", "n/a"})
+_LONGEST_NOTHING: Final = max(map(len, _NOTHING))
 _MOST: Final = 10**9  # as seconds three decades: no call lasts that long
 _PLACES: Final = 20  # of an amount, before the point and after it
 
 
 def text(value: object) -> str | None:
-    """Read text; a number is written out. None for "", "null" and whatever is not text."""
+    """Read text of Exotel's; a number is written out. None for what is not text, and for nothing.
+
+    Nothing is "", and what is written for it: "null", "None", "undefined", "N/A", in any case.
+    """
+    found = free_text(value)
+    if found is None or (len(found) <= _LONGEST_NOTHING and found.lower() in _NOTHING):
+        return None
+    return found
+
+
+def free_text(value: object) -> str | None:
+    """Read text that somebody has written, who may mean the word "None": a name, a custom field.
+
+    As `text`, but of the words for nothing only "null" is one, which Exotel itself writes.
+    """
     if isinstance(value, str):
         return None if value in {"", "null"} else value
     if isinstance(value, bool) or not isinstance(value, _NUMERIC):
@@ -41,8 +58,11 @@ def word(kind: type[_Word]) -> Callable[[object], _Word | None]:
     known = {member.value: member for member in kind}
 
     def read(value: object) -> _Word | None:
+        member = known.get(value) if isinstance(value, str) else None
+        if member is not None:  # as nearly always, and sooner so
+            return member
         found = text(value)
-        return None if found is None else known.get(found) or kind(found)
+        return None if found is None else kind(found)
 
     return read
 

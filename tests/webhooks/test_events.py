@@ -215,6 +215,24 @@ def test_the_clock_can_be_another_one() -> None:
     assert event.updated_at == datetime(2026, 3, 2, 11, 21, 12, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("written", ["None", "NULL", "undefined", "N/A"])
+def test_words_that_mean_nothing(written: str) -> None:
+    kept = {"CallSid", "CustomField", "Legs"}
+    sent = {name: written for name in LONG if name not in kept}
+    legs = [{"OnCallDuration": written, "Status": written, "AnsweredBy": written}]
+    event = callback(sent | {"CallSid": "a1", "CustomField": written, "Legs": legs})
+    assert event == StatusCallback(sid="a1", custom_field=written, legs=(Leg(id=1),))
+    with pytest.raises(InvalidWebhook, match="no CallSid"):
+        callback(SHORT | {"CallSid": written})
+
+
+@pytest.mark.parametrize("word", ["cancelled", "no_answer", "no answer"])
+def test_a_status_in_another_spelling_is_an_end(word: str) -> None:
+    event = callback(LONG | {"Status": word})
+    assert event.is_final
+    assert event.status in {CallStatus.CANCELED, CallStatus.NO_ANSWER}
+
+
 @EVERY_ENCODING
 @pytest.mark.parametrize(
     "field", ["To", "From", "RecordingUrl", "CustomField", "Status", "EventType", "Direction"]

@@ -275,6 +275,16 @@ def test_a_stream() -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["None", "NULL", "undefined", "N%2FA"])
+def test_words_that_mean_nothing(written: str) -> None:
+    names = "CallFrom CallTo CallStatus DialCallStatus DialWhomNumber digits RecordingUrl"
+    query = "&".join(f"{name}={written}" for name in [*names.split(), "Stream[Status]"])
+    request = PassthruRequest.from_query(f"CallSid=x1&CustomField={written}&{query}")
+    assert request == PassthruRequest(
+        sid="x1", custom_field=written.replace("%2F", "/"), stream=StreamReport()
+    )
+
+
 @pytest.mark.parametrize("name", ["Insights", "Stream", "Legs"])
 def test_parts_that_are_plain_text_are_no_parts(name: str) -> None:
     request = PassthruRequest.from_query(f"CallSid=x1&{name}=null&Other[a]=b")

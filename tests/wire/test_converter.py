@@ -24,12 +24,13 @@ from exotel_async.models import (
     CallStatus,
     Direction,
     Dnd,
+    ExoPhone,
     Leg,
     NumberMetadata,
     NumberType,
 )
 from exotel_async.wire.converter import converter
-from exotel_async.wire.values import amount, count, moment, seconds, text, word
+from exotel_async.wire.values import amount, count, free_text, moment, seconds, text, word
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ACCEPTED: dict[str, Any] = {
@@ -142,6 +143,39 @@ def test_raw_is_the_whole_original() -> None:
     original = COMPLETED | {"SubResourceUris": {"Stream": "/x"}, "raw": 1}
     kept = copy.deepcopy(original)
     assert call(**original).raw == kept
+
+
+NOTHING = ["None", "NULL", "null", "undefined", "N/A", "none", "n/a", ""]
+
+
+@pytest.mark.parametrize("written", NOTHING)
+def test_words_that_mean_nothing(written: str) -> None:
+    sent = {name: written for name in COMPLETED if name not in {"Sid", "Details", "CustomField"}}
+    read = call(**sent, CustomField="order-7", Details={"Leg1Status": written})
+    assert read == Call(
+        sid=SID,
+        caller_name=free_text(written),  # somebody may be called Null
+        custom_field="order-7",
+        details=CallDetails(),
+    )
+    with pytest.raises(ValueError, match="a call without a Sid"):
+        call(Sid=written)
+
+
+@pytest.mark.parametrize("written", ["None", "NULL", "undefined"])
+def test_what_the_user_wrote_is_kept(written: str) -> None:
+    assert call(CustomField=written, CallerName=written).custom_field == written
+    data = {"sid": "x", "friendly_name": written, "region": written}
+    exophone = converter().structure(data, ExoPhone)
+    assert (exophone.friendly_name, exophone.region) == (written, None)
+
+
+@pytest.mark.parametrize("word", ["cancelled", "no_answer", "no answer"])
+def test_a_status_in_another_spelling_ends_a_call(word: str) -> None:
+    read = call(Status=word, Details={"Leg2Status": word})
+    assert read.is_final
+    assert read.details is not None
+    assert read.details.leg2_status is read.status in {CallStatus.CANCELED, CallStatus.NO_ANSWER}
 
 
 def test_fields_no_sample_fills() -> None:
@@ -303,7 +337,8 @@ def test_a_balance_needs_an_amount(left: object) -> None:
     [
         ("plain", "plain"),
         (" kept as it is ", " kept as it is "),
-        ("None", "None"),
+        ("Nonesuch", "Nonesuch"),
+        ("None", None),
         ("", None),
         ("null", None),
         (None, None),
@@ -321,6 +356,7 @@ def test_a_balance_needs_an_amount(left: object) -> None:
 )
 def test_text(value: object, read: str | None) -> None:
     assert text(value) == read
+    assert free_text(value) == ("None" if value == "None" else read)
 
 
 @pytest.mark.parametrize(
