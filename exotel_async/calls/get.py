@@ -3,6 +3,10 @@
 Gets are collected for one turn of the event loop. A few of them go singly if the budget has tokens
 for them; more, and any that would have to wait, leave up to a hundred at a time as one query. Which
 of them leave is decided when the query gets its permit: those that came meanwhile leave with it.
+
+A SID that no query for many is any good for is asked for singly, by one request for all gets of it
+that came before that request left. A get that comes later makes its own: what a caller learns is
+never older than its asking.
 """
 
 from __future__ import annotations
@@ -50,16 +54,27 @@ class Coalescer:
             NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        # The list leaves out the calls in progress.
-        if (
-            self._seen.was_live_just_now(sid)
-            or not call_query.is_listable(sid)
-            or not self._fetcher.serves(wanted)
-        ):
-            return await self._fetcher.single(sid, wanted, options)
         self._pipeline.check_loop()
+        # The list leaves out the calls in progress.
+        listed = (
+            not self._seen.was_live_just_now(sid)
+            and call_query.is_listable(sid)
+            and self._fetcher.serves(wanted)
+        )
+        key = BatchKey.of(wanted, options, only=None if listed else sid)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = GetQueue(key)
+        queue.users += 1
+        try:
+            return await self._get(queue, sid, options)
+        finally:
+            queue.users -= 1
+            if not queue.users:
+                del self._queues[key]
+
+    async def _get(self, queue: GetQueue, sid: str, options: SendOptions) -> Call:
         began = asyncio.get_running_loop().time()
-        queue = self._queue_for(BatchKey.of(wanted, options))
         permit = await self._permit_at_once(queue, sid, options)
         left_at = began
         if permit is None:
@@ -73,13 +88,7 @@ class Coalescer:
                 max_wait=_rest(options.max_wait, left_at - began),
                 timeout=_rest(options.timeout, asyncio.get_running_loop().time() - began),
             )
-        return await self._fetcher.single(sid, wanted, options, permit=permit)
-
-    def _queue_for(self, key: BatchKey) -> GetQueue:
-        queue = self._queues.get(key)
-        if queue is None:
-            queue = self._queues[key] = GetQueue(key)
-        return queue
+        return await self._fetcher.single(sid, queue.key.wanted, options, permit=permit)
 
     async def _permit_at_once(
         self, queue: GetQueue, sid: str, options: SendOptions

@@ -32,18 +32,21 @@ class BatchKey:
         wanted: what is wanted to know.
         priority: that of their requests.
         patience: seconds they may wait for the budget, to a power of two; None: any time.
+        only: the SID, if no query for many is any good for it.
     """
 
     wanted: FetchOptions
     priority: Priority
-    patience: int | None
+    patience: float | None
+    only: str | None
 
     @classmethod
-    def of(cls, wanted: FetchOptions, options: SendOptions) -> BatchKey:
+    def of(cls, wanted: FetchOptions, options: SendOptions, *, only: str | None) -> BatchKey:
         """Return the key of a get."""
         limit = options.patience
-        within = None if limit == math.inf else math.frexp(limit)[1]
-        return cls(wanted, options.priority, within)
+        # Those that do not wait at all are of one mind, and nobody else is of it.
+        within = None if limit == math.inf else math.frexp(limit)[1] if limit else -math.inf
+        return cls(wanted, options.priority, within, only)
 
 
 class GetQueue:
@@ -58,6 +61,8 @@ class GetQueue:
         """Whether more senders are about to be started."""
         self.latest: float = 0.0
         """When the most patient one has waited long enough, if they do not wait for ever."""
+        self.users: int = 0
+        """Gets that are not over."""
         self._arriving: list[str] | None = None
 
     def arrive(self, sid: str) -> list[str]:
@@ -87,7 +92,8 @@ class GetQueue:
         return [
             loop.call_at(now + limit, self._give_up, sid, answer, limit, whole)
             for limit, whole in ((options.max_wait, False), (options.timeout, True))
-            if limit is not None
+            # One that does not wait at all is refused by the budget, unless there is a token.
+            if limit is not None and (limit > 0 or whole)
         ]
 
     def leave(self, sid: str, answer: PendingGet) -> None:

@@ -64,7 +64,8 @@ class CallReader:
 
         `ended_at`, `duration` and `price` are filled about two minutes after the call is over. Gets
         that are made at the same time, or have to wait for the budget, share their requests, up to
-        a hundred each: the result is what a request for one would have given.
+        a hundred each, and all that are for one call and equal share one: the result is what a request
+        for one would have given. None is answered by a request that left before it was made.
 
         Args:
             sid: the call's SID.

@@ -191,6 +191,119 @@ async def test_a_call_that_went_on_a_moment_ago_is_asked_for_singly_at_once(
     assert singles(emulator) == 10
 
 
+async def dialled(emulator: Emulator, exotel: AsyncExotel) -> str:
+    """Dial a call that goes on for longer than any test."""
+    emulator.scenario = Scenario.all_answered(talk=14_000)
+    return (await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)).sid
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+async def test_twenty_gets_of_a_call_that_goes_on_are_one_request(
+    emulator: Emulator, exotel: AsyncExotel, priority: Priority
+) -> None:
+    sid = await dialled(emulator, exotel)
+    calls = await asyncio.gather(*(exotel.calls.get(sid, priority=priority) for _ in range(20)))
+    assert {call.sid for call in calls} == {sid}
+    assert not calls[0].is_final
+    assert singles(emulator) == 1
+    assert exotel.limiter.statistics().granted == 1 + 1, "no token was taken in vain"
+
+
+async def test_those_that_wait_for_the_budget_share_the_request_that_has_not_left(
+    emulator: Emulator,
+) -> None:
+    async with session(emulator, rate_limit=RateLimit(200, per=60.0, burst=1)) as exotel:
+        sid = await dialled(emulator, exotel)
+        gets = []
+        for _ in range(20):
+            gets.append(asyncio.create_task(exotel.calls.get(sid)))
+            await turns(3)
+        await asyncio.gather(*gets)
+    assert singles(emulator) == 1
+
+
+async def test_a_get_is_not_answered_by_a_request_that_left_before_it(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    """Its answer may be older than what the caller has done meanwhile."""
+    sid = await dialled(emulator, exotel)
+    emulator.latency = lambda _: (0.0, 0.3)
+    early = [asyncio.create_task(exotel.calls.get(sid)) for _ in range(3)]
+    while not singles(emulator):
+        await asyncio.sleep(0.005)
+    await emulator.finish_calls()
+    late = await asyncio.gather(*(exotel.calls.get(sid) for _ in range(3)))
+    assert [call.is_final for call in late] == [True] * 3
+    assert [call.is_final for call in await asyncio.gather(*early)] == [False] * 3
+    assert singles(emulator) == 2
+
+
+async def test_different_questions_about_a_call_that_goes_on(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sid = await dialled(emulator, exotel)
+    validity = timedelta(minutes=10)
+    calls = await asyncio.gather(
+        *(exotel.calls.get(sid) for _ in range(3)),
+        *(exotel.calls.get(sid, details=True) for _ in range(3)),
+        *(exotel.calls.get(sid, recording_url_validity=validity) for _ in range(3)),
+        *(exotel.calls.get(sid, priority=Priority.BULK) for _ in range(3)),
+    )
+    assert [bool(call.details) for call in calls] == [False] * 3 + [True] * 3 + [False] * 6
+    assert singles(emulator) == 4
+    await asyncio.gather(*(exotel.calls.get(sid, coalesce=False) for _ in range(3)))
+    assert singles(emulator) == 4 + 3
+
+
+async def test_who_leaves_a_shared_request_leaves_it_to_the_others(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    sid = await dialled(emulator, exotel)
+    for leaving in (1, 3):
+        gets = [asyncio.create_task(exotel.calls.get(sid)) for _ in range(3)]
+        await turns(2)
+        for get in gets[:leaving]:
+            get.cancel()
+        ends = await all_of(gets)
+        assert [type(end) for end in ends] == [asyncio.CancelledError] * leaving + [Call] * (
+            3 - leaving
+        )
+    assert nobody_waits(exotel)
+    assert singles(emulator) == 1
+    assert exotel.calls._coalescer._queues == {}, "nothing is kept of calls that were asked for"
+
+
+async def test_each_that_shares_has_its_own_error_and_its_own_patience(
+    emulator: Emulator,
+) -> None:
+    async with session(emulator, retry=NEVER) as exotel:
+        sid = await dialled(emulator, exotel)
+        emulator.faults.add(Fault.answer(500), method="GET")
+        errors = await all_of([exotel.calls.get(sid) for _ in range(20)])
+        assert {type(error) for error in errors} == {ServerError}
+        assert len({id(error) for error in errors}) == 20
+        assert singles(emulator) == 1
+        emulator.faults.add(Fault.act_then_stall(), method="GET")
+        late = await all_of([exotel.calls.get(sid, timeout=limit) for limit in (0.3, 0.4)])
+        assert [type(error) for error in late] == [RequestTimeout] * 2
+        assert ["timeout=0.3 s" in str(late[0]), "timeout=0.4 s" in str(late[1])] == [True] * 2
+        assert singles(emulator) == 2
+
+
+async def test_max_wait_of_zero_takes_what_is_free(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sid, sids = await dialled(emulator, exotel), finished(emulator, 7)
+    for asked in ([sid] * 20, sids, sids[:1] * 20):
+        results = await all_of([exotel.calls.get(one, max_wait=0) for one in asked])
+        assert [result.sid for result in results] == asked
+
+
+async def test_max_wait_of_zero_does_not_wait(emulator: Emulator) -> None:
+    sids = finished(emulator, 7)
+    async with await spent(emulator) as exotel:
+        errors = await all_of([exotel.calls.get(one, max_wait=0) for one in sids])
+        assert {type(error) for error in errors} == {RateLimitTimeout}
+
+
 async def test_calls_dialled_some_time_ago_share_requests(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
