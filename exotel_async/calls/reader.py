@@ -48,7 +48,7 @@ class CallReader:
         self._fetcher = CallFetcher(pipeline, self._pages, self._seen)
         self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)
         self._recordings = Recordings(pipeline)
-        self._watcher = CallWatcher(pipeline, self._fetcher, self._seen)
+        self._watcher = CallWatcher(pipeline, self._fetcher, self._coalescer, self._seen)
 
     async def get(
         self,
@@ -64,8 +64,8 @@ class CallReader:
 
         `ended_at`, `duration` and `price` are filled about two minutes after the call is over. Gets
         that are made at the same time, or have to wait for the budget, share their requests, up to
-        a hundred each, and all that are for one call and equal share one: the result is what a request
-        for one would have given. None is answered by a request that left before it was made.
+        a hundred calls each, with the result that a request for one would have given. None is
+        answered by a request that left before it was made.
 
         Args:
             sid: the call's SID.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, frozen
 
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
+from exotel_async.calls.get import Coalescer
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait_state import (
     LONGEST_CALL,
@@ -79,9 +80,12 @@ class _Check:
 class CallWatcher:
     """Watches calls of one session until they end."""
 
-    def __init__(self, pipeline: Pipeline, fetcher: CallFetcher, known: SeenCalls) -> None:
+    def __init__(
+        self, pipeline: Pipeline, fetcher: CallFetcher, coalescer: Coalescer, known: SeenCalls
+    ) -> None:
         self._pipeline = pipeline
         self._fetcher = fetcher
+        self._coalescer = coalescer
         self._seen = known
         self._waiters: dict[str, list[Waiter]] = {}
         # Ends that `notify` has reported, and when.
@@ -279,7 +283,7 @@ class CallWatcher:
             if len(due) > 1 and call_query.is_listable(sid):
                 listable.append(sid)
             else:
-                self._check(sid, due[sid])
+                self._check(sid, due[sid], shared=True)
         most = call_query.MOST_SIDS
         chunks = [listable[at : at + most] for at in range(0, len(listable), most)]
         # Beyond a thousand calls there is room for some nevertheless, or they are never checked.
@@ -290,8 +294,14 @@ class CallWatcher:
             everybody = [one for waiting in asked.values() for one in waiting]
             self._request(self._query(asked, room), everybody)
 
-    def _check(self, sid: str, waiting: Sequence[Waiter]) -> None:
-        """Ask for one call singly, beside the rounds: many of them may take their time."""
+    def _check(self, sid: str, waiting: Sequence[Waiter], *, shared: bool = False) -> None:
+        """Ask for one call singly, beside the rounds: many of them may take their time.
+
+        Args:
+            sid: the call's SID.
+            waiting: who waits for it.
+            shared: whether it may go along with others after all, if nobody has seen it yet.
+        """
         priority = urgency(waiting)
         running = self._checks.get(sid)
         if running is not None and running.priority <= priority:
@@ -299,7 +309,7 @@ class CallWatcher:
             for waiter in waiting:
                 self._rest(waiter)
             return
-        task = self._request(self._single(sid, waiting), waiting)
+        task = self._request(self._single(sid, waiting, shared=shared), waiting)
         self._checks[sid] = _Check(task, priority)
         task.add_done_callback(partial(self._checked, sid))
 
@@ -383,12 +393,15 @@ class CallWatcher:
             for one in waiting
         )
 
-    async def _single(self, sid: str, waiting: Sequence[Waiter]) -> None:
+    async def _single(self, sid: str, waiting: Sequence[Waiter], *, shared: bool) -> None:
         """Ask for one call."""
         details = any(one.terms.details for one in waiting)
+        # Whoever waits for calls of others, each for itself, has them looked up together.
+        first = shared and not any(one.seen for one in waiting)
+        ask = self._coalescer.get if first else self._fetcher.single
         options = SendOptions(priority=urgency(waiting))
         try:
-            call = await self._fetcher.single(sid, FetchOptions(details=details), options)
+            call = await ask(sid, FetchOptions(details=details), options)
         except ExotelError as error:
             self._failed(waiting, error)
             return

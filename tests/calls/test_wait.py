@@ -21,6 +21,7 @@ from exotel_async import (
     InvalidRequest,
     NotFound,
     Priority,
+    RateLimit,
     RequestTimeout,
     RetryPolicy,
     ServerError,
@@ -269,6 +270,33 @@ async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
     assert errors[2:7] == [None] * 5
     assert isinstance(errors[7], NotFound)
     assert len(singles(emulator)) == 3, "not once more within the first interval"
+
+
+@pytest.mark.parametrize("apart", [0, 3])
+async def test_waits_for_calls_of_others_share_their_first_look(
+    emulator: Emulator, apart: int
+) -> None:
+    """A hundred handlers of a web application, each with its own call."""
+    waits = []
+    async with session(emulator, rate_limit=RateLimit(200, per=60.0)) as exotel:
+        await exotel.account.balance()
+        ended = foreign(emulator, 97)
+        await emulator.finish_calls()
+        emulator.scenario = LONG
+        going_on = foreign(emulator, 100)[97:]
+        before = len(emulator.requests)
+        for sid in [*ended, *going_on]:
+            waits.append(asyncio.create_task(exotel.calls.wait(sid, interval=60)))
+            for _ in range(apart):
+                await asyncio.sleep(0)
+        calls = await asyncio.gather(*waits[:97])
+        assert [call.sid for call in calls] == ended
+        assert all(call.is_final for call in calls)
+        await until(lambda: set(going_on) <= set(singles(emulator)))
+        # While there are tokens, ten at once and three a second, who comes alone does not wait.
+        assert len(singles(emulator)) < (4 if apart == 0 else 50)
+        assert len(emulator.requests) - before <= len(singles(emulator)) + 2
+    await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def test_one_that_was_seen_to_be_over_is_not_waited_for(
