@@ -5,6 +5,9 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # isort: off
+    from exotel_async.calls.as_completed import (
+        EndedCalls as EndedCalls,
+    )
     from exotel_async.calls.connect_many import (
         DialOutcome as DialOutcome,
         Dials as Dials,
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
 else:
     del TYPE_CHECKING
     _NAMES = {
+        "exotel_async.calls.as_completed": ("EndedCalls",),
         "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialStatistics"),
         "exotel_async.calls.get_many": ("CallResult", "CallResults", "FetchStatistics"),
         "exotel_async.calls.list": ("CallRecords",),

@@ -57,6 +57,15 @@ class CallResult(Value):
         raise error
 
 
+def refusal_of(sid: str) -> CallResult | None:
+    """Return the result for what is no SID; None for what may be one."""
+    try:
+        segment("sid", sid)
+    except InvalidRequest as error:
+        return CallResult(sid if isinstance(sid, str) else redact(repr(sid)), error=error)
+    return None
+
+
 @frozen(kw_only=True)
 class FetchStatistics(Value):
     """The progress of a `get_many`.
@@ -227,11 +236,9 @@ class CallResults(ResultStream[CallResult]):
         """Take in what is to be asked for; return what is not."""
         refused: list[CallResult] = []
         for sid in sids:
-            try:
-                segment("sid", sid)
-            except InvalidRequest as error:
-                shown = sid if isinstance(sid, str) else redact(repr(sid))
-                refused.append(CallResult(shown, error=error))
+            refusal = refusal_of(sid)
+            if refusal is not None:
+                refused.append(refusal)
             else:
                 self._planner.enter([sid], singly=not call_query.is_listable(sid))
         return refused

@@ -17,9 +17,9 @@ from exotel_async.calls.get import Coalescer
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait import CallWatcher
-from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions
+from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, not_over
 from exotel_async.config import Priority, RequestOptions, SendOptions
-from exotel_async.errors import ExotelError, RequestTimeout
+from exotel_async.errors import ExotelError
 from exotel_async.keywords import check_options
 from exotel_async.models import Call
 from exotel_async.wire import call_query
@@ -27,6 +27,7 @@ from exotel_async.wire.call_query import MOST_SIDS, CallFilters
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
+    from exotel_async.calls.as_completed import EndedCalls
     from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
     from exotel_async.calls.list import CallRecords
     from exotel_async.http.pipeline import Pipeline
@@ -259,16 +260,62 @@ class CallReader:
         for each in sids:
             segment("sid", each)
         limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
-        terms = WaitOptions(
+        terms = self._wait_options(settled, details, interval, priority)
+        ends = await self._ends(sids, terms, limit)
+        late = not_over(limit)
+        results = [_result(each, ends.get(each, late)) for each in sids]
+        return results[0].unwrap() if one else results
+
+    def as_completed(
+        self,
+        sids: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = None,
+        settled: bool = False,
+        details: bool = False,
+        interval: float = FIRST_POLL,
+        priority: Priority | None = None,
+    ) -> EndedCalls:
+        """Wait until each of many calls is over, and give each when it is.
+
+        Use it as ``async with exotel.calls.as_completed(sids) as results`` and ``async for result
+        in results``: one `CallResult` for each SID, in the order the calls end. It is `wait` as a
+        stream, over the same poll: the calls of others are looked up a hundred at a time.
+
+        Args:
+            sids: any iterable or async iterable. It is read as it comes, and no further while
+                10,000 are waited for or were not taken out of the stream yet. An async generator
+                is closed when the block is left.
+            timeout: seconds to wait for each, from when its SID was read; then its result has a
+                `RequestTimeout`. None: as long as it takes.
+            settled: as for `wait`; as are `details`, `interval` and `priority`.
+            details: read legs and talk time as well.
+            interval: seconds until the first poll. It grows to twelve times as much.
+            priority: which request goes first when several wait.
+
+        Raises:
+            InvalidRequest: an argument that makes no sense. What is wrong with one SID is in its
+                result.
+        """
+        from exotel_async.calls.as_completed import EndedCalls  # noqa: PLC0415
+
+        return EndedCalls(
+            self._pipeline,
+            self._watcher,
+            sids,
+            self._wait_options(settled, details, interval, priority),
+            math.inf if timeout is None else positive_seconds("timeout", timeout),
+        )
+
+    def _wait_options(
+        self, settled: bool, details: bool, interval: float, priority: Priority | None
+    ) -> WaitOptions:
+        return WaitOptions(
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
             interval=positive_seconds("interval", interval),
             priority=self._defaults.with_changes(priority=priority).priority,
         )
-        ends = await self._ends(sids, terms, limit)
-        late = RequestTimeout(f"the call was not over within timeout={timeout} s")
-        results = [_result(each, ends.get(each, late)) for each in sids]
-        return results[0].unwrap() if one else results
 
     async def _ends(
         self, sids: Iterable[str], terms: WaitOptions, limit: float

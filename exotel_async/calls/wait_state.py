@@ -121,6 +121,11 @@ def defect_of(error: BaseException) -> ExotelError:
     return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
 
 
+def not_over(timeout: float) -> RequestTimeout:
+    """Return the error for those whose call was not over in time."""
+    return RequestTimeout(f"the call was not over within timeout={timeout:g} s")
+
+
 def is_over(call: Call) -> bool:
     """Whether a call has ended: by its status, or by its end where the word is a new one."""
     status = call.status

@@ -1,0 +1,139 @@
+"""Calls as they end: `exotel.calls.as_completed`, the wait for many as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterable, Iterable, Sequence
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from exotel_async.calls.get_many import CallResult, refusal_of
+from exotel_async.calls.streams import LazyInput, ResultStream
+from exotel_async.calls.wait_state import Waiter, WaitOptions, not_over
+from exotel_async.errors import ConfigurationError, ExotelError
+from exotel_async.models import Call
+
+if TYPE_CHECKING:
+    from exotel_async.calls.wait import CallWatcher
+    from exotel_async.http.pipeline import Pipeline
+
+MOST_WATCHED: Final = 10_000
+"""SIDs that are waited for at a time, those that are over and not taken yet included."""
+_AT_A_TIME: Final = 100
+
+
+@frozen
+class _Watched:
+    """A call that has not ended yet, and what ends the waiting for it."""
+
+    waiter: Waiter
+    timer: asyncio.TimerHandle | None
+
+
+class EndedCalls(ResultStream[CallResult]):
+    """A stream of `CallResult`, one for each SID, in the order the calls end.
+
+    Use it as ``async with exotel.calls.as_completed(sids) as results: async for result in
+    results``: leaving the block ends the waiting.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        watcher: CallWatcher,
+        sids: Iterable[str] | AsyncIterable[str],
+        terms: WaitOptions,
+        timeout: float,
+    ) -> None:
+        super().__init__(LazyInput("sids", sids, ahead=_AT_A_TIME), places=1)
+        self._pipeline = pipeline
+        self._watcher = watcher
+        self._terms = terms
+        self._timeout = timeout
+        self._numbers = count()
+        self._watched: dict[int, _Watched] = {}
+        self._told: list[CallResult] = []
+        # Read from the input, and not taken out of the stream.
+        self._held = 0
+        self._all_read = False
+        self._room = asyncio.Event()
+        self._news = asyncio.Event()
+
+    def _begin(self) -> None:
+        self._start(self._read)
+        self._start(self._hand_over)
+
+    def _taken(self, results: Sequence[CallResult]) -> None:
+        self._held -= len(results)
+        self._room.set()
+
+    async def _read(self) -> None:
+        """Begin to wait for what the input gives, as long as there is room."""
+        try:
+            while not self._input.ended:
+                self._room.clear()
+                room = MOST_WATCHED - self._held
+                if room <= 0:
+                    await self._room.wait()
+                    continue
+                sids = await self._pipeline.wait(self._input.take(min(room, _AT_A_TIME)))
+                self._held += len(sids)
+                for sid in sids:
+                    self._watch(sid)
+                await asyncio.sleep(0)  # a long list is no reason to hold up everybody
+        finally:
+            self._all_read = True
+            self._news.set()
+
+    async def _hand_over(self) -> None:
+        """Give what has ended, and what else there is to tell, until all is told."""
+        try:
+            while self._watched or self._told or not self._all_read:
+                await self._news.wait()
+                self._news.clear()
+                told, self._told = self._told, []
+                if told:
+                    await self._give(*told)
+        finally:
+            while self._watched:
+                self._release(next(iter(self._watched)))
+
+    def _watch(self, sid: str) -> None:
+        refused = refusal_of(sid)
+        if refused is not None:
+            self._tell(refused)
+            return
+        number = next(self._numbers)
+        waiter = self._watcher.add(sid, self._terms, partial(self._end, number, sid))
+        if waiter is None:  # it was told at once
+            return
+        timer = None
+        if self._timeout < math.inf:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._timeout, self._end, number, sid, not_over(self._timeout))
+        self._watched[number] = _Watched(waiter, timer)
+
+    def _end(self, number: int, sid: str, end: Call | ExotelError) -> None:
+        self._release(number)
+        if isinstance(end, Call):
+            self._tell(CallResult(sid, end))
+        elif isinstance(end, ConfigurationError):  # the session is closed: it ends for all
+            self._error = self._error or end
+            self._news.set()
+        else:
+            self._tell(CallResult(sid, error=end))
+
+    def _release(self, number: int) -> None:
+        watched = self._watched.pop(number, None)
+        if watched is not None:
+            self._watcher.drop(watched.waiter)
+            if watched.timer is not None:
+                watched.timer.cancel()
+
+    def _tell(self, result: CallResult) -> None:
+        self._told.append(result)
+        self._news.set()
