@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from exotel_async.calls.wait_state import SETTLED_AFTER
+from exotel_async.calls.wait_state import SETTLED_AFTER, call_is_settled
 from exotel_async.errors import (
     APIError,
     ConnectionFailed,
@@ -31,7 +31,8 @@ from exotel_async.errors import (
 from exotel_async.http.download import PartialFile, fetch
 from exotel_async.http.receive import Bounds
 from exotel_async.http.urls import is_link
-from exotel_async.models import Call
+from exotel_async.models import AnsweredBy, Call, CallStatus, Direction
+from exotel_async.phone import same_number
 from exotel_async.wire.validation import positive_seconds, whole
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 2**30
 """Bytes a recording may have, unless it is said otherwise: 1 GiB."""
+_UNANSWERED: Final = frozenset(
+    {CallStatus.BUSY, CallStatus.FAILED, CallStatus.NO_ANSWER, CallStatus.CANCELED}
+)
 _REFUSED: Final = frozenset({400, 401, 403, 404})
 # A host that wants a login answers with a page, and 200.
 _PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
@@ -152,10 +156,28 @@ class Recordings:
         ended = call.ended_at or call.updated_at or call.created_at
         due = None if ended is None else ended.astimezone(UTC) + SETTLED_AFTER
         now = self._pipeline.server_clock.now() or datetime.now(UTC)
-        if due is not None and due <= now:
+        if (due is not None and due <= now) or _nobody_answered(call):
             return NoRecording(sid=call.sid)
         reason = f"it may take {SETTLED_AFTER // timedelta(minutes=1)} minutes from the call's end"
         return RecordingNotReady(reason, sid=call.sid, available_by=due)
+
+
+def _nobody_answered(call: Call) -> bool:
+    """Whether it is certain that no party of a call that is over has answered.
+
+    Between two numbers the status may be the second party's, with the first one on the line
+    (VOICE_V1 1.3): then the first leg tells, or that the call, its price known, has cost nothing.
+    """
+    details, answered_by = call.details, call.answered_by
+    if call.status not in _UNANSWERED or answered_by not in {None, AnsweredBy.NOT_APPLICABLE}:
+        return False
+    if details is not None and details.leg1_status is not None:
+        return details.leg1_status in _UNANSWERED
+    if call.direction in {Direction.OUTBOUND_API, Direction.OUTBOUND_DIAL}:
+        exophone, to = call.exophone, call.to
+        if exophone is not None and (to is None or same_number(to, exophone)):
+            return True  # a call to a flow: there is one party
+    return call_is_settled(call) and not call.price
 
 
 def _target(path: object) -> Path:

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ import pytest
 from attrs import evolve
 
 from exotel_async import (
+    AnsweredBy,
     APIError,
     AsyncExotel,
     AuthenticationError,
     Call,
+    CallDetails,
     CallStatus,
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
+    Direction,
     ExotelError,
     InvalidRequest,
     PermissionDenied,
@@ -992,6 +996,75 @@ async def test_no_recording(exotel: AsyncExotel, tmp_path: Path, call: Call) -> 
     with pytest.raises(NoRecording, match="call a1 has no recording") as caught:
         await save(exotel, call, tmp_path / "call.mp3")
     assert caught.value.sid == "a1"
+
+
+def unanswered(status: CallStatus = CallStatus.BUSY, **fields: Any) -> Call:
+    """A call of a minute ago, between two numbers if it is not said otherwise."""
+    known: dict[str, Any] = {
+        "from_": AGENT,
+        "to": CUSTOMER,
+        "exophone": EXOPHONE,
+        "direction": Direction.OUTBOUND_API,
+    }
+    return call_of(timedelta(minutes=1), status=status, **(known | fields))
+
+
+SETTLED: dict[str, Any] = {"duration": timedelta(seconds=20), "price": Decimal("0.000")}
+TO_A_FLOW: list[dict[str, Any]] = [{"to": None}, {"to": EXOPHONE}, {"to": f"+91{EXOPHONE[1:]}"}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *(
+            unanswered(status, **SETTLED)
+            for status in CallStatus
+            if status.is_final and status is not CallStatus.COMPLETED
+        ),
+        *(unanswered(**to) for to in TO_A_FLOW),
+        unanswered(details=CallDetails(leg1_status=CallStatus.NO_ANSWER)),
+        unanswered(**SETTLED, answered_by=AnsweredBy.NOT_APPLICABLE),
+    ],
+)
+async def test_no_recording_where_nobody_has_answered(
+    exotel: AsyncExotel, tmp_path: Path, call: Call
+) -> None:
+    with pytest.raises(NoRecording):
+        await save(exotel, call, tmp_path / "call.mp3")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        unanswered(),
+        unanswered(CallStatus.COMPLETED, **SETTLED),
+        # The first party was on the line while the second one rang.
+        unanswered(**(SETTLED | {"price": Decimal("0.5")})),
+        unanswered(**SETTLED, details=CallDetails(leg1_status=CallStatus.COMPLETED)),
+        unanswered(**SETTLED, answered_by=AnsweredBy.HUMAN),
+        unanswered(to=None, answered_by=AnsweredBy.MACHINE),
+        # A caller who did not reach the agent may have spoken to a machine.
+        unanswered(direction=Direction.INBOUND, to=EXOPHONE),
+        unanswered(to=None, exophone=None),
+    ],
+)
+async def test_a_recording_may_come_where_somebody_may_have_answered(
+    exotel: AsyncExotel, tmp_path: Path, call: Call
+) -> None:
+    with pytest.raises(RecordingNotReady):
+        await save(exotel, call, tmp_path / "call.mp3")
+
+
+async def test_no_recording_of_a_call_that_was_busy(
+    emulator: Emulator, exotel: AsyncExotel, tmp_path: Path
+) -> None:
+    emulator.scenario = Scenario(busy=1.0, no_answer=0.0, failed=0.0, settle=(1, 1))
+    made = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, record=True)
+    await emulator.finish_calls()
+    call = await exotel.calls.wait(made.sid, settled=True, interval=0.05)
+    assert call.status is CallStatus.BUSY
+    with pytest.raises(NoRecording):
+        await save(exotel, call, tmp_path / "call.mp3")
 
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\n\r\n"
