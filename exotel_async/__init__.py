@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from exotel_async.calls.list import (
         CallRecords as CallRecords,
     )
+    from exotel_async.calls.open_recording import (
+        Recording as Recording,
+    )
     from exotel_async.calls.reconcile import (
         CallAmbiguous as CallAmbiguous,
         CallFound as CallFound,
@@ -122,6 +125,7 @@ else:
         "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialStatistics"),
         "exotel_async.calls.get_many": ("CallResult", "CallResults", "FetchStatistics"),
         "exotel_async.calls.list": ("CallRecords",),
+        "exotel_async.calls.open_recording": ("Recording",),
         "exotel_async.calls.reconcile": (
             "CallAmbiguous",
             "CallFound",

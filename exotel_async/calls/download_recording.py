@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -33,11 +34,14 @@ from exotel_async.http.receive import Bounds
 from exotel_async.http.urls import is_link
 from exotel_async.models import AnsweredBy, Call, CallStatus, Direction
 from exotel_async.phone import same_number
-from exotel_async.wire.validation import positive_seconds, whole
+from exotel_async.wire.validation import positive_seconds, segment, whole
 
 if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
-    from exotel_async.http.receive import Download
+    from exotel_async.http.receive import Download, Sink
+
+Get = Callable[[str], Awaitable[Call]]
+"""Reads a call by its SID."""
 
 LARGEST: Final = 2**30
 """Bytes a recording may have, unless it is said otherwise: 1 GiB."""
@@ -45,39 +49,27 @@ _UNANSWERED: Final = frozenset(
     {CallStatus.BUSY, CallStatus.FAILED, CallStatus.NO_ANSWER, CallStatus.CANCELED}
 )
 _REFUSED: Final = frozenset({400, 401, 403, 404})
-# A host that wants a login answers with a page, and 200.
-_PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
 
 
 class Recordings:
     """Fetches recordings for one session."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        self.pipeline: Final = pipeline
 
-    async def download(
-        self,
-        call: Call,
-        path: str | os.PathLike[str],
-        *,
-        max_size: int | None,
-        idle_timeout: float | None,
-    ) -> Path:
-        """Fetch a call's recording into a file, and return where it is.
+    async def download(self, source: Call | str, path: object, bounds: Bounds, *, get: Get) -> Path:
+        """Fetch a recording into a file, and return where it is.
 
         See `Calls.download_recording`.
         """
-        if not isinstance(call, Call):
-            raise InvalidRequest("call", call, "must be a Call, as `get` returns it")
-        target, bounds = _target(path), _bounds(max_size, idle_timeout)
-        links = _links(call)
+        target = _target(path)
         part, scope = PartialFile(target), anyio.CancelScope()
 
         async def see_through() -> Path:
             with scope:
                 try:
                     await part.check()
-                    await self._fetch(call, links, part, bounds)
+                    await self.fetch(source, bounds, part, get=get)
                     await part.keep()
                     return target
                 finally:
@@ -85,9 +77,9 @@ class Recordings:
                         await part.discard()
             raise asyncio.CancelledError
 
-        task = self._pipeline.own(see_through)
+        task = self.pipeline.own(see_through)
         try:
-            return await self._pipeline.wait(asyncio.shield(task))
+            return await self.pipeline.wait(asyncio.shield(task))
         finally:
             scope.cancel()
             # Nobody waits for an answer to come; but what was begun is tidied up first.
@@ -95,58 +87,73 @@ class Recordings:
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait({task})
 
-    async def _fetch(
-        self, call: Call, links: list[tuple[str, bool]], part: PartialFile, bounds: Bounds
-    ) -> None:
-        """Try one link after the other.
+    async def fetch(self, source: Call | str, bounds: Bounds, sink: Sink, *, get: Get) -> None:
+        """Fetch a recording, by one of its links after the other.
+
+        Args:
+            source: what `source_of` has returned.
+            bounds: how large it may be, and how slow.
+            sink: takes it.
+            get: reads a call, if it was named by its SID.
 
         Raises:
-            ExotelError: none of them has opened.
+            ExotelError: none of the links has opened.
             OSError: the disk refuses.
         """
-        failure: ExotelError = self._missing(call)
+        call: Call | None = None
+        if isinstance(source, Call):
+            call, links = source, _links(source)
+        elif _is_meant_as_link(source):
+            links = [(source, True)]
+        else:
+            call = await get(source)
+            links = _links(call)
+        failure: ExotelError | None = None
         for link, credentials in links:
             result, tries = await fetch(
-                self._pipeline.transport,
+                self.pipeline.transport,
                 link,
-                part,
+                sink,
                 credentials=credentials,
                 bounds=bounds,
-                policy=self._pipeline.retry,
+                policy=self.pipeline.retry,
             )
-            if result.whole and result.size and not _is_page(result):
+            if result.whole and result.size:
                 return
-            await part.discard()
+            await sink.discard()
             failure = self._failure(call, result, tries)
-            unsent = result.refused and result.status is None
-            if not (result.whole or result.status in _REFUSED or unsent):
+            refused = result.refused and result.status in {None, 200}
+            if sink.spent or not (result.whole or result.status in _REFUSED or refused):
                 break
+        if failure is None:
+            assert call is not None  # noqa: S101 - a link is there
+            failure = self._missing(call)
+        if call is not None:
+            failure.sid = call.sid
         raise failure
 
-    def _failure(self, call: Call, result: Download, tries: int) -> ExotelError:
+    def _failure(self, call: Call | None, result: Download, tries: int) -> ExotelError:
         status = result.status
         if result.refused and status is None:
-            return InvalidRequest(
-                "call", f"<call {call.sid}>", f"must have another recording_url: {result.problem}"
-            )
-        if status == 200 and (result.refused or (result.whole and result.size)):
-            why = result.problem or "it is a page of text"
+            return _bad_link(call, result.problem)
+        named = "the recording" if call is None else f"the recording of call {call.sid}"
+        if status == 200 and result.refused:
             return DecodeError(
-                f"the file that came for the recording of call {call.sid} was rejected: {why}",
+                f"the file that came for {named} was rejected: {result.problem}",
                 status=200,
                 content_type=result.headers.get("content-type"),
                 excerpt="",
             )
         if status is None or (status == 200 and not result.whole):
-            what = f"the recording of call {call.sid} could not be downloaded"
-            said = f"{what} from {result.host}: {result.problem}"
+            said = f"{named} could not be downloaded from {result.host}: {result.problem}"
             if result.written:
                 return RequestTimeout(said, attempts=tries)
             return ConnectionFailed(said, host=result.host, attempts=tries)
-        missing = self._missing(call)
-        early = isinstance(missing, RecordingNotReady)
-        if status < 300 or status in {404, 410} or (status == 403 and early):
-            return missing
+        if call is not None:
+            missing = self._missing(call)
+            early = isinstance(missing, RecordingNotReady)
+            if status < 300 or status in {404, 410} or (status == 403 and early):
+                return missing
         return _refusal(result, tries)
 
     def _missing(self, call: Call) -> RecordingUnavailable:
@@ -155,7 +162,7 @@ class Recordings:
             return RecordingNotReady("the call was not over when it was read", sid=call.sid)
         ended = call.ended_at or call.updated_at or call.created_at
         due = None if ended is None else ended.astimezone(UTC) + SETTLED_AFTER
-        now = self._pipeline.server_clock.now() or datetime.now(UTC)
+        now = self.pipeline.server_clock.now() or datetime.now(UTC)
         if (due is not None and due <= now) or _nobody_answered(call):
             return NoRecording(sid=call.sid)
         reason = f"it may take {SETTLED_AFTER // timedelta(minutes=1)} minutes from the call's end"
@@ -187,13 +194,40 @@ def _target(path: object) -> Path:
     return Path(name)
 
 
-def _bounds(max_size: object, idle_timeout: object) -> Bounds:
+def source_of(call: object) -> Call | str:
+    """Return what names a recording: a call, its SID, or a link.
+
+    Raises:
+        InvalidRequest: it is none of them. What is no link is not shown: it may be a secret.
+    """
+    if isinstance(call, Call):
+        return call
+    if not isinstance(call, str):
+        raise InvalidRequest("call", call, "must be a Call, its SID, or the link to a recording")
+    if _is_meant_as_link(call):
+        if not is_link(call):
+            raise InvalidRequest("call", "<link>", "must be a whole link of http(s), without user")
+        return call
+    segment("call", call)
+    return call
+
+
+def _is_meant_as_link(text: str) -> bool:
+    return "/" in text or ":" in text
+
+
+def bounds_of(max_size: object, idle_timeout: object) -> Bounds:
+    """Return the limits for a recording.
+
+    Raises:
+        InvalidRequest: one of them is not above 0.
+    """
     idle = None if idle_timeout is None else positive_seconds("idle_timeout", idle_timeout)
     return Bounds(size=whole("max_size", max_size, 1), idle=idle)
 
 
 def _links(call: Call) -> list[tuple[str, bool]]:
-    """Return the links, and whether the account's credentials may be sent to them."""
+    """Return the links, and whether the account's credentials may be sent to their hosts at all."""
     # The signed one first: nothing secret leaves for it.
     given = ((call.presigned_recording_url, False), (call.recording_url, True))
     links = [(link, credentials) for link, credentials in given if link is not None]
@@ -203,14 +237,17 @@ def _links(call: Call) -> list[tuple[str, bool]]:
     return usable
 
 
-def _is_page(result: Download) -> bool:
-    return result.headers.get("content-type", "").lower().startswith(_PAGES)
+def _bad_link(call: Call | None, problem: str) -> InvalidRequest:
+    if call is None:
+        return InvalidRequest("call", "<link>", f"must be another link: {problem}")
+    shown = f"<call {call.sid}>"
+    return InvalidRequest("call", shown, f"must have another recording_url: {problem}")
 
 
 def _refusal(result: Download, tries: int) -> APIError:
     status = result.status or 0
     try:
-        said = HTTPStatus(status).phrase
+        said = HTTPStatus(status).phrase if status >= 300 else "there is nothing, or not yet"
     except ValueError:
         said = "no success"
     return api_error(status)(

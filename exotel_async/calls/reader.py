@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
-from exotel_async.calls.download_recording import LARGEST, Recordings
+from exotel_async.calls.download_recording import Recordings
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get import Coalescer
 from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.recording_reader import RecordingReader
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait import CallWatcher
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, not_over
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
 
 
-class CallReader:
+class CallReader(RecordingReader):
     """What `exotel.calls` can read."""
 
     def __init__(
@@ -50,6 +49,9 @@ class CallReader:
         self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)
         self._recordings = Recordings(pipeline)
         self._watcher = CallWatcher(pipeline, self._fetcher, self._coalescer, self._seen)
+
+    async def _read(self, sid: str) -> Call:
+        return await self.get(sid)
 
     async def get(
         self,
@@ -339,65 +341,6 @@ class CallReader:
             for one in waiters:
                 self._watcher.drop(one)
         return ends
-
-    async def download_recording(
-        self,
-        call: Call,
-        path: str | os.PathLike[str],
-        *,
-        max_size: int | None = LARGEST,
-        idle_timeout: float | None = None,
-    ) -> Path:
-        """Download the recording of a call.
-
-        It is not a request to the API and takes nothing of its budget. The signed link comes first,
-        without credentials; where that is refused, the plain one, with HTTP Basic if it leads to
-        Exotel. It is written beside `path`, to a file of its own whose name ends in `.part`, and
-        renamed when it is whole: else `path` stays as it is, and nothing of it stays, unless the
-        process is killed. Of several downloads to one path the last to end is what stays. Only its
-        owner may read the file (mode 0600). Four run at a time.
-
-        A link or a redirect to a loopback, link-local, private or reserved address is followed only
-        to the session's own host, or if that host has such an address itself, as an emulator does.
-        Names are looked up for this. What a name leads to when the connection is made, a moment
-        later, is not looked at again; a name that this computer does not know is left to the proxy,
-        if there is one.
-
-        Args:
-            call: the call, read not long ago: signed links live for minutes, and a recording comes
-                up to fifteen minutes after the end.
-            path: where to write it. A regular file that is there is replaced.
-            max_size: bytes it may have, 1 GiB unless another number is given. None: no bound.
-            idle_timeout: seconds of waiting in which a KiB must come for each of them, or the try
-                ends: 30 KiB in 30 s. None: those of `Timeouts.read`, 30 by default. As long as a
-                recording comes faster, there is no limit on the time it takes.
-
-        Returns:
-            The path.
-
-        Raises:
-            InvalidRequest: the call or the path is none, its link is none of http(s) or leads to a
-                private address, or a bound is not above 0.
-            RecordingNotReady: it may come: the call is in progress, or ended less than 15 minutes
-                ago.
-            NoRecording: there is none, and none will come: it ended longer ago than that, or
-                nobody has answered.
-            APIError: it was refused, redirected to where no link may lead, or could not be had
-                after all retries.
-            RequestTimeout: the connection was lost, or stalled, or was too slow, each time.
-            ConnectionFailed: its host was not reached.
-            DecodeError: what came is a page of text, is compressed, which was not asked for, or is
-                larger than `max_size`.
-            OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
-                at `path` that is no regular file.
-        """
-        try:
-            return await self._recordings.download(
-                call, path, max_size=max_size, idle_timeout=idle_timeout
-            )
-        except ExotelError as error:
-            error.sid = getattr(call, "sid", None)
-            raise
 
 
 def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOptions:

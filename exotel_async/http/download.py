@@ -13,6 +13,7 @@ import stat
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
@@ -21,7 +22,7 @@ from anyio import to_thread
 from attrs import evolve
 
 from exotel_async.config import RetryPolicy
-from exotel_async.http.receive import Bounds, Download
+from exotel_async.http.receive import Bounds, Download, Sink
 from exotel_async.http.retry import Facts, Retry, verdict
 from exotel_async.http.transport import Transport
 from exotel_async.http.urls import may_be_followed, redirected, takes_credentials
@@ -51,6 +52,7 @@ class PartialFile:
         """Whether there is something to tidy up, or will be in a moment."""
         self.failure: Exception | None = None
         """What the disk raised at the last write."""
+        self.spent: Final = False
 
     async def check(self) -> None:
         """Make sure that its target is a regular file, or is not there yet.
@@ -61,6 +63,9 @@ class PartialFile:
             OSError: the disk reports an error.
         """
         await to_thread.run_sync(self._check)
+
+    def headed(self, headers: Mapping[str, str]) -> None:
+        """Do nothing: a file is its bytes."""
 
     async def write(self, chunk: bytes) -> None:
         """Write on. The file is made with its first bytes.
@@ -136,7 +141,7 @@ class PartialFile:
 async def fetch(
     transport: Transport,
     link: str,
-    part: PartialFile,
+    sink: Sink,
     *,
     credentials: bool,
     bounds: Bounds,
@@ -147,7 +152,7 @@ async def fetch(
     Args:
         transport: what sends.
         link: where the file is.
-        part: takes what comes. If the file is not whole, nothing of it is kept.
+        sink: takes what comes. One that is spent ends it with the try that was cut off.
         credentials: whether the account's may be sent at all.
         bounds: how large it may be, and how slow.
         policy: how often it is tried. A 429 is a try like any other: it is not the API's.
@@ -158,14 +163,14 @@ async def fetch(
     clock = asyncio.get_running_loop().time
     began, tries = clock(), 0
     while True:
-        result = await _follow(transport, link, part, credentials=credentials, bounds=bounds)
+        result = await _follow(transport, link, sink, credentials=credentials, bounds=bounds)
         tries += 1
-        if part.failure is not None:
-            raise part.failure
+        if sink.failure is not None:
+            raise sink.failure
         if result.whole:
             return result, tries
-        await part.discard()
-        if result.refused:
+        await sink.discard()
+        if result.refused or sink.spent:
             return result, tries
         broken = result.status == 200
         facts = Facts(
@@ -184,7 +189,7 @@ async def fetch(
 
 
 async def _follow(
-    transport: Transport, link: str, part: PartialFile, *, credentials: bool, bounds: Bounds
+    transport: Transport, link: str, sink: Sink, *, credentials: bool, bounds: Bounds
 ) -> Download:
     """Try once, wherever the link leads."""
     url, secure, result = link, False, Download()
@@ -196,7 +201,7 @@ async def _follow(
         # What began over TLS does not show them to everybody on the way at a later hop.
         offered = credentials and takes_credentials(url, transport.origin)
         result = await transport.download(
-            url, part.write, credentials=offered and not (secure and plain), bounds=bounds
+            url, sink, credentials=offered and not (secure and plain), bounds=bounds
         )
         location = result.headers.get("location")
         if result.status not in _REDIRECTS or location is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 from attrs import field, frozen
@@ -13,6 +13,7 @@ from exotel_async.masking import redact
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+_PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
 _SLOWEST: Final = 1024  # bytes a second: about what its sound takes to be played
 
 
@@ -55,6 +56,27 @@ class Bounds:
     idle: float | None = None
 
 
+class Sink(Protocol):
+    """What takes a file while it comes."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """What it raised at the last write, if that was not for the file's sake."""
+
+    @property
+    def spent(self) -> bool:
+        """Whether it cannot give back what it took, so that no other try may begin."""
+
+    def headed(self, headers: Mapping[str, str]) -> None:
+        """Take the head of the answer, names in lower case, before each try's first bytes."""
+
+    async def write(self, chunk: bytes) -> object:
+        """Take the next bytes of the file."""
+
+    async def discard(self) -> None:
+        """Drop what came: the file is not whole."""
+
+
 class Refused(Exception):
     """The file is not what was asked for. The text says in what."""
 
@@ -67,8 +89,10 @@ def check_head(headers: Mapping[str, str], most: int | None) -> None:
         most: bytes it may have; None: any number.
 
     Raises:
-        Refused: it is encoded, or too large.
+        Refused: it is encoded, too large, or a page, as a host sends that wants a login.
     """
+    if headers.get("content-type", "").lower().startswith(_PAGES):
+        raise Refused("it is a page of text")
     encoding, length = headers.get("content-encoding", ""), headers.get("content-length", "")
     # What is small on the wire may fill a disk when it is inflated.
     if not {part.strip().lower() for part in encoding.split(",")} <= {"", "identity"}:

@@ -26,7 +26,7 @@ from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.failure import describe
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
-from exotel_async.http.receive import Bounds, Download, Refused, check_head, receive
+from exotel_async.http.receive import Bounds, Download, Refused, Sink, check_head, receive
 from exotel_async.http.surplus import drop_surplus
 from exotel_async.http.urls import origin
 from exotel_async.version import __version__
@@ -34,7 +34,7 @@ from exotel_async.wire.request import Category
 from exotel_async.wire.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from exotel_async.config import Timeouts
     from exotel_async.credentials import Credentials
@@ -233,7 +233,7 @@ class Transport:
     async def download(
         self,
         url: str,
-        write: Callable[[bytes], Awaitable[object]],
+        sink: Sink,
         *,
         credentials: bool,
         bounds: Bounds,
@@ -246,7 +246,7 @@ class Transport:
 
         Args:
             url: where the file is.
-            write: takes the bytes of the file, in order. What it raises ends up in `problem`.
+            sink: takes the file. What it raises ends up in `problem`.
             credentials: whether the account's credentials are sent.
             bounds: how large it may be, and how slow.
         """
@@ -262,7 +262,7 @@ class Transport:
                 if response is None:
                     problem = "the answer took too long to begin"
                 else:
-                    problem = await self._hand_on(response, seen, write, bounds.size, idle)
+                    problem = await self._hand_on(response, seen, sink, bounds.size, idle)
         except Refused as error:
             problem, refused = str(error), True
         except httpx.HTTPStatusError as error:
@@ -301,7 +301,7 @@ class Transport:
     async def _hand_on(
         response: httpx.Response,
         seen: Seen,
-        write: Callable[[bytes], Awaitable[object]],
+        sink: Sink,
         most: int | None,
         idle: float,
     ) -> str:
@@ -311,8 +311,9 @@ class Transport:
             if response.status_code != 200:
                 return ""
             check_head(seen.headers, most)
+            sink.headed(seen.headers)
             pieces = _pieces(response) or _whole(response.content)
-            seen.size = await receive(pieces, write, most=most, idle=idle)
+            seen.size = await receive(pieces, sink.write, most=most, idle=idle)
             await drop_surplus(response)
         finally:
             with anyio.move_on_after(_CLOSING, shield=True):

@@ -907,7 +907,7 @@ async def test_one_link_that_is_one_is_enough(tmp_path: Path) -> None:
         await save(exotel, with_links(other.url, "s3:x"), tmp_path / "call.mp3")
 
 
-@pytest.mark.parametrize("call", [None, "a1b2", {"sid": "a1"}])
+@pytest.mark.parametrize("call", [None, "", "a b", b"a1", {"sid": "a1"}])
 async def test_what_is_no_call(exotel: AsyncExotel, tmp_path: Path, call: Any) -> None:
     with pytest.raises(InvalidRequest, match="call="):
         await save(exotel, call, tmp_path / "call.mp3")
