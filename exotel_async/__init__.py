@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from exotel_async.wire.call_query import (
         Between as Between,
         CallFilters as CallFilters,
+        RecordFilters as RecordFilters,
     )
 else:
     del TYPE_CHECKING
@@ -205,7 +206,7 @@ else:
         "exotel_async.phone": ("normalize_number", "same_number"),
         "exotel_async.resources.exophones": ("ExoPhoneList",),
         "exotel_async.version": ("__version__",),
-        "exotel_async.wire.call_query": ("Between", "CallFilters"),
+        "exotel_async.wire.call_query": ("Between", "CallFilters", "RecordFilters"),
     }
     _MODULES = {name: module for module, names in _NAMES.items() for name in names}
     __all__ = list(_MODULES)

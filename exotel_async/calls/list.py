@@ -6,6 +6,7 @@ while it is read do not move what is still to come.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from exotel_async.config import SendOptions
     from exotel_async.wire.call_query import CallQuery
     from exotel_async.wire.request import Request
+
+logger: Final = logging.getLogger("exotel_async")
 
 MOST_CONCURRENT: Final = 16
 """Slices read side by side at most: more do not fit into the budget at any round trip."""
@@ -67,15 +70,18 @@ class CallRecords:
         self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
         self._digest = query.digest(account_sid)
         self._resumed: tuple[TimeRange, Position] | None = None
+        self._until_now = False
         if resume is not None:
-            time_range, position = read_token(resume, self._digest, newest_first=query.newest_first)
+            time_range, position, self._until_now = read_token(
+                resume, self._digest, newest_first=query.newest_first
+            )
             ahead = time_range.from_here(position.second, newest_first=query.newest_first)
             if ahead.until < oldest(now):
                 raise InvalidRequest(
                     "resume", "...", "the part it has not read is older than 6 months"
                 )
             self._resumed = time_range, position
-        if limit is not None:
+        if limit is not None and not query.statuses:
             # What is known of its second comes again, on the first page.
             known = 0 if self._resumed is None else len(self._resumed[1].sids)
             query = evolve(query, page_size=min(limit + known, query.page_size))
@@ -105,11 +111,14 @@ class CallRecords:
         """Where to continue after what was given out last, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
-        order; the range is in it. None before anything was read.
+        order; the range is in it, so that it never leads to calls that are newer than this list:
+        `calls.changes` gives those. None before anything was read.
         """
         if self._time_range is None or self._position is None:
             return None
-        return write_token(self._digest, self._time_range, self._position)
+        return write_token(
+            self._digest, self._time_range, self._position, until_now=self._until_now
+        )
 
     async def aclose(self) -> None:
         """End all reading ahead. Reading on nevertheless raises a ConfigurationError."""
@@ -129,7 +138,7 @@ class CallRecords:
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
         position = self._begin()
-        async with aclosing(self._limited(self._concurrency)) as pages:
+        async with aclosing(self._limited(self._concurrency, position)) as pages:
             async for page in pages:
                 for call in page.calls:
                     position.passed(call)
@@ -144,7 +153,7 @@ class CallRecords:
 
     async def _pages(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         position = self._begin()
-        async with aclosing(self._limited(concurrency)) as pages:
+        async with aclosing(self._limited(concurrency, position)) as pages:
             async for page in pages:
                 for call in page.calls:
                     position.passed(call)
@@ -159,12 +168,18 @@ class CallRecords:
             self._position = evolve(position, sids=set(position.sids))
         return self._position
 
-    async def _limited(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
-        left = self._limit
+    async def _limited(
+        self, concurrency: int, position: Position
+    ) -> AsyncGenerator[CallPage, None]:
+        left, any_given = self._limit, False
         if left is not None:
             concurrency = min(concurrency, math.ceil(left / self._query.page_size))
         async with aclosing(self._read(concurrency)) as pages:
-            async for page in pages:
+            async for found in pages:
+                page = self._query.chosen(found)
+                if not page.calls:
+                    continue
+                any_given = True
                 if left is None:
                     yield page
                     continue
@@ -172,6 +187,14 @@ class CallRecords:
                 left -= len(page.calls)
                 if left <= 0:
                     return
+        # Whoever reads a limited number at a time may ask once more to see that there are none.
+        position.ended = left is None
+        if self._resumed is not None and self._until_now and not any_given:
+            logger.warning(
+                "There was nothing left to read for calls.list(resume=...), whose range ends at "
+                "%s: calls.changes gives what is new since a time",
+                self._resumed[0].until,
+            )
 
     async def _read(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
         newest_first = self._query.newest_first
@@ -209,6 +232,7 @@ class CallRecords:
         if self._time_range is None:
             if self._resumed is None:
                 time_range = await self._source.fix(self._since, self._until, self._options)
+                self._until_now = self._until is None or time_range.until < self._until
             else:
                 time_range = self._resumed[0]
                 await self._source.prepare(time_range, self._options)

@@ -19,6 +19,8 @@ from exotel_async.models import Call
 from exotel_async.wire.time_range import TimeRange
 
 _VERSION: Final = 1
+_UNTIL_THEN, _UNTIL_NOW, _ENDED = range(3)
+"""Why a range ends: it was asked for so; no more calls existed; and these have all been read."""
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 
 
@@ -30,11 +32,13 @@ class Position:
         newest_first: the order of the list.
         second: the last second that was reached, UTC; None at the very beginning.
         sids: the calls of that second that lie behind.
+        ended: whether all of the list, without a limit, lies behind.
     """
 
     newest_first: bool
     second: datetime | None = None
     sids: set[str] = field(factory=set)
+    ended: bool = False
 
     def passed(self, call: Call) -> None:
         """Move on behind a call."""
@@ -48,14 +52,16 @@ class Position:
         self.sids.add(call.sid)
 
 
-def write_token(digest: str, time_range: TimeRange, position: Position) -> str:
+def write_token(digest: str, time_range: TimeRange, position: Position, *, until_now: bool) -> str:
     """Write down a place in a list: one short line of letters, digits, - and _.
 
     Args:
         digest: what the list is asked for with.
         time_range: the whole range of the list.
         position: the place.
+        until_now: whether the range ends where it does because more did not exist yet.
     """
+    end = (_ENDED if position.ended else _UNTIL_NOW) if until_now else _UNTIL_THEN
     known = [
         _VERSION,
         digest,
@@ -63,20 +69,22 @@ def write_token(digest: str, time_range: TimeRange, position: Position) -> str:
         int(time_range.until.timestamp()),
         None if position.second is None else int(position.second.timestamp()),
         sorted(position.sids),
+        end,
     ]
-    written = json.dumps(known, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+    return to_base64(json.dumps(known, separators=(",", ":")).encode())
 
 
-def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRange, Position]:
-    """Read a place that was written down, and the range of its list.
+def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRange, Position, bool]:
+    """Read a place that was written down, the range of its list, and whether that was `until_now`.
 
     Raises:
-        InvalidRequest: it is no such token, or belongs to another list.
+        InvalidRequest: it is no such token, or belongs to another list, or to one that was until
+            now and has been read to its end: whoever continues that expects what is new.
     """
     try:
-        padded = token.encode() + b"=" * (-len(token) % 4)
-        version, known, since, until, second, sids = json.loads(base64.urlsafe_b64decode(padded))
+        # The end was not written in the first tokens.
+        version, known, since, until, second, sids, *ends = json.loads(from_base64(token))
+        (end,) = ends or (_UNTIL_THEN,)
         time_range = TimeRange(_time(since), _time(until))
         position = Position(newest_first, None if second is None else _time(second), _texts(sids))
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
@@ -84,7 +92,27 @@ def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRang
     if version != _VERSION or known != digest:
         rule = "is the token of another list: account, filters and order must be the same"
         raise InvalidRequest("resume", "...", rule)
-    return time_range, position
+    if end == _ENDED:
+        rule = (
+            f"is of a list that was read to its end, {time_range.until:%Y-%m-%d %H:%M:%S} UTC, and "
+            "has no more: calls.changes(since=...) gives what is new since a time"
+        )
+        raise InvalidRequest("resume", "...", rule)
+    return time_range, position, end == _UNTIL_NOW
+
+
+def to_base64(written: bytes) -> str:
+    """Return bytes as letters, digits, - and _."""
+    return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
+
+
+def from_base64(text: str) -> bytes:
+    """Return the bytes that a text stands for.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it stands for none.
+    """
+    return base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
 
 
 def _time(seconds: int) -> datetime:

@@ -13,14 +13,14 @@ from datetime import timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Final, Generic, TypedDict, TypeGuard, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from exotel_async.errors import InvalidRequest
-from exotel_async.models import CallStatus, Direction
+from exotel_async.models import CallPage, CallStatus, Direction
 from exotel_async.phone import normalize_exophone, normalize_shown
 from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
 from exotel_async.wire.time_range import TimeRange
-from exotel_async.wire.validation import flag, minutes, one_of, several, whole_number
+from exotel_async.wire.validation import all_of, flag, minutes, one_of, several, whole_number
 
 MOST_SIDS: Final = 100
 """SIDs one query may name. Documented (VOICE_V1 3)."""
@@ -51,20 +51,19 @@ class Between(Generic[T]):
     max: T | None = None
 
 
-class CallFilters(TypedDict, total=False):
-    """Which calls `list` gives out, and how. Filters that are None let every call through.
+class RecordFilters(TypedDict, total=False):
+    """Which calls `changes` gives out, and how. Filters that are None let every call through.
 
     Attributes:
         sids: these calls only, 100 at most.
         to: the party rung second: a number, or up to five.
         from_: the party rung first: a number, or up to five.
         exophone: the ExoPhone: one, or up to five.
-        status: how they ended.
+        status: how they ended: one word, or several. Exotel documents one word: of several, the
+            calls of every status are read and those of the others left out here.
         direction: who began them.
         duration: their whole length, or a range of lengths: `Between(timedelta(seconds=10))`.
         price: what they cost, or a range.
-        newest_first: the order, as it is by default; False: oldest first, which is better for long
-            reading, for calls that come meanwhile are at its end.
         page_size: calls asked for at a time, 1 to 100; 100 by default.
         details: whether to tell legs and talk time. Not documented for lists, but it works.
         recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
@@ -75,15 +74,25 @@ class CallFilters(TypedDict, total=False):
     to: str | Iterable[str] | None
     from_: str | Iterable[str] | None
     exophone: str | Iterable[str] | None
-    status: CallStatus | str | None
+    status: CallStatus | str | Iterable[CallStatus | str] | None
     direction: Direction | str | None
     duration: timedelta | Between[timedelta] | None
     price: Decimal | Between[Decimal] | None
-    newest_first: bool
     page_size: int
     details: bool
     recording_url_validity: timedelta | None
     extra: Mapping[str, str] | None
+
+
+class CallFilters(RecordFilters, total=False):
+    """Which calls `list` gives out, and how: as `RecordFilters` says, and in which order.
+
+    Attributes:
+        newest_first: the order, as it is by default; False: oldest first, which is better for long
+            reading, for calls that come meanwhile are at its end.
+    """
+
+    newest_first: bool
 
 
 @frozen(kw_only=True)
@@ -96,6 +105,7 @@ class CallQuery:
         newest_first: the order; else the oldest are first.
         page_size: calls on a page at most.
         time_zone: the clock dates are written by.
+        statuses: the statuses to choose from what is answered; empty: all.
     """
 
     filters: Pairs
@@ -103,6 +113,7 @@ class CallQuery:
     newest_first: bool
     page_size: int
     time_zone: tzinfo
+    statuses: frozenset[str] = frozenset()
 
     def request(
         self,
@@ -128,8 +139,16 @@ class CallQuery:
 
     def digest(self, account_sid: str) -> str:
         """Return what two queries share if a reader of one can go on with the other."""
-        known = repr((account_sid, sorted(self.filters), self.newest_first))
+        chosen = [("Status", status) for status in self.statuses]
+        known = repr((account_sid, sorted([*self.filters, *chosen]), self.newest_first))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+    def chosen(self, page: CallPage) -> CallPage:
+        """Return a page without the calls that Exotel could not be asked to leave out."""
+        if not self.statuses:
+            return page
+        calls = tuple(call for call in page.calls if call.status in self.statuses)
+        return evolve(page, calls=calls, total=None)
 
     def _written(self, time_range: TimeRange) -> str:
         since, until = (
@@ -146,7 +165,7 @@ def build_query(
     to: str | Iterable[str] | None = None,
     from_: str | Iterable[str] | None = None,
     exophone: str | Iterable[str] | None = None,
-    status: CallStatus | str | None = None,
+    status: CallStatus | str | Iterable[CallStatus | str] | None = None,
     direction: Direction | str | None = None,
     duration: timedelta | Between[timedelta] | None = None,
     price: Decimal | Between[Decimal] | None = None,
@@ -164,13 +183,14 @@ def build_query(
     whole_number("page_size", page_size, 1, LARGEST_PAGE)
     if flag("newest_first", newest_first) is None:
         raise InvalidRequest("newest_first", newest_first, "must be True or False")
+    statuses = _statuses(status)
     filters: Fields = {
         "Sid": _sids(sids),
         "To": _numbers("to", to),
         "From": _numbers("from_", from_),
         "PhoneNumber": _numbers("exophone", exophone),
-        "Status": _known_word("status", status, CallStatus),
-        "Direction": _known_word("direction", direction, Direction),
+        "Status": statuses[0] if len(statuses) == 1 else None,
+        "Direction": None if direction is None else one_of("direction", direction, Direction),
         "Duration": _duration(duration),
         "Price": _price(price),
     }
@@ -187,6 +207,7 @@ def build_query(
         newest_first=newest_first,
         page_size=page_size,
         time_zone=time_zone,
+        statuses=frozenset(statuses if len(statuses) > 1 else ()),
     )
 
 
@@ -228,8 +249,11 @@ def _joined(argument: str, values: Sequence[str], most: int, what: str) -> str:
     return ",".join(values)
 
 
-def _known_word(argument: str, word: object, words: Any) -> str | None:
-    return None if word is None else one_of(argument, word, words)
+def _statuses(status: object) -> Sequence[str]:
+    words = list(all_of("status", status, CallStatus))
+    if status is not None and not words:
+        raise InvalidRequest("status", "[]", "must be a status, or several")
+    return words
 
 
 def _duration(duration: object) -> str | None:

@@ -606,6 +606,65 @@ async def test_a_token_is_as_good_when_its_range_has_become_too_old() -> None:
         assert len(await sids_of(again)) == 1
 
 
+async def test_the_token_of_a_list_until_now_is_no_cursor_for_what_is_new(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with exchange() as emulator, session(emulator) as exotel:
+        enter(emulator, [DAY, 2 * DAY])
+        for until in (None, now() + timedelta(days=9)):
+            records = exotel.calls.list(until=until)
+            last = [records.resume_token async for _ in records][-1]
+            # Read to its end: whoever resumes it wants more than it can give.
+            with pytest.raises(InvalidRequest, match=r"calls\.changes\(since=\.\.\.\)") as caught:
+                exotel.calls.list(resume=records.resume_token)
+            assert caught.value.argument == "resume"
+            assert f"{now():%Y-%m-%d}" in caught.value.rule
+            # Taken before that was known: what is left is nothing, and this is said.
+            assert not caplog.records
+            for limit in (None, 1):
+                again = exotel.calls.list(resume=last, limit=limit)
+                assert await sids_of(again) == []
+                assert "calls.changes gives what is new" in caplog.text
+                caplog.clear()
+            # A reader of one call at a time sees the end by a list without any.
+            assert await sids_of(exotel.calls.list(resume=again.resume_token, limit=1)) == []
+            caplog.clear()
+        # Nothing is missed by whoever has said until when.
+        records = exotel.calls.list(until=ago(DAY / 2))
+        assert len(await sids_of(records)) == 2
+        assert await sids_of(exotel.calls.list(resume=records.resume_token)) == []
+        assert not caplog.records
+
+
+@one_or_four
+@both_orders
+async def test_several_statuses_are_one_list_in_order(newest_first: bool, concurrency: int) -> None:
+    async with exchange(seed=5) as emulator, session(emulator) as exotel:
+        for age in SCATTERED:
+            emulator.add_call(DIAL, ago=timedelta(seconds=age + emulator.clock.elapsed()))
+        wanted = ["busy", "No-Answer"]
+        there = [
+            sid
+            for sid in listed(emulator, newest_first=newest_first)
+            if emulator.calls[sid].status in {"busy", "no-answer"}
+        ]
+        assert len({emulator.calls[sid].status for sid in there}) == 2
+        query: dict[str, Any] = {"status": wanted, "newest_first": newest_first}
+        records = exotel.calls.list(
+            since=ago(SINCE), page_size=PAGE, concurrency=concurrency, limit=7, **query
+        )
+        assert await sids_of(records) == there[:7]
+        token = records.resume_token
+        pages = exotel.calls.list(resume=token, page_size=PAGE, concurrency=concurrency, **query)
+        found = []
+        async for page in pages.pages():
+            assert page.calls
+            assert page.total is None
+            found += [call.sid for call in page.calls]
+        assert found == there[7:]
+        assert not any("Status" in request.query for request in emulator.requests)
+
+
 # Leaving
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exotel_async.config import IST
 from exotel_async.errors import InvalidRequest
-from exotel_async.models import CallStatus, Direction
+from exotel_async.models import Call, CallPage, CallStatus, Direction
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import Between, CallQuery, is_listable, probe
 from exotel_async.wire.request import Request
@@ -120,6 +120,8 @@ def test_a_query_with_everything() -> None:
          {"From": "09812300000,09812300001,09812300002,09812300003,09812300004"}),
         ({"exophone": {"08030000000"}}, {"PhoneNumber": "08030000000"}),
         ({"status": "No-Answer"}, {"Status": "no-answer"}),
+        ({"status": iter(["busy", "BUSY"])}, {"Status": "busy"}),
+        ({"status": ["busy", "failed"]}, {}),
         *(({"status": status}, {"Status": status.value}) for status in CallStatus),
         *(({"direction": way}, {"Direction": way.value}) for way in Direction),
         ({"duration": timedelta(seconds=30)}, {"Duration": "eq:30s"}),
@@ -165,6 +167,16 @@ def test_the_smallest_query() -> None:
     assert probe() == Request("GET", "Calls.json", params=(("PageSize", "1"),))
 
 
+def test_of_several_statuses_the_calls_are_chosen_here() -> None:
+    calls = tuple(Call(sid=status, status=status) for status in CallStatus)
+    page = CallPage(calls=calls, total=900, after="c3Vy")
+    assert query_of(status="busy").chosen(page) is page
+    chosen = query_of(status=["No-Answer", CallStatus.BUSY]).chosen(page)
+    assert {call.sid for call in chosen.calls} == {"busy", "no-answer"}
+    # Exotel counts the others, too.
+    assert (chosen.total, chosen.after) == (None, "c3Vy")
+
+
 # What two queries share
 
 
@@ -185,7 +197,12 @@ def test_a_digest_tells_lists_apart_and_not_how_they_are_given_out() -> None:
         query_of(to=ONE, status="busy", newest_first=False).digest("acme1"),
         query_of(to=ONE, status="busy", extra={"X": "y"}).digest("acme1"),
     ]
-    assert len({query.digest("acme1"), *others}) == 6
+    several = [
+        query_of(to=ONE, status=words).digest("acme1")
+        for words in (["busy", "failed"], ("FAILED", "busy", "busy"), ["busy", "completed"])
+    ]
+    assert several[0] == several[1]
+    assert len({query.digest("acme1"), *others, *several}) == 8
     assert "98123" not in query.digest("acme1")
 
 
@@ -202,7 +219,8 @@ def test_a_digest_tells_lists_apart_and_not_how_they_are_given_out() -> None:
         ("to", [[f"0981230000{n}" for n in range(6)], "sip:", f"{ONE} ext. 4"]),
         ("from_", [[], "x", ["sip:a,b@example.com"], [f"0981230000{n}" for n in range(6)]]),
         ("exophone", [[], "EXOTEL", "sip:a@b", [f"0803000000{n}" for n in range(6)]]),
-        ("status", ["", "done", "completed,busy", ["busy"], 3, CallStatus("on-hold"), "eq:busy"]),
+        ("status", ["", "done", "completed,busy", 3, CallStatus("on-hold"), "eq:busy"]),
+        ("status", [[], ["busy", "x"], [["busy"]], [None]]),
         ("direction", ["", "outbound", ["inbound"], 1, Direction("sideways")]),
         ("duration", [10, "10s", -timedelta(seconds=1), timedelta(milliseconds=1500), Between()]),
         ("duration", [Between(10, 20), Between(min="10s"), Between(min=-timedelta(1))]),
