@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from exotel_async.calls.as_completed import (
         EndedCalls as EndedCalls,
     )
+    from exotel_async.calls.changes import (
+        CallChanges as CallChanges,
+    )
     from exotel_async.calls.connect_many import (
         DialOutcome as DialOutcome,
         Dials as Dials,
@@ -123,6 +126,7 @@ else:
     del TYPE_CHECKING
     _NAMES = {
         "exotel_async.calls.as_completed": ("EndedCalls",),
+        "exotel_async.calls.changes": ("CallChanges",),
         "exotel_async.calls.connect_many": ("DialOutcome", "Dials", "DialStatistics"),
         "exotel_async.calls.get_many": ("CallResult", "CallResults", "FetchStatistics"),
         "exotel_async.calls.list": ("CallRecords",),

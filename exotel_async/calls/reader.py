@@ -22,11 +22,12 @@ from exotel_async.errors import ExotelError
 from exotel_async.keywords import check_options
 from exotel_async.models import Call
 from exotel_async.wire import call_query
-from exotel_async.wire.call_query import MOST_SIDS, CallFilters
+from exotel_async.wire.call_query import MOST_SIDS, CallFilters, RecordFilters
 from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
 
 if TYPE_CHECKING:
     from exotel_async.calls.as_completed import EndedCalls
+    from exotel_async.calls.changes import CallChanges
     from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
     from exotel_async.calls.list import CallRecords
     from exotel_async.http.pipeline import Pipeline
@@ -121,7 +122,9 @@ class CallReader(RecordingReader):
                 fixed when reading begins.
             limit: calls at most.
             resume: the `resume_token` of a list with the same filters and order: continue after
-                it. The range of time is the token's, whatever `since` and `until` are.
+                it. The range of time is the token's, whatever `since` and `until` are: calls that
+                are newer than that list are given by `changes` alone. The token of a list until
+                now that was read to its end is refused for that reason.
             concurrency: slices of the range read side by side, 1 to 16, still given out in order.
                 Needed where round trips are so long that one page after the other does not use
                 the budget; it costs about a tenth more requests.
@@ -146,6 +149,51 @@ class CallReader(RecordingReader):
             limit=limit,
             resume=resume,
             concurrency=concurrency,
+        )
+
+    def changes(
+        self,
+        *,
+        since: datetime | str | None = None,
+        allow_gap: bool = False,
+        priority: Priority = Priority.BULK,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+        **filters: Unpack[RecordFilters],
+    ) -> CallChanges:
+        """Read which calls are new, or have changed, since they were read the last time.
+
+        Use it as ``async for call in changes``, and keep `changes.token` for the next time, which
+        may be in a minute or after some nights were missed. Each call is given when it is new, and
+        again, once, each time its record has changed: its end, duration, price and recording come
+        late. Calls in progress are not among them.
+
+        Rests on `GET Calls`, which takes times of creation alone: each time it reads again what was
+        created in the 4 hours and 15 minutes before the last time, which is the longest a call may
+        last and its price may take. What changes later than that is not noticed.
+
+        Args:
+            since: the `token` of the last time; or, the first time, when the calls were created:
+                this second or later. Aware, any zone; not older than six months. None: 30 days ago.
+            allow_gap: whether to read on if the last time was so long ago that Exotel, which keeps
+                six months, has no more of some of the calls; `changes.gap` says which.
+            priority: which request goes first when several wait.
+            max_wait: seconds each request may wait for the budget.
+            timeout: seconds each request may take with everything.
+            **filters: which calls: see `RecordFilters`.
+
+        Raises:
+            InvalidRequest: an argument Exotel would refuse, or a token for other calls.
+        """
+        from exotel_async.calls.changes import CallChanges  # noqa: PLC0415
+
+        return CallChanges(
+            self._pages,
+            call_query.build_query(time_zone=self._time_zone, newest_first=False, **filters),
+            self._account_sid,
+            self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout),
+            since=since,
+            allow_gap=flag("allow_gap", allow_gap) == "true",
         )
 
     def get_many(
