@@ -13,7 +13,7 @@ from exotel_async.calls.changes_token import Given, Reading, read_token, write_t
 from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
-from exotel_async.wire.time_range import SECOND, TimeRange, check_range
+from exotel_async.wire.time_range import SECOND, TimeRange, check_range, whole_second
 
 if TYPE_CHECKING:
     from exotel_async.calls.list_pages import PageFetcher
@@ -44,6 +44,8 @@ class CallChanges:
         self._digest = f"{query.digest(account_sid)}{'+details' if details else ''}"
         if isinstance(since, str):
             self._given = read_token(since, self._digest)
+        elif allow_gap:
+            self._given = Given(whole_second("since", since))
         else:
             begin, _ = check_range(since, None, now=datetime.now(query.time_zone))
             self._given = Given(begin)

@@ -25,7 +25,7 @@ from exotel_async.models import Call
 
 LOOK_BACK: Final = timedelta(hours=4, minutes=15)
 """The longest a call may last (`TimeLimit`), and what its end, length, price and recording may take
-to come after that. Documented (VOICE_V1 1.1 and 2)."""
+to come after that. Documented (VOICE_V1 1.1, VOICE_V1 2)."""
 
 _KIND: Final = "changes"
 _VERSION: Final = 1

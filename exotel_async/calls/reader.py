@@ -175,8 +175,9 @@ class CallReader(RecordingReader):
         Args:
             since: the `token` of the last time; or, the first time, when the calls were created:
                 this second or later. Aware, any zone; not older than six months. None: 30 days ago.
-            allow_gap: whether to read on if the last time was so long ago that Exotel, which keeps
-                six months, has no more of some of the calls; `changes.gap` says which.
+            allow_gap: whether to read on if that was so long ago that Exotel, which keeps six
+                months, has no more of some of the calls; `changes.gap` says which. Else it is an
+                error: nothing is passed over in silence.
             priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
             timeout: seconds each request may take with everything.

@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import ctrl_c
-from exotel_async.cli.export_filters import EVERY, SINCE, UNTIL, Format, Selection
+from exotel_async.cli.export_filters import EVERY, OUTPUT, SINCE, UNTIL, Format, Selection
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit, complain, err, out
 from exotel_async.cli.time_arguments import Moment
@@ -234,10 +234,11 @@ def get(
 @app.command
 def export(
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    output: Annotated[Path, OUTPUT],
     format: Annotated[Format | None, Parameter(show_default=False)] = None,  # noqa: A002
     resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     force: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    update: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     follow: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     every: Annotated[timedelta, EVERY] = _MINUTE,
     page_size: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 100,
@@ -252,29 +253,45 @@ def export(
 
     Args:
         output: FILE, the file to write; its owner alone may read it. Only a regular file is
-            replaced: no device, pipe, folder or link.
+            replaced: no device, pipe, folder or link. - is standard output: jsonl or csv, of which
+            nothing is continued.
         format: jsonl: each record as Exotel sent it, in a line. csv: for spreadsheets; a value that
             would be taken for a formula gets a ' before it. sqlite: a table `calls`. By default
-            as the suffix of FILE says.
+            as the suffix of FILE says; jsonl for -.
         resume: Continue an export that was interrupted. Other options need not be given again, and
             must be the same; if there is nothing to continue, it starts again.
         force: Start again, whatever is there, and replace FILE in the end.
-        follow: Keep an SQLite database up to date until Ctrl-C: read again and again which calls
-            are new, have ended, or have got their duration and price. Started again, it continues.
+        update: Bring an SQLite database up to date and end, for cron: read which calls are new, or
+            have got their duration and price, since the last time, however long ago. Where there
+            is no database, export it.
+        follow: Do so again and again, until Ctrl-C. Started again, it continues.
         every: Seconds from one such update to the next, or like 5m; by default a minute. One that
             takes long is followed by as long a pause.
         page_size: Records asked for with one request.
     """
-    from exotel_async.cli.export import SUFFIXES, Order, export  # noqa: PLC0415
+    from exotel_async.cli.export import (  # noqa: PLC0415
+        STANDARD_OUTPUT,
+        SUFFIXES,
+        Order,
+        export,
+    )
 
-    known = format or SUFFIXES.get(output.suffix.lower())
+    pours = output == STANDARD_OUTPUT
+    known = format or ("jsonl" if pours else SUFFIXES.get(output.suffix.lower()))
     wrong = selection.contradiction()
     if known is None:
         wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
     elif resume and force:
         wrong = "--resume continues and --force starts again: give one of them"
-    elif follow and known != "sqlite":
-        wrong = "--follow needs --format sqlite: text files cannot be updated"
+    elif pours and (known == "sqlite" or resume or force or update or follow):
+        wrong = "-o - takes jsonl or csv, and no --resume, --force, --update or --follow"
+    elif update and follow:
+        wrong = "--update ends and --follow does not: give one of them"
+    elif (update or follow) and known != "sqlite":
+        option = "--update" if update else "--follow"
+        wrong = f"{option} needs --format sqlite: text files cannot be updated"
+    elif update and (force or selection.until is not None):
+        wrong = "--update reads on until now, in what there is: leave out --until and --force"
     elif follow and selection.until is not None:
         wrong = "--follow never ends: leave out --until"
     if wrong is not None or known is None:
@@ -288,6 +305,7 @@ def export(
             format=known,
             resume=resume,
             force=force,
+            update=update or follow,
             every=every.total_seconds() if follow else None,
             page_size=page_size,
             service=service,

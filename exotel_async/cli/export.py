@@ -15,7 +15,6 @@ from attrs import define, evolve, field, frozen
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
 from exotel_async.cli.export_filters import Format, Selection
-from exotel_async.cli.export_follow import Follower
 from exotel_async.cli.export_progress import Course
 from exotel_async.cli.export_sink import (
     Refusal,
@@ -26,7 +25,9 @@ from exotel_async.cli.export_sink import (
     part_of,
 )
 from exotel_async.cli.export_sqlite import Database
+from exotel_async.cli.export_stdout import StandardOutput
 from exotel_async.cli.export_text import CSV_HEAD, TextFile, as_csv, as_jsonl
+from exotel_async.cli.export_update import Updater
 from exotel_async.cli.progress import Requests, progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.shared_limiter import telling_of_outages
@@ -52,6 +53,8 @@ SUFFIXES: Final[dict[str, Format]] = {
 }
 """Formats by the ends of file names."""
 
+STANDARD_OUTPUT: Final = Path("-")
+
 _ARGUMENTS: Final = {
     "from_": "--from",
     "duration": "--min-duration or --max-duration",
@@ -68,11 +71,12 @@ class Order:
 
     Attributes:
         selection: which calls; to go on, what is given of it must be as it was.
-        target: the file.
+        target: the file; `-`: standard output.
         format: its format.
         resume: continue what was interrupted.
         force: start again, and replace the file there is.
-        every: seconds between looks for news, to keep a database up to date; None: do not.
+        update: bring the database that is there up to date.
+        every: seconds between such updates, if it is to be followed; None: once.
         page_size: calls asked for at a time.
     """
 
@@ -81,6 +85,7 @@ class Order:
     format: Format
     resume: bool
     force: bool
+    update: bool
     every: float | None
     page_size: int
     service: Service
@@ -89,9 +94,13 @@ class Order:
         """Return what writes the file."""
         if self.format == "sqlite":
             return Database(self.target)
-        if self.format == "csv":
-            return TextFile(self.target, as_csv, CSV_HEAD)
-        return TextFile(self.target, as_jsonl)
+        render, head = (as_csv, CSV_HEAD) if self.format == "csv" else (as_jsonl, "")
+        return StandardOutput(render, head) if self.pours else TextFile(self.target, render, head)
+
+    @property
+    def pours(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.target == STANDARD_OUTPUT
 
     def again(self) -> str:
         """Return the command that continues it."""
@@ -99,10 +108,10 @@ class Order:
         if SUFFIXES.get(self.target.suffix.lower()) != self.format:
             words += ["--format", self.format]
         words += self.service.words()
-        if self.every is None:
-            words += ["--resume"]
-        else:
+        if self.every is not None:
             words += ["--follow", "--every", f"{self.every:g}"]
+        else:
+            words += ["--update" if self.update else "--resume"]
         return shlex.join(words)
 
 
@@ -116,6 +125,8 @@ def export(order: Order) -> Exit:
     except ExotelError as error:
         return run.failed(order.service.explain(error, arguments=_ARGUMENTS))
     except (Refusal, OSError, sqlite3.Error) as error:
+        if order.pours and isinstance(error, BrokenPipeError):
+            return Exit.FAILED  # whoever reads has enough, as `head` has
         return run.failed(_why(error, order.target))
     finally:
         run.sink.close()
@@ -130,7 +141,7 @@ class _Run:
     sink: Sink = field(init=False)
     opened: bool = False
     """Whether the part is this run's to leave or to discard."""
-    follower: Follower | None = None
+    updater: Updater | None = None
 
     def __attrs_post_init__(self) -> None:
         self.sink = self.order.sink()
@@ -140,32 +151,36 @@ class _Run:
         end_on_sigterm()
         order = self.order
         async with order.service.session() as exotel, telling_of_outages(exotel):
-            if not self._is_whole(exotel):
+            fresh = not self._is_whole(exotel)
+            if fresh:
                 await self._export(exotel)
-            if order.every is not None:
-                assert isinstance(self.sink, Database)  # noqa: S101 - what `order.every` is for
-                self.sink.update(self.sink.state)
-                self.follower = Follower(
-                    exotel, order.service, self.sink, order.every, order.page_size
-                )
-                await self.follower.go()
+            if order.every is None and (fresh or not order.update):
+                return
+            assert isinstance(self.sink, Database)  # noqa: S101 - no other can be updated
+            self.sink.update(self.sink.state)
+            self.updater = Updater(exotel, order.service, self.sink, order.target, order.page_size)
+            if order.every is None:
+                await self.updater.once()
+            else:
+                await self.updater.follow(order.every)
 
     def interrupted(self) -> Exit:
         """Say how far it came."""
-        if self.follower is not None:
-            self.follower.stopped()
+        if self.updater is not None and self.order.every is not None:
+            self.updater.stopped()
             return Exit.OK
         return self._cut_short("interrupted", Exit.INTERRUPTED)
 
     def failed(self, why: str) -> Exit:
         """Say why, and how far it came."""
-        if self.follower is not None:
-            complain(why)
-            return Exit.FAILED
         return self._cut_short(why, Exit.FAILED)
 
     def _cut_short(self, why: str, code: Exit) -> Exit:
-        if not self.opened:
+        if self.updater is not None:
+            complain(f"{why}; the next update catches up" if self.order.every is None else why)
+        elif self.order.pours and self.opened:
+            complain(f"{why}; only {counted(self.sink.state.records, 'call')} of them written")
+        elif not self.opened:
             complain(why)
         elif not self.sink.state.records:
             with suppress(OSError):
@@ -185,6 +200,8 @@ class _Run:
             Refusal: something else is there.
         """
         order, sink = self.order, self.sink
+        if order.pours:
+            return False
         only_files(*sink.files)
         if order.force or not order.target.exists() or sink.left() is not None:
             return False
@@ -193,7 +210,7 @@ class _Run:
         state = sink.done()
         self._must_fit(state, order.target)
         self._must_make_sense(state, exotel)
-        if order.every is None:
+        if not order.update:
             say(f"{order.target} is complete: {counted(state.records, 'call')}")
         sink.state = state
         return True
@@ -201,7 +218,7 @@ class _Run:
     @property
     def _goes_on(self) -> bool:
         """Whether it may go on with what there is."""
-        return self.order.resume or self.order.every is not None
+        return self.order.resume or self.order.update
 
     async def _export(self, exotel: AsyncExotel) -> None:
         order, sink = self.order, self.sink
@@ -221,12 +238,16 @@ class _Run:
                 limiter=limiter,
             )
 
-        if not sink.state.whole:
+        if order.pours and sys.stdout.isatty():
+            await self._read(exotel, course, base)
+        elif not sink.state.whole:
             with progress(err) as show:
                 async with drawing(lambda: show(standing())):
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False
+        if order.pours:
+            return
         calls, requests = (
             counted(sink.state.records, "call"),
             counted(sink.state.requests, "request"),
@@ -278,6 +299,8 @@ class _Run:
             exotel.calls.list(newest_first=False, **filters)
             if state.token is not None:
                 exotel.calls.list(newest_first=False, resume=state.token, **filters)
+            if state.changes is not None:
+                exotel.calls.changes(since=state.changes, **filters)
         except InvalidRequest as error:
             if error.argument == "resume" and "older" in error.rule:
                 raise
@@ -297,8 +320,11 @@ class _Run:
                 f"{where} was begun with another {' and '.join(different)}: what is not given "
                 "stays as it was, what is given must be the same"
             )
-        if self.order.every is not None and state.selection.until is not None:
-            raise Refusal(f"{where} was begun with --until, but --follow never ends")
+        if self.order.update and state.selection.until is not None:
+            reads_on = (
+                "--update reads until now" if self.order.every is None else ("--follow never ends")
+            )
+            raise Refusal(f"{where} was begun with --until, but {reads_on}")
 
     async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
         """Read the list to its end, side by side where one page after the other is too slow."""

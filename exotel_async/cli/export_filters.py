@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 from attrs import evolve, fields, frozen
@@ -64,6 +65,20 @@ def _numbers(name: str) -> Parameter:
     return Parameter(name=name, show_default=False, negative="")
 
 
+def _file(_: object, tokens: tuple[Token, ...]) -> Path:
+    name = tokens[0].value
+    if name.startswith("-") and name != "-":
+        raise ValueError(f"{name!r} is an option: a file of that name is ./{name}")
+    return Path(name)
+
+
+OUTPUT: Final = Parameter(
+    name=["--output", "-o"],
+    converter=_file,
+    n_tokens=1,
+    accepts_keys=False,
+    allow_leading_hyphen=True,
+)
 SINCE: Final = _option("--since", _moment)
 UNTIL: Final = _option("--until", _moment)
 EVERY: Final = _option("--every", _pause)
@@ -87,8 +102,9 @@ class Selection:
     """The party rung first; five at most."""
     exophone: Annotated[tuple[str, ...], _numbers("--exophone")] = ()
     """The ExoPhone; five at most."""
-    status: Annotated[_Status | None, Parameter(show_default=False)] = None
-    """How they ended."""
+    status: Annotated[tuple[_Status, ...], Parameter(show_default=False, negative="")] = ()
+    """How they ended; give it again for more. Of more than one, the calls of every status are
+    read."""
     direction: Annotated[_Direction | None, Parameter(show_default=False)] = None
     """Who began them."""
     min_duration: Annotated[timedelta | None, _option("--min-duration", _length)] = None
@@ -126,7 +142,7 @@ class Selection:
             "to": self.to or None,
             "from_": self.from_ or None,
             "exophone": self.exophone or None,
-            "status": self.status,
+            "status": self.status or None,
             "direction": self.direction,
             "duration": _between(self.min_duration, self.max_duration),
             "price": _between(self.min_price, self.max_price),
@@ -235,13 +251,19 @@ def _word_of(words: Any) -> Callable[[Any], str]:
     return read
 
 
+def _statuses(noted: Any) -> tuple[str, ...]:
+    # There could be one alone, once.
+    words = [noted] if isinstance(noted, str) else _texts(noted)
+    return tuple(map(_word_of(_Status), words))
+
+
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "since": _noted_moment,
     "until": _noted_moment,
     "to": _texts,
     "from_": _texts,
     "exophone": _texts,
-    "status": _word_of(_Status),
+    "status": _statuses,
     "direction": _word_of(_Direction),
     "min_duration": _seconds,
     "max_duration": _seconds,

@@ -56,6 +56,7 @@ class State:
         token: where the list continues; None at its beginning.
         offset: bytes written, where that is needed.
         whole: whether it has come to its end.
+        changes: what it has been told of since, for `calls.changes`; None: it was never updated.
     """
 
     account: str = field(validator=instance_of(str))
@@ -66,6 +67,7 @@ class State:
     token: str | None = field(default=None, validator=optional(instance_of(str)))
     offset: int = field(default=0, validator=_count)
     whole: bool = field(default=False, validator=instance_of(bool))
+    changes: str | None = field(default=None, validator=optional(instance_of(str)))
 
     def dumps(self) -> str:
         """Write it down."""

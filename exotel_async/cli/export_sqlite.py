@@ -47,6 +47,9 @@ class News:
     def __add__(self, other: News) -> News:
         return News(self.new + other.new, self.changed + other.changed)
 
+    def __str__(self) -> str:
+        return f"{self.new:,} new, {self.changed:,} changed"
+
 
 class Database:
     """Writes FILE.part; and brings a whole FILE up to date."""
@@ -141,6 +144,13 @@ class Database:
             connection.execute("UPDATE export SET state = ?", (state.dumps(),))
         self.state = state
         return added
+
+    def looked(self, changes: str | None) -> None:
+        """Note what it has been told of."""
+        state = evolve(self.state, changes=changes)
+        with self._open_one as connection:
+            connection.execute("UPDATE export SET state = ?", (state.dumps(),))
+        self.state = state
 
     def newest(self) -> datetime | None:
         """When the newest of its calls was created.

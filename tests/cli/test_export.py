@@ -166,6 +166,61 @@ async def test_filters_reach_the_service(busy: Emulator, tmp_path: Path) -> None
     }
 
 
+async def test_several_statuses(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 60)
+    file = tmp_path / "calls.jsonl"
+    ended = await exported(busy, file, "--status", "busy", "--status", "no-answer")
+    assert ended.code == 0, ended
+    found = [json.loads(line)["Status"] for line in file.read_text().splitlines()]
+    there = [call.status for call in busy.calls.values()]
+    assert found == [word for word in there if word in {"busy", "no-answer"}]
+    assert len(set(found)) == 2
+
+
+def test_a_state_with_one_status_is_read() -> None:
+    assert Selection.read({"status": "busy"}) == Selection(status=("busy",))
+    noted = Selection(status=("busy", "failed"))
+    assert Selection.read(noted.noted()) == noted
+    for wrong in (["done"], "done", [["busy"]], 3):
+        with pytest.raises(ValueError, match=r"no such word|no selection"):
+            Selection.read({"status": wrong})
+
+
+# Standard output
+
+
+async def test_standard_output_gets_the_records_and_nothing_else(
+    busy: Emulator, tmp_path: Path
+) -> None:
+    sids, env, folder = fill(busy, 250), pointing_at(busy), str(tmp_path)
+    ended = await ran("export", "-o", "-", *QUICK, env=env, cwd=folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert [json.loads(line)["Sid"] for line in ended.out.splitlines()] == sids
+    ended = await ran("export", "-o", "-", "--format", "csv", *QUICK, env=env, cwd=folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert [row["sid"] for row in csv.DictReader(io.StringIO(ended.out))] == sids
+    assert left_in(tmp_path) == []
+
+
+async def test_a_reader_that_has_enough_ends_it_quietly(busy: Emulator, tmp_path: Path) -> None:
+    sids, env = fill(busy, 2_000), pointing_at(busy)
+    command = shlex.join((*COMMAND, "export", "-o", "-", *QUICK))
+    script = f"set -o pipefail; {command} | head -n 1"
+    ended = await ran("-c", script, command=("bash",), env=env, cwd=str(tmp_path))
+    assert (ended.code, ended.err) == (1, "")
+    assert json.loads(ended.out)["Sid"] == sids[0]
+    assert len(busy.requests) < 20
+
+
+async def test_standard_output_that_is_cut_short_says_so(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 500)
+    busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
+    ended = await ran("export", "-o", "-", *QUICK, env=pointing_at(busy), cwd=str(tmp_path))
+    assert ended.code == 1, ended
+    assert len(ended.out.splitlines()) == 300
+    assert ended.error_lines[-1].endswith("; only 300 calls of them written")
+
+
 # What it refuses
 
 
@@ -174,6 +229,12 @@ async def test_filters_reach_the_service(busy: Emulator, tmp_path: Path) -> None
     [
         (["-o", "calls.txt"], "give --format"),
         (["-o", "x.csv", "--resume", "--force"], "--resume continues and --force starts again"),
+        (["-o", "x.csv", "--update"], "--update needs --format sqlite"),
+        (["-o", "x.db", "--update", "--follow"], "--update ends and --follow does not"),
+        (["-o", "x.db", "--update", "--until", "1d"], "--update reads on until now"),
+        (["-o", "-", "--format", "sqlite"], "-o - takes jsonl or csv"),
+        (["-o", "--resume"], "'--resume' is an option: a file of that name is ./--resume"),
+        (["-o", "-", "--resume"], "and no --resume, --force, --update or --follow"),
         (["-o", "x.csv", "--follow"], "--follow needs --format sqlite"),
         (["-o", "x.db", "--follow", "--until", "1d"], "--follow never ends"),
         (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is not a date"),
@@ -235,7 +296,7 @@ def test_it_goes_on_with_the_same_options_only(
     words: str,
 ) -> None:
     noted = Selection(
-        since=Moment.read("8d"), status="failed", max_price=Decimal("1.50"), to=("08040000000",)
+        since=Moment.read("8d"), status=("failed",), max_price=Decimal("1.50"), to=("08040000000",)
     )
     sink = sink_for(nowhere / name)
     sink.begin(State(account="acme1", selection=noted, records=3))

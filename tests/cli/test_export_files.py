@@ -246,7 +246,7 @@ SELECTION = Selection(
     since=Moment.read("8d"),
     until=Moment.read(f"{NOW:%Y-%m-%d}"),
     to=("09812300001",),
-    status="failed",
+    status=("failed",),
     min_duration=timedelta(seconds=5),
     max_price=Decimal("1.50"),
     details=True,
@@ -280,7 +280,7 @@ def token(*, digest: str | None = None) -> str:
 
     span = TimeRange(NOW - timedelta(days=8), NOW - timedelta(days=1))
     place = Position(newest_first=False, second=NOW - timedelta(days=2), sids={"a2"})
-    return write_token(digest or asyncio.run(of()), span, place)
+    return write_token(digest or asyncio.run(of()), span, place, until_now=False)
 
 
 def leave(file: Path, noted: str) -> None:
@@ -315,6 +315,7 @@ def resume(file: Path) -> str | None:
         format="sqlite" if file.suffix == ".db" else "jsonl",
         resume=True,
         force=False,
+        update=False,
         every=None,
         page_size=100,
         service=Service(),  # type: ignore[arg-type]
@@ -365,11 +366,16 @@ WRONG: list[tuple[str, object]] = [
     ("selection", None),
     ("selection", []),
     ("selection", "all"),
+    ("changes", 7),
+    ("changes", ""),
+    ("changes", "t"),
+    ("changes", token()),
     ("more", 1),
 ]
 WRONG_SELECTION: list[tuple[str, object]] = [
     ("status", "gone"),
-    ("status", ["failed"]),
+    ("status", ["failed", "gone"]),
+    ("status", [["failed"]]),
     ("direction", "up"),
     ("to", "09812300001"),
     ("to", [9812300001]),

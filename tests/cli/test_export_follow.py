@@ -1,4 +1,4 @@
-"""`exotel-async export --follow`: a database that is kept up to date."""
+"""`exotel-async export --update` and `--follow`: a database that is brought up to date."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from tests.cli.support import (
 
 pytestmark = pytest.mark.slow
 
+UPDATE = ("export", "-o", "calls.db", "--update", *QUICK)
 FOLLOW = ("export", "-o", "calls.db", "--follow", "--every", "1", *QUICK)
 Rows = dict[str, tuple[str, int | None, float | None]]
 
@@ -112,6 +113,57 @@ async def test_what_ended_later_and_what_settled_later_is_put_in(tmp_path: Path)
         assert ended.code == 0, ended
         assert ended.out.startswith("204 calls, ")
         assert len(emulator.requests) - seen < 20
+
+
+async def test_an_update_brings_what_is_new_or_has_settled_and_ends(tmp_path: Path) -> None:
+    file = tmp_path / "calls.db"
+    scenario = Scenario.all_answered(talk=1)
+    async with Emulator(api_token=TOKEN, rate=1_000_000, scenario=scenario) as emulator:
+        fill(emulator, 20)
+        env = pointing_at(emulator)
+
+        def dialled(*, minutes: float) -> str:
+            dial = Dial(from_=FIRST, to=SECOND, caller_id=EXOPHONE)
+            return emulator.add_call(dial, ago=timedelta(minutes=minutes)).sid
+
+        async def told() -> str:
+            ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
+            assert (ended.code, ended.err) == (0, ""), ended
+            return ended.out
+
+        unsettled = dialled(minutes=0.5)
+        # Where there is none, it is exported; then it is updated.
+        assert (await told()).startswith("21 calls in ")
+        assert await told() == "calls.db: 0 new, 0 changed, 21 calls in all\n"
+        assert rows_in(file)[unsettled] == ("completed", None, None)
+        emulator.calls[unsettled].run_ahead(600)
+        dialled(minutes=200)
+        assert await told() == "calls.db: 1 new, 1 changed, 22 calls in all\n"
+        assert rows_in(file)[unsettled][1] is not None
+        assert await told() == "calls.db: 0 new, 0 changed, 22 calls in all\n"
+        assert left_in(tmp_path) == ["calls.db"]
+
+        emulator.faults.add(Fault.answer(500), times=None)
+        ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
+        assert ended.code == 1
+        assert ended.err.endswith("; the next update catches up\n")
+
+
+async def test_a_gap_beyond_six_months_is_told_once(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 3)
+    env = pointing_at(busy)
+    assert (await ran(*UPDATE, env=env, cwd=str(tmp_path))).code == 0
+    # As if it had been exported long ago.
+    with closing(sqlite3.connect(tmp_path / "calls.db")) as connection, connection:
+        connection.execute("UPDATE calls SET created_at = '2024-01-01T10:00:00+05:30'")
+    words = "Exotel keeps six months: calls that were created from 2024-01-01 "
+    ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
+    assert ended.code == 0, ended
+    (line,) = ended.error_lines
+    assert line.startswith(words)
+    assert ended.out == "calls.db: 0 new, 0 changed, 3 calls in all\n"
+    ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
+    assert (ended.code, ended.err) == (0, "")
 
 
 async def test_interrupted_before_it_was_whole_it_goes_on_by_itself(

@@ -75,7 +75,7 @@ def test_a_selection_survives_being_noted_down() -> None:
         since=Moment.read("7d"),
         until=Moment.read("2026-11-01"),
         to=("+919812300001", "080"),
-        status="no-answer",
+        status=("no-answer", "busy"),
         min_duration=timedelta(seconds=10),
         max_price=Decimal("1.50"),
         details=True,

@@ -1,16 +1,16 @@
-"""`export --follow`: a database that is kept up to date.
+"""`export --update` and `export --follow`: a database that is brought up to date, or kept so.
 
-A call is listed only when it is over, and its length and price come later still. So each look reads
-again what was created since some hours before the newest call there is: whatever is older has been
-listed, and has settled, by the time that one was read.
+What it has been told of by `calls.changes` is noted in it after each look.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from attrs import define, field
@@ -20,6 +20,7 @@ from exotel_async import (
     AsyncExotel,
     AuthenticationError,
     BadRequest,
+    CallChanges,
     ConfigurationError,
     ExotelError,
     InvalidRequest,
@@ -27,16 +28,21 @@ from exotel_async import (
     PaymentRequired,
     PermissionDenied,
 )
+from exotel_async.calls.changes_token import LOOK_BACK
 from exotel_async.cli.export_sink import in_thread
 from exotel_async.cli.export_sqlite import Database, News
 from exotel_async.cli.progress import progress
 from exotel_async.cli.service import Service
-from exotel_async.cli.terminal import counted, drawing, err, moves, note, say
+from exotel_async.cli.terminal import (
+    counted,
+    drawing,
+    err,
+    moves,
+    note,
+    say,
+    whoever_listens,
+)
 from exotel_async.cli.time_arguments import shown_moment
-from exotel_async.wire.time_range import oldest
-
-LOOK_BACK: Final = timedelta(hours=4, minutes=15)
-"""The longest a call may last, and what its length and price may take to come after that."""
 
 _HOPELESS: Final = (
     AuthenticationError,
@@ -48,34 +54,46 @@ _HOPELESS: Final = (
     PermissionDenied,
 )
 """What does not pass by itself."""
-_MARGIN: Final = timedelta(minutes=1)
 
 
 @define(eq=False)
-class Follower:
-    """Looks for what has changed, again and again."""
+class Updater:
+    """Looks for what has changed, once, or again and again."""
 
     exotel: AsyncExotel
     service: Service
     database: Database
-    every: float
+    target: Path
     page_size: int
     _last: str = field(default="the first update is in progress", init=False)
     _next: float | None = field(default=None, init=False)
 
-    async def go(self) -> None:
+    async def once(self) -> None:
+        """Look once, and say what it has brought.
+
+        Raises:
+            ExotelError: it cannot.
+        """
+        news = await self._look(await self._changes())
+        calls = counted(self.database.state.records, "call")
+        with whoever_listens(sys.stdout):  # it is in the file, whether or not that can be printed
+            say(f"{self.target}: {news}, {calls} in all")
+
+    async def follow(self, every: float) -> None:
         """Look until the task is cancelled.
+
+        Args:
+            every: seconds from one look to the next.
 
         Raises:
             ExotelError: it cannot go on, and waiting would not help.
         """
         if not moves(err):
-            note(
-                f"Following: new calls are read every {self.every:g} s. SIGTERM or Ctrl-C ends it."
-            )
+            note(f"Following: new calls are read every {every:g} s. SIGTERM or Ctrl-C ends it.")
+        changes = await self._changes()
         with progress(err) as show:
             async with drawing(lambda: show(self), every=0.5):
-                await self._keep_looking()
+                await self._keep_looking(changes, every)
 
     def stopped(self) -> None:
         """Say what there is in the end."""
@@ -83,11 +101,11 @@ class Follower:
         upto = "" if newest is None else f", the newest of {shown_moment(newest)}"
         say(f"{counted(self.database.state.records, 'call')}{upto}")
 
-    async def _keep_looking(self) -> None:
+    async def _keep_looking(self, changes: CallChanges, every: float) -> None:
         while True:
             began = time.monotonic()
             try:
-                news = await self._look()
+                news = await self._look(changes)
             except _HOPELESS:
                 raise
             except ExotelError as error:
@@ -95,26 +113,37 @@ class Follower:
                 self._tell(f"failed, the next update catches up: {why}", telling=True)
             else:
                 telling = bool(news.new or news.changed)
-                self._tell(f"{news.new:,} new, {news.changed:,} changed", telling=telling)
+                self._tell(str(news), telling=telling)
             # After a long update the next is later: the rate limit is for others as well.
             took = time.monotonic() - began
-            self._next = began + max(self.every, 2 * took)
+            self._next = began + max(every, 2 * took)
             await asyncio.sleep(self._next - time.monotonic())
 
-    async def _look(self) -> News:
-        """Read again what may have changed, and what is new."""
-        selection = self.database.state.selection
-        newest = await in_thread(self.database.newest)
-        since = selection.begin if newest is None else newest - LOOK_BACK
-        if since is not None:
-            since = max(since, oldest(datetime.now(UTC)) + _MARGIN)
-        records = self.exotel.calls.list(
-            since=since, newest_first=False, page_size=self.page_size, **selection.filters()
+    async def _changes(self) -> CallChanges:
+        """Return what has changed since the last look, or since the database was exported."""
+        state = self.database.state
+        since: str | datetime | None = state.changes
+        if since is None:
+            # What is older than the newest call by more than that does not change any more.
+            newest = await in_thread(self.database.newest)
+            since = state.selection.begin if newest is None else newest - LOOK_BACK
+        return self.exotel.calls.changes(
+            since=since, allow_gap=True, page_size=self.page_size, **state.selection.filters()
         )
+
+    async def _look(self, changes: CallChanges) -> News:
+        """Read what has changed, and note it."""
         news = News()
-        async with aclosing(records.pages()) as pages:
+        async with aclosing(changes.pages()) as pages:
             async for page in pages:
                 news += await in_thread(self.database.upsert, page.calls)
+        await in_thread(self.database.looked, changes.token)
+        if changes.gap is not None:
+            first, last = map(shown_moment, changes.gap)
+            note(
+                f"Exotel keeps six months: calls that were created from {first} to {last} may be "
+                f"missing in {self.target}, or stay as they are."
+            )
         return news
 
     def _tell(self, what: str, *, telling: bool) -> None:
