@@ -242,6 +242,7 @@ def export(
     follow: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     every: Annotated[timedelta, EVERY] = _MINUTE,
     page_size: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 100,
+    json: Annotated[bool, JSON] = False,
     selection: Selection = _ALL,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
@@ -268,49 +269,31 @@ def export(
         every: Seconds from one such update to the next, or like 5m; by default a minute. One that
             takes long is followed by as long a pause.
         page_size: Records asked for with one request.
+        json: Print how many calls were written as JSON, in one line.
     """
-    from exotel_async.cli.export import (  # noqa: PLC0415
-        STANDARD_OUTPUT,
-        SUFFIXES,
-        Order,
-        export,
-    )
+    from exotel_async.cli.export import export  # noqa: PLC0415
+    from exotel_async.cli.export_order import Order, usual_format  # noqa: PLC0415
 
-    pours = output == STANDARD_OUTPUT
-    known = format or ("jsonl" if pours else SUFFIXES.get(output.suffix.lower()))
-    wrong = selection.contradiction()
+    known = format or usual_format(output)
     if known is None:
-        wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
-    elif resume and force:
-        wrong = "--resume continues and --force starts again: give one of them"
-    elif pours and (known == "sqlite" or resume or force or update or follow):
-        wrong = "-o - takes jsonl or csv, and no --resume, --force, --update or --follow"
-    elif update and follow:
-        wrong = "--update ends and --follow does not: give one of them"
-    elif (update or follow) and known != "sqlite":
-        option = "--update" if update else "--follow"
-        wrong = f"{option} needs --format sqlite: text files cannot be updated"
-    elif update and (force or selection.until is not None):
-        wrong = "--update reads on until now, in what there is: leave out --until and --force"
-    elif follow and selection.until is not None:
-        wrong = "--follow never ends: leave out --until"
-    if wrong is not None or known is None:
-        complain(wrong or "")
+        complain("give --format, or a FILE that ends in .jsonl, .csv or .sqlite")
         return Exit.USAGE
-    return partial(
-        export,
-        Order(
-            selection=selection,
-            target=output,
-            format=known,
-            resume=resume,
-            force=force,
-            update=update or follow,
-            every=every.total_seconds() if follow else None,
-            page_size=page_size,
-            service=service,
-        ),
+    order = Order(
+        selection=selection,
+        target=output,
+        format=known,
+        resume=resume,
+        force=force,
+        update=update,
+        every=every.total_seconds() if follow else None,
+        page_size=page_size,
+        as_json=json,
+        service=service,
     )
+    if wrong := order.contradiction():
+        complain(wrong)
+        return Exit.USAGE
+    return partial(export, order)
 
 
 @app.command

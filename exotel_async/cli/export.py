@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import sqlite3
 import sys
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
-from exotel_async.cli.export_filters import Format, Selection
+from exotel_async.cli.export_order import Order
 from exotel_async.cli.export_progress import Course
 from exotel_async.cli.export_sink import (
     Refusal,
@@ -25,35 +24,22 @@ from exotel_async.cli.export_sink import (
     part_of,
 )
 from exotel_async.cli.export_sqlite import Database
-from exotel_async.cli.export_stdout import StandardOutput
-from exotel_async.cli.export_text import CSV_HEAD, TextFile, as_csv, as_jsonl
 from exotel_async.cli.export_update import Updater
 from exotel_async.cli.progress import Requests, progress
-from exotel_async.cli.service import Service
+from exotel_async.cli.service import exit_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
-    complain,
+    complain_too,
     counted,
     drawing,
     end_on_sigterm,
     err,
     note,
     say,
+    show_json,
     whoever_listens,
 )
-
-SUFFIXES: Final[dict[str, Format]] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".sqlite": "sqlite",
-    ".sqlite3": "sqlite",
-    ".db": "sqlite",
-}
-"""Formats by the ends of file names."""
-
-STANDARD_OUTPUT: Final = Path("-")
 
 _ARGUMENTS: Final = {
     "from_": "--from",
@@ -65,56 +51,6 @@ _TRIAL: Final = 10  # pages until it is known whether they do
 _SLOW: Final = 0.75  # of the pace the budget allows
 
 
-@frozen(kw_only=True)
-class Order:
-    """What `export` is asked to do.
-
-    Attributes:
-        selection: which calls; to go on, what is given of it must be as it was.
-        target: the file; `-`: standard output.
-        format: its format.
-        resume: continue what was interrupted.
-        force: start again, and replace the file there is.
-        update: bring the database that is there up to date.
-        every: seconds between such updates, if it is to be followed; None: once.
-        page_size: calls asked for at a time.
-    """
-
-    selection: Selection
-    target: Path
-    format: Format
-    resume: bool
-    force: bool
-    update: bool
-    every: float | None
-    page_size: int
-    service: Service
-
-    def sink(self) -> Sink:
-        """Return what writes the file."""
-        if self.format == "sqlite":
-            return Database(self.target)
-        render, head = (as_csv, CSV_HEAD) if self.format == "csv" else (as_jsonl, "")
-        return StandardOutput(render, head) if self.pours else TextFile(self.target, render, head)
-
-    @property
-    def pours(self) -> bool:
-        """Whether it goes to standard output."""
-        return self.target == STANDARD_OUTPUT
-
-    def again(self) -> str:
-        """Return the command that continues it."""
-        words = ["exotel-async", "export", "-o", str(self.target)]
-        if SUFFIXES.get(self.target.suffix.lower()) != self.format:
-            words += ["--format", self.format]
-        words += self.service.words()
-        if self.every is not None:
-            words += ["--follow", "--every", f"{self.every:g}"]
-        else:
-            words += ["--update" if self.update else "--resume"]
-        return shlex.join(words)
-
-
 def export(order: Order) -> Exit:
     """Export, and say what came of it."""
     run = _Run(order)
@@ -123,11 +59,14 @@ def export(order: Order) -> Exit:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return run.interrupted()
     except ExotelError as error:
-        return run.failed(order.service.explain(error, arguments=_ARGUMENTS))
+        # What was typed is not what an earlier export has noted.
+        typed = not (isinstance(error, InvalidRequest) and error.argument == "resume")
+        code = exit_of(error) if typed else Exit.FAILED
+        return run.failed(error, order.service.explain(error, arguments=_ARGUMENTS), code)
     except (Refusal, OSError, sqlite3.Error) as error:
         if order.pours and isinstance(error, BrokenPipeError):
             return Exit.FAILED  # whoever reads has enough, as `head` has
-        return run.failed(_why(error, order.target))
+        return run.failed(error, _why(error, order.target), Exit.FAILED)
     finally:
         run.sink.close()
     return Exit.OK
@@ -155,10 +94,13 @@ class _Run:
             if fresh:
                 await self._export(exotel)
             if order.every is None and (fresh or not order.update):
+                self._tell_result()
                 return
             assert isinstance(self.sink, Database)  # noqa: S101 - no other can be updated
             self.sink.update(self.sink.state)
-            self.updater = Updater(exotel, order.service, self.sink, order.target, order.page_size)
+            self.updater = Updater(
+                exotel, order.service, self.sink, order.target, order.page_size, order.as_json
+            )
             if order.every is None:
                 await self.updater.once()
             else:
@@ -169,29 +111,31 @@ class _Run:
         if self.updater is not None and self.order.every is not None:
             self.updater.stopped()
             return Exit.OK
-        return self._cut_short("interrupted", Exit.INTERRUPTED)
+        problem = self._cut_short("interrupted")
+        complain_too(problem, kind=KeyboardInterrupt.__name__, as_json=self.order.as_json)
+        return Exit.INTERRUPTED
 
-    def failed(self, why: str) -> Exit:
+    def failed(self, error: Exception, why: str, code: Exit) -> Exit:
         """Say why, and how far it came."""
-        return self._cut_short(why, Exit.FAILED)
+        problem = self._cut_short(why)
+        complain_too(problem, kind=type(error).__name__, as_json=self.order.as_json)
+        return code
 
-    def _cut_short(self, why: str, code: Exit) -> Exit:
+    def _cut_short(self, why: str) -> str:
         if self.updater is not None:
-            complain(f"{why}; the next update catches up" if self.order.every is None else why)
-        elif self.order.pours and self.opened:
-            complain(f"{why}; only {counted(self.sink.state.records, 'call')} of them written")
-        elif not self.opened:
-            complain(why)
-        elif not self.sink.state.records:
+            return f"{why}; the next update catches up" if self.order.every is None else why
+        if self.order.pours and self.opened:
+            return f"{why}; only {counted(self.sink.state.records, 'call')} of them written"
+        if not self.opened:
+            return why
+        if not self.sink.state.records:
             with suppress(OSError):
                 self.sink.discard()
-            complain(f"{why}; nothing was exported")
-        else:
-            complain(
-                f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
-                f"to continue: {self.order.again()}"
-            )
-        return code
+            return f"{why}; nothing was exported"
+        return (
+            f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
+            f"to continue: {self.order.again()}"
+        )
 
     def _is_whole(self, exotel: AsyncExotel) -> bool:
         """Whether the file is there, and no less than what is asked for.
@@ -210,7 +154,7 @@ class _Run:
         state = sink.done()
         self._must_fit(state, order.target)
         self._must_make_sense(state, exotel)
-        if not order.update:
+        if not (order.reads_on or order.as_json):
             say(f"{order.target} is complete: {counted(state.records, 'call')}")
         sink.state = state
         return True
@@ -218,7 +162,7 @@ class _Run:
     @property
     def _goes_on(self) -> bool:
         """Whether it may go on with what there is."""
-        return self.order.resume or self.order.update
+        return self.order.resume or self.order.reads_on
 
     async def _export(self, exotel: AsyncExotel) -> None:
         order, sink = self.order, self.sink
@@ -246,7 +190,7 @@ class _Run:
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False
-        if order.pours:
+        if order.pours or order.as_json:
             return
         calls, requests = (
             counted(sink.state.records, "call"),
@@ -254,6 +198,13 @@ class _Run:
         )
         with whoever_listens(sys.stdout):  # the file is whole, whether or not that can be printed
             say(f"{calls} in {requests}: {order.target}")
+
+    def _tell_result(self) -> None:
+        order, state = self.order, self.sink.state
+        if order.as_json:
+            told = {"calls": state.records, "requests": state.requests}
+            with whoever_listens(sys.stdout):
+                show_json({"file": str(order.target), **told})
 
     def _open(self, exotel: AsyncExotel) -> None:
         """Begin the file, or go on with it.
@@ -320,11 +271,9 @@ class _Run:
                 f"{where} was begun with another {' and '.join(different)}: what is not given "
                 "stays as it was, what is given must be the same"
             )
-        if self.order.update and state.selection.until is not None:
-            reads_on = (
-                "--update reads until now" if self.order.every is None else ("--follow never ends")
-            )
-            raise Refusal(f"{where} was begun with --until, but {reads_on}")
+        if self.order.reads_on and state.selection.until is not None:
+            but = "--update reads until now" if self.order.update else "--follow never ends"
+            raise Refusal(f"{where} was begun with --until, but {but}")
 
     async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
         """Read the list to its end, side by side where one page after the other is too slow."""

@@ -40,6 +40,7 @@ from exotel_async.cli.terminal import (
     moves,
     note,
     say,
+    show_json,
     whoever_listens,
 )
 from exotel_async.cli.time_arguments import shown_moment
@@ -65,6 +66,7 @@ class Updater:
     database: Database
     target: Path
     page_size: int
+    as_json: bool
     _last: str = field(default="the first update is in progress", init=False)
     _next: float | None = field(default=None, init=False)
 
@@ -75,9 +77,13 @@ class Updater:
             ExotelError: it cannot.
         """
         news = await self._look(await self._changes())
-        calls = counted(self.database.state.records, "call")
+        calls = self.database.state.records
         with whoever_listens(sys.stdout):  # it is in the file, whether or not that can be printed
-            say(f"{self.target}: {news}, {calls} in all")
+            if self.as_json:
+                told = {"new": news.new, "changed": news.changed}
+                show_json({"file": str(self.target), "calls": calls, **told})
+            else:
+                say(f"{self.target}: {news}, {counted(calls, 'call')} in all")
 
     async def follow(self, every: float) -> None:
         """Look until the task is cancelled.
@@ -98,6 +104,9 @@ class Updater:
     def stopped(self) -> None:
         """Say what there is in the end."""
         newest = self.database.newest()
+        if self.as_json:
+            show_json({"file": str(self.target), "calls": self.database.state.records})
+            return
         upto = "" if newest is None else f", the newest of {shown_moment(newest)}"
         say(f"{counted(self.database.state.records, 'call')}{upto}")
 
@@ -148,7 +157,7 @@ class Updater:
 
     def _tell(self, what: str, *, telling: bool) -> None:
         """Show the result of an update: in the line that moves, or else if it is worth a line."""
-        self._last = f"update at {datetime.now():%H:%M:%S}: {what}"  # noqa: DTZ005 - the wall's clock
+        self._last = f"update at {datetime.now().astimezone():%H:%M:%S %Z}: {what}"
         if telling and not moves(err):
             note(self._last)
 

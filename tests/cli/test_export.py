@@ -234,7 +234,7 @@ async def test_standard_output_that_is_cut_short_says_so(busy: Emulator, tmp_pat
         (["-o", "x.db", "--update", "--until", "1d"], "--update reads on until now"),
         (["-o", "-", "--format", "sqlite"], "-o - takes jsonl or csv"),
         (["-o", "--resume"], "'--resume' is an option: a file of that name is ./--resume"),
-        (["-o", "-", "--resume"], "and no --resume, --force, --update or --follow"),
+        (["-o", "-", "--resume"], "and no --resume, --force, --update, --follow or --json"),
         (["-o", "x.csv", "--follow"], "--follow needs --format sqlite"),
         (["-o", "x.db", "--follow", "--until", "1d"], "--follow never ends"),
         (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is not a date"),
@@ -270,7 +270,7 @@ def test_wrong_usage(
 def test_what_exotel_would_refuse_costs_no_request(
     nowhere: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    assert main(["export", "-o", "calls.csv", *arguments]) == 1
+    assert main(["export", "-o", "calls.csv", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert left_in(nowhere) == []
@@ -349,6 +349,24 @@ async def test_a_disk_that_does_not_take_it(busy: Emulator, tmp_path: Path) -> N
     lines = (tmp_path / "calls.jsonl").read_text().splitlines()
     assert len({json.loads(line)["Sid"] for line in lines}) == len(lines) == 2_000
     assert rows_of(tmp_path / "calls.db", "SELECT count(*) FROM calls") == [(2_000,)]
+
+
+async def test_the_result_is_json_where_that_is_asked_for(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 3)
+    file, there = tmp_path / "calls.db", tmp_path / "calls.csv"
+    there.write_text("precious")
+    for options, result in (
+        (("--update",), {"file": str(file), "calls": 3, "requests": 2}),
+        (("--update",), {"file": str(file), "calls": 3, "new": 0, "changed": 0}),
+        (("--resume",), {"file": str(file), "calls": 3, "requests": 2}),
+    ):
+        ended = await exported(busy, file, *options, "--json")
+        assert ended.code == 0, ended
+        assert json.loads(ended.out) == result
+    ended = await exported(busy, there, "--json")
+    assert ended.code == 1, ended
+    error = json.loads(ended.out)["error"]
+    assert (error["type"], ended.err) == ("Refusal", f"exotel-async: {error['text']}\n")
 
 
 async def test_credentials_that_do_not_open_leave_nothing_behind(

@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from exotel_async import AsyncExotel, Call, InvalidRequest
 from exotel_async.calls.list_resume import Position, write_token
 from exotel_async.cli import main
-from exotel_async.cli.export import Order, _Run
+from exotel_async.cli.export import _Run
 from exotel_async.cli.export_filters import Selection
+from exotel_async.cli.export_order import Order
 from exotel_async.cli.export_sink import Refusal, Sink, State
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import TextFile, as_jsonl
@@ -318,6 +319,7 @@ def resume(file: Path) -> str | None:
         update=False,
         every=None,
         page_size=100,
+        as_json=False,
         service=Service(),  # type: ignore[arg-type]
     )
     run = _Run(order)

@@ -1,0 +1,115 @@
+"""What `export` is asked to do."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from exotel_async.cli.export_sqlite import Database
+from exotel_async.cli.export_stdout import StandardOutput
+from exotel_async.cli.export_text import CSV_HEAD, TextFile, as_csv, as_jsonl
+
+if TYPE_CHECKING:
+    from exotel_async.cli.export_filters import Format, Selection
+    from exotel_async.cli.export_sink import Sink
+    from exotel_async.cli.service import Service
+
+SUFFIXES: Final[dict[str, Format]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+}
+"""Formats by the ends of file names."""
+
+_STANDARD_OUTPUT: Final = Path("-")
+
+
+@frozen(kw_only=True)
+class Order:
+    """What `export` is asked to do.
+
+    Attributes:
+        selection: which calls; to go on, what is given of it must be as it was.
+        target: the file; `-`: standard output.
+        format: its format.
+        resume: continue what was interrupted.
+        force: start again, and replace the file there is.
+        update: bring the database that is there up to date, once.
+        every: do so again and again: seconds between such updates; None: do not.
+        page_size: calls asked for at a time.
+        as_json: print what came of it as JSON.
+    """
+
+    selection: Selection
+    target: Path
+    format: Format
+    resume: bool
+    force: bool
+    update: bool
+    every: float | None
+    page_size: int
+    as_json: bool
+    service: Service
+
+    def contradiction(self) -> str | None:
+        """Say what cannot be meant; None if all can."""
+        wrong = self.selection.contradiction()
+        follow, has_end = self.every is not None, self.selection.until is not None
+        if self.resume and self.force:
+            wrong = "--resume continues and --force starts again: give one of them"
+        elif self.pours and (
+            self.format == "sqlite" or self.resume or self.force or self.reads_on or self.as_json
+        ):
+            wrong = (
+                "-o - takes jsonl or csv, and no --resume, --force, --update, --follow or --json"
+            )
+        elif self.update and follow:
+            wrong = "--update ends and --follow does not: give one of them"
+        elif self.reads_on and self.format != "sqlite":
+            option = "--update" if self.update else "--follow"
+            wrong = f"{option} needs --format sqlite: text files cannot be updated"
+        elif self.update and (self.force or has_end):
+            wrong = "--update reads on until now, in what there is: leave out --until and --force"
+        elif follow and has_end:
+            wrong = "--follow never ends: leave out --until"
+        return wrong
+
+    def sink(self) -> Sink:
+        """Return what writes the file."""
+        if self.format == "sqlite":
+            return Database(self.target)
+        render, head = (as_csv, CSV_HEAD) if self.format == "csv" else (as_jsonl, "")
+        return StandardOutput(render, head) if self.pours else TextFile(self.target, render, head)
+
+    @property
+    def pours(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.target == _STANDARD_OUTPUT
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether it is to bring a database up to date."""
+        return self.update or self.every is not None
+
+    def again(self) -> str:
+        """Return the command that continues it."""
+        words = ["exotel-async", "export", "-o", str(self.target)]
+        if SUFFIXES.get(self.target.suffix.lower()) != self.format:
+            words += ["--format", self.format]
+        words += self.service.words()
+        if self.every is not None:
+            words += ["--follow", "--every", f"{self.every:g}"]
+        else:
+            words += ["--update" if self.update else "--resume"]
+        return shlex.join(words)
+
+
+def usual_format(target: Path) -> Format | None:
+    """Return the format that the name of a file asks for; None: it asks for none."""
+    return "jsonl" if target == _STANDARD_OUTPUT else SUFFIXES.get(target.suffix.lower())
