@@ -82,7 +82,7 @@ ALL: list[ExotelError] = [
 
 def test_the_tree_is_as_drawn() -> None:
     drawn = set(re.findall(r"\b([A-Z]\w+(?:Error|Request|Timeout|Unavailable|Webhook|Failed"
-                           r"|Unknown|Required|Denied|Found|Conflict|Limited|Ready|Recording))\b",
+                           r"|Unknown|Dialled|Required|Denied|Found|Conflict|Limited|Ready|Recording))\b",
                            (errors.__doc__ or "")))  # fmt: skip
     there = {
         name

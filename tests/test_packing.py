@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exotel_async.models import CallStatus
 from exotel_async.packing import pack, unpack
 
-zones = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+# Whole minutes, as zones have: of less than a second, Python reads back UTC.
+zones = st.integers(-1_380, 1_380).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 atoms = st.one_of(
     st.none(),
     st.booleans(),

@@ -482,10 +482,10 @@ class LikePytz(ZoneInfo):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"rate_limit": 200},
-        {"timeout": 30},
-        {"retry": 3},
-        {"region": "mumbai"},
+        {"rate_limit": 0.5},
+        {"timeout": "30"},
+        {"retry": 1.5},
+        {"region": "nowhere"},
         {"base_url": httpx.URL("https://api.exotel.com")},
         {"max_in_flight": True},
         {"on_orphaned_call": []},

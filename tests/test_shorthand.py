@@ -191,6 +191,8 @@ MISSPELT: list[tuple[str, tuple[Any, ...], str, str]] = [
     ("calls.connect_many", ([NUMBER],), "recording", "record"),
     ("calls.list", (), "page_sze", "page_size"),
     ("calls.list", (), "sinc", "since"),
+    ("calls.changes", (), "directoin", "direction"),
+    ("calls.changes", (), "allow_gpa", "allow_gap"),
     ("calls.get", ("abc",), "detail", "details"),
     ("calls.get_many", (["abc"],), "batchsize", "batch_size"),
     ("numbers.lookup", (NUMBER,), "prioritty", "priority"),

@@ -188,6 +188,7 @@ class CallReader(RecordingReader):
         """
         from exotel_async.calls.changes import CallChanges  # noqa: PLC0415
 
+        check_options("calls.changes", self.changes, filters, RecordFilters.__optional_keys__)
         return CallChanges(
             self._pages,
             call_query.build_query(time_zone=self._time_zone, newest_first=False, **filters),

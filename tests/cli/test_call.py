@@ -122,7 +122,7 @@ async def test_call_that_cannot_begin_says_that_none_was_placed(emulator: Emulat
     assert (ended.code, ended.out) == (1, "")
     assert ended.error_lines == [
         "exotel-async: no call was placed: EXOTEL_SUBDOMAIN is not valid: "
-        "must be http(s)://host[:port]"
+        "must be http(s)://host[:port], as 'https://api.in.exotel.com'"
     ]
 
 

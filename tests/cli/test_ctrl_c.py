@@ -75,7 +75,7 @@ def test_it_is_looked_after_before_anything_else_is_imported() -> None:
     before = modules[: modules.index(FIRST)]
     assert [name for name in before if name.startswith("exotel_async")] == [
         "exotel_async",
-        "exotel_async",
+        "exotel_async.cli",
     ]
     assert not {"typing", "asyncio", "attr"} & set(before)
 

@@ -202,7 +202,7 @@ def test_the_course_goes_by_date_where_there_are_more_than_the_service_counts() 
     course = Course.through(selection, 0)
     course.end = datetime(2027, 1, 1, tzinfo=IST)  # else now
     course.took(page(1, 2, total=20))
-    assert str(course) == "2 calls, up to 2026-11-01 00:02:00"
+    assert str(course) == "2 calls, up to 2026-11-01 00:02:00 IST"
     assert course.share == pytest.approx(0.5, abs=0.01)
     empty = Course.through(selection, 0)
     empty.took(page(total=0))

@@ -308,7 +308,7 @@ async def test_fifty_a_minute_unless_told_otherwise(emulator: Emulator) -> None:
         assert exotel.exophones.limiter is own
         assert exotel.limiter is not own
     with pytest.raises(ConfigurationError, match="exophone_rate_limit"):
-        open_session(emulator, exophone_rate_limit=50)
+        open_session(emulator, exophone_rate_limit="50")
 
 
 async def test_a_view_has_its_own_defaults(emulator: Emulator, exotel: AsyncExotel) -> None:
