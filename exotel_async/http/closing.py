@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -57,7 +58,7 @@ class Lifetime:
             except asyncio.CancelledError:
                 self._cut_at = 0.0
                 _cut_off(self._tasks)
-                await asyncio.wait({self._closing})
+                await _outlast(self._closing)
                 raise
 
     async def _close(self) -> None:
@@ -101,6 +102,13 @@ class CloseGuard:
         self.closed = True
         for task in self._tasks:
             task.cancel()
+
+
+async def _outlast(closing: asyncio.Task[None]) -> None:
+    """Wait for the end however often the task that waits is cancelled: whoever is impatient."""
+    while not closing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({closing})
 
 
 async def _end(pending: Collection[asyncio.Future[Any]], cut_at: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -76,9 +77,11 @@ async def test_interrupted_ten_times_it_rings_nobody_twice(
                 while moment is not None and len(emulator.calls) < moment:
                     assert not running.done()
                     await asyncio.sleep(0.005)
-                if moment is not None:
-                    await asyncio.sleep(0.2 * random.random())
-                    running.cancel()
+                presses = 0 if moment is None else random.randint(1, 3)
+                for _ in range(presses):
+                    await asyncio.sleep(0.2 * random.random() / presses)
+                    if not running.done():
+                        signal.raise_signal(signal.SIGINT)
                 with suppress(asyncio.CancelledError):
                     await running
                 rows = process["db"].execute("SELECT number, state, sid FROM dials").fetchall()
