@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import copy, deepcopy
 from datetime import datetime, timedelta
 from typing import Any, Final, Self, cast
 
@@ -66,7 +67,8 @@ class ExotelError(Exception, metaclass=_MadeAgain):
         method: the HTTP method of the request; None: there was none.
         path: the request's path below `/v1/Accounts/{account_sid}/`, without its query; None: there
             was no request.
-        tag: the `tag` of the `DialTarget`; None where there is none.
+        tag: the `tag` of the `DialTarget`; None where there is none. Where the error travels, it is
+            the masked `repr` of one that is no plain value.
     """
 
     sid: str | None = None
@@ -75,19 +77,23 @@ class ExotelError(Exception, metaclass=_MadeAgain):
     tag: Any = None
 
     @property
-    def args(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def args(self) -> tuple[Any, ...]:
         """What makes the error again: its text, and all of its attributes in one packed line."""
         from exotel_async.packing import pack  # noqa: PLC0415
 
         return str(self), _PACKED + pack(vars(self))
 
+    @args.setter
+    def args(self, args: tuple[Any, ...]) -> None:
+        # Programs put a text of their own before it so. The packed line is no part of the text.
+        Exception.__init__(self, *args[:1])
+
     def __str__(self) -> str:
-        text = super().__str__()
-        if not self.sid or self.sid in text:
+        text, sid = super().__str__(), str(self.sid or "")
+        if not sid or sid in text:
             return text
         # What was passed for a SID may be a number.
-        sid = self.sid if re.fullmatch(_SID, self.sid) else redact(self.sid)
-        return f"{text} (call SID {sid})"
+        return f"{text} (call SID {sid if re.fullmatch(_SID, sid) else redact(sid)})"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -99,6 +105,11 @@ class ExotelError(Exception, metaclass=_MadeAgain):
         # With the very values, whatever they are.
         twin = type(self).__new__(type(self), super().__str__())
         vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = copy(self)
+        vars(twin).update(deepcopy(vars(self), memo))
         return twin
 
 

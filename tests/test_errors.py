@@ -267,3 +267,41 @@ def test_invalid_requests_are_value_errors() -> None:
     assert issubclass(InvalidRequest, ValueError)
     error = InvalidRequest("time_limit", 99999, "must be 1 to 14400")
     assert str(error) == "time_limit=99999: must be 1 to 14400"
+
+
+class OrderError(ExotelError):
+    """Somebody's own, whose SID is no text."""
+
+    def __init__(self, sid: object) -> None:
+        super().__init__("no such order")
+        self.sid = sid  # type: ignore[assignment]
+
+
+def test_a_sid_of_somebodys_own_need_not_be_text() -> None:
+    error = OrderError(4711)
+    assert str(error) == "no such order (call SID 4711)"
+    assert pickle.loads(pickle.dumps(error)).sid == 4711  # noqa: S301
+    assert NUMBER not in str(OrderError(int(NUMBER)))
+
+
+@every
+def test_a_text_may_be_put_before_its_own(error: ExotelError) -> None:
+    own = copy.copy(error)
+    own.args = (f"row 7: {own.args[0]}", *own.args[1:])
+    assert "exotel_async:" not in str(own)
+    assert str(own) in {f"row 7: {error}", str(error)}, "or one that it makes of what it knows"
+    assert vars(own) == vars(error)
+
+
+def test_a_deep_copy_has_a_copy_of_the_tag() -> None:
+    class Row:
+        def __init__(self) -> None:
+            self.cells = [1]
+
+    error = ExotelError("x")
+    error.tag = Row()
+    twin = copy.deepcopy(error)
+    assert isinstance(twin.tag, Row)
+    assert twin.tag is not error.tag
+    assert twin.tag.cells == [1]
+    assert str(twin) == "x"

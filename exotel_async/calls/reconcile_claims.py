@@ -164,7 +164,7 @@ class LostDials:
 
 
 def _key(error: CallOutcomeUnknown) -> _Key:
-    # Masked, as they are in a pickle.
+    # Masked, as they may have been written down.
     to = None if error.to is None else mask_number(error.to)
     from_, caller_id = mask_number(error.from_), mask_number(error.caller_id)
     return from_, to, caller_id, error.custom_field, error.sent_at

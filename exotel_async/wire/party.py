@@ -13,7 +13,7 @@ class Party:
     """A party as it was passed."""
 
     def __init__(self, given: str) -> None:
-        # In an error that was pickled all but the last digits are stars.
+        # Where it was written down masked, all but the last digits are stars.
         self.is_masked: Final = "*" in given
         self._sip = given if _is_sip(given) else None
         self._left = re.sub("[^0-9]", "", given.rpartition("*")[2])
