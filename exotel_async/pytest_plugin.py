@@ -4,11 +4,13 @@
     async def test_my_program(exotel: AsyncExotel, exotel_emulator: Emulator) -> None: ...
 
 pytest imports it wherever the package is installed, so that it imports nothing itself before a test
-asks for a fixture.
+asks for a fixture. Event loops that follow one another share the rate limit of an account: those of
+tests do not, for most of them have one of their own, and an account that is not real.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +32,13 @@ _DEFAULTS: dict[str, Any] = {"speed": 60.0}
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line("markers", _MARKER)
+
+
+def pytest_runtest_setup() -> None:
+    """Let no test wait for what another one has spent of the rate limit, or for its pause."""
+    memory = sys.modules.get("exotel_async.limiter.memory")
+    if memory is not None:  # or nothing was spent
+        memory.MEMORIES.forget()
 
 
 @pytest.fixture

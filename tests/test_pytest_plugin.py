@@ -108,6 +108,36 @@ UNUSED = """
         assert ours == {"exotel_async", "exotel_async.pytest_plugin"}
         assert not {"starlette", "uvicorn"} & set(sys.modules)
 """
+MOCKED = """
+    import asyncio
+
+    import httpx
+    import pytest
+
+    from exotel_async import AsyncExotel, RateLimited
+
+    SID = "a" * 32
+
+    async def read(status):
+        answer = {"Call": {"Sid": SID, "Status": "completed"}}
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(status, headers={"Retry-After": "60"}, json=answer)
+        )
+        async with (
+            httpx.AsyncClient(transport=transport) as client,
+            AsyncExotel(
+                account_sid="acme1", api_key="k", api_token="t", http_client=client, retry=False
+            ) as exotel,
+        ):
+            return await exotel.calls.get(SID, max_wait=0)
+
+    def test_refused():
+        with pytest.raises(RateLimited):
+            asyncio.run(read(429))
+
+    def test_it_does_not_wait_for_the_pause_of_another_test():
+        assert asyncio.run(read(200)).is_final
+"""
 WRONG = """
     import pytest
 
@@ -199,6 +229,10 @@ def test_its_budgets_are_not_shared(
 ) -> None:
     monkeypatch.setenv("EXOTEL_RATE_LIMIT_URL", url)
     run(pytester, LOCAL, *ANYIO).assert_outcomes(passed=1)
+
+
+def test_each_test_begins_with_a_budget_that_is_not_spent(pytester: pytest.Pytester) -> None:
+    run(pytester, MOCKED, "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
 def test_unused_it_imports_nothing_of_the_package(pytester: pytest.Pytester) -> None:

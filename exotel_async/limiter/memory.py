@@ -89,6 +89,11 @@ class Memories:
             del self._newest[next(iter(self._newest))]
         return before
 
+    def forget(self) -> None:
+        """Let the next limiter of each account begin as the first one did."""
+        with self.lock:
+            self._newest.clear()
+
     def warn(self, memory: Memory) -> None:
         """Tell, once in a process, that a limiter is in use beside the one that continues it."""
         memory.superseded = False
