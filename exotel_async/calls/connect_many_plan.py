@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
 from exotel_async.errors import InvalidRequest
-from exotel_async.models import CallbackEvent, DialTarget, TargetOptions
+from exotel_async.models import CallbackEvent, DialOptions, DialTarget, StreamOptions, TargetOptions
 from exotel_async.phone import normalize_exophone, normalize_party
 from exotel_async.wire import requests
 from exotel_async.wire.stream_url import bot_url
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 _FOR_EACH: Final = "for all, or by each DialTarget"
 _TAKES_TWO: Final = "a call between two numbers takes two"
+
+# The options of each kind of call.
+_BETWEEN_TWO: Final = TargetOptions.__optional_keys__ - {"stream_name", "sample_rate"}
+_TO_A_STREAM: Final = StreamOptions.__optional_keys__ | {
+    "stream_url",
+    "stream_name",
+    "sample_rate",
+}
 
 
 @frozen(kw_only=True)
@@ -57,9 +65,9 @@ class DialPlan:
 
     def __attrs_post_init__(self) -> None:
         _checked(self.options)
-        if "status_callback_events" in self.options:
+        events = self.options.get("status_callback_events")
+        if events is not None:
             # An iterator would give them to the first dial alone.
-            events = self.options["status_callback_events"]
             given = all_of("status_callback_events", events, CallbackEvent)
             self.options["status_callback_events"] = tuple(given)
         whole("max_live", self.max_live, 1)
@@ -135,18 +143,18 @@ class DialPlan:
         legs = 1 if to is None else 2
         if self.max_live is not None and legs > self.max_live:
             raise InvalidRequest("max_live", self.max_live, _TAKES_TWO)
-        arguments: dict[str, Any] = {**self.options, **_checked(target.options)}
-        arguments |= {"from_": target.from_, "caller_id": target.caller_id or self.caller_id or ""}
-        try:
-            if to is not None:
-                request = requests.connect(to=to, **arguments)
-            elif flow is not None:
-                arguments |= {"account_sid": self.account_sid, "flow": flow}
-                request = requests.connect_to_flow(**arguments)
-            else:
-                request = requests.connect_to_stream(**arguments)
-        except TypeError as error:  # an option of the other mode
-            raise InvalidRequest("options", str(error), "must be what the dial takes") from None
+        arguments: dict[str, Any] = {"from_": target.from_}
+        arguments["caller_id"] = target.caller_id or self.caller_id or ""
+        options = {**self.options, **_checked(target.options)}
+        if to is not None:
+            arguments |= _taken(options, _BETWEEN_TWO, "between two numbers")
+            request = requests.connect(to=to, **arguments)
+        elif flow is not None:
+            arguments |= _taken(options, DialOptions.__optional_keys__, "to a flow")
+            request = requests.connect_to_flow(account_sid=self.account_sid, flow=flow, **arguments)
+        else:
+            arguments |= _taken(options, _TO_A_STREAM, "to a stream")
+            request = requests.connect_to_stream(**arguments)
         request = evolve(request, passed=target)
         return DialOrder(passed=passed, target=target, request=request, legs=legs)
 
@@ -158,3 +166,15 @@ def _checked(options: object) -> Mapping[str, Any]:
     if unknown:
         raise InvalidRequest("options", unknown[0], "is not an option of a dial")
     return options
+
+
+def _taken(options: Mapping[str, Any], known: Collection[str], kind: str) -> dict[str, Any]:
+    """Return the options of a call of a kind; one that is None is as if it was left out.
+
+    Raises:
+        InvalidRequest: one is for another kind.
+    """
+    for name, value in options.items():
+        if value is not None and name not in known:
+            raise InvalidRequest("options", name, f"is not for a call {kind}")
+    return {name: value for name, value in options.items() if name in known}

@@ -182,6 +182,34 @@ async def test_what_two_numbers_take_can_be_said_for_all_and_for_one(
     assert all(form["StartPlaybackToNew"] == PlaybackTo.BOTH for form in forms.values())
 
 
+KINDS: list[Any] = [
+    ({"to": CUSTOMER}, "between two numbers", "sample_rate", 8000),
+    ({"flow": 926}, "to a flow", "wait_url", "http://key:secret@all.example/a.wav"),
+    ({"stream_url": "wss://bot.example/"}, "to a stream", "ring_timeout", 20),
+]
+
+
+@pytest.mark.parametrize(("kind", "words", "option", "value"), KINDS)
+async def test_an_option_of_another_kind_of_call_is_named(
+    exotel: AsyncExotel, kind: dict[str, Any], words: str, option: str, value: object
+) -> None:
+    chosen = {**kind, option: value}
+    (outcome,) = await all_of(exotel.calls.connect_many(many(1), caller_id=EXOPHONE, **chosen))
+    assert str(outcome.error) == f"options={option!r}: is not for a call {words}"
+
+
+@pytest.mark.parametrize("kind", [kind for kind, *_ in KINDS])
+async def test_an_option_that_is_none_is_as_if_it_was_left_out(
+    emulator: Emulator, exotel: AsyncExotel, kind: dict[str, Any]
+) -> None:
+    nothing = dict.fromkeys(TargetOptions.__optional_keys__ - kind.keys())
+    chosen: dict[str, Any] = {**nothing, **kind}
+    (outcome,) = await all_of(exotel.calls.connect_many(many(1), caller_id=EXOPHONE, **chosen))
+    assert outcome.error is None
+    (request,) = emulator.requests
+    assert request.form.keys() <= {"From", "To", "Url", "CallerId", "StreamUrl", "StreamType"}
+
+
 # How far it is
 
 
