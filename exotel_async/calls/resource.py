@@ -323,6 +323,8 @@ class Calls(CallReader):
         if error.account_sid not in {None, self._account_sid}:
             rule = f"must be of this session's account, {self._account_sid}"
             raise InvalidRequest("error", f"of account {error.account_sid}", rule)
+        if None in {error.sent_at.tzinfo, error.lost_at.tzinfo}:
+            raise InvalidRequest("error", f"sent at {error.sent_at}", "its times must be aware")
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
         return await self._reconciler.reconcile(
             error,

@@ -1306,6 +1306,8 @@ async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
         await exotel.calls.reconcile(_error(), timeout=-1)
     with pytest.raises(InvalidRequest, match="interval"):
         await exotel.calls.reconcile(_error(), interval=0)
+    with pytest.raises(InvalidRequest, match="its times must be aware"):
+        await exotel.calls.reconcile(_error(sent_at=datetime.now()))  # noqa: DTZ005
     assert reads(emulator) == 0
     with pytest.raises(InvalidRequest, match="6 months"):
         await exotel.calls.reconcile(back(_error(), timedelta(days=200)))
