@@ -116,8 +116,8 @@ class Reconciler:
         self._pages = pages
         self._fetcher = fetcher
         self._searches: list[_Search] = []
-        pipeline.on_lost_dial = self._note_lost
-        pipeline.on_late_answer = self._answered_late
+        pipeline.dials.on_lost = self._note_lost
+        pipeline.dials.on_late_answer = self._answered_late
         self._scanners = {priority: RecordScanner(pages, priority) for priority in Priority}
 
     @cached_property
@@ -125,7 +125,7 @@ class Reconciler:
         # Of the loop, which may not be running when a session is made.
         account = self._pipeline.account
         dials = of_account(account, "lost dials", lambda: LostDials(SeenCalls(account)))
-        return Evidence(self._pipeline.server_clock, dials, self._pipeline.dials_in_flight)
+        return Evidence(self._pipeline.server_clock, dials, self._pipeline.dials.as_lost)
 
     @property
     def _dials(self) -> LostDials:

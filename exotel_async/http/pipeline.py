@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -28,6 +28,7 @@ from exotel_async.errors import (
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.crowd import Crowd, crowd_of
+from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
 from exotel_async.http.outcome import Sending, named
 from exotel_async.http.retry import Retry
@@ -35,7 +36,6 @@ from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
 from exotel_async.masking import redact
-from exotel_async.models import Call
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
 
@@ -71,11 +71,8 @@ class Pipeline:
         self._crowd = Crowd()
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
-        self._dials: set[Sending[Any]] = set()
-        self.on_lost_dial: Callable[[CallOutcomeUnknown], object] | None = None
-        """Called with each dial whose outcome is not known, before its caller gets the error."""
-        self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
-        """Called with a call whose outcome was reported as unknown before its answer came."""
+        self.dials: Final = DialsInFlight(self.orphans)
+        """The dials whose answer is awaited."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifetime = Lifetime(self.orphans.reports, self._leave)
 
@@ -126,11 +123,6 @@ class Pipeline:
             raise ConfigurationError(_OTHER_LOOP)
         self.transport.prepare()
         return loop
-
-    def dials_in_flight(self) -> Iterator[CallOutcomeUnknown]:
-        """Yield the dials whose answer is awaited, as what they would be if it were lost now."""
-        for sending in self._dials:
-            yield sending.lost("its answer has not come yet")
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long, or until the session is closed.
@@ -205,7 +197,7 @@ class Pipeline:
         while True:
             sending.attempts += 1
             if request.dials:
-                self._dials.add(sending)
+                self.dials.add(sending)
             exchange = self._start(permit, request, options)
             try:
                 attempt = await _within(deadline, exchange)
@@ -215,15 +207,15 @@ class Pipeline:
                     late = RequestTimeout(waited, attempts=sending.attempts)
                     raise named(late, request) from None
                 lost = sending.lost(waited)
-                self._note_lost(lost)
-                self._dials.discard(sending)
-                self._adopt(exchange, sending, lost)
+                self.dials.note_lost(lost)
+                self.dials.discard(sending)
+                self.dials.adopt(exchange, sending, lost)
                 raise lost from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
-                    self._dials.discard(sending)
+                    self.dials.discard(sending)
                     raise ConfigurationError(CLOSED) from None
-                self._adopt(exchange, sending)
+                self.dials.adopt(exchange, sending)
                 raise
             now = loop.time()
             try:
@@ -231,10 +223,10 @@ class Pipeline:
                     attempt, self.retry, elapsed=now - began, remaining=deadline - now
                 )
             except CallOutcomeUnknown as error:
-                self._note_lost(error)
+                self.dials.note_lost(error)
                 raise
             finally:
-                self._dials.discard(sending)
+                self.dials.discard(sending)
             if not isinstance(judged, Retry):
                 return judged
             self.check_loop()
@@ -347,44 +339,6 @@ class Pipeline:
             late=self.transport.late if attempt.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
-
-    def _adopt(
-        self,
-        exchange: asyncio.Task[Attempt],
-        sending: Sending[Any],
-        lost: CallOutcomeUnknown | None = None,
-    ) -> None:
-        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`."""
-        if not sending.request.dials:
-            return
-
-        def report(exchange: asyncio.Task[Attempt]) -> None:
-            if exchange.cancelled():  # before it began: nothing was sent
-                self._dials.discard(sending)
-                return
-            ended: object
-            try:
-                ended = sending.judge(exchange.result(), RetryPolicy.never())
-            except ExotelError as error:
-                ended = error
-            if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
-                tell(self.on_late_answer, lost, ended)
-            if isinstance(ended, CallOutcomeUnknown):
-                self._note_lost(ended)
-            self._dials.discard(sending)
-            if isinstance(ended, Call | CallOutcomeUnknown):
-                target = ended.target if isinstance(ended, Call) else None
-                self.orphans.tell(ended, target or sending.request.target)
-            else:
-                logger.info(
-                    "No call was placed for a dial whose task was cancelled or timed out: %s", ended
-                )
-
-        exchange.add_done_callback(report)
-
-    def _note_lost(self, error: CallOutcomeUnknown) -> None:
-        if self.on_lost_dial is not None:
-            tell(self.on_lost_dial, error)
 
 
 async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:

@@ -685,7 +685,7 @@ async def test_a_dial_whose_answer_has_not_come_yet_counts_as_well(
     assert [call.sid for call in how.candidates] == [made(emulator)]
     dial.cancel()
     await exotel.aclose(0.0)
-    assert not list(exotel._pipeline.dials_in_flight())
+    assert not list(exotel._pipeline.dials.as_lost())
 
 
 async def test_a_dial_whose_caller_had_left_counts_as_well(

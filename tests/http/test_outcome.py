@@ -430,7 +430,7 @@ async def test_listeners_that_fail_change_no_outcome(
     emulator.faults.add(Fault.act_then_drop(), path=DIAL, times=None)
     async with session(emulator, on_orphaned_call=fail) as exotel:
         pipeline = exotel._pipeline
-        pipeline.on_lost_dial = pipeline.on_late_answer = fail
+        pipeline.dials.on_lost = pipeline.dials.on_late_answer = fail
         with pytest.raises(CallOutcomeUnknown):
             await dial(exotel)
         emulator.faults.clear()

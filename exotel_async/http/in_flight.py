@@ -1,0 +1,81 @@
+"""The dials whose answer is awaited, and how those end whose caller does not wait any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from exotel_async.config import RetryPolicy
+from exotel_async.errors import CallOutcomeUnknown, ExotelError
+from exotel_async.http.attempt import Attempt
+from exotel_async.http.orphans import Orphans, tell
+from exotel_async.http.outcome import Sending
+from exotel_async.models import Call
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class DialsInFlight:
+    """The dials of a session whose answer is awaited."""
+
+    def __init__(self, orphans: Orphans) -> None:
+        self._orphans = orphans
+        self._sendings: set[Sending[Any]] = set()
+        self.on_lost: Callable[[CallOutcomeUnknown], object] | None = None
+        """Called with each dial whose outcome is not known, before its caller gets the error."""
+        self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
+        """Called with a call whose outcome was reported as unknown before its answer came."""
+
+    def add(self, sending: Sending[Any]) -> None:
+        """Take note that a dial is sent."""
+        self._sendings.add(sending)
+
+    def discard(self, sending: Sending[Any]) -> None:
+        """Take note that the answer to a dial is awaited no more."""
+        self._sendings.discard(sending)
+
+    def as_lost(self) -> Iterator[CallOutcomeUnknown]:
+        """Yield the dials as what they would be if their answers were lost now."""
+        for sending in self._sendings:
+            yield sending.lost("its answer has not come yet")
+
+    def note_lost(self, error: CallOutcomeUnknown) -> None:
+        """Report a dial whose outcome is not known."""
+        if self.on_lost is not None:
+            tell(self.on_lost, error)
+
+    def adopt(
+        self,
+        exchange: asyncio.Task[Attempt],
+        sending: Sending[Any],
+        lost: CallOutcomeUnknown | None = None,
+    ) -> None:
+        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`."""
+        if not sending.request.dials:
+            return
+
+        def report(exchange: asyncio.Task[Attempt]) -> None:
+            if exchange.cancelled():  # before it began: nothing was sent
+                self.discard(sending)
+                return
+            ended: object
+            try:
+                ended = sending.judge(exchange.result(), RetryPolicy.never())
+            except ExotelError as error:
+                ended = error
+            if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
+                tell(self.on_late_answer, lost, ended)
+            if isinstance(ended, CallOutcomeUnknown):
+                self.note_lost(ended)
+            self.discard(sending)
+            if isinstance(ended, Call | CallOutcomeUnknown):
+                target = ended.target if isinstance(ended, Call) else None
+                self._orphans.tell(ended, target or sending.request.target)
+            else:
+                logger.info(
+                    "No call was placed for a dial whose task was cancelled or timed out: %s", ended
+                )
+
+        exchange.add_done_callback(report)
