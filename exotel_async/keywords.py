@@ -32,6 +32,7 @@ def check_options(
     names = [each.name for each in parameters if each.kind is not Parameter.VAR_KEYWORD]
     names += sorted(known)
     unknown = next(option for option in options if option not in known)
-    nearest = get_close_matches(unknown, names, n=1)
+    # With less in common, `retry` would be taken for `extra`.
+    nearest = get_close_matches(unknown, names, n=1, cutoff=0.65)
     hint = f": did you mean {nearest[0]!r}?" if nearest else ""
     raise TypeError(f"{name}() got an unexpected keyword argument {unknown!r}{hint}")

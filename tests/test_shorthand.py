@@ -228,6 +228,12 @@ async def test_a_misspelt_option_names_the_public_method(
     assert str(caught.value).startswith(f"{method}() got an unexpected keyword argument")
 
 
+async def test_what_is_not_misspelt_is_taken_for_nothing_else() -> None:
+    options: dict[str, Any] = {"caller_id": EXOPHONE, "retry": 3}
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'retry'$"):
+        await AsyncExotel(**GIVEN).calls.connect(NUMBER, "+919812300002", **options)
+
+
 @pytest.mark.parametrize("name", ["", "calls", "numbers", "account", "exophones"])
 def test_no_method_that_takes_options_is_left_out(name: str) -> None:
     exotel: Any = AsyncExotel(**GIVEN)
