@@ -291,9 +291,10 @@ class Calls(CallReader):
         that came late or damaged, or that the other dial's call is found, or is certain not to be.
         The same error, copied or pickled, gives the same call again.
 
-        What other processes dial is not known here. Give each dial a custom field of its own, which
-        tells it from theirs where the records show custom fields; where they do not, several calls
-        that are alike are all named, but one that is alone is taken for this dial's.
+        What other processes and event loops dial is not known here: search for all lost dials in
+        one event loop rather than in an `asyncio.run` for each. Give each dial a custom field of
+        its own, which tells it from theirs where the records show custom fields; where they do not,
+        several calls that are alike are all named, but one that is alone is taken for this dial's.
 
         Args:
             error: what the dial has raised, here or in another process. Its times are by the clock
