@@ -251,7 +251,10 @@ class ResultStream(Generic[T]):
         try:
             await self._workers.aclose()
         finally:
-            # A reader that is cancelled while it waits here loses no result either.
+            # Neither a reader that is cancelled while it waits, nor one that never gets what
+            # `_taken` raises for, loses a result.
+            self._abandon(self._ready)
+            self._ready.clear()
             while not self._out.empty():
                 self._abandon(self._out.get_nowait() or ())
             self._out.put_nowait(None)

@@ -241,6 +241,25 @@ async def test_its_statistics(emulator: Emulator, exotel: AsyncExotel, sized: bo
     assert [one.done for one in told] == list(range(1, 11))
 
 
+async def test_an_outcome_that_on_progress_keeps_from_the_consumer_is_reported(
+    emulator: Emulator,
+) -> None:
+    def fail(_: DialStatistics) -> None:
+        raise OSError("no terminal")
+
+    orphans: dict[str, Any] = {}
+
+    def note(ended: Any, target: DialTarget) -> None:
+        orphans[ended.sid] = target.from_
+
+    async with session(emulator, on_orphaned_call=note) as exotel:
+        with pytest.raises(OSError, match="no terminal"):
+            async with to_flow(exotel, many(3), on_progress=fail) as outcomes:
+                async for _ in outcomes:
+                    pass
+    assert orphans.keys() == emulator.calls.keys()
+
+
 async def test_what_on_progress_raises_reaches_the_consumer(exotel: AsyncExotel) -> None:
     def fail(_: DialStatistics) -> None:
         raise LookupError
