@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from exotel_async.calls.get_many import CallResult, refusal_of
+from exotel_async.calls.get_many import CallResult, failure, refusal_of
 from exotel_async.calls.streams import LazyInput, ResultStream
 from exotel_async.calls.wait_state import Waiter, WaitOptions, not_over
 from exotel_async.errors import ConfigurationError, ExotelError
@@ -125,7 +125,7 @@ class EndedCalls(ResultStream[CallResult]):
             self._error = self._error or end
             self._news.set()
         else:
-            self._tell(CallResult(sid, error=end))
+            self._tell(failure(sid, end))
 
     def _release(self, number: int) -> None:
         watched = self._watched.pop(number, None)

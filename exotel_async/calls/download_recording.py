@@ -233,7 +233,9 @@ def _links(call: Call) -> list[tuple[str, bool]]:
     links = [(link, credentials) for link, credentials in given if link is not None]
     usable = [pair for pair in links if is_link(pair[0])]
     if links and not usable:
-        raise InvalidRequest("call", f"<call {call.sid}>", "must have a recording_url of http(s)")
+        error = InvalidRequest("call", f"<call {call.sid}>", "must have a recording_url of http(s)")
+        error.sid = call.sid
+        raise error
     return usable
 
 

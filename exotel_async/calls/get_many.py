@@ -36,7 +36,8 @@ class CallResult(Value):
     Attributes:
         sid: the SID, as it was passed.
         call: the call; None where there is an error.
-        error: `NotFound` where no such call; else what went wrong. None with a call.
+        error: `NotFound` where no such call; else what went wrong. Its `sid` is this one. None with
+            a call.
     """
 
     sid: str
@@ -55,6 +56,13 @@ class CallResult(Value):
         error = copy(self.error) if self.error else NotFound("no such call", status=404)
         error.sid = self.sid
         raise error
+
+
+def failure(sid: str, error: ExotelError) -> CallResult:
+    """Return the result for a SID that could not be read: many may share one error."""
+    own = copy(error)
+    own.sid = sid
+    return CallResult(sid, error=own)
 
 
 def refusal_of(sid: str) -> CallResult | None:
@@ -285,7 +293,7 @@ class CallResults(ResultStream[CallResult]):
             except ConfigurationError:
                 raise
             except ExotelError as error:
-                return [CallResult(sid, error=error)], []
+                return [failure(sid, error)], []
             return [CallResult(sid, call)], []
         time_range = self._ranges[stage]
         if time_range is not None:
@@ -305,5 +313,5 @@ class CallResults(ResultStream[CallResult]):
             elif isinstance(answer, Call):
                 answered.append(CallResult(sid, answer))
             else:
-                answered.append(CallResult(sid, error=answer))
+                answered.append(failure(sid, answer))
         return answered, left

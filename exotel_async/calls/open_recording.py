@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.http.receive import Sink
 
+_LEFT: Final = "the block of this recording was left"
+
 
 class Recording:
     """A recording that is open: read it with ``async for``, in its block.
@@ -78,9 +80,11 @@ class Recording:
         try:
             return await self._pipeline.wait(handover.chunks.receive())
         except anyio.ClosedResourceError:
-            raise RuntimeError("the block of this recording was left") from None
+            raise RuntimeError(_LEFT) from None
         except anyio.EndOfStream:
             await _result(task)
+            if self._scope.cancel_called:  # what came is not all of it
+                raise RuntimeError(_LEFT) from None
             raise StopAsyncIteration from None
 
     def _opened(self) -> tuple[_Handover, asyncio.Task[None]]:

@@ -399,6 +399,6 @@ def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOpt
 
 
 def _result(sid: str, end: Call | ExotelError) -> CallResult:
-    from exotel_async.calls.get_many import CallResult  # noqa: PLC0415
+    from exotel_async.calls.get_many import CallResult, failure  # noqa: PLC0415
 
-    return CallResult(sid, end) if isinstance(end, Call) else CallResult(sid, error=end)
+    return CallResult(sid, end) if isinstance(end, Call) else failure(sid, end)

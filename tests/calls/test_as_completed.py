@@ -104,6 +104,8 @@ async def test_what_cannot_be_waited_for_is_told_for_itself(
         UNKNOWN: NotFound,
         "******0001": InvalidRequest,
     }
+    named = {result.error.sid for result in told if result.error is not None}
+    assert {goes_on, UNKNOWN} <= named
     with pytest.raises(RequestTimeout, match="timeout=2 s"):
         next(result for result in told if result.sid == goes_on).unwrap()
 

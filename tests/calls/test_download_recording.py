@@ -897,7 +897,7 @@ async def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> Non
 async def test_links_that_are_none(exotel: AsyncExotel, tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await save(exotel, with_links(url, url), tmp_path / "call.mp3")
-    assert caught.value.argument == "call"
+    assert (caught.value.argument, caught.value.sid) == ("call", with_links(url).sid)
     assert url not in str(caught.value)
     assert not names(tmp_path)
 

@@ -567,6 +567,15 @@ async def test_progress_that_fails_is_the_consumers(
     await nothing_is_left(exotel, tasks)
 
 
+async def test_each_error_names_its_sid(emulator: Emulator, exotel: AsyncExotel) -> None:
+    sids = finished(emulator, 7)
+    emulator.faults.add(Fault.answer(401))
+    async with exotel.calls.get_many(sids) as results:
+        found = [result async for result in results]
+    assert sorted(result.sid for result in found) == sorted(sids)
+    assert all(result.error and result.error.sid == result.sid for result in found)
+
+
 def test_unwrapping() -> None:
     error = NotFound("no", status=404)
     for _ in range(3):

@@ -167,6 +167,18 @@ async def test_leaving_early_leaves_nothing() -> None:
         await until(lambda: not tasks())
 
 
+async def test_another_task_does_not_take_a_part_for_the_whole() -> None:
+    async with host() as slow, AsyncExotel(**GIVEN) as exotel:
+        slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
+        async with exotel.calls.open_recording(with_links(slow.url)) as recording:
+            assert await anext(recording) == b"ab"
+            reading = asyncio.ensure_future(anext(recording))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="was left"):
+            await reading
+
+
 async def test_closing_the_session_ends_it() -> None:
     async with host() as slow:
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)

@@ -368,6 +368,7 @@ async def test_rows_of_calls_that_go_on_are_no_ends(
     going_on = [await dial(exotel) for _ in range(2)]
     results = await exotel.calls.wait([*going_on, *sids], timeout=3, interval=FAST)
     assert all(isinstance(result.error, RequestTimeout) for result in results[:2])
+    assert [result.error and result.error.sid for result in results[:2]] == going_on
     assert all(result.unwrap().is_final for result in results[2:])
     assert singles(emulator) == []
 
