@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -15,7 +16,14 @@ from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import ctrl_c
 from exotel_async.cli.export_filters import EVERY, OUTPUT, SINCE, UNTIL, Format, Selection
 from exotel_async.cli.service import Service
-from exotel_async.cli.terminal import Exit, complain, err, out
+from exotel_async.cli.terminal import (
+    Exit,
+    complain,
+    complain_too,
+    err,
+    out,
+    show_error,
+)
 from exotel_async.cli.time_arguments import Moment
 from exotel_async.phone import normalize_exophone
 
@@ -71,7 +79,9 @@ def run(arguments: Sequence[str] | None) -> int:
     try:
         work = app(arguments, exit_on_error=False, result_action="return_value")
         return ctrl_c.interrupting(work) if callable(work) else int(work or Exit.OK)
-    except CycloptsError:
+    except CycloptsError as error:  # it is shown already
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            show_error(str(error), kind=InvalidRequest.__name__)
         return Exit.USAGE
     except ConfigurationError as error:
         complain(str(error))
@@ -82,6 +92,11 @@ def run(arguments: Sequence[str] | None) -> int:
     except OSError as error:  # of all else that may fail the commands tell themselves
         complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
+
+
+def _misused(problem: str, *, as_json: bool) -> Exit:
+    complain_too(problem, kind=InvalidRequest.__name__, as_json=as_json)
+    return Exit.USAGE
 
 
 @app.command
@@ -159,8 +174,7 @@ def call(
     elif stream_url is None and (stream_name is not None or sample_rate is not None):
         wrong = "--stream-name and --sample-rate are for --stream-url"
     if wrong is not None:
-        complain(wrong)
-        return Exit.USAGE
+        return _misused(wrong, as_json=json)
     from exotel_async.cli.call import Order, call  # noqa: PLC0415
 
     options = {
@@ -212,8 +226,7 @@ def get(
         until: When the newest of them was created.
     """
     if not sids and file is None:
-        complain("give SIDs, or --file")
-        return Exit.USAGE
+        return _misused("give SIDs, or --file", as_json=json)
     from exotel_async.cli.get import Question, get  # noqa: PLC0415
 
     return partial(

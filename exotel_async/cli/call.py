@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from attrs import define, frozen
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus, ExotelError
-from exotel_async.cli.service import exit_of
+from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
@@ -224,7 +224,7 @@ def _as_json(ended: _Ended, problem: str | None) -> Mapping[str, Any]:
     elif isinstance(wrong, CallOutcomeUnknown):
         told = {"sid": wrong.sid}
     if problem is not None:
-        kind = "KeyboardInterrupt" if wrong is None else type(wrong).__name__
+        kind = "KeyboardInterrupt" if wrong is None else kind_of(wrong)
         told["error"] = {"type": kind, "text": one_line(problem)}
     return told
 

@@ -120,7 +120,7 @@ class Service:
 
     def failed(self, error: ExotelError, *, as_json: bool = False) -> Exit:
         """Say in one line what went wrong, and return what that comes to."""
-        complain_too(self.explain(error), kind=type(error).__name__, as_json=as_json)
+        complain_too(self.explain(error), kind=kind_of(error), as_json=as_json)
         return exit_of(error)
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:
@@ -173,6 +173,11 @@ class Service:
                 other = next(one for one in Region if one is not region).name.lower()
                 return f", or the account is in the other region: try --region {other}"
         return ", or the account is in another region"
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the class of an error as a program knows it."""
+    return (ConfigurationError if isinstance(error, Misuse) else type(error)).__name__
 
 
 def exit_of(error: ExotelError) -> Exit:

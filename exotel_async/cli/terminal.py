@@ -67,7 +67,12 @@ def complain_too(problem: str, *, kind: str, as_json: bool) -> None:
     """
     complain(problem)
     if as_json:
-        show_json({"error": {"type": kind, "text": one_line(problem)}})
+        show_error(problem, kind=kind)
+
+
+def show_error(problem: str, *, kind: str) -> None:
+    """Print what is wrong as JSON: the class of the error, and its text."""
+    show_json({"error": {"type": kind, "text": one_line(problem)}})
 
 
 def note(line: str) -> None:

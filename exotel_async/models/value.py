@@ -10,8 +10,9 @@ class Value:
     """A value of this package: as plain types, from them, and in the models of pydantic.
 
     pydantic takes an instance, or what `from_dict` takes; it writes what `to_dict` gives, and
-    describes that in its JSON schema. So FastAPI returns all values, and takes them as
-    `Annotated[Call, Body()]`: without that, it looks for what is no model of its own in the query.
+    describes that in its JSON schema. So FastAPI returns all values from routes that are annotated
+    with them, `-> Call`, and takes them as `Annotated[Call, Body()]`: without that, it looks for
+    what is no model of its own in the query. From a route without an annotation return `to_dict()`.
     """
 
     __slots__ = ()
@@ -40,7 +41,8 @@ class Value:
 
         It is equal to the original, but for what was no JSON in the `tag` and the `options` of a
         dial; a `timedelta` there comes back as seconds, which dials take as well. An error comes
-        back as one of its class. `from_` may be written so. Keys that have no meaning are ignored.
+        back as another of its class, alike, but never equal: Python does not compare errors.
+        `from_` may be written so. Keys that have no meaning are ignored.
 
         Raises:
             InvalidRequest: it is no mapping, lacks what the value requires, or something in it is

@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -273,6 +274,30 @@ async def test_what_went_wrong_is_json_too(emulator: Emulator) -> None:
     result = json.loads(ended.out)
     assert (result["sid"], result["error"]["type"]) == (*emulator.calls, "CallOutcomeUnknown")
     assert_masked(ended)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        (("call", FIRST, "--caller-id", EXOPHONE), "InvalidRequest", "give one of a second number"),
+        (("get",), "InvalidRequest", "give SIDs, or --file"),
+        (("number", FIRST, "--rate", "0"), "InvalidRequest", 'Invalid value "0" for --rate'),
+        (("number", FIRST, "--base-url", "nonsense"), "ConfigurationError", "--base-url is not"),
+        ((*DIAL, "--region", "mumbai"), "ConfigurationError", "say the same thing"),
+    ],
+)
+async def test_wrong_usage_is_json_too(
+    arguments: Sequence[str], kind: str, text: str, emulator: Emulator
+) -> None:
+    env = pointing_at(emulator)
+    where = ("--base-url", emulator.base_url) if "--region" in arguments else ()
+    ended = await ran(*arguments, *where, "--json", env=env)
+    assert ended.code == 2, ended
+    assert text in ended.err
+    error = json.loads(ended.out)["error"]
+    assert error["type"] == kind
+    assert text in error["text"]
+    assert emulator.requests == []
 
 
 # number
