@@ -35,12 +35,12 @@ class RecordingReader:
         """Download the recording of a call.
 
         Nothing but to read a call that is named by its SID is a request to the API and takes of its
-        budget. The signed link comes first,
-        without credentials; where that is refused, the plain one, with HTTP Basic if it leads to
-        Exotel. It is written beside `path`, to a file of its own whose name ends in `.part`, and
-        renamed when it is whole: else `path` stays as it is, and nothing of it stays, unless the
-        process is killed. Of several downloads to one path the last to end is what stays. Only its
-        owner may read the file (mode 0600). Four run at a time.
+        rate limit. The signed link comes first, without credentials; where that is refused, the
+        plain one, with HTTP Basic if it leads to Exotel. It is written beside `path`, to a file of
+        its own whose name ends in `.part`, and renamed when it is whole: else `path` stays as it
+        is, and nothing of it stays, unless the process is killed. Of several downloads to one path
+        the last to end is what stays. Only its owner may read the file (mode 0600). Four run at a
+        time.
 
         A link or a redirect to a loopback, link-local, private or reserved address is followed only
         to the session's own host, or if that host has such an address itself, as an emulator does.

@@ -175,7 +175,7 @@ class Service:
         return ", or the account is in another region"
 
 
-def kind_of(error: BaseException) -> str:
+def kind_of(error: object) -> str:
     """Return the class of an error as a program knows it."""
     return (ConfigurationError if isinstance(error, Misuse) else type(error)).__name__
 
