@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
-from functools import partial
-from typing import TYPE_CHECKING, Unpack, overload
+from typing import TYPE_CHECKING, Unpack
 
 from exotel_async.calls.download_recording import Recordings
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
@@ -16,24 +13,23 @@ from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.recording_reader import RecordingReader
 from exotel_async.calls.seen import SeenCalls
 from exotel_async.calls.wait import CallWatcher
-from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, not_over
+from exotel_async.calls.wait_reader import WaitReader
 from exotel_async.config import Priority, RequestOptions, SendOptions
 from exotel_async.errors import ExotelError
 from exotel_async.keywords import check_options
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 from exotel_async.wire.call_query import MOST_SIDS, CallFilters, RecordFilters
-from exotel_async.wire.validation import flag, minutes, positive_seconds, segment
+from exotel_async.wire.validation import flag, minutes, segment
 
 if TYPE_CHECKING:
-    from exotel_async.calls.as_completed import EndedCalls
     from exotel_async.calls.changes import CallChanges
-    from exotel_async.calls.get_many import CallResult, CallResults, FetchStatistics
+    from exotel_async.calls.get_many import CallResults, FetchStatistics
     from exotel_async.calls.list import CallRecords
     from exotel_async.http.pipeline import Pipeline
 
 
-class CallReader(RecordingReader):
+class CallReader(RecordingReader, WaitReader):
     """What `exotel.calls` can read."""
 
     def __init__(
@@ -253,152 +249,7 @@ class CallReader(RecordingReader):
             on_progress=on_progress,
         )
 
-    @overload
-    async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
-        self,
-        sid: str,
-        *,
-        timeout: float | None = None,
-        settled: bool = False,
-        details: bool = False,
-        interval: float = FIRST_POLL,
-        priority: Priority | None = None,
-    ) -> Call: ...
-
-    @overload
-    async def wait(
-        self,
-        sid: Iterable[str],
-        *,
-        timeout: float | None = None,
-        settled: bool = False,
-        details: bool = False,
-        interval: float = FIRST_POLL,
-        priority: Priority | None = None,
-    ) -> Sequence[CallResult]: ...
-
-    async def wait(
-        self,
-        sid: str | Iterable[str],
-        *,
-        timeout: float | None = None,
-        settled: bool = False,
-        details: bool = False,
-        interval: float = FIRST_POLL,
-        priority: Priority | None = None,
-    ) -> Call | Sequence[CallResult]:
-        """Wait until a call, or each of several, is over.
-
-        All that wait in a session share one poll: a hundred waiting calls cost one request in each
-        round, and none if `notify` gets their ends first.
-
-        Args:
-            sid: the call's SID; or several, which gives a `CallResult` for each, in their order.
-            timeout: seconds to wait at most; None: as long as it takes.
-            settled: wait until length, price and end have come as well, which takes about two
-                minutes from the end; what has not come within fifteen is not waited for.
-            details: read legs and talk time as well.
-            interval: seconds until the first poll. It grows to twelve times as much.
-            priority: which request goes first when several wait.
-
-        Raises:
-            InvalidRequest: an argument that makes no sense; nothing was sent.
-            NotFound: no such call (any more).
-            RequestTimeout: it was not over within `timeout`.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
-        """
-        one = isinstance(sid, str)
-        sids = [sid] if isinstance(sid, str) else list(sid)
-        for each in sids:
-            segment("sid", each)
-        limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
-        terms = self._wait_options(settled, details, interval, priority)
-        ends = await self._ends(sids, terms, limit)
-        late = not_over(limit)
-        results = [_result(each, ends.get(each, late)) for each in sids]
-        return results[0].unwrap() if one else results
-
-    def as_completed(
-        self,
-        sids: Iterable[str] | AsyncIterable[str],
-        *,
-        timeout: float | None = None,
-        settled: bool = False,
-        details: bool = False,
-        interval: float = FIRST_POLL,
-        priority: Priority | None = None,
-    ) -> EndedCalls:
-        """Wait until each of many calls is over, and give each when it is.
-
-        Use it as ``async with exotel.calls.as_completed(sids) as results`` and ``async for result
-        in results``: one `CallResult` for each SID, in the order the calls end. It is `wait` as a
-        stream, over the same poll: the calls of others are looked up a hundred at a time.
-
-        Args:
-            sids: any iterable or async iterable. It is read as it comes, and no further while
-                10,000 are waited for or were not taken out of the stream yet. An async generator
-                is closed when the block is left.
-            timeout: seconds to wait for each, from when its SID was read; then its result has a
-                `RequestTimeout`. None: as long as it takes.
-            settled: as for `wait`; as are `details`, `interval` and `priority`.
-            details: read legs and talk time as well.
-            interval: seconds until the first poll. It grows to twelve times as much.
-            priority: which request goes first when several wait.
-
-        Raises:
-            InvalidRequest: an argument that makes no sense. What is wrong with one SID is in its
-                result.
-        """
-        from exotel_async.calls.as_completed import EndedCalls  # noqa: PLC0415
-
-        return EndedCalls(
-            self._pipeline,
-            self._watcher,
-            sids,
-            self._wait_options(settled, details, interval, priority),
-            math.inf if timeout is None else positive_seconds("timeout", timeout),
-        )
-
-    def _wait_options(
-        self, settled: bool, details: bool, interval: float, priority: Priority | None
-    ) -> WaitOptions:
-        return WaitOptions(
-            settled=flag("settled", settled) == "true",
-            details=flag("details", details) == "true",
-            interval=positive_seconds("interval", interval),
-            priority=self._defaults.with_changes(priority=priority).priority,
-        )
-
-    async def _ends(
-        self, sids: Iterable[str], terms: WaitOptions, limit: float
-    ) -> dict[str, Call | ExotelError]:
-        """Watch calls until they end, or the time has come."""
-        ends: dict[str, Call | ExotelError] = {}
-        all_told = asyncio.get_running_loop().create_future()
-        different = dict.fromkeys(sids)
-
-        def told(sid: str, end: Call | ExotelError) -> None:
-            ends[sid] = end
-            if len(ends) == len(different) and not all_told.done():
-                all_told.set_result(None)
-
-        waiters: list[Waiter | None] = []
-        try:
-            waiters.extend(self._watcher.add(sid, terms, partial(told, sid)) for sid in different)
-            if different:
-                await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
-        finally:
-            for one in waiters:
-                self._watcher.drop(one)
-        return ends
-
 
 def _wanted(details: bool, recording_url_validity: timedelta | None) -> FetchOptions:
     minutes("recording_url_validity", recording_url_validity)
     return FetchOptions(flag("details", details) == "true", recording_url_validity)
-
-
-def _result(sid: str, end: Call | ExotelError) -> CallResult:
-    from exotel_async.calls.get_many import CallResult, failure  # noqa: PLC0415
-
-    return CallResult(sid, end) if isinstance(end, Call) else failure(sid, end)
