@@ -25,9 +25,10 @@ from exotel_async.config import (
 from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
+from exotel_async.http.http_client import HttpClient
 from exotel_async.http.orphans import OnOrphanedCall, check_listener
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.http.transport import HttpClient, Transport
+from exotel_async.http.transport import Transport
 from exotel_async.keywords import check_options
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow(1)
 ROOT = Path(__file__).parents[1]
 LAYERS = "A folder stands above what it imports"
 EMULATOR = "The emulator shares no code with the SDK"
-HTTPX = "Only the transport and the emulator know httpx"
+HTTPX = "Only the transport, its client and the emulator know httpx"
 REDIS = "Only redis/ knows redis-py"
 CIRCLES = "No folders and no modules import each other in circles"
 

@@ -26,7 +26,7 @@ from exotel_async import (
 )
 from exotel_async.emulator import Emulator
 from exotel_async.http.base_url import is_this_computer, service_root
-from exotel_async.http.transport import new_client
+from exotel_async.http.http_client import new_client
 from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session

@@ -26,7 +26,7 @@ from exotel_async import (
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, complain_too, note, one_line, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
-from exotel_async.http.transport import new_client
+from exotel_async.http.http_client import new_client
 
 if TYPE_CHECKING:
     from exotel_async.cli.service import Service

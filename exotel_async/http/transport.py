@@ -1,4 +1,4 @@
-"""The one module that knows httpx: a request goes out, and what is certain about it comes back.
+"""A request goes out by httpx, and what is certain about it comes back.
 
 httpx raises some thirty kinds of errors, and a few that are not its own. What matters is the same
 for all of them: whether a byte was written, whether a status came, and whether the body is
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
-import os
-import ssl
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
@@ -20,11 +17,11 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from exotel_async.errors import ConfigurationError
-from exotel_async.http import environment, library_logs
+from exotel_async.http import library_logs
 from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.failure import describe
+from exotel_async.http.http_client import HttpClient, check_environment, check_pool, new_client
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.receive import Bounds, Download, Refused, Sink, check_head, receive
 from exotel_async.http.surplus import drop_surplus
@@ -39,9 +36,6 @@ if TYPE_CHECKING:
     from exotel_async.config import Timeouts
     from exotel_async.credentials import Credentials
     from exotel_async.wire.request import Request
-
-HttpClient = httpx.AsyncClient
-"""The HTTP client a session can be given; httpx's own."""
 
 _LONGEST_BODY: Final = 8 * 2**20
 # A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
@@ -79,7 +73,7 @@ class Transport:
         if http_client is None:
             check_environment(proxied=self._proxied)
         else:
-            _check_pool(http_client, max_in_flight)
+            check_pool(http_client, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
         """Host and port, if it is not the usual one: what distinguishes one Exotel from another."""
         self._netloc = parts.netloc
@@ -362,57 +356,6 @@ class Transport:
         return built
 
 
-def new_client(*, proxied: bool = True, **settings: Any) -> HttpClient:
-    """Make an HTTP client.
-
-    Args:
-        proxied: whether it goes through the proxies that the environment names.
-        **settings: as httpx takes them.
-
-    Raises:
-        ConfigurationError: the environment does not let it be made; the message names the variable.
-    """
-    return _made(_tls(), proxied=proxied, **settings)
-
-
-def check_environment(*, proxied: bool) -> None:
-    """Make sure that a client can be made, in a fraction of the time that it takes to make one.
-
-    Raises:
-        ConfigurationError: a variable is wrong; the message names it.
-    """
-    if any(os.environ.get(name) for name in environment.TLS_VARIABLES):
-        _tls()
-    if proxied and environment.names_proxies():
-        _made(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxied=True)
-
-
-def _made(context: ssl.SSLContext, *, proxied: bool, **settings: Any) -> HttpClient:
-    problem = environment.wrong_proxy() if proxied else None
-    if problem is not None:
-        raise ConfigurationError(problem)
-    try:
-        return httpx.AsyncClient(verify=context, trust_env=proxied, **settings)
-    except (ImportError, ValueError, httpx.InvalidURL):  # what it says may hold a password
-        raise ConfigurationError(environment.wrong_exceptions()) from None
-
-
-def _tls() -> ssl.SSLContext:
-    problem = environment.missing_certificates()
-    if problem is not None:
-        raise ConfigurationError(problem)
-    try:
-        return _context(*map(os.environ.get, environment.TLS_VARIABLES))
-    except OSError as error:
-        raise ConfigurationError(environment.unreadable_certificates(error)) from None
-
-
-@functools.cache
-def _context(*_: str | None) -> ssl.SSLContext:
-    # Reading the certificates takes a tenth of a second, and a session may live for one request.
-    return httpx.create_ssl_context()
-
-
 def _pieces(response: httpx.Response) -> AsyncIterator[bytes] | None:
     """Give the body as it is on the wire; None if a hook of the user's client, or a mock, has it.
 
@@ -433,16 +376,3 @@ def _look_at(error: httpx.HTTPStatusError, seen: Seen) -> None:
     # A hook may ask others for something, and what they answer says nothing of this request.
     if error.request is seen.handed_over:
         seen.headed(error.response.status_code, error.response.headers.raw)
-
-
-def _check_pool(client: HttpClient, max_in_flight: int) -> None:
-    if not isinstance(client, httpx.AsyncClient):
-        raise ConfigurationError("http_client: must be an httpx.AsyncClient")
-    # httpx does not tell the size of a pool, and other transports have none.
-    pool = getattr(getattr(client, "_transport", None), "_pool", None)
-    size = getattr(pool, "_max_connections", None)
-    if isinstance(size, int) and size <= max_in_flight:
-        raise ConfigurationError(
-            f"max_in_flight={max_in_flight}: must be below the pool of http_client, which has "
-            f"{size} connections"
-        )
