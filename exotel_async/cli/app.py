@@ -289,8 +289,8 @@ def export(
 
     known = format or usual_format(output)
     if known is None:
-        complain("give --format, or a FILE that ends in .jsonl, .csv or .sqlite")
-        return Exit.USAGE
+        wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
+        return _misused(wrong, as_json=json)
     order = Order(
         selection=selection,
         target=output,
@@ -303,9 +303,8 @@ def export(
         as_json=json,
         service=service,
     )
-    if wrong := order.contradiction():
-        complain(wrong)
-        return Exit.USAGE
+    if contradiction := order.contradiction():
+        return _misused(contradiction, as_json=json)
     return partial(export, order)
 
 
@@ -383,8 +382,7 @@ def emulator(
         json: Print where it listens as one line of JSON, and the totals at the end as another.
     """
     if not token.strip():
-        complain("--token must not be empty")
-        return Exit.USAGE
+        return _misused("--token must not be empty", as_json=json)
     from exotel_async.cli.emulator import emulate  # noqa: PLC0415
     from exotel_async.emulator import Emulator  # noqa: PLC0415
 

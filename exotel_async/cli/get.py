@@ -39,6 +39,7 @@ from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
+    complain_too,
     counted,
     drawing,
     end_on_sigterm,
@@ -92,7 +93,8 @@ def get(question: Question) -> Exit:
     except ExotelError as error:
         return question.service.failed(error, as_json=question.as_json)
     except CannotRead as error:
-        complain(f"cannot read {question.file}: {error}")
+        problem = f"cannot read {question.file}: {error}"
+        complain_too(problem, kind=OSError.__name__, as_json=question.as_json)
         return Exit.FAILED
     return run.ended()
 

@@ -281,6 +281,9 @@ async def test_what_went_wrong_is_json_too(emulator: Emulator) -> None:
     [
         (("call", FIRST, "--caller-id", EXOPHONE), "InvalidRequest", "give one of a second number"),
         (("get",), "InvalidRequest", "give SIDs, or --file"),
+        (("export", "-o", "calls.txt"), "InvalidRequest", "give --format, or a FILE"),
+        (("export", "-o", "a.csv", "--resume", "--force"), "InvalidRequest", "give one of them"),
+        (("emulator", "--token", ""), "InvalidRequest", "--token must not be empty"),
         (("number", FIRST, "--rate", "0"), "InvalidRequest", 'Invalid value "0" for --rate'),
         (("number", FIRST, "--base-url", "nonsense"), "ConfigurationError", "--base-url is not"),
         ((*DIAL, "--region", "mumbai"), "ConfigurationError", "say the same thing"),
@@ -298,6 +301,13 @@ async def test_wrong_usage_is_json_too(
     assert error["type"] == kind
     assert text in error["text"]
     assert emulator.requests == []
+
+
+async def test_a_file_that_cannot_be_read_is_json_too(emulator: Emulator) -> None:
+    ended = await ran("get", "--file", "there/is/none", "--json", env=pointing_at(emulator))
+    assert ended.code == 1, ended
+    error = json.loads(ended.out)["error"]
+    assert error == {"type": "OSError", "text": ended.error_lines[-1].partition(": ")[2]}
 
 
 # number
