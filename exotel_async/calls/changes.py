@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from exotel_async.calls.changes_token import Given, Reading, read_token, write_token
+from exotel_async.calls.changes_token import RULE, Given, Reading, read_token, write_token
 from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
@@ -44,6 +44,8 @@ class CallChanges:
         self._digest = f"{query.digest(account_sid)}{'+details' if details else ''}"
         if isinstance(since, str):
             self._given = read_token(since, self._digest)
+        elif since is not None and not isinstance(since, datetime):
+            raise InvalidRequest("since", since, RULE)
         elif allow_gap:
             self._given = Given(whole_second("since", since))
         else:

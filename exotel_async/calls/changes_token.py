@@ -27,6 +27,9 @@ LOOK_BACK: Final = timedelta(hours=4, minutes=15)
 """The longest a call may last (`TimeLimit`), and what its end, length, price and recording may take
 to come after that. Documented (VOICE_V1 1.1, VOICE_V1 2)."""
 
+RULE: Final = "must be a datetime, or a token of calls.changes"
+"""Of what changes are asked for since."""
+
 _KIND: Final = "changes"
 _VERSION: Final = 1
 _SIZE: Final = 8  # bytes of a digest
@@ -133,7 +136,7 @@ def read_token(token: str, digest: str) -> Given:
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         sound = False
     if not sound:
-        raise InvalidRequest("since", "...", "must be a datetime, or a token of calls.changes")
+        raise InvalidRequest("since", "...", RULE)
     if version != _VERSION or known != digest:
         rule = "is a token for other calls: account, filters and details must be the same"
         raise InvalidRequest("since", "...", rule)

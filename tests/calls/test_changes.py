@@ -236,6 +236,9 @@ async def test_tokens_of_lists_and_of_changes_are_told_apart() -> None:
             token = records.resume_token
         with pytest.raises(InvalidRequest, match=r"a token of calls\.changes"):
             exotel.calls.changes(since=token)
+        for neither in (1_772_430_605, START.date(), b"token"):
+            with pytest.raises(InvalidRequest, match=r"a token of calls\.changes"):
+                exotel.calls.changes(since=neither)  # type: ignore[arg-type]
         changes = exotel.calls.changes()
         assert changes.token is None
         assert len([call async for call in changes]) == 1
