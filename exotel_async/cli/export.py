@@ -26,7 +26,7 @@ from exotel_async.cli.export_sink import (
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_update import Updater
 from exotel_async.cli.progress import Requests, progress
-from exotel_async.cli.service import exit_of
+from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
@@ -118,14 +118,16 @@ class _Run:
     def failed(self, error: Exception, why: str, code: Exit) -> Exit:
         """Say why, and how far it came."""
         problem = self._cut_short(why)
-        complain_too(problem, kind=type(error).__name__, as_json=self.order.as_json)
+        complain_too(problem, kind=kind_of(error), as_json=self.order.as_json)
         return code
 
     def _cut_short(self, why: str) -> str:
         if self.updater is not None:
             return f"{why}; the next update catches up" if self.order.every is None else why
         if self.order.pours and self.opened:
-            return f"{why}; only {counted(self.sink.state.records, 'call')} of them written"
+            records = self.sink.state.records
+            were = "was" if records == 1 else "were"
+            return f"{why}; only {counted(records, 'call')} {were} written"
         if not self.opened:
             return why
         if not self.sink.state.records:

@@ -286,6 +286,7 @@ async def test_what_went_wrong_is_json_too(emulator: Emulator) -> None:
         (("emulator", "--token", ""), "InvalidRequest", "--token must not be empty"),
         (("number", FIRST, "--rate", "0"), "InvalidRequest", 'Invalid value "0" for --rate'),
         (("number", FIRST, "--base-url", "nonsense"), "ConfigurationError", "--base-url is not"),
+        (("export", "-o", "a.csv", "--base-url", "x"), "ConfigurationError", "--base-url is not"),
         ((*DIAL, "--region", "mumbai"), "ConfigurationError", "say the same thing"),
     ],
 )

@@ -218,7 +218,7 @@ async def test_standard_output_that_is_cut_short_says_so(busy: Emulator, tmp_pat
     ended = await ran("export", "-o", "-", *QUICK, env=pointing_at(busy), cwd=str(tmp_path))
     assert ended.code == 1, ended
     assert len(ended.out.splitlines()) == 300
-    assert ended.error_lines[-1].endswith("; only 300 calls of them written")
+    assert ended.error_lines[-1].endswith("; only 300 calls were written")
 
 
 # What it refuses
