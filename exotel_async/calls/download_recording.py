@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 Get = Callable[[str], Awaitable[Call]]
 """Reads a call by its SID."""
 
-LARGEST: Final = 2**30
-"""Bytes a recording may have, unless it is said otherwise: 1 GiB."""
 _UNANSWERED: Final = frozenset(
     {CallStatus.BUSY, CallStatus.FAILED, CallStatus.NO_ANSWER, CallStatus.CANCELED}
 )
@@ -55,7 +53,7 @@ class Recordings:
     """Fetches recordings for one session."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline: Final = pipeline
+        self._pipeline: Final = pipeline
 
     async def download(self, source: Call | str, path: object, bounds: Bounds, *, get: Get) -> Path:
         """Fetch a recording into a file, and return where it is.
@@ -77,9 +75,9 @@ class Recordings:
                         await part.discard()
             raise asyncio.CancelledError
 
-        task = self.pipeline.own(see_through)
+        task = self._pipeline.own(see_through)
         try:
-            return await self.pipeline.wait(asyncio.shield(task))
+            return await self._pipeline.wait(asyncio.shield(task))
         finally:
             scope.cancel()
             # Nobody waits for an answer to come; but what was begun is tidied up first.
@@ -111,12 +109,12 @@ class Recordings:
         failure: ExotelError | None = None
         for link, credentials in links:
             result, tries = await fetch(
-                self.pipeline.transport,
+                self._pipeline.transport,
                 link,
                 sink,
                 credentials=credentials,
                 bounds=bounds,
-                policy=self.pipeline.retry,
+                policy=self._pipeline.retry,
             )
             if result.whole and result.size:
                 return
@@ -162,7 +160,7 @@ class Recordings:
             return RecordingNotReady("the call was not over when it was read", sid=call.sid)
         ended = call.ended_at or call.updated_at or call.created_at
         due = None if ended is None else ended.astimezone(UTC) + SETTLED_AFTER
-        now = self.pipeline.server_clock.now() or datetime.now(UTC)
+        now = self._pipeline.server_clock.now() or datetime.now(UTC)
         if (due is not None and due <= now) or _nobody_answered(call):
             return NoRecording(sid=call.sid)
         reason = f"it may take {SETTLED_AFTER // timedelta(minutes=1)} minutes from the call's end"

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Unpack
 
-from exotel_async.calls.download_recording import Recordings
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get import Coalescer
 from exotel_async.calls.list_pages import PageFetcher
@@ -44,7 +43,6 @@ class CallReader(RecordingReader, WaitReader):
         self._pages = PageFetcher(pipeline, time_zone)
         self._fetcher = CallFetcher(pipeline, self._pages, self._seen)
         self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)
-        self._recordings = Recordings(pipeline)
         self._watcher = CallWatcher(pipeline, self._fetcher, self._coalescer, self._seen)
 
     async def _read(self, sid: str) -> Call:

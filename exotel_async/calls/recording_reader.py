@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from exotel_async.calls.download_recording import LARGEST, bounds_of, source_of
 from exotel_async.models import Call
 
 if TYPE_CHECKING:
-    from exotel_async.calls.download_recording import Recordings
     from exotel_async.calls.open_recording import Recording
+    from exotel_async.http.pipeline import Pipeline
+
+LARGEST: Final = 2**30
+"""Bytes a recording may have, unless it is said otherwise: 1 GiB."""
 
 
 class RecordingReader:
     """What `exotel.calls` can do with recordings."""
 
-    _recordings: Recordings
+    _pipeline: Pipeline
 
     async def _read(self, sid: str) -> Call:
         """Read a call."""
@@ -79,8 +81,16 @@ class RecordingReader:
             OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
                 at `path` that is no regular file.
         """
+        # Few programs fetch recordings: the others do not import what that takes.
+        from exotel_async.calls.download_recording import (  # noqa: PLC0415
+            Recordings,
+            bounds_of,
+            source_of,
+        )
+
         source, bounds = source_of(call), bounds_of(max_size, idle_timeout)
-        return await self._recordings.download(source, path, bounds, get=self._read)
+        recordings = Recordings(self._pipeline)
+        return await recordings.download(source, path, bounds, get=self._read)
 
     def open_recording(
         self,
@@ -108,8 +118,13 @@ class RecordingReader:
             InvalidRequest: as `download_recording`, for the arguments. What else that raises is
                 raised when the block is entered, or by the ``async for``.
         """
+        from exotel_async.calls.download_recording import (  # noqa: PLC0415
+            Recordings,
+            bounds_of,
+            source_of,
+        )
         from exotel_async.calls.open_recording import Recording  # noqa: PLC0415
 
         source, bounds = source_of(call), bounds_of(max_size, idle_timeout)
-        fetch = partial(self._recordings.fetch, source, bounds, get=self._read)
-        return Recording(self._recordings.pipeline, fetch)
+        fetch = partial(Recordings(self._pipeline).fetch, source, bounds, get=self._read)
+        return Recording(self._pipeline, fetch)
