@@ -27,13 +27,13 @@ from exotel_async.errors import (
 )
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
-from exotel_async.http.crowd import Crowd, crowd_of
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
 from exotel_async.http.outcome import Sending, named
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
+from exotel_async.http.waiting_dials import WaitingDials, waiting_dials_of
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
 from exotel_async.masking import redact
 from exotel_async.wire.request import Category, Request
@@ -68,7 +68,7 @@ class Pipeline:
         self._make_limiter = make_limiter
         self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
-        self._crowd = Crowd()
+        self._waiting_dials = WaitingDials()
         self.orphans: Final = Orphans(on_orphaned_call)
         self.server_clock: Final = ServerClock()
         self.dials: Final = DialsInFlight(self.orphans)
@@ -256,7 +256,7 @@ class Pipeline:
         if limiter is None:
             limiter = self._limiters[category] = self._make_limiter(category)
             if category is Category.VOICE:
-                self._crowd = crowd_of(limiter)
+                self._waiting_dials = waiting_dials_of(limiter)
         return limiter
 
     async def _permit(
@@ -274,7 +274,7 @@ class Pipeline:
         limiter = self._limiter_of(request.category)
         single = request.dials and options.priority is Priority.INTERACTIVE
         try:
-            with self._lifetime.guard, self._crowd if single else nullcontext():
+            with self._lifetime.guard, self._waiting_dials if single else nullcontext():
                 permit = await limiter.acquire(
                     options.priority, max_wait, retry=failure is not None
                 )

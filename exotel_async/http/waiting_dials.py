@@ -1,4 +1,4 @@
-"""A word to those who dial many at the priority that is meant for one."""
+"""Dials that wait at interactive priority: one warning where they are many."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from exotel_async.limiter.protocol import RateLimiter
 
 _MANY: Final = 100
 
-_crowds: WeakKeyDictionary[RateLimiter, Crowd] = WeakKeyDictionary()
+_by_limiter: WeakKeyDictionary[RateLimiter, WaitingDials] = WeakKeyDictionary()
 
 logger: Final = logging.getLogger("exotel_async")
 
 
-class Crowd:
+class WaitingDials:
     """The dials that wait at interactive priority in one limiter. It warns once that they are many.
 
     Requests that read are not counted: where there are many, they share requests, or are bulk
@@ -41,9 +41,9 @@ class Crowd:
         self._waiting -= 1
 
 
-def crowd_of(limiter: RateLimiter) -> Crowd:
-    """Return the one that the sessions of a limiter have in common."""
+def waiting_dials_of(limiter: RateLimiter) -> WaitingDials:
+    """Return those of a limiter, which its sessions have in common."""
     try:
-        return _crowds.setdefault(limiter, Crowd())
+        return _by_limiter.setdefault(limiter, WaitingDials())
     except TypeError:  # one of the user's own, without a hash or a place for a weak reference
-        return Crowd()
+        return WaitingDials()
