@@ -19,9 +19,9 @@ from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
     Exit,
     complain,
-    complain_too,
     err,
     out,
+    report_problem,
     show_error,
 )
 from exotel_async.cli.time_arguments import Moment
@@ -95,7 +95,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 
 def _misused(problem: str, *, as_json: bool) -> Exit:
-    complain_too(problem, kind=InvalidRequest.__name__, as_json=as_json)
+    report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
     return Exit.USAGE
 
 

@@ -24,7 +24,7 @@ from exotel_async import (
     Timeouts,
 )
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
-from exotel_async.cli.terminal import Exit, complain_too, note, one_line, say, show_json
+from exotel_async.cli.terminal import Exit, note, one_line, report_problem, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
 from exotel_async.http.http_client import new_client
 
@@ -72,7 +72,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     """
 
     def failed(problem: str, kind: str) -> Exit:
-        complain_too(problem, kind=kind, as_json=as_json)
+        report_problem(problem, kind=kind, as_json=as_json)
         return Exit.FAILED
 
     answer = _Answer()

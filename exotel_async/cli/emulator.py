@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from exotel_async.cli.service import LIMIT
-from exotel_async.cli.terminal import Exit, complain_too, end_on_sigterm, note, say, show_json
+from exotel_async.cli.terminal import Exit, end_on_sigterm, note, report_problem, say, show_json
 from exotel_async.emulator import Emulator, serve
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
     except OSError as error:
         where = f"{emulator.host}:{emulator.port}"
         problem = f"cannot listen on {where}: {error.strerror or error}; try another --port"
-        complain_too(problem, kind=type(error).__name__, as_json=as_json)
+        report_problem(problem, kind=type(error).__name__, as_json=as_json)
         return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):
         note("Stopped.")

@@ -30,12 +30,12 @@ from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
-    complain_too,
     counted,
     drawing,
     end_on_sigterm,
     err,
     note,
+    report_problem,
     say,
     show_json,
     whoever_listens,
@@ -64,7 +64,7 @@ def export(order: Order) -> Exit:
         code = exit_of(error) if typed else Exit.FAILED
         return run.failed(error, order.service.explain(error, arguments=_ARGUMENTS), code)
     except (Refusal, OSError, sqlite3.Error) as error:
-        if order.pours and isinstance(error, BrokenPipeError):
+        if order.to_stdout and isinstance(error, BrokenPipeError):
             return Exit.FAILED  # whoever reads has enough, as `head` has
         return run.failed(error, _why(error, order.target), Exit.FAILED)
     finally:
@@ -112,19 +112,19 @@ class _Run:
             self.updater.stopped()
             return Exit.OK
         problem = self._cut_short("interrupted")
-        complain_too(problem, kind=KeyboardInterrupt.__name__, as_json=self.order.as_json)
+        report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=self.order.as_json)
         return Exit.INTERRUPTED
 
     def failed(self, error: Exception, why: str, code: Exit) -> Exit:
         """Say why, and how far it came."""
         problem = self._cut_short(why)
-        complain_too(problem, kind=kind_of(error), as_json=self.order.as_json)
+        report_problem(problem, kind=kind_of(error), as_json=self.order.as_json)
         return code
 
     def _cut_short(self, why: str) -> str:
         if self.updater is not None:
             return f"{why}; the next update catches up" if self.order.every is None else why
-        if self.order.pours and self.opened:
+        if self.order.to_stdout and self.opened:
             records = self.sink.state.records
             were = "was" if records == 1 else "were"
             return f"{why}; only {counted(records, 'call')} {were} written"
@@ -146,7 +146,7 @@ class _Run:
             Refusal: something else is there.
         """
         order, sink = self.order, self.sink
-        if order.pours:
+        if order.to_stdout:
             return False
         only_files(*sink.files)
         if order.force or not order.target.exists() or sink.left() is not None:
@@ -184,7 +184,7 @@ class _Run:
                 limiter=limiter,
             )
 
-        if order.pours and sys.stdout.isatty():
+        if order.to_stdout and sys.stdout.isatty():
             await self._read(exotel, course, base)
         elif not sink.state.whole:
             with progress(err) as show:
@@ -192,7 +192,7 @@ class _Run:
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False
-        if order.pours or order.as_json:
+        if order.to_stdout or order.as_json:
             return
         calls, requests = (
             counted(sink.state.records, "call"),

@@ -63,7 +63,7 @@ class Order:
         follow, has_end = self.every is not None, self.selection.until is not None
         if self.resume and self.force:
             wrong = "--resume continues and --force starts again: give one of them"
-        elif self.pours and (
+        elif self.to_stdout and (
             self.format == "sqlite" or self.resume or self.force or self.reads_on or self.as_json
         ):
             wrong = (
@@ -85,10 +85,12 @@ class Order:
         if self.format == "sqlite":
             return Database(self.target)
         render, head = (as_csv, CSV_HEAD) if self.format == "csv" else (as_jsonl, "")
-        return StandardOutput(render, head) if self.pours else TextFile(self.target, render, head)
+        return (
+            StandardOutput(render, head) if self.to_stdout else TextFile(self.target, render, head)
+        )
 
     @property
-    def pours(self) -> bool:
+    def to_stdout(self) -> bool:
         """Whether it goes to standard output."""
         return self.target == _STANDARD_OUTPUT
 

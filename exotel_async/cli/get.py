@@ -39,7 +39,6 @@ from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
-    complain_too,
     counted,
     drawing,
     end_on_sigterm,
@@ -47,6 +46,7 @@ from exotel_async.cli.terminal import (
     note,
     one_line,
     out,
+    report_problem,
     say,
     show_json,
 )
@@ -94,7 +94,7 @@ def get(question: Question) -> Exit:
         return question.service.failed(error, as_json=question.as_json)
     except CannotRead as error:
         problem = f"cannot read {question.file}: {error}"
-        complain_too(problem, kind=OSError.__name__, as_json=question.as_json)
+        report_problem(problem, kind=OSError.__name__, as_json=question.as_json)
         return Exit.FAILED
     return run.ended()
 

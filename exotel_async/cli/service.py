@@ -26,7 +26,7 @@ from exotel_async import (
     Region,
     ServerError,
 )
-from exotel_async.cli.terminal import Exit, complain_too
+from exotel_async.cli.terminal import Exit, report_problem
 from exotel_async.config import find_base_url
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Service:
 
     def failed(self, error: ExotelError, *, as_json: bool = False) -> Exit:
         """Say in one line what went wrong, and return what that comes to."""
-        complain_too(self.explain(error), kind=kind_of(error), as_json=as_json)
+        report_problem(self.explain(error), kind=kind_of(error), as_json=as_json)
         return exit_of(error)
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:

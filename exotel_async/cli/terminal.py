@@ -57,7 +57,7 @@ def show_json(value: Mapping[str, Any]) -> None:
     out.out(json.dumps(value, separators=(",", ":")), highlight=False)
 
 
-def complain_too(problem: str, *, kind: str, as_json: bool) -> None:
+def report_problem(problem: str, *, kind: str, as_json: bool) -> None:
     """Print what is wrong, and as JSON where the result was to be JSON.
 
     Args:

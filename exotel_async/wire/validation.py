@@ -124,7 +124,7 @@ def url(argument: str, value: object, schemes: tuple[str, ...] = _HTTP) -> str |
         except ValueError:  # brackets or a port that are none
             pass
     # Path, query and user may hold secrets, and what has no scheme may begin with one.
-    rule = f"must be a whole URL: {' or '.join(schemes)}://host..."
+    rule = f"must be a complete URL that begins with {' or '.join(f'{s}://' for s in schemes)}"
     raise InvalidRequest(argument, _outline(value), rule)
 
 
@@ -148,7 +148,7 @@ def web_address(argument: str, value: object) -> str:
     """Return an http(s) URL as it is."""
     found = url(argument, value)
     if found is None:
-        raise InvalidRequest(argument, value, "must be a whole URL")
+        raise InvalidRequest(argument, value, "must be a complete URL")
     return found
 
 

@@ -157,7 +157,7 @@ async def test_many_dials_to_bots(emulator: Emulator, exotel: AsyncExotel) -> No
 async def test_a_bot_a_flow_or_a_second_party(emulator: Emulator, exotel: AsyncExotel) -> None:
     with pytest.raises(InvalidRequest, match="to, flow and stream_url"):
         exotel.calls.connect_many([CUSTOMER], caller_id=EXOPHONE)
-    with pytest.raises(InvalidRequest, match=r"stream_url=.*ws or wss"):
+    with pytest.raises(InvalidRequest, match=r"stream_url=.*ws:// or wss://"):
         exotel.calls.connect_many([CUSTOMER], stream_url="https://x", caller_id=EXOPHONE)
     with pytest.raises(InvalidRequest, match=r"stream_url=.*connect_to_stream"):
         exotel.calls.connect_many([CUSTOMER], flow=926, stream_url=BOT, caller_id=EXOPHONE)
