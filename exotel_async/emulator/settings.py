@@ -20,6 +20,7 @@ from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
+from exotel_async.emulator.switches import Switches
 
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
@@ -48,7 +49,7 @@ def _assigned(flows: Mapping[str, str | int]) -> ByNumber[str | int]:
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
-class Settings:
+class Settings(Switches):
     """Settings of an emulator. They may be changed while it runs, but for those read at its start.
 
     Lengths are seconds of the emulator's clock unless they say real seconds.
@@ -116,63 +117,12 @@ class Settings:
     channels_status: int = 402  # VOICE_V1 5.2
     """The answer beyond them is unknown; Exotel's table of statuses has 402 for a plan's limit."""
 
-    # Switches of the wire
-    echo_numbers: Literal["national", "e164", "as-sent"] = "national"  # VOICE_V1 1.3
-    """How `From` and `To` come back: Exotel's pages disagree."""
-    callback_numbers: Literal["national", "e164", "as-sent"] = "e164"  # VOICE_V1 6.2
-    """The same in status callbacks."""
-    flow_to: Literal["exophone", "null"] = "exophone"  # VOICE_V1 1.3
-    """`To` of a call to a flow: Exotel's pages disagree."""
-    amounts: Literal["text", "number"] = "text"  # VOICE_V1 2
-    """`Duration` and `Price` in JSON: seen as text, documented as numbers as well."""
-    array_mode: Literal["strict", "last", "lenient"] = "strict"  # VOICE_V1 1.2
-    """`StatusCallbackEvents` without brackets: dropped; the last value kept, as PHP does;
-    or repeated keys and commas all understood."""
-    max_ring_timeout: int | None = 60  # VOICE_V1 1.1
-    """The most `TimeOut` may be: support article 48278 says 60, others nothing."""
-    max_custom_field: int | None = 128  # VOICE_V1 1.1
-    """The most characters of `CustomField`: in Exotel's portal only."""
-    strict_streams: bool = True  # VOICE_V1 1.1
-    """Calls straight to a stream get 400 for a `StreamUrl` of more than 600 characters, with
-    another `sample-rate` or beside a `Url`, a `StreamName` of more than 32 characters, another
-    `StreamType` than `bidirectional`. What Exotel does with those is not known. False: all are
-    taken."""
-    default_max_retries: int | None = None  # VOICE_V1 1.1
-    """How often the first party is dialled again, after it failed or did not answer, by a dial
-    without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, for no other page
-    knows it."""
-    next_uri_json: bool = True  # VOICE_V1 3
-    """Page URIs carry `.json` when the request did; one client saw them without."""
-    end_cursor: Literal["", "missing"] | None = None  # VOICE_V1 3
-    """What stands for "no such page": unknown, and readers take them all alike. "missing": the
-    key is left out."""
-    exophone_host: str = "http://twilix.exotel.com"  # VOICE_V1 8
-    """What page URIs of ExoPhones begin with: a host that no client is to ask."""
-    cursors: Literal["position", "offset"] = "position"  # VOICE_V1 3
-    """What the opaque cursors of pages hold: a place between two calls, or how many rows come
-    before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
-    that rows come twice."""
-    bulk_live: bool = False  # VOICE_V1 3
-    """`Calls` lists calls in progress, as older documents have it. The newest says not:
-    developer.exotel.com/api/call-details-bulk."""
-    bulk_details: bool = True  # VOICE_V1 3
-    """`details=true` works on `Calls`: undocumented, but used in production."""
-    bulk_extra_columns: bool = False  # VOICE_V1 3
-    """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen."""
-    foreign_number_status: int = 404  # VOICE_V1 4
-    """A lookup of a number that is not Indian: unknown."""
-
     # Recordings (VOICE_V1 2)
     recording_ready: float = 60.0
     """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
     Its URL may show before."""
-    recording_redirect: bool = False
-    """`RecordingUrl` leads on to the pre-signed one with 302, instead of to the recording itself.
-    How it is served is unknown; clients are to follow redirects."""
 
     # Status callbacks (VOICE_V1 6)
-    callback_encoding: Literal["multipart", "urlencoded"] = "multipart"
-    """The default body; `StatusCallbackContentType=application/json` overrides it."""
     callback_timeout: float = 15.0
     """Real seconds until an attempt is given up."""
     callback_retries: Collection[float] = ()  # VOICE_V1 6.4
