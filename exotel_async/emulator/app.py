@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from urllib.parse import parse_qsl, quote
 
@@ -20,7 +20,7 @@ from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
-from exotel_async.emulator.request_log import ReceivedRequest, Statistics
+from exotel_async.emulator.request_log import ReceivedRequest
 from exotel_async.emulator.responses import (
     Receive,
     Response,
@@ -50,8 +50,7 @@ class App:
         api: Api,
         exophones: ExoPhones,
         recordings: Recordings,
-        statistics: Callable[[], Statistics],
-        reset: Callable[[], None],
+        control: Callable[[Scope, Receive, Send], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -60,8 +59,7 @@ class App:
         self._api = api
         self._exophones = exophones
         self._recordings = recordings
-        self._statistics = statistics
-        self._reset = reset
+        self._control = control
         self._random = Random(settings.seed)  # noqa: S311 - latencies
         self.requests: list[ReceivedRequest] = []
         self.accepted: int = 0
@@ -78,7 +76,7 @@ class App:
         sender = Sender(scope, receive, send, self._clock.http_date())
         try:
             if scope["path"].startswith(_CONTROL):
-                await sender.deliver(self._control_page(scope), None)
+                await self._control(scope, receive, send)
             elif scope["path"].startswith(RECORDINGS):
                 await self._recordings.serve(scope, sender)
             else:
@@ -87,17 +85,6 @@ class App:
             # Only the listener cancels, once the connection is gone; uvicorn would log it as a
             # crash of the app.
             return
-
-    def _control_page(self, scope: Scope) -> Response:
-        """Out of band: not counted, no credentials."""
-        match scope["method"], scope["path"].removeprefix(_CONTROL):
-            case "GET", "statistics":
-                pass
-            case "POST", "reset":
-                self._reset()
-            case _:
-                return refuse(Refusal(404, "There are GET statistics and POST reset"), json=True)
-        return answer(attrs.asdict(self._statistics()), json=True)
 
     async def _serve(self, scope: Scope, receive: Receive, sender: Sender) -> None:
         body = await _read_body(receive)

@@ -1,13 +1,10 @@
-"""The emulator itself: all modules put together, and what tests and programs use of it."""
+"""The emulator itself: all modules put together on a socket."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -16,27 +13,21 @@ import attrs
 from exotel_async.emulator.api import Api
 from exotel_async.emulator.app import App
 from exotel_async.emulator.call_store import CallBook
-from exotel_async.emulator.callbacks import Callbacks, SentCallback
-from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
+from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.control.app import Control
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.exophones import ExoPhones
-from exotel_async.emulator.faults import Faults
 from exotel_async.emulator.flow_engine.app_client import Fetcher
 from exotel_async.emulator.flow_engine.line import World
 from exotel_async.emulator.flow_engine.live_calls import Runs
-from exotel_async.emulator.flows.caller import Caller
-from exotel_async.emulator.flows.flow import find_flow
-from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
-from exotel_async.emulator.rate_limit import Window, busiest, new_window
-from exotel_async.emulator.recordings import Recordings, silence
-from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
+from exotel_async.emulator.operations import Operations
+from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
-from exotel_async.emulator.settings import Settings
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
-class Emulator(Settings):
+class Emulator(Operations):
     """A local Exotel Voice v1 on a real socket, in the running event loop.
 
     Every setting is a keyword; `Settings` says what each means. It can be used once; what it has
@@ -47,18 +38,6 @@ class Emulator(Settings):
         assert emulator.rung("09812300001") == 1
     """
 
-    faults: Faults = attrs.field(factory=Faults, init=False, repr=False)
-    """What is to go wrong: `emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")`."""
-    base_url: str = attrs.field(default="", init=False)
-    """Where it listens, without a path. Known once it has started."""
-    clock: Clock = attrs.field(init=False, repr=False)
-    """Its time, which starts when it does."""
-    _book: CallBook = attrs.field(init=False, repr=False)
-    _callbacks: Callbacks = attrs.field(init=False, repr=False)
-    _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
-    _runs: Runs = attrs.field(init=False, repr=False)
-    _recordings: Recordings = attrs.field(init=False, repr=False)
-    _app: App = attrs.field(init=False, repr=False)
     _listener: Listener = attrs.field(init=False, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -97,8 +76,7 @@ class Emulator(Settings):
             api=api,
             exophones=ExoPhones(self),
             recordings=self._recordings,
-            statistics=self.statistics,
-            reset=self.reset,
+            control=Control(self),
         )
         self._listener = Listener(self._app, bound)
         await self._listener.open()
@@ -116,121 +94,6 @@ class Emulator(Settings):
         await self._callbacks.aclose()
         await self._listener.close()
 
-    @property
-    def requests(self) -> Sequence[ReceivedRequest]:
-        """Every request for the API, ExoPhones included, in order of arrival."""
-        return self._app.requests
-
-    @property
-    def calls(self) -> Mapping[str, EmulatedCall]:
-        """Every call by its SID, in the order they were taken."""
-        return self._book.by_sid
-
-    @property
-    def callbacks(self) -> Sequence[SentCallback]:
-        """Every attempt to send a status callback, in the order they ended."""
-        return self._callbacks.sent
-
-    @property
-    def sms(self) -> Sequence[SentSms]:
-        """Every SMS that flows have sent, in order."""
-        return self._outbox.sms
-
-    @property
-    def emails(self) -> Sequence[SentEmail]:
-        """Every e-mail that flows have sent, in order."""
-        return self._outbox.emails
-
-    @property
-    def downloads(self) -> Sequence[Download]:
-        """Every request for a recording, in order of arrival."""
-        return self._recordings.downloads
-
-    @property
-    def refused(self) -> int:
-        """How many requests the rate window has refused."""
-        return self._app.refused
-
-    def rung(self, number: str) -> int:
-        """How often that number, however written, was rung: as first party of an accepted dial, as
-        second, or as an agent by a flow."""
-        return self._book.rung(number)
-
-    def busiest_window(self) -> int:
-        """The most authenticated requests that arrived in any `per` seconds, refused ones too.
-
-        Those for ExoPhones, which have a rate of their own, are not among them.
-        """
-        counted = [r.arrived for r in self.requests if r.counted and not r.exophones]
-        return busiest(counted, self.per)
-
-    def statistics(self) -> Statistics:
-        """The totals so far."""
-        return Statistics(
-            requests=len(self.requests),
-            accepted=self._app.accepted,
-            refused=self.refused,
-            busiest_window=self.busiest_window(),
-            calls=Counter(call.status for call in self.calls.values()),
-        )
-
-    def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
-        """Enter a call that was dialled that long ago on the emulator's clock, without a request.
-
-        It sends no callbacks, and goes through no flow.
-        """
-        at = self.clock.elapsed() - ago.total_seconds()
-        return self._book.take(dial, self.scenario, at)
-
-    async def incoming_call(
-        self, from_: str, exophone: str, *, caller: Caller | None = None
-    ) -> EmulatedCall:
-        """Let a call come in, and start the flow assigned to that ExoPhone; the call in progress.
-
-        `caller` None is the one in `callers`. Without a free channel it is over at once, as `busy`.
-        Raises ValueError when no flow is assigned there.
-        """
-        assigned = self.exophone_flows.get(exophone)
-        flow = None if assigned is None else find_flow(self.flows, assigned)
-        if flow is None:
-            raise ValueError(f"no flow is assigned to ExoPhone {exophone}")
-        call = self._book.take(
-            Dial(from_=from_, to=None, caller_id=exophone, direction=INBOUND),
-            self.scenario,
-            self.clock.elapsed(),
-            in_flow=True,
-            busy=self.channels is not None and self._book.channels() >= self.channels,
-        )
-        self._runs.start(call, flow, caller or self.callers.get(from_, Caller()))
-        return call
-
-    def forget(self, sid: str) -> None:
-        """Let a call vanish from the service: nobody can ask for it any more, or list it.
-
-        `rung` still counts it, and its status callbacks still come. Raises KeyError when there is
-        none.
-        """
-        self._book.forget(sid)
-
-    def recording(self, sid: str) -> bytes:
-        """What a download of a call's recording brings, ready or not. Raises KeyError."""
-        call = self.calls[sid]
-        return silence(call.talked if call.recording is None else call.recording.seconds)
-
-    async def finish_calls(self, *, settle: bool = True) -> None:
-        """Let every live call reach its end now, and its status callbacks be sent.
-
-        Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
-        Calls in flows come to the end of them, with all their requests, as fast as those are
-        answered. `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault
-        makes late, further attempts, and calls that begin meanwhile are not waited for.
-        """
-        await self._runs.hurry()
-        for call in self._book.unsettled():
-            if call.timeline.ended < math.inf:
-                call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
-        await self._callbacks.hurry()
-
     @asynccontextmanager
     async def unreachable(self) -> AsyncGenerator[None, None]:
         """Refuse connections for a while; those there are get reset. The port stays the same."""
@@ -239,31 +102,6 @@ class Emulator(Settings):
             yield
         finally:
             await self._listener.open()
-
-    def reset(self) -> None:
-        """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults and the rate windows'
-        counts. Flows end where they are, and ExoPhones stay as they were set."""
-        self._runs.clear()
-        self._outbox.clear()
-        self._book.clear()
-        self._callbacks.clear()
-        self._recordings.downloads.clear()
-        self._app.clear(self._new_windows())
-        self.faults.clear()
-
-    def _new_windows(self) -> tuple[Window, Window]:
-        """That of Voice, and that of ExoPhones."""
-        voice, exophones = (
-            new_window(
-                self.window,
-                rate,
-                self.per,
-                leaky_burst=self.leaky_burst,
-                count_refusals=self.count_refusals,
-            )
-            for rate in (self.rate, self.exophone_rate)
-        )
-        return voice, exophones
 
 
 async def serve(

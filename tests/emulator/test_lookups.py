@@ -116,4 +116,4 @@ async def test_the_control_pages_need_no_credentials_and_cost_nothing() -> None:
         }
         assert emulator.rung(CUSTOMER) == 0
         assert (await client.get("Balance.json")).status_code == 200
-        assert (await control.get("/_emulator/reset")).status_code == 404
+        assert (await control.get("/_emulator/reset")).status_code == 405
