@@ -19,6 +19,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_BODILESS = (204, 304)
+"""Statuses whose answers end with their headers, whatever a fault would have them say."""
+
 
 @attrs.frozen(kw_only=True)
 class Response:
@@ -114,6 +117,8 @@ class Sender:
             return False
         if ending is Ending.STALLED and not await self._stall(pause):
             return False
+        if made.status in _BODILESS:
+            made = attrs.evolve(made, body=b"")
         await self._start(made)
         match ending:
             case Ending.CUT:
@@ -141,8 +146,9 @@ class Sender:
         headers = [
             (b"date", self._date),
             (b"content-type", made.content_type.encode()),
-            (b"content-length", b"%d" % len(made.body)),
         ]
+        if made.status not in _BODILESS:
+            headers.append((b"content-length", b"%d" % len(made.body)))
         headers += [(name.encode(), value.encode()) for name, value in made.headers.items()]
         await self._send({"type": "http.response.start", "status": made.status, "headers": headers})
 
