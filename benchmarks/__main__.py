@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    emulator_speed,
     imports,
     interactive,
     lookups,
@@ -47,6 +48,9 @@ def main() -> int:
         tables.targets(reached)
     elif options.benchmark == "webhooks":
         reached = webhooks.report(quick=options.quick)
+        tables.targets(reached)
+    elif options.benchmark == "emulator":
+        reached = emulator_speed.report(quick=options.quick)
         tables.targets(reached)
     elif options.benchmark == "walks":
         reached = walks.report()
@@ -105,13 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     listing = benchmarks.add_parser("records", help="budget, memory and CPU of lists of calls")
     asking = benchmarks.add_parser("lookups", help="requests for many calls by SID, and for ends")
     hooks = benchmarks.add_parser("webhooks", help="callbacks a second, and memory")
+    ceiling = benchmarks.add_parser("emulator", help="requests a second, and starts")
     benchmarks.add_parser("walks", help="changes of folder in one call")
     budget = benchmarks.add_parser(
         "shared", help="one budget for many processes, on a Valkey; needs pip install -e '.[bench]'"
     )
     for one in (limiter, budget):
         one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
-    for one in (limiter, budget, cost, starts, listing, asking, hooks):
+    for one in (limiter, budget, cost, starts, listing, asking, hooks, ceiling):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 
