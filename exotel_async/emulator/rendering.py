@@ -13,11 +13,12 @@ Document = dict[str, object]
 
 _ROW_NAMES = {"Calls": "Call"}
 """What one row of a list is called in XML; the rows of `Legs` are wrapped already."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def as_json(document: Mapping[str, object]) -> tuple[str, bytes]:
     """Content type and body."""
-    return "application/json", json.dumps(document, separators=(",", ":")).encode()
+    return "application/json", _encode(document).encode()
 
 
 def as_xml(document: Mapping[str, object]) -> tuple[str, bytes]:
