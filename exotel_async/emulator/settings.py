@@ -20,7 +20,7 @@ from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
-from exotel_async.emulator.switches import Switches
+from exotel_async.emulator.switches import Switches, evidence, switch
 
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
@@ -98,36 +98,49 @@ class Settings(Switches):
 
     # Rate limit (VOICE_V1 5.3); all but the two header switches are read at the start
     rate: int = 200
-    exophone_rate: int = 50
-    """That of the ExoPhones pages, which have a window of their own: on one weak page only."""
+    exophone_rate: int = switch(50, "5.3", source="weak: advanced-config/rate-limiting.md")
+    """How many requests of the ExoPhones pages are taken in `per` seconds: they have a window of
+    their own, on one weak page only."""
     per: float = 60.0
-    window: RateWindow = attrs.field(default=RateWindow.SLIDING_LOG, converter=RateWindow)
-    count_refusals: bool = False
-    """Refused requests take budget as well."""
-    leaky_burst: int = 20
-    retry_after: float | Literal["exact"] | None = None
+    window: RateWindow = attrs.field(
+        default=RateWindow.SLIDING_LOG,
+        converter=RateWindow,
+        metadata=evidence("5.3", "unknown: fixed or sliding"),
+    )
+    """How requests are counted against the rate: `RateWindow` says what each word means."""
+    count_refusals: bool = switch(False, "5.3", source="unknown")
+    """Requests refused with 429 take budget as well."""
+    leaky_burst: int = switch(20, "5.3", source="unknown: no burst is documented")
+    """How many requests a window that is "leaky" admits at once."""
+    retry_after: float | Literal["exact"] | None = switch(
+        None, "5.3", source="weak: 30, advanced-config/rate-limiting.md; no code has seen one"
+    )
     """What a 429 says in `Retry-After`: that many real seconds, or "exact", the real seconds until
     there is room, rounded up. None: no header, for no live answer with one is known."""
-    rate_limit_headers: bool = False
-    """`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is room)."""
+    rate_limit_headers: bool = switch(False, "5.3", source="weak: advanced-config/rate-limiting.md")
+    """Answers have `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is
+    room)."""
 
     # Channels (VOICE_V1 5.4)
     channels: int | None = None
     """Calls in progress at once; one of two numbers counts twice, from its dial on. None: any."""
-    channels_status: int = 402  # VOICE_V1 5.2
-    """The answer beyond them is unknown; Exotel's table of statuses has 402 for a plan's limit."""
+    channels_status: int = switch(402, "5.4", source="unknown: 402 is by the table of statuses")
+    """The status of a dial for which no channel is free: unknown; Exotel's table of statuses has
+    402 for a plan's limit."""
 
     # Recordings (VOICE_V1 2)
-    recording_ready: float = 60.0
+    recording_ready: float = switch(60.0, "2", source="weak: 1 to 5 minutes")
     """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
     Its URL may show before."""
 
     # Status callbacks (VOICE_V1 6)
-    callback_timeout: float = 15.0
-    """Real seconds until an attempt is given up."""
-    callback_retries: Collection[float] = ()  # VOICE_V1 6.4
-    """Pauses before sending again what was not answered with 2xx. Exotel's portal says 300 and 900,
-    on weak evidence."""
+    callback_timeout: float = switch(15.0, "6.4", source="weak, on its own")
+    """Real seconds until an attempt to send a status callback is given up."""
+    callback_retries: Collection[float] = switch(
+        (), "6.4", source="weak: 300 and 900, on its own; code: other reports differ"
+    )
+    """Pauses before a status callback is sent again that was not answered with 2xx. Exotel's portal
+    says 300 and 900, on weak evidence."""
 
     def __attrs_post_init__(self) -> None:
         for exophone, flow in self.exophone_flows.items():

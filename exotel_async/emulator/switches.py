@@ -1,10 +1,11 @@
 """What of the wire is not known, or contradicted, as switches: each with the rule it stands for.
 
-The defaults are those of VOICE_V1 10.
+The defaults are those of VOICE_V1 10. `docs/emulator-switches.md` is the table of all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 import attrs
@@ -12,63 +13,96 @@ import attrs
 T = TypeVar("T")
 
 
-def switch(default: T, section: str) -> T:
-    """A setting for something VOICE_V1 does not know for sure, with the section that says so."""
-    field: T = attrs.field(default=default, metadata={"section": section})
+def switch(default: T, section: str, *, source: str = "unknown") -> T:
+    """A setting for something VOICE_V1 does not know for sure, with the section that says so.
+
+    `source` begins with a mark of VOICE_V1 and says what there is to go by.
+    """
+    field: T = attrs.field(default=default, metadata=evidence(section, source))
     return field
+
+
+def evidence(section: str, source: str) -> Mapping[str, str]:
+    """The metadata that make a field a switch."""
+    return {"section": section, "source": source}
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Switches:
     """Switches of the wire. They may be changed while the emulator runs."""
 
-    echo_numbers: Literal["national", "e164", "as-sent"] = switch("national", "1.3")
+    echo_numbers: Literal["national", "e164", "as-sent"] = switch(
+        "national", "1.3", source="doc, contradicted by portal: 0 in front, or `+91`"
+    )
     """How `From` and `To` come back: Exotel's pages disagree."""
-    callback_numbers: Literal["national", "e164", "as-sent"] = switch("e164", "6.2")
-    """The same in status callbacks."""
-    flow_to: Literal["exophone", "null"] = switch("exophone", "1.3")
+    callback_numbers: Literal["national", "e164", "as-sent"] = switch(
+        "e164", "6.2", source="inferred from the samples of callbacks"
+    )
+    """How `From` and `To` stand in status callbacks."""
+    flow_to: Literal["exophone", "null"] = switch(
+        "exophone", "1.3", source="portal: its own pages contradict each other; live: the ExoPhone"
+    )
     """`To` of a call to a flow: Exotel's pages disagree."""
-    amounts: Literal["text", "number"] = switch("text", "2")
+    amounts: Literal["text", "number"] = switch(
+        "text", "2", source="live: text; portal: text on one page, numbers on another"
+    )
     """`Duration` and `Price` in JSON: seen as text, documented as numbers as well."""
-    array_mode: Literal["strict", "last", "lenient"] = switch("strict", "1.2")
+    array_mode: Literal["strict", "last", "lenient"] = switch(
+        "strict",
+        "1.2",
+        source="inferred: the server seems to be PHP; code: each spelling is in use",
+    )
     """`StatusCallbackEvents` without brackets: dropped; the last value kept, as PHP does;
     or repeated keys and commas all understood."""
-    max_ring_timeout: int | None = switch(60, "1.1")
+    max_ring_timeout: int | None = switch(60, "1.1", source="doc: support 48278 alone")
     """The most `TimeOut` may be: support article 48278 says 60, others nothing."""
-    max_custom_field: int | None = switch(128, "1.1")
+    max_custom_field: int | None = switch(128, "1.1", source="portal; no limit in older documents")
     """The most characters of `CustomField`: in Exotel's portal only."""
-    strict_streams: bool = switch(True, "1.1")
+    strict_streams: bool = switch(True, "1.1", source="portal: agentstream/connect-voice-ai")
     """Calls straight to a stream get 400 for a `StreamUrl` of more than 600 characters, with
     another `sample-rate` or beside a `Url`, a `StreamName` of more than 32 characters, another
     `StreamType` than `bidirectional`. What Exotel does with those is not known. False: all are
     taken."""
-    default_max_retries: int | None = switch(None, "1.1")
+    default_max_retries: int | None = switch(None, "1.1", source="doc: support 48259 alone")
     """How often the first party is dialled again, after it failed or did not answer, by a dial
     without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, for no other page
     knows it."""
-    next_uri_json: bool = switch(True, "3")
+    next_uri_json: bool = switch(True, "3", source="doc: with `.json`; code: one client without")
     """Page URIs carry `.json` when the request did; one client saw them without."""
-    end_cursor: Literal["", "missing"] | None = switch(None, "3")
+    end_cursor: Literal["", "missing"] | None = switch(
+        None, "3", source="unknown: readers take all alike"
+    )
     """What stands for "no such page": unknown, and readers take them all alike. "missing": the
     key is left out."""
-    exophone_host: str = switch("http://twilix.exotel.com", "8")
+    exophone_host: str = switch("http://twilix.exotel.com", "8", source="doc: exophones")
     """What page URIs of ExoPhones begin with: a host that no client is to ask."""
-    cursors: Literal["position", "offset"] = switch("position", "3")
+    cursors: Literal["position", "offset"] = switch(
+        "position", "3", source="unknown: they are opaque"
+    )
     """What the opaque cursors of pages hold: a place between two calls, or how many rows come
     before. With an offset a call that becomes listed in the middle of a read shifts the rest, so
     that rows come twice."""
-    bulk_live: bool = switch(False, "3")
+    bulk_live: bool = switch(
+        False, "3", source="doc: call-details-bulk, older and newest copy contradict each other"
+    )
     """`Calls` lists calls in progress, as older documents have it. The newest says not:
     developer.exotel.com/api/call-details-bulk."""
-    bulk_details: bool = switch(True, "3")
+    bulk_details: bool = switch(
+        True, "3", source="live, nearly: several published clients in production"
+    )
     """`details=true` works on `Calls`: undocumented, but used in production."""
-    bulk_extra_columns: bool = switch(False, "3")
+    bulk_extra_columns: bool = switch(False, "3", source="code: a published client")
     """`PhoneNumber`, `CustomField` and `CallType` on rows of `Calls`, as some have seen."""
-    foreign_number_status: int = switch(404, "4")
-    """A lookup of a number that is not Indian: unknown."""
+    foreign_number_status: int = switch(
+        404, "4", source="unknown: asked by visitors of the portal, and not answered"
+    )
+    """The status of a lookup of a number that is not Indian: unknown."""
 
-    recording_redirect: bool = switch(False, "2")
+    recording_redirect: bool = switch(False, "2", source="unknown: clients are to follow redirects")
     """`RecordingUrl` leads on to the pre-signed one with 302, instead of to the recording itself.
     How it is served is unknown; clients are to follow redirects."""
-    callback_encoding: Literal["multipart", "urlencoded"] = switch("multipart", "6.2")
-    """The default body; `StatusCallbackContentType=application/json` overrides it."""
+    callback_encoding: Literal["multipart", "urlencoded"] = switch(
+        "multipart", "6.2", source="doc: multipart; portal: urlencoded on one page"
+    )
+    """The body of status callbacks by default; `StatusCallbackContentType=application/json`
+    overrides it."""

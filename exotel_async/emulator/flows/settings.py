@@ -9,6 +9,7 @@ import attrs
 
 from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.scenario import Outcome
+from exotel_async.emulator.switches import switch
 
 Cause = tuple[str, str]
 """`CauseCode` and `Cause` of a leg: a word and a number."""
@@ -31,53 +32,71 @@ class FlowSettings:
     """
 
     # Requests
-    timeout: float = 5.0  # VOICE_V1 7.1
-    """Real seconds until a request is given up; it then costs the call as many of the emulator's.
-    People who build flows say 5; one page of Exotel's portal has 15 for a Passthru."""
-    plain_charset: bool = False  # VOICE_V1 7.5
+    timeout: float = switch(
+        5.0, "7.1", source="code: two published clients; weak: 15 for a Passthru"
+    )
+    """Real seconds until a request to the application is given up; it then costs the call as many
+    of the emulator's. People who build flows say 5; one page of Exotel's portal has 15 for a
+    Passthru."""
+    plain_charset: bool = switch(
+        False, "7.5", source="doc: `text/plain`; users say nothing may follow"
+    )
     """`text/plain; charset=…` does for a prompt as well: users say it does not."""
-    json_type: bool = False  # VOICE_V1 7.7
+    json_type: bool = switch(False, "7.7", source="doc: of the whisper alone, support 3000106202")
     """JSON for Connect and Gather must come as `application/json`: said of the whisper only,
     which always must."""
-    bad_prompt: Literal["skip", "hang-up"] = "skip"
+    bad_prompt: Literal["skip", "hang-up"] = switch("skip", "7.5", source="unknown")
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
     say or send nothing and go on, or the call ends."""
 
     # Parameters (VOICE_V1 7.1)
     tenant_id: str = "10001"
-    created: Literal["rfc", "plain"] = "rfc"
+    """What these requests have for `tenant_id`."""
+    created: Literal["rfc", "plain"] = switch(
+        "rfc", "7.1", source="live: the ERPNext fixtures; doc contradicts them"
+    )
     """`Created` as it was captured, `Wed, 23 Feb 2022 12:31:59`, or as documented."""
-    end_time: str = "1970-01-01 05:30:00"
+    end_time: str = switch(
+        "1970-01-01 05:30:00", "7.1", source="doc: support 48283; live: the ERPNext fixtures"
+    )
     """`EndTime` of a call in progress; older captures have `0000-00-00 00:00:00`."""
-    call_status: bool = True
+    call_status: bool = switch(True, "7.1", source="doc: support 48283")
     """`CallStatus` is sent: it may be absent."""
-    bare_call_to: bool = False
+    bare_call_to: bool = switch(False, "7.1", source="live: one capture of 2016")
     """`CallTo` has no leading 0 where `To` has one, as in a capture of 2016."""
-    digits_once: bool = False  # VOICE_V1 7.4
+    digits_once: bool = switch(False, "7.4", source="code: one published client")
     """`digits` come with the first request after they were pressed only: a user saw that
     later ones may be without."""
-    insights: bool = False
+    insights: bool = switch(False, "7.1", source="live: a test of a published client")
     """`Legs[i][Insights]` of answered legs, an add-on; of others no word was seen."""
-    causes: Mapping[Outcome, Cause] = attrs.field(factory=lambda: dict(CAUSES))
+    causes: Mapping[Outcome, Cause] = switch(
+        attrs.Factory(lambda: dict(CAUSES)),
+        "7.1",
+        source="live: the ERPNext fixtures, the test harness; inferred: busy and failed",
+    )
     """Why legs ended. Seen were the first three; for busy and failed there are the words of Q.850,
     which those look like. A phone that rings to its limit has RING_TIMEOUT instead of NO_ANSWER."""
-    disconnected_by: tuple[str, str] = ("Caller", "Callee")
+    disconnected_by: tuple[str, str] = switch(("Caller", "Callee"), "7.1", source="unknown")
     """Words of `Legs[i][DisconnectedBy]`, for the caller and the agent: none was seen."""
-    agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)  # VOICE_V1 7.3c
+    agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)
     """`AgentEmail` of dial events, by the agent's number; without one it is empty."""
 
     # Connect (VOICE_V1 7.3)
-    dial_whom_separator: str | None = ","  # VOICE_V1 7.3a
+    dial_whom_separator: str | None = switch(",", "7.3a", source="unknown: a comma is a guess")
     """Between the numbers of a dial-whom answer: unknown, a comma is a guess. None: one number."""
-    sip_agents: bool = True  # VOICE_V1 7.3b
+    sip_agents: bool = switch(
+        True, "7.3b", source="code: two published clients contradict each other"
+    )
     """`sip:` among `numbers` is rung; in one account it silently was not. As `contact_uri` it is
     always rung."""
-    parallel_cap: int = 10
+    parallel_cap: int = switch(10, "7.3b", source="code: two integrators contradict each other")
     """How many phones ring at once at most: 5 by one account, 10 by another."""
-    child_legs: bool = False  # VOICE_V1 3
+    child_legs: bool = switch(False, "3", source="code: one integrator")
     """Each agent an incoming call rings has a record of its own with `ParentCallSid`, as one
     integrator found; that it is `inbound` as well is a guess."""
-    after_hangup: Literal["go-on", "stop"] = "go-on"
+    after_hangup: Literal["go-on", "stop"] = switch(
+        "go-on", "7.1", source="live: Passthrus with `client-hangup` came; unknown what else does"
+    )
     """A flow whose caller left during a Connect or a Voicemail continues with what needs no caller:
     captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
 
