@@ -121,16 +121,18 @@ async def test_the_second_agent_answers(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "separator", "numbers"),
+    ("answer", "separators", "numbers"),
     [
         (text(f"{AGENT}\n"), ",", [AGENT]),
         (Reply(200, "+919812300001", None), ",", ["+919812300001"]),
         (text(f"{AGENT}, {OTHER}"), ",", [AGENT, OTHER]),
+        (text(f"{AGENT}\r\n{OTHER}\r\n"), ",\n", [AGENT, OTHER]),
+        (json(f'"{AGENT}"'), ",", [AGENT]),
         (text(f"{AGENT};{OTHER}"), ";", [AGENT, OTHER]),
-        (text(AGENT), None, [AGENT]),
-        (text(f"{AGENT},{OTHER}"), None, []),
+        (text(AGENT), "", [AGENT]),
+        (text(f"{AGENT},{OTHER}"), "", []),
         (text(" \n"), ",", []),
-        (text(""), None, []),
+        (text(""), "", []),
         (text("<html>"), ",", []),
         (text("nobody"), ",", []),
         (Reply(500, AGENT), ",", []),
@@ -142,11 +144,11 @@ async def test_dial_whom(
     emulator: Emulator,
     application: Application,
     answer: Reply,
-    separator: str | None,
+    separators: str,
     numbers: list[str],
 ) -> None:
     agents(emulator, agent=Behaviour("busy"))
-    emulator.flow_settings.dial_whom_separator = separator
+    emulator.flow_settings.dial_whom_separators = list(separators)
     url = application("/whom", answer)
     call = await call_in(emulator, three_exits(Connect(dial_whom_url=url)))
     assert rung(call) == numbers

@@ -1,18 +1,20 @@
-"""JSON that the application answers: whom to connect, what to gather, what an agent hears first.
+"""What the application answers: whom to connect, what to gather, what an agent hears first.
 
-Each is read as VOICE_V1 7.3b, 7.4, 7.7 has it; keys that it does not name are let pass. Where it
+Each is read as VOICE_V1 7.3, 7.4, 7.7 has it; keys that it does not name are let pass. Where it
 does not say what a value may be, its type alone is checked.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import attrs
 
-from exotel_async.emulator.flow_engine.prompts import BadAnswer, check
+from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check, content_type
+from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.flows.transcript import Exchange
 from exotel_async.emulator.phones import is_number, is_sip
 
@@ -60,9 +62,23 @@ class GatherPlan:
     again_audio: Sequence[str] = ()
 
 
-def read_connect(answer: Exchange, *, json_type: bool) -> ConnectPlan:
+def read_numbers(answer: Exchange, rules: FlowSettings) -> Sequence[str]:
+    """The numbers of a dial-whom answer. Raises BadAnswer."""
+    check(answer, None)
+    text = answer.text
+    if rules.dial_whom_json and content_type(answer) == JSON:
+        text = _unquoted(text)
+    separators = "|".join(map(re.escape, rules.dial_whom_separators))
+    parts = re.split(separators, text) if separators else [text]
+    numbers = [number for part in parts if (number := part.strip())]
+    if not all(is_number(number) or is_sip(number) for number in numbers):
+        raise BadAnswer("it is no number")
+    return numbers
+
+
+def read_connect(answer: Exchange, rules: FlowSettings) -> ConnectPlan:
     """The answer of a dynamic Connect's URL. Raises BadAnswer."""
-    plan = _object_of(answer, json_type=json_type)
+    plan = _object_of(answer, rules)
     contacts = isinstance(plan.get("destination"), list)
     numbers = _want(plan, "destination", _contacts if contacts else _destination)
     nothing: _Object = {}
@@ -85,9 +101,9 @@ def read_connect(answer: Exchange, *, json_type: bool) -> ConnectPlan:
     )
 
 
-def read_gather(answer: Exchange, *, json_type: bool) -> GatherPlan:
+def read_gather(answer: Exchange, rules: FlowSettings) -> GatherPlan:
     """The answer of a Gather's URL. Raises BadAnswer."""
-    plan = _object_of(answer, json_type=json_type)
+    plan = _object_of(answer, rules)
     text, audio = _prompt(_want(plan, "gather_prompt", _object))
     again = _take(plan, "repeat_gather_prompt", _object, None)
     again_text, again_audio = (text, audio) if again is None else _prompt(again)
@@ -103,28 +119,50 @@ def read_gather(answer: Exchange, *, json_type: bool) -> GatherPlan:
     )
 
 
-def read_whisper(answer: Exchange) -> Playback:
+def read_whisper(answer: Exchange, rules: FlowSettings) -> Playback:
     """The answer of a whisper's URL: the object, by itself or by its name. Raises BadAnswer."""
-    given = _object_of(answer, json_type=True)
+    check(answer, JSON)
+    given = _parse(answer, rules)
     return _playback(_take(given, "start_call_playback", _object, given))
 
 
-def read_selection(answer: Exchange) -> str:
+def read_selection(answer: Exchange, rules: FlowSettings) -> str:
     """What a Passthru's answer selects for a Switch-case. Raises BadAnswer."""
     check(answer, "text/plain")
-    return _want(_parse(answer), "select", _text)
+    return _want(_parse(answer, rules), "select", _text)
 
 
-def _object_of(answer: Exchange, *, json_type: bool) -> _Object:
-    check(answer, "application/json" if json_type else None)
-    return _parse(answer)
-
-
-def _parse(answer: Exchange) -> _Object:
+def _unquoted(text: str) -> str:
+    """What a JSON string says; anything else as it is."""
     try:
-        return _object(json.loads(answer.body))
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _object_of(answer: Exchange, rules: FlowSettings) -> _Object:
+    check(answer, JSON if rules.json_type else None)
+    return _parse(answer, rules)
+
+
+def _parse(answer: Exchange, rules: FlowSettings) -> _Object:
+    hook = _without_nulls if rules.null_keys else _refuse_nulls
+    try:
+        return _object(json.loads(answer.body, object_hook=hook))
     except (ValueError, RecursionError):
         raise BadAnswer("it is no JSON object") from None
+
+
+def _without_nulls(given: _Object) -> _Object:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _refuse_nulls(given: _Object) -> _Object:
+    for name, value in given.items():
+        if value is None:
+            raise BadAnswer(f"{name} is null")
+    return given
 
 
 def _playback(given: _Object) -> Playback:

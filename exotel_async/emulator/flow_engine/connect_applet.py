@@ -11,16 +11,16 @@ from exotel_async.emulator.flow_engine.app_answers import (
     ConnectPlan,
     Playback,
     read_connect,
+    read_numbers,
     read_whisper,
 )
 from exotel_async.emulator.flow_engine.app_parameters import of_call, of_whisper
 from exotel_async.emulator.flow_engine.line import VERSION, Ended, Line
-from exotel_async.emulator.flow_engine.prompts import BadAnswer, check
+from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check
 from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, tell_event
 from exotel_async.emulator.flow_engine.state import Attempts
 from exotel_async.emulator.flows.applets import Connect
-from exotel_async.emulator.flows.transcript import Exchange
-from exotel_async.emulator.phones import is_number, is_sip, national
+from exotel_async.emulator.phones import is_sip, national
 from exotel_async.emulator.scenario import Outcome
 
 THEN, NO_ANSWER, NOT_DIALLED = "then", "no_answer", "not_dialled"
@@ -81,27 +81,17 @@ async def _plan(line: Line, connect: Connect) -> ConnectPlan:
 async def _dial_whom(line: Line, url: str) -> Sequence[str]:
     answer = await line.fetch("GET", url, of_call(line))
     try:
-        return _read_numbers(answer, line.rules.dial_whom_separator)
+        return read_numbers(answer, line.rules)
     except BadAnswer as why:
         line.note(f"of no use: {why}")
         return ()
-
-
-def _read_numbers(answer: Exchange, separator: str | None) -> Sequence[str]:
-    """The numbers of a dial-whom answer. Raises BadAnswer."""
-    check(answer, None)
-    parts = [answer.text] if separator is None else answer.text.split(separator)
-    numbers = [number for part in parts if (number := part.strip())]
-    if not all(is_number(number) or is_sip(number) for number in numbers):
-        raise BadAnswer("it is no number")
-    return numbers
 
 
 async def _dynamic(line: Line, urls: list[str | None]) -> ConnectPlan:
     for url in filter(None, urls):
         answer = await line.fetch("GET", url, of_call(line), headers=VERSION)
         try:
-            return read_connect(answer, json_type=line.rules.json_type)
+            return read_connect(answer, line.rules)
         except BadAnswer as why:
             line.note(f"of no use: {why}")
     return ConnectPlan(numbers=())
@@ -147,8 +137,8 @@ async def _playback(line: Line, connect: Connect, plan: ConnectPlan) -> Playback
         return plan.playback
     parameters = of_whisper(line)
     try:
-        check(await line.fetch("HEAD", connect.whisper_url, parameters), "application/json")
-        return read_whisper(await line.fetch("GET", connect.whisper_url, parameters))
+        check(await line.fetch("HEAD", connect.whisper_url, parameters), JSON)
+        return read_whisper(await line.fetch("GET", connect.whisper_url, parameters), line.rules)
     except BadAnswer as why:
         line.note(f"of no use: {why}")
         return None

@@ -46,7 +46,7 @@ async def run_gather(line: Line, gather: Gather) -> str:
 async def _plan(line: Line, gather: Gather) -> GatherPlan:
     if gather.url is not None:
         answer = await line.fetch("GET", gather.url, of_call(line), headers=VERSION)
-        return read_gather(answer, json_type=line.rules.json_type)
+        return read_gather(answer, line.rules)
     audio = gather.audio
     return GatherPlan(
         text=gather.text,

@@ -8,6 +8,8 @@ from exotel_async.emulator.flow_engine.app_parameters import Parameters, of_prom
 from exotel_async.emulator.flow_engine.line import Line
 from exotel_async.emulator.flows.transcript import Exchange
 
+JSON = "application/json"
+
 
 class BadAnswer(Exception):
     """An answer that is not what the applet can use; the text says why."""
@@ -57,7 +59,12 @@ async def _text(line: Line, url: str, parameters: Parameters, *, charset: bool) 
     return text
 
 
-def check(answer: Exchange, content_type: str | None, *, charset: bool = True) -> None:
+def content_type(answer: Exchange) -> str:
+    """Its type in lower case, without what may stand after it; empty if it has none."""
+    return (answer.content_type or "").partition(";")[0].strip().lower()
+
+
+def check(answer: Exchange, wanted: str | None, *, charset: bool = True) -> None:
     """Raises BadAnswer unless it is a 200 of that type."""
     if answer.status is None:
         raise BadAnswer(f"none came ({answer.error})")
@@ -66,5 +73,5 @@ def check(answer: Exchange, content_type: str | None, *, charset: bool = True) -
     given = (answer.content_type or "").lower()
     if not charset and ";" in given:
         raise BadAnswer(f"its type is {given}, with a charset")
-    if content_type is not None and given.partition(";")[0].strip() != content_type:
-        raise BadAnswer(f"its type is {given or 'missing'}, not {content_type}")
+    if wanted is not None and content_type(answer) != wanted:
+        raise BadAnswer(f"its type is {given or 'missing'}, not {wanted}")

@@ -98,7 +98,7 @@ async def _switch(line: Line, switch: SwitchCase) -> str:
         line.note("there was no Passthru to select anything")
         return OTHERWISE
     try:
-        selected = read_selection(line.state.answer)
+        selected = read_selection(line.state.answer, line.rules)
     except BadAnswer as why:
         line.note(f"of no use: {why}")
         return OTHERWISE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import attrs
@@ -45,6 +45,9 @@ class FlowSettings:
     json_type: bool = switch(False, "7.7", source="doc: of the whisper alone, support 3000106202")
     """JSON for Connect and Gather must come as `application/json`: said of the whisper only,
     which always must."""
+    null_keys: bool = switch(True, "7.3b", source="unknown: pydantic and Jackson write them")
+    """`null` in JSON that the application answers is as good as no key at all. False: an answer
+    with a `null` in it is of no use."""
     bad_prompt: Literal["skip", "hang-up"] = switch("skip", "7.5", source="unknown")
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
     say or send nothing and go on, or the call ends."""
@@ -82,8 +85,14 @@ class FlowSettings:
     """`AgentEmail` of dial events, by the agent's number; without one it is empty."""
 
     # Connect (VOICE_V1 7.3)
-    dial_whom_separator: str | None = switch(",", "7.3a", source="unknown: a comma is a guess")
-    """Between the numbers of a dial-whom answer: unknown, a comma is a guess. None: one number."""
+    dial_whom_separators: Collection[str] = switch(
+        (",", "\n"), "7.3a", source="unknown: a comma is a guess, and so is one number a line"
+    )
+    """What may stand between the numbers of a dial-whom answer: each of these. None of them: it is
+    one number."""
+    dial_whom_json: bool = switch(True, "7.3a", source="live: nammayatri")
+    """A dial-whom answer of type `application/json` may be a JSON string. False: its quotes make it
+    no number."""
     sip_agents: bool = switch(
         True, "7.3b", source="code: two published clients contradict each other"
     )
