@@ -21,6 +21,7 @@ from exotel_async.emulator.filters import possible_faults, read_validity, wants_
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.parameters import given, merged
 from exotel_async.emulator.phones import is_indian, metadata, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
@@ -37,9 +38,14 @@ class Asked:
     page: str
     """The path below the account, without `.json`; case counts."""
     json: bool
-    query: Mapping[str, str]
+    query_pairs: Pairs
     form: Pairs | None
     """None: there was a body, and it was no form."""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters of the query; of one that comes twice the last."""
+        return dict(self.query_pairs)
 
     @property
     def is_listing(self) -> bool:
@@ -91,7 +97,7 @@ class Api:
 
     def _connect(self, asked: Asked, form: Pairs) -> Document:
         settings = self._settings
-        dial = read_dial(form, settings)
+        dial = read_dial(merged(asked.query_pairs, form, settings), settings)
         check_account(dial, settings)
         if settings.channels is not None:
             taken = self._book.channels()
@@ -115,15 +121,17 @@ class Api:
         return self._documents.single(call, json=asked.json)
 
     def _call(self, asked: Asked, sid: str) -> Document:
-        validity = read_validity(asked.query)
+        query = dict(given(asked.query_pairs, self._settings))
+        validity = read_validity(query)
         call = self._book.by_sid.get(sid)
         if call is None:
             raise Refusal(404, "The call was not found")
-        details = wants_details(asked.query)
+        details = wants_details(query)
         return self._documents.single(call, json=asked.json, details=details, validity=validity)
 
     def _list(self, asked: Asked, fault: Fault | None) -> Document:
-        settings, query = self._settings, asked.query
+        settings = self._settings
+        query = dict(given(asked.query_pairs, settings))
         validity = read_validity(query)
         repeat = 0 if fault is None else fault.rows
         page = listing.read_page(query, self._book, self._clock, settings, repeat=repeat)

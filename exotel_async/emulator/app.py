@@ -114,7 +114,7 @@ class App:
             page=path.removeprefix(self._account(path)).removesuffix(".json"),
             # Of ExoPhones there is nothing but JSON (VOICE_V1 8).
             json=exophones or path.endswith(".json"),
-            query=request.query,
+            query_pairs=query,
             form=form,
         )
         fault: Fault | None = None

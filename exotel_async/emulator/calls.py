@@ -61,7 +61,7 @@ class Dial:
     json_callback: bool = False
     direction: str = "outbound-api"
     parameters: Mapping[str, str] = _NO_FIELDS
-    """All form fields as they came."""
+    """All parameters that had a value."""
 
 
 @attrs.frozen(kw_only=True)

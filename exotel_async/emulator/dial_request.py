@@ -1,4 +1,4 @@
-"""`POST Calls/connect`: the form, read as strictly as is sure (VOICE_V1 1.1, 1.2)."""
+"""`POST Calls/connect`: its parameters, as strict as the evidence is (VOICE_V1 1.1, 1.2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from urllib.parse import parse_qs, urlsplit
 from exotel_async.emulator.api_errors import KYC_CODE, Refusal, bad
 from exotel_async.emulator.calls import Dial, Event
 from exotel_async.emulator.encoding import Pairs
+from exotel_async.emulator.parameters import given
 from exotel_async.emulator.phones import is_number, is_sip, national
 from exotel_async.emulator.settings import Settings
 
 MAX_TIME_LIMIT = 14400
-_FLOW_PATH = re.compile(r"/[^/]+/exoml/start_voice/([^/]+)|/exoml/start/([^/]+)")
+_FLOW_PATH = re.compile(r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)/?")
+_DOCUMENTED_FLOW = re.compile(
+    r"http://(?:my\.exotel\.com/[^/]+/exoml/start_voice|my\.exotel\.in/exoml/start)/[^/]+"
+)
 _CHOICES = {
-    "CallType": ("trans",),
+    "CallType": ("trans", "promo"),
     "Record": ("true", "false"),
     "RecordingChannels": ("single", "dual"),
     "RecordingFormat": ("mp3", "mp3-hq"),
@@ -28,7 +32,7 @@ _URLS = {
     "StatusCallback": ("http", "https"),
     "StreamUrl": ("ws", "wss"),
 }
-_WHOLE = re.compile(r"0*[1-9][0-9]{0,8}")
+_WHOLE = re.compile(r"0*[0-9]{1,9}")
 _COUNT = re.compile(r"[0-9]{1,3}")
 _LONGEST_STREAM_URL = 600
 _LONGEST_STREAM_NAME = 32
@@ -37,39 +41,27 @@ _EVENTS = re.compile(r"StatusCallbackEvents(?:\[\d*\])?")
 
 
 def read_dial(pairs: Pairs, settings: Settings) -> Dial:
-    """The call a form asks for. Raises Refusal, 400, for what is missing or out of range.
+    """The call these parameters ask for. Raises Refusal, 400, for what is missing or out of range.
 
     Names are case-sensitive: one in another case is a parameter that is not there.
     """
+    pairs = given(pairs, settings)
     form = dict(pairs)
     for name in ("From", "CallerId"):
-        if not form.get(name):
+        if name not in form:
             raise bad(f"{name} is a required parameter")
-    if not (form.get("To") or form.get("Url") or form.get("StreamUrl")):
+    if form.keys().isdisjoint({"To", "Url", "StreamUrl"}):
         raise bad("To, Url or StreamUrl is a required parameter")
     _check_numbers(form, settings)
-    for name, choices in _CHOICES.items():
-        if name in form and form[name] not in choices:
-            raise bad(f"{name} must be one of {', '.join(choices)}")
-    for name, schemes in _URLS.items():
-        if name in form:
-            check_url(name, form[name], schemes)
-    if (
-        form.get("StreamUrl")
-        and (form.get("Url") or not form.get("To"))
-        and settings.strict_streams
-    ):
-        _check_stream(form)
-    if form.get("Url") and flow_of(form["Url"]) is None:
-        raise bad("Url does not lead to a flow")
+    _check_choices(form, settings)
+    _check_urls(form, settings)
     custom = form.get("CustomField")
     limit = settings.max_custom_field
     if custom is not None and limit is not None and len(custom) > limit:
         raise bad(f"CustomField is longer than {limit} characters")
     url = form.get("Url")
-    # Exotel's own samples send `To` to flows as well: `Url` decides (VOICE_V1 1.1).
-    to = None if url else form.get("To") or None
-    stream_url = None if to or url else form["StreamUrl"]
+    to = form.get("To") if url is None else None
+    stream_url = form["StreamUrl"] if to is None and url is None else None
     return Dial(
         from_=form["From"],
         to=to,
@@ -77,10 +69,10 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
         url=url,
         stream_url=stream_url,
         max_retries=_read_retries(form, settings),
-        record=form.get("Record") == "true",
+        record=form.get("Record", "").lower() == "true",
         recording_format=form.get("RecordingFormat", "mp3"),
-        ring_timeout=_whole(form, "TimeOut", settings.max_ring_timeout),
-        time_limit=_whole(form, "TimeLimit", MAX_TIME_LIMIT),
+        ring_timeout=_whole(form, "TimeOut", settings.max_ring_timeout, settings),
+        time_limit=_whole(form, "TimeLimit", MAX_TIME_LIMIT, settings),
         custom_field=custom,
         status_callback=form.get("StatusCallback"),
         events=_read_events(pairs, settings, ringing=stream_url is not None),
@@ -92,7 +84,17 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
 def flow_of(url: str) -> str | None:
     """The id of the flow a URL leads to."""
     match = _FLOW_PATH.fullmatch(urlsplit(url).path)
-    return None if match is None else match[1] or match[2]
+    return None if match is None else match[1]
+
+
+def check_flow_url(name: str, url: str, settings: Settings) -> None:
+    """Raises Refusal, 400, for a flow's URL that is written as the switches refuse."""
+    parts = urlsplit(url)
+    if parts.path.endswith("/") and not settings.flow_url_slash:
+        raise bad(f"{name} ends in a slash")
+    bare = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    if not settings.other_flow_urls and not _DOCUMENTED_FLOW.fullmatch(bare):
+        raise bad(f"{name} is not the URL of a flow as it is documented")
 
 
 def check_account(dial: Dial, settings: Settings) -> None:
@@ -113,10 +115,36 @@ def check_account(dial: Dial, settings: Settings) -> None:
 
 def _check_numbers(form: dict[str, str], settings: Settings) -> None:
     for name in ("From", "To"):
-        if form.get(name) and not is_number(form[name]) and not is_sip(form[name]):
+        if name in form and not is_number(form[name]) and not is_sip(form[name]):
             raise bad(f"{name} is not a valid number")
     if national(form["CallerId"]) not in settings.exophones:
         raise bad("CallerId is not one of the account's ExoPhones")
+
+
+def _check_choices(form: dict[str, str], settings: Settings) -> None:
+    for name, choices in _CHOICES.items():
+        value = form.get(name, choices[0])
+        if name == "Record" and settings.any_case_record:
+            value = value.lower()
+        if value not in choices:
+            raise bad(f"{name} must be one of {', '.join(choices)}")
+    if form.get("CallType") == "promo" and not settings.promo_calls:
+        raise bad("CallType promo is no longer supported")
+
+
+def _check_urls(form: dict[str, str], settings: Settings) -> None:
+    for name, schemes in _URLS.items():
+        if name in form:
+            check_url(name, form[name], schemes)
+    if "StreamUrl" in form and ("Url" in form or "To" not in form) and settings.strict_streams:
+        _check_stream(form)
+    if "Url" not in form:
+        return
+    if flow_of(form["Url"]) is None:
+        raise bad("Url does not lead to a flow")
+    check_flow_url("Url", form["Url"], settings)
+    if "To" in form and not settings.url_beside_to:
+        raise bad("To is not for a call to a flow")
 
 
 def check_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> None:
@@ -129,8 +157,8 @@ def check_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https"))
         raise bad(f"{name} is not a valid URL")
 
 
-def _whole(form: dict[str, str], name: str, most: int | None) -> int | None:
-    """A number of seconds from 1 on."""
+def _whole(form: dict[str, str], name: str, most: int | None, settings: Settings) -> int | None:
+    """A number of seconds from 1 on; None if it is not given, or 0."""
     text = form.get(name)
     if text is None:
         return None
@@ -138,12 +166,14 @@ def _whole(form: dict[str, str], name: str, most: int | None) -> int | None:
         raise bad(f"{name} must be a whole number of seconds")
     if most is not None and int(text) > most:
         raise bad(f"{name} must not be above {most}")
-    return int(text)
+    if int(text) == 0 and not settings.zero_parameters:
+        raise bad(f"{name} must be above 0")
+    return int(text) or None
 
 
 def _check_stream(form: dict[str, str]) -> None:
     """Raises Refusal, 400, for a call to a stream as no page has it (VOICE_V1 1.1)."""
-    if form.get("Url"):
+    if "Url" in form:
         raise bad("StreamUrl is not for a call to a flow")
     if form.get("StreamType") != "bidirectional":
         raise bad("StreamType must be bidirectional")

@@ -15,8 +15,9 @@ import attrs
 
 from exotel_async.emulator.api import Asked
 from exotel_async.emulator.api_errors import Refusal, bad
-from exotel_async.emulator.dial_request import check_url, flow_of
+from exotel_async.emulator.dial_request import check_flow_url, check_url, flow_of
 from exotel_async.emulator.number_map import ByNumber
+from exotel_async.emulator.parameters import given
 from exotel_async.emulator.phones import e164, metadata
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
@@ -33,6 +34,8 @@ class _Told:
 
     friendly_name: str | None = None
     sms_url: str | None = None
+    other_voice_url: str | None = None
+    """Where its calls go while no flow is assigned."""
 
 
 class ExoPhones:
@@ -45,7 +48,7 @@ class ExoPhones:
     def answer(self, asked: Asked) -> Document:
         """Do what is asked, and say so. Raises Refusal."""
         if asked.page == _LIST and asked.method == "GET":
-            return self._list(asked.query)
+            return self._list(dict(given(asked.query_pairs, self._settings)))
         if (match := _ONE.fullmatch(asked.page)) is not None and asked.method in {"GET", "PUT"}:
             number = next((n for n in self._settings.exophones if self.sid(n) == match[1]), None)
             if number is None:
@@ -65,7 +68,9 @@ class ExoPhones:
         page = _read(query, "Page", 0)
         size = _read(query, "PageSize", _PAGE_SIZE)
         if size == 0:
-            raise bad("PageSize must be above 0")
+            if not self._settings.zero_parameters:
+                raise bad("PageSize must be above 0")
+            size = _PAGE_SIZE
         numbers = sorted(self._settings.exophones)
         first = page * size
 
@@ -87,19 +92,22 @@ class ExoPhones:
         }
 
     def _set(self, number: str, form: Mapping[str, str]) -> None:
-        """Raises Refusal, 400, and sets nothing, if a URL is none."""
+        """Raises Refusal, 400, and sets nothing, if a URL may not be."""
         for name in ("VoiceUrl", "SMSUrl"):
             if form.get(name):
                 check_url(name, form[name])
-        if (voice := form.get("VoiceUrl")) is not None:
-            flow = flow_of(voice) if voice else None
-            if flow is not None:
-                self._settings.exophone_flows[number] = flow
-            elif voice:
-                raise bad("VoiceUrl does not lead to a flow")
-            else:
-                self._settings.exophone_flows.pop(number, None)
+        voice = form.get("VoiceUrl")
+        flow = flow_of(voice) if voice else None
+        if voice and flow is not None:
+            check_flow_url("VoiceUrl", voice, self._settings)
+        elif voice and not self._settings.other_voice_urls:
+            raise bad("VoiceUrl does not lead to a flow")
         told = self._told.setdefault(number, _Told())
+        if flow is not None:
+            self._settings.exophone_flows[number] = flow
+        elif voice is not None:
+            self._settings.exophone_flows.pop(number, None)
+            told.other_voice_url = voice or None
         if "SMSUrl" in form:
             told.sms_url = form["SMSUrl"] or None
         told.friendly_name = form.get("FriendlyName", told.friendly_name)
@@ -115,7 +123,7 @@ class ExoPhones:
             "capabilities": {"voice": True, "sms": True},
             "country": "IN",
             "region": metadata(number, dnd=False)["Circle"],
-            "voice_url": None if flow is None else url,
+            "voice_url": told.other_voice_url if flow is None else url,
             "sms_url": told.sms_url,
         }
 

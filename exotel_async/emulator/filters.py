@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TypeVar
 
 from exotel_async.emulator.api_errors import bad
@@ -14,6 +15,7 @@ from exotel_async.emulator.calls import STATUSES, EmulatedCall
 from exotel_async.emulator.clock import Clock, parse_wire_date
 from exotel_async.emulator.faults import ListingFault
 from exotel_async.emulator.phones import national
+from exotel_async.emulator.switches import Switches
 
 MAX_SIDS = 100
 MAX_NUMBERS = 5
@@ -48,14 +50,14 @@ def wants_details(query: Query) -> bool:
 def possible_faults(query: Query) -> frozenset[ListingFault]:
     """The faults of listings that its answer can meet."""
     faults = {ListingFault.REPEATED_ROWS}
-    if "After" in query:
+    if query.get("After"):
         faults.add(ListingFault.REPEATED_CURSOR)
     if wants_details(query):
         faults.add(ListingFault.WITHOUT_DETAILS)
     return frozenset(faults)
 
 
-def read_window(text: str | None, clock: Clock) -> tuple[float, float]:
+def read_window(text: str | None, clock: Clock, switches: Switches) -> tuple[float, float]:
     """First moment and the one after the last, in emulator seconds."""
     now = clock.now()
     bounds = {} if text is None else _bounds(text, "DateCreated", ("gte", "lte"), parse_wire_date)
@@ -65,7 +67,10 @@ def read_window(text: str | None, clock: Clock) -> tuple[float, float]:
     end = now if until is None else until
     since = bounds.get("gte", end - MONTH)
     if since > end:
-        raise bad("Invalid parameter DateCreated: it ends before it begins")
+        if not switches.backward_ranges:
+            raise bad("Invalid parameter DateCreated: it ends before it begins")
+        nothing = clock.since_start(since)
+        return nothing, nothing
     if end - since > MONTH:
         raise bad("Invalid parameter DateCreated: the time range is longer than a month")
     if bounds and min(bounds.values()) < _months_before(now, MONTHS_BACK):
@@ -84,13 +89,13 @@ def _months_before(now: datetime, months: int) -> datetime:
     return first.replace(day=min(now.day, last.day), microsecond=0)
 
 
-def read_filters(query: Query, *, flow_to_exophone: bool) -> Sequence[Keep]:
+def read_filters(query: Query, switches: Switches) -> Sequence[Keep]:
     """One test for each filter given, other than `Sid` and `DateCreated`."""
     keeps: list[Keep] = []
     to = read_list(query, "To", MAX_NUMBERS)
     if to is not None:
         wanted_to = {national(number) for number in to}
-        keeps.append(lambda call: _shown_to(call, flow_to_exophone) in wanted_to)
+        keeps.append(lambda call: _shown_to(call, switches.flow_to == "exophone") in wanted_to)
     from_ = read_list(query, "From", MAX_NUMBERS)
     if from_ is not None:
         wanted_from = {national(number) for number in from_}
@@ -100,13 +105,16 @@ def read_filters(query: Query, *, flow_to_exophone: bool) -> Sequence[Keep]:
         wanted_phones = {national(number) for number in phones}
         keeps.append(lambda call: national(call.caller_id) in wanted_phones)
     if "Status" in query:
-        status = _one_of(query, "Status", STATUSES)
+        status = _one_of(
+            query, "Status", STATUSES, before="eq:" if switches.status_operator else ""
+        )
         keeps.append(lambda call: call.status == status)
     if "Direction" in query:
         direction = _one_of(query, "Direction", DIRECTIONS)
         keeps.append(lambda call: call.dial.direction == direction)
     if "Duration" in query:
-        lengths = _bounds(query["Duration"], "Duration", ("gte", "lte", "eq"), _seconds)
+        read = partial(_seconds, bare=switches.bare_durations)
+        lengths = _bounds(query["Duration"], "Duration", ("gte", "lte", "eq"), read)
         keeps.append(lambda c: c.settled and _within(Decimal(c.timeline.duration), lengths))
     if "Price" in query:
         prices = _bounds(query["Price"], "Price", ("gte", "lte"), _decimal)
@@ -153,8 +161,8 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
-def _seconds(text: str) -> Decimal:
-    if not text.endswith("s"):
+def _seconds(text: str, *, bare: bool) -> Decimal:
+    if not bare and not text.endswith("s"):
         raise ValueError(text)
     return _decimal(text.removesuffix("s"))
 
@@ -169,15 +177,19 @@ def read_list(query: Query, name: str, most: int) -> Sequence[str] | None:
     return values
 
 
-def _one_of(query: Query, name: str, words: Sequence[str] | frozenset[str]) -> str:
-    if query[name] not in words:
+def _one_of(
+    query: Query, name: str, words: Sequence[str] | frozenset[str], *, before: str = ""
+) -> str:
+    """`before` may stand in front of the word."""
+    word = query[name].removeprefix(before)
+    if word not in words:
         raise bad(f"{name} must be one of {', '.join(sorted(words))}")
-    return query[name]
+    return word
 
 
-def read_page_size(text: str | None) -> int:
+def read_page_size(text: str | None, switches: Switches) -> int:
     """`PageSize`."""
-    if text is None:
+    if text is None or (text == "0" and switches.zero_parameters):
         return DEFAULT_PAGE
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE:
         raise bad(f"PageSize must lie between 1 and {MAX_PAGE}")

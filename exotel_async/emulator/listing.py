@@ -48,7 +48,7 @@ def read_page(
     `repeat`: the cursor to the next page lies that many rows further back, though in this page.
     """
     found = _find(query, book, clock, settings)
-    size, total = read_page_size(query.get("PageSize")), len(found)
+    size, total = read_page_size(query.get("PageSize"), settings), len(found)
     descending = read_descending(query.get("SortBy", "DateCreated:desc"))
     back = "Before" in query and "After" not in query
     cursor = query["Before"] if back else query.get("After")
@@ -100,8 +100,8 @@ def page_uris(
 
 def _find(query: Query, book: CallBook, clock: Clock, settings: Settings) -> _Found:
     """All calls a query asks for, oldest first, on whichever page."""
-    since, until = read_window(query.get("DateCreated"), clock)
-    keeps = read_filters(query, flow_to_exophone=settings.flow_to == "exophone")
+    since, until = read_window(query.get("DateCreated"), clock, settings)
+    keeps = read_filters(query, settings)
     sids = read_list(query, "Sid", MAX_SIDS)
     live = settings.bulk_live
     if sids is not None:

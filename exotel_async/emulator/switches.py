@@ -67,6 +67,45 @@ class Switches:
     """How often the first party is dialled again, after it failed or did not answer, by a dial
     without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, for no other page
     knows it."""
+    query_parameters: Literal["merge", "ignore", "refuse"] = switch(
+        "merge",
+        "1.1",
+        source="inferred: the server seems to be PHP; code: a few clients send them so",
+    )
+    """Parameters of a dial in the query of its URL: taken, though what the body has as well counts
+    from there; ignored; or refused with 400, but for the harmless `details`."""
+    empty_parameters: bool = switch(True, "1.1", source="code: published clients send them")
+    """An empty parameter (`Record=`, `Status=`), of a dial or in a query, counts as not given.
+    False: 400."""
+    zero_parameters: bool = switch(True, "1.1", source="unknown: no least value is documented")
+    """`TimeLimit`, `TimeOut` and `PageSize` of 0 count as not given. False: 400."""
+    url_beside_to: bool = switch(
+        True, "1.1", source="code: Exotel's samples for Node, PHP and Ruby"
+    )
+    """A dial with `To` and `Url` leads to the flow: `Url` decides. False: 400."""
+    other_flow_urls: bool = switch(
+        True, "1.1", source="doc, contradicted by code: `my.in.exotel.com` for Mumbai"
+    )
+    """A flow's URL may have any host, `https`, and the older path at the newer host. False: 400 but
+    for `http://my.exotel.com/{sid}/exoml/start_voice/{app_id}` and
+    `http://my.exotel.in/exoml/start/{app_id}`."""
+    flow_url_slash: bool = switch(True, "1.1", source="code: published clients send it")
+    """A flow's URL may end in a slash. False: 400."""
+    promo_calls: bool = switch(
+        True, "1.1", source="doc: no longer supported, support 48259; code: still sent"
+    )
+    """`CallType=promo` is taken. False: 400."""
+    any_case_record: bool = switch(True, "1.1", source="code: Python's clients send `True`")
+    """`Record` may be written in any case: `True`, `TRUE`. False: 400 for these."""
+    other_voice_urls: bool = switch(True, "8", source="unknown")
+    """`VoiceUrl` of an ExoPhone may lead elsewhere than to a flow; calls that come in find no flow
+    then. False: 400."""
+    backward_ranges: bool = switch(True, "3", source="unknown: only an end in the future gives 400")
+    """A `DateCreated` that ends before it begins finds nothing. False: 400."""
+    status_operator: bool = switch(True, "3", source="code: one client prepares `eq:completed`")
+    """`Status` may have `eq:` in front. False: 400."""
+    bare_durations: bool = switch(True, "3", source="doc: with an `s`; unknown what comes without")
+    """`Duration` may lack the `s`: `gte:10`. False: 400."""
     next_uri_json: bool = switch(True, "3", source="doc: with `.json`; code: one client without")
     """Page URIs carry `.json` when the request did; one client saw them without."""
     end_cursor: Literal["", "missing"] | None = switch(
