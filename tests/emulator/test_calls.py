@@ -154,10 +154,11 @@ async def test_the_recording_is_signed_for_some_minutes(
         url: str = answer.json()["Call"]["PreSignedRecordingUrl"]
         return url
 
-    assert "X-Amz-Expires=300&" in await signed(None)
+    for not_given in (None, ""):
+        assert "X-Amz-Expires=300&" in await signed(not_given)
     assert "X-Amz-Expires=300&" in await signed("5")
     assert "X-Amz-Expires=3600&" in await signed("60")
-    for wrong in ("4", "61", "ten", ""):
+    for wrong in ("4", "61", "ten"):
         params = {"RecordingUrlValidity": wrong}
         assert (await client.get(f"Calls/{sid}.json", params=params)).status_code == 400
 
