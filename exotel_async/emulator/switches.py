@@ -72,8 +72,9 @@ class Switches:
         "1.1",
         source="inferred: the server seems to be PHP; code: a few clients send them so",
     )
-    """Parameters of a dial in the query of its URL: taken, though what the body has as well counts
-    from there; ignored; or refused with 400, but for the harmless `details`."""
+    """Parameters of a dial in the query of its URL. "merge": they are taken, and of one that is in
+    the body too the body's counts. "ignore": they do nothing. "refuse": 400, but for the harmless
+    `details`."""
     empty_parameters: bool = switch(True, "1.1", source="code: published clients send them")
     """An empty parameter (`Record=`, `Status=`), of a dial or in a query, counts as not given.
     False: 400."""
@@ -86,7 +87,7 @@ class Switches:
     other_flow_urls: bool = switch(
         True, "1.1", source="doc, contradicted by code: `my.in.exotel.com` for Mumbai"
     )
-    """A flow's URL may have any host, `https`, and the older path at the newer host. False: 400 but
+    """A flow's URL may have any host, and `https`, and the path of either kind. False: 400 but
     for `http://my.exotel.com/{sid}/exoml/start_voice/{app_id}` and
     `http://my.exotel.in/exoml/start/{app_id}`."""
     flow_url_slash: bool = switch(True, "1.1", source="code: published clients send it")

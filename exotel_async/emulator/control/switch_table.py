@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -85,6 +85,8 @@ def _values(hint: object) -> str:
     match get_origin(hint):
         case origin if origin is Literal:
             return ", ".join(f"`{_shown(word)}`" for word in get_args(hint))
+        case origin if origin is Collection:
+            return f"a list, each entry {_values(*get_args(hint))}"
         case origin if origin in {Union, UnionType}:
             return " or ".join(map(_values, get_args(hint)))
     return f"`{_MODULE.sub('', str(hint))}`"

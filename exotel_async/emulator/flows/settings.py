@@ -88,8 +88,8 @@ class FlowSettings:
     dial_whom_separators: Collection[str] = switch(
         (",", "\n"), "7.3a", source="unknown: a comma is a guess, and so is one number a line"
     )
-    """What may stand between the numbers of a dial-whom answer: each of these. None of them: it is
-    one number."""
+    """What may stand between the numbers of a dial-whom answer: each of these. Empty: it is one
+    number."""
     dial_whom_json: bool = switch(True, "7.3a", source="live: nammayatri")
     """A dial-whom answer of type `application/json` may be a JSON string. False: its quotes make it
     no number."""
