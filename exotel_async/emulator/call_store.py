@@ -10,6 +10,7 @@ from hashlib import sha256
 from heapq import heappop, heappush
 from operator import attrgetter
 from random import Random
+from secrets import token_hex
 
 import attrs
 
@@ -46,9 +47,10 @@ class CallBook:
     page, and a look for a free channel, cost the same however many calls go on.
     """
 
-    def __init__(self, clock: Clock, *, seed: int, account_sid: str) -> None:
+    def __init__(self, clock: Clock, *, seed: int, account_sid: str, fixed_sids: bool) -> None:
         self._clock = clock
         self._seed = f"{account_sid}/{seed}"
+        self._fixed_sids = fixed_sids
         self._random = Random()  # noqa: S311 - a script of calls, not a secret
         self._by_sid: dict[str, EmulatedCall] = {}
         self._by_time: list[EmulatedCall] = []
@@ -143,9 +145,15 @@ class CallBook:
         return child
 
     def _enter(self, key: str, dial: Dial, timeline: Timeline, at: float) -> EmulatedCall:
-        sid = _new_sid(key, self._clock, at)
+        sid = self._new_sid(key, at)
         call = EmulatedCall(
-            sid=sid, dial=dial, at=at, timeline=timeline, clock=self._clock, changed=self._changed
+            sid=sid,
+            seed=key,
+            dial=dial,
+            at=at,
+            timeline=timeline,
+            clock=self._clock,
+            changed=self._changed,
         )
         self._by_sid[sid] = call
         insort(self._by_time, call, key=position)
@@ -157,6 +165,17 @@ class CallBook:
         if not call.settled:
             self._unsettled.add(call)
         return call
+
+    def _new_sid(self, key: str, at: float) -> str:
+        """32 characters: hex, then year and month in hex and one more sign (VOICE_V1 1.3).
+
+        It is drawn anew for each call, never from the seed: an application that stays up would take
+        the events of the next run for duplicates. Fixed SIDs rest on the key instead.
+        """
+        drawn = sha256(key.encode()).hexdigest() if self._fixed_sids else token_hex(16)
+        day = self._clock.wall(at)
+        tail = f"{day.year - 2000:02x}{day.month:x}{'ghijklmnopqrstuvwxyz'[int(drawn[-1], 16)]}"
+        return drawn[: 32 - len(tail)] + tail
 
     def forget(self, sid: str) -> None:
         """Let a call vanish; `rung` still counts it. Raises KeyError when there is none."""
@@ -221,11 +240,3 @@ class CallBook:
                 self._channels -= self._live.pop(live)
                 insort(self._over, live, key=position)
             heappop(self._ends)
-
-
-def _new_sid(key: str, clock: Clock, at: float) -> str:
-    """32 characters: hex, then year and month in hex and one more sign (VOICE_V1 1.3)."""
-    day = clock.wall(at)
-    digest = sha256(key.encode()).hexdigest()
-    tail = f"{day.year - 2000:02x}{day.month:x}{'ghijklmnopqrstuvwxyz'[int(digest[-1], 16)]}"
-    return digest[: 32 - len(tail)] + tail

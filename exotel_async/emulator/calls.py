@@ -93,6 +93,8 @@ class EmulatedCall:
     """One call: what was dialled, its life, and where it stands by the clock."""
 
     sid: str = attrs.field(on_setattr=attrs.setters.frozen)
+    seed: str = attrs.field(repr=False)
+    """What its draws rest on. Not its SID, which no other run has."""
     dial: Dial
     at: float = attrs.field(on_setattr=attrs.setters.frozen)
     """When it was dialled, in emulator seconds since the start. Calls are kept in order of it."""
@@ -157,11 +159,6 @@ class EmulatedCall:
     def status(self) -> str:
         """The status word now: in-progress from the dial on, then the outcome."""
         return self.timeline.status.value if self.ended else IN_PROGRESS
-
-    @property
-    def seed(self) -> str:
-        """What draws of its flow rest on: the part of its SID that holds no date."""
-        return self.sid[:28]
 
     @property
     def incoming(self) -> bool:

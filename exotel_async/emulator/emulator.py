@@ -48,7 +48,12 @@ class Emulator(Operations):
         bound = bind(self.host, self.port)
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.base_url = f"http://{host}:{bound.getsockname()[1]}"
-        self._book = CallBook(self.clock, seed=self.seed, account_sid=self.account_sid)
+        self._book = CallBook(
+            self.clock,
+            seed=self.seed,
+            account_sid=self.account_sid,
+            fixed_sids=self.fixed_sids,
+        )
         documents = CallDocuments(self, self.base_url)
         self._callbacks = Callbacks(self, self.clock, self.faults, documents)
         world = World(

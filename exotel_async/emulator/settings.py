@@ -83,6 +83,11 @@ class Settings(Switches):
 
     # What happens
     seed: int = 0
+    """What every draw rests on: the same seed brings the same outcomes. Read at the start."""
+    fixed_sids: bool = False
+    """SIDs rest on account, seed, parties and month, and come back in the next run and after a
+    `reset`: for golden files. Otherwise no two calls have ever the same one, as at Exotel. Read at
+    the start."""
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
 
