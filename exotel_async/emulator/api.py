@@ -1,56 +1,29 @@
-"""The five pages of Voice v1, as functions from a read request to a document."""
+"""The pages of calls and numbers, as functions from a read request to a document."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from urllib.parse import unquote
+from collections.abc import Mapping
 
 import attrs
 
 from exotel_async.emulator import listing
-from exotel_async.emulator.api_errors import Refusal, bad
+from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.dial_request import check_account, flow_of, read_dial
 from exotel_async.emulator.documents import CallDocuments
-from exotel_async.emulator.encoding import Pairs
-from exotel_async.emulator.faults import Fault, ListingFault
-from exotel_async.emulator.filters import possible_faults, read_validity, wants_details
+from exotel_async.emulator.faults import ListingFault
+from exotel_async.emulator.filters import read_validity, wants_details
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given, merged
 from exotel_async.emulator.phones import is_indian, metadata, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
-
-_CALL = re.compile(r"Calls/([^/]+)")
-_NUMBER = re.compile(r"Numbers/([^/]+)")
-
-
-@attrs.frozen(kw_only=True)
-class Asked:
-    """A request to the account, read so far as every page needs it."""
-
-    method: str
-    page: str
-    """The path below the account, without `.json`; case counts."""
-    json: bool
-    query_pairs: Pairs
-    form: Pairs | None
-    """None: there was a body, and it was no form."""
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        """The parameters of the query; of one that comes twice the last."""
-        return dict(self.query_pairs)
-
-    @property
-    def is_listing(self) -> bool:
-        """Whether it asks for a page of calls."""
-        return (self.method, self.page) == ("GET", "Calls")
+from exotel_async.emulator.whitelist import Whitelist
 
 
 class Api:
@@ -65,6 +38,7 @@ class Api:
         documents: CallDocuments,
         callbacks: Callbacks,
         runs: Runs,
+        whitelist: Whitelist,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -72,33 +46,21 @@ class Api:
         self._documents = documents
         self._callbacks = callbacks
         self._runs = runs
+        self._whitelist = whitelist
 
-    def possible_faults(self, asked: Asked) -> Collection[ListingFault]:
-        """The faults of listings that the answer can meet."""
-        return possible_faults(asked.query) if asked.is_listing else ()
+    def pages(self) -> Mapping[str, Methods]:
+        """Those of calls and numbers."""
+        return {
+            "Calls": {"GET": self._list},
+            "Calls/connect": {"POST": self._connect},
+            "Calls/*": {"GET": self._call},
+            "Numbers/*": {"GET": self._number},
+        }
 
-    def answer(self, asked: Asked, fault: Fault | None) -> Document:
-        """Do what is asked and say so; a fault of listings is in it already. Raises Refusal."""
-        if asked.form is None:
-            raise bad("The body is not a form")
-        if asked.method == "POST":
-            if asked.page == "Calls/connect":
-                return self._connect(asked, asked.form)
-        elif asked.method == "GET":
-            if asked.is_listing:
-                return self._list(asked, fault)
-            if asked.page == "Balance":
-                return self._balance()
-            if (match := _CALL.fullmatch(asked.page)) is not None:
-                return self._call(asked, unquote(match[1]))
-            if (match := _NUMBER.fullmatch(asked.page)) is not None:
-                return self._number(unquote(match[1]))
-        raise Refusal(404, "The requested resource was not found")
-
-    def _connect(self, asked: Asked, form: Pairs) -> Document:
+    def _connect(self, asked: Asked) -> Document:
         settings = self._settings
-        dial = read_dial(merged(asked.query_pairs, form, settings), settings)
-        check_account(dial, settings)
+        dial = read_dial(merged(asked.query_pairs, asked.fields, settings), settings)
+        check_account(dial, settings, self._whitelist)
         if settings.channels is not None:
             taken = self._book.channels()
             if taken + (1 if dial.to is None else 2) > settings.channels:
@@ -129,8 +91,8 @@ class Api:
         details = wants_details(query)
         return self._documents.single(call, json=asked.json, details=details, validity=validity)
 
-    def _list(self, asked: Asked, fault: Fault | None) -> Document:
-        settings = self._settings
+    def _list(self, asked: Asked) -> Document:
+        settings, fault = self._settings, asked.fault
         query = dict(given(asked.query_pairs, settings))
         validity = read_validity(query)
         repeat = 0 if fault is None else fault.rows
@@ -152,21 +114,7 @@ class Api:
             ],
         }
 
-    def _number(self, number: str) -> Document:
+    def _number(self, _: Asked, number: str) -> Document:
         if not is_indian(number):
             raise Refusal(self._settings.foreign_number_status, "The number is not known")
         return {"Numbers": metadata(number, dnd=national(number) in self._settings.ndnc)}
-
-    def _balance(self) -> Document:
-        settings = self._settings
-        return {
-            "Account": {
-                "AccountSid": settings.account_sid,
-                "BalanceData": {
-                    "Balance": str(settings.balance),
-                    "Currency": "INR",
-                    "PricingPlan": "Emulated",
-                    "DateUpdated": self._clock.text(self._clock.elapsed()),
-                },
-            }
-        }

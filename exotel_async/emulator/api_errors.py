@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 KYC_CODE = 340030
@@ -15,8 +17,8 @@ class Refusal(Exception):
     status: int
     message: str
     code: int | None = None
-    retry_after: str | None = None
-    """The header, if it has one."""
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    """Those that belong to it."""
 
     def document(self) -> dict[str, object]:
         """The body; `Code` only where there is one (VOICE_V1 5.1)."""

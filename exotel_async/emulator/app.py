@@ -6,18 +6,18 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import attrs
 
-from exotel_async.emulator.api import Api, Asked
 from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import is_basic
 from exotel_async.emulator.documents import RECORDINGS
 from exotel_async.emulator.encoding import read_form
-from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.faults import Fault, Faults
+from exotel_async.emulator.filters import possible_faults
+from exotel_async.emulator.pages import VOICE, Asked, Pages, Place, locate
 from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.request_log import ReceivedRequest
@@ -34,7 +34,6 @@ from exotel_async.emulator.responses import (
 from exotel_async.emulator.settings import Settings
 
 _CONTROL = "/_emulator/"
-_VOICE, _EXOPHONES = "/v1/Accounts/", "/v2_beta/Accounts/"
 
 
 class App:
@@ -47,8 +46,7 @@ class App:
         clock: Clock,
         windows: tuple[Window, Window],
         faults: Faults,
-        api: Api,
-        exophones: ExoPhones,
+        pages: Mapping[str, Pages],
         recordings: Recordings,
         control: Callable[[Scope, Receive, Send], Awaitable[None]],
     ) -> None:
@@ -56,8 +54,7 @@ class App:
         self._clock = clock
         self._voice_window, self._exophones_window = windows
         self._faults = faults
-        self._api = api
-        self._exophones = exophones
+        self._pages = pages
         self._recordings = recordings
         self._control = control
         self._random = Random(settings.seed)  # noqa: S311 - latencies
@@ -97,8 +94,7 @@ class App:
         headers = dict(scope["headers"])
         form = await read_form(headers.get(b"content-type", b"").decode("latin-1"), body)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        path = scope["raw_path"].decode("latin-1")
-        exophones = path.startswith(_EXOPHONES)
+        place = locate(scope["raw_path"].decode("latin-1"), self._settings.account_sid)
         request = ReceivedRequest(
             method=scope["method"],
             path=scope["path"],
@@ -106,26 +102,25 @@ class App:
             body=body,
             form=dict(form or ()),
             arrived=self._clock.elapsed(),
-            exophones=exophones,
+            exophones=place.api not in {VOICE, None},
         )
         self.requests.append(request)
-        asked = Asked(
-            method=request.method,
-            page=path.removeprefix(self._account(path)).removesuffix(".json"),
-            # Of ExoPhones there is nothing but JSON (VOICE_V1 8).
-            json=exophones or path.endswith(".json"),
-            query_pairs=query,
-            form=form,
-        )
         fault: Fault | None = None
         try:
-            self._authenticate(path, headers.get(b"authorization", b""))
+            pages, page = self._authenticate(place, headers.get(b"authorization", b""))
             self._count(request)
-            listing = () if exophones else self._api.possible_faults(asked)
+            asked = Asked(
+                method="GET" if request.method == "HEAD" else request.method,
+                page=page,
+                json=place.json,
+                query_pairs=query,
+                form=form,
+            )
+            listing = possible_faults(asked.query) if asked.is_listing else ()
             fault = self._faults.take_for_request(request.method, request.path, listing)
-            made = await self._act(asked, fault, exophones=exophones)
+            made = await self._act(pages, asked, fault)
         except Refusal as refusal:
-            made = refuse(refusal, json=asked.json)
+            made = refuse(refusal, json=place.json)
         if self._settings.rate_limit_headers and request.counted:
             rate_headers = self._rate_headers(self._window_of(request))
             made = attrs.evolve(made, headers={**made.headers, **rate_headers})
@@ -135,19 +130,18 @@ class App:
             request.status = made.status
             self.accepted += 200 <= made.status < 300
 
-    def _authenticate(self, path: str, authorization: bytes) -> None:
-        """Raises Refusal: 401 before 404, so that strangers do not learn which accounts exist."""
-        if not path.startswith((_VOICE, _EXOPHONES)):
+    def _authenticate(self, place: Place, authorization: bytes) -> tuple[Pages, str]:
+        """The pages of the API asked, and which of them it is.
+
+        Raises Refusal: 401 before 404, so that strangers do not learn which accounts exist.
+        """
+        if place.api is None:
             raise Refusal(404, "The requested resource was not found")
         if not is_basic(authorization, self._settings):
             raise Refusal(401, "Authentication is required")
-        if not path.startswith(self._account(path)):
+        if place.page is None:
             raise Refusal(404, "The account was not found")
-
-    def _account(self, path: str) -> str:
-        """What the path begins with, if it is our account's."""
-        root = _EXOPHONES if path.startswith(_EXOPHONES) else _VOICE
-        return f"{root}{quote(self._settings.account_sid)}/"
+        return self._pages[place.api], place.page
 
     def _window_of(self, request: ReceivedRequest) -> Window:
         """The one it counts in."""
@@ -174,17 +168,15 @@ class App:
             case seconds:
                 retry_after = f"{seconds:g}"
         message = f"Too many requests: at most {window.rate} per {window.per:g} s"
-        raise Refusal(429, message, retry_after=retry_after)
+        told = {} if retry_after is None else {"Retry-After": retry_after}
+        raise Refusal(429, message, headers=told)
 
-    async def _act(self, asked: Asked, fault: Fault | None, *, exophones: bool) -> Response:
+    async def _act(self, pages: Pages, asked: Asked, fault: Fault | None) -> Response:
         """Do what is asked, as far as a fault lets it. Raises Refusal."""
-
-        def do() -> Response:
-            if exophones:
-                return answer(self._exophones.answer(asked), json=True)
-            return answer(self._api.answer(asked, fault), json=asked.json)
-
-        return await act(fault, do, json=asked.json)
+        asked = asked if fault is None else attrs.evolve(asked, fault=fault)
+        return await act(
+            fault, lambda: answer(pages.answer(asked), json=asked.json), json=asked.json
+        )
 
     def _rate_headers(self, window: Window) -> Mapping[str, str]:
         now = self._clock.elapsed()

@@ -166,6 +166,13 @@ class EmulatedCall:
         return self.dial.direction == INBOUND
 
     @property
+    def streams(self) -> bool:
+        """Whether it is a call straight to a stream that has been answered, and is in progress."""
+        answered = self.timeline.answered
+        begun = answered is not None and self.age >= answered
+        return self.dial.stream_url is not None and begun and not self.ended
+
+    @property
     def talked(self) -> int:
         """Seconds that two parties were connected, or one party and the bot of a stream."""
         line = self.timeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from urllib.parse import parse_qs, urlsplit
 
 from exotel_async.emulator.api_errors import KYC_CODE, Refusal, bad
@@ -97,15 +98,18 @@ def check_flow_url(name: str, url: str, settings: Settings) -> None:
         raise bad(f"{name} is not the URL of a flow as it is documented")
 
 
-def check_account(dial: Dial, settings: Settings) -> None:
-    """What the account may do. Raises Refusal: 402 or 403 (VOICE_V1 5.2)."""
+def check_account(dial: Dial, settings: Settings, whitelist: Container[str]) -> None:
+    """What the account may do. Raises Refusal: 402 or 403 (VOICE_V1 5.2).
+
+    Who is on the whitelist may be called, although on the do-not-call registry (VOICE_V1 8).
+    """
     if settings.balance_exhausted:
         raise Refusal(402, "Insufficient balance to make this call")
     if not settings.kyc:
         raise Refusal(403, "The account is not KYC compliant as per TRAI regulations", KYC_CODE)
     called = [national(number) for number in (dial.from_, dial.to) if number is not None]
     for number in called:
-        if number in settings.ndnc:
+        if number in settings.ndnc and number not in whitelist:
             raise Refusal(403, "The number is registered under TRAI NDNC")
     if settings.verified_numbers is not None:
         for number in called:

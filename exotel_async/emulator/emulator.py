@@ -10,8 +10,10 @@ from typing import Self
 
 import attrs
 
+from exotel_async.emulator.account_pages import AccountPages
 from exotel_async.emulator.api import Api
 from exotel_async.emulator.app import App
+from exotel_async.emulator.available_numbers import AvailableNumbers
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
@@ -22,8 +24,10 @@ from exotel_async.emulator.flow_engine.app_client import Fetcher
 from exotel_async.emulator.flow_engine.line import World
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.operations import Operations
+from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
+from exotel_async.emulator.whitelist import Whitelist
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -64,6 +68,7 @@ class Emulator(Operations):
             outbox=self._outbox,
         )
         self._runs = Runs(world, self._callbacks.schedule)
+        self._whitelist = Whitelist(self.clock)
         api = Api(
             settings=self,
             clock=self.clock,
@@ -71,15 +76,21 @@ class Emulator(Operations):
             documents=documents,
             callbacks=self._callbacks,
             runs=self._runs,
+            whitelist=self._whitelist,
         )
+        account = AccountPages(self, self.clock, self._book, self._whitelist)
+        exophones = ExoPhones(self)
         self._recordings = Recordings(self, self.clock, self._book, documents, self.faults)
         self._app = App(
             settings=self,
             clock=self.clock,
             windows=self._new_windows(),
             faults=self.faults,
-            api=api,
-            exophones=ExoPhones(self),
+            pages={
+                VOICE: Pages(api.pages(), account.pages()),
+                EXOPHONES: Pages(exophones.pages(), AvailableNumbers(self).pages()),
+                NEWER_EXOPHONES: Pages(exophones.newer_pages()),
+            },
             recordings=self._recordings,
             control=Control(self),
         )

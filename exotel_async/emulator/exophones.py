@@ -13,17 +13,16 @@ from urllib.parse import quote
 
 import attrs
 
-from exotel_async.emulator.api import Asked
 from exotel_async.emulator.api_errors import Refusal, bad
 from exotel_async.emulator.dial_request import check_flow_url, check_url, flow_of
 from exotel_async.emulator.number_map import ByNumber
+from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given
 from exotel_async.emulator.phones import e164, metadata
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 
 _LIST = "IncomingPhoneNumbers"
-_ONE = re.compile(rf"{_LIST}/([^/]+)")
 _PAGE_SIZE = 50
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -45,26 +44,23 @@ class ExoPhones:
         self._settings = settings
         self._told: ByNumber[_Told] = ByNumber({})
 
-    def answer(self, asked: Asked) -> Document:
-        """Do what is asked, and say so. Raises Refusal."""
-        if asked.page == _LIST and asked.method == "GET":
-            return self._list(dict(given(asked.query_pairs, self._settings)))
-        if (match := _ONE.fullmatch(asked.page)) is not None and asked.method in {"GET", "PUT"}:
-            number = next((n for n in self._settings.exophones if self.sid(n) == match[1]), None)
-            if number is None:
-                raise Refusal(404, "The ExoPhone was not found")
-            if asked.method == "PUT":
-                if asked.form is None:
-                    raise bad("The body is not a form")
-                self._set(number, dict(asked.form))
-            return self._document(number)
-        raise Refusal(404, "The requested resource was not found")
+    def pages(self) -> Mapping[str, Methods]:
+        """Those of `v2_beta`."""
+        return {
+            _LIST: {"GET": self._list},
+            f"{_LIST}/*": {"GET": self._show, "PUT": self._set},
+        }
+
+    def newer_pages(self) -> Mapping[str, Methods]:
+        """That of `v2`. What it says is not known: here it is what `v2_beta` says."""
+        return {"incoming-phone-numbers/*": {"GET": self._show}}
 
     def sid(self, number: str) -> str:
         """What an ExoPhone goes by here: not by the number, as in calls (VOICE_V1 1.3)."""
         return sha256(f"{self._settings.account_sid}/{number}".encode()).hexdigest()[:32]
 
-    def _list(self, query: Mapping[str, str]) -> Document:
+    def _list(self, asked: Asked) -> Document:
+        query = dict(given(asked.query_pairs, self._settings))
         page = _read(query, "Page", 0)
         size = _read(query, "PageSize", _PAGE_SIZE)
         if size == 0:
@@ -91,8 +87,19 @@ class ExoPhones:
             ],
         }
 
-    def _set(self, number: str, form: Mapping[str, str]) -> None:
+    def _find(self, sid: str) -> str:
+        """The number that has that SID. Raises Refusal, 404."""
+        number = next((n for n in self._settings.exophones if self.sid(n) == sid), None)
+        if number is None:
+            raise Refusal(404, "The ExoPhone was not found")
+        return number
+
+    def _show(self, _: Asked, sid: str) -> Document:
+        return self._document(self._find(sid))
+
+    def _set(self, asked: Asked, sid: str) -> Document:
         """Raises Refusal, 400, and sets nothing, if a URL may not be."""
+        number, form = self._find(sid), dict(asked.fields)
         for name in ("VoiceUrl", "SMSUrl"):
             if form.get(name):
                 check_url(name, form[name])
@@ -111,6 +118,7 @@ class ExoPhones:
         if "SMSUrl" in form:
             told.sms_url = form["SMSUrl"] or None
         told.friendly_name = form.get("FriendlyName", told.friendly_name)
+        return self._document(number)
 
     def _document(self, number: str) -> Document:
         told, flow = self._told.get(number, _Told()), self._settings.exophone_flows.get(number)

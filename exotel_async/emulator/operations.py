@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -23,6 +23,7 @@ from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.whitelist import Whitelist
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
@@ -40,6 +41,7 @@ class Operations(Settings):
     _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
     _runs: Runs = attrs.field(init=False, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
+    _whitelist: Whitelist = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
 
     @property
@@ -71,6 +73,11 @@ class Operations(Settings):
     def downloads(self) -> Sequence[Download]:
         """Every request for a recording, in order of arrival."""
         return self._recordings.downloads
+
+    @property
+    def whitelist(self) -> Collection[str]:
+        """The numbers that `CustomerWhitelist` has taken on, in their national form."""
+        return self._whitelist
 
     @property
     def refused(self) -> int:
@@ -158,13 +165,14 @@ class Operations(Settings):
         await self._callbacks.hurry()
 
     def reset(self) -> None:
-        """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults and the rate windows'
-        counts. Flows end where they are, and ExoPhones stay as they were set."""
+        """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
+        rate windows' counts. Flows end where they are, and ExoPhones stay as they were set."""
         self._runs.clear()
         self._outbox.clear()
         self._book.clear()
         self._callbacks.clear()
         self._recordings.downloads.clear()
+        self._whitelist.clear()
         self._app.clear(self._new_windows())
         self.faults.clear()
 

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from exotel_async.emulator.api_errors import Refusal
+from exotel_async.emulator.byte_range import Unsatisfiable, read_range
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.faults import Fault, Faults
+from exotel_async.emulator.pages import not_allowed
 from exotel_async.emulator.request_log import Download
 from exotel_async.emulator.responses import Response, Scope, Sender, act, refuse
 from exotel_async.emulator.settings import Settings
@@ -55,7 +57,10 @@ class Recordings:
         """Serve one request."""
         method, path = scope["method"], scope["path"]
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        authorization: bytes | None = dict(scope["headers"]).get(b"authorization")
+        headers = dict(scope["headers"])
+        authorization: bytes | None = headers.get(b"authorization")
+        # It is defined for GET alone.
+        wanted = headers.get(b"range", b"").decode("latin-1") if method == "GET" else ""
         download = Download(
             sid=path.rpartition("/")[2].removesuffix(".mp3").partition("-")[0],
             authorization=authorization is not None,
@@ -66,7 +71,9 @@ class Recordings:
         try:
             self._authenticate(path, query, authorization)
             fault = self._faults.take_for_request(method, path)
-            made = await act(fault, lambda: self._answer(method, path, download), json=False)
+            made = await act(
+                fault, lambda: self._answer(method, path, download, wanted), json=False
+            )
         except Refusal as refusal:
             made = refuse(refusal, json=False)
         if await sender.deliver(made, fault):
@@ -85,21 +92,37 @@ class Recordings:
         elif authorization is None or not is_basic(authorization, self._settings):
             raise Refusal(401, "Authentication is required")
 
-    def _answer(self, method: str, path: str, download: Download) -> Response:
-        """The recording, or where it is. Raises Refusal, 404."""
+    def _answer(self, method: str, path: str, download: Download, wanted: str) -> Response:
+        """The recording, what is wanted of it, or where it is. Raises Refusal: 404, 405 or 416."""
         call = self._book.by_sid.get(download.sid)
         recording = None if call is None else self._find(call, path)
-        if method != "GET" or call is None or recording is None:
+        if call is None or recording is None:
             raise Refusal(404, "The recording was not found")
+        if method not in {"GET", "HEAD"}:
+            raise not_allowed("GET")
         if call.age < call.timeline.ended + self._settings.recording_ready:
             raise Refusal(404, "The recording is not ready yet")
         if self._settings.recording_redirect and not download.signed:
             headers = {"Location": self._documents.presigned_url(call, recording)}
             return Response(status=302, content_type="text/plain", body=b"", headers=headers)
-        body = silence(recording.seconds)
-        return Response(status=200, content_type="audio/mpeg", body=body)
+        return _part(silence(recording.seconds), wanted)
 
     def _find(self, call: EmulatedCall, path: str) -> Recording | None:
         """Which of the call's recordings is at that path."""
         made = call.recordings or filter(None, [call.recording])
         return next((one for one in made if path == self._documents.recording_path(one)), None)
+
+
+def _part(audio: bytes, wanted: str) -> Response:
+    """All of it, or the range that is wanted. Raises Refusal, 416."""
+    size, headers = len(audio), {"Accept-Ranges": "bytes"}
+    try:
+        found = read_range(wanted, size)
+    except Unsatisfiable:
+        headers["Content-Range"] = f"bytes */{size}"
+        raise Refusal(416, "The range is not satisfiable", headers=headers) from None
+    if found is None:
+        return Response(status=200, content_type="audio/mpeg", body=audio, headers=headers)
+    headers["Content-Range"] = f"bytes {found[0]}-{found[-1]}/{size}"
+    part = audio[found.start : found.stop]
+    return Response(status=206, content_type="audio/mpeg", body=part, headers=headers)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 Document = dict[str, object]
+Body: TypeAlias = "Document | Sequence[Document]"
+"""What an answer says: of all pages one alone has a list (VOICE_V1 8)."""
 
 _ROW_NAMES = {"Calls": "Call"}
 """What one row of a list is called in XML; the rows of `Legs` are wrapped already."""
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def as_json(document: Mapping[str, object]) -> tuple[str, bytes]:
+def as_json(body: Body) -> tuple[str, bytes]:
     """Content type and body."""
-    return "application/json", _encode(document).encode()
+    return "application/json", _encode(body).encode()
 
 
-def as_xml(document: Mapping[str, object]) -> tuple[str, bytes]:
+def as_xml(body: Body) -> tuple[str, bytes]:
     """Content type and body: `TwilioResponse` with the resource as its child."""
-    inner = "".join(_element(name, value) for name, value in document.items())
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<TwilioResponse>{inner}</TwilioResponse>'
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n{_element("TwilioResponse", body)}'
     return "application/xml", text.encode()
 
 

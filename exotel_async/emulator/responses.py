@@ -11,7 +11,7 @@ import attrs
 
 from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.faults import Ending, Fault, Garbage
-from exotel_async.emulator.rendering import as_json, as_xml
+from exotel_async.emulator.rendering import Body, as_json, as_xml
 from exotel_async.emulator.server import drop
 
 Scope = MutableMapping[str, Any]
@@ -31,11 +31,11 @@ class Response:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict)
-    document: Mapping[str, object] = attrs.field(factory=dict)
+    document: Body = attrs.field(factory=dict)
     """What the body says; nothing for a recording."""
 
 
-def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> Response:
+def answer(document: Body, *, json: bool, status: int = 200) -> Response:
     """A document in the representation asked for."""
     content_type, body = as_json(document) if json else as_xml(document)
     return Response(status=status, content_type=content_type, body=body, document=document)
@@ -44,9 +44,11 @@ def answer(document: Mapping[str, object], *, json: bool, status: int = 200) -> 
 def refuse(refusal: Refusal, *, json: bool) -> Response:
     """A RestException in the representation asked for."""
     made = answer(refusal.document(), json=json, status=refusal.status)
-    if refusal.retry_after is None:
-        return made
-    return attrs.evolve(made, headers={"Retry-After": refusal.retry_after})
+    headers = dict(refusal.headers)
+    if refusal.status == 401:
+        # RFC 9110 demands it, and many clients send credentials only once they are asked for them.
+        headers["WWW-Authenticate"] = 'Basic realm="Exotel"'
+    return attrs.evolve(made, headers=headers)
 
 
 async def act(fault: Fault | None, do: Callable[[], Response], *, json: bool) -> Response:
@@ -62,7 +64,8 @@ def _spoil(right: Response, fault: Fault, *, json: bool) -> Response:
     made = right
     if fault.status is not None:
         retry_after = fault.retry_after_header()
-        made = refuse(Refusal(fault.status, fault.message, None, retry_after), json=json)
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
+        made = refuse(Refusal(fault.status, fault.message, headers=headers), json=json)
     if fault.garbage is not None:
         made = _garbage(made, fault.garbage, json=json)
     if fault.body is not None:

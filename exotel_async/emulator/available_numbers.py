@@ -1,0 +1,59 @@
+"""ExoPhones that could be bought: invented, for each type one in every circle (VOICE_V1 8).
+
+What a list says, and that nothing is around it, is known from Exotel's portal and from programs
+that read it. Of the page of countries the beginning is known only. Nothing here can be bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from exotel_async.emulator.api_errors import Refusal
+from exotel_async.emulator.pages import Asked, Methods
+from exotel_async.emulator.parameters import given
+from exotel_async.emulator.phones import CIRCLES, e164
+from exotel_async.emulator.rendering import Document
+from exotel_async.emulator.settings import Settings
+
+_PAGE = "AvailablePhoneNumbers"
+_TYPES = {"Landline": "080400000", "Mobile": "095000000", "TollFree": "018000000"}
+"""How the numbers of each type begin; two digits follow."""
+
+
+class AvailableNumbers:
+    """Answers what can be bought."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def pages(self) -> Mapping[str, Methods]:
+        """Those of `v2_beta`."""
+        return {_PAGE: {"GET": self._countries}, f"{_PAGE}/*/*": {"GET": self._numbers}}
+
+    def _countries(self, _: Asked) -> Document:
+        uri = f"/v2_beta/Accounts/{quote(self._settings.account_sid)}/{_PAGE}"
+        india = {"country_code": "IN", "country": "India", "uri": f"{uri}/IN"}
+        return {"uri": uri, "countries": [india]}
+
+    def _numbers(self, asked: Asked, country: str, kind: str) -> Sequence[Document]:
+        """By the filters `InRegion`, `Contains` and `IncomingSMS`. Raises Refusal, 404."""
+        if country != "IN" or kind not in _TYPES:
+            raise Refusal(404, "There are no numbers of that country and type")
+        query, texts = dict(given(asked.query_pairs, self._settings)), kind == "Mobile"
+        if query.get("IncomingSMS") == "true" and not texts:
+            return []
+        numbers = {circle: f"{_TYPES[kind]}{n:02}" for n, circle in enumerate(sorted(CIRCLES))}
+        return [
+            {
+                "friendly_name": number,
+                "phone_number": e164(number),
+                "capabilities": {"voice": True, "sms": texts},
+                "country": country,
+                "region": circle,
+                "number_type": kind,
+                "rental_price": "499.000000",
+            }
+            for circle, number in numbers.items()
+            if query.get("InRegion", circle) == circle and query.get("Contains", "") in e164(number)
+        ]

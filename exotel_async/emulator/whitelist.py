@@ -1,0 +1,44 @@
+"""Numbers that may be called although they are on the do-not-call registry (VOICE_V1 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+
+from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.number_map import ByNumber
+
+VALID_FOR = 180 * 86_400
+"""Emulator seconds that a number stays on it: "6 months"."""
+
+
+class Whitelist(AbstractSet[str]):
+    """The numbers on it, in their national form; `in` takes them however they are written."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until: ByNumber[float] = ByNumber({})
+
+    def add(self, numbers: Iterable[str]) -> None:
+        """Take them on, or anew."""
+        self._until.update(dict.fromkeys(numbers, self._clock.elapsed() + VALID_FOR))
+
+    def clear(self) -> None:
+        """Forget them."""
+        self._until.clear()
+
+    def seconds_left(self, number: str) -> float:
+        """How long a number stays, in emulator seconds; 0 for one that is not on it."""
+        return max(0.0, self._until.get(number, 0.0) - self._clock.elapsed())
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, str) and self.seconds_left(number) > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return (number for number in self._until if number in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<Whitelist of {len(self)}>"
