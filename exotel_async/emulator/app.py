@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from random import Random
 from urllib.parse import parse_qsl
 
@@ -58,12 +60,20 @@ class App:
         self._recordings = recordings
         self._control = control
         self._random = Random(settings.seed)  # noqa: S311 - latencies
+        self._serving: set[Task[object]] = set()
+        """The requests in progress, but for those of the control pages."""
         self.requests: list[ReceivedRequest] = []
         self.accepted: int = 0
         self.refused: int = 0
 
     def clear(self, windows: tuple[Window, Window]) -> None:
-        """Forget what came, and count anew in those windows, of Voice and of ExoPhones."""
+        """Forget what came, and count anew in those windows, of Voice and of ExoPhones.
+
+        Requests in progress end without an answer, and do nothing any more.
+        """
+        for task in self._serving:
+            task.cancel()
+        self._random.seed(self._settings.seed)
         self._voice_window, self._exophones_window = windows
         self.requests.clear()
         self.accepted = self.refused = 0
@@ -71,17 +81,25 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         sender = Sender(scope, receive, send, self._clock.http_date())
+        control = scope["path"].startswith(_CONTROL)
+        task = None if control else asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
         try:
-            if scope["path"].startswith(_CONTROL):
+            if control:
                 await self._control(scope, receive, send)
             elif scope["path"].startswith(RECORDINGS):
                 await self._recordings.serve(scope, sender)
             else:
                 await self._serve(scope, receive, sender)
         except asyncio.CancelledError:
-            # Only the listener cancels, once the connection is gone; uvicorn would log it as a
-            # crash of the app.
-            return
+            # Of `clear`, or of the listener, once the connection is gone. With the connection there
+            # uvicorn would log it as a crash of the app.
+            with suppress(asyncio.CancelledError):
+                await sender.drop(reset=False)
+        finally:
+            if task is not None:
+                self._serving.discard(task)
 
     async def _serve(self, scope: Scope, receive: Receive, sender: Sender) -> None:
         body = await _read_body(receive)

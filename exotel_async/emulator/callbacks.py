@@ -17,12 +17,9 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.emulator.faults import CallbackFault, Faults
-from exotel_async.emulator.http_client import new_client
+from exotel_async.emulator.http_client import ApplicationClient
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
-
-CONCURRENT = 64
-"""Callbacks on their way at once; httpx slows down when more wait for its pool than it holds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +77,7 @@ class Callbacks:
         self._lines: dict[str, _Line] = defaultdict(_Line)
         self._timers: set[TimerHandle] = set()
         self._tasks: set[Task[None]] = set()
-        self._slots = asyncio.Semaphore(CONCURRENT)
-        self._client: httpx.AsyncClient | None = None
+        self._client = ApplicationClient()
         self.sent: list[SentCallback] = []
 
     def schedule(self, call: EmulatedCall) -> None:
@@ -112,26 +108,25 @@ class Callbacks:
             await asyncio.wait(self._tasks)
 
     def clear(self) -> None:
-        """Forget what was sent and what waits."""
+        """Forget what was sent, and send no more."""
         self.sent.clear()
-        self._drop_timers()
+        self._stop()
 
-    def _drop_timers(self) -> None:
+    def _stop(self) -> list[Task[None]]:
+        """Forget what waits, and end what is on its way; what is ending."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         self._lines.clear()
+        for task in self._tasks:
+            task.cancel()
+        self._client.renew()
+        return list(self._tasks)
 
     async def aclose(self) -> None:
         """Send no more: forget what waits and end what is on its way."""
-        self._drop_timers()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await asyncio.gather(*self._stop(), return_exceptions=True)
+        await self._client.aclose()
 
     def _later(self, delay: float, act: Callable[..., None], *args: object) -> TimerHandle:
         def fire() -> None:
@@ -185,7 +180,7 @@ class Callbacks:
         document = callback_payload.document(
             notice.call, notice.event, notice.age, self._settings, self._documents
         )
-        async with self._slots:
+        async with self._client.turns:
             sent = await self._post(notice, document, attempt)
         self.sent.append(sent)
         acknowledged = sent.status is not None and 200 <= sent.status < 300
@@ -202,10 +197,8 @@ class Callbacks:
         encoding: Encoding = "json" if as_json else self._settings.callback_encoding
         content_type, body = encode(document, encoding, boundary=uuid4().hex)
         status, error, sent = None, None, self._clock.elapsed()
-        if self._client is None:
-            self._client = new_client(max_connections=2 * CONCURRENT)
         try:
-            answer = await self._client.post(
+            answer = await self._client.get().post(
                 notice.url,
                 content=body,
                 headers={"Content-Type": content_type},

@@ -166,7 +166,12 @@ class Operations(Settings):
 
     def reset(self) -> None:
         """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
-        rate windows' counts. Flows end where they are, and ExoPhones stay as they were set."""
+        rate windows' counts.
+
+        Nothing of what was in progress comes later: flows end where they are, what has not been
+        sent to the application is not sent, and requests lose their connections. ExoPhones stay as
+        they were set.
+        """
         self._runs.clear()
         self._outbox.clear()
         self._book.clear()

@@ -10,10 +10,8 @@ import attrs
 import httpx
 
 from exotel_async.emulator.flows.transcript import Exchange
-from exotel_async.emulator.http_client import new_client
+from exotel_async.emulator.http_client import ApplicationClient
 
-CONCURRENT = 64
-"""Requests on their way at once; those of more calls wait, or httpx would slow down."""
 TIMEOUT = "Timeout"
 """The error of a request that was not answered in time."""
 
@@ -22,17 +20,14 @@ class Fetcher:
     """Sends the requests of all flows."""
 
     def __init__(self) -> None:
-        self._client: httpx.AsyncClient | None = None
-        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._client = ApplicationClient()
 
     async def fetch(self, asked: Exchange, timeout: float) -> Exchange:
         """Send a request; the exchange with its answer. It follows no redirect."""
-        if self._client is None:
-            self._client = new_client(max_connections=2 * CONCURRENT)
         try:
             # Around it all: httpx counts between bytes, and a body may drip.
-            async with self._slots, asyncio.timeout(timeout):
-                answer = await self._client.request(
+            async with self._client.turns, asyncio.timeout(timeout):
+                answer = await self._client.get().request(
                     asked.method,
                     with_query(asked.url, asked.parameters),
                     headers=dict(asked.headers),
@@ -49,11 +44,13 @@ class Fetcher:
             body=answer.content,
         )
 
+    def renew(self) -> None:
+        """Go on after requests have been cancelled."""
+        self._client.renew()
+
     async def aclose(self) -> None:
         """Close its connections."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._client.aclose()
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:

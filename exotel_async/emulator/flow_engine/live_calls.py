@@ -62,6 +62,7 @@ class Runs:
             tasks += [aside.task for aside in line.asides]
         for task in tasks:
             task.cancel()
+        self._world.fetcher.renew()
         return tasks
 
     async def aclose(self) -> None:
