@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import attrs
@@ -53,8 +54,7 @@ class Asked:
         return self.form
 
 
-@attrs.frozen
-class Place:
+class Place(NamedTuple):
     """Where a path leads."""
 
     api: str | None
@@ -72,23 +72,31 @@ def locate(path: str, account_sid: str) -> Place:
     for api in (VOICE, EXOPHONES, NEWER_EXOPHONES):
         if bare.startswith(api):
             account, _, page = bare[len(api) :].partition("/")
-            return Place(api, page if unquote(account) == account_sid else None, json)
+            ours = account == account_sid or unquote(account) == account_sid
+            return Place(api, page if ours else None, json)
     return Place(None, None, json)
 
 
 class Pages:
-    """The pages of one API, by path below the account; `*` stands for one part of it."""
+    """The pages of one API, by path below the account: `Calls/*` is that of any one call."""
 
     def __init__(self, *tables: Mapping[str, Methods]) -> None:
-        self._pages = {page: methods for table in tables for page, methods in table.items()}
+        pages = {page: methods for table in tables for page, methods in table.items()}
+        self._fixed = {page: methods for page, methods in pages.items() if "*" not in page}
+        self._open = {
+            (page.partition("/")[0], page.count("*")): methods
+            for page, methods in pages.items()
+            if "*" in page
+        }
+        """By the first part of the path, and how many others there are."""
 
     def answer(self, asked: Asked) -> Body:
         """Do what is asked, and say so. Raises Refusal: 404, 405, or what the page has."""
         parts: list[str] = []
-        methods = self._pages.get(asked.page)
+        methods = self._fixed.get(asked.page)
         if methods is None:
             first, *parts = asked.page.split("/")
-            methods = self._pages.get("/".join([first, *("*" for _ in parts)]))
+            methods = self._open.get((first, len(parts)))
         if methods is None or "" in parts:
             raise Refusal(404, "The requested resource was not found")
         do = methods.get(asked.method)

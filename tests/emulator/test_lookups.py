@@ -82,7 +82,9 @@ async def test_what_is_not_there_is_404(
     assert (await client.get(f"{emulator.base_url}{path}")).status_code == 404
 
 
-@pytest.mark.parametrize("page", ["calls.json", "Balances.json", "Calls/a/b", "Calls//", "Calls/"])
+@pytest.mark.parametrize(
+    "page", ["calls.json", "Balances.json", "Calls/a/b", "Calls//", "Calls/", "Calls/*", "*"]
+)
 async def test_pages_are_case_sensitive(client: httpx.AsyncClient, page: str) -> None:
     assert (await client.get(page)).status_code == 404
 
