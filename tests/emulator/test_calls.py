@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from exotel_async.emulator import Behaviour, EmulatedCall, Emulator, Outcome, Scenario
+from exotel_async.emulator import Behaviour, Emulator, Outcome, Scenario
+from exotel_async.emulator.scenario import Timeline
 from tests.conftest import SOON
 from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TO_FLOW, TWO_NUMBERS, client_of, dial
 
@@ -197,15 +198,11 @@ async def test_finish_without_settling(emulator: Emulator, client: httpx.AsyncCl
     assert (call["Status"], call["Duration"]) == ("completed", None)
 
 
-def life(call: EmulatedCall) -> tuple[object, ...]:
-    return call.sid[:28], call.timeline
-
-
-async def outcomes(seed: int, numbers: list[str]) -> dict[str, tuple[object, ...]]:
+async def outcomes(seed: int, numbers: list[str]) -> dict[str, Timeline]:
     """Dial all at once, so that they arrive in any order."""
     async with Emulator(seed=seed, rate=1000) as emulator, client_of(emulator) as client:
         await asyncio.gather(*(dial(client, From=number) for number in numbers))
-        return {call.from_: life(call) for call in emulator.calls.values()}
+        return {call.from_: call.timeline for call in emulator.calls.values()}
 
 
 @pytest.mark.slow
