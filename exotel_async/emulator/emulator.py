@@ -48,10 +48,10 @@ class Emulator(Operations):
         """Start to listen. Raises OSError when the port is taken."""
         if self.base_url:
             raise RuntimeError("an emulator can be used once: make another one")
-        self.clock = Clock(self.speed, self.now)
+        self.clock: Clock = Clock(self.speed, self.now)
         bound = bind(self.host, self.port)
         host = f"[{self.host}]" if ":" in self.host else self.host
-        self.base_url = f"http://{host}:{bound.getsockname()[1]}"
+        self.base_url: str = f"http://{host}:{bound.getsockname()[1]}"
         self._book = CallBook(
             self.clock,
             seed=self.seed,

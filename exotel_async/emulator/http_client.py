@@ -18,7 +18,7 @@ class ApplicationClient:
     """A client that is made when it is first needed, and the turns to use it."""
 
     def __init__(self) -> None:
-        self.turns = asyncio.Semaphore(CONCURRENT)
+        self.turns: asyncio.Semaphore = asyncio.Semaphore(CONCURRENT)
         """A request is sent while one of them is held."""
         self._client: httpx.AsyncClient | None = None
         self._closing: set[Task[None]] = set()
