@@ -68,7 +68,12 @@ class Api:
         flow_id = None if dial.url is None else flow_of(dial.url)
         flow = None if flow_id is None else find_flow(settings.flows, flow_id)
         if flow is None:
-            call = self._book.take(dial, settings.scenario, self._clock.elapsed())
+            call = self._book.take(
+                dial,
+                settings.scenario,
+                self._clock.elapsed(),
+                second_decides=settings.unreached_second == "second-leg",
+            )
             self._callbacks.schedule(call)
         else:
             caller = settings.callers.get(dial.from_, Caller())

@@ -98,10 +98,12 @@ class CallBook:
         in_flow: bool = False,
         first_does: Behaviour | None = None,
         busy: bool = False,
+        second_decides: bool = True,
     ) -> EmulatedCall:
         """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
 
-        `in_flow`: once answered, it lasts as long as its flow.
+        `in_flow`: once answered, it lasts as long as its flow. `second_decides`: its status is the
+        second leg's, if it has one.
 
         What becomes of it rests on the seed, the two parties and how many calls they had before,
         never on which of several requests came first.
@@ -123,6 +125,7 @@ class CallBook:
                 time_limit=dial.time_limit,
                 max_retries=dial.max_retries,
                 first_does=first_does,
+                second_decides=second_decides,
             )
             for _ in timeline.attempts:
                 self.ring(parties[0])

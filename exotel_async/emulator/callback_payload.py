@@ -25,12 +25,12 @@ def document(
     call: EmulatedCall, event: Event, age: float, settings: Settings, documents: CallDocuments
 ) -> Document:
     """The payload for what happened at that age of the call."""
-    clock, line = call.clock, call.timeline
+    clock, line, nothing = call.clock, call.timeline, settings.unrecorded_url
     over = event is Event.TERMINAL
     short: Document = {
         "CallSid": call.sid,
         "Status": line.status.value if over else IN_PROGRESS,
-        "RecordingUrl": documents.recording_url(call) if over else None,
+        "RecordingUrl": (documents.recording_url(call) if over else None) or nothing,
         "DateUpdated": clock.text(call.at + age),
     }
     if not is_long(call):
@@ -38,9 +38,9 @@ def document(
     first, second = call.legs(age)
     bridged = line.bridged is not None and age >= line.bridged
     # Who answered is reported for the second leg only. A call to a stream has none.
-    legs = [_leg(first, human=False)]
+    legs = [_leg(first, settings, human=False)]
     if call.to is not None:
-        legs.append(_leg(second, human=bridged))
+        legs.append(_leg(second, settings, human=bridged))
     return {
         **short,
         "EventType": event.value,
@@ -58,9 +58,9 @@ def document(
     }
 
 
-def _leg(leg: Leg, *, human: bool) -> Document:
+def _leg(leg: Leg, settings: Settings, *, human: bool) -> Document:
     return {
         "OnCallDuration": leg.seconds,
-        "Status": leg.status,
+        "Status": leg.status or settings.undialled_leg,
         "AnsweredBy": "HUMAN" if human else "NA",
     }

@@ -120,7 +120,8 @@ class CallDocuments:
         if recording is not None:
             document["PreSignedRecordingUrl"] = self.presigned_url(call, recording, validity)
         if details:
-            document["Details"] = _details(call)
+            known = settled or not settings.late_details
+            document["Details"] = _details(call, second_known=known)
         return document
 
     def _amount(self, amount: int | Decimal, *, json: bool) -> str | float:
@@ -129,14 +130,14 @@ class CallDocuments:
         return str(amount)
 
 
-def _details(call: EmulatedCall) -> Document:
+def _details(call: EmulatedCall, *, second_known: bool) -> Document:
     """Leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2)."""
     first, second = call.legs()
-    legs = [first] if second.status is None else [first, second]
+    legs = [first, second] if second_known and second.status is not None else [first]
     return {
-        "ConversationDuration": call.talked if call.ended else 0,
+        "ConversationDuration": call.talked if second_known and call.ended else 0,
         "Leg1Status": first.status,
-        "Leg2Status": second.status,
+        "Leg2Status": second.status if second_known else None,
         "Legs": [
             {"Leg": {"Id": number, "OnCallDuration": leg.seconds}}
             for number, leg in enumerate(legs, start=1)

@@ -113,7 +113,8 @@ class Operations(Settings):
         It sends no callbacks, and goes through no flow.
         """
         at = self.clock.elapsed() - ago.total_seconds()
-        return self._book.take(dial, self.scenario, at)
+        second_decides = self.unreached_second == "second-leg"
+        return self._book.take(dial, self.scenario, at, second_decides=second_decides)
 
     async def incoming_call(
         self, from_: str, exophone: str, *, caller: Caller | None = None

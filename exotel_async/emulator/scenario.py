@@ -72,7 +72,7 @@ class Scenario:
     settle: tuple[int, int] = (100, 140)  # VOICE_V1 2
     """From the end until Duration, Price and EndTime show: about two minutes."""
     price_per_minute: Decimal = Decimal("0.750")
-    """For each started minute of a completed call."""
+    """For each started minute of a call whose first party has answered."""
     numbers: Mapping[str, Behaviour] = attrs.field(factory=dict, converter=_by_national)
 
     @cached_property
@@ -152,6 +152,8 @@ class Timeline:
     """When the second party was gone again, if the call went on."""
     earlier: int = 0
     """Seconds talked with other second parties before."""
+    second_decides: bool = False
+    """Whether the status is the second leg's, where a second party was dialled."""
     attempts: tuple[Attempt, ...] = ()
     """To reach the first party of a dial: one, and more where `MaxRetries` is followed."""
 
@@ -168,12 +170,13 @@ class Timeline:
 
     @property
     def status(self) -> Outcome:
-        """The call's final word.
+        """The call's final word: the first leg's, or the second's if that decides (VOICE_V1 1.3).
 
-        It is the first party's: a call whose second party did not answer is `completed` all the
-        same, and its legs tell (VOICE_V1 9, point 8).
+        A call whose second leg is `canceled` has `failed`.
         """
-        return self.first
+        if self.second is None or not self.second_decides:
+            return self.first
+        return Outcome.FAILED if self.second is Outcome.CANCELED else self.second
 
     @property
     def talked(self) -> int:
@@ -214,6 +217,7 @@ def plan(
     time_limit: int | None,
     max_retries: int = 0,
     first_does: Behaviour | None = None,
+    second_decides: bool = True,
 ) -> Timeline:
     """Draw a call's life. `second` is None for a call that leads to a flow or a stream.
 
@@ -261,6 +265,7 @@ def plan(
         ended=ended,
         settle=settle,
         price_per_minute=scenario.price_per_minute,
+        second_decides=second is not None and second_decides,
     )
 
 

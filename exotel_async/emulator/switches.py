@@ -43,6 +43,22 @@ class Switches:
         "exophone", "1.3", source="portal: its own pages contradict each other; live: the ExoPhone"
     )
     """`To` of a call to a flow: Exotel's pages disagree."""
+    unreached_second: Literal["second-leg", "completed"] = switch(
+        "second-leg",
+        "1.3",
+        source="live: captures of 2026 and two call screens; contradicted by a text of support",
+    )
+    """`Status` of a call between two numbers whose second party is not reached, if it is dialled
+    from now on: the status of the second leg, `failed` for a `canceled` one; or `completed`, as
+    support says that the first leg decides."""
+    inbound_to: Literal["agent", "exophone"] = switch(
+        "agent", "1.3", source="live: captures of 2026; notes of earlier date have the ExoPhone"
+    )
+    """`To` of a call that came in and has reached an agent: that agent, or the ExoPhone. Without an
+    agent it is the ExoPhone."""
+    late_details: bool = switch(True, "2", source="live: a comment, and captures of 2026")
+    """`Details` tell of the second leg and of the talk time only from when EndTime and Duration
+    show. Before, the second leg's status is null."""
     amounts: Literal["text", "number"] = switch(
         "text", "2", source="live: text; portal: text on one page, numbers on another"
     )
@@ -146,3 +162,11 @@ class Switches:
     )
     """The body of status callbacks by default; `StatusCallbackContentType=application/json`
     overrides it."""
+    unrecorded_url: Literal[""] | None = switch(
+        "", "6.2", source="live: a strict reader in production demands text"
+    )
+    """`RecordingUrl` of a call without a recording, in JSON."""
+    undialled_leg: Literal[""] | None = switch(
+        None, "6.2", source="doc, portal: null or empty; live: a strict reader demands text"
+    )
+    """A leg's `Status` before it was dialled, in JSON."""

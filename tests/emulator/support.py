@@ -21,6 +21,13 @@ TLS = ssl.create_default_context()
 TWO_NUMBERS = {"From": AGENT, "To": CUSTOMER, "CallerId": EXOPHONE}
 FLOW_URL = "http://my.exotel.com/acme1/exoml/start_voice/926"
 TO_FLOW = {"From": CUSTOMER, "CallerId": EXOPHONE, "Url": FLOW_URL}
+UNREACHED = [
+    ("busy", "busy"),
+    ("no-answer", "no-answer"),
+    ("failed", "failed"),
+    ("canceled", "failed"),
+]
+"""What a second party does, and the status of the call then."""
 
 
 def client_of(emulator: Emulator, **options: object) -> httpx.AsyncClient:

@@ -22,6 +22,7 @@ from tests.emulator.support import (
     EXOPHONE,
     FLOW_URL,
     TWO_NUMBERS,
+    UNREACHED,
     client_of,
     dial,
     until,
@@ -176,7 +177,7 @@ async def test_long_with_events_in_json(
     assert set(first) == set(second) == LONG | {"Legs"}
     for early in (first, second):
         assert early["Status"] == "in-progress"
-        assert [early[n] for n in ("EndTime", "CustomField", "RecordingUrl")] == [None] * 3
+        assert [early[n] for n in ("EndTime", "CustomField", "RecordingUrl")] == [None, None, ""]
     assert first["Legs"] == [
         {"OnCallDuration": 0, "Status": "in-progress", "AnsweredBy": "NA"},
         {"OnCallDuration": 0, "Status": None, "AnsweredBy": "NA"},
@@ -235,18 +236,51 @@ async def test_a_flow_call_gets_the_short_one_whatever_it_subscribes_to(
 @pytest.mark.parametrize(
     ("agent", "customer", "expected"),
     [
-        ("busy", "completed", [("terminal", None)]),
-        ("completed", "no-answer", [("answered", None), ("terminal", "no-answer")]),
+        ("busy", "completed", [("terminal", "busy", None)]),
+        ("failed", "completed", [("terminal", "failed", None)]),
+        ("no-answer", "completed", [("terminal", "no-answer", None)]),
+        *(
+            ("completed", second, [("answered", "in-progress", None), ("terminal", word, second)])
+            for second, word in UNREACHED
+        ),
     ],
 )
 async def test_who_does_not_answer_is_not_told_as_answered(
-    handler: Handler, agent: str, customer: str, expected: list[tuple[str, str | None]]
+    handler: Handler,
+    agent: str,
+    customer: str,
+    expected: list[tuple[str, str, str | None]],
 ) -> None:
+    """And the status is that of the party who did not."""
     scenario = Scenario(numbers={AGENT: Behaviour(agent), CUSTOMER: Behaviour(customer)})
     async with Emulator(scenario=scenario) as emulator, client_of(emulator) as client:
         await dial(client, StatusCallback=handler.url, **BOTH, **AS_JSON)
         await emulator.finish_calls()
-    assert handler.events == expected
+    told = [received.json for received in handler.received]
+    assert [(t["EventType"], t["Status"], second_leg(t)) for t in told] == expected
+    assert told[-1]["ConversationDuration"] == 0
+
+
+async def test_the_short_one_of_an_unreached_second_party(handler: Handler) -> None:
+    scenario = Scenario(numbers={AGENT: Behaviour(), CUSTOMER: Behaviour("canceled")})
+    async with Emulator(scenario=scenario) as emulator, client_of(emulator) as client:
+        await dial(client, StatusCallback=handler.url, **AS_JSON)
+        emulator.unreached_second = "completed"
+        await dial(client, StatusCallback=handler.url, **AS_JSON)
+        await emulator.finish_calls()
+    assert sorted(str(r.json["Status"]) for r in handler.received) == ["completed", "failed"]
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+async def test_in_json_what_there_is_not(
+    emulator: Emulator, client: httpx.AsyncClient, handler: Handler, nothing: str | None
+) -> None:
+    """No recording, no leg yet: text without anything in it, or null."""
+    emulator.unrecorded_url = emulator.undialled_leg = nothing  # type: ignore[assignment]
+    await dial(client, StatusCallback=handler.url, **BOTH, **AS_JSON)
+    await emulator.finish_calls()
+    assert [received.json["RecordingUrl"] for received in handler.received] == [nothing] * 3
+    assert second_leg(handler.received[0].json) == nothing
 
 
 BARE: list[tuple[str, dict[str, str | list[str]], list[str]]] = [

@@ -7,13 +7,26 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
+import attrs
 import httpx
 import pytest
 
-from exotel_async.emulator import Behaviour, Emulator, Outcome, Scenario
+from exotel_async.emulator import Behaviour, Dial, Emulator, Outcome, Scenario
 from exotel_async.emulator.scenario import Timeline
 from tests.conftest import SOON
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TO_FLOW, TWO_NUMBERS, client_of, dial
+from tests.emulator.support import (
+    AGENT,
+    CUSTOMER,
+    EXOPHONE,
+    TO_FLOW,
+    TWO_NUMBERS,
+    UNREACHED,
+    client_of,
+    dial,
+    listing,
+)
+
+OTHER = "09812300003"
 
 
 async def details(client: httpx.AsyncClient, sid: str) -> dict[str, object]:
@@ -34,7 +47,10 @@ def leg_data(call: dict[str, object]) -> tuple[object, ...]:
 async def test_a_life_from_dial_to_settled_values(
     emulator: Emulator, client: httpx.AsyncClient
 ) -> None:
-    """Each phone rings 5 s, they talk for 30 s, and 120 s later the values show."""
+    """Each phone rings 5 s, they talk for 30 s, and 120 s later the values show.
+
+    Until then nothing is told of the second party.
+    """
     sid = await dial(client, Record="true")
     call = emulator.calls[sid]
     live = await details(client, sid)
@@ -45,12 +61,12 @@ async def test_a_life_from_dial_to_settled_values(
     assert leg_data(await details(client, sid)) == (0, "in-progress", None, [(1, 2)])
     call.run_ahead(12)
     bridged = await details(client, sid)
-    assert leg_data(bridged) == (0, "in-progress", "in-progress", [(1, 7), (2, 2)])
+    assert leg_data(bridged) == (0, "in-progress", None, [(1, 7)])
 
     call.run_ahead(40)
     over = await details(client, sid)
     assert over["Status"] == "completed"
-    assert leg_data(over) == (30, "completed", "completed", [(1, 35), (2, 30)])
+    assert leg_data(over) == (0, "completed", None, [(1, 35)])
     late = ("EndTime", "Duration", "Price", "AnsweredBy", "RecordingUrl")
     assert [over[name] for name in late] == [None] * 5
     assert over["DateUpdated"] == over["DateCreated"]
@@ -64,6 +80,23 @@ async def test_a_life_from_dial_to_settled_values(
     assert datetime.fromisoformat(str(settled["EndTime"])) == start + timedelta(seconds=40)
     assert datetime.fromisoformat(str(settled["DateUpdated"])) == start + timedelta(seconds=160)
     assert str(settled["RecordingUrl"]).endswith(f"/exotelrecordings/acme1/{sid}.mp3")
+    assert leg_data(settled) == (30, "completed", "completed", [(1, 35), (2, 30)])
+
+
+async def test_details_may_show_at_once(emulator: Emulator, client: httpx.AsyncClient) -> None:
+    """In a list of calls as well as of a single one."""
+    sid = await dial(client)
+    call = emulator.calls[sid]
+    call.run_ahead(12)
+    emulator.late_details = False
+    bridged = await details(client, sid)
+    assert leg_data(bridged) == (0, "in-progress", "in-progress", [(1, 7), (2, 2)])
+    call.run_ahead(40)
+    whole = (30, "completed", "completed", [(1, 35), (2, 30)])
+    for late, expected in ((True, (0, "completed", None, [(1, 35)])), (False, whole)):
+        emulator.late_details = late
+        (row,) = (await listing(client, details="true"))["Calls"]
+        assert leg_data(row) == leg_data(await details(client, sid)) == expected
 
 
 async def test_details_only_on_demand_and_in_xml(
@@ -108,24 +141,47 @@ async def test_a_first_party_who_does_not_answer(
     assert call["AnsweredBy"] is None
 
 
-@pytest.mark.parametrize("second", ["busy", "no-answer", "failed", "canceled"])
-async def test_completed_is_not_a_conversation(second: str) -> None:
+@pytest.mark.parametrize(("second", "word"), UNREACHED)
+@pytest.mark.parametrize("switch", ["second-leg", "completed"])
+async def test_a_second_party_who_is_not_reached(second: str, word: str, switch: str) -> None:
+    """Their leg tells the status, or the first one; the first party has paid for it either way."""
     scenario = Scenario(numbers={AGENT: Behaviour(ring=5), CUSTOMER: Behaviour(second, ring=10)})
-    async with Emulator(scenario=scenario) as emulator, client_of(emulator) as client:
+    async with (
+        Emulator(scenario=scenario, unreached_second=switch) as emulator,  # type: ignore[arg-type]
+        client_of(emulator) as client,
+    ):
         sid = await dial(client, Record="true")
+        entered = emulator.add_call(Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE))
         await emulator.finish_calls()
         call = await details(client, sid)
+        status = word if switch == "second-leg" else "completed"
+        listed = {row["Sid"] for row in (await listing(client, Status=status))["Calls"]}
+    assert call["Status"] == entered.status == status
+    assert listed == {sid, entered.sid}
     rang = 30 if second == "no-answer" else 10
-    assert call["Status"] == "completed"
     assert leg_data(call) == (0, "completed", second, [(1, rang), (2, 0)])
     assert call["RecordingUrl"] is None
+    assert (call["Price"], call["AnsweredBy"]) == ("0.750", "human")
+
+
+async def test_a_reached_second_party_and_an_unreached_first_one(
+    emulator: Emulator, client: httpx.AsyncClient
+) -> None:
+    """The switch has no say: the status is `completed`, and the first leg's."""
+    emulator.scenario = attrs.evolve(emulator.scenario, numbers={OTHER: Behaviour("busy")})
+    for switch in ("second-leg", "completed"):
+        emulator.unreached_second = switch  # type: ignore[assignment]
+        for number in (AGENT, OTHER):
+            await dial(client, From=number, To=CUSTOMER)
+    await emulator.finish_calls()
+    assert [call.status for call in emulator.calls.values()] == ["completed", "busy"] * 2
 
 
 @pytest.mark.parametrize(
     ("limit", "status", "legs"),
     [
         ("20", "completed", (10, "completed", "completed", [(1, 15), (2, 10)])),
-        ("8", "completed", (0, "completed", "canceled", [(1, 3), (2, 0)])),
+        ("8", "failed", (0, "completed", "canceled", [(1, 3), (2, 0)])),
         ("3", "no-answer", (0, "no-answer", None, [(1, 0)])),
     ],
 )
@@ -230,7 +286,7 @@ async def test_shares_come_out_as_asked() -> None:
             )
         lines = [call.timeline for call in emulator.calls.values()]
     for outcome, share in (("busy", 0.25), ("no-answer", 0.25), ("failed", 0.1)):
-        assert abs(sum(line.status == outcome for line in lines) / 600 - share) < 0.06
+        assert abs(sum(line.first == outcome for line in lines) / 600 - share) < 0.06
     answered = [line for line in lines if line.second is not None]
     canceled = sum(line.second is Outcome.CANCELED for line in answered)
     assert abs(canceled / len(answered) - 0.5) < 0.1
