@@ -106,6 +106,8 @@ class EmulatedCall:
     """The call that this one is a child leg of."""
     agents: int = attrs.field(default=0, on_setattr=_note_change)
     """How many agents its flow is ringing or has connected."""
+    agent: str | None = None
+    """The agent whom its flow has connected, the last one if there were several."""
     log: Log | None = attrs.field(default=None, repr=False)
     """Takes down its transcript, if it is in a flow."""
     run: Task[None] | None = attrs.field(default=None, repr=False)

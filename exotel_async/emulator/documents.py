@@ -11,6 +11,7 @@ from exotel_async.emulator.credentials import presigned
 from exotel_async.emulator.phones import e164, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.switches import Switches
 
 RECORDINGS = "/exotelrecordings/"
 """Where they are: the account and a file for each call come after it."""
@@ -18,6 +19,18 @@ DEFAULT_VALIDITY = 5
 """Minutes a pre-signed recording URL is good for when nothing else is asked for (VOICE_V1 2)."""
 
 _ECHO: dict[str, Callable[[str], str]] = {"national": national, "e164": e164, "as-sent": str}
+
+
+def second_party(call: EmulatedCall, switches: Switches) -> str | None:
+    """Whom `To` names, as sent: the second party, or what the switches say (VOICE_V1 1.3).
+
+    Of a call to a stream it is empty.
+    """
+    if call.to is not None or call.dial.stream_url is not None:
+        return call.to
+    if call.incoming:
+        return (switches.inbound_to == "agent" and call.agent) or call.caller_id
+    return None if switches.flow_to == "null" else call.caller_id
 
 
 def echo(number: str, form: Literal["national", "e164", "as-sent"]) -> str:
@@ -69,17 +82,9 @@ class CallDocuments:
         return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
     def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
-        """The second party, or what the switch puts there for a call to a flow (VOICE_V1 1.3).
-
-        Of a call to a stream it is empty.
-        """
-        if call.to is not None:
-            return echo(call.to, form)
-        if call.dial.stream_url is not None:
-            return None
-        if call.incoming:
-            return echo(call.caller_id, form)
-        return None if self._settings.flow_to == "null" else national(call.caller_id)
+        """Whom `To` names, in one of the forms of a number."""
+        party = second_party(call, self._settings)
+        return None if party is None else echo(party, form)
 
     def _call(
         self, call: EmulatedCall, *, json: bool, details: bool, validity: int | None

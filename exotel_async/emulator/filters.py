@@ -13,6 +13,7 @@ from typing import TypeVar
 from exotel_async.emulator.api_errors import bad
 from exotel_async.emulator.calls import STATUSES, EmulatedCall
 from exotel_async.emulator.clock import Clock, parse_wire_date
+from exotel_async.emulator.documents import second_party
 from exotel_async.emulator.faults import ListingFault
 from exotel_async.emulator.phones import national
 from exotel_async.emulator.switches import Switches
@@ -95,7 +96,7 @@ def read_filters(query: Query, switches: Switches) -> Sequence[Keep]:
     to = read_list(query, "To", MAX_NUMBERS)
     if to is not None:
         wanted_to = {national(number) for number in to}
-        keeps.append(lambda call: _shown_to(call, switches.flow_to == "exophone") in wanted_to)
+        keeps.append(lambda call: _shown_to(call, switches) in wanted_to)
     from_ = read_list(query, "From", MAX_NUMBERS)
     if from_ is not None:
         wanted_from = {national(number) for number in from_}
@@ -122,10 +123,9 @@ def read_filters(query: Query, switches: Switches) -> Sequence[Keep]:
     return keeps
 
 
-def _shown_to(call: EmulatedCall, flow_to_exophone: bool) -> str | None:
-    if call.to is not None:
-        return national(call.to)
-    return national(call.caller_id) if flow_to_exophone or call.incoming else None
+def _shown_to(call: EmulatedCall, switches: Switches) -> str | None:
+    party = second_party(call, switches)
+    return None if party is None else national(party)
 
 
 def _within(value: Decimal, bounds: Mapping[str, Decimal]) -> bool:

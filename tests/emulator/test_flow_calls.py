@@ -35,6 +35,7 @@ from tests.emulator.support import (
     until,
 )
 
+OTHER = "09812300003"
 HELLO = Flow(926, start=Greeting(text="Hello, this is a flow of the emulator"))
 """It takes two seconds."""
 LISTENING = Flow(926, start=Menu(name="m", text="Hello", keys={"1": "m"}, wait=100))
@@ -174,6 +175,37 @@ async def test_a_call_that_comes_in(emulator: Emulator, client: httpx.AsyncClien
         page = (await client.get(f"Calls.json?{query}")).json()
         assert [row["Sid"] for row in page["Calls"]] == [call.sid], query
     assert (await client.get("Calls.json?Direction=outbound-api")).json()["Calls"] == []
+
+
+@pytest.mark.parametrize("agent", [AGENT, "sip:agent7f3a"])
+async def test_the_agent_whom_a_call_that_came_in_has_reached(
+    emulator: Emulator, client: httpx.AsyncClient, agent: str
+) -> None:
+    """Is its `To`, or the ExoPhone is; the last one, of several."""
+    emulator.scenario = Scenario(
+        numbers={OTHER: Behaviour(), "09812300004": Behaviour("busy"), agent: Behaviour()}
+    )
+    later = Connect(numbers=["09812300004", agent], then=Connect(numbers=["09812300004"]))
+    call = await call_in(emulator, Connect(numbers=[OTHER], then=later))
+    for switch, to in (("agent", agent), ("exophone", EXOPHONE)):
+        emulator.inbound_to = switch  # type: ignore[assignment]
+        record = await shown(client, call)
+        told = ("From", "To", "PhoneNumberSid", "Status")
+        assert [record[name] for name in told] == [CUSTOMER, to, EXOPHONE, "completed"]
+        for party, found in ((to, 1), (OTHER, 0), ("09812300004", 0)):
+            page = (await client.get("Calls.json", params={"To": party})).json()
+            assert page["Metadata"]["Total"] == found, (switch, party)
+
+
+@pytest.mark.parametrize("outcome", ["busy", "no-answer", "failed", "canceled"])
+async def test_a_call_that_came_in_and_has_reached_nobody(
+    emulator: Emulator, client: httpx.AsyncClient, outcome: str
+) -> None:
+    """Is `completed` all the same, and its `To` the ExoPhone."""
+    emulator.scenario = Scenario(numbers={AGENT: Behaviour(outcome)})
+    call = await call_in(emulator, Connect(numbers=[AGENT]))
+    record = await shown(client, call)
+    assert [record[name] for name in ("To", "Status")] == [EXOPHONE, "completed"]
 
 
 async def test_a_call_that_comes_in_where_there_is_no_flow(emulator: Emulator) -> None:

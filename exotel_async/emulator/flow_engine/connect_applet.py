@@ -100,7 +100,7 @@ async def _dynamic(line: Line, urls: list[str | None]) -> ConnectPlan:
 async def _converse(line: Line, connect: Connect, plan: ConnectPlan, ringing: Ringing) -> None:
     """From the moment an agent answers until they have parted. Raises Ended."""
     call, leg = line.call, ringing.leg
-    leg.answered = line.age
+    leg.answered, call.agent = line.age, leg.number
     line.state.call_type = "completed"
     line.state.whom = national(leg.number)
     line.note(f"{leg.number} answers")
