@@ -148,6 +148,34 @@ async def test_the_long_list_after_connect(emulator: Emulator, application: Appl
     }
 
 
+@pytest.mark.parametrize(
+    ("agents", "status", "duration"),
+    [
+        ([Behaviour(ring=4, talk=20)], "completed", "24"),
+        ([Behaviour("busy", ring=5)], "busy", "5"),
+        ([Behaviour("no-answer")], "no-answer", "0"),
+        ([Behaviour("canceled", ring=6)], "canceled", "0"),
+        ([Behaviour("failed", ring=3)], "failed", "0"),
+        ([Behaviour("no-answer"), Behaviour("busy", ring=5)], "busy", "5"),
+        ([Behaviour("busy", ring=5), Behaviour("no-answer")], "no-answer", "0"),
+    ],
+)
+async def test_how_long_an_agent_was_dialled(
+    emulator: Emulator,
+    application: Application,
+    agents: list[Behaviour],
+    status: str,
+    duration: str,
+) -> None:
+    """From the dial on, ringing included, of who answers and of who rejects; else 0."""
+    numbers = dict(zip([AGENT, OTHER], agents, strict=False))
+    emulator.scenario = Scenario(numbers=numbers)
+    after = Passthru(url=application.url + "/after")
+    await call_in(emulator, Connect(numbers=list(numbers), then=after, no_answer=after))
+    query = application.only("/after").query
+    assert (query["DialCallStatus"], query["DialCallDuration"]) == (status, duration)
+
+
 async def test_the_switches_of_the_long_list(emulator: Emulator, application: Application) -> None:
     rules = emulator.flow_settings
     rules.created = "plain"

@@ -44,9 +44,13 @@ class Attempts:
 
     @property
     def duration(self) -> int:
-        """From the dial of the agent who answered, ringing included; 0 without one."""
+        """From the dial of the agent who answered or rejected, ringing included; 0 without one.
+
+        As captured: 5 of a `busy` agent, 0 of `no-answer` and `canceled`.
+        """
         leg = self._told
-        return 0 if leg.answered is None else round(leg.ended - leg.dialled)
+        counts = leg.answered is not None or leg.outcome is Outcome.BUSY
+        return round(leg.ended - leg.dialled) if counts else 0
 
     @property
     def _told(self) -> AgentLeg:
