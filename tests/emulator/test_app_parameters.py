@@ -64,7 +64,6 @@ START = {
     "CallTo": EXOPHONE,
     "From": CUSTOMER,
     "To": EXOPHONE,
-    "CallStatus": "in-progress",
     "Direction": "incoming",
     "ForwardedFrom": "null",
     "Created": "Mon, 23 Feb 2026 12:31:59",
@@ -137,15 +136,74 @@ async def test_the_long_list_after_connect(emulator: Emulator, application: Appl
         "Legs[0][CallerId]": EXOPHONE,
         "Legs[0][CauseCode]": "USER_BUSY",
         "Legs[0][Cause]": "17",
-        "Legs[0][DisconnectedBy]": "",
         "Legs[1][Number]": OTHER,
         "Legs[1][Type]": "single",
         "Legs[1][OnCallDuration]": "30",
         "Legs[1][CallerId]": EXOPHONE,
         "Legs[1][CauseCode]": "NORMAL_CLEARING",
         "Legs[1][Cause]": "16",
-        "Legs[1][DisconnectedBy]": "Callee",
     }
+
+
+CAPTURED = {
+    "CallSid",
+    "CallFrom",
+    "CallTo",
+    "Direction",
+    "ForwardedFrom",
+    "Created",
+    "DialCallDuration",
+    "StartTime",
+    "EndTime",
+    "DialCallStatus",
+    "CallType",
+    "DialWhomNumber",
+    "ProcessStatus",
+    "flow_id",
+    "tenant_id",
+    "From",
+    "To",
+    "CurrentTime",
+    "OutgoingPhoneNumber",
+    "Legs[0][Number]",
+    "Legs[0][Type]",
+    "Legs[0][OnCallDuration]",
+    "Legs[0][CallerId]",
+    "Legs[0][CauseCode]",
+    "Legs[0][Cause]",
+}
+"""What Passthrus after a Connect were captured with, in 2022; and two more with a recording."""
+
+
+@pytest.mark.parametrize(
+    ("agent", "caller", "told", "recorded"),
+    [
+        (Behaviour(ring=7, talk=10), Caller(), ("completed", "completed", "17"), True),
+        (Behaviour("no-answer"), Caller(), ("no-answer", "incomplete", "0"), False),
+        (Behaviour(ring=20), Caller(patience=9), ("canceled", "client-hangup", "0"), False),
+        (Behaviour("busy", ring=5), Caller(), ("busy", "incomplete", "5"), False),
+    ],
+)
+async def test_a_passthru_after_connect_has_the_names_of_captures_and_no_other(
+    emulator: Emulator,
+    application: Application,
+    agent: Behaviour,
+    caller: Caller,
+    told: tuple[str, str, str],
+    recorded: bool,
+) -> None:
+    """Of a call that came in, and of one that the API made with its custom field besides."""
+    emulator.scenario = Scenario(numbers={AGENT: agent, CUSTOMER: Behaviour()})
+    after = Passthru(url=application.url + "/after")
+    start = Connect(numbers=[AGENT], record=True, then=after, no_answer=after)
+    await call_in(emulator, start, caller)
+    async with client_of(emulator) as client:
+        await call_out(emulator, client, start, caller)
+    incoming, outgoing = (asked.query for asked in application.asked)
+    names = CAPTURED | ({"RecordingUrl", "RecordingAvailableBy"} if recorded else set())
+    assert (set(incoming), set(outgoing)) == (names, names | {"CustomField"})
+    for query in (incoming, outgoing):
+        assert told == (query["DialCallStatus"], query["CallType"], query["DialCallDuration"])
 
 
 @pytest.mark.parametrize(
@@ -181,7 +239,7 @@ async def test_the_switches_of_the_long_list(emulator: Emulator, application: Ap
     rules.created = "plain"
     rules.end_time = "0000-00-00 00:00:00"
     rules.bare_call_to = True
-    rules.call_status = False
+    rules.call_status = True
     rules.insights = True
     rules.tenant_id = "7"
     rules.disconnected_by = ("user", "agent")
@@ -190,14 +248,24 @@ async def test_the_switches_of_the_long_list(emulator: Emulator, application: Ap
     after = Passthru(url=application.url + "/after")
     await call_in(emulator, Connect(numbers=[AGENT, OTHER], then=after))
     query = application.only("/after").query
-    assert "CallStatus" not in query
-    told = ("Created", "EndTime", "CallTo", "To", "tenant_id", "Legs[1][DisconnectedBy]")
+    told = (
+        "CallStatus",
+        "Created",
+        "EndTime",
+        "CallTo",
+        "To",
+        "tenant_id",
+        "Legs[0][DisconnectedBy]",
+        "Legs[1][DisconnectedBy]",
+    )
     assert [query[name] for name in told] == [
+        "in-progress",
         "2026-02-23 12:31:59",
         "0000-00-00 00:00:00",
         "8030000000",
         EXOPHONE,
         "7",
+        "",
         "agent",
     ]
     assert {k: v for k, v in query.items() if "Insights" in k} == {

@@ -406,6 +406,7 @@ async def test_a_voicemail(
     leaves: bool,
 ) -> None:
     """It shows at a later Passthru, which comes whether the caller has hung up or not."""
+    emulator.flow_settings.call_status = True
     start = Voicemail(text="Speak", max_seconds=20, then=Passthru(url=application.url + "/mail"))
     caller = Caller(speaks=speaks, hangs_up_at="Voicemail" if leaves else None)
     call = await call_in(emulator, start, caller)

@@ -509,6 +509,8 @@ async def test_who_ends_the_conversation(
     emulator: Emulator, application: Application, talk: int, who: str
 ) -> None:
     """An agent who does leaves a caller for the rest of the flow."""
+    emulator.flow_settings.call_status = True
+    emulator.flow_settings.disconnected_by = ("Caller", "Callee")
     after = Passthru(url=application.url + "/after", ok=Greeting(text="Rate us"))
     call = await call_in(emulator, Connect(numbers=[AGENT], then=after), Caller(talk=talk))
     query = application.only("/after").query

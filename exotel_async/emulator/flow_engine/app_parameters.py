@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from exotel_async.emulator.flow_engine.line import Line
     from exotel_async.emulator.flow_engine.state import AgentLeg
+    from exotel_async.emulator.flows.settings import FlowSettings
 
 Parameters = dict[str, str]
 _RECORDING_TAKES = timedelta(minutes=5)
@@ -42,7 +43,7 @@ def of_call(line: Line) -> Parameters:
         listed["DialCallStatus"] = attempts.status.value
         listed["OutgoingPhoneNumber"] = national(attempts.outgoing)
         for number, leg in enumerate(attempts.legs):
-            listed |= _leg(f"Legs[{number}]", leg, insights=rules.insights)
+            listed |= _leg(f"Legs[{number}]", leg, rules)
     if state.recording_url is not None:
         listed["RecordingUrl"] = state.recording_url
         listed["RecordingAvailableBy"] = _rfc(line.now + _RECORDING_TAKES)
@@ -117,7 +118,7 @@ def _digits(line: Line) -> Parameters:
     return {"digits": f'"{digits}"'}
 
 
-def _leg(prefix: str, leg: AgentLeg, *, insights: bool) -> Parameters:
+def _leg(prefix: str, leg: AgentLeg, rules: FlowSettings) -> Parameters:
     word, number = leg.cause
     told = {
         f"{prefix}[Number]": national(leg.number),
@@ -126,9 +127,10 @@ def _leg(prefix: str, leg: AgentLeg, *, insights: bool) -> Parameters:
         f"{prefix}[CallerId]": national(leg.caller_id),
         f"{prefix}[CauseCode]": word,
         f"{prefix}[Cause]": number,
-        f"{prefix}[DisconnectedBy]": leg.disconnected_by,
     }
-    if insights and leg.answered is not None:
+    if rules.disconnected_by is not None:
+        told[f"{prefix}[DisconnectedBy]"] = leg.disconnected_by
+    if rules.insights and leg.answered is not None:
         told |= {
             f"{prefix}[Insights][Status]": leg.outcome.value,
             f"{prefix}[Insights][DetailedStatus]": "CALL_COMPLETED",

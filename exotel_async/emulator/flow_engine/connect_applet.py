@@ -105,7 +105,7 @@ async def _converse(line: Line, connect: Connect, plan: ConnectPlan, ringing: Ri
     line.state.whom = national(leg.number)
     line.note(f"{leg.number} answers")
     tell_event(line, plan, leg, "Answered", busy=True)
-    caller_word, leg.disconnected_by = line.rules.disconnected_by
+    caller_word, leg.disconnected_by = line.rules.disconnected_by or ("", "")
     seconds: float = min(ringing.talk, plan.talk_limit or math.inf)
     patience = line.script.caller.talk
     caller_ends = patience is not None and patience < seconds

@@ -22,6 +22,7 @@ class AgentLeg:
     cause: Cause
     answered: float | None = None
     disconnected_by: str = ""
+    """Who hung up, by the words of `FlowSettings.disconnected_by`."""
 
     @property
     def seconds(self) -> int:

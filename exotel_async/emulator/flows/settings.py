@@ -63,8 +63,10 @@ class FlowSettings:
         "1970-01-01 05:30:00", "7.1", source="doc: support 48283; live: the ERPNext fixtures"
     )
     """`EndTime` of a call in progress; older captures have `0000-00-00 00:00:00`."""
-    call_status: bool = switch(True, "7.1", source="doc: support 48283")
-    """`CallStatus` is sent: it may be absent."""
+    call_status: bool = switch(
+        False, "7.1", source="doc: support 48283; live: the ERPNext fixtures have none"
+    )
+    """`CallStatus` is sent: documented as what may be absent, and absent from captures."""
     bare_call_to: bool = switch(False, "7.1", source="live: one capture of 2016")
     """`CallTo` has no leading 0 where `To` has one, as in a capture of 2016."""
     digits_once: bool = switch(False, "7.4", source="code: one published client")
@@ -79,8 +81,11 @@ class FlowSettings:
     )
     """Why legs ended. Seen were the first three; for busy and failed there are the words of Q.850,
     which those look like. A phone that rings to its limit has RING_TIMEOUT instead of NO_ANSWER."""
-    disconnected_by: tuple[str, str] = switch(("Caller", "Callee"), "7.1", source="unknown")
-    """Words of `Legs[i][DisconnectedBy]`, for the caller and the agent: none was seen."""
+    disconnected_by: tuple[str, str] | None = switch(
+        None, "7.1", source="code: handlers read it; live: the ERPNext fixtures have none"
+    )
+    """Words of `Legs[i][DisconnectedBy]`, for the caller and the agent: none was seen. None: it is
+    not sent."""
     agent_emails: Mapping[str, str] = attrs.field(factory=dict, converter=ByNumber)
     """`AgentEmail` of dial events, by the agent's number; without one it is empty."""
 
