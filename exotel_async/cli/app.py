@@ -146,8 +146,8 @@ def call(
     """Dial once: ring FROM, and when it answers, connect it to TO, to a flow or to a bot.
 
     It dials without confirmation, and a call costs money. Exit codes: 0 placed (with --wait:
-    completed), 1 not placed, 2 wrong usage, 3 not known whether it was placed, 4 placed, but not
-    completed, or not known how it ended (only with --wait), 130 interrupted.
+    completed, and TO was reached), 1 not placed, 2 wrong usage, 3 not known whether it was placed,
+    4 placed, but not completed, or not known how it ended (only with --wait), 130 interrupted.
 
     Args:
         from_: The party rung first: a phone number, or a SIP id like sip:agent7f3a.
@@ -163,7 +163,8 @@ def call(
         ring_timeout: Seconds each party is rung; not with --stream-url.
         max_retries: How many more times Exotel itself dials FROM if it does not answer.
         status_callback: URL that gets a callback when the call has ended.
-        wait: Wait until the call is over, and show how it ended.
+        wait: Wait until the call is over and its talk time known, in about two minutes more, and
+            show how it ended.
         json: Print the call, or the error, as JSON in one line.
     """
     wrong = None

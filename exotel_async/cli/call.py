@@ -175,10 +175,21 @@ def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
             return Exit.UNKNOWN
     if interrupted:
         return Exit.INTERRUPTED
-    match ended.waited:
-        case None | Call(status=CallStatus.COMPLETED):
-            return Exit.OK
+    if ended.waited is None or _was_completed(ended.how, ended.waited):
+        return Exit.OK
     return Exit.NOT_COMPLETED
+
+
+def _was_completed(made: Call, over: Call | ExotelError) -> bool:
+    """Whether a call was answered by its second party too, if it had one.
+
+    The status may be that of the first one's leg alone (VOICE_V1 1.3).
+    """
+    if not isinstance(over, Call):
+        return False
+    two = made.target is not None and made.target.to is not None
+    second = over.details.leg2_status if two and over.details else None
+    return over.status is CallStatus.COMPLETED and second in {None, CallStatus.COMPLETED}
 
 
 def _problem_of(ended: _Ended, service: Service) -> str | None:

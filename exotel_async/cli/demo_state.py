@@ -142,7 +142,7 @@ class Board:
             calls=len(dials),
             share=len(dials) / len(self.dials),
             mean_duration=_mean(call.duration for call in calls),
-            mean_talk_time=_mean(call.talk_time for call in calls if call.is_final),
+            mean_talk_time=_mean(call.talk_time for call in calls if call.duration is not None),
             cost=sum(prices, Decimal()) if prices else None,
         )
 

@@ -184,10 +184,14 @@ async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> N
 # call --wait
 
 
-def ending(outcome: Outcome) -> Emulator:
-    """An emulator on which each call soon ends so."""
-    everybody = {FIRST: Behaviour(outcome, ring=1, talk=60), SECOND: Behaviour(ring=1, talk=60)}
-    return Emulator(api_token=TOKEN, speed=60, scenario=Scenario(numbers=everybody))
+def ending(outcome: Outcome, second: Outcome = Outcome.COMPLETED) -> Emulator:
+    """An emulator on which each call soon ends so, and soon has its length and price."""
+    everybody = {
+        FIRST: Behaviour(outcome, ring=1, talk=60),
+        SECOND: Behaviour(second, ring=1, talk=60),
+    }
+    scenario = Scenario(numbers=everybody, settle=(1, 1))
+    return Emulator(api_token=TOKEN, speed=60, scenario=scenario)
 
 
 async def test_call_can_wait_for_the_end() -> None:
@@ -203,7 +207,7 @@ async def test_call_can_wait_for_the_end() -> None:
     first, then, *rest = ended.out.splitlines()
     assert (first, then) == (f"sid      {call.sid}", "status   in-progress")
     assert [line.split()[0] for line in rest] == ["status", "duration", "talk", "price"]
-    assert rest[0].split()[1] == "completed"
+    assert [line.split()[1] for line in rest] == ["completed", "1:02", "1:00", "1.500"]
     assert_masked(ended)
 
 
@@ -212,6 +216,18 @@ async def test_call_that_nobody_answered_is_told_by_its_exit_code() -> None:
         ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
     assert ended.code == 4, ended
     assert "status   no-answer" in ended.out
+
+
+@pytest.mark.parametrize(("switch", "status"), [("second-leg", "busy"), ("completed", "completed")])
+async def test_call_whose_second_party_is_not_reached_is_told_by_its_exit_code(
+    switch: str, status: str
+) -> None:
+    """Whichever status the service gives it."""
+    async with ending(Outcome.COMPLETED, Outcome.BUSY) as emulator:
+        emulator.unreached_second = switch  # type: ignore[assignment]
+        ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+    assert ended.code == 4, ended
+    assert f"status   {status}" in ended.out
 
 
 async def test_ctrl_c_while_it_waits_leaves_the_call_alone(emulator: Emulator) -> None:

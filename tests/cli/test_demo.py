@@ -13,7 +13,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus, DialTarget
+from exotel_async import (
+    AsyncExotel,
+    Call,
+    CallDetails,
+    CallOutcomeUnknown,
+    CallStatus,
+    DialTarget,
+)
 from exotel_async.cli.demo import Plan, Run, numbers
 from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_state import Board, Dial, Stage
@@ -167,6 +174,21 @@ def test_rows_put_outcomes_before_loose_ends_and_samples_show_each_outcome() -> 
     assert rows[0].mean_duration == timedelta(seconds=10)
     assert rows[0].cost is None
     assert Counter(dial.outcome for dial in board.samples(2)) == {"busy": 1, "completed": 1}
+
+
+def test_the_talk_time_of_calls_counts_only_when_it_is_known() -> None:
+    """Just after the end it is 0, as of a call without a conversation."""
+    board = Board([Dial(number) for number in numbers(2)])
+    early, later = (
+        Call(
+            sid="s", status=CallStatus.COMPLETED, details=CallDetails(talk_time=talk), duration=all_
+        )
+        for talk, all_ in ((timedelta(0), None), (timedelta(seconds=8), timedelta(seconds=20)))
+    )
+    board.dials[0].taken(early)
+    assert board.rows()[0].mean_talk_time is None
+    board.dials[1].taken(later)
+    assert board.rows()[0].mean_talk_time == timedelta(seconds=8)
 
 
 async def test_the_live_display_shows_progress_rate_and_queue_and_leaves_nothing_behind() -> None:
