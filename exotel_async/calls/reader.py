@@ -60,9 +60,11 @@ class CallReader(RecordingReader, WaitReader):
     ) -> Call:
         """Read one call.
 
-        `ended_at`, `duration` and `price` are filled about two minutes after the call is over. Gets
-        that are made at the same time, or have to wait for the budget, share their requests, up to
-        a hundred calls each, with the result that a request for one would have given. None is
+        `ended_at`, `duration` and `price` are filled about two minutes after the call is over, and
+        what `details` tell of the second party and of the talk time comes with them.
+
+        Gets that are made at the same time, or have to wait for the budget, share their requests,
+        up to a hundred calls each, with the result that a request for one would have given. None is
         answered by a request that left before it was made.
 
         Args:

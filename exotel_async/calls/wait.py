@@ -25,8 +25,8 @@ from exotel_async.calls.wait_state import (
     Deliver,
     Waiter,
     WaitOptions,
-    call_is_settled,
     defect_of,
+    has_come,
     is_enough,
     is_over,
     is_passing,
@@ -189,8 +189,7 @@ class CallWatcher:
                 continue
             if waiter.ended is None:
                 waiter.ended = now
-            settled = not waiter.terms.settled or call_is_settled(call)
-            if not settled and now - waiter.ended < _SETTLING:
+            if not has_come(call, waiter.terms) and now - waiter.ended < _SETTLING:
                 continue
             if waiter.terms.details and call.details is None and not whole:
                 waiter.lacking = True

@@ -72,7 +72,8 @@ class WaitReader:
             timeout: seconds to wait at most; None: as long as it takes.
             settled: wait until length, price and end have come as well, which takes about two
                 minutes from the end; what has not come within fifteen is not waited for.
-            details: read legs and talk time as well.
+            details: wait for legs and talk time as well, and read them. They come with the end,
+                unless the first party was not reached.
             interval: seconds until the first poll. It grows to twelve times as much.
             priority: which request goes first when several wait.
 
@@ -115,8 +116,8 @@ class WaitReader:
                 is closed when the block is left.
             timeout: seconds to wait for each, from when its SID was read; then its result has a
                 `RequestTimeout`. None: as long as it takes.
-            settled: as for `wait`; as are `details`, `interval` and `priority`.
-            details: read legs and talk time as well.
+            settled: as for `wait`; as are `interval` and `priority`.
+            details: as for `wait`.
             interval: seconds until the first poll. It grows to twelve times as much.
             priority: which request goes first when several wait.
 

@@ -22,7 +22,7 @@ from exotel_async.errors import (
     RequestTimeout,
     ServerError,
 )
-from exotel_async.models import Call
+from exotel_async.models import Call, CallStatus
 from exotel_async.wire import validation
 
 FIRST_POLL: Final = 5.0
@@ -55,7 +55,7 @@ class WaitOptions:
 
     Attributes:
         settled: wait for length, price and end as well, not for the status alone.
-        details: read legs and talk time as well.
+        details: wait for legs and talk time as well, and read them.
         interval: seconds until the first poll; it grows from there.
         priority: which request goes first when several wait.
     """
@@ -109,11 +109,16 @@ def is_passing(error: ExotelError) -> bool:
     return timed_out or isinstance(error, _PASSING)
 
 
+def has_come(call: Call, terms: WaitOptions) -> bool:
+    """Whether what is waited for has come of a call that is over; it may have to be read yet."""
+    return (not terms.settled or call_is_settled(call)) and (
+        not terms.details or _details_have_come(call)
+    )
+
+
 def is_enough(call: Call, terms: WaitOptions) -> bool:
     """Whether a call that is over has all that is waited for."""
-    return (not terms.settled or call_is_settled(call)) and (
-        not terms.details or call.details is not None
-    )
+    return has_come(call, terms) and (not terms.details or call.details is not None)
 
 
 def defect_of(error: BaseException) -> ExotelError:
@@ -135,3 +140,20 @@ def is_over(call: Call) -> bool:
 def call_is_settled(call: Call) -> bool:
     """Whether what comes after a call's end has come: its length, price and end."""
     return is_over(call) and None not in {call.duration, call.price, call.ended_at}
+
+
+def _details_have_come(call: Call) -> bool:
+    """Whether the legs and the talk time are known of a call that is over.
+
+    They come with its end. Before, the second leg has no status (VOICE_V1 2), as if nobody had been
+    dialled second; unless the first party was not reached, and nobody was.
+    """
+    details = call.details
+    if call.ended_at is not None:
+        return True
+    if details is None:
+        return False
+    if details.leg2_status is not None:
+        return details.leg2_status.is_final
+    first = details.leg1_status
+    return first is not None and first.is_final and first is not CallStatus.COMPLETED

@@ -37,10 +37,13 @@ class Leg(Value):
 class CallDetails(Value):
     """What a call consists of; Exotel returns it where `details` are asked for.
 
+    It is known when the call's `ended_at` is, about two minutes after its end. Until then Exotel
+    tells nothing of the second party.
+
     Attributes:
         talk_time: how long both parties were connected.
         leg1_status: how the first party's part ended or stands.
-        leg2_status: the same of the second; None if nobody was dialled second.
+        leg2_status: the same of the second; None if nobody was dialled second, or not known yet.
         legs: the legs, the first party's first.
     """
 
@@ -60,11 +63,14 @@ class Call(Value):
 
     Attributes:
         sid: the call's identifier: 32 letters and digits, not hexadecimal.
-        status: how it stands. `completed` does not mean that two people spoke: see `details`.
+        status: how it stands. In a call between two numbers whose second party was not reached
+            it is that party's (`failed` where the caller hung up), or else `completed`: captures
+            and Exotel's support disagree. That two people spoke, `details` tell for sure.
         direction: who began it.
         from_: the party dialled first. Exotel may write a number otherwise than it was passed,
             `09812300001` for `+919812300001`; `same_number` compares.
-        to: the party dialled second; in a call to a flow the ExoPhone, or None; to a stream None.
+        to: the party dialled second; in a call to a flow the ExoPhone, or None; to a stream None;
+            in one that came in the agent who was reached, such as `sip:agent7f3a`, or the ExoPhone.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
         updated_at: when Exotel last changed this record.
