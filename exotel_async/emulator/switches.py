@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def switch(default: T, section: str, *, source: str = "unknown") -> T:
-    """A setting for something VOICE_V1 does not know for sure, with the section that says so.
+    """A setting for something that is not known for sure, and the section of VOICE_V1.md on it.
 
-    `source` begins with a mark of VOICE_V1 and says what there is to go by.
+    `source` begins with a mark of VOICE_V1.md and says what there is to go by.
     """
     field: T = attrs.field(default=default, metadata=evidence(section, source))
     return field
