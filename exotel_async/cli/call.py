@@ -180,12 +180,13 @@ def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
     return Exit.NOT_COMPLETED
 
 
-def _was_completed(made: Call, over: Call | ExotelError) -> bool:
+def _was_completed(made: Call | None, over: Call | ExotelError) -> bool:
     """Whether a call was answered by its second party too, if it had one."""
     if not isinstance(over, Call):
         return False
     # The status may be that of the first leg alone.
-    two = made.target is not None and made.target.to is not None
+    target = None if made is None else made.target
+    two = target is not None and target.to is not None
     second = over.details.leg2_status if two and over.details else None
     return over.status is CallStatus.COMPLETED and second in {None, CallStatus.COMPLETED}
 

@@ -57,7 +57,8 @@ class StatusCallback(Value):
     Attributes:
         sid: the call's SID.
         event_type: what has happened; None in a short one.
-        status: how the call stands. In some callbacks it does not agree with `event_type`.
+        status: how the call stands; at its end as in `Call.status`. In some callbacks it does not
+            agree with `event_type`.
         direction: who began the call.
         from_: the party dialled first. Exotel may write a number otherwise than it was passed:
             `same_number` compares.

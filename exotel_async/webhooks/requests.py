@@ -171,7 +171,8 @@ class FlowRequest(AppletRequest):
         ended_at: None: Exotel sends a constant, because the call is still in progress.
         current_time: when the request was made, by Exotel's clock.
         dial_status: how the last dialled party's part ended; after Connect.
-        dial_duration: seconds from dialling that party on, its ringing included.
+        dial_duration: how long it was from dialling that party on, its ringing included; 0 if it
+            did not answer, unless it rejected.
         dialled_number: the last party dialled.
         digits: the keys the caller pressed in the Gather or Menu before, without the quotes they
             come in. Nobody has checked them, and a second request may not have them again.

@@ -170,7 +170,7 @@ async def test_a_reached_second_party_and_an_unreached_first_one(
     """The switch has no say: the status is `completed`, and the first leg's."""
     emulator.scenario = attrs.evolve(emulator.scenario, numbers={OTHER: Behaviour("busy")})
     for switch in ("second-leg", "completed"):
-        emulator.unreached_second = switch  # type: ignore[assignment]
+        emulator.unreached_second = switch
         for number in (AGENT, OTHER):
             await dial(client, From=number, To=CUSTOMER)
     await emulator.finish_calls()
