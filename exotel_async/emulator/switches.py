@@ -165,8 +165,8 @@ class Switches:
     unrecorded_url: Literal[""] | None = switch(
         "", "6.2", source="live: a strict reader in production demands text"
     )
-    """`RecordingUrl` of a call without a recording, in JSON."""
+    """`RecordingUrl` of a call without a recording, in status callbacks as JSON."""
     undialled_leg: Literal[""] | None = switch(
         None, "6.2", source="doc, portal: null or empty; live: a strict reader demands text"
     )
-    """A leg's `Status` before it was dialled, in JSON."""
+    """`Status` of a leg that was not dialled, or not yet, in status callbacks as JSON."""
