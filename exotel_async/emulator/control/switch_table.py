@@ -40,9 +40,9 @@ class Switch:
     default: str
     meaning: str
     section: str
-    """Of VOICE_V1."""
+    """Of VOICE_V1.md."""
     source: str
-    """What there is to go by: it begins with a mark of VOICE_V1."""
+    """What there is to go by: it begins with a mark of VOICE_V1.md."""
 
 
 def switches() -> Sequence[Switch]:
