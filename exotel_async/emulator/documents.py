@@ -126,7 +126,7 @@ class CallDocuments:
             document["PreSignedRecordingUrl"] = self.presigned_url(call, recording, validity)
         if details:
             known = settled or not settings.late_details
-            document["Details"] = _details(call, second_known=known)
+            document["Details"] = _details(call, known=known)
         return document
 
     def _amount(self, amount: int | Decimal, *, json: bool) -> str | float:
@@ -135,14 +135,18 @@ class CallDocuments:
         return str(amount)
 
 
-def _details(call: EmulatedCall, *, second_known: bool) -> Document:
-    """Leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2)."""
+def _details(call: EmulatedCall, *, known: bool) -> Document:
+    """Leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2).
+
+    `known`: those that come late have come, the second leg and the talk time.
+    """
     first, second = call.legs()
-    legs = [first, second] if second_known and second.status is not None else [first]
+    talked = call.talked if call.ended else 0
+    legs = [first, second] if known and second.status is not None else [first]
     return {
-        "ConversationDuration": call.talked if second_known and call.ended else 0,
+        "ConversationDuration": talked if known else None,
         "Leg1Status": first.status,
-        "Leg2Status": second.status if second_known else None,
+        "Leg2Status": second.status if known else None,
         "Legs": [
             {"Leg": {"Id": number, "OnCallDuration": leg.seconds}}
             for number, leg in enumerate(legs, start=1)

@@ -58,7 +58,7 @@ class Switches:
     agent it is the ExoPhone."""
     late_details: bool = switch(True, "2", source="live: a comment, and captures of 2026")
     """`Details` tell of the second leg and of the talk time only from when EndTime and Duration
-    show. Before, the second leg's status is null."""
+    show. Before, the second leg's status and the talk time are null."""
     amounts: Literal["text", "number"] = switch(
         "text", "2", source="live: text; portal: text on one page, numbers on another"
     )

@@ -41,7 +41,7 @@ class CallDetails(Value):
     tells nothing of the second party.
 
     Attributes:
-        talk_time: how long both parties were connected.
+        talk_time: how long both parties were connected; None or 0 as long as it is not known.
         leg1_status: how the first party's part ended or stands.
         leg2_status: the same of the second; None if nobody was dialled second, or not known yet.
         legs: the legs, the first party's first.
@@ -125,7 +125,7 @@ class Call(Value):
 
     @property
     def talk_time(self) -> timedelta | None:
-        """How long both parties were connected. None if `details` were not asked for."""
+        """How long both parties were connected. None if `details` were not asked for; see there."""
         return self.details.talk_time if self.details else None
 
     @property

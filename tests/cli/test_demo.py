@@ -177,7 +177,7 @@ def test_rows_put_outcomes_before_loose_ends_and_samples_show_each_outcome() -> 
 
 
 def test_the_talk_time_of_calls_counts_only_when_it_is_known() -> None:
-    """Just after the end it is 0, as of a call without a conversation."""
+    """Just after the end it may be 0, as of a call without a conversation."""
     board = Board([Dial(number) for number in numbers(2)])
     early, later = (
         Call(

@@ -55,18 +55,18 @@ async def test_a_life_from_dial_to_settled_values(
     call = emulator.calls[sid]
     live = await details(client, sid)
     assert live["Status"] == "in-progress"
-    assert leg_data(live) == (0, None, None, [(1, 0)])
+    assert leg_data(live) == (None, None, None, [(1, 0)])
 
     call.run_ahead(7)
-    assert leg_data(await details(client, sid)) == (0, "in-progress", None, [(1, 2)])
+    assert leg_data(await details(client, sid)) == (None, "in-progress", None, [(1, 2)])
     call.run_ahead(12)
     bridged = await details(client, sid)
-    assert leg_data(bridged) == (0, "in-progress", None, [(1, 7)])
+    assert leg_data(bridged) == (None, "in-progress", None, [(1, 7)])
 
     call.run_ahead(40)
     over = await details(client, sid)
     assert over["Status"] == "completed"
-    assert leg_data(over) == (0, "completed", None, [(1, 35)])
+    assert leg_data(over) == (None, "completed", None, [(1, 35)])
     late = ("EndTime", "Duration", "Price", "AnsweredBy", "RecordingUrl")
     assert [over[name] for name in late] == [None] * 5
     assert over["DateUpdated"] == over["DateCreated"]
@@ -93,7 +93,7 @@ async def test_details_may_show_at_once(emulator: Emulator, client: httpx.AsyncC
     assert leg_data(bridged) == (0, "in-progress", "in-progress", [(1, 7), (2, 2)])
     call.run_ahead(40)
     whole = (30, "completed", "completed", [(1, 35), (2, 30)])
-    for late, expected in ((True, (0, "completed", None, [(1, 35)])), (False, whole)):
+    for late, expected in ((True, (None, "completed", None, [(1, 35)])), (False, whole)):
         emulator.late_details = late
         (row,) = (await listing(client, details="true"))["Calls"]
         assert leg_data(row) == leg_data(await details(client, sid)) == expected
