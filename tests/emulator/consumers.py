@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.error import HTTPError
+from urllib.request import (
+    HTTPBasicAuthHandler,
+    HTTPPasswordMgrWithDefaultRealm,
+    ProxyHandler,
+    build_opener,
+)
 
 import attrs
 from starlette.applications import Starlette
@@ -173,6 +180,21 @@ class Crm:
             self.errors.append(error)
             return JSONResponse({"error": repr(error)}, 500)
         return answer
+
+
+def credentials_problem(host: str, account_sid: str, api_key: str, api_token: str) -> str | None:
+    """What is wrong with credentials, tried when settings are saved; only the status is read."""
+    manager = HTTPPasswordMgrWithDefaultRealm()
+    url = f"{host}/v1/Accounts/{account_sid}"
+    manager.add_password(None, url, api_key, api_token)
+    # It sends them once it is asked to.
+    opener = build_opener(ProxyHandler({}), HTTPBasicAuthHandler(manager))
+    try:
+        with opener.open(url) as answer:
+            return None if answer.status == 200 else "unexpected status"
+    except HTTPError as error:
+        error.close()
+        return {401: "wrong key or token", 404: "no such account"}[error.code]
 
 
 @asynccontextmanager

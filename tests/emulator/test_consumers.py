@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from exotel_async.emulator import (
     Passthru,
     Scenario,
 )
-from tests.emulator.consumers import Crm, running
+from tests.emulator.consumers import Crm, credentials_problem, running
 from tests.emulator.support import EXOPHONE, FLOW_URL, client_of, dial
 
 BOTH = {"StatusCallbackEvents[0]": "terminal", "StatusCallbackEvents[1]": "answered"}
@@ -38,6 +39,21 @@ async def record(client: httpx.AsyncClient, sid: str) -> dict[str, Any]:
     answer = await client.get(f"Calls/{sid}.json", params={"details": "true"})
     found: dict[str, Any] = answer.json()["Call"]
     return found
+
+
+async def test_credentials_are_checked_when_settings_are_saved(emulator: Emulator) -> None:
+    """By a client that sends them once a 401 asks for them."""
+    account, key, token = emulator.account_sid, emulator.api_key, emulator.api_token
+    problems = [
+        await asyncio.to_thread(credentials_problem, emulator.base_url, *given)
+        for given in (
+            (account, key, token),
+            (account, key, "wrong"),
+            (account, "wrong", token),
+            ("acme10", key, token),
+        )
+    ]
+    assert problems == [None, "wrong key or token", "wrong key or token", "no such account"]
 
 
 class Seen(NamedTuple):
