@@ -144,9 +144,11 @@ class App:
             made = attrs.evolve(made, headers={**made.headers, **rate_headers})
         if after:
             await asyncio.sleep(after)
-        if await sender.deliver(made, fault):
+        if not await sender.withheld(fault):
+            # Before it leaves: who reads it may be in another thread, and look here at once.
             request.status = made.status
             self.accepted += 200 <= made.status < 300
+            await sender.deliver(made, fault)
 
     def _authenticate(self, place: Place, authorization: bytes) -> tuple[Pages, str]:
         """The pages of the API asked, and which of them it is.

@@ -76,8 +76,9 @@ class Recordings:
             )
         except Refusal as refusal:
             made = refuse(refusal, json=False)
-        if await sender.deliver(made, fault):
-            download.status = made.status
+        if not await sender.withheld(fault):
+            download.status = made.status  # before it leaves, as a request's
+            await sender.deliver(made, fault)
 
     def _authenticate(
         self, path: str, query: Mapping[str, str], authorization: bytes | None

@@ -111,30 +111,33 @@ class Sender:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def deliver(self, made: Response, fault: Fault | None) -> bool:
-        """Send an answer the way a fault wants it. Whether any of it was sent."""
-        ending = Ending.SENT if fault is None else fault.ending
-        pause = None if fault is None else fault.seconds
-        if ending is Ending.DROPPED:
-            await self.drop(reset=fault is not None and fault.reset)
-            return False
-        if ending is Ending.STALLED and not await self._stall(pause):
-            return False
+    async def withheld(self, fault: Fault | None) -> bool:
+        """Do what a fault wants before an answer. Whether none of it is to be sent."""
+        match None if fault is None else fault.ending:
+            case Ending.DROPPED:
+                await self.drop(reset=fault is not None and fault.reset)
+                return True
+            case Ending.STALLED:
+                return not await self._stall(None if fault is None else fault.seconds)
+            case _:
+                return False
+
+    async def deliver(self, made: Response, fault: Fault | None) -> None:
+        """Send an answer that is not withheld, the way a fault wants it."""
         if made.status in _BODILESS:
             made = attrs.evolve(made, body=b"")
         await self._start(made)
-        match ending:
+        match None if fault is None else fault.ending:
             case Ending.CUT:
                 await self._body(made.body[: len(made.body) // 2], more=True)
                 await self.drop(reset=fault is not None and fault.reset)
             case Ending.DRIPPED:
                 for byte in made.body:
-                    await asyncio.sleep(pause or 0.0)
+                    await asyncio.sleep((fault and fault.seconds) or 0.0)
                     await self._body(bytes([byte]), more=True)
                 await self._body(b"")
             case _:
                 await self._body(made.body)
-        return True
 
     async def _stall(self, seconds: float | None) -> bool:
         """Wait that long. Whether the client has waited as well."""

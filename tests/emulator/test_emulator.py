@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import json
@@ -72,6 +73,27 @@ async def test_it_is_used_once_and_stays_readable() -> None:
         await emulator.__aenter__()
     assert emulator.statistics().requests == 1
     assert len(emulator.calls) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/Accounts/acme1/Balance", "/exotelrecordings/acme1/x.mp3"])
+async def test_what_an_answer_was_shows_before_it_arrives(path: str) -> None:
+    """Or a client in another thread may look for it too early."""
+    seen = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: object) -> None:
+        seen.append([*emulator.requests, *emulator.downloads][0].status)
+        seen.append(emulator.statistics().accepted)
+
+    scope = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    key = base64.b64encode(b"emulator-key:emulator-token")
+    async with Emulator() as emulator:
+        headers = [(b"authorization", b"Basic " + key)]
+        state = {"transport": None}
+        await emulator._app({**scope, "headers": headers, "state": state}, receive, send)
+    assert seen == ([200, 1] * 2 if emulator.requests else [404, 0] * 2)
 
 
 async def test_it_leaves_signals_and_loggers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
