@@ -15,6 +15,7 @@ import attrs
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.flows.transcript import Log, Transcript
 from exotel_async.emulator.scenario import Outcome, Timeline
+from exotel_async.emulator.thread import end_of
 
 IN_PROGRESS = "in-progress"
 INBOUND = "inbound"
@@ -209,7 +210,7 @@ class EmulatedCall:
         A status callback may still be. Raises what went wrong in the emulator, if anything did.
         """
         if self.run is not None:
-            await asyncio.wait([self.run])
+            await end_of(self.run)
             if not self.run.cancelled():
                 self.run.result()
         while not self.ended and self.timeline.ended != math.inf:  # noqa: ASYNC110 - it is the clock's

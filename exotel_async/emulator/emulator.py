@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import attrs
 
@@ -27,12 +26,15 @@ from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
+from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
 from exotel_async.emulator.whitelist import Whitelist
+
+T = TypeVar("T")
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Emulator(Operations):
-    """A local Exotel Voice v1 on a real socket, in the running event loop.
+    """A local Exotel Voice v1 on a real socket, in the running event loop, or in a thread.
 
     Every setting is a keyword; `Settings` says what each means. It can be used once; what it has
     seen stays readable after its end::
@@ -40,6 +42,13 @@ class Emulator(Operations):
         async with Emulator(rate=200, speed=60) as emulator:
             ...  # any client, at emulator.base_url
         assert emulator.rung("09812300001") == 1
+
+    Code that is not async begins it with `with`. It then has a thread and an event loop of its own,
+    its methods may be called from any thread, and its coroutines awaited in any loop on asyncio::
+
+        with Emulator() as emulator:
+            ...
+            emulator.run(emulator.finish_calls())
     """
 
     _listener: Listener = attrs.field(init=False, repr=False)
@@ -48,6 +57,7 @@ class Emulator(Operations):
         """Start to listen. Raises OSError when the port is taken."""
         if self.base_url:
             raise RuntimeError("an emulator can be used once: make another one")
+        self._loop = asyncio.get_running_loop()
         self.clock: Clock = Clock(self.speed, self.now)
         bound = bind(self.host, self.port)
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -110,14 +120,49 @@ class Emulator(Operations):
         await self._callbacks.aclose()
         await self._listener.close()
 
-    @asynccontextmanager
-    async def unreachable(self) -> AsyncGenerator[None, None]:
-        """Refuse connections for a while; those there are get reset. The port stays the same."""
+    def __enter__(self) -> Self:
+        """Start to listen, in a thread of its own. Raises OSError when the port is taken."""
+        ThreadLoop(self, "exotel-emulator").begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End as `__aexit__` does. What is awaited from elsewhere is cancelled.
+
+        Raises what went wrong in the emulator itself, if anything did.
+        """
+        crash = self._loop.end() if isinstance(self._loop, ThreadLoop) else None
+        if crash is not None and error is None:
+            raise crash
+        if crash is not None and error is not None:
+            error.add_note(f"Meanwhile, in the emulator's thread: {crash!r}")
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await one of its coroutines from code that is not async; what it returns.
+
+        As in `emulator.run(emulator.finish_calls())`, or `emulator.run(call.over())`. Raises
+        RuntimeError when it was not begun with `with`, or an event loop runs here.
+        """
+        return run_in(self._loop, coroutine)
+
+    def unreachable(self) -> EitherWay:
+        """Refuse connections for a while; those there are get reset. The port stays the same.
+
+        It is for `async with`, and for `with` if the emulator was begun so.
+        """
+        return EitherWay(self._suspend, self._resume, self.run)
+
+    @in_its_loop
+    async def _suspend(self) -> None:
         await self._listener.suspend()
-        try:
-            yield
-        finally:
-            await self._listener.open()
+
+    @in_its_loop
+    async def _resume(self) -> None:
+        await self._listener.open()
 
 
 async def serve(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import wraps
+from threading import RLock
+from typing import Concatenate, ParamSpec, TypeVar
 
 import attrs
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Ending(StrEnum):
@@ -231,12 +237,25 @@ class _Order:
         return self.method in {None, method} and (self.path is None or self.path in path)
 
 
+def _locked(method: Callable[Concatenate[Faults, P], T]) -> Callable[Concatenate[Faults, P], T]:
+    """Let threads take turns: a test may run in another one than the emulator."""
+
+    @wraps(method)
+    def call(self: Faults, /, *args: P.args, **keywords: P.kwargs) -> T:
+        with self._lock:
+            return method(self, *args, **keywords)
+
+    return call
+
+
 class Faults:
     """The faults on order. Each request, and each status callback, takes at most one."""
 
     def __init__(self) -> None:
         self._orders: list[_Order] = []
+        self._lock = RLock()
 
+    @_locked
     def add(
         self,
         fault: Fault,
@@ -256,15 +275,18 @@ class Faults:
         left = float("inf") if times is None else times
         self._orders.append(_Order(fault, method, path, after, left))
 
+    @_locked
     def clear(self) -> None:
         """Forget what is on order."""
         self._orders.clear()
 
     @property
+    @_locked
     def pending(self) -> Sequence[Fault]:
         """The faults still on order, oldest first."""
         return [order.fault for order in self._orders]
 
+    @_locked
     def take_for_request(
         self, method: str, path: str, listing: Collection[ListingFault] = ()
     ) -> Fault | None:
@@ -275,6 +297,7 @@ class Faults:
         ]
         return self._take(method, path, orders)
 
+    @_locked
     def take_for_callback(self, url: str, *, movable: bool) -> Fault | None:
         """The fault this status callback meets; reordering only if it is movable."""
         barred = None if movable else CallbackFault.REORDERED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -23,6 +24,7 @@ from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.thread import SteadyView, in_its_loop
 from exotel_async.emulator.whitelist import Whitelist
 
 
@@ -43,6 +45,8 @@ class Operations(Settings):
     _recordings: Recordings = attrs.field(init=False, repr=False)
     _whitelist: Whitelist = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
+    _loop: AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
+    """Where it runs."""
 
     @property
     def requests(self) -> Sequence[ReceivedRequest]:
@@ -52,7 +56,7 @@ class Operations(Settings):
     @property
     def calls(self) -> Mapping[str, EmulatedCall]:
         """Every call by its SID, in the order they were taken."""
-        return self._book.by_sid
+        return SteadyView(self._book.by_sid)
 
     @property
     def callbacks(self) -> Sequence[SentCallback]:
@@ -107,6 +111,7 @@ class Operations(Settings):
             calls=Counter(call.status for call in self.calls.values()),
         )
 
+    @in_its_loop
     def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
         """Enter a call that was dialled that long ago on the emulator's clock, without a request.
 
@@ -116,6 +121,7 @@ class Operations(Settings):
         second_decides = self.unreached_second == "second-leg"
         return self._book.take(dial, self.scenario, at, second_decides=second_decides)
 
+    @in_its_loop
     async def incoming_call(
         self, from_: str, exophone: str, *, caller: Caller | None = None
     ) -> EmulatedCall:
@@ -138,6 +144,7 @@ class Operations(Settings):
         self._runs.start(call, flow, caller or self.callers.get(from_, Caller()))
         return call
 
+    @in_its_loop
     def forget(self, sid: str) -> None:
         """Let a call vanish from the service: nobody can ask for it any more, or list it.
 
@@ -151,6 +158,7 @@ class Operations(Settings):
         call = self.calls[sid]
         return silence(call.talked if call.recording is None else call.recording.seconds)
 
+    @in_its_loop
     async def finish_calls(self, *, settle: bool = True) -> None:
         """Let every live call reach its end now, and its status callbacks be sent.
 
@@ -165,6 +173,7 @@ class Operations(Settings):
                 call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
         await self._callbacks.hurry()
 
+    @in_its_loop
     def reset(self) -> None:
         """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
         rate windows' counts.

@@ -35,7 +35,8 @@ class Whitelist(AbstractSet[str]):
         return isinstance(number, str) and self.seconds_left(number) > 0
 
     def __iter__(self) -> Iterator[str]:
-        return (number for number in self._until if number in self)
+        # A copy: requests may change it in another thread than that which looks.
+        return (number for number in tuple(self._until) if number in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

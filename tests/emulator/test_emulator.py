@@ -84,7 +84,7 @@ async def test_what_an_answer_was_shows_before_it_arrives(path: str) -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(_: object) -> None:
-        seen.append([*emulator.requests, *emulator.downloads][0].status)
+        seen.extend(one.status for one in [*emulator.requests, *emulator.downloads])
         seen.append(emulator.statistics().accepted)
 
     scope = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}

@@ -1,0 +1,247 @@
+"""An event loop in a thread of its own, for code that has no loop, or another one."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable, Coroutine, ItemsView, Iterator, Mapping, ValuesView
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+P = ParamSpec("P")
+K = TypeVar("K")
+T = TypeVar("T")
+
+_ELSEWHERE = (
+    "the emulator runs in another event loop: await this in the loop of its `async with`, or begin "
+    "the emulator with `with`: it then runs in a thread of its own, and any loop may await this"
+)
+_NOT_ASYNCIO = (
+    "this can be awaited under asyncio alone: elsewhere have another thread call `emulator.run`"
+)
+_NO_THREAD = (
+    "the emulator runs in no thread of its own now: begin it with `with`, or await this in the "
+    "loop of its `async with`"
+)
+_IN_A_LOOP = "an event loop runs here, and would stand still: await this instead"
+
+
+class _Hosted(Protocol):
+    """What lives in an event loop."""
+
+    _loop: AbstractEventLoop | None
+
+
+S = TypeVar("S", bound=_Hosted)
+
+
+class ThreadLoop(asyncio.SelectorEventLoop):
+    """Runs in a thread of its own from `begin` to `end`, with a guest that lives as long."""
+
+    def __init__(self, guest: AbstractAsyncContextManager[object], name: str) -> None:
+        super().__init__()
+        self._guest = guest
+        self._begun: Future[None] = Future()
+        self._over = asyncio.Event()
+        self._crashes: list[BaseException] = []
+        self._takes_work = True
+        self._gate = threading.Lock()
+        """Held to take work, and to stop taking it: what was taken begins before the loop ends."""
+        # A daemon: a program that forgets the end has one all the same.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.set_exception_handler(self._note_crash)
+
+    def begin(self) -> None:
+        """Wait until the guest is in. Raises what kept it out."""
+        self._thread.start()
+        try:
+            self._begun.result()
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> BaseException | None:
+        """Let the guest leave, cancel what still goes on, and wait until the thread is over.
+
+        The first of what went wrong in it and was raised nowhere.
+        """
+        with self._gate:
+            if self._takes_work:
+                self.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+        return self._crashes[0] if self._crashes else None
+
+    def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T] | None:
+        """Begin something here, from another thread. None: the loop takes no work any more."""
+        with self._gate:
+            return asyncio.run_coroutine_threadsafe(work(), self) if self._takes_work else None
+
+    def _run(self) -> None:
+        try:
+            self.run_until_complete(self._host())
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+            if self._begun.done():
+                self._crashes.append(error)
+            else:
+                self._begun.set_exception(error)
+        with self._gate:
+            self._takes_work = False
+        # Not as asyncio.Runner ends: it waits for the default executor, and so for a name server.
+        self.run_until_complete(self._wind_up())
+        self.close()
+
+    async def _host(self) -> None:
+        async with self._guest:
+            self._begun.set_result(None)
+            await self._over.wait()
+
+    async def _wind_up(self) -> None:
+        await asyncio.sleep(0)  # what was taken begins
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.shutdown_asyncgens()
+
+    def _note_crash(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._crashes.append(error)
+        else:
+            self.default_exception_handler(context)
+
+
+def in_its_loop(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Let a method run in the loop of its object, if that is a `ThreadLoop`, whoever calls it.
+
+    A coroutine method raises RuntimeError when that is another loop than the one running.
+    """
+
+    @wraps(method)
+    async def awaited(self: S, /, *args: P.args, **keywords: P.kwargs) -> Any:
+        work = cast(
+            "Callable[[], Coroutine[Any, Any, Any]]", partial(method, self, *args, **keywords)
+        )
+        return await await_in(self._loop, work)
+
+    @wraps(method)
+    def called(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+        async def work() -> T:
+            return method(self, *args, **keywords)
+
+        future = None
+        if isinstance(self._loop, ThreadLoop) and running_loop() is not self._loop:
+            future = self._loop.submit(work)
+        return method(self, *args, **keywords) if future is None else future.result()
+
+    if inspect.iscoroutinefunction(method):
+        return cast("Callable[Concatenate[S, P], T]", awaited)
+    return called
+
+
+async def await_in(loop: AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await something in its loop. Raises RuntimeError when that is neither a `ThreadLoop` nor the
+    one running; None has not begun."""
+    future, running = None, running_loop()
+    if running is None:
+        raise RuntimeError(_NOT_ASYNCIO)
+    if loop is not None and loop is not running:
+        if not isinstance(loop, ThreadLoop):
+            raise RuntimeError(_ELSEWHERE)
+        future = loop.submit(work)
+    return await (work() if future is None else asyncio.wrap_future(future))
+
+
+async def end_of(task: Task[Any]) -> None:
+    """Wait until a task is over, as `await_in` does."""
+
+    async def wait() -> None:
+        if not task.done():
+            await asyncio.wait([task])
+
+    if not task.done():
+        await await_in(task.get_loop(), wait)
+
+
+def run_in(loop: AbstractEventLoop | None, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Await something in a `ThreadLoop` from code that is not async.
+
+    Raises RuntimeError when it is none, or has ended, or an event loop runs here.
+    """
+    future = None
+    if running_loop() is None and isinstance(loop, ThreadLoop):
+        future = loop.submit(lambda: coroutine)
+    if future is None:
+        coroutine.close()
+        raise RuntimeError(_NO_THREAD if running_loop() is None else _IN_A_LOOP)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()  # interrupted
+        raise
+
+
+def running_loop() -> AbstractEventLoop | None:
+    """The loop that runs in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class EitherWay(AbstractAsyncContextManager[None]):
+    """A context manager of two coroutines, for `async with` and, by a function that runs them, for
+    `with`."""
+
+    def __init__(
+        self,
+        begin: Callable[[], Coroutine[Any, Any, None]],
+        end: Callable[[], Coroutine[Any, Any, None]],
+        run: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        self._begin = begin
+        self._end = end
+        self._run = run
+
+    async def __aenter__(self) -> None:
+        await self._begin()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    def __enter__(self) -> None:
+        self._run(self._begin())
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._end())
+
+
+class SteadyView(Mapping[K, T]):
+    """A view of a dict that shows it as it is now, and can be gone through while it changes."""
+
+    def __init__(self, changing: Mapping[K, T]) -> None:
+        self._changing = changing
+
+    def __getitem__(self, key: K) -> T:
+        return self._changing[key]
+
+    def __len__(self) -> int:
+        return len(self._changing)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(dict(self._changing))
+
+    def values(self) -> ValuesView[T]:
+        """The values there are now."""
+        return dict(self._changing).values()
+
+    def items(self) -> ItemsView[K, T]:
+        """The pairs there are now."""
+        return dict(self._changing).items()
+
+    def __repr__(self) -> str:
+        return repr(dict(self._changing))
