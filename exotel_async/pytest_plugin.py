@@ -3,6 +3,12 @@
     @pytest.mark.exotel(rate=20, window="fixed", faults=[Fault.act_then_drop()])
     async def test_my_program(exotel: AsyncExotel, exotel_emulator: Emulator) -> None: ...
 
+    def test_my_blocking_program(exotel_emulator: Emulator) -> None: ...
+
+The emulator runs in a thread of its own, so that it does not matter which plugin runs a test, in
+which event loop, or whether there is one. A session belongs to the loop of its test: the plugin
+that runs the test makes it.
+
 pytest imports it wherever the package is installed, so that it imports nothing itself before a test
 asks for a fixture. Event loops that follow one another share the rate limit of an account: those of
 tests do not, for most of them have one of their own, and an account that is not real.
@@ -10,13 +16,16 @@ tests do not, for most of them have one of their own, and an account that is not
 
 from __future__ import annotations
 
+import inspect
 import sys
+from contextlib import asynccontextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from exotel_async import AsyncExotel
     from exotel_async.emulator import Emulator
@@ -25,6 +34,12 @@ _MARKER = (
     "exotel(*, faults=[...], rate=200, per=60.0, window='sliding-log', seed=0, speed=60.0, ...): "
     "settings of the test's `exotel_emulator`: any of exotel_async.emulator.Emulator. `faults` are "
     "Fault values, or pairs of one and what `faults.add` takes: (fault, {'path': 'Calls/connect'})."
+)
+_NO_LOOP = (
+    "a session belongs to an event loop, and no plugin runs this test in one. Mark an async test "
+    "with @pytest.mark.asyncio or @pytest.mark.anyio, or set asyncio_mode or anyio_mode to auto. A "
+    "test that is not async takes `exotel_emulator`, and makes its session where its loop is: "
+    "AsyncExotel(base_url=exotel_emulator.base_url, ...)"
 )
 _DEFAULTS: dict[str, Any] = {"speed": 60.0}
 
@@ -42,29 +57,90 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture
-async def exotel_emulator(
+def exotel_emulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Emulator]:
+) -> Iterator[Emulator]:
     """A running local Exotel, sixty times as fast as time, with the settings of the markers.
 
-    Budgets are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there.
+    It has a thread of its own: its coroutines can be awaited in any event loop on asyncio, and by
+    `exotel_emulator.run` from a test that is not async. What goes wrong in the thread fails the
+    test. Meanwhile clients in the test use no proxy, whatever the environment names, and budgets
+    are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there.
 
     Of several markers, on the test, its class and its module, the nearest one decides, setting by
-    setting. It needs a plugin that runs async tests on asyncio: anyio's, or pytest-asyncio in auto
-    mode.
+    setting.
     """
     emulator = _emulator(request)
     monkeypatch.delenv("EXOTEL_RATE_LIMIT_URL", raising=False)
-    async with emulator:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+    with emulator:
         yield emulator
 
 
 @pytest.fixture
-async def exotel(exotel_emulator: Emulator) -> AsyncIterator[AsyncExotel]:
-    """A session with `exotel_emulator`, at its budgets, whose pauses are as much shorter."""
+def exotel(request: pytest.FixtureRequest, exotel_emulator: Emulator) -> AsyncExotel:
+    """A session with `exotel_emulator`, at its budgets, whose pauses are as much shorter.
+
+    It belongs to the event loop of the test, whichever plugin runs it: pytest-asyncio, whatever its
+    mode and the test's `loop_scope`, or that of anyio, on asyncio.
+    """
+    session: AsyncExotel = request.getfixturevalue(_maker(request))
+    return session
+
+
+def _maker(request: pytest.FixtureRequest) -> str:
+    """The fixture that makes a session in the event loop of a test."""
+    test = request.function
+    for_the_test = "exotel" in inspect.signature(test).parameters  # or for other fixtures alone
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if for_the_test and not inspect.iscoroutinefunction(test):
+        raise _problem("exotel", _NO_LOOP)
+    of_pytest_asyncio = request.config.pluginmanager.has_plugin("asyncio")
+    mark = request.node.get_closest_marker("asyncio")
+    if of_pytest_asyncio and mark is not None:
+        usual = request.config.getini("asyncio_default_test_loop_scope")
+        return _maker_by_pytest_asyncio(request, mark.kwargs.get("loop_scope") or usual)
+    if "anyio_backend" in request.fixturenames:
+        backend = request.getfixturevalue("anyio_backend")
+        if (backend if isinstance(backend, str) else backend[0]) == "asyncio":
+            return "_session_by_anyio"
+        words = "it runs on asyncio alone: have a fixture `anyio_backend` return 'asyncio'"
+        raise _problem("exotel", words)
+    if of_pytest_asyncio and not for_the_test:
+        return _maker_by_pytest_asyncio(request, None)
+    raise _problem("exotel", _NO_LOOP)
+
+
+@pytest.fixture
+async def _session_by_anyio(exotel_emulator: Emulator) -> AsyncIterator[AsyncExotel]:
+    async with _session(exotel_emulator) as exotel:
+        yield exotel
+
+
+def _maker_by_pytest_asyncio(request: pytest.FixtureRequest, scope: Any) -> str:
+    """The same, in the loop that lives as long as that scope; None is that of most fixtures."""
+    import pytest_asyncio  # noqa: PLC0415
+
+    name = f"_session_in_loop_of_{scope}"
+    plugins = request.config.pluginmanager
+    if not plugins.has_plugin(name):
+
+        async def make(exotel_emulator: Emulator) -> AsyncIterator[AsyncExotel]:
+            async with _session(exotel_emulator) as exotel:
+                yield exotel
+
+        holder: Any = ModuleType(name)
+        holder.fixture = pytest_asyncio.fixture(make, loop_scope=scope, name=name)
+        plugins.register(holder, name)
+    return name
+
+
+@asynccontextmanager
+async def _session(emulator: Emulator) -> AsyncIterator[AsyncExotel]:
     from exotel_async import AsyncExotel, RateLimit, RetryPolicy  # noqa: PLC0415
 
-    emulator, usual = exotel_emulator, RetryPolicy()
+    usual = RetryPolicy()
     per = emulator.per / emulator.speed
     async with AsyncExotel(
         account_sid=emulator.account_sid,
@@ -77,17 +153,19 @@ async def exotel(exotel_emulator: Emulator) -> AsyncIterator[AsyncExotel]:
             backoff=usual.backoff / emulator.speed, backoff_cap=usual.backoff_cap / emulator.speed
         ),
     ) as exotel:
+        _ = exotel.limiter  # binds it to this loop: elsewhere it fails, and says why
         yield exotel
 
 
 def _emulator(request: pytest.FixtureRequest) -> Emulator:
     """The emulator the markers of a test describe."""
-    _check_loop()
     settings = dict(_DEFAULTS)
     # The nearest one comes first, and is to have the last word.
     for marker in reversed(list(request.node.iter_markers("exotel"))):
         if marker.args:
-            raise _problem(f"@pytest.mark.exotel takes keywords only, not {marker.args!r}")
+            raise _problem(
+                "exotel_emulator", f"@pytest.mark.exotel takes keywords only, not {marker.args!r}"
+            )
         settings |= marker.kwargs
     try:
         return _made(**settings)
@@ -95,9 +173,11 @@ def _emulator(request: pytest.FixtureRequest) -> Emulator:
         missing = (error.name or "").partition(".")[0]
         if missing == "exotel_async":
             raise
-        raise _problem(f"it needs {missing}: pip install 'exotel-async[emulator]'") from None
+        raise _problem(
+            "exotel_emulator", f"it needs {missing}: pip install 'exotel-async[emulator]'"
+        ) from None
     except (TypeError, ValueError) as error:
-        raise _problem(f"@pytest.mark.exotel: {error}") from None
+        raise _problem("exotel_emulator", f"@pytest.mark.exotel: {error}") from None
 
 
 def _made(faults: Iterable[Any] = (), **settings: Any) -> Emulator:
@@ -112,18 +192,6 @@ def _made(faults: Iterable[Any] = (), **settings: Any) -> Emulator:
     return emulator
 
 
-def _check_loop() -> None:
-    import asyncio  # noqa: PLC0415
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise _problem(
-            "it runs on asyncio alone: with anyio's plugin, have a fixture `anyio_backend` return "
-            "'asyncio'"
-        ) from None
-
-
-def _problem(words: str) -> BaseException:
+def _problem(fixture: str, words: str) -> BaseException:
     """What is shown instead of a traceback."""
-    return pytest.fail.Exception(f"exotel_emulator: {words}", pytrace=False)
+    return pytest.fail.Exception(f"{fixture}: {words}", pytrace=False)

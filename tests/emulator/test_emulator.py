@@ -78,13 +78,14 @@ async def test_it_is_used_once_and_stays_readable() -> None:
 @pytest.mark.parametrize("path", ["/v1/Accounts/acme1/Balance", "/exotelrecordings/acme1/x.mp3"])
 async def test_what_an_answer_was_shows_before_it_arrives(path: str) -> None:
     """Or a client in another thread may look for it too early."""
-    seen = []
+    seen: list[int | None] = []
 
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(_: object) -> None:
-        seen.extend(one.status for one in [*emulator.requests, *emulator.downloads])
+        seen.extend(request.status for request in emulator.requests)
+        seen.extend(download.status for download in emulator.downloads)
         seen.append(emulator.statistics().accepted)
 
     scope = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
