@@ -9,6 +9,7 @@ somebody's loop must do none of these.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from asyncio import Server, Transport
     from collections.abc import Awaitable, Callable
 
+_REQUEST = re.compile(rb"[A-Z]+ [^\r\n]+ HTTP/1")
+_OFFER = re.compile(rb"\r\nUpgrade:", re.IGNORECASE)
 BACKLOG = 4096
 KEEP_ALIVE = 75.0
 """Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
@@ -54,6 +57,13 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._state.lost.set()
+
+    def data_received(self, data: bytes) -> None:
+        # Of a request that offers another protocol, as Java's client does, httptools reads no body.
+        if _REQUEST.match(data):
+            head, end, body = data.partition(b"\r\n\r\n")
+            data = _OFFER.sub(b"\r\nIgnored:", head) + end + body
+        super().data_received(data)
 
 
 class Listener:

@@ -16,6 +16,7 @@ import time
 import urllib.request
 from datetime import UTC, datetime
 from random import Random
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -23,6 +24,8 @@ import pytest
 from exotel_async.emulator import Emulator, Fault, serve
 from tests.conftest import SOON
 from tests.emulator.support import TWO_NUMBERS, client_of, dial, until
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 async def test_the_end_is_prompt_and_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -95,6 +98,24 @@ async def test_what_an_answer_was_shows_before_it_arrives(path: str) -> None:
         state = {"transport": None}
         await emulator._app({**scope, "headers": headers, "state": state}, receive, send)
     assert seen == ([200, 1] * 2 if emulator.requests else [404, 0] * 2)
+
+
+async def test_an_offer_of_http_2_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """Java's client makes one with its first request, and curl when told to."""
+    offer = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAEAAEAA",
+    }
+    async with Emulator() as emulator, client_of(emulator) as client:
+        for _ in range(2):
+            answer = await client.post("Calls/connect.json", data=TWO_NUMBERS, headers=offer)
+            assert answer.status_code == 200, answer.text
+            assert (await client.get("Balance.json", headers=offer)).status_code == 200
+        field = {**TWO_NUMBERS, "CustomField": "\r\nUpgrade: now"}
+        await client.post("Calls/connect", content=urlencode(field, safe="\r\n: "), headers=FORM)
+        assert emulator.requests[-1].form["CustomField"] == "\r\nUpgrade: now"
+    assert not caplog.records
 
 
 async def test_it_leaves_signals_and_loggers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
