@@ -27,6 +27,7 @@ from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
+from exotel_async.emulator.tls import Tls
 from exotel_async.emulator.whitelist import Whitelist
 
 T = TypeVar("T")
@@ -52,16 +53,30 @@ class Emulator(Operations):
     """
 
     _listener: Listener = attrs.field(init=False, repr=False)
+    _tls: Tls | None = attrs.field(init=False, repr=False)
 
     async def __aenter__(self) -> Self:
-        """Start to listen. Raises OSError when the port is taken."""
+        """Start to listen.
+
+        Raises:
+            OSError: the port is taken.
+            ValueError: a file of `certfile`, `keyfile` or `ca_file` cannot be used.
+            ModuleNotFoundError: `tls` needs the extra of that name.
+        """
         if self.base_url:
             raise RuntimeError("an emulator can be used once: make another one")
         self._loop = asyncio.get_running_loop()
         self.clock: Clock = Clock(self.speed, self.now)
         bound = bind(self.host, self.port)
+        try:
+            self._tls = Tls.of(self)
+        except BaseException:
+            bound.close()
+            raise
+        self.ca_file = None if self._tls is None else self._tls.ca_file
+        scheme = "http" if self._tls is None else "https"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        self.base_url: str = f"http://{host}:{bound.getsockname()[1]}"
+        self.base_url: str = f"{scheme}://{host}:{bound.getsockname()[1]}"
         self._book = CallBook(
             self.clock,
             seed=self.seed,
@@ -104,7 +119,9 @@ class Emulator(Operations):
             recordings=self._recordings,
             control=Control(self),
         )
-        self._listener = Listener(self._app, bound)
+        self._listener = Listener(
+            self._app, bound, None if self._tls is None else self._tls.context
+        )
         await self._listener.open()
         return self
 
@@ -119,6 +136,8 @@ class Emulator(Operations):
         await self._runs.aclose()
         await self._callbacks.aclose()
         await self._listener.close()
+        if self._tls is not None:
+            self._tls.close()
 
     def __enter__(self) -> Self:
         """Start to listen, in a thread of its own. Raises OSError when the port is taken."""

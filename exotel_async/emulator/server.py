@@ -9,6 +9,7 @@ somebody's loop must do none of these.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import struct
@@ -19,14 +20,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 if TYPE_CHECKING:
+    import ssl
     from asyncio import Server, Transport
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
 _REQUEST = re.compile(rb"[A-Z]+ [^\r\n]+ HTTP/1")
 _OFFER = re.compile(rb"\r\nUpgrade:", re.IGNORECASE)
 BACKLOG = 4096
 KEEP_ALIVE = 75.0
 """Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
+GOODBYE = 1.0
+"""Real seconds a client has for its half of the end of TLS; without it the connection is closed."""
 
 
 class _State(ServerState):
@@ -66,10 +70,58 @@ class _Protocol(HttpToolsProtocol):
         super().data_received(data)
 
 
+class _TlsServer:
+    """`loop.create_server(ssl=...)`, but for handshakes that never end: those can be ended, too."""
+
+    def __init__(
+        self, listening: socket.socket, context: ssl.SSLContext, new: Callable[[], _Protocol]
+    ) -> None:
+        self._socket = listening
+        self._context = context
+        self._new = new
+        self._handshakes: dict[asyncio.Task[None], socket.socket] = {}
+        self._socket.listen(BACKLOG)
+        self._socket.setblocking(False)
+        self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
+    async def close(self) -> None:
+        """Take no more connections, and close those whose handshake has not ended."""
+        unfinished = list(self._handshakes.values())
+        await _cancel([self._accepting, *self._handshakes])
+        for connection in (self._socket, *unfinished):  # a task that had not begun has closed none
+            connection.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._socket)
+            except OSError:  # it is gone already, or this process has too many open files
+                await asyncio.sleep(0.1)
+                continue
+            task = loop.create_task(self._shake_hands(connection))
+            self._handshakes[task] = connection
+            task.add_done_callback(self._handshakes.pop)
+
+    async def _shake_hands(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        # It raises where the client does not trust us, speaks no TLS, or has left.
+        with contextlib.suppress(OSError):
+            await loop.connect_accepted_socket(
+                self._new, connection, ssl=self._context, ssl_shutdown_timeout=GOODBYE
+            )
+
+
 class Listener:
     """Serves an ASGI app on one port; can stop and come back on the same port."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], bound: socket.socket) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        bound: socket.socket,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self._address = bound.getsockname()
         self._socket = bound
         self._config = Config(
@@ -87,16 +139,21 @@ class Listener:
         self._config.load()
         self._state = _State()
         self._server: Server | None = None
+        self._tls_server: _TlsServer | None = None
 
     async def open(self) -> None:
         """Take connections."""
         loop = asyncio.get_running_loop()
         self._state.accepting = True
-        self._server = await loop.create_server(
-            lambda: _Protocol(self._config, self._state),
-            sock=self._socket,
-            backlog=BACKLOG,
-        )
+        if self._tls is not None:
+            self._tls_server = _TlsServer(self._socket, self._tls, self._new_protocol)
+        else:
+            self._server = await loop.create_server(
+                self._new_protocol, sock=self._socket, backlog=BACKLOG
+            )
+
+    def _new_protocol(self) -> _Protocol:
+        return _Protocol(self._config, self._state)
 
     async def suspend(self) -> None:
         """Refuse connections and reset those there are; the port stays ours."""
@@ -113,16 +170,24 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
+        if self._tls_server is not None:
+            await self._tls_server.close()
+            self._tls_server = None
         for connection in list(self._state.connections):
             connection.transport.abort()
         while self._state.connections:
             self._state.lost.clear()
             await self._state.lost.wait()
         # Only now: a request that has lost its connection may end without an answer.
-        tasks = list(self._state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(self._state.tasks)
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Let them end."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -5,9 +5,12 @@ Where a fact is unknown or contradictory there is a switch, and its default is t
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Mapping, MutableMapping
 from datetime import datetime
 from decimal import Decimal
+from ipaddress import ip_address
 from random import Random
 from typing import Literal
 
@@ -21,6 +24,8 @@ from exotel_async.emulator.phones import national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch
+
+_HOSTNAME = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
@@ -38,6 +43,25 @@ def _flows(flows: Collection[Flow]) -> tuple[Flow, ...]:
     known = tuple(flows)
     check_flows(known)
     return known
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _hostnames(names: Collection[str]) -> tuple[str, ...]:
+    return tuple(_hostname(name) for name in names)
+
+
+def _hostname(name: str) -> str:
+    try:
+        return str(ip_address(name.strip("[]")))
+    except ValueError:
+        if _HOSTNAME.fullmatch(name) is None:
+            raise ValueError(
+                f"hostnames: {name!r} must be a host's name or address, without a port"
+            ) from None
+        return name.lower()
 
 
 def _callers(callers: Mapping[str, Caller]) -> ByNumber[Caller]:
@@ -74,12 +98,30 @@ class Settings(Switches):
 
     # Where and when; all read at the start
     host: str = "127.0.0.1"
+    """The address to listen on. Anything but a loopback address, such as "0.0.0.0", lets other
+    computers in."""
     port: int = 0
     """0 takes any free one; `base_url` tells which."""
+    hostnames: Collection[str] = attrs.field(default=(), converter=_hostnames)
+    """Further names it is reached by: pages under `/_emulator/` answer to them, besides to
+    `localhost`, `host` and all IP addresses, and a certificate made for `tls` names them."""
     speed: float = 1.0
     """Emulator seconds per real second: lifecycle, settling, rate window and dates alike."""
     now: datetime | None = None
     """The aware date at the start, for the dates shown. None is the real one."""
+
+    # TLS, all read at the start (VOICE_V1 0: many clients know nothing but https)
+    tls: bool = False
+    """Serve https with a certificate made at the start, by an authority made for it alone, for
+    loopback names, `host`, `hostnames`, and the hosts of Exotel. It needs the extra `tls`."""
+    ca_file: str | None = attrs.field(default=None, converter=_path)
+    """With `tls`: where the certificate of that authority is written, for clients to trust. The
+    file stays. None: in a directory that only this user can read, which is removed at the end; once
+    the emulator has started, this says where."""
+    certfile: str | None = attrs.field(default=None, converter=_path)
+    """Serve https with this certificate instead: a file in PEM, with the chain to its authority."""
+    keyfile: str | None = attrs.field(default=None, converter=_path)
+    """The private key of `certfile`, in PEM, without a password. None: it is in the same file."""
 
     # What happens
     seed: int = 0
@@ -148,6 +190,12 @@ class Settings(Switches):
     says 300 and 900, on weak evidence."""
 
     def __attrs_post_init__(self) -> None:
+        if self.tls and self.certfile is not None:
+            raise ValueError("tls=True makes a certificate: leave certfile out, or tls")
+        if self.keyfile is not None and self.certfile is None:
+            raise ValueError(f"keyfile={self.keyfile} needs certfile, whose key it is")
+        if self.ca_file is not None and not self.tls:
+            raise ValueError(f"ca_file={self.ca_file} needs tls=True, whose authority it shows")
         for exophone, flow in self.exophone_flows.items():
             if exophone not in self.exophones:
                 raise ValueError(f"{exophone} is not one of the account's ExoPhones")

@@ -1,0 +1,109 @@
+"""TLS: with a certificate that is made at the start, or with one of the user's own."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import attrs
+
+from exotel_async.emulator.settings import Settings
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_HARD_CODED = ("*.exotel.com", "*.in.exotel.com", "*.exotel.in")  # VOICE_V1 0
+"""Names of Exotel that clients do not let be changed; a hosts file leads them here."""
+_LONGEST = timedelta(days=365)
+"""How long a certificate is good for: Apple's systems take none above 825 days."""
+
+
+class UnusableCertificate(ValueError):
+    """A file of the settings cannot be used; the text names setting and file."""
+
+
+@attrs.define
+class Tls:
+    """What a socket proves itself with, and where clients find whom to trust."""
+
+    context: ssl.SSLContext
+    ca_file: str | None = None
+    """The certificate of the authority that was made at the start, as PEM."""
+    _directory: TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """What the settings ask for; None: plain HTTP.
+
+        Raises:
+            UnusableCertificate: a file of theirs cannot be used.
+            ModuleNotFoundError: the extra `tls` is not installed, and `tls=True` needs it.
+        """
+        if settings.certfile is not None:
+            return cls._given(settings.certfile, settings.keyfile)
+        if settings.tls:
+            names = dict.fromkeys((*_LOOPBACK, settings.host, *_HARD_CODED, *settings.hostnames))
+            return cls._made(names, settings.ca_file)
+        return None
+
+    @classmethod
+    def _given(cls, certfile: str, keyfile: str | None) -> Self:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate = _read("certfile", certfile)
+        if b"-----BEGIN CERTIFICATE-----" not in certificate:
+            raise UnusableCertificate(f"certfile={certfile}: holds no certificate in PEM")
+        name, path = ("certfile", certfile) if keyfile is None else ("keyfile", keyfile)
+        key = certificate if keyfile is None else _read("keyfile", keyfile)
+        if b"PRIVATE KEY-----" not in key:
+            hint = "; give keyfile" if keyfile is None else " in PEM"
+            raise UnusableCertificate(f"{name}={path}: holds no private key{hint}")
+        if b"ENCRYPTED" in key:  # OpenSSL would ask for its password on the terminal
+            raise UnusableCertificate(f"{name}={path}: its private key must have no password")
+        try:
+            context.load_cert_chain(certfile, keyfile)
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                problem = "is not the key of the certificate in certfile"
+            else:
+                problem = f"cannot be used ({error.reason or error})"
+            raise UnusableCertificate(f"{name}={path}: {problem}") from None
+        return cls(context)
+
+    @classmethod
+    def _made(cls, names: Collection[str], ca_file: str | None) -> Self:
+        try:
+            import trustme  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            hint = "tls=True needs trustme: pip install 'exotel-async[tls]'"
+            raise ModuleNotFoundError(hint, name=error.name) from None
+        now = datetime.now(UTC)
+        # Its private key is never written: nobody can use it for anything else, or later.
+        authority = trustme.CA(organization_name="exotel-async emulator")
+        issued = authority.issue_cert(
+            *names, not_before=now - timedelta(days=1), not_after=now + _LONGEST
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issued.configure_cert(context)
+        directory = None
+        if ca_file is None:
+            directory = TemporaryDirectory(prefix="exotel-emulator-")  # for this user alone
+            ca_file = str(Path(directory.name, "ca.pem"))
+        try:
+            authority.cert_pem.write_to_path(ca_file)
+        except OSError as error:
+            raise UnusableCertificate(f"ca_file={ca_file}: {error.strerror}") from None
+        return cls(context, ca_file, directory)
+
+    def close(self) -> None:
+        """Remove what was made for this run alone."""
+        if self._directory is not None:
+            self._directory.cleanup()
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UnusableCertificate(f"{name}={path}: {error.strerror}") from None
