@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import ctrl_c
+from exotel_async.cli.emulator_tls import TlsOptions
 from exotel_async.cli.export_filters import EVERY, OUTPUT, SINCE, UNTIL, Format, Selection
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
@@ -35,6 +36,7 @@ Work: TypeAlias = Callable[[], int]
 
 _EVERYWHERE: Final = Service()
 _ALL: Final = Selection()
+_PLAIN: Final = TlsOptions()
 _MINUTE: Final = timedelta(minutes=1)
 JSON: Final = Parameter(negative="", show_default=False)
 _TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
@@ -366,11 +368,12 @@ def emulator(
         "08030000000",
     ),
     json: Annotated[bool, JSON] = False,
+    tls: TlsOptions = _PLAIN,
 ) -> Work | Exit:
     """Serve a local Exotel for programs in any language, until Ctrl-C.
 
     Args:
-        host: The address to listen on.
+        host: The address to listen on; 0.0.0.0 lets other computers in.
         port: The port; 0 takes any free one.
         speed: How many times as fast as yours its clock runs.
         rate: How many requests a minute it allows.
@@ -387,16 +390,20 @@ def emulator(
     from exotel_async.cli.emulator import emulate  # noqa: PLC0415
     from exotel_async.emulator import Emulator  # noqa: PLC0415
 
-    served = Emulator(
-        host=host,
-        port=port,
-        speed=speed,
-        rate=rate,
-        window=window,
-        seed=seed,
-        account_sid=account,
-        api_key=key,
-        api_token=token,
-        exophones=exophone,
-    )
+    try:
+        served = Emulator(
+            host=host,
+            port=port,
+            speed=speed,
+            rate=rate,
+            window=window,
+            seed=seed,
+            account_sid=account,
+            api_key=key,
+            api_token=token,
+            exophones=exophone,
+            **tls.settings(),
+        )
+    except ValueError as error:
+        return _misused(str(error), as_json=json)
     return partial(emulate, served, own_token=token != _TOKEN, as_json=json)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
+from exotel_async import InvalidRequest
+from exotel_async.cli.emulator_tls import how_to_trust
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import Exit, end_on_sigterm, note, report_problem, say, show_json
 from exotel_async.emulator import Emulator, serve
+from exotel_async.emulator.tls import UnusableFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +29,8 @@ def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
     """
 
     def welcome(_: object) -> None:
+        if not emulator.loopback_only:
+            note(f"Other computers can reach it: it listens at {emulator.host}.")
         if as_json:
             show_json(_address(emulator, own_token=own_token))
         else:
@@ -36,6 +42,16 @@ def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
 
     try:
         asyncio.run(run())
+    except UnusableFile as error:
+        option = f"--{error.setting.replace('_', '-')}"
+        problem = f"{option} {error.path}: {error.problem}"
+        report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
+        return Exit.USAGE
+    except ModuleNotFoundError as error:
+        if error.name != "trustme":
+            raise
+        report_problem(f"--tls: {error}", kind=type(error).__name__, as_json=as_json)
+        return Exit.FAILED
     except OSError as error:
         where = f"{emulator.host}:{emulator.port}"
         problem = f"cannot listen on {where}: {error.strerror or error}; try another --port"
@@ -53,6 +69,7 @@ def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
 def _address(emulator: Emulator, *, own_token: bool) -> Mapping[str, Any]:
     return {
         "base_url": emulator.base_url,
+        "ca_file": emulator.ca_file,
         "account_sid": emulator.account_sid,
         "api_key": emulator.api_key,
         "api_token": None if own_token else emulator.api_token,
@@ -80,6 +97,10 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         ]
     elif emulator.rate != LIMIT:
         lines += [f"Tell the commands of exotel-async: --rate {emulator.rate}"]
+    curl = "curl"
+    if emulator.ca_file is not None:
+        lines += ["", *how_to_trust(emulator.ca_file)]
+        curl = f"curl --cacert {quote(emulator.ca_file)}"
     lines += [
         "",
         "For programs that use exotel_async, and for the commands of exotel-async:",
@@ -90,9 +111,9 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         f"For any other client: base URL {api}, with that key and token as HTTP Basic.",
         "",
         f"The ExoPhone to call from is {exophone}. A dial with curl:",
-        f"  curl -u '{key}:{token}' {api}/Calls/connect.json \\",
+        f"  {curl} -u '{key}:{token}' {api}/Calls/connect.json \\",
         f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
-        f"What it has seen so far: curl {url}/_emulator/statistics",
+        f"What it has seen so far: {curl} {url}/_emulator/statistics",
     ]
     return lines
 

@@ -139,6 +139,11 @@ class Emulator(Operations):
         if self._tls is not None:
             self._tls.close()
 
+    @property
+    def loopback_only(self) -> bool:
+        """Whether no other computer can reach it. Known once it has started."""
+        return self._listener.loopback_only
+
     def __enter__(self) -> Self:
         """Start to listen, in a thread of its own. Raises OSError when the port is taken."""
         ThreadLoop(self, "exotel-emulator").begin()

@@ -13,6 +13,7 @@ import contextlib
 import re
 import socket
 import struct
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from uvicorn import Config
@@ -140,6 +141,11 @@ class Listener:
         self._state = _State()
         self._server: Server | None = None
         self._tls_server: _TlsServer | None = None
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether no other computer can reach it."""
+        return ip_address(self._address[0]).is_loopback
 
     async def open(self) -> None:
         """Take connections."""

@@ -20,8 +20,14 @@ _LONGEST = timedelta(days=365)
 """How long a certificate is good for: Apple's systems take none above 825 days."""
 
 
-class UnusableCertificate(ValueError):
-    """A file of the settings cannot be used; the text names setting and file."""
+class UnusableFile(ValueError):
+    """A file of the settings cannot be used; the text names setting, file and problem."""
+
+    def __init__(self, setting: str, path: str, problem: str) -> None:
+        super().__init__(f"{setting}={path}: {problem}")
+        self.setting = setting
+        self.path = path
+        self.problem = problem
 
 
 @attrs.define
@@ -38,7 +44,7 @@ class Tls:
         """What the settings ask for; None: plain HTTP.
 
         Raises:
-            UnusableCertificate: a file of theirs cannot be used.
+            UnusableFile: a file of theirs cannot be used.
             ModuleNotFoundError: the extra `tls` is not installed, and `tls=True` needs it.
         """
         if settings.certfile is not None:
@@ -53,14 +59,14 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate = _read("certfile", certfile)
         if b"-----BEGIN CERTIFICATE-----" not in certificate:
-            raise UnusableCertificate(f"certfile={certfile}: holds no certificate in PEM")
+            raise UnusableFile("certfile", certfile, "holds no certificate in PEM")
         name, path = ("certfile", certfile) if keyfile is None else ("keyfile", keyfile)
         key = certificate if keyfile is None else _read("keyfile", keyfile)
         if b"PRIVATE KEY-----" not in key:
             hint = "; give keyfile" if keyfile is None else " in PEM"
-            raise UnusableCertificate(f"{name}={path}: holds no private key{hint}")
+            raise UnusableFile(name, path, f"holds no private key{hint}")
         if b"ENCRYPTED" in key:  # OpenSSL would ask for its password on the terminal
-            raise UnusableCertificate(f"{name}={path}: its private key must have no password")
+            raise UnusableFile(name, path, "its private key must have no password")
         try:
             context.load_cert_chain(certfile, keyfile)
         except ssl.SSLError as error:
@@ -68,7 +74,7 @@ class Tls:
                 problem = "is not the key of the certificate in certfile"
             else:
                 problem = f"cannot be used ({error.reason or error})"
-            raise UnusableCertificate(f"{name}={path}: {problem}") from None
+            raise UnusableFile(name, path, problem) from None
         return cls(context)
 
     @classmethod
@@ -93,7 +99,7 @@ class Tls:
         try:
             authority.cert_pem.write_to_path(ca_file)
         except OSError as error:
-            raise UnusableCertificate(f"ca_file={ca_file}: {error.strerror}") from None
+            raise UnusableFile("ca_file", ca_file, str(error.strerror)) from None
         return cls(context, ca_file, directory)
 
     def close(self) -> None:
@@ -106,4 +112,4 @@ def _read(name: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UnusableCertificate(f"{name}={path}: {error.strerror}") from None
+        raise UnusableFile(name, path, f"{error.strerror}") from None

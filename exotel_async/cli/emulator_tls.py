@@ -1,0 +1,57 @@
+"""The options of `emulator` for TLS, and what it says of whom to trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any
+
+from attrs import asdict, frozen
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_FILE = Parameter(show_default=False)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class TlsOptions:
+    """Which certificate it shows, if any, and by which names it is reached."""
+
+    tls: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Serve https, with a certificate made at the start. The authority to trust is shown."""
+    ca_file: Annotated[Path | None, _FILE] = None
+    """With --tls: write the authority's certificate to this file and let it stay, instead of to
+    one that is removed at the end."""
+    certfile: Annotated[Path | None, _FILE] = None
+    """Serve https with this certificate, a file in PEM, instead."""
+    keyfile: Annotated[Path | None, _FILE] = None
+    """Its private key, in PEM, if that is not in the same file."""
+    hostname: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
+    """A further name it is reached by, for its certificate and its own pages; give it again for
+    more."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """As settings of the emulator."""
+        settings = asdict(self)
+        settings["hostnames"] = settings.pop("hostname")
+        return settings
+
+
+def how_to_trust(ca_file: str) -> Sequence[str]:
+    """What lets clients trust an authority, language by language."""
+    ca_file = quote(ca_file)
+    store = "-Djavax.net.ssl.trustStore=emulator.p12 -Djavax.net.ssl.trustStorePassword=emulator"
+    return [
+        "Its certificate was made for this run, and is good for localhost and for hosts of Exotel",
+        f"such as api.exotel.com. Clients have to trust {ca_file}:",
+        f"  curl --cacert {ca_file} ...",
+        f"  export SSL_CERT_FILE={ca_file}        # exotel_async, httpx, Go, Ruby",
+        f"  export REQUESTS_CA_BUNDLE={ca_file}   # requests",
+        f"  export NODE_EXTRA_CA_CERTS={ca_file}  # Node",
+        f"  keytool -importcert -noprompt -alias emulator -file {ca_file} \\",
+        "    -keystore emulator.p12 -storepass emulator && \\",
+        f"    java {store} ...",
+    ]
