@@ -17,6 +17,7 @@ from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.control.app import Control
+from exotel_async.emulator.control.guard import Guard
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.flow_engine.app_client import Fetcher
@@ -117,7 +118,7 @@ class Emulator(Operations):
                 NEWER_EXOPHONES: Pages(exophones.newer_pages()),
             },
             recordings=self._recordings,
-            control=Control(self),
+            control=Guard(Control(self), self),
         )
         self._listener = Listener(
             self._app, bound, None if self._tls is None else self._tls.context

@@ -162,7 +162,7 @@ async def test_a_thousand_connections_at_once() -> None:
         clients = []
         for _ in range(1000):
             client = socket.create_connection((host, int(port)))
-            client.sendall(b"GET /_emulator/statistics HTTP/1.1\r\nHost: here\r\n\r\n")
+            client.sendall(b"GET /_emulator/statistics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             clients.append(client)
         for client in clients:
             reader, writer = await asyncio.open_connection(sock=client)
