@@ -127,8 +127,9 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
 
 def test_the_commands_and_extras_it_names_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = set(re.findall(r"pip install -e '\.\[([a-z]+)\]'", README))
-    assert extras == {"cli", "fast", "test", "emulator", "redis", "webhooks"}
+    named = re.findall(r"pip install -e '\.\[([a-z,]+)\]'", README)
+    extras = {extra for extras in named for extra in extras.split(",")}
+    assert extras == {"cli", "fast", "test", "emulator", "redis", "tls", "webhooks"}
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
     assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}
