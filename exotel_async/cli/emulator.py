@@ -13,7 +13,7 @@ from exotel_async.cli.emulator_tls import how_to_trust
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import Exit, end_on_sigterm, note, report_problem, say, show_json
 from exotel_async.emulator import Emulator, serve
-from exotel_async.emulator.tls import UnusableFile
+from exotel_async.emulator.tls import UnusableSetting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,9 +42,9 @@ def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
 
     try:
         asyncio.run(run())
-    except UnusableFile as error:
+    except UnusableSetting as error:
         option = f"--{error.setting.replace('_', '-')}"
-        problem = f"{option} {error.path}: {error.problem}"
+        problem = f"{option} {error.value}: {error.problem}"
         report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
         return Exit.USAGE
     except ModuleNotFoundError as error:

@@ -25,7 +25,8 @@ from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch
 
-_HOSTNAME = re.compile(r"[\w-]+(\.[\w-]+)*")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
@@ -57,11 +58,16 @@ def _hostname(name: str) -> str:
     try:
         return str(ip_address(name.strip("[]")))
     except ValueError:
-        if _HOSTNAME.fullmatch(name) is None:
+        if not is_hostname(name):
             raise ValueError(
                 f"hostnames: {name!r} must be a host's name or address, without a port"
             ) from None
         return name.lower()
+
+
+def is_hostname(name: str) -> bool:
+    """Whether it is a name that certificates can have: letters, digits, hyphens and dots."""
+    return _HOSTNAME.fullmatch(name) is not None
 
 
 def _callers(callers: Mapping[str, Caller]) -> ByNumber[Caller]:

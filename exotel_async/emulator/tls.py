@@ -11,7 +11,7 @@ from typing import Self
 
 import attrs
 
-from exotel_async.emulator.settings import Settings
+from exotel_async.emulator.settings import Settings, is_hostname
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HARD_CODED = ("*.exotel.com", "*.in.exotel.com", "*.exotel.in")  # VOICE_V1 0
@@ -20,13 +20,13 @@ _LONGEST = timedelta(days=365)
 """How long a certificate is good for: Apple's systems take none above 825 days."""
 
 
-class UnusableFile(ValueError):
-    """A file of the settings cannot be used; the text names setting, file and problem."""
+class UnusableSetting(ValueError):
+    """A setting that TLS cannot be served with; the text names it, its value and the problem."""
 
-    def __init__(self, setting: str, path: str, problem: str) -> None:
-        super().__init__(f"{setting}={path}: {problem}")
+    def __init__(self, setting: str, value: str, problem: str) -> None:
+        super().__init__(f"{setting}={value}: {problem}")
         self.setting = setting
-        self.path = path
+        self.value = value
         self.problem = problem
 
 
@@ -44,13 +44,16 @@ class Tls:
         """What the settings ask for; None: plain HTTP.
 
         Raises:
-            UnusableFile: a file of theirs cannot be used.
+            UnusableSetting: one of them, or a file of theirs, cannot be used.
             ModuleNotFoundError: the extra `tls` is not installed, and `tls=True` needs it.
         """
         if settings.certfile is not None:
             return cls._given(settings.certfile, settings.keyfile)
         if settings.tls:
-            names = dict.fromkeys((*_LOOPBACK, settings.host, *_HARD_CODED, *settings.hostnames))
+            host = settings.host
+            if not (":" in host or is_hostname(host)):
+                raise UnusableSetting("host", host, "no certificate can name it")
+            names = dict.fromkeys((*_LOOPBACK, host, *_HARD_CODED, *settings.hostnames))
             return cls._made(names, settings.ca_file)
         return None
 
@@ -59,14 +62,14 @@ class Tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate = _read("certfile", certfile)
         if b"-----BEGIN CERTIFICATE-----" not in certificate:
-            raise UnusableFile("certfile", certfile, "holds no certificate in PEM")
+            raise UnusableSetting("certfile", certfile, "holds no certificate in PEM")
         name, path = ("certfile", certfile) if keyfile is None else ("keyfile", keyfile)
         key = certificate if keyfile is None else _read("keyfile", keyfile)
         if b"PRIVATE KEY-----" not in key:
             hint = "; give keyfile" if keyfile is None else " in PEM"
-            raise UnusableFile(name, path, f"holds no private key{hint}")
+            raise UnusableSetting(name, path, f"holds no private key{hint}")
         if b"ENCRYPTED" in key:  # OpenSSL would ask for its password on the terminal
-            raise UnusableFile(name, path, "its private key must have no password")
+            raise UnusableSetting(name, path, "its private key must have no password")
         try:
             context.load_cert_chain(certfile, keyfile)
         except ssl.SSLError as error:
@@ -74,7 +77,7 @@ class Tls:
                 problem = "is not the key of the certificate in certfile"
             else:
                 problem = f"cannot be used ({error.reason or error})"
-            raise UnusableFile(name, path, problem) from None
+            raise UnusableSetting(name, path, problem) from None
         return cls(context)
 
     @classmethod
@@ -99,7 +102,7 @@ class Tls:
         try:
             authority.cert_pem.write_to_path(ca_file)
         except OSError as error:
-            raise UnusableFile("ca_file", ca_file, str(error.strerror)) from None
+            raise UnusableSetting("ca_file", ca_file, str(error.strerror)) from None
         return cls(context, ca_file, directory)
 
     def close(self) -> None:
@@ -112,4 +115,4 @@ def _read(name: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UnusableFile(name, path, f"{error.strerror}") from None
+        raise UnusableSetting(name, path, f"{error.strerror}") from None

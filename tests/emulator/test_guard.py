@@ -173,7 +173,7 @@ def test_no_header_breaks_it(header: str) -> None:
     assert isinstance(host_of(header), str)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a/b", "localhost:8020", "*.test", "user@host"])
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "localhost:8020", "*.test", "a_b", "user@host"])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"hostnames: .* must be a host's name or address"):
         Emulator(hostnames=[name])
