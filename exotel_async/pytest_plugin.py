@@ -65,7 +65,8 @@ def exotel_emulator(
     It has a thread of its own: its coroutines can be awaited in any event loop on asyncio, and by
     `exotel_emulator.run` from a test that is not async. What goes wrong in the thread fails the
     test. Meanwhile clients in the test use no proxy, whatever the environment names, and budgets
-    are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there.
+    are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there. With `tls=True`
+    clients in the test trust it, and nobody else: SSL_CERT_FILE and REQUESTS_CA_BUNDLE say so.
 
     Of several markers, on the test, its class and its module, the nearest one decides, setting by
     setting.
@@ -75,6 +76,9 @@ def exotel_emulator(
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "*")
     with emulator:
+        if emulator.ca_file is not None:
+            for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+                monkeypatch.setenv(name, emulator.ca_file)
         yield emulator
 
 

@@ -319,3 +319,12 @@ def test_the_port_is_free_when_the_certificate_is_refused(tmp_path: Path) -> Non
             pass
 
     asyncio.run(main())
+
+
+@pytest.mark.exotel(tls=True)
+async def test_sessions_in_a_test_trust_the_emulator_of_the_fixture(
+    exotel_emulator: Emulator,
+) -> None:
+    assert exotel_emulator.base_url.startswith("https://")
+    async with session(exotel_emulator) as exotel:
+        await exotel.account.balance()
