@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import ctrl_c
+from exotel_async.cli.emulator_options import EmulatorOptions
 from exotel_async.cli.emulator_tls import TlsOptions
 from exotel_async.cli.export_filters import EVERY, OUTPUT, SINCE, UNTIL, Format, Selection
 from exotel_async.cli.service import Service
@@ -26,7 +27,6 @@ from exotel_async.cli.terminal import (
     show_error,
 )
 from exotel_async.cli.time_arguments import Moment
-from exotel_async.phone import normalize_exophone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,26 +39,7 @@ _ALL: Final = Selection()
 _PLAIN: Final = TlsOptions()
 _MINUTE: Final = timedelta(minutes=1)
 JSON: Final = Parameter(negative="", show_default=False)
-_TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
-
-
-def _some_word(_: object, value: str) -> None:
-    if not value or not value.isprintable() or " " in value:
-        raise ValueError("It must not be empty, or have a space in it.")
-
-
-def _some_name(_: object, value: str) -> None:
-    _some_word(_, value)
-    if ".." in value or any(char in "/\\?#%:" for char in value):
-        raise ValueError("It must not have /, \\, ?, #, %, : or .. in it.")
-
-
-def _numbers(_: object, values: tuple[str, ...]) -> None:
-    for value in values:
-        try:
-            normalize_exophone(value, "exophone")
-        except InvalidRequest as error:
-            raise ValueError(f"It {error.rule}.") from None
+_DEFAULTS: Final = EmulatorOptions()
 
 
 app: Final = App(
@@ -353,57 +334,28 @@ def doctor(
 @app.command
 def emulator(
     *,
-    host: Annotated[str, Parameter(validator=_some_word)] = "127.0.0.1",
-    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8020,
-    speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=100_000))] = 1.0,
-    rate: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 200,
-    window: Literal[
-        "sliding-log", "sliding-counter", "fixed", "token-bucket", "leaky"
-    ] = "sliding-log",
-    seed: int = 0,
-    account: Annotated[str, Parameter(validator=_some_name)] = "acme1",
-    key: Annotated[str, Parameter(validator=_some_name)] = "emulator-key",
-    token: Annotated[str, Parameter(show_default=False)] = _TOKEN,
-    exophone: Annotated[tuple[str, ...], Parameter(negative="", validator=_numbers)] = (
-        "08030000000",
-    ),
+    config: Annotated[Path | None, Parameter(show_default=False)] = None,
+    schema: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, JSON] = False,
+    options: EmulatorOptions = _DEFAULTS,
     tls: TlsOptions = _PLAIN,
 ) -> Work | Exit:
     """Serve a local Exotel for programs in any language, until Ctrl-C.
 
     Args:
-        host: The address to listen on; 0.0.0.0 lets other computers in.
-        port: The port; 0 takes any free one.
-        speed: How many times as fast as yours its clock runs.
-        rate: How many requests a minute it allows.
-        window: How it counts them.
-        seed: Decides how calls end: the same seed, the same ends.
-        account: The account SID.
-        key: The API key.
-        token: The API token.
-        exophone: A number calls may be made from; give it again for more.
+        config: A file with settings, flows, callers and faults, TOML or JSON by its suffix. Options
+            given here win over it.
+        schema: Print the JSON Schema of such a file, and serve nothing.
         json: Print where it listens as one line of JSON, and the totals at the end as another.
     """
-    if not token.strip():
+    if options.token is not None and not options.token.strip():
         return _misused("--token must not be empty", as_json=json)
-    from exotel_async.cli.emulator import emulate  # noqa: PLC0415
-    from exotel_async.emulator import Emulator  # noqa: PLC0415
+    from exotel_async.cli.emulator import Unusable, emulate, set_up, show_schema  # noqa: PLC0415
 
+    if schema:
+        return show_schema
     try:
-        served = Emulator(
-            host=host,
-            port=port,
-            speed=speed,
-            rate=rate,
-            window=window,
-            seed=seed,
-            account_sid=account,
-            api_key=key,
-            api_token=token,
-            exophones=exophone,
-            **tls.settings(),
-        )
-    except ValueError as error:
+        served = set_up(config, {**options.settings(), **tls.settings()})
+    except Unusable as error:
         return _misused(str(error), as_json=json)
-    return partial(emulate, served, own_token=token != _TOKEN, as_json=json)
+    return partial(emulate, served, as_json=json)

@@ -3,30 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
 from exotel_async import InvalidRequest
+from exotel_async.cli.emulator_options import PORT, TOKEN
 from exotel_async.cli.emulator_tls import how_to_trust
 from exotel_async.cli.service import LIMIT
-from exotel_async.cli.terminal import Exit, end_on_sigterm, note, report_problem, say, show_json
+from exotel_async.cli.terminal import (
+    Exit,
+    end_on_sigterm,
+    note,
+    out,
+    report_problem,
+    say,
+    show_json,
+)
 from exotel_async.emulator import Emulator, serve
 from exotel_async.emulator.tls import UnusableSetting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
-def emulate(emulator: Emulator, *, own_token: bool, as_json: bool) -> Exit:
+class Unusable(ValueError):
+    """A file, or it together with options, that no emulator can be made of."""
+
+
+def set_up(file: Path | None, given: Mapping[str, Any]) -> Emulator:
+    """Make an emulator of what a file says and of settings that win.
+
+    Args:
+        file: the file, if there is one.
+        given: what the options of the command line stand for.
+
+    Raises:
+        Unusable: it says what is wrong, and where.
+    """
+    from exotel_async.emulator.control.config import Config, load_config  # noqa: PLC0415
+
+    try:
+        config = Config() if file is None else load_config(file)
+        emulator = Emulator(**{"port": PORT, **config.settings, **given})
+    except OSError as error:
+        raise Unusable(f"cannot read {file}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise Unusable(str(error) if file is None else f"{file}: {error}") from None
+    for fault, where in config.faults:
+        emulator.faults.add(fault, **where)
+    return emulator
+
+
+def show_schema() -> Exit:
+    """Print the JSON Schema of a file."""
+    from exotel_async.emulator.control.config import config_schema  # noqa: PLC0415
+
+    out.out(json.dumps(config_schema(), indent=2), highlight=False)
+    return Exit.OK
+
+
+def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
     """Serve until Ctrl-C, or SIGTERM, and print the totals.
 
     Args:
-        emulator: what is served.
-        own_token: whether its token was given, and is then not shown.
+        emulator: what is served. A token of one's own is not shown.
         as_json: whether to print where it listens, and the totals, as a line of JSON each.
     """
+    own_token = emulator.api_token != TOKEN
 
     def welcome(_: object) -> None:
         if not emulator.loopback_only:
@@ -83,17 +130,19 @@ def _address(emulator: Emulator, *, own_token: bool) -> Mapping[str, Any]:
 def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
     url, account, key = emulator.base_url, emulator.account_sid, emulator.api_key
     token = "<the token you gave>" if own_token else emulator.api_token
-    exophone = next(iter(emulator.exophones))
     api = f"{url}/v1/Accounts/{account}"
+    span = "a minute" if emulator.per == 60 else f"in {emulator.per:g} seconds of its clock"
+    a_minute = emulator.rate * 60 / emulator.per * emulator.speed
     lines = [
         f"A local Exotel Voice v1 listens at {url}. It rings no phone. Ctrl-C ends it.",
-        f"It allows {emulator.rate} requests a minute ({emulator.window.value}).",
+        f"It allows {emulator.rate} requests {span} ({emulator.window.value}).",
     ]
-    if emulator.speed != 1:
+    if emulator.speed != 1 or emulator.per != 60:
+        clock = f"Its clock runs {emulator.speed:g} times as fast as yours. "
         lines += [
-            f"Its clock runs {emulator.speed:g} times as fast as yours. Tell the SDK: "
-            f"rate_limit=RateLimit({emulator.rate}, per={60 / emulator.speed:.6g}); "
-            f"and the commands of exotel-async: --rate {emulator.rate * emulator.speed:.0f}"
+            f"{clock if emulator.speed != 1 else ''}Tell the SDK: "
+            f"rate_limit=RateLimit({emulator.rate}, per={emulator.per / emulator.speed:.6g}); "
+            f"and the commands of exotel-async: --rate {a_minute:.0f}"
         ]
     elif emulator.rate != LIMIT:
         lines += [f"Tell the commands of exotel-async: --rate {emulator.rate}"]
@@ -110,21 +159,25 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         f"  export EXOTEL_API_TOKEN='{token}'",
         f"For any other client: base URL {api}, with that key and token as HTTP Basic.",
         "",
-        f"The ExoPhone to call from is {exophone}. A dial with curl:",
-        f"  {curl} -u '{key}:{token}' {api}/Calls/connect.json \\",
-        f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
-        f"What it has seen so far: {curl} {url}/_emulator/statistics",
     ]
-    return lines
+    if emulator.exophones:
+        exophone = min(emulator.exophones)
+        lines += [
+            f"The ExoPhone to call from is {exophone}. A dial with curl:",
+            f"  {curl} -u '{key}:{token}' {api}/Calls/connect.json \\",
+            f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
+        ]
+    return [*lines, f"What it has seen, and can be told: {url}/_emulator/docs"]
 
 
 def _totals(emulator: Emulator) -> Sequence[str]:
     totals = emulator.statistics()
     calls = ", ".join(f"{count} {status}" for status, count in sorted(totals.calls.items()))
     number = sum(totals.calls.values())
+    span = "minute" if emulator.per == 60 else f"{emulator.per:g} seconds"
     return [
         f"requests  {totals.requests}, {totals.refused} of them refused (429); "
-        f"at most {totals.busiest_window} in any minute of its clock",
+        f"at most {totals.busiest_window} in any {span} of its clock",
         f"calls     {number}{f' ({calls})' if calls else ''}",
     ]
 

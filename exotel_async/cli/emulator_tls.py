@@ -34,10 +34,10 @@ class TlsOptions:
     more."""
 
     def settings(self) -> Mapping[str, Any]:
-        """As settings of the emulator."""
+        """The settings that are given."""
         settings = asdict(self)
         settings["hostnames"] = settings.pop("hostname")
-        return settings
+        return {name: value for name, value in settings.items() if value}
 
 
 def how_to_trust(ca_file: str) -> Sequence[str]:

@@ -6,7 +6,15 @@ It shares no code with the SDK on purpose: it is a second reading of what is kno
 from exotel_async.emulator.callbacks import SentCallback
 from exotel_async.emulator.calls import Dial, EmulatedCall, Event, Recording
 from exotel_async.emulator.emulator import Emulator, serve
-from exotel_async.emulator.faults import CallbackFault, Ending, Fault, Faults, Garbage, ListingFault
+from exotel_async.emulator.faults import (
+    CallbackFault,
+    Ending,
+    Fault,
+    Faults,
+    Garbage,
+    ListingFault,
+    OrderedFault,
+)
 from exotel_async.emulator.flows.applets import (
     Applet,
     Connect,
@@ -26,6 +34,7 @@ from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.flows.outbox import SentEmail, SentSms
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.flows.transcript import Exchange, Note, Step, Transcript
+from exotel_async.emulator.latency import UniformLatency
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
@@ -56,6 +65,7 @@ __all__ = [
     "ListingFault",
     "Menu",
     "Note",
+    "OrderedFault",
     "Outcome",
     "Passthru",
     "RateWindow",
@@ -72,6 +82,7 @@ __all__ = [
     "SwitchCase",
     "Transcript",
     "Transfer",
+    "UniformLatency",
     "Voicemail",
     "serve",
 ]

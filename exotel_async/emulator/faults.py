@@ -225,15 +225,22 @@ class Fault:
                 return f"{seconds:.12g}"
 
 
-@attrs.define
-class _Order:
+@attrs.define(kw_only=True, eq=False)
+class OrderedFault:
+    """A fault on order: which requests, or status callbacks, are to meet it."""
+
+    id: int = attrs.field(on_setattr=attrs.setters.frozen)
+    """Counted from 1; none comes twice."""
     fault: Fault
-    method: str | None
-    path: str | None
-    after: int
-    left: float
+    method: str | None = None
+    path: str | None = None
+    times: int | None = 1
+    """How many are still to meet it; None: all."""
+    after: int = 0
+    """How many still pass before."""
 
     def matches(self, method: str, path: str) -> bool:
+        """Whether it is meant for such a request."""
         return self.method in {None, method} and (self.path is None or self.path in path)
 
 
@@ -252,7 +259,8 @@ class Faults:
     """The faults on order. Each request, and each status callback, takes at most one."""
 
     def __init__(self) -> None:
-        self._orders: list[_Order] = []
+        self._orders: list[OrderedFault] = []
+        self._added = 0
         self._lock = RLock()
 
     @_locked
@@ -264,21 +272,40 @@ class Faults:
         path: str | None = None,
         times: int | None = 1,
         after: int = 0,
-    ) -> None:
-        """Order a fault for the next requests that match.
+    ) -> int:
+        """Order a fault for the next requests that match; its id, to remove it by.
 
         `method` is the whole method, `path` any part of the path, e.g. "Calls/connect"; for the
         fault of a callback they are `POST` and the URL it goes to. `after` matching ones pass
         first, then `times` meet it; None: all. What is refused by the rate window or for its
         credentials meets no fault.
         """
-        left = float("inf") if times is None else times
-        self._orders.append(_Order(fault, method, path, after, left))
+        self._added += 1
+        self._orders.append(
+            OrderedFault(
+                id=self._added, fault=fault, method=method, path=path, times=times, after=after
+            )
+        )
+        return self._added
+
+    @_locked
+    def remove(self, fault_id: int) -> None:
+        """Forget one. Raises KeyError when it is not on order any more."""
+        order = next((order for order in self._orders if order.id == fault_id), None)
+        if order is None:
+            raise KeyError(fault_id)
+        self._orders.remove(order)
 
     @_locked
     def clear(self) -> None:
         """Forget what is on order."""
         self._orders.clear()
+
+    @property
+    @_locked
+    def orders(self) -> Sequence[OrderedFault]:
+        """The faults still on order, oldest first, with what they wait for."""
+        return tuple(self._orders)
 
     @property
     @_locked
@@ -304,15 +331,16 @@ class Faults:
         orders = [o for o in self._orders if o.fault.callback not in {None, barred}]
         return self._take("POST", url, orders)
 
-    def _take(self, method: str, path: str, orders: Sequence[_Order]) -> Fault | None:
+    def _take(self, method: str, path: str, orders: Sequence[OrderedFault]) -> Fault | None:
         for order in orders:
             if not order.matches(method, path):
                 continue
             if order.after > 0:
                 order.after -= 1
                 continue
-            order.left -= 1
-            if order.left <= 0:
-                self._orders.remove(order)
+            if order.times is not None:
+                order.times -= 1
+                if order.times <= 0:
+                    self._orders.remove(order)
             return order.fault
         return None

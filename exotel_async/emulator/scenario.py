@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
@@ -13,7 +14,6 @@ import attrs
 from exotel_async.emulator.phones import national
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from random import Random
 
 

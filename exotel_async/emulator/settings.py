@@ -32,6 +32,18 @@ Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
 
 
+READ_AT_START = frozenset(
+    {"account_sid", "seed", "fixed_sids", "host", "port", "speed", "now"}
+    | {"hostnames", "tls", "ca_file", "certfile", "keyfile"}
+    | {"rate", "exophone_rate", "per", "window", "count_refusals", "leaky_burst"}
+)
+"""To change one of these in a running emulator would do nothing, or half of what it should."""
+
+_above_zero = attrs.validators.gt(0.0)
+_one_or_more = attrs.validators.ge(1)
+_not_negative = attrs.validators.ge(0.0)
+
+
 def _numbers(numbers: Collection[str]) -> frozenset[str]:
     return frozenset(national(number) for number in numbers)
 
@@ -106,12 +118,14 @@ class Settings(Switches):
     host: str = "127.0.0.1"
     """The address to listen on. Anything but a loopback address, such as "0.0.0.0", lets other
     computers in."""
-    port: int = 0
+    port: int = attrs.field(
+        default=0, validator=(attrs.validators.ge(0), attrs.validators.le(65535))
+    )
     """0 takes any free one; `base_url` tells which."""
     hostnames: Collection[str] = attrs.field(default=(), converter=_hostnames)
     """Further names it is reached by: pages under `/_emulator/` answer to them, besides to
     `localhost`, `host` and all IP addresses, and a certificate made for `tls` names them."""
-    speed: float = 1.0
+    speed: float = attrs.field(default=1.0, validator=_above_zero)
     """Emulator seconds per real second: lifecycle, settling, rate window and dates alike."""
     now: datetime | None = None
     """The aware date at the start, for the dates shown. None is the real one."""
@@ -150,11 +164,13 @@ class Settings(Switches):
     flow_settings: FlowSettings = attrs.field(factory=FlowSettings)
 
     # Rate limit (VOICE_V1 5.3); all but the two header switches are read at the start
-    rate: int = 200
-    exophone_rate: int = switch(50, "5.3", source="weak: advanced-config/rate-limiting.md")
+    rate: int = attrs.field(default=200, validator=_one_or_more)
+    exophone_rate: int = switch(
+        50, "5.3", source="weak: advanced-config/rate-limiting.md", validator=_one_or_more
+    )
     """How many requests of the ExoPhones pages are taken in `per` seconds: they have a window of
     their own, on one weak page only."""
-    per: float = 60.0
+    per: float = attrs.field(default=60.0, validator=_above_zero)
     window: RateWindow = attrs.field(
         default=RateWindow.SLIDING_LOG,
         converter=RateWindow,
@@ -163,7 +179,9 @@ class Settings(Switches):
     """How requests are counted against the rate: `RateWindow` says what each word means."""
     count_refusals: bool = switch(False, "5.3", source="unknown")
     """Requests refused with 429 take budget as well."""
-    leaky_burst: int = switch(20, "5.3", source="unknown: no burst is documented")
+    leaky_burst: int = switch(
+        20, "5.3", source="unknown: no burst is documented", validator=_one_or_more
+    )
     """How many requests a window that is "leaky" admits at once."""
     retry_after: float | Literal["exact"] | None = switch(
         None, "5.3", source="weak: 30, advanced-config/rate-limiting.md; no code has seen one"
@@ -182,12 +200,14 @@ class Settings(Switches):
     402 for a plan's limit."""
 
     # Recordings (VOICE_V1 2)
-    recording_ready: float = switch(60.0, "2", source="weak: 1 to 5 minutes")
+    recording_ready: float = switch(
+        60.0, "2", source="weak: 1 to 5 minutes", validator=_not_negative
+    )
     """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
     Its URL may show before."""
 
     # Status callbacks (VOICE_V1 6)
-    callback_timeout: float = switch(15.0, "6.4", source="weak, on its own")
+    callback_timeout: float = switch(15.0, "6.4", source="weak, on its own", validator=_above_zero)
     """Real seconds until an attempt to send a status callback is given up."""
     callback_retries: Collection[float] = switch(
         (), "6.4", source="weak: 300 and 900, on its own; code: other reports differ"

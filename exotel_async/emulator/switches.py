@@ -5,20 +5,23 @@ The defaults are those of VOICE_V1 10. `docs/emulator-switches.md` is the table 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
 
 import attrs
 
 T = TypeVar("T")
+Validator = Callable[[Any, Any, Any], object]
 
 
-def switch(default: T, section: str, *, source: str = "unknown") -> T:
+def switch(
+    default: T, section: str, *, source: str = "unknown", validator: Validator | None = None
+) -> T:
     """A setting for something that is not known for sure, and the section of VOICE_V1.md on it.
 
     `source` begins with a mark of VOICE_V1.md and says what there is to go by.
     """
-    field: T = attrs.field(default=default, metadata=evidence(section, source))
+    field: T = attrs.field(default=default, metadata=evidence(section, source), validator=validator)
     return field
 
 

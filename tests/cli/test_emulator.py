@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exotel_async import AsyncExotel
+from exotel_async import AsyncExotel, RetryPolicy, ServerError
+from exotel_async.cli import main
+from exotel_async.emulator.control.config import config_schema
 from tests.cli.support import EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
 
 pytestmark = pytest.mark.slow
@@ -40,7 +42,7 @@ async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) ->
 
 async def test_a_token_of_ones_own_is_not_shown() -> None:
     async with started("emulator", "--port", "0", "--token", TOKEN) as running:
-        await running.line("_emulator/statistics")
+        await running.line("_emulator/docs")
         ended = await running.end(signal.SIGINT)
     assert ended.code == 0  # and `end` has looked for the token
     assert "<the token you gave>" in ended.out
@@ -92,3 +94,78 @@ async def test_a_certificate_that_cannot_be_used_is_one_clear_line(tmp_path: Pat
     assert ended.code == 2
     (line,) = ended.error_lines
     assert f"--certfile {tmp_path / 'none.pem'}: No such file or directory" in line
+
+
+CONFIG = """
+account_sid = "ours"
+port = 0
+rate = 7
+exophones = ["08030000000", "08030000001"]
+callers."09812300009" = { keys = ["1"], patience = 20 }
+exophone_flows."08030000001" = "main"
+
+[scenario]
+busy = 0
+
+[[flows]]
+id = "main"
+start = { applet = "menu", text = "Press 1", keys = { 1 = { applet = "hangup" } } }
+
+[[faults]]
+fault = "answer"
+status = 503
+path = "Balance"
+"""
+
+
+async def test_a_file_sets_everything_and_options_win(tmp_path: Path) -> None:
+    file = tmp_path / "exotel.toml"
+    file.write_text(CONFIG)
+    arguments = ("--config", str(file), "--rate", "9", "--token", TOKEN)
+    async with started("emulator", *arguments, "--json") as running:
+        told = json.loads(await running.line("base_url"))
+        assert (told["account_sid"], told["rate"]) == ("ours", 9)
+        assert told["exophones"] == ["08030000000", "08030000001"]
+        async with AsyncExotel(
+            account_sid="ours",
+            api_key="emulator-key",
+            api_token=TOKEN,
+            base_url=told["base_url"],
+            retry=RetryPolicy(attempts=1),
+        ) as exotel:
+            with pytest.raises(ServerError):
+                await exotel.account.balance()
+            await exotel.account.balance()
+        ended = await running.end(signal.SIGINT)
+    assert json.loads(ended.out.splitlines()[-1])["requests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.toml", "rate = 0", "rate: must be >= 1: 0"),
+        ("a.json", '{"flows": [{"id": 1}]}', "flows[0].start: is missing"),
+        ("a.json", "{", "it is no JSON: Expecting property name"),
+        ("a.toml", "rate =", "it is no TOML: Invalid value (at end of document)"),
+        ("a.yaml", "rate: 1", "it ends neither in .toml nor in .json"),
+        ("a.toml", 'exophone_flows = {"08030000000" = 9}', "flow 9, which is not known"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_error(
+    name: str, content: str, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    assert main(["emulator", "--config", str(file), "--json"]) == 2
+    told = capsys.readouterr()
+    assert f"{file}: " in told.err.replace("\n", "")
+    error = json.loads(told.out)["error"]
+    assert error["type"] == "InvalidRequest"
+    assert problem in error["text"]
+    assert main(["emulator", "--config", str(tmp_path / "gone.toml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+def test_the_schema_of_such_a_file_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulator", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == config_schema()

@@ -102,8 +102,9 @@ class Menu(Applet):
 
     def __attrs_post_init__(self) -> None:
         self.one_of("text", "audio", "url")
-        if not all(len(key) == 1 and key in "0123456789*#" for key in self.keys):
-            raise ValueError(f"{self.label} has keys that no telephone has")
+        wrong = [key for key in self.keys if len(key) != 1 or key not in "0123456789*#"]
+        if wrong:
+            raise ValueError(f"{self.label} has keys that no telephone has: {', '.join(wrong)}")
 
     @property
     def exits(self) -> Mapping[str, Next]:
