@@ -69,7 +69,10 @@ def test_webhooks_come_without_the_client() -> None:
 
 
 def test_the_emulator_comes_without_the_sdk() -> None:
-    assert folders(imported("import exotel_async.emulator")) == {"emulator"}
+    modules = imported("import exotel_async.emulator")
+    assert folders(modules) == {"emulator"}
+    assert not modules & {"cattrs", "starlette.routing"}, "they are for the control API"
+    assert "exotel_async.emulator.control.reading" not in modules
 
 
 def test_the_command_begins_with_next_to_nothing() -> None:

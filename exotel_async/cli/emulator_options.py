@@ -50,7 +50,7 @@ class EmulatorOptions:
     """What is not given is as the file says, or by default."""
 
     host: Annotated[str | None, Parameter(validator=_word, show_default="127.0.0.1")] = None
-    """The address to listen on."""
+    """The address to listen on; 0.0.0.0 lets other computers in."""
     port: Annotated[
         int | None,
         Parameter(validator=validators.Number(gte=0, lte=65535), show_default=str(PORT)),

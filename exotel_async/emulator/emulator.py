@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import Task
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -55,6 +56,7 @@ class Emulator(Operations):
 
     _listener: Listener = attrs.field(init=False, repr=False)
     _tls: Tls | None = attrs.field(init=False, repr=False)
+    _absence: Task[None] | None = attrs.field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
         """Start to listen.
@@ -118,7 +120,7 @@ class Emulator(Operations):
                 NEWER_EXOPHONES: Pages(exophones.newer_pages()),
             },
             recordings=self._recordings,
-            control=Guard(Control(self), self),
+            control=Guard(Control(self, self._go_away), self),
         )
         self._listener = Listener(
             self._app, bound, None if self._tls is None else self._tls.context
@@ -134,6 +136,9 @@ class Emulator(Operations):
     ) -> None:
         """End at once: connections are reset, callbacks not sent by now never are, and flows end
         where they are."""
+        if self._absence is not None:
+            self._absence.cancel()
+            await asyncio.wait([self._absence])
         await self._runs.aclose()
         await self._callbacks.aclose()
         await self._listener.close()
@@ -188,6 +193,16 @@ class Emulator(Operations):
     @in_its_loop
     async def _resume(self) -> None:
         await self._listener.open()
+
+    async def _go_away(self, seconds: float) -> None:
+        """Begin to be unreachable for so many real seconds."""
+
+        async def absent() -> None:
+            async with self.unreachable():
+                await asyncio.sleep(seconds)
+
+        # It ends the connections, and with them the task that asks for it.
+        self._absence = asyncio.create_task(absent())
 
 
 async def serve(

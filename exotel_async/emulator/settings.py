@@ -90,6 +90,17 @@ def _assigned(flows: Mapping[str, str | int]) -> ByNumber[str | int]:
     return ByNumber(flows)
 
 
+def check_assigned(
+    assigned: Mapping[str, str | int], exophones: Collection[str], flows: Collection[Flow]
+) -> None:
+    """Raises ValueError when one is not the account's, or its flow is not there."""
+    for exophone, flow in assigned.items():
+        if national(exophone) not in exophones:
+            raise ValueError(f"{exophone} is not one of the account's ExoPhones")
+        if find_flow(flows, flow) is None:
+            raise ValueError(f"{exophone} is assigned to flow {flow}, which is not known")
+
+
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Settings(Switches):
     """Settings of an emulator. They may be changed while it runs, but for those read at its start.
@@ -222,8 +233,4 @@ class Settings(Switches):
             raise ValueError(f"keyfile={self.keyfile} needs certfile, whose key it is")
         if self.ca_file is not None and not self.tls:
             raise ValueError(f"ca_file={self.ca_file} needs tls=True, whose authority it shows")
-        for exophone, flow in self.exophone_flows.items():
-            if exophone not in self.exophones:
-                raise ValueError(f"{exophone} is not one of the account's ExoPhones")
-            if find_flow(self.flows, flow) is None:
-                raise ValueError(f"{exophone} is assigned to flow {flow}, which is not known")
+        check_assigned(self.exophone_flows, self.exophones, self.flows)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import attrs
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.responses import Receive, Scope, Send
@@ -16,42 +15,78 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+    from exotel_async.emulator.control.traffic_endpoints import GoAway
+
 ROOT = "/_emulator"
 
 
 class Control:
     """An ASGI app. It imports what it needs with the first request: a start stays quick."""
 
-    def __init__(self, emulator: Operations) -> None:
+    def __init__(self, emulator: Operations, go_away: GoAway) -> None:
         self._emulator = emulator
+        self._go_away = go_away
         self._app: Starlette | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        from starlette.applications import Starlette  # noqa: PLC0415
-
         if self._app is None:
-            self._app = Starlette(routes=_routes(self._emulator))
+            self._app = self._new_app()
         await self._app(scope, receive, send)
 
+    def _new_app(self) -> Starlette:
+        from starlette.applications import Starlette  # noqa: PLC0415
+        from starlette.exceptions import HTTPException  # noqa: PLC0415
+        from starlette.routing import Mount  # noqa: PLC0415
 
-def _routes(emulator: Operations) -> Sequence[BaseRoute]:
-    from starlette.responses import JSONResponse  # noqa: PLC0415
-    from starlette.routing import Mount, Route  # noqa: PLC0415
+        from exotel_async.emulator.control.endpoint import Refused  # noqa: PLC0415
+        from exotel_async.emulator.control.serving import show_error  # noqa: PLC0415
 
-    async def statistics(_: Request) -> Response:
-        return JSONResponse(attrs.asdict(emulator.statistics()))
+        return Starlette(
+            routes=[Mount(ROOT, routes=_routes(self._emulator, self._go_away))],
+            exception_handlers={Refused: show_error, HTTPException: show_error},
+        )
 
-    async def reset(request: Request) -> Response:
-        emulator.reset()
-        return await statistics(request)
+
+def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
+    from starlette.responses import HTMLResponse, JSONResponse  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
+
+    from exotel_async.emulator.control import (  # noqa: PLC0415
+        call_endpoints,
+        setting_endpoints,
+        traffic_endpoints,
+    )
+    from exotel_async.emulator.control.serving import routes  # noqa: PLC0415
+
+    endpoints = [
+        *setting_endpoints.ENDPOINTS,
+        *call_endpoints.ENDPOINTS,
+        *traffic_endpoints.endpoints(go_away),
+    ]
+
+    @cache
+    def document() -> dict[str, Any]:
+        from exotel_async.emulator.control.openapi import openapi  # noqa: PLC0415
+
+        return openapi(endpoints, root=ROOT, base_url=emulator.base_url)
+
+    async def show_openapi(_: Request) -> Response:
+        return JSONResponse(document())
+
+    async def show_docs(_: Request) -> Response:
+        from exotel_async.emulator.control.docs_page import docs_page  # noqa: PLC0415
+
+        return HTMLResponse(docs_page(document()))
+
+    async def show_schema(_: Request) -> Response:
+        from exotel_async.emulator.control.config import config_schema  # noqa: PLC0415
+
+        return JSONResponse(config_schema(), media_type="application/schema+json")
 
     return [
-        Mount(
-            ROOT,
-            routes=[
-                Route("/statistics", statistics),
-                Route("/reset", reset, methods=["POST"]),
-            ],
-        )
+        *routes(emulator, endpoints, root=ROOT),
+        Route("/openapi.json", show_openapi),
+        Route("/docs", show_docs),
+        Route("/schema.json", show_schema),
     ]

@@ -127,8 +127,9 @@ def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
     elif isinstance(error, Wrong):
         yield Wrong(f"{place}.{error.place}" if place else error.place, error.text)
     else:
-        # Validators of attrs name the field; the place does already.
-        yield Wrong(place, re.sub(r"^'\w+' ", "", _masked(str(error))))
+        # Validators of attrs name the field, which the place may do already.
+        named = f"'{place.rpartition('.')[2]}' "
+        yield Wrong(place, _masked(str(error)).removeprefix(named))
 
 
 def _under(place: str, note: Any) -> str:

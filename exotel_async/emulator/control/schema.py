@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
@@ -192,6 +193,7 @@ def _just(number: int) -> Schema:
     return {"minItems": number, "maxItems": number}
 
 
+@cache
 def _descriptions(cls: type) -> Mapping[str, str]:
     try:
         return descriptions(cls)
