@@ -13,7 +13,6 @@ from jsonschema import Draft202012Validator
 
 from tests.emulator.support import TLS
 
-
 _DOCUMENT: dict[str, Any] = {}
 """The same for all emulators, but for where they listen; it takes a while to make."""
 
