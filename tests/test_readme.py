@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import tomllib
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
+from exotel_async.emulator.control.config import read_config
 from tests.support import fork_server
 
 pytestmark = pytest.mark.slow
@@ -123,6 +125,20 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
         assert b"Traceback" not in err
         assert await output_of(block, emulator, tmp_path) == "[('placed', 10)]\n"
         assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+async def test_the_emulators_file_and_the_commands_for_it() -> None:
+    """Those that curl is given, each with an answer that is none of an error."""
+    (file,) = blocks("toml")
+    (commands,) = (block for block in blocks("sh") if "/_emulator/" in block)
+    async with Emulator(**read_config(tomllib.loads(file)).settings) as emulator:
+        script = commands.replace("127.0.0.1:8020", emulator.base_url)
+        script = script.replace("curl ", "curl --silent --show-error --fail --noproxy '*' ")
+        shell = await asyncio.create_subprocess_exec("sh", "-ec", script)
+        assert await shell.wait() == 0
+        assert len(emulator.faults.pending) == len(emulator.calls) == 1
+        assert all(call.ended for call in emulator.calls.values())
 
 
 def test_the_commands_and_extras_it_names_exist() -> None:
