@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from exotel_async.emulator.api_errors import bad
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.clock import Clock
+from exotel_async.emulator.numbers import is_number, national
 from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import merged
-from exotel_async.emulator.phones import is_number, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.whitelist import Whitelist

@@ -18,9 +18,9 @@ from exotel_async.emulator.filters import read_validity, wants_details
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.numbers import is_indian, metadata, national
 from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given, merged
-from exotel_async.emulator.phones import is_indian, metadata, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.whitelist import Whitelist

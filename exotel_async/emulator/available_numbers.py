@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from exotel_async.emulator.api_errors import Refusal
+from exotel_async.emulator.numbers import CIRCLES, e164
 from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given
-from exotel_async.emulator.phones import CIRCLES, e164
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

@@ -16,7 +16,7 @@ import attrs
 
 from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 from exotel_async.emulator.scenario import Behaviour, Scenario, Timeline, plan, plan_incoming
 
 position: attrgetter[tuple[float, str]] = attrgetter("at", "sid")

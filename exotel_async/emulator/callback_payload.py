@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exotel_async.emulator.calls import IN_PROGRESS, EmulatedCall, Event, Leg
 from exotel_async.emulator.documents import CallDocuments, echo
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

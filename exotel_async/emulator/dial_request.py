@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 from exotel_async.emulator.api_errors import KYC_CODE, Refusal, bad
 from exotel_async.emulator.calls import Dial, Event
 from exotel_async.emulator.encoding import Pairs
+from exotel_async.emulator.numbers import is_number, is_sip, national
 from exotel_async.emulator.parameters import given
-from exotel_async.emulator.phones import is_number, is_sip, national
 from exotel_async.emulator.settings import Settings
 
 MAX_TIME_LIMIT = 14400

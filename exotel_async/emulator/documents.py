@@ -8,7 +8,7 @@ from typing import Literal
 
 from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.credentials import presigned
-from exotel_async.emulator.phones import e164, national
+from exotel_async.emulator.numbers import e164, national
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.switches import Switches

@@ -16,9 +16,9 @@ import attrs
 from exotel_async.emulator.api_errors import Refusal, bad
 from exotel_async.emulator.dial_request import check_flow_url, check_url, flow_of
 from exotel_async.emulator.number_map import ByNumber
+from exotel_async.emulator.numbers import e164, metadata
 from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given
-from exotel_async.emulator.phones import e164, metadata
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 

@@ -15,7 +15,7 @@ from exotel_async.emulator.calls import STATUSES, EmulatedCall
 from exotel_async.emulator.clock import Clock, parse_wire_date
 from exotel_async.emulator.documents import second_party
 from exotel_async.emulator.faults import ListingFault
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 from exotel_async.emulator.switches import Switches
 
 MAX_SIDS = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TypeVar
 
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 
 V = TypeVar("V")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 
 if TYPE_CHECKING:
     from random import Random

@@ -20,7 +20,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.number_map import ByNumber
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch

@@ -16,7 +16,7 @@ import attrs
 from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check, content_type
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.flows.transcript import Exchange
-from exotel_async.emulator.phones import is_number, is_sip
+from exotel_async.emulator.numbers import is_number, is_sip
 
 T = TypeVar("T")
 _Object = Mapping[str, object]

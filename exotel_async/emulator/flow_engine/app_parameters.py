@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from exotel_async.emulator.calls import IN_PROGRESS
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 
 if TYPE_CHECKING:
     from datetime import datetime

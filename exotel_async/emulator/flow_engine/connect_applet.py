@@ -20,7 +20,7 @@ from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check
 from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, tell_event
 from exotel_async.emulator.flow_engine.state import Attempts
 from exotel_async.emulator.flows.applets import Connect
-from exotel_async.emulator.phones import is_sip, national
+from exotel_async.emulator.numbers import is_sip, national
 from exotel_async.emulator.scenario import Outcome
 
 THEN, NO_ANSWER, NOT_DIALLED = "then", "no_answer", "not_dialled"

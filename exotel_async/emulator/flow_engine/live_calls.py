@@ -12,7 +12,7 @@ from exotel_async.emulator.flow_engine.walk import run
 from exotel_async.emulator.flows.caller import Caller, Script
 from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.flows.transcript import Log
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 
 
 class Runs:

@@ -13,7 +13,7 @@ from exotel_async.emulator.flow_engine.app_parameters import of_dial_event
 from exotel_async.emulator.flow_engine.line import Ended, Line
 from exotel_async.emulator.flow_engine.state import AgentLeg, Attempts
 from exotel_async.emulator.flows.settings import RING_TIMEOUT
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 from exotel_async.emulator.scenario import Outcome, Timeline, draw
 
 

@@ -30,7 +30,7 @@ from exotel_async.emulator.flows.applets import (
 )
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import SentEmail, SentSms
-from exotel_async.emulator.phones import national
+from exotel_async.emulator.numbers import national
 
 
 async def run(line: Line) -> None:
