@@ -35,6 +35,7 @@ from exotel_async.emulator.flows.outbox import SentEmail, SentSms
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.flows.transcript import Exchange, Note, Step, Transcript
 from exotel_async.emulator.latency import UniformLatency
+from exotel_async.emulator.phones import Phone
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
@@ -68,6 +69,7 @@ __all__ = [
     "OrderedFault",
     "Outcome",
     "Passthru",
+    "Phone",
     "RateWindow",
     "ReceivedRequest",
     "Recording",

@@ -17,7 +17,14 @@ import attrs
 from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.numbers import national
-from exotel_async.emulator.scenario import Behaviour, Scenario, Timeline, plan, plan_incoming
+from exotel_async.emulator.scenario import (
+    Behaviour,
+    Scenario,
+    Timeline,
+    plan,
+    plan_by_hand,
+    plan_incoming,
+)
 
 position: attrgetter[tuple[float, str]] = attrgetter("at", "sid")
 """Where a call stands among the others. Those of one moment have an order too, or a cursor between
@@ -99,11 +106,13 @@ class CallBook:
         first_does: Behaviour | None = None,
         busy: bool = False,
         second_decides: bool = True,
+        by_hand: bool = False,
     ) -> EmulatedCall:
         """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
 
         `in_flow`: once answered, it lasts as long as its flow. `second_decides`: its status is the
-        second leg's, if it has one.
+        second leg's, if it has one. `by_hand`: a person plays one that was dialled, and it is
+        decided as it goes whom it rings, and when it ends.
 
         What becomes of it rests on the seed, the two parties and how many calls they had before,
         never on which of several requests came first.
@@ -115,6 +124,9 @@ class CallBook:
         self._random.seed(key)
         if in_flow and dial.direction == INBOUND:
             timeline = plan_incoming(scenario, self._random, busy=busy)
+        elif by_hand:
+            decides = dial.to is not None and second_decides
+            timeline = plan_by_hand(scenario, self._random, second_decides=decides)
         else:
             timeline = plan(
                 scenario,

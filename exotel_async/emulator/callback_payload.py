@@ -15,10 +15,14 @@ def is_long(call: EmulatedCall) -> bool:
     return (call.to is not None or streams) and bool(call.dial.events)
 
 
+def is_sent(call: EmulatedCall, event: Event) -> bool:
+    """Whether that event is sent for a call."""
+    return event in call.dial.events if is_long(call) else event is Event.TERMINAL
+
+
 def due_moments(call: EmulatedCall) -> list[tuple[Event, float]]:
     """The events that are sent for a call, each with the call's age it comes at."""
-    events = call.dial.events if is_long(call) else {Event.TERMINAL}
-    return [(event, age) for event, age in call.moments() if event in events]
+    return [(event, age) for event, age in call.moments() if is_sent(call, event)]
 
 
 def document(

@@ -93,6 +93,13 @@ class Callbacks:
             timer = self._later(delay, self._release, notice)
             self._lines[call.sid].waiting[notice] = timer
 
+    def tell(self, call: EmulatedCall, event: Event, age: float) -> None:
+        """Send what has happened just now to a call that is decided as it goes."""
+        url = call.dial.status_callback
+        if url is not None and callback_payload.is_sent(call, event):
+            last = event is Event.TERMINAL
+            self._release(_Notice(call=call, url=url, event=event, age=age, last=last))
+
     async def hurry(self) -> None:
         """Send everything that waits for its moment, and wait until it was sent once."""
         for line in list(self._lines.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -14,6 +14,7 @@ import attrs
 
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.flows.transcript import Log, Transcript
+from exotel_async.emulator.phones import Handset, Handsets, Phone, PhoneState, Role
 from exotel_async.emulator.scenario import Outcome, Timeline
 from exotel_async.emulator.thread import end_of
 
@@ -111,8 +112,10 @@ class EmulatedCall:
     """The agent whom its flow has connected, the last one if there were several."""
     log: Log | None = attrs.field(default=None, repr=False)
     """Takes down its transcript, if it is in a flow."""
-    run: Task[None] | None = attrs.field(default=None, repr=False)
-    """Its way through a flow."""
+    run: Future[None] | None = attrs.field(default=None, repr=False)
+    """Its way through a flow, or through what people do with their phones: done at its end."""
+    handsets: Handsets = attrs.field(factory=Handsets, repr=False)
+    """Its phones while it is decided as it goes."""
     recordings: Sequence[Recording] = attrs.field(default=(), repr=False)
     """Those made in a flow, in order."""
     _changed: set[EmulatedCall] = attrs.field(factory=set, repr=False)
@@ -177,8 +180,10 @@ class EmulatedCall:
 
     @property
     def talked(self) -> int:
-        """Seconds that two parties were connected, or one party and the bot of a stream."""
+        """Seconds that two parties were connected, or one party and the bot of a stream, so far."""
         line = self.timeline
+        if line.ended == math.inf:
+            line = attrs.evolve(line, ended=self.age)
         if self.dial.stream_url is None or line.answered is None:
             return line.talked
         return round(line.ended - line.answered)
@@ -209,10 +214,12 @@ class EmulatedCall:
 
         A status callback may still be. Raises what went wrong in the emulator, if anything did.
         """
-        if self.run is not None:
-            await end_of(self.run)
-            if not self.run.cancelled():
-                self.run.result()
+        while (run := self.run) is not None:
+            await end_of(run)
+            if not run.cancelled():
+                run.result()
+            if self.run is run:
+                break
         while not self.ended and self.timeline.ended != math.inf:  # noqa: ASYNC110 - it is the clock's
             await asyncio.sleep(self.clock.real(self.timeline.ended - self.age))
 
@@ -229,6 +236,21 @@ class EmulatedCall:
             _leg(line.second, line.bridged, line.parted or line.ended, age, over=over),
         )
 
+    def phones(self) -> Sequence[Phone]:
+        """The phones of its parties, as they stand now."""
+        line, age, over = self.timeline, self.age, self.ended
+        if kept := [handset.view(over=over) for handset in self.handsets]:
+            return kept
+        parties: list[tuple[str, Role, float | None, float]] = [
+            (self.from_, "first" if self.log is None else "caller", line.answered, line.ended)
+        ]
+        if self.to is not None and line.answered is not None and age >= line.answered:
+            parties.append((self.to, "second", line.bridged, line.parted or line.ended))
+        return [
+            Handset(number, role, manual=False, state=_state(answered, left, age)).view(over=over)
+            for number, role, answered, left in parties
+        ]
+
     def moments(self) -> Sequence[tuple[Event, float]]:
         """The callbacks of a whole life with the age they are due at.
 
@@ -243,6 +265,13 @@ class EmulatedCall:
             *((Event.ANSWERED, at) for at in answers),
             (Event.TERMINAL, line.ended),
         ]
+
+
+def _state(answered: float | None, left: float, age: float) -> PhoneState:
+    """Of a phone that was answered, perhaps, at one age of the call and left at another."""
+    if age >= left:
+        return "ended"
+    return "ringing" if answered is None or age < answered else "connected"
 
 
 def _leg(

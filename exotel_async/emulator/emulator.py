@@ -26,6 +26,7 @@ from exotel_async.emulator.flow_engine.line import World
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
+from exotel_async.emulator.played_calls import PlayedCalls
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
@@ -97,6 +98,7 @@ class Emulator(Operations):
         )
         self._runs = Runs(world, self._callbacks.schedule)
         self._whitelist = Whitelist(self.clock)
+        self._played = PlayedCalls(self, self._book, self._callbacks, self._runs)
         api = Api(
             settings=self,
             clock=self.clock,
@@ -105,6 +107,7 @@ class Emulator(Operations):
             callbacks=self._callbacks,
             runs=self._runs,
             whitelist=self._whitelist,
+            played=self._played,
         )
         account = AccountPages(self, self.clock, self._book, self._whitelist)
         exophones = ExoPhones(self)
@@ -139,6 +142,7 @@ class Emulator(Operations):
         if self._absence is not None:
             self._absence.cancel()
             await asyncio.wait([self._absence])
+        self._played.clear()
         await self._runs.aclose()
         await self._callbacks.aclose()
         await self._listener.close()

@@ -20,6 +20,9 @@ from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
+from exotel_async.emulator.numbers import national
+from exotel_async.emulator.phones import Phone
+from exotel_async.emulator.played_calls import PlayedCalls
 from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
@@ -42,6 +45,7 @@ class Operations(Settings):
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
     _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
     _runs: Runs = attrs.field(init=False, repr=False)
+    _played: PlayedCalls = attrs.field(init=False, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
     _whitelist: Whitelist = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
@@ -145,6 +149,74 @@ class Operations(Settings):
         return call
 
     @in_its_loop
+    def phones(self, sid: str) -> Sequence[Phone]:
+        """The phones of a call, as they stand now: those of its parties that have been rung, and
+        the caller's. Raises KeyError when there is no such call."""
+        return self.calls[sid].phones()
+
+    @in_its_loop
+    def answer(self, sid: str, number: str) -> None:
+        """A person answers a phone that rings and that they play: see `Settings.manual`.
+
+        Here and below: KeyError says that there is no such call, ValueError that the phone of that
+        number, however written, cannot do that now. It counts at once; a flow that waits for it
+        goes on in the next turn of the event loop.
+        """
+        handsets = self.calls[sid].handsets
+        phone = handsets.find(number, "ringing")
+        if phone.role == "agent" and handsets.talking:
+            raise ValueError("the agent cannot answer: another one has")
+        phone.answer()
+
+    @in_its_loop
+    def reject(self, sid: str, number: str) -> None:
+        """A person rejects the call their phone rings for: they are busy."""
+        self.calls[sid].handsets.find(number, "ringing").reject()
+
+    @in_its_loop
+    def hang_up(self, sid: str, number: str) -> None:
+        """A person ends the call they are on; with an agent's conversation the flow goes on."""
+        self.calls[sid].handsets.find(number, "connected").hang_up()
+
+    @in_its_loop
+    def press(self, sid: str, keys: str, *, number: str | None = None) -> None:
+        """The caller of a flow presses keys, digits, `*` and `#`. What nobody asks for at that
+        moment is kept for the next question; a prompt is said to its end."""
+        handsets = self.calls[sid].handsets
+        phone = handsets.caller if number is None else handsets.find(number, "connected")
+        if handsets.talking:
+            raise ValueError("the caller cannot press keys for the flow: they talk to an agent")
+        phone.press(keys)
+
+    @in_its_loop
+    def speak(self, sid: str, seconds: int) -> None:
+        """The caller of a flow says a message of that length to the Voicemail that waits for one;
+        who hangs up meanwhile leaves what they have said so far."""
+        self.calls[sid].handsets.caller.speak(seconds)
+
+    @in_its_loop
+    async def until_ringing(self, sid: str, number: str) -> Phone:
+        """Wait until a phone of that number rings in a call in a flow, or one people play.
+
+        Raises KeyError when there is no such call, ValueError when it ends without.
+        """
+        handsets, wanted = self.calls[sid].handsets, national(number)
+        phone = await handsets.until(
+            lambda one: one.state == "ringing" and national(one.number) == wanted
+        )
+        return phone.view(over=False)
+
+    @in_its_loop
+    async def until_asked(self, sid: str) -> Phone:
+        """Wait until a flow waits for keys or a message of its caller, whom a person plays. After
+        `press` it is the next time.
+
+        Raises KeyError when there is no such call, ValueError when it ends without.
+        """
+        phone = await self.calls[sid].handsets.until(lambda one: one.waits_for is not None)
+        return phone.view(over=False)
+
+    @in_its_loop
     def forget(self, sid: str) -> None:
         """Let a call vanish from the service: nobody can ask for it any more, or list it.
 
@@ -164,9 +236,12 @@ class Operations(Settings):
 
         Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
         Calls in flows come to the end of them, with all their requests, as fast as those are
-        answered. `settle`: Duration, Price and EndTime show at once as well. Callbacks that a fault
-        makes late, further attempts, and calls that begin meanwhile are not waited for.
+        answered. Nobody plays a phone by hand any more: one that rings is given up when its time is
+        over, no key is pressed, and conversations and messages end now. `settle`: Duration, Price
+        and EndTime show at once as well. Callbacks that a fault makes late, further attempts, and
+        calls that begin meanwhile are not waited for.
         """
+        self._played.hurry()
         await self._runs.hurry()
         for call in self._book.unsettled():
             if call.timeline.ended < math.inf:
@@ -182,6 +257,7 @@ class Operations(Settings):
         sent to the application is not sent, and requests lose their connections. ExoPhones stay as
         they were set.
         """
+        self._played.clear()
         self._runs.clear()
         self._outbox.clear()
         self._book.clear()

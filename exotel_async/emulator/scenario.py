@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     """The other party hung up while this one's phone rang: a second leg only."""
 
 
-_UNREACHED = (Outcome.FAILED, Outcome.NO_ANSWER)
+UNREACHED = (Outcome.FAILED, Outcome.NO_ANSWER)
 """What has a first party dialled again, where `MaxRetries` is followed (VOICE_V1 1.1)."""
 
 
@@ -198,7 +198,8 @@ class Party:
     outcome: Outcome
     ring: float
     """How long the phone rings; infinite when nobody ever answers it."""
-    talk: int
+    talk: float
+    """How long they talk; infinite when it is not they who end it."""
 
     def within(self, patience: float) -> Party:
         """The same when the phone rings that long at most."""
@@ -238,7 +239,7 @@ def plan(
 
     began = 0.0
     attempts = [Attempt(began, one.outcome)]
-    while one.outcome in _UNREACHED and len(attempts) <= max_retries:
+    while one.outcome in UNREACHED and len(attempts) <= max_retries:
         began += one.ring + scenario.retry_pause
         one = attempt()
         attempts.append(Attempt(began, one.outcome))
@@ -266,6 +267,20 @@ def plan(
         settle=settle,
         price_per_minute=scenario.price_per_minute,
         second_decides=second is not None and second_decides,
+    )
+
+
+def plan_by_hand(scenario: Scenario, random: Random, *, second_decides: bool) -> Timeline:
+    """The life of a call that a person plays, as it begins: not answered, and going on."""
+    return Timeline(
+        first=Outcome.NO_ANSWER,
+        answered=None,
+        second=None,
+        bridged=None,
+        ended=math.inf,
+        settle=random.randint(*scenario.settle),
+        price_per_minute=scenario.price_per_minute,
+        second_decides=second_decides,
     )
 
 

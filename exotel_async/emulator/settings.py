@@ -20,14 +20,15 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.number_map import ByNumber
-from exotel_async.emulator.numbers import national
+from exotel_async.emulator.numbers import is_number, is_sip, national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
-
+EVERYBODY = "*"
+"""Every number, among those of `manual`."""
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
 
@@ -46,6 +47,14 @@ _not_negative = attrs.validators.ge(0.0)
 
 def _numbers(numbers: Collection[str]) -> frozenset[str]:
     return frozenset(national(number) for number in numbers)
+
+
+def _played(numbers: Collection[str]) -> frozenset[str]:
+    """A single one may stand by itself."""
+    given = (numbers,) if isinstance(numbers, str) else numbers
+    if not all(one == EVERYBODY or is_number(one) or is_sip(one) for one in given):
+        raise ValueError('manual takes phone numbers and SIP addresses, or "*" for all of them')
+    return _numbers(given)
 
 
 def _verified(numbers: Collection[str] | None) -> frozenset[str] | None:
@@ -163,6 +172,10 @@ class Settings(Switches):
     the start."""
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
+    manual: Collection[str] = attrs.field(default=(), converter=_played)
+    """Numbers whose phones a person plays, by `Emulator.answer`, `reject`, `press`, `speak` and
+    `hang_up`, instead of the scenario; `"*"` is every number. It holds for phones that begin to
+    ring, and for calls that come in, from then on."""
 
     # Flows (VOICE_V1 7)
     flows: Collection[Flow] = attrs.field(default=(), converter=_flows)
@@ -234,3 +247,8 @@ class Settings(Switches):
         if self.ca_file is not None and not self.tls:
             raise ValueError(f"ca_file={self.ca_file} needs tls=True, whose authority it shows")
         check_assigned(self.exophone_flows, self.exophones, self.flows)
+
+
+def plays_by_hand(settings: Settings, number: str) -> bool:
+    """Whether a person plays the phone of that number."""
+    return EVERYBODY in settings.manual or national(number) in settings.manual

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from asyncio import AbstractEventLoop, Task
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, ItemsView, Iterator, Mapping, ValuesView
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
@@ -156,15 +156,15 @@ async def await_in(loop: AbstractEventLoop | None, work: Callable[[], Coroutine[
     return await (work() if future is None else asyncio.wrap_future(future))
 
 
-async def end_of(task: Task[Any]) -> None:
-    """Wait until a task is over, as `await_in` does."""
+async def end_of(future: asyncio.Future[Any]) -> None:
+    """Wait until a task, or what stands for one, is over, as `await_in` does."""
 
     async def wait() -> None:
-        if not task.done():
-            await asyncio.wait([task])
+        if not future.done():
+            await asyncio.wait([future])
 
-    if not task.done():
-        await await_in(task.get_loop(), wait)
+    if not future.done():
+        await await_in(future.get_loop(), wait)
 
 
 def run_in(loop: AbstractEventLoop | None, coroutine: Coroutine[Any, Any, T]) -> T:

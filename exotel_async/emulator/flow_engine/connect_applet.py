@@ -15,7 +15,7 @@ from exotel_async.emulator.flow_engine.app_answers import (
     read_whisper,
 )
 from exotel_async.emulator.flow_engine.app_parameters import of_call, of_whisper
-from exotel_async.emulator.flow_engine.line import VERSION, Ended, Line
+from exotel_async.emulator.flow_engine.line import VERSION, CallerLeft, Ended, Line
 from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check
 from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, tell_event
 from exotel_async.emulator.flow_engine.state import Attempts
@@ -108,23 +108,31 @@ async def _converse(line: Line, connect: Connect, plan: ConnectPlan, ringing: Ri
     caller_word, leg.disconnected_by = line.rules.disconnected_by or ("", "")
     seconds: float = min(ringing.talk, plan.talk_limit or math.inf)
     patience = line.script.caller.talk
-    caller_ends = patience is not None and patience < seconds
-    if patience is not None and caller_ends:
-        seconds, leg.disconnected_by = patience, caller_word
+    caller_first = patience is not None and patience < seconds
+    if patience is not None and caller_first:
+        seconds = patience
+    caller_ends = False
     over: Ended | None = None
+    line.agent = ringing.phone
     try:
         await _play(line, await _playback(line, connect, plan))
         call.timeline = attrs.evolve(call.timeline, second=Outcome.COMPLETED, bridged=line.age)
         await line.spend(seconds)
+        caller_ends = caller_first and not line.agent_left
+    except CallerLeft:
+        pass
     except Ended as why:
         over, leg.disconnected_by = why, ""
+    line.agent = None
+    if caller_ends or line.left is not None:
+        leg.disconnected_by = caller_word
     bridged = line.age if call.timeline.bridged is None else call.timeline.bridged
     talked = round(line.age - bridged)
     call.timeline = attrs.evolve(call.timeline, parted=line.age)
     line.note(f"they talked for {talked} s")
     if talked and (plan.record or call.dial.record):
         line.record(talked)
-    hang_up_leg(line, plan, leg)
+    hang_up_leg(line, plan, ringing)
     if over is not None:
         raise over
     if caller_ends:

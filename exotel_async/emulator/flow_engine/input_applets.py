@@ -64,6 +64,8 @@ async def _listen(
     line: Line, applet: Applet, *, most: int | None, finish: str | None, wait: int
 ) -> str:
     """The digits pressed, up to so many or to the key that ends them."""
+    if line.caller.manual:
+        return await _listen_to_person(line, most=most, finish=finish, wait=wait)
     digits = ""
     for key in line.script.presses(applet):
         await line.spend(line.rules.key_seconds)
@@ -75,3 +77,33 @@ async def _listen(
             return digits
     await line.spend(wait)
     return digits
+
+
+async def _listen_to_person(line: Line, *, most: int | None, finish: str | None, wait: int) -> str:
+    """The same of a caller played by hand.
+
+    What they have pressed before, while a prompt was said say, counts as pressed now.
+    """
+    digits = ""
+    line.catch_up()
+    while (key := await _next_key(line, wait)) is not None:
+        line.note(f"the caller presses {key}")
+        if key == finish:
+            break
+        digits += key
+        if len(digits) == most:
+            break
+    return digits
+
+
+async def _next_key(line: Line, wait: int) -> str | None:
+    """The next one, if it comes in that time."""
+    caller = line.caller
+    if not caller.keys:
+        caller.waits_for = "keys"
+    pressed = await line.wait_for(lambda: caller.keys != "", wait)
+    caller.waits_for = None
+    if not pressed:
+        return None
+    key, caller.keys = caller.keys[0], caller.keys[1:]
+    return key

@@ -13,6 +13,13 @@ from exotel_async.emulator.flows.caller import Caller, Script
 from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.flows.transcript import Log
 from exotel_async.emulator.numbers import national
+from exotel_async.emulator.phones import Handset
+from exotel_async.emulator.settings import plays_by_hand
+
+
+def not_answered(call: EmulatedCall) -> str:
+    """How the transcript of a call ends that was not answered."""
+    return f"not answered after {call.timeline.ended:.0f} s: {call.timeline.status}"
 
 
 class Runs:
@@ -23,22 +30,37 @@ class Runs:
         self._ended = ended
         self._lines: dict[Task[None], Line] = {}
 
-    def start(self, call: EmulatedCall, flow: Flow, caller: Caller) -> None:
-        """Lead a call just taken for a flow into it, once it has been answered.
-
-        `ended` is called for it when it is over; at once if it is not answered.
-        """
-        line = call.timeline
+    def take_down(self, call: EmulatedCall, flow: Flow) -> Log:
+        """Begin the transcript of a call just taken for a flow."""
         parties = f"from {national(call.from_)} by {national(call.caller_id)}"
         direction = "incoming call" if call.incoming else "call"
-        call.log = log = Log(f"{direction} {call.sid} {parties}, flow {flow.id}")
-        if line.answered is None:
-            log.ending = f"not answered after {line.ended:.0f} s: {line.status}"
+        call.log = Log(f"{direction} {call.sid} {parties}, flow {flow.id}")
+        return call.log
+
+    def start(
+        self, call: EmulatedCall, flow: Flow, caller: Caller, phone: Handset | None = None
+    ) -> None:
+        """Lead a call just taken for a flow into it, once it has been answered.
+
+        `phone` is that of a caller played by hand, who has answered already. `ended` is called for
+        it when it is over; at once if it is not answered.
+        """
+        log = call.log or self.take_down(call, flow)
+        if call.timeline.answered is None:
+            log.ending = not_answered(call)
             self._ended(call)
             return
-        on_line = Line(self._world, call, flow, Script(caller), log)
-        call.run = task = asyncio.create_task(self._go(on_line))
-        self._lines[task] = on_line
+        if phone is None:
+            manual = caller.manual or plays_by_hand(self._world.settings, call.from_)
+            phone = Handset(call.from_, "caller", manual)
+            call.handsets.add(phone)
+            if call.incoming:
+                phone.connect()
+        script = Script(Caller() if phone.manual else caller)
+        line = Line(self._world, call, flow, script, log, phone)
+        phone.act = line.look
+        call.run = task = asyncio.create_task(self._go(line))
+        self._lines[task] = line
         task.add_done_callback(self._lines.pop)
 
     async def hurry(self) -> None:
@@ -49,7 +71,7 @@ class Runs:
         if not self._lines:
             return
         for line in self._lines.values():
-            line.hurried.set()
+            line.hurry()
         ended, _ = await asyncio.wait(list(self._lines))
         for task in ended:
             if not task.cancelled():
@@ -71,6 +93,9 @@ class Runs:
         await self._world.fetcher.aclose()
 
     async def _go(self, line: Line) -> None:
-        await run(line)
+        try:
+            await run(line)
+        finally:
+            line.call.handsets.close()
         self._ended(line.call)
         await line.told()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
 from exotel_async.emulator.calls import INBOUND, Dial
 from exotel_async.emulator.flow_engine.app_answers import ConnectPlan
 from exotel_async.emulator.flow_engine.app_parameters import of_dial_event
-from exotel_async.emulator.flow_engine.line import Ended, Line
+from exotel_async.emulator.flow_engine.line import CallerLeft, Ended, Line
 from exotel_async.emulator.flow_engine.state import AgentLeg, Attempts
 from exotel_async.emulator.flows.settings import RING_TIMEOUT
 from exotel_async.emulator.numbers import national
+from exotel_async.emulator.phones import Handset
 from exotel_async.emulator.scenario import Outcome, Timeline, draw
+from exotel_async.emulator.settings import plays_by_hand
 
 
 @attrs.define(eq=False)
@@ -22,11 +24,12 @@ class Ringing:
     """One phone while it rings."""
 
     leg: AgentLeg
+    phone: Handset
     seconds: float
-    """How long it would ring if nobody disturbed it."""
+    """How long it would ring if nobody did anything with it, and nobody disturbed it."""
     outcome: Outcome
     """What would come of it then."""
-    talk: int
+    talk: float
 
     @property
     def answers(self) -> bool:
@@ -46,27 +49,36 @@ async def ring(
 
     The others are off again when it is. The caller may leave before: see `Line.left`.
     """
-    call, began = line.call, line.age
+    if line.caller.manual or any(plays_by_hand(line.world.settings, number) for number in numbers):
+        line.catch_up()
+    began = line.age
     phones = [_dial(line, plan, attempts, number) for number in numbers]
-    call.agents = len(phones)
-    winner = min((p for p in phones if p.answers), key=lambda p: p.seconds, default=None)
-    over = max(p.seconds for p in phones) if winner is None else winner.seconds
+    line.call.agents = len(phones)
     # An agent drawn as cancelled is one whose caller does not wait for them.
     waits = [p.seconds for p in phones if p.outcome is Outcome.CANCELED]
     leaves = min([math.inf if patience is None else max(0.0, patience), *waits])
-    leaving = leaves < over or (winner is None and leaves <= over)
-    if leaving:
-        winner, over = None, leaves
-    ringing = sorted(phones, key=lambda p: min(p.seconds, over))
+    ringing = sorted(phones, key=lambda p: p.seconds)
+    winner: Ringing | None = None
     ended: Ended | None = None
+    leaving = False
     try:
-        while ringing and ringing[0] is not winner:
-            await line.spend(max(0.0, began + min(ringing[0].seconds, over) - line.age))
-            phone = ringing.pop(0)
-            _stop(line, plan, phone, cancelled=phone.answers or phone.seconds > over)
-        if winner is not None:
-            await line.spend(max(0.0, began + over - line.age))
-            ringing.remove(winner)
+        while ringing and winner is None:
+            soonest = ringing[0]
+            until = began + min(soonest.seconds, leaves)
+            acted = await _await_person(line, ringing, until)
+            if acted is None and leaves < soonest.seconds:
+                leaving = True
+                break
+            stopped = acted or soonest
+            ringing.remove(stopped)
+            if stopped.answers:
+                winner = stopped
+                winner.phone.connect()
+            else:
+                _stop(line, plan, stopped, cancelled=False)
+                leaving = acted is None and not ringing and leaves <= soonest.seconds
+    except CallerLeft:
+        pass
     except Ended as why:
         ended = why
     for phone in ringing:
@@ -78,6 +90,20 @@ async def ring(
     return winner
 
 
+async def _await_person(line: Line, ringing: Sequence[Ringing], until: float) -> Ringing | None:
+    """The one of these phones that a person answers or rejects before that age, if any."""
+
+    def acted() -> Iterator[Ringing]:
+        return (one for one in ringing if one.phone.state != "ringing")
+
+    await line.wait_for(lambda: any(acted()), max(0.0, until - line.age))
+    one = next(acted(), None)
+    if one is not None:
+        one.outcome = Outcome.COMPLETED if one.phone.answered else Outcome.BUSY
+        one.leg.outcome, one.leg.cause = one.outcome, line.rules.causes[one.outcome]
+    return one
+
+
 def tell_event(line: Line, plan: ConnectPlan, leg: AgentLeg, event: str, *, busy: bool) -> None:
     """A dial event, if there is where to send it."""
     if plan.events_url is not None:
@@ -85,10 +111,11 @@ def tell_event(line: Line, plan: ConnectPlan, leg: AgentLeg, event: str, *, busy
         line.tell(plan.events_url, told, event=True)
 
 
-def hang_up_leg(line: Line, plan: ConnectPlan, leg: AgentLeg) -> None:
+def hang_up_leg(line: Line, plan: ConnectPlan, ringing: Ringing) -> None:
     """An agent's phone is on the hook again."""
-    call = line.call
+    call, leg = line.call, ringing.leg
     leg.ended = line.age
+    ringing.phone.end()
     call.agents -= 1
     tell_event(line, plan, leg, "Terminal", busy=False)
     if call.incoming and line.rules.child_legs:
@@ -106,6 +133,10 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
     if outcome is Outcome.NO_ANSWER and does is not None and does.ring is not None:
         seconds = does.ring
     limit = scenario.ring_timeout if plan.ring_limit is None else plan.ring_limit
+    manual = plays_by_hand(line.world.settings, number)
+    # Nobody is drawn to leave who is played by hand.
+    if manual or (line.caller.manual and outcome is Outcome.CANCELED):
+        seconds, outcome = math.inf, Outcome.NO_ANSWER
     cause = rules.causes[outcome]
     if seconds > limit:
         seconds, outcome, cause = limit, Outcome.NO_ANSWER, RING_TIMEOUT
@@ -124,9 +155,11 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
     call.timeline = attrs.evolve(
         call.timeline, second=Outcome.CANCELED, bridged=None, parted=None, earlier=talked
     )
+    phone = Handset(number, "agent", manual, act=line.look)
+    call.handsets.add(phone)
     line.note(f"rings {number}")
     tell_event(line, plan, leg, "Dial", busy=True)
-    return Ringing(leg, seconds, outcome, party.talk)
+    return Ringing(leg, phone, seconds, outcome, math.inf if manual else party.talk)
 
 
 def _stop(line: Line, plan: ConnectPlan, phone: Ringing, *, cancelled: bool) -> None:
@@ -136,7 +169,7 @@ def _stop(line: Line, plan: ConnectPlan, phone: Ringing, *, cancelled: bool) -> 
         leg.outcome, leg.cause = Outcome.CANCELED, rules.causes[Outcome.CANCELED]
     line.note(f"{leg.number}: {leg.outcome}")
     line.call.timeline = attrs.evolve(line.call.timeline, second=leg.outcome)
-    hang_up_leg(line, plan, leg)
+    hang_up_leg(line, plan, phone)
 
 
 def _enter_child(line: Line, leg: AgentLeg) -> None:

@@ -12,7 +12,7 @@ from exotel_async.emulator.flow_engine.app_answers import read_selection
 from exotel_async.emulator.flow_engine.app_parameters import of_call, of_sms
 from exotel_async.emulator.flow_engine.connect_applet import run_connect
 from exotel_async.emulator.flow_engine.input_applets import OTHERWISE, run_gather, run_menu
-from exotel_async.emulator.flow_engine.line import Ended, Line
+from exotel_async.emulator.flow_engine.line import CallerLeft, Ended, Line
 from exotel_async.emulator.flow_engine.prompts import BadAnswer
 from exotel_async.emulator.flows.applets import (
     Applet,
@@ -37,7 +37,12 @@ async def run(line: Line) -> None:
     """Go through the flow until the call is over."""
     call = line.call
     try:
-        await line.spend(call.timeline.answered or 0.0)
+        answered = call.timeline.answered or 0.0
+        if line.caller.state == "ringing":
+            await line.spend(answered)
+            line.caller.connect()
+        else:
+            line.age = answered
         ending = await _walk(line)
     except Ended as why:
         ending = str(why)
@@ -51,12 +56,14 @@ async def _walk(line: Line) -> str:
     """From applet to applet; why it ended. Raises Ended."""
     applet: Applet | None = line.flow.start
     while applet is not None:
-        if line.left is not None and (applet.needs_caller or line.rules.after_hangup == "stop"):
+        if line.left is not None and _needs_caller(line, applet):
             break
         line.log.begin(line.age, line.flow.id, applet)
         line.count_step()
         if line.leaves_here(applet) and not isinstance(applet, Connect | Voicemail):
             line.hang_up()
+            break
+        if line.caller_left() and _needs_caller(line, applet):
             break
         if isinstance(applet, Hangup):
             return "hung up"
@@ -67,6 +74,11 @@ async def _walk(line: Line) -> str:
         line.log.leave(branch)
         applet = line.flow.follow(applet.exits[branch])
     return "ended by its flow" if line.left is None else "ended by the caller"
+
+
+def _needs_caller(line: Line, applet: Applet) -> bool:
+    """Whether it is left out once the caller has hung up."""
+    return applet.needs_caller or line.rules.after_hangup == "stop"
 
 
 def _transfer(line: Line, applet: Transfer) -> Applet | None:
@@ -107,16 +119,34 @@ async def _switch(line: Line, switch: SwitchCase) -> str:
 
 
 async def _voicemail(line: Line, voicemail: Voicemail) -> str:
-    await prompts.give(line, voicemail.text, voicemail.audio, None)
-    seconds = min(line.script.caller.speaks, voicemail.max_seconds)
-    if seconds:
-        line.note(f"the caller speaks for {seconds} s")
-        await line.spend(seconds)
-        line.record(seconds)
+    began: float | None = None
+    try:
+        await prompts.give(line, voicemail.text, voicemail.audio, None)
+        seconds = min(await _message(line, voicemail), voicemail.max_seconds)
+        if seconds:
+            line.note(f"the caller speaks for {seconds} s")
+            began = line.age
+            await line.spend(seconds)
+    except CallerLeft:
+        pass
+    if began is not None and (spoken := round(line.age - began)):
+        line.record(spoken)
         line.state.call_type = "voicemail"
     if line.leaves_here(voicemail):
         line.hang_up()
     return "then"
+
+
+async def _message(line: Line, voicemail: Voicemail) -> int:
+    """How long the caller is going to speak."""
+    caller = line.caller
+    if not caller.manual:
+        return line.script.caller.speaks
+    line.catch_up()
+    caller.waits_for = "message"
+    await line.wait_for(lambda: caller.message > 0 or line.hurried, voicemail.max_seconds)
+    caller.waits_for, seconds, caller.message = None, caller.message, 0
+    return seconds
 
 
 async def _sms(line: Line, sms: Sms) -> str:

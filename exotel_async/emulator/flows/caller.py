@@ -43,6 +43,9 @@ class Caller:
     """They end a conversation after that long; None leaves it to the agent."""
     patience: int | None = None
     """They hang up when a Connect has rung that long in all; None: never."""
+    manual: bool = False
+    """A person plays them, whatever `Settings.manual` says, and nothing else of this counts: see
+    `Emulator.answer`, `press`, `speak` and `hang_up`."""
     hangs_up_at: str | None = None
     """The name or kind of an applet at whose beginning they hang up; at a Voicemail once they have
     spoken, at a Connect as soon as a phone rings."""
