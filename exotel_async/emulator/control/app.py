@@ -54,6 +54,7 @@ def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
 
     from exotel_async.emulator.control import (  # noqa: PLC0415
         call_endpoints,
+        phone_endpoints,
         setting_endpoints,
         traffic_endpoints,
     )
@@ -62,6 +63,7 @@ def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
     endpoints = [
         *setting_endpoints.ENDPOINTS,
         *call_endpoints.ENDPOINTS,
+        *phone_endpoints.ENDPOINTS,
         *traffic_endpoints.endpoints(go_away),
     ]
 

@@ -360,6 +360,65 @@ class Recordings:
         return listed, found
 
 
+async def _placed(side: Side) -> str:
+    placed = await side.api("POST", "Calls/connect.json", **TWO_NUMBERS)
+    side.sids.append(placed.json()["Call"]["Sid"])
+    return side.sids[-1]
+
+
+@step("phones", "until_ringing", "answer", "hang_up", "reject", "until_asked", "press", "speak")
+class PlayingPhones:
+    @staticmethod
+    async def python(side: Side) -> object:
+        emulator, seen = side.python, []
+        emulator.manual = [AGENT]
+        sid = await _placed(side)
+        seen.append(write(await emulator.until_ringing(sid, AGENT)))
+        emulator.answer(sid, AGENT)
+        seen.append(write(emulator.phones(sid)))
+        emulator.hang_up(sid, AGENT)
+        seen.append(write(emulator.phones(sid)))
+        sid = await _placed(side)
+        emulator.reject(sid, AGENT)
+        seen.append(write(emulator.phones(sid)))
+        call = await emulator.incoming_call(CUSTOMER, EXOPHONE, caller=Caller(manual=True))
+        side.sids.append(call.sid)
+        seen.append(write(await emulator.until_asked(call.sid)))
+        emulator.press(call.sid, "1")
+        seen.append(write(await emulator.until_asked(call.sid)))
+        emulator.speak(call.sid, 3)
+        await emulator.finish_calls()
+        emulator.manual = ()
+        return [*seen, [emulator.calls[sid].status for sid in side.sids[-3:]]]
+
+    @staticmethod
+    async def http(side: Side) -> object:
+        http, seen = side.http, []
+        await http.ask("PATCH", "/settings", {"manual": [AGENT]}, expect=200)
+
+        async def play(sid: str, act: str, body: object) -> Any:
+            return (await http.ask("POST", f"/calls/{sid}/{act}", body, expect=200)).json()
+
+        sid = await _placed(side)
+        seen.append(await http.get(f"/calls/{sid}/ringing/{AGENT}"))
+        await play(sid, "answer", {"number": AGENT})
+        seen.append(await http.get(f"/calls/{sid}/phones"))
+        seen.append(await play(sid, "hang-up", {"number": AGENT}))
+        sid = await _placed(side)
+        seen.append(await play(sid, "reject", {"number": AGENT}))
+        body = {"from": CUSTOMER, "exophone": EXOPHONE, "caller": {"manual": True}}
+        sid = (await http.ask("POST", "/incoming_calls", body, expect=201)).json()["sid"]
+        side.sids.append(sid)
+        seen.append(await http.get(f"/calls/{sid}/asked"))
+        await play(sid, "press", {"keys": "1"})
+        seen.append(await http.get(f"/calls/{sid}/asked"))
+        await play(sid, "speak", {"seconds": 3})
+        await http.ask("POST", "/finish_calls", expect=200)
+        await http.ask("PATCH", "/settings", {"manual": []}, expect=200)
+        calls = [await http.get(f"/calls/{sid}") for sid in side.sids[-3:]]
+        return [*seen, [call["status"] for call in calls]]
+
+
 @step("rung")
 class CountingRings:
     @staticmethod
@@ -488,7 +547,7 @@ async def test_python_and_http_do_the_same(application: Application, tmp_path: P
         }
         assert every - http.http.used == {"be_unreachable"}
     assert len(application.at("/done")) == 2
-    assert len(application.at("/crm")) == 4
+    assert len(application.at("/crm")) == 6
 
 
 def test_nothing_that_python_does_is_left_out() -> None:

@@ -20,7 +20,7 @@ from exotel_async.emulator.control.app import Control as ControlApp
 from exotel_async.emulator.control.config import config_schema
 from tests.conftest import SOON
 from tests.emulator.control.support import Control, controlling
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, client_of, until
+from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TWO_NUMBERS, client_of, until
 
 CALL = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
 ADDED = {"dial": {"from": AGENT, "to": CUSTOMER, "caller_id": EXOPHONE}}
@@ -61,7 +61,8 @@ async def test_the_examples_of_the_document_are_taken(control: Control) -> None:
             if "requestBody" in operation and path != "/unreachable":
                 given = operation["requestBody"]["content"]["application/json"]
                 control.check(given["schema"], given["example"])
-                expect = 409 if path == "/incoming_calls" else None  # there is no flow yet
+                # There is neither a flow yet nor a call.
+                expect = 409 if path == "/incoming_calls" else 404 if "{sid}" in path else None
                 answer = await control.ask(method.upper(), path, given["example"], expect=expect)
                 assert answer.is_success or expect
 
@@ -96,6 +97,10 @@ async def test_the_examples_of_the_document_are_taken(control: Control) -> None:
         ("GET", "/calls/none/transcript", None, 404, "sid", "there is no call"),
         ("GET", "/calls/none/recording", None, 404, "sid", "there is no call"),
         ("DELETE", "/calls/none", None, 404, "sid", "there is no call"),
+        ("GET", "/calls/none/phones", None, 404, "sid", "there is no call"),
+        ("GET", "/calls/none/asked", None, 404, "sid", "there is no call"),
+        ("POST", "/calls/none/answer", {"number": AGENT}, 404, "sid", "there is no call"),
+        ("POST", "/calls/none/speak", {"seconds": "x"}, 422, "seconds", "whole number"),
         ("GET", "/calls?after=none", None, 422, "after", "'none' is not among them"),
         ("GET", "/requests?after=x", None, 422, "after", "'x' is not what `next` says"),
         ("GET", f"/requests?after={'9' * 5000}", None, 422, "after", "is not what `next` says"),
@@ -169,6 +174,28 @@ async def test_a_call_is_waited_for(emulator: Emulator, control: Control) -> Non
     assert (live["status"], live["duration"]) == ("in-progress", None)
     call.run_ahead(call.timeline.ended - 0.2)
     assert (await control.get(f"/calls/{call.sid}?wait=600"))["status"] == "completed"
+
+
+async def test_what_a_phone_cannot_do_is_refused(
+    emulator: Emulator, control: Control, client: httpx.AsyncClient
+) -> None:
+    emulator.manual = [AGENT]
+    sid = (await client.post("Calls/connect.json", data=TWO_NUMBERS)).json()["Call"]["Sid"]
+    for path, body, message in [
+        ("hang-up", {"number": AGENT}, "the phone is ringing, not connected"),
+        ("answer", {"number": CUSTOMER}, "number: it is not that of a phone"),
+        ("press", {"keys": "1"}, "without a flow"),
+    ]:
+        refused = await control.ask("POST", f"/calls/{sid}/{path}", body, expect=409)
+        assert message in refused.json()["error"]["message"]
+    late = await control.ask("GET", f"/calls/{sid}/ringing/{CUSTOMER}?wait=0.01", expect=409)
+    assert "in time" in late.json()["error"]["message"]
+    waits = asyncio.create_task(
+        control.ask("GET", f"/calls/{sid}/ringing/{CUSTOMER}?wait=20", expect=409)
+    )
+    await until(lambda: len(emulator.calls[sid].handsets._watchers) > 0)
+    emulator.reject(sid, AGENT)
+    assert "the call is over" in (await waits).json()["error"]["message"]
 
 
 async def test_nobody_reaches_it_for_a_while(emulator: Emulator, control: Control) -> None:
