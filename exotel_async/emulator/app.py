@@ -136,8 +136,10 @@ class App:
             )
             listing = possible_faults(asked.query) if asked.is_listing else ()
             fault = self._faults.take_for_request(request.method, request.path, listing)
+            request.fault = fault
             made = await self._act(pages, asked, fault)
         except Refusal as refusal:
+            request.reason = refusal.message
             made = refuse(refusal, json=place.json)
         if self._settings.rate_limit_headers and request.counted:
             rate_headers = self._rate_headers(self._window_of(request))

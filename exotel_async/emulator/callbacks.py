@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from asyncio import Task, TimerHandle
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,9 @@ from exotel_async.emulator.faults import CallbackFault, Faults
 from exotel_async.emulator.http_client import ApplicationClient
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
+
+_KEPT = 200
+"""Characters of an answer that are kept."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +45,10 @@ class SentCallback:
     """The answer's; None when none came."""
     error: str | None
     """The kind of failure when no answer came."""
+    took: float
+    """Real seconds until the answer, or the failure."""
+    answer: str = ""
+    """How the answer's body begins: 200 characters of it at most."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -203,7 +211,8 @@ class Callbacks:
         as_json = notice.call.dial.json_callback
         encoding: Encoding = "json" if as_json else self._settings.callback_encoding
         content_type, body = encode(document, encoding, boundary=uuid4().hex)
-        status, error, sent = None, None, self._clock.elapsed()
+        status, error, text, sent = None, None, "", self._clock.elapsed()
+        began = time.monotonic()
         try:
             answer = await self._client.get().post(
                 notice.url,
@@ -211,7 +220,7 @@ class Callbacks:
                 headers={"Content-Type": content_type},
                 timeout=self._settings.callback_timeout,
             )
-            status = answer.status_code
+            status, text = answer.status_code, answer.content.decode("utf-8", "replace")[:_KEPT]
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as failure:
             error = type(failure).__name__
         return SentCallback(
@@ -224,4 +233,6 @@ class Callbacks:
             sent=sent,
             status=status,
             error=error,
+            took=time.monotonic() - began,
+            answer=text,
         )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from exotel_async.emulator.faults import Fault
+
 
 @attrs.define(kw_only=True, eq=False)
 class ReceivedRequest:
@@ -28,6 +30,10 @@ class ReceivedRequest:
     """Whether the rate window refused it."""
     status: int | None = None
     """What it was answered; None while it is not, and when a fault kept the answer back."""
+    reason: str | None = None
+    """What the answer says if it is an error, unless a fault made it one."""
+    fault: Fault | None = None
+    """The fault it met."""
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartParser
 
 from exotel_async.emulator import Behaviour, Emulator, Event, Fault, Scenario
+from tests.emulator.application import Application, Reply
 from tests.emulator.support import (
     AGENT,
     CUSTOMER,
@@ -432,6 +433,19 @@ async def test_a_handler_that_is_not_there_or_hangs(
     await emulator.finish_calls()
     assert [sent.error for sent in emulator.callbacks] == ["ReadTimeout", "ConnectError"]
     assert [sent.status for sent in emulator.callbacks] == [None, None]
+    assert emulator.callbacks[0].took >= 0.1
+    assert [sent.answer for sent in emulator.callbacks] == ["", ""]
+
+
+async def test_an_attempt_keeps_the_answer_and_how_long_it_took(
+    emulator: Emulator, client: httpx.AsyncClient, application: Application
+) -> None:
+    long = "not found: " + 300 * "x"
+    await dial(client, StatusCallback=application("/told", Reply(404, long, delay=0.05)))
+    await emulator.finish_calls()
+    (sent,) = emulator.callbacks
+    assert (sent.status, sent.answer) == (404, long[:200])
+    assert sent.took >= 0.05
 
 
 async def test_callbacks_of_one_call_leave_one_after_the_other(

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Emulator, Fault, Garbage
-from tests.emulator.support import AGENT, TWO_NUMBERS, dial, until
+from tests.emulator.support import AGENT, TWO_NUMBERS, client_of, dial, until
 
 CONNECT = "Calls/connect.json"
 
@@ -212,3 +212,23 @@ async def test_a_fault_of_a_request_that_is_refused_anyway(
     emulator.faults.add(Fault.act_then_status(500))
     answer = await client.post(CONNECT, data={"From": AGENT})
     assert answer.status_code == 400
+
+
+async def test_a_request_keeps_what_became_of_it() -> None:
+    """The fault it met, and the reason an error gives; a fault's error is no reason of ours."""
+    async with Emulator(rate=4, per=3600) as emulator, client_of(emulator) as ours:
+        fault = Fault.answer(503)
+        emulator.faults.add(fault, path="Calls/connect")
+        for _ in range(2):
+            await ours.post(CONNECT, data=TWO_NUMBERS)
+        await ours.post(CONNECT, data={"From": AGENT})
+        await ours.get("Calls/none.json")
+        await ours.get("Balance.json")
+        kept = [(r.status, r.fault, r.reason) for r in emulator.requests]
+    assert kept == [
+        (503, fault, None),
+        (200, None, None),
+        (400, None, "CallerId is a required parameter"),
+        (404, None, "The call was not found"),
+        (429, None, "Too many requests: at most 4 per 3600 s"),
+    ]
