@@ -1,0 +1,180 @@
+"""Flows as pictures: lines of applets with their exits, and the way a call took.
+
+An applet is drawn once. Where just one of its exits leads to what is not drawn yet, the line goes
+on with that; where several do, each has a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+import attrs
+
+from exotel_async.emulator.flows.applets import Applet, Transfer
+from exotel_async.emulator.flows.flow import Flow
+from exotel_async.emulator.flows.transcript import Transcript
+
+_SHOWN_OTHERWISE = frozenset({"name", "keys", "cases"})
+
+
+@attrs.frozen(kw_only=True)
+class Link:
+    """Something that is drawn elsewhere."""
+
+    anchor: str
+    label: str
+
+
+@attrs.frozen(kw_only=True)
+class Branch:
+    """An exit, or several that lead to one place: to a link, to a line, or else to the end."""
+
+    label: str
+    """The names of the exits."""
+    taken: int
+    """How often the call took it."""
+    to: Link | None = None
+    line: Sequence[Stop] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """An applet in its place."""
+
+    anchor: str
+    label: str
+    facts: Sequence[tuple[str, str]]
+    """What it was given, but for its exits, where that is not the default."""
+    steps: Sequence[int]
+    """Which steps of the call were here, from 1."""
+    here: bool
+    """Whether the call is here now."""
+    branches: Sequence[Branch]
+    onward: Branch | None
+    """The exit to the next stop of the same line; it has no line of its own."""
+
+
+@attrs.frozen(kw_only=True)
+class Picture:
+    """A flow."""
+
+    anchor: str
+    flow: str
+    line: Sequence[Stop]
+    visited: bool
+    """Whether the call came here."""
+
+
+def draw(flows: Collection[Flow], transcript: Transcript | None = None) -> Sequence[Picture]:
+    """Draw those flows, with the way a call took if there is its transcript."""
+    anchors = {flow.id: f"flow-{number}" for number, flow in enumerate(flows, start=1)}
+    way = _Way(transcript)
+    return [
+        Picture(
+            anchor=anchors[flow.id],
+            flow=flow.id,
+            line=_Drawing(flow, anchors, way).line(flow.start),
+            visited=any(way.steps.get(id(applet)) for applet in flow.applets()),
+        )
+        for flow in flows
+    ]
+
+
+class _Way:
+    """The steps of a call, by applet."""
+
+    def __init__(self, transcript: Transcript | None) -> None:
+        self.steps: dict[int, list[int]] = defaultdict(list)
+        self.taken: Counter[tuple[int, str]] = Counter()
+        self.here: Applet | None = None
+        if transcript is None:
+            return
+        for number, step in enumerate(transcript.steps, start=1):
+            self.steps[id(step.applet)].append(number)
+            if step.branch is not None:
+                self.taken[id(step.applet), step.branch] += 1
+        if transcript.steps and transcript.ending is None:
+            self.here = transcript.steps[-1].applet
+
+
+class _Drawing:
+    """Draws one flow."""
+
+    def __init__(self, flow: Flow, anchors: Mapping[str, str], way: _Way) -> None:
+        self._flow = flow
+        self._flows = anchors
+        self._way = way
+        self._drawn: dict[int, Link] = {}
+
+    def line(self, applet: Applet) -> Sequence[Stop]:
+        """From that applet on, as far as it goes straight."""
+        stops: list[Stop] = []
+        following: Applet | None = applet
+        while following is not None:
+            stop, following = self._stop(following)
+            stops.append(stop)
+        return stops
+
+    def _stop(self, applet: Applet) -> tuple[Stop, Applet | None]:
+        """An applet, and the one its line goes on with."""
+        number = len(self._drawn) + 1
+        anchor = f"{self._flows[self._flow.id]}-{number}"
+        self._drawn[id(applet)] = Link(anchor=anchor, label=applet.label)
+        groups: dict[int, list[str]] = defaultdict(list)
+        targets = {name: self._flow.follow(to) for name, to in applet.exits.items()}
+        for name, target in targets.items():
+            groups[id(target)].append(name)
+        new = {
+            id(target): target
+            for target in targets.values()
+            if target is not None and id(target) not in self._drawn
+        }
+        following = next(iter(new.values())) if len(new) == 1 else None
+        branches: list[Branch] = []
+        onward: Branch | None = None
+        for names in groups.values():
+            target, taken = targets[names[0]], self._taken(applet, names)
+            branch = Branch(label=", ".join(names), taken=taken)
+            if target is None:
+                branches.append(branch)
+            elif target is following:
+                onward = branch
+            elif id(target) in self._drawn:
+                branches.append(attrs.evolve(branch, to=self._drawn[id(target)]))
+            else:
+                branches.append(attrs.evolve(branch, line=self.line(target)))
+        if isinstance(applet, Transfer):
+            branches.append(self._leading_over(applet))
+        stop = Stop(
+            anchor=anchor,
+            label=applet.label,
+            facts=_facts(applet),
+            steps=self._way.steps.get(id(applet), []),
+            here=applet is self._way.here,
+            branches=branches,
+            onward=onward,
+        )
+        return stop, following
+
+    def _leading_over(self, transfer: Transfer) -> Branch:
+        to = Link(anchor=self._flows[transfer.flow], label=f"flow {transfer.flow}")
+        return Branch(label="start", taken=self._taken(transfer, [transfer.flow]), to=to)
+
+    def _taken(self, applet: Applet, names: Sequence[str]) -> int:
+        return sum(self._way.taken[id(applet), name] for name in names)
+
+
+def _facts(applet: Applet) -> Sequence[tuple[str, str]]:
+    return [
+        (field.name.replace("_", " "), _said(value))
+        for field in attrs.fields(type(applet))
+        if field.name not in _SHOWN_OTHERWISE and field.name not in applet.own_exits
+        if (value := getattr(applet, field.name)) != field.default
+    ]
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
