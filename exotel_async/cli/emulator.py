@@ -167,7 +167,11 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
             f"  {curl} -u '{key}:{token}' {api}/Calls/connect.json \\",
             f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
         ]
-    return [*lines, f"What it has seen, and can be told: {url}/_emulator/docs"]
+    return [
+        *lines,
+        f"Look at it, and play its phones, in a browser: {url}/_emulator/",
+        f"What it has seen, and can be told: {url}/_emulator/docs",
+    ]
 
 
 def _totals(emulator: Emulator) -> Sequence[str]:

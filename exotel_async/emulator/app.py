@@ -81,7 +81,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         sender = Sender(scope, receive, send, self._clock.http_date())
-        control = scope["path"].startswith(_CONTROL)
+        control = f"{scope['path']}/".startswith(_CONTROL)
         task = None if control else asyncio.current_task()
         if task is not None:
             self._serving.add(task)

@@ -36,6 +36,7 @@ async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) ->
     assert ended.code == 0, ended
     assert "RateLimit(200, per=3); and the commands of exotel-async: --rate 4000" in ended.out
     assert f"curl -u 'k:emulator-token' {base_url}/v1/Accounts/ours/Calls/connect" in ended.out
+    assert f"in a browser: {base_url}/_emulator/\n" in ended.out
     assert "requests  2, 0 of them refused (429)" in ended.out
     assert "calls     1 (1 " in ended.out
 

@@ -50,3 +50,11 @@ async def test_the_demo_runs_from_the_wheel_and_ends_on_ctrl_c(installed: Path) 
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130, ended
     assert "What was done until then" in ended.out
+
+
+def test_templates_style_and_script_of_the_page_are_in_the_wheel(installed: Path) -> None:
+    page = Path("exotel_async/emulator/page")
+    files = {path.relative_to(ROOT) for path in (ROOT / page).rglob("*.*") if path.is_file()}
+    wanted = {path for path in files if path.suffix in {".html", ".css", ".js", ".svg"}}
+    assert {path.suffix for path in wanted} == {".html", ".css", ".js", ".svg"}
+    assert all((installed / path).is_file() for path in wanted)

@@ -59,6 +59,7 @@ def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
         traffic_endpoints,
     )
     from exotel_async.emulator.control.serving import routes  # noqa: PLC0415
+    from exotel_async.emulator.page.routes import page_routes  # noqa: PLC0415
 
     endpoints = [
         *setting_endpoints.ENDPOINTS,
@@ -91,4 +92,5 @@ def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
         Route("/openapi.json", show_openapi),
         Route("/docs", show_docs),
         Route("/schema.json", show_schema),
+        *page_routes(emulator),
     ]

@@ -1,7 +1,8 @@
 """Flows as pictures: lines of applets with their exits, and the way a call took.
 
-An applet is drawn once. Where just one of its exits leads to what is not drawn yet, the line goes
-on with that; where several do, each has a line of its own.
+An applet is drawn once, beside the first one that leads to it. Where just one of an applet's exits
+leads to what is not drawn yet, the line goes on with that; where several do, each has a line of its
+own.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ class Link:
 class Branch:
     """An exit, or several that lead to one place: to a link, to a line, or else to the end."""
 
-    label: str
-    """The names of the exits."""
-    taken: int
-    """How often the call took it."""
+    exits: Mapping[str, int]
+    """Their names, and how often the call took each."""
     to: Link | None = None
     line: Sequence[Stop] = ()
+
+    @property
+    def taken(self) -> bool:
+        """Whether the call came this way."""
+        return any(self.exits.values())
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +78,7 @@ def draw(flows: Collection[Flow], transcript: Transcript | None = None) -> Seque
         Picture(
             anchor=anchors[flow.id],
             flow=flow.id,
-            line=_Drawing(flow, anchors, way).line(flow.start),
+            line=_Drawing(flow, anchors, way).whole(),
             visited=any(way.steps.get(id(applet)) for applet in flow.applets()),
         )
         for flow in flows
@@ -105,9 +109,19 @@ class _Drawing:
         self._flow = flow
         self._flows = anchors
         self._way = way
-        self._drawn: dict[int, Link] = {}
+        self._places: dict[int, Link] = {}
+        """Of each applet that is drawn, or is about to be."""
 
-    def line(self, applet: Applet) -> Sequence[Stop]:
+    def whole(self) -> Sequence[Stop]:
+        """From its start on."""
+        self._place(self._flow.start)
+        return self._line(self._flow.start)
+
+    def _place(self, applet: Applet) -> None:
+        anchor = f"{self._flows[self._flow.id]}-{len(self._places) + 1}"
+        self._places[id(applet)] = Link(anchor=anchor, label=applet.label)
+
+    def _line(self, applet: Applet) -> Sequence[Stop]:
         """From that applet on, as far as it goes straight."""
         stops: list[Stop] = []
         following: Applet | None = applet
@@ -118,9 +132,6 @@ class _Drawing:
 
     def _stop(self, applet: Applet) -> tuple[Stop, Applet | None]:
         """An applet, and the one its line goes on with."""
-        number = len(self._drawn) + 1
-        anchor = f"{self._flows[self._flow.id]}-{number}"
-        self._drawn[id(applet)] = Link(anchor=anchor, label=applet.label)
         groups: dict[int, list[str]] = defaultdict(list)
         targets = {name: self._flow.follow(to) for name, to in applet.exits.items()}
         for name, target in targets.items():
@@ -128,26 +139,28 @@ class _Drawing:
         new = {
             id(target): target
             for target in targets.values()
-            if target is not None and id(target) not in self._drawn
+            if target is not None and id(target) not in self._places
         }
+        for target in new.values():
+            self._place(target)
         following = next(iter(new.values())) if len(new) == 1 else None
         branches: list[Branch] = []
         onward: Branch | None = None
         for names in groups.values():
-            target, taken = targets[names[0]], self._taken(applet, names)
-            branch = Branch(label=", ".join(names), taken=taken)
+            target = targets[names[0]]
+            branch = Branch(exits={name: self._way.taken[id(applet), name] for name in names})
             if target is None:
                 branches.append(branch)
             elif target is following:
                 onward = branch
-            elif id(target) in self._drawn:
-                branches.append(attrs.evolve(branch, to=self._drawn[id(target)]))
+            elif id(target) in new:
+                branches.append(attrs.evolve(branch, line=self._line(target)))
             else:
-                branches.append(attrs.evolve(branch, line=self.line(target)))
+                branches.append(attrs.evolve(branch, to=self._places[id(target)]))
         if isinstance(applet, Transfer):
             branches.append(self._leading_over(applet))
         stop = Stop(
-            anchor=anchor,
+            anchor=self._places[id(applet)].anchor,
             label=applet.label,
             facts=_facts(applet),
             steps=self._way.steps.get(id(applet), []),
@@ -159,10 +172,7 @@ class _Drawing:
 
     def _leading_over(self, transfer: Transfer) -> Branch:
         to = Link(anchor=self._flows[transfer.flow], label=f"flow {transfer.flow}")
-        return Branch(label="start", taken=self._taken(transfer, [transfer.flow]), to=to)
-
-    def _taken(self, applet: Applet, names: Sequence[str]) -> int:
-        return sum(self._way.taken[id(applet), name] for name in names)
+        return Branch(exits={"start": self._way.taken[id(transfer), transfer.flow]}, to=to)
 
 
 def _facts(applet: Applet) -> Sequence[tuple[str, str]]:

@@ -49,7 +49,7 @@ from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, TWO_NUMBERS
 BUSY = Outcome.BUSY
 TOKEN = "canary-token-5e1f"
 OTHER = "09812300003"
-MOMENTS = {"at", "age", "sent", "arrived", "elapsed", "now"}
+MOMENTS = {"at", "age", "sent", "took", "arrived", "elapsed", "now"}
 VARIES = re.compile(
     r"[0-9a-f]{28}\w{4}"  # SIDs, and the boundaries of multipart bodies
     r"|\d{4}-\d\d-\d\d[ T][\d:.]+(\+\d\d:\d\d)?|\w{3}, \d\d \w{3} \d{4} [\d:]+"

@@ -17,6 +17,7 @@ from exotel_async.emulator import (
     Transfer,
     Voicemail,
 )
+from exotel_async.emulator.flows.applets import Next
 from exotel_async.emulator.page.picture import Branch, Picture, Stop, draw
 from tests.emulator.support import CUSTOMER, EXOPHONE, call_in, until
 
@@ -38,9 +39,9 @@ def outline(line: Sequence[Stop]) -> list[object]:
 def _outline(stop: Stop) -> Iterator[object]:
     yield stop.label
     for branch in stop.branches:
-        yield branch.label, _shown(branch)
+        yield ", ".join(branch.exits), _shown(branch)
     if stop.onward is not None:
-        yield f"{stop.onward.label}:"
+        yield f"{', '.join(stop.onward.exits)}:"
 
 
 def _shown(branch: Branch) -> object:
@@ -50,22 +51,14 @@ def _shown(branch: Branch) -> object:
 
 
 def test_each_applet_is_drawn_once_and_a_lone_exit_goes_straight_on() -> None:
+    """It is drawn beside the first one that leads to it."""
     (picture,) = draw([FLOW])
     assert outline(picture.line) == [
         "Greeting",
         "then:",
         'Menu "main"',
-        (
-            "1",
-            [
-                "Connect",
-                ("then, not_dialled", "end"),
-                "no_answer:",
-                'Voicemail "box"',
-                ("then", "end"),
-            ],
-        ),
-        ("2", 'to Voicemail "box"'),
+        ("1", ["Connect", ("then, not_dialled", "end"), ("no_answer", 'to Voicemail "box"')]),
+        ("2", ['Voicemail "box"', ("then", "end")]),
         ("3", 'to Menu "main"'),
         ("otherwise", ["Hangup"]),
     ]
@@ -95,7 +88,7 @@ def stops(picture: Picture) -> Iterator[Stop]:
 async def test_the_way_a_call_took_through_two_flows() -> None:
     """Steps are counted through all of it; an exit that was taken says how often."""
     other = Flow(927, start=Hangup(name="bye"))
-    keys = {"1": "main", "2": Transfer(flow=927)}
+    keys: dict[str, Next] = {"1": "main", "2": Transfer(flow=927)}
     main = Flow(926, start=Menu(name="main", text="Press", keys=keys))
     async with Emulator(scenario=Scenario.all_answered()) as emulator:
         caller = Caller(keys=["1", "2"])
@@ -106,15 +99,16 @@ async def test_the_way_a_call_took_through_two_flows() -> None:
         ("Transfer", [3], False),
     ]
     (menu, transfer) = stops(first)
-    assert [(branch.label, branch.taken) for branch in menu.branches] == [
-        ("1", 1),
-        ("otherwise", 0),
-    ]
+    assert [branch.exits for branch in menu.branches] == [{"1": 1}, {"otherwise": 0}]
     assert menu.onward is not None
-    assert (menu.onward.label, menu.onward.taken) == ("2", 1)
+    assert menu.onward.exits == {"2": 1}
     (leads,) = transfer.branches
     assert leads.to is not None
-    assert (leads.to.anchor, leads.to.label, leads.taken) == (second.anchor, "flow 927", 1)
+    assert (leads.to.anchor, leads.to.label, leads.exits) == (
+        second.anchor,
+        "flow 927",
+        {"start": 1},
+    )
     assert [(stop.label, stop.steps) for stop in stops(second)] == [('Hangup "bye"', [4])]
 
 

@@ -1,0 +1,159 @@
+"""What the forms of the page do.
+
+A form is answered with 303, back to where it stands; with that page, 400 and the reason when the
+emulator does not take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.numbers import is_number
+from exotel_async.emulator.operations import Operations
+from exotel_async.emulator.page.pages import Pages
+from exotel_async.emulator.page.traffic import COMMON
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+Form = Mapping[str, str]
+Do = Callable[["Actions", str, Form], Awaitable[str]]
+"""Does what a form asks for, of the call with that SID if it is about one; where to go then, below
+`/_emulator`. Raises ValueError with the reason why not."""
+
+
+@attrs.frozen
+class Actions:
+    """Does what the forms ask for, and shows the pages they stand on."""
+
+    emulator: Operations
+    pages: Pages
+
+    async def call_in(self, _: str, form: Form) -> str:
+        """A call comes in, played by hand."""
+        from_ = form.get("from", "").strip()
+        if not is_number(from_):
+            raise ValueError("From: a phone number has 8 to 15 digits, and a + before them or not")
+        exophone = form.get("exophone", "")
+        call = await self.emulator.incoming_call(from_, exophone, caller=Caller(manual=True))
+        return f"/#call-{call.sid}"
+
+    async def set_manual(self, _: str, form: Form) -> str:
+        """Which phones are played by hand."""
+        numbers = form.get("manual", "").replace(",", " ").split()
+        if not all(number == "*" or is_number(number) for number in numbers):
+            raise ValueError("Played by hand: give phone numbers, or * for every phone")
+        self.emulator.manual = numbers
+        return "/"
+
+    async def answer(self, sid: str, form: Form) -> str:
+        """A phone is answered."""
+        self.emulator.answer(sid, form.get("number", ""))
+        return _place(sid, form)
+
+    async def reject(self, sid: str, form: Form) -> str:
+        """A call is not wanted."""
+        self.emulator.reject(sid, form.get("number", ""))
+        return _place(sid, form)
+
+    async def press(self, sid: str, form: Form) -> str:
+        """The caller presses keys."""
+        self.emulator.press(sid, form.get("keys", ""))
+        return _place(sid, form)
+
+    async def speak(self, sid: str, form: Form) -> str:
+        """The caller leaves a message."""
+        self.emulator.speak(sid, _whole("Seconds", form.get("seconds", "")))
+        return _place(sid, form)
+
+    async def hang_up(self, sid: str, form: Form) -> str:
+        """A phone is put on the hook."""
+        self.emulator.hang_up(sid, form.get("number", ""))
+        return _place(sid, form)
+
+    async def finish_calls(self, _: str, __: Form) -> str:
+        """Every live call comes to its end."""
+        await self.emulator.finish_calls()
+        return "/"
+
+    async def reset(self, _: str, __: Form) -> str:
+        """Everything is forgotten."""
+        self.emulator.reset()
+        return "/"
+
+    async def add_fault(self, _: str, form: Form) -> str:
+        """A fault is ordered."""
+        fault = COMMON.get(form.get("fault", ""))
+        if fault is None:
+            raise ValueError("Fault: choose one of the list")
+        times = form.get("times", "").strip()
+        self.emulator.faults.add(
+            fault.make(),
+            path=form.get("path", "").strip() or None,
+            times=_whole("Times", times) if times else None,
+        )
+        return "/page/faults"
+
+    async def clear_faults(self, _: str, __: Form) -> str:
+        """No fault is on order any more."""
+        self.emulator.faults.clear()
+        return "/page/faults"
+
+    def endpoint(self, do: Do) -> Callable[[Request], Awaitable[Response]]:
+        """What serves the form that asks for it."""
+
+        async def serve(request: Request) -> Response:
+            from starlette.responses import RedirectResponse  # noqa: PLC0415
+
+            async with request.form() as fields:
+                form = {name: value for name, value in fields.items() if isinstance(value, str)}
+            sid = request.path_params.get("sid", "")
+            if sid and sid not in self.emulator.calls:
+                return await self.pages.call(request)
+            try:
+                where = await do(self, sid, form)
+            except ValueError as reason:
+                return await self._stands_on(request, form)(request, str(reason), form)
+            return RedirectResponse(request.scope["root_path"] + where, 303)
+
+        return serve
+
+    def _stands_on(
+        self, request: Request, form: Form
+    ) -> Callable[[Request, str, Form], Awaitable[Response]]:
+        if "/faults" in request.url.path:
+            return self.pages.faults
+        return self.pages.call if form.get("on") == "call" else self.pages.calls
+
+
+def _place(sid: str, form: Form) -> str:
+    """Where the form of a call stands."""
+    return f"/page/calls/{sid}" if form.get("on") == "call" else f"/#call-{sid}"
+
+
+def _whole(name: str, text: str) -> int:
+    """Raises ValueError."""
+    if not text.strip().isdecimal() or int(text) == 0:
+        raise ValueError(f"{name}: give a whole number above 0")
+    return int(text)
+
+
+BY_PATH: Mapping[str, Do] = {
+    "/call-in": Actions.call_in,
+    "/manual": Actions.set_manual,
+    "/calls/{sid}/answer": Actions.answer,
+    "/calls/{sid}/reject": Actions.reject,
+    "/calls/{sid}/press": Actions.press,
+    "/calls/{sid}/speak": Actions.speak,
+    "/calls/{sid}/hang-up": Actions.hang_up,
+    "/finish-calls": Actions.finish_calls,
+    "/reset": Actions.reset,
+    "/faults": Actions.add_fault,
+    "/faults/clear": Actions.clear_faults,
+}
+"""What the form of each path does."""
