@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.flows.transcript import Log, Transcript
 from exotel_async.emulator.phones import Handset, Handsets, Phone, PhoneState, Role
 from exotel_async.emulator.scenario import Outcome, Timeline
-from exotel_async.emulator.thread import end_of
+from exotel_async.emulator.thread import in_its_loop
 
 IN_PROGRESS = "in-progress"
 INBOUND = "inbound"
@@ -209,13 +209,20 @@ class EmulatedCall:
             return Transcript(title=f"call {self.sid}", steps=(), ending=None)
         return self.log.view()
 
+    @property
+    def _loop(self) -> AbstractEventLoop | None:
+        """Where it goes its way, while it does."""
+        return None if self.run is None or self.run.done() else self.run.get_loop()
+
+    @in_its_loop
     async def over(self) -> None:
         """Wait until it has ended by the clock, and its flow has no request on its way any more.
 
         A status callback may still be. Raises what went wrong in the emulator, if anything did.
         """
         while (run := self.run) is not None:
-            await end_of(run)
+            if not run.done():
+                await asyncio.wait([run])
             if not run.cancelled():
                 run.result()
             if self.run is run:

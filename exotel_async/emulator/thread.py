@@ -10,12 +10,16 @@ from collections.abc import Callable, Coroutine, ItemsView, Iterator, Mapping, V
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from operator import attrgetter
+from typing import Any, ParamSpec, TypeVar, cast
+
+import attrs
 
 P = ParamSpec("P")
 K = TypeVar("K")
 T = TypeVar("T")
 
+_loop_of: Callable[[object], AbstractEventLoop | None] = attrgetter("_loop")
 _ELSEWHERE = (
     "the emulator runs in another event loop: await this in the loop of its `async with`, or begin "
     "the emulator with `with`: it then runs in a thread of its own, and any loop may await this"
@@ -30,17 +34,12 @@ _NO_THREAD = (
 _IN_A_LOOP = "an event loop runs here, and would stand still: await this instead"
 
 
-class _Hosted(Protocol):
-    """What lives in an event loop."""
-
-    _loop: AbstractEventLoop | None
-
-
-S = TypeVar("S", bound=_Hosted)
-
-
 class ThreadLoop(asyncio.SelectorEventLoop):
-    """Runs in a thread of its own from `begin` to `end`, with a guest that lives as long."""
+    """Runs in a thread of its own from `begin` to `end`, with a guest that lives as long.
+
+    Not a portal of anyio: what is no `Exception`, as that of `pytest.fail`, would end one midway.
+    Then, and when its start is interrupted, it would cancel the guest while that leaves.
+    """
 
     def __init__(self, guest: AbstractAsyncContextManager[object], name: str) -> None:
         super().__init__()
@@ -76,36 +75,32 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         return self._crashes[0] if self._crashes else None
 
     def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T] | None:
-        """Begin something here, from another thread. None: the loop takes no work any more."""
+        """Begin something here, from another thread. None: this is the one, or it takes no work."""
+        if running_loop() is self:
+            return None
         with self._gate:
             return asyncio.run_coroutine_threadsafe(work(), self) if self._takes_work else None
 
     def _run(self) -> None:
-        try:
-            self.run_until_complete(self._host())
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
-            if self._begun.done():
-                self._crashes.append(error)
-            else:
-                self._begun.set_exception(error)
-        with self._gate:
-            self._takes_work = False
-        # Not as asyncio.Runner ends: it waits for the default executor, and so for a name server.
-        self.run_until_complete(self._wind_up())
-        self.close()
+        with asyncio.Runner(loop_factory=lambda: self) as runner:
+            try:
+                runner.run(self._host())
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+                if self._begun.done():
+                    self._crashes.append(error)
+                else:
+                    self._begun.set_exception(error)
+            with self._gate:
+                self._takes_work = False
+            runner.run(asyncio.sleep(0))  # what was taken begins, and the runner cancels it
 
     async def _host(self) -> None:
         async with self._guest:
             self._begun.set_result(None)
             await self._over.wait()
 
-    async def _wind_up(self) -> None:
-        await asyncio.sleep(0)  # what was taken begins
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.shutdown_asyncgens()
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for nothing: a name server may be asked there."""
 
     def _note_crash(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -115,56 +110,35 @@ class ThreadLoop(asyncio.SelectorEventLoop):
             self.default_exception_handler(context)
 
 
-def in_its_loop(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """Let a method run in the loop of its object, if that is a `ThreadLoop`, whoever calls it.
+def in_its_loop(method: Callable[P, T]) -> Callable[P, T]:
+    """Let a method run in the `_loop` of its object, if that is a `ThreadLoop`, whoever calls it.
 
-    A coroutine method raises RuntimeError when that is another loop than the one running.
+    A coroutine method raises RuntimeError when that is another loop than the one running; None has
+    not begun.
     """
 
     @wraps(method)
-    async def awaited(self: S, /, *args: P.args, **keywords: P.kwargs) -> Any:
-        work = cast(
-            "Callable[[], Coroutine[Any, Any, Any]]", partial(method, self, *args, **keywords)
-        )
-        return await await_in(self._loop, work)
+    async def awaited(*args: P.args, **keywords: P.kwargs) -> Any:
+        work: Callable[[], Any] = partial(method, *args, **keywords)
+        loop, running, future = _loop_of(args[0]), running_loop(), None
+        if running is None:
+            raise RuntimeError(_NOT_ASYNCIO)
+        if isinstance(loop, ThreadLoop):
+            future = loop.submit(work)
+        elif loop not in {None, running}:
+            raise RuntimeError(_ELSEWHERE)
+        return await (work() if future is None else asyncio.wrap_future(future))
 
     @wraps(method)
-    def called(self: S, /, *args: P.args, **keywords: P.kwargs) -> T:
+    def called(*args: P.args, **keywords: P.kwargs) -> T:
         async def work() -> T:
-            return method(self, *args, **keywords)
+            return method(*args, **keywords)
 
-        future = None
-        if isinstance(self._loop, ThreadLoop) and running_loop() is not self._loop:
-            future = self._loop.submit(work)
-        return method(self, *args, **keywords) if future is None else future.result()
+        loop = _loop_of(args[0])
+        future = loop.submit(work) if isinstance(loop, ThreadLoop) else None
+        return method(*args, **keywords) if future is None else future.result()
 
-    if inspect.iscoroutinefunction(method):
-        return cast("Callable[Concatenate[S, P], T]", awaited)
-    return called
-
-
-async def await_in(loop: AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Await something in its loop. Raises RuntimeError when that is neither a `ThreadLoop` nor the
-    one running; None has not begun."""
-    future, running = None, running_loop()
-    if running is None:
-        raise RuntimeError(_NOT_ASYNCIO)
-    if loop is not None and loop is not running:
-        if not isinstance(loop, ThreadLoop):
-            raise RuntimeError(_ELSEWHERE)
-        future = loop.submit(work)
-    return await (work() if future is None else asyncio.wrap_future(future))
-
-
-async def end_of(future: asyncio.Future[Any]) -> None:
-    """Wait until a task, or what stands for one, is over, as `await_in` does."""
-
-    async def wait() -> None:
-        if not future.done():
-            await asyncio.wait([future])
-
-    if not future.done():
-        await await_in(future.get_loop(), wait)
+    return cast("Callable[P, T]", awaited) if inspect.iscoroutinefunction(method) else called
 
 
 def run_in(loop: AbstractEventLoop | None, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -193,19 +167,14 @@ def running_loop() -> AbstractEventLoop | None:
         return None
 
 
-class EitherWay(AbstractAsyncContextManager[None]):
+@attrs.frozen
+class EitherWay:
     """A context manager of two coroutines, for `async with` and, by a function that runs them, for
     `with`."""
 
-    def __init__(
-        self,
-        begin: Callable[[], Coroutine[Any, Any, None]],
-        end: Callable[[], Coroutine[Any, Any, None]],
-        run: Callable[[Coroutine[Any, Any, None]], None],
-    ) -> None:
-        self._begin = begin
-        self._end = end
-        self._run = run
+    _begin: Callable[[], Coroutine[Any, Any, None]]
+    _end: Callable[[], Coroutine[Any, Any, None]]
+    _run: Callable[[Coroutine[Any, Any, None]], None]
 
     async def __aenter__(self) -> None:
         await self._begin()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from exotel_async.emulator import (
     Dial,
+    EmulatedCall,
     Emulator,
     Fault,
     Faults,
@@ -27,7 +29,7 @@ from exotel_async.emulator import (
     Passthru,
     Scenario,
 )
-from exotel_async.emulator.server import bind
+from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.thread import ThreadLoop
 from tests.conftest import SOON, session
 from tests.emulator.application import running
@@ -99,6 +101,11 @@ def test_its_coroutines_are_run_from_code_that_is_not_async(threaded: Emulator) 
     with pytest.raises(ValueError, match="no flow is assigned"):
         threaded.run(threaded.incoming_call(CUSTOMER, "08039999999"))
 
+    async def enter() -> EmulatedCall:
+        return threaded.add_call(PAST)
+
+    assert threaded.run(enter()).sid in threaded.calls
+
 
 def test_all_that_changes_it_is_done_in_its_thread(
     threaded: Emulator, monkeypatch: pytest.MonkeyPatch
@@ -130,6 +137,7 @@ def test_a_loop_where_nothing_happens_is_told_of_an_end(threaded: Emulator) -> N
         assert loop.time() < guard.when(), "it was the guard that has woken it"
         guard.cancel()
         assert call.status == "completed"
+        await call.over()  # it is already
 
     asyncio.run(follow())
 
@@ -258,6 +266,100 @@ def test_the_end_is_prompt_and_leaves_nothing() -> None:
     gc.collect()
 
 
+def test_the_end_waits_for_no_name_server() -> None:
+    """Nor for anything else that is asked in a thread, and cannot be cancelled there."""
+    answered, over = threading.Event(), threading.Event()
+
+    async def ask() -> None:
+        asyncio.get_running_loop().run_in_executor(None, answered.wait)
+
+    def use() -> None:
+        with Emulator() as emulator:
+            emulator.run(ask())
+        over.set()
+
+    using = threading.Thread(target=use)
+    using.start()
+    in_time = over.wait(SOON)
+    answered.set()
+    using.join()
+    assert in_time
+
+
+def test_what_is_begun_in_its_last_moment_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for it would do so for ever."""
+    before, taken = threads(), []
+
+    class Gate:
+        """Has another thread begin something just before its loop takes nothing any more."""
+
+        def __init__(self, loop: ThreadLoop) -> None:
+            self._loop, self._lock = loop, loop._gate
+
+        def __enter__(self) -> None:
+            if threading.current_thread() in set(threads()) - set(before):
+                late = threading.Thread(
+                    target=lambda: taken.append(self._loop.submit(asyncio.Event().wait))
+                )
+                late.start()
+                late.join()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    with Emulator() as emulator:
+        assert isinstance(emulator._loop, ThreadLoop)
+        monkeypatch.setattr(emulator._loop, "_gate", Gate(emulator._loop))
+    (future,) = taken
+    assert future is not None
+    with pytest.raises(CancelledError):
+        future.result(SOON)
+    assert threads() == before
+
+
+def test_what_fails_a_test_reaches_it_and_the_emulator_goes_on() -> None:
+    """What pytest raises is no `Exception`, and passes what looks for those alone."""
+
+    async def check() -> None:
+        pytest.fail("no call came")
+
+    with Emulator() as emulator, blocking_client(emulator) as client:
+        with pytest.raises(pytest.fail.Exception, match="no call came"):
+            emulator.run(check())
+        assert client.get("Balance").status_code == 200
+        emulator.run(emulator.finish_calls())
+
+
+def test_what_ends_a_program_reaches_it_and_the_emulator_leaves_nothing_open() -> None:
+    before = threads()
+
+    async def leave() -> None:
+        sys.exit(3)
+
+    with pytest.raises(SystemExit) as caught, Emulator(tls=True) as emulator:
+        emulator.run(leave())
+    assert caught.value.code == 3
+    assert threads() == before
+    del caught, emulator
+    gc.collect()
+
+
+def test_an_interrupted_start_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, opens = threads(), Listener.open
+
+    async def interrupt(listener: Listener) -> None:
+        await opens(listener)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        await asyncio.sleep(0.01)  # as what has more to do: it is let finish
+
+    monkeypatch.setattr(Listener, "open", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Emulator(tls=True).__enter__()
+    assert threads() == before
+    gc.collect()
+
+
 def test_it_is_used_once() -> None:
     with Emulator() as emulator, pytest.raises(RuntimeError, match="once"):
         emulator.__enter__()
@@ -321,6 +423,11 @@ def test_a_loop_that_is_not_its_own_is_told_so() -> None:
             await emulator.unreachable().__aenter__()
 
     with asyncio.Runner() as runner:
-        emulator = runner.run(Emulator().__aenter__())
+        flow = Flow(926, start=Hangup())
+        emulator = Emulator(speed=60, flows=[flow], exophone_flows={EXOPHONE: 926})
+        runner.run(emulator.__aenter__())
         asyncio.run(elsewhere())
+        call = runner.run(emulator.incoming_call(CUSTOMER, EXOPHONE))
+        runner.run(emulator.finish_calls())
         runner.run(emulator.__aexit__(None, None, None))
+    asyncio.run(call.over())  # it is, in every loop
