@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from asyncio import Server, Transport
     from collections.abc import Awaitable, Callable, Collection
 
-_REQUEST = re.compile(rb"[A-Z]+ [^\r\n]+ HTTP/1")
 _OFFER = re.compile(rb"\r\nUpgrade:", re.IGNORECASE)
+_UNFINISHED = re.compile(rb"[\r\n]+\Z|\r[^\r]*\Z")
 BACKLOG = 4096
 KEEP_ALIVE = 75.0
 """Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
@@ -51,6 +51,9 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(config=config, server_state=state, app_state={})
         self.access_log = False
         self._state = state
+        self._in_head = True
+        self._held = b""
+        """The last line of a head that has not all come: half a name, perhaps."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,11 +67,23 @@ class _Protocol(HttpToolsProtocol):
         self._state.lost.set()
 
     def data_received(self, data: bytes) -> None:
-        # Of a request that offers another protocol, as Java's client does, httptools reads no body.
-        if _REQUEST.match(data):
-            head, end, body = data.partition(b"\r\n\r\n")
-            data = _OFFER.sub(b"\r\nIgnored:", head) + end + body
-        super().data_received(data)
+        super().data_received(self._without_offer(self._held + data) if self._in_head else data)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
+
+    def _without_offer(self, data: bytes) -> bytes:
+        """Of a request that offers another protocol, as Java's client does, httptools reads no
+        body: that it does so is kept from it."""
+        head, end, body = data.partition(b"\r\n\r\n")
+        ready = head if end else _UNFINISHED.sub(b"", head)
+        self._held = head[len(ready) :]
+        return _OFFER.sub(b"\r\nIgnored:", ready) + end + body
 
 
 class _TlsServer:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from random import Random
 from urllib.parse import urlencode
@@ -21,7 +22,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from exotel_async.emulator import Emulator, Fault, serve
+from exotel_async.emulator import Emulator, Fault, serve, server
 from tests.conftest import SOON
 from tests.emulator.support import TWO_NUMBERS, client_of, dial, until
 
@@ -116,6 +117,56 @@ async def test_an_offer_of_http_2_is_passed_over(caplog: pytest.LogCaptureFixtur
         await client.post("Calls/connect", content=urlencode(field, safe="\r\n: "), headers=FORM)
         assert emulator.requests[-1].form["CustomField"] == "\r\nUpgrade: now"
     assert not caplog.records
+
+
+@pytest.mark.parametrize("cuts", [(9,), (-1,), (-2,), (-3,), (-4,), (2, 5, -3)])
+async def test_such_an_offer_may_come_in_pieces(
+    cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces: list[bytes] = []
+    take = server._Protocol.data_received
+
+    def note(self: server._Protocol, data: bytes) -> None:
+        pieces.append(data)
+        take(self, data)
+
+    monkeypatch.setattr(server._Protocol, "data_received", note)
+    key = base64.b64encode(b"emulator-key:emulator-token").decode()
+    body = urlencode(TWO_NUMBERS).encode()
+    head = (
+        f"POST /v1/Accounts/acme1/Calls/connect HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        f"Authorization: Basic {key}\r\nContent-Length: {len(body)}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nUpgrade: h2c\r\n\r\n"
+    ).encode()
+    name = head.index(b"\r\nUpgrade:")
+    places = [name + cut if cut > 0 else len(head) + cut for cut in cuts]
+    async with Emulator() as emulator:
+        host, port = emulator.base_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for _ in range(2):  # what is kept of one request is not left to the next one
+            pieces.clear()
+            for first, last in zip([0, *places], [*places, None], strict=True):
+                writer.write((head + body)[first:last])
+                await until(lambda last=last: len(b"".join(pieces)) == len((head + body)[:last]))
+            assert len(pieces) > len(cuts)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            await reader.readuntil(b"</TwilioResponse>")
+        writer.close()
+    assert [request.form for request in emulator.requests] == [TWO_NUMBERS] * 2
+    assert not caplog.records
+
+
+async def test_a_body_that_looks_like_such_an_offer_stays_as_it_is() -> None:
+    body = b"GET /here HTTP/1.1\r\nUpgrade: h2c\r\n\r\n"
+    async with Emulator() as emulator, client_of(emulator) as client:
+
+        async def on_its_own() -> AsyncIterator[bytes]:
+            await until(lambda: bool(emulator._app._serving))  # the head has come
+            yield body
+
+        headers = {**FORM, "Content-Length": str(len(body))}
+        await client.post("Calls/connect", content=on_its_own(), headers=headers)
+    assert [request.body for request in emulator.requests] == [body]
 
 
 async def test_it_leaves_signals_and_loggers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
