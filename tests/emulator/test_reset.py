@@ -120,6 +120,13 @@ async def half(emulator: Emulator) -> asyncio.StreamWriter:
     return writer
 
 
+def arrived(emulator: Emulator, application: Application) -> bool:
+    """Whether the application has seen all that has left: no reset can call that back."""
+    clients = (emulator._callbacks._client, emulator._runs._world.fetcher._client)
+    sent = sum(http_client.CONCURRENT - client.turns._value for client in clients)
+    return sent == len(application.at("/held"))
+
+
 def nothing(emulator: Emulator) -> None:
     """There is nothing to be seen."""
     assert emulator.calls == {}
@@ -163,7 +170,8 @@ async def ask(emulator: Emulator, client: httpx.AsyncClient) -> list[Task[httpx.
     file = f"{emulator.base_url}/exotelrecordings/acme1/{recorded.sid}.mp3"
     emulator.faults.add(Fault.act_then_drip(), path=recorded.sid)
     emulator.faults.add(Fault.act_then_stall(), path=recorded.sid)
-    emulator.faults.add(Fault.delay_before(0.3), path="Calls/connect")
+    # Long: whether it would act is asked of its task, which is to end.
+    emulator.faults.add(Fault.delay_before(3600), path="Calls/connect")
     requests = [client.get(file), client.get(file)]
     requests.append(client.post("Calls/connect", data=TWO_NUMBERS))
     tasks = [asyncio.create_task(request) for request in requests]
@@ -182,6 +190,7 @@ async def test_nothing_comes_later_of_what_a_reset_has_interrupted(
         writer = await half(emulator)
         await client.post("CustomerWhitelist", data={"VirtualNumber": EXOPHONE, "Number": AGENT})
         emulator.faults.add(Fault.answer(503))
+        await until(lambda: arrived(emulator, application))
 
         emulator.reset()
         nothing(emulator)
@@ -192,6 +201,7 @@ async def test_nothing_comes_later_of_what_a_reset_has_interrupted(
             with pytest.raises(httpx.TransportError):
                 async with asyncio.timeout(SOON):
                     await task
+        await until(lambda: not emulator._app._serving)
         nothing(emulator)
 
         # Whatever was due is due before the end of a call that begins now.
