@@ -57,7 +57,7 @@ class Emulator(Operations):
 
     _listener: Listener = attrs.field(init=False, repr=False)
     _tls: Tls | None = attrs.field(init=False, repr=False)
-    _absence: Task[None] | None = attrs.field(default=None, init=False, repr=False)
+    _absences: set[Task[None]] = attrs.field(factory=set, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
         """Start to listen.
@@ -139,9 +139,9 @@ class Emulator(Operations):
     ) -> None:
         """End at once: connections are reset, callbacks not sent by now never are, and flows end
         where they are."""
-        if self._absence is not None:
-            self._absence.cancel()
-            await asyncio.wait([self._absence])
+        for absence in self._absences:
+            absence.cancel()
+        await asyncio.gather(*self._absences, return_exceptions=True)
         self._played.clear()
         await self._runs.aclose()
         await self._callbacks.aclose()
@@ -196,7 +196,7 @@ class Emulator(Operations):
 
     @in_its_loop
     async def _resume(self) -> None:
-        await self._listener.open()
+        await self._listener.resume()
 
     async def _go_away(self, seconds: float) -> None:
         """Begin to be unreachable for so many real seconds."""
@@ -206,7 +206,9 @@ class Emulator(Operations):
                 await asyncio.sleep(seconds)
 
         # It ends the connections, and with them the task that asks for it.
-        self._absence = asyncio.create_task(absent())
+        absence = asyncio.create_task(absent())
+        self._absences.add(absence)
+        absence.add_done_callback(self._absences.discard)
 
 
 async def serve(

@@ -154,6 +154,7 @@ class Listener:
         )
         self._config.load()
         self._state = _State()
+        self._suspended = 0
         self._server: Server | None = None
         self._tls_server: _TlsServer | None = None
 
@@ -177,9 +178,20 @@ class Listener:
         return _Protocol(self._config, self._state)
 
     async def suspend(self) -> None:
-        """Refuse connections and reset those there are; the port stays ours."""
-        await self._stop()
-        self._socket = bind(*self._address[:2])
+        """Refuse connections and reset those there are; the port stays ours.
+
+        It may be suspended already: it takes connections again once it has been resumed as often.
+        """
+        self._suspended += 1
+        if self._suspended == 1:
+            await self._stop()
+            self._socket = bind(*self._address[:2])
+
+    async def resume(self) -> None:
+        """Take connections again."""
+        self._suspended -= 1
+        if not self._suspended:
+            await self.open()
 
     async def close(self) -> None:
         """End all: the listener, the connections, and the requests in progress."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -218,11 +219,26 @@ async def test_nobody_reaches_it_for_a_while(emulator: Emulator, control: Contro
                     break
 
 
+async def test_of_several_whiles_it_is_the_last_that_ends(emulator: Emulator) -> None:
+    """An unclosed socket would warn, and warnings are errors."""
+    async with controlling(emulator.base_url) as control:
+        async with emulator.unreachable():
+            async with emulator.unreachable():
+                pass
+            for _ in range(2):
+                await emulator._go_away(0.01)
+            await until(lambda: not emulator._absences)
+            with pytest.raises(httpx.ConnectError):
+                await control.http.get("/clock")
+        assert await control.get("/clock")
+    gc.collect()
+
+
 async def test_an_end_while_nobody_reaches_it_is_prompt() -> None:
     before = asyncio.all_tasks()
     async with Emulator() as emulator, controlling(emulator.base_url) as control:
         await control.ask("POST", "/unreachable", {"seconds": 3600}, expect=202)
-        await until(lambda: emulator._absence is not None)
+        await until(lambda: bool(emulator._absences))
     assert asyncio.all_tasks() == before
 
 
