@@ -201,7 +201,7 @@ class Settings(Switches):
         metadata=evidence("5.3", "unknown: fixed or sliding"),
     )
     """How requests are counted against the rate: `RateWindow` says what each word means."""
-    count_refusals: bool = switch(False, "5.3", source="unknown")
+    count_refusals: bool = switch(False, "5.3", source="unknown: no page says whether they count")
     """Requests refused with 429 take budget as well."""
     leaky_burst: int = switch(
         20, "5.3", source="unknown: no burst is documented", validator=_one_or_more

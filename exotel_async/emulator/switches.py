@@ -14,9 +14,7 @@ T = TypeVar("T")
 Validator = Callable[[Any, Any, Any], object]
 
 
-def switch(
-    default: T, section: str, *, source: str = "unknown", validator: Validator | None = None
-) -> T:
+def switch(default: T, section: str, *, source: str, validator: Validator | None = None) -> T:
     """A setting for something that is not known for sure, and the section of VOICE_V1.md on it.
 
     `source` begins with a mark of VOICE_V1.md and says what there is to go by.
@@ -117,7 +115,7 @@ class Switches:
     """`CallType=promo` is taken. False: 400."""
     any_case_record: bool = switch(True, "1.1", source="code: Python's clients send `True`")
     """`Record` may be written in any case: `True`, `TRUE`. False: 400 for these."""
-    other_voice_urls: bool = switch(True, "8", source="unknown")
+    other_voice_urls: bool = switch(True, "8", source="unknown: no page says what else it may be")
     """`VoiceUrl` of an ExoPhone may lead elsewhere than to a flow; calls that come in find no flow
     then. False: 400."""
     backward_ranges: bool = switch(True, "3", source="unknown: only an end in the future gives 400")

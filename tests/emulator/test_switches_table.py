@@ -71,4 +71,6 @@ def test_sources_are_sections_of_the_wire_notes_and_begin_with_a_mark(switch: Sw
     notes = (ROOT / "exotel_async/wire/VOICE_V1.md").read_text("utf-8")
     sections = set(re.findall(r"^#+ ([0-9.]*[0-9])\.? ", notes, re.MULTILINE))
     assert switch.section.rstrip("abc") in sections
-    assert re.split(r"\W", switch.source)[0] in MARKS
+    mark, *rest = re.split(r"\W+", switch.source, maxsplit=1)
+    assert mark in MARKS
+    assert rest, "it says what there is to go by, or what was looked for"

@@ -48,7 +48,9 @@ class FlowSettings:
     null_keys: bool = switch(True, "7.3b", source="unknown: pydantic and Jackson write them")
     """`null` in JSON that the application answers is as good as no key at all. False: an answer
     with a `null` in it is of no use."""
-    bad_prompt: Literal["skip", "hang-up"] = switch("skip", "7.5", source="unknown")
+    bad_prompt: Literal["skip", "hang-up"] = switch(
+        "skip", "7.5", source="unknown: no page says what a bad answer leads to"
+    )
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
     say or send nothing and go on, or the call ends."""
 
