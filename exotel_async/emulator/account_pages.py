@@ -19,7 +19,7 @@ from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.whitelist import Whitelist
 
 _STREAMS = 100
-"""The `ThrottleLimit` of an account without a limit of channels: the number of Exotel's sample."""
+"""The `ThrottleLimit` of an account without a limit of channels: Exotel's sample (VOICE_V1 8)."""
 
 
 class AccountPages:
@@ -85,7 +85,7 @@ class AccountPages:
         }
 
     def _add_to_whitelist(self, asked: Asked) -> Document:
-        """`Number` holds one or more, with commas between. Of the answer `Message` is known."""
+        """`Number` holds one or more, with commas between. What the answer says is not known."""
         form = dict(merged(asked.query_pairs, asked.fields, self._settings))
         for name in ("VirtualNumber", "Number"):
             if not form.get(name):

@@ -1,7 +1,6 @@
 """ExoPhones that could be bought: invented, for each type one in every circle (VOICE_V1 8).
 
-What a list says, and that nothing is around it, is known from Exotel's portal and from programs
-that read it. Of the page of countries the beginning is known only. Nothing here can be bought.
+Of the page of countries the beginning is known only. Nothing here can be bought.
 """
 
 from __future__ import annotations
