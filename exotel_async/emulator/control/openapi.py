@@ -1,4 +1,4 @@
-"""The OpenAPI document (3.1) of the control API."""
+"""The document of the control API, in OpenAPI 3.1."""
 
 from __future__ import annotations
 
