@@ -142,10 +142,10 @@ class Emulator(Operations):
         for absence in self._absences:
             absence.cancel()
         await asyncio.gather(*self._absences, return_exceptions=True)
+        await self._listener.close()  # first: what comes in would begin anew what is ended here
         self._played.clear()
         await self._runs.aclose()
         await self._callbacks.aclose()
-        await self._listener.close()
         if self._tls is not None:
             self._tls.close()
 

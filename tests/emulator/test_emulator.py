@@ -16,15 +16,24 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from exotel_async.emulator import Emulator, Fault, serve, server
+from exotel_async.emulator import Emulator, Fault, Flow, Greeting, serve, server
 from tests.conftest import SOON
-from tests.emulator.support import TWO_NUMBERS, client_of, dial, until
+from tests.emulator.support import (
+    CUSTOMER,
+    EXOPHONE,
+    TO_FLOW,
+    TWO_NUMBERS,
+    client_of,
+    dial,
+    until,
+)
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -119,6 +128,38 @@ async def test_an_offer_of_http_2_is_passed_over(caplog: pytest.LogCaptureFixtur
     assert not caplog.records
 
 
+async def test_what_arrives_at_the_end_does_not_begin_after_it() -> None:
+    """A dial to a flow, so many turns of the loop before it."""
+    flow = Flow(926, start=Greeting(text="x" * 9000))
+    before = asyncio.all_tasks()
+    for turns in range(4):
+        async with Emulator(flows=[flow], exophone_flows={EXOPHONE: 926}) as emulator:
+            await emulator.incoming_call(CUSTOMER, EXOPHONE)
+            host, port = emulator.base_url.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            await until(lambda: bool(emulator._listener._state.connections))
+            writer.write(_dial_to(TO_FLOW))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        writer.close()
+
+
+def _dial_to(parameters: dict[str, str], *others: str) -> bytes:
+    """A dial as it is sent, with other fields in its head."""
+    key = base64.b64encode(b"emulator-key:emulator-token").decode()
+    body = urlencode(parameters)
+    fields = (
+        "Host: x",
+        f"Authorization: Basic {key}",
+        f"Content-Length: {len(body)}",
+        "Content-Type: application/x-www-form-urlencoded",
+        *others,
+    )
+    head = "\r\n".join(["POST /v1/Accounts/acme1/Calls/connect HTTP/1.1", *fields])
+    return f"{head}\r\n\r\n{body}".encode()
+
+
 @pytest.mark.parametrize("cuts", [(9,), (-1,), (-2,), (-3,), (-4,), (2, 5, -3)])
 async def test_such_an_offer_may_come_in_pieces(
     cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -130,24 +171,21 @@ async def test_such_an_offer_may_come_in_pieces(
         pieces.append(data)
         take(self, data)
 
+    def arrived(sent: bytes) -> bool:
+        return b"".join(pieces) == sent
+
     monkeypatch.setattr(server._Protocol, "data_received", note)
-    key = base64.b64encode(b"emulator-key:emulator-token").decode()
-    body = urlencode(TWO_NUMBERS).encode()
-    head = (
-        f"POST /v1/Accounts/acme1/Calls/connect HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-        f"Authorization: Basic {key}\r\nContent-Length: {len(body)}\r\n"
-        "Content-Type: application/x-www-form-urlencoded\r\nUpgrade: h2c\r\n\r\n"
-    ).encode()
-    name = head.index(b"\r\nUpgrade:")
-    places = [name + cut if cut > 0 else len(head) + cut for cut in cuts]
+    request = _dial_to(TWO_NUMBERS, "Connection: Upgrade", "Upgrade: h2c")
+    name, body = request.index(b"\r\nUpgrade:"), request.index(b"\r\n\r\n") + 4
+    places = [name + cut if cut > 0 else body + cut for cut in cuts]
     async with Emulator() as emulator:
         host, port = emulator.base_url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         for _ in range(2):  # what is kept of one request is not left to the next one
             pieces.clear()
             for first, last in zip([0, *places], [*places, None], strict=True):
-                writer.write((head + body)[first:last])
-                await until(lambda last=last: len(b"".join(pieces)) == len((head + body)[:last]))
+                writer.write(request[first:last])
+                await until(partial(arrived, request[:last]))
             assert len(pieces) > len(cuts)
             assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
             await reader.readuntil(b"</TwilioResponse>")
