@@ -201,3 +201,13 @@ async def test_the_newer_page_of_an_exophone_says_what_the_older_says(
     assert answer.json() == phone
     assert (await client.get(url(emulator, f"{newer}/unknown"))).status_code == 404
     assert all(request.exophones for request in emulator.requests)
+
+
+async def test_paths_are_read_part_by_part(emulator: Emulator, client: httpx.AsyncClient) -> None:
+    emulator.foreign_number_status = 400
+    assert (await client.get("Numbers/abroad")).status_code == 400
+    assert (await client.get("Numbers/")).status_code == 404, "there is no number in it"
+    assert (await client.post("Calls/")).status_code == 404
+    quoted = "/v1/Accounts/%61cme1/Numbers/%2B919812300001.json"
+    answer = await client.get(url(emulator, quoted))
+    assert answer.json()["Numbers"]["PhoneNumber"] == "09812300001"

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from starlette.routing import Mount, Route
 
-from exotel_async.emulator import Emulator, Fault, Flow, Hangup
+from exotel_async.emulator import Emulator, Fault, Flow, FlowSettings, Hangup
 from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.control.app import ROOT
 from exotel_async.emulator.control.app import Control as ControlApp
@@ -171,6 +171,24 @@ async def test_lists_come_in_pages_and_hold_while_calls_are_forgotten(
         await client.get("Balance.json")
     assert len(await control.items("/requests")) == 3
     assert (await control.get("/requests?after=3"))["items"] == []
+
+
+@pytest.mark.parametrize("page", ["/calls", "/requests"])
+async def test_the_page_that_ends_with_the_list_is_the_last(
+    emulator: Emulator, control: Control, client: httpx.AsyncClient, page: str
+) -> None:
+    for _ in range(2):
+        await client.post("Calls/connect", data=TWO_NUMBERS)
+    assert (await control.get(f"{page}?limit=2"))["next"] is None
+    assert (await control.get(f"{page}?limit=1"))["next"] is not None
+
+
+async def test_settings_of_flows_that_are_not_given_stay(
+    emulator: Emulator, control: Control
+) -> None:
+    emulator.flow_settings = FlowSettings(max_steps=7)
+    await control.ask("PATCH", "/settings", {"flow_settings": {"timeout": 2}}, expect=200)
+    assert (emulator.flow_settings.max_steps, emulator.flow_settings.timeout) == (7, 2.0)
 
 
 async def test_a_call_is_waited_for(emulator: Emulator, control: Control) -> None:
