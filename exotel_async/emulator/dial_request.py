@@ -13,7 +13,8 @@ from exotel_async.emulator.numbers import is_number, is_sip, national
 from exotel_async.emulator.parameters import given
 from exotel_async.emulator.settings import Settings
 
-MAX_TIME_LIMIT = 14400
+MAX_TIME_LIMIT = 14_400
+"""Seconds a call lasts at most: the greatest `TimeLimit` (VOICE_V1 1.1)."""
 _FLOW_PATH = re.compile(r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)/?")
 _DOCUMENTED_FLOW = re.compile(
     r"http://(?:my\.exotel\.com/[^/]+/exoml/start_voice|my\.exotel\.in/exoml/start)/[^/]+"

@@ -30,7 +30,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.request_log import Statistics
 
-_NO_CALL = {404: "There is no such call."}
+NO_CALL = {404: "There is no such call."}
 
 
 @attrs.frozen(kw_only=True)
@@ -177,7 +177,7 @@ ENDPOINTS: Collection[Endpoint] = [
             )
         ],
         returns=of_type(Call),
-        refusals=_NO_CALL,
+        refusals=NO_CALL,
     ),
     Endpoint(
         method="DELETE",
@@ -186,7 +186,7 @@ ENDPOINTS: Collection[Endpoint] = [
         about="Let a call vanish from the API. It still counts as rung, and sends its callbacks.",
         act=_forget,
         status=204,
-        refusals=_NO_CALL,
+        refusals=NO_CALL,
     ),
     Endpoint(
         method="GET",
@@ -195,7 +195,7 @@ ENDPOINTS: Collection[Endpoint] = [
         about="The way of a call through its flow so far.",
         act=_transcript,
         returns=of_type(CallTranscript),
-        refusals=_NO_CALL,
+        refusals=NO_CALL,
     ),
     Endpoint(
         method="GET",
@@ -205,7 +205,7 @@ ENDPOINTS: Collection[Endpoint] = [
         act=_recording,
         returns=lambda _: {},
         media_type="audio/mpeg",
-        refusals=_NO_CALL,
+        refusals=NO_CALL,
     ),
     Endpoint(
         method="GET",

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from exotel_async.emulator.control.call_endpoints import call_of
+from exotel_async.emulator.control.call_endpoints import NO_CALL, call_of
 from exotel_async.emulator.control.endpoint import (
     Body,
     Endpoint,
@@ -29,7 +29,6 @@ _WAIT = QueryParameter(
     minimum=0,
     maximum=3600,
 )
-_NO_CALL = {404: "There is no such call."}
 _PHONES = of_type(Sequence[Phone])
 
 
@@ -125,7 +124,7 @@ def _played(
         act=act,
         takes=Body.of(takes, example),
         returns=_PHONES,
-        refusals={**_NO_CALL, 409: "No phone can do that now that a person plays."},
+        refusals={**NO_CALL, 409: "No phone can do that now that a person plays."},
     )
 
 
@@ -139,7 +138,7 @@ ENDPOINTS: Collection[Endpoint] = [
         about="The phones of a call as they stand: those it has rung, and its caller's.",
         act=_phones,
         returns=_PHONES,
-        refusals=_NO_CALL,
+        refusals=NO_CALL,
     ),
     Endpoint(
         method="GET",
@@ -149,7 +148,7 @@ ENDPOINTS: Collection[Endpoint] = [
         act=_until_ringing,
         query=[_WAIT],
         returns=of_type(Phone),
-        refusals={**_NO_CALL, 409: "The call ended without, or the time did."},
+        refusals={**NO_CALL, 409: "The call ended without, or the time did."},
     ),
     Endpoint(
         method="GET",
@@ -159,7 +158,7 @@ ENDPOINTS: Collection[Endpoint] = [
         act=_until_asked,
         query=[_WAIT],
         returns=of_type(Phone),
-        refusals={**_NO_CALL, 409: "The call ended without, or the time did."},
+        refusals={**NO_CALL, 409: "The call ended without, or the time did."},
     ),
     _played(
         "answer",

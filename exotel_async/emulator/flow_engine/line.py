@@ -14,6 +14,7 @@ import attrs
 
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.calls import EmulatedCall, Recording
+from exotel_async.emulator.dial_request import MAX_TIME_LIMIT
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.flow_engine.app_client import TIMEOUT, Fetcher
 from exotel_async.emulator.flow_engine.state import State
@@ -28,8 +29,6 @@ from exotel_async.emulator.settings import Settings
 
 VERSION: Mapping[str, str] = {"Exotel-Version": "1.0"}
 """The header of dynamic Connect and Gather (VOICE_V1 7)."""
-_LONGEST = 14_400
-"""Seconds a call lasts at most: the greatest `TimeLimit` (VOICE_V1 1.1)."""
 
 
 class Ended(Exception):
@@ -174,7 +173,7 @@ class Line:
 
     @property
     def _longest(self) -> int:
-        return self.call.dial.time_limit or _LONGEST
+        return self.call.dial.time_limit or MAX_TIME_LIMIT
 
     async def _pass(self, seconds: float, stop: Callable[[], bool]) -> None:
         """Let that much time go by, or less once there is reason to stop. Raises Ended."""
