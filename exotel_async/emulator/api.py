@@ -18,12 +18,12 @@ from exotel_async.emulator.filters import read_validity, wants_details
 from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
+from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.numbers import is_indian, metadata, national
 from exotel_async.emulator.pages import Asked, Methods
 from exotel_async.emulator.parameters import given, merged
-from exotel_async.emulator.played_calls import PlayedCalls
 from exotel_async.emulator.rendering import Document
-from exotel_async.emulator.settings import Settings, plays_by_hand
+from exotel_async.emulator.settings import Settings, is_manual
 from exotel_async.emulator.whitelist import Whitelist
 
 
@@ -40,7 +40,7 @@ class Api:
         callbacks: Callbacks,
         runs: Runs,
         whitelist: Whitelist,
-        played: PlayedCalls,
+        manual_calls: ManualCalls,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -49,7 +49,7 @@ class Api:
         self._callbacks = callbacks
         self._runs = runs
         self._whitelist = whitelist
-        self._played = played
+        self._manual_calls = manual_calls
 
     def pages(self) -> Mapping[str, Methods]:
         """Those of calls and numbers."""
@@ -70,33 +70,33 @@ class Api:
                 raise Refusal(settings.channels_status, "The limit of concurrent calls is reached")
         flow_id = None if dial.url is None else flow_of(dial.url)
         flow = None if flow_id is None else find_flow(settings.flows, flow_id)
-        by_hand = plays_by_hand(settings, dial.from_)
+        manual = is_manual(settings, dial.from_)
         if flow is None:
-            by_hand = by_hand or (dial.to is not None and plays_by_hand(settings, dial.to))
+            manual = manual or (dial.to is not None and is_manual(settings, dial.to))
             call = self._book.take(
                 dial,
                 settings.scenario,
                 self._clock.elapsed(),
                 second_decides=settings.unreached_second == "second-leg",
-                by_hand=by_hand,
+                manual=manual,
             )
-            if by_hand:
-                self._played.start(call)
+            if manual:
+                self._manual_calls.start(call)
             else:
                 self._callbacks.schedule(call)
         else:
             caller = settings.callers.get(dial.from_, Caller())
-            by_hand = by_hand or caller.manual
+            manual = manual or caller.manual
             call = self._book.take(
                 dial,
                 settings.scenario,
                 self._clock.elapsed(),
                 in_flow=True,
                 first_does=caller.behaviour,
-                by_hand=by_hand,
+                manual=manual,
             )
-            if by_hand:
-                self._played.start_flow(call, flow, caller)
+            if manual:
+                self._manual_calls.start_flow(call, flow, caller)
             else:
                 self._runs.start(call, flow, caller)
         return self._documents.single(call, json=asked.json)

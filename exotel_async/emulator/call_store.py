@@ -22,8 +22,8 @@ from exotel_async.emulator.scenario import (
     Scenario,
     Timeline,
     plan,
-    plan_by_hand,
     plan_incoming,
+    plan_manual,
 )
 
 position: attrgetter[tuple[float, str]] = attrgetter("at", "sid")
@@ -106,12 +106,12 @@ class CallBook:
         first_does: Behaviour | None = None,
         busy: bool = False,
         second_decides: bool = True,
-        by_hand: bool = False,
+        manual: bool = False,
     ) -> EmulatedCall:
         """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
 
         `in_flow`: once answered, it lasts as long as its flow. `second_decides`: its status is the
-        second leg's, if it has one. `by_hand`: a person plays one that was dialled, and it is
+        second leg's, if it has one. `manual`: a person plays one that was dialled, and it is
         decided as it goes whom it rings, and when it ends.
 
         What becomes of it rests on the seed, the two parties and how many calls they had before,
@@ -124,9 +124,9 @@ class CallBook:
         self._random.seed(key)
         if in_flow and dial.direction == INBOUND:
             timeline = plan_incoming(scenario, self._random, busy=busy)
-        elif by_hand:
+        elif manual:
             decides = dial.to is not None and second_decides
-            timeline = plan_by_hand(scenario, self._random, second_decides=decides)
+            timeline = plan_manual(scenario, self._random, second_decides=decides)
         else:
             timeline = plan(
                 scenario,

@@ -24,9 +24,9 @@ from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.flow_engine.app_client import Fetcher
 from exotel_async.emulator.flow_engine.line import World
 from exotel_async.emulator.flow_engine.live_calls import Runs
+from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
-from exotel_async.emulator.played_calls import PlayedCalls
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
@@ -98,7 +98,7 @@ class Emulator(Operations):
         )
         self._runs = Runs(world, self._callbacks.schedule)
         self._whitelist = Whitelist(self.clock)
-        self._played = PlayedCalls(self, self._book, self._callbacks, self._runs)
+        self._manual_calls = ManualCalls(self, self._book, self._callbacks, self._runs)
         api = Api(
             settings=self,
             clock=self.clock,
@@ -107,7 +107,7 @@ class Emulator(Operations):
             callbacks=self._callbacks,
             runs=self._runs,
             whitelist=self._whitelist,
-            played=self._played,
+            manual_calls=self._manual_calls,
         )
         account = AccountPages(self, self.clock, self._book, self._whitelist)
         exophones = ExoPhones(self)
@@ -143,7 +143,7 @@ class Emulator(Operations):
             absence.cancel()
         await asyncio.gather(*self._absences, return_exceptions=True)
         await self._listener.close()  # first: what comes in would begin anew what is ended here
-        self._played.clear()
+        self._manual_calls.clear()
         await self._runs.aclose()
         await self._callbacks.aclose()
         if self._tls is not None:

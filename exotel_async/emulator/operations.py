@@ -20,9 +20,9 @@ from exotel_async.emulator.flow_engine.live_calls import Runs
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
+from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.numbers import national
 from exotel_async.emulator.phones import Phone
-from exotel_async.emulator.played_calls import PlayedCalls
 from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
@@ -45,7 +45,7 @@ class Operations(Settings):
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
     _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
     _runs: Runs = attrs.field(init=False, repr=False)
-    _played: PlayedCalls = attrs.field(init=False, repr=False)
+    _manual_calls: ManualCalls = attrs.field(init=False, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
     _whitelist: Whitelist = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
@@ -241,7 +241,7 @@ class Operations(Settings):
         and EndTime show at once as well. Callbacks that a fault makes late, further attempts, and
         calls that begin meanwhile are not waited for.
         """
-        self._played.hurry()
+        self._manual_calls.hurry()
         await self._runs.hurry()
         for call in self._book.unsettled():
             if call.timeline.ended < math.inf:
@@ -257,7 +257,7 @@ class Operations(Settings):
         sent to the application is not sent, and requests lose their connections. ExoPhones stay as
         they were set.
         """
-        self._played.clear()
+        self._manual_calls.clear()
         self._runs.clear()
         self._outbox.clear()
         self._book.clear()

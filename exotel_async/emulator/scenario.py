@@ -270,7 +270,7 @@ def plan(
     )
 
 
-def plan_by_hand(scenario: Scenario, random: Random, *, second_decides: bool) -> Timeline:
+def plan_manual(scenario: Scenario, random: Random, *, second_decides: bool) -> Timeline:
     """The life of a call that a person plays, as it begins: not answered, and going on."""
     return Timeline(
         first=Outcome.NO_ANSWER,

@@ -49,7 +49,7 @@ def _numbers(numbers: Collection[str]) -> frozenset[str]:
     return frozenset(national(number) for number in numbers)
 
 
-def _played(numbers: Collection[str]) -> frozenset[str]:
+def _manual(numbers: Collection[str]) -> frozenset[str]:
     """A single one may stand by itself."""
     given = (numbers,) if isinstance(numbers, str) else numbers
     if not all(one == EVERYBODY or is_number(one) or is_sip(one) for one in given):
@@ -172,7 +172,7 @@ class Settings(Switches):
     the start."""
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
-    manual: Collection[str] = attrs.field(default=(), converter=_played)
+    manual: Collection[str] = attrs.field(default=(), converter=_manual)
     """Numbers whose phones a person plays, by `Emulator.answer`, `reject`, `press`, `speak` and
     `hang_up`, instead of the scenario; `"*"` is every number. It holds for phones that begin to
     ring, and for calls that come in, from then on."""
@@ -249,6 +249,6 @@ class Settings(Switches):
         check_assigned(self.exophone_flows, self.exophones, self.flows)
 
 
-def plays_by_hand(settings: Settings, number: str) -> bool:
+def is_manual(settings: Settings, number: str) -> bool:
     """Whether a person plays the phone of that number."""
     return EVERYBODY in settings.manual or national(number) in settings.manual

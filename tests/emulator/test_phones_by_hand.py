@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Behaviour, Dial, EmulatedCall, Emulator, Phone, Scenario
-from exotel_async.emulator.settings import plays_by_hand
+from exotel_async.emulator.settings import is_manual
 from tests.emulator.application import Application
 from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, TWO_NUMBERS, client_of, dial
 
@@ -336,12 +336,12 @@ def test_people_play_from_another_thread() -> None:
 
 def test_whom_people_can_play() -> None:
     emulator = Emulator(manual=["+919812300001", "sip:agent7f3a"])
-    assert plays_by_hand(emulator, AGENT)
-    assert plays_by_hand(emulator, "sip:agent7f3a")
-    assert not plays_by_hand(emulator, CUSTOMER)
+    assert is_manual(emulator, AGENT)
+    assert is_manual(emulator, "sip:agent7f3a")
+    assert not is_manual(emulator, CUSTOMER)
     emulator.manual = CUSTOMER
-    assert plays_by_hand(emulator, "+91" + CUSTOMER[1:])
-    assert not plays_by_hand(emulator, AGENT)
+    assert is_manual(emulator, "+91" + CUSTOMER[1:])
+    assert not is_manual(emulator, AGENT)
     with pytest.raises(ValueError, match="manual takes phone numbers and SIP addresses"):
         emulator.manual = ["98123 00001"]
 

@@ -99,7 +99,7 @@ def _hang_up(emulator: Operations, sid: str, body: OnePhone) -> None:
     emulator.hang_up(sid, body.number)
 
 
-def _played(
+def _action(
     name: str,
     about: str,
     play: Callable[[Operations, str, Any], None],
@@ -160,29 +160,29 @@ ENDPOINTS: Collection[Endpoint] = [
         returns=of_type(Phone),
         refusals={**NO_CALL, 409: "The call ended without, or the time did."},
     ),
-    _played(
+    _action(
         "answer",
         "A person answers a phone that rings. `manual` of the settings says whom people play.",
         _answer,
         OnePhone,
         _NUMBER,
     ),
-    _played(
+    _action(
         "reject", "A person rejects the call their phone rings for.", _reject, OnePhone, _NUMBER
     ),
-    _played(
+    _action(
         "press",
         "The caller presses keys; what nobody asks for yet is kept for the next question.",
         _press,
         Keys,
         {"keys": "1"},
     ),
-    _played(
+    _action(
         "speak",
         "The caller says a message to the Voicemail that waits for one.",
         _speak,
         Message,
         {"seconds": 10},
     ),
-    _played("hang_up", "A person ends the call they are on.", _hang_up, OnePhone, _NUMBER),
+    _action("hang_up", "A person ends the call they are on.", _hang_up, OnePhone, _NUMBER),
 ]

@@ -14,7 +14,7 @@ from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.flows.transcript import Log
 from exotel_async.emulator.numbers import national
 from exotel_async.emulator.phones import Handset
-from exotel_async.emulator.settings import plays_by_hand
+from exotel_async.emulator.settings import is_manual
 
 
 def not_answered(call: EmulatedCall) -> str:
@@ -51,7 +51,7 @@ class Runs:
             self._ended(call)
             return
         if phone is None:
-            manual = caller.manual or plays_by_hand(self._world.settings, call.from_)
+            manual = caller.manual or is_manual(self._world.settings, call.from_)
             phone = Handset(call.from_, "caller", manual)
             call.handsets.add(phone)
             if call.incoming:

@@ -16,7 +16,7 @@ from exotel_async.emulator.flows.settings import RING_TIMEOUT
 from exotel_async.emulator.numbers import national
 from exotel_async.emulator.phones import Handset
 from exotel_async.emulator.scenario import Outcome, Timeline, draw
-from exotel_async.emulator.settings import plays_by_hand
+from exotel_async.emulator.settings import is_manual
 
 
 @attrs.define(eq=False)
@@ -49,7 +49,7 @@ async def ring(
 
     The others are off again when it is. The caller may leave before: see `Line.left`.
     """
-    if line.caller.manual or any(plays_by_hand(line.world.settings, number) for number in numbers):
+    if line.caller.manual or any(is_manual(line.world.settings, number) for number in numbers):
         line.catch_up()
     began = line.age
     phones = [_dial(line, plan, attempts, number) for number in numbers]
@@ -133,7 +133,7 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
     if outcome is Outcome.NO_ANSWER and does is not None and does.ring is not None:
         seconds = does.ring
     limit = scenario.ring_timeout if plan.ring_limit is None else plan.ring_limit
-    manual = plays_by_hand(line.world.settings, number)
+    manual = is_manual(line.world.settings, number)
     # Nobody is drawn to leave who is played by hand.
     if manual or (line.caller.manual and outcome is Outcome.CANCELED):
         seconds, outcome = math.inf, Outcome.NO_ANSWER

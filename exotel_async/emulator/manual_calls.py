@@ -23,13 +23,13 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.phones import Handset
 from exotel_async.emulator.scenario import UNREACHED, Attempt, Outcome, Party, draw
-from exotel_async.emulator.settings import Settings, plays_by_hand
+from exotel_async.emulator.settings import Settings, is_manual
 
 _Steps = Generator[float, None, None]
 """Yields the age of the call it waits for: it goes on then, or when a person acts before."""
 
 
-class PlayedCalls:
+class ManualCalls:
     """Lets such calls go on as the clock and people have it."""
 
     def __init__(
@@ -39,12 +39,12 @@ class PlayedCalls:
         self._book = book
         self._callbacks = callbacks
         self._runs = runs
-        self._live: dict[_PlayedCall, None] = {}
+        self._live: dict[_ManualCall, None] = {}
         """Those in progress, in the order they began."""
 
     def start(self, call: EmulatedCall) -> None:
         """Ring the first party of a call just taken that leads to no flow."""
-        manual = plays_by_hand(self._settings, call.from_)
+        manual = is_manual(self._settings, call.from_)
         self._begin(call, Handset(call.from_, "first", manual), None)
 
     def start_flow(self, call: EmulatedCall, flow: Flow, caller: Caller) -> None:
@@ -56,18 +56,18 @@ class PlayedCalls:
     def hurry(self) -> None:
         """Let each reach its end now. Nobody acts any more: phones ring out, and who is in a
         conversation hangs up."""
-        for played in list(self._live):
-            played.hurry()
+        for live in list(self._live):
+            live.hurry()
 
     def clear(self) -> None:
         """End them all where they are."""
-        for played in list(self._live):
-            played.stop()
-            played.call.handsets.close()
+        for live in list(self._live):
+            live.stop()
+            live.call.handsets.close()
 
     def _begin(self, call: EmulatedCall, phone: Handset, lead: Callable[[], None] | None) -> None:
         call.run = done = asyncio.get_running_loop().create_future()
-        played = _PlayedCall(
+        live = _ManualCall(
             settings=self._settings,
             book=self._book,
             callbacks=self._callbacks,
@@ -76,12 +76,12 @@ class PlayedCalls:
             lead=lead,
             done=done,
         )
-        self._live[played] = None
-        played.begin(lambda: self._live.pop(played, None))
+        self._live[live] = None
+        live.begin(lambda: self._live.pop(live, None))
 
 
 @attrs.define(kw_only=True, eq=False)
-class _PlayedCall:
+class _ManualCall:
     """One of them."""
 
     settings: Settings
@@ -183,7 +183,7 @@ class _PlayedCall:
     def _reach_second(self, number: str) -> _Steps:
         """Ring the second party, and let the two talk."""
         call, first, scenario = self.call, self.first, self.settings.scenario
-        second = Handset(number, "second", plays_by_hand(self.settings, number), act=self.go_on)
+        second = Handset(number, "second", is_manual(self.settings, number), act=self.go_on)
         call.handsets.add(second)
         # Until it is known better: that it is given up is what an end from outside makes of it.
         call.timeline = attrs.evolve(call.timeline, second=Outcome.CANCELED)
