@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -172,6 +173,13 @@ def test_what_is_wrong_is_told_with_place_value_and_rule(document: object, probl
         read_config(document)
     assert problem in str(caught.value)
     assert fits(document) == any(word in problem for word in BEYOND_A_SCHEMA)
+
+
+@pytest.mark.parametrize("length", [math.inf, -math.inf, math.nan])
+def test_a_length_is_finite(length: float) -> None:
+    """TOML can say otherwise."""
+    with pytest.raises(Wrong, match=r"^recording_ready: .* is not a finite number$"):
+        read_config({"recording_ready": length})
 
 
 SECRETS = "09812300001", "secret-5e1f"
