@@ -239,6 +239,11 @@ async def test_exotel_may_dial_again(emulator: Emulator, client: httpx.AsyncClie
     sid = await dial(client, MaxRetries="2")
     emulator.reject(sid, AGENT)
     assert emulator.calls[sid].status == "busy"
+    # `TimeLimit` holds for each attempt, not for the pause.
+    sid = await dial(client, MaxRetries="1", TimeLimit="5")
+    await emulator.finish_calls()
+    line = emulator.calls[sid].timeline
+    assert ([attempt.at for attempt in line.attempts], line.ended) == ([0, 65], 70)
 
 
 async def test_a_call_to_a_stream(
