@@ -424,6 +424,7 @@ async def test_a_forgotten_call_goes_on(emulator: Emulator, application: Applica
     emulator.exophone_flows[EXOPHONE] = 926
     call = await emulator.incoming_call(CUSTOMER, EXOPHONE)
     emulator.forget(call.sid)
+    assert emulator._book.channels() == 0, "the service knows nothing of it"
     await emulator.finish_calls()
     assert len(application.at("/x")) == 1
 

@@ -125,6 +125,13 @@ async def test_whoever_does_not_trust_it_sends_nothing(emulator: Emulator) -> No
     assert emulator.requests == []
 
 
+async def test_a_handshake_that_has_ended_is_kept_nowhere(emulator: Emulator) -> None:
+    async with client_of(emulator) as client:
+        await dial(client)
+        assert emulator._listener._tls_server is not None
+        assert emulator._listener._tls_server._handshakes == {}
+
+
 async def test_no_private_key_is_left_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     modes = []
     load = ssl.SSLContext.load_cert_chain
