@@ -301,6 +301,7 @@ async def test_a_repeated_cursor(emulator: Emulator, client: httpx.AsyncClient) 
     emulator.faults.add(Fault.repeated_cursor(), path="Calls.json")
     assert await walk(client, PageSize="2") == [sids[:2], sids[2:4], sids[2:4], sids[4:]]
     emulator.faults.add(Fault.repeated_cursor(), path="Calls.json", after=1)
+    await listing(client, After="")
     assert await walk(client, PageSize="2") == [sids[:2], sids[2:4], sids[4:], sids[4:]]
     assert emulator.faults.pending == []
 

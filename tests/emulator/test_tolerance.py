@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exotel_async.emulator import EmulatedCall, Emulator, Flow, Greeting
+from exotel_async.emulator import Dial, EmulatedCall, Emulator, Flow, Greeting
 from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.dial_request import flow_of, read_dial
 from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.parameters import merged
 from exotel_async.emulator.settings import Settings
-from tests.emulator.support import CUSTOMER, EXOPHONE, FLOW_URL, TO_FLOW, TWO_NUMBERS, dial
+from tests.emulator.support import (
+    AGENT,
+    CUSTOMER,
+    EXOPHONE,
+    FLOW_URL,
+    TO_FLOW,
+    TWO_NUMBERS,
+    dial,
+    listing,
+)
 
 MUMBAI = "http://my.in.exotel.com/acme1/exoml/start_voice/926"
 OPTIONAL = [
@@ -109,6 +119,19 @@ async def test_queries(emulator: Emulator, client: httpx.AsyncClient) -> None:
         setattr(emulator, switch, False)
         assert message in told(await client.get(path)), path
         setattr(emulator, switch, True)
+
+
+async def test_a_range_that_ends_before_it_begins_finds_no_call_of_either_side(
+    emulator: Emulator, client: httpx.AsyncClient
+) -> None:
+    now = emulator.clock.elapsed()
+    for ago in (30, 90, 150):
+        call = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
+        emulator.add_call(call, ago=timedelta(seconds=ago))
+    emulator.bulk_live = True
+    begin, end = (emulator.clock.text(now - ago) for ago in (60, 120))
+    assert (await listing(client, DateCreated=f"gte:{end};lte:{begin}"))["Metadata"]["Total"] == 1
+    assert (await listing(client, DateCreated=f"gte:{begin};lte:{end}"))["Metadata"]["Total"] == 0
 
 
 async def test_what_is_written_as_documented_is_refused_by_none(
