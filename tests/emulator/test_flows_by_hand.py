@@ -333,6 +333,17 @@ async def test_the_caller_leaves_while_the_agent_rings(
     assert application.only("/told").query["CallType"] == "client-hangup"
 
 
+async def test_of_two_phones_of_one_number_it_is_the_one_that_can(emulator: Emulator) -> None:
+    """A caller whom the flow rings, too."""
+    emulator.manual = "*"
+    person = await call_in(emulator, Connect(name="c", numbers=CUSTOMER))
+    await person.sees(CUSTOMER, "ringing")
+    person.hang_up(CUSTOMER)
+    assert [phone.state for phone in emulator.phones(person.call.sid)] == ["ended", "ringing"]
+    await person.over()
+    assert branch(person.call, "c") == "no_answer"
+
+
 async def test_the_first_of_several_to_answer(emulator: Emulator) -> None:
     """A person and the scenario side by side: it answers after 5 s."""
     emulator.manual = [CUSTOMER, AGENT, "09812300004"]

@@ -99,8 +99,7 @@ async def _listen_to_person(line: Line, *, most: int | None, finish: str | None,
 async def _next_key(line: Line, wait: int) -> str | None:
     """The next one, if it comes in that time."""
     caller = line.caller
-    if not caller.keys:
-        caller.waits_for = "keys"
+    caller.waits_for = "keys"
     pressed = await line.wait_for(lambda: caller.keys != "", wait)
     caller.waits_for = None
     if not pressed:

@@ -180,6 +180,7 @@ def test_a_length_is_finite(length: float) -> None:
     """TOML can say otherwise."""
     with pytest.raises(Wrong, match=r"^recording_ready: .* is not a finite number$"):
         read_config({"recording_ready": length})
+    assert write([length]) == [None], "JSON has none either"
 
 
 SECRETS = "09812300001", "secret-5e1f"
