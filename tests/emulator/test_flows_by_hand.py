@@ -395,6 +395,20 @@ async def test_a_scripted_caller_talks_to_a_person(caller: Caller, talked: int) 
         assert person.call.timeline.talked == talked
 
 
+async def test_an_agent_who_hangs_up_before_a_scripted_caller_leaves_them_in_the_flow(
+    emulator: Emulator,
+) -> None:
+    emulator.manual = [AGENT]
+    connect = Connect(numbers=AGENT, then=Greeting(text="Goodbye", name="bye"))
+    person = await call_in(emulator, connect, Caller(talk=3600))
+    await person.sees(AGENT, "ringing")
+    person.answer()
+    await until(lambda: person.call.timeline.bridged is not None)
+    person.hang_up(AGENT)
+    await emulator.finish_calls()
+    assert branch(person.call, "bye") == "then"
+
+
 async def test_an_agent_may_hang_up_while_something_is_played(
     emulator: Emulator, application: Application
 ) -> None:
