@@ -8,7 +8,6 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from random import Random
-from urllib.parse import parse_qsl
 
 import attrs
 
@@ -16,7 +15,7 @@ from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import is_basic
 from exotel_async.emulator.documents import RECORDINGS
-from exotel_async.emulator.encoding import read_form
+from exotel_async.emulator.encoding import read_form, read_query
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.filters import possible_faults
 from exotel_async.emulator.pages import VOICE, Asked, Pages, Place, locate
@@ -111,7 +110,7 @@ class App:
             await asyncio.sleep(before)
         headers = dict(scope["headers"])
         form = await read_form(headers.get(b"content-type", b"").decode("latin-1"), body)
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = read_query(scope["query_string"])
         place = locate(scope["raw_path"].decode("latin-1"), self._settings.account_sid)
         request = ReceivedRequest(
             method=scope["method"],

@@ -1,4 +1,4 @@
-"""Bodies in and out: forms read from requests, documents written for status callbacks."""
+"""Queries and forms read from requests, and documents written for status callbacks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from exotel_async.emulator.rendering import Document
 
 Pairs = Sequence[tuple[str, str]]
 Encoding = Literal["json", "multipart", "urlencoded"]
+
+
+def read_query(query: bytes) -> Pairs:
+    """The parameters of a query, in order."""
+    # Most requests have none, and parse_qsl takes its time to find that out.
+    return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
 
 
 async def read_form(content_type: str, body: bytes) -> Pairs | None:

@@ -8,7 +8,6 @@ no rate limit holds there, are choices. Recordings of flows are mp3 as well, not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.byte_range import Unsatisfiable, read_range
@@ -17,6 +16,7 @@ from exotel_async.emulator.calls import EmulatedCall, Recording
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.credentials import SIGNATURE, check_presigned, is_basic
 from exotel_async.emulator.documents import CallDocuments
+from exotel_async.emulator.encoding import read_query
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.pages import not_allowed
 from exotel_async.emulator.request_log import Download
@@ -56,7 +56,7 @@ class Recordings:
     async def serve(self, scope: Scope, sender: Sender) -> None:
         """Serve one request."""
         method, path = scope["method"], scope["path"]
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = dict(read_query(scope["query_string"]))
         headers = dict(scope["headers"])
         authorization: bytes | None = headers.get(b"authorization")
         # It is defined for GET alone.
