@@ -14,6 +14,7 @@ import attrs
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_not_negative = attrs.validators.ge(0)
 
 
 class Ending(StrEnum):
@@ -71,15 +72,20 @@ class Fault:
 
     acts: bool = True
     """Whether the request does what it asks for."""
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_not_negative)
     """Before anything is done."""
     ending: Ending = Ending.SENT
-    seconds: float | None = None
+    seconds: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_not_negative)
+    )
     """How long a stall lasts, None for ever; or the pause before each byte of a drip; or how late
     a callback comes."""
     reset: bool = False
     """Connections end with RST, not FIN."""
-    status: int | None = None
+    status: int | None = attrs.field(
+        default=None,
+        validator=attrs.validators.optional([attrs.validators.ge(200), attrs.validators.le(599)]),
+    )
     """Instead of the right one; the body is then an error's."""
     message: str = "Fault injected by the emulator"
     retry_after: float | datetime | str | None = None
@@ -89,10 +95,10 @@ class Fault:
     """Instead of the right one, with `content_type`."""
     content_type: str | None = None
     listing: ListingFault | None = None
-    rows: int = 0
+    rows: int = attrs.field(default=0, validator=_not_negative)
     """How many are repeated."""
     callback: CallbackFault | None = None
-    copies: int = 1
+    copies: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     """How often a duplicated callback is sent."""
 
     @classmethod

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import pytest
@@ -51,6 +53,23 @@ async def test_act_then_any_status(
     assert answer.status_code == status
     assert answer.json()["RestException"]["Status"] == status
     assert emulator.rung(AGENT) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (partial(Fault.answer, 99), "'status' must be >= 200: 99"),
+        (partial(Fault.act_then_status, 600), "'status' must be <= 599: 600"),
+        (partial(Fault.act_then_body, b"", status=101), "'status' must be >= 200: 101"),
+        (partial(Fault.act_then_stall, -1), "'seconds' must be >= 0: -1"),
+        (partial(Fault.delay_before, -1), "'delay' must be >= 0: -1"),
+        (partial(Fault.repeated_rows, -1), "'rows' must be >= 0: -1"),
+        (partial(Fault.callback_duplicated, 0), "'copies' must be >= 1: 0"),
+    ],
+)
+def test_what_no_answer_can_be_is_refused_at_once(make: Callable[[], Fault], rule: str) -> None:
+    with pytest.raises(ValueError, match=f"^{rule}$"):
+        make()
 
 
 async def test_any_status_without_acting(emulator: Emulator, client: httpx.AsyncClient) -> None:

@@ -72,6 +72,11 @@ def choices() -> Mapping[str, Parameter]:
     return _parameters(Faults.add, without="fault")
 
 
+def field_of(maker: str, argument: str) -> attrs.Attribute[Any] | None:
+    """The field of a fault that holds an argument of a method, if one does."""
+    return attrs.fields_dict(Fault).get(_held_as(maker, argument))
+
+
 def read_fault(value: object, place: str = "") -> tuple[Fault, Mapping[str, Any]]:
     """A fault, and the keywords of `faults.add`. Raises Wrong."""
     below = f"{place}." if place else ""
@@ -129,4 +134,8 @@ def _held(fault: Fault, maker: str, key: str) -> Any:
     """The argument that a method would have made the fault with."""
     if maker == "delay_before" and not fault.acts:
         return None  # it never does it
-    return getattr(fault, _HELD_AS.get((maker, key), key))
+    return getattr(fault, _held_as(maker, key))
+
+
+def _held_as(maker: str, argument: str) -> str:
+    return _HELD_AS.get((maker, argument), argument)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from exotel_async.emulator.control.fault_values import Parameter, choices, makers
+from exotel_async.emulator.control.fault_values import Parameter, choices, field_of, makers
 from exotel_async.emulator.control.field_docs import descriptions
 from exotel_async.emulator.control.kinds import (
     arms,
@@ -129,7 +129,9 @@ class Schemas:
         properties: Schema = {"fault": {"const": name}}
         for one in given:
             default = {} if one.required else {"default": write(one.default)}
-            properties[one.name] = {**self.of(one.type), **default}
+            held = field_of(name, one.name)
+            bounds = {} if held is None else _bounds(held.validator)
+            properties[one.name] = {**self.of(one.type), **default, **bounds}
         properties["times"]["minimum"] = 1
         properties["after"]["minimum"] = 0
         required = ["fault", *(one.name for one in given if one.required)]
@@ -181,9 +183,10 @@ class Schemas:
 
 
 def _bounds(validator: Any) -> Schema:
-    """What attrs's validators of numbers say."""
+    """What attrs's validators of numbers say; none of them holds for null."""
     found: Schema = {}
-    for one in getattr(validator, "_validators", (validator,)):
+    each = getattr(validator, "validator", validator)  # of an optional one
+    for one in getattr(each, "_validators", (each,)):
         if operator := getattr(one, "compare_op", None):
             found[_BOUNDS[operator]] = one.bound
     return found

@@ -164,6 +164,11 @@ BEYOND_A_SCHEMA = (
         ({"faults": [{"fault": "drop"}]}, "faults[0].fault: 'drop' is not one of drop_before, "),
         ({"faults": [{"fault": "answer"}]}, "faults[0].status: is missing"),
         ({"faults": [{"fault": "act_then_garbage", "kind": "x"}]}, "kind: 'x' is not one of "),
+        ({"faults": [{"fault": "answer", "status": 99}]}, "faults[0]: 'status' must be >= 200: 99"),
+        (
+            {"faults": [{"fault": "act_then_drip", "pause": -1}]},
+            "faults[0]: 'seconds' must be >= 0",
+        ),
         ({"faults": [{"fault": "act_then_cut", "times": 0}]}, "faults[0].times: 0 is less than 1"),
         ({"faults": [{"fault": "act_then_cut", "time": 0}]}, "faults[0].time: is no key here"),
     ],
