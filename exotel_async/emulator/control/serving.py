@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -87,8 +87,13 @@ def _query(request: Request, endpoint: Endpoint) -> Mapping[str, Any]:
 
 async def _body(request: Request, takes: Body) -> Any:
     """Whatever its media type is said to be: `curl -d` says it is a form."""
-    content = await request.body()
-    if not content and not takes.required:
+    try:
+        content = await request.body()
+    except ClientDisconnect:
+        raise Refused(400, "the client left in the middle of the body") from None
+    if not content:
+        if takes.required:
+            raise Refused(400, "the body is no JSON: it is empty")
         return takes.read_document({})
     try:
         document = json.loads(content, parse_constant=_refuse_constant)

@@ -19,6 +19,7 @@ from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.control.app import ROOT
 from exotel_async.emulator.control.app import Control as ControlApp
 from exotel_async.emulator.control.config import config_schema
+from exotel_async.emulator.responses import Message
 from tests.conftest import SOON
 from tests.emulator.control.support import Control, controlling
 from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TWO_NUMBERS, client_of, until
@@ -146,6 +147,23 @@ async def test_what_http_has_for_the_rest(control: Control) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl -d has it
     changed = await control.http.patch("/settings", content=b'{"kyc": false}', headers=form)
     assert changed.json()["kyc"] is False
+
+
+async def test_a_client_that_leaves_while_it_sends_is_no_mistake_of_the_emulator(
+    emulator: Emulator,
+) -> None:
+    sent = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)  # the server drops it: nobody is there any more
+
+    scope = {"type": "http", "method": "POST", "path": f"{ROOT}/faults", "headers": []}
+    await ControlApp(emulator, asyncio.sleep)({**scope, "query_string": b""}, receive, send)
+    assert sent[0]["status"] == 400
+    assert emulator.faults.orders == ()
 
 
 async def test_the_token_is_set_and_never_shown(emulator: Emulator, control: Control) -> None:
