@@ -30,12 +30,18 @@ def routes(emulator: Operations, endpoints: Iterable[Endpoint], *, root: str) ->
     ]
 
 
-async def show_error(_: Request, error: Exception) -> Response:
+async def show_error(request: Request, error: Exception) -> Response:
     """An error of ours, or of the routing."""
     if isinstance(error, Refused):
         return _error(error.status, error.message, error.field)
     assert isinstance(error, HTTPException)  # noqa: S101 - it is entered for these two
-    return _error(error.status_code, error.detail, None, error.headers)
+    message, headers = error.detail, dict(error.headers or {})
+    if error.status_code == 404:
+        message = f"there is nothing here; {request.scope['root_path']}/docs lists what there is"
+    elif "Allow" in headers:
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
+        message = f"{request.method} is not allowed here, but {headers['Allow']}"
+    return _error(error.status_code, message, None, headers)
 
 
 def _error(
