@@ -77,6 +77,11 @@ def is_sip(text: str) -> bool:
     return _SIP.fullmatch(text) is not None
 
 
+def masked(text: str) -> str:
+    """A text without whole phone numbers, for errors."""
+    return re.sub(r"\d{7,}", lambda run: "*" * (len(run[0]) - 4) + run[0][-4:], text)
+
+
 def metadata(number: str, *, dnd: bool) -> dict[str, str]:
     """What a lookup says of an Indian number: invented, and always the same for the same number."""
     shown = national(number)

@@ -21,7 +21,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
 from exotel_async.emulator.manual_calls import ManualCalls
-from exotel_async.emulator.numbers import national
+from exotel_async.emulator.numbers import masked, national
 from exotel_async.emulator.phones import Phone
 from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
@@ -137,7 +137,7 @@ class Operations(Settings):
         assigned = self.exophone_flows.get(exophone)
         flow = None if assigned is None else find_flow(self.flows, assigned)
         if flow is None:
-            raise ValueError(f"no flow is assigned to ExoPhone {exophone}")
+            raise ValueError(f"no flow is assigned to ExoPhone {masked(exophone)}")
         call = self._book.take(
             Dial(from_=from_, to=None, caller_id=exophone, direction=INBOUND),
             self.scenario,

@@ -20,7 +20,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.number_map import ByNumber
-from exotel_async.emulator.numbers import is_number, is_sip, national
+from exotel_async.emulator.numbers import is_number, is_sip, masked, national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch
@@ -105,9 +105,13 @@ def check_assigned(
     """Raises ValueError when one is not the account's, or its flow is not there."""
     for exophone, flow in assigned.items():
         if national(exophone) not in exophones:
-            raise ValueError(f"{exophone} is not one of the account's ExoPhones")
+            raise ValueError(
+                f"exophone_flows: {masked(exophone)} is not one of the account's ExoPhones"
+            )
         if find_flow(flows, flow) is None:
-            raise ValueError(f"{exophone} is assigned to flow {flow}, which is not known")
+            raise ValueError(
+                f"exophone_flows: {masked(exophone)} is assigned to flow {flow}, which is not known"
+            )
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)

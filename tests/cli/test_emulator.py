@@ -149,7 +149,11 @@ async def test_a_file_sets_everything_and_options_win(tmp_path: Path) -> None:
         ("a.json", "{", "it is no JSON: Expecting property name"),
         ("a.toml", "rate =", "it is no TOML: Invalid value (at end of document)"),
         ("a.yaml", "rate: 1", "it ends neither in .toml nor in .json"),
-        ("a.toml", 'exophone_flows = {"08030000000" = 9}', "flow 9, which is not known"),
+        (
+            "a.toml",
+            'exophone_flows = {"08030000000" = 9}',
+            "exophone_flows: *******0000 is assigned to flow 9, which is not known",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_clear_error(

@@ -7,10 +7,10 @@ place, its value and the rule.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from enum import Enum
 from functools import partial
 from operator import is_
@@ -40,6 +40,7 @@ from exotel_async.emulator.control.kinds import (
 )
 from exotel_async.emulator.flows.applets import Applet
 from exotel_async.emulator.latency import UniformLatency
+from exotel_async.emulator.numbers import masked
 
 Hook = Callable[[Any, Any], Any]
 
@@ -88,9 +89,14 @@ def read_field(owner: type, name: str, value: object) -> Any:
 
 
 def unknown_key(place: str, key: str, known: Collection[str]) -> Wrong:
-    """A key that means nothing."""
-    where = f"{place}.{_masked(key)}" if place else _masked(key)
-    return Wrong(where, f"is no key here; the keys are {', '.join(sorted(known))}")
+    """A key that means nothing. It tells of those that look like it, or of all."""
+    where = f"{place}.{masked(key)}" if place else masked(key)
+    near = get_close_matches(key, known)
+    if near:
+        told = f"there {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
+    else:
+        told = f"the keys are {', '.join(sorted(known))}"
+    return Wrong(where, f"is no key here; {told}")
 
 
 def shown(value: object) -> str:
@@ -98,13 +104,8 @@ def shown(value: object) -> str:
     text = "null" if value is None else repr(value)
     if isinstance(value, bool):
         text = str(value).lower()
-    text = _masked(text)
+    text = masked(text)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _masked(text: str) -> str:
-    """A text without whole phone numbers."""
-    return re.sub(r"\d{7,}", lambda run: "*" * (len(run[0]) - 4) + run[0][-4:], text)
 
 
 def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
@@ -129,7 +130,7 @@ def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
     else:
         # Validators of attrs name the field, which the place may do already.
         named = f"'{place.rpartition('.')[2]}' "
-        yield Wrong(place, _masked(str(error)).removeprefix(named))
+        yield Wrong(place, masked(str(error)).removeprefix(named))
 
 
 def _under(place: str, note: Any) -> str:
@@ -138,7 +139,7 @@ def _under(place: str, note: Any) -> str:
     elif isinstance(note.index, int):
         return f"{place}[{note.index}]"
     else:
-        key = _masked(str(note.index))
+        key = masked(str(note.index))
     return f"{place}.{key}" if place else str(key)
 
 
@@ -295,7 +296,7 @@ def _union(as_type: Any, converter: Converter) -> Hook:
         assert first is not None  # noqa: S101 - a union has arms
         if isinstance(first, Unfit) and len(hooks) > 1:
             rules = [_rule(hook, arm) for arm, hook in hooks]
-            raise Unfit(value, "; ".join(rules))
+            raise Unfit(value, ", and ".join(rules))
         raise first
 
     return read_union
