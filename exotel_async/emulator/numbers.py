@@ -7,6 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 _NATIONAL = re.compile(r"(?:\+?91|0)?([1-9]\d{9})")
+_WRITTEN = re.compile(r"\+?\d+")
 _DIALLABLE = re.compile(r"\+?\d{8,15}")
 _SIP = re.compile(r"sips?:[^@\s]+(?:@[^@\s]+)?", re.IGNORECASE)
 
@@ -75,6 +76,19 @@ def is_number(text: str) -> bool:
 def is_sip(text: str) -> bool:
     """Whether it is a SIP address, or an agent's SIP id, which has no host (VOICE_V1 1.1)."""
     return _SIP.fullmatch(text) is not None
+
+
+def setting_number(text: str) -> str:
+    """The form a number of the settings is kept in. Raises ValueError where it can be none.
+
+    With spaces or hyphens, which the API refuses, it would be nobody's.
+    """
+    if _WRITTEN.fullmatch(text) is None and not is_sip(text):
+        shown = re.sub(r"\d(?=(?:\D*\d){4})", "*", text)
+        raise ValueError(
+            f"{shown!r} is no phone number, digits with or without a plus, and no SIP address"
+        )
+    return national(text)
 
 
 def masked(text: str) -> str:

@@ -124,7 +124,7 @@ def flow(**start: object) -> Mapping[str, Any]:
 
 BEYOND_A_SCHEMA = (
     *("not a date", "not an amount", "is a range", "shares", "no telephone has"),
-    *("no applet named nowhere", "takes one of", "have one id"),
+    *("no applet named nowhere", "takes one of", "have one id", "is no phone number"),
 )
 
 
@@ -148,6 +148,13 @@ BEYOND_A_SCHEMA = (
         ({"balance": "much"}, "balance: 'much' is not an amount, like"),
         ({"window": "round"}, "window: 'round' is not one of 'sliding-log', "),
         ({"retry_after": "soon"}, "retry_after: 'soon' is not a number, and is not one of 'exact'"),
+        ({"exophones": ["0803 000 0000"]}, "exophones: '**** *** 0000' is no phone number"),
+        ({"ndnc": ["hello"]}, "ndnc: 'hello' is no phone number"),
+        ({"callers": {"098123-00001": {}}}, "callers: '******-*0001' is no phone number"),
+        (
+            {"scenario": {"numbers": {"+91 98123 00001": {}}}},
+            "'+** ***** *0001' is no phone number",
+        ),
         ({"exophones": "08030000000"}, "exophones: '*******0000' is not a list"),
         ({"latency": {"before": [2, 1]}}, "latency: before is a range from low to high"),
         ({"latency": {"before": [2]}}, "latency.before: [2] is not a list of 2"),
