@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from errno import EACCES, EADDRINUSE
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,8 @@ def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
         return Exit.FAILED
     except OSError as error:
         where = f"{emulator.host}:{emulator.port}"
-        problem = f"cannot listen on {where}: {error.strerror or error}; try another --port"
+        other = "--port" if error.errno in {EADDRINUSE, EACCES} else "--host"
+        problem = f"cannot listen on {where}: {error.strerror or error}; try another {other}"
         report_problem(problem, kind=type(error).__name__, as_json=as_json)
         return Exit.FAILED
     except (KeyboardInterrupt, asyncio.CancelledError):

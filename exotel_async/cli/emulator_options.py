@@ -87,6 +87,8 @@ class EmulatorOptions:
     def settings(self) -> Mapping[str, Any]:
         """The settings that are given."""
         given = {field.name: getattr(self, field.name) for field in fields(type(self))}
+        if self.exophone is not None:
+            given["exophone"] = tuple(normalize_exophone(one, "exophone") for one in self.exophone)
         return {
             _SETTINGS.get(name, name): value for name, value in given.items() if value is not None
         }

@@ -29,6 +29,7 @@ from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
+from exotel_async.emulator.settings import host_in_urls
 from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
 from exotel_async.emulator.tls import Tls
 from exotel_async.emulator.whitelist import Whitelist
@@ -79,8 +80,7 @@ class Emulator(Operations):
             raise
         self.ca_file = None if self._tls is None else self._tls.ca_file
         scheme = "http" if self._tls is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        self.base_url: str = f"{scheme}://{host}:{bound.getsockname()[1]}"
+        self.base_url: str = f"{scheme}://{host_in_urls(self)}:{bound.getsockname()[1]}"
         self._book = CallBook(
             self.clock,
             seed=self.seed,

@@ -141,7 +141,7 @@ class Settings(Switches):
     # Where and when; all read at the start
     host: str = "127.0.0.1"
     """The address to listen on. Anything but a loopback address, such as "0.0.0.0", lets other
-    computers in."""
+    computers in. With that one URLs begin with the first of `hostnames`."""
     port: int = attrs.field(
         default=0, validator=(attrs.validators.ge(0), attrs.validators.le(65535))
     )
@@ -251,6 +251,18 @@ class Settings(Switches):
         if self.ca_file is not None and not self.tls:
             raise ValueError(f"ca_file={self.ca_file} needs tls=True, whose authority it shows")
         check_assigned(self.exophone_flows, self.exophones, self.flows)
+
+
+def host_in_urls(settings: Settings) -> str:
+    """The host of `base_url`, and so of all URLs that are given out.
+
+    Where it listens at every address, 0.0.0.0 or ::, which nobody can be asked at, it is the first
+    of `hostnames`, or else a loopback address.
+    """
+    host = settings.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - nothing listens here
+        host = next(iter(settings.hostnames), "::1" if ":" in host else "127.0.0.1")
+    return f"[{host}]" if ":" in host else host
 
 
 def is_manual(settings: Settings, number: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from exotel_async import AsyncExotel, RetryPolicy, ServerError
 from exotel_async.cli import main
+from exotel_async.cli.emulator_options import EmulatorOptions
 from exotel_async.emulator.control.config import config_schema
 from tests.cli.support import EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
 
@@ -68,13 +69,29 @@ async def test_a_port_that_is_taken_is_one_clear_line() -> None:
         ended = await ran("emulator", "--port", str(port))
     assert ended.code == 1
     (line,) = ended.error_lines
-    assert f"cannot listen on 127.0.0.1:{port}" in line
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use; try another --port" in line
     assert ended.out == ""
+
+
+def test_a_host_that_is_not_here_is_told_without_advice_about_ports(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["emulator", "--host", "192.0.2.1", "--port", "0"]) == 1
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert "cannot listen on 192.0.2.1:0" in told
+    assert "try another --host" in told
+    assert "try another --port" not in told
+
+
+def test_an_exophone_may_be_written_in_groups() -> None:
+    options = EmulatorOptions(exophone=("080 3000-0000", "+91 80 3000 0001"))
+    assert options.settings() == {"exophones": ("08030000000", "+918030000001")}
 
 
 async def test_https_says_whom_to_trust_and_who_can_reach_it() -> None:
     async with started("emulator", "--port", "0", "--tls", "--host", ANY) as running:
         base_url = (await running.line("listens at")).partition(" at ")[2].partition(". ")[0]
+        assert base_url.startswith("https://127.0.0.1:")  # 0.0.0.0 is an address of nobody's
         file = Path((await running.line("curl --cacert")).split()[2])
         context = ssl.create_default_context(cafile=file)
         port = int(base_url.rpartition(":")[2])

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from exotel_async.emulator import Emulator
 from exotel_async.emulator.control.guard import host_of
+from exotel_async.emulator.settings import Settings, host_in_urls
 from tests.emulator.support import TLS, dial
 from tests.emulator.support import client_of as api_client_of
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - no socket is opened
 STATISTICS, RESET = "/_emulator/statistics", "/_emulator/reset"
 
 
@@ -78,6 +80,23 @@ async def test_the_host_that_was_told_is_its_own() -> None:
         httpx.AsyncClient(base_url=emulator.base_url, trust_env=False, verify=TLS) as client,
     ):
         assert (await client.get(STATISTICS)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "hostnames", "named"),
+    [
+        (EVERYWHERE, (), "127.0.0.1"),
+        ("::", (), "[::1]"),
+        (EVERYWHERE, ("exotel", "other"), "exotel"),
+        (EVERYWHERE, ("2001:db8::1",), "[2001:db8::1]"),
+        ("::1", (), "[::1]"),
+        ("127.0.0.1", ("exotel",), "127.0.0.1"),
+    ],
+)
+def test_urls_name_a_host_that_can_be_asked(
+    host: str, hostnames: tuple[str, ...], named: str
+) -> None:
+    assert host_in_urls(Settings(host=host, hostnames=hostnames)) == named
 
 
 async def test_the_api_answers_to_any_name(emulator: Emulator) -> None:

@@ -79,6 +79,8 @@ def config_schema() -> Schema:
             "description": "What is to go wrong.",
         },
     }
+    # The command that reads it has one of its own, which is not that of the class.
+    del properties["port"]["default"]
     about = "Settings of a local Exotel Voice v1: exotel-async emulator --config FILE"
     return {
         "$schema": DIALECT,

@@ -64,6 +64,11 @@ def test_the_schema_is_one() -> None:
     Draft202012Validator.check_schema(config_schema())
 
 
+def test_the_schema_promises_no_port() -> None:
+    """The command has one of its own, where a test takes any that is free."""
+    assert "default" not in config_schema()["properties"]["port"]
+
+
 def test_an_example_of_everything() -> None:
     assert fits(tomllib.loads(EXAMPLE.read_text(encoding="utf-8")))
     config = load_config(EXAMPLE)
