@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 import attrs
 
+from exotel_async.emulator.flows.caller import TELEPHONE_KEYS
 from exotel_async.emulator.numbers import national
 
 Role = Literal["caller", "first", "second", "agent"]
@@ -21,7 +22,6 @@ _NAMES: dict[Role, str] = {
     "second": "the second party",
     "agent": "the agent",
 }
-_KEYS = frozenset("0123456789*#")
 T = TypeVar("T")
 
 
@@ -122,7 +122,7 @@ class Handset:
 
     def press(self, keys: str) -> None:
         """A person presses keys."""
-        if not keys or not _KEYS.issuperset(keys):
+        if not keys or not TELEPHONE_KEYS.issuperset(keys):
             raise ValueError(f"keys: a telephone has 0 to 9, * and #, it cannot press {keys!r}")
         self._need("connected", "press keys")
         if self.role != "caller":

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from random import Random
 
 
+_not_negative = attrs.validators.ge(0)
+_length = attrs.validators.optional(_not_negative)
+
+
 class Outcome(StrEnum):
     """What one dialled party does, in the wire's words for the end of a leg."""
 
@@ -38,8 +42,8 @@ class Behaviour:
     """How one number behaves. Lengths in emulator seconds; None is drawn from the scenario."""
 
     outcome: Outcome = attrs.field(default=Outcome.COMPLETED, converter=Outcome)
-    ring: int | None = None
-    talk: int | None = None
+    ring: int | None = attrs.field(default=None, validator=_length)
+    talk: int | None = attrs.field(default=None, validator=_length)
 
 
 def _by_national(numbers: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
@@ -64,9 +68,9 @@ class Scenario:
     second_canceled: float = 0.02
     ring: tuple[int, int] = (3, 20)
     talk: tuple[int, int] = (15, 120)
-    ring_timeout: int = 30  # VOICE_V1 1.1
+    ring_timeout: int = attrs.field(default=30, validator=_not_negative)  # VOICE_V1 1.1
     """How long a phone rings without `TimeOut`: 30 by Exotel's portal alone."""
-    retry_pause: int = 60
+    retry_pause: int = attrs.field(default=60, validator=_not_negative)
     """From an attempt to reach the first party to the next, where `MaxRetries` is followed. No
     page tells."""
     settle: tuple[int, int] = (100, 140)  # VOICE_V1 2

@@ -238,7 +238,10 @@ class Settings(Switches):
     callback_timeout: float = switch(15.0, "6.4", source="weak, on its own", validator=_above_zero)
     """Real seconds until an attempt to send a status callback is given up."""
     callback_retries: Collection[float] = switch(
-        (), "6.4", source="weak: 300 and 900, on its own; code: other reports differ"
+        (),
+        "6.4",
+        source="weak: 300 and 900, on its own; code: other reports differ",
+        validator=attrs.validators.deep_iterable(_not_negative),
     )
     """Pauses before a status callback is sent again that was not answered with 2xx. Exotel's portal
     says 300 and 900, on weak evidence."""

@@ -8,6 +8,7 @@ call is then hung up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, TypeAlias, Union
 
@@ -23,6 +24,14 @@ def _one_or_more(value: str | Iterable[str]) -> tuple[str, ...]:
 
 def _copied(value: Mapping[str, Next]) -> dict[str, Next]:
     return dict(value)
+
+
+def _can_be_asked(_: object, field: attrs.Attribute[str], url: str) -> None:
+    if re.match(r"https?://[^\s/?#]", url, re.IGNORECASE) is None:
+        raise ValueError(f"{field.name}: {url!r} is no http or https URL")
+
+
+_url = attrs.validators.optional(_can_be_asked)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -72,7 +81,7 @@ class Greeting(Applet):
     text: str | None = None
     audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
     """URLs. They are not fetched: it is not said how, and they are cached."""
-    url: str | None = None
+    url: str | None = attrs.field(default=None, validator=_url)
     then: Next = None
 
     def __attrs_post_init__(self) -> None:
@@ -91,7 +100,7 @@ class Menu(Applet):
 
     text: str | None = None
     audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
-    url: str | None = None
+    url: str | None = attrs.field(default=None, validator=_url)
     keys: Mapping[str, Next] = attrs.field(converter=_copied)
     """An exit for each key, a digit, `*` or `#`."""
     wait: int = 5
@@ -118,7 +127,7 @@ class Gather(Applet):
 
     own_exits: ClassVar[Sequence[str]] = ("then", "otherwise")
 
-    url: str | None = None
+    url: str | None = attrs.field(default=None, validator=_url)
     text: str | None = None
     audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
     max_digits: int | None = None
@@ -143,7 +152,7 @@ class Passthru(Applet):
     own_exits: ClassVar[Sequence[str]] = ("ok", "otherwise")
     needs_caller: ClassVar[bool] = False
 
-    url: str
+    url: str = attrs.field(validator=_can_be_asked)
     sync: bool = True
     """False is "Make Passthru Async": the answer is not waited for, and `ok` is taken."""
     ok: Next = None
@@ -184,9 +193,9 @@ class Connect(Applet):
     own_exits: ClassVar[Sequence[str]] = ("then", "no_answer", "not_dialled")
 
     numbers: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
-    dial_whom_url: str | None = None
-    url: str | None = None
-    fallback_url: str | None = None
+    dial_whom_url: str | None = attrs.field(default=None, validator=_url)
+    url: str | None = attrs.field(default=None, validator=_url)
+    fallback_url: str | None = attrs.field(default=None, validator=_url)
     ring_limit: int | None = None
     """Seconds each agent's phone rings; None is the scenario's `ring_timeout`."""
     talk_limit: int | None = None
@@ -194,9 +203,9 @@ class Connect(Applet):
     record: bool = False
     parallel: int = 1
     """How many phones ring at once."""
-    whisper_url: str | None = None
+    whisper_url: str | None = attrs.field(default=None, validator=_url)
     """What the agent hears first."""
-    events_url: str | None = None
+    events_url: str | None = attrs.field(default=None, validator=_url)
     """The "create popup" URL: hears of each attempt."""
     then: Next = None
     """After the conversation ends."""
@@ -237,7 +246,7 @@ class Sms(Applet):
     needs_caller: ClassVar[bool] = False
 
     text: str | None = None
-    url: str | None = None
+    url: str | None = attrs.field(default=None, validator=_url)
     to: str | None = None
     """None is the caller."""
     then: Next = None

@@ -13,10 +13,22 @@ from exotel_async.emulator.scenario import Behaviour, Outcome
 Keys = Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
+TELEPHONE_KEYS = frozenset("0123456789*#")
+_not_negative = attrs.validators.ge(0)
+_length = attrs.validators.optional(_not_negative)
+
+
 def _read_keys(keys: Keys) -> Keys:
     if isinstance(keys, str):
         return (keys,)
     return dict(keys) if isinstance(keys, Mapping) else tuple(keys)
+
+
+def _can_be_pressed(_: object, __: object, keys: Keys) -> None:
+    for given in keys.values() if isinstance(keys, Mapping) else [keys]:
+        for text in [given] if isinstance(given, str) else given:
+            if not TELEPHONE_KEYS.issuperset(text):
+                raise ValueError(f"keys: a telephone has 0 to 9, * and #, not {text!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -31,17 +43,17 @@ class Caller:
         default=None, converter=attrs.converters.optional(Outcome)
     )
     """Whether they answer a call that the API dialled; None leaves it to the scenario."""
-    ring: int | None = None
+    ring: int | None = attrs.field(default=None, validator=_length)
     """How long their phone rings then; None leaves it to the scenario."""
-    keys: Keys = attrs.field(default=(), converter=_read_keys)
+    keys: Keys = attrs.field(default=(), converter=_read_keys, validator=_can_be_pressed)
     """What they press: one entry each time they are asked, repeats included, and then nothing. By
     name or kind of the applet (`{"pin": "1234#", "Menu": ["9", "1"]}`) a text is pressed each time
     they are asked there. `""` presses nothing."""
-    speaks: int = 0
+    speaks: int = attrs.field(default=0, validator=_not_negative)
     """How long they speak to a Voicemail; 0 leaves none."""
-    talk: int | None = None
+    talk: int | None = attrs.field(default=None, validator=_length)
     """They end a conversation after that long; None leaves it to the agent."""
-    patience: int | None = None
+    patience: int | None = attrs.field(default=None, validator=_length)
     """They hang up when a Connect has rung that long in all; None: never."""
     manual: bool = False
     """A person plays them, whatever `Settings.manual` says, and nothing else of this counts: see

@@ -33,7 +33,10 @@ class FlowSettings:
 
     # Requests
     timeout: float = switch(
-        5.0, "7.1", source="code: two published clients; weak: 15 for a Passthru"
+        5.0,
+        "7.1",
+        source="code: two published clients; weak: 15 for a Passthru",
+        validator=attrs.validators.gt(0),
     )
     """Real seconds until a request to the application is given up; it then costs the call as many
     of the emulator's. People who build flows say 5; one page of Exotel's portal has 15 for a
@@ -105,7 +108,12 @@ class FlowSettings:
     )
     """`sip:` among `numbers` is rung; in one account it silently was not. As `contact_uri` it is
     always rung."""
-    parallel_cap: int = switch(10, "7.3b", source="code: two integrators contradict each other")
+    parallel_cap: int = switch(
+        10,
+        "7.3b",
+        source="code: two integrators contradict each other",
+        validator=attrs.validators.ge(1),
+    )
     """How many phones ring at once at most: 5 by one account, 10 by another."""
     child_legs: bool = switch(False, "3", source="code: one integrator")
     """Each agent an incoming call rings has a record of its own with `ParentCallSid`, as one
@@ -117,11 +125,11 @@ class FlowSettings:
     captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
 
     # How long things take, and how far a flow may go
-    speech: float = 15.0
+    speech: float = attrs.field(default=15.0, validator=attrs.validators.gt(0))
     """Characters said in a second."""
-    audio_seconds: int = 5
+    audio_seconds: int = attrs.field(default=5, validator=attrs.validators.ge(0))
     """An audio file."""
-    key_seconds: int = 1
+    key_seconds: int = attrs.field(default=1, validator=attrs.validators.ge(0))
     """Pressing a key."""
-    max_steps: int = 500
+    max_steps: int = attrs.field(default=500, validator=attrs.validators.ge(1))
     """Applets and attempts to dial until a call is ended: a loop may take no time at all."""

@@ -130,6 +130,7 @@ def flow(**start: object) -> Mapping[str, Any]:
 BEYOND_A_SCHEMA = (
     *("not a date", "not an amount", "is a range", "shares", "no telephone has"),
     *("no applet named nowhere", "takes one of", "have one id", "is no phone number"),
+    *("a telephone has", "callback_retries", "is no http or https URL"),
 )
 
 
@@ -167,6 +168,27 @@ BEYOND_A_SCHEMA = (
         ({"scenario": {"numbers": {"09812300001": {}, "09812300002": 3}}}, "*******0002: 3 is not"),
         ({"flow_settings": {"causes": {"gone": ["A", "1"]}}}, "causes.gone: 'gone' is not one of "),
         ({"callers": {"1": {"keys": [1]}}}, "callers.1.keys[0]: 1 is not a text"),
+        (
+            {"callers": {"1": {"keys": ["x"]}}},
+            "callers.1: keys: a telephone has 0 to 9, * and #, not",
+        ),
+        (
+            {"callers": {"1": {"keys": {"pin": "1 2"}}}},
+            "keys: a telephone has 0 to 9, * and #, not",
+        ),
+        ({"callers": {"1": {"speaks": -1}}}, "callers.1: 'speaks' must be >= 0: -1"),
+        ({"callers": {"1": {"patience": -1}}}, "callers.1: 'patience' must be >= 0: -1"),
+        ({"scenario": {"numbers": {"1": {"ring": -1}}}}, "numbers.1: 'ring' must be >= 0: -1"),
+        ({"scenario": {"retry_pause": -1}}, "scenario: 'retry_pause' must be >= 0: -1"),
+        ({"flow_settings": {"timeout": 0}}, "flow_settings: 'timeout' must be > 0: 0.0"),
+        ({"flow_settings": {"parallel_cap": 0}}, "flow_settings: 'parallel_cap' must be >= 1: 0"),
+        ({"flow_settings": {"speech": 0}}, "flow_settings: 'speech' must be > 0: 0.0"),
+        ({"callback_retries": [300, -1]}, "callback_retries: must be >= 0.0: -1.0"),
+        (
+            flow(text=None, url="ftp://x/"),
+            "flows[0].start: url: 'ftp://x/' is no http or https URL",
+        ),
+        (flow(text=None, url="menu"), "flows[0].start: url: 'menu' is no http or https URL"),
         (flow(keys={"1": 5}), "flows[0].start.keys.1: 5 is not an applet, like {"),
         (flow(keys={"1": {"applet": "hang"}}), "keys.1.applet: 'hang' is not one of connect, "),
         (flow(keys={"1": {}}), "flows[0].start.keys.1.applet: is missing"),
@@ -235,6 +257,7 @@ def test_what_is_read_fits_the_schema_and_what_is_not_says_no_secret(
 
 
 texts = st.text("ab€", min_size=1, max_size=3)
+urls = texts.map("http://{}".format)
 
 
 def exits(inner: st.SearchStrategy[Applet]) -> st.SearchStrategy[Applet]:
@@ -244,8 +267,8 @@ def exits(inner: st.SearchStrategy[Applet]) -> st.SearchStrategy[Applet]:
     return st.one_of(
         st.builds(Greeting, text=texts, then=then),
         st.builds(Menu, audio=many, keys=st.dictionaries(st.sampled_from("12*#"), then)),
-        st.builds(Gather, url=texts, max_digits=st.none() | st.integers(1, 9), otherwise=then),
-        st.builds(Passthru, url=texts, sync=st.booleans(), ok=then),
+        st.builds(Gather, url=urls, max_digits=st.none() | st.integers(1, 9), otherwise=then),
+        st.builds(Passthru, url=urls, sync=st.booleans(), ok=then),
         st.builds(SwitchCase, cases=st.dictionaries(texts, then), otherwise=then),
         st.builds(Connect, numbers=many, record=st.booleans(), no_answer=then),
         st.builds(Voicemail, max_seconds=st.integers(1, 9), then=then),
