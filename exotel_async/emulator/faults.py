@@ -72,7 +72,7 @@ class Fault:
 
     acts: bool = True
     """Whether the request does what it asks for."""
-    delay: float = attrs.field(default=0.0, validator=_not_negative)
+    delay: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
     """Before anything is done."""
     ending: Ending = Ending.SENT
     seconds: float | None = attrs.field(

@@ -62,7 +62,7 @@ async def test_act_then_any_status(
         (partial(Fault.act_then_status, 600), "'status' must be <= 599: 600"),
         (partial(Fault.act_then_body, b"", status=101), "'status' must be >= 200: 101"),
         (partial(Fault.act_then_stall, -1), "'seconds' must be >= 0: -1"),
-        (partial(Fault.delay_before, -1), "'delay' must be >= 0: -1"),
+        (partial(Fault.delay_before, -1), "'delay' must be >= 0.0: -1"),
         (partial(Fault.repeated_rows, -1), "'rows' must be >= 0: -1"),
         (partial(Fault.callback_duplicated, 0), "'copies' must be >= 1: 0"),
     ],

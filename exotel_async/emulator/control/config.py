@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from exotel_async.emulator.control.fault_values import read_fault
 from exotel_async.emulator.control.kinds import key_of, own_fields
 from exotel_async.emulator.control.reading import Wrong, read_field, shown, unknown_key
 from exotel_async.emulator.control.schema import DIALECT, Schema, Schemas
+from exotel_async.emulator.control.strict_json import read_json
 from exotel_async.emulator.faults import Fault
 from exotel_async.emulator.settings import Settings
 
@@ -41,7 +41,7 @@ def load_config(file: Path) -> Config:
     content = file.read_bytes()
     try:
         text = content.decode()
-        document = tomllib.loads(text) if suffix == ".toml" else json.loads(text)
+        document = tomllib.loads(text) if suffix == ".toml" else read_json(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from inspect import isawaitable
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -15,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from exotel_async.emulator.control.endpoint import Body, Endpoint, Input, Refused
+from exotel_async.emulator.control.strict_json import read_json
 from exotel_async.emulator.control.writing import write
 from exotel_async.emulator.operations import Operations
 
@@ -102,11 +102,7 @@ async def _body(request: Request, takes: Body) -> Any:
             raise Refused(400, "the body is no JSON: it is empty")
         return takes.read_document({})
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        document = read_json(content)
+    except ValueError as error:
         raise Refused(400, f"the body is no JSON: {error}") from None
     return takes.read_document(document)
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number of JSON")

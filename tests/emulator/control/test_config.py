@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -95,6 +96,23 @@ def test_an_example_of_everything() -> None:
         (Fault.answer(503, retry_after=2.5, body=b"\xff"), {"method": "GET", "after": 1}),
         (Fault.callback_late(3), {}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"rate": 1, "rate": 2}', "it is no JSON: the key rate is there twice"),
+        ('{"callers": {"09812300001": {}, "09812300001": {}}}', "key *******0001 is there twice"),
+        ('{"speed": NaN}', "it is no JSON: NaN is no number of JSON"),
+    ],
+)
+def test_json_that_readers_disagree_about_is_refused(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        load_config(file)
 
 
 def test_json_says_the_same_as_toml(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""JSON without what readers of it disagree about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from exotel_async.emulator.numbers import masked
+
+
+def read_json(content: str | bytes) -> Any:
+    """What it holds. Raises ValueError, for NaN and keys that are there twice as well."""
+    try:
+        return json.loads(content, parse_constant=_no_number, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {masked(twice)} is there twice")
+    return found
