@@ -78,8 +78,8 @@ def is_sip(text: str) -> bool:
     return _SIP.fullmatch(text) is not None
 
 
-def setting_number(text: str) -> str:
-    """The form a number of the settings is kept in. Raises ValueError where it can be none.
+def checked_number(text: str) -> str:
+    """The form a number that is given to us is kept in. Raises ValueError where it is none.
 
     With spaces or hyphens, which the API refuses, it would be nobody's.
     """

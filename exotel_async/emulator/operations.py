@@ -21,7 +21,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
 from exotel_async.emulator.manual_calls import ManualCalls
-from exotel_async.emulator.numbers import masked, national
+from exotel_async.emulator.numbers import checked_number, masked, national
 from exotel_async.emulator.phones import Phone
 from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
@@ -132,8 +132,9 @@ class Operations(Settings):
         """Let a call come in, and start the flow assigned to that ExoPhone; the call in progress.
 
         `caller` None is the one in `callers`. Without a free channel it is over at once, as `busy`.
-        Raises ValueError when no flow is assigned there.
+        Raises ValueError when no flow is assigned there, and for what is no number.
         """
+        checked_number(from_)
         assigned = self.exophone_flows.get(exophone)
         flow = None if assigned is None else find_flow(self.flows, assigned)
         if flow is None:

@@ -30,6 +30,12 @@ def _note_change(handset: Handset, _: object, value: T) -> T:
     return value
 
 
+def check_keys(keys: str) -> None:
+    """Raises ValueError where they are none that can be pressed."""
+    if not keys or not TELEPHONE_KEYS.issuperset(keys):
+        raise ValueError(f"keys: a telephone has 0 to 9, * and #, it cannot press {keys!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Phone:
     """One party's phone at one moment of a call."""
@@ -122,8 +128,7 @@ class Handset:
 
     def press(self, keys: str) -> None:
         """A person presses keys."""
-        if not keys or not TELEPHONE_KEYS.issuperset(keys):
-            raise ValueError(f"keys: a telephone has 0 to 9, * and #, it cannot press {keys!r}")
+        check_keys(keys)
         self._need("connected", "press keys")
         if self.role != "caller":
             raise ValueError(f"{_NAMES[self.role]} cannot press keys: only a flow asks for them")

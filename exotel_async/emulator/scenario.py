@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from exotel_async.emulator.numbers import national, setting_number
+from exotel_async.emulator.numbers import checked_number, national
 
 if TYPE_CHECKING:
     from random import Random
@@ -47,7 +47,7 @@ class Behaviour:
 
 
 def _by_national(numbers: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
-    return {setting_number(number): behaviour for number, behaviour in numbers.items()}
+    return {checked_number(number): behaviour for number, behaviour in numbers.items()}
 
 
 @attrs.frozen(kw_only=True)

@@ -20,7 +20,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow, check_flows, find_flow
 from exotel_async.emulator.flows.settings import FlowSettings
 from exotel_async.emulator.number_map import ByNumber
-from exotel_async.emulator.numbers import is_number, is_sip, masked, national, setting_number
+from exotel_async.emulator.numbers import checked_number, is_number, is_sip, masked, national
 from exotel_async.emulator.rate_limit import RateWindow
 from exotel_async.emulator.scenario import Scenario
 from exotel_async.emulator.switches import Switches, evidence, switch
@@ -46,7 +46,7 @@ _not_negative = attrs.validators.ge(0.0)
 
 
 def _numbers(numbers: Collection[str]) -> frozenset[str]:
-    return frozenset(setting_number(number) for number in numbers)
+    return frozenset(checked_number(number) for number in numbers)
 
 
 def _manual(numbers: Collection[str]) -> frozenset[str]:

@@ -27,6 +27,7 @@ from exotel_async.emulator.control.views import (
     recordings_of,
 )
 from exotel_async.emulator.flows.caller import Caller
+from exotel_async.emulator.numbers import checked_number
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.request_log import Statistics
 
@@ -95,6 +96,10 @@ def _add(emulator: Operations, asked: Input) -> Result:
 
 async def _come_in(emulator: Operations, asked: Input) -> Result:
     coming: IncomingCall = asked.body
+    try:
+        checked_number(coming.from_)
+    except ValueError as error:
+        raise Refused(422, str(error), field="from") from None
     try:
         call = await emulator.incoming_call(coming.from_, coming.exophone, caller=coming.caller)
     except ValueError as error:

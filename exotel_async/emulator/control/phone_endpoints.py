@@ -19,7 +19,7 @@ from exotel_async.emulator.control.endpoint import (
     of_type,
 )
 from exotel_async.emulator.operations import Operations
-from exotel_async.emulator.phones import Phone
+from exotel_async.emulator.phones import Phone, check_keys
 
 _WAIT = QueryParameter(
     name="wait",
@@ -44,7 +44,7 @@ class OnePhone:
 class Keys:
     """What the caller presses."""
 
-    keys: str
+    keys: str = attrs.field(validator=lambda _, __, keys: check_keys(keys))
     """Digits, `*` and `#`."""
 
 
@@ -52,7 +52,7 @@ class Keys:
 class Message:
     """What the caller says to a Voicemail."""
 
-    seconds: int
+    seconds: int = attrs.field(validator=attrs.validators.ge(1))
     """Of the emulator's clock."""
 
 

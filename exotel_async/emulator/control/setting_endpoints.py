@@ -224,7 +224,7 @@ ENDPOINTS: Collection[Endpoint] = [
     *_resource(
         "exophone_flows",
         Mapping[str, str | int],
-        {},
+        {"08030000000": "926"},
         "Which flow a call is led to that comes in at an ExoPhone",
         _check_assigned,
     ),
