@@ -136,15 +136,17 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
     span = "a minute" if emulator.per == 60 else f"in {emulator.per:g} seconds of its clock"
     a_minute = emulator.rate * 60 / emulator.per * emulator.speed
     lines = [
-        f"A local Exotel Voice v1 listens at {url}. It rings no phone. Ctrl-C ends it.",
-        f"It allows {emulator.rate} requests {span} ({emulator.window.value}).",
+        f"A local Exotel Voice v1 listens at {url}. Ctrl-C ends it.",
+        f"It rings no phone, and allows {emulator.rate} requests {span} ({emulator.window.value}).",
     ]
     if emulator.speed != 1 or emulator.per != 60:
-        clock = f"Its clock runs {emulator.speed:g} times as fast as yours. "
+        if emulator.speed != 1:
+            lines += [f"Its clock runs {emulator.speed:g} times as fast as yours."]
+        per = f"{emulator.per / emulator.speed:.6g}"
         lines += [
-            f"{clock if emulator.speed != 1 else ''}Tell the SDK: "
-            f"rate_limit=RateLimit({emulator.rate}, per={emulator.per / emulator.speed:.6g}); "
-            f"and the commands of exotel-async: --rate {a_minute:.0f}"
+            "Tell",
+            f"  the SDK: rate_limit=RateLimit({emulator.rate}, per={per})",
+            f"  the commands of exotel-async: --rate {a_minute:.0f}",
         ]
     elif emulator.rate != LIMIT:
         lines += [f"Tell the commands of exotel-async: --rate {emulator.rate}"]
@@ -159,7 +161,8 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         f"  export EXOTEL_ACCOUNT_SID={account}",
         f"  export EXOTEL_API_KEY={key}",
         f"  export EXOTEL_API_TOKEN='{token}'",
-        f"For any other client: base URL {api}, with that key and token as HTTP Basic.",
+        "For any other client, with that key and token as HTTP Basic:",
+        f"  {api}",
         "",
     ]
     if emulator.exophones:

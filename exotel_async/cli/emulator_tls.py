@@ -43,15 +43,15 @@ class TlsOptions:
 def how_to_trust(ca_file: str) -> Sequence[str]:
     """What lets clients trust an authority, language by language."""
     ca_file = quote(ca_file)
-    store = "-Djavax.net.ssl.trustStore=emulator.p12 -Djavax.net.ssl.trustStorePassword=emulator"
     return [
-        "Its certificate was made for this run, and is good for localhost and for hosts of Exotel",
-        f"such as api.exotel.com. Clients have to trust {ca_file}:",
+        "Its certificate was made for this run, for localhost and hosts of Exotel such as",
+        f"api.exotel.com. Clients have to trust {ca_file}:",
         f"  curl --cacert {ca_file} ...",
         f"  export SSL_CERT_FILE={ca_file}        # exotel_async, httpx, Go, Ruby",
         f"  export REQUESTS_CA_BUNDLE={ca_file}   # requests",
         f"  export NODE_EXTRA_CA_CERTS={ca_file}  # Node",
         f"  keytool -importcert -noprompt -alias emulator -file {ca_file} \\",
         "    -keystore emulator.p12 -storepass emulator && \\",
-        f"    java {store} ...",
+        "    java -Djavax.net.ssl.trustStore=emulator.p12 \\",
+        "    -Djavax.net.ssl.trustStorePassword=emulator ...",
     ]

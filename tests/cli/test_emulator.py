@@ -35,7 +35,8 @@ async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) ->
             assert (await exotel.calls.get(call.sid)).sid == call.sid
         ended = await running.end(by)
     assert ended.code == 0, ended
-    assert "RateLimit(200, per=3); and the commands of exotel-async: --rate 4000" in ended.out
+    assert "  the SDK: rate_limit=RateLimit(200, per=3)\n" in ended.out
+    assert "  the commands of exotel-async: --rate 4000\n" in ended.out
     assert f"curl -u 'k:emulator-token' {base_url}/v1/Accounts/ours/Calls/connect" in ended.out
     assert f"in a browser: {base_url}/_emulator/\n" in ended.out
     assert "requests  2, 0 of them refused (429)" in ended.out
@@ -89,7 +90,8 @@ def test_an_exophone_may_be_written_in_groups() -> None:
 
 
 async def test_https_says_whom_to_trust_and_who_can_reach_it() -> None:
-    async with started("emulator", "--port", "0", "--tls", "--host", ANY) as running:
+    options = ("--port", "0", "--tls", "--host", ANY, "--speed", "60")
+    async with started("emulator", *options) as running:
         base_url = (await running.line("listens at")).partition(" at ")[2].partition(". ")[0]
         assert base_url.startswith("https://127.0.0.1:")  # 0.0.0.0 is an address of nobody's
         file = Path((await running.line("curl --cacert")).split()[2])
@@ -103,6 +105,9 @@ async def test_https_says_whom_to_trust_and_who_can_reach_it() -> None:
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
         assert f"export {name}={file}" in ended.out
     assert f"curl --cacert {file} -u " in ended.out
+    prose = [line for line in ended.out.splitlines() if f"{base_url}/" not in line]
+    # A terminal of 80 columns breaks none of them.
+    assert [line for line in prose if len(line.replace(str(file), "ca.pem")) > 80] == []
     with pytest.raises(FileNotFoundError):
         ssl.create_default_context(cafile=file)
 
