@@ -45,6 +45,24 @@ _one_or_more = attrs.validators.ge(1)
 _not_negative = attrs.validators.ge(0.0)
 
 
+def _in_a_path(_: object, __: object, sid: str) -> None:
+    if re.fullmatch(r"[^/?#%\\]+", sid) is None:
+        raise ValueError(
+            f"account_sid: {masked(sid)!r} must not be empty, or have a slash or one of ?#% in "
+            "it: it stands in the path"
+        )
+
+
+def _in_basic(_: object, __: object, key: str) -> None:
+    if not key or ":" in key:
+        raise ValueError("api_key: the value must not be empty, or have a colon in it")
+
+
+def _not_empty(_: object, __: object, token: str) -> None:
+    if not token:
+        raise ValueError("api_token: the value must not be empty")
+
+
 def _numbers(numbers: Collection[str]) -> frozenset[str]:
     return frozenset(checked_number(number) for number in numbers)
 
@@ -122,9 +140,9 @@ class Settings(Switches):
     """
 
     # The account
-    account_sid: str = "acme1"
-    api_key: str = "emulator-key"
-    api_token: str = attrs.field(default="emulator-token", repr=False)
+    account_sid: str = attrs.field(default="acme1", validator=_in_a_path)
+    api_key: str = attrs.field(default="emulator-key", validator=_in_basic)
+    api_token: str = attrs.field(default="emulator-token", repr=False, validator=_not_empty)
     exophones: Collection[str] = attrs.field(default=("08030000000",), converter=_numbers)
     """Numbers a call may show as its `CallerId`."""
     balance: Decimal = Decimal("1000.00")

@@ -128,9 +128,9 @@ def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
     elif isinstance(error, Wrong):
         yield Wrong(f"{place}.{error.place}" if place else error.place, error.text)
     else:
-        # Validators of attrs name the field, which the place may do already.
-        named = f"'{place.rpartition('.')[2]}' "
-        yield Wrong(place, masked(str(error)).removeprefix(named))
+        # Validators name the field, which the place may do already.
+        name = place.rpartition(".")[2]
+        yield Wrong(place, masked(str(error)).removeprefix(f"'{name}' ").removeprefix(f"{name}: "))
 
 
 def _under(place: str, note: Any) -> str:

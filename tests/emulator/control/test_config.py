@@ -148,7 +148,13 @@ def flow(**start: object) -> Mapping[str, Any]:
 BEYOND_A_SCHEMA = (
     *("not a date", "not an amount", "is a range", "shares", "no telephone has"),
     *("no applet named nowhere", "takes one of", "have one id", "is no phone number"),
-    *("a telephone has", "callback_retries", "is no http or https URL"),
+    *(
+        "must not be empty",
+        "must be a host's name",
+        "a telephone has",
+        "callback_retries",
+        "is no http or https URL",
+    ),
 )
 
 
@@ -167,6 +173,11 @@ BEYOND_A_SCHEMA = (
         ({"port": 70000}, "port: must be <= 65535: 70000"),
         ({"speed": 0}, "speed: must be > 0.0: 0.0"),
         ({"kyc": "yes"}, "kyc: 'yes' is neither true nor false"),
+        ({"account_sid": "a/b"}, "account_sid: 'a/b' must not be empty, or have a slash"),
+        ({"hostnames": ["a b"]}, "hostnames: 'a b' must be a host's name or address"),
+        ({"account_sid": ""}, "account_sid: '' must not be empty, or have"),
+        ({"api_key": "a:b"}, "api_key: the value must not be empty, or have a colon"),
+        ({"api_token": ""}, "api_token: the value must not be empty"),
         ({"api_token": 17}, "api_token: the value is not a text"),
         ({"now": "2026-01-01"}, "now: '2026-01-01' is not a date with its offset, like 2026-"),
         ({"balance": "much"}, "balance: 'much' is not an amount, like"),
@@ -232,6 +243,7 @@ def test_what_is_wrong_is_told_with_place_value_and_rule(document: object, probl
     with pytest.raises(Wrong) as caught:
         read_config(document)
     assert problem in str(caught.value)
+    assert not caught.value.text.startswith(f"{caught.value.place}: ")  # it is told once
     assert fits(document) == any(word in problem for word in BEYOND_A_SCHEMA)
 
 
