@@ -171,13 +171,17 @@ class CallBook:
             changed=self._changed,
         )
         self._by_sid[sid] = call
-        insort(self._by_time, call, key=position)
-        if call.ended:
+        if self._by_time and position(call) < position(self._by_time[-1]):
+            insort(self._by_time, call, key=position)
+        else:
+            self._by_time.append(call)  # as nearly always, and at once
+        age = call.age
+        if age >= timeline.ended:
             insort(self._over, call, key=position)
         else:
             self._live[call] = 0
             self._changed.add(call)
-        if not call.settled:
+        if age < timeline.settled:
             self._unsettled.add(call)
         return call
 

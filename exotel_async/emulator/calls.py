@@ -86,11 +86,12 @@ class Recording:
 
 
 def _note_change(call: EmulatedCall, _: object, value: T) -> T:
-    call._changed.add(call)  # noqa: SLF001 - an attribute's own hook
+    call._changed.add(call)  # noqa: SLF001 - the class's own hook
     return value
 
 
-@attrs.define(kw_only=True, eq=False)
+# A hook for all: one for each of some would cost every new call the time of ten such changes.
+@attrs.define(kw_only=True, eq=False, on_setattr=_note_change)
 class EmulatedCall:
     """One call: what was dialled, its life, and where it stands by the clock."""
 
@@ -100,13 +101,13 @@ class EmulatedCall:
     dial: Dial
     at: float = attrs.field(on_setattr=attrs.setters.frozen)
     """When it was dialled, in emulator seconds since the start. Calls are kept in order of it."""
-    timeline: Timeline = attrs.field(on_setattr=_note_change)
+    timeline: Timeline
     clock: Clock = attrs.field(repr=False)
-    ahead: float = attrs.field(default=0.0, on_setattr=_note_change)
+    ahead: float = 0.0
     """Seconds this call's life runs ahead of the clock: see `Emulator.finish_calls`."""
     parent_sid: str | None = None
     """The call that this one is a child leg of."""
-    agents: int = attrs.field(default=0, on_setattr=_note_change)
+    agents: int = 0
     """How many agents its flow is ringing or has connected."""
     agent: str | None = None
     """The agent whom its flow has connected, the last one if there were several."""
@@ -119,7 +120,7 @@ class EmulatedCall:
     recordings: Sequence[Recording] = attrs.field(default=(), repr=False)
     """Those made in a flow, in order."""
     _changed: set[EmulatedCall] = attrs.field(factory=set, repr=False)
-    """Where it enters itself when its life or its channels change."""
+    """Where it enters itself when anything of it changes: its life, perhaps, or its channels."""
 
     @property
     def from_(self) -> str:

@@ -128,7 +128,9 @@ def _check_numbers(form: dict[str, str], settings: Settings) -> None:
 
 def _check_choices(form: dict[str, str], settings: Settings) -> None:
     for name, choices in _CHOICES.items():
-        value = form.get(name, choices[0])
+        if name not in form:
+            continue
+        value = form[name]
         if name == "Record" and settings.any_case_record:
             value = value.lower()
         if value not in choices:
@@ -204,6 +206,8 @@ def _read_retries(form: dict[str, str], settings: Settings) -> int:
 def _read_events(pairs: Pairs, settings: Settings, *, ringing: bool) -> frozenset[Event]:
     """The subscribed events. A key without brackets is read as the switch says (VOICE_V1 1.2)."""
     given = [(name, value) for name, value in pairs if _EVENTS.fullmatch(name)]
+    if not given:
+        return frozenset()
     words = {value for name, value in given if name.endswith("]")}
     known = set(Event) if ringing else {Event.TERMINAL, Event.ANSWERED}
     if not words <= known:

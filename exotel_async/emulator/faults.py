@@ -319,11 +319,17 @@ class Faults:
         """The faults still on order, oldest first."""
         return [order.fault for order in self._orders]
 
-    @_locked
     def take_for_request(
         self, method: str, path: str, listing: Collection[ListingFault] = ()
     ) -> Fault | None:
         """The fault this request meets; of those of listings one that is possible."""
+        # Most requests come when none is on order: these need not take turns.
+        return self._take_for_request(method, path, listing) if self._orders else None
+
+    @_locked
+    def _take_for_request(
+        self, method: str, path: str, listing: Collection[ListingFault]
+    ) -> Fault | None:
         possible = {None, *listing}
         orders = [
             o for o in self._orders if o.fault.callback is None and o.fault.listing in possible

@@ -17,6 +17,8 @@ def merged(query: Pairs, form: Pairs, switches: Switches) -> Pairs:
 
     What stands in both is taken from the form, an array as a whole: PHP does so.
     """
+    if not query:
+        return form
     match switches.query_parameters:
         case "ignore":
             return form
