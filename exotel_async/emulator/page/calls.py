@@ -145,7 +145,7 @@ class Entry:
 
     at: int
     text: str
-    """The note, or the request's method and URL."""
+    """A note's text, or the request's method and URL."""
     request: Sequence[tuple[str, str]] = ()
     """Its parameters."""
     answer: str = ""
