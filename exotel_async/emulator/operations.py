@@ -165,7 +165,7 @@ class Operations(Settings):
         """
         handsets = self.calls[sid].handsets
         phone = handsets.find(number, "ringing")
-        if phone.role == "agent" and handsets.talking:
+        if phone.role == "agent" and phone.state == "ringing" and handsets.talking:
             raise ValueError("the agent cannot answer: another one has")
         phone.answer()
 

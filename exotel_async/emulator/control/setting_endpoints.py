@@ -72,7 +72,7 @@ def _read_names(document: object) -> Mapping[str, object]:
     known = {field.name for field in _changeable_fields()} | READ_AT_START
     for name in document:
         if name not in known:
-            raise unknown_key("", str(name), known - READ_AT_START)
+            raise unknown_key("", str(name), known)
     return document
 
 

@@ -81,6 +81,7 @@ async def test_the_examples_of_the_document_are_taken_one_after_the_other(
         ("PATCH", "/settings", {"rate": 3}, 409, "rate", "is read at the start"),
         ("PATCH", "/settings", {"kyc": "no"}, 422, "kyc", "neither true nor false"),
         ("PATCH", "/settings", {"kycs": True}, 422, "kycs", "is no key here"),
+        ("PATCH", "/settings", {"sped": 2}, 422, "sped", "is no key here; there are speed"),
         ("PATCH", "/settings", {"flows": []}, 422, "flows", "is no key here"),
         ("PATCH", "/settings", {"kyc": False, "channels": "x"}, 422, "channels", "whole number"),
         ("PATCH", "/settings", {"flow_settings": {"time": 1}}, 422, "flow_settings.time", "no key"),
