@@ -30,7 +30,7 @@ from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.settings import host_in_urls
-from exotel_async.emulator.thread import EitherWay, ThreadLoop, in_its_loop, run_in
+from exotel_async.emulator.thread import SyncOrAsyncContext, ThreadLoop, in_its_loop, run_in
 from exotel_async.emulator.tls import Tls
 from exotel_async.emulator.whitelist import Whitelist
 
@@ -183,12 +183,12 @@ class Emulator(Operations):
         """
         return run_in(self._loop, coroutine)
 
-    def unreachable(self) -> EitherWay:
+    def unreachable(self) -> SyncOrAsyncContext:
         """Refuse connections for a while; those there are get reset. The port stays the same.
 
         It is for `async with`, and for `with` if the emulator was begun so.
         """
-        return EitherWay(self._suspend, self._resume, self.run)
+        return SyncOrAsyncContext(self._suspend, self._resume, self.run)
 
     @in_its_loop
     async def _suspend(self) -> None:

@@ -233,7 +233,7 @@ class Operations(Settings):
 
     @in_its_loop
     async def finish_calls(self, *, settle: bool = True) -> None:
-        """Let every live call reach its end now, and its status callbacks be sent.
+        """Let every call in progress reach its end now, and its status callbacks be sent.
 
         Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
         Calls in flows come to the end of them, with all their requests, as fast as those are

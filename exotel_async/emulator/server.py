@@ -30,7 +30,7 @@ _UNFINISHED = re.compile(rb"[\r\n]+\Z|\r[^\r]*\Z")
 BACKLOG = 4096
 KEEP_ALIVE = 75.0
 """Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
-GOODBYE = 1.0
+TLS_SHUTDOWN_TIMEOUT = 1.0
 """Real seconds a client has for its half of the end of TLS; without it the connection is closed."""
 
 
@@ -124,7 +124,7 @@ class _TlsServer:
         # It raises where the client does not trust us, speaks no TLS, or has left.
         with contextlib.suppress(OSError):
             await loop.connect_accepted_socket(
-                self._new, connection, ssl=self._context, ssl_shutdown_timeout=GOODBYE
+                self._new, connection, ssl=self._context, ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT
             )
 
 

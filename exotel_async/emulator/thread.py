@@ -168,7 +168,7 @@ def running_loop() -> AbstractEventLoop | None:
 
 
 @attrs.frozen
-class EitherWay:
+class SyncOrAsyncContext:
     """A context manager of two coroutines, for `async with` and, by a function that runs them, for
     `with`."""
 

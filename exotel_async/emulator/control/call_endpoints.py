@@ -239,7 +239,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="POST",
         path="/finish_calls",
         name="finish_calls",
-        about="Let every live call reach its end now, and its status callbacks be sent.",
+        about="Let every call in progress reach its end now, and its status callbacks be sent.",
         act=_finish,
         takes=Body.of(Finish, {"settle": True}, required=False),
         returns=of_type(Statistics),

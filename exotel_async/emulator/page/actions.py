@@ -77,7 +77,7 @@ class Actions:
         return _place(sid, form)
 
     async def finish_calls(self, _: str, __: Form) -> str:
-        """Every live call comes to its end."""
+        """Every call in progress comes to its end."""
         await self.emulator.finish_calls()
         return "/"
 

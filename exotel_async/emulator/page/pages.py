@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _PLAYED = 20
-"""Live calls with their phones, the newest ones."""
+"""Calls in progress with their phones, the newest ones."""
 
 
 class Pages:
@@ -31,7 +31,7 @@ class Pages:
     async def calls(
         self, request: Request, problem: str = "", given: Mapping[str, str] | None = None
     ) -> Response:
-        """Live calls with their phones, and those that are over."""
+        """Calls in progress with their phones, and those that are over."""
         emulator = self._emulator
         live = calls.live_calls(emulator)
         shown = [calls.view(emulator, call) for call in live[:_PLAYED]]
@@ -40,8 +40,8 @@ class Pages:
         return self._page(
             request,
             "calls.html",
-            title=f"{len(live)} live" if live else "No live calls",
-            news=". ".join(call.said for call in shown) or "No live calls",
+            title=f"{len(live)} in progress" if live else "No calls in progress",
+            news=". ".join(call.said for call in shown) or "No calls in progress",
             problem=problem,
             given=given,
             live=shown,

@@ -53,12 +53,12 @@ async def test_a_person_plays_the_caller_and_the_agent(
     emulator: Emulator, browser: Browser
 ) -> None:
     """All by clicking: calls in, presses 2, talks to an agent, hangs up, and sees the voicemail."""
-    assert await browser.title() == "No live calls · Exotel emulator"
+    assert await browser.title() == "No calls in progress · Exotel emulator"
     await browser.type("manual", DESK)
     await browser.click("Set")
     await browser.click("Call")
     await browser.see(f"Caller {CUSTOMER}", "The flow waits for keys")
-    assert await browser.title() == "1 live · Exotel emulator"
+    assert await browser.title() == "1 in progress · Exotel emulator"
     await browser.click("Press 2")
     await browser.see(f"Agent {DESK}", "ringing")
     await browser.click(f"Answer: Agent {DESK}")

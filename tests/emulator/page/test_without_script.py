@@ -113,7 +113,7 @@ async def test_finishing_calls_and_a_reset_that_is_confirmed(
     page = await visitor.click("Finish all now")
     (call,) = emulator.calls.values()
     assert call.ended
-    assert "Live 0" in page.text
+    assert "In progress 0" in page.text
     await visitor.follow("Settings")
     await visitor.follow("Reset…")
     assert emulator.calls, "it only asks"
