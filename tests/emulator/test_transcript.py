@@ -37,7 +37,7 @@ async def test_printed(emulator: Emulator, application: Application) -> None:
     assert (
         str(call.transcript)
         == f"""\
-incoming call {call.sid} from {CUSTOMER} by {EXOPHONE}, flow 926
+incoming call {call.sid} from {CUSTOMER} to {EXOPHONE}, flow 926
      0 s  Greeting
          0 s  says 'Hello'
             -> then

@@ -32,7 +32,8 @@ class Runs:
 
     def take_down(self, call: EmulatedCall, flow: Flow) -> Log:
         """Begin the transcript of a call just taken for a flow."""
-        parties = f"from {national(call.from_)} by {national(call.caller_id)}"
+        party, exophone = national(call.from_), national(call.caller_id)
+        parties = f"from {party} to {exophone}" if call.incoming else f"to {party} from {exophone}"
         direction = "incoming call" if call.incoming else "call"
         call.log = Log(f"{direction} {call.sid} {parties}, flow {flow.id}")
         return call.log
