@@ -1,0 +1,43 @@
+"""Whom a campaign dials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from exotel_async.masking import masked
+from exotel_async.models.value import Value
+
+
+@frozen
+class Contact(Value):
+    """One person whom a campaign dials.
+
+    Attributes:
+        number: the phone number, in any spelling that `normalize_number` takes, or a SIP id.
+        key: what identifies the person in the campaign, as the id in your own database; None: the
+            number. A person is dialled once, however often the key or the number is added.
+        fields: anything of your own that is to come back with the outcome, in the types of JSON.
+        priority: contacts with a higher one are dialled first. From -1000 to 1000.
+        not_before: an aware time before which it is not dialled.
+        time_zone: the zone by whose clock the campaign's hours count for this contact, as
+            "Asia/Dubai"; None: the schedule's own.
+        alternatives: further numbers of the same person, tried in turn, one with each retry.
+        agent: who is rung second, instead of the campaign's `agent`.
+        custom_field: what comes back with the call, instead of the campaign's.
+    """
+
+    number: str = field(repr=masked)
+    key: str | None = field(default=None, kw_only=True, repr=masked)
+    fields: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False)
+    priority: int = field(default=0, kw_only=True)
+    not_before: datetime | None = field(default=None, kw_only=True)
+    time_zone: str | None = field(default=None, kw_only=True)
+    alternatives: tuple[str, ...] = field(
+        default=(), kw_only=True, converter=tuple, repr=lambda numbers: str(len(numbers))
+    )
+    agent: str | None = field(default=None, kw_only=True, repr=masked)
+    custom_field: str | None = field(default=None, kw_only=True, repr=False)
