@@ -159,11 +159,12 @@ def same_number(a: str | None, b: str | None) -> bool:
     """
     if not a or not b:
         return False
-    known = _identity(a)
-    return known is not None and known == _identity(b)
+    known = identity_of(a)
+    return known is not None and known == identity_of(b)
 
 
-def _identity(party: str) -> str | None:
+def identity_of(party: str) -> str | None:
+    """Return what all spellings of a party have in common; None: it is no number and no SIP id."""
     if is_sip(party):
         return "sip:" + party[4:]
     try:

@@ -348,7 +348,7 @@ class Calls(CallReader):
             InvalidRequest: it has no SID or no status.
             ConfigurationError: the session is closed, or this is not its event loop.
         """
-        call = _call_of(event)
+        call = call_of(event)
         ended = self._watcher.notify(call)
         self._reconciler.settle(call)
         return ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -19,13 +20,14 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._date = ""
-        self._seen = 0.0
+        self.read_at: float = -math.inf
+        """When it was read last, by `time.monotonic`."""
 
     def saw(self, date: str | None) -> None:
         """Take note of an answer's `Date` header."""
         # Read when it is asked for: most answers are never asked.
         if date is not None:
-            self._date, self._seen = date, time.monotonic()
+            self._date, self.read_at = date, time.monotonic()
 
     def now(self) -> datetime | None:
         """Return a time, UTC, that the service's clock has reached for certain, if barely.
@@ -35,7 +37,7 @@ class ServerClock:
         shown = http_date(self._date)
         if shown is None or not _FIRST <= shown < _LAST:
             return None
-        return datetime.fromtimestamp(shown + time.monotonic() - self._seen, UTC)
+        return datetime.fromtimestamp(shown + time.monotonic() - self.read_at, UTC)
 
     def offset(self) -> timedelta | None:
         """Return how much it is ahead of ours, within a second or so; None if nothing is known."""
