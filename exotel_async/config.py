@@ -268,12 +268,17 @@ class SendOptions:
         max_wait: seconds it may wait for the budget; None: as long as it takes.
         timeout: seconds it may take with everything; None: as long as it takes.
         on_send: called each time it is sent.
+        before_send: a last check, called each time before it is sent: once before a connection is
+            taken for it and, with httpx's own transport, once more in the last step before its
+            first byte. What it raises, `send` raises: nothing was sent then, and the permit is
+            given back. It must not block, and is to raise an ExotelError, such as `NotDialled`.
     """
 
     priority: Priority = Priority.INTERACTIVE
     max_wait: float | None = None
     timeout: float | None = None
     on_send: Callable[[], object] | None = None
+    before_send: Callable[[], None] | None = None
 
     @property
     def patience(self) -> float:

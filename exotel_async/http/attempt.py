@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -23,6 +23,8 @@ class Attempt:
         whole: whether all of the answer came.
         timed_out: whether it was given up, so that it may still arrive.
         problem: what went wrong, in words; "" where nothing did.
+        stopped_by: what the last check before the first byte raised, if that is why nothing of it
+            was written.
     """
 
     host: str
@@ -31,6 +33,7 @@ class Attempt:
     whole: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=redact)
+    stopped_by: Exception | None = None
 
     @property
     def status(self) -> int | None:
@@ -42,14 +45,30 @@ class Attempt:
         return None if self.answer is None else retry_after(self.answer.headers, now=time.time())
 
 
+class Stopped(Exception):
+    """The last check before the first byte has failed."""
+
+
 class Seen:
     """What was seen of one exchange up to now."""
 
-    __slots__ = ("_begun", "_silent", "body", "handed_over", "headers", "size", "status")
+    __slots__ = (
+        "_before_send",
+        "_begun",
+        "_silent",
+        "_stopped_by",
+        "body",
+        "handed_over",
+        "headers",
+        "size",
+        "status",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, before_send: Callable[[], None] | None = None) -> None:
         self._silent = True
         self._begun = False
+        self._before_send = before_send
+        self._stopped_by: Exception | None = None
         self.handed_over: object = None
         """The request that httpx was asked to send; None: it was not asked yet."""
         self.status: int = 0
@@ -63,14 +82,37 @@ class Seen:
         # Not every transport tells what it does. Mocks do not, and silence proves nothing.
         return self._begun or (self.handed_over is not None and self._silent) or bool(self.status)
 
+    @property
+    def stopped_by(self) -> Exception | None:
+        """What the last check raised, if nothing was written; else None."""
+        # A transport of the user's own may have tried again after it.
+        return None if self.written else self._stopped_by
+
+    def check(self) -> None:
+        """Ask a last time whether the request may be sent.
+
+        Raises:
+            Stopped: it may not.
+        """
+        if self._before_send is None:
+            return
+        try:
+            self._before_send()
+        except Exception as error:  # noqa: BLE001 - it is kept, for `send` to raise
+            # httpcore takes some errors for its own, and goes on to read the answer.
+            self._stopped_by = error
+            raise Stopped from None
+
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
         self._silent = False
         # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
         # for a tunnel is no part of the request.
-        if event.endswith("send_request_headers.started"):
-            tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
-            self._begun = self._begun or not tunnel
+        if not event.endswith("send_request_headers.started"):
+            return
+        if getattr(info.get("request"), "method", b"") != b"CONNECT":
+            self.check()
+            self._begun = True
 
     def not_connected(self) -> None:
         """Take note that there was no connection to write to."""

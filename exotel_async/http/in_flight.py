@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from exotel_async.config import RetryPolicy
-from exotel_async.errors import CallOutcomeUnknown, ExotelError
+from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.orphans import Orphans, tell
 from exotel_async.http.outcome import Sending
@@ -29,8 +29,9 @@ class DialsInFlight:
         """Called with a call whose outcome was reported as unknown before its answer came."""
 
     def add(self, sending: Sending[Any]) -> None:
-        """Take note that a dial is sent."""
-        self._sendings.add(sending)
+        """Take note that a request is sent, if it is a dial."""
+        if sending.request.dials:
+            self._sendings.add(sending)
 
     def discard(self, sending: Sending[Any]) -> None:
         """Take note that the answer to a dial is awaited no more."""
@@ -63,7 +64,7 @@ class DialsInFlight:
             ended: object
             try:
                 ended = sending.judge(exchange.result(), RetryPolicy.never())
-            except ExotelError as error:
+            except Exception as error:  # noqa: BLE001 - a last check may have raised whatever it was
                 ended = error
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
                 tell(self.on_late_answer, lost, ended)

@@ -83,7 +83,13 @@ class Sending(Generic[T]):
         Raises:
             CallOutcomeUnknown: it is a dial that may have happened.
             ExotelError: what came instead.
+            Exception: what the last check before the first byte raised.
         """
+        stopped_by = attempt.stopped_by
+        if stopped_by is not None:
+            if isinstance(stopped_by, ExotelError):
+                named(stopped_by, self.request)
+            raise stopped_by
         try:
             return self._result(attempt)
         except ExotelError as error:

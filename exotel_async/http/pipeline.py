@@ -164,6 +164,7 @@ class Pipeline:
         options: SendOptions,
         *,
         permit: Permit | None = None,
+        retry: RetryPolicy | None = None,
     ) -> T:
         """Send a request, again where that is safe, and read its answer.
 
@@ -172,10 +173,14 @@ class Pipeline:
             read: what reads its answer.
             options: how it is sent.
             permit: permission to send it once, if there is one already.
+            retry: how often it is sent again; None: as the session is set. How long a pause holds
+                up the account's requests is as the session is set in any case.
 
         Raises:
-            ExotelError: one of the tree in `errors`, and nothing else.
+            ExotelError: one of the tree in `errors`, and nothing else but what the `before_send` of
+                its options raises.
         """
+        policy = self.retry if retry is None else retry
         try:
             loop = self.check_loop()
         except ConfigurationError:
@@ -193,11 +198,10 @@ class Pipeline:
             clock=self.server_clock,
         )
         began = loop.time()
-        latest = min(deadline, began + self.retry.total)
+        latest = min(deadline, began + policy.total)
         while True:
             sending.attempts += 1
-            if request.dials:
-                self.dials.add(sending)
+            self.dials.add(sending)
             exchange = self._start(permit, request, options)
             try:
                 attempt = await _within(deadline, exchange)
@@ -220,7 +224,7 @@ class Pipeline:
             now = loop.time()
             try:
                 judged = sending.judge(
-                    attempt, self.retry, elapsed=now - began, remaining=deadline - now
+                    attempt, policy, elapsed=now - began, remaining=deadline - now
                 )
             except CallOutcomeUnknown as error:
                 self.dials.note_lost(error)
@@ -293,7 +297,7 @@ class Pipeline:
     def _start(
         self, permit: Permit, request: Request, options: SendOptions
     ) -> asyncio.Task[Attempt]:
-        exchange = self._lifetime.start(self._exchange(permit, request))
+        exchange = self._lifetime.start(self._exchange(permit, request, options.before_send))
 
         def ended(exchange: asyncio.Task[Attempt]) -> None:
             if exchange.cancelled():  # before it began
@@ -304,15 +308,18 @@ class Pipeline:
             tell(options.on_send)
         return exchange
 
-    async def _exchange(self, permit: Permit, request: Request) -> Attempt:
+    async def _exchange(
+        self, permit: Permit, request: Request, before_send: Callable[[], None] | None
+    ) -> Attempt:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
-        outcome = RequestOutcome(late=self.transport.late)
+        outcome, stopped = RequestOutcome(late=self.transport.late), False
         try:
-            attempt = await self.transport.exchange(request)
-            outcome = self._outcome_of(attempt)
+            attempt = await self.transport.exchange(request, before_send)
+            outcome, stopped = self._outcome_of(attempt), attempt.stopped_by is not None
         finally:
-            tell(permit.finish, outcome)
+            # One that was stopped proves nothing: if it was to be a probe, the next one is.
+            tell(permit.release) if stopped else tell(permit.finish, outcome)
         status = outcome.status
         if outcome.asks_for_pause:
             logger.warning(

@@ -31,7 +31,7 @@ from exotel_async.wire.request import Category
 from exotel_async.wire.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from exotel_async.config import Timeouts
     from exotel_async.credentials import Credentials
@@ -138,10 +138,17 @@ class Transport:
                 **self._settings,
             )
 
-    async def exchange(self, request: Request) -> Attempt:
-        """Send one request once. Raises nothing: the result says if it was cancelled."""
+    async def exchange(
+        self, request: Request, before_send: Callable[[], None] | None = None
+    ) -> Attempt:
+        """Send one request once. Raises nothing: the result says if it was cancelled.
+
+        Args:
+            request: the request.
+            before_send: a last check before the first byte, see `SendOptions`.
+        """
         library_logs.begin(self._secrets)
-        seen = Seen()
+        seen = Seen(before_send)
         problem, timed_out, late = "", False, False
         try:
             # Processes that share a limiter rely on this limit, the wait at the gate included.
@@ -176,6 +183,7 @@ class Transport:
             whole=not problem,
             timed_out=timed_out,
             problem=answer.conceal(problem),
+            stopped_by=seen.stopped_by,
         )
 
     async def _send(self, request: Request, seen: Seen) -> str:
@@ -184,6 +192,9 @@ class Transport:
         built = self._request(client, request, seen.trace)
         if client.is_closed:
             return "the HTTP client is closed"
+        # Not every transport tells when it begins to write. What fails already needs no connection,
+        # either: one that is kept alive would be closed by it.
+        seen.check()
         seen.handed_over = built
         response = await client.send(built, stream=True, auth=self._auth, follow_redirects=False)
         try:
