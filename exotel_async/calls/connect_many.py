@@ -19,11 +19,8 @@ from exotel_async.models import Call, DialTarget
 from exotel_async.models.value import Value
 
 if TYPE_CHECKING:
-    from exotel_async.calls.reconcile import Reconciler
-    from exotel_async.calls.wait import CallWatcher
+    from exotel_async.calls.parts import CallParts
     from exotel_async.config import SendOptions
-    from exotel_async.http.pipeline import Pipeline
-    from exotel_async.wire.responses import Response
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
 
@@ -101,10 +98,7 @@ class Dials(ResultStream[DialOutcome]):
     def __init__(
         self,
         *,
-        pipeline: Pipeline,
-        read: Callable[[Response], Call],
-        watcher: CallWatcher,
-        reconciler: Reconciler,
+        parts: CallParts,
         targets: Iterable[DialTarget | str] | AsyncIterable[DialTarget | str],
         plan: DialPlan,
         interval: float,
@@ -115,15 +109,13 @@ class Dials(ResultStream[DialOutcome]):
             raise InvalidRequest("on_progress", on_progress, "must be callable")
         super().__init__(LazyInput("targets", targets, ahead=1), places=_WORKERS)
         plan.check(targets)
-        self._pipeline = pipeline
-        self._read = read
+        self._pipeline = parts.pipeline
+        self._read = parts.read_dialled
         self._plan = plan
         self._options = options
         self._on_progress = on_progress
         self._live = LiveCalls(
-            pipeline,
-            watcher,
-            reconciler,
+            parts,
             self._workers,
             most=plan.max_live,
             interval=interval,

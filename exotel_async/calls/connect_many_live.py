@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve
 
-from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciler, Reconciliation
-from exotel_async.calls.wait import LONGEST_WATCH, CallWatcher
+from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciliation
+from exotel_async.calls.wait import LONGEST_WATCH
 from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, is_over
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import CallOutcomeUnknown, ConfigurationError, ExotelError, NotFound
@@ -19,8 +19,8 @@ from exotel_async.models import Call
 
 if TYPE_CHECKING:
     from exotel_async.calls.connect_many_plan import DialOrder
+    from exotel_async.calls.parts import CallParts
     from exotel_async.calls.streams import Workers
-    from exotel_async.http.pipeline import Pipeline
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -65,17 +65,15 @@ class LiveCalls:
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        watcher: CallWatcher,
-        reconciler: Reconciler,
+        parts: CallParts,
         workers: Workers,
         *,
         most: int | None,
         interval: float,
     ) -> None:
-        self._pipeline = pipeline
-        self._watcher = watcher
-        self._reconciler = reconciler
+        self._pipeline = parts.pipeline
+        self._watcher = parts.watcher
+        self._reconciler = parts.reconciler
         self._workers = workers
         self._most = most
         self._interval = interval

@@ -7,6 +7,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from exotel_async.calls.parts import CallParts
 from exotel_async.calls.reader import CallReader
 from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
 from exotel_async.calls.wait_state import FIRST_POLL
@@ -46,6 +47,19 @@ class Calls(CallReader):
         view = copy(self)
         view._defaults = defaults  # noqa: SLF001 - its own
         return view
+
+    def parts(self) -> CallParts:
+        """Return what a view and its session have in common, for what dials with them."""
+        return CallParts(
+            pipeline=self._pipeline,
+            read_dialled=self._read_dialled,
+            watcher=self._watcher,
+            reconciler=self._reconciler,
+            pages=self._pages,
+            seen=self._seen,
+            account_sid=self._account_sid,
+            time_zone=self._time_zone,
+        )
 
     async def connect(
         self,
@@ -256,10 +270,7 @@ class Calls(CallReader):
             max_live=max_live,
         )
         return Dials(
-            pipeline=self._pipeline,
-            read=self._read_dialled,
-            watcher=self._watcher,
-            reconciler=self._reconciler,
+            parts=self.parts(),
             targets=targets,
             plan=plan,
             interval=positive_seconds("interval", interval),

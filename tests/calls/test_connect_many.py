@@ -9,6 +9,7 @@ from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 
 from exotel_async import (
@@ -750,3 +751,12 @@ async def test_the_stream_says_how_the_order_was_taken(
     assert outcome.call is not None
     assert outcome.call.status == CallStatus.IN_PROGRESS
     assert not outcome.is_unknown
+
+
+def test_a_view_has_the_parts_of_its_session(exotel: AsyncExotel) -> None:
+    parts, view = exotel.calls.parts(), exotel.with_options(priority=Priority.BULK).calls.parts()
+    assert attrs.asdict(parts, recurse=False) == attrs.asdict(view, recurse=False)
+    assert parts.account_sid == exotel.calls._account_sid
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        parts.account_sid = "other"  # type: ignore[misc]
+    assert "token" not in repr(parts)
