@@ -9,7 +9,7 @@ from datetime import tzinfo
 from typing import Any, Final, Protocol
 
 from exotel_async.config import IST
-from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, InvalidWebhook
+from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
     MOST_BODY,
@@ -43,10 +43,14 @@ _FAILED: Final = response(status=500)
 
 
 class Notified(Protocol):
-    """What takes status callbacks: `exotel.calls`."""
+    """What takes status callbacks, as `exotel.calls` does."""
 
     def notify(self, event: Any) -> object:
-        """Take what a status callback says of a call."""
+        """Take a `StatusCallback`, before it is answered: it must not block.
+
+        Raises:
+            ConfigurationError: it is closed, and takes none any more.
+        """
         ...
 
 
@@ -138,8 +142,10 @@ class ExotelWebhooks(Registry):
 
             hooks.forward_to(exotel.calls)
 
-        Every callback is forwarded, repeated ones as well, before any handler runs. Forwarding
-        stops when the session is closed.
+        Or to anything else with a `notify`, and to any number of them. Every callback that has a
+        status is forwarded, repeated ones as well, before any handler runs. Forwarding stops when
+        the session is closed. What else a `notify` raises is logged: the others and the handler get
+        the callback all the same, and the answer is theirs.
         """
         self._sessions.append(calls)
         if "status_callback" not in self._routes:
@@ -200,7 +206,7 @@ class ExotelWebhooks(Registry):
         try:
             route = self._enter(scope, target)
             if route.kind == "status_callback":
-                return await self._take_callback(route, scope, receive)
+                return await self._take_callback(route, scope, receive, target.query)
             return await self._take_query(route, scope["method"], target.query)
         except Refused as refused:
             return refusal(refused, scope)
@@ -215,16 +221,20 @@ class ExotelWebhooks(Registry):
         show_tail(scope, target.tail)
         return route
 
-    async def _take_callback(self, route: Route, scope: Scope, receive: Receive) -> Response:
+    async def _take_callback(
+        self, route: Route, scope: Scope, receive: Receive, query: bytes
+    ) -> Response:
         if scope["method"] != "POST":
             raise Refused(405, ("allow", "POST"))
+        if len(query) > self._most:
+            raise Refused(414)
         body, content_type = await read_callback(
             scope["headers"],
             received(receive),
             most=self._most,
             seconds=self._body_seconds,
         )
-        event = self._read(route, body, content_type)
+        event = self._read(route, body, content_type, query=query)
         self._forward(event)
         if route.handler is None or await self._runner.handle(route, event):
             return RECEIVED
@@ -242,10 +252,10 @@ class ExotelWebhooks(Registry):
             return RECEIVED if await self._runner.handle(route, request) else _FAILED
         return await self._runner.answer(route, request) or _FAILED
 
-    def _read(self, route: Route, *request: object) -> Any:
+    def _read(self, route: Route, *request: object, **more: object) -> Any:
         """Make a value of a request. Raises Refused: it is none of Exotel's."""
         try:
-            return route.read(*request)
+            return route.read(*request, **more)
         except InvalidWebhook as error:
             logger.warning("A request for %s is not one of Exotel's: %s", route.tail, error)
         raise Refused(400)
@@ -261,8 +271,8 @@ class ExotelWebhooks(Registry):
                     "no longer forwarding status callbacks to a closed session: %s", error
                 )
                 self._sessions.remove(calls)
-            except ExotelError:
-                logger.exception("a status callback could not be forwarded to a session")
+            except Exception:
+                logger.exception("A status callback could not be forwarded")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":

@@ -291,10 +291,28 @@ def read_query(query: str | bytes) -> dict[str, Any]:
     Raises:
         InvalidWebhook: it is past the limits of `nest`.
     """
+    return nest(_pairs(query))
+
+
+def read_parameters(query: str | bytes) -> dict[str, str]:
+    """Read the query of a URL that was not made by Exotel: brackets in its names mean nothing.
+
+    Of a name that comes twice the last value counts.
+
+    Args:
+        query: as `read_query` takes it.
+
+    Raises:
+        InvalidWebhook: more than `MOST_FIELDS`.
+    """
+    return dict(_pairs(query))
+
+
+def _pairs(query: str | bytes) -> list[tuple[str, str]]:
     if isinstance(query, bytes):
         query = query.decode(errors="replace")
     try:
-        return nest(parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:  # the only one `parse_qsl` has
         too_many = f"more than {MOST_FIELDS} fields"
     raise InvalidWebhook(too_many)

@@ -21,7 +21,7 @@ from exotel_async.models import (
     Leg,
 )
 from exotel_async.models.value import Value
-from exotel_async.webhooks.body import read_body, read_query, rows
+from exotel_async.webhooks.body import read_body, read_parameters, read_query, rows
 from exotel_async.webhooks.enums import AgentState, DialEventType
 from exotel_async.webhooks.fields import (
     call_sid,
@@ -76,6 +76,8 @@ class StatusCallback(Value):
         custom_field: what was passed as `custom_field`; it comes with the terminal event only.
         legs: the parties of the call, the one dialled first with `id` 1. A leg without a status was
             not dialled, or not yet.
+        query: the parameters in the URL it was posted to, as they were in the `status_callback` of
+            the dial; "" where a name has no value. It has no part in the `key`.
         raw: the whole original. A form is nested by the brackets in its names.
     """
 
@@ -97,11 +99,17 @@ class StatusCallback(Value):
     presigned_recording_url: str | None = field(default=None, repr=False)
     custom_field: str | None = field(default=None, repr=False)
     legs: tuple[Leg, ...] = ()
+    query: Mapping[str, str] = field(factory=dict, repr=False, hash=False)
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
 
     @classmethod
     def from_request(
-        cls, body: bytes, content_type: str | None, *, time_zone: tzinfo = IST
+        cls,
+        body: bytes,
+        content_type: str | None,
+        *,
+        query: str | bytes = b"",
+        time_zone: tzinfo = IST,
     ) -> Self:
         """Read a callback: multipart, urlencoded or JSON.
 
@@ -110,6 +118,7 @@ class StatusCallback(Value):
         Args:
             body: the body of the request, all of it. Bound its length before you read it.
             content_type: its header of that name.
+            query: the query of the URL it was posted to, percent-encoded, without a `?`.
             time_zone: the clock Exotel writes times by, and the zone of the event's times.
 
         Raises:
@@ -137,6 +146,7 @@ class StatusCallback(Value):
             presigned_recording_url=text(get("PreSignedRecordingUrl")),
             custom_field=free_text(get("CustomField")),
             legs=tuple(_leg(index + 1, leg) for index, leg in rows(get("Legs"))),
+            query=read_parameters(query) if query else {},
             raw=raw,
         )
 

@@ -50,7 +50,8 @@ async def status_callback(request: Request) -> StatusCallback:
         raise HTTPException(refused.status) from None
     except ClientDisconnect:
         raise HTTPException(400) from None
-    return _read(lambda: StatusCallback.from_request(body, content_type))
+    query = _query(request)
+    return _read(lambda: StatusCallback.from_request(body, content_type, query=query))
 
 
 async def dial_event(request: Request) -> DialEvent:

@@ -205,6 +205,50 @@ async def test_a_status_callback_is_handled(encoding: Encoding, payload: dict[st
     assert seen[0].status is CallStatus.COMPLETED
 
 
+QUERIES: list[tuple[str, dict[str, str]]] = [
+    ("", {}),
+    ("?", {}),
+    ("?attempt=ab12", {"attempt": "ab12"}),
+    ("?attempt=ab12&attempt=cd34&of=a%20b+c%26", {"attempt": "cd34", "of": "a b c&"}),
+    ("?attempt=&flag", {"attempt": "", "flag": ""}),
+    ("?a[b]=1&a=2", {"a[b]": "1", "a": "2"}),
+    ("?name=%E0%A4%85%FF", {"name": "\u0905\ufffd"}),
+]
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_a_callback_knows_the_query_of_its_url(http: str) -> None:
+    if http == "httptools":
+        pytest.importorskip("httptools")
+    hooks = new_hooks()
+    seen: list[StatusCallback] = []
+    hooks.status_callback(seen.append)
+    async with serving(hooks, http=http) as served:
+        for position, (tail, _) in enumerate(QUERIES):
+            payload = LONG | {"CallSid": f"{SID}{position}"}
+            got = await served.client.post(f"{path('status_callback')}{tail}", json=payload)
+            assert got.status_code == 200
+        # The same event, whatever it was asked for by: it is handled once.
+        for tail in ("", "?attempt=ef56"):
+            got = await served.client.post(
+                f"{path('status_callback')}{tail}", json=LONG | {"CallSid": f"{SID}0"}
+            )
+            assert got.status_code == 200
+        too_many = "&".join(["a=1"] * 1_001)
+        got = await served.client.post(f"{path('status_callback')}?{too_many}", json=LONG)
+        assert got.status_code == 400
+    assert [event.query for event in seen] == [query for _, query in QUERIES]
+
+
+async def test_a_query_that_is_too_long_is_refused() -> None:
+    hooks = new_hooks(max_body=2_000)
+    hooks.status_callback(lambda event: None)
+    async with serving(hooks) as served:
+        url = f"{path('status_callback')}?a="
+        assert (await served.client.post(url + "x" * 1_998, json=LONG)).status_code == 200
+        assert (await served.client.post(url + "x" * 1_999, json=LONG)).status_code == 414
+
+
 async def test_a_dial_event_is_handled_once() -> None:
     hooks = new_hooks()
     seen: list[DialEvent] = []
@@ -238,12 +282,13 @@ async def test_each_callback_is_forwarded_whatever_becomes_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hooks = new_hooks()
-    good, closed, odd = (
+    good, closed, odd, broken = (
         Session(),
         Session(ConfigurationError("the session is closed")),
         Session(InvalidRequest("event", "x", "no")),
+        Session(KeyError("a defect")),
     )
-    for session in (closed, odd, good):
+    for session in (closed, odd, broken, good):
         hooks.forward_to(session)
     async with serving(hooks) as served:
         assert (await served.client.post(path("status_callback"), json=LONG)).status_code == 200
@@ -255,10 +300,12 @@ async def test_each_callback_is_forwarded_whatever_becomes_of_it(
         assert (await served.client.post(path("status_callback"), json=LONG)).status_code == 500
         nothing_told = LONG | {"Status": "", "EventType": "other"}
         await served.client.post(path("status_callback"), json=nothing_told)
-    assert [len(session.told) for session in (good, odd, closed)] == [2, 2, 1]
+    assert [len(session.told) for session in (good, odd, broken, closed)] == [2, 2, 2, 1]
+    assert type(good.told[0]) is StatusCallback
     assert good.told[0] == good.told[1]
     assert "no longer forwarding status callbacks" in caplog.text
     assert "the database is gone" in caplog.text
+    assert "a defect" in caplog.text
 
 
 def test_urls() -> None:
@@ -347,6 +394,8 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
         pytest.importorskip("httptools")
     hooks = new_hooks()
     hooks.passthru("crm")(lambda request: None)
+    hooks.status_callback(lambda event: None)
+    hooks.forward_to(Session(KeyError("a defect")))
     caplog.set_level(logging.INFO)
     async with serving(hooks, http=http, access_log=True) as served:
         await served.client.get(f"{path('passthru', 'crm')}?{query(PASSTHRU)}")
@@ -354,6 +403,8 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
         await served.client.get(f"/x{path('passthru', 'crm')}?{query(PASSTHRU)}")
         await served.client.post(f"{path('passthru', 'crm')}?{query(PASSTHRU)}")
         await served.client.get(f"{path('passthru', 'crm')}?CallSid=")
+        for payload in (LONG, {}):
+            await served.client.post(f"{path('status_callback')}?attempt=ab12", json=payload)
     lines = [r.getMessage() for r in caplog.records if r.name == "uvicorn.access"]
     shown = [line.partition('"')[2] for line in lines]
     assert shown == [
@@ -362,9 +413,18 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
         'GET /- HTTP/1.1" 404',
         'POST /-/passthru/crm HTTP/1.1" 405',
         'GET /-/passthru/crm HTTP/1.1" 400',
+        'POST /-/status_callback HTTP/1.1" 200',
+        'POST /-/status_callback HTTP/1.1" 400',
     ]
     ours = [r.getMessage() for r in caplog.records if r.name == "exotel_async"]
-    assert ours == ["A request for passthru/crm is not one of Exotel's: no CallSid"]
+    assert ours == [
+        "A request for passthru/crm is not one of Exotel's: no CallSid",
+        "A status callback could not be forwarded",
+        "A request for status_callback is not one of Exotel's: no CallSid",
+    ]
+    served_by = ("uvicorn", "exotel_async")
+    told = [r for r in caplog.records if r.name.startswith(served_by)]
+    assert not any("ab12" in logging.Formatter().format(record) for record in told)
 
 
 HANDSHAKE = (

@@ -14,7 +14,7 @@ from exotel_async import AsyncExotel
 from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.models import Call, CallbackContentType, CallStatus
 from exotel_async.webhooks import ExotelWebhooks, StatusCallback
-from tests.conftest import EXOPHONE, session
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.emulator.support import until
 from tests.webhooks.serving import SECRET, reserve, serving
 
@@ -228,6 +228,38 @@ async def test_a_call_to_a_stream_rings_before_it_is_answered_and_that_ends_no_w
         assert [event.event_type for event in events] == ["ringing", "answered", "terminal"]
         assert [event.is_final for event in events] == [False, False, True]
         assert {event.to for event in events} == {None}
+
+
+async def test_what_stands_in_the_url_of_a_dial_comes_with_its_callbacks() -> None:
+    told: list[StatusCallback] = []
+
+    class Receiver:
+        def notify(self, event: StatusCallback) -> None:
+            told.append(event)
+
+    async with running(scenario=Scenario.all_answered(ring=30, talk=30)) as application:
+        hooks, emulator = application.hooks, application.emulator
+        hooks.forward_to(Receiver())
+        emulator.faults.add(Fault.callback_duplicated(2))
+        url = hooks.url("status_callback")
+        sids = {}
+        for attempt, tail in (("ab12", "?attempt=ab12&of=a%2Fb"), ("cd34", "?attempt=cd34")):
+            call = await application.exotel.calls.connect(
+                CUSTOMER,
+                AGENT,
+                caller_id=EXOPHONE,
+                status_callback=f"{url}{tail}",
+                status_callback_events=["answered", "terminal"],
+            )
+            sids[attempt] = call.sid
+        await until(lambda: [len(application.events[sid]) for sid in sids.values()] == [3, 3])
+        await until(lambda: len(told) == 7)
+    queries = {sid: [event.query for event in application.events[sid]] for sid in sids.values()}
+    assert queries == {
+        sids["ab12"]: [{"attempt": "ab12", "of": "a/b"}] * 3,
+        sids["cd34"]: [{"attempt": "cd34"}] * 3,
+    }
+    assert {event.query["attempt"]: event.sid for event in told} == sids
 
 
 async def test_nothing_is_forwarded_to_a_closed_session() -> None:

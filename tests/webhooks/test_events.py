@@ -7,9 +7,12 @@ import pickle
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exotel_async.config import IST
 from exotel_async.emulator.encoding import Encoding
@@ -387,6 +390,29 @@ def test_events_compare_hash_copy_and_pickle(payload: dict[str, Any]) -> None:
         assert hash(again) == hash(event)
         assert again.raw == event.raw
         assert again.key == event.key
+
+
+def test_the_query_is_what_the_caller_says_and_no_part_of_the_key() -> None:
+    body = as_json(LONG)
+    bare = StatusCallback.from_request(body, "application/json")
+    asked = StatusCallback.from_request(body, "application/json", query="attempt=ab12")
+    assert bare.query == {}
+    assert asked.query == {"attempt": "ab12"}
+    assert asked.key == bare.key
+    assert asked != bare
+    assert "ab12" not in repr(asked)
+    assert StatusCallback.from_dict(asked.to_dict()) == asked
+    assert hash(asked) == hash(bare)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), max_size=8))
+def test_any_query_comes_back_as_it_was_written(query: dict[str, str]) -> None:
+    written = urlencode(query, errors="replace")
+    event = StatusCallback.from_request(as_json(SHORT), "application/json", query=written)
+    assert event.query == {
+        name.encode(errors="replace").decode(): value.encode(errors="replace").decode()
+        for name, value in query.items()
+    }
 
 
 def test_events_are_frozen_and_slotted() -> None:

@@ -159,7 +159,12 @@ READ: list[tuple[str, type[Any]]] = [
 async def ended(
     event: Annotated[StatusCallback, Depends(fastapi.status_callback)],
 ) -> dict[str, Any]:
-    return {"type": type(event).__name__, "key": event.key, "talk": event.talk_time}
+    return {
+        "type": type(event).__name__,
+        "key": event.key,
+        "talk": event.talk_time,
+        "query": event.query,
+    }
 
 
 @app.get("/passthru")
@@ -227,9 +232,14 @@ async def test_routes_of_ones_own_read_callbacks(encoding: Encoding) -> None:
     event = StatusCallback.from_request(body, content_type)
     async with serving(app) as served:
         headers = {"content-type": content_type}
-        got = await served.client.post("/ended", content=body, headers=headers)
+        got = await served.client.post("/ended?attempt=ab12", content=body, headers=headers)
     assert got.status_code == 200
-    assert got.json() == {"type": "StatusCallback", "key": event.key, "talk": "PT41S"}
+    assert got.json() == {
+        "type": "StatusCallback",
+        "key": event.key,
+        "talk": "PT41S",
+        "query": {"attempt": "ab12"},
+    }
 
 
 async def test_routes_of_ones_own_refuse_what_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
