@@ -61,7 +61,7 @@ class PageFetcher:
 
         Where nothing is known of the service's clock, the smallest of queries shows it.
         """
-        if until is None or until > datetime.now(UTC) - _CERTAIN:
+        if until is None or until > self.now() - _CERTAIN:
             await self.learn_clock(options)
             past = self.now() - SECOND
             until = past if until is None else min(until, past)

@@ -145,7 +145,7 @@ class RecordScanner:
         failure: ExotelError | None = None
         are_all = True
         try:
-            check_range(first, last, now=datetime.now(self._pages.time_zone))
+            check_range(first, last, now=self._pages.now().astimezone(self._pages.time_zone))
             time_range = await self._pages.fix(first, last, self._options)
             for window in time_range.windows(newest_first=False):
                 reader = CursorReader(self._fetch, self._query, window, askable=self._pages.askable)

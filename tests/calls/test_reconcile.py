@@ -319,6 +319,31 @@ async def test_the_clock_of_another_machine_may_have_been_wrong(
             assert isinstance(how, CallAmbiguous)
 
 
+@pytest.mark.parametrize("ahead", [*map(timedelta, (-400, -2, 0, 2, 400)), timedelta(hours=1)])
+async def test_times_by_exotels_clock_are_exact_whatever_ours_shows(ahead: timedelta) -> None:
+    """A ledger that keeps Exotel's time is read on a machine whose clock is anything."""
+    now = datetime.now(UTC) - ahead
+    async with Emulator(now=now, scenario=SHORT) as emulator:
+        kept: dict[str, Any] = {
+            "time_limit": timedelta(seconds=60),
+            "clock_offset": timedelta(0),
+            "account_sid": emulator.account_sid,
+        }
+        dialled_at = now - timedelta(minutes=100)
+        error = _error(sent_at=dialled_at, lost_at=dialled_at, **kept)
+        just_now = _error(sent_at=now - timedelta(minutes=10), lost_at=now, **kept)
+        if ahead > timedelta():  # by our clock it would be this one
+            another_dials(emulator, ago=100 * 60 + ahead.total_seconds())
+        async with session(emulator) as exotel:
+            how = await exotel.calls.reconcile(error, timeout=0)
+            assert how == CallNotFound(True, dialled_at + timedelta(seconds=60) + QUARTER)
+            how = await exotel.calls.reconcile(just_now, timeout=0)
+            assert how == CallNotFound(False, now + timedelta(seconds=60) + QUARTER)
+        right = another_dials(emulator, ago=100 * 60)
+        async with session(emulator) as exotel:
+            assert found(await exotel.calls.reconcile(error, timeout=0)) == right
+
+
 async def test_what_was_known_of_exotels_clock_may_be_old(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
