@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
@@ -48,6 +48,8 @@ def from_plain(data: object, kind: type[_V]) -> _V:
             raise InvalidRequest(where, cause.value, cause.rule) from None
         if isinstance(cause, KeyError):
             raise InvalidRequest(where, None, "is required") from None
+        if isinstance(cause, InvalidRequest):  # of a value that checks itself
+            raise cause from None
         raise
 
 
@@ -89,6 +91,7 @@ def _converter(*, raw: bool) -> Converter:
     for kind, rule in _SCALARS.items():
         made.register_structure_hook(kind, _exactly(kind, rule))
     made.register_structure_hook(float, _number)
+    made.register_structure_hook(date, _date)
     made.register_structure_hook(datetime, _moment)
     made.register_structure_hook(timedelta, _length)
     made.register_structure_hook(Decimal, _amount)
@@ -99,6 +102,7 @@ def _converter(*, raw: bool) -> Converter:
     )
     made.register_structure_hook_func(_is_error, lambda value, _: _error(made, value))
     made.register_structure_hook_factory(_is_value, lambda kind: _reader(made, kind))
+    made.register_unstructure_hook(date, date.isoformat)
     made.register_unstructure_hook(datetime, datetime.isoformat)
     made.register_unstructure_hook(timedelta, _seconds)
     made.register_unstructure_hook(Decimal, _digits)
@@ -246,6 +250,15 @@ def _moment(value: object, _: object) -> datetime:
     raise _Unfit(value, "must be a time with its UTC offset, such as '2026-03-02T11:20:05+05:30'")
 
 
+def _date(value: object, _: object) -> date:
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise _Unfit(value, "must be a date, such as '2026-03-02'")
+
+
 def _length(value: Any, _: object) -> timedelta:
     if _is_number(value) and -_LONGEST <= value <= _LONGEST:
         return timedelta(seconds=value)
@@ -304,7 +317,7 @@ def _plain(value: object) -> Any:
 
 def _as_json(value: Any) -> object:
     match value:
-        case datetime():
+        case date():  # and a time
             return value.isoformat()
         case timedelta():
             return _seconds(value)

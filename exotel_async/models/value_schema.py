@@ -6,7 +6,7 @@ import enum
 import inspect
 import types
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -53,6 +53,7 @@ _SCALARS: Final[Mapping[Any, core_schema.CoreSchema]] = {
     float: core_schema.float_schema(),
     bool: core_schema.bool_schema(),
     type(None): core_schema.none_schema(),
+    date: core_schema.date_schema(),
     datetime: core_schema.datetime_schema(),
     timedelta: core_schema.float_schema(metadata=_noted(description="seconds")),
     Decimal: core_schema.str_schema(metadata=_noted(description="an amount of money")),
