@@ -1,0 +1,232 @@
+"""A campaign: whom its contacts are connected to, when, how often, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from attrs import field, frozen
+
+from exotel_async.calls.connect_many_plan import DialPlan
+from exotel_async.campaigns.reached import Reached
+from exotel_async.campaigns.retries import Retries
+from exotel_async.campaigns.schedule import Schedule
+from exotel_async.errors import InvalidRequest
+from exotel_async.masking import mask_number, masked
+from exotel_async.models import CallbackEvent, DialTarget, TargetOptions
+from exotel_async.models.value import Value
+from exotel_async.phone import normalize_exophone
+from exotel_async.wire.validation import (
+    all_of,
+    flag,
+    length_of_time,
+    several,
+    short_text,
+    some_text,
+    whole,
+    whole_number,
+)
+
+_LONGEST_NAME: Final = 128  # characters
+_NOBODY: Final = "sip:nobody@exotel-async.invalid"  # dialled in the trial, which is not sent
+_OWN_OPTIONS: Final = {
+    "time_limit",
+    "ring_timeout",
+    "record",
+    "max_retries",
+    "custom_field",
+    "status_callback",
+    "status_callback_events",
+}
+
+
+def _name(name: str) -> str:
+    short_text("name", name, _LONGEST_NAME)
+    return some_text("name", name)
+
+
+def _caller_ids(caller_ids: str | Iterable[str]) -> tuple[str, ...]:
+    given = [normalize_exophone(cast(str, one), "caller_ids") for one in several(caller_ids)]
+    if not given:
+        raise InvalidRequest("caller_ids", caller_ids, "must be one ExoPhone or more")
+    return tuple(dict.fromkeys(given))
+
+
+def _time_limit(value: timedelta | float | None) -> timedelta | None:
+    return length_of_time("time_limit", value)
+
+
+def _ring_timeout(value: timedelta | float | None) -> timedelta | None:
+    return length_of_time("ring_timeout", value)
+
+
+def _events(values: Iterable[CallbackEvent | str] | None) -> tuple[str, ...]:
+    return tuple(all_of("status_callback_events", values, CallbackEvent))
+
+
+def _options(options: TargetOptions) -> TargetOptions:
+    if not isinstance(options, Mapping):
+        raise InvalidRequest("options", type(options).__name__, "must be a mapping")
+    for name in options:
+        if name in _OWN_OPTIONS:
+            raise InvalidRequest("options", name, "is an argument of Campaign itself")
+    return cast(TargetOptions, dict(options))
+
+
+@frozen(kw_only=True)
+class Campaign(Value):
+    """A campaign.
+
+        Campaign(
+            "diwali",
+            flow=926,
+            caller_ids=["08030000000"],
+            retries=Retries(busy=Retry(3, timedelta(minutes=10))),
+        )
+
+    Attributes:
+        name: its name, by which the ledger knows it.
+        flow: the flow its contacts are connected to: its id, or its whole URL; or else
+        agent: who is rung when a contact has answered, as a number or a SIP id; or else
+        stream_url: the `ws` or `wss` URL of a bot they speak with.
+        caller_ids: the ExoPhone they see, or several. A contact keeps its own in all its attempts.
+        schedule: when the campaign may dial.
+        retries: how often, and when, somebody is dialled again.
+        reached: what counts as having reached somebody.
+        channels: how many of the account's channels it may take at once: a call takes one, with an
+            `agent` two. None: all there are.
+        throttle: how many calls it may place in a minute. None: what the account's budget allows.
+        weight: its share of budget and channels beside other campaigns: with 2 it gets twice what
+            one with 1 gets.
+        time_limit: the longest a call may last: a timedelta or seconds, at most 14400.
+        ring_timeout: how long each party is rung: a timedelta or seconds.
+        record: whether to record the calls.
+        max_retries: how often Exotel itself may dial somebody again, within one attempt. It is 0
+            and sent, for where it is not Exotel may do so three times. None: it is not sent.
+        status_callback: the URL that gets callbacks. The id of the attempt is added to its query,
+            as `attempt`.
+        status_callback_events: what they report; see `DialOptions`.
+        custom_field: what comes back with each call, of up to 128 characters. None: the id of the
+            attempt.
+        check_dnd: whether to look each number up before its first dial, which takes a request, and
+            to dial nobody who is on the Do Not Disturb register.
+        options: what else each dial takes, such as `wait_url`, `recording_channels` and
+            `status_callback_content_type`; see `TargetOptions`.
+
+    Raises:
+        InvalidRequest: not one of `flow`, `agent` and `stream_url` is given, or more; or an
+            argument that Exotel would refuse.
+    """
+
+    name: str = field(converter=_name, kw_only=False)
+    flow: int | str | None = None
+    agent: str | None = field(default=None, repr=masked)
+    stream_url: str | None = field(default=None, repr=False)
+    caller_ids: tuple[str, ...] = field(converter=_caller_ids)
+    schedule: Schedule = field(factory=Schedule)
+    retries: Retries = field(factory=Retries)
+    reached: Reached = field(factory=Reached)
+    channels: int | None = None
+    throttle: int | None = None
+    weight: int = 1
+    time_limit: timedelta | None = field(default=None, converter=_time_limit)
+    ring_timeout: timedelta | None = field(default=None, converter=_ring_timeout)
+    record: bool | None = None
+    max_retries: int | None = 0
+    status_callback: str | None = field(default=None, repr=False)
+    status_callback_events: tuple[str, ...] = field(default=(), converter=_events)
+    custom_field: str | None = field(default=None, repr=False)
+    check_dnd: bool = False
+    options: TargetOptions = field(factory=TargetOptions, converter=_options, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if [self.flow, self.agent, self.stream_url].count(None) != 2:
+            raise InvalidRequest("flow", self.flow, "give one of flow, agent and stream_url")
+        if self.agent is None and self.options.get("stream_url") is not None:
+            rule = "has stream_url only with an agent: it streams the call between the two"
+            raise InvalidRequest("options", "stream_url", rule)
+        for name, kind in _KINDS.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise InvalidRequest(name, value, f"must be a {kind.__name__}")
+        whole("channels", self.channels, self.legs)
+        whole("throttle", self.throttle, 1)
+        whole_number("weight", self.weight, 1)
+        if flag("check_dnd", self.check_dnd) is None:
+            raise InvalidRequest("check_dnd", None, "must be True or False")
+        for caller_id in self.caller_ids:
+            self._try(caller_id)
+
+    def _try(self, caller_id: str) -> None:
+        """Make a dial as the campaign will, to have its arguments checked."""
+        target = target_of(
+            self,
+            number=_NOBODY,
+            caller_id=caller_id,
+            custom_field=self.custom_field,
+            status_callback=self.status_callback,
+        )
+        plan = DialPlan(
+            account_sid="any", to=None, flow=None, caller_id=None, options={}, max_live=None
+        )
+        try:
+            plan.order(target)
+        except InvalidRequest as error:
+            if error.argument != "to" or self.agent is None:
+                raise
+            shown = mask_number(str(self.agent))
+            raise InvalidRequest("agent", self.agent, error.rule, shown=shown) from None
+
+    @property
+    def legs(self) -> int:
+        """How many channels a call of the campaign takes."""
+        return 1 if self.agent is None else 2
+
+
+_KINDS: Final[Mapping[str, type]] = {"schedule": Schedule, "retries": Retries, "reached": Reached}
+
+
+def target_of(
+    campaign: Campaign,
+    *,
+    number: str,
+    agent: str | None = None,
+    caller_id: str,
+    custom_field: str | None,
+    status_callback: str | None,
+) -> DialTarget:
+    """Return one dial of a campaign, as `DialPlan.order` takes it.
+
+    Args:
+        campaign: the campaign.
+        number: who is dialled.
+        agent: who is rung second, instead of the campaign's `agent`; None: that one.
+        caller_id: which of the campaign's ExoPhones they see.
+        custom_field: what comes back with the call.
+        status_callback: the URL that gets its callbacks.
+
+    Raises:
+        InvalidRequest: there is an agent, and the campaign has none.
+    """
+    if agent is not None and campaign.agent is None:
+        rule = "is rung only in a campaign that has an agent, too"
+        raise InvalidRequest("agent", agent, rule, shown=mask_number(agent))
+    options: dict[str, Any] = {
+        **campaign.options,
+        "time_limit": campaign.time_limit,
+        "ring_timeout": campaign.ring_timeout,
+        "record": campaign.record,
+        "max_retries": campaign.max_retries,
+        "custom_field": custom_field,
+        "status_callback": status_callback,
+        "status_callback_events": campaign.status_callback_events or None,
+    }
+    if campaign.stream_url is not None:
+        options["stream_url"] = campaign.stream_url
+    return DialTarget(
+        from_=number,
+        to=agent or campaign.agent,
+        flow=campaign.flow,
+        caller_id=caller_id,
+        options=cast(TargetOptions, options),
+    )

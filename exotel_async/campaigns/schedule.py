@@ -1,0 +1,312 @@
+"""When a campaign may dial."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import cached_property, lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from exotel_async.campaigns.hours import WHOLE_DAY, Range, ranges_of, written_hours
+from exotel_async.config import IST
+from exotel_async.errors import InvalidRequest
+from exotel_async.models.value import Value
+
+_USUAL: Final = "09:00-21:00"
+"""In India no commercial calls are allowed from 21:00 to 09:00 (TRAI)."""
+
+_DAY: Final = timedelta(days=1)
+_MINUTE: Final = timedelta(minutes=1)
+_SECOND: Final = timedelta(seconds=1)
+# A week shows all hours there are; one more, for a range may fall into the hour that summer time
+# leaves out, and a day for zones.
+_TWO_WEEKS: Final = timedelta(days=15)
+_OFFSET: Final = r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])"
+_ZONE_RULE: Final = (
+    "must be a time zone of the IANA database, such as 'Asia/Kolkata', or an offset, such as"
+    " '+05:30'; where the machine has no such database, install tzdata"
+)
+
+
+def check_zone(name: object, argument: str = "time_zone") -> tzinfo:
+    """Return the time zone of a name, such as "Asia/Kolkata", or of an offset, such as "+05:30".
+
+    Raises:
+        InvalidRequest: there is no such zone, or this machine does not know it.
+    """
+    try:
+        if isinstance(name, str):
+            return _zone(name)
+    except (LookupError, ValueError, OSError):
+        pass
+    raise InvalidRequest(argument, name, _ZONE_RULE)
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    if offset := re.fullmatch(_OFFSET, name):
+        length = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-length if offset[1] == "-" else length)
+    return ZoneInfo(name)
+
+
+def _zone_name(zone: str | tzinfo) -> str:
+    name = getattr(zone, "key", zone)
+    if isinstance(zone, timezone):
+        ahead = zone.utcoffset(None)
+        hours, rest = divmod(abs(ahead), timedelta(hours=1))
+        if rest % _MINUTE:
+            raise InvalidRequest("time_zone", str(zone), "must be whole minutes from UTC")
+        name = f"{'-' if ahead < timedelta() else '+'}{hours:02}:{rest // _MINUTE:02}"
+    check_zone(name)
+    return str(name)
+
+
+def _aware(argument: str, moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        if isinstance(moment, datetime) and moment.utcoffset() is not None:
+            return moment.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise InvalidRequest(argument, moment, "must be an aware datetime, from the year 2 to 9998")
+
+
+def _start(moment: datetime | None) -> datetime | None:
+    return _aware("start", moment)
+
+
+def _end(moment: datetime | None) -> datetime | None:
+    return _aware("end", moment)
+
+
+def _dates(holidays: Iterable[date | str]) -> tuple[date, ...]:
+    if isinstance(holidays, str | date) or not isinstance(holidays, Iterable):
+        raise InvalidRequest("holidays", holidays, "must be several dates")
+    return tuple(sorted({_date(holiday) for holiday in holidays}))
+
+
+def _date(holiday: object) -> date:
+    found = holiday
+    if isinstance(holiday, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", holiday):
+        try:
+            found = date.fromisoformat(holiday)
+        except ValueError:
+            found = None
+    # A time would be a date by the clock of some zone.
+    if isinstance(found, date) and not isinstance(found, datetime) and 1 < found.year < 9999:
+        return found
+    raise InvalidRequest("holidays", holiday, "must be dates, such as date(2026, 11, 8)")
+
+
+@frozen
+class Schedule(Value):
+    """When a campaign may dial: from `start` to `end`, in calling hours, on no holiday.
+
+    Without arguments: every day from 09:00 to 21:00 in India, for commercial calls are not allowed
+    there from 21:00 to 09:00 (a rule of TRAI, India's regulator).
+
+        Schedule(
+            hours={"mon-fri": "10:00-13:00, 14:00-18:00", "sat": "10:00-13:00"},
+            holidays=["2026-10-02", "2026-11-08"],
+            end=datetime(2026, 11, 30, 18, tzinfo=IST),
+        )
+
+    Hours go by the clock on the wall: a time that summer time leaves out does not come, and one
+    that it repeats comes twice. A range such as "22:00-02:00" goes over midnight, and belongs to
+    the day it begins on. On a holiday nobody is dialled from midnight to midnight, and no range
+    that begins on it is opened.
+
+    Attributes:
+        start: an aware time before which nobody is dialled. It is kept in UTC.
+        end: an aware time from which on nobody is dialled, retries included. It is kept in UTC.
+        hours: as a text, or tuples of times: of every day. As a mapping: of the weekdays it names,
+            such as "mon", "tuesday", "mon-fri" or "sat, sun", to the same, or None; days that it
+            does not name are closed. It is kept as a mapping from "mon" to "sun".
+        holidays: dates, or texts such as "2026-11-08".
+        time_zone: by whose clock hours and holidays count, for contacts that have none of their
+            own: a `ZoneInfo`, a fixed offset, or its name. It is kept as the name: "Asia/Kolkata",
+            or the offset: "+05:30".
+
+    Raises:
+        InvalidRequest: one of them is not so, or `end` is not after `start`.
+    """
+
+    start: datetime | None = field(default=None, converter=_start)
+    end: datetime | None = field(default=None, converter=_end)
+    hours: Mapping[str, str | None] = field(default=_USUAL, converter=written_hours, kw_only=True)
+    holidays: tuple[date, ...] = field(default=(), converter=_dates, kw_only=True)
+    time_zone: str = field(factory=lambda: _zone_name(IST), converter=_zone_name, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise InvalidRequest("end", self.end.isoformat(), "must be after start")
+
+    def is_open(self, moment: datetime, zone: str | None = None) -> bool:
+        """Whether the campaign may dial at this moment.
+
+        Args:
+            moment: an aware time.
+            zone: the contact's own time zone, by whose clock hours and holidays count instead; such
+                as "Asia/Dubai" or "+04:00".
+
+        Raises:
+            InvalidRequest: the time is not aware, or the zone is none.
+        """
+        if moment.tzinfo is None:
+            raise InvalidRequest("moment", moment, "must be an aware datetime")
+        if (self.start is not None and moment < self.start) or (
+            self.end is not None and moment >= self.end
+        ):
+            return False
+        local = moment.astimezone(self._zone if zone is None else check_zone(zone, "zone"))
+        minute = 60 * local.hour + local.minute
+        for start, until in self._stretches(local):
+            if minute < until:
+                return start <= minute
+        return False
+
+    def next_open(self, moment: datetime, zone: str | None = None) -> datetime | None:
+        """Return the first moment from this one on at which the campaign may dial, in UTC.
+
+        It is the moment itself if it is open then. None: never again before `end`.
+
+        Args:
+            moment, zone: as in `is_open`.
+
+        Raises:
+            InvalidRequest: as `is_open`.
+        """
+        if self.is_open(moment, zone):
+            return moment.astimezone(UTC)
+        at = moment.astimezone(UTC)
+        at = at if self.start is None else max(at, self.start)
+        found = self._first(at, self._zone if zone is None else check_zone(zone), is_open=True)
+        is_late = found is not None and self.end is not None and found >= self.end
+        return None if is_late else found
+
+    def closes_at(self, moment: datetime, zone: str | None = None) -> datetime | None:
+        """Return the end of the hours that are open at this moment, in UTC.
+
+        None: it is closed, or never closes again.
+
+        Args:
+            moment, zone: as in `is_open`.
+
+        Raises:
+            InvalidRequest: as `is_open`.
+        """
+        if not self.is_open(moment, zone):
+            return None
+        at = moment.astimezone(UTC)
+        found = self._first(at, self._zone if zone is None else check_zone(zone), is_open=False)
+        if found is None or self.end is None:
+            return found or self.end
+        return min(found, self.end)
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        return check_zone(self.time_zone)
+
+    @cached_property
+    def _closed(self) -> frozenset[date]:
+        return frozenset(self.holidays)
+
+    @cached_property
+    def _begun(self) -> list[list[Range]]:
+        """By weekday, what is open of the ranges that begin on it, until its midnight."""
+        return [
+            [(start, min(until, WHOLE_DAY)) for start, until in ranges_of(written)]
+            for written in self.hours.values()
+        ]
+
+    @cached_property
+    def _week(self) -> list[list[Range]]:
+        """By weekday, what is open, with what goes on from the day before."""
+        days = [ranges_of(written) for written in self.hours.values()]
+        return [
+            _merged(
+                [(0, until - WHOLE_DAY) for _, until in days[day - 1] if until > WHOLE_DAY]
+                + self._begun[day]
+            )
+            for day in range(7)
+        ]
+
+    def _stretches(self, local: datetime) -> list[Range]:
+        """Return what is open of a day, in minutes since its midnight."""
+        if self._closed:
+            day = local.date()
+            if day in self._closed:
+                return []
+            if day - _DAY in self._closed:
+                return self._begun[day.weekday()]
+        return self._week[local.weekday()]
+
+    def _first(self, at: datetime, zone: tzinfo, *, is_open: bool) -> datetime | None:
+        """Return the first moment from `at` on at which the hours are open, or closed.
+
+        None: there is none before `end`, or at all.
+        """
+        last = datetime.combine(self.holidays[-1], datetime.min.time(), UTC) if self._closed else at
+        limit = max(at, last) + _TWO_WEEKS
+        if self.end is not None:
+            limit = min(limit, self.end)
+        while at < limit:
+            local = at.astimezone(zone)
+            time = timedelta(
+                hours=local.hour,
+                minutes=local.minute,
+                seconds=local.second,
+                microseconds=local.microsecond,
+            )
+            change = self._change(local, time, is_open=is_open)
+            moment = at + (change - time)
+            if moment.astimezone(zone).utcoffset() != local.utcoffset():
+                at = _clock_change(at, moment, zone)
+            elif change < _DAY:
+                return moment
+            else:
+                at = moment
+        return None
+
+    def _change(self, local: datetime, time: timedelta, *, is_open: bool) -> timedelta:
+        """Return when, from this time of a day on, it is open, or closed; or else its midnight."""
+        for start, until in self._stretches(local):
+            if time < until * _MINUTE:
+                if is_open:
+                    return max(time, start * _MINUTE)
+                return time if time < start * _MINUTE else until * _MINUTE
+        return _DAY if is_open else time
+
+
+def _merged(ranges: list[Range]) -> list[Range]:
+    """Return ranges that neither overlap nor touch."""
+    merged: list[Range] = []
+    for start, until in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(until, merged[-1][1])
+        else:
+            merged.append((start, until))
+    return merged
+
+
+def _clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """Return when the zone's clock is put forward or back between two moments."""
+    offset = before.astimezone(zone).utcoffset()
+    begin = before.replace(microsecond=0)
+    seconds = range((after - begin) // _SECOND + 1)
+    changed = bisect_left(
+        seconds,
+        True,
+        lo=1,
+        key=lambda second: (begin + second * _SECOND).astimezone(zone).utcoffset() != offset,
+    )
+    return begin + changed * _SECOND
