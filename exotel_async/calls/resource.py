@@ -372,7 +372,12 @@ def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:
     return call
 
 
-def _call_of(event: Any) -> Call:
+def call_of(event: Any) -> Call:
+    """Return the call that an event reports.
+
+    Raises:
+        InvalidRequest: it has no SID or no status.
+    """
     if isinstance(event, Call):
         return event
     to_call = getattr(event, "to_call", None)
