@@ -137,22 +137,21 @@ class Change:
         attempt_id: the attempt; None: only the contact changes.
         attempt_was: the states it is changed from; in another one nothing is written, for it was
             written before.
-        attempt: columns and their new values.
+        attempt: columns of `attempts` and their new values: words, `legs` and `candidates` as in
+            `Attempt`, moments and lengths in milliseconds.
         contact_id: the contact; None: only the attempt changes.
         contact_was: the states it is changed from; in another one the contact stays as it is.
-        contact: columns and their new values. `state` is among them.
-        campaign_id: whose statistics change.
-        counts: by how much they do, by name; only if the attempt was changed.
+        contact: columns and their new values. `state` is among them, and `ended_at` if it is final.
+
+    The statistics follow from that by themselves, and so does who has claimed the contact.
     """
 
-    campaign_id: int
     attempt_id: str | None = None
     attempt_was: tuple[AttemptState, ...] = ()
     attempt: Mapping[str, Any] = field(factory=dict, repr=False)
     contact_id: int | None = None
     contact_was: tuple[ContactState, ...] = ()
     contact: Mapping[str, Any] = field(factory=dict, repr=False)
-    counts: Mapping[str, int] = field(factory=dict)
 
 
 @frozen(kw_only=True)

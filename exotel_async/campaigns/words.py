@@ -41,7 +41,7 @@ class ContactState(enum.StrEnum):
     REFUSED = "refused"
     """Exotel refuses to dial it, or it cannot be dialled."""
     UNRESOLVED = "unresolved"
-    """Whether it was rung cannot be known: there are calls that may be its own. See `candidates`."""
+    """Whether it was rung cannot be known: `Attempt.candidates` are calls that may be its own."""
     DO_NOT_CALL = "do-not-call"
     """It is on the do-not-call list, or on the registry."""
     EXPIRED = "expired"

@@ -1,0 +1,443 @@
+"""The ledger: campaigns, their contacts and every attempt to reach them, in a database.
+
+What a method returns is durable by then. All moments are whole milliseconds since the epoch, by
+Exotel's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Self
+
+from exotel_async.errors import ConfigurationError, InvalidRequest
+
+try:
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+except ImportError:
+    raise ConfigurationError(
+        'campaigns need SQLAlchemy: pip install "exotel-async[campaigns]"'
+    ) from None
+
+from exotel_async.campaigns import (
+    ledger_attempts,
+    ledger_campaigns,
+    ledger_contacts,
+    ledger_dialers,
+    ledger_people,
+    ledger_reading,
+    ledger_schema,
+)
+from exotel_async.campaigns.entries import (
+    CampaignEntry,
+    Change,
+    ClaimedContact,
+    Holder,
+    Intended,
+    Intent,
+    NewContact,
+    OpenAttempt,
+)
+from exotel_async.campaigns.ledger_postgres import Postgres
+from exotel_async.campaigns.ledger_reading import Cursor
+from exotel_async.campaigns.ledger_sqlite import SQLite
+from exotel_async.campaigns.ledger_thread import LedgerThread, Undo, Urgency
+from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
+from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+
+
+class Ledger:
+    """The database of campaigns: a SQLite file, or a PostgreSQL database.
+
+    Its methods are called in any event loop; the database is used in two threads of the ledger's
+    own, one that writes, and one for what may take long to read. Of what waits, intents come first,
+    then changes, then claims, then all else. Each operation is one transaction, but that intents
+    that wait are committed together, and changes as well; what has thousands of rows is done in
+    blocks.
+
+    All methods raise `LedgerBusy` if another process locks the database for more than 15 seconds,
+    and `LedgerUnavailable` if it cannot be read or written; nothing is half-written then, and the
+    ledger goes on when that is over. Only where the connection to a server is lost during a commit,
+    what was to be written may be there.
+    """
+
+    def __init__(self, place: str | PathLike[str]) -> None:
+        """Name the database. Nothing is opened yet.
+
+        Args:
+            place: the path of a SQLite file, which is made if there is none; or
+                `postgresql://user:password@host/database`.
+
+        Raises:
+            ConfigurationError: it is neither.
+        """
+        self._database = _database(place)
+        self._writer = LedgerThread("exotel-ledger", self._database, to_read=False)
+        self._reader = LedgerThread("exotel-ledger-reader", self._database, to_read=True)
+        self._dialer: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self._database)!r})"
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the database, and bring its schema up to date.
+
+        Raises:
+            ConfigurationError: it is no database, it was written by a newer version of this
+                package, or a package is missing.
+        """
+        self._writer.start()
+        self._reader.start()
+        try:
+            await self._do(Urgency.OTHER, ledger_schema.bring_up_to_date)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what was begun, and close the database. `unlock` it before."""
+        await self._reader.close()
+        await self._writer.close()
+        self._database.leave_place()
+
+    # The one dialer.
+
+    async def lock(self, now: int, longest_exchange: int) -> Holder | None:
+        """Take the place of the ledger's one dialer. Returns who has it; None: it was taken.
+
+        What a dead dialer has claimed is ready again then. What it was about to send is in doubt,
+        certain after `now` and its or this longest exchange, whichever is longer.
+
+        Args:
+            now: this moment.
+            longest_exchange: milliseconds that one dial may take, from its intent to its answer.
+        """
+
+        def enter(connection: Connection) -> Holder | str:
+            if not self._database.take_place():
+                return ledger_dialers.holder(connection, now)
+            return ledger_dialers.enter(connection, now, longest_exchange)
+
+        def leave(connection: Connection, wanted: Any, result: Any) -> None:
+            if not isinstance(result, Holder):
+                self._database.leave_place()
+
+        entered = await self._do(Urgency.OTHER, enter, undo=leave)
+        if isinstance(entered, Holder):
+            return entered
+        self._dialer = entered
+        return None
+
+    async def beat(self, now: int) -> bool:
+        """Say that the dialer lives. Returns whether the place is still its own."""
+        dialer = self._own
+
+        def beat(connection: Connection) -> bool:
+            # A connection that was lost takes the place again, if nobody was quicker.
+            return self._database.take_place() and ledger_dialers.beat(connection, dialer, now)
+
+        return bool(await self._do(Urgency.CLAIM, beat))
+
+    async def unlock(self, now: int) -> None:
+        """Leave the place to another dialer. What was claimed is ready again."""
+        dialer = self._own
+        await self._do(Urgency.CLAIM, ledger_dialers.leave, dialer, now)
+        self._database.leave_place()
+        self._dialer = None
+
+    @property
+    def _own(self) -> str:
+        if self._dialer is None:
+            raise ConfigurationError("the ledger must be locked first")
+        return self._dialer
+
+    # Campaigns.
+
+    async def create(self, name: str, settings: str, now: int) -> CampaignEntry:
+        """Make a campaign, or return the one there is with the same settings.
+
+        Raises:
+            InvalidRequest: there is one of that name with other settings.
+        """
+        entry: CampaignEntry = await self._do(
+            Urgency.OTHER, ledger_campaigns.create, name, settings, now
+        )
+        return entry
+
+    async def campaign(self, name: str) -> CampaignEntry | None:
+        """Return the campaign of that name."""
+        entry: CampaignEntry | None = await self._read(ledger_campaigns.find, name)
+        return entry
+
+    async def campaigns(self) -> list[CampaignEntry]:
+        """Return all campaigns, the first one first."""
+        entries: list[CampaignEntry] = await self._read(ledger_campaigns.list_all)
+        return entries
+
+    async def set_state(
+        self,
+        campaign_id: int,
+        state: CampaignState,
+        reason: str | None,
+        now: int,
+        only_from: Collection[CampaignState] | None = None,
+    ) -> bool:
+        """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
+
+        No intent of a campaign is taken after it was set to another state than in progress.
+        """
+        return bool(
+            await self._do(
+                Urgency.CLAIM,
+                ledger_campaigns.set_state,
+                campaign_id,
+                state,
+                reason,
+                now,
+                only_from,
+            )
+        )
+
+    async def finish(self, campaign_id: int, state: ContactState, now: int) -> int:
+        """Give every contact that is to be dialled its outcome. Returns how many there were."""
+        finish = ledger_campaigns.finish_some
+        return await self._in_blocks(finish, campaign_id, state, now)
+
+    # Contacts.
+
+    async def add(
+        self, campaign_id: int, contacts: Sequence[NewContact], now: int
+    ) -> list[tuple[int, str]]:
+        """Add contacts. Those are not taken whose key, or a number, is in the campaign already.
+
+        A campaign that was completed goes on. A few thousand at a time are quickest.
+
+        Returns:
+            Of those that were not taken, which one it was, and whether for its "key" or a "number".
+
+        Raises:
+            InvalidRequest: the campaign was canceled, or there is none.
+        """
+        refused: list[tuple[int, str]] = await self._do(
+            Urgency.OTHER, self._add, campaign_id, contacts, now
+        )
+        return refused
+
+    def _add(
+        self, connection: Connection, campaign_id: int, contacts: Sequence[NewContact], now: int
+    ) -> list[tuple[int, str]]:
+        self._database.serialize(connection, campaign_id)
+        return ledger_contacts.add(connection, campaign_id, contacts, now)
+
+    async def promote(self, campaign_id: int, now: int, limit: int = 1000) -> int | None:
+        """Make contacts ready that are due. Returns when the next one is, or was; None: never."""
+        due: int | None = await self._do(
+            Urgency.CLAIM, ledger_contacts.promote, campaign_id, now, limit
+        )
+        return due
+
+    async def claim(
+        self, campaign_id: int, zones: Sequence[str], limit: int, now: int, lease_until: int
+    ) -> list[ClaimedContact]:
+        """Take contacts of these time zones that are ready, the first ones first."""
+        dialer = self._own
+
+        def unclaim(connection: Connection, wanted: Any, result: list[ClaimedContact]) -> None:
+            back = [(contact.id, None) for contact in result or ()]
+            ledger_contacts.unclaim(connection, dialer, back)
+
+        claimed: list[ClaimedContact] = await self._do(
+            Urgency.CLAIM,
+            ledger_contacts.claim,
+            dialer,
+            campaign_id,
+            zones,
+            limit,
+            lease_until,
+            undo=unclaim,
+        )
+        return claimed
+
+    async def unclaim(self, contacts: Sequence[tuple[int, int | None]]) -> None:
+        """Give claimed contacts back: each is ready again, or waits until a moment."""
+        await self._do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
+
+    # Attempts.
+
+    async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:
+        """Write down dials that are about to leave. Only what is `TAKEN` may.
+
+        Args:
+            intents: the dials.
+            within: seconds the database may take.
+
+        Raises:
+            LedgerBusy: it did not take them in that time. They must not leave. Should they have
+                been written all the same, that is undone as soon as the database allows it: the
+                attempts are deleted, and their contacts claimed as before.
+        """
+        said: list[Intended] = await self._writer.call(
+            Urgency.INTENT, self._intend, intents, within=within, undo=_undo_intents
+        )
+        return said
+
+    def _intend(
+        self, connection: Connection, wanted: list[Sequence[Intent]]
+    ) -> list[list[Intended]]:
+        said = iter(
+            ledger_attempts.intend(connection, self._own, [one for each in wanted for one in each])
+        )
+        return [[next(said) for _ in each] for each in wanted]
+
+    async def record(self, changes: Sequence[Change]) -> None:
+        """Write what has become of attempts and of contacts.
+
+        Those that were written before are not written again: where it was not known whether they
+        were, they may be given again.
+        """
+        await self._writer.call(Urgency.CHANGE, _record, changes)
+
+    async def open_attempts(
+        self, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000
+    ) -> list[OpenAttempt]:
+        """Return attempts that are intended, in doubt, placed or ended, in order of their ids."""
+        found: list[OpenAttempt] = await self._read(
+            ledger_reading.open_attempts, states, after_id, limit
+        )
+        return found
+
+    async def find_attempt(
+        self, attempt_id: str | None = None, *, sid: str | None = None
+    ) -> OpenAttempt | None:
+        """Return an attempt in whatever state, by its id or by its call's SID."""
+        found: OpenAttempt | None = await self._read(ledger_reading.find_attempt, attempt_id, sid)
+        return found
+
+    async def sids_near(self, identities: Sequence[str], since: int, until: int) -> list[str]:
+        """Return the SIDs of calls to the people with these numbers, intended in that time."""
+        sids: list[str] = await self._read(ledger_reading.sids_near, identities, since, until)
+        return sids
+
+    # What became of it all.
+
+    async def statistics(self, campaign: int | str) -> CampaignStatistics | None:
+        """Return how a campaign stands, by its id or its name; None: there is none."""
+        found: CampaignStatistics | None = await self._read(ledger_reading.statistics, campaign)
+        return found
+
+    async def outcomes(
+        self, campaign_id: int, after: Cursor | None, limit: int
+    ) -> list[tuple[Cursor, ContactOutcome]]:
+        """Return contacts that have their outcome, in the order in which they ended.
+
+        Each comes with what to pass as `after` for those that follow it.
+        """
+        found: list[tuple[Cursor, ContactOutcome]] = await self._read(
+            ledger_reading.outcomes, campaign_id, after, limit
+        )
+        return found
+
+    async def outcome(self, campaign_id: int, key: str) -> ContactOutcome | None:
+        """Return how a contact stands, whether it has its outcome or not; None: there is none."""
+        found: ContactOutcome | None = await self._read(ledger_reading.outcome, campaign_id, key)
+        return found
+
+    # People.
+
+    async def do_not_call(self, identities: Sequence[str], reason: str | None, now: int) -> None:
+        """Put numbers on the do-not-call list. No intent with one of them is taken from then on."""
+        await self._do(Urgency.CLAIM, ledger_people.do_not_call_them, identities, reason, now)
+
+    async def allow(self, identities: Sequence[str]) -> int:
+        """Take numbers off the do-not-call list. Returns how many were on it."""
+        return int(await self._do(Urgency.OTHER, ledger_people.allow, identities))
+
+    async def listed(self, identities: Sequence[str]) -> set[str]:
+        """Return those that are on the do-not-call list."""
+        found: set[str] = await self._read(ledger_people.listed, identities)
+        return found
+
+    async def remember(self, identity: str, dnd: bool, now: int) -> None:
+        """Write down whether a number is on the registry."""
+        await self._do(Urgency.OTHER, ledger_people.remember, identity, dnd, now)
+
+    async def remembered(self, identities: Sequence[str], since: int) -> dict[str, bool]:
+        """Return whether numbers are on the registry, of those written down since then."""
+        found: dict[str, bool] = await self._read(ledger_people.remembered, identities, since)
+        return found
+
+    async def forget(self, identity_or_key: str) -> int:
+        """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.
+
+        On the do-not-call list a number stays.
+
+        Raises:
+            InvalidRequest: one is being dialled, or it is in doubt whether it was. Nothing was
+                deleted.
+        """
+        return int(await self._do(Urgency.OTHER, ledger_people.forget, identity_or_key))
+
+    async def purge(self, before: int) -> int:
+        """Delete contacts that ended before a moment, with their attempts. Returns how many."""
+        return await self._in_blocks(ledger_people.purge_some, before)
+
+    async def _do(
+        self,
+        urgency: Urgency,
+        operation: Callable[..., Any],
+        *args: Any,
+        undo: Undo | None = None,
+    ) -> Any:
+        return await self._writer.call(
+            urgency, lambda connection, wanted: [operation(connection, *args)], undo=undo
+        )
+
+    async def _in_blocks(self, operation: Callable[..., int], *args: Any) -> int:
+        total = 0
+        while number := await self._do(Urgency.OTHER, operation, *args):
+            total += number
+        return total
+
+    async def _read(self, operation: Callable[..., Any], *args: Any) -> Any:
+        return await self._reader.call(
+            Urgency.OTHER, lambda connection, wanted: [operation(connection, *args)]
+        )
+
+
+def _record(connection: Connection, wanted: list[Sequence[Change]]) -> list[None]:
+    ledger_attempts.record(connection, [one for each in wanted for one in each])
+    return [None for _ in wanted]
+
+
+def _undo_intents(connection: Connection, intents: Sequence[Intent], result: Any) -> None:
+    for intent in intents:
+        ledger_attempts.undo_intent(connection, intent)
+
+
+def _database(place: str | PathLike[str]) -> SQLite | Postgres:
+    text = fspath(place)
+    if not isinstance(text, str) or not text or text.startswith((":memory:", "file:", "sqlite:")):
+        raise InvalidRequest("place", text, "must be the path of a file, or postgresql://...")
+    if "://" not in text:
+        return SQLite(Path(text))
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "the ledger's URL must be like postgresql://host/database"
+        ) from None
+    if url.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            f"the ledger's URL must be like postgresql://host/database, not {url.drivername}://..."
+        )
+    return Postgres(url)

@@ -1,0 +1,234 @@
+"""Attempts in the ledger: intended before they leave, and changed as more of them is known."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+
+from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.entries import Change, Intended, Intent
+from exotel_async.campaigns.ledger_contacts import rank
+from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.tables import (
+    IS_CLAIMED,
+    attempts,
+    campaigns,
+    contacts,
+    do_not_call,
+)
+from exotel_async.campaigns.words import CampaignState, ContactState
+
+# A campaign that is being paused waits for the intents that were taken, and they for it.
+_IN_PROGRESS: Final = (
+    select(campaigns.c.id)
+    .where(among(campaigns.c.id, "ids"), campaigns.c.state == CampaignState.IN_PROGRESS.value)
+    .with_for_update(read=True)
+)
+_OURS: Final = (
+    select(contacts.c.id, contacts.c.campaign_id)
+    .where(among(contacts.c.id, "ids"), text(IS_CLAIMED), contacts.c.dialer == bindparam("by"))
+    .with_for_update()
+)
+_LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
+_DIALLED: Final = (
+    update(contacts)
+    .where(contacts.c.id == bindparam("contact"))
+    .values(state="in-progress", caller_id=bindparam("by_caller_id"))
+)
+_FORGET: Final = delete(attempts).where(
+    attempts.c.id == bindparam("attempt"), attempts.c.state == "intended"
+)
+_CLAIMED_AGAIN: Final = (
+    update(contacts)
+    .where(contacts.c.id == bindparam("contact"), contacts.c.state == "in-progress")
+    .values(state="claimed")
+)
+
+_ATTEMPTS: Final = (
+    select(
+        attempts.c.id,
+        attempts.c.campaign_id,
+        attempts.c.state,
+        attempts.c.status,
+        attempts.c.talk_ms,
+        attempts.c.price,
+    )
+    .where(among(attempts.c.id, "ids"))
+    .with_for_update()
+)
+_CONTACTS: Final = (
+    select(
+        contacts.c.id,
+        contacts.c.campaign_id,
+        contacts.c.state,
+        contacts.c.priority,
+        contacts.c.attempts,
+    )
+    .where(among(contacts.c.id, "ids"))
+    .with_for_update()
+)
+_NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
+
+
+def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[Intended]:
+    """Write down what is about to leave. Returns what was decided of each."""
+    campaigns_asked = {"ids": sorted({intent.campaign_id for intent in intents})}
+    in_progress = set(connection.execute(_IN_PROGRESS, campaigns_asked).scalars())
+    asked = {"ids": sorted({intent.contact_id for intent in intents}), "by": dialer}
+    ours = {row.id: row.campaign_id for row in connection.execute(_OURS, asked)}
+    numbers = {"identities": [one for intent in intents for one in intent.identities]}
+    listed = set(connection.execute(_LISTED, numbers).scalars())
+
+    said: list[Intended] = []
+    taken: list[Intent] = []
+    for intent in intents:
+        if intent.campaign_id not in in_progress:
+            said.append(Intended.NOT_IN_PROGRESS)
+        elif ours.get(intent.contact_id) != intent.campaign_id:
+            said.append(Intended.NOT_OURS)
+        elif not listed.isdisjoint(intent.identities):
+            said.append(Intended.DO_NOT_CALL)
+        else:
+            del ours[intent.contact_id]  # it is dialled once
+            said.append(Intended.TAKEN)
+            taken.append(intent)
+    if taken:
+        _write(connection, dialer, taken)
+    return said
+
+
+def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None:
+    connection.execute(
+        insert(attempts),
+        [
+            {
+                "id": intent.id,
+                "contact_id": intent.contact_id,
+                "campaign_id": intent.campaign_id,
+                "number": intent.number,
+                "agent": intent.agent,
+                "caller_id": intent.caller_id,
+                "custom_field": intent.custom_field,
+                "state": "intended",
+                "dialer": dialer,
+                "intended_at": intent.intended_at,
+                "time_limit": intent.time_limit,
+            }
+            for intent in taken
+        ],
+    )
+    connection.execute(
+        _DIALLED,
+        [{"contact": intent.contact_id, "by_caller_id": intent.caller_id} for intent in taken],
+    )
+    counts = ledger_counts.Counts()
+    for intent in taken:
+        ledger_counts.moved(counts, intent.campaign_id, "claimed", "in-progress")
+    ledger_counts.write(connection, counts)
+
+
+def undo_intent(connection: Connection, intent: Intent) -> None:
+    """Let an intent never have been: its attempt is deleted, and its contact claimed as before."""
+    if connection.execute(_FORGET, {"attempt": intent.id}).rowcount:
+        connection.execute(_CLAIMED_AGAIN, {"contact": intent.contact_id})
+        counts = ledger_counts.Counts()
+        ledger_counts.moved(counts, intent.campaign_id, "in-progress", "claimed")
+        ledger_counts.write(connection, counts)
+
+
+def record(connection: Connection, changes: Sequence[Change]) -> None:
+    """Write what has become of attempts and of contacts, in the order of the changes.
+
+    Raises:
+        ValueError: a contact that has its outcome lacks `ended_at`.
+    """
+    own = _Rows(connection, attempts, _ATTEMPTS, {change.attempt_id for change in changes})
+    theirs = _Rows(connection, contacts, _CONTACTS, {change.contact_id for change in changes})
+    counts = ledger_counts.Counts()
+    for change in changes:
+        if change.attempt_id is not None:
+            row = own.rows.get(change.attempt_id)
+            if row is None or row["state"] not in change.attempt_was:
+                continue
+            before = ledger_counts.of_attempt(row)
+            own.change(change.attempt_id, _plain(change.attempt))
+            after = ledger_counts.of_attempt(row)
+            after.subtract(before)
+            for name, value in after.items():
+                counts[row["campaign_id"], name] += value
+        if change.contact_id is not None:
+            row = theirs.rows.get(change.contact_id)
+            if row is not None and row["state"] in change.contact_was:
+                was = row["state"]
+                theirs.change(change.contact_id, _of_contact(row, _plain(change.contact)))
+                ledger_counts.moved(counts, row["campaign_id"], was, row["state"])
+    own.write()
+    theirs.write()
+    ledger_counts.write(connection, counts)
+
+
+class _Rows:
+    """Rows that are changed in memory first, and then each written once."""
+
+    def __init__(
+        self, connection: Connection, table: Table, select_rows: Any, ids: set[Any]
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        wanted = sorted(one for one in ids if one is not None)
+        found = connection.execute(select_rows, {"ids": wanted}).mappings() if wanted else ()
+        self.rows: dict[Any, dict[str, Any]] = {row["id"]: dict(row) for row in found}
+        self._changed: dict[Any, dict[str, Any]] = {}
+
+    def change(self, row_id: Any, values: Mapping[str, Any]) -> None:
+        self._changed.setdefault(row_id, {}).update(values)
+        self.rows[row_id].update(values)
+
+    def write(self) -> None:
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for row_id, values in self._changed.items():
+            if values:
+                names = tuple(sorted(values))
+                alike.setdefault(names, []).append({"row_id": row_id, **values})
+        for rows in alike.values():
+            statement = update(self._table).where(self._table.c.id == bindparam("row_id"))
+            self._connection.execute(statement, rows)
+
+
+def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a contact's new values, with those that follow from them."""
+    state = ContactState(values["state"])
+    if state.is_final and values.get("ended_at") is None:
+        raise ValueError("a contact that has its outcome has ended at some moment")
+    if state is ContactState.WAITING and values.get("due_at") is None:
+        values["state"] = ContactState.READY.value
+    if state in {ContactState.WAITING, ContactState.READY}:
+        is_retry = values.get("attempts", row["attempts"]) > 0
+        values["rank"] = rank(row["priority"], is_retry=is_retry)
+    if state is not ContactState.CLAIMED:
+        values |= _NO_LONGER_TAKEN
+    return values
+
+
+_WRITTEN: Final[Mapping[str, Callable[[Any], str]]] = {
+    "candidates": lambda sids: json.dumps(list(sids)),
+    "legs": lambda legs: json.dumps([leg.to_dict() for leg in legs]),
+    "tries": lambda tries: json.dumps(dict(tries)),
+}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as their columns have them."""
+    plain = {}
+    for name, value in values.items():
+        if isinstance(value, enum.Enum):
+            plain[name] = value.value
+        elif value is not None and name in _WRITTEN:
+            plain[name] = _WRITTEN[name](value)
+        else:
+            plain[name] = value
+    return plain

@@ -1,0 +1,170 @@
+"""Campaigns in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+
+from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.entries import CampaignEntry
+from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.tables import (
+    IS_CLAIMED,
+    IS_READY,
+    IS_WAITING,
+    campaigns,
+    contacts,
+    counts,
+)
+from exotel_async.campaigns.words import CampaignState, ContactState
+from exotel_async.errors import InvalidRequest
+
+_BLOCK: Final = 1000  # contacts that get their outcome at once, when a campaign is finished
+
+_ZONES: Final = select(counts.c.campaign_id, counts.c.name).where(
+    counts.c.name.startswith(ledger_counts.ZONE), counts.c.value > 0
+)
+_ZONES_OF_ONE: Final = _ZONES.where(counts.c.campaign_id == bindparam("campaign"))
+_BY_NAME: Final = select(campaigns).where(campaigns.c.name == bindparam("campaign"))
+_BY_ID: Final = select(campaigns).where(campaigns.c.id == bindparam("campaign"))
+_FOR_CHANGE: Final = _BY_ID.with_for_update()
+_SET_STATE: Final = (
+    update(campaigns)
+    .where(campaigns.c.id == bindparam("campaign"))
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("why"),
+        started_at=bindparam("since"),
+        ended_at=bindparam("until"),
+    )
+)
+_ENDED: Final = (CampaignState.COMPLETED, CampaignState.FAILED, CampaignState.CANCELED)
+
+_TO_FINISH: Final = tuple(
+    select(contacts.c.id)
+    .where(text(condition), contacts.c.campaign_id == bindparam("campaign"))
+    .limit(bindparam("most"))
+    .with_for_update()
+    for condition in (IS_READY, IS_WAITING, IS_CLAIMED)
+)
+_FINISH: Final = (
+    update(contacts)
+    .where(among(contacts.c.id, "ids"))
+    .values(
+        state=bindparam("to_state"),
+        ended_at=bindparam("now"),
+        due_at=None,
+        dialer=None,
+        lease_until=None,
+    )
+)
+
+
+def create(connection: Connection, name: str, settings: str, now: int) -> CampaignEntry:
+    """Make a campaign, or return the one there is.
+
+    Raises:
+        InvalidRequest: there is one of that name with other settings.
+    """
+    found = find(connection, name)
+    if found is None:
+        connection.execute(
+            insert(campaigns),
+            {"name": name, "settings": settings, "state": "created", "created_at": now},
+        )
+        found = find(connection, name)
+    assert found is not None  # noqa: S101 - it was just made
+    if found.settings != settings:
+        raise InvalidRequest("name", name, "is the name of a campaign that has other settings")
+    return found
+
+
+def find(connection: Connection, name: str) -> CampaignEntry | None:
+    """Return the campaign of that name."""
+    row = connection.execute(_BY_NAME, {"campaign": name}).one_or_none()
+    if row is None:
+        return None
+    zones = connection.execute(_ZONES_OF_ONE, {"campaign": row.id})
+    return _entry(row, [zone.name for zone in zones])
+
+
+def list_all(connection: Connection) -> list[CampaignEntry]:
+    """Return all campaigns, the first one first."""
+    zones: dict[int, list[str]] = {}
+    for campaign_id, name in connection.execute(_ZONES):
+        zones.setdefault(campaign_id, []).append(name)
+    rows = connection.execute(select(campaigns).order_by(campaigns.c.id))
+    return [_entry(row, zones.get(row.id, [])) for row in rows]
+
+
+def _entry(row: Any, zones: list[str]) -> CampaignEntry:
+    return CampaignEntry(
+        id=row.id,
+        name=row.name,
+        settings=row.settings,
+        state=CampaignState(row.state),
+        reason=row.reason,
+        zones=tuple(sorted(zone.removeprefix(ledger_counts.ZONE) for zone in zones)),
+    )
+
+
+def set_state(
+    connection: Connection,
+    campaign_id: int,
+    state: CampaignState,
+    reason: str | None,
+    now: int,
+    only_from: Collection[CampaignState] | None,
+) -> bool:
+    """Set a campaign's state; only if it is in one of `only_from`, unless that is None."""
+    row = connection.execute(_FOR_CHANGE, {"campaign": campaign_id}).one_or_none()
+    if row is None or (only_from is not None and row.state not in only_from):
+        return False
+    started_at = row.started_at
+    if started_at is None and state is CampaignState.IN_PROGRESS:
+        started_at = now
+    connection.execute(
+        _SET_STATE,
+        {
+            "campaign": campaign_id,
+            "to_state": state.value,
+            "why": reason,
+            "since": started_at,
+            "until": now if state in _ENDED else None,
+        },
+    )
+    return True
+
+
+def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
+    """Let a campaign that is completed go on, for it has new contacts.
+
+    Raises:
+        InvalidRequest: it is canceled, or there is none.
+    """
+    row = connection.execute(_BY_ID, {"campaign": campaign_id}).one_or_none()
+    if row is None:
+        raise InvalidRequest("campaign_id", campaign_id, "is no campaign of this ledger")
+    if row.state == CampaignState.CANCELED:
+        raise InvalidRequest("name", row.name, "is a campaign that was canceled")
+    if row.state == CampaignState.COMPLETED:
+        was_run = row.started_at is not None
+        state = CampaignState.IN_PROGRESS if was_run else CampaignState.CREATED
+        set_state(connection, campaign_id, state, None, now, (CampaignState.COMPLETED,))
+
+
+def finish_some(connection: Connection, campaign_id: int, state: ContactState, now: int) -> int:
+    """Give some of the contacts that are to be dialled an outcome. Returns how many: 0 at last."""
+    for statement in _TO_FINISH:
+        found = {"campaign": campaign_id, "most": _BLOCK}
+        ids = list(connection.execute(statement, found).scalars())
+        if ids:
+            connection.execute(_FINISH, {"ids": ids, "to_state": state.value, "now": now})
+            change = ledger_counts.Counts()
+            change[campaign_id, "pending"] = -len(ids)
+            change[campaign_id, ledger_counts.of_state(state)] = len(ids)
+            ledger_counts.write(connection, change)
+            return len(ids)
+    return 0

@@ -1,0 +1,233 @@
+"""Contacts in the ledger until they are dialled: added, due, claimed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+
+from exotel_async.campaigns import ledger_campaigns, ledger_counts
+from exotel_async.campaigns.entries import ClaimedContact, NewContact
+from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.tables import (
+    IS_CLAIMED,
+    IS_READY,
+    IS_WAITING,
+    contacts,
+    dialers,
+    other_numbers,
+)
+
+_OF_CAMPAIGN: Final = contacts.c.campaign_id == bindparam("campaign")
+_KEYS: Final = select(contacts.c.key).where(_OF_CAMPAIGN, among(contacts.c.key, "keys"))
+_IDENTITIES: Final = select(contacts.c.identity, contacts.c.id).where(
+    _OF_CAMPAIGN, among(contacts.c.identity, "identities")
+)
+_OTHERS: Final = select(other_numbers.c.identity).where(
+    other_numbers.c.campaign_id == bindparam("campaign"),
+    among(other_numbers.c.identity, "identities"),
+)
+
+_DUE: Final = (
+    select(contacts.c.id)
+    .where(text(IS_WAITING), _OF_CAMPAIGN, contacts.c.due_at <= bindparam("now"))
+    .order_by(contacts.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_DUE: Final = select(func.min(contacts.c.due_at)).where(text(IS_WAITING), _OF_CAMPAIGN)
+_READY: Final = update(contacts).where(among(contacts.c.id, "ids")).values(state="ready")
+
+CLAIMED: Final = (
+    contacts.c.id,
+    contacts.c.campaign_id,
+    contacts.c.key,
+    contacts.c.number,
+    contacts.c.alternatives,
+    contacts.c.agent,
+    contacts.c.custom_field,
+    contacts.c.priority,
+    contacts.c.zone,
+    contacts.c.caller_id,
+    contacts.c.attempts,
+    contacts.c.tries,
+)
+"""The columns of a `ClaimedContact`."""
+_IS_THERE: Final = (
+    select(dialers.c.id)
+    .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
+    .with_for_update(read=True)
+)
+_FIRST: Final = (
+    select(contacts.c.rank, *CLAIMED)
+    .where(text(IS_READY), _OF_CAMPAIGN, contacts.c.zone == bindparam("in_zone"))
+    .order_by(contacts.c.rank, contacts.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM: Final = (
+    update(contacts)
+    .where(among(contacts.c.id, "ids"))
+    .values(state="claimed", dialer=bindparam("by"), lease_until=bindparam("until"))
+)
+_UNCLAIM: Final = (
+    update(contacts)
+    .where(
+        contacts.c.id == bindparam("contact"),
+        text(IS_CLAIMED),
+        contacts.c.dialer == bindparam("by"),
+    )
+    .values(state=bindparam("to_state"), due_at=bindparam("due"), dialer=None, lease_until=None)
+)
+
+
+def rank(priority: int, *, is_retry: bool) -> int:
+    """Return the order in which contacts are claimed: retries before others of their priority."""
+    return -2 * priority + (0 if is_retry else 1)
+
+
+def add(
+    connection: Connection, campaign_id: int, new: Sequence[NewContact], now: int
+) -> list[tuple[int, str]]:
+    """Add contacts. Returns which were not taken, and whether for their "key" or a "number"."""
+    ledger_campaigns.begin_again(connection, campaign_id, now)
+    keys, identities = _known(connection, campaign_id, new)
+    refused: list[tuple[int, str]] = []
+    taken: list[NewContact] = []
+    for index, one in enumerate(new):
+        if one.key in keys:
+            refused.append((index, "key"))
+        elif one.identity in identities or not identities.isdisjoint(one.others):
+            refused.append((index, "number"))
+        else:
+            keys.add(one.key)
+            identities.add(one.identity)
+            identities.update(one.others)
+            taken.append(one)
+    if taken:
+        connection.execute(insert(contacts), [_row(campaign_id, one, now) for one in taken])
+        _add_others(connection, campaign_id, taken)
+        change = ledger_counts.Counts()
+        change[campaign_id, "pending"] = len(taken)
+        for one in taken:
+            change[campaign_id, ledger_counts.ZONE + one.zone] += 1
+        ledger_counts.write(connection, change)
+    return refused
+
+
+def _known(
+    connection: Connection, campaign_id: int, new: Sequence[NewContact]
+) -> tuple[set[str], set[str]]:
+    asked = {"campaign": campaign_id, "keys": [one.key for one in new]}
+    keys = set(connection.execute(_KEYS, asked).scalars())
+    own = [one.identity for one in new]
+    own += [other for one in new for other in one.others]
+    asked = {"campaign": campaign_id, "identities": own}
+    identities = set(connection.execute(_IDENTITIES, asked).scalars())
+    identities.update(connection.execute(_OTHERS, asked).scalars())
+    return keys, identities
+
+
+def _row(campaign_id: int, one: NewContact, now: int) -> dict[str, Any]:
+    is_waiting = one.due_at is not None and one.due_at > now
+    return {
+        "campaign_id": campaign_id,
+        "key": one.key,
+        "number": one.number,
+        "identity": one.identity,
+        "fields": one.fields,
+        "custom_field": one.custom_field,
+        "priority": one.priority,
+        "zone": one.zone,
+        "not_before": one.due_at,
+        "due_at": one.due_at if is_waiting else None,
+        "alternatives": json.dumps(one.alternatives) if one.alternatives else None,
+        "agent": one.agent,
+        "state": "waiting" if is_waiting else "ready",
+        "rank": rank(one.priority, is_retry=False),
+        "attempts": 0,
+    }
+
+
+def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewContact]) -> None:
+    some = {one.identity: one.others for one in taken if one.others}
+    if some:
+        found = connection.execute(_IDENTITIES, {"campaign": campaign_id, "identities": list(some)})
+        connection.execute(
+            insert(other_numbers),
+            [
+                {"campaign_id": campaign_id, "identity": other, "contact_id": contact_id}
+                for identity, contact_id in found.all()
+                for other in dict.fromkeys(some[identity])
+                if other != identity
+            ],
+        )
+
+
+def promote(connection: Connection, campaign_id: int, now: int, limit: int) -> int | None:
+    """Make contacts ready that are due. Returns when the next one is."""
+    due = {"campaign": campaign_id, "now": now, "most": limit}
+    ids = list(connection.execute(_DUE, due).scalars())
+    if ids:
+        connection.execute(_READY, {"ids": ids})
+    return connection.execute(_NEXT_DUE, {"campaign": campaign_id}).scalar()
+
+
+def claim(
+    connection: Connection,
+    dialer: str,
+    campaign_id: int,
+    zones: Sequence[str],
+    limit: int,
+    lease_until: int,
+) -> list[ClaimedContact]:
+    """Take contacts that are ready; none if another dialer has this one's place."""
+    if connection.execute(_IS_THERE, {"dialer": dialer}).one_or_none() is None:
+        return []
+    rows: list[Any] = []
+    for zone in zones:
+        asked = {"campaign": campaign_id, "in_zone": zone, "most": limit}
+        rows += connection.execute(_FIRST, asked)
+    rows = sorted(rows, key=attrgetter("rank", "id"))[:limit]
+    if rows:
+        ids = [row.id for row in rows]
+        connection.execute(_CLAIM, {"ids": ids, "by": dialer, "until": lease_until})
+    return [claimed(row) for row in rows]
+
+
+def claimed(row: Any) -> ClaimedContact:
+    """Return the contact of a row that has the columns `CLAIMED`."""
+    return ClaimedContact(
+        id=row.id,
+        campaign_id=row.campaign_id,
+        key=row.key,
+        number=row.number,
+        alternatives=tuple(json.loads(row.alternatives)) if row.alternatives else (),
+        agent=row.agent,
+        custom_field=row.custom_field,
+        priority=row.priority,
+        zone=row.zone,
+        caller_id=row.caller_id,
+        attempts=row.attempts,
+        tries=json.loads(row.tries) if row.tries else {},
+    )
+
+
+def unclaim(connection: Connection, dialer: str, back: Sequence[tuple[int, int | None]]) -> None:
+    """Give claimed contacts back: ready at once, or at a moment."""
+    if back:
+        connection.execute(
+            _UNCLAIM,
+            [
+                {
+                    "contact": contact_id,
+                    "by": dialer,
+                    "to_state": "ready" if due_at is None else "waiting",
+                    "due": due_at,
+                }
+                for contact_id, due_at in back
+            ],
+        )

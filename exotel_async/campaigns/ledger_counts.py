@@ -1,0 +1,72 @@
+"""The statistics of a campaign: counts, kept in the transactions that change what they count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from exotel_async.campaigns.words import AttemptState, ContactState
+
+MILLIONTHS: Final = 1_000_000
+"""Of the account's currency, in which prices are summed."""
+STATUS: Final = "status:"
+ZONE: Final = "zone:"
+
+_PENDING: Final = (ContactState.WAITING, ContactState.READY, ContactState.CLAIMED)
+_CALLS: Final = (AttemptState.PLACED, AttemptState.ENDED, AttemptState.SETTLED)
+_OVER: Final = (AttemptState.ENDED, AttemptState.SETTLED)
+
+_ADD: Final = text(
+    "INSERT INTO counts (campaign_id, name, value) VALUES (:campaign_id, :name, :value)"
+    " ON CONFLICT (campaign_id, name) DO UPDATE SET value = counts.value + excluded.value"
+)
+
+Counts = Counter[tuple[int, str]]
+"""By how much each count of each campaign changes."""
+
+
+def of_state(state: str) -> str:
+    """Return the count of contacts in a state."""
+    found = ContactState(state)
+    return "pending" if found in _PENDING else found.value.replace("-", "_")
+
+
+def of_attempt(row: Any) -> Counter[str]:
+    """Return what an attempt counts for; `row` has its columns by name."""
+    counted: Counter[str] = Counter()
+    state = row["state"]
+    if state in _CALLS:
+        counted["attempts"] = 1
+    if state in _OVER and row["status"] is not None:
+        counted[STATUS + row["status"]] = 1
+    if row["talk_ms"]:
+        counted["talk_ms"] = row["talk_ms"]
+    if row["price"]:
+        counted["price"] = millionths(row["price"])
+    return counted
+
+
+def millionths(price: Decimal) -> int:
+    """Return a price as it is summed."""
+    return int((price * MILLIONTHS).to_integral_value())
+
+
+def moved(counts: Counts, campaign_id: int, before: str, after: str) -> None:
+    """Count a contact in another state."""
+    counts[campaign_id, of_state(before)] -= 1
+    counts[campaign_id, of_state(after)] += 1
+
+
+def write(connection: Connection, counts: Counts) -> None:
+    """Write the changes of counts."""
+    # In one order, so that two of these never wait for each other.
+    changed = [
+        {"campaign_id": campaign_id, "name": name, "value": value}
+        for (campaign_id, name), value in sorted(counts.items())
+        if value
+    ]
+    if changed:
+        connection.execute(_ADD, changed)

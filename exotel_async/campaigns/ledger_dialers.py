@@ -1,0 +1,120 @@
+"""Whose ledger it is: the dialers that had it, and what a dead one has left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, Final
+from uuid import uuid4
+
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+
+from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.entries import Holder
+from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.tables import IS_CLAIMED, IS_OPEN, attempts, contacts, dialers
+
+LEASE_MS: Final = 15_000
+"""For how long a dialer is alive after its last sign."""
+
+_NOT_LEFT: Final = select(dialers).where(dialers.c.left_at.is_(None))
+_NEWEST: Final = _NOT_LEFT.order_by(dialers.c.started_at.desc()).limit(1)
+_LEAVE: Final = (
+    update(dialers).where(dialers.c.id == bindparam("dialer")).values(left_at=bindparam("now"))
+)
+_LEAVE_ALL: Final = (
+    update(dialers).where(dialers.c.left_at.is_(None)).values(left_at=bindparam("now"))
+)
+_BEAT: Final = (
+    update(dialers)
+    .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
+    .values(lease_until=bindparam("until"))
+)
+
+_RELEASE_ALL: Final = (
+    update(contacts).where(text(IS_CLAIMED)).values(state="ready", dialer=None, lease_until=None)
+)
+_RELEASE: Final = _RELEASE_ALL.where(contacts.c.dialer == bindparam("by"))
+
+_INTENDED: Final = (
+    select(attempts.c.id, attempts.c.contact_id, attempts.c.campaign_id, dialers.c.longest_exchange)
+    .join_from(attempts, dialers, attempts.c.dialer == dialers.c.id, isouter=True)
+    .where(text(f"attempts.{IS_OPEN}"), attempts.c.state == "intended")
+)
+_IN_DOUBT: Final = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"))
+    .values(state="in-doubt", lost_at=bindparam("now"), certain_after=bindparam("certain"))
+)
+_BEING_DIALLED: Final = (
+    select(contacts.c.campaign_id, func.count())
+    .where(among(contacts.c.id, "ids"), contacts.c.state == "in-progress")
+    .group_by(contacts.c.campaign_id)
+)
+_CONTACTS_IN_DOUBT: Final = (
+    update(contacts)
+    .where(among(contacts.c.id, "ids"), contacts.c.state == "in-progress")
+    .values(state="in-doubt")
+)
+
+
+def holder(connection: Connection, now: int) -> Holder:
+    """Return who has the ledger."""
+    row = connection.execute(_NEWEST).one_or_none()
+    if row is None:  # it has begun just now, and has not said so yet
+        return Holder(host="", pid=0, since=now)
+    return Holder(host=row.host, pid=row.pid, since=row.started_at)
+
+
+def enter(connection: Connection, now: int, longest_exchange: int) -> str:
+    """Begin as the one dialer that lives, after all others. Returns its id.
+
+    What dead ones have claimed is ready again, and what they were about to send is in doubt.
+    """
+    connection.execute(_LEAVE_ALL, {"now": now})
+    connection.execute(_RELEASE_ALL)
+    lost = connection.execute(_INTENDED).all()
+    if lost:
+        connection.execute(
+            _IN_DOUBT,
+            [
+                {
+                    "attempt": row.id,
+                    "now": now,
+                    "certain": now + max(row.longest_exchange or 0, longest_exchange),
+                }
+                for row in lost
+            ],
+        )
+        whose = {"ids": sorted({row.contact_id for row in lost})}
+        counts = ledger_counts.Counts()
+        for campaign_id, number in connection.execute(_BEING_DIALLED, whose):
+            counts[campaign_id, "in_progress"] -= number
+            counts[campaign_id, "in_doubt"] += number
+        connection.execute(_CONTACTS_IN_DOUBT, whose)
+        ledger_counts.write(connection, counts)
+    dialer = uuid4().hex
+    connection.execute(
+        insert(dialers),
+        {
+            "id": dialer,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started_at": now,
+            "lease_until": now + LEASE_MS,
+            "longest_exchange": longest_exchange,
+        },
+    )
+    return dialer
+
+
+def beat(connection: Connection, dialer: str, now: int) -> bool:
+    """Say that a dialer lives. Returns whether no other one has taken its place."""
+    sign: dict[str, Any] = {"dialer": dialer, "until": now + LEASE_MS}
+    return connection.execute(_BEAT, sign).rowcount == 1
+
+
+def leave(connection: Connection, dialer: str, now: int) -> None:
+    """End as a dialer: what it has claimed is ready again."""
+    connection.execute(_RELEASE, {"by": dialer})
+    connection.execute(_LEAVE, {"dialer": dialer, "now": now})

@@ -1,0 +1,142 @@
+"""People in the ledger: who is not to be called, what is known of numbers, and forgetting them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    or_,
+    select,
+    text,
+)
+
+from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.tables import (
+    HAS_ENDED,
+    attempts,
+    contacts,
+    do_not_call,
+    lookups,
+    other_numbers,
+)
+from exotel_async.campaigns.words import AttemptState, ContactState
+from exotel_async.errors import InvalidRequest
+from exotel_async.masking import mask_number
+
+_BLOCK: Final = 500  # contacts that are deleted at once
+
+_LIST: Final = text(
+    "INSERT INTO do_not_call (identity, added_at, reason) VALUES (:identity, :now, :reason)"
+    " ON CONFLICT (identity) DO NOTHING"
+)
+_ALLOW: Final = delete(do_not_call).where(among(do_not_call.c.identity, "identities"))
+_LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
+_REMEMBER: Final = text(
+    "INSERT INTO lookups (identity, dnd, looked_up_at) VALUES (:identity, :dnd, :now)"
+    " ON CONFLICT (identity) DO UPDATE"
+    " SET dnd = excluded.dnd, looked_up_at = excluded.looked_up_at"
+)
+_REMEMBERED: Final = select(lookups.c.identity, lookups.c.dnd).where(
+    among(lookups.c.identity, "identities"), lookups.c.looked_up_at >= bindparam("since")
+)
+
+_BEING_DIALLED: Final = (ContactState.IN_PROGRESS.value, ContactState.IN_DOUBT.value)
+_MAY_RING: Final = (
+    AttemptState.INTENDED.value,
+    AttemptState.IN_DOUBT.value,
+    AttemptState.PLACED.value,
+)
+_HAS_CALL: Final = exists().where(
+    attempts.c.contact_id == contacts.c.id, attempts.c.state.in_(_MAY_RING)
+)
+_OF_PERSON: Final = or_(
+    contacts.c.identity == bindparam("who"),
+    contacts.c.key == bindparam("who"),
+    contacts.c.id.in_(
+        select(other_numbers.c.contact_id).where(other_numbers.c.identity == bindparam("who"))
+    ),
+)
+_IDS: Final = select(contacts.c.id, contacts.c.campaign_id, contacts.c.state, contacts.c.zone)
+_PERSON: Final = _IDS.add_columns(_HAS_CALL.label("has_call")).where(_OF_PERSON).with_for_update()
+_OLD: Final = (
+    _IDS.where(text(HAS_ENDED), contacts.c.ended_at < bindparam("before"), ~_HAS_CALL)
+    .limit(_BLOCK)
+    .with_for_update()
+)
+
+
+def do_not_call_them(
+    connection: Connection, identities: Sequence[str], reason: str | None, now: int
+) -> None:
+    """Put numbers on the do-not-call list."""
+    if identities:
+        connection.execute(
+            _LIST, [{"identity": one, "now": now, "reason": reason} for one in identities]
+        )
+
+
+def allow(connection: Connection, identities: Sequence[str]) -> int:
+    """Take numbers off the do-not-call list. Returns how many were on it."""
+    return connection.execute(_ALLOW, {"identities": list(identities)}).rowcount
+
+
+def listed(connection: Connection, identities: Sequence[str]) -> set[str]:
+    """Return those that are on the do-not-call list."""
+    return set(connection.execute(_LISTED, {"identities": list(identities)}).scalars())
+
+
+def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None:
+    """Write down whether a number is on the registry."""
+    connection.execute(_REMEMBER, {"identity": identity, "dnd": dnd, "now": now})
+
+
+def remembered(connection: Connection, identities: Sequence[str], since: int) -> dict[str, bool]:
+    """Return what was written down of numbers, not longer ago than `since`."""
+    asked = {"identities": list(identities), "since": since}
+    return {row.identity: row.dnd for row in connection.execute(_REMEMBERED, asked)}
+
+
+def forget(connection: Connection, who: str) -> int:
+    """Delete a person, by an identity or a key, from all campaigns. Returns how many contacts.
+
+    Raises:
+        InvalidRequest: one of them is being dialled, or in doubt. Nothing is deleted.
+    """
+    rows = connection.execute(_PERSON, {"who": who}).all()
+    if any(row.state in _BEING_DIALLED or row.has_call for row in rows):
+        rule = "is being dialled, or it is in doubt whether it was: forget it when that is over"
+        raise InvalidRequest("contact", who, rule, shown=mask_number(who))
+    _delete(connection, rows)
+    connection.execute(delete(lookups).where(lookups.c.identity == who))
+    return len(rows)
+
+
+def purge_some(connection: Connection, before: int) -> int:
+    """Delete some of the contacts that have ended before a moment. Returns how many: 0 at last."""
+    rows = connection.execute(_OLD, {"before": before}).all()
+    _delete(connection, rows)
+    return len(rows)
+
+
+def _delete(connection: Connection, rows: Sequence[Any]) -> None:
+    ids = {"ids": [row.id for row in rows]}
+    if not rows:
+        return
+    counts = ledger_counts.Counts()
+    for row in rows:
+        counts[row.campaign_id, ledger_counts.of_state(row.state)] -= 1
+        counts[row.campaign_id, ledger_counts.ZONE + row.zone] -= 1
+    theirs = select(attempts).where(among(attempts.c.contact_id, "ids"))
+    for attempt in connection.execute(theirs, ids).mappings():
+        for name, value in ledger_counts.of_attempt(attempt).items():
+            counts[attempt["campaign_id"], name] -= value
+    connection.execute(delete(attempts).where(among(attempts.c.contact_id, "ids")), ids)
+    connection.execute(delete(other_numbers).where(among(other_numbers.c.contact_id, "ids")), ids)
+    connection.execute(delete(contacts).where(among(contacts.c.id, "ids")), ids)
+    ledger_counts.write(connection, counts)

@@ -1,0 +1,123 @@
+"""A ledger in a PostgreSQL database."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.errors import ConfigurationError
+from exotel_async.masking import redact
+
+_OPTIONS: Final = {
+    "application_name": "exotel-async",
+    "connect_timeout": 5,
+    # Seconds until a server that is gone is noticed.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_LOCK_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
+_SET_UP: Final = text(
+    "SELECT set_config('lock_timeout', :lock, false),"
+    # What is committed survives a crash, whatever is usual on that server.
+    " CASE WHEN current_setting('synchronous_commit') = 'off'"
+    " THEN set_config('synchronous_commit', 'on', false) END"
+)
+_BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
+_MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
+_NO_PRIVILEGE: Final = "42501"
+
+# Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
+_PLACE: Final = 1163415628
+_ADDING: Final = 1163415629
+_TAKE: Final = text(f"SELECT pg_try_advisory_lock({_PLACE}, hashtext(current_schema()))")
+_IS_TAKEN: Final = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    f" AND classid = {_PLACE} AND granted"
+)
+_SERIALIZE: Final = text(f"SELECT pg_advisory_xact_lock({_ADDING}, :campaign_id)")
+
+
+class Postgres:
+    """Connections to one database, and the place of its one dialer."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        self._place: Connection | None = None
+
+    def __str__(self) -> str:
+        # Its query may hold another password.
+        return self._url.set(drivername="postgresql", query={}).render_as_string()
+
+    def connect(self, *, to_read: bool) -> Connection:
+        """Return a connection of the calling thread. What it commits is durable."""
+        try:
+            engine = create_engine(self._url, poolclass=NullPool, connect_args=dict(_OPTIONS))
+            connection = engine.connect()
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                'PostgreSQL needs psycopg: pip install "exotel-async[postgres]"'
+            ) from None
+        connection.execute(_SET_UP, {"lock": str(_LOCK_MS)})
+        connection.commit()
+        return connection
+
+    def serialize(self, connection: Connection, campaign_id: int) -> None:
+        """Let nobody else add to the campaign until the transaction ends."""
+        connection.execute(_SERIALIZE, {"campaign_id": campaign_id % 2**31})
+
+    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
+        """Return what an error of the database means to users; None: it is a mistake of ours."""
+        if isinstance(error, LedgerUnavailable | ConfigurationError):
+            return error
+        if not isinstance(error, DBAPIError):
+            return None
+        state = getattr(error.orig, "sqlstate", None)
+        if state in _BUSY:
+            return LedgerBusy(f"{self}: another connection has locked it")
+        if state is not None and state[:2] in _MISTAKES and state != _NO_PRIVILEGE:
+            return None
+        # Its first line names what is wrong; the others may have a statement's values.
+        said = str(error.orig).strip().split("\n", 1)[0]
+        return LedgerUnavailable(f"{self}: {redact(said)}")
+
+    def take_place(self) -> bool:
+        """Take the place of the database's one dialer. It is free again when the process dies."""
+        if self._place is None:
+            self._place = self.connect(to_read=False)
+        if self.has_place():
+            return True
+        is_taken = bool(self._asked(_TAKE))
+        if not is_taken:
+            self.leave_place()
+        return is_taken
+
+    def has_place(self) -> bool:
+        """Whether the place is still this dialer's."""
+        if self._place is None:
+            return False
+        try:
+            return bool(self._asked(_IS_TAKEN))
+        except SQLAlchemyError:
+            self.leave_place()
+            return False
+
+    def leave_place(self) -> None:
+        """Let another dialer have the place."""
+        place, self._place = self._place, None
+        if place is not None:
+            with suppress(SQLAlchemyError):
+                place.close()
+
+    def _asked(self, question: Any) -> Any:
+        assert self._place is not None  # noqa: S101 - for the type checker
+        answer = self._place.execute(question).scalar()
+        self._place.commit()
+        return answer

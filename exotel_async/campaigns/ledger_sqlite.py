@@ -1,0 +1,137 @@
+"""A ledger in a SQLite file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.errors import ConfigurationError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
+_OWNER_ONLY: Final = 0o600
+_CACHE_KIB: Final = 8192
+
+_PASSING: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "it cannot be written",
+    sqlite3.SQLITE_PERM: "it cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_IOERR: "it cannot be read or written: an error of the disk",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+}
+
+
+class SQLite:
+    """Connections to one file, and the place of its one dialer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def connect(self, *, to_read: bool) -> Connection:
+        """Return a connection of the calling thread. The file is made if there is none."""
+        engine = create_engine(
+            f"sqlite:///{self.path}",
+            poolclass=NullPool,
+            connect_args={"timeout": _BUSY_MS / 1000, "isolation_level": None},
+        )
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin_to_read if to_read else _begin_to_write)
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+        except OSError as error:
+            raise LedgerUnavailable(f"{self}: {error.strerror}") from None
+        return engine.connect()
+
+    def serialize(self, connection: Connection, campaign_id: int) -> None:
+        """Let nobody else add to the campaign until the transaction ends: that is so by itself."""
+
+    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
+        """Return what an error of the database means to users; None: it is a mistake of ours."""
+        if isinstance(error, LedgerUnavailable | ConfigurationError):
+            return error
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(original, sqlite3.Error):
+            return None
+        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return LedgerBusy(f"{self}: another process or thread has locked it")
+        if code == sqlite3.SQLITE_NOTADB:
+            return ConfigurationError(f"{self} is no SQLite database")
+        if code in _PASSING:
+            return LedgerUnavailable(f"{self}: {_PASSING[code]}")
+        return None
+
+    def take_place(self) -> bool:
+        """Take the place of the file's one dialer. It is free again when the process dies."""
+        if self._lock is not None:
+            return True
+        path = f"{self.path}.lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        except OSError as error:
+            raise LedgerUnavailable(f"{path}: {error.strerror}") from None
+        if not _is_locked(lock):
+            os.close(lock)
+            return False
+        self._lock = lock
+        return True
+
+    def has_place(self) -> bool:
+        """Whether the place is still this dialer's."""
+        return self._lock is not None
+
+    def leave_place(self) -> None:
+        """Let another dialer have the place."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+
+def _set_up(connection: sqlite3.Connection, record: Any) -> None:
+    # WAL lets others read while one writes. FULL: what is committed survives a loss of power.
+    for setting in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+        f"cache_size = -{_CACHE_KIB}",
+        f"journal_size_limit = {64 << 20}",
+    ):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin_to_read(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    # At once for writing: a transaction that only then finds out that it must wait, cannot wait.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,280 @@
+"""The thread in which the operations of a ledger run, the most urgent ones first."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection
+
+from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.errors import ConfigurationError
+
+PATIENCE: Final = 15.0  # seconds for which an operation is tried while others lock the database
+_PAUSE: Final = 0.2  # seconds between tries to undo
+
+
+class Urgency(enum.IntEnum):
+    """Which operations run before which."""
+
+    INTENT = 0
+    CHANGE = 1
+    CLAIM = 2
+    OTHER = 3
+
+
+_TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
+"""Those that wait are committed in one transaction."""
+
+Run = Callable[[Connection, list[Any]], list[Any]]
+"""An operation: it takes what each of some callers wants, and returns what each is told."""
+Undo = Callable[[Connection, Any, Any], None]
+"""Undoes an operation, if it was done, given what its caller wanted, and what it was to be told, or
+None if that is not known."""
+
+
+class _Work:
+    """An operation of one caller."""
+
+    def __init__(
+        self, urgency: Urgency, run: Run, wanted: Any, seconds: float, undo: Undo | None
+    ) -> None:
+        self.urgency = urgency
+        self.run = run
+        self.wanted = wanted
+        self.deadline = time.monotonic() + seconds
+        self.undo = undo
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.is_done = False
+        self.is_abandoned = False
+
+    def tell(self) -> None:
+        """Tell the caller, in its event loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Database(Protocol):
+    """What differs from one database to the other."""
+
+    def connect(self, *, to_read: bool) -> Connection:
+        """Return a connection of the calling thread; `to_read`: that never holds up another one."""
+
+    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
+        """Return what an error of the database means to users; None: it is a mistake of ours."""
+
+
+class LedgerThread:
+    """A thread with one connection, in which operations run one after another."""
+
+    def __init__(self, name: str, database: Database, *, to_read: bool) -> None:
+        self._database = database
+        self._to_read = to_read
+        self._connection: Connection | None = None
+        self._changed = threading.Condition()
+        self._waiting: dict[Urgency, deque[_Work]] = {one: deque() for one in Urgency}
+        self._undo: deque[Callable[[Connection], None]] = deque()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Let it begin."""
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Let it finish what it was given, and wait for its end."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    async def call(
+        self,
+        urgency: Urgency,
+        run: Run,
+        wanted: Any = None,
+        *,
+        within: float | None = None,
+        undo: Undo | None = None,
+    ) -> Any:
+        """Run an operation in one transaction. Returns what it returns, once that is durable.
+
+        Args:
+            urgency: how urgent it is.
+            run: the operation. Of those that are committed together, each runs for all callers.
+            wanted: what this caller wants.
+            within: seconds it may take; None: the database may be locked for `PATIENCE`.
+            undo: undoes the operation, if its caller does not wait for it any more.
+
+        Raises:
+            LedgerBusy: it could not be done in that time.
+            LedgerUnavailable: the database cannot be read or written.
+        """
+        work = _Work(urgency, run, wanted, PATIENCE if within is None else within, undo)
+        with self._changed:
+            if self._is_closed:
+                raise LedgerUnavailable("the ledger is closed")
+            self._waiting[urgency].append(work)
+            self._changed.notify()
+        try:
+            await asyncio.wait({work.future}, timeout=within)
+            if work.future.done() or not self._abandon(work):
+                return await work.future
+        except asyncio.CancelledError:
+            self._abandon(work, even_if_done=True)
+            raise
+        raise LedgerBusy(f"the ledger's database did not take it within {within} s")
+
+    def _abandon(self, work: _Work, *, even_if_done: bool = False) -> bool:
+        """Have an operation that nobody waits for not be done, or be undone."""
+        with self._changed:
+            if work.is_done:
+                if even_if_done:
+                    self._undo_later(work)
+                return False
+            work.is_abandoned = True
+            work.future.cancel()
+            return True
+
+    def _undo_later(self, work: _Work) -> None:
+        undo = work.undo
+        if undo is not None:
+            self._undo.append(lambda connection: undo(connection, work.wanted, work.result))
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._is_closed or self._undo or any(self._waiting.values())):
+                    self._changed.wait()
+                works = self._next()
+                if not works and self._is_closed:
+                    # What could not be undone is in doubt for the next dialer, as after a crash.
+                    self._run_undo()
+                    break
+            if works:
+                self._perform(works)
+            elif not self._run_undo():
+                with self._changed:
+                    if not any(self._waiting.values()):
+                        self._changed.wait(_PAUSE)
+        self._disconnect()
+
+    def _next(self) -> list[_Work]:
+        for urgency, works in self._waiting.items():
+            while works and works[0].is_abandoned:
+                works.popleft()
+            if works and urgency in _TOGETHER:
+                together = [work for work in works if not work.is_abandoned]
+                works.clear()
+                return together
+            if works:
+                return [works.popleft()]
+        return []
+
+    def _run_undo(self) -> bool:
+        try:
+            self._transact(lambda connection: None)
+        except Exception as error:  # noqa: BLE001 - it is tried again
+            self._meaning(error)
+            return False
+        return True
+
+    def _perform(self, works: list[_Work]) -> None:
+        run, wanted = works[0].run, [work.wanted for work in works]
+        try:
+            results = self._transact(lambda connection: run(connection, wanted))
+        except Exception as error:  # noqa: BLE001 - it is the callers'
+            meaning = self._meaning(error)
+            if isinstance(meaning, LedgerBusy):
+                self._try_again(works, meaning)
+            elif isinstance(meaning, LedgerUnavailable | ConfigurationError) or len(works) == 1:
+                self._failed(works, meaning)
+            else:
+                for work in works:  # one is wrong, and the others are to be done
+                    self._perform([work])
+        else:
+            self._done(works, results)
+
+    def _transact(self, run: Callable[[Connection], Any]) -> Any:
+        if self._connection is None:
+            self._connection = self._database.connect(to_read=self._to_read)
+        with self._changed:
+            undo = list(self._undo)
+        with self._connection.begin():
+            for one in undo:
+                one(self._connection)
+            results = run(self._connection)
+        with self._changed:
+            for _ in undo:
+                self._undo.popleft()
+        return results
+
+    def _meaning(self, error: Exception) -> Exception:
+        meaning = self._database.failure(error)
+        if meaning is None:
+            return error
+        if not isinstance(meaning, LedgerBusy):
+            self._disconnect()
+        return meaning
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+            connection.engine.dispose()
+
+    def _try_again(self, works: list[_Work], error: LedgerBusy) -> None:
+        now = time.monotonic()
+        overdue = [work for work in works if work.deadline <= now]
+        with self._changed:
+            self._waiting[works[0].urgency].extendleft(
+                work for work in reversed(works) if work.deadline > now
+            )
+        self._failed(overdue, error)
+
+    def _done(self, works: list[_Work], results: Iterable[Any]) -> None:
+        with self._changed:
+            for work, result in zip(works, results, strict=True):
+                work.result = result
+                work.is_done = True
+                if work.is_abandoned:
+                    self._undo_later(work)
+        _tell(works)
+
+    def _failed(self, works: list[_Work], error: Exception) -> None:
+        with self._changed:
+            for work in works:
+                work.error = error
+                work.is_done = True
+                # Where a connection is lost, the last commit may have been durable.
+                if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerBusy):
+                    self._undo_later(work)
+        _tell(works)
+
+
+def _tell(works: list[_Work]) -> None:
+    for loop in {work.loop for work in works}:
+        own = [work for work in works if work.loop is loop]
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits there
+            loop.call_soon_threadsafe(_tell_all, own)
+
+
+def _tell_all(works: list[_Work]) -> None:
+    for work in works:
+        work.tell()
