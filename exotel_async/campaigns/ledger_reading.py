@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, text, tuple_
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.contact import Contact
@@ -236,7 +236,7 @@ def _outcomes(connection: Connection, rows: Sequence[Any]) -> list[ContactOutcom
     ]
 
 
-def _attempt(row: Mapping[str, Any]) -> Attempt:
+def _attempt(row: RowMapping) -> Attempt:
     return Attempt(
         id=row["id"],
         number=row["number"],
