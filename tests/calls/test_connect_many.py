@@ -753,7 +753,7 @@ async def test_the_stream_says_how_the_order_was_taken(
     assert not outcome.is_unknown
 
 
-def test_a_view_has_the_parts_of_its_session(exotel: AsyncExotel) -> None:
+async def test_a_view_has_the_parts_of_its_session(exotel: AsyncExotel) -> None:
     parts, view = exotel.calls.parts(), exotel.with_options(priority=Priority.BULK).calls.parts()
     assert attrs.asdict(parts, recurse=False) == attrs.asdict(view, recurse=False)
     assert parts.account_sid == exotel.calls._account_sid
