@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exotel_async.campaigns.words import CampaignState
 from exotel_async.errors import ExotelError
 
 
@@ -18,3 +19,23 @@ class LedgerBusy(LedgerUnavailable):
 
     Nothing of the operation was written.
     """
+
+
+class LedgerLost(ExotelError):
+    """Another dialer has taken over the ledger. Nobody is dialled any more by this one."""
+
+
+class CampaignStopped(ExotelError):
+    """A campaign was paused, or has failed, because of errors: nobody of it is dialled any more.
+
+    Attributes:
+        name: the campaign.
+        state: how it stands.
+        why: what Exotel said, in words, numbers masked.
+    """
+
+    def __init__(self, name: str, state: CampaignState, why: str) -> None:
+        super().__init__(f"the campaign {name!r} is {state.value}: {why}. `resume` goes on with it")
+        self.name = name
+        self.state = state
+        self.why = why

@@ -87,6 +87,33 @@ class ContactOutcome(Value):
         """Whether the contact was reached."""
         return self.state is ContactState.REACHED
 
+    def row(self) -> dict[str, Any]:
+        """Return the outcome as one flat row of a table, in plain types.
+
+        `attempts` is how many calls were placed; `status`, `sid` and `recording_url` are the last
+        call's; `talk_time`, in seconds, and `price` are those of all calls together; the contact's
+        `fields` follow, each under its own name with `field.` before it.
+        """
+        calls = [one for one in self.attempts if one.sid is not None]
+        last = calls[-1] if calls else None
+        prices = [one.price for one in calls if one.price is not None]
+        talked = sum((one.talk_time or timedelta() for one in calls), timedelta())
+        return {
+            "campaign": self.campaign,
+            "key": self.contact.key,
+            "number": self.contact.number,
+            "state": self.state.value,
+            "reason": self.reason,
+            "ended_at": self.ended_at,
+            "attempts": len(calls),
+            "status": None if last is None or last.status is None else last.status.value,
+            "sid": None if last is None else last.sid,
+            "talk_time": talked.total_seconds(),
+            "price": sum(prices, Decimal(0)) if prices else None,
+            "recording_url": None if last is None else last.recording_url,
+            **{f"field.{name}": value for name, value in self.contact.fields.items()},
+        }
+
 
 @frozen(kw_only=True)
 class BadContact(Value):

@@ -1,0 +1,57 @@
+"""Dialling stops where Exotel does not answer: a row of failures opens the circuit, and one dial at
+a time tries whether it may be closed.
+
+Each dial without an answer is in doubt for hours: there must not be many.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_IN_A_ROW: Final = 5
+_FIRST: Final = 1.0
+_LONGEST: Final = 60.0
+
+
+class Circuit:
+    """Says whether may be dialled. Moments are seconds by the clock of the event loop."""
+
+    def __init__(self) -> None:
+        self.failures: int = 0
+        """Dials in a row without an answer."""
+        self._wait = _FIRST
+        self._opens_at = 0.0
+        self._trying = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether dialling has stopped."""
+        return self.failures >= _IN_A_ROW
+
+    def allows(self, now: float) -> bool:
+        """Whether a dial may begin."""
+        return not self.is_open or (not self._trying and now >= self._opens_at)
+
+    def begin(self) -> None:
+        """Take note of a dial that begins."""
+        self._trying = self.is_open
+
+    def answered(self) -> None:
+        """Take note of an answer, whatever it says."""
+        self.failures, self._wait, self._trying = 0, _FIRST, False
+
+    def failed(self, now: float) -> None:
+        """Take note of a dial without an answer."""
+        self.failures += 1
+        if self.is_open:
+            self._opens_at = now + self._wait
+            self._wait = min(_LONGEST, self._wait * 2)
+        self._trying = False
+
+    def not_sent(self) -> None:
+        """Take note of a dial that began and was not sent."""
+        self._trying = False
+
+    def next_try(self, now: float) -> float:
+        """Return the seconds until a dial may begin."""
+        return max(0.0, self._opens_at - now) if self.is_open else 0.0

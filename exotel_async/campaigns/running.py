@@ -1,0 +1,163 @@
+"""The campaigns that a dialer knows of, the contacts it has claimed, and whose turn it is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from exotel_async.campaigns.channels import Channels
+from exotel_async.campaigns.entries import ClaimedContact
+from exotel_async.campaigns.words import CampaignState
+from exotel_async.config import Priority
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exotel_async.campaigns.campaign import Campaign
+    from exotel_async.campaigns.refusals import Refusal
+
+_MINUTE: Final = 60.0
+_ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED, CampaignState.FAILED)
+
+
+@define(eq=False)
+class RunningCampaign:
+    """A campaign as the dialer sees it.
+
+    Attributes:
+        id: its number in the ledger.
+        campaign: what it was created with.
+        zones: the time zones of its contacts.
+        state, reason: how it stands in the ledger.
+        runs: blocks that run it. Without one only its calls in progress are followed.
+        priority: which dials go first when several wait.
+        channels: its own channels, within those of the account.
+        is_stopping: whether its state was changed here, and the ledger does not have it yet.
+        reserved: dials that wait for a permit.
+        dialling: contacts that were taken and are being dialled.
+        open: attempts whose end is not known.
+        unsettled: calls that are over, whose details have not come.
+        refused: contacts that were refused alike, one after the other, and why.
+    """
+
+    id: int
+    campaign: Campaign
+    zones: tuple[str, ...]
+    state: CampaignState
+    reason: str | None = None
+    runs: int = 0
+    priority: Priority = Priority.BULK
+    channels: Channels = field(factory=Channels)
+    is_stopping: bool = False
+    reserved: int = 0
+    dialling: int = 0
+    open: int = 0
+    unsettled: int = 0
+    refused: list[tuple[ClaimedContact, Refusal]] = field(factory=list)
+    share: float = 0.0
+    """Dials so far, divided by its weight."""
+    _claimed: list[tuple[int, int, ClaimedContact]] = field(factory=list)
+    _next_at: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.campaign.name
+
+    @property
+    def is_dialled(self) -> bool:
+        """Whether its contacts may be dialled."""
+        return self.runs > 0 and self.state is CampaignState.IN_PROGRESS
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it will be dialled any more, as it stands."""
+        return self.state in _ENDED or self.is_stopped_by_errors
+
+    @property
+    def is_stopped_by_errors(self) -> bool:
+        """Whether it was paused or ended because of errors."""
+        return self.state is CampaignState.FAILED or (
+            self.state is CampaignState.PAUSED and self.reason is not None
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it is being dialled or in progress."""
+        return not (self._claimed or self.reserved or self.dialling or self.open)
+
+    @property
+    def claimed(self) -> int:
+        """Contacts that are claimed and not being dialled."""
+        return len(self._claimed)
+
+    @property
+    def candidates(self) -> int:
+        """Claimed contacts for which no dial waits for a permit yet."""
+        return len(self._claimed) - self.reserved
+
+    def add(self, contacts: Iterable[ClaimedContact]) -> None:
+        """Take contacts that were claimed."""
+        for contact in contacts:
+            heapq.heappush(self._claimed, (rank_of(contact), contact.id, contact))
+
+    def first(self) -> ClaimedContact:
+        """Return the contact to be dialled first."""
+        return self._claimed[0][2]
+
+    def take(self) -> ClaimedContact | None:
+        """Take the contact to be dialled first; None: there is none."""
+        return heapq.heappop(self._claimed)[2] if self._claimed else None
+
+    def drop(
+        self, which: Callable[[ClaimedContact], bool] = lambda _: True
+    ) -> list[ClaimedContact]:
+        """Take those that are not to be dialled now."""
+        dropped = [contact for _, _, contact in self._claimed if which(contact)]
+        if dropped:
+            self._claimed = [one for one in self._claimed if not which(one[2])]
+            heapq.heapify(self._claimed)
+        return dropped
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until its throttle lets it dial."""
+        return max(0.0, self._next_at - now)
+
+    def reserve(self, now: float) -> None:
+        """Count a dial that will wait for a permit."""
+        self.reserved += 1
+        self.share += 1 / self.campaign.weight
+        if self.campaign.throttle is not None:
+            self._next_at = max(self._next_at, now) + _MINUTE / self.campaign.throttle
+
+
+def rank_of(contact: ClaimedContact) -> int:
+    """Return the place of a contact in the order of dials: retries first within a priority."""
+    return -2 * contact.priority + (0 if contact.attempts else 1)
+
+
+def whose_turn(
+    campaigns: Iterable[RunningCampaign], channels: Channels, now: float, moment: datetime
+) -> RunningCampaign | None:
+    """Return the campaign that dials next, by weight; None: none may.
+
+    Args:
+        campaigns: those that may dial.
+        channels: the account's.
+        now: by the clock of the event loop.
+        moment: by Exotel's clock.
+    """
+    able = [
+        one
+        for one in campaigns
+        if one.is_dialled
+        and one.candidates > 0
+        and one.wait(now) == 0
+        and one.campaign.schedule.is_open(moment, one.first().zone or None)
+        and channels.has_room(one.campaign.legs)
+        and one.channels.has_room(one.campaign.legs)
+    ]
+    return min(able, key=lambda one: one.share, default=None)
