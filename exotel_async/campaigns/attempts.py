@@ -1,0 +1,260 @@
+"""The attempts of which not everything is known yet, and what their ends mean for the contacts.
+
+Each change of an attempt is given to the writer together with that of its contact, so that the
+ledger never has one without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from exotel_async.campaigns.call_columns import columns_of
+from exotel_async.campaigns.clock import ExotelClock, from_ms, to_ms
+from exotel_async.campaigns.entries import Change, ClaimedContact
+from exotel_async.campaigns.words import AttemptState, ContactState
+
+if TYPE_CHECKING:
+    from exotel_async.calls.wait_state import Waiter
+    from exotel_async.campaigns.changes_writer import ChangesWriter
+    from exotel_async.campaigns.channels import Channels
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.models import Call
+
+_DIALLED = (ContactState.IN_PROGRESS, ContactState.IN_DOUBT)
+_OPEN = (AttemptState.INTENDED, AttemptState.IN_DOUBT)
+
+
+@define(eq=False)
+class LiveAttempt:
+    """An attempt that is about to leave, is in doubt, or whose call is not settled yet."""
+
+    id: str
+    running: RunningCampaign
+    contact: ClaimedContact = field(repr=False)
+    number: str = field(repr=False)
+    agent: str | None = field(repr=False)
+    caller_id: str
+    custom_field: str | None = field(repr=False)
+    intended_at: int
+    time_limit: int | None
+    legs: int
+    state: AttemptState = AttemptState.INTENDED
+    sid: str | None = None
+    certain_after: int | None = None
+    holds: bool = True
+    """Whether it holds channels."""
+    is_over: bool = False
+    """Whether the call is over. It may be that only its details tell what that means."""
+    is_decided: bool = False
+    """Whether the contact has gone on, to its outcome or to another attempt."""
+    is_settling: bool = False
+    """Whether nothing but details is awaited, and the contact does not depend on them."""
+    waiter: Waiter | None = None
+    """Waits for the end of the call, or for its details."""
+
+
+class Attempts:
+    """Keeps the attempts, and writes what becomes of them."""
+
+    def __init__(
+        self,
+        clock: ExotelClock,
+        channels: Channels,
+        writer: ChangesWriter,
+        changed: Callable[[], object],
+    ) -> None:
+        self._clock = clock
+        self._channels = channels
+        self._writer = writer
+        self._changed = changed
+        self._by_id: dict[str, LiveAttempt] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, attempt_id: str) -> LiveAttempt | None:
+        """Return an attempt that is kept."""
+        return self._by_id.get(attempt_id)
+
+    def all(self) -> list[LiveAttempt]:
+        """Return all that are kept."""
+        return list(self._by_id.values())
+
+    def has_calls(self, running: RunningCampaign) -> bool:
+        """Whether a dial of a campaign is in flight, or a call of it in progress."""
+        return any(
+            one.running is running and not one.is_over and one.state is not AttemptState.IN_DOUBT
+            for one in self._by_id.values()
+        )
+
+    def keep(self, attempt: LiveAttempt) -> None:
+        """Keep an attempt that is about to leave, or that was left open by an earlier dialer."""
+        self._by_id[attempt.id] = attempt
+        running = attempt.running
+        if attempt.state is AttemptState.ENDED:
+            attempt.holds, attempt.is_over, attempt.is_decided = False, True, True
+            attempt.is_settling = True
+            running.unsettled += 1
+        else:
+            running.open += 1
+        if attempt.holds:
+            self._channels.take(attempt.legs)
+            running.channels.take(attempt.legs)
+
+    def forget(self, attempt: LiveAttempt) -> None:
+        """Keep an attempt no longer that was not written down."""
+        self._drop(attempt)
+
+    def placed(self, attempt: LiveAttempt, call: Call) -> None:
+        """Write that Exotel took the order."""
+        attempt.sid = call.sid
+        self._write(
+            attempt,
+            AttemptState.PLACED,
+            columns_of(call) | {"error": None},
+            contact={"state": ContactState.IN_PROGRESS},
+        )
+
+    def not_placed(
+        self, attempt: LiveAttempt, reason: str, state: ContactState, due_at: int | None = None
+    ) -> None:
+        """Write that certainly no call was made: the contact is dialled, or stays claimed."""
+        self._write(
+            attempt,
+            AttemptState.NOT_PLACED,
+            {"error": reason},
+            contact={"state": state, "due_at": due_at},
+        )
+        self._drop(attempt)
+
+    def refused(
+        self, attempt: LiveAttempt, reason: str, status: int | None, state: ContactState
+    ) -> None:
+        """Write that Exotel refused to dial, and how the contact goes on."""
+        self._write(
+            attempt,
+            AttemptState.REFUSED,
+            {"error": reason, "http_status": status},
+            contact=self.final(state, reason) if state.is_final else {"state": state},
+        )
+        self._drop(attempt)
+
+    def lost(self, attempt: LiveAttempt, reason: str, certain_after: int) -> None:
+        """Write that it is not known whether there is a call."""
+        attempt.certain_after = certain_after
+        columns = {"error": reason, "lost_at": self._clock.now_ms()}
+        self._write(
+            attempt,
+            AttemptState.IN_DOUBT,
+            columns | {"certain_after": certain_after},
+            contact={"state": ContactState.IN_DOUBT},
+        )
+
+    def unresolved(self, attempt: LiveAttempt, reason: str, candidates: list[str]) -> None:
+        """Write that it cannot be known which call is its own, or how it ended."""
+        self._write(
+            attempt,
+            AttemptState.UNRESOLVED,
+            {"error": reason, "candidates": candidates},
+            contact=self.final(ContactState.UNRESOLVED, reason),
+        )
+        self._drop(attempt)
+
+    def ended(self, attempt: LiveAttempt, call: Call) -> None:
+        """Take note that the call is over; and write what that means, if it tells already."""
+        attempt.is_over = True
+        word = attempt.running.campaign.reached.word_of(call, two=attempt.legs > 1)
+        self._free(attempt)
+        if word is None:
+            return
+        self._write(
+            attempt,
+            AttemptState.ENDED,
+            columns_of(call),
+            contact=self._after(attempt, word, call.ended_at),
+        )
+        attempt.is_settling = True
+        attempt.running.open -= 1
+        attempt.running.unsettled += 1
+
+    def settled(self, attempt: LiveAttempt, call: Call | None) -> None:
+        """Write the details of a call that is over; None: none will come."""
+        contact: dict[str, Any] = {}
+        if not attempt.is_decided:
+            reached = attempt.running.campaign.reached
+            word = None if call is None else reached.word_of(call, two=attempt.legs > 1)
+            # Nobody is rung again of whom is not known that they were not reached.
+            at = None if call is None else call.ended_at
+            contact = self._after(attempt, word or "reached", at)
+        self._write(
+            attempt,
+            AttemptState.SETTLED,
+            {} if call is None else columns_of(call),
+            contact=contact,
+        )
+        self._drop(attempt)
+
+    def final(self, state: ContactState, reason: str | None = None) -> dict[str, Any]:
+        """Return the columns of a contact that has its outcome."""
+        return {"state": state, "reason": reason, "ended_at": self._clock.now_ms()}
+
+    def _after(
+        self, attempt: LiveAttempt, word: str | None, ended_at: datetime | None
+    ) -> dict[str, Any]:
+        """Return the columns of a contact whose call has ended so; {}: that is not known yet."""
+        if word is None:
+            return {}
+        attempt.is_decided = True
+        contact, campaign = attempt.contact, attempt.running.campaign
+        tries = {**contact.tries, word: contact.tries.get(word, 0) + 1}
+        columns: dict[str, Any] = {"attempts": contact.attempts + 1, "tries": tries}
+        if word == "reached":
+            return columns | self.final(ContactState.REACHED)
+        # A clock that runs on between Exotel's answers never dials too early by this.
+        last = max(self._clock.now(), ended_at or from_ms(attempt.intended_at))
+        due = campaign.retries.due_at(word, tries, last, campaign.schedule, contact.zone or None)
+        if due is None:
+            return columns | self.final(ContactState.NOT_REACHED, f"the last call: {word}")
+        return columns | {"state": ContactState.WAITING, "due_at": to_ms(due)}
+
+    def _write(
+        self,
+        attempt: LiveAttempt,
+        state: AttemptState,
+        columns: Mapping[str, Any],
+        *,
+        contact: Mapping[str, Any],
+    ) -> None:
+        was = (attempt.state,) if attempt.state not in _OPEN else _OPEN
+        attempt.state = state
+        self._writer.add(
+            Change(
+                attempt_id=attempt.id,
+                attempt_was=was,
+                attempt={"state": state, **columns},
+                contact_id=attempt.contact.id if contact else None,
+                contact_was=_DIALLED,
+                contact=contact,
+            )
+        )
+
+    def _free(self, attempt: LiveAttempt) -> None:
+        if attempt.holds:
+            attempt.holds = False
+            self._channels.free(attempt.legs)
+            attempt.running.channels.free(attempt.legs)
+            self._changed()
+
+    def _drop(self, attempt: LiveAttempt) -> None:
+        """Keep it no longer: everything is known of it."""
+        self._free(attempt)
+        del self._by_id[attempt.id]
+        if attempt.is_settling:
+            attempt.running.unsettled -= 1
+        else:
+            attempt.running.open -= 1
+        self._changed()

@@ -1,0 +1,94 @@
+"""Follows the calls of attempts to their ends, and until Exotel has told all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.calls.wait import LONGEST_WATCH
+from exotel_async.calls.wait_state import SETTLED_AFTER, WaitOptions, is_over
+from exotel_async.campaigns.words import AttemptState
+from exotel_async.config import Priority
+from exotel_async.errors import ConfigurationError, ExotelError, NotFound
+from exotel_async.models import Call
+
+if TYPE_CHECKING:
+    from exotel_async.calls.parts import CallParts
+    from exotel_async.campaigns.attempts import Attempts, LiveAttempt
+
+_DETAILS: Final = 4.0
+"""Times the interval of the poll until the details of a call are asked for first."""
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Following:
+    """Has the session's shared poll, and callbacks, tell how calls end."""
+
+    def __init__(self, parts: CallParts, attempts: Attempts, interval: float) -> None:
+        self._parts = parts
+        self._attempts = attempts
+        self._interval = interval
+
+    def placed(self, attempt: LiveAttempt, call: Call) -> None:
+        """Take a call that was placed, and follow it to its end."""
+        self._parts.seen.dialled(call)
+        self._attempts.placed(attempt, call)
+        if is_over(call):
+            self._ended(attempt, call)
+        else:
+            self.follow(attempt)
+
+    def follow(self, attempt: LiveAttempt) -> None:
+        """Follow a call that is known to the ledger: to its end, or until it is settled."""
+        if attempt.state is AttemptState.PLACED:
+            terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
+        else:
+            terms = WaitOptions(
+                settled=True,
+                details=True,
+                interval=self._interval * _DETAILS,
+                priority=Priority.BULK,
+            )
+        assert attempt.sid is not None  # noqa: S101 - it was placed
+        began = asyncio.get_running_loop().time()
+        try:
+            attempt.waiter = self._parts.watcher.add(
+                attempt.sid, terms, partial(self._told, attempt, began)
+            )
+        except ConfigurationError:
+            return  # the session is closed: the next run follows it
+
+    def drop(self) -> None:
+        """Follow none any more."""
+        for attempt in self._attempts.all():
+            self._parts.watcher.drop(attempt.waiter)
+            attempt.waiter = None
+
+    def _told(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
+        attempt.waiter = None
+        if isinstance(how, Call):
+            if attempt.state is AttemptState.PLACED:
+                self._ended(attempt, how)
+            else:
+                self._attempts.settled(attempt, how)
+            return
+        if isinstance(how, ConfigurationError):
+            return
+        lasted = asyncio.get_running_loop().time() - began
+        if attempt.state is AttemptState.ENDED:
+            if isinstance(how, NotFound) or lasted >= SETTLED_AFTER.total_seconds():
+                self._attempts.settled(attempt, None)
+                return
+        elif isinstance(how, NotFound) or lasted >= LONGEST_WATCH:
+            reason = f"how the call ended is not known: {how}"
+            self._attempts.unresolved(attempt, reason, [attempt.sid or ""])
+            return
+        logger.info("A call of a campaign could not be read, and is asked for again: %s", how)
+        self.follow(attempt)
+
+    def _ended(self, attempt: LiveAttempt, call: Call) -> None:
+        self._attempts.ended(attempt, call)
+        self.follow(attempt)
