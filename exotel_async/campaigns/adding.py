@@ -1,0 +1,134 @@
+"""Contacts as they are added: checked, and in the form in which they are sent and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from exotel_async.campaigns.clock import to_ms
+from exotel_async.campaigns.contact import Contact
+from exotel_async.campaigns.entries import NewContact
+from exotel_async.campaigns.outcome import BadContact
+from exotel_async.campaigns.schedule import check_zone
+from exotel_async.errors import InvalidRequest
+from exotel_async.models.value import Value
+from exotel_async.phone import identity_of, normalize_party
+from exotel_async.wire.validation import short_text, whole_number
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.campaign import Campaign
+
+_LONGEST_KEY: Final = 200
+_REASONS: Final = {
+    "key": "its key is in the campaign already",
+    "number": "one of its numbers is in the campaign already",
+}
+
+
+@frozen(kw_only=True)
+class AddResult(Value):
+    """What became of contacts that were added.
+
+    Attributes:
+        added: how many were taken.
+        duplicates: how many were in the campaign already, by their key or one of their numbers.
+        bad: those that were not taken because something is wrong with them.
+    """
+
+    added: int = 0
+    duplicates: int = 0
+    bad: tuple[BadContact, ...] = field(default=(), repr=lambda bad: f"<{len(bad)}>")
+
+
+def entry_of(given: object, campaign: Campaign) -> NewContact:
+    """Return a contact as the ledger keeps it.
+
+    Raises:
+        InvalidRequest: something is wrong with it.
+    """
+    contact = Contact(given) if isinstance(given, str) else given
+    if not isinstance(contact, Contact):
+        rule = "must be a Contact, or a number as text"
+        raise InvalidRequest("contacts", type(given).__name__, rule)
+    number = normalize_party(contact.number, "number")
+    others = tuple(normalize_party(one, "alternatives") for one in contact.alternatives)
+    key = number if contact.key is None else short_text("key", contact.key, _LONGEST_KEY)
+    if not key:
+        raise InvalidRequest("key", contact.key, "must not be empty")
+    agent = None if contact.agent is None else normalize_party(contact.agent, "agent")
+    if agent is not None and campaign.agent is None:
+        rule = "is for campaigns that connect to an agent: Campaign(agent=...)"
+        raise InvalidRequest("agent", agent, rule)
+    identity = identity_of(number) or number
+    return NewContact(
+        key=key,
+        number=number,
+        identity=identity,
+        others=tuple(dict.fromkeys(one for one in map(_identity, others) if one != identity)),
+        fields=_json(contact.fields) if contact.fields else None,
+        alternatives=others,
+        zone=_zone(contact.time_zone),
+        due_at=None if contact.not_before is None else to_ms(_aware(contact.not_before)),
+        priority=whole_number("priority", contact.priority, -1000, 1000),
+        agent=agent,
+        custom_field=short_text("custom_field", contact.custom_field, 128),
+    )
+
+
+def convert(
+    given: Sequence[object], campaign: Campaign, position: int
+) -> tuple[list[tuple[int, NewContact]], list[BadContact]]:
+    """Return those that are right, each with its position, and those that are not."""
+    good, bad = [], []
+    for place, one in enumerate(given, position):
+        try:
+            good.append((place, entry_of(one, campaign)))
+        except InvalidRequest as error:
+            bad.append(BadContact(position=place, contact=one, reason=str(error)))
+    return good, bad
+
+
+def _identity(number: str) -> str:
+    return identity_of(number) or number
+
+
+def _json(fields: object) -> str:
+    try:
+        return json.dumps(fields, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        # The text names a type, and shows nothing of the fields.
+        rule = f"must be a mapping in the types of JSON: {type(error).__name__}"
+        raise InvalidRequest("fields", type(fields).__name__, rule) from None
+
+
+def _zone(name: str | None) -> str:
+    if name is None:
+        return ""
+    check_zone(name)
+    return name
+
+
+def _aware(moment: Any) -> datetime:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise InvalidRequest("not_before", moment, "must be an aware datetime")
+    return moment
+
+
+def duplicates_of(
+    entries: Iterable[tuple[int, Any]], taken: Iterable[tuple[int, str]]
+) -> list[BadContact]:
+    """Return those that are in the campaign already."""
+    by_place = list(entries)
+    return [
+        BadContact(
+            position=by_place[index][0],
+            contact=by_place[index][1],
+            reason=_REASONS[what],
+            is_duplicate=True,
+        )
+        for index, what in taken
+    ]

@@ -1,0 +1,224 @@
+"""One dial of a campaign, from the permit to its outcome.
+
+Whatever forbids a dial is looked at after the permit, and again in the last step before its first
+byte leaves. Between the two the intent is made durable: what a crash leaves in doubt was really
+about to leave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.campaigns.attempts import LiveAttempt
+from exotel_async.campaigns.clock import awake
+from exotel_async.campaigns.entries import Intended, Intent
+from exotel_async.campaigns.errors import LedgerBusy
+from exotel_async.campaigns.in_doubt import SEND_WITHIN
+from exotel_async.campaigns.order import order_for
+from exotel_async.campaigns.refusals import Refusal, judge
+from exotel_async.campaigns.words import AttemptState, ContactState
+from exotel_async.config import RetryPolicy, SendOptions
+from exotel_async.errors import (
+    CallOutcomeUnknown,
+    ConfigurationError,
+    ExotelError,
+    InvalidRequest,
+    NotDialled,
+)
+from exotel_async.models import Call
+from exotel_async.phone import identity_of
+
+if TYPE_CHECKING:
+    from exotel_async.calls.connect_many_plan import DialOrder
+    from exotel_async.campaigns.entries import ClaimedContact
+    from exotel_async.campaigns.refusing import Refusing
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.campaigns.state import DialerState
+    from exotel_async.limiter.protocol import Permit
+
+WRITTEN_WITHIN: Final = 2.0
+"""Seconds for the ledger to take an intent. After them the permit goes back."""
+_ONCE: Final = RetryPolicy.never()
+
+
+class Dialing:
+    """Dials contacts, each with a permit, which it uses or gives back."""
+
+    def __init__(self, state: DialerState, refusing: Refusing) -> None:
+        self._state = state
+        self._refusing = refusing
+
+    async def dial(self, running: RunningCampaign, contact: ClaimedContact, permit: Permit) -> None:
+        """Dial a contact, unless something forbids it."""
+        try:
+            attempt, order = self._prepared(running, contact)
+            if await self._is_intended(attempt):
+                await self._send(attempt, order, permit)
+        except _NotNow:
+            pass
+        finally:
+            permit.release()
+
+    def _prepared(
+        self, running: RunningCampaign, contact: ClaimedContact
+    ) -> tuple[LiveAttempt, DialOrder]:
+        """Look whether a contact may be dialled, and take its channels.
+
+        Raises:
+            _NotNow: it may not be dialled now, and what follows from that was seen to.
+        """
+        state = self._state
+        if not state.may_dial(running):
+            running.add([contact])
+            raise _NotNow
+        if self._is_closed(running, contact):
+            state.put_off(running, contact)
+            raise _NotNow
+        attempt_id = secrets.token_hex(8)
+        try:
+            order, values = order_for(
+                running.campaign, contact, attempt_id, state.parts.account_sid
+            )
+        except InvalidRequest as error:
+            state.end(running, contact, ContactState.REFUSED, str(error))
+            raise _NotNow from None
+        if not state.has_room(running, order.legs):
+            running.add([contact])
+            raise _NotNow
+        attempt = LiveAttempt(
+            id=attempt_id,
+            running=running,
+            contact=contact,
+            intended_at=state.clock.now_ms(),
+            legs=order.legs,
+            **values,
+        )
+        state.attempts.keep(attempt)
+        return attempt, order
+
+    def _is_closed(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
+        now = self._state.clock.now()
+        return not running.campaign.schedule.is_open(now, contact.zone or None)
+
+    async def _is_intended(self, attempt: LiveAttempt) -> bool:
+        """Make the intent durable. Whether the request may leave."""
+        state, running, contact = self._state, attempt.running, attempt.contact
+        parties = [attempt.number] if attempt.agent is None else [attempt.number, attempt.agent]
+        intent = Intent(
+            id=attempt.id,
+            contact_id=contact.id,
+            campaign_id=running.id,
+            number=attempt.number,
+            agent=attempt.agent,
+            caller_id=attempt.caller_id,
+            custom_field=attempt.custom_field,
+            identities=tuple(identity_of(party) or party for party in parties),
+            intended_at=attempt.intended_at,
+            time_limit=attempt.time_limit,
+        )
+        try:
+            (said,) = await state.ledger.intend([intent], within=WRITTEN_WITHIN)
+        except LedgerBusy as error:
+            state.attempts.forget(attempt)
+            running.add([contact])
+            state.ledger_failed(error)
+            return False
+        except BaseException:
+            state.attempts.forget(attempt)
+            raise
+        if said is Intended.TAKEN:
+            return True
+        state.attempts.forget(attempt)
+        if said is Intended.DO_NOT_CALL:
+            state.end(running, contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
+        elif said is Intended.NOT_IN_PROGRESS:
+            running.add([contact])
+            state.look_again()
+        return False
+
+    def _last_check(self, attempt: LiveAttempt) -> Callable[[], None]:
+        """Return what is asked in the last step before the first byte."""
+        state, since = self._state, awake()
+
+        def check() -> None:
+            if awake() - since > SEND_WITHIN:
+                raise NotDialled("too much time has passed since the dial was written down")
+            if not state.owns_ledger():
+                raise NotDialled("another dialer may have the ledger now")
+            if not attempt.running.is_dialled:
+                raise NotDialled("the campaign was paused or canceled")
+            if self._is_closed(attempt.running, attempt.contact):
+                raise NotDialled("the calling hours are over")
+            if state.is_listed(attempt):
+                raise NotDialled("the number is on the do-not-call list")
+
+        return check
+
+    async def _send(self, attempt: LiveAttempt, order: DialOrder, permit: Permit) -> None:
+        state = self._state
+        options = SendOptions(
+            priority=attempt.running.priority, before_send=self._last_check(attempt)
+        )
+        parts, circuit = state.parts, state.circuit
+        circuit.begin()
+        try:
+            call = await parts.pipeline.send(
+                order.request, parts.read_dialled, options, permit=permit, retry=_ONCE
+            )
+        except CallOutcomeUnknown as error:
+            self._lost(attempt, error)
+        except NotDialled as error:
+            circuit.not_sent()
+            self._not_sent(attempt, str(error))
+        except ConfigurationError as error:  # the session is closed
+            circuit.not_sent()
+            self._not_sent(attempt, str(error))
+            state.fail(error)
+        except ExotelError as error:
+            self._refused(attempt, judge(error))
+        else:
+            circuit.answered()
+            self._placed(attempt, call)
+
+    def _placed(self, attempt: LiveAttempt, call: Call) -> None:
+        self._refusing.broken(attempt.running)
+        # A callback may have told before the answer came.
+        if attempt.state is AttemptState.INTENDED:
+            self._state.in_doubt.found(attempt, call)
+
+    def _lost(self, attempt: LiveAttempt, error: CallOutcomeUnknown) -> None:
+        state = self._state
+        now = asyncio.get_running_loop().time()
+        if error.sid is not None:
+            state.circuit.answered()
+            self._placed(attempt, Call(sid=error.sid, from_=error.from_, to=error.to))
+            return
+        state.circuit.failed(now)
+        if attempt.state is not AttemptState.INTENDED:
+            return
+        late = state.parts.pipeline.transport.late
+        state.attempts.lost(attempt, str(error), state.clock.now_ms() + round(late * 1000))
+        state.in_doubt.search(attempt, error)
+
+    def _not_sent(self, attempt: LiveAttempt, reason: str) -> None:
+        """Write that the request of an attempt did not leave."""
+        state, running, contact = self._state, attempt.running, attempt.contact
+        next_state, due_at = ContactState.READY, None
+        if self._is_closed(running, contact):
+            next_state, due_at = state.when_open(running, contact)
+        if next_state.is_final:
+            state.attempts.refused(attempt, reason, None, next_state)
+        else:
+            state.attempts.not_placed(attempt, reason, next_state, due_at)
+        state.look_again()
+
+    def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
+        if attempt.state is AttemptState.INTENDED:
+            self._refusing.refused(attempt, refusal)
+
+
+class _NotNow(Exception):
+    """A contact is not dialled now."""

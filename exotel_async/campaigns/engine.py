@@ -1,0 +1,149 @@
+"""What runs campaigns: it takes the ledger, and dials as budget and channels allow."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.campaigns.dialing import Dialing
+from exotel_async.campaigns.feeding import LOW, Feeding
+from exotel_async.campaigns.refusing import Refusing
+from exotel_async.campaigns.running import RunningCampaign, whose_turn
+from exotel_async.campaigns.state import LEDGER_PAUSE, DialerState
+from exotel_async.config import SendOptions
+from exotel_async.errors import ConfigurationError, ExotelError
+
+if TYPE_CHECKING:
+    from exotel_async.calls.parts import CallParts
+    from exotel_async.campaigns.ledger import Ledger
+
+_WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
+_LEAVING: Final = 5.0
+"""Seconds for answers to come, and to be written, when the block is left."""
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Engine:
+    """Runs the campaigns of one ledger."""
+
+    def __init__(
+        self, parts: CallParts, ledger: Ledger, *, channels: int | None, interval: float
+    ) -> None:
+        self.state: Final = DialerState(parts, ledger, channels=channels, interval=interval)
+        refusing = Refusing(self.state)
+        self._dialing = Dialing(self.state, refusing)
+        self._feeding = Feeding(self.state, refusing)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take the ledger, and up what an earlier dialer has left open.
+
+        It waits while another dialer has it.
+
+        Raises:
+            ExotelError: Exotel does not answer, or the ledger cannot be used.
+        """
+        state = self.state
+        await state.clock.refresh()
+        await self._feeding.take_ledger()
+        work = [state.writer.run(), self._feeding.run(), *(self._work() for _ in range(_WORKERS))]
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(state.guarded(one)) for one in work]
+
+    async def begin(self, campaign_id: int) -> RunningCampaign:
+        """Dial the contacts of a campaign, for one block more."""
+        await self._feeding.read_campaigns()
+        running = self.state.campaigns[campaign_id]
+        others = [one.share for one in self.state.campaigns.values() if one.runs]
+        if not running.runs and others:
+            # It has its part from now on, and not what it would have had.
+            running.share = max(running.share, min(others))
+        running.runs += 1
+        return running
+
+    async def aclose(self) -> None:
+        """End: answers that are awaited have some seconds to come, and all is written."""
+        state = self.state
+        state.stop()
+        writing, feeding, *working = self._tasks
+        if working:
+            await asyncio.wait(working, timeout=_LEAVING)
+        await state.in_doubt.aclose()
+        state.following.drop()
+        for task in (writing, feeding, *working, *state.background):
+            task.cancel()
+        await asyncio.gather(writing, feeding, *working, *state.background, return_exceptions=True)
+        with suppress(TimeoutError, ExotelError):
+            async with asyncio.timeout(_LEAVING):
+                while state.writer.has_changes:
+                    await state.writer.write()
+                await state.ledger.unlock(state.clock.now_ms())
+
+    async def _work(self) -> None:
+        """Dial one after the other."""
+        state = self.state
+        while not self._is_stopping():
+            running, wait = self._turn()
+            if running is None:
+                await self._pause(wait)
+                continue
+            legs = running.campaign.legs
+            running.reserve(asyncio.get_running_loop().time())
+            state.channels.take(legs)
+            running.channels.take(legs)
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - it is running
+            state.waiting.add(task)
+            try:
+                permit = await state.parts.pipeline.acquire(SendOptions(priority=running.priority))
+            except asyncio.CancelledError:
+                if self._is_stopping():
+                    return
+                raise
+            except ConfigurationError as error:  # the session is closed
+                state.fail(error)
+                return
+            except ExotelError as error:  # a limiter that is shared, and out of reach
+                logger.warning("Dialling waits for the rate limiter: %s", error)
+                await asyncio.sleep(LEDGER_PAUSE)
+                continue
+            finally:
+                state.waiting.discard(task)
+                running.reserved -= 1
+                state.channels.free(legs)
+                running.channels.free(legs)
+            contact = running.take()
+            if contact is None:
+                permit.release()
+                continue
+            if running.claimed < LOW:
+                state.look.set()
+            running.dialling += 1
+            try:
+                await self._dialing.dial(running, contact, permit)
+            finally:
+                running.dialling -= 1
+
+    def _is_stopping(self) -> bool:
+        return self.state.stopping
+
+    def _turn(self) -> tuple[RunningCampaign | None, float | None]:
+        """Return the campaign that dials next, or for how long there is none, if that is known."""
+        state, now = self.state, asyncio.get_running_loop().time()
+        able = [one for one in state.campaigns.values() if state.may_dial(one)]
+        if not able:
+            return None, state.circuit.next_try(now) or None
+        if now < state.no_room_until:
+            return None, state.no_room_until - now
+        running = whose_turn(able, state.channels, now, state.clock.now())
+        waits = [one.wait(now) for one in able if one.candidates > 0]
+        return running, min((wait for wait in waits if wait > 0), default=None)
+
+    async def _pause(self, wait: float | None) -> None:
+        self.state.changes.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await self.state.changes.wait()

@@ -1,0 +1,239 @@
+"""Takes contacts out of the ledger as they are needed, and keeps the ledger for this dialer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.campaigns.attempts import LiveAttempt
+from exotel_async.campaigns.campaign import Campaign
+from exotel_async.campaigns.channels import Channels
+from exotel_async.campaigns.clock import awake, from_ms, to_ms
+from exotel_async.campaigns.entries import CampaignEntry, Holder, OpenAttempt
+from exotel_async.campaigns.errors import LedgerLost
+from exotel_async.campaigns.running import RunningCampaign
+from exotel_async.campaigns.state import LEASE
+from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+from exotel_async.errors import ExotelError
+from exotel_async.models import Call
+from exotel_async.phone import identity_of
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.refusing import Refusing
+    from exotel_async.campaigns.state import DialerState
+
+_BLOCK: Final = 50
+"""Contacts that are claimed at a time."""
+LOW: Final = _BLOCK // 2
+"""Claimed contacts below which more are claimed."""
+_TICK: Final = 0.5
+"""Seconds between two looks at the ledger: a retry that comes due waits no longer."""
+_BEAT: Final = 10.0
+"""Seconds between two signs of life."""
+_ANOTHER: Final = 1.0
+"""Seconds between two looks whether another dialer still has the ledger."""
+_PAGE: Final = 500
+_AROUND: Final = 6 * 3_600_000
+"""Milliseconds around an attempt in which other calls may be taken for its own."""
+_OPEN: Final = (
+    AttemptState.INTENDED,
+    AttemptState.IN_DOUBT,
+    AttemptState.PLACED,
+    AttemptState.ENDED,
+)
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class Feeding:
+    """Looks at the ledger, again and again."""
+
+    def __init__(self, state: DialerState, refusing: Refusing) -> None:
+        self._state = state
+        self._refusing = refusing
+        self._beaten = 0.0
+
+    async def take_ledger(self) -> None:
+        """Take the ledger, once no other dialer has it, and up what was left open."""
+        state = self._state
+        longest = round(state.parts.pipeline.transport.longest * 1000)
+        said = False
+        while True:
+            since = awake()
+            holder = await state.ledger.lock(state.clock.now_ms(), longest)
+            if holder is None:
+                break
+            if not said:
+                logger.warning("Another dialer has the ledger: %s. Waiting", _named(holder))
+                said = True
+            await asyncio.sleep(_ANOTHER)
+        self._beaten = since
+        state.owned(since)
+        try:
+            if not state.clock.is_fresh:
+                await state.clock.refresh()
+            await self.read_campaigns()
+            await self._take_up()
+        except BaseException:
+            await state.ledger.unlock(state.clock.now_ms())
+            raise
+
+    async def run(self) -> None:
+        """Look until this task is cancelled."""
+        while True:
+            self._state.look.clear()
+            try:
+                delay = await self._look()
+            except ExotelError as error:
+                self._state.ledger_failed(error)
+                delay = _TICK
+                await asyncio.sleep(_TICK)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._state.look.wait()
+
+    async def _look(self) -> float:
+        """Look once. Return the seconds until the next time."""
+        state = self._state
+        await self._beat()
+        await self.read_campaigns()
+        for running in list(state.campaigns.values()):
+            if running.is_dialled and not state.stopping:
+                await self._feed(running)
+            elif running.claimed:
+                await state.ledger.unclaim([(one.id, None) for one in running.drop()])
+        state.changes.set()
+        return _TICK
+
+    async def _beat(self) -> None:
+        state = self._state
+        since = awake()
+        if since - self._beaten < _BEAT and state.owns_ledger() and not state.ledger_is_down:
+            return
+        if not await state.ledger.beat(state.clock.now_ms()):
+            state.not_owned()
+            state.fail(LedgerLost("another dialer has taken over the ledger"))
+            return
+        self._beaten = since
+        state.owned(since)
+
+    async def read_campaigns(self) -> None:
+        """Read how the campaigns stand: other processes pause and resume them, too."""
+        state = self._state
+        for entry in await state.ledger.campaigns():
+            running = state.campaigns.get(entry.id)
+            if running is None:
+                state.campaigns[entry.id] = running_of(entry)
+                continue
+            running.zones = entry.zones
+            if running.state is not entry.state and not running.is_stopping:
+                running.state, running.reason = entry.state, entry.reason
+                state.tell()
+
+    async def _feed(self, running: RunningCampaign) -> None:
+        state, ledger = self._state, self._state.ledger
+        schedule = running.campaign.schedule
+        await ledger.promote(running.id, state.clock.now_ms())
+        now = state.clock.now()
+        open_zones = [zone for zone in running.zones if schedule.is_open(now, zone or None)]
+        closed = running.drop(lambda contact: contact.zone not in open_zones)
+        if closed:
+            await ledger.unclaim([(contact.id, None) for contact in closed])
+        room = _BLOCK - running.claimed
+        if open_zones and room > 0:
+            lease = state.clock.now_ms() + round(LEASE * 1000)
+            running.add(await ledger.claim(running.id, open_zones, room, to_ms(now), lease))
+        if running.claimed and not state.clock.is_fresh:
+            await state.clock.refresh()
+        if running.is_idle:
+            await self._look_for_the_end(running)
+
+    async def _look_for_the_end(self, running: RunningCampaign) -> None:
+        """End what can be ended of a campaign of which nothing is being dialled."""
+        state, schedule = self._state, running.campaign.schedule
+        # Nobody else was refused like them, and nobody else is dialled now.
+        self._refusing.broken(running)
+        if state.writer.has_changes:
+            return
+        now = state.clock.now()
+        if all(schedule.next_open(now, zone or None) is None for zone in running.zones):
+            await state.ledger.finish(running.id, ContactState.EXPIRED, state.clock.now_ms())
+            state.tell()
+        known = await state.ledger.statistics(running.id)
+        if known is None:
+            return
+        left = known.pending + known.in_progress + known.in_doubt
+        if left == 0 and not running.unsettled and running.is_idle and running.is_dialled:
+            running.state, running.is_stopping = CampaignState.COMPLETED, True
+            await state.write_state(running)
+
+    async def _take_up(self) -> None:
+        """Take up the attempts that an earlier dialer has left open."""
+        state = self._state
+        last, attempts = "", list[LiveAttempt]()
+        while left := await state.ledger.open_attempts(_OPEN, last, _PAGE):
+            last = left[-1].id
+            for one in left:
+                attempt = _attempt_of(one, state.campaigns[one.contact.campaign_id])
+                state.attempts.keep(attempt)
+                attempts.append(attempt)
+        for attempt in attempts:
+            if attempt.sid is not None:
+                state.parts.seen.dialled(Call(sid=attempt.sid))
+        in_doubt = [one for one in attempts if one.state is AttemptState.IN_DOUBT]
+        if in_doubt:
+            await self._know_calls_of(in_doubt)
+        for attempt in attempts:
+            if attempt.state is AttemptState.IN_DOUBT:
+                state.in_doubt.search(attempt)
+            else:
+                state.following.follow(attempt)
+
+    async def _know_calls_of(self, attempts: list[LiveAttempt]) -> None:
+        """Know the calls of other attempts to reach the same parties: they are not those sought."""
+        since = min(one.intended_at for one in attempts) - _AROUND
+        until = max(one.intended_at for one in attempts) + _AROUND
+        parties = {identity_of(one.number) or one.number for one in attempts}
+        for sid in await self._state.ledger.sids_near(sorted(parties), since, until):
+            self._state.parts.seen.dialled(Call(sid=sid))
+
+
+def running_of(entry: CampaignEntry) -> RunningCampaign:
+    """Return a campaign as the dialer sees it."""
+    campaign = Campaign.from_dict(json.loads(entry.settings))
+    return RunningCampaign(
+        id=entry.id,
+        campaign=campaign,
+        zones=entry.zones,
+        state=entry.state,
+        reason=entry.reason,
+        channels=Channels(campaign.channels),
+    )
+
+
+def _attempt_of(left: OpenAttempt, running: RunningCampaign) -> LiveAttempt:
+    state = AttemptState.IN_DOUBT if left.state is AttemptState.INTENDED else left.state
+    return LiveAttempt(
+        id=left.id,
+        running=running,
+        contact=left.contact,
+        number=left.number,
+        agent=left.agent,
+        caller_id=left.caller_id,
+        custom_field=left.custom_field,
+        intended_at=left.intended_at,
+        time_limit=left.time_limit,
+        legs=1 if left.agent is None else 2,
+        state=state,
+        sid=left.sid,
+        certain_after=left.certain_after,
+    )
+
+
+def _named(holder: Holder) -> str:
+    return (
+        f"process {holder.pid} on {holder.host}, since {from_ms(holder.since):%Y-%m-%d %H:%M} UTC"
+    )

@@ -1,0 +1,73 @@
+"""The request that dials a contact, and what identifies its call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from attrs import evolve
+
+from exotel_async.calls.connect_many_plan import DialOrder, DialPlan
+from exotel_async.campaigns.campaign import target_of
+from exotel_async.models import TargetOptions
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.campaign import Campaign
+    from exotel_async.campaigns.entries import ClaimedContact
+
+ATTEMPT: Final = "attempt"
+"""The name of an attempt's id in the URL of its status callback."""
+
+
+def order_for(
+    campaign: Campaign, contact: ClaimedContact, attempt_id: str, account_sid: str
+) -> tuple[DialOrder, dict[str, Any]]:
+    """Return the dial of a contact, and the values of its attempt.
+
+    The attempt's id travels in the URL of the status callback, and as the custom field where the
+    user has none.
+
+    Raises:
+        InvalidRequest: an argument that Exotel would refuse.
+    """
+    numbers = (contact.number, *contact.alternatives)
+    number = numbers[contact.attempts % len(numbers)]
+    caller_id = contact.caller_id or campaign.caller_ids[contact.id % len(campaign.caller_ids)]
+    custom_field = contact.custom_field or campaign.custom_field or attempt_id
+    target = target_of(
+        campaign,
+        number=number,
+        agent=contact.agent,
+        caller_id=caller_id,
+        custom_field=custom_field,
+        status_callback=with_attempt(campaign.status_callback, attempt_id),
+    )
+    plan = DialPlan(
+        account_sid=account_sid,
+        to=None,
+        flow=None,
+        caller_id=None,
+        options=TargetOptions(),
+        max_live=None,
+    )
+    order = plan.order(target)
+    form = dict(order.request.form)
+    # What Exotel dials again by itself may last for longer than its limit.
+    is_limited = form.get("MaxRetries") == "0" and form.get("TimeLimit", "").isdecimal()
+    values = {
+        "number": form["From"],
+        "agent": form.get("To"),
+        "caller_id": form["CallerId"],
+        "custom_field": form.get("CustomField"),
+        "time_limit": int(form["TimeLimit"]) if is_limited else None,
+    }
+    return evolve(order, request=evolve(order.request, passed=target)), values
+
+
+def with_attempt(url: str | None, attempt_id: str) -> str | None:
+    """Return the URL of a status callback with an attempt's id in its query."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != ATTEMPT]
+    return urlunsplit(parts._replace(query=urlencode([*query, (ATTEMPT, attempt_id)])))

@@ -1,0 +1,84 @@
+"""What follows when Exotel refuses to dial: for the contact, the campaign and the account."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.refusals import MOST_ALIKE, Meaning, Refusal
+from exotel_async.campaigns.words import CampaignState, ContactState
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.attempts import LiveAttempt
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.campaigns.state import DialerState
+
+_NO_ROOM: Final = 30.0
+"""Seconds until a dial is tried again for want of channels, if none becomes free before."""
+
+
+class Refusing:
+    """Deals with refusals.
+
+    A contact that is refused keeps its place until the next dial of its campaign has ended: if
+    others are refused alike, the mistake is not with the contacts, and none is lost by it.
+    """
+
+    def __init__(self, state: DialerState) -> None:
+        self._state = state
+
+    def refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
+        """Write that a dial was refused, and do what follows."""
+        state, attempts, running = self._state, self._state.attempts, attempt.running
+        now = asyncio.get_running_loop().time()
+        meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
+        if meaning is Meaning.NO_ANSWER:
+            state.circuit.failed(now)
+            attempts.not_placed(attempt, reason, ContactState.READY)
+            state.look_again()
+            return
+        state.circuit.answered()
+        if meaning is Meaning.AGAIN:
+            attempts.not_placed(attempt, reason, ContactState.READY)
+            state.look_again()
+        elif meaning is Meaning.NO_ROOM:
+            is_live = state.channels.held > attempt.legs
+            attempts.not_placed(attempt, reason, ContactState.READY)
+            if is_live:
+                state.no_room_until = now + _NO_ROOM
+            else:
+                state.stop_campaign(running, CampaignState.FAILED, reason)
+        elif meaning is Meaning.DO_NOT_CALL:
+            attempts.refused(attempt, reason, status, ContactState.DO_NOT_CALL)
+        elif meaning is Meaning.ACCOUNT:
+            attempts.refused(attempt, reason, status, ContactState.READY)
+            state.stop_campaign(running, CampaignState.FAILED, reason)
+        else:
+            self._note(attempt, refusal)
+
+    def broken(self, running: RunningCampaign) -> None:
+        """End the contacts that were refused alike: their number is not that of a mistake."""
+        refused, running.refused = running.refused, []
+        for contact, refusal in refused:
+            self._state.end(running, contact, ContactState.REFUSED, refusal.reason)
+
+    def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
+        state, running = self._state, attempt.running
+        if running.refused and running.refused[-1][1].kind != refusal.kind:
+            self.broken(running)
+        state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.CLAIMED)
+        running.refused.append((attempt.contact, refusal))
+        if len(running.refused) < MOST_ALIKE:
+            return
+        alike, running.refused = running.refused, []
+        for contact, _ in alike:
+            state.writer.add(
+                Change(
+                    contact_id=contact.id,
+                    contact_was=(ContactState.CLAIMED,),
+                    contact={"state": ContactState.READY},
+                )
+            )
+        reason = f"{MOST_ALIKE} dials in a row were refused: {refusal.reason}"
+        state.stop_campaign(running, CampaignState.PAUSED, reason)

@@ -1,0 +1,151 @@
+"""A run of campaigns: the stream of its outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from exotel_async.campaigns.errors import CampaignStopped
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.campaigns.shared_engine import SharedEngine
+    from exotel_async.campaigns.state import DialerState
+
+_PAGE: Final = 200
+_PROGRESS: Final = 1.0
+"""Seconds between two reports of progress."""
+
+
+class CampaignRun:
+    """A stream of `ContactOutcome`, one for each contact that gets its outcome in this run.
+
+    Use it as ``async with dialer.run("diwali") as outcomes: async for outcome in outcomes``. It
+    rests on the ledger: whoever reads slowly, or not at all, loses nothing and holds up nothing.
+    It ends when each contact of its campaigns has its outcome, and Exotel has told the details of
+    the last calls, or when the campaigns were canceled; or after `Dialer.stop`, once the calls in
+    progress are over. Leaving the block ends the dialling at once, and calls in progress are
+    followed by the next run.
+    """
+
+    def __init__(
+        self,
+        engines: SharedEngine,
+        names: Sequence[str],
+        on_progress: Callable[[CampaignStatistics], object] | None,
+    ) -> None:
+        self._engines = engines
+        self._names = names
+        self._on_progress = on_progress
+        self._campaigns: list[RunningCampaign] = []
+        self._cursors: dict[int, Any] = {}
+        self._ready: deque[ContactOutcome] = deque()
+        self._news = asyncio.Event()
+        self._state: DialerState | None = None
+        self._reporting: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to dial.
+
+        It waits while another dialer has the ledger.
+
+        Raises:
+            InvalidRequest: there is no such campaign.
+            ExotelError: Exotel does not answer, or the ledger cannot be used.
+        """
+        state = await self._engines.enter()
+        self._state = state
+        state.listeners.add(self._news.set)
+        try:
+            for name in self._names:
+                running = await self._engines.begin(name)
+                self._campaigns.append(running)
+                self._cursors[running.id] = (state.clock.now_ms(), -1)
+        except BaseException:
+            await self._leave()
+            raise
+        state.look_again()
+        if self._on_progress is not None:
+            self._reporting = asyncio.get_running_loop().create_task(self._report())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._leave()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ContactOutcome:
+        """Return the next outcome.
+
+        Raises:
+            CampaignStopped: a campaign was paused or has failed because of errors, and nothing else
+                is going on.
+            ExotelError: the run has ended because of it.
+        """
+        state = self._state
+        if state is None:
+            raise RuntimeError("use it as: async with dialer.run(...) as outcomes")
+        while True:
+            if self._ready:
+                return self._ready.popleft()
+            self._news.clear()
+            ended = self._has_ended(state)
+            for running in self._campaigns:
+                cursor = self._cursors[running.id]
+                page = await state.ledger.outcomes(running.id, cursor, _PAGE)
+                self._ready.extend(outcome for _, outcome in page)
+                if page:
+                    self._cursors[running.id] = page[-1][0]
+            if self._ready:
+                continue
+            if state.error is not None:
+                raise copy.copy(state.error)
+            if ended:
+                for running in self._campaigns:
+                    if running.is_stopped_by_errors:
+                        raise CampaignStopped(running.name, running.state, running.reason or "")
+                raise StopAsyncIteration
+            await self._news.wait()
+
+    def _has_ended(self, state: DialerState) -> bool:
+        """Whether no more outcomes will come; asked before the last ones are read."""
+        if state.writer.has_changes:
+            return False
+        if state.error is not None:
+            return True
+        if state.stopping:
+            # What is in doubt, and details that have not come, are left to the next run.
+            return not any(one.dialling or state.attempts.has_calls(one) for one in self._campaigns)
+        return all(
+            one.has_ended and one.is_idle and not one.unsettled and not one.is_stopping
+            for one in self._campaigns
+        )
+
+    async def _report(self) -> None:
+        assert self._state is not None  # noqa: S101 - it was entered
+        while True:
+            for running in self._campaigns:
+                known = await self._state.ledger.statistics(running.id)
+                if self._on_progress is not None and known is not None:
+                    self._on_progress(known)
+            await asyncio.sleep(_PROGRESS)
+
+    async def _leave(self) -> None:
+        state, self._state = self._state, None
+        if self._reporting is not None:
+            self._reporting.cancel()
+        if state is not None:
+            state.listeners.discard(self._news.set)
+            await self._engines.leave(self._campaigns)

@@ -1,0 +1,87 @@
+"""One engine for all that a dialer runs at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from exotel_async.campaigns.running import RunningCampaign
+from exotel_async.campaigns.words import CampaignState
+from exotel_async.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.engine import Engine
+    from exotel_async.campaigns.state import DialerState
+
+_BEGUN_FROM = (CampaignState.CREATED, CampaignState.COMPLETED)
+
+
+class SharedEngine:
+    """Starts an engine with the first run, and ends it with the last."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._engine: Engine | None = None
+        self._runs = 0
+        self._changing = asyncio.Lock()
+
+    @property
+    def state(self) -> DialerState | None:
+        """What the engine's parts share; None: nothing is run."""
+        return None if self._engine is None else self._engine.state
+
+    async def enter(self) -> DialerState:
+        """Begin a run.
+
+        Raises:
+            ExotelError: Exotel does not answer, or the ledger cannot be used.
+        """
+        async with self._changing:
+            if self._engine is None:
+                engine = self._make()
+                await engine.start()
+                self._engine = engine
+            self._runs += 1
+            return self._engine.state
+
+    async def begin(self, name: str) -> RunningCampaign:
+        """Have the contacts of a campaign dialled, within a run.
+
+        Raises:
+            InvalidRequest: there is no such campaign.
+        """
+        engine = self._engine
+        assert engine is not None  # noqa: S101 - it was entered
+        ledger = engine.state.ledger
+        entry = await ledger.campaign(name)
+        if entry is None:
+            raise no_such(name)
+        now = engine.state.clock.now_ms()
+        state = CampaignState.IN_PROGRESS
+        await ledger.set_state(entry.id, state, None, now, only_from=_BEGUN_FROM)
+        return await engine.begin(entry.id)
+
+    async def leave(self, campaigns: Sequence[RunningCampaign]) -> None:
+        """End a run."""
+        for running in campaigns:
+            running.runs -= 1
+        async with self._changing:
+            self._runs -= 1
+            if self._runs == 0:
+                await self._end()
+
+    async def aclose(self) -> None:
+        """End whatever runs."""
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()
+
+
+def no_such(name: str) -> InvalidRequest:
+    """Return the error for a campaign that is not there."""
+    return InvalidRequest("name", name, "there is no such campaign in the ledger")

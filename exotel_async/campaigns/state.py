@@ -1,0 +1,252 @@
+"""What the parts of a dialer share: what it knows, and what it may do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from exotel_async.campaigns.attempts import Attempts, LiveAttempt
+from exotel_async.campaigns.changes_writer import ChangesWriter
+from exotel_async.campaigns.channels import Channels
+from exotel_async.campaigns.circuit import Circuit
+from exotel_async.campaigns.clock import ExotelClock, awake, to_ms
+from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.following import Following
+from exotel_async.campaigns.in_doubt import InDoubt
+from exotel_async.campaigns.running import RunningCampaign
+from exotel_async.campaigns.words import CampaignState, ContactState
+from exotel_async.errors import ExotelError
+from exotel_async.phone import identity_of
+
+if TYPE_CHECKING:
+    from exotel_async.calls.parts import CallParts
+    from exotel_async.campaigns.entries import ClaimedContact
+    from exotel_async.campaigns.ledger import Ledger
+
+LEASE: Final = 60.0
+"""Seconds a dialer keeps the ledger without a sign of life."""
+LEDGER_PAUSE: Final = 0.5
+"""Seconds until a ledger that does not answer is asked again."""
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class DialerState:
+    """What the parts of a dialer share."""
+
+    def __init__(
+        self, parts: CallParts, ledger: Ledger, *, channels: int | None, interval: float
+    ) -> None:
+        self.parts: Final = parts
+        self.ledger: Final = ledger
+        self.clock: Final = ExotelClock(parts)
+        self.channels: Final = Channels(channels)
+        self.circuit: Final = Circuit()
+        self.campaigns: Final[dict[int, RunningCampaign]] = {}
+        self.writer: Final = ChangesWriter(ledger, self._written)
+        self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.has_changed)
+        self.following: Final = Following(parts, self.attempts, interval)
+        self.in_doubt: Final = InDoubt(
+            parts, self.clock, self.attempts, self.following, interval=interval
+        )
+        self.error: BaseException | None = None
+        """Why it has ended; None: it has not, or was stopped."""
+        self.stopping: bool = False
+        self.listeners: Final[set[Callable[[], object]]] = set()
+        """Are told when contacts have got their outcome, campaigns their end, and at the end."""
+        self.changes: Final = asyncio.Event()
+        """Set when somebody may be dialled who could not be before."""
+        self.look: Final = asyncio.Event()
+        """Set when the ledger is to be looked at at once."""
+        self.waiting: Final[set[asyncio.Task[Any]]] = set()
+        """Tasks that wait for a permit, which are cancelled when dialling stops."""
+        self.background: Final[set[asyncio.Task[Any]]] = set()
+        self.no_room_until: float = 0.0
+        """Nobody is dialled until then, for want of channels; by the clock of the loop."""
+        self._listed: set[str] = set()
+        self._owned_until = 0.0
+        self._ledger_error: ExotelError | None = None
+
+    # What may be done.
+
+    def may_dial(self, running: RunningCampaign) -> bool:
+        """Whether a contact of a campaign may be dialled at this moment."""
+        return (
+            running.is_dialled
+            and not self.stopping
+            and self._ledger_error is None
+            and self.writer.failure is None
+            and self.owns_ledger()
+            and self.clock.is_fresh
+            and self.circuit.allows(asyncio.get_running_loop().time())
+        )
+
+    def has_room(self, running: RunningCampaign, legs: int) -> bool:
+        """Whether there are channels for a call."""
+        return self.channels.has_room(legs) and running.channels.has_room(legs)
+
+    def owns_ledger(self) -> bool:
+        """Whether no other dialer can have the ledger."""
+        return awake() < self._owned_until
+
+    def is_listed(self, attempt: LiveAttempt) -> bool:
+        """Whether a number was put on the do-not-call list since the intent was written."""
+        parties = (attempt.number, attempt.agent)
+        return any(party and identity_of(party) in self._listed for party in parties)
+
+    # What the parts tell.
+
+    @property
+    def ledger_is_down(self) -> bool:
+        """Whether dialling waits for the ledger."""
+        return self._ledger_error is not None
+
+    def owned(self, since: float) -> None:
+        """Take note that the ledger was this dialer's at a moment of `awake`."""
+        self._owned_until = since + LEASE
+        self._ledger_error = None
+        self.has_changed()
+
+    def not_owned(self) -> None:
+        """Take note that it may be another one's."""
+        self._owned_until = 0.0
+
+    def attempt(self, attempt_id: object) -> LiveAttempt | None:
+        """Return the attempt with an id, if not everything is known of it."""
+        return self.attempts.get(attempt_id) if isinstance(attempt_id, str) else None
+
+    def list_numbers(self, identities: Sequence[str]) -> None:
+        """Have numbers not dialled any more that are on the do-not-call list now."""
+        self._listed.update(identities)
+
+    def unlist_numbers(self, identities: Sequence[str]) -> None:
+        """Have numbers dialled again that were taken off the do-not-call list."""
+        self._listed.difference_update(identities)
+
+    def ledger_failed(self, error: ExotelError) -> None:
+        """Stop dialling until the ledger answers again."""
+        if self._ledger_error is None:
+            logger.warning("Dialling waits for the ledger: %s", error)
+        self._ledger_error = error
+        self.look_again()
+
+    def has_changed(self) -> None:
+        """Have it looked again whose turn it is: channels may have become free."""
+        self.no_room_until = 0.0
+        self.changes.set()
+
+    def stop(self) -> None:
+        """Dial nobody any more. Calls in progress are followed nevertheless."""
+        self.stopping = True
+        for task in self.waiting:
+            task.cancel()
+        self.has_changed()
+        self.look.set()
+
+    def look_again(self) -> None:
+        """Have the ledger looked at again at once."""
+        self.look.set()
+
+    def put_off(self, running: RunningCampaign, contact: ClaimedContact) -> None:
+        """Write that a claimed contact is not dialled before its hours begin."""
+        state, due_at = self.when_open(running, contact)
+        if state.is_final:
+            self.end(running, contact, state)
+        else:
+            self._change(running, contact, {"state": state, "due_at": due_at})
+
+    def when_open(
+        self, running: RunningCampaign, contact: ClaimedContact
+    ) -> tuple[ContactState, int | None]:
+        """Return how a contact waits for its hours, and until when."""
+        schedule = running.campaign.schedule
+        opens = schedule.next_open(self.clock.now(), contact.zone or None)
+        if opens is None:
+            return ContactState.EXPIRED, None
+        return ContactState.WAITING, to_ms(opens)
+
+    def end(
+        self,
+        running: RunningCampaign,
+        contact: ClaimedContact,
+        state: ContactState,
+        reason: str | None = None,
+    ) -> None:
+        """Write the outcome of a claimed contact that is not dialled."""
+        self._change(running, contact, self.attempts.final(state, reason))
+
+    def stop_campaign(self, running: RunningCampaign, state: CampaignState, reason: str) -> None:
+        """Pause or end a campaign because of errors."""
+        if running.state is not CampaignState.IN_PROGRESS:
+            return
+        logger.error("The campaign %r is %s: %s", running.name, state.value, reason)
+        running.state, running.reason, running.is_stopping = state, reason, True
+        self.start_task(self.write_state(running))
+
+    async def write_state(self, running: RunningCampaign) -> None:
+        """Write how a campaign stands that was stopped because of errors, or is completed."""
+        state, reason = running.state, running.reason
+        while True:
+            try:
+                await self.ledger.set_state(
+                    running.id,
+                    state,
+                    reason,
+                    self.clock.now_ms(),
+                    only_from=(CampaignState.IN_PROGRESS,),
+                )
+            except ExotelError as error:
+                self.ledger_failed(error)
+                await asyncio.sleep(LEDGER_PAUSE)
+            else:
+                running.is_stopping = False
+                self.tell()
+                return
+
+    def fail(self, error: BaseException) -> None:
+        """End because of an error."""
+        if self.error is None:
+            self.error = error
+        self.stop()
+        self.tell()
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the rest, and wait for it at the end."""
+        task = asyncio.get_running_loop().create_task(self.guarded(work))
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+
+    def tell(self) -> None:
+        """Tell the listeners that something has got its outcome."""
+        for listener in list(self.listeners):
+            listener()
+
+    def _change(
+        self, running: RunningCampaign, contact: ClaimedContact, columns: dict[str, Any]
+    ) -> None:
+        self.writer.add(
+            Change(
+                contact_id=contact.id,
+                contact_was=(ContactState.CLAIMED,),
+                contact=columns,
+            )
+        )
+
+    def _written(self, changes: Sequence[Change]) -> None:
+        states = {change.contact.get("state") for change in changes}
+        if any(isinstance(state, ContactState) and state.is_final for state in states):
+            self.tell()
+        if ContactState.READY in states:
+            self.look_again()
+
+    async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a part. If it fails, all end."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.exception("Running campaigns has failed")
+            self.fail(error)
