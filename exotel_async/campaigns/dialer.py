@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from exotel_async.calls.resource import call_of
 from exotel_async.calls.streams import LazyInput
@@ -19,8 +19,10 @@ from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
 from exotel_async.campaigns.run import CampaignRun
 from exotel_async.campaigns.shared_engine import SharedEngine, no_such
+from exotel_async.campaigns.single_calls import CallSettings, make_call
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.errors import InvalidRequest
+from exotel_async.keywords import check_options
 from exotel_async.phone import identity_of, normalize_party
 from exotel_async.wire.validation import positive_seconds, whole
 
@@ -173,6 +175,28 @@ class Dialer:
         if not names:
             raise InvalidRequest("names", (), "must name a campaign at least")
         return CampaignRun(self._engines, names, on_progress)
+
+    async def call(
+        self, contact: Contact, *, caller_id: str, **settings: Unpack[CallSettings]
+    ) -> ContactOutcome:
+        """Dial one person durably, at interactive priority, and wait until the call is over.
+
+        The contact's `key`, such as the number of an order, names the call. The same key again, in
+        this process or after a crash, makes no other call: it waits for that one's outcome, or
+        returns it.
+
+        Args:
+            contact: who is dialled, with a `key`.
+            caller_id: the ExoPhone they see.
+            **settings: see `CallSettings`.
+
+        Raises:
+            InvalidRequest: there is no key, or an argument that Exotel would refuse.
+            CampaignStopped: Exotel refuses the account's calls.
+            ExotelError: Exotel does not answer at all, or the ledger cannot be used.
+        """
+        check_options("Dialer.call", self.call, settings, CallSettings.__optional_keys__)
+        return await make_call(self._ledger, self._engines, contact, caller_id, settings)
 
     async def pause(self, name: str) -> None:
         """Dial nobody of a campaign until `resume`. Calls in progress go on.

@@ -33,6 +33,7 @@ from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.calls.connect_many_plan import DialOrder
+    from exotel_async.campaigns.dnd import DndRegister
     from exotel_async.campaigns.entries import ClaimedContact
     from exotel_async.campaigns.refusing import Refusing
     from exotel_async.campaigns.running import RunningCampaign
@@ -47,13 +48,18 @@ _ONCE: Final = RetryPolicy.never()
 class Dialing:
     """Dials contacts, each with a permit, which it uses or gives back."""
 
-    def __init__(self, state: DialerState, refusing: Refusing) -> None:
+    def __init__(self, state: DialerState, refusing: Refusing, register: DndRegister) -> None:
         self._state = state
+        self._register = register
         self._refusing = refusing
 
     async def dial(self, running: RunningCampaign, contact: ClaimedContact, permit: Permit) -> None:
         """Dial a contact, unless something forbids it."""
         try:
+            self._look(running, contact)
+            if self._register.is_unknown(running, contact):
+                await self._register.look_up(running, contact, permit)
+                return
             attempt, order = self._prepared(running, contact)
             if await self._is_intended(attempt):
                 await self._send(attempt, order, permit)
@@ -62,13 +68,11 @@ class Dialing:
         finally:
             permit.release()
 
-    def _prepared(
-        self, running: RunningCampaign, contact: ClaimedContact
-    ) -> tuple[LiveAttempt, DialOrder]:
-        """Look whether a contact may be dialled, and take its channels.
+    def _look(self, running: RunningCampaign, contact: ClaimedContact) -> None:
+        """Look whether a contact may be dialled at this moment.
 
         Raises:
-            _NotNow: it may not be dialled now, and what follows from that was seen to.
+            _NotNow: it may not, and what follows from that was seen to.
         """
         state = self._state
         if not state.may_dial(running):
@@ -76,6 +80,19 @@ class Dialing:
             raise _NotNow
         if self._is_closed(running, contact):
             state.put_off(running, contact)
+            raise _NotNow
+
+    def _prepared(
+        self, running: RunningCampaign, contact: ClaimedContact
+    ) -> tuple[LiveAttempt, DialOrder]:
+        """Take the channels of a contact, and make its request.
+
+        Raises:
+            _NotNow: it cannot be dialled now, and what follows from that was seen to.
+        """
+        state = self._state
+        if running.listed.get(contact.id, False):
+            state.end(running, contact, ContactState.DO_NOT_CALL, "on the DND register")
             raise _NotNow
         attempt_id = secrets.token_hex(8)
         try:
@@ -97,6 +114,7 @@ class Dialing:
             **values,
         )
         state.attempts.keep(attempt)
+        running.listed.pop(contact.id, None)
         return attempt, order
 
     def _is_closed(self, running: RunningCampaign, contact: ClaimedContact) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.campaigns.dialing import Dialing
+from exotel_async.campaigns.dnd import DndRegister
 from exotel_async.campaigns.feeding import LOW, Feeding
 from exotel_async.campaigns.refusing import Refusing
 from exotel_async.campaigns.running import RunningCampaign, whose_turn
@@ -33,9 +34,9 @@ class Engine:
         self, parts: CallParts, ledger: Ledger, *, channels: int | None, interval: float
     ) -> None:
         self.state: Final = DialerState(parts, ledger, channels=channels, interval=interval)
-        refusing = Refusing(self.state)
-        self._dialing = Dialing(self.state, refusing)
-        self._feeding = Feeding(self.state, refusing)
+        refusing, register = Refusing(self.state), DndRegister(self.state)
+        self._dialing = Dialing(self.state, refusing, register)
+        self._feeding = Feeding(self.state, refusing, register)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

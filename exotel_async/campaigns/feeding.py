@@ -22,6 +22,7 @@ from exotel_async.models import Call
 from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
+    from exotel_async.campaigns.dnd import DndRegister
     from exotel_async.campaigns.refusing import Refusing
     from exotel_async.campaigns.state import DialerState
 
@@ -51,8 +52,9 @@ logger: Final = logging.getLogger("exotel_async")
 class Feeding:
     """Looks at the ledger, again and again."""
 
-    def __init__(self, state: DialerState, refusing: Refusing) -> None:
+    def __init__(self, state: DialerState, refusing: Refusing, register: DndRegister) -> None:
         self._state = state
+        self._register = register
         self._refusing = refusing
         self._beaten = 0.0
 
@@ -145,7 +147,9 @@ class Feeding:
         room = _BLOCK - running.claimed
         if open_zones and room > 0:
             lease = state.clock.now_ms() + round(LEASE * 1000)
-            running.add(await ledger.claim(running.id, open_zones, room, to_ms(now), lease))
+            contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)
+            running.add(contacts)
+            await self._register.recall(running, contacts)
         if running.claimed and not state.clock.is_fresh:
             await state.clock.refresh()
         if running.is_idle:

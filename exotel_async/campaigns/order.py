@@ -30,13 +30,11 @@ def order_for(
     Raises:
         InvalidRequest: an argument that Exotel would refuse.
     """
-    numbers = (contact.number, *contact.alternatives)
-    number = numbers[contact.attempts % len(numbers)]
     caller_id = contact.caller_id or campaign.caller_ids[contact.id % len(campaign.caller_ids)]
     custom_field = contact.custom_field or campaign.custom_field or attempt_id
     target = target_of(
         campaign,
-        number=number,
+        number=number_of(contact),
         agent=contact.agent,
         caller_id=caller_id,
         custom_field=custom_field,
@@ -62,6 +60,12 @@ def order_for(
         "time_limit": int(form["TimeLimit"]) if is_limited else None,
     }
     return evolve(order, request=evolve(order.request, passed=target)), values
+
+
+def number_of(contact: ClaimedContact) -> str:
+    """Return the number that is dialled next: those of a contact are tried in turn."""
+    numbers = (contact.number, *contact.alternatives)
+    return numbers[contact.attempts % len(numbers)]
 
 
 def with_attempt(url: str | None, attempt_id: str) -> str | None:

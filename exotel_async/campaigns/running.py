@@ -38,6 +38,7 @@ class RunningCampaign:
         is_stopping: whether its state was changed here, and the ledger does not have it yet.
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
+        listed: whether claimed contacts are on the DND register, by their number in the ledger.
         open: attempts whose end is not known.
         unsettled: calls that are over, whose details have not come.
         refused: contacts that were refused alike, one after the other, and why.
@@ -54,6 +55,7 @@ class RunningCampaign:
     is_stopping: bool = False
     reserved: int = 0
     dialling: int = 0
+    listed: dict[int, bool] = field(factory=dict)
     open: int = 0
     unsettled: int = 0
     refused: list[tuple[ClaimedContact, Refusal]] = field(factory=list)

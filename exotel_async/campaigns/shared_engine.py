@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.state import DialerState
 
 _BEGUN_FROM = (CampaignState.CREATED, CampaignState.COMPLETED)
+_STOPPED = (CampaignState.PAUSED, CampaignState.FAILED)
 
 
 class SharedEngine:
@@ -45,8 +46,12 @@ class SharedEngine:
             self._runs += 1
             return self._engine.state
 
-    async def begin(self, name: str) -> RunningCampaign:
+    async def begin(self, name: str, *, again: bool = False) -> RunningCampaign:
         """Have the contacts of a campaign dialled, within a run.
+
+        Args:
+            name: the campaign.
+            again: whether to go on with one that errors have stopped.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -59,7 +64,8 @@ class SharedEngine:
             raise no_such(name)
         now = engine.state.clock.now_ms()
         state = CampaignState.IN_PROGRESS
-        await ledger.set_state(entry.id, state, None, now, only_from=_BEGUN_FROM)
+        begun_from = _BEGUN_FROM + (_STOPPED if again else ())
+        await ledger.set_state(entry.id, state, None, now, only_from=begun_from)
         return await engine.begin(entry.id)
 
     async def leave(self, campaigns: Sequence[RunningCampaign]) -> None:

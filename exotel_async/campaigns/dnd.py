@@ -1,0 +1,78 @@
+"""The Do Not Disturb register, asked before a number is dialled first, and what it said remembered.
+
+Exotel refuses calls to numbers on it with 403, so that this spares no one a call they must not get;
+it spares the dial, and tells before the campaign whom it would lose.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from exotel_async.calls.wait_state import is_passing
+from exotel_async.campaigns.clock import to_ms
+from exotel_async.campaigns.order import number_of
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import ExotelError
+from exotel_async.models import Dnd
+from exotel_async.phone import identity_of
+from exotel_async.wire import requests, responses
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.entries import ClaimedContact
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.campaigns.state import DialerState
+    from exotel_async.limiter.protocol import Permit
+
+REMEMBERED: Final = timedelta(days=30)
+"""How long the register's word is good: people put their numbers on it and take them off."""
+
+_INDIA: Final = "India "  # of the identity of a number; the register knows no others
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class DndRegister:
+    """Knows of claimed contacts whether their numbers are on the register."""
+
+    def __init__(self, state: DialerState) -> None:
+        self._state = state
+
+    async def recall(self, running: RunningCampaign, contacts: Sequence[ClaimedContact]) -> None:
+        """Recall what was looked up before."""
+        if not running.campaign.check_dnd or not contacts:
+            return
+        since = to_ms(self._state.clock.now() - REMEMBERED)
+        identities = {contact.id: identity_of(number_of(contact)) or "" for contact in contacts}
+        known = await self._state.ledger.remembered(sorted(set(identities.values())), since)
+        for contact_id, identity in identities.items():
+            if not identity.startswith(_INDIA):
+                running.listed[contact_id] = False
+            elif identity in known:
+                running.listed[contact_id] = known[identity]
+
+    def is_unknown(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
+        """Whether a number has to be looked up before it is dialled."""
+        return running.campaign.check_dnd and contact.id not in running.listed
+
+    async def look_up(
+        self, running: RunningCampaign, contact: ClaimedContact, permit: Permit
+    ) -> None:
+        """Look a number up, with a permit; the contact is dialled with another one."""
+        state, number = self._state, number_of(contact)
+        options = SendOptions(priority=Priority.BULK)
+        try:
+            known = await state.parts.pipeline.send(
+                requests.lookup_number(number), responses.read_number, options, permit=permit
+            )
+        except ExotelError as error:
+            logger.info("A number could not be looked up in the DND register: %s", error)
+            if not is_passing(error):
+                running.listed[contact.id] = False  # Exotel itself looks again
+        else:
+            is_listed = running.listed[contact.id] = known.dnd is Dnd.YES
+            identity = identity_of(number) or number
+            await state.ledger.remember(identity, is_listed, state.clock.now_ms())
+        running.add([contact])

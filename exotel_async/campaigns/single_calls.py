@@ -1,0 +1,126 @@
+"""Durable dials without a campaign of their own: each named by its key, and never made twice.
+
+In the ledger they are contacts of campaigns as well, one for all dials with the same settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from attrs import evolve
+
+from exotel_async.campaigns.adding import entry_of
+from exotel_async.campaigns.campaign import Campaign
+from exotel_async.campaigns.contact import Contact
+from exotel_async.campaigns.errors import CampaignStopped
+from exotel_async.campaigns.schedule import Schedule
+from exotel_async.config import Priority
+from exotel_async.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.ledger import Ledger
+    from exotel_async.campaigns.outcome import ContactOutcome
+    from exotel_async.campaigns.reached import Reached
+    from exotel_async.campaigns.retries import Retries
+    from exotel_async.campaigns.running import RunningCampaign
+    from exotel_async.campaigns.shared_engine import SharedEngine
+    from exotel_async.campaigns.state import DialerState
+    from exotel_async.models import CallbackEvent, TargetOptions
+
+_PREFIX: Final = "call:"
+"""Begins the names of these campaigns."""
+_AT_ANY_TIME: Final = Schedule(hours="00:00-24:00")
+
+
+class CallSettings(TypedDict, total=False):
+    """What `Dialer.call` takes, as `Campaign` has it.
+
+    Attributes:
+        flow, agent, stream_url: whom the contact is connected to: one of them.
+        schedule: when it may be dialled; without it at any time.
+        retries, reached, time_limit, ring_timeout, record, max_retries: see `Campaign`.
+        status_callback, status_callback_events, check_dnd, options: see `Campaign`.
+    """
+
+    flow: int | str | None
+    agent: str | None
+    stream_url: str | None
+    schedule: Schedule
+    retries: Retries
+    reached: Reached
+    time_limit: timedelta | float | None
+    ring_timeout: timedelta | float | None
+    record: bool | None
+    max_retries: int | None
+    status_callback: str | None
+    status_callback_events: Iterable[CallbackEvent | str] | None
+    check_dnd: bool
+    options: TargetOptions
+
+
+async def make_call(
+    ledger: Ledger, engines: SharedEngine, contact: Contact, caller_id: str, settings: CallSettings
+) -> ContactOutcome:
+    """Dial a contact, unless it was dialled, and wait for its outcome: see `Dialer.call`."""
+    if contact.key is None:
+        rule = "must be given: it names the call, which is not made again, whatever happens"
+        raise InvalidRequest("key", None, rule)
+    campaign = _campaign(caller_id, settings)
+    entry = entry_of(contact, campaign)
+    # One person may be called for one thing and another: the key alone tells calls apart.
+    entry = evolve(entry, identity=f"{entry.identity} {entry.key}", others=())
+    state = await engines.enter()
+    news = asyncio.Event()
+    state.listeners.add(news.set)
+    running: list[RunningCampaign] = []
+    try:
+        name = await _campaign_with(ledger, entry.key)
+        if name is None:
+            name, now = campaign.name, state.clock.now_ms()
+            made = await ledger.create(name, json.dumps(campaign.to_dict(), sort_keys=True), now)
+            await ledger.add(made.id, [entry], now)
+        running.append(await engines.begin(name, again=True))
+        running[0].priority = Priority.INTERACTIVE
+        state.look_again()
+        return await _outcome(state, running[0], entry.key, news)
+    finally:
+        state.listeners.discard(news.set)
+        await engines.leave(running)
+
+
+async def _outcome(
+    state: DialerState, running: RunningCampaign, key: str, news: asyncio.Event
+) -> ContactOutcome:
+    while True:
+        news.clear()
+        stopped = running.is_stopped_by_errors
+        outcome = await state.ledger.outcome(running.id, key)
+        if outcome is not None and outcome.state.is_final:
+            return outcome
+        if state.error is not None:
+            raise copy.copy(state.error)
+        if stopped and running.is_idle:
+            raise CampaignStopped(running.name, running.state, running.reason or "")
+        await news.wait()
+
+
+async def _campaign_with(ledger: Ledger, key: str) -> str | None:
+    """Return the campaign that has the call of a key already; None: none has."""
+    for entry in await ledger.campaigns():
+        if entry.name.startswith(_PREFIX) and await ledger.outcome(entry.id, key) is not None:
+            return entry.name
+    return None
+
+
+def _campaign(caller_id: str, settings: CallSettings) -> Campaign:
+    values: dict[str, Any] = {"schedule": _AT_ANY_TIME, **settings, "caller_ids": [caller_id]}
+    unnamed = Campaign(_PREFIX, **values)
+    text = json.dumps(unnamed.to_dict(), sort_keys=True).encode()
+    name = _PREFIX + hashlib.sha256(text).hexdigest()[:16]
+    return evolve(unnamed, name=name)
