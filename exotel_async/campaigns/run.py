@@ -30,8 +30,8 @@ class CampaignRun:
     rests on the ledger: whoever reads slowly, or not at all, loses nothing and holds up nothing.
     It ends when each contact of its campaigns has its outcome, and Exotel has told the details of
     the last calls, or when the campaigns were canceled; or after `Dialer.stop`, once the calls in
-    progress are over. Leaving the block ends the dialling at once, and calls in progress are
-    followed by the next run.
+    progress are over. Leaving the block ends the dialling at once; calls in progress are followed
+    until the `Dialer` is closed, and by the next one.
     """
 
     def __init__(

@@ -19,7 +19,10 @@ _STOPPED = (CampaignState.PAUSED, CampaignState.FAILED)
 
 
 class SharedEngine:
-    """Starts an engine with the first run, and ends it with the last."""
+    """Starts an engine with the first run. It goes on between runs, until the dialer is closed.
+
+    One that was stopped, or has failed, ends with its last run; the next run has a new one.
+    """
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._make = make
@@ -74,7 +77,8 @@ class SharedEngine:
             running.runs -= 1
         async with self._changing:
             self._runs -= 1
-            if self._runs == 0:
+            state = self.state
+            if self._runs == 0 and state is not None and (state.stopping or state.error):
                 await self._end()
 
     async def aclose(self) -> None:
