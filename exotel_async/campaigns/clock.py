@@ -36,8 +36,12 @@ class ExotelClock:
     @property
     def is_fresh(self) -> bool:
         """Whether it is good enough to dial by."""
-        read = max(self._learnt, self._server.read_at)
-        return time.monotonic() - read < _OLD and _slept() - self._slept < _ASLEEP
+        return self.age < _OLD and _slept() - self._slept < _ASLEEP
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was read last."""
+        return time.monotonic() - max(self._learnt, self._server.read_at)
 
     async def refresh(self) -> None:
         """Read Exotel's clock, by the smallest of queries.

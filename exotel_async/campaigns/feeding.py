@@ -17,7 +17,7 @@ from exotel_async.campaigns.errors import LedgerLost
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.state import LEASE
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
-from exotel_async.errors import ExotelError
+from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
 from exotel_async.phone import identity_of
 
@@ -30,12 +30,18 @@ _BLOCK: Final = 50
 """Contacts that are claimed at a time."""
 LOW: Final = _BLOCK // 2
 """Claimed contacts below which more are claimed."""
+_DUE: Final = 10
+"""The same, of those that have come due while enough others are claimed."""
 _TICK: Final = 0.5
 """Seconds between two looks at the ledger: a retry that comes due waits no longer."""
 _BEAT: Final = 10.0
 """Seconds between two signs of life."""
 _ANOTHER: Final = 1.0
 """Seconds between two looks whether another dialer still has the ledger."""
+_IDLE: Final = 4.0
+"""Times the interval of the poll after which Exotel's clock is read while nothing else is asked."""
+_OFTEN: Final = 20
+"""How often it is read at most until somebody comes due."""
 _PAGE: Final = 500
 _AROUND: Final = 6 * 3_600_000
 """Milliseconds around an attempt in which other calls may be taken for its own."""
@@ -57,6 +63,7 @@ class Feeding:
         self._register = register
         self._refusing = refusing
         self._beaten = 0.0
+        self._reading: asyncio.Task[None] | None = None
 
     async def take_ledger(self) -> None:
         """Take the ledger, once no other dialer has it, and up what was left open."""
@@ -138,22 +145,52 @@ class Feeding:
     async def _feed(self, running: RunningCampaign) -> None:
         state, ledger = self._state, self._state.ledger
         schedule = running.campaign.schedule
-        await ledger.promote(running.id, state.clock.now_ms())
+        was_due, now_ms = running.next_due, state.clock.now_ms()
+        running.next_due = await ledger.promote(running.id, now_ms)
+        has_come_due = was_due is not None and was_due <= now_ms
         now = state.clock.now()
         open_zones = [zone for zone in running.zones if schedule.is_open(now, zone or None)]
         closed = running.drop(lambda contact: contact.zone not in open_zones)
         if closed:
             await ledger.unclaim([(contact.id, None) for contact in closed])
-        room = _BLOCK - running.claimed
-        if open_zones and room > 0:
+        if open_zones and (running.claimed < LOW or has_come_due):
+            # Those that have come due go before the others that are claimed.
+            room = max(_BLOCK - running.claimed, _DUE)
             lease = state.clock.now_ms() + round(LEASE * 1000)
             contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)
             running.add(contacts)
             await self._register.recall(running, contacts)
-        if running.claimed and not state.clock.is_fresh:
-            await state.clock.refresh()
+        if self._is_time_old(running, has_hours=bool(open_zones)):
+            self._read_clock()
         if running.is_idle:
             await self._look_for_the_end(running)
+
+    def _is_time_old(self, running: RunningCampaign, *, has_hours: bool) -> bool:
+        """Whether Exotel's clock has to be read for a campaign to be dialled in time."""
+        clock = self._state.clock
+        if running.claimed:
+            return not clock.is_fresh
+        due = running.next_due
+        if due is None or not has_hours or not running.is_idle:
+            return False
+        # Where nothing else is asked for, nothing shows that clock.
+        left = (due - clock.now_ms()) / 1000
+        return clock.age > max(self._state.interval * _IDLE, left / _OFTEN)
+
+    def _read_clock(self) -> None:
+        """Read Exotel's clock beside the rest, however long that takes."""
+        if self._reading is None or self._reading.done():
+            self._reading = self._state.start_task(self._refresh())
+
+    async def _refresh(self) -> None:
+        try:
+            await self._state.clock.refresh()
+        except ConfigurationError as error:  # the session is closed
+            self._state.fail(error)
+        except ExotelError as error:
+            logger.info("Exotel's clock could not be read, and is asked for again: %s", error)
+            await asyncio.sleep(_ANOTHER)
+        self._state.changes.set()
 
     async def _look_for_the_end(self, running: RunningCampaign) -> None:
         """End what can be ended of a campaign of which nothing is being dialled."""

@@ -38,6 +38,7 @@ class RunningCampaign:
         is_stopping: whether its state was changed here, and the ledger does not have it yet.
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
+        next_due: when the next contact comes due, as the ledger said last; None: none does.
         listed: whether claimed contacts are on the DND register, by their number in the ledger.
         open: attempts whose end is not known.
         unsettled: calls that are over, whose details have not come.
@@ -55,6 +56,7 @@ class RunningCampaign:
     is_stopping: bool = False
     reserved: int = 0
     dialling: int = 0
+    next_due: int | None = None
     listed: dict[int, bool] = field(factory=dict)
     open: int = 0
     unsettled: int = 0

@@ -45,6 +45,8 @@ class DialerState:
         self.channels: Final = Channels(channels)
         self.circuit: Final = Circuit()
         self.campaigns: Final[dict[int, RunningCampaign]] = {}
+        self.interval: Final = interval
+        """Seconds until a call is asked for first."""
         self.writer: Final = ChangesWriter(ledger, self._written)
         self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.has_changed)
         self.following: Final = Following(parts, self.attempts, interval)
@@ -212,11 +214,12 @@ class DialerState:
         self.stop()
         self.tell()
 
-    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the rest, and wait for it at the end."""
         task = asyncio.get_running_loop().create_task(self.guarded(work))
         self.background.add(task)
         task.add_done_callback(self.background.discard)
+        return task
 
     def tell(self) -> None:
         """Tell the listeners that something has got its outcome."""
