@@ -43,42 +43,49 @@ class Reached(Value):
         # The status is the second party's, or the first's: Exotel's sources disagree.
         return two or self.talk_time is not None
 
-    def word_of(self, call: Call, *, two: bool) -> str | None:
+    def word_of(self, call: Call, *, two: bool, settled: bool = False) -> str | None:
         """Return how a call counts: reached, busy, no-answer, failed or not-reached.
 
         "not-reached" is one that the person answered. None: the call is not over, or its details
-        are needed, and are not known yet; they come up to 15 minutes after its end.
+        are needed, and are not known yet; they come within 15 minutes of its end.
 
         Args:
             call: the call.
             two: whether a second party was to be rung.
+            settled: whether nothing more will be known of it. What is missing counts as no, then.
         """
         if not is_over(call):
             return None
-        details = call.details if is_enough(call, _WITH_DETAILS) else None
-        answered = call.status is CallStatus.COMPLETED
-        if details is None and (two or (answered and self.talk_time is not None)):
+        details = call.details if settled or is_enough(call, _WITH_DETAILS) else None
+        if details is None and not settled and self._depends_on_details(call, two=two):
             return None
         details = details or _NO_DETAILS
-        status = details.leg1_status or call.status
-        if details.leg2_status is not None or details.talk_time:
-            status = CallStatus.COMPLETED  # nobody is rung second before the first has answered
+        status = _status_of_first(call, details)
         if status is not CallStatus.COMPLETED:
             return "failed" if status is None else _WORDS.get(status, "failed")
-        return self._word_of_answered(call, details, two=two)
-
-    def _word_of_answered(self, call: Call, details: CallDetails, *, two: bool) -> str | None:
-        talked = details.talk_time or timedelta()
-        connected = details.leg2_status is CallStatus.COMPLETED
-        if not two:
-            on_line = [leg.duration for leg in details.legs if leg.id == 1 and leg.duration]
-            talked, connected = max(talked, *on_line, timedelta()), True
+        talked = _talk_time_in(details, two=two)
+        connected = not two or details.leg2_status is CallStatus.COMPLETED
         if self.talk_time is None:
-            is_reached = connected or talked > timedelta()
-        elif talked >= self.talk_time:
-            is_reached = True
-        elif connected and not talked and not call_is_settled(call):
-            return None  # lengths in a callback may be zero until the record has them
-        else:
-            is_reached = False
-        return "reached" if is_reached else "not-reached"
+            return "reached" if connected or talked else "not-reached"
+        if connected and not talked and not settled and not call_is_settled(call):
+            return None  # in a callback it may be zero until the record has it
+        return "reached" if talked >= self.talk_time else "not-reached"
+
+    def _depends_on_details(self, call: Call, *, two: bool) -> bool:
+        return two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
+
+
+def _status_of_first(call: Call, details: CallDetails) -> CallStatus | None:
+    """Return how the first party's part ended."""
+    if details.leg2_status is not None or details.talk_time:
+        return CallStatus.COMPLETED  # nobody is rung second before the first has answered
+    first = details.leg1_status
+    return first if first is not None and first.is_final else call.status
+
+
+def _talk_time_in(details: CallDetails, *, two: bool) -> timedelta:
+    """Return how long the parties were connected, or the only one was on the line."""
+    lengths = [details.talk_time]
+    if not two:
+        lengths += [leg.duration for leg in details.legs if leg.id == 1]
+    return max((length for length in lengths if length is not None), default=timedelta())

@@ -167,7 +167,7 @@ class Schedule(Value):
             self.end is not None and moment >= self.end
         ):
             return False
-        local = moment.astimezone(self._zone if zone is None else check_zone(zone, "zone"))
+        local = moment.astimezone(self._zone_for(zone))
         minute = 60 * local.hour + local.minute
         for start, until in self._stretches(local):
             if minute < until:
@@ -189,7 +189,7 @@ class Schedule(Value):
             return moment.astimezone(UTC)
         at = moment.astimezone(UTC)
         at = at if self.start is None else max(at, self.start)
-        found = self._first(at, self._zone if zone is None else check_zone(zone), is_open=True)
+        found = self._first(at, self._zone_for(zone), is_open=True)
         is_late = found is not None and self.end is not None and found >= self.end
         return None if is_late else found
 
@@ -207,10 +207,13 @@ class Schedule(Value):
         if not self.is_open(moment, zone):
             return None
         at = moment.astimezone(UTC)
-        found = self._first(at, self._zone if zone is None else check_zone(zone), is_open=False)
+        found = self._first(at, self._zone_for(zone), is_open=False)
         if found is None or self.end is None:
             return found or self.end
         return min(found, self.end)
+
+    def _zone_for(self, zone: str | None) -> tzinfo:
+        return self._zone if zone is None else check_zone(zone, "zone")
 
     @cached_property
     def _zone(self) -> tzinfo:
@@ -302,11 +305,9 @@ def _clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
     """Return when the zone's clock is put forward or back between two moments."""
     offset = before.astimezone(zone).utcoffset()
     begin = before.replace(microsecond=0)
-    seconds = range((after - begin) // _SECOND + 1)
     changed = bisect_left(
-        seconds,
+        range((after - begin) // _SECOND + 1),
         True,
-        lo=1,
         key=lambda second: (begin + second * _SECOND).astimezone(zone).utcoffset() != offset,
     )
     return begin + changed * _SECOND
