@@ -172,10 +172,16 @@ class Campaign(Value):
         try:
             plan.order(target)
         except InvalidRequest as error:
-            if error.argument != "to" or self.agent is None:
-                raise
-            shown = mask_number(str(self.agent))
-            raise InvalidRequest("agent", self.agent, error.rule, shown=shown) from None
+            raise self._named(error) from None
+
+    def _named(self, error: InvalidRequest) -> InvalidRequest:
+        """Return the error by the name that the argument has here."""
+        if error.argument == "to":
+            shown = mask_number(self.agent) if isinstance(self.agent, str) else None
+            return InvalidRequest("agent", self.agent, error.rule, shown=shown)
+        if error.argument == "options" and error.value in _OWN_OPTIONS:
+            return InvalidRequest(error.value, getattr(self, error.value), error.rule)
+        return error
 
     @property
     def legs(self) -> int:

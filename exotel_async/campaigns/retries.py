@@ -22,10 +22,10 @@ def _times(times: int) -> int:
 
 
 def _gap(gap: timedelta | float) -> timedelta:
-    seconds = gap.total_seconds() if isinstance(gap, timedelta) else gap
-    if positive_seconds("gap", seconds) < 1:
-        raise InvalidRequest("gap", gap, "must be a second or more")
-    return timedelta(seconds=seconds)
+    length = gap if isinstance(gap, timedelta) else timedelta(seconds=positive_seconds("gap", gap))
+    if not timedelta(seconds=1) <= length <= _LONGEST_GAP:
+        raise InvalidRequest("gap", gap, "must be from one second to 366 days")
+    return length
 
 
 def _exponential(exponential: bool) -> bool:

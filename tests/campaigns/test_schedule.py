@@ -29,7 +29,7 @@ def ist(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=IST)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(schedules(), st.none() | st.sampled_from(ZONES))
 def test_it_is_open_when_the_model_is(case: Case, zone: str | None) -> None:
     schedule, model, moment = case
@@ -63,7 +63,7 @@ def test_the_hours_are_those_that_the_rule_allows_unless_told_otherwise() -> Non
 def test_a_queue_that_crosses_the_end_of_the_hours_goes_on_in_the_morning() -> None:
     schedule = Schedule()
     at: datetime | None = ist("2026-12-31 20:59:30")
-    dialled = []
+    dialled: list[datetime] = []
     while at is not None and len(dialled) < 120:
         dialled.append(at)
         at = schedule.next_open(at + timedelta(milliseconds=300))
