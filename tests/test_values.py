@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import types
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exotel_async
+import exotel_async.campaigns
 import exotel_async.redis
 import exotel_async.webhooks
 from exotel_async import (
@@ -47,17 +49,21 @@ from exotel_async.webhooks import StatusCallback
 # What a program writes, not what it gets: settings and filters, and the answers to applets, which
 # have a form of their own.
 SETTINGS = {"Between", "Fallback", "RateLimit", "RetryPolicy", "Timeouts"}
+SETTINGS |= {"Campaign", "Reached", "Retries", "Retry", "Schedule"}  # tests/campaigns tries them
 ANSWERS = {"ConnectPlan", "DialWhom", "GatherPlan", "Passthru", "Play", "Playback", "Response"}
 ANSWERS |= {"SmsText", "Speak"}
 
 SOON_OVER = settings(max_examples=10, deadline=None)
 
 
+PACKAGES = (exotel_async, exotel_async.campaigns, exotel_async.redis, exotel_async.webhooks)
+
+
 def public_values() -> list[type[Value]]:
     """The classes of all public values, and of nothing else."""
     public = {
         name: getattr(package, name)
-        for package in (exotel_async, exotel_async.redis, exotel_async.webhooks)
+        for package in PACKAGES
         for name in package.__all__
         if name not in SETTINGS | ANSWERS
     }
@@ -103,6 +109,8 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
         return BASIC[kind]
     if isinstance(kind, type) and issubclass(kind, OpenEnum):
         return st.sampled_from(kind) | texts.map(kind)
+    if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
+        return st.sampled_from(kind)
     if isinstance(kind, type) and attrs.has(kind):
         attrs.resolve_types(kind)
         return st.builds(kind, **{one.alias: anything(one.type) for one in attrs.fields(kind)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -184,6 +185,45 @@ def test_words_of_options_come_back_as_the_same_dial() -> None:
     again = Campaign.from_dict(json.loads(json.dumps(campaign.to_dict())))
     assert again == campaign
     assert sent(again)["RecordingChannels"] == "dual"
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    1.5,
+    10**400,
+    "",
+    "x",
+    "\ud800",
+    "9-5",
+    "2026-11-08",
+    [],
+    [None],
+    [{}],
+    {},
+]
+ODD += [{"mon": 9}, {"sample_rate": {}}, {"extra": [1]}, {"wait_url": []}, {"call_type": 3}]
+WHOLE = made(
+    agent=AGENT,
+    schedule=SCHEDULES[1],
+    retries=Retries(busy=Retry(3, 600)),
+    reached=Reached(talk_time=30),
+    options={"wait_url": URL},
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_whatever_is_wrong_in_json_is_an_invalid_request(data: st.DataObject) -> None:
+    spoilt = inner = WHOLE.to_dict()
+    name = data.draw(st.sampled_from(sorted(inner)))
+    while isinstance(inner[name], dict) and data.draw(st.booleans()):
+        inner = inner[name]
+        name = data.draw(st.sampled_from(sorted(inner)))
+    inner[name] = data.draw(st.sampled_from(ODD))
+    with suppress(InvalidRequest):
+        assert isinstance(Campaign.from_dict(spoilt), Campaign)
 
 
 ONE_OF = "give one of flow, agent and stream_url"
