@@ -185,11 +185,13 @@ class Attempts:
         """Write the details of a call that is over; None: none will come."""
         contact: dict[str, Any] = {}
         if not attempt.is_decided:
-            reached = attempt.running.campaign.reached
-            word = None if call is None else reached.word_of(call, two=attempt.legs > 1)
             # Nobody is rung again of whom is not known that they were not reached.
-            at = None if call is None else call.ended_at
-            contact = self._after(attempt, word or "reached", at)
+            word, at = "reached", None
+            if call is not None:
+                at = call.ended_at
+                reached = attempt.running.campaign.reached
+                word = reached.word_of(call, two=attempt.legs > 1, settled=True) or word
+            contact = self._after(attempt, word, at)
         self._write(
             attempt,
             AttemptState.SETTLED,
