@@ -10,11 +10,12 @@ import signal
 import socket
 import tomllib
 from ast import literal_eval
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from exotel_async import IST
 from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 from exotel_async.emulator.control.config import read_config
 from tests.support import fork_server
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEED = 60
 SHARED = "Several workers, one account"  # its examples need a Valkey: tests/redis/test_readme.py
+CAMPAIGNS = "Campaigns"  # runs in calling hours, and is killed
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 # The emulator's clock runs faster than ours, and so must the pauses of an example.
 PRELUDE = f"""
@@ -88,7 +90,11 @@ async def output_of(block: str, emulator: Emulator, folder: Path) -> str:
 
 @pytest.mark.parametrize(
     "block",
-    [pytest.param(b, id=heading_of(b)) for b in blocks("python") if heading_of(b) != SHARED],
+    [
+        pytest.param(b, id=heading_of(b))
+        for b in blocks("python")
+        if heading_of(b) not in {SHARED, CAMPAIGNS}
+    ],
 )
 async def test_an_example_runs(block: str, tmp_path: Path) -> None:
     async with Emulator(speed=SPEED) as emulator:
@@ -134,6 +140,23 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
         assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
 
 
+async def test_the_example_for_campaigns_is_killed_and_goes_on(tmp_path: Path) -> None:
+    (block,) = (b for b in blocks("python") if heading_of(b) == CAMPAIGNS)
+    block = block.replace("channels=10", "channels=10, poll_interval=0.1")  # the clock is fast here
+    morning = datetime(2026, 3, 2, 11, tzinfo=IST)
+    answered = Scenario.all_answered(talk=20)
+    async with Emulator(speed=SPEED, now=morning, scenario=answered) as emulator:
+        for calls in (3, 12):
+            process = await started(block, emulator, tmp_path)
+            while len(emulator.calls) < calls:
+                await asyncio.sleep(0.01)
+            process.kill()
+            await process.communicate()
+        out = await output_of(block, emulator, tmp_path)
+        assert "reached=20," in out
+        assert [emulator.rung(f"+91{9812300000 + n}") for n in range(1, 21)] == [1] * 20
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 async def test_the_emulators_file_and_the_commands_for_it() -> None:
     """Those that curl is given, each with an answer that is none of an error."""
@@ -152,7 +175,17 @@ def test_the_commands_and_extras_it_names_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = re.findall(r"pip install -e '\.\[([a-z,]+)\]'", README)
     extras = {extra for extras in named for extra in extras.split(",")}
-    assert extras == {"cli", "fast", "test", "emulator", "redis", "tls", "webhooks"}
+    assert extras == {
+        "campaigns",
+        "cli",
+        "emulator",
+        "fast",
+        "postgres",
+        "redis",
+        "test",
+        "tls",
+        "webhooks",
+    }
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
     assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}
