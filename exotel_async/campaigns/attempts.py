@@ -15,7 +15,7 @@ from attrs import define, field
 from exotel_async.campaigns.call_columns import columns_of
 from exotel_async.campaigns.clock import ExotelClock, from_ms, to_ms
 from exotel_async.campaigns.entries import Change, ClaimedContact
-from exotel_async.campaigns.words import AttemptState, ContactState
+from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 
 if TYPE_CHECKING:
     from exotel_async.calls.wait_state import Waiter
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from exotel_async.models import Call
 
 _DIALLED = (ContactState.IN_PROGRESS, ContactState.IN_DOUBT)
+_DIALLED_AGAIN = (ContactState.WAITING, ContactState.READY, ContactState.CLAIMED)
 _OPEN = (AttemptState.INTENDED, AttemptState.IN_DOUBT)
 
 
@@ -229,8 +230,11 @@ class Attempts:
         state: AttemptState,
         columns: Mapping[str, Any],
         *,
-        contact: Mapping[str, Any],
+        contact: dict[str, Any],
     ) -> None:
+        is_dialled_again = contact.get("state") in _DIALLED_AGAIN
+        if is_dialled_again and attempt.running.state is CampaignState.CANCELED:
+            contact = {**contact, **self.final(ContactState.CANCELED), "due_at": None}
         was = (attempt.state,) if attempt.state not in _OPEN else _OPEN
         attempt.state = state
         self._writer.add(

@@ -112,8 +112,12 @@ class Feeding:
         for running in list(state.campaigns.values()):
             if running.is_dialled and not state.stopping:
                 await self._feed(running)
-            elif running.claimed:
+                continue
+            if running.claimed:
                 await state.ledger.unclaim([(one.id, None) for one in running.drop()])
+            if running.state is CampaignState.CANCELED and (running.open or running.runs):
+                # Those that were to be dialled again before this was known here.
+                await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
         state.changes.set()
         return _TICK
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.calls.reconcile import CallAmbiguous, CallFound
+from exotel_async.calls.seen import of_account
 from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER
 from exotel_async.campaigns.clock import ExotelClock, from_ms
 from exotel_async.campaigns.words import ContactState
@@ -54,6 +56,11 @@ class InDoubt:
         self._interval = interval * _LOOKS
         self._searches: dict[str, asyncio.Task[None]] = {}
 
+    @cached_property
+    def _errors(self) -> dict[str, CallOutcomeUnknown]:
+        """What the dials of attempts have raised, as long as they are in doubt."""
+        return of_account(self._parts.pipeline.account, "errors of attempts", dict)
+
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
         """Search for the call of an attempt, until that is settled.
 
@@ -61,14 +68,17 @@ class InDoubt:
             attempt: is in doubt.
             error: what its dial has raised; None: its dialer is dead.
         """
-        task = asyncio.get_running_loop().create_task(
-            self._search(attempt, error or self._error_of(attempt))
-        )
+        if error is not None:
+            self._errors[attempt.id] = error
+        # By another error of the same dial there would seem to be two, for one call.
+        error = self._errors.get(attempt.id) or self._error_of(attempt)
+        task = asyncio.get_running_loop().create_task(self._search(attempt, error))
         self._searches[attempt.id] = task
         task.add_done_callback(lambda _: self._searches.pop(attempt.id, None))
 
     def found(self, attempt: LiveAttempt, call: Call) -> None:
         """Take a call that is an attempt's for certain."""
+        self._errors.pop(attempt.id, None)
         search = self._searches.pop(attempt.id, None)
         if search is not None and search is not asyncio.current_task():
             search.cancel()
@@ -101,17 +111,18 @@ class InDoubt:
                 sids = [call.sid for call in result.candidates]
                 reason = "calls were made that may be its own, and nothing distinguishes them"
                 self._attempts.unresolved(attempt, reason, sids)
-                return
+                break
             left = (self._certain_at(attempt) - self._clock.now()).total_seconds()
             if left <= 0 and result.certain:
                 reason = "the call records show no call of it"
                 self._attempts.not_placed(attempt, reason, ContactState.READY)
-                return
+                break
             if left <= 0:
                 reason = "the call records are incomplete, and may lack a call of it"
                 self._attempts.unresolved(attempt, reason, [])
-                return
+                break
             await self._parts.pipeline.sleep(min(left, self._interval) + 1e-3)
+        self._errors.pop(attempt.id, None)
 
     @staticmethod
     def _certain_at(attempt: LiveAttempt) -> datetime:

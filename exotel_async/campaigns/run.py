@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from exotel_async.campaigns.errors import CampaignStopped
+from exotel_async.campaigns.errors import CampaignStopped, LedgerUnavailable
+from exotel_async.campaigns.state import LEDGER_PAUSE
+from exotel_async.http.orphans import tell
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 _PAGE: Final = 200
 _PROGRESS: Final = 1.0
 """Seconds between two reports of progress."""
+
+logger: Final = logging.getLogger("exotel_async")
 
 
 class CampaignRun:
@@ -102,12 +108,14 @@ class CampaignRun:
                 return self._ready.popleft()
             self._news.clear()
             ended = self._has_ended(state)
-            for running in self._campaigns:
-                cursor = self._cursors[running.id]
-                page = await state.ledger.outcomes(running.id, cursor, _PAGE)
-                self._ready.extend(outcome for _, outcome in page)
-                if page:
-                    self._cursors[running.id] = page[-1][0]
+            try:
+                for running in self._campaigns:
+                    await self._read(state, running)
+            except LedgerUnavailable as error:
+                # It says so itself, and goes on when that is over.
+                logger.info("Outcomes wait for the ledger: %s", error)
+                await asyncio.sleep(LEDGER_PAUSE)
+                continue
             if self._ready:
                 continue
             if state.error is not None:
@@ -118,6 +126,12 @@ class CampaignRun:
                         raise CampaignStopped(running.name, running.state, running.reason or "")
                 raise StopAsyncIteration
             await self._news.wait()
+
+    async def _read(self, state: DialerState, running: RunningCampaign) -> None:
+        page = await state.ledger.outcomes(running.id, self._cursors[running.id], _PAGE)
+        self._ready.extend(outcome for _, outcome in page)
+        if page:
+            self._cursors[running.id] = page[-1][0]
 
     def _has_ended(self, state: DialerState) -> bool:
         """Whether no more outcomes will come; asked before the last ones are read."""
@@ -136,10 +150,11 @@ class CampaignRun:
     async def _report(self) -> None:
         assert self._state is not None  # noqa: S101 - it was entered
         while True:
-            for running in self._campaigns:
-                known = await self._state.ledger.statistics(running.id)
-                if self._on_progress is not None and known is not None:
-                    self._on_progress(known)
+            with suppress(LedgerUnavailable):
+                for running in self._campaigns:
+                    known = await self._state.ledger.statistics(running.id)
+                    if self._on_progress is not None and known is not None:
+                        tell(self._on_progress, known)
             await asyncio.sleep(_PROGRESS)
 
     async def _leave(self) -> None:
