@@ -9,7 +9,7 @@
     ├── ConnectionFailed            nothing reached Exotel
     ├── RequestTimeout              a request that is no dial got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
-    ├── NotDialled                  a target of `connect_many`, when that was stopped
+    ├── NotDialled                  a dial given up before its request left
     ├── DecodeError                 an answer that is not what was asked for
     ├── RecordingUnavailable        a call whose recording is not available
     │   ├── RecordingNotReady       not now: it may still come
@@ -259,7 +259,7 @@ class CallOutcomeUnknown(ExotelError):
 
 
 class NotDialled(ExotelError):
-    """`connect_many` was stopped before it dialled a target it had taken. Nothing was sent."""
+    """A dial that was given up before its request left, as when `connect_many` was stopped."""
 
 
 class DecodeError(ExotelError):

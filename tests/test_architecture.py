@@ -17,6 +17,7 @@ LAYERS = "A folder stands above what it imports"
 EMULATOR = "The emulator shares no code with the SDK"
 HTTPX = "Only the transport, its client and the emulator know httpx"
 REDIS = "Only redis/ knows redis-py"
+DATABASES = "Only campaigns/ knows SQLAlchemy"
 CIRCLES = "No folders and no modules import each other in circles"
 
 
@@ -54,6 +55,8 @@ def test_the_contracts_are_kept() -> None:
         ("http/retry.py", "import httpx", HTTPX),
         ("cli/doctor.py", "from httpx import URL", HTTPX),
         ("limiter/pacer.py", "import redis", REDIS),
+        ("calls/seen.py", "import sqlalchemy", DATABASES),
+        ("calls/seen.py", "from exotel_async.campaigns import words", LAYERS),
         ("calls/seen.py", "from exotel_async.calls import reconcile_claims", CIRCLES),
         ("emulator/flows/caller.py", "from exotel_async.emulator.flow_engine import walk", CIRCLES),
         ("emulator/clock.py", "from exotel_async.emulator.flow_engine import walk", CIRCLES),

@@ -14,6 +14,7 @@ from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.clock import awake, from_ms, to_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder, OpenAttempt
 from exotel_async.campaigns.errors import LedgerLost
+from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.state import LEASE
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
@@ -68,7 +69,8 @@ class Feeding:
     async def take_ledger(self) -> None:
         """Take the ledger, once no other dialer has it, and up what was left open."""
         state = self._state
-        longest = round(state.parts.pipeline.transport.longest * 1000)
+        # From an intent until its request has arrived, or never will.
+        longest = round((SEND_WITHIN + state.parts.pipeline.transport.longest) * 1000)
         said = False
         while True:
             since = awake()
