@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Text, bindparam
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -34,10 +34,12 @@ class _Listing(TypeDecorator[Sequence[Any]]):
         return json.dumps(value, ensure_ascii=False)
 
 
-class _Among(FunctionElement[bool]):
-    """Whether a column is one of many values, however many: it is the same statement."""
+class _Among(FunctionElement[Any]):
+    """Whether a column is one of many values, however many: it is the same statement.
 
-    type = Boolean()
+    It has no type, for of a boolean SQLAlchemy would make `... = 1`, and SQLite use no index.
+    """
+
     inherit_cache = True
     name = "among"
 
@@ -45,13 +47,13 @@ class _Among(FunctionElement[bool]):
 @compiles(_Among, "sqlite")
 def _of_json(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(one, **options) for one in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({values}))"
+    return f"({column} IN (SELECT value FROM json_each({values})))"  # noqa: S608
 
 
 @compiles(_Among, "postgresql")
 def _of_array(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(one, **options) for one in element.clauses)
-    return f"{column} = ANY({values})"
+    return f"({column} = ANY({values}))"
 
 
 def among(column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:

@@ -203,7 +203,7 @@ def _partial(name: str, table: Table, condition: str, *columns: str) -> None:
 
 _partial("ix_contacts_ready", contacts, IS_READY, "campaign_id", "zone", "rank", "id")
 _partial("ix_contacts_waiting", contacts, IS_WAITING, "campaign_id", "due_at")
-_partial("ix_contacts_claimed", contacts, IS_CLAIMED, "dialer")
+_partial("ix_contacts_claimed", contacts, IS_CLAIMED, "campaign_id", "dialer")
 _partial("ix_contacts_ended", contacts, HAS_ENDED, "campaign_id", "ended_at", "id")
 _partial("ix_attempts_open", attempts, IS_OPEN, "id")
 _partial("ix_attempts_sid", attempts, HAS_SID, "sid")

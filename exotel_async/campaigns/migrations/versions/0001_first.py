@@ -156,7 +156,7 @@ def upgrade() -> None:
     for name, table, columns, condition in (
         ("ready", "contacts", ["campaign_id", "zone", "rank", "id"], "state = 'ready'"),
         ("waiting", "contacts", ["campaign_id", "due_at"], "state = 'waiting'"),
-        ("claimed", "contacts", ["dialer"], "state = 'claimed'"),
+        ("claimed", "contacts", ["campaign_id", "dialer"], "state = 'claimed'"),
         ("ended", "contacts", ["campaign_id", "ended_at", "id"], "ended_at IS NOT NULL"),
         ("open", "attempts", ["id"], is_open),
         ("sid", "attempts", ["sid"], "sid IS NOT NULL"),
