@@ -237,7 +237,8 @@ class Ledger:
         self, connection: Connection, campaign_id: int, contacts: Sequence[NewContact], now: int
     ) -> list[tuple[int, str]]:
         self._database.serialize(connection, campaign_id)
-        return ledger_contacts.add(connection, campaign_id, contacts, now)
+        insert = self._database.insert
+        return ledger_contacts.add(connection, insert, campaign_id, contacts, now)
 
     async def promote(self, campaign_id: int, now: int, limit: int = 1000) -> int | None:
         """Make contacts ready that are due. Returns when the next one is, or was; None: never."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -73,19 +74,33 @@ class Postgres:
         """Let nobody else add to the campaign until the transaction ends."""
         connection.execute(_SERIALIZE, {"campaign_id": campaign_id % 2**31})
 
+    def insert(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[tuple[Any, ...]],
+    ) -> None:
+        """Insert rows; what is refused of them is a mistake of ours."""
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
     def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
         """Return what an error of the database means to users; None: it is a mistake of ours."""
         if isinstance(error, LedgerUnavailable | ConfigurationError):
             return error
-        if not isinstance(error, DBAPIError):
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if not hasattr(original, "sqlstate"):
             return None
-        state = getattr(error.orig, "sqlstate", None)
+        state: str | None = original.sqlstate
         if state in _BUSY:
             return LedgerBusy(f"{self}: another connection has locked it")
         if state is not None and state[:2] in _MISTAKES and state != _NO_PRIVILEGE:
             return None
         # Its first line names what is wrong; the others may have a statement's values.
-        said = str(error.orig).strip().split("\n", 1)[0]
+        said = str(original).strip().split("\n", 1)[0]
         return LedgerUnavailable(f"{self}: {redact(said)}")
 
     def take_place(self) -> bool:
