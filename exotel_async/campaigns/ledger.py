@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
 
-from exotel_async.errors import ConfigurationError, InvalidRequest
+from exotel_async.errors import ConfigurationError
 
 try:
     from sqlalchemy import Connection
@@ -427,18 +427,14 @@ def _undo_intents(connection: Connection, intents: Sequence[Intent], result: Any
 
 def _database(place: str | PathLike[str]) -> SQLite | Postgres:
     text = fspath(place)
-    if not isinstance(text, str) or not text or text.startswith((":memory:", "file:", "sqlite:")):
-        raise InvalidRequest("place", text, "must be the path of a file, or postgresql://...")
-    if "://" not in text:
+    if "://" not in text and not text.startswith((":memory:", "file:")) and text:
         return SQLite(Path(text))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
         raise ConfigurationError(
-            "the ledger's URL must be like postgresql://host/database"
-        ) from None
-    if url.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
-        raise ConfigurationError(
-            f"the ledger's URL must be like postgresql://host/database, not {url.drivername}://..."
+            "a ledger is the path of a SQLite file, or a URL like postgresql://user@host/database"
         )
     return Postgres(url)

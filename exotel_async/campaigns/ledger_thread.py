@@ -87,11 +87,14 @@ class LedgerThread:
         self._changed = threading.Condition()
         self._waiting: dict[Urgency, deque[_Work]] = {one: deque() for one in Urgency}
         self._undo: deque[Callable[[Connection], None]] = deque()
-        self._is_closed = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._is_closed = True
+        self._name = name
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Let it begin."""
+        """Let it begin; also again, after it was closed."""
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         self._thread.start()
 
     async def close(self) -> None:
@@ -99,8 +102,9 @@ class LedgerThread:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
 
     async def call(
         self,
@@ -127,7 +131,7 @@ class LedgerThread:
         work = _Work(urgency, run, wanted, PATIENCE if within is None else within, undo)
         with self._changed:
             if self._is_closed:
-                raise LedgerUnavailable("the ledger is closed")
+                raise LedgerUnavailable("the ledger is not open")
             self._waiting[urgency].append(work)
             self._changed.notify()
         try:
