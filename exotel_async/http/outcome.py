@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from exotel_async.config import RetryPolicy
 from exotel_async.errors import (
@@ -27,6 +28,8 @@ from exotel_async.wire.request import Request
 from exotel_async.wire.responses import Response, parties_of, read_error, sid_of
 
 T = TypeVar("T")
+_SET: Final = timedelta(seconds=1)
+"""By how much a clock is off that was set, and did not just run a little faster or slower."""
 _Error = TypeVar("_Error", bound=ExotelError)
 
 
@@ -47,7 +50,7 @@ class Sending(Generic[T]):
     Attributes:
         request: the request.
         read: what reads its answer.
-        sent_at: when it was sent first; aware, UTC.
+        sent_at: when it was sent first; aware, UTC, by our clock as it is set now.
         account_sid: the account it is sent for.
         clock: what is known of the service's clock.
         attempts: how often it was sent.
@@ -63,6 +66,7 @@ class Sending(Generic[T]):
     attempts: int = 0
     refusals: int = 0
     failure: ExotelError | None = None
+    _began: float = field(factory=time.monotonic, init=False)
 
     def judge(
         self,
@@ -146,6 +150,12 @@ class Sending(Generic[T]):
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
         """Return the error for a dial that may have happened."""
         form = dict(self.request.form)
+        lost_at = datetime.now(UTC)
+        # Our clock may have been put back meanwhile, and how far Exotel's is ahead is asked for
+        # now. One put forward tells too early a time, in which there is nothing to miss.
+        began = lost_at - timedelta(seconds=time.monotonic() - self._began)
+        if began < self.sent_at - _SET:
+            self.sent_at = began
         answer = None if isinstance(found, str) else found.answer
         is_ours, refusal = True, None
         if isinstance(found, str):
@@ -170,7 +180,7 @@ class Sending(Generic[T]):
             # What Exotel dials again by itself may be over later.
             time_limit=None if _is_retried(form) else _seconds(form.get("TimeLimit", "")),
             sent_at=self.sent_at,
-            lost_at=datetime.now(UTC),
+            lost_at=lost_at,
             clock_offset=self.clock.offset(),
             account_sid=self.account_sid,
             sid=sid_of(answer) if answer is not None and is_ours else None,

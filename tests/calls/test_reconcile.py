@@ -377,6 +377,33 @@ async def test_our_clock_may_be_put_right_meanwhile(
     assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_our_clock_may_be_set_while_a_dial_is_in_flight(
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """It begins by another clock than it ends by, and than Exotel is ahead of."""
+    ahead = timedelta()
+
+    class OurClock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + ahead
+
+    def set_clock(_: object) -> tuple[float, float]:
+        nonlocal ahead
+        ahead = timedelta(hours=hours)
+        return 0.0, 0.0
+
+    for module in (pipeline, outcome, server_clock):
+        monkeypatch.setattr(module, "datetime", OurClock)
+    await exotel.account.balance()
+    emulator.latency = set_clock
+    error = await lost(exotel, emulator)
+    assert error.sent_at <= error.lost_at
+    await listed(exotel, emulator)
+    assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
+
+
 async def test_the_sid_in_a_damaged_answer_is_enough(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
