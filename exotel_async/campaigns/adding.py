@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,11 +98,15 @@ def _identity(number: str) -> str:
 
 def _json(fields: object) -> str:
     try:
-        return json.dumps(fields, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        # The text names a type, and shows nothing of the fields.
-        rule = f"must be a mapping in the types of JSON: {type(error).__name__}"
-        raise InvalidRequest("fields", type(fields).__name__, rule) from None
+        if isinstance(fields, Mapping):
+            written = json.dumps(dict(fields), ensure_ascii=False, allow_nan=False)
+            written.encode()  # half a character of UTF-16 is no text
+            return written
+    except (TypeError, ValueError, RecursionError):
+        pass
+    # The text names a type, and shows nothing of the fields.
+    rule = "must be a mapping in the types of JSON"
+    raise InvalidRequest("fields", type(fields).__name__, rule)
 
 
 def _zone(name: str | None) -> str:
@@ -119,14 +123,20 @@ def _aware(moment: Any) -> datetime:
 
 
 def duplicates_of(
-    entries: Iterable[tuple[int, Any]], taken: Iterable[tuple[int, str]]
+    given: Sequence[object], places: Sequence[int], taken: Iterable[tuple[int, str]], position: int
 ) -> list[BadContact]:
-    """Return those that are in the campaign already."""
-    by_place = list(entries)
+    """Return those that are in the campaign already.
+
+    Args:
+        given: what was passed, from `position` on.
+        places: the positions of those of them that are right.
+        taken: which of these were not taken, and why.
+        position: see `given`.
+    """
     return [
         BadContact(
-            position=by_place[index][0],
-            contact=by_place[index][1],
+            position=places[index],
+            contact=given[places[index] - position],
             reason=_REASONS[what],
             is_duplicate=True,
         )

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from exotel_async.calls.resource import call_of
@@ -142,16 +143,18 @@ class Dialer:
         try:
             while chunk := await source.take(_CHUNK):
                 good, wrong = convert(chunk, campaign, position)
-                position += len(chunk)
                 entries = [one for _, one in good]
                 taken = await self._ledger.add(entry.id, entries, self._clock.now_ms())
                 added += len(good) - len(taken)
                 duplicates += len(taken)
                 if on_bad is None:
                     bad += wrong
-                    continue
-                for one in wrong + duplicates_of(good, taken):
-                    on_bad(one)
+                else:
+                    places = [place for place, _ in good]
+                    wrong += duplicates_of(chunk, places, taken, position)
+                    for one in sorted(wrong, key=attrgetter("position")):
+                        on_bad(one)
+                position += len(chunk)
         finally:
             await source.aclose()
         if self._engines.state is not None:
