@@ -206,7 +206,10 @@ class Feeding:
         if state.writer.has_changes:
             return
         now = state.clock.now()
-        if all(schedule.next_open(now, zone or None) is None for zone in running.zones):
+        # Without a zone there was nobody a moment ago: somebody may have been added since.
+        if running.zones and all(
+            schedule.next_open(now, zone or None) is None for zone in running.zones
+        ):
             await state.ledger.finish(running.id, ContactState.EXPIRED, state.clock.now_ms())
             state.tell()
         known = await state.ledger.statistics(running.id)
@@ -214,8 +217,11 @@ class Feeding:
             return
         left = known.pending + known.in_progress + known.in_doubt
         if left == 0 and not running.unsettled and running.is_idle and running.is_dialled:
-            running.state, running.is_stopping = CampaignState.COMPLETED, True
-            await state.write_state(running)
+            was, completed = (CampaignState.IN_PROGRESS,), CampaignState.COMPLETED
+            now_ms = state.clock.now_ms()
+            if await state.ledger.set_state(running.id, completed, None, now_ms, only_from=was):
+                running.state = completed
+                state.tell()
 
     async def _take_up(self) -> None:
         """Take up the attempts that an earlier dialer has left open."""

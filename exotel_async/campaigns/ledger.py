@@ -194,6 +194,7 @@ class Ledger:
     ) -> bool:
         """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
 
+        Returns whether it was set. It is not completed while a contact has no outcome.
         No intent of a campaign is taken after it was set to another state than in progress.
         """
         return bool(

@@ -30,6 +30,12 @@ _ZONES_OF_ONE: Final = _ZONES.where(counts.c.campaign_id == bindparam("campaign"
 _BY_NAME: Final = select(campaigns).where(campaigns.c.name == bindparam("campaign"))
 _BY_ID: Final = select(campaigns).where(campaigns.c.id == bindparam("campaign"))
 _FOR_CHANGE: Final = _BY_ID.with_for_update()
+_FOR_ADDING: Final = _BY_ID.with_for_update(read=True)
+_LEFT: Final = select(counts.c.name).where(
+    counts.c.campaign_id == bindparam("campaign"),
+    counts.c.name.in_(["pending", "in_progress", "in_doubt"]),
+    counts.c.value > 0,
+)
 _SET_STATE: Final = (
     update(campaigns)
     .where(campaigns.c.id == bindparam("campaign"))
@@ -118,9 +124,15 @@ def set_state(
     now: int,
     only_from: Collection[CampaignState] | None,
 ) -> bool:
-    """Set a campaign's state; only if it is in one of `only_from`, unless that is None."""
-    row = connection.execute(_FOR_CHANGE, {"campaign": campaign_id}).one_or_none()
+    """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
+
+    It is not completed while a contact has no outcome.
+    """
+    asked = {"campaign": campaign_id}
+    row = connection.execute(_FOR_CHANGE, asked).one_or_none()
     if row is None or (only_from is not None and row.state not in only_from):
+        return False
+    if state is CampaignState.COMPLETED and connection.execute(_LEFT, asked).first() is not None:
         return False
     started_at = row.started_at
     if started_at is None and state is CampaignState.IN_PROGRESS:
@@ -144,7 +156,8 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
     Raises:
         InvalidRequest: it is canceled, or there is none.
     """
-    row = connection.execute(_BY_ID, {"campaign": campaign_id}).one_or_none()
+    # Nobody completes it until they are added.
+    row = connection.execute(_FOR_ADDING, {"campaign": campaign_id}).one_or_none()
     if row is None:
         raise InvalidRequest("campaign_id", campaign_id, "is no campaign of this ledger")
     if row.state == CampaignState.CANCELED:

@@ -188,7 +188,7 @@ class DialerState:
         self.start_task(self.write_state(running))
 
     async def write_state(self, running: RunningCampaign) -> None:
-        """Write how a campaign stands that was stopped because of errors, or is completed."""
+        """Write how a campaign stands that was stopped because of errors."""
         state, reason = running.state, running.reason
         while True:
             try:

@@ -1,0 +1,52 @@
+"""A campaign is completed when each of its contacts has its outcome, and not before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exotel_async.campaigns import CampaignState
+from exotel_async.campaigns.dialer import Dialer
+from exotel_async.emulator import Emulator
+from tests.campaigns.running import campaign, dialling, number, numbers, run_all
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_contacts_that_come_as_the_campaign_completes_are_not_left(
+    dialer: Dialer, exotel_server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the statistics and the word "completed" somebody else adds."""
+    await dialer.add("diwali", [number(0)])
+    statistics = dialer._ledger.statistics
+
+    async def late(campaign: int | str) -> Any:
+        known = await statistics(campaign)
+        if known is not None and not known.pending and known.reached == 1:
+            monkeypatch.undo()
+            async with dialling(exotel_server, tmp_path) as other:
+                await other.add("diwali", [number(1)])
+        return known
+
+    monkeypatch.setattr(dialer._ledger, "statistics", late)
+    outcomes = await run_all(dialer)
+    assert {one.contact.number for one in outcomes} == set(numbers(2))
+    assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
+
+
+async def test_contacts_that_come_as_an_empty_campaign_is_looked_at_do_not_expire(
+    dialer: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No contact has a time zone then, and so none of them is ever open again."""
+    finish = dialer._ledger.finish
+    await dialer.create(campaign("holi"))
+
+    async def late(campaign_id: int, *args: Any) -> int:
+        await dialer.add("holi", [number(1)])
+        return await finish(campaign_id, *args)
+
+    monkeypatch.setattr(dialer._ledger, "finish", late)
+    await run_all(dialer, "holi")
+    assert (await dialer.statistics("holi")).expired == 0
