@@ -268,9 +268,9 @@ class Dialer:
             InvalidRequest: there is no such campaign.
         """
         entry = await self._entry(name)
-        cursor = None
-        while page := await self._ledger.outcomes(entry.id, cursor, _CHUNK):
-            cursor = page[-1][0]
+        last = 0
+        while page := await self._ledger.outcomes(entry.id, last, _CHUNK):
+            last = page[-1][0]
             for _, outcome in page:
                 yield outcome
 

@@ -42,7 +42,6 @@ from exotel_async.campaigns.entries import (
     OpenAttempt,
 )
 from exotel_async.campaigns.ledger_postgres import Postgres
-from exotel_async.campaigns.ledger_reading import Cursor
 from exotel_async.campaigns.ledger_sqlite import SQLite
 from exotel_async.campaigns.ledger_thread import LedgerThread, Undo, Urgency
 from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
@@ -338,16 +337,21 @@ class Ledger:
         return found
 
     async def outcomes(
-        self, campaign_id: int, after: Cursor | None, limit: int
-    ) -> list[tuple[Cursor, ContactOutcome]]:
-        """Return contacts that have their outcome, in the order in which they ended.
+        self, campaign_id: int, after: int, limit: int
+    ) -> list[tuple[int, ContactOutcome]]:
+        """Return contacts that have their outcome, in the order in which they got it.
 
-        Each comes with what to pass as `after` for those that follow it.
+        Each comes with its place in that order, from 1, to be passed as `after` for those behind
+        it. Whoever goes on so misses none.
         """
-        found: list[tuple[Cursor, ContactOutcome]] = await self._read(
+        found: list[tuple[int, ContactOutcome]] = await self._read(
             ledger_reading.outcomes, campaign_id, after, limit
         )
         return found
+
+    async def last_outcome(self, campaign_id: int) -> int:
+        """Return the place of the last outcome there is; 0: there is none."""
+        return int(await self._read(ledger_campaigns.last_outcome, campaign_id))
 
     async def outcome(self, campaign_id: int, key: str) -> ContactOutcome | None:
         """Return how a contact stands, whether it has its outcome or not; None: there is none."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
 
-from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import Change, Intended, Intent
 from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.ledger_sql import among
@@ -166,9 +166,22 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
                 was = row["state"]
                 theirs.change(change.contact_id, _of_contact(row, _plain(change.contact)))
                 ledger_counts.moved(counts, row["campaign_id"], was, row["state"])
+    _number_outcomes(connection, theirs)
     own.write()
     theirs.write()
     ledger_counts.write(connection, counts)
+
+
+def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
+    """Give those that have got their outcome their places in the order of outcomes."""
+    ended: dict[int, list[int]] = {}
+    for contact_id, values in theirs.changed.items():
+        if values.get("ended_at") is not None:
+            ended.setdefault(theirs.rows[contact_id]["campaign_id"], []).append(contact_id)
+    for campaign_id, ids in sorted(ended.items()):
+        first = ledger_campaigns.next_outcomes(connection, campaign_id, len(ids))
+        for place, contact_id in enumerate(ids, first):
+            theirs.change(contact_id, {"outcome": place})
 
 
 class _Rows:
@@ -182,15 +195,16 @@ class _Rows:
         wanted = sorted(one for one in ids if one is not None)
         found = connection.execute(select_rows, {"ids": wanted}).mappings() if wanted else ()
         self.rows: dict[Any, dict[str, Any]] = {row["id"]: dict(row) for row in found}
-        self._changed: dict[Any, dict[str, Any]] = {}
+        self.changed: dict[Any, dict[str, Any]] = {}
+        """New values, by row."""
 
     def change(self, row_id: Any, values: Mapping[str, Any]) -> None:
-        self._changed.setdefault(row_id, {}).update(values)
+        self.changed.setdefault(row_id, {}).update(values)
         self.rows[row_id].update(values)
 
     def write(self) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for row_id, values in self._changed.items():
+        for row_id, values in self.changed.items():
             if values:
                 names = tuple(sorted(values))
                 alike.setdefault(names, []).append({"row_id": row_id, **values})

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import CampaignEntry
-from exotel_async.campaigns.ledger_sql import among
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
     IS_READY,
@@ -46,6 +45,13 @@ _SET_STATE: Final = (
         ended_at=bindparam("until"),
     )
 )
+# Readers that go on behind a place miss none: no other transaction has one until this one ends.
+_NEXT_OUTCOMES: Final = (
+    update(campaigns)
+    .where(campaigns.c.id == bindparam("campaign"))
+    .values(outcomes=campaigns.c.outcomes + bindparam("number"))
+    .returning(campaigns.c.outcomes)
+)
 _ENDED: Final = (CampaignState.COMPLETED, CampaignState.FAILED, CampaignState.CANCELED)
 
 _TO_FINISH: Final = tuple(
@@ -57,9 +63,10 @@ _TO_FINISH: Final = tuple(
 )
 _FINISH: Final = (
     update(contacts)
-    .where(among(contacts.c.id, "ids"))
+    .where(contacts.c.id == bindparam("contact"))
     .values(
         state=bindparam("to_state"),
+        outcome=bindparam("place"),
         ended_at=bindparam("now"),
         due_at=None,
         dialer=None,
@@ -78,7 +85,13 @@ def create(connection: Connection, name: str, settings: str, now: int) -> Campai
     if found is None:
         connection.execute(
             insert(campaigns),
-            {"name": name, "settings": settings, "state": "created", "created_at": now},
+            {
+                "name": name,
+                "settings": settings,
+                "state": "created",
+                "created_at": now,
+                "outcomes": 0,
+            },
         )
         found = find(connection, name)
     assert found is not None  # noqa: S101 - it was just made
@@ -150,6 +163,19 @@ def set_state(
     return True
 
 
+def next_outcomes(connection: Connection, campaign_id: int, number: int) -> int:
+    """Return the first of so many next places in the order of a campaign's outcomes."""
+    asked = {"campaign": campaign_id, "number": number}
+    last: int = connection.execute(_NEXT_OUTCOMES, asked).scalar_one()
+    return last - number + 1
+
+
+def last_outcome(connection: Connection, campaign_id: int) -> int:
+    """Return the place of the campaign's last outcome; 0: it has none."""
+    found = connection.execute(_BY_ID, {"campaign": campaign_id}).one_or_none()
+    return 0 if found is None else int(found.outcomes)
+
+
 def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
     """Let a campaign that is completed go on, for it has new contacts.
 
@@ -174,7 +200,14 @@ def finish_some(connection: Connection, campaign_id: int, state: ContactState, n
         found = {"campaign": campaign_id, "most": _BLOCK}
         ids = list(connection.execute(statement, found).scalars())
         if ids:
-            connection.execute(_FINISH, {"ids": ids, "to_state": state.value, "now": now})
+            first = next_outcomes(connection, campaign_id, len(ids))
+            connection.execute(
+                _FINISH,
+                [
+                    {"contact": one, "to_state": state.value, "now": now, "place": place}
+                    for place, one in enumerate(ids, first)
+                ],
+            )
             change = ledger_counts.Counts()
             change[campaign_id, "pending"] = -len(ids)
             change[campaign_id, ledger_counts.of_state(state)] = len(ids)

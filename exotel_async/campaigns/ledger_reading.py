@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, text, tuple_
+from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, text
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.contact import Contact
@@ -17,7 +17,7 @@ from exotel_async.campaigns.ledger_contacts import CLAIMED, claimed
 from exotel_async.campaigns.ledger_sql import among
 from exotel_async.campaigns.outcome import Attempt, CampaignStatistics, ContactOutcome
 from exotel_async.campaigns.tables import (
-    HAS_ENDED,
+    HAS_OUTCOME,
     HAS_SID,
     IS_OPEN,
     attempts,
@@ -92,12 +92,11 @@ _CONTACTS: Final = select(contacts, campaigns.c.name.label("campaign")).join_fro
 )
 _ENDED: Final = (
     _CONTACTS.where(
-        text(f"contacts.{HAS_ENDED}"),
+        text(f"contacts.{HAS_OUTCOME}"),
         contacts.c.campaign_id == bindparam("of_campaign"),
-        tuple_(contacts.c.ended_at, contacts.c.id)
-        > tuple_(bindparam("after_moment"), bindparam("after_id")),
+        contacts.c.outcome > bindparam("after"),
     )
-    .order_by(contacts.c.ended_at, contacts.c.id)
+    .order_by(contacts.c.outcome)
     .limit(bindparam("most"))
 )
 _BY_KEY: Final = _CONTACTS.where(
@@ -108,9 +107,6 @@ _OF_CONTACTS: Final = (
     .where(among(attempts.c.contact_id, "ids"))
     .order_by(attempts.c.intended_at, attempts.c.id)
 )
-
-Cursor = tuple[int, int]
-"""Where a reader of outcomes is: the moment and the number of a contact."""
 
 
 def statistics(connection: Connection, campaign: int | str) -> CampaignStatistics | None:
@@ -185,19 +181,13 @@ def sids_near(
 
 
 def outcomes(
-    connection: Connection, campaign_id: int, after: Cursor | None, limit: int
-) -> list[tuple[Cursor, ContactOutcome]]:
-    """Return contacts that have their outcome, in the order in which they ended."""
-    moment, number = after or (-1, -1)
-    asked = {
-        "of_campaign": campaign_id,
-        "after_moment": moment,
-        "after_id": number,
-        "most": limit,
-    }
+    connection: Connection, campaign_id: int, after: int, limit: int
+) -> list[tuple[int, ContactOutcome]]:
+    """Return contacts that have their outcome, each with its place in their order."""
+    asked = {"of_campaign": campaign_id, "after": after, "most": limit}
     rows = connection.execute(_ENDED, asked).all()
     found = _outcomes(connection, rows)
-    return [((row.ended_at, row.id), one) for row, one in zip(rows, found, strict=True)]
+    return [(row.outcome, one) for row, one in zip(rows, found, strict=True)]
 
 
 def outcome(connection: Connection, campaign_id: int, key: str) -> ContactOutcome | None:

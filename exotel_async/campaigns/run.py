@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from exotel_async.campaigns.errors import CampaignStopped, LedgerUnavailable
 from exotel_async.campaigns.state import LEDGER_PAUSE
@@ -50,7 +50,7 @@ class CampaignRun:
         self._names = names
         self._on_progress = on_progress
         self._campaigns: list[RunningCampaign] = []
-        self._cursors: dict[int, Any] = {}
+        self._last: dict[int, int] = {}
         self._ready: deque[ContactOutcome] = deque()
         self._news = asyncio.Event()
         self._state: DialerState | None = None
@@ -72,7 +72,7 @@ class CampaignRun:
             for name in self._names:
                 running = await self._engines.begin(name)
                 self._campaigns.append(running)
-                self._cursors[running.id] = (state.clock.now_ms(), -1)
+                self._last[running.id] = await state.ledger.last_outcome(running.id)
         except BaseException:
             await self._leave()
             raise
@@ -128,10 +128,10 @@ class CampaignRun:
             await self._news.wait()
 
     async def _read(self, state: DialerState, running: RunningCampaign) -> None:
-        page = await state.ledger.outcomes(running.id, self._cursors[running.id], _PAGE)
+        page = await state.ledger.outcomes(running.id, self._last[running.id], _PAGE)
         self._ready.extend(outcome for _, outcome in page)
         if page:
-            self._cursors[running.id] = page[-1][0]
+            self._last[running.id] = page[-1][0]
 
     def _has_ended(self, state: DialerState) -> bool:
         """Whether no more outcomes will come; asked before the last ones are read."""

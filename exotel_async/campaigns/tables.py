@@ -74,6 +74,7 @@ campaigns: Final = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("outcomes", BigInteger, nullable=False),
     UniqueConstraint("name"),
     sqlite_autoincrement=True,
 )
@@ -103,6 +104,7 @@ contacts: Final = Table(
     Column("lease_until", BigInteger),
     Column("reason", Text),
     Column("ended_at", BigInteger),
+    Column("outcome", BigInteger),
     UniqueConstraint("campaign_id", "key"),
     UniqueConstraint("campaign_id", "identity"),
     sqlite_autoincrement=True,
@@ -192,6 +194,7 @@ IS_WAITING: Final = "state = 'waiting'"
 IS_CLAIMED: Final = "state = 'claimed'"
 IS_OPEN: Final = "state IN ('intended', 'in-doubt', 'placed', 'ended')"
 HAS_ENDED: Final = "ended_at IS NOT NULL"
+HAS_OUTCOME: Final = "outcome IS NOT NULL"
 HAS_SID: Final = "sid IS NOT NULL"
 
 
@@ -204,7 +207,8 @@ def _partial(name: str, table: Table, condition: str, *columns: str) -> None:
 _partial("ix_contacts_ready", contacts, IS_READY, "campaign_id", "zone", "rank", "id")
 _partial("ix_contacts_waiting", contacts, IS_WAITING, "campaign_id", "due_at")
 _partial("ix_contacts_claimed", contacts, IS_CLAIMED, "campaign_id", "dialer")
-_partial("ix_contacts_ended", contacts, HAS_ENDED, "campaign_id", "ended_at", "id")
+_partial("ix_contacts_ended", contacts, HAS_ENDED, "ended_at")
+_partial("ix_contacts_outcome", contacts, HAS_OUTCOME, "campaign_id", "outcome")
 _partial("ix_attempts_open", attempts, IS_OPEN, "id")
 _partial("ix_attempts_sid", attempts, HAS_SID, "sid")
 Index("ix_attempts_contact_id", attempts.c.contact_id)
