@@ -43,7 +43,7 @@ class Following:
 
     def follow(self, attempt: LiveAttempt) -> None:
         """Follow a call that is known to the ledger: to its end, or until it is settled."""
-        if attempt.state is AttemptState.PLACED:
+        if attempt.state is AttemptState.PLACED and not attempt.is_over:
             terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
         else:
             terms = WaitOptions(
@@ -70,7 +70,7 @@ class Following:
     def _told(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
         attempt.waiter = None
         if isinstance(how, Call):
-            if attempt.state is AttemptState.PLACED:
+            if not attempt.is_over:
                 self._ended(attempt, how)
             else:
                 self._attempts.settled(attempt, how)
@@ -78,7 +78,7 @@ class Following:
         if isinstance(how, ConfigurationError):
             return
         lasted = asyncio.get_running_loop().time() - began
-        if attempt.state is AttemptState.ENDED:
+        if attempt.is_over:
             if isinstance(how, NotFound) or lasted >= SETTLED_AFTER.total_seconds():
                 self._attempts.settled(attempt, None)
                 return

@@ -9,7 +9,7 @@ import pytest
 
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator
-from tests.campaigns.running import campaign, dialling, fast_exotel
+from tests.campaigns.running import SHORT, campaign, dialling, fast_exotel
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,11 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
 @pytest.fixture
 def exotel_server(shared_exotel: Emulator) -> Emulator:
     """The emulator of the file, as if it had just been started."""
-    shared_exotel.reset()
-    shared_exotel.faults.clear()
-    return shared_exotel
+    emulator = shared_exotel
+    emulator.reset()
+    emulator.scenario, emulator.channels = SHORT, None
+    emulator.kyc, emulator.balance_exhausted, emulator.ndnc = True, False, ()
+    return emulator
 
 
 @pytest.fixture
