@@ -78,7 +78,7 @@ class Dialing:
         if not state.may_dial(running):
             running.add([contact])
             raise _NotNow
-        if self._is_closed(running, contact):
+        if not state.is_open(running, contact):
             state.put_off(running, contact)
             raise _NotNow
 
@@ -116,10 +116,6 @@ class Dialing:
         state.attempts.keep(attempt)
         running.listed.pop(contact.id, None)
         return attempt, order
-
-    def _is_closed(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
-        now = self._state.clock.now()
-        return not running.campaign.schedule.is_open(now, contact.zone or None)
 
     async def _is_intended(self, attempt: LiveAttempt) -> bool:
         """Make the intent durable. Whether the request may leave."""
@@ -168,7 +164,7 @@ class Dialing:
                 raise NotDialled("another dialer may have the ledger now")
             if not attempt.running.is_dialled:
                 raise NotDialled("the campaign was paused or canceled")
-            if self._is_closed(attempt.running, attempt.contact):
+            if not state.is_open(attempt.running, attempt.contact):
                 raise NotDialled("the calling hours are over")
             if state.is_listed(attempt):
                 raise NotDialled("the number is on the do-not-call list")
@@ -225,7 +221,7 @@ class Dialing:
         """Write that the request of an attempt did not leave."""
         state, running, contact = self._state, attempt.running, attempt.contact
         next_state, due_at = ContactState.READY, None
-        if self._is_closed(running, contact):
+        if not state.is_open(running, contact):
             next_state, due_at = state.when_open(running, contact)
         if next_state.is_final:
             state.attempts.refused(attempt, reason, None, next_state)

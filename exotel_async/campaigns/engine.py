@@ -139,7 +139,7 @@ class Engine:
             return None, state.circuit.next_try(now) or None
         if now < state.no_room_until:
             return None, state.no_room_until - now
-        running = whose_turn(able, state.channels, now, state.clock.now())
+        running = whose_turn(able, state.channels, now, state.is_open)
         waits = [one.wait(now) for one in able if one.candidates > 0]
         return running, min((wait for wait in waits if wait > 0), default=None)
 

@@ -14,8 +14,6 @@ from exotel_async.campaigns.words import CampaignState
 from exotel_async.config import Priority
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from exotel_async.campaigns.campaign import Campaign
     from exotel_async.campaigns.refusals import Refusal
 
@@ -144,7 +142,10 @@ def rank_of(contact: ClaimedContact) -> int:
 
 
 def whose_turn(
-    campaigns: Iterable[RunningCampaign], channels: Channels, now: float, moment: datetime
+    campaigns: Iterable[RunningCampaign],
+    channels: Channels,
+    now: float,
+    is_open: Callable[[RunningCampaign, ClaimedContact], bool],
 ) -> RunningCampaign | None:
     """Return the campaign that dials next, by weight; None: none may.
 
@@ -152,7 +153,7 @@ def whose_turn(
         campaigns: those that may dial.
         channels: the account's.
         now: by the clock of the event loop.
-        moment: by Exotel's clock.
+        is_open: tells whether a contact may be dialled now by its calling hours.
     """
     able = [
         one
@@ -160,7 +161,7 @@ def whose_turn(
         if one.is_dialled
         and one.candidates > 0
         and one.wait(now) == 0
-        and one.campaign.schedule.is_open(moment, one.first().zone or None)
+        and is_open(one, one.first())
         and channels.has_room(one.campaign.legs)
         and one.channels.has_room(one.campaign.legs)
     ]

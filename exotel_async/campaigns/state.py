@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exotel_async.campaigns.attempts import Attempts, LiveAttempt
@@ -29,6 +30,9 @@ LEASE: Final = 60.0
 """Seconds a dialer keeps the ledger without a sign of life."""
 LEDGER_PAUSE: Final = 0.5
 """Seconds until a ledger that does not answer is asked again."""
+
+_ON_ITS_WAY: Final = timedelta(seconds=3)
+"""Before hours end: Exotel tells whole seconds of its time, late, and a dial takes time to arrive."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -88,6 +92,11 @@ class DialerState:
     def has_room(self, running: RunningCampaign, legs: int) -> bool:
         """Whether there are channels for a call."""
         return self.channels.has_room(legs) and running.channels.has_room(legs)
+
+    def is_open(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
+        """Whether a dial that leaves now certainly arrives in the calling hours of a contact."""
+        schedule, now, zone = running.campaign.schedule, self.clock.now(), contact.zone or None
+        return schedule.is_open(now, zone) and schedule.is_open(now + _ON_ITS_WAY, zone)
 
     def owns_ledger(self) -> bool:
         """Whether no other dialer can have the ledger."""
@@ -163,8 +172,10 @@ class DialerState:
         self, running: RunningCampaign, contact: ClaimedContact
     ) -> tuple[ContactState, int | None]:
         """Return how a contact waits for its hours, and until when."""
-        schedule = running.campaign.schedule
-        opens = schedule.next_open(self.clock.now(), contact.zone or None)
+        schedule, now, zone = running.campaign.schedule, self.clock.now(), contact.zone or None
+        if schedule.is_open(now, zone):
+            now += _ON_ITS_WAY  # they are about to end
+        opens = schedule.next_open(now, zone)
         if opens is None:
             return ContactState.EXPIRED, None
         return ContactState.WAITING, to_ms(opens)
