@@ -151,15 +151,13 @@ class Feeding:
     async def _feed(self, running: RunningCampaign) -> None:
         state, ledger = self._state, self._state.ledger
         schedule = running.campaign.schedule
-        was_due, now_ms = running.next_due, state.clock.now_ms()
-        running.next_due = await ledger.promote(running.id, now_ms)
-        has_come_due = was_due is not None and was_due <= now_ms
+        promoted, running.next_due = await ledger.promote(running.id, state.clock.now_ms())
         now = state.clock.now()
         open_zones = [zone for zone in running.zones if schedule.is_open(now, zone or None)]
         closed = running.drop(lambda contact: contact.zone not in open_zones)
         if closed:
             await ledger.unclaim([(contact.id, None) for contact in closed])
-        if open_zones and (running.claimed < LOW or has_come_due):
+        if open_zones and (running.claimed < LOW or promoted):
             # Those that have come due go before the others that are claimed.
             room = max(_BLOCK - running.claimed, _DUE)
             lease = state.clock.now_ms() + round(LEASE * 1000)

@@ -240,12 +240,17 @@ class Ledger:
         insert = self._database.insert
         return ledger_contacts.add(connection, insert, campaign_id, contacts, now)
 
-    async def promote(self, campaign_id: int, now: int, limit: int = 1000) -> int | None:
-        """Make contacts ready that are due. Returns when the next one is, or was; None: never."""
-        due: int | None = await self._do(
+    async def promote(
+        self, campaign_id: int, now: int, limit: int = 1000
+    ) -> tuple[int, int | None]:
+        """Make contacts ready that are due.
+
+        Returns how many they were, and when the next one is due, or was; None: never.
+        """
+        promoted: tuple[int, int | None] = await self._do(
             Urgency.CLAIM, ledger_contacts.promote, campaign_id, now, limit
         )
-        return due
+        return promoted
 
     async def claim(
         self, campaign_id: int, zones: Sequence[str], limit: int, now: int, lease_until: int

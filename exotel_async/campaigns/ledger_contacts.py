@@ -193,13 +193,15 @@ def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewCon
         )
 
 
-def promote(connection: Connection, campaign_id: int, now: int, limit: int) -> int | None:
-    """Make contacts ready that are due. Returns when the next one is."""
+def promote(
+    connection: Connection, campaign_id: int, now: int, limit: int
+) -> tuple[int, int | None]:
+    """Make contacts ready that are due. Returns how many they were, and when the next one is."""
     due = {"campaign": campaign_id, "now": now, "most": limit}
     ids = list(connection.execute(_DUE, due).scalars())
     if ids:
         connection.execute(_READY, {"ids": ids})
-    return connection.execute(_NEXT_DUE, {"campaign": campaign_id}).scalar()
+    return len(ids), connection.execute(_NEXT_DUE, {"campaign": campaign_id}).scalar()
 
 
 def claim(

@@ -32,7 +32,7 @@ LEDGER_PAUSE: Final = 0.5
 """Seconds until a ledger that does not answer is asked again."""
 
 _ON_ITS_WAY: Final = timedelta(seconds=3)
-"""Before hours end: Exotel tells whole seconds of its time, late, and a dial takes time to arrive."""
+"""Before hours end: Exotel tells its time in whole seconds, late, and a dial takes its time."""
 
 logger: Final = logging.getLogger("exotel_async")
 

@@ -75,29 +75,29 @@ async def test_nobody_is_dialled_before_their_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow(3)
 async def test_campaigns_share_the_budget_by_weight(
-    dialer: Dialer, exotel_server: Emulator
+    exotel_server: Emulator, tmp_path: Path
 ) -> None:
     exotel_server.scenario = Scenario.all_answered(ring=0, talk=6, settle=0)
-    for name, weight, offset in (("one", 1, 0), ("three", 3, 1000)):
-        await dialer.create(campaign(name, weight=weight))
-        await dialer.add(name, numbers(1200)[offset : offset + 60])
-    await dialer.create(campaign("late", weight=4))
-    await dialer.add("late", [number(2000 + i) for i in range(40)])
-    dialer._channels = 4
-    async with dialer.run("one", "three") as outcomes:
-        await until(lambda: len(dials(exotel_server)) >= 56)
-        order = [one >= number(1000) for one in dialled(exotel_server)]
-        began = order.index(True)  # they are begun one after the other
-        assert 28 <= sum(order[began : began + 40]) <= 32
-        async with dialer.run("late"):
-            # One that comes later gets its part from then on, and does not catch up.
-            began = len(dials(exotel_server))
-            await until(lambda: len(dials(exotel_server)) >= began + 32)
-            next_ones = dialled(exotel_server)[began : began + 32]
-            late = sum(one >= number(2000) for one in next_ones)
-            assert 14 <= late <= 18
-        assert outcomes is not None
-    assert most_legs(exotel_server) <= 4
+    async with dialling(exotel_server, tmp_path, channels=4) as dialer:
+        for name, weight, offset in (("one", 1, 0), ("three", 3, 1000)):
+            await dialer.create(campaign(name, weight=weight))
+            await dialer.add(name, numbers(1200)[offset : offset + 60])
+        await dialer.create(campaign("late", weight=4))
+        await dialer.add("late", [number(2000 + i) for i in range(40)])
+        async with dialer.run("one", "three") as outcomes:
+            await until(lambda: len(dials(exotel_server)) >= 56)
+            order = [one >= number(1000) for one in dialled(exotel_server)]
+            began = order.index(True)  # they are begun one after the other
+            assert 28 <= sum(order[began : began + 40]) <= 32
+            async with dialer.run("late"):
+                # One that comes later gets its part from then on, and does not catch up.
+                began = len(dials(exotel_server))
+                await until(lambda: len(dials(exotel_server)) >= began + 32)
+                next_ones = dialled(exotel_server)[began : began + 32]
+                late = sum(one >= number(2000) for one in next_ones)
+                assert 14 <= late <= 18
+            assert outcomes is not None
+        assert most_legs(exotel_server) <= 4
 
 
 @pytest.mark.slow
