@@ -7,6 +7,7 @@ spreadsheet makes of a number, and without its point it is another one.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from exotel_async.errors import InvalidRequest
@@ -47,6 +48,8 @@ _LANDLINE: Final = (
 )
 _MOBILE: Final = r"[6-9][0-9]{9}"  # and the landlines whose STD code begins with these
 _PLANNED: Final = rf"(?:{_MOBILE}|{_LANDLINE}|{_TOLL_FREE})"
+# The most usual spellings, which are read at once: lists of a million have little else.
+_USUAL: Final = rf"(?:\+91|91|0)?({_MOBILE})"
 # Ten digits that begin with 91 are a mobile number without its country.
 _DIALLED: Final = rf"\+(?!91)[0-9]+|(?:\+91|91|0){_PLANNED}|(?!0|91[0-9]{{9}})[0-9]{{3,15}}"
 _INDIAN_WITH_ZERO: Final = rf"\+?910{_PLANNED}"
@@ -95,6 +98,8 @@ def normalize_number(number: str, argument: str = "number") -> str:
             (`9812300001.0`), is two numbers or has an extension; it is not in the numbering plan.
             Digits of other scripts are refused as well.
     """
+    if isinstance(number, str) and _usual().fullmatch(number):
+        return str.__str__(number)
     digits = normalize_exophone(number, argument)
     if re.fullmatch(_DIALLED, digits):
         return digits
@@ -167,6 +172,8 @@ def identity_of(party: str) -> str | None:
     """Return what all spellings of a party have in common; None: it is no number and no SIP id."""
     if is_sip(party):
         return "sip:" + party[4:]
+    if usual := _usual().fullmatch(party):
+        return "India " + usual[1]
     try:
         digits = _digits(party)
     except ValueError:
@@ -174,6 +181,11 @@ def identity_of(party: str) -> str | None:
     # Ten digits first: 9118001234 is a mobile number, and not 1800 1234 with the country's code.
     indian = re.fullmatch(_SAME, digits) or re.fullmatch(_SAME_TOLL_FREE, digits)
     return "India " + indian[1] if indian else digits
+
+
+@cache
+def _usual() -> re.Pattern[str]:
+    return re.compile(_USUAL)  # by itself, `re` takes four times as long to find it again
 
 
 def _digits(number: str) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.campaign import Campaign
 
 _LONGEST_KEY: Final = 200
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _REASONS: Final = {
     "key": "its key is in the campaign already",
     "number": "one of its numbers is in the campaign already",
@@ -55,7 +56,9 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
         rule = "must be a Contact, or a number as text"
         raise InvalidRequest("contacts", type(given).__name__, rule)
     number = normalize_party(contact.number, "number")
-    others = tuple(normalize_party(one, "alternatives") for one in contact.alternatives)
+    alternatives = contact.alternatives and tuple(
+        normalize_party(one, "alternatives") for one in contact.alternatives
+    )
     key = number if contact.key is None else short_text("key", contact.key, _LONGEST_KEY)
     if not key:
         raise InvalidRequest("key", contact.key, "must not be empty")
@@ -63,14 +66,14 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
     if agent is not None and campaign.agent is None:
         rule = "is for campaigns that connect to an agent: Campaign(agent=...)"
         raise InvalidRequest("agent", agent, rule)
-    identity = identity_of(number) or number
+    identity = _identity(number)
     return NewContact(
         key=key,
         number=number,
         identity=identity,
-        others=tuple(dict.fromkeys(one for one in map(_identity, others) if one != identity)),
+        others=alternatives and _others(alternatives, identity),
         fields=_json(contact.fields) if contact.fields else None,
-        alternatives=others,
+        alternatives=alternatives,
         zone=_zone(contact.time_zone),
         due_at=None if contact.not_before is None else to_ms(_aware(contact.not_before)),
         priority=whole_number("priority", contact.priority, -1000, 1000),
@@ -96,10 +99,14 @@ def _identity(number: str) -> str:
     return identity_of(number) or number
 
 
+def _others(numbers: Iterable[str], first: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for one in map(_identity, numbers) if one != first))
+
+
 def _json(fields: object) -> str:
     try:
         if isinstance(fields, Mapping):
-            written = json.dumps(dict(fields), ensure_ascii=False, allow_nan=False)
+            written = _encode(dict(fields))
             written.encode()  # half a character of UTF-16 is no text
             return written
     except (TypeError, ValueError, RecursionError):

@@ -105,7 +105,11 @@ def short_text(argument: str, value: object, longest: int) -> str | None:
     """Return a text as it is. None stays None."""
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > longest or re.search(CONTROL, value):
+    if (
+        not isinstance(value, str)
+        or len(value) > longest
+        or (not value.isprintable() and re.search(CONTROL, value))
+    ):
         # The value itself stays out of the message: it may say who is called, and why.
         rule = f"must be a string of at most {longest} characters without control characters"
         raise InvalidRequest(argument, value, rule, shown=_outline(value))
