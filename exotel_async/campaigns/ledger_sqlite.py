@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ else:
 
 _BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
 _OWNER_ONLY: Final = 0o600
+_MOST_VALUES: Final = 999  # an older SQLite takes no more in one statement
 _CACHE_KIB: Final = 16_384
 # Where many contacts are added, they change the same pages again and again: those are copied from
 # the log into the file less often than it is usual.
@@ -74,10 +76,16 @@ class SQLite:
         columns: Sequence[str],
         rows: Iterable[tuple[Any, ...]],
     ) -> None:
-        """Insert rows; SQLAlchemy alone would take as long for it again as SQLite does."""
-        places = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
-        connection.exec_driver_sql(statement, list(rows))
+        """Insert rows; SQLAlchemy alone would take as long for it again as SQLite does.
+
+        Many with one statement: after each of them the thread waits for the interpreter.
+        """
+        row = f"({', '.join('?' * len(columns))})"
+        start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
+        left = iter(rows)
+        while some := list(islice(left, _MOST_VALUES // len(columns))):
+            statement = start + ", ".join([row] * len(some))
+            connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
     def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
         """Return what an error of the database means to users; None: it is a mistake of ours."""
