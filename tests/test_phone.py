@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_number
 from exotel_async.phone import (
+    identity_of,
     normalize_exophone,
     normalize_number,
     normalize_party,
@@ -208,6 +209,21 @@ def test_what_comes_out_is_digits_and_stays(written: str) -> None:
     assert sent == digits or (sent[:3] == "+91" and digits in {f"0{sent[1:]}", f"00{sent[1:]}"})
     assert same_number(written, sent)
     assert same_number(written, written)
+
+
+@given(st.from_regex(r"(\+91|0?0?91|0)?[5-9][0-9]{8,10}\n?", fullmatch=True))
+def test_the_usual_spellings_which_are_read_at_once_mean_what_they_mean_elsewhere(
+    written: str,
+) -> None:
+    spaced = f" {written}"
+    try:
+        sent = normalize_number(written)
+    except InvalidRequest:
+        with pytest.raises(InvalidRequest):
+            normalize_number(spaced)
+    else:
+        assert sent == normalize_number(spaced)
+        assert identity_of(written) == identity_of(spaced) is not None
 
 
 @given(ANYTHING, ANYTHING)
