@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 _POLL: Final = 15.0
 """Seconds until a call is asked for first. Most calls are over by then, or a callback has told."""
-_CHUNK: Final = 1_000
-"""Contacts that are written together."""
+_CHUNK: Final = 500
+"""Contacts that are added, or read, together. The event loop waits for ten milliseconds while they
+are checked."""
 
 
 class Dialer:

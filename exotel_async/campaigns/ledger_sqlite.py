@@ -24,7 +24,6 @@ else:
 
 _BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
 _OWNER_ONLY: Final = 0o600
-_MOST_VALUES: Final = 999  # an older SQLite takes no more in one statement
 _CACHE_KIB: Final = 16_384
 # Where many contacts are added, they change the same pages again and again: those are copied from
 # the log into the file less often than it is usual.
@@ -82,8 +81,10 @@ class SQLite:
         """
         row = f"({', '.join('?' * len(columns))})"
         start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
+        raw: Any = connection.connection.driver_connection
+        most = raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(columns)
         left = iter(rows)
-        while some := list(islice(left, _MOST_VALUES // len(columns))):
+        while some := list(islice(left, most)):
             statement = start + ", ".join([row] * len(some))
             connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
