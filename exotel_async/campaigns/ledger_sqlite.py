@@ -59,8 +59,12 @@ class SQLite:
         )
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin_to_read if to_read else _begin_to_write)
+        # Only a file that is not there is opened here: to close one anywhere would take from this
+        # process all locks it has on it, and others would remove the log it writes to.
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+        except FileExistsError:
+            pass
         except OSError as error:
             raise LedgerUnavailable(f"{self}: {error.strerror}") from None
         return engine.connect()
