@@ -121,6 +121,8 @@ class Feeding:
                 # Those that were to be dialled again before this was known here.
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
         state.changes.set()
+        if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
+            state.tell()  # what was still going on may be over
         return _TICK
 
     async def _beat(self) -> None:

@@ -120,7 +120,7 @@ class CampaignRun:
                 continue
             if state.error is not None:
                 raise copy.copy(state.error)
-            if ended:
+            if ended and self._has_ended(state):  # nobody has resumed one meanwhile
                 for running in self._campaigns:
                     if running.is_stopped_by_errors:
                         raise CampaignStopped(running.name, running.state, running.reason or "")

@@ -1,0 +1,275 @@
+"""What follows when Exotel refuses to dial: for the contact, for the campaign, for the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState
+from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.errors import CampaignStopped
+from exotel_async.emulator import Emulator, Fault, Scenario
+from exotel_async.emulator.scenario import Behaviour
+from tests.campaigns.running import (
+    SHORT,
+    by_number,
+    campaign,
+    dialled,
+    dials,
+    fail_dials,
+    number,
+    numbers,
+    run_all,
+    until,
+)
+from tests.conftest import SOON
+
+pytestmark = pytest.mark.anyio
+
+
+async def run_until_stopped(
+    dialer: Dialer, *names: str
+) -> tuple[list[ContactOutcome], CampaignStopped]:
+    """Run until the stream raises. Returns what it told before, and what it raised."""
+    seen: list[ContactOutcome] = []
+    with pytest.raises(CampaignStopped) as caught:
+        async with asyncio.timeout(SOON), dialer.run(*(names or ("diwali",))) as outcomes:
+            async for outcome in outcomes:
+                seen.append(outcome)  # noqa: PERF401 - it ends with an error
+    return seen, caught.value
+
+
+async def test_without_kyc_the_campaign_fails_with_the_reason_and_loses_nobody(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.kyc = False
+    await dialer.add("diwali", numbers(30))
+    seen, error = await run_until_stopped(dialer)
+    assert (error.name, error.state) == ("diwali", CampaignState.FAILED)
+    assert "KYC" in error.why
+    assert seen == []
+    assert len(dials(exotel_server)) < 10
+    known = await dialer.statistics("diwali")
+    assert (known.state, known.reason) == (CampaignState.FAILED, error.why)
+    assert (known.created, known.pending) == (30, 30)
+
+    # It stays so until somebody says otherwise.
+    exotel_server.kyc = True
+    before = len(dials(exotel_server))
+    again, error = await run_until_stopped(dialer)
+    assert (again, error.state, len(dials(exotel_server))) == ([], CampaignState.FAILED, before)
+
+    await dialer.resume("diwali")
+    assert {one.state for one in await run_all(dialer)} == {ContactState.REACHED}
+    assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
+
+
+async def test_without_balance_the_campaign_fails_when_none_of_its_calls_is_live(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.balance_exhausted = True
+    await dialer.add("diwali", numbers(30))
+    seen, error = await run_until_stopped(dialer)
+    assert (seen, error.state) == ([], CampaignState.FAILED)
+    assert "402" in error.why
+    exotel_server.balance_exhausted = False
+    await dialer.resume("diwali")
+    assert len(await run_all(dialer)) == 30
+    assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
+
+
+async def test_without_balance_while_calls_are_live_dialling_waits_for_their_ends(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """It may be the channels that are lacking: 402 is said for both."""
+    exotel_server.scenario = Scenario.all_answered(ring=0, talk=60, settle=0)
+    await dialer.add("diwali", numbers(3))
+    async with asyncio.timeout(SOON), dialer.run("diwali") as outcomes:
+        await until(lambda: len(exotel_server.calls) == 3)
+        exotel_server.balance_exhausted = True
+        await dialer.add("diwali", [number(10)])
+        await until(lambda: number(10) in dialled(exotel_server))
+        refused = len(dials(exotel_server))
+        for _ in range(3):
+            assert (await anext(outcomes)).state is ContactState.REACHED
+        with pytest.raises(CampaignStopped):
+            await anext(outcomes)
+    # Not while they went on: once for each channel that became free at most.
+    assert len(dials(exotel_server)) - refused <= 3
+
+
+@pytest.mark.slow
+async def test_refusals_for_want_of_channels_wait_and_cost_no_contact(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.channels = 3
+    exotel_server.scenario = Scenario.all_answered(ring=0, talk=10, settle=0)
+    await dialer.add("diwali", numbers(15))
+    outcomes = await run_all(dialer)
+    assert {one.state for one in outcomes} == {ContactState.REACHED}
+    assert [exotel_server.rung(one) for one in numbers(15)] == [1] * 15
+    statuses = Counter(one.status for one in dials(exotel_server))
+    assert statuses[200] == 15
+    assert 0 < statuses[402] < 60
+    for outcome in outcomes:
+        *refused, last = outcome.attempts
+        assert {one.state for one in refused} <= {"not-placed"}
+        assert last.sid is not None
+    assert (await dialer.statistics("diwali")).attempts == 15
+
+
+async def test_a_number_on_the_registry_ends_that_contact_alone(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    listed = [number(index) for index in range(0, 24, 2)]
+    exotel_server.ndnc = listed
+    await dialer.add("diwali", numbers(24))
+    outcomes = by_number(await run_all(dialer))
+    for who, outcome in outcomes.items():
+        wanted = ContactState.DO_NOT_CALL if who in listed else ContactState.REACHED
+        assert outcome.state is wanted
+    assert len(dials(exotel_server)) == 24
+    for who in listed:
+        assert outcomes[who].reason
+        assert who[3:] not in str(outcomes[who].reason)
+
+
+REFUSED = [
+    (400, "Invalid parameter: Url"),
+    (401, "Authentication failed"),
+    (404, "Flow 926 not found"),
+    (403, "Forbidden"),
+]
+
+
+@pytest.mark.parametrize(("status", "message"), REFUSED)
+async def test_refusals_of_one_kind_in_a_row_pause_the_campaign_and_lose_nobody(
+    dialer: Dialer, exotel_server: Emulator, status: int, message: str
+) -> None:
+    fault = fail_dials(exotel_server, Fault.answer(status, message=message), times=None)
+    await dialer.add("diwali", numbers(30))
+    seen, error = await run_until_stopped(dialer)
+    assert (seen, error.state) == ([], CampaignState.PAUSED)
+    assert str(status) in error.why
+    assert message in error.why
+    assert 5 <= len(dials(exotel_server)) < 16  # those that were on their way
+    known = await dialer.statistics("diwali")
+    assert (known.state, known.created, known.pending) == (CampaignState.PAUSED, 30, 30)
+
+    exotel_server.faults.remove(fault)
+    await dialer.resume("diwali")
+    outcomes = await run_all(dialer)
+    assert {one.state for one in outcomes} == {ContactState.REACHED}
+    assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
+
+
+@pytest.mark.slow(4)
+async def test_nobody_is_lost_who_was_on_their_way_when_it_was_paused(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """Another campaign goes on meanwhile, so that the same dialer goes on with this one."""
+    await dialer.create(campaign("other"))
+    talk = Behaviour(talk=150)
+    exotel_server.scenario = evolve(SHORT, numbers={number(100): talk})
+    await dialer.add("other", [number(100)])
+    # All that are on their way get the answer at nearly the same time.
+    wrong = Fault(acts=False, status=400, message="Wrong flow", delay=0.3)
+    fail_dials(exotel_server, wrong, times=None, after=1)
+    await dialer.add("diwali", numbers(30))
+    async with asyncio.timeout(SOON), dialer.run("other") as of_other:
+        await until(lambda: dialled(exotel_server) == [number(100)])
+        async with dialer.run("diwali") as outcomes:
+            with pytest.raises(CampaignStopped):
+                await anext(outcomes)
+        assert len(dials(exotel_server)) > 1 + 5
+        exotel_server.faults.clear()
+        await dialer.resume("diwali")
+        async with dialer.run("diwali") as outcomes:
+            seen = [outcome async for outcome in outcomes]
+        assert [one.contact.number async for one in of_other] == [number(100)]
+    assert Counter(one.state for one in seen) == {ContactState.REACHED: 30}
+
+
+async def test_refusals_of_different_kinds_end_their_contacts(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    for index in range(12):
+        message = "Wrong" if index % 2 else f"Bad {'x' * index}"
+        fail_dials(exotel_server, Fault.answer(400, message=message))
+    await dialer.create(campaign("one", channels=1))
+    await dialer.add("one", numbers(14))
+    outcomes = await run_all(dialer, "one")
+    states = Counter(one.state for one in outcomes)
+    assert states == {ContactState.REFUSED: 12, ContactState.REACHED: 2}
+
+
+@pytest.mark.parametrize("place", [0, 3, 5])
+async def test_a_single_refusal_ends_that_contact_with_the_reason(
+    dialer: Dialer, exotel_server: Emulator, place: int
+) -> None:
+    """Also if it is the last one: nobody comes after who would show it was the contact."""
+    message = f"{number(place)} is no valid number"
+    fail_dials(exotel_server, Fault.answer(400, message=message), after=place)
+    await dialer.create(campaign("one", channels=1))
+    await dialer.add("one", numbers(6))
+    outcomes = by_number(await run_all(dialer, "one"))
+    assert len(dials(exotel_server)) == 6
+    states = Counter(one.state for one in outcomes.values())
+    assert states == {ContactState.REFUSED: 1, ContactState.REACHED: 5}
+    refused = outcomes[number(place)]
+    assert refused.state is ContactState.REFUSED
+    assert "400" in str(refused.reason)
+    assert number(place)[3:] not in str(refused.reason)
+    (attempt,) = refused.attempts
+    assert (attempt.state, attempt.sid) == ("refused", None)
+
+
+async def test_a_refusal_of_max_retries_says_what_to_do(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    message = "Invalid parameter: MaxRetries"
+    fail_dials(exotel_server, Fault.answer(400, message=message), times=None)
+    await dialer.add("diwali", numbers(9))
+    _, error = await run_until_stopped(dialer)
+    assert "max_retries=None" in error.why
+
+
+async def test_a_storm_of_429_costs_nobody_and_no_attempt(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    fail_dials(exotel_server, Fault.too_many_requests(retry_after=0), times=12)
+    await dialer.add("diwali", numbers(20))
+    outcomes = await run_all(dialer)
+    assert {one.state for one in outcomes} == {ContactState.REACHED}
+    assert [exotel_server.rung(one) for one in numbers(20)] == [1] * 20
+    assert (await dialer.statistics("diwali")).attempts == 20
+
+
+async def test_others_go_on_while_one_campaign_is_paused_by_errors(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """A flow that is not there: its refusals say nothing of another campaign's."""
+    await dialer.create(campaign("wrong", flow=927))
+    real = exotel_server.faults.take_for_request
+
+    def of_wrong(method: str, path: str, *rest: Any) -> Fault | None:
+        asked = exotel_server.requests[-1]
+        if "927" in asked.form.get("Url", ""):
+            return Fault.answer(400, message="No such flow")
+        return real(method, path, *rest)
+
+    exotel_server.faults.take_for_request = of_wrong  # type: ignore[method-assign]
+    try:
+        await dialer.add("wrong", [number(100 + index) for index in range(20)])
+        await dialer.add("diwali", numbers(20))
+        seen, error = await run_until_stopped(dialer, "wrong", "diwali")
+    finally:
+        exotel_server.faults.take_for_request = real  # type: ignore[method-assign]
+    assert (error.name, error.state) == ("wrong", CampaignState.PAUSED)
+    assert {one.contact.number for one in seen} == set(numbers(20))
+    assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
+    assert (await dialer.statistics("wrong")).pending == 20
