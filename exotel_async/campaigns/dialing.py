@@ -60,9 +60,10 @@ class Dialing:
             if self._register.is_unknown(running, contact):
                 await self._register.look_up(running, contact, permit)
                 return
+            since = awake()
             attempt, order = self._prepared(running, contact)
             if await self._is_intended(attempt):
-                await self._send(attempt, order, permit)
+                await self._send(attempt, order, permit, since)
         except _NotNow:
             pass
         finally:
@@ -153,9 +154,14 @@ class Dialing:
             state.look_again()
         return False
 
-    def _last_check(self, attempt: LiveAttempt) -> Callable[[], None]:
-        """Return what is asked in the last step before the first byte."""
-        state, since = self._state, awake()
+    def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
+        """Return what is asked in the last step before the first byte.
+
+        Args:
+            attempt: the attempt.
+            since: when it was intended, by `awake`.
+        """
+        state = self._state
 
         def check() -> None:
             if awake() - since > SEND_WITHIN:
@@ -171,10 +177,12 @@ class Dialing:
 
         return check
 
-    async def _send(self, attempt: LiveAttempt, order: DialOrder, permit: Permit) -> None:
+    async def _send(
+        self, attempt: LiveAttempt, order: DialOrder, permit: Permit, since: float
+    ) -> None:
         state = self._state
         options = SendOptions(
-            priority=attempt.running.priority, before_send=self._last_check(attempt)
+            priority=attempt.running.priority, before_send=self._last_check(attempt, since)
         )
         parts, circuit = state.parts, state.circuit
         circuit.begin()
