@@ -1,0 +1,1 @@
+"""Campaigns whose processes are killed, stopped and disturbed, and the emulator's own record."""
