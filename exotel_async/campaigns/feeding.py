@@ -20,7 +20,6 @@ from exotel_async.campaigns.state import LEASE
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call
-from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.dnd import DndRegister
@@ -44,8 +43,6 @@ _IDLE: Final = 4.0
 _OFTEN: Final = 20
 """How often it is read at most until somebody comes due."""
 _PAGE: Final = 500
-_AROUND: Final = 6 * 3_600_000
-"""Milliseconds around an attempt in which other calls may be taken for its own."""
 _OPEN: Final = (
     AttemptState.INTENDED,
     AttemptState.IN_DOUBT,
@@ -238,20 +235,12 @@ class Feeding:
                 state.parts.seen.dialled(Call(sid=attempt.sid))
         in_doubt = [one for one in attempts if one.state is AttemptState.IN_DOUBT]
         if in_doubt:
-            await self._know_calls_of(in_doubt)
+            await state.in_doubt.know_calls_of(in_doubt)
         for attempt in attempts:
             if attempt.state is AttemptState.IN_DOUBT:
                 state.in_doubt.search(attempt)
             else:
                 state.following.follow(attempt)
-
-    async def _know_calls_of(self, attempts: list[LiveAttempt]) -> None:
-        """Know the calls of other attempts to reach the same parties: they are not those sought."""
-        since = min(one.intended_at for one in attempts) - _AROUND
-        until = max(one.intended_at for one in attempts) + _AROUND
-        parties = {identity_of(one.number) or one.number for one in attempts}
-        for sid in await self._state.ledger.sids_near(sorted(parties), since, until):
-            self._state.parts.seen.dialled(Call(sid=sid))
 
 
 def running_of(entry: CampaignEntry) -> RunningCampaign:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -21,16 +22,20 @@ from exotel_async.campaigns.clock import ExotelClock, from_ms
 from exotel_async.campaigns.words import ContactState
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import CallOutcomeUnknown, ConfigurationError, ExotelError
+from exotel_async.models import Call
+from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.calls.parts import CallParts
     from exotel_async.campaigns.attempts import Attempts, LiveAttempt
     from exotel_async.campaigns.following import Following
-    from exotel_async.models import Call
+    from exotel_async.campaigns.ledger import Ledger
 
 SEND_WITHIN: Final = 10.0
 """Seconds from the intent in which the first byte leaves, or never does."""
 
+_AROUND: Final = 6 * 3_600_000
+"""Milliseconds around an attempt in which other calls may be taken for its own."""
 _LOOKS: Final = 6.0
 """Times the interval of the poll between two looks at the records, at first."""
 
@@ -43,6 +48,7 @@ class InDoubt:
     def __init__(
         self,
         parts: CallParts,
+        ledger: Ledger,
         clock: ExotelClock,
         attempts: Attempts,
         following: Following,
@@ -50,6 +56,7 @@ class InDoubt:
         interval: float,
     ) -> None:
         self._parts = parts
+        self._ledger = ledger
         self._clock = clock
         self._attempts = attempts
         self._following = following
@@ -66,13 +73,14 @@ class InDoubt:
 
         Args:
             attempt: is in doubt.
-            error: what its dial has raised; None: its dialer is dead.
+            error: what its dial has raised; None: its dialer is dead, and `know_calls_of` was told.
         """
+        knows = error is None
         if error is not None:
             self._errors[attempt.id] = error
         # By another error of the same dial there would seem to be two, for one call.
         error = self._errors.get(attempt.id) or self._error_of(attempt)
-        task = asyncio.get_running_loop().create_task(self._search(attempt, error))
+        task = asyncio.get_running_loop().create_task(self._search(attempt, error, knows=knows))
         self._searches[attempt.id] = task
         task.add_done_callback(lambda _: self._searches.pop(attempt.id, None))
 
@@ -84,6 +92,18 @@ class InDoubt:
             search.cancel()
         self._following.placed(attempt, call)
 
+    async def know_calls_of(self, attempts: Sequence[LiveAttempt]) -> None:
+        """Know the calls of other attempts to reach the same parties: they are not those sought.
+
+        Raises:
+            LedgerUnavailable: the ledger does not tell.
+        """
+        since = min(one.intended_at for one in attempts) - _AROUND
+        until = max(one.intended_at for one in attempts) + _AROUND
+        parties = {identity_of(one.number) or one.number for one in attempts}
+        for sid in await self._ledger.sids_near(sorted(parties), since, until):
+            self._parts.seen.dialled(Call(sid=sid))
+
     async def aclose(self) -> None:
         """Search for none any more."""
         searches = list(self._searches.values())
@@ -91,10 +111,15 @@ class InDoubt:
             search.cancel()
         await asyncio.gather(*searches, return_exceptions=True)
 
-    async def _search(self, attempt: LiveAttempt, error: CallOutcomeUnknown) -> None:
+    async def _search(
+        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, knows: bool
+    ) -> None:
         options = SendOptions(priority=Priority.BULK)
         while True:
             try:
+                if not knows:
+                    await self.know_calls_of([attempt])
+                    knows = True
                 result = await self._parts.reconciler.reconcile(
                     error, options, timeout=None, interval=self._interval
                 )

@@ -55,7 +55,7 @@ class DialerState:
         self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.has_changed)
         self.following: Final = Following(parts, self.attempts, interval)
         self.in_doubt: Final = InDoubt(
-            parts, self.clock, self.attempts, self.following, interval=interval
+            parts, ledger, self.clock, self.attempts, self.following, interval=interval
         )
         self.error: BaseException | None = None
         """Why it has ended; None: it has not, or was stopped."""
