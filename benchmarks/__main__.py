@@ -26,6 +26,7 @@ from benchmarks import (
 if TYPE_CHECKING:
     from benchmarks.tables import Target
 
+_CAMPAIGNS = ("budget", "lists", "beside", "retries")
 _PARTS = ("windows", "overstated", "restart", "interactive", "waiters")
 
 
@@ -61,6 +62,12 @@ def main() -> int:
         reached = shared.report(options.window, quick=options.quick)
         if not options.quick:
             reached += overstated.report_shared(options.window)
+        tables.targets(reached)
+    elif options.benchmark == "campaigns":
+        from benchmarks import campaigns  # noqa: PLC0415 - it needs the extra `campaigns`
+
+        parts = options.only or _CAMPAIGNS
+        reached = campaigns.report(options.window, options.contacts, parts, quick=options.quick)
         tables.targets(reached)
     else:
         reached = [target for part in options.only or _PARTS for target in _limiter(part, options)]
@@ -114,9 +121,19 @@ def _parser() -> argparse.ArgumentParser:
     budget = benchmarks.add_parser(
         "shared", help="one budget for many processes, on a Valkey; needs pip install -e '.[bench]'"
     )
-    for one in (limiter, budget):
+    many = benchmarks.add_parser(
+        "campaigns", help="budget, ledger, long lists, who is beside them; needs '.[test]'"
+    )
+    many.add_argument(
+        "--only",
+        action="append",
+        choices=_CAMPAIGNS,
+        help="one part; may be given several times",
+    )
+    many.add_argument("--contacts", type=int, help="of the budget's campaign; else 2000")
+    for one in (limiter, budget, many):
         one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
-    for one in (limiter, budget, cost, starts, listing, asking, hooks, ceiling):
+    for one in (limiter, budget, many, cost, starts, listing, asking, hooks, ceiling):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 
