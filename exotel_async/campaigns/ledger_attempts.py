@@ -7,7 +7,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import Change, Intended, Intent
@@ -71,6 +81,8 @@ _CONTACTS: Final = (
     .where(among(contacts.c.id, "ids"))
     .with_for_update()
 )
+_CHANGE_ATTEMPT: Final = update(attempts).where(attempts.c.id == bindparam("row"))
+_CHANGE_CONTACT: Final = update(contacts).where(contacts.c.id == bindparam("row"))
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
@@ -146,8 +158,8 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
     Raises:
         ValueError: a contact that has its outcome lacks `ended_at`.
     """
-    own = _Rows(connection, attempts, _ATTEMPTS, {change.attempt_id for change in changes})
-    theirs = _Rows(connection, contacts, _CONTACTS, {change.contact_id for change in changes})
+    own = _Rows(connection, _ATTEMPTS, {change.attempt_id for change in changes})
+    theirs = _Rows(connection, _CONTACTS, {change.contact_id for change in changes})
     counts = ledger_counts.Counts()
     for change in changes:
         if change.attempt_id is not None:
@@ -167,8 +179,8 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
                 theirs.change(change.contact_id, _of_contact(row, _plain(change.contact)))
                 ledger_counts.moved(counts, row["campaign_id"], was, row["state"])
     _number_outcomes(connection, theirs)
-    own.write()
-    theirs.write()
+    own.write(_CHANGE_ATTEMPT)
+    theirs.write(_CHANGE_CONTACT)
     ledger_counts.write(connection, counts)
 
 
@@ -187,11 +199,8 @@ def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
 class _Rows:
     """Rows that are changed in memory first, and then each written once."""
 
-    def __init__(
-        self, connection: Connection, table: Table, select_rows: Any, ids: set[Any]
-    ) -> None:
+    def __init__(self, connection: Connection, select_rows: Select[Any], ids: set[Any]) -> None:
         self._connection = connection
-        self._table = table
         wanted = sorted(one for one in ids if one is not None)
         found = connection.execute(select_rows, {"ids": wanted}).mappings() if wanted else ()
         self.rows: dict[Any, dict[str, Any]] = {row["id"]: dict(row) for row in found}
@@ -202,15 +211,13 @@ class _Rows:
         self.changed.setdefault(row_id, {}).update(values)
         self.rows[row_id].update(values)
 
-    def write(self) -> None:
+    def write(self, change: Update) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for row_id, values in self.changed.items():
             if values:
-                names = tuple(sorted(values))
-                alike.setdefault(names, []).append({"row_id": row_id, **values})
+                alike.setdefault(tuple(sorted(values)), []).append({"row": row_id, **values})
         for rows in alike.values():
-            statement = update(self._table).where(self._table.c.id == bindparam("row_id"))
-            self._connection.execute(statement, rows)
+            self._connection.execute(change, rows)
 
 
 def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:

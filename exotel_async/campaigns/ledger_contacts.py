@@ -179,18 +179,16 @@ def _row(campaign_id: int, one: NewContact, now: int) -> tuple[Any, ...]:
 
 
 def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewContact]) -> None:
-    some = {one.identity: one.others for one in taken if one.others}
-    if some:
-        found = connection.execute(_IDENTITIES, {"campaign": campaign_id, "identities": list(some)})
-        connection.execute(
-            insert(other_numbers),
-            [
-                {"campaign_id": campaign_id, "identity": other, "contact_id": contact_id}
-                for identity, contact_id in found.all()
-                for other in dict.fromkeys(some[identity])
-                if other != identity
-            ],
-        )
+    others = {one.identity: {*one.others} - {one.identity} for one in taken if one.others}
+    if others:
+        asked = {"campaign": campaign_id, "identities": list(others)}
+        rows = [
+            {"campaign_id": campaign_id, "identity": other, "contact_id": contact_id}
+            for identity, contact_id in connection.execute(_IDENTITIES, asked).all()
+            for other in others[identity]
+        ]
+        if rows:
+            connection.execute(insert(other_numbers), rows)
 
 
 def promote(

@@ -105,10 +105,10 @@ class Postgres:
 
     def take_place(self) -> bool:
         """Take the place of the database's one dialer. It is free again when the process dies."""
-        if self._place is None:
-            self._place = self.connect(to_read=False)
         if self.has_place():
             return True
+        if self._place is None:
+            self._place = self.connect(to_read=False)
         is_taken = bool(self._asked(_TAKE))
         if not is_taken:
             self.leave_place()

@@ -219,10 +219,15 @@ class LedgerThread:
             self._connection = self._database.connect(to_read=self._to_read)
         with self._changed:
             undo = list(self._undo)
-        with self._connection.begin():
-            for one in undo:
-                one(self._connection)
-            results = run(self._connection)
+        try:
+            with self._connection.begin():
+                for one in undo:
+                    one(self._connection)
+                results = run(self._connection)
+        except BaseException:
+            with suppress(Exception):  # of a commit that failed, SQLAlchemy rolls nothing back
+                self._connection.connection.rollback()
+            raise
         with self._changed:
             for _ in undo:
                 self._undo.popleft()

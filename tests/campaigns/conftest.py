@@ -1,15 +1,17 @@
-"""One fast Exotel for all tests of a file, and a dialer for each of them."""
+"""One fast Exotel for all tests of a file, a dialer for each, and a ledger in each database."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator
 from tests.campaigns.running import SHORT, campaign, dialling, fast_exotel
+from tests.support import postgres
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,36 @@ async def dialer(exotel_server: Emulator, tmp_path: Path) -> AsyncIterator[Diale
     async with dialling(exotel_server, tmp_path) as dialer:
         await dialer.create(campaign())
         yield dialer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL of the tests' own."""
+    try:
+        with postgres.running() as server:
+            yield server
+    except postgres.Unfit as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a ledger may be in which there is nothing: a file, and a database."""
+    if request.param == "sqlite":
+        return str(tmp_path / "campaigns.db")
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    return server.new_database()
+
+
+@pytest.fixture
+async def ledger(place: str) -> AsyncIterator[Ledger]:
+    """A ledger that is open."""
+    async with Ledger(place) as one:
+        yield one
+
+
+@pytest.fixture
+async def other(ledger: Ledger, place: str) -> AsyncIterator[Ledger]:
+    """Another one with the same database, as in another process."""
+    async with Ledger(place) as one:
+        yield one

@@ -1,0 +1,145 @@
+"""A ledger has one dialer: who has it, who comes after a dead one, and what that finds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from exotel_async import ConfigurationError
+from exotel_async.campaigns.entries import Holder, Intended
+from exotel_async.campaigns.ledger import Ledger
+from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+from tests.campaigns.ledgers import (
+    EXCHANGE,
+    NOW,
+    claimed,
+    connection,
+    counted,
+    intended,
+    intent,
+    is_postgres,
+    people,
+    person,
+    placed,
+    running,
+)
+
+ROOT = Path(__file__).parents[2]
+# It claims three, has one placed and one intended, says so, and waits to be killed.
+DIALER = """
+import asyncio, sys
+from exotel_async.campaigns.ledger import Ledger
+from tests.campaigns.ledgers import intended, people, placed, running, claimed
+async def main():
+    async with Ledger(sys.argv[1]) as ledger:
+        campaign = await running(ledger, people(5))
+        one, two = await intended(ledger, campaign, 2)
+        await ledger.record([placed(one)])
+        await claimed(ledger, campaign, 1)
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def test_a_second_dialer_hears_who_has_the_ledger(ledger: Ledger, other: Ledger) -> None:
+    assert await ledger.lock(NOW, EXCHANGE) is None
+    holder = await other.lock(NOW + 5, EXCHANGE)
+    assert holder == Holder(host=os.uname().nodename, pid=os.getpid(), since=NOW)
+    with pytest.raises(ConfigurationError, match="locked first"):
+        await other.claim(1, [""], 1, NOW, NOW)
+
+    await ledger.unlock(NOW)
+    assert await other.lock(NOW, EXCHANGE) is None
+
+
+async def test_without_the_place_all_but_dialling_can_be_done(
+    ledger: Ledger, other: Ledger
+) -> None:
+    campaign = await running(ledger, people(1))
+    assert await other.add(campaign.id, [person(1)], NOW) == []
+    assert await other.create("holi", "{}", NOW) != campaign
+    statistics = await other.statistics("diwali")
+    assert statistics is not None
+    assert statistics.pending == 2
+    assert await other.set_state(campaign.id, CampaignState.PAUSED, None, NOW)
+    assert await other.finish(campaign.id, ContactState.CANCELED, NOW) == 2
+
+
+async def test_what_a_killed_dialer_was_about_to_send_is_in_doubt(
+    ledger: Ledger, place: str
+) -> None:
+    command = [sys.executable, "-c", DIALER, place]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as dialer:
+        assert dialer.stdout is not None
+        assert dialer.stdout.readline() == b"ready\n"
+        assert isinstance(await ledger.lock(NOW, 1), Holder)
+        dialer.send_signal(signal.SIGKILL)
+    while await ledger.lock(NOW + 1000, 1) is not None:
+        pass  # a server takes a moment to see that it is gone
+
+    (one,) = await ledger.open_attempts([AttemptState.PLACED])
+    (two,) = await ledger.open_attempts([AttemptState.IN_DOUBT, AttemptState.INTENDED])
+    assert (one.id, one.sid, one.lost_at) == (f"{1:016x}", f"sid{1:016x}", None)
+    # As long as its longest exchange, which is longer than ours.
+    assert two.state is AttemptState.IN_DOUBT
+    assert (two.lost_at, two.certain_after) == (NOW + 1000, NOW + 1000 + EXCHANGE)
+    statistics = await ledger.statistics("diwali")
+    assert statistics is not None
+    assert (statistics.pending, statistics.in_progress, statistics.in_doubt) == (3, 1, 1)
+    campaign = await ledger.campaign("diwali")
+    assert campaign is not None
+    assert len(await claimed(ledger, campaign, 3)) == 3
+    there, true = counted(ledger)
+    assert there == true
+
+
+async def test_what_is_left_when_a_dialer_leaves_is_ready(ledger: Ledger, other: Ledger) -> None:
+    campaign = await running(ledger, people(3))
+    await claimed(ledger, campaign, 3)
+    assert await ledger.beat(NOW + 1)
+    await ledger.unlock(NOW + 2)
+
+    assert await other.lock(NOW + 3, EXCHANGE) is None
+    assert len(await claimed(other, campaign, 3)) == 3
+
+
+async def test_a_dialer_that_was_followed_intends_nothing(ledger: Ledger, other: Ledger) -> None:
+    campaign = await running(ledger, people(3))
+    one, two = await claimed(ledger, campaign, 2)
+    assert await ledger.intend([intent(one)], 2) == [Intended.TAKEN]
+    ledger._database.leave_place()  # as if its connection was lost
+    assert await other.lock(NOW + 1, EXCHANGE) is None
+
+    assert not await ledger.beat(NOW + 2)
+    assert await ledger.intend([intent(two)], 2) == [Intended.NOT_OURS]
+    assert await ledger.claim(campaign.id, [""], 1, NOW, NOW) == []
+    # What it has sent before, it may still tell.
+    await ledger.record([placed(intent(one))])
+    assert [one.sid for one in await other.open_attempts([AttemptState.PLACED])]
+
+
+async def test_a_dialer_whose_connection_was_lost_has_its_place_again(
+    ledger: Ledger, other: Ledger
+) -> None:
+    if not is_postgres(ledger):
+        pytest.skip("a lock on a file is not lost")
+    campaign = await running(ledger, people(1))
+    await intended(ledger, campaign)
+    with connection(other) as own:
+        own.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' AND objsubid = 2"
+            )
+        )
+        own.engine.dispose()
+    assert await ledger.beat(NOW + 1)
+    assert isinstance(await other.lock(NOW + 2, EXCHANGE), Holder)
+    assert [one.state for one in await ledger.open_attempts([AttemptState.INTENDED])]
