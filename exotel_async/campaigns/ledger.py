@@ -6,6 +6,7 @@ Exotel's clock.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -203,8 +204,8 @@ class Ledger:
                 campaign_id,
                 state,
                 reason,
-                now,
-                only_from,
+                now=now,
+                only_from=only_from,
             )
         )
 
@@ -268,8 +269,8 @@ class Ledger:
             dialer,
             campaign_id,
             zones,
-            limit,
-            lease_until,
+            limit=limit,
+            lease_until=lease_until,
             undo=unclaim,
         )
         return claimed
@@ -396,11 +397,15 @@ class Ledger:
             InvalidRequest: one is being dialled, or it is in doubt whether it was. Nothing was
                 deleted.
         """
-        return int(await self._do(Urgency.OTHER, ledger_people.forget, identity_or_key))
+        number = int(await self._do(Urgency.OTHER, ledger_people.forget, identity_or_key))
+        await asyncio.to_thread(self._database.tidy)
+        return number
 
     async def purge(self, before: int) -> int:
         """Delete contacts that ended before a moment, with their attempts. Returns how many."""
-        return await self._in_blocks(ledger_people.purge_some, before)
+        number = await self._in_blocks(ledger_people.purge_some, before)
+        await asyncio.to_thread(self._database.tidy)
+        return number
 
     async def _do(
         self,
@@ -408,9 +413,10 @@ class Ledger:
         operation: Callable[..., Any],
         *args: Any,
         undo: Undo | None = None,
+        **named: Any,
     ) -> Any:
         return await self._writer.call(
-            urgency, lambda connection, wanted: [operation(connection, *args)], undo=undo
+            urgency, lambda connection, wanted: [operation(connection, *args, **named)], undo=undo
         )
 
     async def _in_blocks(self, operation: Callable[..., int], *args: Any) -> int:

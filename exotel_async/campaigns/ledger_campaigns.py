@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import CampaignEntry
@@ -34,6 +34,11 @@ _LEFT: Final = select(counts.c.name).where(
     counts.c.campaign_id == bindparam("campaign"),
     counts.c.name.in_(["pending", "in_progress", "in_doubt"]),
     counts.c.value > 0,
+)
+# Somebody else may make it at the same moment.
+_CREATE: Final = text(
+    "INSERT INTO campaigns (name, settings, state, created_at, outcomes)"
+    " VALUES (:name, :settings, 'created', :now, 0) ON CONFLICT (name) DO NOTHING"
 )
 _SET_STATE: Final = (
     update(campaigns)
@@ -83,16 +88,7 @@ def create(connection: Connection, name: str, settings: str, now: int) -> Campai
     """
     found = find(connection, name)
     if found is None:
-        connection.execute(
-            insert(campaigns),
-            {
-                "name": name,
-                "settings": settings,
-                "state": "created",
-                "created_at": now,
-                "outcomes": 0,
-            },
-        )
+        connection.execute(_CREATE, {"name": name, "settings": settings, "now": now})
         found = find(connection, name)
     assert found is not None  # noqa: S101 - it was just made
     if found.settings != settings:
@@ -134,6 +130,7 @@ def set_state(
     campaign_id: int,
     state: CampaignState,
     reason: str | None,
+    *,
     now: int,
     only_from: Collection[CampaignState] | None,
 ) -> bool:
@@ -191,7 +188,8 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
     if row.state == CampaignState.COMPLETED:
         was_run = row.started_at is not None
         state = CampaignState.IN_PROGRESS if was_run else CampaignState.CREATED
-        set_state(connection, campaign_id, state, None, now, (CampaignState.COMPLETED,))
+        only_from = (CampaignState.COMPLETED,)
+        set_state(connection, campaign_id, state, None, now=now, only_from=only_from)
 
 
 def finish_some(connection: Connection, campaign_id: int, state: ContactState, now: int) -> int:

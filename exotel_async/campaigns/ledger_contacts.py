@@ -207,6 +207,7 @@ def claim(
     dialer: str,
     campaign_id: int,
     zones: Sequence[str],
+    *,
     limit: int,
     lease_until: int,
 ) -> list[ClaimedContact]:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.masking import redact
 
 _OPTIONS: Final = {
@@ -41,8 +41,8 @@ _ADDING: Final = 1163415629
 _TAKE: Final = text(f"SELECT pg_try_advisory_lock({_PLACE}, hashtext(current_schema()))")
 _IS_TAKEN: Final = text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-    f" AND classid = {_PLACE} AND granted"
-)
+    " AND classid = :place AND granted"
+).bindparams(place=_PLACE)
 _SERIALIZE: Final = text(f"SELECT pg_advisory_xact_lock({_ADDING}, :campaign_id)")
 
 
@@ -87,21 +87,23 @@ class Postgres:
             for row in rows:
                 copy.write_row(row)
 
-    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
-        """Return what an error of the database means to users; None: it is a mistake of ours."""
-        if isinstance(error, LedgerUnavailable | ConfigurationError):
-            return error
+    def failure(self, error: Exception) -> ExotelError | None:
+        """Return what an error of the database means to users; None: it is another one."""
         original = error.orig if isinstance(error, DBAPIError) else error
         if not hasattr(original, "sqlstate"):
             return None
         state: str | None = original.sqlstate
         if state in _BUSY:
             return LedgerBusy(f"{self}: another connection has locked it")
-        if state is not None and state[:2] in _MISTAKES and state != _NO_PRIVILEGE:
-            return None
         # Its first line names what is wrong; the others may have a statement's values.
-        said = str(original).strip().split("\n", 1)[0]
-        return LedgerUnavailable(f"{self}: {redact(said)}")
+        first, *_ = str(original).strip().split("\n")
+        said = f"{self}: {redact(first)}"
+        if state is not None and state[:2] in _MISTAKES and state != _NO_PRIVILEGE:
+            return ExotelError(said)
+        return LedgerUnavailable(said)
+
+    def tidy(self) -> None:
+        """Leave nothing of what was deleted: that is the server's to do."""
 
     def take_place(self) -> bool:
         """Take the place of the database's one dialer. It is free again when the process dies."""

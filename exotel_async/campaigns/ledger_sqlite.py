@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, ExotelError
+from exotel_async.masking import redact
 
 if sys.platform == "win32":
     import msvcrt
@@ -92,10 +93,8 @@ class SQLite:
             statement = start + ", ".join([row] * len(some))
             connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
-    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
-        """Return what an error of the database means to users; None: it is a mistake of ours."""
-        if isinstance(error, LedgerUnavailable | ConfigurationError):
-            return error
+    def failure(self, error: Exception) -> ExotelError | None:
+        """Return what an error of the database means to users; None: it is another one."""
         original = error.orig if isinstance(error, DBAPIError) else error
         if not isinstance(original, sqlite3.Error):
             return None
@@ -106,7 +105,16 @@ class SQLite:
             return ConfigurationError(f"{self} is no SQLite database")
         if code in _PASSING:
             return LedgerUnavailable(f"{self}: {_PASSING[code]}")
-        return None
+        return ExotelError(f"{self}: {redact(str(original))}")
+
+    def tidy(self) -> None:
+        """Leave nothing in the log of what was deleted; what somebody is reading stays there."""
+        connection = self.connect(to_read=False)
+        try:
+            connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+            connection.engine.dispose()
 
     def take_place(self) -> bool:
         """Take the place of the file's one dialer. It is free again when the process dies."""

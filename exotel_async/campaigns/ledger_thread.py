@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Connection
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, ExotelError
 
 PATIENCE: Final = 15.0  # seconds for which an operation is tried while others lock the database
 _PAUSE: Final = 0.2  # seconds between tries to undo
@@ -29,6 +29,8 @@ class Urgency(enum.IntEnum):
     OTHER = 3
 
 
+_OF_ALL: Final = (LedgerUnavailable, ConfigurationError)
+"""Errors that are not of one operation alone."""
 _TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
 """Those that wait are committed in one transaction."""
 
@@ -73,8 +75,8 @@ class Database(Protocol):
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread; `to_read`: that never holds up another one."""
 
-    def failure(self, error: Exception) -> LedgerUnavailable | ConfigurationError | None:
-        """Return what an error of the database means to users; None: it is a mistake of ours."""
+    def failure(self, error: Exception) -> ExotelError | None:
+        """Return what an error of the database means to users; None: it is another one."""
 
 
 class LedgerThread:
@@ -206,7 +208,7 @@ class LedgerThread:
             meaning = self._meaning(error)
             if isinstance(meaning, LedgerBusy):
                 self._try_again(works, meaning)
-            elif isinstance(meaning, LedgerUnavailable | ConfigurationError) or len(works) == 1:
+            elif isinstance(meaning, _OF_ALL) or len(works) == 1:
                 self._failed(works, meaning)
             else:
                 for work in works:  # one is wrong, and the others are to be done
@@ -234,10 +236,8 @@ class LedgerThread:
         return results
 
     def _meaning(self, error: Exception) -> Exception:
-        meaning = self._database.failure(error)
-        if meaning is None:
-            return error
-        if not isinstance(meaning, LedgerBusy):
+        meaning = self._database.failure(error) or error
+        if isinstance(meaning, _OF_ALL) and not isinstance(meaning, LedgerBusy):
             self._disconnect()
         return meaning
 

@@ -143,7 +143,7 @@ async def test_a_completed_campaign_goes_on_and_a_canceled_one_does_not(ledger: 
         assert found.state is becomes
 
     await ledger.set_state(campaign.id, CampaignState.CANCELED, None, NOW)
-    with pytest.raises(InvalidRequest, match="name='diwali': .*canceled"):
+    with pytest.raises(InvalidRequest, match=r"name='diwali': .*canceled"):
         await ledger.add(campaign.id, [person(2)], NOW)
     with pytest.raises(InvalidRequest, match="campaign_id"):
         await ledger.add(campaign.id + 1, [person(2)], NOW)
@@ -217,7 +217,7 @@ async def test_a_campaign_is_made_once(ledger: Ledger, other: Ledger) -> None:
     campaign = await ledger.create("diwali", "{}", NOW)
     assert await other.create("diwali", "{}", NOW + 1) == campaign
     assert await ledger.campaigns() == [campaign]
-    with pytest.raises(InvalidRequest, match="name='diwali': .*other settings"):
+    with pytest.raises(InvalidRequest, match=r"name='diwali': .*other settings"):
         await other.create("diwali", "{ }", NOW)
     assert await ledger.campaign("holi") is None
     paused = CampaignState.PAUSED

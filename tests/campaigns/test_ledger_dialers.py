@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -75,12 +74,14 @@ async def test_without_the_place_all_but_dialling_can_be_done(
 async def test_what_a_killed_dialer_was_about_to_send_is_in_doubt(
     ledger: Ledger, place: str
 ) -> None:
-    command = [sys.executable, "-c", DIALER, place]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as dialer:
-        assert dialer.stdout is not None
-        assert dialer.stdout.readline() == b"ready\n"
-        assert isinstance(await ledger.lock(NOW, 1), Holder)
-        dialer.send_signal(signal.SIGKILL)
+    dialer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DIALER, place), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert dialer.stdout is not None
+    assert await dialer.stdout.readline() == b"ready\n"
+    assert isinstance(await ledger.lock(NOW, 1), Holder)
+    dialer.kill()
+    await dialer.wait()
     while await ledger.lock(NOW + 1000, 1) is not None:
         pass  # a server takes a moment to see that it is gone
 

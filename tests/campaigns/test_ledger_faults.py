@@ -1,0 +1,215 @@
+"""What goes wrong with a ledger's database: nothing is lost, and it goes on when that is over."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from traceback import format_exception
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from exotel_async import ConfigurationError, ExotelError
+from exotel_async.campaigns import ledger_thread
+from exotel_async.campaigns.entries import Intended
+from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.campaigns.ledger import Ledger
+from tests.campaigns.ledgers import (
+    EXCHANGE,
+    NOW,
+    claimed,
+    connection,
+    counted,
+    ended,
+    intended,
+    intent,
+    people,
+    person,
+    placed,
+    running,
+)
+from tests.conftest import SOON
+from tests.support import postgres
+
+
+@pytest.mark.parametrize(
+    ("fault", "over", "says"),
+    [
+        # As many pages as there are already.
+        ("max_page_count = 1", "max_page_count = 1000000", "the disk is full"),
+        ("query_only = ON", "query_only = OFF", "it cannot be written"),
+    ],
+)
+async def test_a_file_that_cannot_grow_or_be_written_loses_nothing(
+    tmp_path: Path, fault: str, over: str, says: str
+) -> None:
+    setting = over
+
+    def set_up(own: Connection) -> None:
+        own.connection.cursor().execute(f"PRAGMA {setting}")
+
+    event.listen(Engine, "begin", set_up)
+    try:
+        async with Ledger(tmp_path / "campaigns.db") as ledger:
+            campaign = await running(ledger, people(3))
+            one, _ = await intended(ledger, campaign, 2)
+            setting = fault
+            with pytest.raises(LedgerUnavailable, match=rf"campaigns\.db: {says}"):
+                await ledger.add(campaign.id, [person(n) for n in range(10, 2000)], NOW)
+            setting = over
+            assert await ledger.add(campaign.id, [person(10)], NOW) == []
+            await ledger.record([placed(one), ended(one)])
+            there, true = counted(ledger)
+            assert there == true
+            assert there[campaign.id, "pending"] == 2
+    finally:
+        event.remove(Engine, "begin", set_up)
+
+
+async def test_a_lock_that_lasts_is_told_and_waited_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await running(ledger, people(2))
+    one, _ = await intended(ledger, campaign, 2)
+    own = connection(ledger)
+    own.begin()
+    own.exec_driver_sql("UPDATE contacts SET reason = 'x'")
+    own.exec_driver_sql("UPDATE attempts SET error = 'x'")
+    try:
+        monkeypatch.setattr(ledger_thread, "PATIENCE", 0.05)
+        with pytest.raises(LedgerBusy, match="locked"):
+            await ledger.record([placed(one), ended(one)])
+        # Readers do not wait for it.
+        statistics = await ledger.statistics("diwali")
+        assert statistics is not None
+        assert statistics.in_progress == 2
+        monkeypatch.setattr(ledger_thread, "PATIENCE", SOON)
+        waiting = asyncio.create_task(ledger.record([placed(one), ended(one)]))
+        await asyncio.sleep(0)
+    finally:
+        own.close()
+        own.engine.dispose()
+    await waiting
+    statistics = await ledger.statistics("diwali")
+    assert statistics is not None
+    assert statistics.reached == 1
+
+
+async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database, but long enough to look like one" * 99)
+    with pytest.raises(ConfigurationError, match=r"notes\.txt is no SQLite database"):
+        await Ledger(tmp_path / "notes.txt").open()
+    with pytest.raises(LedgerUnavailable, match="No such file or directory"):
+        await Ledger(tmp_path / "nowhere" / "campaigns.db").open()
+    with pytest.raises(LedgerUnavailable, match="Is a directory"):
+        await Ledger(tmp_path).open()
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await Ledger(tmp_path / "campaigns.db").campaigns()
+    for place in ("", ":memory:", "sqlite:///x.db", "mysql://user:secret@host/db", "://secret"):
+        with pytest.raises(ConfigurationError, match="path of a SQLite file") as caught:
+            Ledger(place)
+        assert "secret" not in str(caught.value)
+
+
+async def test_a_ledger_of_a_newer_version_is_left_alone(place: str) -> None:
+    async with Ledger(place) as ledger:
+        with connection(ledger) as own:
+            own.exec_driver_sql("UPDATE ledger_version SET version_num = '9999'")
+            own.commit()
+            own.engine.dispose()
+    with pytest.raises(ConfigurationError, match="schema 9999, of a newer exotel-async"):
+        await Ledger(place).open()
+
+
+async def test_a_password_is_nowhere(tmp_path: Path) -> None:
+    ledger = Ledger(
+        f"postgresql+psycopg2://user:secret@localhost/db?host={tmp_path}&password=secret"
+    )
+    assert repr(ledger) == "Ledger('postgresql://user:***@localhost/db')"
+    with pytest.raises(LedgerUnavailable, match=r"postgresql://user:\*\*\*@localhost/db") as caught:
+        await ledger.open()
+    assert "secret" not in "".join(format_exception(caught.value))
+
+
+@pytest.fixture
+def own_server() -> Iterator[postgres.Server]:
+    try:
+        with postgres.running() as server:
+            yield server
+    except postgres.Unfit as error:
+        pytest.skip(str(error))
+
+
+async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server) -> None:
+    async with Ledger(own_server.new_database()) as ledger:
+        campaign = await running(ledger, people(3))
+        (one,) = await intended(ledger, campaign)
+        own_server.stop()
+        with pytest.raises(LedgerUnavailable, match="postgresql://postgres@/test_"):
+            await ledger.record([placed(one), ended(one)])
+        with pytest.raises(LedgerUnavailable):
+            await ledger.statistics("diwali")
+        with pytest.raises(LedgerUnavailable):
+            await ledger.beat(NOW)
+        own_server.start()
+
+        await ledger.record([placed(one), ended(one)])
+        assert await ledger.beat(NOW)
+        assert len(await claimed(ledger, campaign, 2)) == 2
+        there, true = counted(ledger)
+        assert there == true
+
+
+def test_psycopg_is_needed_for_a_server_alone(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+sys.modules["psycopg"] = None
+from exotel_async.campaigns.ledger import Ledger
+asyncio.run(Ledger("campaigns.db").open())
+try:
+    asyncio.run(Ledger("postgresql://localhost/db").open())
+except Exception as error:
+    print(type(error).__name__, error)
+sys.modules["sqlalchemy"] = None
+for name in [name for name in sys.modules if "campaigns" in name or "sqlalchemy." in name]:
+    del sys.modules[name]
+try:
+    import exotel_async.campaigns.ledger
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (
+        'ConfigurationError PostgreSQL needs psycopg: pip install "exotel-async[postgres]"\n'
+        'ConfigurationError campaigns need SQLAlchemy: pip install "exotel-async[campaigns]"\n'
+    )
+
+
+async def test_a_ledger_that_was_closed_is_opened_again(place: str) -> None:
+    ledger = Ledger(place)
+    for _ in range(2):
+        async with ledger:
+            assert await ledger.lock(NOW, EXCHANGE) is None
+            await ledger.create("diwali", "{}", NOW)
+            await ledger.unlock(NOW)
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger.campaigns()
+
+
+async def test_what_the_database_refuses_is_told_without_numbers(ledger: Ledger) -> None:
+    campaign = await running(ledger, people(1))
+    (contact,) = await claimed(ledger, campaign, 1)
+    twice = [intent(contact, "9812300001")]
+    assert await ledger.intend(twice, SOON) == [Intended.TAKEN]
+    await ledger.add(campaign.id, [person(2)], NOW)
+    (contact,) = await claimed(ledger, campaign, 1)
+    with pytest.raises(ExotelError, match=r"(?i)unique") as caught:
+        await ledger.intend([intent(contact, "9812300001")], SOON)
+    assert not isinstance(caught.value, LedgerUnavailable)
+    assert "9812300001" not in str(caught.value)
+    assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]

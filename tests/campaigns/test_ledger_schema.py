@@ -1,0 +1,137 @@
+"""The schema of a ledger's database: as the tables say, from every version that was released."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, event
+
+from exotel_async.campaigns import ledger_schema
+from exotel_async.campaigns.entries import Intended
+from exotel_async.campaigns.ledger import Ledger
+from exotel_async.campaigns.tables import VERSION, VERSION_TABLE, metadata
+from tests.campaigns.ledgers import (
+    EXCHANGE,
+    NOW,
+    claimed,
+    connection,
+    intent,
+    is_postgres,
+    path_of,
+    people,
+    running,
+)
+
+DUMPS = Path(__file__).with_name("ledger_dumps")
+VERSIONS = sorted({path.name.partition(".")[0] for path in DUMPS.iterdir()})
+
+
+def differences(ledger: Ledger) -> list[Any]:
+    """Return in what a database is not as the tables say."""
+    with connection(ledger) as own:
+        options = {"version_table": VERSION_TABLE, "compare_type": True}
+        found = list(compare_metadata(MigrationContext.configure(own, opts=options), metadata))
+        own.engine.dispose()
+    return found
+
+
+def test_there_is_a_dump_of_each_version() -> None:
+    scripts = ScriptDirectory(str(ledger_schema._MIGRATIONS))
+    assert sorted(one.revision for one in scripts.walk_revisions()) == VERSIONS
+    assert scripts.get_current_head() == VERSION
+
+
+async def test_a_new_ledger_is_as_the_tables_say(ledger: Ledger) -> None:
+    assert differences(ledger) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_ledger_of_each_version_is_brought_up_to_date(place: str, version: str) -> None:
+    ledger = Ledger(place)
+    if is_postgres(ledger):
+        with psycopg.connect(place) as server:
+            server.execute((DUMPS / f"{version}.postgres.sql").read_bytes())
+    else:
+        with closing(sqlite3.connect(place)) as file:
+            file.executescript((DUMPS / f"{version}.sql").read_text(encoding="utf-8"))
+    async with ledger:
+        assert differences(ledger) == []
+        assert await ledger.lock(NOW, EXCHANGE) is None
+        statistics = await ledger.statistics("diwali")
+        assert statistics is not None
+        assert (statistics.created, statistics.pending, statistics.reached) == (2, 1, 1)
+        ((_, outcome),) = await ledger.outcomes(1, None, 9)
+        assert [one.sid for one in outcome.attempts] == [f"sid{1:016x}"]
+        assert len(await ledger.claim(1, [""], 9, NOW, NOW)) == 1
+
+
+async def test_two_make_one_new_ledger_together(place: str) -> None:
+    ledgers = [Ledger(place) for _ in range(4)]
+    await asyncio.gather(*(ledger.open() for ledger in ledgers))
+    await asyncio.gather(*(ledger.create("diwali", "{}", NOW) for ledger in ledgers))
+    assert len(await ledgers[0].campaigns()) == 1
+    for ledger in ledgers:
+        await ledger.close()
+
+
+def test_alembic_is_imported_only_to_change_a_schema(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from exotel_async.campaigns.ledger import Ledger
+async def main():
+    async with Ledger("campaigns.db"): print("alembic" in sys.modules)
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", program]
+    said = [subprocess.check_output(command, cwd=tmp_path, text=True) for _ in range(2)]
+    assert said == ["True\n", "False\n"]
+
+
+async def test_intents_are_committed_as_durably_as_it_goes(ledger: Ledger) -> None:
+    found: list[Any] = []
+
+    def committing(own: Connection) -> None:
+        cursor = own.connection.cursor()
+        if is_postgres(ledger):
+            cursor.execute("SHOW synchronous_commit")
+            found.append(cursor.fetchone()[0])
+        else:
+            names = ("journal_mode", "synchronous", "foreign_keys")
+            found.extend(cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+
+    campaign = await running(ledger, people(1))
+    (contact,) = await claimed(ledger, campaign, 1)
+    event.listen(Engine, "commit", committing)
+    try:
+        assert await ledger.intend([intent(contact)], 2) == [Intended.TAKEN]
+    finally:
+        event.remove(Engine, "commit", committing)
+    assert found == (["on"] if is_postgres(ledger) else ["wal", 2, 1])  # 2 is FULL
+
+
+async def test_a_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    if os.name != "posix":
+        pytest.skip("files have other rights there")
+    before = os.umask(0)
+    try:
+        async with Ledger(tmp_path / "campaigns.db") as ledger:
+            await running(ledger, people(1))
+            files = sorted(path_of(ledger).parent.iterdir())
+            rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in files}
+    finally:
+        os.umask(before)
+    names = ("campaigns.db", "campaigns.db-shm", "campaigns.db-wal", "campaigns.db.lock")
+    assert rights == dict.fromkeys(names, 0o600)
