@@ -89,7 +89,7 @@ class Postgres:
 
     def failure(self, error: Exception) -> ExotelError | None:
         """Return what an error of the database means to users; None: it is another one."""
-        original = error.orig if isinstance(error, DBAPIError) else error
+        original: Any = error.orig if isinstance(error, DBAPIError) else error
         if not hasattr(original, "sqlstate"):
             return None
         state: str | None = original.sqlstate

@@ -153,11 +153,11 @@ async def test_who_is_not_due_waits(ledger: Ledger) -> None:
     new = [person(one, due_at=NOW + one * 1000) for one in range(5)]
     campaign = await running(ledger, new)
 
-    assert await ledger.promote(campaign.id, NOW) == NOW + 1000
+    assert await ledger.promote(campaign.id, NOW) == (0, NOW + 1000)
     assert [one.key for one in await claimed(ledger, campaign, 1)] == ["customer 0"]
     # One at a time: what is left is due already.
-    assert await ledger.promote(campaign.id, NOW + 3000, limit=1) == NOW + 2000
-    assert await ledger.promote(campaign.id, NOW + 4000) is None
+    assert await ledger.promote(campaign.id, NOW + 3000, limit=1) == (1, NOW + 2000)
+    assert await ledger.promote(campaign.id, NOW + 4000) == (3, None)
     assert len(await claimed(ledger, campaign, 4)) == 4
 
 
@@ -186,7 +186,7 @@ async def test_what_is_given_back_is_ready_or_waits(ledger: Ledger) -> None:
 
     await ledger.unclaim([(first.id, None), (second.id, NOW + 500)])
 
-    assert await ledger.promote(campaign.id, NOW) == NOW + 500
+    assert await ledger.promote(campaign.id, NOW) == (0, NOW + 500)
     assert await claimed(ledger, campaign, 1) == [first]
     assert await ledger.finish(campaign.id, ContactState.CANCELED, NOW) == 3
     # It has its outcome, and is not made ready by those who had claimed it.

@@ -104,7 +104,7 @@ async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) ->
         await Ledger(tmp_path / "notes.txt").open()
     with pytest.raises(LedgerUnavailable, match="No such file or directory"):
         await Ledger(tmp_path / "nowhere" / "campaigns.db").open()
-    with pytest.raises(LedgerUnavailable, match="Is a directory"):
+    with pytest.raises(LedgerUnavailable, match="cannot be opened"):
         await Ledger(tmp_path).open()
     with pytest.raises(LedgerUnavailable, match="not open"):
         await Ledger(tmp_path / "campaigns.db").campaigns()

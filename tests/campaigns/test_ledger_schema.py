@@ -73,7 +73,7 @@ async def test_a_ledger_of_each_version_is_brought_up_to_date(place: str, versio
         statistics = await ledger.statistics("diwali")
         assert statistics is not None
         assert (statistics.created, statistics.pending, statistics.reached) == (2, 1, 1)
-        ((_, outcome),) = await ledger.outcomes(1, None, 9)
+        ((_, outcome),) = await ledger.outcomes(1, 0, 9)
         assert [one.sid for one in outcome.attempts] == [f"sid{1:016x}"]
         assert len(await ledger.claim(1, [""], 9, NOW, NOW)) == 1
 
@@ -104,7 +104,7 @@ async def test_intents_are_committed_as_durably_as_it_goes(ledger: Ledger) -> No
     found: list[Any] = []
 
     def committing(own: Connection) -> None:
-        cursor = own.connection.cursor()
+        cursor: Any = own.connection.cursor()
         if is_postgres(ledger):
             cursor.execute("SHOW synchronous_commit")
             found.append(cursor.fetchone()[0])

@@ -34,7 +34,8 @@ CREATE TABLE public.campaigns (
     reason text,
     created_at bigint NOT NULL,
     started_at bigint,
-    ended_at bigint
+    ended_at bigint,
+    outcomes bigint NOT NULL
 );
 CREATE SEQUENCE public.campaigns_id_seq
     START WITH 1
@@ -65,7 +66,8 @@ CREATE TABLE public.contacts (
     dialer text,
     lease_until bigint,
     reason text,
-    ended_at bigint
+    ended_at bigint,
+    outcome bigint
 );
 CREATE SEQUENCE public.contacts_id_seq
     START WITH 1
@@ -108,10 +110,10 @@ CREATE TABLE public.other_numbers (
 );
 ALTER TABLE ONLY public.campaigns ALTER COLUMN id SET DEFAULT nextval('public.campaigns_id_seq'::regclass);
 ALTER TABLE ONLY public.contacts ALTER COLUMN id SET DEFAULT nextval('public.contacts_id_seq'::regclass);
-INSERT INTO public.attempts VALUES ('0000000000000001', 1, 1, '09812300000', NULL, '08030000000', NULL, 'settled', '14d79d63b2bc4568bfc648dd2c1c9622', 1772600000000, NULL, NULL, NULL, 'sid0000000000000001', 'completed', NULL, NULL, NULL, 1000, 1.5, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.campaigns VALUES (1, 'diwali', '{}', 'in-progress', NULL, 1772600000000, 1772600000000, NULL);
-INSERT INTO public.contacts VALUES (2, 1, 'customer 1', '09812300001', '9812300001', NULL, NULL, 0, '', NULL, NULL, NULL, NULL, NULL, 'ready', 1, 0, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO public.contacts VALUES (1, 1, 'customer 0', '09812300000', '9812300000', NULL, NULL, 0, '', NULL, 1772600000000, NULL, NULL, '08030000000', 'reached', 1, 1, NULL, NULL, NULL, NULL, 1772600000000);
+INSERT INTO public.attempts VALUES ('0000000000000001', 1, 1, '09812300000', NULL, '08030000000', NULL, 'settled', '1ec2ed7fd4ec4daeafcf78be8733afad', 1772600000000, NULL, NULL, NULL, 'sid0000000000000001', 'completed', NULL, NULL, NULL, 1000, 1.5, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.campaigns VALUES (1, 'diwali', '{}', 'in-progress', NULL, 1772600000000, 1772600000000, NULL, 1);
+INSERT INTO public.contacts VALUES (2, 1, 'customer 1', '09812300001', '9812300001', NULL, NULL, 0, '', NULL, NULL, NULL, NULL, NULL, 'ready', 1, 0, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO public.contacts VALUES (1, 1, 'customer 0', '09812300000', '9812300000', NULL, NULL, 0, '', NULL, 1772600000000, NULL, NULL, '08030000000', 'reached', 1, 1, NULL, NULL, NULL, NULL, 1772600000000, 1);
 INSERT INTO public.counts VALUES (1, 'zone:', 2);
 INSERT INTO public.counts VALUES (1, 'pending', 1);
 INSERT INTO public.counts VALUES (1, 'attempts', 1);
@@ -120,7 +122,7 @@ INSERT INTO public.counts VALUES (1, 'price', 1500000);
 INSERT INTO public.counts VALUES (1, 'reached', 1);
 INSERT INTO public.counts VALUES (1, 'status:completed', 1);
 INSERT INTO public.counts VALUES (1, 'talk_ms', 1000);
-INSERT INTO public.dialers VALUES ('14d79d63b2bc4568bfc648dd2c1c9622', 'host',1, 1772600000000, 1772600015000, 60000, 1772600000000);
+INSERT INTO public.dialers VALUES ('1ec2ed7fd4ec4daeafcf78be8733afad', 'host',1, 1772600000000, 1772600015000, 60000, 1772600000000);
 INSERT INTO public.ledger_version VALUES ('0001');
 SELECT pg_catalog.setval('public.campaigns_id_seq', 1, true);
 SELECT pg_catalog.setval('public.contacts_id_seq', 2, true);
@@ -153,7 +155,8 @@ CREATE INDEX ix_attempts_intended_at ON public.attempts USING btree (intended_at
 CREATE INDEX ix_attempts_open ON public.attempts USING btree (id) WHERE (state = ANY (ARRAY['intended'::text, 'in-doubt'::text, 'placed'::text, 'ended'::text]));
 CREATE INDEX ix_attempts_sid ON public.attempts USING btree (sid) WHERE (sid IS NOT NULL);
 CREATE INDEX ix_contacts_claimed ON public.contacts USING btree (campaign_id, dialer) WHERE (state = 'claimed'::text);
-CREATE INDEX ix_contacts_ended ON public.contacts USING btree (campaign_id, ended_at, id) WHERE (ended_at IS NOT NULL);
+CREATE INDEX ix_contacts_ended ON public.contacts USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX ix_contacts_outcome ON public.contacts USING btree (campaign_id, outcome) WHERE (outcome IS NOT NULL);
 CREATE INDEX ix_contacts_ready ON public.contacts USING btree (campaign_id, zone, rank, id) WHERE (state = 'ready'::text);
 CREATE INDEX ix_contacts_waiting ON public.contacts USING btree (campaign_id, due_at) WHERE (state = 'waiting'::text);
 CREATE INDEX ix_other_numbers_contact_id ON public.other_numbers USING btree (contact_id);

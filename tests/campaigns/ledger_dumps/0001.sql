@@ -29,7 +29,7 @@ CREATE TABLE attempts (
 	CONSTRAINT fk_attempts_contact_id FOREIGN KEY(contact_id) REFERENCES contacts (id), 
 	CONSTRAINT fk_attempts_campaign_id FOREIGN KEY(campaign_id) REFERENCES campaigns (id)
 );
-INSERT INTO "attempts" VALUES('0000000000000001',1,1,'09812300000',NULL,'08030000000',NULL,'settled','24ba1c32dcdc4bc7a71fcdc17dbf3459',1772600000000,NULL,NULL,NULL,'sid0000000000000001','completed',NULL,NULL,NULL,1000,'1.5',NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "attempts" VALUES('0000000000000001',1,1,'09812300000',NULL,'08030000000',NULL,'settled','109aec8750ae4af2a8247f5fd5771602',1772600000000,NULL,NULL,NULL,'sid0000000000000001','completed',NULL,NULL,NULL,1000,'1.5',NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE campaigns (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name TEXT NOT NULL, 
@@ -39,9 +39,10 @@ CREATE TABLE campaigns (
 	created_at BIGINT NOT NULL, 
 	started_at BIGINT, 
 	ended_at BIGINT, 
+	outcomes BIGINT NOT NULL, 
 	CONSTRAINT uq_campaigns_name UNIQUE (name)
 );
-INSERT INTO "campaigns" VALUES(1,'diwali','{}','in-progress',NULL,1772600000000,1772600000000,NULL);
+INSERT INTO "campaigns" VALUES(1,'diwali','{}','in-progress',NULL,1772600000000,1772600000000,NULL,1);
 CREATE TABLE contacts (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	campaign_id INTEGER NOT NULL, 
@@ -65,12 +66,13 @@ CREATE TABLE contacts (
 	lease_until BIGINT, 
 	reason TEXT, 
 	ended_at BIGINT, 
+	outcome BIGINT, 
 	CONSTRAINT fk_contacts_campaign_id FOREIGN KEY(campaign_id) REFERENCES campaigns (id), 
 	CONSTRAINT uq_contacts_campaign_id_key UNIQUE (campaign_id, "key"), 
 	CONSTRAINT uq_contacts_campaign_id_identity UNIQUE (campaign_id, identity)
 );
-INSERT INTO "contacts" VALUES(1,1,'customer 0','09812300000','9812300000',NULL,NULL,0,'',NULL,1772600000000,NULL,NULL,'08030000000','reached',1,1,NULL,NULL,NULL,NULL,1772600000000);
-INSERT INTO "contacts" VALUES(2,1,'customer 1','09812300001','9812300001',NULL,NULL,0,'',NULL,NULL,NULL,NULL,NULL,'ready',1,0,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "contacts" VALUES(1,1,'customer 0','09812300000','9812300000',NULL,NULL,0,'',NULL,1772600000000,NULL,NULL,'08030000000','reached',1,1,NULL,NULL,NULL,NULL,1772600000000,1);
+INSERT INTO "contacts" VALUES(2,1,'customer 1','09812300001','9812300001',NULL,NULL,0,'',NULL,NULL,NULL,NULL,NULL,'ready',1,0,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE counts (
 	campaign_id INTEGER NOT NULL, 
 	name TEXT NOT NULL, 
@@ -96,7 +98,7 @@ CREATE TABLE dialers (
 	left_at BIGINT, 
 	CONSTRAINT pk_dialers PRIMARY KEY (id)
 );
-INSERT INTO "dialers" VALUES('24ba1c32dcdc4bc7a71fcdc17dbf3459','host',1,1772600000000,1772600015000,60000,1772600000000);
+INSERT INTO "dialers" VALUES('109aec8750ae4af2a8247f5fd5771602','host',1,1772600000000,1772600015000,60000,1772600000000);
 CREATE TABLE do_not_call (
 	identity TEXT NOT NULL, 
 	added_at BIGINT NOT NULL, 
@@ -125,7 +127,8 @@ CREATE TABLE other_numbers (
 CREATE INDEX ix_contacts_ready ON contacts (campaign_id, zone, rank, id) WHERE state = 'ready';
 CREATE INDEX ix_contacts_waiting ON contacts (campaign_id, due_at) WHERE state = 'waiting';
 CREATE INDEX ix_contacts_claimed ON contacts (campaign_id, dialer) WHERE state = 'claimed';
-CREATE INDEX ix_contacts_ended ON contacts (campaign_id, ended_at, id) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_contacts_ended ON contacts (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_contacts_outcome ON contacts (campaign_id, outcome) WHERE outcome IS NOT NULL;
 CREATE INDEX ix_attempts_open ON attempts (id) WHERE state IN ('intended', 'in-doubt', 'placed', 'ended');
 CREATE INDEX ix_attempts_sid ON attempts (sid) WHERE sid IS NOT NULL;
 CREATE INDEX ix_attempts_contact_id ON attempts (contact_id);
