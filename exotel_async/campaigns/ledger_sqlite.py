@@ -25,7 +25,9 @@ else:
 
 _BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
 _OWNER_ONLY: Final = 0o600
-_CACHE_KIB: Final = 16_384
+# Pages that are kept in memory, to write and to read: of a million contacts the indexes have more.
+_CACHE_KIB: Final = 32_768
+_CACHE_TO_READ_KIB: Final = 4096
 # Where many contacts are added, they change the same pages again and again: those are copied from
 # the log into the file less often than it is usual.
 _PAGES_IN_LOG: Final = 8000
@@ -58,7 +60,7 @@ class SQLite:
             poolclass=NullPool,
             connect_args={"timeout": _BUSY_MS / 1000, "isolation_level": None},
         )
-        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "connect", _set_up_to_read if to_read else _set_up_to_write)
         event.listen(engine, "begin", _begin_to_read if to_read else _begin_to_write)
         # Only a file that is not there is opened here: to close one anywhere would take from this
         # process all locks it has on it, and others would remove the log it writes to.
@@ -142,14 +144,22 @@ class SQLite:
             os.close(lock)
 
 
-def _set_up(connection: sqlite3.Connection, record: Any) -> None:
+def _set_up_to_read(connection: sqlite3.Connection, record: Any) -> None:
+    _set_up(connection, _CACHE_TO_READ_KIB)
+
+
+def _set_up_to_write(connection: sqlite3.Connection, record: Any) -> None:
+    _set_up(connection, _CACHE_KIB)
+
+
+def _set_up(connection: sqlite3.Connection, cache: int) -> None:
     # WAL lets others read while one writes. FULL: what is committed survives a loss of power.
     for setting in (
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         "secure_delete = ON",
-        f"cache_size = -{_CACHE_KIB}",
+        f"cache_size = -{cache}",
         f"wal_autocheckpoint = {_PAGES_IN_LOG}",
         f"journal_size_limit = {_LONGEST_LOG}",
     ):
