@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,11 @@ from attrs import field, frozen
 
 from exotel_async.masking import masked
 from exotel_async.models.value import Value
+
+
+def _several(numbers: Iterable[str]) -> tuple[str, ...]:
+    # One number alone is meant as such, not as its digits.
+    return (numbers,) if isinstance(numbers, str) else tuple(numbers)
 
 
 @frozen
@@ -37,7 +42,7 @@ class Contact(Value):
     not_before: datetime | None = field(default=None, kw_only=True)
     time_zone: str | None = field(default=None, kw_only=True)
     alternatives: tuple[str, ...] = field(
-        default=(), kw_only=True, converter=tuple, repr=lambda numbers: str(len(numbers))
+        default=(), kw_only=True, converter=_several, repr=lambda numbers: str(len(numbers))
     )
     agent: str | None = field(default=None, kw_only=True, repr=masked)
     custom_field: str | None = field(default=None, kw_only=True, repr=False)
