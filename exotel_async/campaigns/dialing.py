@@ -30,6 +30,7 @@ from exotel_async.errors import (
 )
 from exotel_async.models import Call
 from exotel_async.phone import identity_of
+from exotel_async.wire import responses
 
 if TYPE_CHECKING:
     from exotel_async.calls.connect_many_plan import DialOrder
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.running import RunningCampaign
     from exotel_async.campaigns.state import DialerState
     from exotel_async.limiter.protocol import Permit
+    from exotel_async.wire.responses import Response
 
 WRITTEN_WITHIN: Final = 2.0
 """Seconds for the ledger to take an intent. After them the permit goes back."""
@@ -188,7 +190,7 @@ class Dialing:
         circuit.begin()
         try:
             call = await parts.pipeline.send(
-                order.request, parts.read_dialled, options, permit=permit, retry=_ONCE
+                order.request, self._read, options, permit=permit, retry=_ONCE
             )
         except CallOutcomeUnknown as error:
             self._lost(attempt, error)
@@ -204,6 +206,11 @@ class Dialing:
         else:
             circuit.answered()
             self._placed(attempt, call)
+
+    def _read(self, answer: Response) -> Call:
+        # Not as a call that is known: its SID is in the ledger only if its dial is still waited
+        # for. If the dialer was closed meanwhile, the next one has to find it.
+        return responses.read_call(answer, time_zone=self._state.parts.time_zone)
 
     def _placed(self, attempt: LiveAttempt, call: Call) -> None:
         self._refusing.broken(attempt.running)
