@@ -9,6 +9,7 @@ from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.errors import (
     CampaignStopped,
+    DialerStopped,
     LedgerBusy,
     LedgerLost,
     LedgerUnavailable,
@@ -37,6 +38,7 @@ __all__ = [
     "ContactOutcome",
     "ContactState",
     "Dialer",
+    "DialerStopped",
     "Ledger",
     "LedgerBusy",
     "LedgerLost",

@@ -197,6 +197,7 @@ class Dialer:
         Raises:
             InvalidRequest: there is no key, or an argument that Exotel would refuse.
             CampaignStopped: Exotel refuses the account's calls.
+            DialerStopped: `stop` was called before its outcome. The same key goes on with it.
             ExotelError: Exotel does not answer at all, or the ledger cannot be used.
         """
         check_options("Dialer.call", self.call, settings, CallSettings.__optional_keys__)
@@ -245,8 +246,7 @@ class Dialer:
 
         To be called in the event loop, as by a handler that was given to `loop.add_signal_handler`.
         """
-        if self._engines.state is not None:
-            self._engines.state.stop()
+        self._engines.stop()
 
     async def statistics(self, name: str) -> CampaignStatistics:
         """Return how a campaign stands.

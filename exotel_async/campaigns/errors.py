@@ -25,6 +25,10 @@ class LedgerLost(ExotelError):
     """Another dialer has taken over the ledger. Nobody is dialled any more by this one."""
 
 
+class DialerStopped(ExotelError):
+    """The dialer was stopped before what was waited for. The next one goes on with it."""
+
+
 class CampaignStopped(ExotelError):
     """A campaign was paused, or has failed, because of errors: nobody of it is dialled any more.
 

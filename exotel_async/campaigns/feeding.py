@@ -13,7 +13,7 @@ from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.clock import awake, from_ms, to_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder, OpenAttempt
-from exotel_async.campaigns.errors import LedgerLost
+from exotel_async.campaigns.errors import DialerStopped, LedgerLost
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.state import LEASE
@@ -77,6 +77,10 @@ class Feeding:
             if not said:
                 logger.warning("Another dialer has the ledger: %s. Waiting", _named(holder))
                 said = True
+            if state.stopping:
+                raise DialerStopped(
+                    f"stopped while another dialer has the ledger: {_named(holder)}"
+                )
             await asyncio.sleep(_ANOTHER)
         self._beaten = since
         state.owned(since)

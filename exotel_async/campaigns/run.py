@@ -63,6 +63,7 @@ class CampaignRun:
 
         Raises:
             InvalidRequest: there is no such campaign.
+            DialerStopped: `stop` was called while another dialer had the ledger.
             ExotelError: Exotel does not answer, or the ledger cannot be used.
         """
         state = await self._engines.enter()

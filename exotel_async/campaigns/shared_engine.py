@@ -27,6 +27,7 @@ class SharedEngine:
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._make = make
         self._engine: Engine | None = None
+        self._starting: Engine | None = None
         self._runs = 0
         self._changing = asyncio.Lock()
 
@@ -39,12 +40,16 @@ class SharedEngine:
         """Begin a run.
 
         Raises:
+            DialerStopped: it was stopped while another dialer had the ledger.
             ExotelError: Exotel does not answer, or the ledger cannot be used.
         """
         async with self._changing:
             if self._engine is None:
-                engine = self._make()
-                await engine.start()
+                engine = self._starting = self._make()
+                try:
+                    await engine.start()
+                finally:
+                    self._starting = None
                 self._engine = engine
             self._runs += 1
             return self._engine.state
@@ -70,6 +75,12 @@ class SharedEngine:
         begun_from = _BEGUN_FROM + (_STOPPED if again else ())
         await ledger.set_state(entry.id, state, None, now, only_from=begun_from)
         return await engine.begin(entry.id)
+
+    def stop(self) -> None:
+        """Dial nobody any more. Does nothing if nothing is run."""
+        for engine in (self._starting, self._engine):
+            if engine is not None:
+                engine.state.stop()
 
     async def leave(self, campaigns: Sequence[RunningCampaign]) -> None:
         """End a run."""

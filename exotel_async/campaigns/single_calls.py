@@ -18,7 +18,7 @@ from attrs import evolve
 from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.contact import Contact
-from exotel_async.campaigns.errors import CampaignStopped
+from exotel_async.campaigns.errors import CampaignStopped, DialerStopped
 from exotel_async.campaigns.schedule import Schedule
 from exotel_async.config import Priority
 from exotel_async.errors import InvalidRequest
@@ -99,7 +99,7 @@ async def _outcome(
 ) -> ContactOutcome:
     while True:
         news.clear()
-        stopped = running.is_stopped_by_errors
+        stopped, is_left = running.is_stopped_by_errors, _is_left(state, running)
         outcome = await state.ledger.outcome(running.id, key)
         if outcome is not None and outcome.state.is_final:
             return outcome
@@ -107,7 +107,19 @@ async def _outcome(
             raise copy.copy(state.error)
         if stopped and running.is_idle:
             raise CampaignStopped(running.name, running.state, running.reason or "")
+        if is_left:
+            raise DialerStopped("stopped before the call's outcome: the same key goes on with it")
         await news.wait()
+
+
+def _is_left(state: DialerState, running: RunningCampaign) -> bool:
+    """Whether the dialer was stopped, and what is left of a campaign is the next one's."""
+    return (
+        state.stopping
+        and not running.dialling
+        and not state.attempts.has_calls(running)
+        and not state.writer.has_changes
+    )
 
 
 async def _campaign_with(ledger: Ledger, key: str) -> str | None:
