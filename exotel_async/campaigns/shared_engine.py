@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState
@@ -30,6 +30,8 @@ class SharedEngine:
         self._starting: Engine | None = None
         self._runs = 0
         self._changing = asyncio.Lock()
+        self.adding: Final = asyncio.Lock()
+        """Whoever adds a single call has it: of two with one key, the second finds the first."""
 
     @property
     def state(self) -> DialerState | None:

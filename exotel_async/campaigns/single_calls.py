@@ -80,11 +80,13 @@ async def make_call(
     state.listeners.add(news.set)
     running: list[RunningCampaign] = []
     try:
-        name = await _campaign_with(ledger, entry.key)
-        if name is None:
-            name, now = campaign.name, state.clock.now_ms()
-            made = await ledger.create(name, json.dumps(campaign.to_dict(), sort_keys=True), now)
-            await ledger.add(made.id, [entry], now)
+        async with engines.adding:
+            name = await _campaign_with(ledger, entry.key)
+            if name is None:
+                name, now = campaign.name, state.clock.now_ms()
+                settings_json = json.dumps(campaign.to_dict(), sort_keys=True)
+                made = await ledger.create(name, settings_json, now)
+                await ledger.add(made.id, [entry], now)
         running.append(await engines.begin(name, again=True))
         running[0].priority = Priority.INTERACTIVE
         state.look_again()
