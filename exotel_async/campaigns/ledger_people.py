@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
+    Text,
     bindparam,
     delete,
     exists,
+    func,
     or_,
     select,
     text,
@@ -55,8 +57,12 @@ _MAY_RING: Final = (
 _HAS_CALL: Final = exists().where(
     attempts.c.contact_id == contacts.c.id, attempts.c.state.in_(_MAY_RING)
 )
+# The identities of single calls have their keys behind the number's, and a space between.
+_WHO: Final = bindparam("who", type_=Text())
+_OF_CALL: Final = func.substr(contacts.c.identity, 1, func.length(_WHO) + 1)
 _OF_PERSON: Final = or_(
     contacts.c.identity == bindparam("who"),
+    _WHO.concat(" ") == _OF_CALL,
     contacts.c.key == bindparam("who"),
     contacts.c.id.in_(
         select(other_numbers.c.contact_id).where(other_numbers.c.identity == bindparam("who"))

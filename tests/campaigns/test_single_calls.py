@@ -24,3 +24,11 @@ async def test_one_key_makes_one_call_whatever_its_settings(
     )
     assert len({outcome.attempts[0].sid for outcome in outcomes}) == 1
     assert exotel_server.rung(number(1)) == 1
+
+
+async def test_a_number_is_forgotten_with_its_calls(dialer: Dialer) -> None:
+    for key in ("order-1", "order-2"):
+        await dialer.call(Contact(number(1), key=key), flow=926, caller_id=EXOPHONE)
+    other = await dialer.call(Contact(number(11), key="order-3"), flow=926, caller_id=EXOPHONE)
+    assert await dialer.forget("098000 00001") == 2
+    assert [one async for one in dialer.outcomes(other.campaign)] == [other]
