@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from exotel_async.campaigns.attempts import LiveAttempt
 from exotel_async.campaigns.clock import awake
 from exotel_async.campaigns.entries import Intended, Intent
-from exotel_async.campaigns.errors import LedgerBusy
+from exotel_async.campaigns.errors import LedgerUnavailable
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.order import order_for
 from exotel_async.campaigns.refusals import Refusal, judge
@@ -138,7 +138,7 @@ class Dialing:
         )
         try:
             (said,) = await state.ledger.intend([intent], within=WRITTEN_WITHIN)
-        except LedgerBusy as error:
+        except LedgerUnavailable as error:
             state.attempts.forget(attempt)
             running.add([contact])
             state.ledger_failed(error)

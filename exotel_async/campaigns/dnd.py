@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from exotel_async.calls.wait_state import is_passing
 from exotel_async.campaigns.clock import to_ms
+from exotel_async.campaigns.errors import LedgerUnavailable
 from exotel_async.campaigns.order import number_of
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError
@@ -74,5 +75,8 @@ class DndRegister:
         else:
             is_listed = running.listed[contact.id] = known.dnd is Dnd.YES
             identity = identity_of(number) or number
-            await state.ledger.remember(identity, is_listed, state.clock.now_ms())
+            try:
+                await state.ledger.remember(identity, is_listed, state.clock.now_ms())
+            except LedgerUnavailable as error:
+                state.ledger_failed(error)
         running.add([contact])
