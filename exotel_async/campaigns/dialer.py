@@ -294,6 +294,8 @@ class Dialer:
         if self._engines.state is not None:
             self._engines.state.list_numbers(identities)
         await self._ledger.do_not_call(identities, reason, self._clock.now_ms())
+        if self._engines.state is not None:
+            self._engines.state.list_numbers(identities)
 
     async def allow(self, numbers: Iterable[str]) -> None:
         """Take numbers off the do-not-call list.

@@ -15,7 +15,7 @@ from exotel_async.campaigns.circuit import Circuit
 from exotel_async.campaigns.clock import ExotelClock, awake, to_ms
 from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.following import Following
-from exotel_async.campaigns.in_doubt import InDoubt
+from exotel_async.campaigns.in_doubt import SEND_WITHIN, InDoubt
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState, ContactState
 from exotel_async.errors import ExotelError
@@ -71,7 +71,7 @@ class DialerState:
         self.background: Final[set[asyncio.Task[Any]]] = set()
         self.no_room_until: float = 0.0
         """Nobody is dialled until then, for want of channels; by the clock of the loop."""
-        self._listed: set[str] = set()
+        self._listed: dict[str, float] = {}
         self._owned_until = 0.0
         self._ledger_error: ExotelError | None = None
 
@@ -104,8 +104,9 @@ class DialerState:
 
     def is_listed(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
-        parties = (attempt.number, attempt.agent)
-        return any(party and identity_of(party) in self._listed for party in parties)
+        now, parties = awake(), (attempt.number, attempt.agent)
+        identities = [identity_of(party) or party for party in parties if party]
+        return any(self._listed.get(identity, 0) > now for identity in identities)
 
     # What the parts tell.
 
@@ -129,12 +130,18 @@ class DialerState:
         return self.attempts.get(attempt_id) if isinstance(attempt_id, str) else None
 
     def list_numbers(self, identities: Sequence[str]) -> None:
-        """Have numbers not dialled any more that are on the do-not-call list now."""
-        self._listed.update(identities)
+        """Have numbers not dialled any more that are on the do-not-call list now.
+
+        From now on the ledger takes no intent with them. Those before leave soon, or never do.
+        """
+        now = awake()
+        self._listed = {one: until for one, until in self._listed.items() if until > now}
+        self._listed.update(dict.fromkeys(identities, now + SEND_WITHIN))
 
     def unlist_numbers(self, identities: Sequence[str]) -> None:
         """Have numbers dialled again that were taken off the do-not-call list."""
-        self._listed.difference_update(identities)
+        for identity in identities:
+            self._listed.pop(identity, None)
 
     def ledger_failed(self, error: ExotelError) -> None:
         """Stop dialling until the ledger answers again."""

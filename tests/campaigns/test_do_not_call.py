@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from exotel_async import InvalidRequest
-from exotel_async.campaigns import Contact, ContactState, Retries, Retry
+from exotel_async.campaigns import Contact, ContactState, Retries, Retry, clock, state
 from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.running import (
@@ -123,3 +124,18 @@ async def test_an_agent_who_is_listed_is_not_rung(dialer: Dialer, exotel_server:
     outcomes = by_number(await run_all(dialer, "two"))
     assert outcomes[number(1)].state is ContactState.DO_NOT_CALL
     assert dialled(exotel_server) == [number(0)]
+
+
+async def test_whoever_another_process_takes_off_the_list_is_dialled(
+    dialer: Dialer, exotel_server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dialer.add("diwali", [number(0)])
+    await run_all(dialer)
+    await dialer.do_not_call([number(1)])
+    async with Ledger(tmp_path / "campaigns.db") as other:
+        await other.allow(["India 9800000001"])
+    # As if so much time had passed that each dial on its way then has left, or never does.
+    monkeypatch.setattr(state, "awake", lambda: clock.awake() + SEND_WITHIN + 1)
+    await dialer.add("diwali", [number(1)])
+    await run_all(dialer)
+    assert dialled(exotel_server) == numbers(2)
