@@ -48,6 +48,8 @@ class LiveAttempt:
     certain_after: int | None = None
     holds: bool = True
     """Whether it holds channels."""
+    tries: bool = False
+    """Whether it is dialled to try if Exotel answers again."""
     is_over: bool = False
     """Whether the call is over. It may be that only its details tell what that means."""
     is_decided: bool = False

@@ -32,25 +32,29 @@ class Circuit:
         """Whether a dial may begin."""
         return not self.is_open or (not self._trying and now >= self._opens_at)
 
-    def begin(self) -> None:
-        """Take note of a dial that begins."""
-        self._trying = self.is_open
+    def begin(self) -> bool:
+        """Take note of a dial that begins. Returns whether it is the one that tries."""
+        if self.is_open:
+            self._trying = True
+        return self.is_open
 
     def answered(self) -> None:
         """Take note of an answer, whatever it says."""
         self.failures, self._wait, self._trying = 0, _FIRST, False
 
-    def failed(self, now: float) -> None:
-        """Take note of a dial without an answer."""
+    def failed(self, now: float, *, tried: bool) -> None:
+        """Take note of a dial without an answer, and whether it was the one that tries."""
         self.failures += 1
-        if self.is_open:
+        # Those that were on their way when it opened say nothing new.
+        if tried or self.failures == _IN_A_ROW:
             self._opens_at = now + self._wait
             self._wait = min(_LONGEST, self._wait * 2)
-        self._trying = False
+        self.not_sent(tried=tried)
 
-    def not_sent(self) -> None:
-        """Take note of a dial that began and was not sent."""
-        self._trying = False
+    def not_sent(self, *, tried: bool) -> None:
+        """Take note of a dial that was not sent after all, and whether it was to try."""
+        if tried:
+            self._trying = False
 
     def next_try(self, now: float) -> float:
         """Return the seconds until a dial may begin."""

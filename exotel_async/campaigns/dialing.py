@@ -114,6 +114,7 @@ class Dialing:
             contact=contact,
             intended_at=state.clock.now_ms(),
             legs=order.legs,
+            tries=state.circuit.begin(),
             **values,
         )
         state.attempts.keep(attempt)
@@ -139,22 +140,26 @@ class Dialing:
         try:
             (said,) = await state.ledger.intend([intent], within=WRITTEN_WITHIN)
         except LedgerUnavailable as error:
-            state.attempts.forget(attempt)
+            self._forget(attempt)
             running.add([contact])
             state.ledger_failed(error)
             return False
         except BaseException:
-            state.attempts.forget(attempt)
+            self._forget(attempt)
             raise
         if said is Intended.TAKEN:
             return True
-        state.attempts.forget(attempt)
+        self._forget(attempt)
         if said is Intended.DO_NOT_CALL:
             state.end(running, contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
         elif said is Intended.NOT_IN_PROGRESS:
             running.add([contact])
             state.look_again()
         return False
+
+    def _forget(self, attempt: LiveAttempt) -> None:
+        self._state.attempts.forget(attempt)
+        self._state.circuit.not_sent(tried=attempt.tries)
 
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
         """Return what is asked in the last step before the first byte.
@@ -187,7 +192,6 @@ class Dialing:
             priority=attempt.running.priority, before_send=self._last_check(attempt, since)
         )
         parts, circuit = state.parts, state.circuit
-        circuit.begin()
         try:
             call = await parts.pipeline.send(
                 order.request, self._read, options, permit=permit, retry=_ONCE
@@ -195,10 +199,10 @@ class Dialing:
         except CallOutcomeUnknown as error:
             self._lost(attempt, error)
         except NotDialled as error:
-            circuit.not_sent()
+            circuit.not_sent(tried=attempt.tries)
             self._not_sent(attempt, str(error))
         except ConfigurationError as error:  # the session is closed
-            circuit.not_sent()
+            circuit.not_sent(tried=attempt.tries)
             self._not_sent(attempt, str(error))
             state.fail(error)
         except ExotelError as error:
@@ -225,7 +229,7 @@ class Dialing:
             state.circuit.answered()
             self._placed(attempt, Call(sid=error.sid, from_=error.from_, to=error.to))
             return
-        state.circuit.failed(now)
+        state.circuit.failed(now, tried=attempt.tries)
         if attempt.state is not AttemptState.INTENDED:
             return
         late = state.parts.pipeline.transport.late
