@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -27,10 +28,18 @@ logger: Final = logging.getLogger("exotel_async")
 class Following:
     """Has the session's shared poll, and callbacks, tell how calls end."""
 
-    def __init__(self, parts: CallParts, attempts: Attempts, interval: float) -> None:
+    def __init__(
+        self,
+        parts: CallParts,
+        attempts: Attempts,
+        interval: float,
+        closed: Callable[[ConfigurationError], object],
+    ) -> None:
         self._parts = parts
         self._attempts = attempts
         self._interval = interval
+        self.closed: Final = closed
+        """To be told that the session is closed: the next run does what is left."""
 
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
         """Take a call that was placed, and follow it to its end."""
@@ -58,8 +67,8 @@ class Following:
             attempt.waiter = self._parts.watcher.add(
                 attempt.sid, terms, partial(self._told, attempt, began)
             )
-        except ConfigurationError:
-            return  # the session is closed: the next run follows it
+        except ConfigurationError as error:
+            self.closed(error)
 
     def drop(self) -> None:
         """Follow none any more."""
@@ -76,6 +85,7 @@ class Following:
                 self._attempts.settled(attempt, how)
             return
         if isinstance(how, ConfigurationError):
+            self.closed(how)
             return
         lasted = asyncio.get_running_loop().time() - began
         if attempt.is_over:

@@ -123,8 +123,9 @@ class InDoubt:
                 result = await self._parts.reconciler.reconcile(
                     error, options, timeout=None, interval=self._interval
                 )
-            except ConfigurationError:
-                return  # the session is closed: the next run searches again
+            except ConfigurationError as closed:
+                self._following.closed(closed)
+                return
             except ExotelError as failure:
                 logger.warning("Searching for a call of a campaign has failed: %s", failure)
                 await self._parts.pipeline.sleep(self._interval)

@@ -53,7 +53,7 @@ class DialerState:
         """Seconds until a call is asked for first."""
         self.writer: Final = ChangesWriter(ledger, self._written)
         self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.has_changed)
-        self.following: Final = Following(parts, self.attempts, interval)
+        self.following: Final = Following(parts, self.attempts, interval, self.fail)
         self.in_doubt: Final = InDoubt(
             parts, ledger, self.clock, self.attempts, self.following, interval=interval
         )
