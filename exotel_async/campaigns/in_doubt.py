@@ -36,6 +36,8 @@ SEND_WITHIN: Final = 10.0
 
 _AROUND: Final = 6 * 3_600_000
 """Milliseconds around an attempt in which other calls may be taken for its own."""
+_SHOWN: Final = 2.5
+"""Seconds until a call that was just made is among the records, if it is over."""
 _LOOKS: Final = 6.0
 """Times the interval of the poll between two looks at the records, at first."""
 
@@ -114,7 +116,19 @@ class InDoubt:
     async def _search(
         self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, knows: bool
     ) -> None:
+        """Search until it is known, or the session is closed."""
+        try:
+            await self._look_for(attempt, error, knows=knows)
+        except ConfigurationError as closed:
+            self._following.closed(closed)
+
+    async def _look_for(
+        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, knows: bool
+    ) -> None:
         options = SendOptions(priority=Priority.BULK)
+        if not knows:
+            # Exotel shows no call of this very second. One alike of a moment before is not it.
+            await self._parts.pipeline.sleep(min(_SHOWN, self._interval))
         while True:
             try:
                 if not knows:
@@ -123,9 +137,8 @@ class InDoubt:
                 result = await self._parts.reconciler.reconcile(
                     error, options, timeout=None, interval=self._interval
                 )
-            except ConfigurationError as closed:
-                self._following.closed(closed)
-                return
+            except ConfigurationError:
+                raise
             except ExotelError as failure:
                 logger.warning("Searching for a call of a campaign has failed: %s", failure)
                 await self._parts.pipeline.sleep(self._interval)

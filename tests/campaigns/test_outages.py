@@ -115,7 +115,7 @@ async def test_calls_that_nothing_distinguishes_leave_the_contact_unresolved(
     """Somebody else dials the same parties at the same time, with the same custom field."""
     async with (
         fast_exotel(speed=1, scenario=AT_ONCE) as exotel_server,
-        dialling(exotel_server, tmp_path) as dialer,
+        dialling(exotel_server, tmp_path, poll_interval=0.5) as dialer,
     ):
         fail_dials(exotel_server, Fault(delay=0.5, ending=Ending.DROPPED))
         await dialer.create(campaign(custom_field="mine", channels=1))
