@@ -13,8 +13,8 @@ from exotel_async.campaigns.feeding import LOW, Feeding
 from exotel_async.campaigns.refusing import Refusing
 from exotel_async.campaigns.running import RunningCampaign, whose_turn
 from exotel_async.campaigns.state import LEDGER_PAUSE, DialerState
-from exotel_async.config import SendOptions
-from exotel_async.errors import ConfigurationError, ExotelError
+from exotel_async.config import Priority, SendOptions
+from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest
 
 if TYPE_CHECKING:
     from exotel_async.calls.parts import CallParts
@@ -55,13 +55,19 @@ class Engine:
         self._tasks = [loop.create_task(state.guarded(one)) for one in work]
 
     async def begin(self, campaign_id: int) -> RunningCampaign:
-        """Dial the contacts of a campaign, for one block more."""
+        """Dial the contacts of a campaign, for one block more.
+
+        Raises:
+            InvalidRequest: the account has too few channels for its calls.
+        """
         await self._feeding.read_campaigns()
         running = self.state.campaigns[campaign_id]
-        others = [one.share for one in self.state.campaigns.values() if one.runs]
-        if not running.runs and others:
-            # It has its part from now on, and not what it would have had.
-            running.share = max(running.share, min(others))
+        most, legs = self.state.channels.most, running.campaign.legs
+        if most is not None and most < legs:
+            rule = (
+                f"must be {legs} or more: so many does a call of the campaign {running.name!r} take"
+            )
+            raise InvalidRequest("channels", most, rule)
         running.runs += 1
         return running
 
@@ -92,6 +98,8 @@ class Engine:
                 await self._pause(wait)
                 continue
             legs = running.campaign.legs
+            if running.priority is Priority.BULK:
+                state.share = max(state.share, running.share)
             running.reserve(asyncio.get_running_loop().time())
             state.channels.take(legs)
             running.channels.take(legs)

@@ -165,6 +165,8 @@ class Feeding:
             room = max(_BLOCK - running.claimed, _DUE)
             lease = state.clock.now_ms() + round(LEASE * 1000)
             contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)
+            if contacts and not running.claimed:
+                running.share = max(running.share, state.share)
             running.add(contacts)
             await self._register.recall(running, contacts)
         if self._is_time_old(running, has_hours=bool(open_zones)):

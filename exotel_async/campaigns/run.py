@@ -62,7 +62,7 @@ class CampaignRun:
         It waits while another dialer has the ledger.
 
         Raises:
-            InvalidRequest: there is no such campaign.
+            InvalidRequest: there is no such campaign, or the account has too few channels for it.
             DialerStopped: `stop` was called while another dialer had the ledger.
             ExotelError: Exotel does not answer, or the ledger cannot be used.
         """

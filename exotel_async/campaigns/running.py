@@ -147,7 +147,10 @@ def whose_turn(
     now: float,
     is_open: Callable[[RunningCampaign, ClaimedContact], bool],
 ) -> RunningCampaign | None:
-    """Return the campaign that dials next, by weight; None: none may.
+    """Return the campaign that dials next, by priority and weight; None: none may.
+
+    For a call that takes more channels than are free, others wait until they are, or it would never
+    be dialled.
 
     Args:
         campaigns: those that may dial.
@@ -162,7 +165,7 @@ def whose_turn(
         and one.candidates > 0
         and one.wait(now) == 0
         and is_open(one, one.first())
-        and channels.has_room(one.campaign.legs)
         and one.channels.has_room(one.campaign.legs)
     ]
-    return min(able, key=lambda one: one.share, default=None)
+    first = min(able, key=lambda one: (one.priority, one.share), default=None)
+    return first if first is not None and channels.has_room(first.campaign.legs) else None

@@ -64,7 +64,7 @@ class SharedEngine:
             again: whether to go on with one that errors have stopped.
 
         Raises:
-            InvalidRequest: there is no such campaign.
+            InvalidRequest: there is no such campaign, or there are too few channels for it.
         """
         engine = self._engine
         assert engine is not None  # noqa: S101 - it was entered

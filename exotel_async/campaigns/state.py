@@ -71,6 +71,12 @@ class DialerState:
         self.background: Final[set[asyncio.Task[Any]]] = set()
         self.no_room_until: float = 0.0
         """Nobody is dialled until then, for want of channels; by the clock of the loop."""
+        self.share: float = 0.0
+        """That of the campaign that has dialled last.
+
+        One that had nobody to dial begins with it, and has its part from then on: or the others
+        would get nothing until it had made up for that.
+        """
         self._listed: dict[str, float] = {}
         self._owned_until = 0.0
         self._ledger_error: ExotelError | None = None

@@ -1,0 +1,101 @@
+"""Whose turn it is to dial: by weight, and nobody is passed over for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from exotel_async import InvalidRequest, Priority
+from exotel_async.campaigns import Contact
+from exotel_async.campaigns.channels import Channels
+from exotel_async.campaigns.entries import ClaimedContact
+from exotel_async.campaigns.running import RunningCampaign, whose_turn
+from exotel_async.campaigns.words import CampaignState
+from exotel_async.emulator import Emulator
+from tests.campaigns.running import campaign, dialled, dialling, dials, number, run_all
+
+
+def running(
+    name: str, contacts: int = 99, share: float = 0.0, **settings: object
+) -> RunningCampaign:
+    """Make a campaign whose contacts are claimed, and may be dialled."""
+    made = RunningCampaign(
+        id=1,
+        campaign=campaign(name, **settings),
+        zones=("",),
+        state=CampaignState.IN_PROGRESS,
+        runs=1,
+        share=share,
+    )
+    made.add(ClaimedContact(id=one, campaign_id=1, key="", number="") for one in range(contacts))
+    return made
+
+
+def turn(
+    campaigns: list[RunningCampaign], channels: Channels | None = None
+) -> RunningCampaign | None:
+    return whose_turn(campaigns, channels or Channels(), 0.0, lambda *_: True)
+
+
+def turns(campaigns: list[RunningCampaign], number: int) -> str:
+    """Return whose turns came, by the first letters of their names."""
+    seen = ""
+    for _ in range(number):
+        chosen = turn(campaigns)
+        assert chosen is not None
+        chosen.reserve(0.0)
+        seen += chosen.name[0]
+    return seen
+
+
+def test_a_call_of_two_legs_is_not_passed_over_where_one_channel_is_free() -> None:
+    pairs, singles = running("pairs", agent="+919800099999"), running("singles", share=5)
+    channels = Channels(4)
+    channels.take(3)
+    assert turn([singles, pairs], channels) is None
+    channels.free(1)
+    assert turn([singles, pairs], channels) is pairs
+    # What cannot be dialled for another reason holds up nobody.
+    pairs.channels.most, pairs.channels.held = 2, 1
+    assert turn([singles, pairs], channels) is singles
+
+
+def test_single_calls_go_first() -> None:
+    call, many = running("call", 2, share=9), running("many")
+    call.priority = Priority.INTERACTIVE
+    assert turns([many, call], 4) == "ccmm"
+
+
+@pytest.mark.anyio
+async def test_a_campaign_that_needs_more_channels_than_there_are_is_not_begun(
+    exotel_server: Emulator, tmp_path: Path
+) -> None:
+    async with dialling(exotel_server, tmp_path, channels=1) as dialer:
+        await dialer.create(campaign(agent="+919800099999"))
+        await dialer.add("diwali", [number(0)])
+        with pytest.raises(InvalidRequest, match="channels=1: must be 2 or more"):
+            await run_all(dialer)
+        assert not dials(exotel_server)
+
+
+@pytest.mark.slow(6)
+@pytest.mark.anyio
+async def test_who_had_nobody_to_dial_gets_its_part_from_then_on(
+    exotel_server: Emulator, tmp_path: Path
+) -> None:
+    later = exotel_server.clock.now() + timedelta(seconds=90)
+    async with dialling(exotel_server, tmp_path, channels=1) as dialer:
+        for first in (0, 100):
+            name = f"from {first}"
+            await dialer.create(campaign(name))
+            await dialer.add(
+                name, [Contact(number(first + one), not_before=later) for one in range(8)]
+            )
+        await dialer.add("from 0", [number(one) for one in range(50, 60)])
+        await run_all(dialer, "from 0", "from 100")
+    turns = ["from 100" if who >= number(100) else "from 0" for who in dialled(exotel_server)]
+    begins = turns.index("from 100")
+    assert begins > 2
+    assert 2 <= turns[begins : begins + 6].count("from 0") <= 4
