@@ -132,7 +132,7 @@ def add(
             identities.update(one.others)
             taken.append(one)
     if taken:
-        rows = [_row(campaign_id, one, now) for one in taken]
+        rows = [_row(campaign_id, one) for one in taken]
         insert_rows(connection, contacts.name, _ADDED, rows)
         _add_others(connection, campaign_id, taken)
         change = ledger_counts.Counts()
@@ -156,9 +156,10 @@ def _known(
     return keys, identities
 
 
-def _row(campaign_id: int, one: NewContact, now: int) -> tuple[Any, ...]:
+def _row(campaign_id: int, one: NewContact) -> tuple[Any, ...]:
     """Return a row with the columns `_ADDED`."""
-    is_waiting = one.due_at is not None and one.due_at > now
+    # Whoever adds may have no other clock than the machine's. The dialer looks at Exotel's.
+    is_waiting = one.due_at is not None
     return (
         campaign_id,
         one.key,
@@ -169,7 +170,7 @@ def _row(campaign_id: int, one: NewContact, now: int) -> tuple[Any, ...]:
         one.priority,
         one.zone,
         one.due_at,
-        one.due_at if is_waiting else None,
+        one.due_at,
         json.dumps(one.alternatives) if one.alternatives else None,
         one.agent,
         "waiting" if is_waiting else "ready",

@@ -153,7 +153,9 @@ async def test_who_is_not_due_waits(ledger: Ledger) -> None:
     new = [person(one, due_at=NOW + one * 1000) for one in range(5)]
     campaign = await running(ledger, new)
 
-    assert await ledger.promote(campaign.id, NOW) == (0, NOW + 1000)
+    # Whoever adds somebody may have a wrong clock: that is looked at when they are promoted.
+    assert await ledger.claim(campaign.id, [""], 1, NOW, NOW) == []
+    assert await ledger.promote(campaign.id, NOW) == (1, NOW + 1000)
     assert [one.key for one in await claimed(ledger, campaign, 1)] == ["customer 0"]
     # One at a time: what is left is due already.
     assert await ledger.promote(campaign.id, NOW + 3000, limit=1) == (1, NOW + 2000)

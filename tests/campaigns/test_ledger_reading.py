@@ -40,6 +40,7 @@ async def test_an_outcome_has_all_that_was_written(ledger: Ledger) -> None:
         custom_field="order 7",
     )
     campaign = await running(ledger, [contact])
+    await ledger.promote(campaign.id, NOW)
     (found,) = await ledger.claim(campaign.id, ["Asia/Dubai"], 9, NOW, NOW)
     assert (found.agent, found.custom_field, found.priority) == ("sip:asha", "order 7", 7)
     assert found.alternatives == ("+919812300002",)
