@@ -316,7 +316,8 @@ class Pipeline:
         outcome, stopped = RequestOutcome(late=self.transport.late), False
         try:
             attempt = await self.transport.exchange(request, before_send)
-            outcome, stopped = self._outcome_of(attempt), attempt.stopped_by is not None
+            took = time.perf_counter() - began
+            outcome, stopped = self._outcome_of(attempt, took), attempt.stopped_by is not None
         finally:
             # One that was stopped proves nothing: if it was to be a probe, the next one is.
             tell(permit.release) if stopped else tell(permit.finish, outcome)
@@ -328,16 +329,16 @@ class Pipeline:
                 _pause_of(self._limiter_of(request.category)),
             )
         if logger.isEnabledFor(logging.DEBUG):
-            path, took = redact(request.path), time.perf_counter() - began
+            path = redact(request.path)
             logger.debug(
                 "%s %s: %s in %.3f s", request.method, path, status or attempt.problem, took
             )
         return attempt
 
-    def _outcome_of(self, attempt: Attempt) -> RequestOutcome:
+    def _outcome_of(self, attempt: Attempt, took: float) -> RequestOutcome:
         """Return what the limiter has to know of an exchange."""
         headers: Mapping[str, str] = {} if attempt.answer is None else attempt.answer.headers
-        self.server_clock.saw(headers.get("date"))
+        self.server_clock.saw(headers.get("date"), took=took)
         return RequestOutcome(
             status=attempt.status,
             written=attempt.written,

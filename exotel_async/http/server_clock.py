@@ -13,6 +13,8 @@ from exotel_async.wire.responses import http_date
 # that Python knows cannot be reckoned with.
 _FIRST: Final = 946_684_800.0
 _LAST: Final = 4_102_444_800.0
+_SOON: Final = 1.0
+"""Seconds, as exact as the header is."""
 
 
 class ServerClock:
@@ -23,11 +25,21 @@ class ServerClock:
         self.read_at: float = -math.inf
         """When it was read last, by `time.monotonic`."""
 
-    def saw(self, date: str | None) -> None:
-        """Take note of an answer's `Date` header."""
+    def saw(self, date: str | None, *, took: float = 0.0) -> None:
+        """Take note of an answer's `Date` header.
+
+        Args:
+            date: the header; None: there was none.
+            took: seconds from the request to this moment.
+        """
         # Read when it is asked for: most answers are never asked.
-        if date is not None:
+        if date is not None and (took <= _SOON or not self._has_waited(date, took)):
             self._date, self.read_at = date, time.monotonic()
+
+    def _has_waited(self, date: str, took: float) -> bool:
+        """Whether an answer is only as old as its clock is behind: this process was stopped."""
+        known, shown = self.now(), http_date(date)
+        return known is not None and shown is not None and 0 < known.timestamp() - shown <= took
 
     def now(self) -> datetime | None:
         """Return a time, UTC, that the service's clock has reached for certain, if barely.
