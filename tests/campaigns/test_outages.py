@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,6 @@ from exotel_async import (
 from exotel_async.campaigns import AttemptState, CampaignState, ContactState
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
-from exotel_async.emulator.calls import Dial
-from exotel_async.emulator.faults import Ending
 from tests.campaigns.running import (
     by_number,
     campaign,
@@ -37,7 +36,7 @@ from tests.campaigns.running import (
     run_all,
     until,
 )
-from tests.conftest import AGENT, EXOPHONE, SOON
+from tests.conftest import AGENT, SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -117,13 +116,14 @@ async def test_calls_that_nothing_distinguishes_leave_the_contact_unresolved(
         fast_exotel(speed=1, scenario=AT_ONCE) as exotel_server,
         dialling(exotel_server, tmp_path, poll_interval=0.5) as dialer,
     ):
-        fail_dials(exotel_server, Fault(delay=0.5, ending=Ending.DROPPED))
+        fail_dials(exotel_server, Fault.act_then_drop())
         await dialer.create(campaign(custom_field="mine", channels=1))
         await dialer.add("diwali", numbers(3))
         async with asyncio.timeout(SOON), dialer.run("diwali") as outcomes:
-            await until(lambda: dialled(exotel_server))
-            mine = {"caller_id": EXOPHONE, "custom_field": "mine"}
-            twin = exotel_server.add_call(Dial(from_=number(0), to=None, **mine))
+            await until(lambda: exotel_server.calls)
+            (own,) = exotel_server.calls.values()
+            ago = timedelta(seconds=exotel_server.clock.elapsed() - own.at)
+            twin = exotel_server.add_call(own.dial, ago=ago)
             seen = by_number([outcome async for outcome in outcomes])
         unresolved = seen[number(0)]
         assert unresolved.state is ContactState.UNRESOLVED
