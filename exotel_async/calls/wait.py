@@ -115,7 +115,7 @@ class CallWatcher:
             terms=terms,
             deliver=deliver,
             began=now,
-            due=now + (terms.interval if self._seen.is_live(sid) else 0.0),
+            due=now + (terms.interval if terms.is_over or self._seen.is_live(sid) else 0.0),
             interval=terms.interval,
             seen=seen,
             ended=heard,

@@ -57,12 +57,15 @@ class WaitOptions:
         settled: wait for length, price and end as well, not for the status alone.
         details: wait for legs and talk time as well, and read them.
         interval: seconds until the first poll; it grows from there.
+        is_over: whether the call is known to be over. One that is not known to be in progress is
+            asked for at once, unless it is said here that nothing new can be there yet.
         priority: which request goes first when several wait.
     """
 
     settled: bool = False
     details: bool = False
     interval: float = FIRST_POLL
+    is_over: bool = False
     priority: Priority = Priority.INTERACTIVE
 
 

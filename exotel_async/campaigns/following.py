@@ -58,6 +58,7 @@ class Following:
             terms = WaitOptions(
                 settled=True,
                 details=True,
+                is_over=True,
                 interval=self._interval * _DETAILS,
                 priority=Priority.BULK,
             )

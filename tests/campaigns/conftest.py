@@ -28,7 +28,7 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
 
 
 @pytest.fixture
-def exotel_server(shared_exotel: Emulator) -> Emulator:
+async def exotel_server(shared_exotel: Emulator) -> Emulator:
     """The emulator of the file, as if it had just been started."""
     emulator = shared_exotel
     emulator.reset()
