@@ -15,6 +15,7 @@ from exotel_async.calls.streams import LazyInput
 from exotel_async.campaigns.adding import AddResult, convert, duplicates_of
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.clock import ExotelClock, to_ms
+from exotel_async.campaigns.dnd import REMEMBERED
 from exotel_async.campaigns.engine import Engine
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
@@ -258,6 +259,17 @@ class Dialer:
         if known is None:
             raise no_such(name)
         return known
+
+    async def dnd_lookups(self, name: str) -> int:
+        """Return how many requests `check_dnd` still takes for a campaign, one for each number.
+
+        What a number's lookup has said is remembered for 30 days, for all campaigns.
+
+        Raises:
+            InvalidRequest: there is no such campaign.
+        """
+        entry = await self._entry(name)
+        return await self._ledger.to_look_up(entry.id, to_ms(self._clock.now() - REMEMBERED))
 
     async def outcomes(self, name: str) -> AsyncIterator[ContactOutcome]:
         """Yield what became of all contacts of a campaign that have their outcome.

@@ -388,6 +388,10 @@ class Ledger:
         found: dict[str, bool] = await self._read(ledger_people.remembered, identities, since)
         return found
 
+    async def to_look_up(self, campaign_id: int, since: int) -> int:
+        """Return how many contacts that are to be dialled have numbers not looked up since then."""
+        return int(await self._read(ledger_people.to_look_up, campaign_id, since))
+
     async def forget(self, identity_or_key: str) -> int:
         """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.
 

@@ -48,6 +48,21 @@ _REMEMBERED: Final = select(lookups.c.identity, lookups.c.dnd).where(
     among(lookups.c.identity, "identities"), lookups.c.looked_up_at >= bindparam("since")
 )
 
+# The register knows Indian numbers alone.
+_TO_LOOK_UP: Final = (
+    select(func.count())
+    .select_from(contacts)
+    .where(
+        contacts.c.campaign_id == bindparam("campaign"),
+        contacts.c.state.in_([ContactState.WAITING, ContactState.READY, ContactState.CLAIMED]),
+        contacts.c.identity.startswith("India "),
+        ~exists().where(
+            lookups.c.identity == contacts.c.identity,
+            lookups.c.looked_up_at >= bindparam("since"),
+        ),
+    )
+)
+
 _BEING_DIALLED: Final = (ContactState.IN_PROGRESS.value, ContactState.IN_DOUBT.value)
 _MAY_RING: Final = (
     AttemptState.INTENDED.value,
@@ -106,6 +121,12 @@ def remembered(connection: Connection, identities: Sequence[str], since: int) ->
     """Return what was written down of numbers, not longer ago than `since`."""
     asked = {"identities": list(identities), "since": since}
     return {row.identity: row.dnd for row in connection.execute(_REMEMBERED, asked)}
+
+
+def to_look_up(connection: Connection, campaign_id: int, since: int) -> int:
+    """Return how many contacts that are to be dialled have numbers that nothing is known of."""
+    asked = {"campaign": campaign_id, "since": since}
+    return int(connection.execute(_TO_LOOK_UP, asked).scalar_one())
 
 
 def forget(connection: Connection, who: str) -> int:
