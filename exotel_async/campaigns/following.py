@@ -40,6 +40,7 @@ class Following:
         self._interval = interval
         self.closed: Final = closed
         """To be told that the session is closed: the next run does what is left."""
+        self._later: dict[str, asyncio.TimerHandle] = {}
 
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
         """Take a call that was placed, and follow it to its end."""
@@ -52,6 +53,10 @@ class Following:
 
     def follow(self, attempt: LiveAttempt) -> None:
         """Follow a call that is known to the ledger: to its end, or until it is settled."""
+        self._follow(attempt, asyncio.get_running_loop().time())
+
+    def _follow(self, attempt: LiveAttempt, began: float) -> None:
+        self._later.pop(attempt.id, None)
         if attempt.state is AttemptState.PLACED and not attempt.is_over:
             terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
         else:
@@ -63,11 +68,12 @@ class Following:
                 priority=Priority.BULK,
             )
         assert attempt.sid is not None  # noqa: S101 - it was placed
-        began = asyncio.get_running_loop().time()
         try:
-            attempt.waiter = self._parts.watcher.add(
+            waiter = self._parts.watcher.add(
                 attempt.sid, terms, partial(self._told, attempt, began)
             )
+            if waiter is not None:  # or it was told at once, and what follows is waited for already
+                attempt.waiter = waiter
         except ConfigurationError as error:
             self.closed(error)
 
@@ -76,6 +82,9 @@ class Following:
         for attempt in self._attempts.all():
             self._parts.watcher.drop(attempt.waiter)
             attempt.waiter = None
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
 
     def _told(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
         attempt.waiter = None
@@ -88,7 +97,8 @@ class Following:
         if isinstance(how, ConfigurationError):
             self.closed(how)
             return
-        lasted = asyncio.get_running_loop().time() - began
+        loop = asyncio.get_running_loop()
+        lasted = loop.time() - began
         if attempt.is_over:
             if isinstance(how, NotFound) or lasted >= SETTLED_AFTER.total_seconds():
                 self._attempts.settled(attempt, None)
@@ -98,7 +108,7 @@ class Following:
             self._attempts.unresolved(attempt, reason, [attempt.sid or ""])
             return
         logger.info("A call of a campaign could not be read, and is asked for again: %s", how)
-        self.follow(attempt)
+        self._later[attempt.id] = loop.call_later(self._interval, self._follow, attempt, began)
 
     def _ended(self, attempt: LiveAttempt, call: Call) -> None:
         self._attempts.ended(attempt, call)
