@@ -6,6 +6,7 @@ it spares the dial, and tells before the campaign whom it would lose.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 REMEMBERED: Final = timedelta(days=30)
 """How long the register's word is good: people put their numbers on it and take them off."""
 
+_AGAIN: Final = 5.0
+"""Seconds until a number is looked up again after the register has not answered."""
 _INDIA: Final = "India "  # of the identity of a number; the register knows no others
 
 logger: Final = logging.getLogger("exotel_async")
@@ -70,7 +73,9 @@ class DndRegister:
             )
         except ExotelError as error:
             logger.info("A number could not be looked up in the DND register: %s", error)
-            if not is_passing(error):
+            if is_passing(error):
+                running.hold_up(asyncio.get_running_loop().time() + _AGAIN)
+            else:
                 running.listed[contact.id] = False  # Exotel itself looks again
         else:
             is_listed = running.listed[contact.id] = known.dnd is Dnd.YES

@@ -125,8 +125,12 @@ class RunningCampaign:
         return dropped
 
     def wait(self, now: float) -> float:
-        """Return the seconds until its throttle lets it dial."""
+        """Return the seconds until it may dial again, by its throttle or after `hold_up`."""
         return max(0.0, self._next_at - now)
+
+    def hold_up(self, until: float) -> None:
+        """Have nobody dialled before a moment."""
+        self._next_at = max(self._next_at, until)
 
     def reserve(self, now: float) -> None:
         """Count a dial that will wait for a permit."""

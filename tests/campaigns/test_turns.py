@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 from exotel_async import InvalidRequest, Priority
 from exotel_async.campaigns import Contact
 from exotel_async.campaigns.channels import Channels
+from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.entries import ClaimedContact
 from exotel_async.campaigns.running import RunningCampaign, whose_turn
 from exotel_async.campaigns.words import CampaignState
-from exotel_async.emulator import Emulator
-from tests.campaigns.running import campaign, dialled, dialling, dials, number, run_all
+from exotel_async.emulator import Emulator, Fault
+from tests.campaigns.running import campaign, dialled, dialling, dials, number, numbers, run_all
+from tests.conftest import SOON
 
 
 def running(
@@ -99,3 +102,18 @@ async def test_who_had_nobody_to_dial_gets_its_part_from_then_on(
     begins = turns.index("from 100")
     assert begins > 2
     assert 2 <= turns[begins : begins + 6].count("from 0") <= 4
+
+
+@pytest.mark.anyio
+async def test_a_register_that_does_not_answer_holds_up_its_campaign_alone(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    await dialer.create(campaign("checked", check_dnd=True, weight=100))
+    await dialer.add("checked", numbers(30))
+    await dialer.add("diwali", [number(one) for one in range(50, 60)])
+    exotel_server.faults.add(Fault.answer(500), path="Numbers", times=None)
+    async with asyncio.timeout(SOON), dialer.run("checked", "diwali") as outcomes:
+        reached = [await anext(outcomes) for _ in range(10)]
+    assert {one.campaign for one in reached} == {"diwali"}
+    # Those who were on their way, and each asks again a few times.
+    assert sum("Numbers" in one.path for one in exotel_server.requests) < 50
