@@ -103,8 +103,10 @@ class Dialer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._engines.aclose()
-        await self._ledger.close()
+        try:
+            await self._engines.aclose()
+        finally:
+            await self._ledger.close()
 
     async def create(self, campaign: Campaign) -> None:
         """Create a campaign. Does nothing if it is there already, with the same settings.
@@ -323,11 +325,14 @@ class Dialer:
     async def forget(self, contact: Contact | str) -> int:
         """Delete a person from all campaigns: contacts and attempts, by number or by key.
 
-        One who is being dialled, or whose call is in progress, stays until that is over: forget
-        them again. The do-not-call list stays as it is.
+        Nothing is deleted while one of them is being dialled or has a call in progress: forget them
+        again when that is over. The do-not-call list stays as it is.
 
         Returns:
             How many contacts were deleted.
+
+        Raises:
+            InvalidRequest: one is being dialled, or it is in doubt whether they were.
         """
         number = contact if isinstance(contact, str) else contact.number
         key = None if isinstance(contact, str) else contact.key

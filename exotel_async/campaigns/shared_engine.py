@@ -96,6 +96,7 @@ class SharedEngine:
 
     async def aclose(self) -> None:
         """End whatever runs."""
+        self.stop()  # what waits for the ledger as well
         async with self._changing:
             await self._end()
 

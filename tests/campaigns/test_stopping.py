@@ -63,3 +63,16 @@ async def test_a_call_that_is_not_made_for_the_dialer_was_stopped(
 
 async def call(dialer: Dialer, who: int) -> ContactOutcome:
     return await dialer.call(Contact(number(who), key=f"order-{who}"), flow=926, caller_id=EXOPHONE)
+
+
+async def test_a_dialer_is_closed_while_a_run_waits_for_the_ledger(
+    exotel_server: Emulator, tmp_path: Path
+) -> None:
+    async with Ledger(tmp_path / "campaigns.db") as other:
+        await other.lock(0, 0)
+        async with asyncio.timeout(SOON), dialling(exotel_server, tmp_path) as dialer:
+            await dialer.create(campaign())
+            running = asyncio.create_task(run_all(dialer))
+            await until(lambda: exotel_server.requests)
+        with pytest.raises(DialerStopped):
+            await running
