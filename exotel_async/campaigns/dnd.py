@@ -48,6 +48,7 @@ class DndRegister:
         """Recall what was looked up before."""
         if not running.campaign.check_dnd or not contacts:
             return
+        running.forget_listed()
         since = to_ms(self._state.clock.now() - REMEMBERED)
         identities = {contact.id: identity_of(number_of(contact)) or "" for contact in contacts}
         known = await self._state.ledger.remembered(sorted(set(identities.values())), since)

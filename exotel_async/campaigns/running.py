@@ -124,6 +124,11 @@ class RunningCampaign:
             heapq.heapify(self._claimed)
         return dropped
 
+    def forget_listed(self) -> None:
+        """Forget what the DND register says of contacts that are not claimed any more."""
+        claimed = {contact_id for _, contact_id, _ in self._claimed}
+        self.listed = {one: listed for one, listed in self.listed.items() if one in claimed}
+
     def wait(self, now: float) -> float:
         """Return the seconds until it may dial again, by its throttle or after `hold_up`."""
         return max(0.0, self._next_at - now)

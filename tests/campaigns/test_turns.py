@@ -65,6 +65,14 @@ def test_a_call_of_two_legs_is_not_passed_over_where_one_channel_is_free() -> No
     assert turn([singles, pairs], channels) is singles
 
 
+def test_what_the_register_says_is_known_while_a_contact_is_claimed() -> None:
+    checked = running("checked", 3, check_dnd=True)
+    checked.listed = {0: True, 1: False, 2: True, 99: True}
+    checked.take()
+    checked.forget_listed()
+    assert checked.listed == {1: False, 2: True}
+
+
 def test_single_calls_go_first() -> None:
     call, many = running("call", 2, share=9), running("many")
     call.priority = Priority.INTERACTIVE
