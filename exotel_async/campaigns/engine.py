@@ -135,6 +135,7 @@ class Engine:
                 await self._dialing.dial(running, contact, permit)
             finally:
                 running.dialling -= 1
+        state.tell()
 
     def _is_stopping(self) -> bool:
         return self.state.stopping

@@ -160,6 +160,8 @@ class DialerState:
         """Have it looked again whose turn it is: channels may have become free."""
         self.no_room_until = 0.0
         self.changes.set()
+        if self.stopping:  # it may have been what the end waited for
+            self.tell()
 
     def stop(self) -> None:
         """Dial nobody any more. Calls in progress are followed nevertheless."""
@@ -263,7 +265,8 @@ class DialerState:
 
     def _written(self, changes: Sequence[Change]) -> None:
         states = {change.contact.get("state") for change in changes}
-        if any(isinstance(state, ContactState) and state.is_final for state in states):
+        is_news = any(isinstance(state, ContactState) and state.is_final for state in states)
+        if is_news or self.stopping:
             self.tell()
         if ContactState.READY in states:
             self.look_again()

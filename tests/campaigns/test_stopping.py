@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from exotel_async.campaigns import Contact, ContactOutcome, DialerStopped, Ledger
+from exotel_async.campaigns import (
+    Contact,
+    ContactOutcome,
+    DialerStopped,
+    Ledger,
+    Retries,
+    Retry,
+)
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.running import campaign, dialling, dials, number, numbers, run_all, until
@@ -76,3 +84,18 @@ async def test_a_dialer_is_closed_while_a_run_waits_for_the_ledger(
             await until(lambda: exotel_server.requests)
         with pytest.raises(DialerStopped):
             await running
+
+
+async def test_a_run_that_was_stopped_ends_with_a_call_after_which_somebody_waits(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """Nobody gets an outcome by that."""
+    exotel_server.scenario = Scenario(busy=1.0, no_answer=0, failed=0, ring=(20, 20), settle=(1, 1))
+    await dialer.create(campaign("again", retries=Retries(busy=Retry(1, timedelta(hours=1)))))
+    await dialer.add("again", [number(0)])
+    async with asyncio.timeout(SOON), dialer.run("again") as outcomes:
+        await until(lambda: dials(exotel_server))
+        dialer.stop()
+        assert [outcome async for outcome in outcomes] == []
+    known = await dialer.statistics("again")
+    assert (known.pending, known.attempts) == (1, 1)
