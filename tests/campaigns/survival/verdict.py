@@ -22,6 +22,8 @@ _FINAL = (
     *("do-not-call", "expired", "canceled"),
 )
 _PENDING = ("waiting", "ready", "claimed")
+_Tried = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
+"""A contact, and its attempts."""
 
 
 @attrs.define(kw_only=True)
@@ -63,9 +65,11 @@ async def judge(stage: Stage) -> Verdict:
         by_number[_ending(call.from_)].append(call)
     marks = Counter(mark for call in emulator.calls.values() if (mark := _mark(call)) is not None)
     verdict.rung_twice += [f"attempt {mark}: {n} calls" for mark, n in marks.items() if n > 1]
-    for contact, tried in rows:
-        verdict.contacts += 1
-        _judge_contact(verdict, contact, tried, by_number.pop(_ending(contact["number"]), []))
+    people: dict[str, list[_Tried]] = defaultdict(list)
+    for one in rows:
+        people[_ending(one[0]["number"])].append(one)
+    for number, own in people.items():
+        _judge_person(verdict, own, by_number.pop(number, []))
     verdict.wrong += [f"{number} is rung and in no campaign" for number in by_number]
     async with stage.dialer() as dialer:
         for campaign in stage.campaigns:
@@ -80,7 +84,7 @@ async def judge(stage: Stage) -> Verdict:
     return verdict
 
 
-def _read(ledger: str) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]]:
+def _read(ledger: str) -> list[_Tried]:
     """Return all contacts, each with its attempts, the first one first."""
     url = ledger.replace("postgresql://", "postgresql+psycopg://")
     engine = create_engine(url if "://" in url else f"sqlite:///{url}", poolclass=NullPool)
@@ -95,38 +99,46 @@ def _read(ledger: str) -> list[tuple[Mapping[str, Any], list[Mapping[str, Any]]]
     return [(row, tried[row["id"]]) for row in found]
 
 
+def _judge_person(
+    verdict: Verdict, contacts: Sequence[_Tried], calls: Sequence[EmulatedCall]
+) -> None:
+    """Judge all contacts with one number."""
+    tried = [one for _, own in contacts for one in own]
+    verdict.contacts += len(contacts)
+    verdict.doubts.update(_end_of_doubt(one) for one in tried if one["lost_at"] is not None)
+    sids = [one["sid"] for one in tried if one["sid"] is not None]
+    unknown = {call.sid for call in calls} - set(sids)
+    unresolved = sum(one["state"] == "unresolved" for one in tried)
+    if len(unknown) > unresolved:
+        verdict.rung_twice.append(f"{len(calls)} calls, {len(sids)} known: {_story(tried)}")
+    if len(set(sids)) < len(sids) or not set(sids) <= {call.sid for call in calls}:
+        verdict.wrong.append(f"{len(sids)} calls known of {len(calls)}: {_story(tried)}")
+        return
+    for contact, own in contacts:
+        known = {one["sid"]: one for one in own if one["sid"] is not None}
+        _judge_contact(verdict, contact, known, [call for call in calls if call.sid in known])
+
+
 def _judge_contact(
     verdict: Verdict,
     contact: Mapping[str, Any],
-    tried: Sequence[Mapping[str, Any]],
+    known: Mapping[str, Mapping[str, Any]],
     calls: Sequence[EmulatedCall],
 ) -> None:
-    who = f"{contact['campaign']}/{contact['number']}"
-    verdict.doubts.update(_end_of_doubt(one) for one in tried if one["lost_at"] is not None)
-    state = contact["state"]
+    who, state = f"{contact['campaign']}/{contact['number']}", contact["state"]
     if state not in _FINAL:
         verdict.lost.append(f"{who} is {state}")
         return
-    if state == "canceled" and not calls:
-        return
-    known = {one["sid"]: one for one in tried if one["sid"] is not None}
-    unknown = [call for call in calls if call.sid not in known]
-    if state == "unresolved":
-        verdict.unresolved[contact["campaign"]] += 1
-        unresolved = sum(one["state"] == "unresolved" for one in tried)
-        if len(unknown) > unresolved:
-            verdict.rung_twice.append(f"{who}: {len(calls)} calls, {len(known)} known")
-        return
-    if len(calls) > len(known):
-        verdict.rung_twice.append(f"{who}: {len(calls)} calls, {len(known)} known: {_story(tried)}")
-        return
-    if len(calls) < len(known) or contact["attempts"] != len(calls):
-        verdict.wrong.append(f"{who}: {contact['attempts']} attempts, {len(calls)} calls")
     for call in calls:
         verdict.wrong += [f"{who}: {said}" for said in _differences(known[call.sid], call)]
-    expected = _outcome(calls)
-    if state != expected:
-        verdict.wrong.append(f"{who} is {state}, and should be {expected}")
+    if contact["attempts"] != len(calls):
+        verdict.wrong.append(f"{who}: {contact['attempts']} attempts, {len(calls)} calls")
+    if state == "unresolved":
+        verdict.unresolved[contact["campaign"]] += 1
+    elif state != "canceled" or calls:
+        expected = _outcome(calls)
+        if state != expected:
+            verdict.wrong.append(f"{who} is {state}, and should be {expected}")
 
 
 def _end_of_doubt(attempt: Mapping[str, Any]) -> str:
@@ -174,7 +186,7 @@ def _word(call: EmulatedCall) -> str:
 def _judge_statistics(
     verdict: Verdict,
     known: CampaignStatistics,
-    rows: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]],
+    rows: Sequence[_Tried],
 ) -> None:
     """Compare the counts that are kept with those of the rows."""
     own = [(contact, tried) for contact, tried in rows if contact["campaign"] == known.name]
