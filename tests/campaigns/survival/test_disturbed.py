@@ -135,10 +135,15 @@ def hours(begin: timedelta, end: timedelta) -> str:
 async def test_the_machines_clock_is_put_forward_and_back_an_hour(tmp_path: Path) -> None:
     """It is set while dials are in flight whose answers are lost. Only Exotel's clock counts."""
     minutes = timedelta(minutes=1)
-    zone = {"time_zone": "UTC"}
-    now_open = flow("open", schedule=_schedule(hours(-20 * minutes, 20 * minutes), **zone))
-    later = flow("later", schedule=_schedule(hours(40 * minutes, 80 * minutes), **zone))
-    earlier = flow("earlier", schedule=_schedule(hours(-80 * minutes, -40 * minutes), **zone))
+    now_open = flow(
+        "open", schedule=Schedule(hours=hours(-20 * minutes, 20 * minutes), time_zone="UTC")
+    )
+    later = flow(
+        "later", schedule=Schedule(hours=hours(40 * minutes, 80 * minutes), time_zone="UTC")
+    )
+    earlier = flow(
+        "earlier", schedule=Schedule(hours=hours(-80 * minutes, -40 * minutes), time_zone="UTC")
+    )
     clock = tmp_path / "clock"
     clock.write_text("0")
     settings = [3600, 0, -3600, 0]
@@ -260,10 +265,6 @@ async def _is_over(dialer: Dialer, name: str) -> bool:
     return known.pending + known.in_progress + known.in_doubt == 0
 
 
-def _schedule(of_day: str, **options: str) -> Schedule:
-    return Schedule(hours=of_day, **options)
-
-
 def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
@@ -276,7 +277,8 @@ def _largest(folder: Path) -> int:
 def _latest(one: Stage) -> float:
     """Return how many seconds after its intent the latest dial has arrived."""
     with closing(sqlite3.connect(one.ledger)) as connection:
-        intended = dict(connection.execute("SELECT id, intended_at FROM attempts"))
+        rows = connection.execute("SELECT id, intended_at FROM attempts")
+        intended: dict[str | None, int] = dict(rows.fetchall())
     return max(
         one.emulator.clock.wall(call.at).timestamp() - intended[call.custom_field] / 1000
         for call in one.emulator.calls.values()

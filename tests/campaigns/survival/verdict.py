@@ -93,8 +93,8 @@ def _read(ledger: str) -> list[_Tried]:
         tried: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         by_time = select(attempts).order_by(attempts.c.intended_at)
         for row in connection.execute(by_time).mappings():
-            tried[row["contact_id"]].append(row)
-        found = connection.execute(names).mappings().all()
+            tried[row["contact_id"]].append({**row})
+        found = [{**row} for row in connection.execute(names).mappings()]
     engine.dispose()
     return [(row, tried[row["id"]]) for row in found]
 
