@@ -71,9 +71,9 @@ class CampaignRun:
         state.listeners.add(self._news.set)
         try:
             for name in self._names:
-                running = await self._engines.begin(name)
+                running, last = await self._engines.begin(name)
                 self._campaigns.append(running)
-                self._last[running.id] = await state.ledger.last_outcome(running.id)
+                self._last[running.id] = last
         except BaseException:
             await self._leave()
             raise

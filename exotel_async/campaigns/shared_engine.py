@@ -56,8 +56,10 @@ class SharedEngine:
             self._runs += 1
             return self._engine.state
 
-    async def begin(self, name: str, *, again: bool = False) -> RunningCampaign:
+    async def begin(self, name: str, *, again: bool = False) -> tuple[RunningCampaign, int]:
         """Have the contacts of a campaign dialled, within a run.
+
+        Returns the campaign, and the number of its last outcome before that.
 
         Args:
             name: the campaign.
@@ -72,11 +74,12 @@ class SharedEngine:
         entry = await ledger.campaign(name)
         if entry is None:
             raise no_such(name)
+        last = await ledger.last_outcome(entry.id)
         now = engine.state.clock.now_ms()
         state = CampaignState.IN_PROGRESS
         begun_from = _BEGUN_FROM + (_STOPPED if again else ())
         await ledger.set_state(entry.id, state, None, now, only_from=begun_from)
-        return await engine.begin(entry.id)
+        return await engine.begin(entry.id), last
 
     def stop(self) -> None:
         """Dial nobody any more. Does nothing if nothing is run."""

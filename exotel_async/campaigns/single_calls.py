@@ -87,7 +87,7 @@ async def make_call(
                 settings_json = json.dumps(campaign.to_dict(), sort_keys=True)
                 made = await ledger.create(name, settings_json, now)
                 await ledger.add(made.id, [entry], now)
-        running.append(await engines.begin(name, again=True))
+        running.append((await engines.begin(name, again=True))[0])
         running[0].priority = Priority.INTERACTIVE
         state.look_again()
         return await _outcome(state, running[0], entry.key, news)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from exotel_async.campaigns import CampaignState
 from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator
 from tests.campaigns.running import campaign, dialling, number, numbers, run_all
 
@@ -50,3 +52,21 @@ async def test_contacts_that_come_as_an_empty_campaign_is_looked_at_do_not_expir
     monkeypatch.setattr(dialer._ledger, "finish", late)
     await run_all(dialer, "holi")
     assert (await dialer.statistics("holi")).expired == 0
+
+
+async def test_an_outcome_that_comes_while_a_run_begins_is_in_its_stream(
+    dialer: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it reads the ledger by is slow to be read, and a call is quick to be over."""
+    last_outcome = Ledger.last_outcome
+
+    async def slow(self: Ledger, campaign_id: int) -> int:
+        while (known := await dialer.statistics("diwali")).state is CampaignState.IN_PROGRESS:
+            if known.reached:
+                break
+            await asyncio.sleep(0.01)
+        return await last_outcome(self, campaign_id)
+
+    monkeypatch.setattr(Ledger, "last_outcome", slow)
+    await dialer.add("diwali", [number(0)])
+    assert [one.contact.number for one in await run_all(dialer)] == [number(0)]
