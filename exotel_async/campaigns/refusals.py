@@ -25,6 +25,8 @@ MOST_ALIKE: Final = 5
 # VOICE_V1 5.2: bodies of 403 name KYC, or the register of numbers that must not be called.
 _KYC: Final = r"(?i)\bKYC\b"
 _REGISTERED: Final = r"(?i)\b(?:NDNC|DND|NCPR)\b"
+# VOICE_V1 5.4: neither the status nor the text is stated of a dial for which no channel is free.
+_NO_CHANNEL: Final = r"(?i)concurren|throttled"
 
 
 class Meaning(enum.Enum):
@@ -34,8 +36,10 @@ class Meaning(enum.Enum):
     """Nothing was wrong with the contact: it is dialled when there is room."""
     NO_ANSWER = "no answer"
     """The same, but Exotel is out of reach."""
+    NO_CHANNEL = "no channel"
+    """All channels of the account are taken: it is dialled when one may be free."""
     NO_ROOM = "no room"
-    """The account has no channel or no balance left: see `Refusal`."""
+    """The account has no channel or no balance left: that is not known."""
     DO_NOT_CALL = "do not call"
     """The number is on the registry: this contact is over."""
     ACCOUNT = "account"
@@ -88,4 +92,6 @@ def _meaning_of(error: APIError) -> Meaning:
         meaning = Meaning.DO_NOT_CALL
     elif isinstance(error, PermissionDenied) and re.search(_KYC, error.message):
         meaning = Meaning.ACCOUNT
+    elif meaning is not Meaning.AGAIN and re.search(_NO_CHANNEL, error.message):
+        meaning = Meaning.NO_CHANNEL
     return meaning or Meaning.CONTACT

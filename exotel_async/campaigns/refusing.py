@@ -42,10 +42,10 @@ class Refusing:
         if meaning is Meaning.AGAIN:
             attempts.not_placed(attempt, reason, ContactState.READY)
             state.look_again()
-        elif meaning is Meaning.NO_ROOM:
-            is_live = state.channels.held > attempt.legs
+        elif meaning in {Meaning.NO_CHANNEL, Meaning.NO_ROOM}:
+            waits = meaning is Meaning.NO_CHANNEL or state.channels.held > attempt.legs
             attempts.not_placed(attempt, reason, ContactState.READY)
-            if is_live:
+            if waits:
                 state.no_room_until = now + _NO_ROOM
             else:
                 state.stop_campaign(running, CampaignState.FAILED, reason)

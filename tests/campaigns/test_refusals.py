@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState
+from exotel_async import RateLimit
+from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, refusing
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.errors import CampaignStopped
 from exotel_async.emulator import Emulator, Fault, Scenario
+from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.scenario import Behaviour
 from tests.campaigns.running import (
     SHORT,
     by_number,
     campaign,
     dialled,
+    dialling,
     dials,
     fail_dials,
+    fast_exotel,
     number,
     numbers,
     run_all,
     until,
 )
-from tests.conftest import SOON
+from tests.conftest import EXOPHONE, SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -273,3 +278,40 @@ async def test_others_go_on_while_one_campaign_is_paused_by_errors(
     assert {one.contact.number for one in seen} == set(numbers(20))
     assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
     assert (await dialer.statistics("wrong")).pending == 20
+
+
+@pytest.mark.slow(5)
+@pytest.mark.parametrize("status", [400, 402, 403])
+async def test_refusals_for_channels_that_others_use_wait_whatever_their_status(
+    dialer: Dialer, exotel_server: Emulator, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exotel states no code for them. None of our own calls is live, and yet it is no defect."""
+    monkeypatch.setattr(refusing, "_NO_ROOM", 0.2)
+    exotel_server.channels, exotel_server.channels_status = 1, status
+    exotel_server.scenario = Scenario.all_answered(ring=0, talk=50, settle=0)
+    exotel_server.add_call(Dial(from_=number(100), to=None, caller_id=EXOPHONE))
+    exotel_server.scenario = Scenario.all_answered(ring=0, talk=1, settle=0)
+    await dialer.create(campaign("one", channels=1))
+    await dialer.add("one", numbers(2))
+    outcomes = await run_all(dialer, "one")
+    assert {one.state for one in outcomes} == {ContactState.REACHED}
+    refused = [one for one in dials(exotel_server) if one.status == status]
+    assert 1 <= len(refused) <= 12
+    exotel_server.channels_status = 402
+
+
+async def test_without_balance_dials_that_wait_for_their_permits_are_no_live_calls(
+    tmp_path: Path,
+) -> None:
+    async with (
+        fast_exotel(balance_exhausted=True) as emulator,
+        dialling(emulator, tmp_path, rate_limit=RateLimit(60, per=2)) as dialer,
+    ):
+        for name in ("diwali", "holi"):
+            await dialer.create(campaign(name))
+            await dialer.add(name, numbers(30))
+        seen, error = await run_until_stopped(dialer, "diwali", "holi")
+        assert (seen, error.state) == ([], CampaignState.FAILED)
+        for name in ("diwali", "holi"):
+            assert (await dialer.statistics(name)).state is CampaignState.FAILED
+        assert len(dials(emulator)) <= 2 * 8
