@@ -174,7 +174,8 @@ class Dialer:
 
         Args:
             *names: the campaigns, one at least.
-            on_progress: called about once a second with the statistics of each.
+            on_progress: called about once a second with the statistics of each, and at the end of
+                the stream.
 
         Raises:
             InvalidRequest: none is named.

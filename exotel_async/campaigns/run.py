@@ -79,7 +79,7 @@ class CampaignRun:
             raise
         state.look_again()
         if self._on_progress is not None:
-            self._reporting = asyncio.get_running_loop().create_task(self._report())
+            self._reporting = asyncio.get_running_loop().create_task(self._report(state))
         return self
 
     async def __aexit__(
@@ -122,6 +122,7 @@ class CampaignRun:
             if state.error is not None:
                 raise copy.copy(state.error)
             if ended and self._has_ended(state):  # nobody has resumed one meanwhile
+                await self._report_end(state)
                 for running in self._campaigns:
                     if running.is_stopped_by_errors:
                         raise CampaignStopped(running.name, running.state, running.reason or "")
@@ -148,15 +149,23 @@ class CampaignRun:
             for one in self._campaigns
         )
 
-    async def _report(self) -> None:
-        assert self._state is not None  # noqa: S101 - it was entered
+    async def _report(self, state: DialerState) -> None:
         while True:
-            with suppress(LedgerUnavailable):
-                for running in self._campaigns:
-                    known = await self._state.ledger.statistics(running.id)
-                    if self._on_progress is not None and known is not None:
-                        tell(self._on_progress, known)
+            await self._report_once(state)
             await asyncio.sleep(_PROGRESS)
+
+    async def _report_once(self, state: DialerState) -> None:
+        with suppress(LedgerUnavailable):
+            for running in self._campaigns:
+                known = await state.ledger.statistics(running.id)
+                if self._on_progress is not None and known is not None:
+                    tell(self._on_progress, known)
+
+    async def _report_end(self, state: DialerState) -> None:
+        if self._reporting is not None:
+            reporting, self._reporting = self._reporting, None
+            reporting.cancel()
+            await self._report_once(state)
 
     async def _leave(self) -> None:
         state, self._state = self._state, None

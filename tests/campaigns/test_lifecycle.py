@@ -282,6 +282,18 @@ async def _rest(outcomes: Any) -> list[Any]:
     return [outcome async for outcome in outcomes]
 
 
+async def test_the_last_report_of_progress_is_how_the_campaigns_have_ended(dialer: Dialer) -> None:
+    """However short they were."""
+    await dialer.create(campaign("holi"))
+    await dialer.add("diwali", numbers(3))
+    await dialer.add("holi", numbers(2))
+    told: list[CampaignStatistics] = []
+    await run_all(dialer, "diwali", "holi", on_progress=told.append)
+    ends = [await dialer.statistics(name) for name in ("diwali", "holi")]
+    assert told[-2:] == ends
+    assert {one.state for one in ends} == {CampaignState.COMPLETED}
+
+
 async def test_a_report_of_progress_that_raises_ends_nothing(
     dialer: Dialer, caplog: pytest.LogCaptureFixture
 ) -> None:
