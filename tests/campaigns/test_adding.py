@@ -67,7 +67,7 @@ async def test_one_person_is_taken_once_by_key(dialer: Dialer) -> None:
 
 async def test_alternatives_are_numbers_of_the_person(dialer: Dialer) -> None:
     first = Contact(number(1), alternatives=[number(2), "09800000003"])
-    rows = [
+    rows: list[Contact | str] = [
         first,
         number(2),
         Contact(number(4), alternatives=[number(3)]),
@@ -75,7 +75,7 @@ async def test_alternatives_are_numbers_of_the_person(dialer: Dialer) -> None:
     ]
     result = await dialer.add("diwali", rows)
     assert (result.added, result.duplicates) == (1, 3)
-    later = [number(3), Contact(number(6), alternatives=[number(2)])]
+    later: list[Contact | str] = [number(3), Contact(number(6), alternatives=[number(2)])]
     assert (await dialer.add("diwali", later)).duplicates == 2
 
 
@@ -138,7 +138,7 @@ async def test_bad_ones_are_told_with_position_and_reason_and_good_ones_are_take
 
 async def test_reasons_show_no_full_number(dialer: Dialer) -> None:
     long = "+9198123000012345"
-    given = [
+    given: list[Contact | str] = [
         long,
         Contact(number(1), alternatives=[long]),
         Contact(number(1), agent="+919812355555"),
@@ -158,7 +158,13 @@ async def test_reasons_show_no_full_number(dialer: Dialer) -> None:
 
 async def test_all_that_is_not_taken_is_told_as_it_is_read(dialer: Dialer) -> None:
     told: list[Any] = []
-    given = [number(1), "12", "09800000001", Contact(number(2), key=number(1)), number(3)]
+    given: list[Any] = [
+        number(1),
+        "12",
+        "09800000001",
+        Contact(number(2), key=number(1)),
+        number(3),
+    ]
     result = await dialer.add("diwali", given, on_bad=told.append)
     assert (result.added, result.duplicates, result.bad) == (2, 2, ())
     assert [(one.position, one.is_duplicate) for one in told] == [(1, False), (2, True), (3, True)]

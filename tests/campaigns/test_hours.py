@@ -33,7 +33,8 @@ AT_ONCE = Scenario.all_answered(ring=0, talk=0, settle=0)
 
 def exotel_at(now: datetime, **settings: Any) -> Emulator:
     """Make an emulator that begins at that time, and goes on as real time does."""
-    return Emulator(**({"now": now, "rate": 60_000, "scenario": AT_ONCE} | settings))
+    usual: dict[str, Any] = {"now": now, "rate": 60_000, "scenario": AT_ONCE}
+    return Emulator(**(usual | settings))
 
 
 def moments(emulator: Emulator) -> list[datetime]:

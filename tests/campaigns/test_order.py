@@ -47,7 +47,7 @@ async def test_retries_go_before_first_attempts_of_their_priority(
         busy=0, no_answer=0, failed=0, ring=(1, 1), talk=(60, 60), settle=(0, 0), numbers=busy
     )
     await dialer.create(campaign("one", channels=1, retries=Retries(busy=SOON_AGAIN)))
-    given = [Contact(number(0), priority=1), number(1), *numbers(80)[2:]]
+    given: list[Contact | str] = [Contact(number(0), priority=1), number(1), *numbers(80)[2:]]
     await dialer.add("one", given)
     async with dialer.run("one"):
         await until(lambda: dialled(exotel_server).count(number(1)) == 2)

@@ -267,7 +267,7 @@ async def test_others_go_on_while_one_campaign_is_paused_by_errors(
             return Fault.answer(400, message="No such flow")
         return real(method, path, *rest)
 
-    exotel_server.faults.take_for_request = of_wrong  # type: ignore[method-assign]
+    exotel_server.faults.take_for_request = of_wrong  # type: ignore[assignment,method-assign]
     try:
         await dialer.add("wrong", [number(100 + index) for index in range(20)])
         await dialer.add("diwali", numbers(20))
