@@ -15,7 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
 from attrs import frozen
 
 from benchmarks.bare import number
@@ -29,7 +28,7 @@ from exotel_async.campaigns.dialer import Dialer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from exotel_async.limiter.protocol import RateLimiter
+    from exotel_async import RateLimiter
 
 CAMPAIGN: Final = "diwali"
 LOCKED: Final = 3.0
@@ -54,7 +53,7 @@ def contacts(count: int) -> Iterator[Contact]:
 
 @asynccontextmanager
 async def _dialing(
-    base_url: str, place: str, limit: RateLimit | RateLimiter, *, interval: float, **options: Any
+    base_url: str, place: str, limit: RateLimit | RateLimiter, *, interval: float
 ) -> AsyncIterator[tuple[AsyncExotel, Dialer]]:
     async with (
         AsyncExotel(
@@ -63,7 +62,6 @@ async def _dialing(
             api_token=TOKEN,
             base_url=base_url,
             rate_limit=limit,
-            **options,
         ) as exotel,
         Dialer(exotel, place, poll_interval=interval) as dialer,
     ):
@@ -101,7 +99,7 @@ class Dialled:
     Attributes:
         rung: contacts whose call has ended, as the dialer says.
         seconds: the time it took.
-        response: mean seconds from a request's first byte to its answer.
+        response: mean seconds from the permit to the answer, the ledger's own included.
         cpu: CPU of the process for each contact, in ms.
         ledger_cpu: of that, in the ledger's threads.
     """
@@ -113,85 +111,58 @@ class Dialled:
     ledger_cpu: float
 
 
-class _Responses:
-    """An HTTP client that times what it sends."""
-
-    def __init__(self) -> None:
-        self.took: list[float] = []
-        self.client = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=100),
-            timeout=httpx.Timeout(30, pool=None),
-            trust_env=False,
-            event_hooks={"request": [self._begin], "response": [self._end]},
-        )
-
-    async def _begin(self, request: httpx.Request) -> None:
-        request.extensions["began"] = time.perf_counter()
-
-    async def _end(self, response: httpx.Response) -> None:
-        self.took.append(time.perf_counter() - response.request.extensions["began"])
-
-
 def dial(case: Case) -> Dialled:
     """Dial all of them."""
     return asyncio.run(_dial(case))
 
 
 async def _dial(case: Case) -> Dialled:
-    responses = _Responses()
+    recorder = Recorder(RateLimit(RATE, per=case.per))
     interval = POLL * case.per / MINUTE
-    limit = RateLimit(RATE, per=case.per)
-    async with responses.client:
-        if case.place is None:
-            return await _dial_without(case, responses, limit, interval)
-        async with _dialing(
-            case.base_url, case.place, limit, interval=interval, http_client=responses.client
-        ) as (_, dialer):
-            await dialer.create(_campaign())
-            await dialer.add(CAMPAIGN, contacts(case.contacts))
-            began, cpu, ledger = time.perf_counter(), time.process_time(), _ledger_cpu()
-            async with dialer.run(CAMPAIGN) as outcomes:
-                rung = [outcome async for outcome in outcomes]
-            return _dialled(
-                len(rung),
-                responses,
-                time.perf_counter() - began,
-                time.process_time() - cpu,
-                _ledger_cpu() - ledger,
-            )
+    if case.place is None:
+        return await _dial_without(case, recorder, interval)
+    async with _dialing(case.base_url, case.place, recorder, interval=interval) as (_, dialer):
+        await dialer.create(_campaign())
+        await dialer.add(CAMPAIGN, contacts(case.contacts))
+        began, cpu, ledger = time.perf_counter(), time.process_time(), _ledger_cpu()
+        async with dialer.run(CAMPAIGN) as outcomes:
+            rung = [outcome async for outcome in outcomes]
+        seconds, spent = time.perf_counter() - began, time.process_time() - cpu
+        return _dialled(len(rung), recorder, seconds, spent, _ledger_cpu() - ledger)
 
 
-async def _dial_without(
-    case: Case, responses: _Responses, limit: RateLimit, interval: float
-) -> Dialled:
+async def _dial_without(case: Case, recorder: Recorder, interval: float) -> Dialled:
     async with AsyncExotel(
         account_sid=ACCOUNT,
         api_key=KEY,
         api_token=TOKEN,
         base_url=case.base_url,
-        rate_limit=limit,
-        http_client=responses.client,
+        rate_limit=recorder,
     ) as exotel:
         began, cpu = time.perf_counter(), time.process_time()
         numbers = (contact.number for contact in contacts(case.contacts))
         async with exotel.calls.connect_many(
             numbers, flow=926, caller_id=EXOPHONE, interval=interval
         ) as dials:
-            dialled = [outcome async for outcome in dials]
-            rung = [ended async for ended in dials.ended()]
-        assert len(dialled) == len(rung)
-        return _dialled(
-            len(rung), responses, time.perf_counter() - began, time.process_time() - cpu, 0.0
-        )
+            ends = dials.ended()
+            placed = sum([1 async for outcome in dials if outcome.error is None])
+            rung = [ended async for ended in ends]
+            if placed != len(rung):
+                raise RuntimeError(f"{placed} calls were placed, and {len(rung)} have ended")
+        seconds, spent = time.perf_counter() - began, time.process_time() - cpu
+        return _dialled(len(rung), recorder, seconds, spent, 0.0)
 
 
-def _dialled(
-    rung: int, responses: _Responses, seconds: float, cpu: float, ledger: float
-) -> Dialled:
+def _dialled(rung: int, recorder: Recorder, seconds: float, cpu: float, ledger: float) -> Dialled:
+    took = [
+        one.finished - one.granted
+        for one in recorder.sent
+        if one.granted is not None and one.finished is not None
+    ]
     return Dialled(
         rung=rung,
         seconds=seconds,
-        response=statistics.fmean(responses.took),
+        response=statistics.fmean(took),
         cpu=cpu / rung * 1e3,
         ledger_cpu=ledger / rung * 1e3,
     )
