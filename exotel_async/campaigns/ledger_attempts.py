@@ -83,6 +83,11 @@ _CONTACTS: Final = (
 )
 _CHANGE_ATTEMPT: Final = update(attempts).where(attempts.c.id == bindparam("row"))
 _CHANGE_CONTACT: Final = update(contacts).where(contacts.c.id == bindparam("row"))
+# They are made once: to make a statement takes as long as to execute it.
+_INSERT: Final = insert(attempts)
+_BY_ID: Final = {
+    table: update(table).where(table.c.id == bindparam("row_id")) for table in (attempts, contacts)
+}
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
@@ -115,7 +120,7 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
 
 def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None:
     connection.execute(
-        insert(attempts),
+        _INSERT,
         [
             {
                 "id": intent.id,

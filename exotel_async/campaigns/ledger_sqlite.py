@@ -88,8 +88,7 @@ class SQLite:
         """
         row = f"({', '.join('?' * len(columns))})"
         start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
-        raw: Any = connection.connection.driver_connection
-        most = raw.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(columns)
+        most = _driver(connection).getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(columns)
         left = iter(rows)
         while some := list(islice(left, most)):
             statement = start + ", ".join([row] * len(some))
@@ -167,12 +166,18 @@ def _set_up(connection: sqlite3.Connection, cache: int) -> None:
 
 
 def _begin_to_read(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _driver(connection).execute("BEGIN")
 
 
 def _begin_to_write(connection: Connection) -> None:
     # At once for writing: a transaction that only then finds out that it must wait, cannot wait.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    _driver(connection).execute("BEGIN IMMEDIATE")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - for the type checker
+    return driver
 
 
 def _is_locked(file: int) -> bool:
