@@ -60,8 +60,8 @@ class Engine:
         Raises:
             InvalidRequest: the account has too few channels for its calls.
         """
-        await self._feeding.read_campaigns()
-        running = self.state.campaigns[campaign_id]
+        entries = await self._feeding.read_campaigns()
+        running = self._feeding.take(entries[campaign_id])
         most, legs = self.state.channels.most, running.campaign.legs
         if most is not None and most < legs:
             rule = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -87,8 +88,7 @@ class Feeding:
         try:
             if not state.clock.is_fresh:
                 await state.clock.refresh()
-            await self.read_campaigns()
-            await self._take_up()
+            await self._take_up(await self.read_campaigns())
         except BaseException:
             await state.ledger.unlock(state.clock.now_ms())
             raise
@@ -121,6 +121,8 @@ class Feeding:
             if running.state is CampaignState.CANCELED and (running.open or running.runs):
                 # Those that were to be dialled again before this was known here.
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
+            if running.is_left:
+                del state.campaigns[running.id]
         state.changes.set()
         if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
             state.tell()  # what was still going on may be over
@@ -138,18 +140,33 @@ class Feeding:
         self._beaten = since
         state.owned(since)
 
-    async def read_campaigns(self) -> None:
-        """Read how the campaigns stand: other processes pause and resume them, too."""
+    async def read_campaigns(self) -> dict[int, CampaignEntry]:
+        """Read how the campaigns stand: other processes pause and resume them, too.
+
+        Returns all there are, by their numbers.
+        """
         state = self._state
-        for entry in await state.ledger.campaigns():
-            running = state.campaigns.get(entry.id)
-            if running is None:
-                state.campaigns[entry.id] = running_of(entry)
+        entries = {entry.id: entry for entry in await state.ledger.campaigns()}
+        for running in state.campaigns.values():
+            entry = entries.get(running.id)
+            if entry is None:  # it was created since they were read
                 continue
             running.zones = entry.zones
             if running.state is not entry.state and not running.is_stopping:
                 running.state, running.reason = entry.state, entry.reason
                 state.tell()
+        return entries
+
+    def take(self, entry: CampaignEntry) -> RunningCampaign:
+        """Take a campaign, to dial its contacts or to follow its calls.
+
+        Raises:
+            InvalidRequest: its settings are not understood.
+        """
+        campaigns = self._state.campaigns
+        if entry.id not in campaigns:
+            campaigns[entry.id] = running_of(entry)
+        return campaigns[entry.id]
 
     async def _feed(self, running: RunningCampaign) -> None:
         state, ledger = self._state, self._state.ledger
@@ -226,14 +243,14 @@ class Feeding:
                 running.state = completed
                 state.tell()
 
-    async def _take_up(self) -> None:
+    async def _take_up(self, campaigns: Mapping[int, CampaignEntry]) -> None:
         """Take up the attempts that an earlier dialer has left open."""
         state = self._state
         last, attempts = "", list[LiveAttempt]()
         while left := await state.ledger.open_attempts(_OPEN, last, _PAGE):
             last = left[-1].id
             for one in left:
-                attempt = _attempt_of(one, state.campaigns[one.contact.campaign_id])
+                attempt = _attempt_of(one, self.take(campaigns[one.contact.campaign_id]))
                 state.attempts.keep(attempt)
                 attempts.append(attempt)
         for attempt in attempts:

@@ -92,6 +92,17 @@ class RunningCampaign:
         return not (self._claimed or self.reserved or self.dialling or self.open)
 
     @property
+    def is_left(self) -> bool:
+        """Whether it is not run any more, and nothing of it is awaited."""
+        return (
+            self.is_idle
+            and not self.runs
+            and not self.unsettled
+            and not self.refused
+            and not self.is_stopping
+        )
+
+    @property
     def claimed(self) -> int:
         """Contacts that are claimed and not being dialled."""
         return len(self._claimed)

@@ -9,7 +9,7 @@ import pytest
 from exotel_async.campaigns import Contact
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator
-from tests.campaigns.running import number
+from tests.campaigns.running import number, until
 from tests.conftest import EXOPHONE
 
 pytestmark = pytest.mark.anyio
@@ -32,3 +32,19 @@ async def test_a_number_is_forgotten_with_its_calls(dialer: Dialer) -> None:
     other = await dialer.call(Contact(number(11), key="order-3"), flow=926, caller_id=EXOPHONE)
     assert await dialer.forget("098000 00001") == 2
     assert [one async for one in dialer.outcomes(other.campaign)] == [other]
+
+
+async def test_calls_with_settings_of_their_own_leave_nothing_behind_in_memory(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    # Of a campaign that is not run, nothing is looked at.
+    await dialer._ledger.create("of another version", '{"unknown": 1}', 0)
+    for limit in (60, 70, 80):
+        contact = Contact(number(limit), key=f"order-{limit}")
+        await dialer.call(contact, flow=926, caller_id=EXOPHONE, time_limit=limit)
+        again = await dialer.call(contact, flow=926, caller_id=EXOPHONE, time_limit=90)
+        assert again.is_reached
+        assert exotel_server.rung(number(limit)) == 1
+    state = dialer._engines.state
+    assert state is not None
+    await until(lambda: not state.campaigns)
