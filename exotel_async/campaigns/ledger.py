@@ -179,6 +179,11 @@ class Ledger:
         entry: CampaignEntry | None = await self._read(ledger_campaigns.find, name)
         return entry
 
+    async def campaign_with(self, prefix: str, key: str) -> str | None:
+        """Return the name of a campaign that begins with `prefix` and has a contact with `key`."""
+        name: str | None = await self._read(ledger_campaigns.find_with, prefix, key)
+        return name
+
     async def campaigns(self) -> list[CampaignEntry]:
         """Return all campaigns, the first one first."""
         entries: list[CampaignEntry] = await self._read(ledger_campaigns.list_all)

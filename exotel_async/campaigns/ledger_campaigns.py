@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import CampaignEntry
@@ -27,6 +27,16 @@ _ZONES: Final = select(counts.c.campaign_id, counts.c.name).where(
 )
 _ZONES_OF_ONE: Final = _ZONES.where(counts.c.campaign_id == bindparam("campaign"))
 _BY_NAME: Final = select(campaigns).where(campaigns.c.name == bindparam("campaign"))
+_PREFIX: Final = bindparam("prefix", type_=Text())
+_WITH: Final = (
+    select(campaigns.c.name)
+    .join_from(campaigns, contacts, contacts.c.campaign_id == campaigns.c.id)
+    .where(
+        func.substr(campaigns.c.name, 1, func.length(_PREFIX)) == _PREFIX,
+        contacts.c.key == bindparam("key"),
+    )
+    .limit(1)
+)
 _BY_ID: Final = select(campaigns).where(campaigns.c.id == bindparam("campaign"))
 _FOR_CHANGE: Final = _BY_ID.with_for_update()
 _FOR_ADDING: Final = _BY_ID.with_for_update(read=True)
@@ -103,6 +113,12 @@ def find(connection: Connection, name: str) -> CampaignEntry | None:
         return None
     zones = connection.execute(_ZONES_OF_ONE, {"campaign": row.id})
     return _entry(row, [zone.name for zone in zones])
+
+
+def find_with(connection: Connection, prefix: str, key: str) -> str | None:
+    """Return the name of a campaign that begins so and has a contact with that key."""
+    name: str | None = connection.execute(_WITH, {"prefix": prefix, "key": key}).scalar()
+    return name
 
 
 def list_all(connection: Connection) -> list[CampaignEntry]:

@@ -81,7 +81,7 @@ async def make_call(
     running: list[RunningCampaign] = []
     try:
         async with engines.adding:
-            name = await _campaign_with(ledger, entry.key)
+            name = await ledger.campaign_with(_PREFIX, entry.key)
             if name is None:
                 name, now = campaign.name, state.clock.now_ms()
                 settings_json = json.dumps(campaign.to_dict(), sort_keys=True)
@@ -122,14 +122,6 @@ def _is_left(state: DialerState, running: RunningCampaign) -> bool:
         and not state.attempts.has_calls(running)
         and not state.writer.has_changes
     )
-
-
-async def _campaign_with(ledger: Ledger, key: str) -> str | None:
-    """Return the campaign that has the call of a key already; None: none has."""
-    for entry in await ledger.campaigns():
-        if entry.name.startswith(_PREFIX) and await ledger.outcome(entry.id, key) is not None:
-            return entry.name
-    return None
 
 
 def _campaign(caller_id: str, settings: CallSettings) -> Campaign:
