@@ -27,6 +27,7 @@ class Clock:
         self.speed = speed
         self._started_at = (now or datetime.now(UTC)).astimezone(IST)
         self._shown_at_start = self._started_at.replace(tzinfo=None)
+        self._epoch_at_start = self._started_at.timestamp()
         self._zero = time.monotonic()
         self._http_date = (-1, b"")
 
@@ -56,10 +57,10 @@ class Clock:
         return (self._shown_at_start + timedelta(seconds=elapsed)).isoformat(" ", "seconds")
 
     def http_date(self) -> bytes:
-        """The `Date` header by this clock, made once a second."""
-        second = int(self.elapsed())
+        """The `Date` header by this clock, made once for each second that it shows."""
+        second = int(self._epoch_at_start + self.elapsed())
         if self._http_date[0] != second:
-            date = format_datetime(self.wall(second).astimezone(UTC), usegmt=True)
+            date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
             self._http_date = (second, date.encode())
         return self._http_date[1]
 
