@@ -292,7 +292,7 @@ def _beside(per: float, windows: int) -> list[Target]:
 def _retries(waiting: int, seconds: float) -> list[Target]:
     tables.heading(
         "campaigns: retries",
-        f"At the real rate, {RATE} in 60 s: three contacts are busy whenever they are dialled, and "
+        f"At the real rate, {RATE} in 60 s: one contact is busy whenever they are dialled, and "
         f"dialled again {dialing.RETRIED_AFTER.total_seconds():g} s later,",
         f"while {waiting:,} wait for their first attempt. From the moment each retry is due by the "
         "ledger until it arrives, by the emulator's clock.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-BUSY: Final = tuple(number(199_999_990 + index) for index in range(3))
+BUSY: Final = number(199_999_999)
 """Who is busy, whenever they are dialled."""
 
 _PAGE: Final = 1000
@@ -109,7 +109,7 @@ def _emulator(exchange: Exchange) -> Emulator:
                 busy=0,
                 no_answer=0,
                 failed=0,
-                numbers={each: Behaviour(Outcome.BUSY, ring=1) for each in BUSY},
+                numbers={BUSY: Behaviour(Outcome.BUSY, ring=1)},
             ),
         }
     return Emulator(
