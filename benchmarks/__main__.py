@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=_CAMPAIGNS,
         help="one part; may be given several times",
     )
-    many.add_argument("--contacts", type=int, help="of the budget's campaign; else 2000")
+    many.add_argument("--contacts", type=int, help="of the budget's campaign; else 1500, quick 600")
     for one in (limiter, budget, many):
         one.add_argument("--window", type=float, default=6.0, metavar="SECONDS", help="W")
     for one in (limiter, budget, many, cost, starts, listing, asking, hooks, ceiling):
