@@ -69,6 +69,8 @@ def run(options: Options) -> None:
         format=f"%(asctime)s {Path(options.log).stem} %(process)d %(levelname)s %(message)s",
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # A shell has its background jobs ignore it, and they pass that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _hurry(options)
     if options.think:
         _think(options.think)
