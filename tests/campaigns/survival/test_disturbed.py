@@ -6,10 +6,20 @@ import asyncio
 import resource
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import which
+from typing import Any
 
 import pytest
 
@@ -55,11 +65,11 @@ async def ended(program: Program, one: Stage) -> None:
 
 @asynccontextmanager
 async def running(
-    folder: Path, contacts: int, *given: Campaign, **options: object
+    folder: Path, contacts: int, *given: Campaign, ledger: str | None = None, **options: object
 ) -> AsyncIterator[tuple[Stage, Program]]:
     """Let a program dial so many people, for some seconds."""
     own = given or (flow("diwali"),)
-    async with stage(folder, own, free_port()) as one:
+    async with stage(folder, own, free_port(), ledger=ledger) as one:
         one.options |= {"rate": RATE // 2, "port": None} | options
         async with one.dialer() as dialer:
             for place, campaign in enumerate(own):
@@ -77,23 +87,61 @@ async def stays(count: Callable[[], int]) -> bool:
 # The ledger
 
 
-async def test_a_full_disk_pauses_the_dialling(tmp_path: Path) -> None:
-    async with running(tmp_path, 60) as (one, program):
-        await until(lambda: one.dials() > 20, of=one)
-        # No file of the program can grow: what is appended to the journal fails.
-        full = _largest(tmp_path)
-        _, most = resource.prlimit(program.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (full, most))
-        await until(lambda: "The ledger does not take results" in one.log.read_text(), of=one)
-        await until(lambda: "Dialling waits for the ledger" in one.log.read_text(), of=one)
-        await asyncio.sleep(0.5)
-        assert await stays(one.dials)
-        with closing(sqlite3.connect(one.ledger)) as connection:
-            written = {id_ for (id_,) in connection.execute("SELECT id FROM attempts")}
-        assert {call.custom_field for call in one.emulator.calls.values()} <= written
-        resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (most, most))
-        await ended(program, one)
-        verdict = await judge(one)
+@contextmanager
+def no_file_grows(program: Program, folder: Path) -> Iterator[None]:
+    """Let the program append nothing to the journal: an error of the disk."""
+    _, most = resource.prlimit(program.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (_largest(folder), most))
+    yield
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+@contextmanager
+def no_room_is_left(program: Program, folder: Path) -> Iterator[None]:
+    """Fill the disk: SQLite has its own word for that."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 9):
+            with suppress(OSError):
+                while file.write(bytes(size)):
+                    pass
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """Have a disk of 64 MiB there."""
+    mount, unmount = which("mount"), which("umount")
+    command = [mount or "", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
+    if None in {mount, unmount} or subprocess.run(command, check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run([unmount or "", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.parametrize("is_full", [no_file_grows, no_room_is_left])
+async def test_a_full_disk_pauses_the_dialling(
+    tmp_path: Path, is_full: Callable[[Program, Path], AbstractContextManager[None]]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with small_disk(disk) if is_full is no_room_is_left else nullcontext():
+        ledger = str(disk / "campaigns.db")
+        async with running(tmp_path, 60, ledger=ledger) as (one, program):
+            await until(lambda: one.dials() > 20, of=one)
+            with is_full(program, disk):
+                for said in ("The ledger does not take results", "Dialling waits for the ledger"):
+                    await until(lambda: said in _read(one.log), of=one)  # noqa: B023
+                await asyncio.sleep(0.5)
+                assert await stays(one.dials)
+                with closing(sqlite3.connect(ledger)) as connection:
+                    written = {id_ for (id_,) in connection.execute("SELECT id FROM attempts")}
+                assert {call.custom_field for call in one.emulator.calls.values()} <= written
+            await ended(program, one)
+            verdict = await judge(one)
     assert verdict.problems == []
     assert not verdict.doubts
 
@@ -183,7 +231,7 @@ async def test_the_machines_clock_is_put_forward_and_back_an_hour(tmp_path: Path
 async def test_a_program_that_was_stopped_for_longer_than_its_lease(tmp_path: Path) -> None:
     """No dial leaves too late, and no other program can have begun meanwhile."""
     stopped, lease = 4.0, 2.0
-    options = {"lease": lease, "think": 0.2}
+    options: dict[str, Any] = {"lease": lease, "think": 0.2}
     async with running(tmp_path, 14, *campaigns(free_port()), **options) as (one, first):
         await until(lambda: one.dials() > 10, of=one)
         second = one.start(log=str(tmp_path / "second"))
