@@ -119,8 +119,12 @@ class Feeding:
             if running.claimed:
                 await state.ledger.unclaim([(one.id, None) for one in running.drop()])
             if running.state is CampaignState.CANCELED and (running.open or running.runs):
-                # Those that were to be dialled again before this was known here.
+                # Those that were to be dialled again before this was known here, and those whom
+                # the process has left that canceled it.
+                is_over = running.is_idle and not state.writer.has_changes
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
+                if is_over:
+                    running.is_stopping = False
             if running.is_left:
                 del state.campaigns[running.id]
         state.changes.set()
@@ -154,6 +158,7 @@ class Feeding:
             running.zones = entry.zones
             if running.state is not entry.state and not running.is_stopping:
                 running.state, running.reason = entry.state, entry.reason
+                running.is_stopping = entry.state is CampaignState.CANCELED
                 state.tell()
         return entries
 
@@ -275,6 +280,7 @@ def running_of(entry: CampaignEntry) -> RunningCampaign:
         zones=entry.zones,
         state=entry.state,
         reason=entry.reason,
+        is_stopping=entry.state is CampaignState.CANCELED,
         channels=Channels(campaign.channels),
     )
 

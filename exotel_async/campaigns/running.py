@@ -33,7 +33,8 @@ class RunningCampaign:
         runs: blocks that run it. Without one only its calls in progress are followed.
         priority: which dials go first when several wait.
         channels: its own channels, within those of the account.
-        is_stopping: whether its state was changed here, and the ledger does not have it yet.
+        is_stopping: whether its state was changed here, and the ledger does not have it yet; or it
+            was canceled, and contacts may be left in the ledger without their outcome.
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
         next_due: when the next contact comes due, as the ledger said last; None: none does.

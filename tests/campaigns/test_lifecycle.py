@@ -15,6 +15,7 @@ import pytest
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState, Retries, Retry
 from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.campaigns.running import (
     campaign,
@@ -125,6 +126,35 @@ async def test_a_campaign_is_canceled_while_it_runs(
     assert {one.state for one in seen} <= {ContactState.CANCELED, ContactState.NOT_REACHED}
     assert (known.state, known.created, total(known)) == (CampaignState.CANCELED, 9, 9)
     assert (known.pending, known.in_progress) == (0, 0)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+async def test_a_process_that_dies_as_it_cancels_leaves_nobody_without_an_outcome(
+    when: str, exotel_server: Emulator, tmp_path: Path
+) -> None:
+    """The campaign is canceled by then, and its contacts are not."""
+    exotel_server.scenario = BUSY
+
+    async def cancel_half() -> None:
+        async with Ledger(tmp_path / "campaigns.db") as other:
+            entry = await other.campaign("diwali")
+            assert entry is not None
+            await other.set_state(entry.id, CampaignState.CANCELED, None, 0)
+
+    async with dialling(exotel_server, tmp_path, channels=2) as dialer:
+        await dialer.create(campaign(retries=Retries(busy=Retry(3, timedelta(hours=1)))))
+        await dialer.add("diwali", numbers(400))
+        if when == "before":
+            await cancel_half()
+        async with asyncio.timeout(SOON), dialer.run("diwali") as outcomes:
+            if when == "meanwhile":
+                while not (await dialer.statistics("diwali")).attempts:
+                    await asyncio.sleep(0.01)
+                await cancel_half()
+            seen = [outcome async for outcome in outcomes]
+        known = await dialer.statistics("diwali")
+    assert len(seen) == 400
+    assert (known.canceled, known.pending, total(known)) == (400, 0, 400)
 
 
 async def test_a_contact_that_was_refused_as_the_campaign_was_canceled_is_not_left(
