@@ -13,6 +13,7 @@ import pytest
 from exotel_async.campaigns import ContactOutcome, ContactState
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
+from exotel_async.models import TargetOptions
 from exotel_async.webhooks import ExotelWebhooks
 from tests.campaigns.running import campaign, dialling, dials, fail_dials, number, numbers
 from tests.conftest import AGENT, SOON
@@ -107,7 +108,8 @@ async def test_a_callback_settles_a_dial_whose_answer_was_lost(
     fail_dials(exotel_server, Fault.act_then_drop(), times=3)
     exotel_server.scenario = Scenario.all_answered(ring=1, talk=20, settle=1)
     async with told(exotel_server, tmp_path) as (dialer, url):
-        await dialer.create(campaign(status_callback=url, custom_field="mine"))
+        as_json: TargetOptions = {"status_callback_content_type": "application/json"}
+        await dialer.create(campaign(status_callback=url, custom_field="mine", options=as_json))
         await dialer.add("diwali", numbers(6))
         outcomes = await outcomes_of(dialer, 6)
     assert {one.attempts[0].sid for one in outcomes} == set(exotel_server.calls)
