@@ -117,19 +117,20 @@ async def test_a_throttle_paces_one_campaign_and_not_the_others(tmp_path: Path) 
         assert others[-1] < at[-1]
 
 
+@pytest.mark.slow(8)
 @pytest.mark.parametrize("limit", ["dialer", "campaign"])
 async def test_channels_are_never_exceeded(
     limit: str, exotel_server: Emulator, tmp_path: Path
 ) -> None:
-    exotel_server.scenario = Scenario(ring=(1, 5), talk=(1, 20), settle=(0, 1))
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=60, settle=0)
     exotel_server.channels = 5
     of_dialer = 5 if limit == "dialer" else None
     async with dialling(exotel_server, tmp_path, channels=of_dialer) as dialer:
         of_campaign = 5 if limit == "campaign" else None
         await dialer.create(campaign(channels=of_campaign))
-        await dialer.add("diwali", numbers(20))
+        await dialer.add("diwali", numbers(12))
         outcomes = await run_all(dialer)
-    assert len(outcomes) == 20
+    assert len(outcomes) == 12
     assert most_legs(exotel_server) == 5
     assert not [one for one in dials(exotel_server) if one.status != 200]
 
