@@ -22,7 +22,7 @@ from sqlalchemy import (
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import Change, Intended, Intent
 from exotel_async.campaigns.ledger_contacts import rank
-from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.ledger_sql import among, writable
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
     attempts,
@@ -255,6 +255,8 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
             plain[name] = value.value
         elif value is not None and name in _WRITTEN:
             plain[name] = _WRITTEN[name](value)
+        elif isinstance(value, str):
+            plain[name] = writable(value)
         else:
             plain[name] = value
     return plain

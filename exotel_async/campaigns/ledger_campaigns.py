@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import CampaignEntry
+from exotel_async.campaigns.ledger_sql import writable
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
     IS_READY,
@@ -168,7 +169,7 @@ def set_state(
         {
             "campaign": campaign_id,
             "to_state": state.value,
-            "why": reason,
+            "why": None if reason is None else writable(reason),
             "since": started_at,
             "until": now if state in _ENDED else None,
         },

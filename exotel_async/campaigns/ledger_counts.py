@@ -12,6 +12,8 @@ from exotel_async.campaigns.words import AttemptState, ContactState
 
 MILLIONTHS: Final = 1_000_000
 """Of the account's currency, in which prices are summed."""
+_MOST: Final = 10**9
+"""Of the account's currency: what is more is no price, and may be more than can be summed."""
 STATUS: Final = "status:"
 ZONE: Final = "zone:"
 
@@ -51,7 +53,7 @@ def of_attempt(row: Any) -> Counter[str]:
 
 def millionths(price: Decimal) -> int:
     """Return a price as it is summed."""
-    return int((price * MILLIONTHS).to_integral_value())
+    return int((price * MILLIONTHS).to_integral_value()) if abs(price) <= _MOST else 0
 
 
 def moved(counts: Counts, campaign_id: int, before: str, after: str) -> None:

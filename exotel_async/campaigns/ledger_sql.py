@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, bindparam
 from sqlalchemy.engine import Dialect
@@ -12,6 +13,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_UNWRITABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def writable(said: str) -> str:
+    """Return a text of others as both databases take it: without NUL, and halves of characters."""
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", said)
 
 
 class _Listing(TypeDecorator[Sequence[Any]]):

@@ -29,6 +29,8 @@ from tests.campaigns.ledgers import (
 )
 from tests.conftest import SOON
 
+NEW = (AttemptState.INTENDED,)
+
 
 def states(ledger: Ledger) -> tuple[list[str], list[str]]:
     """Return the states of all attempts and of all contacts."""
@@ -228,3 +230,22 @@ async def test_what_is_wrong_with_one_change_is_its_caller_s_alone(ledger: Ledge
     found = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(one) for one in found] == [ValueError, type(None)]
     assert states(ledger) == (["intended", "placed"], ["in-progress", "in-progress"])
+
+
+@pytest.mark.parametrize("wrong", ["\ud83d", "\0"])
+async def test_what_exotel_says_is_written_whatever_it_is(ledger: Ledger, wrong: str) -> None:
+    said, written = f"it{wrong}s", "it\N{REPLACEMENT CHARACTER}s"
+    campaign = await running(ledger, people(1))
+    (one,) = await intended(ledger, campaign)
+    call = {"state": AttemptState.PLACED, "sid": "a", "recording_url": said}
+    await ledger.record([Change(attempt_id=one.id, attempt_was=NEW, attempt=call)])
+    # More than can be summed.
+    await ledger.record([ended(one), settled(one, "1e20")])
+    await ledger.set_state(campaign.id, CampaignState.PAUSED, said, NOW)
+
+    statistics = await ledger.statistics("diwali")
+    assert statistics is not None
+    assert (statistics.reason, statistics.price) == (written, 0)
+    ((_, outcome),) = await ledger.outcomes(campaign.id, 0, 1)
+    (attempt,) = outcome.attempts
+    assert (attempt.recording_url, attempt.price) == (written, Decimal("1e20"))
