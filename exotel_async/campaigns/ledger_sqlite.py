@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -47,7 +48,8 @@ class SQLite:
     """Connections to one file, and the place of its one dialer."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # It stays the same file wherever the process goes, and has one dialer by whatever name.
+        self.path = Path(os.path.realpath(path))
         self._lock: int | None = None
 
     def __str__(self) -> str:
@@ -56,7 +58,7 @@ class SQLite:
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. The file is made if there is none."""
         engine = create_engine(
-            f"sqlite:///{self.path}",
+            URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
             connect_args={"timeout": _BUSY_MS / 1000, "isolation_level": None},
         )
