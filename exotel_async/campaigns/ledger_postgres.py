@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
@@ -60,7 +60,14 @@ class Postgres:
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. What it commits is durable."""
         try:
-            engine = create_engine(self._url, poolclass=NullPool, connect_args=dict(_OPTIONS))
+            engine = create_engine(
+                self._url,
+                poolclass=NullPool,
+                connect_args=dict(_OPTIONS),
+                # Whatever is usual on that server, or for that role.
+                isolation_level="READ COMMITTED",
+                hide_parameters=True,
+            )
             connection = engine.connect()
         except ModuleNotFoundError:
             raise ConfigurationError(
@@ -98,7 +105,11 @@ class Postgres:
         # Its first line names what is wrong; the others may have a statement's values.
         first, *_ = str(original).strip().split("\n")
         said = f"{self}: {redact(first)}"
-        if state is not None and state[:2] in _MISTAKES and state != _NO_PRIVILEGE:
+        if state is None:  # the server was not asked
+            is_mistake = isinstance(error, DataError | ProgrammingError)
+        else:
+            is_mistake = state[:2] in _MISTAKES and state != _NO_PRIVILEGE
+        if is_mistake:
             return ExotelError(said)
         return LedgerUnavailable(said)
 

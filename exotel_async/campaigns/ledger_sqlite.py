@@ -61,8 +61,10 @@ class SQLite:
             URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
             connect_args={"timeout": _BUSY_MS / 1000, "isolation_level": None},
+            hide_parameters=True,
         )
-        event.listen(engine, "connect", _set_up_to_read if to_read else _set_up_to_write)
+        cache = _CACHE_TO_READ_KIB if to_read else _CACHE_KIB
+        event.listen(engine, "connect", lambda new, _: self._set_up(new, cache))
         event.listen(engine, "begin", _begin_to_read if to_read else _begin_to_write)
         # Only a file that is not there is opened here: to close one anywhere would take from this
         # process all locks it has on it, and others would remove the log it writes to.
@@ -73,6 +75,23 @@ class SQLite:
         except OSError as error:
             raise LedgerUnavailable(f"{self}: {error.strerror}") from None
         return engine.connect()
+
+    def _set_up(self, connection: sqlite3.Connection, cache: int) -> None:
+        # WAL lets others read while one writes.
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise ConfigurationError(f"{self}: SQLite can keep no write-ahead log on that disk")
+        for setting in (
+            # What is committed survives a loss of power; on macOS a plain fsync does not do that.
+            "synchronous = FULL",
+            "fullfsync = ON",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            f"cache_size = -{cache}",
+            f"wal_autocheckpoint = {_PAGES_IN_LOG}",
+            f"journal_size_limit = {_LONGEST_LOG}",
+        ):
+            connection.execute(f"PRAGMA {setting}")
 
     def serialize(self, connection: Connection, campaign_id: int) -> None:
         """Let nobody else add to the campaign until the transaction ends: that is so by itself."""
@@ -128,7 +147,12 @@ class SQLite:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
         except OSError as error:
             raise LedgerUnavailable(f"{path}: {error.strerror}") from None
-        if not _is_locked(lock):
+        try:
+            is_taken = _is_locked(lock)
+        except OSError as error:
+            os.close(lock)
+            raise LedgerUnavailable(f"{path}: {error.strerror}") from None
+        if not is_taken:
             os.close(lock)
             return False
         self._lock = lock
@@ -143,28 +167,6 @@ class SQLite:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
-
-
-def _set_up_to_read(connection: sqlite3.Connection, record: Any) -> None:
-    _set_up(connection, _CACHE_TO_READ_KIB)
-
-
-def _set_up_to_write(connection: sqlite3.Connection, record: Any) -> None:
-    _set_up(connection, _CACHE_KIB)
-
-
-def _set_up(connection: sqlite3.Connection, cache: int) -> None:
-    # WAL lets others read while one writes. FULL: what is committed survives a loss of power.
-    for setting in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",
-        f"cache_size = -{cache}",
-        f"wal_autocheckpoint = {_PAGES_IN_LOG}",
-        f"journal_size_limit = {_LONGEST_LOG}",
-    ):
-        connection.execute(f"PRAGMA {setting}")
 
 
 def _begin_to_read(connection: Connection) -> None:
@@ -188,6 +190,6 @@ def _is_locked(file: int) -> bool:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):  # on Windows it is the latter
         return False
     return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import format_exception
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -112,6 +116,39 @@ async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) ->
         with pytest.raises(ConfigurationError, match="path of a SQLite file") as caught:
             Ledger(place)
         assert "secret" not in str(caught.value)
+
+
+async def test_where_the_log_cannot_be_kept_no_ledger_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def without_shared_memory(path: str, **settings: Any) -> sqlite3.Connection:
+        return connect(f"file:{path}?vfs=unix-dotfile", uri=True, **settings)
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", without_shared_memory)
+    with pytest.raises(ConfigurationError, match=r"campaigns\.db: .* write-ahead log"):
+        await Ledger(tmp_path / "campaigns.db").open()
+
+
+async def test_a_place_that_cannot_be_taken_is_not_taken_for_another_dialer_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    async with Ledger(tmp_path / "campaigns.db") as ledger:
+        monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
+        with pytest.raises(LedgerUnavailable, match=r"campaigns\.db\.lock: No locks available"):
+            await ledger.lock(NOW, EXCHANGE)
+
+
+async def test_values_are_in_no_error_of_ours(ledger: Ledger) -> None:
+    wrong: Any = [object(), "9812300001"]
+    with pytest.raises(Exception, match=r"(?i)adapt|serializable") as caught:
+        await ledger.listed(wrong)
+    assert "9812300001" not in str(caught.value)
+    assert not isinstance(caught.value, LedgerUnavailable)
 
 
 async def test_a_ledger_of_a_newer_version_is_left_alone(place: str) -> None:

@@ -100,26 +100,37 @@ asyncio.run(main())
     assert said == ["True\n", "False\n"]
 
 
-async def test_intents_are_committed_as_durably_as_it_goes(ledger: Ledger) -> None:
+async def test_intents_are_committed_as_durably_as_it_goes(place: str) -> None:
     found: list[Any] = []
+    ledger = Ledger(place)
+    if is_postgres(ledger):  # whatever is usual there
+        with psycopg.connect(place, autocommit=True) as server:
+            for usual in (
+                "synchronous_commit = off",
+                "default_transaction_isolation = 'serializable'",
+            ):
+                server.execute(f'ALTER DATABASE "{server.info.dbname}" SET {usual}'.encode())
 
     def committing(own: Connection) -> None:
         cursor: Any = own.connection.cursor()
         if is_postgres(ledger):
-            cursor.execute("SHOW synchronous_commit")
-            found.append(cursor.fetchone()[0])
+            for name in ("synchronous_commit", "transaction_isolation"):
+                cursor.execute(f"SHOW {name}")
+                found.append(cursor.fetchone()[0])
         else:
-            names = ("journal_mode", "synchronous", "foreign_keys")
+            names = ("journal_mode", "synchronous", "fullfsync", "foreign_keys")
             found.extend(cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
 
-    campaign = await running(ledger, people(1))
-    (contact,) = await claimed(ledger, campaign, 1)
-    event.listen(Engine, "commit", committing)
-    try:
-        assert await ledger.intend([intent(contact)], 2) == [Intended.TAKEN]
-    finally:
-        event.remove(Engine, "commit", committing)
-    assert found == (["on"] if is_postgres(ledger) else ["wal", 2, 1])  # 2 is FULL
+    async with ledger:
+        campaign = await running(ledger, people(1))
+        (contact,) = await claimed(ledger, campaign, 1)
+        event.listen(Engine, "commit", committing)
+        try:
+            assert await ledger.intend([intent(contact)], 2) == [Intended.TAKEN]
+        finally:
+            event.remove(Engine, "commit", committing)
+    expected = ["on", "read committed"] if is_postgres(ledger) else ["wal", 2, 1, 1]  # 2 is FULL
+    assert found == expected
 
 
 async def test_a_file_is_its_owner_s_alone(tmp_path: Path) -> None:
