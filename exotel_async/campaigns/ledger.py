@@ -12,7 +12,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Self
 
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, ExotelError
 
 try:
     from sqlalchemy import Connection
@@ -132,7 +132,11 @@ class Ledger:
             if not isinstance(result, Holder):
                 self._database.leave_place()
 
-        entered = await self._do(Urgency.OTHER, enter, undo=leave)
+        try:
+            entered = await self._do(Urgency.OTHER, enter, undo=leave)
+        except ExotelError:
+            self._database.leave_place()
+            raise
         if isinstance(entered, Holder):
             return entered
         self._dialer = entered
@@ -264,9 +268,8 @@ class Ledger:
         """Take contacts of these time zones that are ready, the first ones first."""
         dialer = self._own
 
-        def unclaim(connection: Connection, wanted: Any, result: list[ClaimedContact]) -> None:
-            back = [(contact.id, None) for contact in result or ()]
-            ledger_contacts.unclaim(connection, dialer, back)
+        def unclaim(connection: Connection, wanted: Any, result: Any) -> None:
+            ledger_contacts.unclaim_leased(connection, dialer, campaign_id, lease_until)
 
         claimed: list[ClaimedContact] = await self._do(
             Urgency.CLAIM,

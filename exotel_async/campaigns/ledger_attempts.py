@@ -49,6 +49,7 @@ _DIALLED: Final = (
     .where(contacts.c.id == bindparam("contact"))
     .values(state="in-progress", caller_id=bindparam("by_caller_id"))
 )
+_HELD: Final = select(contacts.c.id).where(contacts.c.id == bindparam("contact")).with_for_update()
 _FORGET: Final = delete(attempts).where(
     attempts.c.id == bindparam("attempt"), attempts.c.state == "intended"
 )
@@ -150,6 +151,8 @@ def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None
 
 def undo_intent(connection: Connection, intent: Intent) -> None:
     """Let an intent never have been: its attempt is deleted, and its contact claimed as before."""
+    # A server whose connection was lost may be committing it still: that is waited for.
+    connection.execute(_HELD, {"contact": intent.contact_id})
     if connection.execute(_FORGET, {"attempt": intent.id}).rowcount:
         connection.execute(_CLAIMED_AGAIN, {"contact": intent.contact_id})
         counts = ledger_counts.Counts()

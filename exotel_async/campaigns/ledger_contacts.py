@@ -81,6 +81,8 @@ _IS_THERE: Final = (
     .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
     .with_for_update(read=True)
 )
+# A claim that is being committed keeps it from this.
+_NO_CLAIM: Final = select(dialers.c.id).where(dialers.c.id == bindparam("dialer")).with_for_update()
 _FIRST: Final = (
     select(contacts.c.rank, *CLAIMED)
     .where(text(IS_READY), _OF_CAMPAIGN, contacts.c.zone == bindparam("in_zone"))
@@ -101,6 +103,17 @@ _UNCLAIM: Final = (
         contacts.c.dialer == bindparam("by"),
     )
     .values(state=bindparam("to_state"), due_at=bindparam("due"), dialer=None, lease_until=None)
+)
+
+_UNCLAIM_LEASED: Final = (
+    update(contacts)
+    .where(
+        text(IS_CLAIMED),
+        _OF_CAMPAIGN,
+        contacts.c.dialer == bindparam("by"),
+        contacts.c.lease_until == bindparam("until"),
+    )
+    .values(state="ready", dialer=None, lease_until=None)
 )
 
 
@@ -259,3 +272,10 @@ def unclaim(connection: Connection, dialer: str, back: Sequence[tuple[int, int |
                 for contact_id, due_at in back
             ],
         )
+
+
+def unclaim_leased(connection: Connection, dialer: str, campaign_id: int, lease_until: int) -> None:
+    """Give those back that were claimed until a moment, if any were."""
+    connection.execute(_NO_CLAIM, {"dialer": dialer})
+    leased = {"campaign": campaign_id, "by": dialer, "until": lease_until}
+    connection.execute(_UNCLAIM_LEASED, leased)

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy.exc import OperationalError
 
+from exotel_async.campaigns import ledger_attempts
 from exotel_async.campaigns.entries import Change, Intended
 from exotel_async.campaigns.errors import LedgerBusy
 from exotel_async.campaigns.ledger import Ledger
@@ -169,6 +171,23 @@ async def test_after_a_commit_that_failed_all_goes_on(ledger: Ledger) -> None:
         assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]
     finally:
         event.remove(Engine, "commit", committing)
+
+
+async def test_an_undo_waits_for_a_commit_that_the_server_still_makes(ledger: Ledger) -> None:
+    if not is_postgres(ledger):
+        pytest.skip("a file has no server that goes on when its connection is lost")
+    campaign = await running(ledger, people(1))
+    (contact,) = await claimed(ledger, campaign, 1)
+    dialer, lost, new = ledger._own, connection(ledger), connection(ledger)
+    with lost.begin():
+        assert ledger_attempts.intend(lost, dialer, [intent(contact)]) == [Intended.TAKEN]
+        with pytest.raises(OperationalError, match="lock timeout"), new.begin():
+            ledger_attempts.undo_intent(new, intent(contact))
+    with new.begin():
+        ledger_attempts.undo_intent(new, intent(contact))
+    for one in lost, new:
+        unlock(one)
+    assert states(ledger) == ([], ["claimed"])
 
 
 async def test_what_was_claimed_for_nobody_is_ready_again(ledger: Ledger) -> None:

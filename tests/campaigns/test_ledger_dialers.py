@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 
 from exotel_async import ConfigurationError
+from exotel_async.campaigns import ledger_dialers, ledger_thread
 from exotel_async.campaigns.entries import Holder, Intended
+from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from tests.campaigns.ledgers import (
@@ -28,6 +30,7 @@ from tests.campaigns.ledgers import (
     placed,
     running,
 )
+from tests.conftest import SOON
 
 ROOT = Path(__file__).parents[2]
 # It claims three, has one placed and one intended, says so, and waits to be killed.
@@ -144,3 +147,42 @@ async def test_a_dialer_whose_connection_was_lost_has_its_place_again(
     assert await ledger.beat(NOW + 1)
     assert isinstance(await other.lock(NOW + 2, EXCHANGE), Holder)
     assert [one.state for one in await ledger.open_attempts([AttemptState.INTENDED])]
+
+
+async def test_who_was_claimed_by_a_commit_of_which_nothing_was_heard_is_ready_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await running(ledger, people(3))
+    before = await claimed(ledger, campaign, 1)
+    lost = LedgerUnavailable("the connection is lost")
+
+    def lose(error: Exception) -> Exception:
+        return lost if isinstance(error, ConnectionError) else error
+
+    def committed(own: Connection) -> None:
+        own.connection.commit()
+        raise ConnectionError
+
+    monkeypatch.setattr(ledger._database, "failure", lose)
+    event.listen(Engine, "commit", committed)
+    try:
+        with pytest.raises(LedgerUnavailable):
+            await ledger.claim(campaign.id, [""], 1, NOW, NOW + 1)
+    finally:
+        event.remove(Engine, "commit", committed)
+    assert len(await claimed(ledger, campaign, 2)) == 2
+    assert await ledger.intend([intent(before[0])], SOON) == [Intended.TAKEN]
+
+
+async def test_a_place_is_not_kept_by_a_dialer_that_could_not_begin(
+    ledger: Ledger, other: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise LedgerBusy("locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_thread, "PATIENCE", 0)
+        patch.setattr(ledger_dialers, "enter", busy)
+        with pytest.raises(LedgerBusy):
+            await ledger.lock(NOW, EXCHANGE)
+    assert await other.lock(NOW, EXCHANGE) is None
