@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from attrs import field, frozen
 
 from exotel_async.masking import masked
 from exotel_async.models.value import Value
+
+
+def _key(key: str | int | None) -> str | None:
+    # The id in somebody's database is a number more often than not.
+    return str(key) if type(key) is int else cast("str | None", key)
 
 
 def _several(numbers: Iterable[str]) -> tuple[str, ...]:
@@ -23,8 +28,8 @@ class Contact(Value):
 
     Attributes:
         number: the phone number, in any spelling that `normalize_number` takes, or a SIP id.
-        key: what identifies the person in the campaign, as the id in your own database; None: the
-            number. A person is dialled once, however often the key or the number is added.
+        key: what identifies the person in the campaign, as the id in your own database, which may
+            be a whole number; None: the phone number. A person is dialled once, however often the key or the number is added.
         fields: anything of your own that is to come back with the outcome, in the types of JSON.
         priority: contacts with a higher one are dialled first. From -1000 to 1000.
         not_before: an aware time before which it is not dialled.
@@ -36,7 +41,7 @@ class Contact(Value):
     """
 
     number: str = field(repr=masked)
-    key: str | None = field(default=None, kw_only=True, repr=masked)
+    key: str | None = field(default=None, kw_only=True, converter=_key, repr=masked)
     fields: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False)
     priority: int = field(default=0, kw_only=True)
     not_before: datetime | None = field(default=None, kw_only=True)

@@ -20,6 +20,7 @@ from exotel_async.campaigns.engine import Engine
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
 from exotel_async.campaigns.run import CampaignRun
+from exotel_async.campaigns.running import SINGLE_CALLS
 from exotel_async.campaigns.shared_engine import SharedEngine, no_such
 from exotel_async.campaigns.single_calls import CallSettings, make_call
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
@@ -112,8 +113,11 @@ class Dialer:
         """Create a campaign. Does nothing if it is there already, with the same settings.
 
         Raises:
-            InvalidRequest: there is one of this name with other settings.
+            InvalidRequest: there is one of this name with other settings, or it begins with
+                "call:", as those do that hold single calls.
         """
+        if campaign.name.startswith(SINGLE_CALLS):
+            raise InvalidRequest("name", campaign.name, f'must not begin with "{SINGLE_CALLS}"')
         settings = json.dumps(campaign.to_dict(), ensure_ascii=False, sort_keys=True)
         await self._ledger.create(campaign.name, settings, self._clock.now_ms())
 
@@ -191,7 +195,7 @@ class Dialer:
 
         The contact's `key`, such as the number of an order, names the call. The same key again, in
         this process or after a crash, makes no other call: it waits for that one's outcome, or
-        returns it.
+        returns it. While nobody waits for it, a call that was not placed yet is not made.
 
         Args:
             contact: who is dialled, with a `key`.

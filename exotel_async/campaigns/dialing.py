@@ -81,6 +81,10 @@ class Dialing:
         if not state.may_dial(running):
             running.add([contact])
             raise _NotNow
+        if running.is_abandoned(contact):
+            running.add([contact])
+            state.look_again()  # there it is put aside
+            raise _NotNow
         if not state.is_open(running, contact):
             state.put_off(running, contact)
             raise _NotNow
@@ -124,7 +128,8 @@ class Dialing:
     async def _is_intended(self, attempt: LiveAttempt) -> bool:
         """Make the intent durable. Whether the request may leave."""
         state, running, contact = self._state, attempt.running, attempt.contact
-        parties = [attempt.number] if attempt.agent is None else [attempt.number, attempt.agent]
+        # The campaign's agent is the user's own.
+        parties = [attempt.number] if contact.agent is None else [attempt.number, contact.agent]
         intent = Intent(
             id=attempt.id,
             contact_id=contact.id,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+
+NEVER: Final = 2**53
+"""The moment of a contact that is not dialled before it is recalled."""
 
 
 @frozen(kw_only=True)

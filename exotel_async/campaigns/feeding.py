@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -13,10 +14,10 @@ from exotel_async.campaigns.attempts import LiveAttempt
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.clock import awake, from_ms, to_ms
-from exotel_async.campaigns.entries import CampaignEntry, Holder, OpenAttempt
+from exotel_async.campaigns.entries import NEVER, CampaignEntry, Holder, OpenAttempt
 from exotel_async.campaigns.errors import DialerStopped, LedgerLost
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
-from exotel_async.campaigns.running import RunningCampaign
+from exotel_async.campaigns.running import SINGLE_CALLS, RunningCampaign
 from exotel_async.campaigns.state import LEASE
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.errors import ConfigurationError, ExotelError
@@ -121,7 +122,7 @@ class Feeding:
             if running.state is CampaignState.CANCELED and (running.open or running.runs):
                 # Those that were to be dialled again before this was known here, and those whom
                 # the process has left that canceled it.
-                is_over = running.is_idle and not state.writer.has_changes
+                is_over = state.is_at_rest(running) and not state.writer.has_changes
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
                 if is_over:
                     running.is_stopping = False
@@ -191,6 +192,9 @@ class Feeding:
                 running.share = max(running.share, state.share)
             running.add(contacts)
             await self._register.recall(running, contacts)
+        abandoned = running.drop(running.is_abandoned)
+        if abandoned:
+            await ledger.unclaim([(contact.id, NEVER) for contact in abandoned])
         if self._is_time_old(running, has_hours=bool(open_zones)):
             self._read_clock()
         if running.is_idle:
@@ -282,6 +286,7 @@ def running_of(entry: CampaignEntry) -> RunningCampaign:
         reason=entry.reason,
         is_stopping=entry.state is CampaignState.CANCELED,
         channels=Channels(campaign.channels),
+        awaited=Counter() if entry.name.startswith(SINGLE_CALLS) else None,
     )
 
 

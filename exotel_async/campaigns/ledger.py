@@ -287,6 +287,10 @@ class Ledger:
         """Give claimed contacts back: each is ready again, or waits until a moment."""
         await self._do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
 
+    async def recall(self, campaign_id: int, key: str) -> None:
+        """Make a contact ready that was unclaimed until `NEVER`."""
+        await self._do(Urgency.CLAIM, ledger_contacts.recall, campaign_id, key)
+
     # Attempts.
 
     async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:

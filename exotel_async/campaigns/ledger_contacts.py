@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
-from exotel_async.campaigns.entries import ClaimedContact, NewContact
+from exotel_async.campaigns.entries import NEVER, ClaimedContact, NewContact
 from exotel_async.campaigns.ledger_sql import among
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
@@ -94,6 +94,16 @@ _CLAIM: Final = (
     update(contacts)
     .where(among(contacts.c.id, "ids"))
     .values(state="claimed", dialer=bindparam("by"), lease_until=bindparam("until"))
+)
+_RECALL: Final = (
+    update(contacts)
+    .where(
+        contacts.c.campaign_id == bindparam("campaign"),
+        contacts.c.key == bindparam("by_key"),
+        text(IS_WAITING),
+        contacts.c.due_at == NEVER,
+    )
+    .values(state="ready", due_at=None)
 )
 _UNCLAIM: Final = (
     update(contacts)
@@ -255,6 +265,11 @@ def claimed(row: Any) -> ClaimedContact:
         attempts=row.attempts,
         tries=json.loads(row.tries) if row.tries else {},
     )
+
+
+def recall(connection: Connection, campaign_id: int, key: str) -> None:
+    """Make a contact ready that was not to be dialled before this."""
+    connection.execute(_RECALL, {"campaign": campaign_id, "by_key": key})
 
 
 def unclaim(connection: Connection, dialer: str, back: Sequence[tuple[int, int | None]]) -> None:

@@ -145,7 +145,11 @@ class CampaignRun:
             # What is in doubt, and details that have not come, are left to the next run.
             return not any(one.dialling or state.attempts.has_calls(one) for one in self._campaigns)
         return all(
-            one.has_ended and one.is_idle and not one.unsettled and not one.is_stopping
+            one.has_ended
+            and not one.is_stopping
+            and not one.unsettled
+            # Nobody of a canceled one is dialled again: who is in doubt is left to the next run.
+            and (state.is_at_rest(one) if one.is_canceled else one.is_idle)
             for one in self._campaigns
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.campaign import Campaign
     from exotel_async.campaigns.refusals import Refusal
 
+SINGLE_CALLS: Final = "call:"
+"""Begins the names of campaigns that hold single calls."""
 _MINUTE: Final = 60.0
 _ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED, CampaignState.FAILED)
 
@@ -38,6 +41,7 @@ class RunningCampaign:
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
         next_due: when the next contact comes due, as the ledger said last; None: none does.
+        awaited: of single calls, how many wait for each key; None: it is a campaign.
         listed: whether claimed contacts are on the DND register, by their number in the ledger.
         open: attempts whose end is not known.
         unsettled: calls that are over, whose details have not come.
@@ -56,6 +60,7 @@ class RunningCampaign:
     reserved: int = 0
     dialling: int = 0
     next_due: int | None = None
+    awaited: Counter[str] | None = None
     listed: dict[int, bool] = field(factory=dict)
     open: int = 0
     unsettled: int = 0
@@ -81,6 +86,11 @@ class RunningCampaign:
         return self.state in _ENDED or self.is_stopped_by_errors
 
     @property
+    def is_canceled(self) -> bool:
+        """Whether it was canceled."""
+        return self.state is CampaignState.CANCELED
+
+    @property
     def is_stopped_by_errors(self) -> bool:
         """Whether it was paused or ended because of errors."""
         return self.state is CampaignState.FAILED or (
@@ -91,6 +101,10 @@ class RunningCampaign:
     def is_idle(self) -> bool:
         """Whether nothing of it is being dialled or in progress."""
         return not (self._claimed or self.reserved or self.dialling or self.open)
+
+    def is_abandoned(self, contact: ClaimedContact) -> bool:
+        """Whether nobody waits for a single call: it is not made before somebody does again."""
+        return self.awaited is not None and not self.awaited[contact.key]
 
     @property
     def is_left(self) -> bool:
@@ -185,6 +199,7 @@ def whose_turn(
         if one.is_dialled
         and one.candidates > 0
         and one.wait(now) == 0
+        and not one.is_abandoned(one.first())
         and is_open(one, one.first())
         and one.channels.has_room(one.campaign.legs)
     ]

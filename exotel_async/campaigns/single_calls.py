@@ -9,6 +9,7 @@ import asyncio
 import copy
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -19,6 +20,7 @@ from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.errors import CampaignStopped, DialerStopped
+from exotel_async.campaigns.running import SINGLE_CALLS, RunningCampaign
 from exotel_async.campaigns.schedule import Schedule
 from exotel_async.config import Priority
 from exotel_async.errors import InvalidRequest
@@ -28,13 +30,10 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.outcome import ContactOutcome
     from exotel_async.campaigns.reached import Reached
     from exotel_async.campaigns.retries import Retries
-    from exotel_async.campaigns.running import RunningCampaign
     from exotel_async.campaigns.shared_engine import SharedEngine
     from exotel_async.campaigns.state import DialerState
     from exotel_async.models import CallbackEvent, TargetOptions
 
-_PREFIX: Final = "call:"
-"""Begins the names of these campaigns."""
 _AT_ANY_TIME: Final = Schedule(hours="00:00-24:00")
 
 
@@ -79,9 +78,10 @@ async def make_call(
     news = asyncio.Event()
     state.listeners.add(news.set)
     running: list[RunningCampaign] = []
+    awaited: Counter[str] | None = None
     try:
         async with engines.adding:
-            name = await ledger.campaign_with(_PREFIX, entry.key)
+            name = await ledger.campaign_with(SINGLE_CALLS, entry.key)
             if name is None:
                 name, now = campaign.name, state.clock.now_ms()
                 settings_json = json.dumps(campaign.to_dict(), sort_keys=True)
@@ -89,9 +89,16 @@ async def make_call(
                 await ledger.add(made.id, [entry], now)
         running.append((await engines.begin(name, again=True))[0])
         running[0].priority = Priority.INTERACTIVE
+        awaited = running[0].awaited
+        assert awaited is not None  # noqa: S101 - by its name
+        awaited[entry.key] += 1
+        await ledger.recall(running[0].id, entry.key)
         state.look_again()
         return await _outcome(state, running[0], entry.key, news)
     finally:
+        if awaited is not None:
+            awaited[entry.key] -= 1
+            awaited += Counter()  # keeps none that nobody waits for
         state.listeners.discard(news.set)
         await engines.leave(running)
 
@@ -126,7 +133,7 @@ def _is_left(state: DialerState, running: RunningCampaign) -> bool:
 
 def _campaign(caller_id: str, settings: CallSettings) -> Campaign:
     values: dict[str, Any] = {"schedule": _AT_ANY_TIME, **settings, "caller_ids": [caller_id]}
-    unnamed = Campaign(_PREFIX, **values)
+    unnamed = Campaign(SINGLE_CALLS, **values)
     text = json.dumps(unnamed.to_dict(), sort_keys=True).encode()
-    name = _PREFIX + hashlib.sha256(text).hexdigest()[:16]
+    name = SINGLE_CALLS + hashlib.sha256(text).hexdigest()[:16]
     return evolve(unnamed, name=name)

@@ -104,13 +104,18 @@ class DialerState:
         schedule, now, zone = running.campaign.schedule, self.clock.now(), contact.zone or None
         return schedule.is_open(now, zone) and schedule.is_open(now + _ON_ITS_WAY, zone)
 
+    def is_at_rest(self, running: RunningCampaign) -> bool:
+        """Whether nobody of a campaign is being dialled or has a call in progress, as is known."""
+        waits = running.claimed or running.reserved or running.dialling
+        return not waits and not self.attempts.has_calls(running)
+
     def owns_ledger(self) -> bool:
         """Whether no other dialer can have the ledger."""
         return awake() < self._owned_until
 
     def is_listed(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
-        now, parties = awake(), (attempt.number, attempt.agent)
+        now, parties = awake(), (attempt.number, attempt.contact.agent)
         identities = [identity_of(party) or party for party in parties if party]
         return any(self._listed.get(identity, 0) > now for identity in identities)
 
@@ -125,7 +130,7 @@ class DialerState:
         """Take note that the ledger was this dialer's at a moment of `awake`."""
         self._owned_until = since + LEASE
         self._ledger_error = None
-        self.has_changed()
+        self.changes.set()
 
     def not_owned(self) -> None:
         """Take note that it may be another one's."""

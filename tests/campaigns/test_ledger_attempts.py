@@ -264,7 +264,7 @@ async def test_what_exotel_says_is_written_whatever_it_is(ledger: Ledger, wrong:
 
     statistics = await ledger.statistics("diwali")
     assert statistics is not None
-    assert (statistics.reason, statistics.price) == (written, 0)
+    assert (statistics.reason, statistics.price) == (written, Decimal(0))
     ((_, outcome),) = await ledger.outcomes(campaign.id, 0, 1)
     (attempt,) = outcome.attempts
     assert (attempt.recording_url, attempt.price) == (written, Decimal("1e20"))

@@ -124,7 +124,8 @@ async def test_where_the_log_cannot_be_kept_no_ledger_is_opened(
     connect = sqlite3.connect
 
     def without_shared_memory(path: str, **settings: Any) -> sqlite3.Connection:
-        return connect(f"file:{path}?vfs=unix-dotfile", uri=True, **settings)
+        made: sqlite3.Connection = connect(f"file:{path}?vfs=unix-dotfile", uri=True, **settings)
+        return made
 
     monkeypatch.setattr(sqlite3.dbapi2, "connect", without_shared_memory)
     with pytest.raises(ConfigurationError, match=r"campaigns\.db: .* write-ahead log"):

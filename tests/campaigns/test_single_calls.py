@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from exotel_async.campaigns import Contact
+from exotel_async.campaigns import Contact, ContactOutcome
 from exotel_async.campaigns.dialer import Dialer
-from exotel_async.emulator import Emulator
-from tests.campaigns.running import number, until
+from exotel_async.emulator import Emulator, Fault
+from tests.campaigns.running import dials, fail_dials, number, until
 from tests.conftest import EXOPHONE
 
 pytestmark = pytest.mark.anyio
@@ -48,3 +48,23 @@ async def test_calls_with_settings_of_their_own_leave_nothing_behind_in_memory(
     state = dialer._engines.state
     assert state is not None
     await until(lambda: not state.campaigns)
+
+
+async def test_a_call_that_nobody_waits_for_is_not_made_until_somebody_does(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    def call(who: int) -> asyncio.Task[ContactOutcome]:
+        contact = Contact(number(who), key=who)
+        return asyncio.create_task(dialer.call(contact, flow=926, caller_id=EXOPHONE))
+
+    fail_dials(exotel_server, Fault.too_many_requests(retry_after=1), times=2)
+    left, other = call(1), call(2)
+    await until(lambda: dials(exotel_server))
+    left.cancel()
+    assert (await other).is_reached
+    assert exotel_server.rung(number(1)) == 0
+    # The next one with these settings does not bring it back either.
+    assert (await call(3)).is_reached
+    assert exotel_server.rung(number(1)) == 0
+    assert (await call(1)).is_reached
+    assert exotel_server.rung(number(1)) == 1
