@@ -78,6 +78,7 @@ class Ledger:
         self._writer = LedgerThread("exotel-ledger", self._database, to_read=False)
         self._reader = LedgerThread("exotel-ledger-reader", self._database, to_read=True)
         self._dialer: str | None = None
+        self._opened = 0
 
     def __repr__(self) -> str:
         return f"Ledger({str(self._database)!r})"
@@ -90,14 +91,16 @@ class Ledger:
         await self.close()
 
     async def open(self) -> None:
-        """Open the database, and bring its schema up to date.
+        """Open the database, and bring its schema up to date. It may be open already.
 
         Raises:
             ConfigurationError: it is no database, it was written by a newer version of this
                 package, or a package is missing.
         """
-        self._writer.start()
-        self._reader.start()
+        if self._opened == 0:
+            self._writer.start()
+            self._reader.start()
+        self._opened += 1
         try:
             await self._do(Urgency.OTHER, ledger_schema.bring_up_to_date)
         except BaseException:
@@ -105,10 +108,20 @@ class Ledger:
             raise
 
     async def close(self) -> None:
-        """Finish what was begun, and close the database. `unlock` it before."""
-        await self._reader.close()
-        await self._writer.close()
-        self._database.leave_place()
+        """Finish what was begun, and close the database. `unlock` it before.
+
+        It is closed once it was closed as often as it was opened.
+        """
+        self._opened = max(0, self._opened - 1)
+        if self._opened > 0:
+            return
+        try:
+            await self._reader.close()
+        finally:  # also if whoever waits is cancelled
+            try:
+                await self._writer.close()
+            finally:
+                self._database.leave_place()
 
     # The one dialer.
 

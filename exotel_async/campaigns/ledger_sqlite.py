@@ -131,12 +131,17 @@ class SQLite:
 
     def tidy(self) -> None:
         """Leave nothing in the log of what was deleted; what somebody is reading stays there."""
-        connection = self.connect(to_read=False)
         try:
-            connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
-            connection.engine.dispose()
+            connection = self.connect(to_read=False)
+            try:
+                # The former copies beside writers what there is, who wait for the latter alone.
+                for how in ("PASSIVE", "TRUNCATE"):
+                    connection.connection.cursor().execute(f"PRAGMA wal_checkpoint({how})")
+            finally:
+                connection.close()
+                connection.engine.dispose()
+        except (sqlite3.Error, DBAPIError) as error:
+            raise (self.failure(error) or error) from None
 
     def take_place(self) -> bool:
         """Take the place of the file's one dialer. It is free again when the process dies."""

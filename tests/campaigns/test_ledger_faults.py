@@ -239,6 +239,48 @@ async def test_a_ledger_that_was_closed_is_opened_again(place: str) -> None:
         await ledger.campaigns()
 
 
+async def test_a_ledger_that_is_open_is_opened_for_a_dialer_as_well(place: str) -> None:
+    async with Ledger(place) as ledger:
+        async with ledger:
+            await asyncio.gather(*(ledger.create(f"{n}", "{}", NOW) for n in range(3)))
+            assert len(await ledger.campaigns()) == 3
+        await ledger.create("after", "{}", NOW)
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger.campaigns()
+
+
+async def test_a_ledger_whose_closing_is_cancelled_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "campaigns.db"
+    ledger = Ledger(path)
+    await ledger.open()
+    assert await ledger.lock(NOW, EXCHANGE) is None
+    closing = asyncio.create_task(ledger.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger.create("diwali", "{}", NOW)
+    async with Ledger(path) as other:
+        assert await other.lock(NOW, EXCHANGE) is None
+
+
+async def test_a_disk_that_fails_when_the_log_is_emptied_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Ledger(tmp_path / "campaigns.db") as ledger:
+        await running(ledger, people(1))
+
+        def fail(*, to_read: bool) -> Connection:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
+
+        monkeypatch.setattr(ledger._database, "connect", fail)
+        with pytest.raises(LedgerUnavailable, match="an error of the disk"):
+            await ledger.forget("customer 0")
+
+
 async def test_what_the_database_refuses_is_told_without_numbers(ledger: Ledger) -> None:
     campaign = await running(ledger, people(1))
     (contact,) = await claimed(ledger, campaign, 1)
