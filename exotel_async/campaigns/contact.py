@@ -29,7 +29,8 @@ class Contact(Value):
     Attributes:
         number: the phone number, in any spelling that `normalize_number` takes, or a SIP id.
         key: what identifies the person in the campaign, as the id in your own database, which may
-            be a whole number; None: the phone number. A person is dialled once, however often the key or the number is added.
+            be a whole number; None: the phone number. A person is dialled once, however often the
+            key or the number is added.
         fields: anything of your own that is to come back with the outcome, in the types of JSON.
         priority: contacts with a higher one are dialled first. From -1000 to 1000.
         not_before: an aware time before which it is not dialled.

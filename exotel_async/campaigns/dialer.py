@@ -17,10 +17,10 @@ from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.clock import ExotelClock, to_ms
 from exotel_async.campaigns.dnd import REMEMBERED
 from exotel_async.campaigns.engine import Engine
+from exotel_async.campaigns.entries import SINGLE_CALLS
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
 from exotel_async.campaigns.run import CampaignRun
-from exotel_async.campaigns.running import SINGLE_CALLS
 from exotel_async.campaigns.shared_engine import SharedEngine, no_such
 from exotel_async.campaigns.single_calls import CallSettings, make_call
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState

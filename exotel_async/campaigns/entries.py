@@ -15,6 +15,8 @@ from exotel_async.campaigns.words import AttemptState, CampaignState, ContactSta
 
 NEVER: Final = 2**53
 """The moment of a contact that is not dialled before it is recalled."""
+SINGLE_CALLS: Final = "call:"
+"""Begins the names of the campaigns of single calls: there identities have keys behind a space."""
 
 
 @frozen(kw_only=True)

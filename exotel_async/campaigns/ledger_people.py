@@ -12,16 +12,18 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    or_,
     select,
     text,
+    union_all,
 )
 
 from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.entries import SINGLE_CALLS
 from exotel_async.campaigns.ledger_sql import among
 from exotel_async.campaigns.tables import (
     HAS_ENDED,
     attempts,
+    campaigns,
     contacts,
     do_not_call,
     lookups,
@@ -72,16 +74,22 @@ _MAY_RING: Final = (
 _HAS_CALL: Final = exists().where(
     attempts.c.contact_id == contacts.c.id, attempts.c.state.in_(_MAY_RING)
 )
-# The identities of single calls have their keys behind the number's, and a space between.
+# Of each campaign by itself, as the indexes have them: nobody else is read for it.
 _WHO: Final = bindparam("who", type_=Text())
-_OF_CALL: Final = func.substr(contacts.c.identity, 1, func.length(_WHO) + 1)
-_OF_PERSON: Final = or_(
-    contacts.c.identity == bindparam("who"),
-    _WHO.concat(" ") == _OF_CALL,
-    contacts.c.key == bindparam("who"),
-    contacts.c.id.in_(
-        select(other_numbers.c.contact_id).where(other_numbers.c.identity == bindparam("who"))
-    ),
+_EACH: Final = select(campaigns.c.id)
+_WITH_CALLS: Final = _EACH.where(campaigns.c.name.startswith(SINGLE_CALLS))
+_OF_PERSON: Final = contacts.c.id.in_(
+    union_all(
+        select(contacts.c.id).where(contacts.c.campaign_id.in_(_EACH), contacts.c.identity == _WHO),
+        select(contacts.c.id).where(contacts.c.campaign_id.in_(_EACH), contacts.c.key == _WHO),
+        select(other_numbers.c.contact_id).where(
+            other_numbers.c.campaign_id.in_(_EACH), other_numbers.c.identity == _WHO
+        ),
+        select(contacts.c.id).where(
+            contacts.c.campaign_id.in_(_WITH_CALLS),
+            func.substr(contacts.c.identity, 1, func.length(_WHO) + 1) == _WHO.concat(" "),
+        ),
+    )
 )
 _IDS: Final = select(contacts.c.id, contacts.c.campaign_id, contacts.c.state, contacts.c.zone)
 _PERSON: Final = _IDS.add_columns(_HAS_CALL.label("has_call")).where(_OF_PERSON).with_for_update()

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.campaign import Campaign
     from exotel_async.campaigns.refusals import Refusal
 
-SINGLE_CALLS: Final = "call:"
-"""Begins the names of campaigns that hold single calls."""
 _MINUTE: Final = 60.0
 _ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED, CampaignState.FAILED)
 

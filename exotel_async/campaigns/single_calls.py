@@ -19,8 +19,9 @@ from attrs import evolve
 from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.contact import Contact
+from exotel_async.campaigns.entries import SINGLE_CALLS
 from exotel_async.campaigns.errors import CampaignStopped, DialerStopped
-from exotel_async.campaigns.running import SINGLE_CALLS, RunningCampaign
+from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.schedule import Schedule
 from exotel_async.config import Priority
 from exotel_async.errors import InvalidRequest

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, Engine, event, select
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import ledger_people
@@ -67,6 +69,27 @@ async def test_a_person_is_forgotten_everywhere(ledger: Ledger) -> None:
     there, true = counted(ledger)
     assert there == true
     assert await ledger.add(diwali.id, [person(1, others=("other",))], NOW) == []
+
+
+async def test_a_person_is_found_without_a_look_at_all_others(ledger: Ledger) -> None:
+    if is_postgres(ledger):
+        pytest.skip("a server reads a table of so few rows as a whole")
+    await running(ledger, people(3))
+    plans: list[str] = []
+
+    def explain(own: Connection, cursor: Any, statement: str, values: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "DELETE")):
+            again = own.connection.cursor()
+            again.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans.extend(row[3] for row in again.fetchall())
+
+    event.listen(Engine, "before_cursor_execute", explain)
+    try:
+        assert await ledger.forget("customer 1") == 1
+    finally:
+        event.remove(Engine, "before_cursor_execute", explain)
+    assert any(plan.startswith("SEARCH contacts") for plan in plans)
+    assert not [plan for plan in plans if plan.startswith(("SCAN contacts", "SCAN other_numbers"))]
 
 
 async def test_one_who_is_claimed_may_be_forgotten_and_is_not_dialled(ledger: Ledger) -> None:
