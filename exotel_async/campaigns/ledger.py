@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from exotel_async.errors import ConfigurationError, ExotelError
 
@@ -47,6 +47,9 @@ from exotel_async.campaigns.ledger_sqlite import SQLite
 from exotel_async.campaigns.ledger_thread import LedgerThread, Undo, Urgency
 from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+
+_LISTED_TOGETHER: Final = 1000
+"""Numbers that are put on the do-not-call list at once: intents wait for no more."""
 
 
 class Ledger:
@@ -393,7 +396,10 @@ class Ledger:
 
     async def do_not_call(self, identities: Sequence[str], reason: str | None, now: int) -> None:
         """Put numbers on the do-not-call list. No intent with one of them is taken from then on."""
-        await self._do(Urgency.CLAIM, ledger_people.do_not_call_them, identities, reason, now)
+        listing = ledger_people.do_not_call_them
+        for first in range(0, len(identities), _LISTED_TOGETHER):
+            some = identities[first : first + _LISTED_TOGETHER]
+            await self._do(Urgency.CLAIM, listing, some, reason, now)
 
     async def allow(self, identities: Sequence[str]) -> int:
         """Take numbers off the do-not-call list. Returns how many were on it."""

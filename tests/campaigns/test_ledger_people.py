@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select
 
 from exotel_async import InvalidRequest
+from exotel_async.campaigns import ledger as ledger_module
 from exotel_async.campaigns import ledger_people
 from exotel_async.campaigns.entries import Intended
 from exotel_async.campaigns.ledger import Ledger
@@ -37,6 +38,24 @@ async def test_who_is_not_to_be_called_is_listed_until_allowed(ledger: Ledger) -
     assert await ledger.listed(["1", "3", "4"]) == {"1", "3"}
     assert await ledger.allow(["1", "4"]) == 1
     assert await ledger.listed(["1", "2", "3"]) == {"2", "3"}
+
+
+async def test_a_long_list_is_written_in_blocks(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_LISTED_TOGETHER", 2)
+    commits: list[Connection] = []
+
+    def committed(own: Connection) -> None:
+        commits.append(own)
+
+    event.listen(Engine, "commit", committed)
+    try:
+        await ledger.do_not_call([str(n) for n in range(5)], None, NOW)
+    finally:
+        event.remove(Engine, "commit", committed)
+    assert len(commits) == 3  # between them intents pass
+    assert await ledger.listed([str(n) for n in range(9)]) == {"0", "1", "2", "3", "4"}
 
 
 async def test_what_the_registry_says_is_remembered(ledger: Ledger) -> None:
