@@ -29,7 +29,11 @@ _SET_UP: Final = text(
     "SELECT set_config('lock_timeout', :lock, false),"
     # What is committed survives a crash, whatever is usual on that server.
     " CASE WHEN current_setting('synchronous_commit') = 'off'"
-    " THEN set_config('synchronous_commit', 'on', false) END"
+    " THEN set_config('synchronous_commit', 'on', false) END,"
+    # A machine that is gone has its place no longer than a server is waited for. Usual are hours.
+    " set_config('tcp_keepalives_idle', '5', false),"
+    " set_config('tcp_keepalives_interval', '2', false),"
+    " set_config('tcp_keepalives_count', '3', false)"
 )
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
 _MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
@@ -118,7 +122,7 @@ class Postgres:
 
     def take_place(self) -> bool:
         """Take the place of the database's one dialer. It is free again when the process dies."""
-        if self.has_place():
+        if self._has_place():
             return True
         if self._place is None:
             self._place = self.connect(to_read=False)
@@ -127,8 +131,7 @@ class Postgres:
             self.leave_place()
         return is_taken
 
-    def has_place(self) -> bool:
-        """Whether the place is still this dialer's."""
+    def _has_place(self) -> bool:
         if self._place is None:
             return False
         try:
