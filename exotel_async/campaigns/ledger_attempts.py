@@ -86,9 +86,6 @@ _CHANGE_ATTEMPT: Final = update(attempts).where(attempts.c.id == bindparam("row"
 _CHANGE_CONTACT: Final = update(contacts).where(contacts.c.id == bindparam("row"))
 # They are made once: to make a statement takes as long as to execute it.
 _INSERT: Final = insert(attempts)
-_BY_ID: Final = {
-    table: update(table).where(table.c.id == bindparam("row_id")) for table in (attempts, contacts)
-}
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 

@@ -163,10 +163,6 @@ class SQLite:
         self._lock = lock
         return True
 
-    def has_place(self) -> bool:
-        """Whether the place is still this dialer's."""
-        return self._lock is not None
-
     def leave_place(self) -> None:
         """Let another dialer have the place."""
         lock, self._lock = self._lock, None
