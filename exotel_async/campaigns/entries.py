@@ -13,6 +13,8 @@ from attrs import field, frozen
 
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 
+LEASE: Final = 60.0
+"""Seconds a dialer keeps the ledger without a sign of life."""
 NEVER: Final = 2**53
 """The moment of a contact that is not dialled before it is recalled."""
 SINGLE_CALLS: Final = "call:"

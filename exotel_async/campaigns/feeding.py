@@ -14,11 +14,17 @@ from exotel_async.campaigns.attempts import LiveAttempt
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.clock import awake, from_ms, to_ms
-from exotel_async.campaigns.entries import NEVER, SINGLE_CALLS, CampaignEntry, Holder, OpenAttempt
+from exotel_async.campaigns.entries import (
+    LEASE,
+    NEVER,
+    SINGLE_CALLS,
+    CampaignEntry,
+    Holder,
+    OpenAttempt,
+)
 from exotel_async.campaigns.errors import DialerStopped, LedgerLost
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.running import RunningCampaign
-from exotel_async.campaigns.state import LEASE
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.models import Call

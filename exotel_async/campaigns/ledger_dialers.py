@@ -10,12 +10,11 @@ from uuid import uuid4
 from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from exotel_async.campaigns import ledger_counts
-from exotel_async.campaigns.entries import Holder
+from exotel_async.campaigns.entries import LEASE, Holder
 from exotel_async.campaigns.ledger_sql import among
 from exotel_async.campaigns.tables import IS_CLAIMED, IS_OPEN, attempts, contacts, dialers
 
-LEASE_MS: Final = 15_000
-"""For how long a dialer is alive after its last sign."""
+_LEASE_MS: Final = round(LEASE * 1000)
 
 _NOT_LEFT: Final = select(dialers).where(dialers.c.left_at.is_(None))
 _NEWEST: Final = _NOT_LEFT.order_by(dialers.c.started_at.desc()).limit(1)
@@ -101,7 +100,7 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "started_at": now,
-            "lease_until": now + LEASE_MS,
+            "lease_until": now + _LEASE_MS,
             "longest_exchange": longest_exchange,
         },
     )
@@ -110,7 +109,7 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
 
 def beat(connection: Connection, dialer: str, now: int) -> bool:
     """Say that a dialer lives. Returns whether no other one has taken its place."""
-    sign: dict[str, Any] = {"dialer": dialer, "until": now + LEASE_MS}
+    sign: dict[str, Any] = {"dialer": dialer, "until": now + _LEASE_MS}
     return connection.execute(_BEAT, sign).rowcount == 1
 
 

@@ -13,7 +13,7 @@ from exotel_async.campaigns.changes_writer import ChangesWriter
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.circuit import Circuit
 from exotel_async.campaigns.clock import ExotelClock, awake, to_ms
-from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.entries import LEASE, Change
 from exotel_async.campaigns.following import Following
 from exotel_async.campaigns.in_doubt import SEND_WITHIN, InDoubt
 from exotel_async.campaigns.running import RunningCampaign
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.entries import ClaimedContact
     from exotel_async.campaigns.ledger import Ledger
 
-LEASE: Final = 60.0
-"""Seconds a dialer keeps the ledger without a sign of life."""
 LEDGER_PAUSE: Final = 0.5
 """Seconds until a ledger that does not answer is asked again."""
 

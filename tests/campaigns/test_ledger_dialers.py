@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, select, text
 
 from exotel_async import ConfigurationError
 from exotel_async.campaigns import ledger_dialers, ledger_thread
-from exotel_async.campaigns.entries import Holder, Intended
+from exotel_async.campaigns.entries import LEASE, Holder, Intended
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
+from exotel_async.campaigns.tables import dialers
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from tests.campaigns.ledgers import (
     EXCHANGE,
@@ -108,6 +109,10 @@ async def test_what_is_left_when_a_dialer_leaves_is_ready(ledger: Ledger, other:
     campaign = await running(ledger, people(3))
     await claimed(ledger, campaign, 3)
     assert await ledger.beat(NOW + 1)
+    with connection(ledger) as own:
+        until = own.execute(select(dialers.c.lease_until)).scalar_one()
+        own.engine.dispose()
+    assert until == NOW + 1 + LEASE * 1000  # for so long it dials without another sign
     await ledger.unlock(NOW + 2)
 
     assert await other.lock(NOW + 3, EXCHANGE) is None
