@@ -18,6 +18,8 @@ from exotel_async.masking import redact
 _OPTIONS: Final = {
     "application_name": "exotel-async",
     "connect_timeout": 5,
+    # A prepared statement keeps the plan that was right for the tables while they were empty.
+    "prepare_threshold": None,
     # Seconds until a server that is gone is noticed.
     "keepalives_idle": 5,
     "keepalives_interval": 2,
