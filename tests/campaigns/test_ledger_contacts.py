@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns.entries import NewContact
@@ -16,6 +17,7 @@ from exotel_async.campaigns.words import CampaignState, ContactState
 from tests.campaigns.ledgers import (
     NOW,
     claimed,
+    connection,
     counted,
     ended,
     intended,
@@ -228,3 +230,12 @@ async def test_a_campaign_is_made_once(ledger: Ledger, other: Ledger) -> None:
     found = await other.campaign("diwali")
     assert found is not None
     assert (found.state, found.reason) == (paused, "why")
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+async def test_no_statement_keeps_the_plan_that_was_right_for_empty_tables(ledger: Ledger) -> None:
+    with connection(ledger) as own:
+        for _ in range(8):  # psycopg would have it prepared from the sixth time on
+            own.execute(text("SELECT count(*) FROM contacts WHERE key = :key"), {"key": "a"})
+        prepared = own.execute(text("SELECT statement FROM pg_prepared_statements")).all()
+    assert prepared == []
