@@ -35,11 +35,11 @@ def report(per: float, contacts: int | None, parts: Sequence[str], *, quick: boo
     """Print the tables; return the targets."""
     reached: list[Target] = []
     if "budget" in parts:
-        reached += _budget(per, contacts or (600 if quick else 1_500))
+        reached += _budget(per, contacts or (500 if quick else 1_000))
     if "lists" in parts:
         reached += _lists(100_000 if quick else 1_000_000)
     if "beside" in parts:
-        reached += _beside(per, 3 if quick else 10)
+        reached += _beside(per, 2 if quick else 5)
     if "retries" in parts:
         reached += _retries(10_000 if quick else 100_000, 30 if quick else 90)
     return reached
