@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-from exotel_async.campaigns.tables import VERSION, VERSION_TABLE
+from exotel_async.campaigns.tables import VERSION, VERSION_TABLE, metadata
 from exotel_async.errors import ConfigurationError
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -19,7 +19,8 @@ def bring_up_to_date(connection: Connection) -> None:
     """Make the tables, or change them to what this version of the package has.
 
     Raises:
-        ConfigurationError: the database was written by a newer version of the package.
+        ConfigurationError: the database was written by a newer version of the package, or has
+            tables of something else with the same names.
     """
     if _version(connection) == VERSION:
         return
@@ -30,6 +31,13 @@ def bring_up_to_date(connection: Connection) -> None:
         raise ConfigurationError(
             f"the ledger has schema {stored}, of a newer exotel-async; this one knows {VERSION}"
         )
+    if stored is None:
+        taken = sorted({*inspect(connection).get_table_names()} & {*metadata.tables})
+        if taken:
+            raise ConfigurationError(
+                f"the database has tables of something else: {', '.join(taken)}. A ledger needs a"
+                " file of its own, or a schema: postgresql://host/database?options=-csearch_path%3D..."
+            )
     if stored != VERSION:
         _migrate(connection)
 

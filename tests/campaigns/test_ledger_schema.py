@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
 
+from exotel_async import ConfigurationError
 from exotel_async.campaigns import ledger_schema
 from exotel_async.campaigns.entries import Intended
 from exotel_async.campaigns.ledger import Ledger
@@ -76,6 +77,22 @@ async def test_a_ledger_of_each_version_is_brought_up_to_date(place: str, versio
         ((_, outcome),) = await ledger.outcomes(1, 0, 9)
         assert [one.sid for one in outcome.attempts] == [f"sid{1:016x}"]
         assert len(await ledger.claim(1, [""], 9, NOW, NOW)) == 1
+
+
+async def test_tables_of_others_are_left_alone(place: str) -> None:
+    ledger = Ledger(place)
+    with connection(ledger) as own:
+        own.exec_driver_sql("CREATE TABLE contacts (name text)")
+        own.commit()
+        own.engine.dispose()
+    with pytest.raises(ConfigurationError, match="tables of something else: contacts"):
+        await ledger.open()
+    if is_postgres(ledger):
+        with psycopg.connect(place, autocommit=True) as server:
+            server.execute("CREATE SCHEMA dialer")
+        async with Ledger(f"{place}&options=-csearch_path%3Ddialer") as own_schema:
+            await running(own_schema, people(1))
+            assert differences(own_schema) == []
 
 
 async def test_two_make_one_new_ledger_together(place: str) -> None:
