@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
@@ -43,6 +44,9 @@ _PASSING: Final = {
     sqlite3.SQLITE_CORRUPT: "it is damaged",
 }
 
+_FILES: Final[WeakSet[SQLite]] = WeakSet()
+"""All that are in use in this process."""
+
 
 class SQLite:
     """Connections to one file, and the place of its one dialer."""
@@ -51,6 +55,7 @@ class SQLite:
         # It stays the same file wherever the process goes, and has one dialer by whatever name.
         self.path = Path(os.path.realpath(path))
         self._lock: int | None = None
+        _FILES.add(self)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -194,3 +199,13 @@ def _is_locked(file: int) -> bool:
     except (BlockingIOError, PermissionError):  # on Windows it is the latter
         return False
     return True
+
+
+def _leave_places() -> None:
+    for file in list(_FILES):
+        file.leave_place()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child of the dialer would keep its place when it is dead.
+    os.register_at_fork(after_in_child=_leave_places)
