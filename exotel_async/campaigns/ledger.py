@@ -437,8 +437,12 @@ class Ledger:
         return number
 
     async def purge(self, before: int) -> int:
-        """Delete contacts that ended before a moment, with their attempts. Returns how many."""
+        """Delete contacts that ended before a moment, with their attempts. Returns how many.
+
+        What the registry has said of numbers before is deleted as well.
+        """
         number = await self._in_blocks(ledger_people.purge_some, before)
+        await self._in_blocks(ledger_people.purge_lookups, before)
         await asyncio.to_thread(self._database.tidy)
         return number
 

@@ -92,7 +92,16 @@ _OF_PERSON: Final = contacts.c.id.in_(
     )
 )
 _IDS: Final = select(contacts.c.id, contacts.c.campaign_id, contacts.c.state, contacts.c.zone)
-_PERSON: Final = _IDS.add_columns(_HAS_CALL.label("has_call")).where(_OF_PERSON).with_for_update()
+_PERSON: Final = (
+    _IDS.add_columns(contacts.c.identity, contacts.c.key, _HAS_CALL.label("has_call"))
+    .where(_OF_PERSON)
+    .with_for_update()
+)
+_OTHERS: Final = select(other_numbers.c.identity).where(among(other_numbers.c.contact_id, "ids"))
+_NO_LOOKUPS: Final = delete(lookups).where(among(lookups.c.identity, "identities"))
+_OLD_LOOKUPS: Final = (
+    select(lookups.c.identity).where(lookups.c.looked_up_at < bindparam("before")).limit(_BLOCK)
+)
 _OLD: Final = (
     _IDS.where(text(HAS_ENDED), contacts.c.ended_at < bindparam("before"), ~_HAS_CALL)
     .limit(_BLOCK)
@@ -147,8 +156,11 @@ def forget(connection: Connection, who: str) -> int:
     if any(row.state in _BEING_DIALLED or row.has_call for row in rows):
         rule = "is being dialled, or it is in doubt whether it was: forget it when that is over"
         raise InvalidRequest("contact", who, rule, shown=mask_number(who))
+    # Those of single calls have the key behind the number.
+    numbers = {who, *(row.identity.removesuffix(f" {row.key}") for row in rows)}
+    numbers.update(connection.execute(_OTHERS, {"ids": [row.id for row in rows]}).scalars())
+    connection.execute(_NO_LOOKUPS, {"identities": sorted(numbers)})
     _delete(connection, rows)
-    connection.execute(delete(lookups).where(lookups.c.identity == who))
     return len(rows)
 
 
@@ -157,6 +169,13 @@ def purge_some(connection: Connection, before: int) -> int:
     rows = connection.execute(_OLD, {"before": before}).all()
     _delete(connection, rows)
     return len(rows)
+
+
+def purge_lookups(connection: Connection, before: int) -> int:
+    """Delete some of what was learned of numbers before a moment. Returns how many: 0 at last."""
+    old = connection.execute(_OLD_LOOKUPS, {"before": before}).scalars().all()
+    connection.execute(_NO_LOOKUPS, {"identities": list(old)})
+    return len(old)
 
 
 def _delete(connection: Connection, rows: Sequence[Any]) -> None:

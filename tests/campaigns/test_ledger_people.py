@@ -111,6 +111,21 @@ async def test_a_person_is_found_without_a_look_at_all_others(ledger: Ledger) ->
     assert not [plan for plan in plans if plan.startswith(("SCAN contacts", "SCAN other_numbers"))]
 
 
+async def test_what_the_registry_says_of_those_who_are_deleted_is_deleted(ledger: Ledger) -> None:
+    call = person(2, key="order 7", identity="single order 7")
+    await running(ledger, [person(1, others=("other",))])
+    await running(ledger, [call], "call:926")
+    numbers = ["9812300001", "other", "single", "old", "new"]
+    for number in numbers:
+        await ledger.remember(number, True, NOW - (number == "old"))
+
+    assert await ledger.forget("customer 1") == 1
+    assert await ledger.forget("order 7") == 1
+    assert set(await ledger.remembered(numbers, 0)) == {"old", "new"}
+    assert await ledger.purge(NOW) == 0
+    assert set(await ledger.remembered(numbers, 0)) == {"new"}
+
+
 async def test_one_who_is_claimed_may_be_forgotten_and_is_not_dialled(ledger: Ledger) -> None:
     campaign = await running(ledger, people(1))
     (contact,) = await claimed(ledger, campaign, 1)
