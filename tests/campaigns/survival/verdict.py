@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -111,6 +112,9 @@ def _judge_person(
     unresolved = sum(one["state"] == "unresolved" for one in tried)
     if len(unknown) > unresolved:
         verdict.rung_twice.append(f"{len(calls)} calls, {len(sids)} known: {_story(tried)}")
+    candidates = {sid for one in tried for sid in json.loads(one["candidates"] or "[]")}
+    if not unknown <= candidates:
+        verdict.wrong.append(f"calls are not among the candidates: {_story(tried)}")
     if len(set(sids)) < len(sids) or not set(sids) <= {call.sid for call in calls}:
         verdict.wrong.append(f"{len(sids)} calls known of {len(calls)}: {_story(tried)}")
         return
