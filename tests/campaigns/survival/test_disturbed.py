@@ -45,7 +45,7 @@ GONE = 2.5
 WORKERS = 8
 """Dials that may be under way at once."""
 
-pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow(25), pytest.mark.timeout(240)]
 
 
 async def until(holds: Callable[[], object], *, of: Stage) -> None:

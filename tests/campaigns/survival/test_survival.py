@@ -9,7 +9,7 @@ import pytest
 
 from tests.campaigns.survival.killing import Ordeal, endure
 
-pytestmark = pytest.mark.slow(90)
+pytestmark = pytest.mark.slow(100)
 
 
 @pytest.mark.parametrize(
