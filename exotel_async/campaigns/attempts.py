@@ -224,6 +224,7 @@ class Attempts:
         due = campaign.retries.due_at(word, tries, last, campaign.schedule, contact.zone or None)
         if due is None:
             return columns | self.final(ContactState.NOT_REACHED, f"the last call: {word}")
+        attempt.running.waits_until(to_ms(due))
         return columns | {"state": ContactState.WAITING, "due_at": to_ms(due)}
 
     def _write(

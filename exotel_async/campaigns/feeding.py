@@ -41,7 +41,9 @@ LOW: Final = _BLOCK // 2
 _DUE: Final = 10
 """The same, of those that have come due while enough others are claimed."""
 _TICK: Final = 0.5
-"""Seconds between two looks at the ledger: a retry that comes due waits no longer."""
+"""Seconds between two looks whether somebody has come due, by what is known here."""
+_LOOK: Final = 1.5
+"""Seconds between two looks at the ledger, which others write as well."""
 _BEAT: Final = 10.0
 """Seconds between two signs of life."""
 _ANOTHER: Final = 1.0
@@ -102,20 +104,24 @@ class Feeding:
 
     async def run(self) -> None:
         """Look until this task is cancelled."""
+        state, looked = self._state, -_LOOK
         while True:
-            self._state.look.clear()
-            try:
-                delay = await self._look()
-            except ExotelError as error:
-                self._state.ledger_failed(error)
-                delay = _TICK
-                await asyncio.sleep(_TICK)
+            now = state.clock.now_ms()
+            is_due = any(running.is_due(now) for running in state.campaigns.values())
+            if state.look.is_set() or is_due or awake() - looked >= _LOOK:
+                state.look.clear()
+                looked = awake()
+                try:
+                    await self._look()
+                except ExotelError as error:
+                    state.ledger_failed(error)
+                    await asyncio.sleep(_TICK)
             with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._state.look.wait()
+                async with asyncio.timeout(_TICK):
+                    await state.look.wait()
 
-    async def _look(self) -> float:
-        """Look once. Return the seconds until the next time."""
+    async def _look(self) -> None:
+        """Look once."""
         state = self._state
         await self._beat()
         await self.read_campaigns()
@@ -137,7 +143,6 @@ class Feeding:
         state.changes.set()
         if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
             state.tell()  # what was still going on may be over
-        return _TICK
 
     async def _beat(self) -> None:
         state = self._state

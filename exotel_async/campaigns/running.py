@@ -38,7 +38,7 @@ class RunningCampaign:
             was canceled, and contacts may be left in the ledger without their outcome.
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
-        next_due: when the next contact comes due, as the ledger said last; None: none does.
+        next_due: when the next contact comes due, as far as is known; None: none does.
         awaited: of single calls, how many wait for each key; None: it is a campaign.
         listed: whether claimed contacts are on the DND register, by their number in the ledger.
         open: attempts whose end is not known.
@@ -99,6 +99,14 @@ class RunningCampaign:
     def is_idle(self) -> bool:
         """Whether nothing of it is being dialled or in progress."""
         return not (self._claimed or self.reserved or self.dialling or self.open)
+
+    def is_due(self, now: int) -> bool:
+        """Whether somebody who waits has come due."""
+        return self.is_dialled and self.next_due is not None and self.next_due <= now
+
+    def waits_until(self, due_at: int) -> None:
+        """Take note of somebody who waits."""
+        self.next_due = due_at if self.next_due is None else min(self.next_due, due_at)
 
     def is_abandoned(self, contact: ClaimedContact) -> bool:
         """Whether nobody waits for a single call: it is not made before somebody does again."""

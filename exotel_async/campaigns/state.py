@@ -184,6 +184,8 @@ class DialerState:
         if state.is_final:
             self.end(running, contact, state)
         else:
+            if due_at is not None:
+                running.waits_until(due_at)
             self._change(running, contact, {"state": state, "due_at": due_at})
 
     def when_open(
