@@ -202,12 +202,15 @@ class LedgerThread:
 
     def _perform(self, works: list[_Work]) -> None:
         run, wanted = works[0].run, [work.wanted for work in works]
+        was_connected = self._connection is not None
         try:
             results = self._transact(lambda connection: run(connection, wanted))
         except Exception as error:  # noqa: BLE001 - it is the callers'
             meaning = self._meaning(error)
             if isinstance(meaning, LedgerBusy):
                 self._try_again(works, meaning)
+            elif self._to_read and was_connected and self._connection is None:
+                self._perform(works)  # it may have been lost long before
             elif isinstance(meaning, _OF_ALL) or len(works) == 1:
                 self._failed(works, meaning)
             else:

@@ -30,6 +30,7 @@ from tests.campaigns.ledgers import (
     ended,
     intended,
     intent,
+    is_postgres,
     people,
     person,
     placed,
@@ -199,6 +200,21 @@ async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server
         assert len(await claimed(ledger, campaign, 2)) == 2
         there, true = counted(ledger)
         assert there == true
+
+
+async def test_whoever_reads_does_not_hear_of_a_connection_that_was_lost_before(
+    ledger: Ledger,
+) -> None:
+    if not is_postgres(ledger):
+        pytest.skip("a file has no connections")
+    assert await ledger.campaigns() == []
+    with connection(ledger) as own:
+        own.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        own.engine.dispose()
+    assert await ledger.campaigns() == []
 
 
 def test_psycopg_is_needed_for_a_server_alone(tmp_path: Path) -> None:
