@@ -7,10 +7,12 @@ Exotel's clock.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 from exotel_async.errors import ConfigurationError, ExotelError
 
@@ -51,6 +53,9 @@ from exotel_async.campaigns.words import AttemptState, CampaignState, ContactSta
 _LISTED_TOGETHER: Final = 1000
 """Numbers that are put on the do-not-call list at once: intents wait for no more."""
 
+_DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
+"""All that are in use in this process."""
+
 
 class Ledger:
     """The database of campaigns: a SQLite file, or a PostgreSQL database.
@@ -78,6 +83,7 @@ class Ledger:
             ConfigurationError: it is neither.
         """
         self._database = _database(place)
+        _DATABASES.add(self._database)
         self._writer = LedgerThread("exotel-ledger", self._database, to_read=False)
         self._reader = LedgerThread("exotel-ledger-reader", self._database, to_read=True)
         self._dialer: str | None = None
@@ -493,3 +499,13 @@ def _database(place: str | PathLike[str]) -> SQLite | Postgres:
             "a ledger is the path of a SQLite file, or a URL like postgresql://user@host/database"
         )
     return Postgres(url)
+
+
+def _leave_places() -> None:
+    for database in list(_DATABASES):
+        database.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child of the dialer would keep its place when it is dead.
+    os.register_at_fork(after_in_child=_leave_places)

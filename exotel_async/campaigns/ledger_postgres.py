@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -148,6 +149,17 @@ class Postgres:
         if place is not None:
             with suppress(SQLAlchemyError):
                 place.close()
+
+    def leave_to_parent(self) -> None:
+        """Have no part in the place, in a child of the process that has it."""
+        if self._place is None or self._place.invalidated:
+            return
+        driver: Any = self._place.connection.driver_connection
+        if not driver.closed:
+            # To close the connection would end the parent's session.
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, driver.fileno())
+            os.close(nothing)
 
     def _asked(self, question: Any) -> Any:
         assert self._place is not None  # noqa: S101 - for the type checker

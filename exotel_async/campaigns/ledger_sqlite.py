@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
-from weakref import WeakSet
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
@@ -44,9 +43,6 @@ _PASSING: Final = {
     sqlite3.SQLITE_CORRUPT: "it is damaged",
 }
 
-_FILES: Final[WeakSet[SQLite]] = WeakSet()
-"""All that are in use in this process."""
-
 
 class SQLite:
     """Connections to one file, and the place of its one dialer."""
@@ -55,7 +51,6 @@ class SQLite:
         # It stays the same file wherever the process goes, and has one dialer by whatever name.
         self.path = Path(os.path.realpath(path))
         self._lock: int | None = None
-        _FILES.add(self)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -174,6 +169,10 @@ class SQLite:
         if lock is not None:
             os.close(lock)
 
+    def leave_to_parent(self) -> None:
+        """Have no part in the place, in a child of the process that has it."""
+        self.leave_place()
+
 
 def _begin_to_read(connection: Connection) -> None:
     _driver(connection).execute("BEGIN")
@@ -199,13 +198,3 @@ def _is_locked(file: int) -> bool:
     except (BlockingIOError, PermissionError):  # on Windows it is the latter
         return False
     return True
-
-
-def _leave_places() -> None:
-    for file in list(_FILES):
-        file.leave_place()
-
-
-if hasattr(os, "register_at_fork"):
-    # A child of the dialer would keep its place when it is dead.
-    os.register_at_fork(after_in_child=_leave_places)

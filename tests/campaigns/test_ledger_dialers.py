@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -191,3 +192,35 @@ async def test_a_place_is_not_kept_by_a_dialer_that_could_not_begin(
         with pytest.raises(LedgerBusy):
             await ledger.lock(NOW, EXCHANGE)
     assert await other.lock(NOW, EXCHANGE) is None
+
+
+_FORK = """
+import asyncio, os, sys, time
+from exotel_async.campaigns.ledger import Ledger
+async def main():
+    async with Ledger(sys.argv[1]) as ledger:
+        assert await ledger.lock(1, 1) is None
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            time.sleep(60)
+        print(child, flush=True)
+        os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+
+
+async def test_a_child_of_a_dead_dialer_does_not_keep_its_place(place: str) -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("no process has children like this")
+    command = [sys.executable, "-W", "ignore", "-c", _FORK, place]
+    dialer = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert dialer.stdout is not None
+    child = int(await dialer.stdout.readline())
+    try:
+        assert await dialer.wait() != 0
+        async with Ledger(place) as ledger, asyncio.timeout(SOON):
+            while await ledger.lock(NOW, EXCHANGE) is not None:
+                pass  # a server takes a moment to see that it is gone
+    finally:
+        os.kill(child, signal.SIGKILL)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,35 +68,3 @@ async def test_a_file_stays_the_same_wherever_the_process_goes(
         assert await ledger.campaigns() == [made]
     files = await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
     assert {path.name for path in files} == {"50%25?mode=ro#1.db", "elsewhere"}
-
-
-_FORK = """
-import asyncio, os, sys, time
-from exotel_async.campaigns.ledger import Ledger
-async def main():
-    async with Ledger(sys.argv[1]) as ledger:
-        assert await ledger.lock(1, 1) is None
-        child = os.fork()
-        if child == 0:
-            os.close(1)
-            time.sleep(60)
-        print(child, flush=True)
-        os.kill(os.getpid(), 9)
-asyncio.run(main())
-"""
-
-
-async def test_a_child_of_a_dead_dialer_does_not_keep_its_place(tmp_path: Path) -> None:
-    if not hasattr(os, "fork"):
-        pytest.skip("no process has children like this")
-    path = tmp_path / "campaigns.db"
-    command = [sys.executable, "-W", "ignore", "-c", _FORK, str(path)]
-    dialer = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert dialer.stdout is not None
-    child = int(await dialer.stdout.readline())
-    try:
-        assert await dialer.wait() != 0
-        async with Ledger(path) as ledger:
-            assert await ledger.lock(NOW, EXCHANGE) is None
-    finally:
-        os.kill(child, signal.SIGKILL)
