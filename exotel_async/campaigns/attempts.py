@@ -115,11 +115,12 @@ class Attempts:
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
         """Write that Exotel took the order."""
         attempt.sid = call.sid
+        was_in_doubt = attempt.state is AttemptState.IN_DOUBT
         self._write(
             attempt,
             AttemptState.PLACED,
-            columns_of(call) | {"error": None},
-            contact={"state": ContactState.IN_PROGRESS},
+            columns_of(call) | ({"error": None} if was_in_doubt else {}),
+            contact={"state": ContactState.IN_PROGRESS} if was_in_doubt else {},
         )
 
     def not_placed(

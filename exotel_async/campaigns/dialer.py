@@ -27,7 +27,7 @@ from exotel_async.campaigns.words import AttemptState, CampaignState, ContactSta
 from exotel_async.errors import InvalidRequest
 from exotel_async.keywords import check_options
 from exotel_async.phone import identity_of, normalize_party
-from exotel_async.wire.validation import positive_seconds, whole
+from exotel_async.wire.validation import positive_seconds, short_text, whole
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _POLL: Final = 15.0
 """Seconds until a call is asked for first. Most calls are over by then, or a callback has told."""
+_LONGEST_REASON: Final = 500
 _CHUNK: Final = 500
 """Contacts that are added, or read, together. The event loop waits for ten milliseconds while they
 are checked."""
@@ -310,6 +311,7 @@ class Dialer:
             InvalidRequest: one is no phone number. None was put on the list.
         """
         identities = _identities(numbers)
+        short_text("reason", reason, _LONGEST_REASON)
         if self._engines.state is not None:
             self._engines.state.list_numbers(identities)
         await self._ledger.do_not_call(identities, reason, self._clock.now_ms())

@@ -128,7 +128,7 @@ class Engine:
             if contact is None:
                 permit.release()
                 continue
-            if running.claimed < LOW:
+            if running.claimed < LOW and not running.is_drained:
                 state.look.set()
             running.dialling += 1
             try:

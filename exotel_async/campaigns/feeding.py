@@ -38,6 +38,8 @@ _BLOCK: Final = 50
 """Contacts that are claimed at a time."""
 LOW: Final = _BLOCK // 2
 """Claimed contacts below which more are claimed."""
+_MOST_DUE: Final = 200
+"""Thousands of contacts that may come due at once, before retries behind them have to wait."""
 _DUE: Final = 10
 """The same, of those that have come due while enough others are claimed."""
 _TICK: Final = 0.5
@@ -188,7 +190,12 @@ class Feeding:
     async def _feed(self, running: RunningCampaign) -> None:
         state, ledger = self._state, self._state.ledger
         schedule = running.campaign.schedule
-        promoted, running.next_due = await ledger.promote(running.id, state.clock.now_ms())
+        promoted = 0
+        for _ in range(_MOST_DUE):
+            more, running.next_due = await ledger.promote(running.id, state.clock.now_ms())
+            promoted += more
+            if not more or not running.is_due(state.clock.now_ms()):
+                break
         now = state.clock.now()
         open_zones = [zone for zone in running.zones if schedule.is_open(now, zone or None)]
         closed = running.drop(lambda contact: contact.zone not in open_zones)
@@ -201,6 +208,7 @@ class Feeding:
             contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)
             if contacts and not running.claimed:
                 running.share = max(running.share, state.share)
+            running.is_drained = len(contacts) < room
             running.add(contacts)
             await self._register.recall(running, contacts)
         abandoned = running.drop(running.is_abandoned)

@@ -31,7 +31,6 @@ from exotel_async.campaigns import (
     ledger_contacts,
     ledger_dialers,
     ledger_people,
-    ledger_reading,
     ledger_schema,
 )
 from exotel_async.campaigns.entries import (
@@ -42,13 +41,12 @@ from exotel_async.campaigns.entries import (
     Intended,
     Intent,
     NewContact,
-    OpenAttempt,
 )
 from exotel_async.campaigns.ledger_postgres import Postgres
+from exotel_async.campaigns.ledger_reader import LedgerReader
 from exotel_async.campaigns.ledger_sqlite import SQLite
 from exotel_async.campaigns.ledger_thread import LedgerThread, Undo, Urgency
-from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
-from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+from exotel_async.campaigns.words import CampaignState, ContactState
 
 _LISTED_TOGETHER: Final = 1000
 """Numbers that are put on the do-not-call list at once: intents wait for no more."""
@@ -57,7 +55,7 @@ _DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
 """All that are in use in this process."""
 
 
-class Ledger:
+class Ledger(LedgerReader):
     """The database of campaigns: a SQLite file, or a PostgreSQL database.
 
     Its methods are called in any event loop; the database is used in two threads of the ledger's
@@ -83,9 +81,9 @@ class Ledger:
             ConfigurationError: it is neither.
         """
         self._database = _database(place)
+        super().__init__(self._database)
         _DATABASES.add(self._database)
         self._writer = LedgerThread("exotel-ledger", self._database, to_read=False)
-        self._reader = LedgerThread("exotel-ledger-reader", self._database, to_read=True)
         self._dialer: str | None = None
         self._opened = 0
 
@@ -199,21 +197,6 @@ class Ledger:
             Urgency.OTHER, ledger_campaigns.create, name, settings, now
         )
         return entry
-
-    async def campaign(self, name: str) -> CampaignEntry | None:
-        """Return the campaign of that name."""
-        entry: CampaignEntry | None = await self._read(ledger_campaigns.find, name)
-        return entry
-
-    async def campaign_with(self, prefix: str, key: str) -> str | None:
-        """Return the name of a campaign that begins with `prefix` and has a contact with `key`."""
-        name: str | None = await self._read(ledger_campaigns.find_with, prefix, key)
-        return name
-
-    async def campaigns(self) -> list[CampaignEntry]:
-        """Return all campaigns, the first one first."""
-        entries: list[CampaignEntry] = await self._read(ledger_campaigns.list_all)
-        return entries
 
     async def set_state(
         self,
@@ -348,56 +331,6 @@ class Ledger:
         """
         await self._writer.call(Urgency.CHANGE, _record, changes)
 
-    async def open_attempts(
-        self, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000
-    ) -> list[OpenAttempt]:
-        """Return attempts that are intended, in doubt, placed or ended, in order of their ids."""
-        found: list[OpenAttempt] = await self._read(
-            ledger_reading.open_attempts, states, after_id, limit
-        )
-        return found
-
-    async def find_attempt(
-        self, attempt_id: str | None = None, *, sid: str | None = None
-    ) -> OpenAttempt | None:
-        """Return an attempt in whatever state, by its id or by its call's SID."""
-        found: OpenAttempt | None = await self._read(ledger_reading.find_attempt, attempt_id, sid)
-        return found
-
-    async def sids_near(self, identities: Sequence[str], since: int, until: int) -> list[str]:
-        """Return the SIDs of calls to the people with these numbers, intended in that time."""
-        sids: list[str] = await self._read(ledger_reading.sids_near, identities, since, until)
-        return sids
-
-    # What became of it all.
-
-    async def statistics(self, campaign: int | str) -> CampaignStatistics | None:
-        """Return how a campaign stands, by its id or its name; None: there is none."""
-        found: CampaignStatistics | None = await self._read(ledger_reading.statistics, campaign)
-        return found
-
-    async def outcomes(
-        self, campaign_id: int, after: int, limit: int
-    ) -> list[tuple[int, ContactOutcome]]:
-        """Return contacts that have their outcome, in the order in which they got it.
-
-        Each comes with its place in that order, from 1, to be passed as `after` for those behind
-        it. Whoever goes on so misses none.
-        """
-        found: list[tuple[int, ContactOutcome]] = await self._read(
-            ledger_reading.outcomes, campaign_id, after, limit
-        )
-        return found
-
-    async def last_outcome(self, campaign_id: int) -> int:
-        """Return the place of the last outcome there is; 0: there is none."""
-        return int(await self._read(ledger_campaigns.last_outcome, campaign_id))
-
-    async def outcome(self, campaign_id: int, key: str) -> ContactOutcome | None:
-        """Return how a contact stands, whether it has its outcome or not; None: there is none."""
-        found: ContactOutcome | None = await self._read(ledger_reading.outcome, campaign_id, key)
-        return found
-
     # People.
 
     async def do_not_call(self, identities: Sequence[str], reason: str | None, now: int) -> None:
@@ -411,23 +344,9 @@ class Ledger:
         """Take numbers off the do-not-call list. Returns how many were on it."""
         return int(await self._do(Urgency.OTHER, ledger_people.allow, identities))
 
-    async def listed(self, identities: Sequence[str]) -> set[str]:
-        """Return those that are on the do-not-call list."""
-        found: set[str] = await self._read(ledger_people.listed, identities)
-        return found
-
     async def remember(self, identity: str, dnd: bool, now: int) -> None:
         """Write down whether a number is on the registry."""
         await self._do(Urgency.OTHER, ledger_people.remember, identity, dnd, now)
-
-    async def remembered(self, identities: Sequence[str], since: int) -> dict[str, bool]:
-        """Return whether numbers are on the registry, of those written down since then."""
-        found: dict[str, bool] = await self._read(ledger_people.remembered, identities, since)
-        return found
-
-    async def to_look_up(self, campaign_id: int, since: int) -> int:
-        """Return how many contacts that are to be dialled have numbers not looked up since then."""
-        return int(await self._read(ledger_people.to_look_up, campaign_id, since))
 
     async def forget(self, identity_or_key: str) -> int:
         """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.
@@ -469,11 +388,6 @@ class Ledger:
         while number := await self._do(Urgency.OTHER, operation, *args):
             total += number
         return total
-
-    async def _read(self, operation: Callable[..., Any], *args: Any) -> Any:
-        return await self._reader.call(
-            Urgency.OTHER, lambda connection, wanted: [operation(connection, *args)]
-        )
 
 
 def _record(connection: Connection, wanted: list[Sequence[Change]]) -> list[None]:

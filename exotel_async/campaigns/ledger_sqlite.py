@@ -49,7 +49,7 @@ class SQLite:
 
     def __init__(self, path: Path) -> None:
         # It stays the same file wherever the process goes, and has one dialer by whatever name.
-        self.path = Path(os.path.realpath(path))
+        self.path: Path = Path(os.path.realpath(path))
         self._lock: int | None = None
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.errors import ConfigurationError, ExotelError
 
 PATIENCE: Final = 15.0  # seconds for which an operation is tried while others lock the database
+_LONGEST_END: Final = 30.0  # seconds to finish what was begun
 _PAUSE: Final = 0.2  # seconds between tries to undo
 
 
@@ -106,7 +107,8 @@ class LedgerThread:
             self._changed.notify()
         thread, self._thread = self._thread, None
         if thread is not None:
-            await asyncio.to_thread(thread.join)
+            # A server may hang; the thread ends with the process.
+            await asyncio.to_thread(thread.join, _LONGEST_END)
 
     async def call(
         self,

@@ -39,6 +39,7 @@ class RunningCampaign:
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
         next_due: when the next contact comes due, as far as is known; None: none does.
+        is_drained: whether the ledger had fewer to be dialled than were asked for, the last time.
         awaited: of single calls, how many wait for each key; None: it is a campaign.
         listed: whether claimed contacts are on the DND register, by their number in the ledger.
         open: attempts whose end is not known.
@@ -58,6 +59,7 @@ class RunningCampaign:
     reserved: int = 0
     dialling: int = 0
     next_due: int | None = None
+    is_drained: bool = False
     awaited: Counter[str] | None = None
     listed: dict[int, bool] = field(factory=dict)
     open: int = 0

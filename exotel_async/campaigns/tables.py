@@ -36,8 +36,8 @@ VERSION_TABLE: Final = "ledger_version"
 class Price(TypeDecorator[Decimal]):
     """An exact decimal. SQLite has none: there it is text."""
 
-    impl = Text
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
+    cache_ok: bool | None = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type of the database."""
