@@ -134,7 +134,7 @@ async def test_whatever_sending_raises_the_permit_comes_back(emulator: Emulator)
         transport = exotel._pipeline.transport
         right = transport.exchange
 
-        async def defective(_: object) -> Any:
+        async def defective(*_: object) -> Any:
             raise MemoryError("a defect")
 
         transport.exchange = defective  # type: ignore[method-assign, assignment]

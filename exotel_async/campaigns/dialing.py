@@ -256,6 +256,8 @@ class Dialing:
     def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         if attempt.state is AttemptState.INTENDED:
             self._refusing.refused(attempt, refusal)
+        else:  # a callback has told of a call
+            self._state.circuit.answered()
 
 
 class _NotNow(Exception):

@@ -15,7 +15,6 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    text,
     update,
 )
 
@@ -24,7 +23,6 @@ from exotel_async.campaigns.entries import Change, Intended, Intent
 from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.ledger_sql import among, writable
 from exotel_async.campaigns.tables import (
-    IS_CLAIMED,
     attempts,
     campaigns,
     contacts,
@@ -32,18 +30,22 @@ from exotel_async.campaigns.tables import (
 )
 from exotel_async.campaigns.words import CampaignState, ContactState
 
-# A campaign that is being paused waits for the intents that were taken, and they for it.
-_IN_PROGRESS: Final = (
-    select(campaigns.c.id)
-    .where(among(campaigns.c.id, "ids"), campaigns.c.state == CampaignState.IN_PROGRESS.value)
-    .with_for_update(read=True)
-)
-_OURS: Final = (
-    select(contacts.c.id, contacts.c.campaign_id)
-    .where(among(contacts.c.id, "ids"), text(IS_CLAIMED), contacts.c.dialer == bindparam("by"))
-    .with_for_update()
-)
 _LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
+# One statement, for each takes longer than the database needs for it. A campaign that is being
+# paused waits for the intents that were taken, and they for it.
+_WHOSE: Final = (
+    select(
+        contacts.c.id,
+        contacts.c.campaign_id,
+        contacts.c.dialer,
+        contacts.c.state,
+        campaigns.c.state.label("of_campaign"),
+        _LISTED.exists().label("some_are_listed"),
+    )
+    .join_from(contacts, campaigns, contacts.c.campaign_id == campaigns.c.id)
+    .where(among(contacts.c.id, "ids"))
+    .with_for_update(of=[contacts, campaigns])
+)
 _DIALLED: Final = (
     update(contacts)
     .where(contacts.c.id == bindparam("contact"))
@@ -91,24 +93,29 @@ _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[Intended]:
     """Write down what is about to leave. Returns what was decided of each."""
-    campaigns_asked = {"ids": sorted({intent.campaign_id for intent in intents})}
-    in_progress = set(connection.execute(_IN_PROGRESS, campaigns_asked).scalars())
-    asked = {"ids": sorted({intent.contact_id for intent in intents}), "by": dialer}
-    ours = {row.id: row.campaign_id for row in connection.execute(_OURS, asked)}
-    numbers = {"identities": [one for intent in intents for one in intent.identities]}
-    listed = set(connection.execute(_LISTED, numbers).scalars())
+    asked = {
+        "ids": sorted({intent.contact_id for intent in intents}),
+        "identities": [one for intent in intents for one in intent.identities],
+    }
+    rows = {row.id: row for row in connection.execute(_WHOSE, asked)}
+    listed: set[str] = set()
+    if any(row.some_are_listed for row in rows.values()):
+        listed = set(connection.execute(_LISTED, asked).scalars())
 
     said: list[Intended] = []
     taken: list[Intent] = []
     for intent in intents:
-        if intent.campaign_id not in in_progress:
+        row = rows.get(intent.contact_id)
+        if row is None or row.campaign_id != intent.campaign_id:
+            said.append(Intended.NOT_OURS)
+        elif row.of_campaign != CampaignState.IN_PROGRESS:
             said.append(Intended.NOT_IN_PROGRESS)
-        elif ours.get(intent.contact_id) != intent.campaign_id:
+        elif row.state != ContactState.CLAIMED or row.dialer != dialer:
             said.append(Intended.NOT_OURS)
         elif not listed.isdisjoint(intent.identities):
             said.append(Intended.DO_NOT_CALL)
         else:
-            del ours[intent.contact_id]  # it is dialled once
+            del rows[intent.contact_id]  # it is dialled once
             said.append(Intended.TAKEN)
             taken.append(intent)
     if taken:

