@@ -189,7 +189,11 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
     """
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < 3 * value < math.inf
+    ):
         raise _refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
     return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
 
