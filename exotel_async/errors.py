@@ -19,6 +19,8 @@
         ├── PermissionDenied 403    ├── NotFound 404
         ├── Conflict 409   ├── RateLimited 429          └── ServerError 5xx
 
+What campaigns raise besides is in `exotel_async.campaigns.errors`.
+
 An error knows in its attributes what it was about, with whole phone numbers. No text of one shows
 more of a number than its last digits: neither `str`, `repr` and tracebacks, nor what stores or logs
 `args`. The API token is nowhere in an error.

@@ -61,7 +61,10 @@ class ChangesWriter:
         except ExotelError as error:
             self._changes[:0] = batch
             if self.failure is None:
-                logger.warning("The ledger does not take results, which are kept: %s", error)
+                logger.warning(
+                    "Results cannot be written to the ledger, and are kept until they can: %s",
+                    error,
+                )
             self.failure = error
             await asyncio.sleep(_AGAIN)
             self._some.set()

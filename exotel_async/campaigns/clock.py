@@ -74,7 +74,7 @@ def from_ms(moment: int) -> datetime:
     return datetime.fromtimestamp(moment / 1000, UTC)
 
 
-def awake() -> float:
+def seconds_since_boot() -> float:
     """Return seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot is None else time.clock_gettime(boot)
@@ -82,4 +82,4 @@ def awake() -> float:
 
 def _slept() -> float:
     """Return for how many seconds the machine has slept since it was started, where it tells."""
-    return awake() - time.monotonic()
+    return seconds_since_boot() - time.monotonic()

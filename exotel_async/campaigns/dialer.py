@@ -252,17 +252,17 @@ class Dialer:
         Calls in progress go on, and contacts in doubt are settled by the next run.
 
         Returns:
-            How many contacts were canceled.
+            How many contacts were cancelled.
 
         Raises:
             InvalidRequest: there is no such campaign.
         """
         entry = await self._entry(name)
         await self._set_state(name, CampaignState.CANCELED, tuple(CampaignState))
-        canceled = await self._ledger.finish(entry.id, ContactState.CANCELED, self._clock.now_ms())
+        cancelled = await self._ledger.finish(entry.id, ContactState.CANCELED, self._clock.now_ms())
         if self._engines.state is not None:
             self._engines.state.tell()
-        return canceled
+        return cancelled
 
     def stop(self) -> None:
         """Dial nobody any more. Runs end when the calls in progress are over.
@@ -310,7 +310,8 @@ class Dialer:
                 yield outcome
 
     async def rows(self, name: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield the outcomes as flat rows of a table, one for each contact: see `outcome_row`.
+        """Yield the outcomes as flat rows of a table, one for each contact: see
+        `ContactOutcome.row`.
 
         Raises:
             InvalidRequest: there is no such campaign.

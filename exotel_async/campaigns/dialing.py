@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.campaigns.attempts import LiveAttempt
-from exotel_async.campaigns.clock import awake
+from exotel_async.campaigns.clock import seconds_since_boot
 from exotel_async.campaigns.entries import Intended, Intent
 from exotel_async.campaigns.errors import LedgerUnavailable
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
@@ -62,7 +62,7 @@ class Dialing:
             if self._register.is_unknown(running, contact):
                 await self._register.look_up(running, contact, permit)
                 return
-            since = awake()
+            since = seconds_since_boot()
             attempt, order = self._prepared(running, contact)
             if await self._is_intended(attempt):
                 await self._send(attempt, order, permit, since)
@@ -171,17 +171,17 @@ class Dialing:
 
         Args:
             attempt: the attempt.
-            since: when it was intended, by `awake`.
+            since: when it was intended, by `seconds_since_boot`.
         """
         state = self._state
 
         def check() -> None:
-            if awake() - since > SEND_WITHIN:
+            if seconds_since_boot() - since > SEND_WITHIN:
                 raise NotDialled("too much time has passed since the dial was written down")
             if not state.owns_ledger():
                 raise NotDialled("another dialer may have the ledger now")
             if not attempt.running.is_dialled:
-                raise NotDialled("the campaign was paused or canceled")
+                raise NotDialled("the campaign was paused or cancelled")
             if not state.is_open(attempt.running, attempt.contact):
                 raise NotDialled("the calling hours are over")
             if state.is_listed(attempt):
@@ -222,7 +222,7 @@ class Dialing:
         return responses.read_call(answer, time_zone=self._state.parts.time_zone)
 
     def _placed(self, attempt: LiveAttempt, call: Call) -> None:
-        self._refusing.broken(attempt.running)
+        self._refusing.end_refused(attempt.running)
         # A callback may have told before the answer came.
         if attempt.state is AttemptState.INTENDED:
             self._state.in_doubt.found(attempt, call)

@@ -116,7 +116,7 @@ class Engine:
                 state.fail(error)
                 return
             except ExotelError as error:  # a limiter that is shared, and out of reach
-                logger.warning("Dialling waits for the rate limiter: %s", error)
+                logger.warning("Dialling is paused until the rate limiter responds: %s", error)
                 await asyncio.sleep(LEDGER_PAUSE)
                 continue
             finally:

@@ -131,7 +131,7 @@ class Intended(enum.Enum):
     DO_NOT_CALL = "do-not-call"
     """A number is on the do-not-call list. Nothing was written."""
     NOT_IN_PROGRESS = "not in progress"
-    """The campaign was paused, canceled or forgotten. Nothing was written."""
+    """The campaign was paused, cancelled or deleted. Nothing was written."""
     NOT_OURS = "not ours"
     """The contact is not claimed by this dialer any more. Nothing was written."""
 

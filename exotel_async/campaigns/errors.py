@@ -34,12 +34,16 @@ class CampaignStopped(ExotelError):
 
     Attributes:
         name: the campaign.
-        state: how it stands.
         why: what Exotel said, in words, numbers masked.
     """
 
     def __init__(self, name: str, state: CampaignState, why: str) -> None:
-        super().__init__(f"the campaign {name!r} is {state.value}: {why}. `resume` goes on with it")
+        super().__init__(f"the campaign {name!r} is {state.value}: {why}. `resume` continues it")
         self.name = name
-        self.state = state
         self.why = why
+        self._state = state.value
+
+    @property
+    def state(self) -> CampaignState:
+        """How the campaign stands."""
+        return CampaignState(self._state)

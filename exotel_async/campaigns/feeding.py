@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from exotel_async.campaigns.attempts import LiveAttempt
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.channels import Channels
-from exotel_async.campaigns.clock import awake, from_ms, to_ms
+from exotel_async.campaigns.clock import from_ms, seconds_since_boot, to_ms
 from exotel_async.campaigns.entries import (
     LEASE,
     NEVER,
@@ -82,12 +82,14 @@ class Feeding:
         longest = round((SEND_WITHIN + state.parts.pipeline.transport.longest) * 1000)
         said = False
         while True:
-            since = awake()
+            since = seconds_since_boot()
             holder = await state.ledger.lock(state.clock.now_ms(), longest)
             if holder is None:
                 break
             if not said:
-                logger.warning("Another dialer has the ledger: %s. Waiting", _named(holder))
+                logger.warning(
+                    "Another dialer has the ledger: %s. Waiting until it ends", _named(holder)
+                )
                 said = True
             if state.stopping:
                 raise DialerStopped(
@@ -110,9 +112,9 @@ class Feeding:
         while True:
             now = state.clock.now_ms()
             is_due = any(running.is_due(now) for running in state.campaigns.values())
-            if state.look.is_set() or is_due or awake() - looked >= _LOOK:
+            if state.look.is_set() or is_due or seconds_since_boot() - looked >= _LOOK:
                 state.look.clear()
-                looked = awake()
+                looked = seconds_since_boot()
                 try:
                     await self._look()
                 except ExotelError as error:
@@ -135,7 +137,7 @@ class Feeding:
                 await state.ledger.unclaim([(one.id, None) for one in running.drop()])
             if running.state is CampaignState.CANCELED and (running.open or running.runs):
                 # Those that were to be dialled again before this was known here, and those whom
-                # the process has left that canceled it.
+                # the process has left that cancelled it.
                 is_over = state.is_at_rest(running) and not state.writer.has_changes
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
                 if is_over:
@@ -148,7 +150,7 @@ class Feeding:
 
     async def _beat(self) -> None:
         state = self._state
-        since = awake()
+        since = seconds_since_boot()
         if since - self._beaten < _BEAT and state.owns_ledger() and not state.ledger_is_down:
             return
         if not await state.ledger.beat(state.clock.now_ms()):
@@ -250,7 +252,7 @@ class Feeding:
         """End what can be ended of a campaign of which nothing is being dialled."""
         state, schedule = self._state, running.campaign.schedule
         # Nobody else was refused like them, and nobody else is dialled now.
-        self._refusing.broken(running)
+        self._refusing.end_refused(running)
         if state.writer.has_changes:
             return
         now = state.clock.now()

@@ -140,7 +140,9 @@ class InDoubt:
             except ConfigurationError:
                 raise
             except ExotelError as failure:
-                logger.warning("Searching for a call of a campaign has failed: %s", failure)
+                logger.warning(
+                    "Searching for a call of a campaign failed, and is repeated: %s", failure
+                )
                 await self._parts.pipeline.sleep(self._interval)
                 continue
             if isinstance(result, CallFound):

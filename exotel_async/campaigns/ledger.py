@@ -241,7 +241,7 @@ class Ledger(LedgerReader):
             Of those that were not taken, which one it was, and whether for its "key" or a "number".
 
         Raises:
-            InvalidRequest: the campaign was canceled, or there is none.
+            InvalidRequest: the campaign was cancelled, or there is none.
         """
         refused: list[tuple[int, str]] = await self._do(
             Urgency.OTHER, self._add, campaign_id, contacts, now

@@ -194,14 +194,14 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
     """Let a campaign that is completed go on, for it has new contacts.
 
     Raises:
-        InvalidRequest: it is canceled, or there is none.
+        InvalidRequest: it is cancelled, or there is none.
     """
     # Nobody completes it until they are added.
     row = connection.execute(_FOR_ADDING, {"campaign": campaign_id}).one_or_none()
     if row is None:
         raise InvalidRequest("campaign_id", campaign_id, "is no campaign of this ledger")
     if row.state == CampaignState.CANCELED:
-        raise InvalidRequest("name", row.name, "is a campaign that was canceled")
+        raise InvalidRequest("name", row.name, "is a campaign that was cancelled")
     if row.state == CampaignState.COMPLETED:
         was_run = row.started_at is not None
         state = CampaignState.IN_PROGRESS if was_run else CampaignState.CREATED

@@ -57,7 +57,7 @@ class Refusing:
         else:
             self._note(attempt, refusal)
 
-    def broken(self, running: RunningCampaign) -> None:
+    def end_refused(self, running: RunningCampaign) -> None:
         """End the contacts that were refused alike: their number is not that of a mistake."""
         refused, running.refused = running.refused, []
         for contact, refusal in refused:
@@ -70,7 +70,7 @@ class Refusing:
             state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.READY)
             return
         if running.refused and running.refused[-1][1].kind != refusal.kind:
-            self.broken(running)
+            self.end_refused(running)
         state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.CLAIMED)
         running.refused.append((attempt.contact, refusal))
         if len(running.refused) < MOST_ALIKE:

@@ -75,7 +75,7 @@ class Retries(Value):
     Attributes:
         busy: the person was busy.
         no_answer: the person did not answer.
-        failed: the call failed, or was canceled.
+        failed: the call failed, or was cancelled.
         not_reached: the person answered, but was not reached as the campaign's `reached` says:
             the two did not speak, or not for long enough.
 

@@ -35,7 +35,7 @@ class CampaignRun:
     Use it as ``async with dialer.run("diwali") as outcomes: async for outcome in outcomes``. It
     rests on the ledger: whoever reads slowly, or not at all, loses nothing and holds up nothing.
     It ends when each contact of its campaigns has its outcome, and Exotel has told the details of
-    the last calls, or when the campaigns were canceled; or after `Dialer.stop`, once the calls in
+    the last calls, or when the campaigns were cancelled; or after `Dialer.stop`, once the calls in
     progress are over. Leaving the block ends the dialling at once; calls in progress are followed
     until the `Dialer` is closed, and by the next one.
     """
@@ -114,7 +114,9 @@ class CampaignRun:
                     await self._read(state, running)
             except LedgerUnavailable as error:
                 # It says so itself, and goes on when that is over.
-                logger.info("Outcomes wait for the ledger: %s", error)
+                logger.info(
+                    "Outcomes cannot be read from the ledger, and are asked for again: %s", error
+                )
                 await asyncio.sleep(LEDGER_PAUSE)
                 continue
             if self._ready:
@@ -148,7 +150,7 @@ class CampaignRun:
             one.has_ended
             and not one.is_stopping
             and not one.unsettled
-            # Nobody of a canceled one is dialled again: who is in doubt is left to the next run.
+            # Nobody of a cancelled one is dialled again: who is in doubt is left to the next run.
             and (state.is_at_rest(one) if one.is_canceled else one.is_idle)
             for one in self._campaigns
         )

@@ -35,7 +35,7 @@ class RunningCampaign:
         priority: which dials go first when several wait.
         channels: its own channels, within those of the account.
         is_stopping: whether its state was changed here, and the ledger does not have it yet; or it
-            was canceled, and contacts may be left in the ledger without their outcome.
+            was cancelled, and contacts may be left in the ledger without their outcome.
         reserved: dials that wait for a permit.
         dialling: contacts that were taken and are being dialled.
         next_due: when the next contact comes due, as far as is known; None: none does.
@@ -87,7 +87,7 @@ class RunningCampaign:
 
     @property
     def is_canceled(self) -> bool:
-        """Whether it was canceled."""
+        """Whether it was cancelled."""
         return self.state is CampaignState.CANCELED
 
     @property

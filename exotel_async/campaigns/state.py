@@ -12,7 +12,7 @@ from exotel_async.campaigns.attempts import Attempts, LiveAttempt
 from exotel_async.campaigns.changes_writer import ChangesWriter
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.circuit import Circuit
-from exotel_async.campaigns.clock import ExotelClock, awake, to_ms
+from exotel_async.campaigns.clock import ExotelClock, seconds_since_boot, to_ms
 from exotel_async.campaigns.entries import LEASE, Change
 from exotel_async.campaigns.following import Following
 from exotel_async.campaigns.in_doubt import SEND_WITHIN, InDoubt
@@ -50,7 +50,7 @@ class DialerState:
         self.interval: Final = interval
         """Seconds until a call is asked for first."""
         self.writer: Final = ChangesWriter(ledger, self._written)
-        self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.has_changed)
+        self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.notify_change)
         self.following: Final = Following(parts, self.attempts, interval, self.fail)
         self.in_doubt: Final = InDoubt(
             parts, ledger, self.clock, self.attempts, self.following, interval=interval
@@ -109,11 +109,11 @@ class DialerState:
 
     def owns_ledger(self) -> bool:
         """Whether no other dialer can have the ledger."""
-        return awake() < self._owned_until
+        return seconds_since_boot() < self._owned_until
 
     def is_listed(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
-        now, parties = awake(), (attempt.number, attempt.contact.agent)
+        now, parties = seconds_since_boot(), (attempt.number, attempt.contact.agent)
         identities = [identity_of(party) or party for party in parties if party]
         return any(self._listed.get(identity, 0) > now for identity in identities)
 
@@ -125,7 +125,7 @@ class DialerState:
         return self._ledger_error is not None
 
     def owned(self, since: float) -> None:
-        """Take note that the ledger was this dialer's at a moment of `awake`."""
+        """Take note that the ledger was this dialer's at a moment of `seconds_since_boot`."""
         self._owned_until = since + LEASE
         self._ledger_error = None
         self.changes.set()
@@ -143,7 +143,7 @@ class DialerState:
 
         From now on the ledger takes no intent with them. Those before leave soon, or never do.
         """
-        now = awake()
+        now = seconds_since_boot()
         self._listed = {one: until for one, until in self._listed.items() if until > now}
         self._listed.update(dict.fromkeys(identities, now + SEND_WITHIN))
 
@@ -155,11 +155,11 @@ class DialerState:
     def ledger_failed(self, error: ExotelError) -> None:
         """Stop dialling until the ledger answers again."""
         if self._ledger_error is None:
-            logger.warning("Dialling waits for the ledger: %s", error)
+            logger.warning("Dialling is paused until the ledger can be written: %s", error)
         self._ledger_error = error
         self.look_again()
 
-    def has_changed(self) -> None:
+    def notify_change(self) -> None:
         """Have it looked again whose turn it is: channels may have become free."""
         self.no_room_until = 0.0
         self.changes.set()
@@ -171,7 +171,7 @@ class DialerState:
         self.stopping = True
         for task in self.waiting:
             task.cancel()
-        self.has_changed()
+        self.notify_change()
         self.look.set()
 
     def look_again(self) -> None:
@@ -283,5 +283,5 @@ class DialerState:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            logger.exception("Running campaigns has failed")
+            logger.exception("Running the campaigns failed")
             self.fail(error)

@@ -204,7 +204,7 @@ async def test_a_campaign_that_is_not_there(dialer: Dialer) -> None:
 
 async def test_a_campaign_that_was_canceled_takes_nobody(dialer: Dialer) -> None:
     await dialer.cancel("diwali")
-    with pytest.raises(InvalidRequest, match="canceled"):
+    with pytest.raises(InvalidRequest, match="cancelled"):
         await dialer.add("diwali", [number(1)])
     assert await created(dialer) == 0
 

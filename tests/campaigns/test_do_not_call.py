@@ -135,7 +135,9 @@ async def test_whoever_another_process_takes_off_the_list_is_dialled(
     async with Ledger(tmp_path / "campaigns.db") as other:
         await other.allow(["India 9800000001"])
     # As if so much time had passed that each dial on its way then has left, or never does.
-    monkeypatch.setattr(state, "awake", lambda: clock.awake() + SEND_WITHIN + 1)
+    monkeypatch.setattr(
+        state, "seconds_since_boot", lambda: clock.seconds_since_boot() + SEND_WITHIN + 1
+    )
     await dialer.add("diwali", [number(1)])
     await run_all(dialer)
     assert dialled(exotel_server) == numbers(2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exotel_async.campaigns import AttemptState, dialing
-from exotel_async.campaigns.clock import awake
+from exotel_async.campaigns.clock import seconds_since_boot
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
@@ -32,7 +32,7 @@ async def test_a_dial_does_not_leave_long_after_its_intent(
         return said
 
     monkeypatch.setattr(Ledger, "intend", be_stopped)
-    monkeypatch.setattr(dialing, "awake", lambda: awake() + slept)
+    monkeypatch.setattr(dialing, "seconds_since_boot", lambda: seconds_since_boot() + slept)
     await dialer.add("diwali", [number(0)])
     (outcome,) = await run_all(dialer)
     assert next(one.state for one in outcome.attempts) is AttemptState.NOT_PLACED

@@ -145,7 +145,7 @@ async def test_a_completed_campaign_goes_on_and_a_canceled_one_does_not(ledger: 
         assert found.state is becomes
 
     await ledger.set_state(campaign.id, CampaignState.CANCELED, None, NOW)
-    with pytest.raises(InvalidRequest, match=r"name='diwali': .*canceled"):
+    with pytest.raises(InvalidRequest, match=r"name='diwali': .*cancelled"):
         await ledger.add(campaign.id, [person(2)], NOW)
     with pytest.raises(InvalidRequest, match="campaign_id"):
         await ledger.add(campaign.id + 1, [person(2)], NOW)

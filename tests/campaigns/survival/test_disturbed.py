@@ -135,7 +135,7 @@ async def test_a_full_disk_pauses_the_dialling(
         async with running(tmp_path, 60, ledger=ledger) as (one, program):
             await until(lambda: one.dials() > 20, of=one)
             with is_full(program, disk):
-                for said in ("The ledger does not take results", "Dialling waits for the ledger"):
+                for said in ("Results cannot be written", "Dialling is paused until the ledger"):
                     await until(lambda: said in _read(one.log), of=one)  # noqa: B023
                 await asyncio.sleep(GONE)
                 assert await stays(one.dials)
