@@ -76,9 +76,6 @@ class Attempts:
         self._changed = changed
         self._by_id: dict[str, LiveAttempt] = {}
 
-    def __len__(self) -> int:
-        return len(self._by_id)
-
     def get(self, attempt_id: str) -> LiveAttempt | None:
         """Return an attempt that is kept."""
         return self._by_id.get(attempt_id)
