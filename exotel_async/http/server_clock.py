@@ -14,7 +14,7 @@ from exotel_async.wire.responses import http_date
 _FIRST: Final = 946_684_800.0
 _LAST: Final = 4_102_444_800.0
 _SOON: Final = 1.0
-"""Seconds, as exact as the header is."""
+"""Seconds, as exact as the header is: it may be so much behind."""
 
 
 class ServerClock:
@@ -39,7 +39,9 @@ class ServerClock:
     def _has_waited(self, date: str, took: float) -> bool:
         """Whether an answer is only as old as its clock is behind: this process was stopped."""
         known, shown = self.now(), http_date(date)
-        return known is not None and shown is not None and 0 < known.timestamp() - shown <= took
+        if known is None or shown is None:
+            return False
+        return 0 < known.timestamp() - shown <= took + _SOON
 
     def now(self) -> datetime | None:
         """Return a time, UTC, that the service's clock has reached for certain, if barely.

@@ -51,6 +51,18 @@ def test_an_answer_that_waited_while_we_were_stopped_does_not_put_the_clock_back
     assert clock.now() == NOON + timedelta(seconds=80)
 
 
+def test_the_date_of_such_an_answer_may_have_been_a_second_behind(passing: Time) -> None:
+    """It has whole seconds, and the clock was read just when one began."""
+    clock = ServerClock()
+    passing.passed = 10
+    clock.saw(passing.date())
+    passing.passed = 10.95
+    answer = passing.date()
+    passing.passed = 70.95
+    clock.saw(answer, took=60)
+    assert clock.now() == NOON + timedelta(seconds=70.95)
+
+
 @pytest.mark.parametrize("ahead", [-3600.0, -70.0, 5.0, 3600.0])
 def test_what_waiting_does_not_explain_is_believed(passing: Time, ahead: float) -> None:
     """The clock was set, or was wrong before."""
