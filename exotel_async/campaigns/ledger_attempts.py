@@ -5,23 +5,16 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Update,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import Change, Intended, Intent
 from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.ledger_sql import among, writable
+from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.tables import (
     attempts,
     campaigns,
@@ -33,7 +26,7 @@ from exotel_async.campaigns.words import CampaignState, ContactState
 _LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
 # One statement, for each takes longer than the database needs for it. A campaign that is being
 # paused waits for the intents that were taken, and they for it.
-_WHOSE: Final = (
+_WHOSE: Final = Statement(
     select(
         contacts.c.id,
         contacts.c.campaign_id,
@@ -46,7 +39,7 @@ _WHOSE: Final = (
     .where(among(contacts.c.id, "ids"))
     .with_for_update(of=[contacts, campaigns])
 )
-_DIALLED: Final = (
+_DIALLED: Final = Statement(
     update(contacts)
     .where(contacts.c.id == bindparam("contact"))
     .values(state="in-progress", caller_id=bindparam("by_caller_id"))
@@ -61,7 +54,7 @@ _CLAIMED_AGAIN: Final = (
     .values(state="claimed")
 )
 
-_ATTEMPTS: Final = (
+_ATTEMPTS: Final = Statement(
     select(
         attempts.c.id,
         attempts.c.campaign_id,
@@ -73,7 +66,7 @@ _ATTEMPTS: Final = (
     .where(among(attempts.c.id, "ids"))
     .with_for_update()
 )
-_CONTACTS: Final = (
+_CONTACTS: Final = Statement(
     select(
         contacts.c.id,
         contacts.c.campaign_id,
@@ -84,10 +77,20 @@ _CONTACTS: Final = (
     .where(among(contacts.c.id, "ids"))
     .with_for_update()
 )
-_CHANGE_ATTEMPT: Final = update(attempts).where(attempts.c.id == bindparam("row"))
-_CHANGE_CONTACT: Final = update(contacts).where(contacts.c.id == bindparam("row"))
-# They are made once: to make a statement takes as long as to execute it.
-_INSERT: Final = insert(attempts)
+_INTENDED: Final = (
+    "id",
+    "contact_id",
+    "campaign_id",
+    "number",
+    "agent",
+    "caller_id",
+    "custom_field",
+    "state",
+    "dialer",
+    "intended_at",
+    "time_limit",
+)
+_INSERT: Final = Statement(insert(attempts), _INTENDED)
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
@@ -97,7 +100,7 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
         "ids": sorted({intent.contact_id for intent in intents}),
         "identities": [one for intent in intents for one in intent.identities],
     }
-    rows = {row.id: row for row in connection.execute(_WHOSE, asked)}
+    rows = {row.id: row for row in _WHOSE.rows(connection, asked)}
     listed: set[str] = set()
     if any(row.some_are_listed for row in rows.values()):
         listed = set(connection.execute(_LISTED, asked).scalars())
@@ -124,9 +127,9 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
 
 
 def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None:
-    connection.execute(
-        _INSERT,
-        [
+    _INSERT.execute(
+        connection,
+        *(
             {
                 "id": intent.id,
                 "contact_id": intent.contact_id,
@@ -141,11 +144,11 @@ def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None
                 "time_limit": intent.time_limit,
             }
             for intent in taken
-        ],
+        ),
     )
-    connection.execute(
-        _DIALLED,
-        [{"contact": intent.contact_id, "by_caller_id": intent.caller_id} for intent in taken],
+    _DIALLED.execute(
+        connection,
+        *({"contact": intent.contact_id, "by_caller_id": intent.caller_id} for intent in taken),
     )
     counts = ledger_counts.Counts()
     for intent in taken:
@@ -191,9 +194,19 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
                 theirs.change(change.contact_id, _of_contact(row, _plain(change.contact)))
                 ledger_counts.moved(counts, row["campaign_id"], was, row["state"])
     _number_outcomes(connection, theirs)
-    own.write(_CHANGE_ATTEMPT)
-    theirs.write(_CHANGE_CONTACT)
+    own.write(_change_attempts)
+    theirs.write(_change_contacts)
     ledger_counts.write(connection, counts)
+
+
+@cache
+def _change_attempts(columns: tuple[str, ...]) -> Statement:
+    return Statement(update(attempts).where(attempts.c.id == bindparam("row")), columns)
+
+
+@cache
+def _change_contacts(columns: tuple[str, ...]) -> Statement:
+    return Statement(update(contacts).where(contacts.c.id == bindparam("row")), columns)
 
 
 def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
@@ -211,11 +224,11 @@ def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
 class _Rows:
     """Rows that are changed in memory first, and then each written once."""
 
-    def __init__(self, connection: Connection, select_rows: Select[Any], ids: set[Any]) -> None:
+    def __init__(self, connection: Connection, select_rows: Statement, ids: set[Any]) -> None:
         self._connection = connection
         wanted = sorted(one for one in ids if one is not None)
-        found = connection.execute(select_rows, {"ids": wanted}).mappings() if wanted else ()
-        self.rows: dict[Any, dict[str, Any]] = {row["id"]: dict(row) for row in found}
+        found = select_rows.rows(connection, {"ids": wanted}) if wanted else ()
+        self.rows: dict[Any, dict[str, Any]] = {row.id: row._asdict() for row in found}
         self.changed: dict[Any, dict[str, Any]] = {}
         """New values, by row."""
 
@@ -223,13 +236,13 @@ class _Rows:
         self.changed.setdefault(row_id, {}).update(values)
         self.rows[row_id].update(values)
 
-    def write(self, change: Update) -> None:
+    def write(self, change: Callable[[tuple[str, ...]], Statement]) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for row_id, values in self.changed.items():
             if values:
                 alike.setdefault(tuple(sorted(values)), []).append({"row": row_id, **values})
-        for rows in alike.values():
-            self._connection.execute(change, rows)
+        for columns, rows in alike.items():
+            change(columns).execute(self._connection, *rows)
 
 
 def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:

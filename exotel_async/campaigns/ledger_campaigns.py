@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import CampaignEntry
 from exotel_async.campaigns.ledger_sql import writable
+from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
     IS_READY,
@@ -27,6 +28,8 @@ _ZONES: Final = select(counts.c.campaign_id, counts.c.name).where(
     counts.c.name.startswith(ledger_counts.ZONE), counts.c.value > 0
 )
 _ZONES_OF_ONE: Final = _ZONES.where(counts.c.campaign_id == bindparam("campaign"))
+_ALL_ZONES: Final = Statement(_ZONES)
+_ALL: Final = Statement(select(campaigns).order_by(campaigns.c.id))
 _BY_NAME: Final = select(campaigns).where(campaigns.c.name == bindparam("campaign"))
 _PREFIX: Final = bindparam("prefix", type_=Text())
 _WITH: Final = (
@@ -62,7 +65,7 @@ _SET_STATE: Final = (
     )
 )
 # Readers that go on behind a place miss none: no other transaction has one until this one ends.
-_NEXT_OUTCOMES: Final = (
+_NEXT_OUTCOMES: Final = Statement(
     update(campaigns)
     .where(campaigns.c.id == bindparam("campaign"))
     .values(outcomes=campaigns.c.outcomes + bindparam("number"))
@@ -125,10 +128,9 @@ def find_with(connection: Connection, prefix: str, key: str) -> str | None:
 def list_all(connection: Connection) -> list[CampaignEntry]:
     """Return all campaigns, the first one first."""
     zones: dict[int, list[str]] = {}
-    for campaign_id, name in connection.execute(_ZONES):
+    for campaign_id, name in _ALL_ZONES.rows(connection, {}):
         zones.setdefault(campaign_id, []).append(name)
-    rows = connection.execute(select(campaigns).order_by(campaigns.c.id))
-    return [_entry(row, zones.get(row.id, [])) for row in rows]
+    return [_entry(row, zones.get(row.id, [])) for row in _ALL.rows(connection, {})]
 
 
 def _entry(row: Any, zones: list[str]) -> CampaignEntry:
@@ -180,8 +182,8 @@ def set_state(
 def next_outcomes(connection: Connection, campaign_id: int, number: int) -> int:
     """Return the first of so many next places in the order of a campaign's outcomes."""
     asked = {"campaign": campaign_id, "number": number}
-    last: int = connection.execute(_NEXT_OUTCOMES, asked).scalar_one()
-    return last - number + 1
+    (row,) = _NEXT_OUTCOMES.rows(connection, asked)
+    return int(row.outcomes) - number + 1
 
 
 def last_outcome(connection: Connection, campaign_id: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import NEVER, ClaimedContact, NewContact
 from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.tables import (
     IS_CLAIMED,
     IS_READY,
@@ -51,15 +52,17 @@ _ADDED: Final = (
 InsertRows = Callable[[Connection, str, Sequence[str], Iterable[tuple[Any, ...]]], None]
 """Inserts many rows into a table, in the quickest way that the database has."""
 
-_DUE: Final = (
+_DUE: Final = Statement(
     select(contacts.c.id)
     .where(text(IS_WAITING), _OF_CAMPAIGN, contacts.c.due_at <= bindparam("now"))
     .order_by(contacts.c.due_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_NEXT_DUE: Final = select(func.min(contacts.c.due_at)).where(text(IS_WAITING), _OF_CAMPAIGN)
-_READY: Final = update(contacts).where(among(contacts.c.id, "ids")).values(state="ready")
+_NEXT_DUE: Final = Statement(
+    select(func.min(contacts.c.due_at).label("due_at")).where(text(IS_WAITING), _OF_CAMPAIGN)
+)
+_READY: Final = Statement(update(contacts).where(among(contacts.c.id, "ids")).values(state="ready"))
 
 CLAIMED: Final = (
     contacts.c.id,
@@ -76,21 +79,21 @@ CLAIMED: Final = (
     contacts.c.tries,
 )
 """The columns of a `ClaimedContact`."""
-_IS_THERE: Final = (
+_IS_THERE: Final = Statement(
     select(dialers.c.id)
     .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
     .with_for_update(read=True)
 )
 # A claim that is being committed keeps it from this.
 _NO_CLAIM: Final = select(dialers.c.id).where(dialers.c.id == bindparam("dialer")).with_for_update()
-_FIRST: Final = (
+_FIRST: Final = Statement(
     select(contacts.c.rank, *CLAIMED)
     .where(text(IS_READY), _OF_CAMPAIGN, contacts.c.zone == bindparam("in_zone"))
     .order_by(contacts.c.rank, contacts.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_CLAIM: Final = (
+_CLAIM: Final = Statement(
     update(contacts)
     .where(among(contacts.c.id, "ids"))
     .values(state="claimed", dialer=bindparam("by"), lease_until=bindparam("until"))
@@ -220,10 +223,11 @@ def promote(
 ) -> tuple[int, int | None]:
     """Make contacts ready that are due. Returns how many they were, and when the next one is."""
     due = {"campaign": campaign_id, "now": now, "most": limit}
-    ids = list(connection.execute(_DUE, due).scalars())
+    ids = [row.id for row in _DUE.rows(connection, due)]
     if ids:
-        connection.execute(_READY, {"ids": ids})
-    return len(ids), connection.execute(_NEXT_DUE, {"campaign": campaign_id}).scalar()
+        _READY.execute(connection, {"ids": ids})
+    (next_one,) = _NEXT_DUE.rows(connection, {"campaign": campaign_id})
+    return len(ids), next_one.due_at
 
 
 def claim(
@@ -236,16 +240,16 @@ def claim(
     lease_until: int,
 ) -> list[ClaimedContact]:
     """Take contacts that are ready; none if another dialer has this one's place."""
-    if connection.execute(_IS_THERE, {"dialer": dialer}).one_or_none() is None:
+    if not _IS_THERE.rows(connection, {"dialer": dialer}):
         return []
     rows: list[Any] = []
     for zone in zones:
         asked = {"campaign": campaign_id, "in_zone": zone, "most": limit}
-        rows += connection.execute(_FIRST, asked)
+        rows += _FIRST.rows(connection, asked)
     rows = sorted(rows, key=attrgetter("rank", "id"))[:limit]
     if rows:
         ids = [row.id for row in rows]
-        connection.execute(_CLAIM, {"ids": ids, "by": dialer, "until": lease_until})
+        _CLAIM.execute(connection, {"ids": ids, "by": dialer, "until": lease_until})
     return [claimed(row) for row in rows]
 
 

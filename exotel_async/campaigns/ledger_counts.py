@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
+from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.words import AttemptState, ContactState
 
 MILLIONTHS: Final = 1_000_000
@@ -21,9 +22,11 @@ _PENDING: Final = (ContactState.WAITING, ContactState.READY, ContactState.CLAIME
 _CALLS: Final = (AttemptState.PLACED, AttemptState.ENDED, AttemptState.SETTLED)
 _OVER: Final = (AttemptState.ENDED, AttemptState.SETTLED)
 
-_ADD: Final = text(
-    "INSERT INTO counts (campaign_id, name, value) VALUES (:campaign_id, :name, :value)"
-    " ON CONFLICT (campaign_id, name) DO UPDATE SET value = counts.value + excluded.value"
+_ADD: Final = Statement(
+    text(
+        "INSERT INTO counts (campaign_id, name, value) VALUES (:campaign_id, :name, :value)"
+        " ON CONFLICT (campaign_id, name) DO UPDATE SET value = counts.value + excluded.value"
+    )
 )
 
 Counts = Counter[tuple[int, str]]
@@ -47,7 +50,7 @@ def of_attempt(row: Any) -> Counter[str]:
     if row["talk_ms"]:
         counted["talk_ms"] = row["talk_ms"]
     if row["price"]:
-        counted["price"] = millionths(row["price"])
+        counted["price"] = millionths(Decimal(row["price"]))
     return counted
 
 
@@ -71,4 +74,4 @@ def write(connection: Connection, counts: Counts) -> None:
         if value
     ]
     if changed:
-        connection.execute(_ADD, changed)
+        _ADD.execute(connection, *changed)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
@@ -40,6 +40,7 @@ _SET_UP: Final = text(
 )
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
 _MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
+_MISTAKEN: Final = frozenset({"DataError", "ProgrammingError"})  # of psycopg: it asked no server
 _NO_PRIVILEGE: Final = "42501"
 
 # Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
@@ -113,7 +114,7 @@ class Postgres:
         first, *_ = str(original).strip().split("\n")
         said = f"{self}: {redact(first)}"
         if state is None:  # the server was not asked
-            is_mistake = isinstance(error, DataError | ProgrammingError)
+            is_mistake = not _MISTAKEN.isdisjoint(one.__name__ for one in type(original).__mro__)
         else:
             is_mistake = state[:2] in _MISTAKES and state != _NO_PRIVILEGE
         if is_mistake:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, or_, select, text
+from sqlalchemy import Connection, bindparam, exists, or_, select, text
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.entries import OpenAttempt
 from exotel_async.campaigns.ledger_contacts import CLAIMED, claimed
 from exotel_async.campaigns.ledger_sql import among
+from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.outcome import Attempt, CampaignStatistics, ContactOutcome
 from exotel_async.campaigns.tables import (
     HAS_OUTCOME,
@@ -90,7 +91,7 @@ _SIDS_NEAR: Final = (
 _CONTACTS: Final = select(contacts, campaigns.c.name.label("campaign")).join_from(
     contacts, campaigns, contacts.c.campaign_id == campaigns.c.id
 )
-_ENDED: Final = (
+_ENDED: Final = Statement(
     _CONTACTS.where(
         text(f"contacts.{HAS_OUTCOME}"),
         contacts.c.campaign_id == bindparam("of_campaign"),
@@ -102,7 +103,7 @@ _ENDED: Final = (
 _BY_KEY: Final = _CONTACTS.where(
     contacts.c.campaign_id == bindparam("of_campaign"), contacts.c.key == bindparam("by_key")
 )
-_OF_CONTACTS: Final = (
+_OF_CONTACTS: Final = Statement(
     select(attempts)
     .where(among(attempts.c.contact_id, "ids"))
     .order_by(attempts.c.intended_at, attempts.c.id)
@@ -185,7 +186,7 @@ def outcomes(
 ) -> list[tuple[int, ContactOutcome]]:
     """Return contacts that have their outcome, each with its place in their order."""
     asked = {"of_campaign": campaign_id, "after": after, "most": limit}
-    rows = connection.execute(_ENDED, asked).all()
+    rows = _ENDED.rows(connection, asked)
     found = _outcomes(connection, rows)
     return [(row.outcome, one) for row, one in zip(rows, found, strict=True)]
 
@@ -200,9 +201,8 @@ def outcome(connection: Connection, campaign_id: int, key: str) -> ContactOutcom
 def _outcomes(connection: Connection, rows: Sequence[Any]) -> list[ContactOutcome]:
     theirs: dict[int, list[Attempt]] = {row.id: [] for row in rows}
     if rows:
-        found = connection.execute(_OF_CONTACTS, {"ids": list(theirs)})
-        for attempt in found.mappings():
-            theirs[attempt["contact_id"]].append(_attempt(attempt))
+        for attempt in _OF_CONTACTS.rows(connection, {"ids": list(theirs)}):
+            theirs[attempt.contact_id].append(_attempt(attempt))
     return [
         ContactOutcome(
             campaign=row.campaign,
@@ -226,26 +226,26 @@ def _outcomes(connection: Connection, rows: Sequence[Any]) -> list[ContactOutcom
     ]
 
 
-def _attempt(row: RowMapping) -> Attempt:
+def _attempt(row: Any) -> Attempt:
     return Attempt(
-        id=row["id"],
-        number=row["number"],
-        agent=row["agent"],
-        caller_id=row["caller_id"],
-        state=AttemptState(row["state"]),
-        intended_at=_EPOCH + timedelta(milliseconds=row["intended_at"]),
-        sid=row["sid"],
-        status=None if row["status"] is None else CallStatus(row["status"]),
-        started_at=_time(row["started_at"]),
-        ended_at=_time(row["ended_at"]),
-        duration=_length(row["duration_ms"]),
-        talk_time=_length(row["talk_ms"]),
-        price=row["price"],
-        answered_by=None if row["answered_by"] is None else AnsweredBy(row["answered_by"]),
-        recording_url=row["recording_url"],
-        legs=tuple(Leg.from_dict(leg) for leg in json.loads(row["legs"] or "[]")),
-        error=row["error"],
-        candidates=tuple(json.loads(row["candidates"] or "[]")),
+        id=row.id,
+        number=row.number,
+        agent=row.agent,
+        caller_id=row.caller_id,
+        state=AttemptState(row.state),
+        intended_at=_EPOCH + timedelta(milliseconds=row.intended_at),
+        sid=row.sid,
+        status=None if row.status is None else CallStatus(row.status),
+        started_at=_time(row.started_at),
+        ended_at=_time(row.ended_at),
+        duration=_length(row.duration_ms),
+        talk_time=_length(row.talk_ms),
+        price=None if row.price is None else Decimal(row.price),
+        answered_by=None if row.answered_by is None else AnsweredBy(row.answered_by),
+        recording_url=row.recording_url,
+        legs=tuple(Leg.from_dict(leg) for leg in json.loads(row.legs or "[]")),
+        error=row.error,
+        candidates=tuple(json.loads(row.candidates or "[]")),
     )
 
 
