@@ -46,7 +46,7 @@ class Attempt:
 
 
 class Stopped(Exception):
-    """The last check before the first byte has failed."""
+    """The last check has failed."""
 
 
 class Seen:
@@ -101,18 +101,21 @@ class Seen:
         except Exception as error:  # noqa: BLE001 - it is kept, for `send` to raise
             # httpcore takes some errors for its own, and goes on to read the answer.
             self._stopped_by = error
-            raise Stopped from None
+            raise Stopped(str(error)) from None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
         self._silent = False
-        # From here on the kernel may have sent a part, even if writing fails. What asks a proxy
-        # for a tunnel is no part of the request.
-        if not event.endswith("send_request_headers.started"):
+        # What asks a proxy for a tunnel is no part of the request.
+        if getattr(info.get("request"), "method", b"") == b"CONNECT":
             return
-        if getattr(info.get("request"), "method", b"") != b"CONNECT":
+        if event.endswith("send_request_headers.started"):
             self.check()
+            # From here on the kernel may have sent a part, even if writing fails.
             self._begun = True
+        elif event.endswith("send_request_body.started"):
+            # Others have run since, and the process may have been stopped.
+            self.check()
 
     def not_connected(self) -> None:
         """Take note that there was no connection to write to."""
