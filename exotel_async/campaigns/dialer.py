@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from exotel_async.calls.resource import call_of
-from exotel_async.calls.streams import LazyInput
-from exotel_async.campaigns.adding import AddResult, convert, duplicates_of
+from exotel_async.campaigns.add_list import AddList
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.clock import ExotelClock, to_ms
 from exotel_async.campaigns.dnd import REMEMBERED
 from exotel_async.campaigns.engine import Engine
-from exotel_async.campaigns.entries import SINGLE_CALLS, NewContact
+from exotel_async.campaigns.entries import SINGLE_CALLS
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
 from exotel_async.campaigns.run import CampaignRun
@@ -33,27 +30,17 @@ from exotel_async.wire.validation import positive_seconds, short_text, whole
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from exotel_async.campaigns.adding import AddResult
     from exotel_async.campaigns.contact import Contact
     from exotel_async.campaigns.entries import CampaignEntry
-    from exotel_async.campaigns.outcome import BadContact, CampaignStatistics, ContactOutcome
+    from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
     from exotel_async.client import AsyncExotel
 
 _POLL: Final = 15.0
 """Seconds until a call is asked for first. Most calls are over by then, or a callback has told."""
 _LONGEST_REASON: Final = 500
 _CHUNK: Final = 500
-"""Contacts that are checked, or read, together. The event loop waits for ten milliseconds while
-they are checked."""
-_WRITTEN: Final = 4
-"""Times as many are written together. The intents of dials wait for half a second at most."""
-
-_Checked = tuple[
-    "list[Contact | str]",
-    list[tuple[int, NewContact]],
-    "list[BadContact]",
-    Exception | None,
-]
-"""All that were taken, the good and the bad of them, and what their source raised behind them."""
+"""Outcomes that are read together."""
 
 
 class Dialer:
@@ -157,32 +144,12 @@ class Dialer:
         """
         entry = await self._entry(name)
         campaign = Campaign.from_dict(json.loads(entry.settings))
-        source = LazyInput("contacts", contacts, ahead=_CHUNK)
-        is_live = not isinstance(contacts, Iterable)
-        added = duplicates = position = 0
-        bad: list[Any] = []
+        adding = AddList(self._ledger, self._clock, entry.id, campaign, on_bad)
         try:
-            while checked := await _checked(source, campaign, position, is_live=is_live):
-                chunk, good, wrong, failure = checked
-                entries = [one for _, one in good]
-                taken = await self._ledger.add(entry.id, entries, self._clock.now_ms())
-                added += len(good) - len(taken)
-                duplicates += len(taken)
-                if on_bad is None:
-                    bad += wrong
-                else:
-                    places = [place for place, _ in good]
-                    wrong += duplicates_of(chunk, places, taken, position)
-                    for one in sorted(wrong, key=attrgetter("position")):
-                        on_bad(one)
-                position += len(chunk)
-                if failure is not None:
-                    raise failure
+            return await adding.add(contacts)
         finally:
-            await source.aclose()
-        if self._engines.state is not None:
-            self._engines.state.look_again()
-        return AddResult(added=added, duplicates=duplicates, bad=tuple(bad))
+            if self._engines.state is not None:
+                self._engines.state.look_again()
 
     def run(
         self, *names: str, on_progress: Callable[[CampaignStatistics], object] | None = None
@@ -412,36 +379,6 @@ class Dialer:
         await self._ledger.set_state(entry.id, state, None, now, only_from=only_from)
         if self._engines.state is not None:
             self._engines.state.look_again()
-
-
-async def _checked(
-    source: LazyInput[Contact | str], campaign: Campaign, position: int, *, is_live: bool
-) -> _Checked | None:
-    """Take contacts and check them. Returns None if there are no more.
-
-    Args:
-        source: has them.
-        campaign: they are for.
-        position: of the next one.
-        is_live: whether they may come one by one: then they are not kept waiting for others.
-    """
-    chunk = await source.take(_CHUNK)
-    if not chunk:
-        return None
-    good, bad = convert(chunk, campaign, position)
-    for _ in range(1, 1 if is_live else _WRITTEN):
-        if len(chunk) % _CHUNK:
-            break
-        await asyncio.sleep(0)  # others run in between
-        try:
-            more = await source.take(_CHUNK)
-        except Exception as error:  # noqa: BLE001 - raised once what came before it is written
-            return chunk, good, bad, error
-        more_good, more_bad = convert(more, campaign, position + len(chunk))
-        chunk += more
-        good += more_good
-        bad += more_bad
-    return chunk, good, bad, None
 
 
 def _identities(numbers: Iterable[str]) -> list[str]:

@@ -1,0 +1,136 @@
+"""Adds a list of contacts in blocks: each is checked while the ledger writes the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field
+
+from exotel_async.calls.streams import LazyInput
+from exotel_async.campaigns.adding import AddResult, convert, duplicates_of
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.campaign import Campaign
+    from exotel_async.campaigns.clock import ExotelClock
+    from exotel_async.campaigns.contact import Contact
+    from exotel_async.campaigns.entries import NewContact
+    from exotel_async.campaigns.ledger import Ledger
+    from exotel_async.campaigns.outcome import BadContact
+
+_CHECKED: Final = 500
+"""Contacts that are checked together: the event loop waits for ten milliseconds meanwhile."""
+_WRITTEN: Final = 4
+"""Times as many are written together. The intents of dials wait for half a second at most."""
+
+Receiver = Callable[[Any], object]
+"""Is given a `BadContact`."""
+
+
+@define(eq=False)
+class _Block:
+    """Contacts that were read, and what is right and wrong of them."""
+
+    position: int
+    """Of the first one."""
+    given: list[Contact | str] = field(factory=list)
+    good: list[tuple[int, NewContact]] = field(factory=list)
+    bad: list[BadContact] = field(factory=list)
+    failure: Exception | None = None
+    """What their source raised behind them."""
+    is_last: bool = False
+
+    async def read(self, source: LazyInput[Contact | str], campaign: Campaign) -> None:
+        """Read and check some more."""
+        try:
+            more = await source.take(_CHECKED)
+        except Exception as error:  # noqa: BLE001 - raised once what came before it is written
+            self.failure = error
+            more = []
+        good, bad = convert(more, campaign, self.position + len(self.given))
+        self.given += more
+        self.good += good
+        self.bad += bad
+        self.is_last = not more
+
+
+class AddList:
+    """Adds contacts to one campaign."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        clock: ExotelClock,
+        campaign_id: int,
+        campaign: Campaign,
+        on_bad: Receiver | None,
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._id = campaign_id
+        self._campaign = campaign
+        self._on_bad = on_bad
+        self._added = self._duplicates = 0
+        self._bad: list[BadContact] = []
+
+    async def add(
+        self, contacts: Iterable[Contact | str] | AsyncIterable[Contact | str]
+    ) -> AddResult:
+        """Add all of them.
+
+        Raises:
+            InvalidRequest: they cannot be iterated, or the campaign was cancelled.
+            Exception: what their source raised, once all before it were added.
+        """
+        source = LazyInput("contacts", contacts, ahead=_CHECKED)
+        # Those that come one by one are not kept waiting for others.
+        is_live = not isinstance(contacts, Iterable)
+        writing: asyncio.Task[None] | None = None
+        position = 0
+        try:
+            while True:
+                block = await self._next(source, position, is_live=is_live)
+                if writing is not None:
+                    await writing
+                if block.given:
+                    writing = asyncio.create_task(self._write(block))
+                    position += len(block.given)
+                if writing is not None and (is_live or block.is_last):
+                    await writing
+                if block.failure is not None:
+                    raise block.failure
+                if block.is_last:
+                    return AddResult(
+                        added=self._added, duplicates=self._duplicates, bad=tuple(self._bad)
+                    )
+        finally:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
+            await source.aclose()
+
+    async def _next(
+        self, source: LazyInput[Contact | str], position: int, *, is_live: bool
+    ) -> _Block:
+        block = _Block(position)
+        for _ in range(1 if is_live else _WRITTEN):
+            await asyncio.sleep(0)  # others run in between
+            await block.read(source, self._campaign)
+            if block.is_last:
+                break
+        return block
+
+    async def _write(self, block: _Block) -> None:
+        entries = [one for _, one in block.good]
+        taken = await self._ledger.add(self._id, entries, self._clock.now_ms())
+        self._added += len(entries) - len(taken)
+        self._duplicates += len(taken)
+        if self._on_bad is None:
+            self._bad += block.bad
+            return
+        places = [place for place, _ in block.good]
+        duplicates = duplicates_of(block.given, places, taken, block.position)
+        for one in sorted([*block.bad, *duplicates], key=attrgetter("position")):
+            self._on_bad(one)
