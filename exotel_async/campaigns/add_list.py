@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 _CHECKED: Final = 500
 """Contacts that are checked together: the event loop waits for ten milliseconds meanwhile."""
-_WRITTEN: Final = 4
-"""Times as many are written together. The intents of dials wait for half a second at most."""
+_LONGEST: Final = 0.25
+"""Seconds that the ledger takes for a block, about: the intents of dials wait so long for it."""
+_MOST_WRITTEN: Final = 8000
+"""Contacts in a block at most."""
 
 Receiver = Callable[[Any], object]
 """Is given a `BadContact`."""
@@ -72,6 +75,7 @@ class AddList:
         self._id = campaign_id
         self._campaign = campaign
         self._on_bad = on_bad
+        self._together = _CHECKED
         self._added = self._duplicates = 0
         self._bad: list[BadContact] = []
 
@@ -115,16 +119,23 @@ class AddList:
         self, source: LazyInput[Contact | str], position: int, *, is_live: bool
     ) -> _Block:
         block = _Block(position)
-        for _ in range(1 if is_live else _WRITTEN):
+        while not block.is_last:
             await asyncio.sleep(0)  # others run in between
             await block.read(source, self._campaign)
-            if block.is_last:
+            if is_live or len(block.given) >= self._together:
                 break
         return block
 
     async def _write(self, block: _Block) -> None:
         entries = [one for _, one in block.good]
+        began = time.monotonic()
         taken = await self._ledger.add(self._id, entries, self._clock.now_ms())
+        took = time.monotonic() - began
+        # Each block costs as much as hundreds of rows.
+        if took > _LONGEST:
+            self._together = max(_CHECKED, self._together // 2)
+        elif took < _LONGEST / 2:
+            self._together = min(_MOST_WRITTEN, self._together * 2)
         self._added += len(entries) - len(taken)
         self._duplicates += len(taken)
         if self._on_bad is None:
