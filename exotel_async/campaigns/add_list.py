@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CHECKED: Final = 500
 """Contacts that are checked together: the event loop waits for ten milliseconds meanwhile."""
-_LONGEST: Final = 0.25
+_LONGEST: Final = 0.5
 """Seconds that the ledger takes for a block, about: the intents of dials wait so long for it."""
 _MOST_WRITTEN: Final = 8000
 """Contacts in a block at most."""
