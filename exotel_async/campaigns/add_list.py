@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.ledger import Ledger
     from exotel_async.campaigns.outcome import BadContact
 
-_CHECKED: Final = 500
-"""Contacts that are checked together: the event loop waits for ten milliseconds meanwhile."""
+_CHECKED: Final = 250
+"""Contacts that are checked together: the event loop waits for some milliseconds meanwhile."""
 _LONGEST: Final = 0.5
 """Seconds that the ledger takes for a block, about: the intents of dials wait so long for it."""
 _MOST_WRITTEN: Final = 8000
@@ -39,7 +39,9 @@ class _Block:
     position: int
     """Of the first one."""
     given: list[Contact | str] = field(factory=list)
-    good: list[tuple[int, NewContact]] = field(factory=list)
+    good: list[NewContact] = field(factory=list)
+    places: list[int] = field(factory=list)
+    """The positions of the good ones."""
     bad: list[BadContact] = field(factory=list)
     failure: Exception | None = None
     """What their source raised behind them."""
@@ -52,9 +54,10 @@ class _Block:
         except Exception as error:  # noqa: BLE001 - raised once what came before it is written
             self.failure = error
             more = []
-        good, bad = convert(more, campaign, self.position + len(self.given))
+        good, places, bad = convert(more, campaign, self.position + len(self.given))
         self.given += more
         self.good += good
+        self.places += places
         self.bad += bad
         self.is_last = not more
 
@@ -127,21 +130,19 @@ class AddList:
         return block
 
     async def _write(self, block: _Block) -> None:
-        entries = [one for _, one in block.good]
         began = time.monotonic()
-        taken = await self._ledger.add(self._id, entries, self._clock.now_ms())
+        taken = await self._ledger.add(self._id, block.good, self._clock.now_ms())
         took = time.monotonic() - began
         # Each block costs as much as hundreds of rows.
         if took > _LONGEST:
             self._together = max(_CHECKED, self._together // 2)
         elif took < _LONGEST / 2:
             self._together = min(_MOST_WRITTEN, self._together * 2)
-        self._added += len(entries) - len(taken)
+        self._added += len(block.good) - len(taken)
         self._duplicates += len(taken)
         if self._on_bad is None:
             self._bad += block.bad
             return
-        places = [place for place, _ in block.good]
-        duplicates = duplicates_of(block.given, places, taken, block.position)
+        duplicates = duplicates_of(block.given, block.places, taken, block.position)
         for one in sorted([*block.bad, *duplicates], key=attrgetter("position")):
             self._on_bad(one)

@@ -84,15 +84,17 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
 
 def convert(
     given: Sequence[object], campaign: Campaign, position: int
-) -> tuple[list[tuple[int, NewContact]], list[BadContact]]:
-    """Return those that are right, each with its position, and those that are not."""
-    good, bad = [], []
+) -> tuple[list[NewContact], list[int], list[BadContact]]:
+    """Return those that are right, their positions, and those that are not right."""
+    good, places, bad = [], [], []
     for place, one in enumerate(given, position):
         try:
-            good.append((place, entry_of(one, campaign)))
+            good.append(entry_of(one, campaign))
         except InvalidRequest as error:
             bad.append(BadContact(position=place, contact=one, reason=str(error)))
-    return good, bad
+        else:
+            places.append(place)
+    return good, places, bad
 
 
 def _identity(number: str) -> str:

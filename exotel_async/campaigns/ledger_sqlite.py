@@ -27,7 +27,7 @@ else:
 _BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
 _OWNER_ONLY: Final = 0o600
 # Pages that are kept in memory, to write and to read: of a million contacts the indexes have more.
-_CACHE_KIB: Final = 32_768
+_CACHE_KIB: Final = 24_576
 _CACHE_TO_READ_KIB: Final = 4096
 # Where many contacts are added, they change the same pages again and again: those are copied from
 # the log into the file less often than it is usual.
