@@ -38,11 +38,6 @@ class Reached(Value):
 
     talk_time: timedelta | None = field(default=None, converter=_talk_time)
 
-    def needs_details(self, *, two: bool) -> bool:
-        """Whether calls with two parties, or with one, are to be read with details."""
-        # The status is the second party's, or the first's: Exotel's sources disagree.
-        return two or self.talk_time is not None
-
     def word_of(self, call: Call, *, two: bool, settled: bool = False) -> str | None:
         """Return how a call counts: reached, busy, no-answer, failed or not-reached.
 
@@ -72,6 +67,7 @@ class Reached(Value):
         return "reached" if talked >= self.talk_time else "not-reached"
 
     def _depends_on_details(self, call: Call, *, two: bool) -> bool:
+        # With two parties the status is the second's, or the first's: Exotel's sources disagree.
         return two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
 
 

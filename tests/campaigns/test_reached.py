@@ -54,7 +54,6 @@ ONE = [
 @pytest.mark.parametrize(("status", "word"), ONE)
 def test_a_call_to_a_flow_counts_by_its_status_at_once(status: str | None, word: str) -> None:
     call = Call(sid="s", status=None if status is None else CallStatus(status))
-    assert not Reached().needs_details(two=False)
     assert Reached().word_of(call, two=False) == word
 
 
@@ -91,7 +90,6 @@ TWO = [
 def test_a_call_between_two_counts_by_its_legs(
     status: str, first: str | None, second: str | None, talked: int | None, word: str
 ) -> None:
-    assert Reached().needs_details(two=True)
     assert Reached().word_of(record(status, first, second, talked), two=True) == word
 
 
@@ -130,7 +128,6 @@ def test_who_talked_too_short_was_not_reached(talked: int, word: str) -> None:
 @pytest.mark.parametrize(("on_line", "word"), [(29, "not-reached"), (30, "reached")])
 def test_in_a_flow_it_counts_how_long_the_person_was_on_the_line(on_line: int, word: str) -> None:
     reached = Reached(timedelta(seconds=30))
-    assert reached.needs_details(two=False)
     call = record("completed", "completed", None, 0)
     details = CallDetails(legs=(Leg(id=1, duration=seconds(on_line)),), talk_time=timedelta())
     assert reached.word_of(evolve(call, details=details), two=False) == word
