@@ -252,7 +252,7 @@ class Ledger(LedgerReader):
         self, connection: Connection, campaign_id: int, contacts: Sequence[NewContact], now: int
     ) -> list[tuple[int, str]]:
         self._database.serialize(connection, campaign_id)
-        return ledger_contacts.add(connection, self._database, campaign_id, contacts, now)
+        return ledger_contacts.add(connection, self._database.insert, campaign_id, contacts, now)
 
     async def promote(
         self, campaign_id: int, now: int, limit: int = 1000

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import NEVER, ClaimedContact, NewContact
@@ -49,7 +49,8 @@ _ADDED: Final = (
     "rank",
     "attempts",
 )
-_HAS_OTHERS: Final = select(exists().where(other_numbers.c.campaign_id == bindparam("campaign")))
+InsertRows = Callable[[Connection, str, Sequence[str], Iterable[tuple[Any, ...]]], None]
+"""Inserts many rows into a table, in the quickest way that the database has."""
 
 _DUE: Final = Statement(
     select(contacts.c.id)
@@ -134,57 +135,17 @@ def rank(priority: int, *, is_retry: bool) -> int:
     return -2 * priority + (0 if is_retry else 1)
 
 
-class Inserting(Protocol):
-    """A database into which many rows are inserted."""
-
-    tries_first: bool
-    """Whether to insert rows and fail takes less than to ask before which of them are there."""
-
-    def insert(
-        self,
-        connection: Connection,
-        table: str,
-        columns: Sequence[str],
-        rows: Iterable[tuple[Any, ...]],
-    ) -> None:
-        """Insert rows, in the quickest way that it has."""
-
-    def is_there(self, error: Exception) -> bool:
-        """Whether an error says that one of the rows is there already."""
-
-
 def add(
     connection: Connection,
-    database: Inserting,
+    insert_rows: InsertRows,
     campaign_id: int,
     new: Sequence[NewContact],
     now: int,
 ) -> list[tuple[int, str]]:
     """Add contacts. Returns which were not taken, and whether for their "key" or a "number"."""
     ledger_campaigns.begin_again(connection, campaign_id, now)
-    taken, refused = _chosen(new, set(), set())
-    if not (
-        database.tries_first
-        and not _have_others(connection, campaign_id, taken)
-        and _are_inserted(connection, database, campaign_id, taken)
-    ):
-        taken, refused = _chosen(new, *_known(connection, campaign_id, new))
-        if taken:
-            _insert(connection, database, campaign_id, taken)
-            _add_others(connection, campaign_id, taken)
-    if taken:
-        change = ledger_counts.Counts()
-        change[campaign_id, "pending"] = len(taken)
-        for one in taken:
-            change[campaign_id, ledger_counts.ZONE + one.zone] += 1
-        ledger_counts.write(connection, change)
-    return refused
-
-
-def _chosen(
-    new: Sequence[NewContact], keys: set[str], identities: set[str]
-) -> tuple[list[NewContact], list[tuple[int, str]]]:
-    """Return those to add, and which are not to be; given the keys and numbers that are there."""
+    # Of a row that is refused, PostgreSQL writes the key or the number to the server's log.
+    keys, identities = _known(connection, campaign_id, new)
     refused: list[tuple[int, str]] = []
     taken: list[NewContact] = []
     for index, one in enumerate(new):
@@ -197,34 +158,16 @@ def _chosen(
             identities.add(one.identity)
             identities.update(one.others)
             taken.append(one)
-    return taken, refused
-
-
-def _insert(
-    connection: Connection, database: Inserting, campaign_id: int, taken: Iterable[NewContact]
-) -> None:
-    rows = [_row(campaign_id, one) for one in taken]
-    database.insert(connection, contacts.name, _ADDED, rows)
-
-
-def _are_inserted(
-    connection: Connection, database: Inserting, campaign_id: int, taken: Iterable[NewContact]
-) -> bool:
-    """Insert contacts, or none of them, if one is there already."""
-    try:
-        with connection.begin_nested():
-            _insert(connection, database, campaign_id, taken)
-    except Exception as error:
-        if database.is_there(error):
-            return False
-        raise
-    return True
-
-
-def _have_others(connection: Connection, campaign_id: int, new: Iterable[NewContact]) -> bool:
-    """Whether contacts, or those that are there, have other numbers, which no constraint knows."""
-    asked = {"campaign": campaign_id}
-    return any(one.others for one in new) or bool(connection.execute(_HAS_OTHERS, asked).scalar())
+    if taken:
+        rows = [_row(campaign_id, one) for one in taken]
+        insert_rows(connection, contacts.name, _ADDED, rows)
+        _add_others(connection, campaign_id, taken)
+        change = ledger_counts.Counts()
+        change[campaign_id, "pending"] = len(taken)
+        for one in taken:
+            change[campaign_id, ledger_counts.ZONE + one.zone] += 1
+        ledger_counts.write(connection, change)
+    return refused
 
 
 def _known(

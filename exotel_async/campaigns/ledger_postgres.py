@@ -41,7 +41,6 @@ _SET_UP: Final = text(
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
 _MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
 _MISTAKEN: Final = frozenset({"DataError", "ProgrammingError"})  # of psycopg: it asked no server
-_IS_THERE: Final = "23505"
 _NO_PRIVILEGE: Final = "42501"
 
 # Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
@@ -57,8 +56,6 @@ _SERIALIZE: Final = text(f"SELECT pg_advisory_xact_lock({_ADDING}, :campaign_id)
 
 class Postgres:
     """Connections to one database, and the place of its one dialer."""
-
-    tries_first: bool = True
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
@@ -104,10 +101,6 @@ class Postgres:
         with cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-
-    def is_there(self, error: Exception) -> bool:
-        """Whether an error says that one of the rows is there already."""
-        return getattr(error, "sqlstate", None) == _IS_THERE
 
     def failure(self, error: Exception) -> ExotelError | None:
         """Return what an error of the database means to users; None: it is another one."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
@@ -46,8 +46,6 @@ _PASSING: Final = {
 
 class SQLite:
     """Connections to one file, and the place of its one dialer."""
-
-    tries_first: bool = False  # to be able to roll back, it would copy each page that changes
 
     def __init__(self, path: Path) -> None:
         # It stays the same file wherever the process goes, and has one dialer by whatever name.
@@ -116,10 +114,6 @@ class SQLite:
         while some := list(islice(left, most)):
             statement = start + ", ".join([row] * len(some))
             connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
-
-    def is_there(self, error: Exception) -> bool:
-        """Whether an error says that one of the rows is there already."""
-        return isinstance(error, IntegrityError)
 
     def failure(self, error: Exception) -> ExotelError | None:
         """Return what an error of the database means to users; None: it is another one."""

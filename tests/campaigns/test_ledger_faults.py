@@ -309,3 +309,15 @@ async def test_what_the_database_refuses_is_told_without_numbers(ledger: Ledger)
     assert not isinstance(caught.value, LedgerUnavailable)
     assert "9812300001" not in str(caught.value)
     assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]
+
+
+async def test_a_server_writes_nobody_who_is_there_already_to_its_log(
+    own_server: postgres.Server,
+) -> None:
+    async with Ledger(own_server.new_database()) as ledger:
+        campaign = await running(ledger, [person(0)])
+        added = await ledger.add(campaign.id, [person(0), person(1), person(0, key="o")], NOW)
+        assert added == [(0, "key"), (2, "number")]
+    log = own_server.log()
+    assert "98123" not in log
+    assert "customer" not in log

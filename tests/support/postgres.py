@@ -98,6 +98,10 @@ class Server:
             process.send_signal(signal.SIGINT)
             process.wait()
 
+    def log(self) -> str:
+        """Return what it has written to its log."""
+        return (self._folder / "log").read_text()
+
     def new_database(self) -> str:
         """Make an empty database. Returns its URL."""
         self._databases += 1
