@@ -6,7 +6,8 @@ For one row, SQLAlchemy takes several times as long to execute a statement as th
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from attrs import frozen
@@ -58,31 +59,41 @@ class Statement:
     def rows(self, connection: Connection, parameters: Parameters) -> list[Any]:
         """Return the rows that it has: named tuples of the driver's own values."""
         compiled = self._of(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.bound(parameters))
             return [compiled.row(row) for row in cursor.fetchall()]
-        finally:
-            cursor.close()
 
     def execute(self, connection: Connection, *parameters: Parameters) -> int:
         """Execute it, once with each of these. Returns how many rows that concerned."""
         compiled = self._of(connection.dialect)
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             if len(parameters) == 1:
                 cursor.execute(compiled.sql, compiled.bound(parameters[0]))
             else:
                 cursor.executemany(compiled.sql, [compiled.bound(one) for one in parameters])
-            return cursor.rowcount
-        finally:
-            cursor.close()
+            return int(cursor.rowcount)
 
     def _of(self, dialect: Dialect) -> _Compiled:
         known = self._compiled.get(dialect.name)
         if known is None:
             known = self._compiled[dialect.name] = _compile(self._clause, dialect, self._sets)
         return known
+
+
+@contextmanager
+def _cursor(connection: Connection) -> Iterator[Any]:
+    driver = connection.connection
+    cursor: Any = driver.cursor()
+    try:
+        yield cursor
+    except Exception as error:
+        lost: Any = error
+        if connection.dialect.is_disconnect(lost, driver.driver_connection, cursor):
+            # Else a rollback is tried, and its failure raised instead.
+            connection.invalidate(error)
+        raise
+    finally:
+        cursor.close()
 
 
 def _compile(clause: ClauseElement, dialect: Dialect, sets: list[str] | None) -> _Compiled:

@@ -321,3 +321,16 @@ async def test_a_server_writes_nobody_who_is_there_already_to_its_log(
     log = own_server.log()
     assert "98123" not in log
     assert "customer" not in log
+
+
+async def test_why_a_connection_was_lost_is_told(own_server: postgres.Server) -> None:
+    async with Ledger(own_server.new_database()) as ledger:
+        campaign = await running(ledger, [person(0)])
+        with connection(ledger) as own:
+            own.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            own.engine.dispose()
+        with pytest.raises(LedgerUnavailable, match="administrator"):
+            await ledger.promote(campaign.id, NOW)
