@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import NEVER, ClaimedContact, NewContact
@@ -23,13 +33,23 @@ from exotel_async.campaigns.tables import (
 )
 
 _OF_CAMPAIGN: Final = contacts.c.campaign_id == bindparam("campaign")
-_KEYS: Final = select(contacts.c.key).where(_OF_CAMPAIGN, among(contacts.c.key, "keys"))
 _IDENTITIES: Final = select(contacts.c.identity, contacts.c.id).where(
     _OF_CAMPAIGN, among(contacts.c.identity, "identities")
 )
-_OTHERS: Final = select(other_numbers.c.identity).where(
-    other_numbers.c.campaign_id == bindparam("campaign"),
-    among(other_numbers.c.identity, "identities"),
+# One statement: for the answer of each the thread waits, and then for the interpreter.
+_KNOWN: Final = Statement(
+    union_all(
+        select(literal_column("0").label("is_identity"), contacts.c.key).where(
+            _OF_CAMPAIGN, among(contacts.c.key, "keys")
+        ),
+        select(literal_column("1").label("is_identity"), contacts.c.identity).where(
+            _OF_CAMPAIGN, among(contacts.c.identity, "identities")
+        ),
+        select(literal_column("1").label("is_identity"), other_numbers.c.identity).where(
+            other_numbers.c.campaign_id == bindparam("campaign"),
+            among(other_numbers.c.identity, "identities"),
+        ),
+    )
 )
 
 _ADDED: Final = (
@@ -173,14 +193,14 @@ def add(
 def _known(
     connection: Connection, campaign_id: int, new: Sequence[NewContact]
 ) -> tuple[set[str], set[str]]:
-    asked = {"campaign": campaign_id, "keys": [one.key for one in new]}
-    keys = set(connection.execute(_KEYS, asked).scalars())
-    own = [one.identity for one in new]
-    own += [other for one in new for other in one.others]
-    asked = {"campaign": campaign_id, "identities": own}
-    identities = set(connection.execute(_IDENTITIES, asked).scalars())
-    identities.update(connection.execute(_OTHERS, asked).scalars())
-    return keys, identities
+    identities = [one.identity for one in new]
+    identities += [other for one in new for other in one.others]
+    keys = [one.key for one in new]
+    asked = {"campaign": campaign_id, "keys": keys, "identities": identities}
+    known: tuple[set[str], set[str]] = set(), set()
+    for is_identity, value in _KNOWN.rows(connection, asked):
+        known[is_identity].add(value)
+    return known
 
 
 def _row(campaign_id: int, one: NewContact) -> tuple[Any, ...]:
