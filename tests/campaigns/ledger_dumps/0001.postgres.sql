@@ -164,8 +164,6 @@ ALTER TABLE ONLY public.attempts
     ADD CONSTRAINT fk_attempts_campaign_id FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 ALTER TABLE ONLY public.attempts
     ADD CONSTRAINT fk_attempts_contact_id FOREIGN KEY (contact_id) REFERENCES public.contacts(id);
-ALTER TABLE ONLY public.contacts
-    ADD CONSTRAINT fk_contacts_campaign_id FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 ALTER TABLE ONLY public.counts
     ADD CONSTRAINT fk_counts_campaign_id FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 ALTER TABLE ONLY public.other_numbers

@@ -67,7 +67,6 @@ CREATE TABLE contacts (
 	reason TEXT, 
 	ended_at BIGINT, 
 	outcome BIGINT, 
-	CONSTRAINT fk_contacts_campaign_id FOREIGN KEY(campaign_id) REFERENCES campaigns (id), 
 	CONSTRAINT uq_contacts_campaign_id_key UNIQUE (campaign_id, "key"), 
 	CONSTRAINT uq_contacts_campaign_id_identity UNIQUE (campaign_id, identity)
 );

@@ -89,7 +89,9 @@ def _read(ledger: str) -> list[_Tried]:
     """Return all contacts, each with its attempts, the first one first."""
     url = ledger.replace("postgresql://", "postgresql+psycopg://")
     engine = create_engine(url if "://" in url else f"sqlite:///{url}", poolclass=NullPool)
-    names = select(contacts, campaigns.c.name.label("campaign")).join_from(contacts, campaigns)
+    names = select(contacts, campaigns.c.name.label("campaign")).join_from(
+        contacts, campaigns, contacts.c.campaign_id == campaigns.c.id
+    )
     with engine.connect() as connection:
         tried: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
         by_time = select(attempts).order_by(attempts.c.intended_at)

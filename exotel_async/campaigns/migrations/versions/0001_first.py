@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_table(
         "contacts",
         sa.Column("id", number, autoincrement=True, nullable=False),
-        *of_campaign("contacts"),
+        sa.Column("campaign_id", number, nullable=False),
         word("key", nullable=False),
         word("number", nullable=False),
         word("identity", nullable=False),
