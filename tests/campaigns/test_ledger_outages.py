@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -21,11 +21,11 @@ FORBIDDEN: list[str] = []
 
 
 class _Cursor(sqlite3.Cursor):
-    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+    def execute(self, statement: str, *parameters: Any) -> Self:
         self._look(statement)
         return super().execute(statement, *parameters)
 
-    def executemany(self, statement: str, parameters: Any) -> sqlite3.Cursor:
+    def executemany(self, statement: str, parameters: Any) -> Self:
         self._look(statement)
         return super().executemany(statement, parameters)
 
