@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.campaigns.ledger_statement import driver_cursor
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.masking import redact
 
@@ -97,8 +98,8 @@ class Postgres:
         rows: Iterable[tuple[Any, ...]],
     ) -> None:
         """Insert rows; what is refused of them is a mistake of ours."""
-        cursor: Any = connection.connection.cursor()
-        with cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with driver_cursor(connection) as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
 

@@ -59,14 +59,14 @@ class Statement:
     def rows(self, connection: Connection, parameters: Parameters) -> list[Any]:
         """Return the rows that it has: named tuples of the driver's own values."""
         compiled = self._of(connection.dialect)
-        with _cursor(connection) as cursor:
+        with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.bound(parameters))
             return [compiled.row(row) for row in cursor.fetchall()]
 
     def execute(self, connection: Connection, *parameters: Parameters) -> int:
         """Execute it, once with each of these. Returns how many rows that concerned."""
         compiled = self._of(connection.dialect)
-        with _cursor(connection) as cursor:
+        with driver_cursor(connection) as cursor:
             if len(parameters) == 1:
                 cursor.execute(compiled.sql, compiled.bound(parameters[0]))
             else:
@@ -81,7 +81,8 @@ class Statement:
 
 
 @contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
+def driver_cursor(connection: Connection) -> Iterator[Any]:
+    """Open a cursor of the driver. SQLAlchemy is told if the connection is lost meanwhile."""
     driver = connection.connection
     cursor: Any = driver.cursor()
     try:

@@ -334,3 +334,28 @@ async def test_why_a_connection_was_lost_is_told(own_server: postgres.Server) ->
             own.engine.dispose()
         with pytest.raises(LedgerUnavailable, match="administrator"):
             await ledger.promote(campaign.id, NOW)
+
+
+async def test_why_a_connection_was_lost_while_a_list_was_added_is_told(
+    own_server: postgres.Server,
+) -> None:
+    async with Ledger(own_server.new_database()) as ledger:
+        campaign = await running(ledger)
+        with connection(ledger) as own:
+            own.exec_driver_sql(
+                "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'"
+            )
+            own.exec_driver_sql(
+                "CREATE TRIGGER lost BEFORE INSERT ON contacts FOR EACH ROW"
+                " WHEN (NEW.key = 'customer 1') EXECUTE FUNCTION end_session()"
+            )
+            own.commit()
+            with pytest.raises(LedgerUnavailable, match="administrator"):
+                await ledger.add(campaign.id, people(3), NOW)
+            own.exec_driver_sql("DROP TRIGGER lost ON contacts")
+            own.commit()
+            own.engine.dispose()
+        assert await ledger.add(campaign.id, people(3), NOW) == []
+        there, true = counted(ledger)
+        assert there == true
