@@ -126,7 +126,7 @@ def _zone(name: str | None) -> str:
 
 
 def _aware(moment: Any) -> datetime:
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise InvalidRequest("not_before", moment, "must be an aware datetime")
     return moment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -90,6 +90,18 @@ async def test_another_campaign_may_have_the_same_person(dialer: Dialer) -> None
         assert (await dialer.add(name, [number(1)])).added == 1
 
 
+class NoOffset(tzinfo):
+    """A time zone that does not say how far it is from UTC."""
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        return None
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime | None) -> str | None:
+        return None
+
+
 BAD: list[tuple[Any, str]] = [
     ("12", "number"),
     ("", "number"),
@@ -115,6 +127,7 @@ BAD: list[tuple[Any, str]] = [
     (Contact(number(1), priority=True), "priority"),
     (Contact(number(1), not_before=datetime(2030, 1, 1)), "not_before"),  # noqa: DTZ001
     (Contact(number(1), not_before="2030-01-01"), "not_before"),  # type: ignore[arg-type]
+    (Contact(number(1), not_before=datetime(2030, 1, 1, tzinfo=NoOffset())), "not_before"),
     (Contact(number(1), agent=number(2)), "agent"),
     (Contact(number(1), custom_field="c" * 129), "custom_field"),
     (Contact(number(1), custom_field="\ud800"), "custom_field"),
