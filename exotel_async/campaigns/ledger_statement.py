@@ -63,15 +63,14 @@ class Statement:
             cursor.execute(compiled.sql, compiled.bound(parameters))
             return [compiled.row(row) for row in cursor.fetchall()]
 
-    def execute(self, connection: Connection, *parameters: Parameters) -> int:
-        """Execute it, once with each of these. Returns how many rows that concerned."""
+    def execute(self, connection: Connection, *parameters: Parameters) -> None:
+        """Execute it, once with each of these."""
         compiled = self._of(connection.dialect)
         with driver_cursor(connection) as cursor:
             if len(parameters) == 1:
                 cursor.execute(compiled.sql, compiled.bound(parameters[0]))
             else:
                 cursor.executemany(compiled.sql, [compiled.bound(one) for one in parameters])
-            return int(cursor.rowcount)
 
     def _of(self, dialect: Dialect) -> _Compiled:
         known = self._compiled.get(dialect.name)
