@@ -273,10 +273,10 @@ class SendOptions:
         timeout: seconds it may take with everything; None: as long as it takes.
         on_send: called each time it is sent.
         before_send: a last check, called each time before it is sent: once before a connection is
-            taken for it and, with httpx's own transport, in the last step before its first byte,
-            and between its head and its body. What it raises, `send` raises: nothing was sent then,
-            and the permit is given back; where its head has left, the exchange is broken off. It
-            must not block, and is to raise an ExotelError, such as `NotDialled`.
+            taken for it and, with httpx's own transport, once more in the last step before its
+            first byte. What it raises, `send` raises: nothing was sent then, and the permit is
+            given back. It must not block, and is to raise an ExotelError, such as `NotDialled`. If
+            the process stands still for a second before the body, that is not sent.
     """
 
     priority: Priority = Priority.INTERACTIVE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -45,8 +45,12 @@ class Attempt:
         return None if self.answer is None else retry_after(self.answer.headers, now=time.time())
 
 
+_LONGEST_HALT: Final = 1.0
+"""Seconds between the head and the body of a request that has a last check."""
+
+
 class Stopped(Exception):
-    """The last check has failed."""
+    """The last check has failed, or was too long ago when the body was to be sent."""
 
 
 class Seen:
@@ -55,6 +59,7 @@ class Seen:
     __slots__ = (
         "_before_send",
         "_begun",
+        "_begun_at",
         "_silent",
         "_stopped_by",
         "body",
@@ -67,6 +72,7 @@ class Seen:
     def __init__(self, before_send: Callable[[], None] | None = None) -> None:
         self._silent = True
         self._begun = False
+        self._begun_at = 0.0
         self._before_send = before_send
         self._stopped_by: Exception | None = None
         self.handed_over: object = None
@@ -101,7 +107,7 @@ class Seen:
         except Exception as error:  # noqa: BLE001 - it is kept, for `send` to raise
             # httpcore takes some errors for its own, and goes on to read the answer.
             self._stopped_by = error
-            raise Stopped(str(error)) from None
+            raise Stopped from None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Take note of what httpx's own transport does."""
@@ -112,10 +118,14 @@ class Seen:
         if event.endswith("send_request_headers.started"):
             self.check()
             # From here on the kernel may have sent a part, even if writing fails.
-            self._begun = True
-        elif event.endswith("send_request_body.started"):
-            # Others have run since, and the process may have been stopped.
-            self.check()
+            self._begun, self._begun_at = True, time.monotonic()
+        # Others have run since, and the process may have been stopped: the check is too old.
+        elif (
+            event.endswith("send_request_body.started")
+            and self._before_send is not None
+            and time.monotonic() - self._begun_at > _LONGEST_HALT
+        ):
+            raise Stopped("the process stood still between the head and the body")
 
     def not_connected(self) -> None:
         """Take note that there was no connection to write to."""
