@@ -51,8 +51,13 @@ def _version(connection: Connection) -> str | None:
 
 def _migrate(connection: Connection) -> None:
     # It takes a tenth of a second to import, and is needed once for each version.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    try:
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(
+            'campaigns need Alembic: pip install "exotel-async[campaigns]"'
+        ) from None
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))

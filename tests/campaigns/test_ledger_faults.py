@@ -222,6 +222,12 @@ def test_psycopg_is_needed_for_a_server_alone(tmp_path: Path) -> None:
 import asyncio, sys
 sys.modules["psycopg"] = None
 from exotel_async.campaigns.ledger import Ledger
+sys.modules["alembic"] = None
+try:
+    asyncio.run(Ledger("campaigns.db").open())
+except Exception as error:
+    print(type(error).__name__, error)
+del sys.modules["alembic"]
 asyncio.run(Ledger("campaigns.db").open())
 try:
     asyncio.run(Ledger("postgresql://localhost/db").open())
@@ -239,6 +245,7 @@ except Exception as error:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == (
+        'ConfigurationError campaigns need Alembic: pip install "exotel-async[campaigns]"\n'
         'ConfigurationError PostgreSQL needs psycopg: pip install "exotel-async[postgres]"\n'
         'ConfigurationError campaigns need SQLAlchemy: pip install "exotel-async[campaigns]"\n'
     )
