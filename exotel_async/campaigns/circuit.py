@@ -6,11 +6,14 @@ Each dial without an answer is in doubt for hours: there must not be many.
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 _IN_A_ROW: Final = 5
 _FIRST: Final = 1.0
 _LONGEST: Final = 60.0
+
+logger: Final = logging.getLogger("exotel_async")
 
 
 class Circuit:
@@ -40,11 +43,20 @@ class Circuit:
 
     def answered(self) -> None:
         """Take note of an answer, whatever it says."""
+        if self.is_open:
+            logger.info("Exotel responds again: dialling continues")
         self.failures, self._wait, self._trying = 0, _FIRST, False
 
-    def failed(self, now: float, *, tried: bool) -> None:
-        """Take note of a dial without an answer, and whether it was the one that tries."""
+    def failed(self, now: float, reason: str, *, tried: bool) -> None:
+        """Take note of a dial without an answer, of why, and whether it was the one that tries."""
         self.failures += 1
+        if self.failures == _IN_A_ROW:
+            logger.warning(
+                "Exotel does not respond: %d dials in a row had no answer. Dialling is paused, and"
+                " one dial at a time is tried. The last one: %s",
+                _IN_A_ROW,
+                reason,
+            )
         # Those that were on their way when it opened say nothing new.
         if tried or self.failures == _IN_A_ROW:
             self._opens_at = now + self._wait

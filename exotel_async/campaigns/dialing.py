@@ -234,7 +234,8 @@ class Dialing:
             state.circuit.answered()
             self._placed(attempt, Call(sid=error.sid, from_=error.from_, to=error.to))
             return
-        state.circuit.failed(now, tried=attempt.tries)
+        reason = error.message or "the response was lost"
+        state.circuit.failed(now, reason, tried=attempt.tries)
         if attempt.state is not AttemptState.INTENDED:
             return
         late = state.parts.pipeline.transport.late

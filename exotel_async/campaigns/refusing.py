@@ -34,7 +34,7 @@ class Refusing:
         now = asyncio.get_running_loop().time()
         meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
         if meaning is Meaning.NO_ANSWER:
-            state.circuit.failed(now, tried=attempt.tries)
+            state.circuit.failed(now, reason, tried=attempt.tries)
             attempts.not_placed(attempt, reason, ContactState.READY)
             state.look_again()
             return

@@ -169,7 +169,11 @@ async def test_dialling_waits_while_exotel_is_out_of_reach(
 
 
 @pytest.mark.slow(9)
-async def test_a_row_of_lost_answers_stops_dialling_until_one_comes(tmp_path: Path) -> None:
+async def test_a_row_of_lost_answers_stops_dialling_until_one_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "exotel_async")
+
     def pauses() -> int:
         """Count the pauses between dials that were lost."""
         arrived = [one.arrived for one in dials(emulator)]
@@ -191,6 +195,12 @@ async def test_a_row_of_lost_answers_stops_dialling_until_one_comes(tmp_path: Pa
     assert lost <= 5 + 7 + 2
     assert {one.state for one in seen} == {ContactState.REACHED}
     assert [emulator.rung(one) for one in numbers(60)] == [1] * 60
+    told = [one.getMessage() for one in caplog.records if "respon" in one.getMessage()]
+    assert told == [
+        "Exotel does not respond: 5 dials in a row had no answer. Dialling is paused, and one dial"
+        " at a time is tried. The last one: Fault injected by the emulator",
+        "Exotel responds again: dialling continues",
+    ]
 
 
 async def test_a_wrong_token_is_told_at_the_start(exotel_server: Emulator, tmp_path: Path) -> None:
