@@ -23,13 +23,10 @@ if TYPE_CHECKING:
 
 _CHECKED: Final = 250
 """Contacts that are checked together: the event loop waits for some milliseconds meanwhile."""
-_LONGEST: Final = 0.5
-"""Seconds that the ledger takes for a block, about: the intents of dials wait so long for it."""
-_MOST_WRITTEN: Final = 8000
-"""Contacts in a block at most."""
-
-Receiver = Callable[[Any], object]
-"""Is given a `BadContact`."""
+_BLOCK_SECONDS: Final = 0.5
+"""How long the ledger takes for a block, about: the intents of dials wait so long for it."""
+_LARGEST_BLOCK: Final = 8000
+"""Contacts at most."""
 
 
 @define(eq=False)
@@ -71,14 +68,14 @@ class AddList:
         clock: ExotelClock,
         campaign_id: int,
         campaign: Campaign,
-        on_bad: Receiver | None,
+        on_bad: Callable[[Any], object] | None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._id = campaign_id
         self._campaign = campaign
         self._on_bad = on_bad
-        self._together = _CHECKED
+        self._block_size = _CHECKED
         self._added = self._duplicates = 0
         self._bad: list[BadContact] = []
 
@@ -125,7 +122,7 @@ class AddList:
         while not block.is_last:
             await asyncio.sleep(0)  # others run in between
             await block.read(source, self._campaign)
-            if is_live or len(block.given) >= self._together:
+            if is_live or len(block.given) >= self._block_size:
                 break
         return block
 
@@ -134,10 +131,10 @@ class AddList:
         taken = await self._ledger.add(self._id, block.good, self._clock.now_ms())
         took = time.monotonic() - began
         # Each block costs as much as hundreds of rows.
-        if took > _LONGEST:
-            self._together = max(_CHECKED, self._together // 2)
-        elif took < _LONGEST / 2:
-            self._together = min(_MOST_WRITTEN, self._together * 2)
+        if took > _BLOCK_SECONDS:
+            self._block_size = max(_CHECKED, self._block_size // 2)
+        elif took < _BLOCK_SECONDS / 2:
+            self._block_size = min(_LARGEST_BLOCK, self._block_size * 2)
         self._added += len(block.good) - len(taken)
         self._duplicates += len(taken)
         if self._on_bad is None:

@@ -131,9 +131,9 @@ class Intended(enum.Enum):
     DO_NOT_CALL = "do-not-call"
     """A number is on the do-not-call list. Nothing was written."""
     NOT_IN_PROGRESS = "not in progress"
-    """The campaign was paused, cancelled or deleted. Nothing was written."""
+    """The campaign was paused or cancelled. Nothing was written."""
     NOT_OURS = "not ours"
-    """The contact is not claimed by this dialer any more. Nothing was written."""
+    """The contact was deleted, or is not claimed by this dialer any more. Nothing was written."""
 
 
 @frozen(kw_only=True)

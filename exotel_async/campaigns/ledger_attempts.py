@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts
 from exotel_async.campaigns.entries import Change, Intended, Intent
@@ -194,19 +194,14 @@ def record(connection: Connection, changes: Sequence[Change]) -> None:
                 theirs.change(change.contact_id, _of_contact(row, _plain(change.contact)))
                 ledger_counts.moved(counts, row["campaign_id"], was, row["state"])
     _number_outcomes(connection, theirs)
-    own.write(_change_attempts)
-    theirs.write(_change_contacts)
+    own.write(attempts)
+    theirs.write(contacts)
     ledger_counts.write(connection, counts)
 
 
 @cache
-def _change_attempts(columns: tuple[str, ...]) -> Statement:
-    return Statement(update(attempts).where(attempts.c.id == bindparam("row")), columns)
-
-
-@cache
-def _change_contacts(columns: tuple[str, ...]) -> Statement:
-    return Statement(update(contacts).where(contacts.c.id == bindparam("row")), columns)
+def _update_of(table: Table, columns: tuple[str, ...]) -> Statement:
+    return Statement(update(table).where(table.c.id == bindparam("row")), columns)
 
 
 def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
@@ -236,13 +231,13 @@ class _Rows:
         self.changed.setdefault(row_id, {}).update(values)
         self.rows[row_id].update(values)
 
-    def write(self, change: Callable[[tuple[str, ...]], Statement]) -> None:
+    def write(self, table: Table) -> None:
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for row_id, values in self.changed.items():
             if values:
                 alike.setdefault(tuple(sorted(values)), []).append({"row": row_id, **values})
         for columns, rows in alike.items():
-            change(columns).execute(self._connection, *rows)
+            _update_of(table, columns).execute(self._connection, *rows)
 
 
 def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ _SET_UP: Final = text(
 )
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
 _MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
-_MISTAKEN: Final = frozenset({"DataError", "ProgrammingError"})  # of psycopg: it asked no server
+_UNASKED: Final = frozenset({"DataError", "ProgrammingError"})  # psycopg's, without an SQLSTATE
 _NO_PRIVILEGE: Final = "42501"
 
 # Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
@@ -115,7 +115,7 @@ class Postgres:
         first, *_ = str(original).strip().split("\n")
         said = f"{self}: {redact(first)}"
         if state is None:  # the server was not asked
-            is_mistake = not _MISTAKEN.isdisjoint(one.__name__ for one in type(original).__mro__)
+            is_mistake = not _UNASKED.isdisjoint(one.__name__ for one in type(original).__mro__)
         else:
             is_mistake = state[:2] in _MISTAKES and state != _NO_PRIVILEGE
         if is_mistake:

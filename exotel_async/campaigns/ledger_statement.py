@@ -24,21 +24,20 @@ class _Compiled:
     """A statement in the words of one database."""
 
     sql: str
-    places: Sequence[str] | None
-    """The names of the parameters in their order; None: the database takes them by name."""
-    fixed: Parameters
+    order: Sequence[str] | None
+    """The parameters' names, in their order; None: the driver takes them by name."""
+    literals: Parameters
     """Values that the statement itself has."""
-    written: Mapping[str, _Processor]
+    processors: Mapping[str, _Processor]
     """How each parameter becomes what the driver takes."""
-    row: Callable[[Sequence[Any]], Any]
-    """Names what a row has."""
+    make_row: Callable[[Sequence[Any]], Any]
 
     def bound(self, parameters: Parameters) -> Any:
-        values = {**self.fixed, **parameters}
-        for name, process in self.written.items():
+        values = {**self.literals, **parameters}
+        for name, process in self.processors.items():
             if process is not None:
                 values[name] = process(values[name])
-        return values if self.places is None else [values[name] for name in self.places]
+        return values if self.order is None else [values[name] for name in self.order]
 
 
 class Statement:
@@ -61,7 +60,7 @@ class Statement:
         compiled = self._of(connection.dialect)
         with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.bound(parameters))
-            return [compiled.row(row) for row in cursor.fetchall()]
+            return [compiled.make_row(row) for row in cursor.fetchall()]
 
     def execute(self, connection: Connection, *parameters: Parameters) -> None:
         """Execute it, once with each of these."""
@@ -104,15 +103,15 @@ def _compile(clause: ClauseElement, dialect: Dialect, sets: list[str] | None) ->
     row: Any = namedtuple("Row", columns)  # type: ignore[misc]  # noqa: PYI024
     return _Compiled(
         sql=str(compiled),
-        places=compiled.positiontup,
-        fixed={
+        order=compiled.positiontup,
+        literals={
             name: compiled.params[name]
             for bound, name in compiled.bind_names.items()
             if not bound.required
         },
-        written={
+        processors={
             name: bound.type.dialect_impl(dialect).bind_processor(dialect)
             for bound, name in compiled.bind_names.items()
         },
-        row=row._make,
+        make_row=row._make,
     )

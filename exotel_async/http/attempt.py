@@ -11,6 +11,9 @@ from attrs import field, frozen
 from exotel_async.masking import redact
 from exotel_async.wire.responses import Response, retry_after
 
+_LONGEST_HALT: Final = 1.0
+"""Seconds between the head and the body of a request that has a last check, at most."""
+
 
 @frozen(kw_only=True)
 class Attempt:
@@ -43,10 +46,6 @@ class Attempt:
     def retry_after(self) -> float | None:
         """Return the seconds the service asked to wait, counted from now."""
         return None if self.answer is None else retry_after(self.answer.headers, now=time.time())
-
-
-_LONGEST_HALT: Final = 1.0
-"""Seconds between the head and the body of a request that has a last check."""
 
 
 class Stopped(Exception):
