@@ -275,8 +275,9 @@ class SendOptions:
         before_send: a last check, called each time before it is sent: once before a connection is
             taken for it and, with httpx's own transport, once more in the last step before its
             first byte. What it raises, `send` raises: nothing was sent then, and the permit is
-            given back. It must not block, and is to raise an ExotelError, such as `NotDialled`. If
-            the process stands still for a second before the body, that is not sent.
+            given back. It must not block, and is to raise an ExotelError, such as `NotDialled`.
+            Where more than a second passes between the headers and the body, because the process
+            was suspended, the body is not sent.
     """
 
     priority: Priority = Priority.INTERACTIVE

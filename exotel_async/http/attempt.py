@@ -11,8 +11,8 @@ from attrs import field, frozen
 from exotel_async.masking import redact
 from exotel_async.wire.responses import Response, retry_after
 
-_LONGEST_HALT: Final = 1.0
-"""Seconds between the head and the body of a request that has a last check, at most."""
+_LONGEST_GAP: Final = 1.0
+"""Seconds between the headers and the body of a request that has a last check, at most."""
 
 
 @frozen(kw_only=True)
@@ -122,9 +122,9 @@ class Seen:
         elif (
             event.endswith("send_request_body.started")
             and self._before_send is not None
-            and time.monotonic() - self._begun_at > _LONGEST_HALT
+            and time.monotonic() - self._begun_at > _LONGEST_GAP
         ):
-            raise Stopped("the process stood still between the head and the body")
+            raise Stopped("the process was suspended between the headers and the body")
 
     def not_connected(self) -> None:
         """Take note that there was no connection to write to."""

@@ -108,16 +108,16 @@ async def test_on_a_connection_kept_alive_not_a_byte_is_written() -> None:
         assert len(server.requests) == 2
 
 
-async def test_a_process_that_stood_still_between_head_and_body_does_not_send_the_body() -> None:
-    """What was looked at before the head may be long ago. Of a head alone no call can come."""
+async def test_a_process_that_was_suspended_after_the_headers_does_not_send_the_body() -> None:
+    """The last check may be long ago then. Of headers alone no call can come."""
 
     def check() -> None:
-        # Others run when the head is written, and one of them takes long.
+        # Others run when the headers are written, and one of them takes long.
         asyncio.get_running_loop().call_soon(time.sleep, 1.1)
 
     async with raw_server(serve) as server:
         async with server.session() as exotel:
-            with pytest.raises(CallOutcomeUnknown, match="stood still"):
+            with pytest.raises(CallOutcomeUnknown, match="was suspended"):
                 await dial(exotel, check)
             (connection,) = server.connections
             await closed(connection)
