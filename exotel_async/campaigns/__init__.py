@@ -4,6 +4,7 @@ Needs the extra `campaigns`, and `postgres` for a ledger in PostgreSQL.
 """
 
 from exotel_async.campaigns.adding import AddResult
+from exotel_async.campaigns.admin import CampaignAdmin
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.dialer import Dialer
@@ -30,6 +31,7 @@ __all__ = [
     "BadContact",
     "CallSettings",
     "Campaign",
+    "CampaignAdmin",
     "CampaignRun",
     "CampaignState",
     "CampaignStatistics",

@@ -15,7 +15,7 @@ from exotel_async.campaigns.adding import AddResult, convert, duplicates_of
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.campaign import Campaign
-    from exotel_async.campaigns.clock import ExotelClock
+    from exotel_async.campaigns.clock import Clock
     from exotel_async.campaigns.contact import Contact
     from exotel_async.campaigns.entries import NewContact
     from exotel_async.campaigns.ledger import Ledger
@@ -65,7 +65,7 @@ class AddList:
     def __init__(
         self,
         ledger: Ledger,
-        clock: ExotelClock,
+        clock: Clock,
         campaign_id: int,
         campaign: Campaign,
         on_bad: Callable[[Any], object] | None,

@@ -22,7 +22,19 @@ _ASLEEP: Final = 1.0
 """Seconds by which a machine that has slept differs."""
 
 
-class ExotelClock:
+class Clock:
+    """Tells the time by the clock of the machine."""
+
+    def now(self) -> datetime:
+        """Return the time; aware, UTC."""
+        return datetime.now(UTC)
+
+    def now_ms(self) -> int:
+        """Return the time in milliseconds since the epoch."""
+        return to_ms(self.now())
+
+
+class ExotelClock(Clock):
     """Tells the time by Exotel's clock."""
 
     def __init__(self, parts: CallParts) -> None:
@@ -58,10 +70,6 @@ class ExotelClock:
         """Return the time; aware, UTC."""
         shown = self._server.now()
         return shown or datetime.fromtimestamp(self._ours + time.monotonic(), UTC)
-
-    def now_ms(self) -> int:
-        """Return the time in milliseconds since the epoch."""
-        return to_ms(self.now())
 
 
 def to_ms(moment: datetime) -> int:

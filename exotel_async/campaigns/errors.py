@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exotel_async.campaigns.words import CampaignState
-from exotel_async.errors import ExotelError
+from exotel_async.errors import ExotelError, InvalidRequest
 
 
 class LedgerUnavailable(ExotelError):
@@ -47,3 +47,8 @@ class CampaignStopped(ExotelError):
     def state(self) -> CampaignState:
         """How the campaign stands."""
         return CampaignState(self._state)
+
+
+def no_such(name: str) -> InvalidRequest:
+    """Return the error for a campaign that is not there."""
+    return InvalidRequest("name", name, "there is no such campaign in the ledger")

@@ -82,6 +82,17 @@ _DUE: Final = Statement(
 _NEXT_DUE: Final = Statement(
     select(func.min(contacts.c.due_at).label("due_at")).where(text(IS_WAITING), _OF_CAMPAIGN)
 )
+_MOST_COUNTED: Final = 10_000
+_RETRIES: Final = (
+    select(contacts.c.due_at)
+    .where(text(IS_WAITING), _OF_CAMPAIGN, contacts.c.attempts > 0)
+    .order_by(contacts.c.due_at)
+    .limit(_MOST_COUNTED)
+    .subquery()
+)
+_COUNTED_RETRIES: Final = Statement(
+    select(func.count().label("number"), func.min(_RETRIES.c.due_at).label("due_at"))
+)
 _READY: Final = Statement(update(contacts).where(among(contacts.c.id, "ids")).values(state="ready"))
 
 CLAIMED: Final = (
@@ -169,10 +180,8 @@ def add(
     refused: list[tuple[int, str]] = []
     taken: list[NewContact] = []
     for index, one in enumerate(new):
-        if one.key in keys:
-            refused.append((index, "key"))
-        elif one.identity in identities or not identities.isdisjoint(one.others):
-            refused.append((index, "number"))
+        if what := _taken_by(one, keys, identities):
+            refused.append((index, what))
         else:
             keys.add(one.key)
             identities.add(one.identity)
@@ -188,6 +197,26 @@ def add(
             change[campaign_id, ledger_counts.ZONE + one.zone] += 1
         ledger_counts.write(connection, change)
     return refused
+
+
+def known(connection: Connection, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
+    """Return which of them the campaign has, by their key or a number."""
+    keys, identities = _known(connection, campaign_id, new)
+    return [index for index, one in enumerate(new) if _taken_by(one, keys, identities)]
+
+
+def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
+    """Return how many wait to be dialled again, of ten thousand, and when the next one is due."""
+    (row,) = _COUNTED_RETRIES.rows(connection, {"campaign": campaign_id})
+    return row.number, row.due_at
+
+
+def _taken_by(one: NewContact, keys: set[str], identities: set[str]) -> str | None:
+    """Return by what a contact is there already: its "key" or a "number"; None: it is not."""
+    if one.key in keys:
+        return "key"
+    is_there = one.identity in identities or not identities.isdisjoint(one.others)
+    return "number" if is_there else None
 
 
 def _known(

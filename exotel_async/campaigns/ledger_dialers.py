@@ -60,8 +60,17 @@ _CONTACTS_IN_DOUBT: Final = (
 def holder(connection: Connection, now: int) -> Holder:
     """Return who has the ledger."""
     row = connection.execute(_NEWEST).one_or_none()
-    if row is None:  # it has begun just now, and has not said so yet
-        return Holder(host="", pid=0, since=now)
+    # It may have begun just now, and not have said so yet.
+    return Holder(host="", pid=0, since=now) if row is None else _holder(row)
+
+
+def alive(connection: Connection, now: int) -> Holder | None:
+    """Return who has the ledger by its last sign of life; None: nobody."""
+    row = connection.execute(_NEWEST).one_or_none()
+    return None if row is None or row.lease_until < now else _holder(row)
+
+
+def _holder(row: Any) -> Holder:
     return Holder(host=row.host, pid=row.pid, since=row.started_at)
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exotel_async.campaigns import ledger_campaigns, ledger_people, ledger_reading
-from exotel_async.campaigns.entries import CampaignEntry, OpenAttempt
+from exotel_async.campaigns import (
+    ledger_campaigns,
+    ledger_contacts,
+    ledger_dialers,
+    ledger_people,
+    ledger_reading,
+)
+from exotel_async.campaigns.entries import CampaignEntry, Holder, NewContact, OpenAttempt
 from exotel_async.campaigns.ledger_thread import LedgerThread, Urgency
 from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
 from exotel_async.campaigns.words import AttemptState
@@ -35,6 +41,24 @@ class LedgerReader:
         """Return all campaigns, the first one first."""
         entries: list[CampaignEntry] = await self._read(ledger_campaigns.list_all)
         return entries
+
+    async def holder(self, now: int) -> Holder | None:
+        """Return the dialer that has the ledger, by its last sign of life; None: there is none."""
+        found: Holder | None = await self._read(ledger_dialers.alive, now)
+        return found
+
+    async def retries(self, campaign_id: int) -> tuple[int, int | None]:
+        """Return how many contacts wait to be dialled again, and when the next one is due.
+
+        Of more than ten thousand, so many are counted.
+        """
+        found: tuple[int, int | None] = await self._read(ledger_contacts.retries, campaign_id)
+        return found
+
+    async def known(self, campaign_id: int, contacts: Sequence[NewContact]) -> list[int]:
+        """Return which of these contacts the campaign has, by their key or a number."""
+        found: list[int] = await self._read(ledger_contacts.known, campaign_id, contacts)
+        return found
 
     async def open_attempts(
         self, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000

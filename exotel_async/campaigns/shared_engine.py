@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from exotel_async.campaigns.errors import no_such
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState
-from exotel_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.engine import Engine
@@ -107,8 +107,3 @@ class SharedEngine:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.aclose()
-
-
-def no_such(name: str) -> InvalidRequest:
-    """Return the error for a campaign that is not there."""
-    return InvalidRequest("name", name, "there is no such campaign in the ledger")

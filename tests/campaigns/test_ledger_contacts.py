@@ -239,3 +239,27 @@ async def test_no_statement_keeps_the_plan_that_was_right_for_empty_tables(ledge
             own.execute(text("SELECT count(*) FROM contacts WHERE key = :key"), {"key": "a"})
         prepared = own.execute(text("SELECT statement FROM pg_prepared_statements")).all()
     assert prepared == []
+
+
+async def test_those_that_a_campaign_has_are_told(ledger: Ledger) -> None:
+    campaign = await running(ledger, [person(1), person(2, others=("981230009",))])
+    asked = [
+        person(3),
+        person(1, identity="another number"),
+        person(4, identity=person(1).identity),
+        person(5, others=("981230009",)),
+        person(6, key=person(2).key),
+    ]
+    assert await ledger.known(campaign.id, asked) == [1, 2, 3, 4]
+    other = await running(ledger, name="holi")
+    assert await ledger.known(other.id, asked) == []
+
+
+async def test_those_that_wait_to_be_dialled_again_are_counted(ledger: Ledger) -> None:
+    campaign = await running(ledger, [*people(3), person(3, due_at=NOW + 1)])
+    assert await ledger.retries(campaign.id) == (0, None)
+    intents = await intended(ledger, campaign, 2)
+    await ledger.record([placed(one) for one in intents])
+    waiting = ContactState.WAITING
+    await ledger.record([ended(one, waiting, at=NOW + 5000 + n) for n, one in enumerate(intents)])
+    assert await ledger.retries(campaign.id) == (2, NOW + 5000)

@@ -95,6 +95,7 @@ async def test_a_campaign_is_paused_and_resumed_while_it_runs(
             assert known.reason is None
             assert known.reached == len(dials(exotel_server)) == paused_at
             assert known.pending == 9 - paused_at
+            assert dialer.channels_in_use == other.channels_in_use == 0
             await other.resume("diwali")
             seen += [outcome async for outcome in outcomes]
     assert Counter(one.state for one in seen) == {ContactState.REACHED: 9}
@@ -118,6 +119,7 @@ async def test_a_campaign_is_canceled_while_it_runs(
             dialer.run("diwali") as outcomes,
         ):
             await until(lambda: len(dials(exotel_server)) == 3)
+            assert dialer.channels_in_use == 3
             canceled = await other.cancel("diwali")
             seen = [outcome async for outcome in outcomes]
         known = await dialer.statistics("diwali")
