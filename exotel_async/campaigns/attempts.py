@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from exotel_async.campaigns.after_call import after_call, final
 from exotel_async.campaigns.call_columns import columns_of
-from exotel_async.campaigns.clock import ExotelClock, from_ms, to_ms
+from exotel_async.campaigns.clock import ExotelClock, from_ms
 from exotel_async.campaigns.entries import Change, ClaimedContact
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 
@@ -203,7 +204,7 @@ class Attempts:
 
     def final(self, state: ContactState, reason: str | None = None) -> dict[str, Any]:
         """Return the columns of a contact that has its outcome."""
-        return {"state": state, "reason": reason, "ended_at": self._clock.now_ms()}
+        return final(state, reason, self._clock.now_ms())
 
     def _after(
         self, attempt: LiveAttempt, word: str | None, ended_at: datetime | None
@@ -213,17 +214,12 @@ class Attempts:
             return {}
         attempt.is_decided = True
         contact, campaign = attempt.contact, attempt.running.campaign
-        tries = {**contact.tries, word: contact.tries.get(word, 0) + 1}
-        columns: dict[str, Any] = {"attempts": contact.attempts + 1, "tries": tries}
-        if word == "reached":
-            return columns | self.final(ContactState.REACHED)
         # A clock that runs on between Exotel's answers never dials too early by this.
         last = max(self._clock.now(), ended_at or from_ms(attempt.intended_at))
-        due = campaign.retries.due_at(word, tries, last, campaign.schedule, contact.zone or None)
-        if due is None:
-            return columns | self.final(ContactState.NOT_REACHED, f"the last call: {word}")
-        attempt.running.waits_until(to_ms(due))
-        return columns | {"state": ContactState.WAITING, "due_at": to_ms(due)}
+        columns, due = after_call(contact, campaign, word, last, self._clock.now_ms())
+        if due is not None:
+            attempt.running.waits_until(due)
+        return columns
 
     def _write(
         self,

@@ -13,6 +13,7 @@ from exotel_async.campaigns.clock import ExotelClock
 from exotel_async.campaigns.engine import Engine
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.order import ATTEMPT
+from exotel_async.campaigns.resolving import resolve
 from exotel_async.campaigns.run import CampaignRun
 from exotel_async.campaigns.shared_engine import SharedEngine
 from exotel_async.campaigns.single_calls import CallSettings, make_call
@@ -140,6 +141,32 @@ class Dialer(CampaignAdmin):
         """
         check_options("Dialer.call", self.call, settings, CallSettings.__optional_keys__)
         return await make_call(self._ledger, self._engines, contact, caller_id, settings)
+
+    async def resolve(self, name: str, key: str, *, sid: str | None) -> ContactOutcome:
+        """Settle an unresolved contact, by what a person has found out about its last dial.
+
+        `ContactOutcome.attempts` has the calls that may be its own: `Attempt.candidates`.
+
+        Args:
+            name: the campaign.
+            key: the contact's.
+            sid: the call that the dial has made: the contact gets its outcome by that, or waits for
+                its retry. None: it certainly made none: the contact is dialled again.
+
+        Returns:
+            How the contact stands now.
+
+        Raises:
+            InvalidRequest: the campaign has no such contact, or it is not unresolved; or the call
+                is not over, is to another number, or is that of another attempt.
+            ExotelError: the call cannot be read.
+        """
+        entry = await self._entry(name)
+        calls = self._exotel.calls
+        outcome = await resolve(self._ledger, calls, self._clock, entry, key=key, sid=sid)
+        if self._state is not None:
+            self._state.look_again()
+        return outcome
 
     def stop(self) -> None:
         """Dial nobody any more. Runs end when the calls in progress are over.

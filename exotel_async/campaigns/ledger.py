@@ -31,6 +31,7 @@ from exotel_async.campaigns import (
     ledger_contacts,
     ledger_dialers,
     ledger_people,
+    ledger_resolving,
     ledger_schema,
 )
 from exotel_async.campaigns.entries import (
@@ -329,6 +330,13 @@ class Ledger(LedgerReader):
         were, they may be given again.
         """
         await self._writer.call(Urgency.CHANGE, _record, changes)
+
+    async def resolve(self, change: Change, now: int) -> bool:
+        """Write what a person has found out about an unresolved attempt, and its contact's outcome.
+
+        Returns whether it was written: False: the attempt is not unresolved any more.
+        """
+        return bool(await self._do(Urgency.OTHER, ledger_resolving.resolve, change, now))
 
     # People.
 

@@ -1,0 +1,107 @@
+"""An unresolved contact, settled by a person who knows what became of its dial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from exotel_async.calls.wait_state import call_is_settled, is_over
+from exotel_async.campaigns.admin import settings_of
+from exotel_async.campaigns.after_call import after_call
+from exotel_async.campaigns.call_columns import columns_of
+from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.words import AttemptState, ContactState
+from exotel_async.errors import InvalidRequest
+from exotel_async.masking import mask_number
+from exotel_async.phone import same_number
+
+if TYPE_CHECKING:
+    from exotel_async.calls.resource import Calls
+    from exotel_async.campaigns.campaign import Campaign
+    from exotel_async.campaigns.clock import Clock
+    from exotel_async.campaigns.entries import CampaignEntry, OpenAttempt
+    from exotel_async.campaigns.ledger import Ledger
+    from exotel_async.campaigns.outcome import ContactOutcome
+    from exotel_async.models import Call
+
+_NO_CONTACT: Final = "is the key of no contact of the campaign"
+_WAS: Any = {"attempt_was": (AttemptState.UNRESOLVED,), "contact_was": (ContactState.UNRESOLVED,)}
+
+
+async def resolve(
+    ledger: Ledger, calls: Calls, clock: Clock, entry: CampaignEntry, *, key: str, sid: str | None
+) -> ContactOutcome:
+    """Settle the contact with that key: see `Dialer.resolve`."""
+    attempt = await _unresolved_attempt(ledger, entry.id, key)
+    if sid is None:
+        change = _was_not_placed(attempt)
+    else:
+        call = await calls.get(sid, details=True)
+        await _check(ledger, attempt, call)
+        change = _was_placed(attempt, call, settings_of(entry), clock)
+    await ledger.resolve(change, clock.now_ms())
+    outcome = await ledger.outcome(entry.id, key)
+    if outcome is None:  # it was forgotten meanwhile
+        raise _refused(key, _NO_CONTACT)
+    return outcome
+
+
+async def _unresolved_attempt(ledger: Ledger, campaign_id: int, key: str) -> OpenAttempt:
+    outcome = await ledger.outcome(campaign_id, key)
+    if outcome is None:
+        raise _refused(key, _NO_CONTACT)
+    if outcome.state is ContactState.UNRESOLVED:
+        for attempt in reversed(outcome.attempts):
+            if attempt.state is AttemptState.UNRESOLVED:
+                found = await ledger.find_attempt(attempt.id)
+                if found is not None:
+                    return found
+    raise _refused(key, f"is of a contact that is {outcome.state.value}, not unresolved")
+
+
+async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
+    wrong = None
+    parties = (call.from_, call.to)
+    if not is_over(call):
+        wrong = "is a call that is not over"
+    elif not any(same_number(party, attempt.number) for party in parties):
+        wrong = f"is a call to another number than {mask_number(attempt.number)}"
+    else:
+        other = await ledger.find_attempt(sid=call.sid)
+        if other is not None and other.id != attempt.id:
+            wrong = "is the call of another attempt"
+    if wrong is not None:
+        raise InvalidRequest("sid", call.sid, wrong)
+
+
+def _refused(key: str, rule: str) -> InvalidRequest:
+    return InvalidRequest("key", key, rule, shown=mask_number(key))
+
+
+def _was_not_placed(attempt: OpenAttempt) -> Change:
+    """Return that no call was made: the contact is dialled again."""
+    return Change(
+        attempt_id=attempt.id,
+        attempt={
+            "state": AttemptState.NOT_PLACED,
+            "error": "resolved by hand: no call was made",
+            "candidates": None,
+        },
+        contact_id=attempt.contact.id,
+        contact={"state": ContactState.READY, "due_at": None},
+        **_WAS,
+    )
+
+
+def _was_placed(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
+    """Return that this was the call, and what its end means for the contact."""
+    two = campaign.legs > 1
+    word = campaign.reached.word_of(call, two=two, settled=True) or "reached"
+    contact, _ = after_call(attempt.contact, campaign, word, clock.now(), clock.now_ms())
+    state = AttemptState.SETTLED if call_is_settled(call) else AttemptState.ENDED
+    return Change(
+        attempt_id=attempt.id,
+        attempt={"state": state, "error": None, "candidates": None, **columns_of(call)},
+        contact_id=attempt.contact.id,
+        contact=contact,
+        **_WAS,
+    )

@@ -1,0 +1,196 @@
+"""Contacts of whom only a person can tell whether their dial has rung them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import (
+    AttemptState,
+    CampaignState,
+    Contact,
+    ContactState,
+    Retries,
+    Retry,
+)
+from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.ledger import Ledger
+from exotel_async.emulator import Emulator, Scenario
+from exotel_async.emulator.calls import Dial
+from exotel_async.emulator.scenario import Behaviour, Outcome
+from tests.campaigns.ledgers import NOW, counted, intended, person, running
+from tests.campaigns.running import campaign, dialled, number, run_all
+from tests.conftest import EXOPHONE
+
+pytestmark = pytest.mark.anyio
+
+AGO = timedelta(hours=1)
+FLOW = "http://my.exotel.com/exotel/exoml/start_voice/926"
+
+
+async def unresolved(ledger: Ledger, name: str, candidates: Sequence[str] = ()) -> None:
+    """Have the only contact of a campaign end unresolved."""
+    entry = await ledger.campaign(name)
+    assert entry is not None
+    if ledger._dialer is None:
+        assert await ledger.lock(NOW, 60_000) is None
+    await ledger.set_state(entry.id, CampaignState.IN_PROGRESS, None, NOW)
+    (intent,) = await intended(ledger, entry)
+    await ledger.record([unresolved_change(intent.id, intent.contact_id, candidates)])
+    assert await ledger.set_state(entry.id, CampaignState.COMPLETED, None, NOW)
+    await ledger.unlock(NOW)
+
+
+def unresolved_change(attempt_id: str, contact_id: int, candidates: Sequence[str] = ()) -> Change:
+    return Change(
+        attempt_id=attempt_id,
+        attempt_was=(AttemptState.INTENDED,),
+        attempt={"state": AttemptState.UNRESOLVED, "error": "why", "candidates": candidates},
+        contact_id=contact_id,
+        contact_was=(ContactState.IN_PROGRESS,),
+        contact={"state": ContactState.UNRESOLVED, "ended_at": NOW, "reason": "why"},
+    )
+
+
+def resolved_change(attempt_id: str, contact_id: int, **contact: object) -> Change:
+    return Change(
+        attempt_id=attempt_id,
+        attempt_was=(AttemptState.UNRESOLVED,),
+        attempt={"state": AttemptState.NOT_PLACED},
+        contact_id=contact_id,
+        contact_was=(ContactState.UNRESOLVED,),
+        contact=contact,
+    )
+
+
+@pytest.mark.parametrize("ended", ["completed", "canceled", "paused"])
+async def test_who_is_dialled_again_is_so_only_where_the_campaign_goes_on(
+    ledger: Ledger, ended: str
+) -> None:
+    entry = await running(ledger, [person(1)])
+    (intent,) = await intended(ledger, entry)
+    await ledger.record([unresolved_change(intent.id, intent.contact_id)])
+    assert await ledger.set_state(entry.id, CampaignState(ended), None, NOW)
+
+    again = resolved_change(intent.id, intent.contact_id, state=ContactState.READY, due_at=None)
+    assert await ledger.resolve(again, NOW + 1)
+    assert not await ledger.resolve(again, NOW + 2)  # it is not unresolved any more
+
+    outcome = await ledger.outcome(entry.id, "customer 1")
+    assert outcome is not None
+    assert outcome.reason is None
+    found = await ledger.statistics(entry.id)
+    assert found is not None
+    assert found.unresolved == 0
+    if ended == "canceled":
+        assert outcome.state is ContactState.CANCELED
+        assert found.state is CampaignState.CANCELED
+        assert [place for place, _ in await ledger.outcomes(entry.id, 0, 9)] == [2]
+    else:
+        assert (outcome.state, outcome.ended_at) == (ContactState.READY, None)
+        assert found.pending == 1
+        state = CampaignState.IN_PROGRESS if ended == "completed" else CampaignState.PAUSED
+        assert found.state is state
+        assert await ledger.outcomes(entry.id, 0, 9) == []
+    there, true = counted(ledger)
+    assert there == true
+
+
+async def test_its_outcome_comes_behind_those_that_were_read(ledger: Ledger) -> None:
+    entry = await running(ledger, [person(1), person(2)])
+    for intent in await intended(ledger, entry, 2):
+        await ledger.record([unresolved_change(intent.id, intent.contact_id)])
+        last = intent
+    last_read = await ledger.last_outcome(entry.id)
+    reached = resolved_change(
+        last.id, last.contact_id, state=ContactState.REACHED, ended_at=NOW + 1, reason=None
+    )
+    assert await ledger.resolve(reached, NOW + 1)
+    ((_, outcome),) = await ledger.outcomes(entry.id, last_read, 9)
+    assert (outcome.state, outcome.reason) == (ContactState.REACHED, None)
+    assert len(await ledger.outcomes(entry.id, 0, 9)) == 2
+
+
+def to_flow(who: str) -> Dial:
+    return Dial(from_=who, to=None, caller_id=EXOPHONE, url=FLOW)
+
+
+async def made(
+    dialer: Dialer, name: str, candidates: Sequence[str] = (), **settings: object
+) -> None:
+    """Make a campaign whose only contact is unresolved; the contact's key."""
+    await dialer.create(campaign(name, **settings))
+    await dialer.add(name, [Contact(number(0), key="customer")])
+    await unresolved(dialer._ledger, name, candidates)
+
+
+async def test_the_call_that_it_was_decides(dialer: Dialer, exotel_server: Emulator) -> None:
+    """One was answered; of the other's a retry follows, when it is due."""
+    retries = Retries(busy=Retry(1, timedelta(seconds=1)))
+    exotel_server.scenario = Scenario(numbers={number(0): Behaviour(Outcome.COMPLETED, talk=9)})
+    answered = exotel_server.add_call(to_flow(number(0)), ago=AGO).sid
+    exotel_server.scenario = Scenario(numbers={number(0): Behaviour(Outcome.BUSY)})
+    busy = exotel_server.add_call(to_flow(number(0)), ago=AGO).sid
+
+    await made(dialer, "one", [answered, busy])
+    await made(dialer, "two", [answered, busy], retries=retries)
+    outcome = await dialer.resolve("one", "customer", sid=answered)
+    assert outcome.state is ContactState.REACHED
+    (attempt,) = outcome.attempts
+    assert (attempt.sid, attempt.state) == (answered, AttemptState.SETTLED)
+    assert attempt.duration is not None
+    assert (attempt.candidates, attempt.error) == ((), None)
+    known = await dialer.statistics("one")
+    assert (known.reached, known.attempts, known.state) == (1, 1, CampaignState.COMPLETED)
+    assert await run_all(dialer, "one") == []
+    assert dialled(exotel_server) == []
+
+    outcome = await dialer.resolve("two", "customer", sid=busy)
+    assert outcome.state is ContactState.WAITING
+    exotel_server.scenario = Scenario(numbers={number(0): Behaviour(Outcome.COMPLETED, talk=1)})
+    (last,) = await run_all(dialer, "two")
+    assert last.state is ContactState.REACHED
+    assert [one.sid for one in last.attempts][:1] == [busy]
+    assert dialled(exotel_server) == [number(0)]
+
+
+async def test_who_was_not_rung_is_dialled(dialer: Dialer, exotel_server: Emulator) -> None:
+    await made(dialer, "one", ["abc"])
+    outcome = await dialer.resolve("one", "customer", sid=None)
+    assert outcome.state is ContactState.READY
+    assert outcome.attempts[0].state is AttemptState.NOT_PLACED
+    (last,) = await run_all(dialer, "one")
+    assert last.state is ContactState.REACHED
+    assert dialled(exotel_server) == [number(0)]
+
+
+async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server: Emulator) -> None:
+    other = exotel_server.add_call(to_flow(number(7)), ago=AGO).sid
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=3000)
+    going_on = exotel_server.add_call(to_flow(number(0)), ago=timedelta(0)).sid
+    await made(dialer, "one", [other])
+    for sid, why in ((other, "another number"), (going_on, "not over")):
+        with pytest.raises(InvalidRequest, match=why) as error:
+            await dialer.resolve("one", "customer", sid=sid)
+        assert number(0)[-9:] not in str(error.value)
+    with pytest.raises(InvalidRequest, match="no contact"):
+        await dialer.resolve("one", number(3), sid=None)
+    with pytest.raises(InvalidRequest, match="no such campaign"):
+        await dialer.resolve("three", "customer", sid=None)
+    await dialer.resolve("one", "customer", sid=None)
+    with pytest.raises(InvalidRequest, match="is ready, not unresolved"):
+        await dialer.resolve("one", "customer", sid=None)
+
+
+async def test_a_call_is_that_of_one_attempt(dialer: Dialer, exotel_server: Emulator) -> None:
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=3)
+    sid = exotel_server.add_call(to_flow(number(0)), ago=AGO).sid
+    await made(dialer, "one", [sid])
+    await made(dialer, "two", [sid])
+    await dialer.resolve("one", "customer", sid=sid)
+    with pytest.raises(InvalidRequest, match="of another attempt"):
+        await dialer.resolve("two", "customer", sid=sid)
