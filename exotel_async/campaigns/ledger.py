@@ -98,6 +98,15 @@ class Ledger(LedgerReader):
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    async def is_made(self) -> bool:
+        """Whether the database has a ledger. Nothing is made or changed; it need not be open.
+
+        Raises:
+            ConfigurationError: it is no database, or a package is missing.
+            LedgerUnavailable: it cannot be read.
+        """
+        return await asyncio.to_thread(self._database.is_made)
+
     async def open(self) -> None:
         """Open the database, and bring its schema up to date. It may be open already.
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.ledger_statement import driver_cursor
+from exotel_async.campaigns.tables import VERSION_TABLE
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.masking import redact
 
@@ -65,6 +66,18 @@ class Postgres:
     def __str__(self) -> str:
         # Its query may hold another password.
         return self._url.set(drivername="postgresql", query={}).render_as_string()
+
+    def is_made(self) -> bool:
+        """Whether the database has a ledger. Nothing is made by that."""
+        try:
+            connection = self.connect(to_read=True)
+            try:
+                return inspect(connection).has_table(VERSION_TABLE)
+            finally:
+                connection.close()
+                connection.engine.dispose()
+        except SQLAlchemyError as error:
+            raise (self.failure(error) or error) from None
 
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. What it commits is durable."""

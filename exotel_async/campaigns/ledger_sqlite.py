@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.campaigns.tables import VERSION_TABLE
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.masking import redact
 
@@ -34,6 +36,7 @@ _CACHE_TO_READ_KIB: Final = 4096
 _PAGES_IN_LOG: Final = 8000
 _LONGEST_LOG: Final = 64 << 20  # bytes
 
+_HAS_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _PASSING: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "it cannot be written",
@@ -54,6 +57,16 @@ class SQLite:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def is_made(self) -> bool:
+        """Whether the file has a ledger. It is not made by that, nor changed."""
+        if not self.path.exists():
+            return False
+        try:
+            with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+                return connection.execute(_HAS_TABLE, (VERSION_TABLE,)).fetchone() is not None
+        except sqlite3.Error as error:
+            raise (self.failure(error) or error) from None
 
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. The file is made if there is none."""

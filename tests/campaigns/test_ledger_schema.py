@@ -163,3 +163,25 @@ async def test_a_file_is_its_owner_s_alone(tmp_path: Path) -> None:
         os.umask(before)
     names = ("campaigns.db", "campaigns.db-shm", "campaigns.db-wal", "campaigns.db.lock")
     assert rights == dict.fromkeys(names, 0o600)
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_whether_there_is_a_ledger_is_told_without_making_one(
+    place: str, tmp_path: Path
+) -> None:
+    assert not await Ledger(place).is_made()
+    assert not await Ledger(place).is_made()
+    assert left_in(tmp_path) == []
+    async with Ledger(place) as ledger:
+        assert await ledger.is_made()
+    assert await Ledger(place).is_made()
+
+
+async def test_what_is_no_database_has_no_ledger(tmp_path: Path) -> None:
+    file = tmp_path / "campaigns.db"
+    file.write_text("number\n9812300001\n" * 100)
+    with pytest.raises(ConfigurationError, match="no SQLite database"):
+        await Ledger(file).is_made()
