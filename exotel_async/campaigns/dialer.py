@@ -23,6 +23,7 @@ from exotel_async.keywords import check_options
 from exotel_async.wire.validation import positive_seconds, whole
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import TracebackType
 
     from exotel_async.campaigns.contact import Contact
@@ -94,6 +95,13 @@ class Dialer(CampaignAdmin):
     @property
     def _state(self) -> DialerState | None:
         return self._engines.state
+
+    def now(self) -> datetime:
+        """Return the time by Exotel's clock, aware, UTC: calling hours and retries go by it.
+
+        Until Exotel has answered, it is the machine's.
+        """
+        return self._clock.now()
 
     @property
     def channels_in_use(self) -> int:

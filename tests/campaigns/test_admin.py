@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ async def test_it_changes_what_another_program_runs(
         assert await admin.pause("diwali")
         assert (await dialer.statistics("diwali")).state is CampaignState.PAUSED
     assert len(dials(exotel_server)) == 2
+
+
+async def test_a_dialer_tells_the_time_by_exotel_s_clock(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """Sixty times as fast as the machine's, here."""
+    await dialer.add("diwali", numbers(1))
+    await run_all(dialer)
+    ahead = exotel_server.clock.now() - datetime.now(UTC)
+    assert ahead > timedelta(seconds=5)
+    assert abs(dialer.now() - datetime.now(UTC) - ahead) < ahead / 2
 
 
 async def test_single_calls_are_no_campaigns_of_the_user(
