@@ -1,147 +1,190 @@
-"""`exotel-async demo`: a batch of numbers dialled and read back within the budget.
+"""`exotel-async demo`: a small campaign whose program is killed, and which goes on nevertheless.
 
-It runs on an emulator in the same process. Credentials, address and limiters are passed to the
-session, so that no variable of the environment can lead it to the real service, or to a server on
-which others share their budget.
+It runs on an emulator in this process, which records each call. The program that dials is a process
+of its own: `demo_child.py`. This one looks on: it reads the ledger, and dials nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from exotel_async import (
-    AsyncExotel,
-    ExotelError,
-    LimiterStatistics,
-    Priority,
-    RateLimit,
-    TokenBucket,
+from exotel_async import ExotelError
+from exotel_async.campaigns import (
+    AttemptState,
+    CampaignAdmin,
+    CampaignStatistics,
+    Ledger,
 )
+from exotel_async.cli.demo_child import Assignment
 from exotel_async.cli.demo_display import DemoStanding
-from exotel_async.cli.demo_report import show_report, show_start, summary
-from exotel_async.cli.demo_state import Board, Dial, Stage
+from exotel_async.cli.demo_plan import NAME, Plan
+from exotel_async.cli.demo_process import Program, ProgramFailed, program
+from exotel_async.cli.demo_proof import Proof, prove
+from exotel_async.cli.demo_report import Teller, summary
 from exotel_async.cli.progress import progress
-from exotel_async.cli.service import LIMIT
-from exotel_async.cli.terminal import Exit, drawing, err, out, show_json
-from exotel_async.emulator import Emulator
+from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
+from exotel_async.emulator import Emulator, Fault
 
-_AGENT: Final = "+918040000001"
-_EXOPHONE: Final = "08030000000"
-# Seconds of the emulator's clock. Length and price come some two minutes after a call's end.
-_READ_EVERY: Final = 30.0
-_READ_SETTLING_EVERY: Final = 60.0
-_MOST_READS: Final = 40
-
-
-@frozen(kw_only=True)
-class Plan:
-    """What the demo is asked to do.
-
-    Attributes:
-        calls: how many numbers it dials.
-        speed: seconds of the emulator's clock to each real one.
-        seed: what becomes of the calls.
-    """
-
-    calls: int
-    speed: float
-    seed: int
-
-    @property
-    def budget(self) -> RateLimit:
-        """200 requests in each minute of the emulator's clock."""
-        return RateLimit(LIMIT, per=60 / self.speed)
+_LOOK_EVERY: Final = 0.05
+_LOST_ANSWER: Final = Fault.act_then_stall()
+_MOMENT_WITHIN: Final = 5.0
+"""Seconds from the dial whose answer is held back until the program is killed, at the latest."""
 
 
 @define(eq=False)
-class Run:
-    """One run of the demo; what it holds stays readable when it is cut short."""
+class Demo:
+    """One run of the demo."""
 
     plan: Plan
-    board: Board = field(init=False)
+    teller: Teller
+    show: Callable[[DemoStanding], None]
+    folder: Path
+    known: CampaignStatistics = field(init=False)
+    """How it stands by the ledger."""
+    unanswered: frozenset[str] = field(default=frozenset(), init=False)
+    """The ids of attempts of which it is not known, or not yet, whether they have made a call."""
     emulator: Emulator = field(init=False)
+    _ledger: Ledger = field(init=False)
+    _admin: CampaignAdmin = field(init=False)
+    _began: float = field(init=False)
+    _held_at: float | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        plan = self.plan
-        self.board = Board([Dial(number) for number in numbers(plan.calls)])
-        self.emulator = Emulator(
-            rate=LIMIT, speed=plan.speed, seed=plan.seed, latency=_scaled_latency(plan.speed)
+        self.emulator = self.plan.emulator()
+        self._ledger = Ledger(self.folder / "campaigns.db")
+
+    async def run(self) -> Proof:
+        """Run the campaign, kill its program once, and compare the record with the ledger.
+
+        Raises:
+            ProgramFailed: the program did not do its part.
+            ExotelError: the ledger cannot be used.
+        """
+        self._began = asyncio.get_running_loop().time()
+        async with self.emulator as emulator:
+            async with CampaignAdmin(self._ledger) as self._admin:
+                await self._admin.create(self.plan.campaign)
+                await self._admin.add(NAME, self.plan.numbers)
+                in_flight = await self._run_and_kill()
+                await self._run_to_the_end(in_flight)
+                outcomes = [one async for one in self._admin.outcomes(NAME)]
+                is_complete = len(outcomes) == self.plan.contacts and not self.known.unresolved
+            calls = emulator.calls.values()
+            return prove(calls, outcomes if is_complete else None, in_flight)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return asyncio.get_running_loop().time() - self._began
+
+    async def _run_and_kill(self) -> frozenset[str]:
+        """Return the attempts whose dials were in flight."""
+        self.emulator.faults.add(_LOST_ANSWER, path="Calls/connect", after=self.plan.held - 1)
+        async with program(self._assignment()) as running:
+            self.teller.started(running.process.pid)
+            await self._watch(running, until=self._is_moment)
+            if running.has_ended:
+                await running.check()
+                raise ProgramFailed("the demo's program has ended before it was killed")
+            await running.kill()
+        await self._look()
+        self.teller.killed(self.emulator.calls.values(), len(self.unanswered))
+        return self.unanswered
+
+    async def _run_to_the_end(self, in_flight: frozenset[str]) -> None:
+        async with program(self._assignment()) as running:
+            self.teller.started_again(running.process.pid, self.known, len(in_flight))
+            if in_flight:
+                await self._watch(running, until=lambda: not in_flight & self.unanswered)
+                if not in_flight & self.unanswered and not self.known.unresolved:
+                    self.teller.found(len(in_flight))
+            await self._watch(running)
+            if running.has_ended:
+                await running.check()
+        await self._look()
+
+    def _is_moment(self) -> bool:
+        """Whether the program is to be killed at this very moment."""
+        calls = self.emulator.calls.values()
+        if len(calls) < self.plan.held:
+            return False
+        if self._held_at is None:
+            self._held_at = self.elapsed
+        # No other dial can be between its intent and its first byte, nor its answer on its way.
+        are_taken = sum(not call.ended for call in calls) == self.plan.channels
+        are_answered = self.known.attempts == len(calls) - 1
+        return (are_taken and are_answered) or self.elapsed - self._held_at > _MOMENT_WITHIN
+
+    async def _watch(self, running: Program, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Look on until something is so, or the program has ended, or there is no more time."""
+        while True:
+            await self._look()
+            if until() or running.has_ended or self.elapsed > self.plan.longest:
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _look(self) -> None:
+        states = (AttemptState.INTENDED, AttemptState.IN_DOUBT)
+        left = await self._ledger.open_attempts(states, "", self.plan.contacts)
+        self.unanswered = frozenset(one.id for one in left)
+        self.known = await self._admin.statistics(NAME)
+        calls = self.emulator.calls.values()
+        self.show(
+            DemoStanding(
+                known=self.known,
+                calls=len(calls),
+                taken=sum(not call.ended for call in calls),
+                channels=self.plan.channels,
+                elapsed=self.elapsed,
+            )
         )
 
-    async def go(self, watch: Callable[[Board, LimiterStatistics], None]) -> None:
-        """Dial all, read all back, and let `watch` see it while it happens."""
-        board, emulator = self.board, self.emulator
-        async with (
-            emulator,
-            AsyncExotel(
-                account_sid=emulator.account_sid,
-                api_key=emulator.api_key,
-                api_token=emulator.api_token,
-                base_url=emulator.base_url,
-                rate_limit=TokenBucket(self.plan.budget),
-                exophone_rate_limit=TokenBucket(),
-                on_orphaned_call=board.adopt,
-            ) as exotel,
-            drawing(lambda: watch(board, exotel.limiter.statistics())),
-        ):
-            board.start()
-            bulk = exotel.with_options(priority=Priority.BULK)
-            await asyncio.gather(*(self._follow(bulk, dial) for dial in board.dials))
-
-    async def _follow(self, exotel: AsyncExotel, dial: Dial) -> None:
-        """Dial one number, and read the call until all is known of it."""
-        try:
-            call = await exotel.calls.connect(dial.number, _AGENT, caller_id=_EXOPHONE)
-            dial.taken(call)
-            for _ in range(_MOST_READS):
-                pause = _READ_EVERY if dial.stage is Stage.GOING_ON else _READ_SETTLING_EVERY
-                await asyncio.sleep(pause / self.plan.speed)
-                dial.taken(await exotel.calls.get(call.sid, details=True))
-                if dial.stage is Stage.SETTLED:
-                    break
-        except ExotelError as error:
-            dial.failed(error)
-
-
-def numbers(count: int) -> Sequence[str]:
-    """That many different phone numbers, which nobody is going to ring."""
-    return [f"+9198{index:08d}" for index in range(12_300_001, 12_300_001 + count)]
+    def _assignment(self) -> Assignment:
+        emulator, plan = self.emulator, self.plan
+        return Assignment(
+            base_url=emulator.base_url,
+            account_sid=emulator.account_sid,
+            api_key=emulator.api_key,
+            api_token=emulator.api_token,
+            limit=plan.budget.limit,
+            burst=plan.budget.burst,
+            folder=str(self.folder),
+            ledger=str(self.folder / "campaigns.db"),
+            campaign=NAME,
+            channels=plan.channels,
+            poll_interval=plan.poll_interval,
+        )
 
 
 def demo(plan: Plan, *, as_json: bool) -> Exit:
     """Run the demo, and say what came of it, in the end as a line of JSON if that is wanted."""
-    # Cut off by Ctrl-C, the emulator's server may think that something is wrong.
+    # Cut off by the kill, the emulator's server may think that something is wrong.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    run = Run(plan)
-    interrupted = False
     console = err if as_json else out
-    try:
-        show_start(console, calls=plan.calls, speed=plan.speed, limit=LIMIT)
-        with progress(console) as show:
-            asyncio.run(run.go(lambda board, limiter: show(DemoStanding(board, limiter, LIMIT))))
-    except KeyboardInterrupt:
-        interrupted = True
-    totals = run.emulator.statistics() if run.emulator.base_url else None
-    show_report(console, run.board, totals, speed=plan.speed, limit=LIMIT, interrupted=interrupted)
+    teller = Teller(console)
+    with TemporaryDirectory(prefix="exotel-async-demo-", ignore_cleanup_errors=True) as folder:
+        try:
+            teller.begin(plan)
+            with progress(console) as show:
+                run = Demo(plan, teller, show, Path(folder))
+                proof = asyncio.run(run.run())
+        except KeyboardInterrupt:
+            teller.interrupted()
+            return Exit.INTERRUPTED
+        except (ExotelError, ProgramFailed) as error:
+            report_problem(str(error), kind=type(error).__name__, as_json=as_json)
+            return Exit.FAILED
+    totals = run.emulator.statistics()
+    teller.end(plan, run.known, proof, totals)
     if as_json:
-        show_json(summary(run.board, totals))
-    if interrupted:
-        return Exit.INTERRUPTED
-    complete = run.board.count(Stage.SETTLED) == plan.calls
-    return Exit.OK if complete and totals is not None and not totals.refused else Exit.FAILED
-
-
-def _scaled_latency(speed: float) -> Callable[[Random], tuple[float, float]]:
-    """Answers after some 20 to 400 ms of the emulator's clock, as over the internet."""
-
-    def latency(random: Random) -> tuple[float, float]:
-        whole = min(0.4, max(0.02, random.lognormvariate(-2.4, 0.6))) / speed
-        return whole / 2, whole / 2
-
-    return latency
+        show_json(summary(run.known, proof, totals))
+    if not proof.holds:
+        return Exit.FAILED
+    return Exit.OK if proof.is_complete else Exit.NOT_COMPLETED

@@ -1,4 +1,4 @@
-"""The demo while it runs: a live panel on a terminal, a few plain lines anywhere else."""
+"""The demo's campaign while it runs: a live panel on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,78 +9,86 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from exotel_async import LimiterStatistics
-from exotel_async.cli.demo_state import Board, Stage
+from exotel_async.campaigns import CampaignStatistics
 from exotel_async.cli.progress import bar
 
-STYLES: Final = {
-    "completed": "green",
-    "busy": "yellow",
-    "no-answer": "yellow",
-    "failed": "red",
-    Stage.REFUSED.value: "red",
-    Stage.UNKNOWN.value: "bold red",
-}
-"""How outcomes look, here and in the table at the end."""
-
 _STEPS: Final = 10
+_STYLES: Final = {
+    "reached": "green",
+    "not reached": "yellow",
+    "unresolved": "red",
+    "in doubt": "bold red",
+}
 
 
-@frozen
+@frozen(kw_only=True)
 class DemoStanding:
-    """How it stands with a batch that is dialled and read back."""
+    """How it stands with the campaign.
 
-    board: Board
-    limiter: LimiterStatistics
-    limit: int
+    Attributes:
+        known: what the ledger has.
+        calls: how many calls the emulator has recorded.
+        taken: how many of them are in progress.
+        channels: how many may be.
+        elapsed: seconds since the start.
+    """
+
+    known: CampaignStatistics
+    calls: int
+    taken: int
+    channels: int
+    elapsed: float
 
     @property
     def step(self) -> int:
-        """One for each tenth of the work."""
-        counts = self._counts
-        return _STEPS * sum(counts) // (len(counts) * len(self.board.dials))
+        """One for each tenth of the contacts."""
+        return _STEPS * self._over // max(1, self.known.created)
 
     def __str__(self) -> str:
-        dialled, ended, settled = self._counts
-        board, limiter = self.board, self.limiter
-        return (
-            f"{board.elapsed():5.1f} s  of {len(board.dials)}: {dialled} dialled, {ended} ended, "
-            f"{settled} settled; rate {limiter.window_used}/{self.limit}, "
-            f"queue {limiter.waiting_interactive + limiter.waiting_bulk}"
-        )
+        counted = {**self._outcomes, **self._open}
+        counts = ", ".join(f"{word} {count}" for word, count in counted.items() if count)
+        return f"{self.elapsed:5.1f} s  of {self.known.created} contacts: {counts}"
 
     def panel(self, width: int) -> Group:
-        """Return bars for the calls and the rate, and what has become of the calls."""
-        board, limiter, total = self.board, self.limiter, len(self.board.dials)
+        """Return bars for contacts and channels, and how contacts stand."""
+        total = max(1, self.known.created)
         bars = Table.grid(padding=(0, 2))
-        bars.add_column(min_width=10, no_wrap=True)
+        bars.add_column(min_width=8, no_wrap=True)
         bars.add_column()
         bars.add_column(no_wrap=True)
-        for what, done in zip(("dialled", "ended", "settled"), self._counts, strict=True):
-            bars.add_row(what, bar(done / total, width), f"{done} of {total} calls")
-        used = limiter.window_used
-        rate = bar(used / self.limit, width, full="yellow")
-        bars.add_row("rate", rate, f"{used} of {self.limit} in a minute")
-        queue = (
-            f"{limiter.waiting_bulk} bulk, {limiter.waiting_interactive} interactive waiting; "
-            f"{limiter.in_flight} in flight"
-        )
-        outcomes = Text("  ").join(
-            Text(f"{outcome} {count}", style=STYLES.get(outcome, ""))
-            for outcome, count in board.outcomes().most_common()
-        )
+        over, taken = self._over, self.taken
+        bars.add_row("contacts", bar(over / total, width), f"{over} of {total} have their outcome")
+        channels = bar(taken / self.channels, width, full="yellow")
+        bars.add_row("channels", channels, f"{taken} of {self.channels} taken")
         lines = Table.grid(padding=(0, 2))
-        lines.add_column(min_width=10, no_wrap=True)
+        lines.add_column(min_width=8, no_wrap=True)
         lines.add_column(overflow="fold")
-        lines.add_row("queue", queue)
-        lines.add_row("outcomes", outcomes)
-        lines.add_row("time", f"{board.elapsed():.1f} s    Ctrl-C ends it")
+        for title, counts in (("outcomes", self._outcomes), ("open", self._open)):
+            words = (Text(f"{w} {n}", style=_STYLES.get(w, "")) for w, n in counts.items() if n)
+            lines.add_row(title, Text(", ").join(words))
+        lines.add_row("Exotel", f"{self.calls} calls")
+        lines.add_row("time", f"{self.elapsed:.1f} s    Ctrl-C ends it")
         return Group(bars, lines)
 
     @property
-    def _counts(self) -> tuple[int, int, int]:
-        """How many are dialled, have ended, are settled: what failed counts as all of it."""
-        board = self.board
-        over = board.count(Stage.SETTLED, Stage.REFUSED, Stage.UNKNOWN)
-        ended = over + board.count(Stage.ENDED)
-        return ended + board.count(Stage.GOING_ON), ended, over
+    def _over(self) -> int:
+        known = self.known
+        return known.created - known.pending - known.in_progress - known.in_doubt
+
+    @property
+    def _outcomes(self) -> dict[str, int]:
+        known = self.known
+        return {
+            "reached": known.reached,
+            "not reached": known.not_reached,
+            "unresolved": known.unresolved,
+        }
+
+    @property
+    def _open(self) -> dict[str, int]:
+        known = self.known
+        return {
+            "in progress": known.in_progress,
+            "in doubt": known.in_doubt,
+            "pending": known.pending,
+        }

@@ -1,181 +1,168 @@
-"""What the demo says before and after it runs."""
+"""What the demo says: what it is going to do, what happens, and what that shows."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import sys
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict
+from attrs import asdict, frozen
 from rich.table import Table
-from rich.text import Text
 
-from exotel_async.cli.demo_display import STYLES
-from exotel_async.cli.demo_state import Board, Stage
-from exotel_async.masking import mask_number
+from exotel_async.calls.wait_state import SETTLED_AFTER
+from exotel_async.cli.demo_plan import TIME_LIMIT, Plan
+from exotel_async.cli.terminal import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
-    from exotel_async import Call
-    from exotel_async.emulator import Statistics
+    from exotel_async.campaigns import CampaignStatistics
+    from exotel_async.cli.demo_proof import Proof
+    from exotel_async.emulator import EmulatedCall, Statistics
 
-_SAMPLES: Final = 5
-
-
-def show_start(console: Console, *, calls: int, speed: float, limit: int) -> None:
-    """Say what is going to happen, and what is not."""
-    _say(
-        console,
-        "This runs on a local emulator of Exotel, inside this program: no real phone rings, and "
-        "nothing is sent to Exotel.",
-        "bold",
-    )
-    _say(
-        console,
-        f"The emulator's clock runs {speed:g} times as fast as yours, so that its limit of "
-        f"{limit} requests a minute is {limit} in {60 / speed:.3g} s. Lengths of calls are by its "
-        "clock.",
-    )
-    _say(
-        console,
-        f"asyncio.gather now dials {calls} numbers, and reads each call back until its length and "
-        "price are known.\n",
-    )
+_TIMES: Final = {1: "once", 2: "twice"}
+_KILL: Final = "" if sys.platform == "win32" else " (SIGKILL)"
 
 
-def show_report(
-    console: Console,
-    board: Board,
-    totals: Statistics | None,
-    *,
-    speed: float,
-    limit: int,
-    interrupted: bool,
-) -> None:
-    """Say what was done, wholly or until it was interrupted."""
-    if interrupted:
-        _say(
-            console,
-            f"Interrupted after {board.elapsed():.1f} s. What was done until then:",
+@frozen
+class Teller:
+    """Says it line by line."""
+
+    console: Console
+
+    def begin(self, plan: Plan) -> None:
+        """Say what is going to happen, and what is not."""
+        self._say(
+            "A campaign on a local emulator of Exotel: no real phone rings, and nothing leaves "
+            "this computer.",
+            "bold",
+        )
+        self._say(
+            f"{plan.contacts} contacts, {plan.channels} channels, {plan.budget.limit} requests a "
+            f"minute. Who is busy or does not answer is called again {plan.gap} s later.\n"
+        )
+
+    def started(self, pid: int) -> None:
+        """Say that the program was started."""
+        self._say(f"Started a program that dials (process {pid}).")
+
+    def killed(self, calls: Collection[EmulatedCall], in_flight: int) -> None:
+        """Say at which moment the program was killed."""
+        going_on = sum(not call.ended for call in calls)
+        answers = "the answer to one dial was" if in_flight == 1 else f"{in_flight} answers were"
+        self._say(
+            f"Killed it{_KILL} after {counted(len(calls), 'dial')}: {going_on} calls were in "
+            f"progress, and {answers} on the way.",
             "bold yellow",
         )
-    _show_table(console, "Calls by outcome", _outcomes(board))
-    if interrupted:
-        _show_loose_ends(console, board)
-    if board.samples(1):
-        _show_table(console, "Some of them", _samples(board))
-    if totals is not None:
-        _show_rate(console, board, totals, speed=speed, limit=limit)
+
+    def started_again(self, pid: int, known: CampaignStatistics, in_doubt: int) -> None:
+        """Say what the ledger of the program has, which was started again."""
+        self._say(
+            f"Started it again (process {pid}): its ledger has {known.attempts + in_doubt} dials, "
+            f"{in_doubt or 'none'} of them in doubt."
+        )
+
+    def found(self, calls: int) -> None:
+        """Say that nothing is in doubt any more."""
+        what = "The call in doubt is" if calls == 1 else f"The {calls} calls in doubt are"
+        self._say(f"{what} in Exotel's call records: not dialled again.", "bold green")
+
+    def interrupted(self) -> None:
+        """Say that it was cut short."""
+        self._say("Interrupted: the program and its ledger are gone.", "bold yellow")
+
+    def end(self, plan: Plan, known: CampaignStatistics, proof: Proof, totals: Statistics) -> None:
+        """Say what has come of it, and what the emulator has recorded."""
+        if not proof.is_complete:
+            self._unfinished(plan, known)
+        self._say("\nPeople, by how often the emulator has rung them", "bold")
+        self.console.print(_table(proof))
+        self._say("Calls in the emulator's record, compared with the ledger", "bold")
+        for good, count, what in _findings(proof):
+            self._say(f"{count:>4}  {what}", "" if good else "bold red")
+        self._say(f"Of {totals.requests} requests, {totals.refused} were refused (429).")
+        if not proof.holds:
+            self._say("That must not be: please report it.", "bold red")
+        elif proof.is_complete:
+            verdict = "Nobody was rung twice for one attempt, and nobody was forgotten."
+            self._say(verdict, "bold green")
+
+    def _unfinished(self, plan: Plan, known: CampaignStatistics) -> None:
+        left = known.pending + known.in_progress
+        if left:
+            self._say(
+                f"Not finished within {plan.longest:.0f} s: {counted(left, 'contact')} left.",
+                "bold yellow",
+            )
+        if known.in_doubt:
+            # A call is among the records only when it is over.
+            minutes = (SETTLED_AFTER + TIME_LIMIT).total_seconds() / 60
+            self._say(
+                f"In doubt: {counted(known.in_doubt, 'contact')}. Exotel's records show no call "
+                f"yet; only some {minutes:.0f} minutes after the kill it would be certain that "
+                "there is none.",
+                "bold yellow",
+            )
+        if known.unresolved:
+            self._say(
+                f"Unresolved: {counted(known.unresolved, 'contact')}. It cannot be known whether "
+                "they were rung, so they are not dialled again.",
+                "bold yellow",
+            )
+
+    def _say(self, text: str, style: str = "") -> None:
+        # Broken between words on a terminal; whole where a program may read it.
+        self.console.print(text, style=style, soft_wrap=not self.console.is_terminal)
 
 
-def summary(board: Board, totals: Statistics | None) -> Mapping[str, Any]:
-    """Return what was done as plain values: lengths in seconds of the emulator's clock."""
+def summary(known: CampaignStatistics, proof: Proof, totals: Statistics) -> Mapping[str, Any]:
+    """Return what came of it as plain values."""
+    words = ("created", "reached", "not_reached", "pending", "in_progress", "in_doubt")
     return {
-        "elapsed": round(board.elapsed(), 3),
-        "outcomes": [
-            {
-                "outcome": row.outcome,
-                "calls": row.calls,
-                "mean_duration": _in_seconds(row.mean_duration),
-                "mean_talk_time": _in_seconds(row.mean_talk_time),
-                "cost": None if row.cost is None else str(row.cost),
-            }
-            for row in board.rows()
-        ],
-        "emulator": totals and asdict(totals),
+        "contacts": {word: getattr(known, word) for word in (*words, "unresolved")},
+        "holds": proof.holds,
+        "calls": proof.calls,
+        "rung": [asdict(one) for one in proof.rung],
+        "attempts_rung_twice": len(proof.twice),
+        "rung_again_not_due": len(proof.not_due),
+        "calls_without_attempt": len(proof.without_attempt),
+        "attempts_without_call": len(proof.without_call),
+        "in_flight_at_the_kill": list(proof.in_flight.values()),
+        "requests": totals.requests,
+        "refused": totals.refused,
     }
 
 
-def _outcomes(board: Board) -> Table:
+def _table(proof: Proof) -> Table:
     table = Table()
-    table.add_column("outcome")
-    for heading in ("calls", "share", "mean length", "mean talk", "cost (INR)"):
+    table.add_column("rung")
+    for heading in ("contacts", "reached", "calls"):
         table.add_column(heading, justify="right")
-    for row in board.rows():
-        table.add_row(
-            Text(row.outcome, style=STYLES.get(row.outcome, "")),
-            str(row.calls),
-            f"{row.share:.0%}",
-            _length(row.mean_duration),
-            _length(row.mean_talk_time),
-            "" if row.cost is None else f"{row.cost:.2f}",
-        )
+    for one in proof.rung:
+        times = _TIMES.get(one.times, f"{one.times} times")
+        table.add_row(times, *map(str, (one.contacts, one.reached, one.times * one.contacts)))
+    contacts, reached = (
+        sum(one.contacts for one in proof.rung),
+        sum(one.reached for one in proof.rung),
+    )
+    table.add_section()
+    table.add_row("together", *map(str, (contacts, reached, proof.calls)))
     return table
 
 
-def _show_loose_ends(console: Console, board: Board) -> None:
-    for stage, meaning in (
-        (Stage.UNKNOWN, "the dial was in flight, so the phone may have rung"),
-        (Stage.GOING_ON, "dialled; its end has not been read yet"),
-        (Stage.WAITING, "still waiting for the budget"),
-    ):
-        _say(console, f"{stage.value}: {board.count(stage)} ({meaning})")
-
-
-def _samples(board: Board) -> Table:
-    table = Table()
-    for heading in ("number", "outcome", "second party"):
-        table.add_column(heading)
-    for heading in ("length", "talk", "cost (INR)"):
-        table.add_column(heading, justify="right")
-    for dial in board.samples(_SAMPLES):
-        call = dial.call
-        assert call is not None  # noqa: S101 - it has ended
-        table.add_row(
-            mask_number(dial.number),
-            Text(dial.outcome, style=STYLES.get(dial.outcome, "")),
-            _second_party(call),
-            _length(call.duration),
-            _length(call.talk_time),
-            "" if call.price is None else f"{call.price:.2f}",
-        )
-    return table
-
-
-def _show_rate(
-    console: Console, board: Board, totals: Statistics, *, speed: float, limit: int
-) -> None:
-    elapsed = board.elapsed()
-    minutes = elapsed * speed / 60
-    refused = totals.refused
-    facts = [
-        (
-            "requests",
-            f"{totals.requests}, of which {refused} refused (429), by the emulator's count",
-        ),
-        ("rate", f"at most {totals.busiest_window} in any minute of its clock ({limit} allowed)"),
-        ("time", f"{elapsed:.1f} s = {minutes:.1f} min of its clock"),
+def _findings(proof: Proof) -> list[tuple[bool, int, str]]:
+    """Return which calls were counted, and whether their number is as it must be."""
+    strays = len(proof.without_attempt) + len(proof.without_call)
+    found = [
+        (True, proof.calls, "in all"),
+        (True, proof.again, "again, after busy or no answer"),
+        (not proof.twice, len(proof.twice), "twice for one attempt"),
+        (not proof.not_due, len(proof.not_due), "again, though reached or on the line"),
     ]
-    if took := board.dialling_took():
-        pace = len(board.dials) / (took * speed / 60)
-        facts.insert(0, ("dialled", f"all in {took:.1f} s: {pace:.0f} a minute of its clock"))
-    for what, value in facts:
-        _say(console, f"{what:<10}{value}")
-
-
-def _show_table(console: Console, title: str, table: Table) -> None:
-    _say(console, title, "bold")
-    console.print(table)
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    # Broken between words on a terminal; whole where a program may read it.
-    console.print(text, style=style, soft_wrap=not console.is_terminal)
-
-
-def _second_party(call: Call) -> str:
-    status = call.details and call.details.leg2_status
-    return "not rung" if status is None else str(status)
-
-
-def _in_seconds(length: timedelta | None) -> float | None:
-    return None if length is None else round(length.total_seconds(), 3)
-
-
-def _length(length: timedelta | None) -> str:
-    if length is None:
-        return ""
-    minutes, seconds = divmod(round(length.total_seconds()), 60)
-    return f"{minutes}:{seconds:02d}"
+    if proof.is_complete:
+        found.append((not strays, strays, "that only one of the two has"))
+    found += [
+        (rung <= 1, rung, "by the dial whose answer was lost") for rung in proof.in_flight.values()
+    ]
+    return found

@@ -25,7 +25,7 @@ async def test_help_lists_the_commands() -> None:
     ("arguments", "words"),
     [
         (["nonsense"], "nonsense"),
-        (["demo", "--calls", "0"], "--calls"),
+        (["demo", "--seed", "many"], "--seed"),
         (["demo", "--wrong"], "--wrong"),
         (["call", "09812300001"], "--caller-id"),
         (["call", "09812300001", "--caller-id", "08030000000"], "TO"),

@@ -7,75 +7,57 @@ import io
 import json
 import re
 import signal
-from collections import Counter
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import attrs
 import pytest
 from rich.console import Console
 
-from exotel_async import (
-    AsyncExotel,
-    Call,
-    CallDetails,
-    CallOutcomeUnknown,
-    CallStatus,
-    DialTarget,
+from exotel_async.campaigns import (
+    Attempt,
+    AttemptState,
+    CampaignState,
+    CampaignStatistics,
+    Contact,
+    ContactOutcome,
+    ContactState,
 )
-from exotel_async.cli.demo import Plan, Run, numbers
+from exotel_async.cli.demo import Demo, demo
 from exotel_async.cli.demo_display import DemoStanding
-from exotel_async.cli.demo_state import Board, Dial, Stage
+from exotel_async.cli.demo_plan import NAME, Plan
+from exotel_async.cli.demo_proof import Rung, prove
 from exotel_async.cli.progress import progress
-from exotel_async.emulator import Fault
-from tests.cli.support import environment, ran, started
+from exotel_async.emulator import Behaviour, EmulatedCall, Emulator, Scenario
+from exotel_async.emulator.calls import Dial
+from tests.cli.support import EXOPHONE, FIRST, SECOND, environment, left_in, ran, started
+from tests.conftest import SOON
 from tests.support import fork_server
 
-pytestmark = pytest.mark.slow(4)
+FAST = ("demo", "--fast")
 
 
-async def test_it_dials_reads_back_and_prints_a_table() -> None:
-    ended = await ran("demo", "--calls", "40", "--speed", "100")
-    assert ended.code == 0, ended
-    assert ended.err == ""
-    first, second = ended.out.splitlines()[:2]
-    assert "local emulator" in first
-    assert "no real phone rings" in first
-    assert "100 times as fast" in second
-    assert "completed" in ended.out
-    assert "0 refused (429)" in ended.out
-    at_most = re.search(r"at most (\d+) in any minute", ended.out)
-    assert at_most is not None
-    # How many depends on this computer: the emulator's minute has 0.6 s.
-    assert 0 < int(at_most[1]) < 200
-    # This is no terminal: a few plain lines, and everywhere masked numbers.
-    assert "\x1b" not in ended.out
-    assert len(ended.out.splitlines()) < 60
-    assert not re.search(r"\d{8}", ended.out)
+def programs(shown: str) -> Sequence[int]:
+    """The processes it says it has started."""
+    return [int(pid) for pid in re.findall(r"\(process (\d+)\)", shown)]
 
 
-async def test_its_result_is_json_where_that_is_asked_for() -> None:
-    ended = await ran("demo", "--calls", "5", "--speed", "100", "--json")
-    assert ended.code == 0, ended
-    result = json.loads(ended.out)
-    assert sum(row["calls"] for row in result["outcomes"]) == 5
-    assert result["emulator"]["refused"] == 0
-    assert "no real phone rings" in ended.err
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
-async def test_ctrl_c_ends_it_with_what_was_done() -> None:
-    # Slower than by itself: of what is in flight then, a busy computer has the answers in time.
-    async with started("demo", "--speed", "10") as running:
-        await running.line(" dialled, ")
-        ended = await running.end(signal.SIGINT)
-    assert ended.code == 130, ended
-    assert ended.err == ""
-    assert "Interrupted after" in ended.out
-    counts = dict(re.findall(r"^(unknown|in progress|not dialled): (\d+)", ended.out, re.MULTILINE))
-    assert counts["unknown"] == "0"
-    assert int(counts["not dialled"]) > 0
-    assert int(counts["in progress"]) > 0
-
-
-async def test_it_never_leaves_this_process_whatever_the_environment_says() -> None:
+@pytest.mark.slow(10)
+async def test_its_program_is_killed_and_nobody_is_rung_twice(
+    tmp_path: Path,
+) -> None:
     connections = 0
 
     def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,9 +68,10 @@ async def test_it_never_leaves_this_process_whatever_the_environment_says() -> N
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as canary:
         url = f"http://127.0.0.1:{canary.sockets[0].getsockname()[1]}"
         ended = await ran(
-            "demo",
-            *("--calls", "5", "--speed", "100"),
+            *FAST,
+            "--json",
             env=environment(
+                TMPDIR=str(tmp_path),
                 EXOTEL_SUBDOMAIN=url,
                 EXOTEL_API_KEY="canary-key",
                 EXOTEL_API_TOKEN="canary-token",
@@ -102,115 +85,274 @@ async def test_it_never_leaves_this_process_whatever_the_environment_says() -> N
     assert ended.code == 0, ended
     assert connections == 0
     assert "canary" not in ended.out + ended.err
+    result = json.loads(ended.out)
+    assert result["holds"] is True
+    assert result["contacts"]["created"] == 10
+    assert result["contacts"]["reached"] + result["contacts"]["not_reached"] == 10
+    assert sum(one["times"] * one["contacts"] for one in result["rung"]) == result["calls"]
+    assert result["in_flight_at_the_kill"] == [1]
+    assert result["refused"] == 0
+    shown = ended.err
+    assert "no real phone rings" in shown.splitlines()[0]
+    story = [
+        "Started a program that dials",
+        "Killed it (SIGKILL) after 4 dials: 4 calls were in progress, and the answer to one dial",
+        "its ledger has 4 dials, 1 of them in doubt",
+        "not dialled again",
+        "0  twice for one attempt",
+        "0  again, though reached or on the line",
+        "0  that only one of the two has",
+        "1  by the dial whose answer was lost",
+        "requests, 0 were refused (429)",
+        "Nobody was rung twice for one attempt, and nobody was forgotten.",
+    ]
+    places = [shown.find(line) for line in story]
+    assert -1 not in places, shown
+    assert places == sorted(places)
+    # This is no terminal: a few plain lines, without a whole number.
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) < 50
+    assert not re.search(r"\d{8}", shown)
+    assert left_in(tmp_path) == []
+    first, second = programs(shown)
+    assert first != second
+    assert not runs(first)
+    assert not runs(second)
 
 
-async def test_it_does_not_wait_for_a_server_of_a_shared_budget() -> None:
-    arguments = ("demo", "--calls", "5", "--speed", "100")
-    for url in ("redis://127.0.0.1:1", "nonsense"):
-        async with asyncio.timeout(20):
-            ended = await ran(*arguments, env=environment(EXOTEL_RATE_LIMIT_URL=url))
-        assert ended.code == 0, ended
-        assert ended.err == ""
+@pytest.mark.slow(7)
+@pytest.mark.parametrize(
+    "moment", ["no real phone rings", "Started a program", "Killed it", "Started it again"]
+)
+async def test_ctrl_c_ends_it_and_leaves_nothing_behind(moment: str, tmp_path: Path) -> None:
+    env = environment(TMPDIR=str(tmp_path), EXOTEL_RATE_LIMIT_URL="nonsense")
+    async with started(*FAST, env=env) as running:
+        await running.line(moment)
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130, ended
+    assert ended.err == ""
+    assert ended.out.endswith("Interrupted: the program and its ledger are gone.\n")
+    assert "Nobody was rung" not in ended.out
+    assert left_in(tmp_path) == []
+    assert not any(map(runs, programs(ended.out)))
 
 
-async def test_a_closed_pipe_ends_it_quietly() -> None:
-    async with started("demo") as running:
-        await running.line("asyncio.gather now dials")
+@pytest.mark.slow(3)
+async def test_its_program_ends_and_deletes_its_ledger_if_the_demo_is_killed(
+    tmp_path: Path,
+) -> None:
+    async with started(*FAST, env=environment(TMPDIR=str(tmp_path))) as running:
+        await running.line("Started it again")
+        (folder,) = left_in(tmp_path)
+        assert "campaigns.db" in left_in(tmp_path / folder)
+        await running.end(signal.SIGKILL)
+    async with asyncio.timeout(SOON):
+        while left_in(tmp_path) or any(map(runs, programs(running.seen))):
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.slow(3)
+async def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    async with started(*FAST, env=environment(TMPDIR=str(tmp_path))) as running:
+        await running.line("Started a program")
         assert isinstance(running.process, fork_server.Process)
         running.process.stop_reading()
         assert running.process.stderr is not None
         assert await running.process.stderr.read() == b""
         assert await running.process.wait() == 130
+    assert left_in(tmp_path) == []
 
 
-async def test_a_dial_in_the_air_when_it_is_cut_short_is_reported_as_unknown() -> None:
-    run = Run(Plan(calls=8, speed=100, seed=1))
-    run.emulator.faults.add(Fault.act_then_stall(), path="Calls/connect", times=2, after=1)
-    all_sent = asyncio.Event()
-
-    def watch(board: Board, _: object) -> None:
-        # All dials but the two that hang have been answered.
-        if board.count(Stage.WAITING) == 2:
-            all_sent.set()
-
-    task = asyncio.create_task(run.go(watch))
-    await all_sent.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert run.board.count(Stage.UNKNOWN) == 2
-    assert run.board.count(Stage.WAITING) == 0
-    assert len(run.emulator.calls) == 8
-    assert {row.outcome: row.calls for row in run.board.rows()}["unknown"] == 2
-
-
-async def test_what_a_cancelled_dial_has_come_to_is_entered() -> None:
-    made, lost = numbers(2)
-    board = Board([Dial(made), Dial(lost)])
-    call = Call(sid="s", from_="0" + made[3:], status=CallStatus.IN_PROGRESS)
-    board.adopt(call, DialTarget(from_=made))
-    now = datetime.now(UTC)
-    board.adopt(
-        CallOutcomeUnknown("cut", from_=lost, to=None, caller_id="0", sent_at=now, lost_at=now),
-        DialTarget(from_=lost),
+@pytest.mark.slow(5)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("[sys.executable, '-m', 'no_such_module']", "No module named no_such_module"),
+        ("['/no/such/program']", "cannot be started: No such file or directory"),
+        ("[sys.executable, '-c', 'pass']", "has ended before it was killed"),
+    ],
+)
+async def test_a_program_that_does_not_start_is_reported_in_one_line(
+    command: str, said: str, tmp_path: Path
+) -> None:
+    patched = (
+        "import sys\n"
+        "from exotel_async.cli import demo_process, main\n"
+        f"demo_process.COMMAND = {command}\n"
+        "sys.exit(main())"
     )
-    assert [dial.stage for dial in board.dials] == [Stage.GOING_ON, Stage.UNKNOWN]
+    ended = await ran(
+        *FAST,
+        "--json",
+        command=(sys.executable, "-c", patched),
+        env=environment(TMPDIR=str(tmp_path)),
+    )
+    assert ended.code == 1, ended
+    assert said in ended.error_lines[-1]
+    error = json.loads(ended.out)["error"]
+    assert error["type"] == "ProgramFailed"
+    assert said in error["text"]
+    assert left_in(tmp_path) == []
 
 
-def test_rows_put_outcomes_before_loose_ends_and_samples_show_each_outcome() -> None:
-    board = Board([Dial(number) for number in numbers(6)])
-    statuses = ["busy", "completed", "completed", "in-progress"]
-    for dial, status in zip(board.dials, statuses, strict=False):
-        final = status != "in-progress"
-        length = timedelta(seconds=10) if final else None
-        dial.taken(Call(sid="s", status=CallStatus(status), duration=length))
-    rows = board.rows()
-    assert [(row.outcome, row.calls) for row in rows] == [
-        ("completed", 2),
-        ("busy", 1),
-        ("not dialled", 2),
-        ("in progress", 1),
-    ]
-    assert rows[0].mean_duration == timedelta(seconds=10)
-    assert rows[0].cost is None
-    assert Counter(dial.outcome for dial in board.samples(2)) == {"busy": 1, "completed": 1}
+def between_its_lives(
+    monkeypatch: pytest.MonkeyPatch, happens: Callable[[Demo, EmulatedCall], object]
+) -> int:
+    """Run the demo while something happens to the call in flight before the program is back."""
+    run_to_the_end = Demo._run_to_the_end
+
+    async def patched(run: Demo, in_flight: frozenset[str]) -> None:
+        (call,) = [one for one in run.emulator.calls.values() if one.custom_field in in_flight]
+        happens(run, call)
+        await run_to_the_end(run, in_flight)
+
+    monkeypatch.setattr(Demo, "_run_to_the_end", patched)
+    return demo(attrs.evolve(Plan.fast(1), contacts=4, longest=6.0), as_json=False)
 
 
-def test_the_talk_time_of_calls_counts_only_when_it_is_known() -> None:
-    """Just after the end it may be 0, as of a call without a conversation."""
-    board = Board([Dial(number) for number in numbers(2)])
-    early, later = (
-        Call(
-            sid="s", status=CallStatus.COMPLETED, details=CallDetails(talk_time=talk), duration=all_
+@pytest.mark.slow(6)
+def test_what_stays_in_doubt_is_told_and_the_demo_ends_in_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = between_its_lives(monkeypatch, lambda run, call: run.emulator.forget(call.sid))
+    assert code == 4
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "In doubt: 1 contact." in shown
+    assert "16 minutes" in shown
+    assert "0 by the dial whose answer was lost" in shown
+    assert "not dialled again" not in shown
+    assert "Nobody was rung twice" not in shown
+
+
+@pytest.mark.slow(6)
+def test_a_second_dial_would_be_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forget_the_dial(run: Demo, call: EmulatedCall) -> None:
+        with closing(sqlite3.connect(run.folder / "campaigns.db")) as ledger, ledger:
+            ledger.execute("DELETE FROM attempts WHERE id = ?", [call.custom_field])
+            ledger.execute("UPDATE contacts SET state = 'ready' WHERE number = ?", [call.from_])
+
+    assert between_its_lives(monkeypatch, forget_the_dial) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 again, though reached or on the line" in shown
+    assert "That must not be" in shown
+    assert "Nobody was rung twice" not in shown
+
+
+REACHED, BUSY = FIRST, SECOND
+
+
+async def record(*dials: tuple[str, str, float]) -> Sequence[EmulatedCall]:
+    """Calls of an emulator, each by its number, its attempt, and how many seconds ago it was."""
+    scenario = Scenario(
+        numbers={
+            REACHED: Behaviour(ring=1, talk=1),
+            BUSY: Behaviour("busy", ring=2),
+        }
+    )
+    async with Emulator(scenario=scenario) as emulator:
+        for number, attempt, ago in dials:
+            emulator.add_call(
+                Dial(from_=number, to=None, caller_id=EXOPHONE, custom_field=attempt),
+                ago=timedelta(seconds=ago),
+            )
+        return list(emulator.calls.values())
+
+
+def outcomes(calls: Sequence[EmulatedCall]) -> list[ContactOutcome]:
+    """What a ledger has that knows of these calls."""
+    return [
+        ContactOutcome(
+            campaign=NAME,
+            contact=Contact(call.from_),
+            state=ContactState.REACHED,
+            attempts=(
+                Attempt(
+                    id=call.custom_field or "",
+                    number=call.from_,
+                    caller_id=EXOPHONE,
+                    state=AttemptState.SETTLED,
+                    intended_at=datetime(2026, 11, 1, tzinfo=UTC),
+                    sid=call.sid,
+                ),
+            ),
         )
-        for talk, all_ in ((timedelta(0), None), (timedelta(seconds=8), timedelta(seconds=20)))
+        for call in calls
+    ]
+
+
+async def test_calls_again_are_right_after_busy_and_the_record_holds() -> None:
+    calls = await record((REACHED, "a", 50), (BUSY, "b", 40), (BUSY, "c", 30))
+    proof = prove(calls, outcomes(calls), ["a"])
+    assert proof.holds
+    assert proof.is_complete
+    assert proof.again == 1
+    assert proof.in_flight == {"a": 1}
+    assert proof.rung == [
+        Rung(times=1, contacts=1, reached=1),
+        Rung(times=2, contacts=1, reached=0),
+    ]
+    assert prove(calls, None, []).holds
+
+
+async def test_whoever_is_rung_twice_for_one_attempt_is_found() -> None:
+    calls = await record((BUSY, "a", 50), (BUSY, "a", 40))
+    proof = prove(calls, None, ["a"])
+    assert proof.twice == ["a"]
+    assert proof.in_flight == {"a": 2}
+    assert not proof.holds
+
+
+@pytest.mark.parametrize(
+    ("number", "gap"), [(REACHED, 30), (BUSY, 1)], ids=["reached", "on the line"]
+)
+async def test_whoever_is_rung_again_too_soon_or_for_nothing_is_found(
+    number: str, gap: float
+) -> None:
+    calls = await record((number, "a", 40), (number, "b", 40 - gap))
+    proof = prove(calls, outcomes(calls), [])
+    assert proof.not_due == [number]
+    assert not proof.holds
+
+
+async def test_what_only_one_of_ledger_and_record_has_is_found() -> None:
+    calls = await record((REACHED, "a", 50), (BUSY, "b", 40))
+    proof = prove(calls, outcomes(calls[:1]), [])
+    assert proof.without_attempt == [calls[1].sid]
+    assert not proof.holds
+    proof = prove(calls[:1], outcomes(calls), [])
+    assert proof.without_call == ["b"]
+    assert not proof.holds
+
+
+def test_the_display_shows_contacts_and_channels_and_leaves_nothing_behind() -> None:
+    known = CampaignStatistics(
+        name=NAME,
+        state=CampaignState.IN_PROGRESS,
+        created=40,
+        pending=17,
+        in_progress=9,
+        in_doubt=1,
+        reached=10,
+        not_reached=3,
     )
-    board.dials[0].taken(early)
-    assert board.rows()[0].mean_talk_time is None
-    board.dials[1].taken(later)
-    assert board.rows()[0].mean_talk_time == timedelta(seconds=8)
-
-
-async def test_the_live_display_shows_progress_rate_and_queue_and_leaves_nothing_behind() -> None:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=30)
-    board = Board([Dial(number) for number in numbers(4)])
-    board.dials[0].taken(Call(sid="s", status=CallStatus.BUSY))
-    async with AsyncExotel(
-        account_sid="a", api_key="k", api_token="t", base_url="http://127.0.0.1:1"
-    ) as exotel:
-        limiter = exotel.limiter.statistics()
+    standing = DemoStanding(known=known, calls=25, taken=9, channels=10, elapsed=6.25)
+    for width in (60, 120):
+        console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
+        with progress(console) as show:
+            show(standing)
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+        for words in ("13 of 40 have their outcome", "9 of 10 taken", "25 calls", "in doubt 1"):
+            assert words in plain, (width, words)
+        assert "\x1b[?25h" in shown  # the cursor is back
+        assert max(map(len, re.split(r"[\r\n]+", plain))) < width
+    console = Console(file=io.StringIO(), width=40)
     with progress(console) as show:
-        show(DemoStanding(board, limiter, 200))
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    for words in ("1 of 4 calls", "0 of 200 in a minute", "0 bulk, 0 interactive", "busy 1"):
-        assert words in shown
-    assert "\x1b[?25h" in shown  # the cursor is back
-    plain = Console(file=io.StringIO(), width=40)
-    with progress(plain) as show:
-        show(DemoStanding(board, limiter, 200))
-        show(DemoStanding(board, limiter, 200))
-    lines = plain.file.getvalue()  # type: ignore[attr-defined]
-    assert lines.endswith(" s  of 4: 1 dialled, 1 ended, 0 settled; rate 0/200, queue 0\n"), (
-        "in one line, however narrow"
-    )
-    assert lines.count("\n") == 1, "nothing new"
+        show(standing)
+        show(standing)
+    assert console.file.getvalue() == (  # type: ignore[attr-defined]
+        "  6.2 s  of 40 contacts: reached 10, not reached 3, in progress 9, in doubt 1, "
+        "pending 17\n"
+    ), "in one line, however narrow, and once"

@@ -1,0 +1,114 @@
+"""The program that `exotel-async demo` starts, kills and starts again: it runs one campaign.
+
+It is told what to do by one line on its stdin, which stays open: when it closes, whoever has
+started it is gone, and it ends as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from typing import Self
+
+from attrs import asdict, field, frozen
+
+from exotel_async.cli.terminal import one_line
+
+
+@frozen(kw_only=True)
+class Assignment:
+    """What the program is told. No variable of the environment counts.
+
+    Attributes:
+        base_url, account_sid, api_key, api_token: the emulator, and its credentials.
+        limit: requests a minute.
+        burst: how many of them may leave at once.
+        folder: is deleted when whoever has started this is gone.
+        ledger: the path of the ledger, in that folder.
+        campaign: the name of the campaign.
+        channels: the channels there are.
+        poll_interval: seconds, as `Dialer` takes it.
+    """
+
+    base_url: str
+    account_sid: str
+    api_key: str
+    api_token: str = field(repr=False)
+    limit: int
+    burst: int
+    folder: str
+    ledger: str
+    campaign: str
+    channels: int
+    poll_interval: float
+
+    @classmethod
+    def read(cls, line: str) -> Self:
+        """Read it from a line."""
+        return cls(**json.loads(line))
+
+    def line(self) -> str:
+        """Write it as a line."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+async def _run(assignment: Assignment) -> None:
+    from exotel_async import AsyncExotel, RateLimit, TokenBucket  # noqa: PLC0415
+    from exotel_async.campaigns import Dialer  # noqa: PLC0415
+
+    async with (
+        AsyncExotel(
+            account_sid=assignment.account_sid,
+            api_key=assignment.api_key,
+            api_token=assignment.api_token,
+            base_url=assignment.base_url,
+            rate_limit=TokenBucket(RateLimit(assignment.limit, burst=assignment.burst)),
+            exophone_rate_limit=TokenBucket(),
+        ) as exotel,
+        Dialer(
+            exotel,
+            assignment.ledger,
+            channels=assignment.channels,
+            poll_interval=assignment.poll_interval,
+        ) as dialer,
+        dialer.run(assignment.campaign) as outcomes,
+    ):
+        async for _ in outcomes:
+            pass
+
+
+def _end_with_parent(folder: str) -> None:
+    """End when stdin closes, wherever this process is. What it has written goes, too."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # nothing else comes
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> int:
+    """Run the campaign to its end. What goes wrong is told in one line on stderr."""
+    # A terminal's Ctrl-C reaches this process, too; whoever has started it decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("exotel_async").addHandler(logging.NullHandler())
+    try:
+        assignment = Assignment.read(sys.stdin.readline())
+        _end_with_parent(assignment.folder)
+        asyncio.run(_run(assignment))
+    except Exception as error:  # noqa: BLE001 - it is told
+        print(one_line(f"{type(error).__name__}: {error}"), file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
