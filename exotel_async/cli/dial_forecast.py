@@ -16,9 +16,10 @@ from exotel_async.campaigns import Campaign, CampaignStatistics
 from exotel_async.cli.dial_assumed import Assumed, retried, shares_dialled
 from exotel_async.cli.dial_windows import HORIZON, Window, lay
 
-_POLLING: Final = Fraction(1, 10)
-"""Requests a call takes after its dial, on the average: it is asked for some seven times until its
-end, its length and its price are known, together with up to 100 others, some 70 in practice."""
+REQUESTS_PER_CALL: Final = Fraction(11, 10)
+"""Requests of the budget that a call takes on the average, callbacks or not: one for the dial, and
+a tenth for the polling. It asks for a call some seven times until its end, length and price are
+known, and for up to 100 calls with one request; 70 are assumed, as not all are due together."""
 _NOBODY: Final = 0.5
 """Contacts, expected: of fewer than that it is not assumed that there is one."""
 _MINUTE: Final = timedelta(minutes=1)
@@ -67,6 +68,8 @@ class Forecast:
         talk: how long all answered calls are together.
         billed: minutes of all answered calls, each begun minute of each leg counted in full.
         price: of a minute, in the account's currency; None: not known.
+        budget: requests a minute.
+        channels: how many there are for the campaign; None: any number.
         pace: how fast is dialled.
         limit: what makes it take so long.
         assumed: how calls are assumed to go.
@@ -83,6 +86,8 @@ class Forecast:
     talk: timedelta
     billed: int
     price: Decimal | None = None
+    budget: int
+    channels: int | None = None
     pace: Pace
     limit: Limit
     assumed: Assumed
@@ -113,9 +118,8 @@ def pace_of(
 ) -> Pace:
     """Return how fast a campaign dials.
 
-    A call takes 1.1 requests of the budget on the average: one for the dial, and a tenth for the
-    polling, in which one request asks for up to 100 calls. With `check_dnd` each contact's first
-    call takes one more. Callbacks take none.
+    A call takes `REQUESTS_PER_CALL` of the budget; with `check_dnd` each contact's first call takes
+    one more.
 
     Args:
         campaign: the campaign.
@@ -124,15 +128,15 @@ def pace_of(
         assumed: how calls are assumed to go.
     """
     assumed = assumed or Assumed()
-    requests = 1 + _POLLING
+    requests = REQUESTS_PER_CALL
     if campaign.check_dnd:
         requests += 1 / Fraction(sum(shares_dialled(campaign.retries, assumed)))
     paces = [(Fraction(budget) / requests, Limit.BUDGET)]
     if campaign.throttle is not None:
         paces.append((Fraction(campaign.throttle), Limit.THROTTLE))
-    given = [one for one in (channels, campaign.channels) if one is not None]
-    if given:
-        at_once = max(1, min(given) // campaign.legs)
+    most = _channels(campaign, channels)
+    if most is not None:
+        at_once = max(1, most // campaign.legs)
         held = assumed.within(campaign).held
         paces.append((at_once / Fraction(held / _MINUTE), Limit.CHANNELS))
     per_minute, limit = min(paces, key=lambda one: one[0])
@@ -195,6 +199,8 @@ def forecast(
         talk=answered * assumed.talk,
         billed=answered * ceil(assumed.talk / _MINUTE) * campaign.legs,
         price=price,
+        budget=budget,
+        channels=_channels(campaign, channels),
         pace=pace,
         limit=limit,
         assumed=assumed,
@@ -235,6 +241,11 @@ def time_left(
         return None
     end = laid.end if next_retry_at is None else max(laid.end, next_retry_at)
     return end - now + assumed.held
+
+
+def _channels(campaign: Campaign, of_account: int | None) -> int | None:
+    given = [one for one in (of_account, campaign.channels) if one is not None]
+    return min(given, default=None)
 
 
 def _last_retry(

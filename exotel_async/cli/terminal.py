@@ -43,7 +43,10 @@ class Exit(enum.IntEnum):
     UNKNOWN = 3
     """A dial may or may not have rung somebody."""
     NOT_COMPLETED = 4
-    """A call was placed, and has ended otherwise than completed, or it is not known how."""
+    """A call was placed, and has ended otherwise than completed, or it is not known how; or all of
+    a campaign is done, and of some contacts it is not known whether they were rung."""
+    OUTSIDE_HOURS = 5
+    """A campaign has contacts left, and may not dial them at this time of the day or the week."""
     INTERRUPTED = 130
 
 

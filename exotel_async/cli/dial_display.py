@@ -1,0 +1,287 @@
+"""A campaign while it is dialled: a panel on a terminal, a line now and then anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from exotel_async import IST, LimiterStatistics
+from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
+from exotel_async.cli.dial_words import (
+    STYLES,
+    by_number,
+    clock,
+    command,
+    counts,
+    finished,
+    length,
+    money,
+    outcomes_of,
+    percent,
+)
+from exotel_async.cli.progress import bar
+from exotel_async.cli.terminal import counted, one_line
+from exotel_async.cli.time_arguments import shown_length
+from exotel_async.masking import redact
+
+_LINE_EVERY: Final = 30.0  # seconds
+_PROBLEMS: Final = 3
+_LABEL: Final = 11  # "retries due"
+_GAP: Final = 2
+_EDGE: Final = 3  # columns that `progress` leaves free
+_DAY: Final = timedelta(days=1)
+_STATES: Final = tuple(CampaignState)
+_STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
+
+
+@frozen(kw_only=True)
+class Problem:
+    """Something that went wrong while it was dialled, and was borne.
+
+    Attributes:
+        at: when it last did, an aware time.
+        text: what.
+        count: how often, in a row.
+    """
+
+    at: datetime
+    text: str
+    count: int = 1
+
+    @property
+    def shown(self) -> str:
+        """What went wrong, in one line that shows no number."""
+        return redact(one_line(self.text))
+
+    def __str__(self) -> str:
+        times = "" if self.count == 1 else f" ({self.count:,} times)"
+        return f"{self.at.astimezone(IST):%H:%M}{times} {self.shown}"
+
+
+@frozen(kw_only=True)
+class Stopping:
+    """Nobody is dialled any more, and the calls in progress are waited for.
+
+    Attributes:
+        since: since when, an aware time.
+        calls: calls in progress.
+        until: when the last of them is over by its time limit; None: no limit is known.
+    """
+
+    since: datetime
+    calls: int
+    until: datetime | None = None
+
+    def told(self, now: datetime) -> str:
+        """Return what is waited for, and for how long at the latest."""
+        until = "" if self.until is None else f", until {clock(self.until, now)} at the latest"
+        return f"finishing {counted(self.calls, 'call')}{until}; Ctrl-C again stops at once"
+
+
+@frozen(kw_only=True)
+class DialStanding:
+    """How a campaign stands that is being dialled.
+
+    Attributes:
+        statistics: its contacts and calls.
+        limiter: the session's limiter.
+        budget: requests a minute.
+        channels_in_use: legs in progress.
+        channels: how many there may be; None: any number.
+        retries: contacts that wait to be dialled again.
+        next_retry_at: when the first of them is due, an aware time.
+        now: the moment of all this, an aware time.
+        elapsed: seconds since the start.
+        left: how long the rest takes; None: not known.
+        opens_at: until when it is outside calling hours; None: it is not.
+        problems: the last ones, the newest last.
+        stopping: what is waited for after Ctrl-C; None: it goes on.
+        ledger: the ledger as it was given; None: the usual one.
+    """
+
+    statistics: CampaignStatistics
+    limiter: LimiterStatistics
+    budget: int
+    channels_in_use: int
+    channels: int | None = None
+    retries: int = 0
+    next_retry_at: datetime | None = None
+    now: datetime
+    elapsed: float
+    left: timedelta | None = None
+    opens_at: datetime | None = None
+    problems: Sequence[Problem] = ()
+    stopping: Stopping | None = None
+    ledger: str | None = None
+
+    @property
+    def step(self) -> int:
+        """Another one each half minute, and whenever something important has changed."""
+        important = _STATES.index(self.statistics.state)
+        for is_so in (self.opens_at, self.stopping, self.statistics.unresolved):
+            important = 2 * important + bool(is_so)
+        most = 8 * len(_STATES)
+        return most * (1 + int(self.elapsed / _LINE_EVERY)) + important
+
+    def __str__(self) -> str:
+        outcomes = ", ".join(counts(outcomes_of(self.statistics).items()))
+        told = [*self._alerts(), f"{self._done}: {outcomes}" if outcomes else self._done]
+        ended = f": {', '.join(self._ended)}" if self._ended else ""
+        placed = f"{counted(self.statistics.attempts, 'call')} placed"
+        told += [f"{placed}{ended}", ", ".join(self._open)]
+        told += [f"retries due: {self._retries}"] if self.retries else []
+        told += [self._use, self._channels]
+        told += [f"cost so far {self._cost}"] if self._cost else []
+        told.append(self._time)
+        told += [f"last error {problem}" for problem in self.problems[-1:]]
+        return "; ".join(told)
+
+    def panel(self, width: int) -> Group:
+        """Return bars for contacts, budget and channels, and what else there is to know."""
+        alerts = [Text(alert, style="bold yellow") for alert in self._alerts()]
+        return Group(self._bars(width), *alerts, self._lines(width - _LABEL - _GAP - _EDGE))
+
+    def _bars(self, width: int) -> Table:
+        bars = _grid()
+        bars.add_column(no_wrap=True)
+        bars.add_column(overflow="fold")
+        created, most = self.statistics.created, self.channels
+        done = finished(self.statistics) / created if created else 0.0
+        bars.add_row("done", bar(done, width), self._done)
+        used = self.limiter.window_used / self.budget
+        bars.add_row("budget", bar(used, width, full="yellow"), self._use)
+        if most is not None:
+            held = bar(self.channels_in_use / most, width, full="yellow")
+            bars.add_row("channels", held, self._channels)
+        return bars
+
+    def _lines(self, width: int) -> Table:
+        known = outcomes_of(self.statistics)
+        unresolved = known.pop(ContactState.UNRESOLVED)
+        lines = _grid()
+        lines.add_column(overflow="fold")
+        if self.channels is None:
+            lines.add_row("channels", self._channels)
+        lines.add_row("time", self._time)
+        if any(known.values()):
+            styled = [
+                Text(word, style=STYLES.get(state, ""))
+                for state, number in known.items()
+                for word in counts([(state, number)])
+            ]
+            lines.add_row("outcomes", _joined(styled, width))
+        if unresolved:
+            style = STYLES[ContactState.UNRESOLVED]
+            text = f"{counted(unresolved, 'contact')}: not known whether rung"
+            lines.add_row(Text("unresolved", style=style), Text(text, style=style))
+        lines.add_row("calls", f"{self.statistics.attempts:,} placed")
+        if self._ended:
+            lines.add_row("ended", _joined(map(Text, self._ended), width))
+        lines.add_row("contacts", _joined(map(Text, self._open), width))
+        if self.retries:
+            lines.add_row("retries due", self._retries)
+        if self._cost:
+            lines.add_row("cost", f"{self._cost} so far")
+        for number, problem in enumerate(self.problems[-_PROBLEMS:]):
+            line = Text(str(problem), no_wrap=True, overflow="ellipsis")
+            lines.add_row("" if number else "errors", line)
+        if self.stopping is None:
+            lines.add_row("Ctrl-C", "finishes the calls in progress, and ends")
+        return lines
+
+    def _alerts(self) -> Iterator[str]:
+        """What keeps it from dialling, and what to do about it."""
+        statistics = self.statistics
+        word = statistics.state.value
+        if statistics.state in _STOPPED:
+            resumes = f"{command('resume', statistics.name, self.ledger)} continues it"
+            if statistics.reason:
+                yield f"{word}: {redact(one_line(statistics.reason))}"
+                yield resumes
+            else:
+                yield f"{word}: {resumes}"
+        elif statistics.state is CampaignState.CANCELED:
+            yield f"{word}: nobody is dialled any more"
+        if self.opens_at is not None:
+            yield f"outside calling hours until {clock(self.opens_at, self.now)}"
+        if self.stopping is not None:
+            yield self.stopping.told(self.now)
+
+    @property
+    def _ended(self) -> Sequence[str]:
+        return counts(by_number(self.statistics))
+
+    @property
+    def _open(self) -> Sequence[str]:
+        statistics = self.statistics
+        return [
+            f"{statistics.in_progress:,} in progress",
+            *counts([("in doubt", statistics.in_doubt)]),
+            f"{statistics.pending:,} to be dialled",
+        ]
+
+    @property
+    def _retries(self) -> str:
+        return f"{self.retries:,}{self._next_retry}"
+
+    @property
+    def _next_retry(self) -> str:
+        if self.next_retry_at is None:
+            return ""
+        gap = self.next_retry_at - self.now
+        if gap >= _DAY:
+            return f", next {clock(self.next_retry_at, self.now)}"
+        return f", next in {shown_length(gap)}" if gap > timedelta() else ", next now"
+
+    @property
+    def _done(self) -> str:
+        done, created = finished(self.statistics), self.statistics.created
+        return f"{done:,} of {counted(created, 'contact')} ({percent(done, created)})"
+
+    @property
+    def _use(self) -> str:
+        paused = self.limiter.paused_for
+        pause = f", paused for {paused:.0f} s" if paused >= 1 else ""
+        return f"{self.limiter.window_used} of {self.budget:,} requests a minute{pause}"
+
+    @property
+    def _channels(self) -> str:
+        of = "" if self.channels is None else f" of {self.channels:,}"
+        return f"{self.channels_in_use:,}{of} channels in use"
+
+    @property
+    def _cost(self) -> str:
+        return money(self.statistics.price) if self.statistics.price else ""
+
+    @property
+    def _time(self) -> str:
+        time = shown_length(timedelta(seconds=self.elapsed))
+        if self.left is None or self.stopping is not None:
+            return time
+        until = clock(self.now + self.left, self.now)
+        return f"{time}, about {length(self.left)} left, until {until}"
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, _GAP))
+    grid.add_column(min_width=_LABEL, no_wrap=True)
+    return grid
+
+
+def _joined(words: Iterable[Text], width: int) -> Text:
+    """Return counts with commas between them, none of them broken if it fits the width."""
+    text, used = Text(), 0
+    for word in words:
+        if text:
+            is_full = used + word.cell_len + 3 > width
+            text.append(",\n" if is_full else ", ")
+            used = 0 if is_full else used + 2
+        text.append_text(word)
+        used += word.cell_len
+    return text

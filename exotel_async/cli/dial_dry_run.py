@@ -1,0 +1,338 @@
+"""What `exotel-async dial --dry-run` says: who would be dialled, when, and what it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from math import floor
+from typing import Any, Final
+
+from attrs import frozen
+from rich.console import Console
+from rich.table import Table
+
+from exotel_async import IST
+from exotel_async.campaigns import Campaign
+from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
+from exotel_async.cli.dial_settings import settings_of, zone_name
+from exotel_async.cli.dial_windows import Window
+from exotel_async.cli.dial_words import clock, in_seconds, money, spoken
+from exotel_async.cli.terminal import counted, one_line
+from exotel_async.masking import redact
+
+FIRST: Final = "Dry run: nobody is dialled, and nothing is written."
+LAST: Final = "Dry run: nobody was dialled, and nothing was written."
+
+_MINUTE: Final = timedelta(minutes=1)
+_MOST_WINDOWS: Final = 7
+_MOST_REASONS: Final = 8
+_MOST_LINES: Final = 5
+_LABEL: Final = 15
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+Entry = tuple[str, str]
+"""A word for something, and what there is to say; the word is empty where it is the same again."""
+
+
+@frozen(kw_only=True)
+class Refused:
+    """Rows that are not taken for one reason.
+
+    Attributes:
+        reason: why.
+        count: how many.
+        lines: the first of them, by their lines in the file.
+    """
+
+    reason: str
+    count: int
+    lines: Sequence[int] = ()
+
+    def __str__(self) -> str:
+        first = self.lines[:_MOST_LINES]
+        more = self.count - len(first)
+        lines = ", ".join(map(str, first)) + (f" and {more:,} more" if more and first else "")
+        word = "line" if self.count == 1 else "lines"
+        where = f" ({word} {lines})" if first else ""
+        return f"{self.count:,}: {redact(one_line(self.reason))}{where}"
+
+
+@frozen(kw_only=True)
+class DryRun:
+    """What a campaign would be made of a file.
+
+    Each row is one of `taken`, `duplicates`, `in_campaign`, `do_not_call` and `refused`.
+
+    Attributes:
+        path: the file, as it was given.
+        column: the name of the column with the numbers, or its letter.
+        found_by: how that was found, in words: "by its header".
+        notes: what else there is to say about the file.
+        taken: rows whose contacts would be added, to be dialled.
+        duplicates: rows whose contact is in the file before.
+        in_campaign: rows whose contact is in the campaign already.
+        do_not_call: rows with a number on the do-not-call list.
+        refused: rows with something wrong, by reason, the most frequent first.
+        campaign: the campaign.
+        forecast: when its contacts would be dialled.
+    """
+
+    path: str
+    column: str
+    found_by: str
+    notes: Sequence[str] = ()
+    taken: int
+    duplicates: int = 0
+    in_campaign: int = 0
+    do_not_call: int = 0
+    refused: Sequence[Refused] = ()
+    campaign: Campaign
+    forecast: Forecast
+
+    @property
+    def total_refused(self) -> int:
+        """Rows with something wrong."""
+        return sum(one.count for one in self.refused)
+
+    @property
+    def rows(self) -> int:
+        """Rows with something in them, but for the header."""
+        others = self.duplicates + self.in_campaign + self.do_not_call
+        return self.taken + others + self.total_refused
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it in the types of JSON: times with their offset, lengths in seconds."""
+        return {
+            "dry_run": True,
+            "file": self.path,
+            "column": redact(self.column),
+            "found_by": self.found_by,
+            "notes": [redact(note) for note in self.notes],
+            "rows": self.rows,
+            "taken": self.taken,
+            "duplicates": self.duplicates,
+            "in_campaign": self.in_campaign,
+            "do_not_call": self.do_not_call,
+            "refused": [
+                {"reason": redact(one.reason), "count": one.count, "lines": list(one.lines)}
+                for one in self.refused
+            ],
+            "campaign": {
+                word.lower().replace(" ", "_"): "; ".join(told)
+                for word, told in settings_of(self.campaign).items()
+            },
+            "forecast": _forecast_json(self.forecast),
+        }
+
+
+def show_dry_run(console: Console, run: DryRun) -> None:
+    """Print what a file would come to: laid out on a terminal, in plain lines elsewhere."""
+    laid_out = console.is_terminal
+    console.print(FIRST, style="bold", soft_wrap=not laid_out)
+    for title, entries in (
+        ("File", list(_file(run))),
+        ("Campaign", list(_campaign(run))),
+        ("Forecast", list(_forecast(run))),
+        ("Who is dialled when, contacts in the order of the file", list(_windows(run.forecast))),
+    ):
+        if not entries:
+            continue
+        console.print()
+        console.print(title, style="bold")
+        if laid_out:
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(min_width=_LABEL, no_wrap=True)
+            grid.add_column(overflow="fold")
+            for label, text in entries:
+                grid.add_row(label, text)
+            console.print(grid)
+        else:
+            last = ""
+            for label, text in entries:
+                last = label or last
+                console.print(f"  {last}: {text}", soft_wrap=True)
+    console.print()
+    console.print(LAST, style="bold", soft_wrap=not laid_out)
+
+
+def _file(run: DryRun) -> Iterator[Entry]:
+    yield "file", one_line(run.path)
+    yield "numbers", f"in the column {redact(one_line(run.column))}, found {run.found_by}"
+    for number, note in enumerate(run.notes):
+        yield "" if number else "note", redact(one_line(note))
+    yield "rows", f"{run.rows:,}"
+    yield "to be dialled", f"{run.taken:,}"
+    for label, count, what in (
+        ("duplicates", run.duplicates, "in the file more than once"),
+        ("in campaign", run.in_campaign, "in the campaign already"),
+        ("do not call", run.do_not_call, "on the do-not-call list"),
+    ):
+        if count:
+            yield label, f"{count:,}, {what}"
+    yield "refused", f"{run.total_refused:,}"
+    by_count = sorted(run.refused, key=lambda one: -one.count)
+    for refused in by_count[:_MOST_REASONS]:
+        yield "", str(refused)
+    if more := by_count[_MOST_REASONS:]:
+        rest = sum(one.count for one in more)
+        yield "", f"{rest:,} for {counted(len(more), 'other reason')}"
+
+
+def _campaign(run: DryRun) -> Iterator[Entry]:
+    for word, told in settings_of(run.campaign).items():
+        for number, text in enumerate(told):
+            yield "" if number else word, text
+
+
+def _forecast(run: DryRun) -> Iterator[Entry]:
+    told, campaign = run.forecast, run.campaign
+    if not told.total:
+        yield "contacts", "there is nobody to dial"
+        return
+    for number, (zone, left) in enumerate(told.left.items()):
+        yield "" if number else "not dialled", _left(told, zone, left)
+    if told.first_end is None or told.end is None:
+        return
+    yield "pace", _pace(told, campaign)
+    yield "first attempts", f"until about {_when(told.first_end, told.now)}"
+    if told.is_beyond:
+        yield "with retries", "more than a year, which is as far as this looks"
+    elif told.attempts > 1:
+        yield "with retries", f"until about {_when(told.end, told.now)}, by the longest gaps"
+    if told.limit is Limit.HOURS:
+        yield "limited by", "the hours: closed for most of the time until then"
+    yield "calls", f"about {told.calls:,}, {told.attempts:.2f} for each contact"
+    yield "talk", f"about {counted(round(told.talk.total_seconds() / 60), 'minute')}"
+    if told.cost is not None and told.price is not None:
+        cost = f"about {money(told.cost)} at {told.price:f} a minute"
+        yield "cost", f"{cost}, in the account's currency"
+    yield from _assumptions(told, campaign)
+
+
+def _windows(told: Forecast) -> Iterator[Entry]:
+    for window in _shown(told.windows):
+        if window is None:
+            yield "", f"and {len(told.windows) - _MOST_WINDOWS:,} times more, until"
+        else:
+            yield _window(window)
+
+
+def _pace(told: Forecast, campaign: Campaign) -> str:
+    match told.pace.limit:
+        case Limit.CHANNELS:
+            each = "" if campaign.legs == 1 else f", {campaign.legs} for each call"
+            why = f"{counted(told.channels or 0, 'channel')}{each}"
+        case Limit.THROTTLE:
+            why = "the throttle"
+        case _:
+            why = f"the budget of {counted(told.budget, 'request')} a minute"
+    per_minute = floor(told.pace.per_minute)
+    if per_minute:
+        return f"about {counted(per_minute, 'call')} a minute, limited by {why}"
+    per_hour = floor(60 * told.pace.per_minute)
+    return f"about {counted(per_hour, 'call')} an hour, limited by {why}"
+
+
+def _shown(windows: Sequence[Window]) -> Sequence[Window | None]:
+    """Return the first windows and the last one; None stands for those between them."""
+    if len(windows) <= _MOST_WINDOWS:
+        return windows
+    return [*windows[: _MOST_WINDOWS - 1], None, windows[-1]]
+
+
+def _window(window: Window) -> Entry:
+    begin, end = window.begin.astimezone(IST), window.end.astimezone(IST)
+    until = f" to {end:%H:%M}"
+    if end - begin < _MINUTE:
+        until = ""
+    elif begin.date() != end.date():
+        until = f" to {_day(end.date())} {end:%H:%M}"
+    who = f"contacts {window.first:,} to {window.last:,}"
+    if window.first == window.last:
+        who = f"contact {window.first:,}"
+    zone = "" if window.zone is None else f" of {zone_name(window.zone)}"
+    return _day(begin.date()), f"{begin:%H:%M}{until} IST: {who}{zone}"
+
+
+def _day(day: date) -> str:
+    return f"{_WEEKDAYS[day.weekday()]} {day.isoformat()}"
+
+
+def _when(moment: datetime, now: datetime) -> str:
+    return f"{clock(moment, now)}, in {spoken(moment - now)}"
+
+
+def _left(told: Forecast, zone: str | None, left: int) -> str:
+    if left == told.contacts[zone]:
+        who = "the contact" if left == 1 else f"all {left:,} contacts"
+    else:
+        who = "the last contact" if left == 1 else f"the last {left:,} contacts"
+    of = "" if zone is None else f" of {zone_name(zone)}"
+    return f"{who}{of}: {_why_left(told)}"
+
+
+def _why_left(told: Forecast) -> str:
+    if told.end is None:
+        return "the schedule opens no more"
+    return "it takes more than a year" if told.is_beyond else "the schedule ends before"
+
+
+def _assumptions(told: Forecast, campaign: Campaign) -> Iterator[Entry]:
+    assumed = told.assumed
+    source = f"as {assumed.calls:,} calls have gone so far: " if assumed.calls else ""
+    shares = (
+        f"{assumed.busy:.0%} busy, {assumed.no_answer:.0%} no answer, {assumed.failed:.0%} failed"
+    )
+    yield "assumed", f"{source}of the calls {shares}"
+    ringing, talk = spoken(assumed.ringing), spoken(assumed.talk)
+    yield "", f"each rings for {ringing}, and lasts {talk} if answered"
+    requests = float(REQUESTS_PER_CALL)
+    lookup = ", and another one to look each number up" if campaign.check_dnd else ""
+    yield "", f"each takes {requests:.1f} requests: the dial, and asking how it ended{lookup}"
+    if told.price is not None:
+        each = "" if campaign.legs == 1 else " of each of its two legs"
+        yield "", f"each begun minute{each} of an answered call is charged; plans differ"
+
+
+def _forecast_json(told: Forecast) -> dict[str, Any]:
+    assumed = told.assumed
+    return {
+        "now": _time(told.now),
+        "contacts": told.total,
+        "windows": [
+            {
+                "begin": _time(one.begin),
+                "end": _time(one.end),
+                "first": one.first,
+                "last": one.last,
+                "time_zone": one.zone,
+            }
+            for one in told.windows
+        ],
+        "first_end": _time(told.first_end),
+        "end": _time(told.end),
+        "left": [{"time_zone": zone, "contacts": left} for zone, left in told.left.items()],
+        "why_left": _why_left(told) if told.left else None,
+        "calls": told.calls,
+        "attempts": round(told.attempts, 3),
+        "talk_time": in_seconds(told.talk),
+        "minutes_charged": told.billed,
+        "price_per_minute": None if told.price is None else f"{told.price:f}",
+        "cost": None if told.cost is None else f"{told.cost:f}",
+        "calls_per_minute": round(float(told.pace.per_minute), 2),
+        "pace_limited_by": told.pace.limit.value,
+        "limited_by": told.limit.value,
+        "assumed": {
+            "busy": round(assumed.busy, 3),
+            "no_answer": round(assumed.no_answer, 3),
+            "failed": round(assumed.failed, 3),
+            "not_reached": round(assumed.not_reached, 3),
+            "ringing": in_seconds(assumed.ringing),
+            "talk": in_seconds(assumed.talk),
+            "calls": assumed.calls,
+        },
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(IST).isoformat(timespec="seconds")

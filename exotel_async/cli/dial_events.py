@@ -1,0 +1,241 @@
+"""What `exotel-async dial --json` writes: one event in each line, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import evolve
+
+from exotel_async import IST
+from exotel_async.campaigns import CampaignStatistics, ContactOutcome
+from exotel_async.cli.dial_display import DialStanding, Problem
+from exotel_async.cli.dial_report import DialEnd
+from exotel_async.cli.dial_words import finished, in_seconds, masked_key
+from exotel_async.cli.terminal import one_line
+from exotel_async.masking import mask_number, redact
+
+_COUNTS: Final[Mapping[str, str]] = {
+    "campaign": "the campaign's name",
+    "state": "how the campaign stands: created, in-progress, paused, completed, failed, canceled",
+    "reason": "why it is paused or has failed; null where nothing more is known",
+    "created": "contacts it has: the sum of pending, in_progress, in_doubt and finished",
+    "finished": "contacts that have their outcome: the sum of the seven that follow",
+    "reached": "contacts that were reached",
+    "not_reached": "contacts whose attempts were all made, and none has reached them",
+    "refused": "contacts that Exotel refuses to dial, or that cannot be dialled",
+    "do_not_call": "contacts on the do-not-call list, or on the registry",
+    "expired": "contacts that were not reached before the schedule ended",
+    "canceled": "contacts that were canceled",
+    "unresolved": "contacts of whom it cannot be known whether they were rung",
+    "pending": "contacts to be dialled, now or later, first attempts and retries",
+    "in_progress": "contacts being dialled, or with a call in progress",
+    "in_doubt": "contacts of whom it is not known yet whether their last dial has rung them",
+    "attempts": "calls that were placed",
+    "statuses": "how calls ended: an object of counts by Exotel's words, such as no-answer",
+    "talk_time": "both parties connected, in all calls together, in seconds",
+    "price": "what the calls cost that have a price yet, in the account's currency, as text",
+}
+
+EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "start": {
+        "at": "when",
+        "campaign": "the campaign's name",
+        "file": "the file, as it was given",
+        "ledger": "the ledger, without a password",
+        "added": "contacts of the file that were added",
+        "duplicates": "rows whose contact is in the file or in the campaign already",
+        "refused": "rows that were not taken, since something is wrong with them",
+        "contacts": "contacts the campaign has",
+        "budget": "requests a minute",
+        "channels": "legs that may be in progress at once; null: any number",
+    },
+    "progress": {
+        "at": "when",
+        **_COUNTS,
+        "retries": "contacts that wait to be dialled again",
+        "next_retry_at": "when the first of them is due, or null",
+        "budget": "requests a minute",
+        "budget_in_use": "requests of it that are in use",
+        "paused_for": "seconds until requests are sent again; 0: they are",
+        "channels": "legs that may be in progress at once; null: any number",
+        "channels_in_use": "legs in progress",
+        "elapsed": "seconds since the start",
+        "left": "seconds that the rest takes, by forecast; null: not known",
+        "opens_at": "until when it is outside calling hours; null: it is not",
+        "stopping": "null, or an object while the last calls are waited for: since, calls, until",
+    },
+    "outcome": {
+        "campaign": "the campaign's name",
+        "key": "the contact's key",
+        "number": "the contact's number; masked without --numbers",
+        "state": "reached, not-reached, refused, do-not-call, expired, canceled or unresolved",
+        "reason": "why, where the state does not say it all",
+        "ended_at": "when the contact got it",
+        "attempts": "calls that were placed",
+        "status": "how the last call ended",
+        "sid": "the last call's SID",
+        "talk_time": "both parties connected, in all calls together, in seconds",
+        "price": "of all calls together, in the account's currency, as text",
+        "recording_url": "where the last call's recording is",
+        "fields": "an object of the input's other columns; digits that may be a number are masked "
+        "without --numbers",
+    },
+    "problem": {
+        "at": "when it last came",
+        "text": "what went wrong, and was borne",
+        "count": "how often, in a row",
+    },
+    "end": {
+        "at": "when",
+        "exit_code": "the exit code of the command",
+        "text": "what it has come to, in words",
+        **_COUNTS,
+        "elapsed": "seconds since the start",
+        "opens_at": "when calling hours begin again, where they keep it from going on; or null",
+        "problem": "what stopped it, or null",
+        "in_flight": "contacts whose calls were not over, an array of objects: line in the file, "
+        "or null; key, or null; number, masked; sid, or null",
+    },
+}
+"""The keys of each event, and what they mean. All of them are always there, and `event` before
+them. Times are ISO 8601 with their offset, in Indian time; lengths of time are seconds."""
+
+
+def event_of(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event in the types of JSON, its keys in the order of `EVENTS`.
+
+    Args:
+        event: which it is.
+        values: its values; times as datetimes, lengths as timedeltas, prices as decimals.
+
+    Raises:
+        ValueError: there is no such event, or its keys are others.
+    """
+    keys = EVENTS.get(event)
+    if keys is None or keys.keys() != values.keys():
+        raise ValueError(f"no event {event} has the keys {', '.join(values)}")
+    return {"event": event, **{key: _plain(values[key]) for key in keys}}
+
+
+def start_event(**values: Any) -> dict[str, Any]:
+    """Return the first event: its values are the keys of "start" in `EVENTS`."""
+    return event_of("start", values)
+
+
+def progress_event(standing: DialStanding) -> dict[str, Any]:
+    """Return how a campaign stands."""
+    stopping = standing.stopping
+    return event_of(
+        "progress",
+        {
+            "at": standing.now,
+            **_counts(standing.statistics),
+            "retries": standing.retries,
+            "next_retry_at": standing.next_retry_at,
+            "budget": standing.budget,
+            "budget_in_use": standing.limiter.window_used,
+            "paused_for": round(standing.limiter.paused_for, 1),
+            "channels": standing.channels,
+            "channels_in_use": standing.channels_in_use,
+            "elapsed": round(standing.elapsed, 1),
+            "left": standing.left,
+            "opens_at": standing.opens_at,
+            "stopping": stopping
+            and {"since": stopping.since, "calls": stopping.calls, "until": stopping.until},
+        },
+    )
+
+
+def outcome_event(outcome: ContactOutcome, *, numbers: bool = False) -> dict[str, Any]:
+    """Return what became of a contact.
+
+    Args:
+        outcome: that.
+        numbers: whether to show phone numbers with all their digits.
+    """
+    contact = outcome.contact
+    row = evolve(outcome, contact=evolve(contact, fields={})).row()
+    fields: Any = contact.fields
+    if not numbers:
+        row["number"] = mask_number(contact.number)
+        if contact.key is not None:
+            row["key"] = masked_key(contact.key, contact.number, *contact.alternatives)
+        row["reason"] = None if outcome.reason is None else redact(outcome.reason)
+        fields = _redacted(fields)
+    return event_of("outcome", {**row, "fields": fields})
+
+
+def problem_event(problem: Problem) -> dict[str, Any]:
+    """Return what went wrong, and was borne."""
+    values = {"at": problem.at, "text": problem.shown, "count": problem.count}
+    return event_of("problem", values)
+
+
+def end_event(end: DialEnd) -> dict[str, Any]:
+    """Return what a run has come to."""
+    return event_of(
+        "end",
+        {
+            "at": end.now,
+            "exit_code": int(end.exit_code),
+            "text": end.last_line,
+            **_counts(end.statistics),
+            "elapsed": round(end.elapsed, 1),
+            "opens_at": end.opens_at,
+            "problem": None if end.problem is None else redact(one_line(end.problem)),
+            "in_flight": [
+                {
+                    "line": one.line,
+                    "key": one.key and masked_key(one.key, one.number),
+                    "number": mask_number(one.number),
+                    "sid": one.sid,
+                }
+                for one in end.in_flight
+            ],
+        },
+    )
+
+
+def _counts(statistics: CampaignStatistics) -> dict[str, Any]:
+    told = {name: getattr(statistics, name, None) for name in _COUNTS}
+    reason = None if statistics.reason is None else redact(one_line(statistics.reason))
+    return {
+        **told,
+        "campaign": statistics.name,
+        "reason": reason,
+        "finished": finished(statistics),
+    }
+
+
+def _redacted(value: object) -> Any:
+    """Return a value of JSON without what may be phone numbers, names of fields as well."""
+    match value:
+        case str():
+            return redact(value)
+        case Mapping():
+            return {redact(str(name)): _redacted(one) for name, one in value.items()}
+        case Sequence():
+            return [_redacted(one) for one in value]
+        case bool() | None:
+            return value
+        case _:
+            text = redact(str(value))
+            return value if text == str(value) else text
+
+
+def _plain(value: object) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(IST).isoformat(timespec="seconds")
+        case timedelta():
+            return in_seconds(value)
+        case Decimal() | str():
+            return f"{value:f}" if isinstance(value, Decimal) else str(value)
+        case Mapping():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case Sequence():
+            return [_plain(one) for one in value]
+    return value

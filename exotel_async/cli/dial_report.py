@@ -1,0 +1,218 @@
+"""What a run of `exotel-async dial` has come to, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
+from exotel_async.cli.dial_words import (
+    STYLES,
+    by_number,
+    clock,
+    command,
+    masked_key,
+    money,
+    outcomes_of,
+    percent,
+    plain,
+)
+from exotel_async.cli.terminal import Exit, counted, one_line
+from exotel_async.cli.time_arguments import shown_length
+from exotel_async.masking import mask_number, redact
+
+_MOST_IN_FLIGHT: Final = 10
+_GOING_ON: Final = "not over, or not known"
+_AGAIN: Final = "the same command goes on"
+
+
+@frozen(kw_only=True)
+class InFlight:
+    """A contact whose call was in progress, or being placed, when the run was stopped.
+
+    Attributes:
+        number: the number that was dialled.
+        line: the contact's line in the file; None: not known.
+        key: the contact's key.
+        sid: the call's SID; None: not known.
+    """
+
+    number: str
+    line: int | None = None
+    key: str | None = None
+    sid: str | None = None
+
+    def __str__(self) -> str:
+        key = None if self.key is None else one_line(masked_key(self.key, self.number))
+        number = mask_number(one_line(self.number))
+        told = [
+            None if self.line is None else f"line {self.line}",
+            None if key == number else key,
+            number,
+            "SID not known" if self.sid is None else one_line(self.sid),
+        ]
+        return ", ".join(one for one in told if one)
+
+
+@frozen(kw_only=True)
+class DialEnd:
+    """How a run ended.
+
+    Attributes:
+        exit_code: OK: all contacts have their outcome; NOT_COMPLETED: and some are unresolved;
+            OUTSIDE_HOURS: the rest may not be dialled now; INTERRUPTED: by a person or a service
+            manager; FAILED: by errors.
+        statistics: how the campaign stands.
+        now: the moment of all this, an aware time.
+        elapsed: seconds since the start.
+        opens_at: when calling hours begin again; None: not known, or never.
+        in_flight: contacts whose calls were not over.
+        problem: what stopped it, of one that was stopped by errors.
+        ledger: the ledger as it was given; None: the usual one.
+    """
+
+    exit_code: Exit
+    statistics: CampaignStatistics
+    now: datetime
+    elapsed: float
+    opens_at: datetime | None = None
+    in_flight: Sequence[InFlight] = ()
+    problem: str | None = None
+    ledger: str | None = None
+
+    @property
+    def left(self) -> int:
+        """Contacts that are still to be dialled, and nobody is on the line with."""
+        return self.statistics.pending
+
+    @property
+    def last_line(self) -> str:
+        """What it has come to, and what to do next."""
+        match self.exit_code:
+            case Exit.OK:
+                what = self._all_done
+            case Exit.NOT_COMPLETED:
+                unresolved = self.statistics.unresolved
+                what = f"done, but {counted(unresolved, 'contact')} {_are(unresolved)} unresolved"
+            case Exit.OUTSIDE_HOURS:
+                what = self._outside_hours
+            case Exit.INTERRUPTED:
+                what = f"interrupted: {self._rest}; {_AGAIN}"
+            case _:
+                what = f"stopped by errors: {self._rest}; {self._goes_on}"
+        return what
+
+    @property
+    def _all_done(self) -> str:
+        if self.statistics.state is CampaignState.CANCELED:
+            return "canceled: nobody is dialled any more"
+        return f"all done: {counted(self.statistics.created, 'contact')}, each with an outcome"
+
+    @property
+    def _outside_hours(self) -> str:
+        if self.opens_at is None:
+            return f"outside calling hours, and the schedule opens no more: {self._rest}"
+        opens = clock(self.opens_at, self.now)
+        wait = f"{_AGAIN} then, --wait-for-hours waits for it"
+        return f"outside calling hours: goes on at {opens}; {self._rest}; {wait}"
+
+    @property
+    def _rest(self) -> str:
+        rest = f"{counted(self.left, 'contact')} {_are(self.left)} left to dial"
+        if number := len(self.in_flight):
+            return f"{rest}, {counted(number, 'call')} {_are(number)} in flight"
+        return rest
+
+    @property
+    def _goes_on(self) -> str:
+        if self.statistics.state in {CampaignState.PAUSED, CampaignState.FAILED}:
+            return f"{command('resume', self.statistics.name, self.ledger)} continues it"
+        return _AGAIN
+
+
+def show_report(console: Console, end: DialEnd) -> None:
+    """Print what a run has come to: who was reached, how calls ended, and what to do next."""
+    console.print(_contacts(end.statistics))
+    if end.statistics.attempts:
+        console.print()
+        console.print(_calls(end.statistics))
+    console.print()
+    for text, style in _lines(end):
+        if console.is_terminal:
+            line = text.lstrip()
+            console.print(Padding(Text(line, style=style), (0, 0, 0, len(text) - len(line))))
+        else:  # whole, where a program may read it
+            console.print(text, soft_wrap=True)
+
+
+def _contacts(statistics: CampaignStatistics) -> Table:
+    table, known = _table("contacts"), outcomes_of(statistics)
+    still = {
+        "in progress": statistics.in_progress,
+        "in doubt": statistics.in_doubt,
+        "to be dialled": statistics.pending,
+    }
+    always = ContactState.REACHED, ContactState.NOT_REACHED
+    rows = [(state, number) for state, number in known.items() if number or state in always]
+    for word, number in [*rows, *((word, number) for word, number in still.items() if number)]:
+        style = STYLES[word] if isinstance(word, ContactState) and word in STYLES else ""
+        name = Text(plain(word), style=style)
+        table.add_row(name, f"{number:,}", percent(number, statistics.created))
+    table.add_row("in all", f"{statistics.created:,}", "", style="bold")
+    return table
+
+
+def _calls(statistics: CampaignStatistics) -> Table:
+    table, placed, ended = _table("calls"), statistics.attempts, by_number(statistics)
+    going_on = placed - sum(statistics.statuses.values())
+    rows = [*ended, (_GOING_ON, going_on)] if going_on > 0 else ended
+    for word, number in rows:
+        table.add_row(plain(one_line(word)), f"{number:,}", percent(number, placed))
+    table.add_row("in all", f"{placed:,}", "", style="bold")
+    return table
+
+
+def _table(what: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(what, min_width=len(_GOING_ON))
+    table.add_column("number", justify="right")
+    table.add_column("share", justify="right")
+    return table
+
+
+def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
+    """What stands below the tables, and its style."""
+    statistics = end.statistics
+    yield f"time       {shown_length(timedelta(seconds=end.elapsed))}", ""
+    if statistics.talk_time:
+        yield f"talk time  {shown_length(statistics.talk_time)}", ""
+    if statistics.price:
+        yield f"cost       {money(statistics.price)}, in the account's currency, so far", ""
+    if number := statistics.unresolved:
+        style = STYLES[ContactState.UNRESOLVED]
+        yield (
+            f"{counted(number, 'contact')} unresolved: not known whether rung; resolve with",
+            style,
+        )
+        yield f"  {command('resolve', statistics.name, end.ledger)}", style
+    if end.in_flight:
+        yield "in flight:", "bold"
+        for contact in end.in_flight[:_MOST_IN_FLIGHT]:
+            yield f"  {contact}", ""
+        if (more := len(end.in_flight) - _MOST_IN_FLIGHT) > 0:
+            yield f"  and {more:,} more", ""
+    reason = end.problem or (statistics.reason if end.exit_code is Exit.FAILED else None)
+    if reason:
+        yield redact(one_line(reason)), "red"
+    yield end.last_line, "bold"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

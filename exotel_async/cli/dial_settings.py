@@ -1,0 +1,114 @@
+"""The settings of a campaign, as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final
+from urllib.parse import urlsplit
+
+from exotel_async.campaigns import Campaign, Retry, Schedule
+from exotel_async.cli.dial_words import spoken
+from exotel_async.cli.terminal import counted, one_line
+from exotel_async.cli.time_arguments import shown_moment
+from exotel_async.masking import mask_number
+
+_MOST: Final = 6  # holidays
+_INDIA: Final = ("+05:30", "Asia/Kolkata")
+_WEEK: Final = 7
+
+
+def settings_of(campaign: Campaign) -> Mapping[str, Sequence[str]]:
+    """Return what a campaign does, by a word for each setting; a person's number is masked."""
+    return {word: [told] if isinstance(told, str) else told for word, told in _settings(campaign)}
+
+
+def zone_name(zone: str) -> str:
+    """Return the name of a time zone as people know it."""
+    return "IST" if zone in _INDIA else zone
+
+
+def _settings(campaign: Campaign) -> Iterator[tuple[str, str | Sequence[str]]]:
+    schedule = campaign.schedule
+    yield "name", one_line(campaign.name)
+    yield "connects to", _target(campaign)
+    yield "ExoPhone", ", ".join(campaign.caller_ids)
+    yield "hours", _hours(schedule)
+    yield "time zone", zone_name(schedule.time_zone)
+    if schedule.holidays:
+        yield "holidays", _holidays(schedule.holidays)
+    if schedule.start is not None:
+        yield "not before", shown_moment(schedule.start)
+    if schedule.end is not None:
+        yield "ends", shown_moment(schedule.end)
+    yield "retries", list(_retries(campaign)) or "none: each contact is dialled once"
+    yield "reached", _reached(campaign)
+    if campaign.time_limit is not None:
+        yield "time limit", f"a call lasts {spoken(campaign.time_limit)} at most"
+    if campaign.ring_timeout is not None:
+        yield "rings", f"for {spoken(campaign.ring_timeout)} at most"
+    if campaign.throttle is not None:
+        yield "throttle", f"{counted(campaign.throttle, 'call')} a minute at most"
+    if campaign.channels is not None:
+        yield "channels", f"{counted(campaign.channels, 'channel')} at most"
+    if campaign.record is not None:
+        yield "recording", "calls are recorded" if campaign.record else "calls are not recorded"
+    if campaign.check_dnd:
+        yield "DND", "each number is looked up, and not dialled if it is on the register"
+
+
+def _target(campaign: Campaign) -> str:
+    if campaign.agent is not None:
+        return f"the agent {mask_number(one_line(campaign.agent))}"
+    if campaign.flow is not None:
+        return f"the flow {one_line(str(campaign.flow)).rstrip('/').rpartition('/')[2]}"
+    # What follows the host may hold a key.
+    url = urlsplit(str(campaign.stream_url))
+    return f"the bot at {url.scheme}://{url.hostname}"
+
+
+def _hours(schedule: Schedule) -> Sequence[str]:
+    """Return the hours of a week, days that have the same together."""
+    told = []
+    for hours, group in groupby(schedule.hours.items(), key=lambda day: day[1]):
+        days = [day for day, _ in group]
+        if len(days) == _WEEK:
+            return [f"every day {hours}"]
+        name = days[0] if len(days) == 1 else f"{days[0]}-{days[-1]}"
+        told.append(f"{name} {hours or 'closed'}")
+    return told
+
+
+def _holidays(days: Sequence[date]) -> str:
+    more = f", and {len(days) - _MOST} more" if len(days) > _MOST else ""
+    return ", ".join(day.isoformat() for day in days[:_MOST]) + more
+
+
+def _retries(campaign: Campaign) -> Iterator[str]:
+    retries = campaign.retries
+    for when, retry in (
+        ("busy", retries.busy),
+        ("no answer", retries.no_answer),
+        ("failed", retries.failed),
+        ("answered, but not reached", retries.not_reached),
+    ):
+        if retry is not None:
+            yield f"{when}: {_retry(retry)}"
+
+
+def _retry(retry: Retry) -> str:
+    gap = spoken(retry.gap)
+    if retry.times == 1:
+        return f"once, after {gap}"
+    if retry.exponential:
+        return f"{retry.times} times, after {gap}, then twice as long each time"
+    return f"{retry.times} times, {gap} apart"
+
+
+def _reached(campaign: Campaign) -> str:
+    talk = campaign.reached.talk_time
+    if talk is not None and talk > timedelta():
+        who = "on the line" if campaign.agent is None else "speaking with the agent"
+        return f"who is {who} for {spoken(talk)} at least"
+    return "who answers" if campaign.agent is None else "who speaks with the agent"

@@ -1,0 +1,123 @@
+"""The words in which a campaign is told of: in the live view, the report and the dry run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from exotel_async import IST
+from exotel_async.campaigns import CampaignStatistics, ContactState
+from exotel_async.cli.time_arguments import shown_length
+from exotel_async.masking import mask_number
+from exotel_async.phone import identity_of
+
+OUTCOMES: Final = (
+    ContactState.REACHED,
+    ContactState.NOT_REACHED,
+    ContactState.REFUSED,
+    ContactState.DO_NOT_CALL,
+    ContactState.EXPIRED,
+    ContactState.CANCELED,
+    ContactState.UNRESOLVED,
+)
+"""In the order in which they are told."""
+
+STYLES: Final = {
+    ContactState.REACHED: "green",
+    ContactState.REFUSED: "red",
+    ContactState.UNRESOLVED: "bold red",
+}
+"""How outcomes look where there are colours. No word is left out for them."""
+
+_TWO_DAYS: Final = timedelta(days=2)
+_TO_THE_SECOND: Final = 600  # seconds from which on minutes are exact enough
+
+
+def plain(word: str) -> str:
+    """Return a state in plain English."""
+    return word.replace("-", " ")
+
+
+def outcomes_of(statistics: CampaignStatistics) -> dict[ContactState, int]:
+    """Return how many contacts have each outcome, in the order in which they are told."""
+    return {state: getattr(statistics, state.value.replace("-", "_")) for state in OUTCOMES}
+
+
+def finished(statistics: CampaignStatistics) -> int:
+    """Return how many contacts have their outcome."""
+    return sum(outcomes_of(statistics).values())
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share, which is 100% of all alone, and 0% of none."""
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 1:
+        return "<1%"
+    return f"{int(share)}%" if share > 99 else f"{share:.0f}%"
+
+
+def counts(words: Iterable[tuple[str, int]]) -> list[str]:
+    """Return those that are not 0, as "310 completed" and "90 no answer"."""
+    return [f"{number:,} {plain(word)}" for word, number in words if number]
+
+
+def by_number(statistics: CampaignStatistics) -> list[tuple[str, int]]:
+    """Return how calls ended, the most frequent way first."""
+    return sorted(statistics.statuses.items(), key=lambda one: (-one[1], one[0]))
+
+
+def money(amount: Decimal) -> str:
+    """Return an amount in the account's currency, which no record names."""
+    return f"{amount:,.2f}"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """Return the time of a moment in Indian time, with the day if it is not the same."""
+    local = moment.astimezone(IST)
+    same = local.date() == now.astimezone(IST).date()
+    return f"{local:%H:%M} IST" if same else f"{local:%Y-%m-%d %H:%M} IST"
+
+
+def in_seconds(time: timedelta) -> float:
+    """Return a length of time as JSON has it: whole seconds as an int."""
+    seconds = time.total_seconds()
+    return int(seconds) if seconds.is_integer() else round(seconds, 3)
+
+
+def masked_key(key: str, *numbers: str) -> str:
+    """Return a contact's key, masked if it is no more than one of the contact's numbers."""
+    own = {identity_of(number) or number for number in numbers}
+    return mask_number(key) if (identity_of(key) or key) in own else key
+
+
+def length(time: timedelta) -> str:
+    """Return a length of time: of more than two days, their number."""
+    return f"{time.days} days" if time >= _TWO_DAYS else shown_length(time)
+
+
+def spoken(time: timedelta) -> str:
+    """Return a length of time in words, so that it is not taken for a time of the day: "3 h"."""
+    if time >= _TWO_DAYS:
+        return f"{time.days} days"
+    seconds = round(time.total_seconds())
+    if seconds >= _TO_THE_SECOND:
+        seconds = 60 * round(seconds / 60)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def command(action: str, campaign: str, ledger: str | None = None) -> str:
+    """Return the command that does something with a campaign, as it is typed.
+
+    Args:
+        action: the command: "resume", "resolve".
+        campaign: the campaign's name.
+        ledger: its ledger, as it was given; None: the usual one.
+    """
+    words = ["exotel-async", "campaign", action, campaign]
+    return shlex.join(words if ledger is None else [*words, "--ledger", ledger])

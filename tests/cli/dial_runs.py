@@ -1,0 +1,175 @@
+"""Dry runs, and ends of runs, in each way there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import evolve
+
+from exotel_async.campaigns import Campaign, CampaignState, Reached, Retries, Retry, Schedule
+from exotel_async.cli.dial_dry_run import DryRun, Refused
+from exotel_async.cli.dial_forecast import forecast
+from exotel_async.cli.dial_report import DialEnd, InFlight
+from exotel_async.cli.terminal import Exit
+from tests.cli.dial_standings import NOW, REASON, STATISTICS
+
+DONE: Final = evolve(
+    STATISTICS,
+    state=CampaignState.COMPLETED,
+    pending=0,
+    in_progress=0,
+    in_doubt=0,
+    reached=290 + 588,
+    statuses={"completed": 310, "busy": 104, "no-answer": 94, "failed": 4},
+)
+IN_FLIGHT: Final = tuple(
+    InFlight(
+        number=f"+9198123000{n:02}",
+        line=None if n % 3 else 100 + n,
+        key=f"crm-{n}" if n % 2 else f"+9198123000{n:02}",
+        sid=None if n % 4 == 0 else f"c0ffee{n:02}d1a1c0ffeed1a1c0ffeed1a1",
+    )
+    for n in range(1, 14)
+)
+
+ENDS: Final[Mapping[str, DialEnd]] = {
+    "all done": DialEnd(
+        exit_code=Exit.OK, statistics=evolve(DONE, unresolved=0, reached=881), now=NOW, elapsed=4205
+    ),
+    "canceled": DialEnd(
+        exit_code=Exit.OK,
+        statistics=evolve(DONE, unresolved=0, state=CampaignState.CANCELED, canceled=5),
+        now=NOW,
+        elapsed=4205,
+    ),
+    "unresolved": DialEnd(
+        exit_code=Exit.NOT_COMPLETED, statistics=DONE, now=NOW, elapsed=4205, ledger="a b.db"
+    ),
+    "outside hours": DialEnd(
+        exit_code=Exit.OUTSIDE_HOURS,
+        statistics=evolve(STATISTICS, in_progress=0, pending=587),
+        now=NOW,
+        elapsed=4205,
+        opens_at=NOW + timedelta(hours=18, minutes=32),
+    ),
+    "no more hours": DialEnd(
+        exit_code=Exit.OUTSIDE_HOURS, statistics=STATISTICS, now=NOW, elapsed=1
+    ),
+    "interrupted": DialEnd(
+        exit_code=Exit.INTERRUPTED,
+        statistics=STATISTICS,
+        now=NOW,
+        elapsed=605,
+        in_flight=IN_FLIGHT,
+    ),
+    "interrupted with nobody in flight": DialEnd(
+        exit_code=Exit.INTERRUPTED, statistics=STATISTICS, now=NOW, elapsed=605
+    ),
+    "stopped by errors": DialEnd(
+        exit_code=Exit.FAILED,
+        statistics=evolve(STATISTICS, state=CampaignState.PAUSED, reason=REASON),
+        now=NOW,
+        elapsed=605,
+    ),
+    "nothing was dialled": DialEnd(
+        exit_code=Exit.FAILED,
+        statistics=evolve(
+            STATISTICS,
+            pending=583,
+            unresolved=0,
+            attempts=0,
+            statuses={},
+            talk_time=timedelta(),
+            price=Decimal(0),
+            reason=None,
+        ),
+        now=NOW,
+        elapsed=0,
+        problem="the ledger\ncannot be opened: +919812300001",
+    ),
+}
+
+CAMPAIGN: Final = Campaign(
+    "leads",
+    flow="http://my.exotel.com/acme1/exoml/start_voice/926",
+    caller_ids="08030000000",
+    schedule=Schedule(hours={"mon-fri": "10:00-13:00, 14:00-19:00", "sat": "10:00-13:00"}),
+    retries=Retries(
+        busy=Retry(3, timedelta(minutes=10), exponential=True),
+        no_answer=Retry(2, timedelta(hours=3)),
+        failed=Retry(1, timedelta(minutes=1)),
+    ),
+)
+
+
+def dry_run(
+    contacts: Mapping[str | None, int], campaign: Campaign = CAMPAIGN, **given: Any
+) -> DryRun:
+    """A dry run of that many contacts."""
+    known = {"budget": 200, "now": NOW, **given}
+    return DryRun(
+        path="leads.csv",
+        column="Mobile",
+        found_by="by its header",
+        taken=sum(contacts.values()),
+        campaign=campaign,
+        forecast=forecast(contacts, campaign, **known),
+    )
+
+
+RICH: Final = Campaign(
+    "दिवाली 2026",
+    agent="+919812300009",
+    caller_ids=["08030000000", "08030000001"],
+    schedule=Schedule(
+        hours="10:00-19:00",
+        holidays=[date(2026, 12, day) for day in range(1, 9)],
+        start=NOW - timedelta(days=1),
+        end=datetime(2026, 12, 10, 12, tzinfo=NOW.tzinfo),
+    ),
+    retries=Retries(not_reached=Retry(1, timedelta(hours=1))),
+    reached=Reached(30),
+    channels=20,
+    throttle=2,
+    time_limit=600,
+    ring_timeout=30,
+    record=True,
+    check_dnd=True,
+)
+
+DRY_RUNS: Final[Mapping[str, DryRun]] = {
+    "plain": dry_run({None: 1_000}, channels=30, price=Decimal("0.80")),
+    "rich": evolve(
+        dry_run({None: 2_000, "Asia/Dubai": 300}, RICH, price=Decimal("0.60")),
+        path="/home/anita/Documents/Campaigns of November/leads of week 2, final (2).xlsx",
+        notes=[
+            "the sheet “Leads” was read; the sheets “Old” and “Totals” were not",
+            "3 numbers had lost digits to the format of the spreadsheet",
+        ],
+        duplicates=12,
+        in_campaign=8,
+        do_not_call=1,
+        refused=[
+            Refused(
+                reason="+9198123 has too few digits for a mobile number",
+                count=14,
+                lines=range(4, 18),
+            ),
+            Refused(reason="the cell is empty", count=1, lines=[3]),
+            *(Refused(reason=f"another reason, {n}", count=1, lines=[n]) for n in range(40, 50)),
+        ],
+    ),
+    "over": dry_run({None: 5}, evolve(CAMPAIGN, schedule=Schedule(end=NOW))),
+    "nobody": dry_run({}),
+    "one": dry_run(
+        {None: 1}, Campaign("x", stream_url="wss://a:b@bot.in/k?t=1", caller_ids="08030000000")
+    ),
+    "slow": dry_run({None: 40_000}, evolve(CAMPAIGN, throttle=1)),
+    "beyond": dry_run(
+        {None: 400_000}, evolve(CAMPAIGN, throttle=1, schedule=Schedule(hours="00:00-24:00"))
+    ),
+    "by the hour": dry_run({None: 40}, evolve(CAMPAIGN, channels=1, time_limit=14_400), budget=1),
+}

@@ -1,0 +1,160 @@
+"""What a run of `exotel-async dial` has come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import pytest
+from attrs import evolve
+
+from exotel_async.campaigns import CampaignState
+from exotel_async.cli.dial_report import DialEnd, show_report
+from exotel_async.cli.terminal import Exit
+from tests.cli.dial_runs import ENDS, IN_FLIGHT
+from tests.cli.dial_standings import STATISTICS
+from tests.cli.dial_text import WIDE, WIDTHS, shown, words
+
+EACH = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+
+
+def report(end: DialEnd, width: int | None = 80) -> Sequence[str]:
+    """The report, as it is printed."""
+    return shown(lambda on: show_report(on, end), width)
+
+
+@EACH
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_word_is_broken_and_none_left_out(end: DialEnd, width: int) -> None:
+    assert words(report(end, width)) == words(report(end, WIDE))
+
+
+@EACH
+def test_in_a_pipe_each_thing_is_a_line(end: DialEnd) -> None:
+    assert report(end, None) == report(end, WIDE)
+    assert report(end, None)[-1] == end.last_line
+
+
+@EACH
+def test_forty_columns_are_enough_not_to_crash(end: DialEnd) -> None:
+    assert report(end, 40)
+
+
+def counts(lines: Sequence[str]) -> Mapping[str, int]:
+    """The numbers of a table by their words; the last row is the sum."""
+    rows = [re.fullmatch(r"(\S.*?) +([\d,]+)( +<?\d+%)?", line) for line in lines]
+    return {row[1]: int(row[2].replace(",", "")) for row in rows if row is not None}
+
+
+@EACH
+def test_the_numbers_add_up(end: DialEnd) -> None:
+    lines = report(end)
+    end_of_table = lines.index("")
+    contacts = counts(lines[:end_of_table])
+    known = end.statistics
+    assert contacts["in all"] == known.created
+    assert sum(contacts.values()) == 2 * known.created
+    if known.attempts:
+        calls = counts(lines[end_of_table + 1 : lines.index("", end_of_table + 1)])
+        assert sum(calls.values()) == 2 * calls["in all"] == 2 * known.attempts
+
+
+def test_a_report() -> None:
+    assert report(ENDS["unresolved"]) == [
+        "contacts                number  share",
+        "reached                    878    88%",
+        "not reached                 82     8%",
+        "refused                     14     1%",
+        "do not call                 16     2%",
+        "expired                      5    <1%",
+        "canceled                     2    <1%",
+        "unresolved                   3    <1%",
+        "in all                   1,000",
+        "",
+        "calls                   number  share",
+        "completed                  310    61%",
+        "busy                       104    20%",
+        "no answer                   94    18%",
+        "failed                       4    <1%",
+        "in all                     512",
+        "",
+        "time       1:10:05",
+        "talk time  5:10:00",
+        "cost       412.50, in the account's currency, so far",
+        "3 contacts unresolved: not known whether rung; resolve with",
+        "  exotel-async campaign resolve leads --ledger 'a b.db'",
+        "done, but 3 contacts are unresolved",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("all done", "all done: 1,000 contacts, each with an outcome"),
+        ("canceled", "canceled: nobody is dialled any more"),
+        ("unresolved", "done, but 3 contacts are unresolved"),
+        (
+            "outside hours",
+            "outside calling hours: goes on at 2026-12-01 10:00 IST; 587 contacts are left to "
+            "dial; the same command goes on then, --wait-for-hours waits for it",
+        ),
+        (
+            "no more hours",
+            "outside calling hours, and the schedule opens no more: 580 contacts are left to dial",
+        ),
+        (
+            "interrupted",
+            "interrupted: 580 contacts are left to dial, 13 calls are in flight; "
+            "the same command goes on",
+        ),
+        (
+            "interrupted with nobody in flight",
+            "interrupted: 580 contacts are left to dial; the same command goes on",
+        ),
+        (
+            "stopped by errors",
+            "stopped by errors: 580 contacts are left to dial; "
+            "exotel-async campaign resume leads continues it",
+        ),
+        (
+            "nothing was dialled",
+            "stopped by errors: 583 contacts are left to dial; the same command goes on",
+        ),
+    ],
+)
+def test_the_last_line_of_each_exit(name: str, told: str) -> None:
+    assert ENDS[name].last_line == told
+
+
+def test_one_is_told_as_one() -> None:
+    one = evolve(STATISTICS, unresolved=1, pending=1)
+    end = evolve(ENDS["interrupted"], statistics=one, in_flight=IN_FLIGHT[:1])
+    assert end.last_line == (
+        "interrupted: 1 contact is left to dial, 1 call is in flight; the same command goes on"
+    )
+    done = evolve(end, exit_code=Exit.NOT_COMPLETED)
+    assert done.last_line == "done, but 1 contact is unresolved"
+
+
+def test_who_is_in_flight_is_told_by_line_key_masked_number_and_sid() -> None:
+    lines = report(ENDS["interrupted"])
+    first = lines.index("in flight:") + 1
+    assert lines[first : first + 4] == [
+        "  crm-1, +********0001, c0ffee01d1a1c0ffeed1a1c0ffeed1a1",
+        "  +********0002, c0ffee02d1a1c0ffeed1a1c0ffeed1a1",
+        "  line 103, crm-3, +********0003, c0ffee03d1a1c0ffeed1a1c0ffeed1a1",
+        "  +********0004, SID not known",
+    ]
+    assert lines[first + 10] == "  and 3 more"
+
+
+def test_why_it_stopped_is_told_in_one_line_without_numbers() -> None:
+    assert report(ENDS["nothing was dialled"], None)[-2] == (
+        "the ledger cannot be opened: +********0001"
+    )
+    paused = ENDS["stopped by errors"]
+    assert report(paused, None)[-2] == paused.statistics.reason
+    going_on = evolve(
+        paused, statistics=evolve(paused.statistics, state=CampaignState.IN_PROGRESS, reason=None)
+    )
+    assert going_on.last_line.endswith("the same command goes on")
