@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from math import comb
+from math import ceil, comb, log
 from typing import Final, Self
 
 from attrs import evolve, frozen
@@ -12,6 +12,7 @@ from exotel_async.campaigns import Campaign, CampaignStatistics, Retries, Retry
 
 _ENOUGH: Final = 20
 """Calls that must be over before their shares say more than what is usually assumed."""
+_NEGLIGIBLE: Final = 1e-9
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -79,15 +80,18 @@ def shares_dialled(retries: Retries, assumed: Assumed) -> list[float]:
     than its `Retry` has times.
     """
     shares = [1.0]
-    for retry, share in retried(retries, assumed):
-        times = 0 if retry is None else retry.times
+    ways = [(retry.times, share) for retry, share in retried(retries, assumed) if retry is not None]
+    again = sum(share for _, share in ways)
+    # No share of those who are dialled k times more is greater than `again` to the power of k.
+    most = ceil(log(_NEGLIGIBLE) / log(again)) if 0 < again < 1 else sum(times for times, _ in ways)
+    for times, share in ways:
         # In how many orders attempts may have ended in the ways that were joined so far.
         shares = [
             sum(
                 comb(k, j) * shares[k - j] * share**j
                 for j in range(max(0, k - len(shares) + 1), min(k, times) + 1)
             )
-            for k in range(len(shares) + times)
+            for k in range(min(most, len(shares) - 1 + times) + 1)
         ]
     return shares
 

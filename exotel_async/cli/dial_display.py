@@ -25,7 +25,7 @@ from exotel_async.cli.dial_words import (
     outcomes_of,
     percent,
 )
-from exotel_async.cli.progress import bar
+from exotel_async.cli.progress import bar, in_use
 from exotel_async.cli.terminal import counted, one_line
 from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import redact
@@ -136,7 +136,7 @@ class DialStanding:
         placed = f"{counted(self.statistics.attempts, 'call')} placed"
         told += [f"{placed}{ended}", ", ".join(self._open)]
         told += [f"retries due: {self._retries}"] if self.retries else []
-        told += [self._use, self._channels]
+        told += [f"budget {in_use(self.limiter, self.budget)}", self._channels]
         told += [f"cost so far {self._cost}"] if self._cost else []
         told.append(self._time)
         told += [f"last error {problem}" for problem in self.problems[-1:]]
@@ -155,7 +155,7 @@ class DialStanding:
         done = finished(self.statistics) / created if created else 0.0
         bars.add_row("done", bar(done, width), self._done)
         used = self.limiter.window_used / self.budget
-        bars.add_row("budget", bar(used, width, full="yellow"), self._use)
+        bars.add_row("budget", bar(used, width, full="yellow"), in_use(self.limiter, self.budget))
         if most is not None:
             held = bar(self.channels_in_use / most, width, full="yellow")
             bars.add_row("channels", held, self._channels)
@@ -243,12 +243,6 @@ class DialStanding:
     def _done(self) -> str:
         done, created = finished(self.statistics), self.statistics.created
         return f"{done:,} of {counted(created, 'contact')} ({percent(done, created)})"
-
-    @property
-    def _use(self) -> str:
-        paused = self.limiter.paused_for
-        pause = f", paused for {paused:.0f} s" if paused >= 1 else ""
-        return f"{self.limiter.window_used} of {self.budget:,} requests a minute{pause}"
 
     @property
     def _channels(self) -> str:

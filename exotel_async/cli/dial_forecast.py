@@ -155,9 +155,10 @@ def forecast(
 ) -> Forecast:
     """Return how long a campaign takes, and who is dialled when.
 
-    Where contacts have time zones of their own, those of the zone that comes first are dialled
-    first while its hours are open. Retries are assumed to follow the first attempts: in truth they
-    mix with them as they come due, which takes as long in all.
+    Where contacts have time zones of their own, those of the zone that comes first are assumed to
+    be dialled first while its hours are open, and retries to follow the first attempts. In truth
+    zones that are open together mix as they stand in the file, and retries as they come due, which
+    takes as long in all. A contact's own `not_before` is left out of account.
 
     Args:
         contacts: how many there are of each time zone, zones in the order of the file; None: those

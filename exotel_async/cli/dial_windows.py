@@ -61,29 +61,41 @@ class Laid:
         return sum(self.left.values(), Fraction(0))
 
 
-@define
+@frozen
+class _Clock:
+    """Moments in microseconds since the beginning."""
+
+    begin: datetime
+    horizon: int = HORIZON // _MICROSECOND
+
+    def at(self, since: int) -> datetime:
+        return self.begin + since * _MICROSECOND
+
+    def since(self, moment: datetime) -> int:
+        return (moment - self.begin) // _MICROSECOND
+
+
+@define(eq=False)
 class _Zone:
+    """The contacts of one time zone, and the hours that are open for them, or are next."""
+
     name: str | None
     dials: Fraction
     made: Fraction = Fraction(0)
+    opens: int = 0
+    closes: int = 0
 
-    @property
-    def left(self) -> Fraction:
-        return self.dials - self.made
-
-
-@define
-class _Clock:
-    """Moments as microseconds since the beginning, exact: a faster pace is never later by them."""
-
-    begin: datetime
-
-    def at(self, since: Fraction) -> datetime:
-        # Hours begin and end at whole minutes: what is open at a moment is so at this one.
-        return self.begin + floor(since) * _MICROSECOND
-
-    def since(self, moment: datetime) -> Fraction:
-        return Fraction((moment - self.begin) // _MICROSECOND)
+    def look(self, schedule: Schedule, clock: _Clock, now: int) -> bool:
+        """Find the hours that are open at a moment, or are next. Returns whether there are some."""
+        if now < self.closes:
+            return True
+        opens = schedule.next_open(clock.at(now), self.name)
+        if opens is None:
+            return False
+        closes = schedule.closes_at(opens, self.name)
+        self.opens = clock.since(opens)
+        self.closes = clock.horizon if closes is None else clock.since(closes)
+        return True
 
 
 def lay(dials: Amounts, per_minute: Fraction, schedule: Schedule, begin: datetime) -> Laid:
@@ -98,46 +110,35 @@ def lay(dials: Amounts, per_minute: Fraction, schedule: Schedule, begin: datetim
         begin: an aware time.
     """
     clock, pace = _Clock(begin.astimezone(UTC)), per_minute / _MINUTE
-    horizon = clock.since(begin + HORIZON)
     zones = [_Zone(name, number) for name, number in dials.items()]
+    waiting = [zone for zone in zones if zone.dials > 0]
     windows: list[Window] = []
-    now, end = Fraction(0), None
-    while now < horizon:
-        opens = _openings(zones, schedule, clock, now)
-        if not opens:
+    # Exact, so that nothing is later by a faster pace. Hours begin and end at whole minutes: what
+    # is open at a moment is so at the whole microsecond before it.
+    moment, end = Fraction(0), None
+    while (now := floor(moment)) < clock.horizon:
+        waiting = [zone for zone in waiting if zone.look(schedule, clock, now)]
+        if not waiting:
             break
-        zone, opened = min(opens, key=lambda one: one[1])  # the first of equals
-        if opened > now:
-            now = opened
+        zone = min(waiting, key=lambda one: max(now, one.opens))  # the first of equals
+        if zone.opens > now:
+            moment = Fraction(zone.opens)
             continue
-        closes = schedule.closes_at(clock.at(now), zone.name)
-        stops = [horizon, now + zone.left / pace]
-        stops += [] if closes is None else [clock.since(closes)]
         # One that stands before it takes over as soon as it opens.
-        stops += [at for other, at in opens[: opens.index((zone, opened))]]
-        until = min(stops)
-        before, zone.made = zone.made, min(zone.dials, zone.made + pace * (until - now))
+        before_it = (other.opens for other in waiting[: waiting.index(zone)])
+        stops = min(zone.closes, clock.horizon, *before_it)
+        over = moment + (zone.dials - zone.made) / pace
+        until = min(over, Fraction(stops))
+        before, zone.made = zone.made, zone.made + pace * (until - moment)
+        if until == over:
+            waiting.remove(zone)
+        moment, end = until, clock.at(floor(until))
         first, last = ceil(before) + 1, ceil(zone.made)
         if first <= last:
-            begun, over = clock.at(now), clock.at(until)
-            windows.append(Window(begin=begun, end=over, first=first, last=last, zone=zone.name))
-        now = until
-        end = clock.at(now)
+            begun = clock.at(now)
+            windows.append(Window(begin=begun, end=end, first=first, last=last, zone=zone.name))
     return Laid(
         windows=tuple(windows),
         end=end,
-        left={zone.name: zone.left for zone in zones if zone.left > 0},
+        left={zone.name: zone.dials - zone.made for zone in zones if zone.made < zone.dials},
     )
-
-
-def _openings(
-    zones: Sequence[_Zone], schedule: Schedule, clock: _Clock, now: Fraction
-) -> list[tuple[_Zone, Fraction]]:
-    """Return the zones that have contacts left, and when the hours of each are open next."""
-    found = []
-    for zone in zones:
-        if zone.left > 0:
-            opens = schedule.next_open(clock.at(now), zone.name)
-            if opens is not None:
-                found.append((zone, max(now, clock.since(opens))))
-    return found

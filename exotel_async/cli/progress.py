@@ -79,6 +79,13 @@ def bar(share: float, width: int, *, pulse: bool = False, full: str = "green") -
     )
 
 
+def in_use(limiter: LimiterStatistics, budget: int) -> str:
+    """Return how much of a budget of requests a minute is in use, and whether it is paused."""
+    paused = limiter.paused_for
+    pause = f", paused for {paused:.0f} s" if paused >= 1 else ""
+    return f"{limiter.window_used} of {budget} a minute{pause}"
+
+
 @frozen(kw_only=True)
 class Requests:
     """How it stands with many requests.
@@ -109,9 +116,7 @@ class Requests:
     @property
     def use(self) -> str:
         """How much of the budget is in use."""
-        paused = self.limiter.paused_for
-        pause = f", paused for {paused:.0f} s" if paused >= 1 else ""
-        return f"{self.limiter.window_used} of {self.budget} a minute{pause}"
+        return in_use(self.limiter, self.budget)
 
     @property
     def time(self) -> str:

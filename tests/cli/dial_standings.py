@@ -9,9 +9,10 @@ from typing import Final
 
 from attrs import evolve
 
-from exotel_async import IST, LimiterStatistics
+from exotel_async import IST
 from exotel_async.campaigns import CampaignState, CampaignStatistics
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
+from tests.cli.test_progress import STANDING
 
 NOW: Final = datetime(2026, 11, 30, 15, 28, tzinfo=IST)
 MINUTE: Final = timedelta(minutes=1)
@@ -37,20 +38,7 @@ STATISTICS: Final = CampaignStatistics(
 )
 assert 1_000 == 580 + 7 + 1 + 290 + 82 + 14 + 3 + 16 + 5 + 2
 
-LIMITER: Final = LimiterStatistics(
-    granted=600,
-    waiting_interactive=0,
-    waiting_bulk=1,
-    in_flight=1,
-    window_used=142,
-    window_size=199,
-    paused_for=0.0,
-    refused=0,
-    strict=False,
-    pace=3.3,
-    longest_wait=0.3,
-    reported={},
-)
+LIMITER: Final = evolve(STANDING.limiter, window_used=142)
 
 RUNNING: Final = DialStanding(
     statistics=STATISTICS,

@@ -76,7 +76,7 @@ def test_no_word_is_told_by_colour_alone(standing: DialStanding) -> None:
 def test_the_panel_of_a_campaign_that_runs() -> None:
     assert panel(RUNNING, 80) == [
         "done         ━━━━━━━━━╸                412 of 1,000 contacts (41%)",
-        "budget       ━━━━━━━━━━━━━━━━━         142 of 200 requests a minute",
+        "budget       ━━━━━━━━━━━━━━━━━         142 of 200 a minute",
         "channels     ━━━━━╸                    7 of 30 channels in use",
         "time         10:05, about 1:12:00 left, until 16:40 IST",
         "outcomes     290 reached, 82 not reached, 14 refused, 16 do not call,",
@@ -183,7 +183,7 @@ def test_in_a_pipe_a_line_has_all_of_it() -> None:
         "412 of 1,000 contacts (41%): 290 reached, 82 not reached, 14 refused, 16 do not call, "
         "5 expired, 2 canceled, 3 unresolved; 512 calls placed: 310 completed, 101 busy, "
         "90 no answer, 4 failed; 7 in progress, 1 in doubt, 580 to be dialled; "
-        "retries due: 14, next in 2:10; 142 of 200 requests a minute; 7 of 30 channels in use; "
+        "retries due: 14, next in 2:10; budget 142 of 200 a minute; 7 of 30 channels in use; "
         "cost so far 412.50; 10:05, about 1:12:00 left, until 16:40 IST"
     ]
     (line,) = lines_of(evolve(STARTING, problems=PROBLEMS))

@@ -116,6 +116,12 @@ def test_zones_have_their_own_hours_and_the_first_in_the_file_goes_first() -> No
     ]
 
 
+def test_nobody_is_dialled_before_the_start() -> None:
+    start = MONDAY + timedelta(days=1)
+    (window,) = made({None: 10}, campaign(Schedule(start=start), throttle=1)).windows
+    assert (window.begin, window.end) == (start, start + 10 * MINUTE)
+
+
 def test_who_is_left_when_the_schedule_ends() -> None:
     schedule = Schedule(end=MONDAY + 30 * MINUTE)
     told = made({None: 100, "Asia/Dhaka": 5}, campaign(schedule, throttle=1))
