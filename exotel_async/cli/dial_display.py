@@ -38,6 +38,7 @@ _EDGE: Final = 3  # columns that `progress` leaves free
 _DAY: Final = timedelta(days=1)
 _STATES: Final = tuple(CampaignState)
 _STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
+_AT_REST: Final = (*_STOPPED, CampaignState.CANCELED)
 
 
 @frozen(kw_only=True)
@@ -256,7 +257,8 @@ class DialStanding:
     @property
     def _time(self) -> str:
         time = shown_length(timedelta(seconds=self.elapsed))
-        if self.left is None or self.stopping is not None:
+        goes_on = self.stopping is None and self.statistics.state not in _AT_REST
+        if self.left is None or not goes_on:
             return time
         until = clock(self.now + self.left, self.now)
         return f"{time}, about {length(self.left)} left, until {until}"

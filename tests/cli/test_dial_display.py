@@ -156,7 +156,9 @@ def test_the_last_errors_are_cut_masked_and_free_of_control_codes() -> None:
 
 def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
     assert "left" not in str(STANDINGS["stopping"])
-    assert "left" not in str(STANDINGS["paused"])
+    for name in ("paused", "failed", "canceled"):
+        assert "left" not in str(evolve(STANDINGS[name], left=MINUTE))
+    assert "left" not in str(evolve(RUNNING, left=None))
 
 
 def test_the_counts_add_up() -> None:
