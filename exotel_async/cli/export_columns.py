@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +11,8 @@ from typing import Any, Final, get_args, get_type_hints
 from attrs import frozen
 
 from exotel_async import IST, Call, CallRow
+from exotel_async.cli.table_cells import harmless, writable
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-# With a plus in front as well: phone numbers.
-_NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?"
 _KINDS: Final = {
     str: "TEXT",
     datetime: "TEXT",
@@ -65,23 +62,15 @@ def _stored(value: object) -> Any:
         case Decimal():
             return f"{value:f}"
         case str():
-            # Halves of characters are replaced: nobody can write them.
-            return value.encode("utf-8", "replace").decode()
+            return writable(value)
     return value
 
 
 def cells_of(call: Call) -> tuple[str, ...]:
     """Return a call's values for a file that is going to be opened in a spreadsheet."""
-    return tuple("" if value is None else _harmless(str(value)) for value in values_of(call))
+    return tuple("" if value is None else harmless(str(value)) for value in values_of(call))
 
 
 def raw_json(call: Call) -> str:
     """Return the record as Exotel gave it, in one line of ASCII, safe to show and to store."""
     return json.dumps(call.raw, separators=(",", ":"))
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking text from elsewhere for a formula, which it would compute."""
-    if text.startswith(_FORMULA) and not re.fullmatch(_NUMBER, text):
-        return f"'{text}"
-    return text

@@ -7,10 +7,9 @@ when an export continues.
 
 from __future__ import annotations
 
-import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from attrs import evolve
 from exotel_async import Call
 from exotel_async.cli.export_columns import NAMES, cells_of, raw_json
 from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place, sync_folder
+from exotel_async.cli.table_cells import csv_lines
 
 try:
     import fcntl
@@ -35,7 +35,7 @@ def as_jsonl(calls: Sequence[Call]) -> str:
 
 def as_csv(calls: Sequence[Call]) -> str:
     """Write each call as a row of comma-separated values."""
-    return _rows(map(cells_of, calls))
+    return csv_lines(map(cells_of, calls))
 
 
 CSV_HEAD = ",".join(NAMES) + "\n"
@@ -187,9 +187,3 @@ class TextFile:
         self._new_state_file.replace(self._state_file)
         sync_folder(self._state_file.parent)
         self.state = state
-
-
-def _rows(rows: Iterable[Iterable[str]]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue()
