@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 # With a plus in front as well: phone numbers.
 _NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?"
+_BOTH: Final = "\r\n"
 
 
 def harmless(text: str) -> str:
@@ -27,6 +27,17 @@ def writable(text: str) -> str:
 
 def csv_lines(rows: Iterable[Iterable[str]]) -> str:
     """Write rows as comma-separated values."""
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows(rows)
-    return written.getvalue()
+    written = _Written()
+    # Of a cell, it quotes what ends lines: with a line feed for that alone, no carriage return.
+    csv.writer(written, lineterminator=_BOTH).writerows(rows)
+    return "".join(f"{line.removesuffix(_BOTH)}\n" for line in written.lines)
+
+
+class _Written:
+    """What a writer of CSV has written, row by row."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.lines.append(line)
