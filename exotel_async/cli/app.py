@@ -359,3 +359,11 @@ def emulator(
     except Unusable as error:
         return _misused(str(error), as_json=json)
     return partial(emulate, served, as_json=json)
+
+
+# Its modules need what campaigns need, which takes long to import.
+app.command(
+    "exotel_async.cli.campaign_app:app",
+    name="campaign",
+    help="Campaigns of a ledger: how they stand, pause them, and what became of their contacts.",
+)

@@ -44,6 +44,11 @@ def _settings(campaign: Campaign) -> Iterator[tuple[str, str | Sequence[str]]]:
         yield "ends", shown_moment(schedule.end)
     yield "retries", list(_retries(campaign)) or "none: each contact is dialled once"
     yield "reached", _reached(campaign)
+    yield from _limits(campaign)
+    yield from _calls(campaign)
+
+
+def _limits(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.time_limit is not None:
         yield "time limit", f"a call lasts {spoken(campaign.time_limit)} at most"
     if campaign.ring_timeout is not None:
@@ -52,10 +57,22 @@ def _settings(campaign: Campaign) -> Iterator[tuple[str, str | Sequence[str]]]:
         yield "throttle", f"{counted(campaign.throttle, 'call')} a minute at most"
     if campaign.channels is not None:
         yield "channels", f"{counted(campaign.channels, 'channel')} at most"
+    if campaign.weight != 1:
+        yield "weight", f"{campaign.weight} times the share of a campaign with 1"
+
+
+def _calls(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.record is not None:
         yield "recording", "calls are recorded" if campaign.record else "calls are not recorded"
     if campaign.check_dnd:
         yield "DND", "each number is looked up, and not dialled if it is on the register"
+    if campaign.max_retries is None:
+        yield "max retries", "as many as Exotel makes by itself within an attempt"
+    elif campaign.max_retries:
+        yield "max retries", f"{campaign.max_retries} by Exotel itself within an attempt"
+    if campaign.status_callback is not None:
+        # What follows the host may hold a key.
+        yield "callbacks", f"to {urlsplit(campaign.status_callback).hostname}"
 
 
 def _target(campaign: Campaign) -> str:

@@ -16,7 +16,7 @@ from tests.cli.support import environment, ran
 async def test_help_lists_the_commands() -> None:
     ended = await ran("--help")
     assert ended.code == 0
-    for command in ("demo", "emulator", "call", "get", "export", "number", "doctor"):
+    for command in ("demo", "emulator", "call", "campaign", "get", "export", "number", "doctor"):
         assert f" {command} " in ended.out
     assert (await ran("--version")).out.strip() == __version__
 
@@ -67,6 +67,19 @@ def test_wrong_usage_is_told_with_exit_code_2(
     told = capsys.readouterr()
     assert words in told.err
     assert told.out == ""
+
+
+async def test_what_campaigns_need_is_imported_for_them_alone() -> None:
+    program = (
+        "import sys\n"
+        "from exotel_async.cli import main\n"
+        "main(['call', '0981', '0982', '--caller-id', '0803'])\n"
+        "main(['--help'])\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'sqlalchemy', 'xlsxwriter'}),"
+        " [name for name in sys.modules if 'campaign' in name])"
+    )
+    ended = await ran(command=(sys.executable, "-c", program))
+    assert ended.out.splitlines()[-1] == "[] []"
 
 
 @pytest.mark.slow

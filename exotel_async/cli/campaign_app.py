@@ -1,0 +1,141 @@
+"""The commands of `campaign` and their options."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from cyclopts import App, Parameter
+
+from exotel_async.cli.app import JSON, Work
+from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.terminal import err, out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exotel_async.cli.campaign_ledger import OpenLedger
+    from exotel_async.cli.terminal import Exit
+
+_FLAG: Final = Parameter(negative="", show_default=False)
+
+Name = Annotated[str, Parameter(name="NAME", help="The campaign.")]
+State = Literal[
+    "reached", "not-reached", "refused", "unresolved", "do-not-call", "expired", "canceled"
+]
+
+app: Final = App(
+    name="campaign",
+    console=out,
+    error_console=err,
+    suppress_keyboard_interrupt=False,
+)
+
+
+def _work(ledger: str, do: Callable[[OpenLedger], Exit], *, as_json: bool) -> Work:
+    from exotel_async.cli.campaign_ledger import administer  # noqa: PLC0415
+
+    return partial(administer, ledger, do, as_json=as_json)
+
+
+@app.command(name="list")
+def list_(*, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False) -> Work:
+    """List the campaigns of a ledger, and say who dials from it.
+
+    Args:
+        json: Print all of it as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_list import list_campaigns  # noqa: PLC0415
+
+    return _work(ledger, partial(list_campaigns, as_json=json), as_json=json)
+
+
+@app.command
+def status(
+    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+) -> Work:
+    """Show how a campaign stands, what it does and when, and how to go on with it.
+
+    Args:
+        json: Print all of it as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_status import status  # noqa: PLC0415
+
+    return _work(ledger, partial(status, name=name, as_json=json), as_json=json)
+
+
+@app.command
+def pause(
+    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+) -> Work:
+    """Dial nobody of a campaign any more, until it is resumed. Calls in progress go on.
+
+    Exit codes: 0 it is paused, by this or before, 1 it has failed or was cancelled, 2 wrong usage.
+
+    Args:
+        json: Print the state it is in now, and was in, as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_states import pause  # noqa: PLC0415
+
+    return _work(ledger, partial(pause, name=name, as_json=json), as_json=json)
+
+
+@app.command
+def resume(
+    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+) -> Work:
+    """Go on with a campaign that is paused, or has failed. It dials nobody by itself.
+
+    Exit codes: 0 it is not paused, by this or before, 1 it was cancelled, 2 wrong usage.
+
+    Args:
+        json: Print the state it is in now, and was in, as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_states import resume  # noqa: PLC0415
+
+    return _work(ledger, partial(resume, name=name, as_json=json), as_json=json)
+
+
+@app.command
+def cancel(
+    name: Name,
+    /,
+    *,
+    yes: Annotated[bool, _FLAG] = False,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+) -> Work:
+    """End a campaign for good: who was not dialled will not be. Calls in progress go on.
+
+    Exit codes: 0 it is cancelled, by this or before, 1 it was not confirmed, 2 wrong usage.
+
+    Args:
+        yes: Do not ask. It is needed where nobody can be asked.
+        json: Print the state it is in now, and was in, as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_states import cancel  # noqa: PLC0415
+
+    return _work(ledger, partial(cancel, name=name, yes=yes, as_json=json), as_json=json)
+
+
+@app.command
+def outcomes(
+    name: Name,
+    /,
+    *,
+    state: Annotated[tuple[State, ...], Parameter(negative="", show_default=False)] = (),
+    numbers: Annotated[bool, _FLAG] = False,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+) -> Work:
+    """Print what became of contacts, a line for each, in the order in which it became known.
+
+    Args:
+        state: Only those that ended so. It may be given several times.
+        numbers: Show phone numbers with all their digits.
+        json: Print each contact with all its calls as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_outcomes import outcomes  # noqa: PLC0415
+
+    do = partial(outcomes, name=name, states=state, whole=numbers, as_json=json)
+    return _work(ledger, do, as_json=json)

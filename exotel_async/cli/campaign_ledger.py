@@ -1,0 +1,159 @@
+"""The ledger that the commands of `campaign` read and change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import frozen
+
+from exotel_async import ExotelError, InvalidRequest
+from exotel_async.campaigns import CampaignAdmin, Ledger
+from exotel_async.campaigns.clock import from_ms
+from exotel_async.campaigns.entries import CampaignEntry, Holder
+from exotel_async.cli.dial_words import command
+from exotel_async.cli.export_sink import Refusal
+from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER
+from exotel_async.cli.service import Misuse, exit_of, kind_of
+from exotel_async.cli.terminal import Exit, counted, one_line, out, report_problem
+from exotel_async.cli.time_arguments import shown_moment
+
+_MOST_NAMES: Final = 10
+_ARGUMENTS: Final = {"name": "NAME", "number": "NUMBER"}
+
+
+@frozen(kw_only=True)
+class OpenLedger:
+    """A ledger that is open, for a command that may ask a person something in between.
+
+    Attributes:
+        place: what `--ledger` says.
+        ledger: the ledger.
+        admin: administers it.
+        do: waits for a coroutine, in an event loop that is the same for all. What must not stand
+            still while a person thinks, must not be begun in it.
+    """
+
+    place: str
+    ledger: Ledger
+    admin: CampaignAdmin
+    do: Callable[[Coroutine[Any, Any, Any]], Any]
+
+    def entry(self, name: str) -> CampaignEntry:
+        """Return a campaign.
+
+        Raises:
+            InvalidRequest: there is none of that name; it says which there are.
+        """
+        entry: CampaignEntry | None = self.do(self.ledger.campaign(name))
+        if entry is not None:
+            return entry
+        names: list[str] = self.do(self.admin.names())
+        raise InvalidRequest("name", name, f"is no campaign of this ledger{_which(names)}")
+
+    def dialer(self) -> Holder | None:
+        """Return the process that dials from this ledger; None: there is none."""
+        found: Holder | None = self.do(self.admin.running_dialer())
+        return found
+
+    def command(self, action: str, name: str) -> str:
+        """Return a command that does something with a campaign. It has no password."""
+        usual = os.environ.get(LEDGER_VARIABLE) or USUAL_LEDGER
+        place = None if self.place == usual else _shown(self.place)
+        return one_line(command(action, name, place))
+
+
+def administer(place: str, work: Callable[[OpenLedger], Exit], *, as_json: bool) -> Exit:
+    """Open a ledger that is there, do something with it, and say what went wrong.
+
+    Args:
+        place: the path of a file, or a URL.
+        work: what is done; it returns the exit code.
+        as_json: whether to print also as JSON what went wrong.
+    """
+    try:
+        with opened(place) as ledger:
+            return work(ledger)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if not out.quiet:  # else whoever reads has enough, as `head` has
+            report_problem("interrupted", kind=KeyboardInterrupt.__name__, as_json=as_json)
+        return Exit.INTERRUPTED
+    except ExotelError as error:
+        report_problem(_explain(error), kind=kind_of(error), as_json=as_json)
+        return exit_of(error)
+    except Refusal as error:
+        report_problem(str(error), kind=Refusal.__name__, as_json=as_json)
+        return Exit.FAILED
+
+
+@contextmanager
+def opened(place: str) -> Iterator[OpenLedger]:
+    """Open a ledger that is there.
+
+    Raises:
+        Misuse: there is none.
+        ExotelError: it cannot be used.
+    """
+    ledger = Ledger(place)
+    with asyncio.Runner() as runner:
+        runner.run(_must_be_there(ledger, place))
+        runner.run(ledger.open())
+        try:
+            yield OpenLedger(place=place, ledger=ledger, admin=CampaignAdmin(ledger), do=runner.run)
+        finally:
+            runner.run(ledger.close())
+
+
+def shown_dialer(dialer: Holder) -> str:
+    """Say which process dials from a ledger."""
+    since = shown_moment(since_of(dialer))
+    return f"process {dialer.pid} on {one_line(dialer.host)}, since {since}"
+
+
+def since_of(dialer: Holder) -> datetime:
+    """Return since when a process has a ledger."""
+    return from_ms(dialer.since)
+
+
+def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
+    """Return who dials from a ledger in the types of JSON."""
+    if dialer is None:
+        return None
+    return {"host": dialer.host, "pid": dialer.pid, "since": since_of(dialer).isoformat()}
+
+
+async def _must_be_there(ledger: Ledger, place: str) -> None:
+    shown = _shown(place)
+    try:
+        is_there = await ledger.is_made()
+    except OSError as error:
+        raise Misuse(f"--ledger {shown}: {error.strerror}") from None
+    if not is_there:
+        raise Misuse(
+            f"there is no ledger {shown}: --ledger names its file, or a postgresql:// URL, "
+            f"and so does {LEDGER_VARIABLE}"
+        )
+
+
+def _shown(place: str) -> str:
+    """Return what `--ledger` says. A URL is not shown: it may hold passwords in many places."""
+    return "postgresql://..." if "://" in place else place
+
+
+def _which(names: list[str]) -> str:
+    if not names:
+        return ", which has none"
+    more = len(names) - _MOST_NAMES
+    shown = [one_line(name) for name in names[:_MOST_NAMES]]
+    return f": it has {', '.join(shown)}" + (f" and {counted(more, 'other')}" if more > 0 else "")
+
+
+def _explain(error: ExotelError) -> str:
+    if isinstance(error, InvalidRequest):
+        what = _ARGUMENTS.get(error.argument, f"--{error.argument.replace('_', '-')}")
+        return f"{what} {error.shown} {error.rule}"
+    return str(error)

@@ -1,0 +1,81 @@
+"""`campaign outcomes`: what became of contacts, a line for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final
+
+from exotel_async.campaigns import ContactOutcome
+from exotel_async.cli.campaign_ledger import OpenLedger
+from exotel_async.cli.campaign_screen import shown_numbers
+from exotel_async.cli.terminal import Exit, end_on_sigterm, note, one_line, out
+from exotel_async.cli.time_arguments import shown_length
+
+_TOGETHER: Final = 100  # lines
+_LAYOUT: Final = ("<13", "<11", ">5", "<9", ">6")
+
+
+def outcomes(
+    ledger: OpenLedger, name: str, states: Collection[str], *, whole: bool, as_json: bool
+) -> Exit:
+    """Print contacts that have their outcome, in the order in which they got it.
+
+    Args:
+        ledger: where.
+        name: the campaign.
+        states: how they must have ended; none: in any way.
+        whole: whether to print all digits of numbers.
+        as_json: whether to print them as JSON, which has all digits.
+
+    Raises:
+        InvalidRequest: there is no such campaign.
+    """
+    ledger.entry(name)
+    shown = shown_numbers(whole=whole)
+    heads = [] if as_json else [_line("number", "state", "calls", "status", "talk", "reason")]
+
+    async def show() -> bool:
+        end_on_sigterm()
+        lines, found = heads, False
+        async for outcome in ledger.admin.outcomes(name):
+            if states and outcome.state not in states:
+                continue
+            if as_json:
+                lines.append(json.dumps(outcome.to_dict(), separators=(",", ":")))
+            else:
+                lines.append(_line_of(outcome, shown(outcome.contact.number)))
+            found = True
+            if len(lines) >= _TOGETHER:
+                _print(lines)
+                lines = []
+        if found and lines:
+            _print(lines)
+        return found
+
+    if not ledger.do(show()) and not as_json:
+        note("No contact has such an outcome." if states else "No contact has its outcome yet.")
+    return Exit.OK
+
+
+def _print(lines: Sequence[str]) -> None:
+    # Line by line, that takes longer than all else.
+    out.out("\n".join(lines), highlight=False)
+
+
+def _line_of(outcome: ContactOutcome, number: str) -> str:
+    row = outcome.row()
+    # Where nobody was rung second, there are no two who talk.
+    two = any(one.agent is not None for one in outcome.attempts)
+    talk = shown_length(timedelta(seconds=row["talk_time"])) if two else "-"
+    status, reason = row["status"] or "-", row["reason"] or ""
+    # That is what the status says.
+    reason = "" if reason.endswith(f"call: {status}") else reason
+    return _line(number, outcome.state, f"{row['attempts']:,}", status, talk, reason)
+
+
+def _line(*values: str) -> str:
+    *cells, reason = values
+    shown = [format(one_line(value), spec) for value, spec in zip(cells, _LAYOUT, strict=True)]
+    return "  ".join([*shown, one_line(reason)]).rstrip()

@@ -1,0 +1,109 @@
+"""`campaign pause`, `resume` and `cancel`: what a campaign is to do, also while it is dialled."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import CampaignState, CampaignStatistics
+from exotel_async.campaigns.entries import CampaignEntry
+from exotel_async.cli.campaign_ledger import OpenLedger, shown_dialer
+from exotel_async.cli.campaign_screen import confirmed, show_text
+from exotel_async.cli.terminal import Exit, counted, one_line, report_problem, show_json
+
+HOW_TO_RUN: Final = "The same command again runs it: exotel-async dial FILE ..."
+
+
+def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
+    """Have nobody of a campaign dialled until it is resumed."""
+    before = ledger.entry(name)
+    done: bool = ledger.do(ledger.admin.pause(name))
+    now = ledger.entry(name)
+    shown = one_line(name)
+    if done:
+        text = f"{shown} is paused{_still(ledger, name)}. {how_it_goes_on(ledger, now)}"
+    elif now.state is CampaignState.PAUSED:
+        text = f"{shown} is paused already{_why(now)}."
+    else:
+        return _impossible(f"{shown} {_ended(now)}: there is nothing to pause", as_json)
+    return _told(before, now, text, as_json)
+
+
+def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
+    """Let a campaign go on that was paused or has failed."""
+    before = ledger.entry(name)
+    done: bool = ledger.do(ledger.admin.resume(name))
+    now = ledger.entry(name)
+    shown = one_line(name)
+    if done:
+        text = f"{shown} is in progress again. {how_it_goes_on(ledger, now)}"
+    elif now.state is CampaignState.CANCELED:
+        return _impossible(f"{shown} was cancelled: nothing resumes it", as_json)
+    elif now.state is CampaignState.COMPLETED:
+        text = f"{shown} is completed: each of its contacts has its outcome."
+    elif now.state is CampaignState.CREATED:
+        text = f"{shown} is not paused: it was never run. {how_it_goes_on(ledger, now)}"
+    else:
+        text = f"{shown} is in progress already. {how_it_goes_on(ledger, now)}"
+    return _told(before, now, text, as_json)
+
+
+def cancel(ledger: OpenLedger, name: str, *, yes: bool, as_json: bool) -> Exit:
+    """End a campaign for good, once a person has said so."""
+    before = ledger.entry(name)
+    known: CampaignStatistics = ledger.do(ledger.admin.statistics(name))
+    shown = one_line(name)
+    # One that died in the midst of it has left some of them.
+    if known.state is CampaignState.CANCELED and not known.pending:
+        return _told(before, before, f"{shown} was cancelled already.", as_json, cancelled=0)
+    never = f"{counted(known.pending, 'contact')} of {shown} will never be dialled"
+    question = f"{never}{_still(ledger, name)}. This cannot be undone. Cancel it?"
+    if not confirmed(question, yes=yes):
+        return _impossible(f"{shown} was not cancelled: nothing was changed", as_json)
+    cancelled: int = ledger.do(ledger.admin.cancel(name))
+    text = (
+        f"{shown} is cancelled: {counted(cancelled, 'contact')} will never be dialled"
+        f"{_still(ledger, name)}."
+    )
+    return _told(before, ledger.entry(name), text, as_json, cancelled=cancelled)
+
+
+def how_it_goes_on(ledger: OpenLedger, entry: CampaignEntry) -> str:
+    """Say which process dials, or how somebody goes on."""
+    if entry.state in {CampaignState.PAUSED, CampaignState.FAILED}:
+        return f"It goes on by: {ledger.command('resume', entry.name)}"
+    dialer = ledger.dialer()
+    if dialer is not None:
+        return f"This ledger is dialled by {shown_dialer(dialer)}."
+    return f"Nobody runs it at the moment. {HOW_TO_RUN}"
+
+
+def _still(ledger: OpenLedger, name: str) -> str:
+    known: CampaignStatistics = ledger.do(ledger.admin.statistics(name))
+    calls = known.in_progress
+    goes = "goes" if calls == 1 else "go"
+    return f"; {counted(calls, 'call')} in progress {goes} on to the end" if calls else ""
+
+
+def _why(entry: CampaignEntry) -> str:
+    return f": {one_line(entry.reason)}" if entry.reason else ""
+
+
+def _ended(entry: CampaignEntry) -> str:
+    return "was cancelled" if entry.state is CampaignState.CANCELED else f"has failed{_why(entry)}"
+
+
+def _told(
+    before: CampaignEntry, now: CampaignEntry, text: str, as_json: bool, **more: object
+) -> Exit:
+    if as_json:
+        was = {"name": now.name, "state": now.state.value, "was": before.state.value}
+        show_json({**was, "reason": now.reason, **more})
+    else:
+        show_text(text)
+    return Exit.OK
+
+
+def _impossible(problem: str, as_json: bool) -> Exit:
+    report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
+    return Exit.FAILED

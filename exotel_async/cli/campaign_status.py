@@ -1,0 +1,183 @@
+"""`campaign status`: how a campaign stands, what it does, and how somebody goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import chain, repeat
+from typing import Any, Final
+
+from attrs import frozen
+
+from exotel_async.campaigns import Campaign, CampaignState, CampaignStatistics, ContactState
+from exotel_async.campaigns.admin import settings_of
+from exotel_async.campaigns.clock import from_ms
+from exotel_async.campaigns.entries import CampaignEntry, Holder
+from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
+from exotel_async.cli.campaign_screen import show_pairs, show_text
+from exotel_async.cli.campaign_states import HOW_TO_RUN, how_it_goes_on
+from exotel_async.cli.dial_settings import settings_of as settings_in_words
+from exotel_async.cli.dial_words import by_number, clock, counts, money, outcomes_of, plain
+from exotel_async.cli.terminal import Exit, counted, out, show_json
+from exotel_async.cli.time_arguments import shown_length
+
+_COUNTED_RETRIES: Final = 10_000  # and not beyond
+_ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED)
+_STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
+
+
+@frozen(kw_only=True)
+class _Status:
+    """All that is told of a campaign.
+
+    Attributes:
+        entry: the campaign.
+        settings: as it was created.
+        known: its statistics.
+        dialer: the process that dials from the ledger.
+        retries: contacts that wait for a retry.
+        next_retry: when the next one is due.
+        now: this moment.
+    """
+
+    entry: CampaignEntry
+    settings: Campaign
+    known: CampaignStatistics
+    dialer: Holder | None
+    retries: int
+    next_retry: datetime | None
+    now: datetime
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """When its hours open, or this moment if they are open; None: never again."""
+        return self.settings.schedule.next_open(self.now)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its hours are open, for contacts without a time zone of their own."""
+        return self.settings.schedule.is_open(self.now)
+
+    @property
+    def closes_at(self) -> datetime | None:
+        """When its hours close; None: they are closed, or never do."""
+        return self.settings.schedule.closes_at(self.now)
+
+
+def status(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
+    """Print how a campaign stands."""
+    told = _read(ledger, name)
+    if as_json:
+        show_json(_as_json(told))
+        return Exit.OK
+    show_pairs([*_standing(told), *_run(told)])
+    out.print()
+    show_pairs(_settings(told))
+    for hint in _hints(told, ledger):
+        out.print()
+        show_text(hint)
+    return Exit.OK
+
+
+def _read(ledger: OpenLedger, name: str) -> _Status:
+    entry = ledger.entry(name)
+    number, due = ledger.do(ledger.ledger.retries(entry.id))
+    return _Status(
+        entry=entry,
+        settings=settings_of(entry),
+        known=ledger.do(ledger.admin.statistics(name)),
+        dialer=ledger.dialer(),
+        retries=number,
+        next_retry=None if due is None else from_ms(due),
+        now=datetime.now(UTC),
+    )
+
+
+def _standing(told: _Status) -> Iterator[tuple[str, str]]:
+    known = told.known
+    reason = f": {known.reason}" if known.reason else ""
+    yield "campaign", known.name
+    yield "state", f"{plain(known.state)}{reason}"
+    yield "contacts", f"{known.created:,}"
+    yield "  pending", f"{known.pending:,}{_of_them_retries(told)}"
+    for what, number in (("in progress", known.in_progress), ("in doubt", known.in_doubt)):
+        if number:
+            yield f"  {what}", f"{number:,}"
+    for state, number in outcomes_of(known).items():
+        if number or state is ContactState.REACHED:
+            yield f"  {plain(state)}", f"{number:,}"
+    ends = ", ".join(counts(by_number(known)))
+    yield "calls", f"{known.attempts:,}" + (f": {ends}" if ends else "")
+    if known.talk_time:
+        yield "talk time", shown_length(known.talk_time)
+    yield "price", money(known.price)
+
+
+def _of_them_retries(told: _Status) -> str:
+    if not told.retries:
+        return ""
+    if told.retries >= _COUNTED_RETRIES:
+        wait = f"of which {told.retries:,} or more wait for their retries"
+    elif told.retries == told.known.pending:
+        wait = "waiting for retries"
+    else:
+        wait = f"{told.retries:,} of them waiting for retries"
+    due = told.next_retry
+    if due is None:
+        return f", {wait}"
+    verb = "was" if due <= told.now else "is"
+    return f", {wait}; the next one {verb} due at {clock(due, told.now)}"
+
+
+def _run(told: _Status) -> Iterator[tuple[str, str]]:
+    yield "dialled by", "nobody" if told.dialer is None else shown_dialer(told.dialer)
+    if told.known.state not in _ENDED:
+        yield "now", _open_now(told)
+
+
+def _open_now(told: _Status) -> str:
+    if told.is_open:
+        closes = told.closes_at
+        return "open at all hours" if closes is None else f"open until {clock(closes, told.now)}"
+    opens = told.opens_at
+    if opens is None:
+        return "closed for good: its schedule has ended"
+    return f"closed until {clock(opens, told.now)}"
+
+
+def _settings(told: _Status) -> Iterator[tuple[str, str]]:
+    for word, lines in settings_in_words(told.settings).items():
+        if word != "name":
+            yield from zip(chain([word], repeat("")), lines, strict=False)
+        own = [zone for zone in told.entry.zones if zone]
+        if word == "time zone" and own:
+            yield "", f"contacts with one of their own by that: {', '.join(own)}"
+
+
+def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
+    name, state = told.known.name, told.known.state
+    if state in _STOPPED or (told.dialer is None and state not in _ENDED):
+        yield how_it_goes_on(ledger, told.entry)
+    elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
+        yield f"A run settles the contacts in doubt. {HOW_TO_RUN}"
+    if told.known.unresolved:
+        contacts = counted(told.known.unresolved, "contact")
+        yield (
+            f"Whether {contacts} were rung cannot be known without you: "
+            f"{ledger.command('resolve', name)}"
+        )
+
+
+def _as_json(told: _Status) -> dict[str, Any]:
+    due = told.next_retry
+    opens, closes = told.opens_at, told.closes_at
+    return {
+        **told.known.to_dict(),
+        "dialer": dialer_as_json(told.dialer),
+        "retries": told.retries,
+        "next_retry_at": None if due is None else due.isoformat(),
+        "is_open": told.is_open,
+        "opens_at": None if opens is None else opens.isoformat(),
+        "closes_at": None if closes is None else closes.isoformat(),
+        "settings": told.settings.to_dict(),
+    }

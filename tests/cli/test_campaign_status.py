@@ -1,0 +1,134 @@
+"""`exotel-async campaign status`: how a campaign stands, and its settings in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from exotel_async.campaigns import (
+    Campaign,
+    CampaignState,
+    Contact,
+    ContactState,
+    Schedule,
+)
+from exotel_async.cli import campaign_status
+from exotel_async.cli.dial_settings import settings_of
+from exotel_async.config import IST
+from tests.campaigns.running import campaign, number, numbers
+from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, commanded, filled, unresolved
+
+
+def test_what_is_seldom_set_is_told_as_well() -> None:
+    told = settings_of(
+        campaign(
+            weight=2, max_retries=None, status_callback="https://me.example.com/hook?token=abc"
+        )
+    )
+    assert told["weight"] == ["2 times the share of a campaign with 1"]
+    assert told["max retries"] == ["as many as Exotel makes by itself within an attempt"]
+    assert told["callbacks"] == ["to me.example.com"]
+    assert settings_of(campaign(max_retries=2))["max retries"] == [
+        "2 by Exotel itself within an attempt"
+    ]
+
+
+# The command
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ledger that commands find by themselves."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "campaigns.db"
+
+
+def lines_of(text: str) -> dict[str, str]:
+    lines = (line.strip().partition("  ") for line in text.splitlines())
+    return {what: value.strip() for what, _, value in lines}
+
+
+def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = [*numbers(6), Contact(number(6), time_zone="Asia/Tokyo")]
+    filled(place, people, [REACHED, BUSY, REFUSED, unresolved(), REACHED])
+    ended = commanded(capsys, "status", "diwali")
+    assert ended.code == 0
+    lines = lines_of(ended.out)
+    assert lines["state"] == "in progress"
+    assert (lines["contacts"], lines["pending"]) == ("7", "2")
+    assert (lines["not reached"], lines["refused"]) == ("1", "1")
+    assert lines["unresolved"] == "1"
+    assert lines["calls"] == "3: 2 completed, 1 busy"
+    assert (lines["talk time"], lines["price"]) == ("1:24", "2.50")
+    assert (lines["dialled by"], lines["now"]) == ("nobody", "open at all hours")
+    assert (lines["connects to"], lines["time zone"]) == ("the flow 926", "IST")
+    assert "contacts with one of their own by that: Asia/Tokyo" in ended.out
+    assert (
+        "Nobody runs it at the moment. The same command again runs it: exotel-async dial FILE ..."
+        in ended.out
+    )
+    assert "exotel-async campaign resolve diwali" in ended.out
+    assert ended.err == ""
+
+
+def test_why_it_is_paused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(place, state=CampaignState.PAUSED, reason="too many\nerrors")
+    ended = commanded(capsys, "status", "diwali")
+    assert lines_of(ended.out)["state"] == "paused: too many errors"
+    assert ended.out.endswith("It goes on by: exotel-async campaign resume diwali\n")
+
+
+def test_what_has_ended_needs_nobody(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(place, numbers(1), [REACHED], state=CampaignState.COMPLETED)
+    ended = commanded(capsys, "status", "diwali")
+    assert "now" not in lines_of(ended.out)
+    assert "dial FILE" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (datetime(2026, 11, 2, 12, tzinfo=IST), "open until 13:00 IST"),
+        (datetime(2026, 11, 2, 13, tzinfo=IST), "closed until 2026-11-03 10:00 IST"),
+        (datetime(2026, 12, 31, 18, tzinfo=IST), "closed for good: its schedule has ended"),
+    ],
+)
+def test_whether_it_is_open(
+    now: datetime,
+    words: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Clock:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return now.astimezone(zone)
+
+    monkeypatch.setattr(campaign_status, "datetime", Clock)
+    end = datetime(2026, 12, 1, tzinfo=IST)
+    filled(place, made=campaign(schedule=Schedule(end=end, hours="10:00-13:00")))
+    assert lines_of(commanded(capsys, "status", "diwali").out)["now"] == words
+    known = json.loads(commanded(capsys, "status", "diwali", "--json").out)
+    assert known["is_open"] is words.startswith("open")
+    assert (known["opens_at"] is None) is ("for good" in words)
+    assert (known["closes_at"] is not None) is words.startswith("open")
+
+
+def test_when_the_next_retry_is_due(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = evolve(BUSY, state=ContactState.WAITING, reason=None)
+    filled(place, [Contact(one) for one in numbers(3)], [REACHED, again])
+    line = lines_of(commanded(capsys, "status", "diwali").out)["pending"]
+    assert line == (
+        "2, 1 of them waiting for retries; the next one was due at 2026-11-06 11:01 IST"
+    )
+    known = json.loads(commanded(capsys, "status", "diwali", "--json").out)
+    assert (known["retries"], known["next_retry_at"]) == (1, "2026-11-06T05:31:00+00:00")
+    assert Campaign.from_dict(known["settings"]) == campaign()
+    assert known["dialer"] is None
