@@ -8,7 +8,9 @@ TYPE_CHECKING = False  # see `ctrl_c`
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OF_THE_EXTRA = frozenset({"cyclopts", "rich", "starlette", "uvicorn", "python_multipart"})
+_OF_THE_EXTRA = frozenset(
+    {"cyclopts", "rich", "starlette", "uvicorn", "python_multipart", "xlsxwriter"}
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

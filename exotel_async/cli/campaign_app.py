@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
 from exotel_async.cli.app import JSON, Work
+from exotel_async.cli.campaign_tables import Format
+from exotel_async.cli.export_filters import OUTPUT
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
 from exotel_async.cli.terminal import err, out
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from exotel_async.cli.terminal import Exit
 
 _FLAG: Final = Parameter(negative="", show_default=False)
+_NOT_SAID: Final = Parameter(show_default=False)
 
 Name = Annotated[str, Parameter(name="NAME", help="The campaign.")]
 State = Literal[
@@ -139,3 +143,34 @@ def outcomes(
 
     do = partial(outcomes, name=name, states=state, whole=numbers, as_json=json)
     return _work(ledger, do, as_json=json)
+
+
+@app.command
+def export(
+    name: Name,
+    /,
+    *,
+    output: Annotated[Path, OUTPUT],
+    format: Annotated[Format | None, _NOT_SAID] = None,  # noqa: A002
+    force: Annotated[bool, _FLAG] = False,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+) -> Work:
+    """Write what became of contacts into a file, with the columns of their own list beside it.
+
+    Contacts that have no outcome yet are not in it. Prices and recordings come minutes after a
+    call: export again to have them. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    Args:
+        output: FILE, the file to write; its owner alone may read it. - is standard output: csv or
+            jsonl.
+        format: xlsx: for spreadsheets, at most 1,048,575 contacts. csv: as UTF-8; a value that
+            would be taken for a formula gets a ' before it. jsonl: each contact as JSON, in a line.
+            By default as the suffix of FILE says; csv for -.
+        force: Replace FILE if it is there.
+        json: Print how many contacts were written as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_export import Order, export  # noqa: PLC0415
+
+    order = Order(name=name, target=output, format=format, force=force, as_json=json)
+    return _work(ledger, partial(export, order=order), as_json=json)

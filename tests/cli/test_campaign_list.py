@@ -42,7 +42,7 @@ from tests.conftest import EXOPHONE
 PASSWORD = "s3cret"
 COMMANDS = [
     *(["list"], ["status", "x"], ["pause", "x"], ["resume", "x"], ["cancel", "x", "--yes"]),
-    ["outcomes", "x"],
+    *(["outcomes", "x"], ["export", "x", "-o", "x.csv"]),
 ]
 
 

@@ -1,0 +1,202 @@
+"""`campaign export`: what became of contacts, in a file, with the columns of their own list."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Final
+
+from attrs import frozen
+
+from exotel_async.campaigns import CampaignStatistics, ContactOutcome
+from exotel_async.cli.campaign_columns import FieldColumns
+from exotel_async.cli.campaign_ledger import OpenLedger
+from exotel_async.cli.campaign_screen import show_text
+from exotel_async.cli.campaign_tables import (
+    SUFFIXES,
+    CsvLines,
+    Format,
+    JsonLines,
+    Table,
+    Write,
+    workbook,
+)
+from exotel_async.cli.dial_words import finished
+from exotel_async.cli.export_sink import Refusal, only_files, put_in_place
+from exotel_async.cli.service import Misuse
+from exotel_async.cli.terminal import (
+    Exit,
+    counted,
+    end_on_sigterm,
+    note,
+    report_problem,
+    show_json,
+    whoever_listens,
+)
+
+_STANDARD_OUTPUT: Final = Path("-")
+_TOGETHER: Final = 500
+_TEXT: Final[Mapping[str, type[CsvLines | JsonLines]]] = {"csv": CsvLines, "jsonl": JsonLines}
+
+
+@frozen(kw_only=True)
+class Order:
+    """What is exported, and where to.
+
+    Attributes:
+        name: the campaign.
+        target: the file; `-`: standard output.
+        format: its format; None: as its name says.
+        force: whether it may replace a file there is.
+        as_json: whether to print what came of it as JSON.
+    """
+
+    name: str
+    target: Path
+    format: Format | None
+    force: bool
+    as_json: bool
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.target == _STANDARD_OUTPUT
+
+    def known_format(self) -> Format:
+        """Return the format.
+
+        Raises:
+            Misuse: neither option nor name says one, or what is asked for makes no sense.
+        """
+        known = self.format or SUFFIXES.get(self.target.suffix.lower())
+        if self.to_stdout:
+            known = known or "csv"
+            if known == "xlsx" or self.force or self.as_json:
+                raise Misuse("-o - takes csv or jsonl, and neither --force nor --json")
+        if known is None:
+            raise Misuse("give --format, or a FILE that ends in .csv, .xlsx or .jsonl")
+        return known
+
+
+def export(ledger: OpenLedger, order: Order) -> Exit:
+    """Write the contacts that have their outcome, and say how many have none yet.
+
+    Raises:
+        InvalidRequest: there is no such campaign.
+        Refusal: it would spoil something, or does not fit into the file.
+        Misuse: the options make no sense.
+    """
+    how = order.known_format()
+    entry = ledger.entry(order.name)
+    try:
+        written: int = ledger.do(_export(ledger, entry.id, order, how))
+    except OSError as error:
+        if order.to_stdout and isinstance(error, BrokenPipeError):
+            return Exit.FAILED  # whoever reads has enough, as `head` has
+        problem = f"cannot write {order.target}: {error.strerror or error}"
+        report_problem(problem, kind=OSError.__name__, as_json=order.as_json)
+        return Exit.FAILED
+    known: CampaignStatistics = ledger.do(ledger.admin.statistics(order.name))
+    left = known.created - finished(known)
+    with whoever_listens(sys.stderr if order.to_stdout else sys.stdout):
+        _tell(order, written, left)
+    return Exit.OK
+
+
+def _tell(order: Order, written: int, left: int) -> None:
+    if order.as_json:
+        told = {"contacts": written, "without_outcome": left}
+        show_json({"file": str(order.target), **told})
+        return
+    have = "has no outcome yet, and is" if left == 1 else "have no outcome yet, and are"
+    missing = f"{counted(left, 'contact')} {have} not in it."
+    if order.to_stdout:
+        if left:
+            note(missing)
+        return
+    show_text(f"{counted(written, 'contact')}: {order.target}")
+    if left:
+        show_text(missing)
+
+
+async def _export(ledger: OpenLedger, campaign_id: int, order: Order, how: Format) -> int:
+    """Export in two passes, the first one for the columns; how many contacts were written."""
+    end_on_sigterm()
+    if not order.to_stdout:
+        _must_be_free(order)
+    last = await ledger.ledger.last_outcome(campaign_id)
+    columns, rows = FieldColumns(), 0
+    async for outcome in _outcomes(ledger, campaign_id, last):
+        columns.see(outcome.contact.fields)
+        rows += 1
+    written = 0
+    with _table(order, how, columns, rows) as table:
+        async for outcome in _outcomes(ledger, campaign_id, last):
+            table.add(columns.row(outcome))
+            written += 1
+    return written
+
+
+async def _outcomes(
+    ledger: OpenLedger, campaign_id: int, last: int
+) -> AsyncIterator[ContactOutcome]:
+    """Yield those up to a place in their order: others may come meanwhile."""
+    after = 0
+    while page := await ledger.ledger.outcomes(campaign_id, after, _TOGETHER):
+        for after, outcome in page:
+            if after > last:
+                return
+            yield outcome
+
+
+@contextmanager
+def _table(order: Order, how: Format, columns: FieldColumns, rows: int) -> Iterator[Table]:
+    if order.to_stdout:
+        # No buffer: what could not be written must not be tried again when the process ends.
+        with io.FileIO(sys.stdout.fileno(), "wb", closefd=False) as raw:
+            yield _TEXT[how](_writing(raw), columns.names)
+        return
+    with _new_file(order) as part:
+        if how == "xlsx":
+            with workbook(part, columns.names, rows) as sheet:
+                yield sheet
+        else:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                yield _TEXT[how](file.write, columns.names)
+
+
+def _writing(raw: io.FileIO) -> Write:
+    def write(text: str) -> None:
+        view = memoryview(text.encode())
+        while view:
+            view = view[raw.write(view) :]
+
+    return write
+
+
+def _must_be_free(order: Order) -> None:
+    only_files(order.target)
+    if order.target.exists() and not order.force:
+        raise Refusal(f"{order.target} already exists: --force replaces it")
+
+
+@contextmanager
+def _new_file(order: Order) -> Iterator[Path]:
+    """Give a file of its owner's alone, which becomes the target when it is whole."""
+    target = order.target
+    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        os.close(descriptor)
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    put_in_place(part, target, replaces=order.force)
