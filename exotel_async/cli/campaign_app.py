@@ -12,6 +12,7 @@ from exotel_async.cli.app import JSON, Work
 from exotel_async.cli.campaign_tables import Format
 from exotel_async.cli.export_filters import OUTPUT
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import err, out
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from exotel_async.cli.campaign_ledger import OpenLedger
     from exotel_async.cli.terminal import Exit
 
+_EVERYWHERE: Final = Service()
 _FLAG: Final = Parameter(negative="", show_default=False)
 _NOT_SAID: Final = Parameter(show_default=False)
 
@@ -174,3 +176,73 @@ def export(
 
     order = Order(name=name, target=output, format=format, force=force, as_json=json)
     return _work(ledger, partial(export, order=order), as_json=json)
+
+
+@app.command
+def forget(
+    number: Annotated[str | None, Parameter(name="NUMBER")] = None,
+    /,
+    *more: Annotated[str, Parameter(show=False)],
+    key: Annotated[str | None, _NOT_SAID] = None,
+    yes: Annotated[bool, _FLAG] = False,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+) -> Work:
+    """Delete a person from all campaigns of a ledger: contacts, calls and outcomes.
+
+    The do-not-call list stays as it is. Exit codes: 0 nothing is left of them, 1 it was not
+    confirmed, or they are being dialled, 2 wrong usage.
+
+    Args:
+        number: Their phone number; spaces in it need no quotes.
+        key: Their key, instead of NUMBER.
+        yes: Do not ask. It is needed where nobody can be asked.
+        json: Print how many contacts were deleted as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_forget import forget  # noqa: PLC0415
+
+    whole = None if number is None else " ".join([number, *more])
+    do = partial(forget, number=whole, key=key, yes=yes, as_json=json)
+    return _work(ledger, do, as_json=json)
+
+
+@app.command
+def resolve(
+    name: Name,
+    /,
+    *,
+    key: Annotated[str | None, _NOT_SAID] = None,
+    call: Annotated[str | None, _NOT_SAID] = None,
+    not_placed: Annotated[bool, _FLAG] = False,
+    numbers: Annotated[bool, _FLAG] = False,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+    service: Service = _EVERYWHERE,
+) -> Work:
+    """Settle contacts of which it cannot be known whether they were rung: it asks you.
+
+    For each it shows the calls that may be its own. Where nobody can be asked it lists them, and
+    changes nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
+    unresolved, 130 interrupted.
+
+    Args:
+        key: Settle this one contact, by the next option or the one after it; a contact that was
+            added without a key has its number for one.
+        call: The SID of the call that was its own.
+        not_placed: Certainly no call was made: it is dialled again.
+        numbers: Show phone numbers with all their digits.
+        json: Ask nothing; print each contact with the calls that may be its own as JSON, in one
+            line.
+    """
+    from exotel_async.cli.campaign_resolve import Order, resolve  # noqa: PLC0415
+
+    order = Order(
+        name=name,
+        key=key,
+        call=call,
+        not_placed=not_placed,
+        whole=numbers,
+        as_json=json,
+        service=service,
+    )
+    return _work(ledger, partial(resolve, order=order), as_json=json)

@@ -42,7 +42,8 @@ from tests.conftest import EXOPHONE
 PASSWORD = "s3cret"
 COMMANDS = [
     *(["list"], ["status", "x"], ["pause", "x"], ["resume", "x"], ["cancel", "x", "--yes"]),
-    *(["outcomes", "x"], ["export", "x", "-o", "x.csv"]),
+    *(["outcomes", "x"], ["export", "x", "-o", "x.csv"], ["forget", "09812300001", "--yes"]),
+    ["resolve", "x"],
 ]
 
 

@@ -1,0 +1,279 @@
+"""`campaign resolve`: asks a person what only a person can find out about unresolved contacts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any, Final
+
+from attrs import Factory, define, frozen
+
+from exotel_async import AsyncExotel, ExotelError, InvalidRequest, NotFound
+from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, Dialer
+from exotel_async.cli import campaign_candidates
+from exotel_async.cli.campaign_candidates import Candidate, candidates, contact_lines, unresolved
+from exotel_async.cli.campaign_ledger import OpenLedger
+from exotel_async.cli.campaign_screen import (
+    ask,
+    can_ask,
+    show_pairs,
+    show_text,
+    shown_numbers,
+)
+from exotel_async.cli.campaign_states import how_it_goes_on
+from exotel_async.cli.dial_words import plain
+from exotel_async.cli.service import Misuse, Service, kind_of
+from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.terminal import (
+    Exit,
+    counted,
+    one_line,
+    out,
+    report_problem,
+    say,
+    show_json,
+    waiting,
+)
+
+_ARGUMENTS: Final = {"sid": "--call", "key": "--key"}
+_AGAIN: Final = (ContactState.READY, ContactState.WAITING)
+_STOP: Final = "q"
+
+
+@frozen(kw_only=True)
+class Order:
+    """What is resolved, and how.
+
+    Attributes:
+        name: the campaign.
+        key: the one contact that is resolved by what follows; None: a person is asked.
+        call: the SID of its call.
+        not_placed: whether no call was made.
+        whole: whether to print all digits of numbers.
+        as_json: whether to print as JSON, and ask nothing.
+        service: where the calls are read.
+    """
+
+    name: str
+    key: str | None
+    call: str | None
+    not_placed: bool
+    whole: bool
+    as_json: bool
+    service: Service
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            Misuse: the options make no sense together.
+        """
+        if (self.key is None) != (self.call is None and not self.not_placed):
+            raise Misuse("--key goes with --call or with --not-placed")
+        if self.call is not None and self.not_placed:
+            raise Misuse("--call says which call was made, --not-placed that none was: give one")
+
+
+def resolve(ledger: OpenLedger, order: Order) -> Exit:
+    """Resolve one contact, or go through all of them, or list them where nobody can be asked.
+
+    Returns:
+        OK: none is unresolved any more; of one contact: it is resolved.
+
+    Raises:
+        Misuse: the options make no sense together.
+        InvalidRequest: there is no such campaign.
+        ConfigurationError: the credentials are missing.
+    """
+    order.check()
+    ledger.entry(order.name)
+    asking = can_ask() and out.is_terminal and not order.as_json
+    found: list[ContactOutcome] = []
+    if order.key is None:
+        found = ledger.do(unresolved(ledger.admin, order.name))
+        if not found:
+            if not order.as_json:
+                show_text(f"No contact of {one_line(order.name)} is unresolved.")
+            return Exit.OK
+    with _session(ledger, order.service) as exotel:
+        run = _Run(ledger, order, exotel, Dialer(exotel, ledger.ledger), len(found))
+        try:
+            if order.key is not None:
+                return run.settle(order.key)
+            if asking:
+                return run.walk(found)
+            return run.list_all(found)
+        except ExotelError as error:
+            return order.service.failed(error, as_json=order.as_json)
+
+
+@contextmanager
+def _session(ledger: OpenLedger, service: Service) -> Iterator[AsyncExotel]:
+    stack = AsyncExitStack()
+    try:
+        yield ledger.do(stack.enter_async_context(service.session()))
+    finally:
+        ledger.do(stack.aclose())
+
+
+@define(eq=False)
+class _Run:
+    """One run; what it holds is summed up at the end."""
+
+    ledger: OpenLedger
+    order: Order
+    exotel: AsyncExotel
+    dialer: Dialer
+    total: int
+    """Contacts that were unresolved at the beginning."""
+    resolved: Counter[ContactState] = Factory(Counter)
+    gone: int = 0
+    """Those that somebody else has resolved or forgotten meanwhile."""
+
+    @property
+    def left(self) -> int:
+        """Contacts that are unresolved still."""
+        return self.total - self.gone - self.resolved.total()
+
+    def settle(self, key: str) -> Exit:
+        """Resolve one contact, as the options say."""
+        try:
+            outcome = self._resolve(key, self.order.call)
+        except (InvalidRequest, NotFound) as error:
+            problem = self.order.service.explain(error, arguments=_ARGUMENTS)
+            if isinstance(error, NotFound):
+                problem = f"--call {one_line(str(self.order.call))}: no such call"
+            report_problem(problem, kind=kind_of(error), as_json=self.order.as_json)
+            return Exit.FAILED
+        if self.order.as_json:
+            show_json(outcome.to_dict())
+        else:
+            show_text(_now(outcome))
+            if outcome.state in _AGAIN:
+                self._say_how_it_goes_on()
+        return Exit.OK
+
+    def list_all(self, found: Sequence[ContactOutcome]) -> Exit:
+        """Print the contacts with their candidates, and change nothing."""
+        for place, outcome in enumerate(found, 1):
+            theirs = self._candidates(outcome)
+            if self.order.as_json:
+                show_json(campaign_candidates.as_json(outcome, theirs))
+            else:
+                self._show(place, outcome, theirs)
+        return Exit.NOT_COMPLETED
+
+    def walk(self, found: Sequence[ContactOutcome]) -> Exit:
+        """Ask about each contact, and do what is said."""
+        try:
+            for place, outcome in enumerate(found, 1):
+                theirs = self._candidates(outcome)
+                self._show(place, outcome, theirs)
+                if not self._asked(outcome, theirs):
+                    break
+        finally:
+            self._sum_up()
+        return Exit.NOT_COMPLETED if self.left else Exit.OK
+
+    def _asked(self, outcome: ContactOutcome, theirs: Sequence[Candidate]) -> bool:
+        """Ask until there is an answer. Returns whether to go on."""
+        numbers = {str(place): one for place, one in enumerate(theirs, 1) if one.can_be_told}
+        key = outcome.contact.key or outcome.contact.number
+        answers = [*numbers, "n", "s", _STOP]
+        self._show_answers(numbers)
+        while True:
+            typed = ask(f"{', '.join(answers[:-1])} or {answers[-1]}? ")
+            answer = _STOP if typed is None else typed.lower()
+            if answer in {"s", _STOP}:
+                return answer != _STOP
+            if answer not in answers:
+                continue
+            try:
+                sid = None if answer == "n" else numbers[answer].sid
+                now = self._resolve(key, sid)
+            except InvalidRequest as error:
+                if error.argument == "sid":
+                    show_text(f"That call {error.rule}.")
+                    continue
+                show_text(f"Its key {error.rule}.")
+                self.gone += 1
+                return True
+            self.resolved[now.state] += 1
+            show_text(_now(now))
+            return True
+
+    def _show(self, place: int, outcome: ContactOutcome, theirs: Sequence[Candidate]) -> None:
+        shown = shown_numbers(whole=self.order.whole)
+        out.print()
+        say(f"{place} of {self.total}")
+        show_pairs(contact_lines(outcome, whole=self.order.whole))
+        if not theirs:
+            say("There is no call that may be its own.")
+        elif len(theirs) == 1:
+            say("This call may be its own:")
+        else:
+            say("These calls may be its own:")
+        for number, candidate in enumerate(theirs, 1):
+            mark = f"{number:>3}  "
+            for line in candidate.lines(shown):
+                say(mark + line)
+                mark = " " * len(mark)
+
+    def _show_answers(self, numbers: Iterable[str]) -> None:
+        entry = self.ledger.entry(self.order.name)
+        is_over = entry.state is CampaignState.CANCELED
+        again = "it is cancelled, as its campaign" if is_over else "it is dialled again"
+        out.print()
+        known = ", ".join(numbers)
+        answers = [(known, "that call is its own, and counts")] if known else []
+        answers += [
+            ("n", f"certainly no call was made: {again}"),
+            ("s", "leave it unresolved"),
+            (_STOP, "stop here"),
+        ]
+        show_pairs(answers)
+
+    def _sum_up(self) -> None:
+        done = self.resolved.total()
+        ends = Counter(_word(state) for state in self.resolved.elements())
+        how = ", ".join(f"{number} {word}" for word, number in ends.items())
+        out.print()
+        show_text(
+            f"{counted(done, 'contact')} resolved{f': {how}' if how else ''}; "
+            f"{self.left} left unresolved."
+        )
+        if any(self.resolved[state] for state in _AGAIN):
+            self._say_how_it_goes_on()
+
+    def _say_how_it_goes_on(self) -> None:
+        show_text(how_it_goes_on(self.ledger, self.ledger.entry(self.order.name)))
+
+    def _candidates(self, outcome: ContactOutcome) -> list[Candidate]:
+        found: list[Candidate] = self._do(candidates(self.exotel, outcome))
+        return found
+
+    def _resolve(self, key: str, sid: str | None) -> ContactOutcome:
+        outcome: ContactOutcome = self._do(self.dialer.resolve(self.order.name, key, sid=sid))
+        return outcome
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        async def tell() -> Any:
+            async with telling_of_outages(self.exotel):
+                return await work
+
+        with waiting():
+            return self.ledger.do(tell())
+
+
+def _word(state: ContactState) -> str:
+    return "to be dialled again" if state in _AGAIN else plain(state)
+
+
+def _now(outcome: ContactOutcome) -> str:
+    if outcome.state is ContactState.WAITING:
+        return "It is dialled again when its retry is due."
+    if outcome.state is ContactState.READY:
+        return "It is dialled again."
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    return f"It counts as {_word(outcome.state)} now{reason}."

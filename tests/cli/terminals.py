@@ -1,0 +1,88 @@
+"""Commands at a terminal, where a person types."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attrs import define
+
+from tests.cli.support import TOKEN
+from tests.conftest import SOON
+
+
+@define(eq=False)
+class Terminal:
+    """A terminal, and the command that runs at it."""
+
+    process: asyncio.subprocess.Process
+    master: int
+    _came: bytes = b""
+    _read: int = 0
+
+    @property
+    def seen(self) -> str:
+        """All that was printed, and echoed, without what moves the cursor and colours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._came.decode(errors="replace"))
+
+    async def until(self, text: str) -> str:
+        """Wait until something is printed. Returns what was printed since the last time."""
+        async with asyncio.timeout(SOON):
+            while text not in self.seen[self._read :]:
+                more = await asyncio.to_thread(self._more)
+                assert more, f"{text!r} never came: {self.seen}"
+                self._came += more
+        end = self.seen.index(text, self._read) + len(text)
+        told, self._read = self.seen[self._read : end], end
+        return told
+
+    def types(self, line: str) -> None:
+        """Type a line."""
+        os.write(self.master, f"{line}\n".encode())
+
+    async def end(self) -> int:
+        """Wait for the end of the command. Returns its exit code."""
+        async with asyncio.timeout(SOON):
+            code = await self.process.wait()
+            while more := await asyncio.to_thread(self._more):
+                self._came += more
+        assert TOKEN not in self.seen
+        assert "Traceback" not in self.seen
+        return code
+
+    def _more(self) -> bytes:
+        try:
+            return os.read(self.master, 65536)
+        except OSError:  # nobody has the other end open any more
+            return b""
+
+
+@asynccontextmanager
+async def at_a_terminal(
+    *arguments: str, env: Mapping[str, str], cwd: Path, columns: int = 60
+) -> AsyncIterator[Terminal]:
+    """Run a command at a terminal; it is gone when the block ends."""
+    import pty  # noqa: PLC0415 - not on every system
+
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "exotel_async", *arguments),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**env, "TERM": "xterm", "COLUMNS": str(columns)},
+        cwd=cwd,
+    )
+    os.close(slave)
+    try:
+        yield Terminal(process, master)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(master)
