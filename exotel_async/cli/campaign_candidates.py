@@ -12,7 +12,7 @@ from exotel_async import AsyncExotel, Call, NotFound
 from exotel_async.campaigns import AttemptState, CampaignAdmin, ContactOutcome, ContactState
 from exotel_async.cli.campaign_columns import candidates_of
 from exotel_async.cli.campaign_screen import shown_numbers
-from exotel_async.cli.dial_words import masked_key
+from exotel_async.cli.campaign_words import masked_key
 from exotel_async.cli.terminal import one_line
 from exotel_async.cli.time_arguments import shown_length, shown_moment
 from exotel_async.masking import redact

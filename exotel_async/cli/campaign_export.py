@@ -26,7 +26,7 @@ from exotel_async.cli.campaign_tables import (
     Write,
     workbook,
 )
-from exotel_async.cli.dial_words import finished
+from exotel_async.cli.campaign_words import finished
 from exotel_async.cli.export_sink import Refusal, only_files, put_in_place
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import (

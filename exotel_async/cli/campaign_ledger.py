@@ -15,7 +15,7 @@ from exotel_async import ExotelError, InvalidRequest
 from exotel_async.campaigns import CampaignAdmin, Ledger
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
-from exotel_async.cli.dial_words import command
+from exotel_async.cli.campaign_words import command
 from exotel_async.cli.export_sink import Refusal
 from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER
 from exotel_async.cli.service import Misuse, exit_of, kind_of

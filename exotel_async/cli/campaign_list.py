@@ -11,7 +11,7 @@ from exotel_async.campaigns import CampaignStatistics
 from exotel_async.campaigns.entries import Holder
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_text
-from exotel_async.cli.dial_words import finished
+from exotel_async.cli.campaign_words import finished
 from exotel_async.cli.terminal import Exit, one_line, out, show_json
 
 _HEADS: Final = ("contacts", "with\noutcome", "in\ndoubt", "un-\nresolved")

@@ -22,7 +22,7 @@ from exotel_async.cli.campaign_screen import (
     shown_numbers,
 )
 from exotel_async.cli.campaign_states import how_it_goes_on
-from exotel_async.cli.dial_words import plain
+from exotel_async.cli.campaign_words import plain
 from exotel_async.cli.service import Misuse, Service, kind_of
 from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (

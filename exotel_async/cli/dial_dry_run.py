@@ -13,10 +13,10 @@ from rich.table import Table
 
 from exotel_async import IST
 from exotel_async.campaigns import Campaign
+from exotel_async.cli.campaign_settings import settings_of, zone_name
+from exotel_async.cli.campaign_words import clock, in_seconds, money, spoken
 from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
-from exotel_async.cli.dial_settings import settings_of, zone_name
 from exotel_async.cli.dial_windows import Window
-from exotel_async.cli.dial_words import clock, in_seconds, money, spoken
 from exotel_async.cli.terminal import counted, one_line
 from exotel_async.masking import redact
 

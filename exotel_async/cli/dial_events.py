@@ -11,9 +11,9 @@ from attrs import evolve
 
 from exotel_async import IST
 from exotel_async.campaigns import CampaignStatistics, ContactOutcome
+from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
 from exotel_async.cli.dial_display import DialStanding, Problem
 from exotel_async.cli.dial_report import DialEnd
-from exotel_async.cli.dial_words import finished, in_seconds, masked_key
 from exotel_async.cli.terminal import one_line
 from exotel_async.masking import mask_number, redact
 

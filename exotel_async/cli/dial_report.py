@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
-from exotel_async.cli.dial_words import (
+from exotel_async.cli.campaign_words import (
     STYLES,
     by_number,
     clock,

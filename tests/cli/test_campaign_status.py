@@ -17,7 +17,7 @@ from exotel_async.campaigns import (
     Schedule,
 )
 from exotel_async.cli import campaign_status
-from exotel_async.cli.dial_settings import settings_of
+from exotel_async.cli.campaign_settings import settings_of
 from exotel_async.config import IST
 from tests.campaigns.running import campaign, number, numbers
 from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, commanded, filled, unresolved

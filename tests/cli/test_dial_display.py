@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.constrain import Constrain
 
 from exotel_async.campaigns import CampaignState
+from exotel_async.cli.campaign_words import clock, command, length, masked_key, percent, spoken
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
-from exotel_async.cli.dial_words import clock, command, length, masked_key, percent, spoken
 from exotel_async.cli.progress import progress
 from tests.cli.dial_standings import (
     LIMITER,

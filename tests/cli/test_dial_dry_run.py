@@ -12,10 +12,10 @@ from attrs import evolve
 
 from exotel_async import IST
 from exotel_async.campaigns import Campaign, Reached, Retries, Retry, Schedule
+from exotel_async.cli.campaign_settings import settings_of
 from exotel_async.cli.dial_assumed import Assumed
 from exotel_async.cli.dial_dry_run import FIRST, LAST, DryRun, Refused, show_dry_run
 from exotel_async.cli.dial_forecast import forecast
-from exotel_async.cli.dial_settings import settings_of
 from tests.cli.dial_runs import CAMPAIGN, DRY_RUNS, RICH, dry_run
 from tests.cli.dial_standings import NOW
 from tests.cli.dial_text import WIDE, WIDTHS, shown, words

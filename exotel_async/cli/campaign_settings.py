@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from exotel_async.campaigns import Campaign, Retry, Schedule
-from exotel_async.cli.dial_words import spoken
+from exotel_async.cli.campaign_words import spoken
 from exotel_async.cli.terminal import counted, one_line
 from exotel_async.cli.time_arguments import shown_moment
 from exotel_async.masking import mask_number
