@@ -1,0 +1,293 @@
+"""The cells of lists as people have them, and the phone numbers in them.
+
+A cell of a CSV file is text; one of a workbook may be a number, a date or a truth value. Nothing is
+guessed: what may be somebody else's number, or may have lost digits, is refused with what to do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from exotel_async.errors import InvalidRequest
+from exotel_async.phone import identity_of, normalize_number
+
+Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
+
+LOST_DIGITS: Final = "has lost digits: format the column as text and export it again"
+_NO_TEXT: Final = "is text, not a phone number"
+_MORE: Final = "says more than a phone number: leave the number alone in its cell"
+_LETTER: Final = "has a letter in place of a digit, such as O for 0"
+_MASKED: Final = "is masked: its digits are not all there"
+_EXTENSION: Final = "has an extension, which cannot be dialled: give the number alone"
+_SHORT_SECOND: Final = "has a second number that is written short: write each number in full"
+_AMOUNT: Final = "is an amount, not a phone number"
+_DATE: Final = "is a date, not a phone number"
+_NEGATIVE: Final = "is a negative number, not a phone number"
+_FRACTION: Final = "is a decimal number, not a phone number"
+_LONG: Final = (
+    "has more than 15 digits: no phone number has, and spreadsheets keep no more; format the"
+    " column as text"
+)
+_TWO: Final = "looks like two numbers, or one and an extension: put / between two numbers"
+_SCRIPTS: Final = "mixes digits of two scripts"
+_PLACEHOLDER: Final = "is a placeholder, and nobody's number"
+_TOLL_FREE: Final = "is a toll-free number, which is for calling a company"
+_PLAN: Final = (
+    "is not in the Indian numbering plan: a number of another country is written with + and its"
+    " country code"
+)
+
+_EXACT: Final = 2**53  # all whole numbers up to here are doubles
+_MOST_DIGITS: Final = 15
+_SIGNIFICANT: Final = 6  # digits that are left in 9.81231E+09
+
+_QUOTES: Final = "'\"\u2018\u2019\u201c\u201d`\u00b4"
+_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202d\u2060-\u2064\u2066-\u2069\ufeff"
+_EDGES: Final = rf"[\s{_UNSEEN}]+"
+_FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_NOTHING: Final = frozenset({
+    "", "0", "na", "n/a", "n.a.", "n.a", "nil", "null", "none", "nan", "nat", "<na>", "blank",
+    "empty", "unknown", "tbd", "tba", "tbc", "pending", "undefined", "no number", "not available",
+    "not applicable", "not given", "not provided", "no mobile", "no phone", "no contact",
+    "#n/a", "#na", "#null!", "#ref!", "#value!", "#div/0!", "#name?", "#num!", "#error!",
+})  # fmt: skip
+_PLACEHOLDERS: Final = frozenset(
+    {digit + zeros for digit in "0123456789" for zeros in (9 * digit, 9 * "0")}
+    | {"1234567890", "0123456789", "9876543210", "0987654321", "123456789"}
+)
+
+# The numbers of which lists of a million are made, read at once.
+_USUAL: Final = re.compile(r"(?:\+91|91|0)?([6-9][0-9]{9})")
+_ONE_DOT: Final = r"[6-9][0-9]{4}\.[0-9]{5}|0[0-9]{2,4}\.[0-9]{6,8}"
+_FORMULA: Final = r"=\s*\"([^\"]*)\"|=(\+?[0-9]+)"
+_WHOLE: Final = r"(\+?[0-9]{7,})[.,]0{1,2}|(\+?[0-9]{7,})\."
+_EXPONENT: Final = r"([0-9]+)(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,3})"
+_SEPARATORS: Final = r"\s*(?:[/,;|&\n\r\\]|\bor\b|\band\b)\s*"
+_WORDS: Final = (
+    "mobile|mob|cell|telephone|tel|phone|ph|contact|whatsapp|landline|callto"
+    "|मोबाइल|मोबाईल|मो|फ़ोन|फोन|दूरभाष"
+)
+_LABEL: Final = (
+    rf"(?i)^(?:(?:{_WORDS})(?:[\s.]*(?:no|number|num|नं))?|(?:no|[mtp])(?=\s*[.:]))[\s.:=#\-\u2013]*"
+    r"(?=[+(0-9])"
+)
+_LABEL_BEHIND: Final = rf"(?i)(?<=[0-9])\s*\((?:{_WORDS}|m)\.?\)"
+_HAS_EXTENSION: Final = r"(?i)[0-9][\s,;./(\-]*(?:ext[a-z]*|xtn|x)[\s.:=\-]*[0-9]{1,6}\b"
+_LETTERS_FOR_DIGITS: Final = r"[0-9OoIiLlSsBbZz|!+() .\-]+"
+_IS_DATE: Final = (
+    r"(?:[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/. ](?:[0-9]{1,2}|[A-Za-z]{3,9})[-/. ]"
+    r"(?:19|20)?[0-9]{2})(?:[ T,].*)?"
+)
+_IS_AMOUNT: Final = (
+    r"(?i).*[%$\u20ac\u00a3\u20b9].*|(?:rs|inr|usd)\b.*|.*\b(?:rs|inr|usd)\.?"
+    r"|[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?"
+)
+
+
+class BadCell(ValueError):
+    """A cell in which there is something else than phone numbers. The text says what it is."""
+
+
+def text_of(cell: Cell) -> str:
+    """Return a cell as people read it: dates as ISO 8601, whole numbers without a point."""
+    match cell:
+        case str():
+            return cell.replace("\0", "").strip()
+        case bool():
+            return str(cell).upper()
+        case float():
+            return str(int(cell)) if cell.is_integer() and abs(cell) < _EXACT else repr(cell)
+        case dt.datetime() | dt.date() | dt.time():
+            return cell.isoformat()
+    return str(cell)
+
+
+def is_empty(cell: Cell) -> bool:
+    """Whether there is nothing to be seen in a cell."""
+    return isinstance(cell, str) and not _trimmed(cell)
+
+
+def numbers_of(cell: Cell) -> Sequence[str]:
+    """Return the phone numbers in a cell as they are dialled, the first one first.
+
+    There are none where it is empty or says so: `-`, `N/A`, `nan`, `TBD`, `0`.
+
+    Raises:
+        BadCell: there is something else.
+    """
+    if isinstance(cell, str):
+        usual = _USUAL.fullmatch(cell)
+        if usual and usual[1] not in _PLACEHOLDERS:
+            return (cell,)
+        return _in_text(cell)
+    digits = _digits_of(cell)
+    return () if digits == "0" else (_listed(digits),)
+
+
+def is_likely(numbers: Sequence[str]) -> bool:
+    """Whether these can hardly be anything else: mobile numbers, or written with + or a 0.
+
+    Ten digits that begin with 1 to 5 may be a landline, an order's number or a time in seconds.
+    """
+    return bool(numbers) and all(
+        one[0] in "+0" or (identity_of(one) or "").startswith(_MOBILES) for one in numbers
+    )
+
+
+_MOBILES: Final = tuple(f"India {first}" for first in "6789")
+
+
+def has_lost_digits(cell: Cell) -> bool:
+    """Whether a cell is a number with an exponent that leaves digits out: 9.81231E+09."""
+    found = re.fullmatch(_EXPONENT, _trimmed(cell)) if isinstance(cell, str) else None
+    return found is not None and _expanded(found) is None
+
+
+def may_be_rounded(cell: Cell) -> bool:
+    """Whether a number may be what became of 9.81231E+09 when it was read and written again."""
+    digits = bare_digits(cell)
+    return len(digits) >= 10 and len(digits.rstrip("0")) <= _SIGNIFICANT
+
+
+def bare_digits(cell: Cell) -> str:
+    """Return the digits of a cell that is a number for a spreadsheet, or ""."""
+    if isinstance(cell, str):
+        text = _trimmed(cell)
+        found = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", text)
+        return found[1] if found else ""
+    try:
+        return _digits_of(cell)
+    except BadCell:
+        return ""
+
+
+def _digits_of(cell: Cell) -> str:
+    if isinstance(cell, bool):
+        raise BadCell("is a truth value, not a phone number")
+    if isinstance(cell, dt.timedelta | dt.time | dt.date):
+        raise BadCell(_DATE)
+    assert isinstance(cell, int | float)  # noqa: S101 - there are no other cells
+    if isinstance(cell, float) and math.isnan(cell):
+        return "0"
+    if cell < 0:
+        raise BadCell(_NEGATIVE)
+    if cell >= 10**_MOST_DIGITS:
+        raise BadCell(_LONG)
+    if cell != int(cell):
+        raise BadCell(_FRACTION)
+    return str(int(cell))
+
+
+def _trimmed(text: str) -> str:
+    return re.sub(rf"^{_EDGES}|{_EDGES}$", "", text.replace("\0", ""))
+
+
+def _in_text(cell: str) -> Sequence[str]:
+    text = _trimmed(cell.translate(_FULL_WIDTH))
+    if formula := re.fullmatch(_FORMULA, text):
+        text = formula[1] if formula[1] is not None else formula[2]
+    text = _trimmed(text.strip(_QUOTES))
+    if text.casefold() in _NOTHING or re.fullmatch(r"[\W_]+", text):
+        return ()
+    text = _latin(text)
+    if exponent := re.fullmatch(_EXPONENT, text):
+        digits = _expanded(exponent)
+        if digits is None:
+            raise BadCell(LOST_DIGITS)
+        return (_listed(digits),)
+    if whole := re.fullmatch(_WHOLE, text):
+        return (_listed(whole[1] or whole[2]),)
+    _refuse_others(text)
+    text = re.sub(r"[\t\v\f]", " ", text).strip("/,;|&\\ ")
+    parts = [part for part in re.split(_SEPARATORS, text) if part]
+    if len(re.sub("[^0-9]", "", parts[0])) >= 10 and any(
+        re.fullmatch(r"[0-9]{1,5}", part) for part in parts[1:]
+    ):
+        raise BadCell(_SHORT_SECOND)
+    return tuple(dict.fromkeys(map(_one, parts)))
+
+
+def _latin(text: str) -> str:
+    """Return a text with the digits of other scripts as 0 to 9."""
+    if text.isascii():
+        return text
+    for run in re.findall(r"\d+", text):
+        if len({ord(digit) - unicodedata.decimal(digit) for digit in run}) > 1:
+            raise BadCell(_SCRIPTS)
+    return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
+
+
+def _expanded(exponent: re.Match[str]) -> str | None:
+    """Return the digits of a number with an exponent; None: they are not all there."""
+    whole, fraction, power = exponent[1], exponent[2] or "", int(exponent[3])
+    if len(fraction) < power or fraction[power:].strip("0"):
+        return None
+    return whole + fraction[:power]
+
+
+def _refuse_others(text: str) -> None:
+    """Refuse what is something else as a whole."""
+    if re.fullmatch(_IS_DATE, text):
+        raise BadCell(_DATE)
+    if re.fullmatch(_IS_AMOUNT, text, re.DOTALL):
+        raise BadCell(_AMOUNT)
+    if re.fullmatch(r"-\s*[0-9.]+", text):
+        raise BadCell(_NEGATIVE)
+    if re.search(_HAS_EXTENSION, text):
+        raise BadCell(_EXTENSION)
+    if re.search(r"[0-9] ?[*xX\u2022]{2,}|[*xX\u2022]{2,} ?[0-9]", text):
+        raise BadCell(_MASKED)
+
+
+def _one(text: str) -> str:
+    part = re.sub(_LABEL_BEHIND, "", re.sub(_LABEL, "", text)).strip(_QUOTES + " ")
+    digits = sum(char.isdigit() for char in part)
+    if any(char.isalpha() for char in part):
+        if digits >= 5 and re.fullmatch(_LETTERS_FOR_DIGITS, part):
+            raise BadCell(_LETTER)
+        raise BadCell(_MORE if digits >= 7 else _NO_TEXT)
+    # A longitude, 77.59456789, would be somebody's number without its point.
+    if re.fullmatch(r"[0-9]+\.[0-9]+", part) and not re.fullmatch(_ONE_DOT, part):
+        raise BadCell(_FRACTION)
+    return _listed(part)
+
+
+def _listed(written: str) -> str:
+    """Return a number as it is dialled, if it can be somebody's on a list."""
+    digits = re.sub("[^0-9]", "", written)
+    if len(set(digits)) == 1 and len(digits) > 6:
+        raise BadCell(_PLACEHOLDER)
+    if len(digits) < 3 or (len(digits) > _MOST_DIGITS and written == digits):
+        raise BadCell(_short(digits) if len(digits) < 3 else _LONG)
+    try:
+        number = normalize_number(written)
+    except InvalidRequest as error:
+        raise BadCell(_TWO if error.rule.startswith("looks like two") else error.rule) from None
+    identity = identity_of(number) or number
+    known = identity.removeprefix("India ")
+    if known in _PLACEHOLDERS:
+        raise BadCell(_PLACEHOLDER)
+    if identity.startswith(("India 1800", "India 1860")):
+        raise BadCell(_TOLL_FREE)
+    if number[0] == "+":
+        return number
+    if len(number) < 10:
+        raise BadCell(_short(number))
+    if len(known) > 10:
+        raise BadCell(_PLAN)
+    try:
+        normalize_number(f"+91{known}")
+    except InvalidRequest:
+        raise BadCell(_PLAN) from None
+    return number
+
+
+def _short(digits: str) -> str:
+    if len(digits) <= 6:
+        return f"has {len(digits)} digits: short codes are not dialled from a list"
+    return f"has only {len(digits)} digits: a landline is written with its STD code"

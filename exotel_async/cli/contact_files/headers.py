@@ -1,0 +1,105 @@
+"""What a header says of its column: whether phone numbers are in it, and whose."""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from typing import Final
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(unicodedata.normalize("NFC", text).split())
+
+
+_PHONE: Final = _set(
+    "mobile mob mobiles mobil cell cellphone phone phones ph telephone tel msisdn whatsapp"
+    " handphone smartphone landline telefon telefono celular mobileno mobilenumber mobno phoneno"
+    " phno phonenumber contactno contactnumber cellno telno"
+    " मोबाइल मोबाईल फोन फ़ोन दूरभाष भ्रमणध्वनी মোবাইল ফোন મોબાઇલ મોબાઈલ ફોન ਮੋਬਾਈਲ ਫੋਨ ਫ਼ੋਨ ମୋବାଇଲ ଫୋନ"
+    " மொபைல் கைபேசி தொலைபேசி మొబైల్ ఫోన్ ಮೊಬೈಲ್ ಫೋನ್ മൊബൈൽ ഫോൺ موبائل فون"
+)
+_NUMBER: Final = _set(
+    "no nos number numbers num nr nbr # नंबर नम्बर संख्या क्रमांक नं નંબર নম্বর எண் నంబర్ ನಂಬರ್ നമ്പർ ਨੰਬਰ نمبر"
+)
+_CONTACT: Final = _set("contact contacts calling dial संपर्क")
+# What says nothing of whose number it is, or that it is the person's own.
+_PLAIN: Final = _set(
+    "customer client user lead person member subscriber candidate student patient borrower"
+    " applicant buyer caller guest employee cust primary main first 1 1st own personal"
+    " registered reg regd the"
+    " of your my e 164 s full digit digits 10 91 ग्राहक"
+)
+_WITH_CODE: Final = _set("with country code")
+_SECOND: Final = _set(
+    "alternate alternative alternatives alt second secondary other additional another extra"
+    " backup"
+    " 2nd 3rd third वैकल्पिक अन्य"
+)
+_LATER: Final = _set("2 3 4 5")
+_OTHERWISE: Final = _set(
+    "id ids uid uuid guid order invoice bill account acct acc bank ifsc pin pincode zip zipcode"
+    " postal postcode aadhaar aadhar adhaar adhar uidai pan gst gstin amount amt price value"
+    " balance date dob time timestamp created updated age qty quantity serial sr sl sno srno"
+    " slno row ref reference ticket policy loan card model type status name brand imei sim imsi"
+    " ext extension fax operator circle carrier verified valid email mail address city state"
+    " count total score lat latitude long lng lon longitude plan make os version agent exophone"
+    " dnd dnc roll vehicle registration booking awb tracking txn transaction utr otp code"
+    " country"
+)
+
+
+class Kind(enum.Enum):
+    """What a header says."""
+
+    OTHER = enum.auto()
+    """Something else is in the column, and numbers in it are not dialled."""
+    UNKNOWN = enum.auto()
+    """Nothing."""
+    VAGUE = enum.auto()
+    """Numbers, perhaps of phones."""
+    SECOND = enum.auto()
+    """Phone numbers to be tried after the others."""
+    SOMEBODYS = enum.auto()
+    """Phone numbers of an office, of a relative, or of whomever."""
+    PHONE = enum.auto()
+    """The person's phone numbers."""
+
+
+def kind_of(header: str) -> Kind:
+    """Return what a header says of its column."""
+    words = _words(header)
+    is_phone = bool(words & _PHONE) or bool(words & _CONTACT and words & _NUMBER)
+    if is_phone and words >= _WITH_CODE:
+        words -= _WITH_CODE
+    if words & _OTHERWISE:
+        return Kind.OTHER
+    more = words - _PHONE - _NUMBER - _CONTACT - _PLAIN
+    if more & _SECOND and (is_phone or more <= _SECOND):
+        return Kind.SECOND
+    if is_phone:
+        if more & _LATER:
+            return Kind.SECOND
+        return Kind.SOMEBODYS if more or "landline" in words else Kind.PHONE
+    if words & (_CONTACT | _NUMBER) and not more:
+        return Kind.VAGUE
+    return Kind.UNKNOWN
+
+
+def names_phones(header: str) -> bool:
+    """Whether a header has a word for a phone in it."""
+    return bool(_words(header) & _PHONE)
+
+
+def normal(header: str) -> str:
+    """Return a header as it is compared: in any case, with any spaces."""
+    return " ".join(unicodedata.normalize("NFC", header).casefold().split())
+
+
+def _words(header: str) -> frozenset[str]:
+    text = re.sub(r"(?i)whats\s*app", "whatsapp", header)
+    text = re.sub(r"(?i)\ba\s*/\s*c\b", "account", text)
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])", " ", text)  # CustomerPhone2
+    # Letters of Indian scripts have marks, which are no word characters.
+    kept = [char if char == "#" or unicodedata.category(char)[0] in "LMN" else " " for char in text]
+    return _set("".join(kept).casefold())

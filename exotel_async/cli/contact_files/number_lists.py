@@ -1,0 +1,103 @@
+"""Lists of numbers that are not to be dialled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from exotel_async.cli.contact_files.cells import BadCell, Cell, may_be_rounded, numbers_of, text_of
+from exotel_async.cli.contact_files.columns import (
+    AmbiguousColumn,
+    Column,
+    Layout,
+    find_columns,
+)
+from exotel_async.cli.contact_files.odd_rows import (
+    FOOTER,
+    REPEATED,
+    cell_at,
+    has_number,
+    why_nobody,
+)
+from exotel_async.cli.contact_files.reading import ROUNDED
+from exotel_async.cli.contact_files.tables import Row, Table, open_table
+from exotel_async.cli.contact_files.unreadable import Unreadable
+from exotel_async.errors import InvalidRequest
+from exotel_async.phone import normalize_number
+
+_FIRST: Final = 3
+
+
+def read_numbers(path: Path) -> list[str]:
+    """Read a do-not-call list: all numbers in its columns of phone numbers.
+
+    Every row must give one number at least: a number that is not understood would be dialled.
+
+    Raises:
+        Unreadable: it is no such list, or a row gives no number. The text says which rows.
+    """
+    table = open_table(path)
+    columns, layout = _columns(path, table)
+    numbers: dict[str, None] = {}
+    bad: list[str] = []
+    for row in table.rows():
+        if row.line == layout.header_line or _is_nobodys(row, layout):
+            continue
+        try:
+            numbers |= dict.fromkeys(_numbers(row, columns, layout))
+        except BadCell as why:
+            bad.append(f"line {row.line} {why}")
+    if bad:
+        rows = "1 row gives" if len(bad) == 1 else f"{len(bad):,} rows give"
+        first = "; ".join(bad[:_FIRST])
+        raise Unreadable(
+            f"{path}: {rows} no number to leave out, so that it would be dialled: {first}"
+        )
+    return list(numbers)
+
+
+def _columns(path: Path, table: Table) -> tuple[Sequence[Column], Layout]:
+    try:
+        layout = find_columns(path, table, {})
+    except AmbiguousColumn as several:
+        # Whichever it is: nobody is dialled by a number too many here.
+        columns = several.candidates
+        layout = find_columns(path, table, {"number": columns[0].name})
+        return columns, layout
+    return (layout.number, *layout.alternatives), layout
+
+
+def _is_nobodys(row: Row, layout: Layout) -> bool:
+    if row.line < layout.header_line:
+        return not has_number(row)
+    reason = why_nobody(row, layout)
+    return reason == REPEATED or (reason == FOOTER and not has_number(row))
+
+
+def _numbers(row: Row, columns: Sequence[Column], layout: Layout) -> Sequence[str]:
+    if reason := why_nobody(row, layout):
+        raise BadCell(reason)
+    numbers: list[str] = []
+    for column in columns:
+        cell = cell_at(row, column.index)
+        if column.index in layout.rounded and may_be_rounded(cell):
+            raise BadCell(ROUNDED)
+        numbers += _all_in(cell)
+    if not numbers:
+        raise BadCell("has no number")
+    return numbers
+
+
+def _all_in(cell: Cell) -> Iterator[str]:
+    try:
+        yield from numbers_of(cell)
+    except BadCell:
+        # Toll-free numbers and placeholders do no harm here.
+        try:
+            yield normalize_number(text_of(cell))
+        except InvalidRequest:
+            pass
+        else:
+            return
+        raise

@@ -1,0 +1,76 @@
+"""Rows that are nobody's: footers, totals, and those whose cells cannot be told apart."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from exotel_async.cli.contact_files.cells import BadCell, Cell, is_empty, numbers_of, text_of
+from exotel_async.cli.contact_files.columns import Layout
+from exotel_async.cli.contact_files.headers import normal
+from exotel_async.cli.contact_files.tables import Row
+
+FOOTER: Final = "is a total or a footer, not a person"
+REPEATED: Final = "repeats the headers"
+
+_TOTAL: Final = (
+    r"(?i)(?:(?:grand|sub|net)[\s-]*)?totals?"
+    r"(?: (?:rows|records|numbers|contacts|leads|calls|count))?\s*[:=-]?\s*[0-9,.]*"
+    r"|(?:sum|average|avg|count|कुल|योग|कुल योग)\s*[:=-]?\s*[0-9,.]*"
+)
+_FOOTER: Final = (
+    r"(?i)(?:(?:report|file|list) )?"
+    r"(?:generated|printed|exported|downloaded|prepared|powered) (?:by|on|at|from|with)\b.*"
+    r"|page [0-9]+(?: of [0-9]+)?|end of (?:report|file|list|data)\b.*"
+    r"|[0-9,]+ (?:rows|records|contacts|leads|numbers)\b.*"
+)
+
+
+def why_nobody(row: Row, layout: Layout) -> str | None:
+    """Return why a row is nobody's; None: it is somebody's."""
+    if row.damage is not None:
+        return row.damage
+    if row.line < layout.header_line:
+        return f"stands above the headers, which are in line {layout.header_line}"
+    if layout.width is not None and len(row.cells) > layout.width:
+        used = max(place for place, cell in enumerate(row.cells, 1) if not is_empty(cell))
+        if used > layout.width:
+            whose = "the headers have" if layout.header_line else "most rows have"
+            return (
+                f"has {used} cells where {whose} {layout.width}: a cell with a delimiter in it is"
+                " put in quotes"
+            )
+    if _is_footer(row):
+        return FOOTER
+    number = layout.number.index
+    if layout.header and normal(text_of(cell_at(row, number))) == layout.header[number]:
+        return REPEATED
+    return None
+
+
+def has_number(row: Row) -> bool:
+    """Whether there is a phone number in a row."""
+    return any(map(_is_number, row.cells))
+
+
+def cell_at(row: Row, index: int) -> Cell:
+    """Return the cell of a column; it is empty where the row ends before it."""
+    return row.cells[index] if index < len(row.cells) else ""
+
+
+def _is_footer(row: Row) -> bool:
+    first = next(cell for cell in row.cells if not is_empty(cell))
+    if not isinstance(first, str):
+        return False
+    text = text_of(first)
+    if re.fullmatch(_TOTAL, text):
+        return True
+    few = sum(not is_empty(cell) for cell in row.cells) <= 2
+    return few and re.fullmatch(_FOOTER, text, re.DOTALL) is not None
+
+
+def _is_number(cell: Cell) -> bool:
+    try:
+        return bool(numbers_of(cell))
+    except BadCell:
+        return False

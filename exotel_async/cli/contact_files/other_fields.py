@@ -1,0 +1,75 @@
+"""What else of a contact may be in a file: a priority, a moment, an agent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Final
+
+from exotel_async import IST
+from exotel_async.campaigns.schedule import check_zone
+from exotel_async.cli.contact_files.cells import (
+    BadCell,
+    Cell,
+    has_lost_digits,
+    is_empty,
+    numbers_of,
+    text_of,
+)
+from exotel_async.phone import is_sip
+
+_MOMENT: Final = (
+    "must be a moment like 2026-11-30 10:00, in the contact's time zone or else India's"
+)
+
+
+def key_of(cell: Cell) -> str:
+    """Return a key. Raises BadCell: it is empty, or is not what it was."""
+    if is_empty(cell):
+        raise BadCell("no key")
+    text = text_of(cell)
+    if "e+" in text.casefold() and has_lost_digits(text):
+        raise BadCell("has lost digits: format the column as text and export it again")
+    return text
+
+
+def whole_of(cell: Cell) -> int | None:
+    """Return a whole number; None: there is none. Raises BadCell: there is something else."""
+    if is_empty(cell):
+        return None
+    if isinstance(cell, bool) or not re.fullmatch(r"[+-]?[0-9]{1,9}", text := text_of(cell)):
+        raise BadCell("must be a whole number")
+    return int(text)
+
+
+def moment_of(cell: Cell, zone: str | None) -> dt.datetime | None:
+    """Return an aware moment; None: there is none.
+
+    Args:
+        cell: the cell.
+        zone: the zone of a moment that has none of its own; None: India's.
+
+    Raises:
+        BadCell: there is something else.
+        InvalidRequest: there is no such zone.
+    """
+    if is_empty(cell):
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(text_of(cell))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=IST if zone is None else check_zone(zone))
+        moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise BadCell(_MOMENT) from None
+    return moment
+
+
+def party_of(cell: Cell) -> str | None:
+    """Return a phone number or a SIP id; None: there is none. Raises BadCell: there is another."""
+    if is_sip(cell):
+        return text_of(cell)
+    numbers = numbers_of(cell)
+    if len(numbers) > 1:
+        raise BadCell("must be one phone number")
+    return numbers[0] if numbers else None

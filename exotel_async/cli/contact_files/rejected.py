@@ -1,0 +1,112 @@
+"""FILE.rejected.csv: the rows that were not taken, to be put right and dialled."""
+
+from __future__ import annotations
+
+import csv
+import filecmp
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from exotel_async.cli.contact_files.cells import Cell
+from exotel_async.cli.contact_files.columns import OWN_COLUMNS
+from exotel_async.cli.contact_files.results import Rejected
+from exotel_async.cli.export_sink import private, sync_folder
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_HARMLESS: Final = r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?"
+_CHANGED: Final = r"[0-9.,]+"
+
+
+class RejectedFile:
+    """Writes rejected rows beside the file that they are from, for its owner alone to read.
+
+    leads.xlsx has leads.xlsx.rejected.csv: the columns line, column, cell and reason, then the
+    row's own. It is UTF-8 with the mark by which Excel knows that. The file comes to be when the
+    block has ended well, if a row was added. An older one with something else in it, which somebody
+    may be putting right, becomes leads.xlsx.rejected.csv.old.
+
+        with RejectedFile(path) as rejected:
+            rejected.add(row)
+    """
+
+    def __init__(self, path_of_input: Path) -> None:
+        self.path: Final = path_of_input.with_name(f"{path_of_input.name}.rejected.csv")
+        """Where it is going to be."""
+        self.count = 0
+        """Rows added."""
+        self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._file is not None and kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._keep_older()
+                self._part.replace(self.path)
+                sync_folder(self.path.parent)
+        finally:
+            if self._file is not None:
+                self._file.close()
+                self._part.unlink(missing_ok=True)
+
+    def add(self, rejected: Rejected) -> None:
+        """Write a row.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._file is None:
+            self._part.unlink(missing_ok=True)
+            self._file = open(  # noqa: SIM115 - it is closed when the block ends
+                self._part, "x", encoding="utf-8-sig", newline="", opener=private
+            )
+            self._write((*OWN_COLUMNS, *rejected.row))
+        self.count += 1
+        self._write(
+            (
+                str(rejected.line),
+                rejected.column,
+                rejected.cell,
+                rejected.reason,
+                *rejected.row.values(),
+                *rejected.beyond,
+            )
+        )
+
+    def _keep_older(self) -> None:
+        if self.path.is_file() and not filecmp.cmp(self.path, self._part, shallow=False):
+            self.path.replace(self.path.with_name(f"{self.path.name}.old"))
+
+    def _write(self, cells: Iterable[str]) -> None:
+        assert self._file is not None  # noqa: S101 - it is open
+        csv.writer(self._file).writerow(map(_safe, cells))
+
+
+def _safe(text: str) -> str:
+    """Keep a spreadsheet from computing text, and from changing the digits of a number.
+
+    It makes 9.19812E+11 of 919812300001, and drops a + and a 0 in front.
+    """
+    changed = re.fullmatch(_CHANGED, text) and not re.fullmatch(_HARMLESS, text)
+    return f"'{text}" if changed or text.startswith(_FORMULA) else text
+
+
+def as_it_was(cell: Cell) -> Cell:
+    """Return a cell of a file of rejected rows as it was in the file they are from."""
+    if isinstance(cell, str) and cell.startswith("'") and _safe(cell[1:]) != cell[1:]:
+        return cell[1:]
+    return cell

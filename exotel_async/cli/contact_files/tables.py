@@ -1,0 +1,105 @@
+"""Files as tables: rows of cells, whatever the format, which is told by what is in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from exotel_async.cli.contact_files.cells import Cell
+from exotel_async.cli.contact_files.unreadable import Unreadable
+
+
+class Row(NamedTuple):
+    """A row.
+
+    Attributes:
+        line: where it is: the line in which it begins in an editor, or its row in a spreadsheet.
+        cells: what is in it; all its text in one cell where it is damaged.
+        damage: why its cells cannot be told apart; None: they can.
+        merged_with: the row whose cell reaches down into this one, by the cell's column.
+    """
+
+    line: int
+    cells: Sequence[Cell]
+    damage: str | None = None
+    merged_with: dict[int, int] | None = None
+
+
+class Table(Protocol):
+    """A file's rows, which may be read again and again."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user is to know of how the file is read."""
+
+    def rows(self) -> Iterator[Row]:
+        """Read the rows from the first one on, without those that are wholly empty."""
+
+
+_LOOKED_AT: Final = 4096  # bytes
+_WORKBOOKS: Final = {
+    b"PK\x03\x04": "a ZIP file, but no workbook (XLSX, XLSB or ODS)",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a file of Microsoft Office, but no workbook (XLS)",
+}
+_OTHERS: Final = {
+    b"PK\x05\x06": "an empty ZIP file",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "compressed with gzip",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"SQLite format 3": "a database",
+    b"{\\rtf": "an RTF document",
+}
+_MARKUP: Final = (b"<!doctype", b"<html", b"<head", b"<meta", b"<table", b"<style", b"<?xml")
+
+
+def open_table(path: Path, sheet: str | None = None) -> Table:
+    """Open a file as the table that it is, whatever its name says.
+
+    Args:
+        path: the file.
+        sheet: the sheet of a workbook; None: its first one with something in it.
+
+    Raises:
+        Unreadable: there is no such file, or it is no table.
+    """
+    head = _head(path)
+    for magic, otherwise in _WORKBOOKS.items():
+        if head.startswith(magic):
+            from exotel_async.cli.contact_files.workbooks import open_workbook  # noqa: PLC0415
+
+            return open_workbook(path, sheet, otherwise)
+    if sheet is not None:
+        raise Unreadable(f"{path} has no sheets: it is a text file")
+    for magic, what in _OTHERS.items():
+        if head.startswith(magic):
+            raise Unreadable(f"{path} is {what}: export it as CSV or XLSX")
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(_MARKUP):
+        raise Unreadable(
+            f"{path} is a web page or XML, whatever its name: open it in a spreadsheet and save it"
+            " as XLSX or CSV"
+        )
+    if text.startswith((b"{", b"[{", b"[[")):
+        raise Unreadable(f"{path} is JSON: export it as CSV or XLSX")
+
+    from exotel_async.cli.contact_files.text_files import open_text  # noqa: PLC0415
+
+    return open_text(path, head)
+
+
+def _head(path: Path) -> bytes:
+    if path.is_dir():
+        raise Unreadable(f"{path} is a folder: give a file in it")
+    try:
+        if path.exists() and not path.is_file():
+            raise Unreadable(f"{path} is a pipe or a device: save what comes out of it as a file")
+        with path.open("rb") as file:
+            head = file.read(_LOOKED_AT)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise Unreadable(f"{path} cannot be read: {why}") from error
+    if not head:
+        raise Unreadable(f"{path} is empty")
+    return head

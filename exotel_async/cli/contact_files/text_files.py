@@ -1,0 +1,198 @@
+"""CSV, TSV and the like: which characters, which delimiter, and where the rows are."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, TextIO
+
+from attrs import field, frozen
+
+from exotel_async.cli.contact_files.cells import BadCell, is_empty, numbers_of
+from exotel_async.cli.contact_files.tables import Row
+from exotel_async.cli.contact_files.unreadable import Unreadable
+
+_CHUNK: Final = 1 << 20  # bytes
+_SAMPLE: Final = 300  # lines by which the delimiter is found
+_LONGEST_SAMPLE: Final = 1 << 16  # characters of each
+# What else may be inside a cell comes last.
+_DELIMITERS: Final = "\t;|,"
+_NO_DELIMITER: Final = "\x1f"
+_ALIKE: Final = 0.1  # shares of rows that differ by less say nothing
+_SAID: Final = r"\"?sep=([^\w\s\"]|\t)\"?\s*"
+_BOMS: Final = (  # the longest first: UTF-32 begins as UTF-16 does
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DAMAGED: Final = (
+    "has quotes that do not fit together: a cell with a quote in it is put in quotes, and the quote"
+    " doubled"
+)
+
+
+@frozen
+class TextTable:
+    """A text file whose cells are delimited."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    skipped: int
+    """Lines in front that are no rows: Excel's `sep=;`."""
+    notes: Sequence[str] = field(default=())
+
+    def rows(self) -> Iterator[Row]:
+        """Read the rows from the first one on, without those that are wholly empty."""
+        with _opened(self.path, self.encoding) as lines:
+            for _ in islice(lines, self.skipped):
+                pass
+            for line, cells, damage in _records(lines, self.delimiter):
+                if not all(map(is_empty, cells)):
+                    yield Row(line + self.skipped, cells, damage)
+
+
+def open_text(path: Path, head: bytes) -> TextTable:
+    """Open a text file.
+
+    Args:
+        path: the file.
+        head: its beginning.
+
+    Raises:
+        Unreadable: there is nothing in it.
+    """
+    encoding, notes = _encoding(path, head)
+    with _opened(path, encoding) as lines:
+        sample = [line[:_LONGEST_SAMPLE] for line in islice(lines, _SAMPLE)]
+    if all(map(is_empty, sample)):
+        raise Unreadable(f"{path} is empty")
+    if said := re.fullmatch(_SAID, sample[0]):
+        return TextTable(path, encoding, said[1], 1, notes)
+    return TextTable(path, encoding, _delimiter(sample), 0, notes)
+
+
+def _opened(path: Path, encoding: str) -> TextIO:
+    # Five bytes mean nothing in windows-1252; a file may have been cut within a character.
+    return path.open(encoding=encoding, errors="replace", newline="")
+
+
+def _encoding(path: Path, head: bytes) -> tuple[str, Sequence[str]]:
+    """Return a file's encoding, and what the user is to know of it.
+
+    Text that is no UTF-8 is read as windows-1252, in which Excel saves CSV. In all character sets
+    of a byte for each character the digits and delimiters are the same, and a guess at the others
+    from a few names is often a wrong one.
+    """
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return encoding, ()
+    if wide := _without_bom(head):
+        return wide, ()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "windows-1252", ("the file is not UTF-8: it is read as windows-1252",)
+    return "utf-8", ()
+
+
+def _without_bom(head: bytes) -> str | None:
+    """Find UTF-16 and UTF-32 by where the zero bytes of digits and delimiters are."""
+    zeros = [head[place::4].count(0) / (len(head) // 4 or 1) for place in range(4)]
+    for encoding, used in (("utf-32-le", 0), ("utf-32-be", 3)):
+        if all(share > 0.9 for place, share in enumerate(zeros) if place != used):
+            return encoding
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if odd > 0.2 and even < odd / 10:
+        return "utf-16-le"
+    if even > 0.2 and odd < even / 10:
+        return "utf-16-be"
+    return None
+
+
+def _delimiter(sample: Sequence[str]) -> str:
+    """Return the delimiter by which most rows have equally many cells, more than one.
+
+    Where several do, it is the one that leaves the most phone numbers whole.
+    """
+    found = []
+    for delimiter in _DELIMITERS:
+        rows = [cells for _, cells, _ in _records(sample, delimiter) if any(cells)]
+        widths = Counter(map(len, rows))
+        widths[1] = 0
+        width, count = widths.most_common(1)[0]
+        found.append((count / (len(rows) or 1), width, _numbers_in(rows), delimiter))
+    best = max(share for share, *_ in found)
+    if best < 0.5:
+        return _NO_DELIMITER
+    alike = [one for one in found if one[0] > best - _ALIKE]
+    return max(alike, key=lambda one: (one[2], one[0], one[1]))[3]
+
+
+def _numbers_in(rows: Iterable[Sequence[str]]) -> int:
+    return sum(_is_number(cell) for cells in rows for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return bool(numbers_of(cell))
+    except BadCell:
+        return False
+
+
+class _Lines:
+    """Lines that can be put back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._next: Callable[[], str] = iter(lines).__next__
+        self._back: deque[str] = deque()
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else self._next()
+        self.taken.append(line)
+        return line
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """Give these out again, before the others."""
+        self._back.extendleft(reversed(lines))
+
+
+def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str], str | None]]:
+    """Read records with their first lines and what is wrong with them.
+
+    A quote that is out of place takes the rows behind it into its cell, up to the next quote. So
+    what does not fit together costs its first line alone, and is read on from the second.
+    """
+    source = _Lines(lines)
+    # Written by hand, a space often follows the delimiter.
+    reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            first, *others = source.taken
+            source.put_back(others)
+            yield line, [first.rstrip("\r\n")], _DAMAGED
+            line += 1
+        else:
+            yield line, cells, None
+            line += len(source.taken)
+        source.taken.clear()

@@ -1,0 +1,7 @@
+"""A file of which nothing is taken."""
+
+from __future__ import annotations
+
+
+class Unreadable(Exception):
+    """A file that cannot be read as a list of people. The text says why, in one line."""

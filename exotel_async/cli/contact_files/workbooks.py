@@ -1,0 +1,121 @@
+"""Workbooks: XLSX, XLSB, XLS and ODS."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetMetadata,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from exotel_async.cli.contact_files.cells import is_empty
+from exotel_async.cli.contact_files.tables import Row
+from exotel_async.cli.contact_files.unreadable import Unreadable
+
+_ENCRYPTED: Final = "is encrypted with a password: save it without one"
+
+
+@frozen
+class SheetTable:
+    """One sheet of a workbook."""
+
+    _sheet: CalamineSheet
+    notes: Sequence[str] = ()
+
+    def rows(self) -> Iterator[Row]:
+        """Read the rows from the first one on, without those that are wholly empty."""
+        start = self._sheet.start
+        if start is None:
+            return
+        # The reader leaves out the columns in front of the first one that is used, but no rows.
+        before = [""] * start[1]
+        merged = self._merged()
+        for line, cells in enumerate(self._sheet.iter_rows(), 1):
+            if not all(map(is_empty, cells)):
+                yield Row(line, [*before, *cells], merged_with=merged.get(line))
+
+    def _merged(self) -> dict[int, dict[int, int]]:
+        below: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for (first, column), (last, _) in self._sheet.merged_cell_ranges or ():
+            for row in range(first + 1, last + 1):
+                below[row + 1][column] = first + 1
+        return below
+
+
+def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
+    """Open a sheet of a workbook.
+
+    Args:
+        path: the file.
+        sheet: the sheet's name, in any case; None: the first one that is shown and has something.
+        otherwise: what the file is if it is no workbook.
+
+    Raises:
+        Unreadable: it is no workbook, is encrypted, has no such sheet or nothing in its sheets.
+    """
+    try:
+        if _is_encrypted_ods(path):
+            raise Unreadable(f"{path} {_ENCRYPTED}")
+        workbook = CalamineWorkbook.from_path(path)
+        return _choose(path, workbook, sheet)
+    except PasswordError:
+        raise Unreadable(f"{path} {_ENCRYPTED}") from None
+    except (CalamineError, OSError, ValueError) as error:
+        raise Unreadable(f"{path} is {otherwise}, or damaged: {_first_line(error)}") from error
+
+
+def _choose(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> SheetTable:
+    sheets = [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+    shown = [one for one in sheets if one.visible == SheetVisibleEnum.Visible]
+    if wanted is not None:
+        name = wanted.strip().casefold()
+        named = [one.name for one in sheets if one.name.strip().casefold() == name]
+        if not named:
+            raise Unreadable(f"{path} has no sheet {wanted!r}: it has {_names(sheets)}")
+        return SheetTable(workbook.get_sheet_by_name(named[0]))
+    for one in shown:
+        sheet = workbook.get_sheet_by_name(one.name)
+        if sheet.start is not None:
+            return SheetTable(sheet, _notes(one, sheets, shown))
+    hidden = f": hidden are {_names(sheets)}" if len(sheets) > len(shown) else ""
+    raise Unreadable(f"{path} is empty: there is nothing in its sheets{hidden}")
+
+
+def _notes(
+    read: SheetMetadata, sheets: Sequence[SheetMetadata], shown: Sequence[SheetMetadata]
+) -> Sequence[str]:
+    if len(sheets) == 1:
+        return ()
+    others = [one for one in shown if one.name != read.name]
+    left = f"; not {_names(others)}" if others else ""
+    hidden = len(sheets) - len(shown)
+    kept = f"; {hidden} hidden" if hidden else ""
+    return (f"sheet {read.name!r} of {len(sheets)} is read{left}{kept}",)
+
+
+def _names(sheets: Sequence[SheetMetadata]) -> str:
+    return ", ".join(repr(one.name) for one in sheets)
+
+
+def _is_encrypted_ods(path: Path) -> bool:
+    # calamine finds no sheet in one, and says nothing of a password.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return b"manifest:encryption-data" in archive.read("META-INF/manifest.xml")
+    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError):
+        return False
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
