@@ -19,6 +19,7 @@ from exotel_async.phone import identity_of, normalize_number
 Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | dt.timedelta
 
 LOST_DIGITS: Final = "has lost digits: format the column as text and export it again"
+_ROUNDED: Final = "ends in zeros, as if it had lost digits: if it is right, write it with +91"
 _NO_TEXT: Final = "is text, not a phone number"
 _MORE: Final = "says more than a phone number: leave the number alone in its cell"
 _LETTER: Final = "has a letter in place of a digit, such as O for 0"
@@ -34,6 +35,10 @@ _LONG: Final = (
     " column as text"
 )
 _TWO: Final = "looks like two numbers, or one and an extension: put / between two numbers"
+_COUNTRY_LEFT_OUT: Final = (
+    "has + and ten digits, as a mobile number without its country code: write +91, or another"
+    " country's code with a space behind it"
+)
 _SCRIPTS: Final = "mixes digits of two scripts"
 _PLACEHOLDER: Final = "is a placeholder, and nobody's number"
 _TOLL_FREE: Final = "is a toll-free number, which is for calling a company"
@@ -64,10 +69,13 @@ _PLACEHOLDERS: Final = frozenset(
 # The numbers of which lists of a million are made, read at once.
 _USUAL: Final = re.compile(r"(?:\+91|91|0)?([6-9][0-9]{9})")
 _ONE_DOT: Final = r"[6-9][0-9]{4}\.[0-9]{5}|0[0-9]{2,4}\.[0-9]{6,8}"
+# +9812300001 is Iran's, and one digit too short. Singapore's numbers have ten digits with its code.
+_TEN_AFTER_PLUS: Final = r"\+(?!65[3689])[6-9][0-9]{9}"
+_COUNTRY_APART: Final = r"\+ ?\(?(?:6[02-6]|95|960|961|975)[^0-9]"
 _FORMULA: Final = r"=\s*\"([^\"]*)\"|=(\+?[0-9]+)"
 _WHOLE: Final = r"(\+?[0-9]{7,})[.,]0{1,2}|(\+?[0-9]{7,})\."
 _EXPONENT: Final = r"([0-9]+)(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,3})"
-_SEPARATORS: Final = r"\s*(?:[/,;|&\n\r\\]|\bor\b|\band\b)\s*"
+_SEPARATORS: Final = r"(?i)\s*(?:[/,;|&\n\r\\]|\bor\b|\band\b)\s*"
 _WORDS: Final = (
     "mobile|mob|cell|telephone|tel|phone|ph|contact|whatsapp|landline|callto"
     "|मोबाइल|मोबाईल|मो|फ़ोन|फोन|दूरभाष"
@@ -91,6 +99,18 @@ _IS_AMOUNT: Final = (
 
 class BadCell(ValueError):
     """A cell in which there is something else than phone numbers. The text says what it is."""
+
+
+class NotDialled(BadCell):
+    """A phone number that is not dialled from a list, and is harmless in a do-not-call list.
+
+    Attributes:
+        number: the number.
+    """
+
+    def __init__(self, reason: str, number: str) -> None:
+        super().__init__(reason)
+        self.number = number
 
 
 def text_of(cell: Cell) -> str:
@@ -122,11 +142,11 @@ def numbers_of(cell: Cell) -> Sequence[str]:
     """
     if isinstance(cell, str):
         usual = _USUAL.fullmatch(cell)
-        if usual and usual[1] not in _PLACEHOLDERS:
+        if usual and not cell.endswith("0000") and usual[1] not in _PLACEHOLDERS:
             return (cell,)
         return _in_text(cell)
     digits = _digits_of(cell)
-    return () if digits == "0" else (_listed(digits),)
+    return () if digits == "0" else (_unrounded(digits),)
 
 
 def is_likely(numbers: Sequence[str]) -> bool:
@@ -146,12 +166,6 @@ def has_lost_digits(cell: Cell) -> bool:
     """Whether a cell is a number with an exponent that leaves digits out: 9.81231E+09."""
     found = re.fullmatch(_EXPONENT, _trimmed(cell)) if isinstance(cell, str) else None
     return found is not None and _expanded(found) is None
-
-
-def may_be_rounded(cell: Cell) -> bool:
-    """Whether a number may be what became of 9.81231E+09 when it was read and written again."""
-    digits = bare_digits(cell)
-    return len(digits) >= 10 and len(digits.rstrip("0")) <= _SIGNIFICANT
 
 
 def bare_digits(cell: Cell) -> str:
@@ -199,9 +213,11 @@ def _in_text(cell: str) -> Sequence[str]:
         digits = _expanded(exponent)
         if digits is None:
             raise BadCell(LOST_DIGITS)
-        return (_listed(digits),)
+        return (_unrounded(digits),)
     if whole := re.fullmatch(_WHOLE, text):
-        return (_listed(whole[1] or whole[2]),)
+        text = whole[1] or whole[2]
+    if text.isdigit():
+        return (_unrounded(text),)
     _refuse_others(text)
     text = re.sub(r"[\t\v\f]", " ", text).strip("/,;|&\\ ")
     parts = [part for part in re.split(_SEPARATORS, text) if part]
@@ -257,11 +273,22 @@ def _one(text: str) -> str:
     return _listed(part)
 
 
+def _unrounded(digits: str) -> str:
+    """Return a number that is one for a spreadsheet, too, if it can be somebody's on a list.
+
+    9.81231E+09, when it has been read and saved again, is 9812310000.
+    """
+    number = _listed(digits)
+    if digits[0] not in "+0" and len(digits.rstrip("0")) <= _SIGNIFICANT:
+        raise BadCell(_ROUNDED)
+    return number
+
+
 def _listed(written: str) -> str:
     """Return a number as it is dialled, if it can be somebody's on a list."""
     digits = re.sub("[^0-9]", "", written)
     if len(set(digits)) == 1 and len(digits) > 6:
-        raise BadCell(_PLACEHOLDER)
+        raise NotDialled(_PLACEHOLDER, digits)
     if len(digits) < 3 or (len(digits) > _MOST_DIGITS and written == digits):
         raise BadCell(_short(digits) if len(digits) < 3 else _LONG)
     try:
@@ -271,10 +298,12 @@ def _listed(written: str) -> str:
     identity = identity_of(number) or number
     known = identity.removeprefix("India ")
     if known in _PLACEHOLDERS:
-        raise BadCell(_PLACEHOLDER)
+        raise NotDialled(_PLACEHOLDER, number)
     if identity.startswith(("India 1800", "India 1860")):
-        raise BadCell(_TOLL_FREE)
+        raise NotDialled(_TOLL_FREE, number)
     if number[0] == "+":
+        if re.fullmatch(_TEN_AFTER_PLUS, number) and not re.match(_COUNTRY_APART, written.strip()):
+            raise BadCell(_COUNTRY_LEFT_OUT)
         return number
     if len(number) < 10:
         raise BadCell(_short(number))

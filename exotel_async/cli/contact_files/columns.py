@@ -16,7 +16,6 @@ from exotel_async.cli.contact_files.cells import (
     has_lost_digits,
     is_empty,
     is_likely,
-    may_be_rounded,
     numbers_of,
     text_of,
 )
@@ -33,7 +32,6 @@ _SAMPLE: Final = 1000  # rows by which the columns are known
 _HEADER_WITHIN: Final = 20  # rows
 _ENOUGH: Final = 0.5  # of a column's cells are phone numbers, if it holds phone numbers
 _SHOWN: Final = 3
-_FEW: Final = 0.02
 
 
 @frozen
@@ -79,7 +77,6 @@ class Layout:
         header: the headers as they are compared.
         width: how many cells a row may have; None: any number.
         is_rejected: whether it is a file of rejected rows.
-        rounded: those of the columns with numbers in which some have lost digits.
         notes: what the user is to know.
     """
 
@@ -92,7 +89,6 @@ class Layout:
     header: Sequence[str]
     width: int | None
     is_rejected: bool
-    rounded: frozenset[int]
     notes: Sequence[str]
 
     def name(self, index: int) -> str:
@@ -170,9 +166,6 @@ class _Finder:
             header=[normal(text_of(cell)) for cell in self.header],
             width=self.width,
             is_rejected=self.is_rejected,
-            rounded=frozenset(
-                one.index for one in (number, *alternatives) if self._is_rounded(one)
-            ),
             notes=notes,
         )
 
@@ -352,12 +345,6 @@ class _Finder:
             if index < len(row.cells)
         )
         return right / said if said else 0
-
-    def _is_rounded(self, number: Column) -> bool:
-        """Whether a spreadsheet has cut digits off some of the numbers."""
-        cells = list(self._cells(number.index))
-        rounded = sum(map(may_be_rounded, cells))
-        return any(map(has_lost_digits, cells)) or (rounded > 1 and rounded > _FEW * len(cells))
 
     def _cells(self, index: int) -> Iterator[Cell]:
         return (row.cells[index] for row in self.body if index < len(row.cells))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import BadCell, Cell, may_be_rounded, numbers_of, text_of
+from exotel_async.cli.contact_files.cells import BadCell, Cell, NotDialled, numbers_of
 from exotel_async.cli.contact_files.columns import (
     AmbiguousColumn,
     Column,
@@ -20,11 +20,8 @@ from exotel_async.cli.contact_files.odd_rows import (
     has_number,
     why_nobody,
 )
-from exotel_async.cli.contact_files.reading import ROUNDED
 from exotel_async.cli.contact_files.tables import Row, Table, open_table
 from exotel_async.cli.contact_files.unreadable import Unreadable
-from exotel_async.errors import InvalidRequest
-from exotel_async.phone import normalize_number
 
 _FIRST: Final = 3
 
@@ -80,24 +77,14 @@ def _numbers(row: Row, columns: Sequence[Column], layout: Layout) -> Sequence[st
         raise BadCell(reason)
     numbers: list[str] = []
     for column in columns:
-        cell = cell_at(row, column.index)
-        if column.index in layout.rounded and may_be_rounded(cell):
-            raise BadCell(ROUNDED)
-        numbers += _all_in(cell)
+        numbers += _all_in(cell_at(row, column.index))
     if not numbers:
         raise BadCell("has no number")
     return numbers
 
 
-def _all_in(cell: Cell) -> Iterator[str]:
+def _all_in(cell: Cell) -> Sequence[str]:
     try:
-        yield from numbers_of(cell)
-    except BadCell:
-        # Toll-free numbers and placeholders do no harm here.
-        try:
-            yield normalize_number(text_of(cell))
-        except InvalidRequest:
-            pass
-        else:
-            return
-        raise
+        return numbers_of(cell)
+    except NotDialled as error:
+        return (error.number,)

@@ -15,7 +15,6 @@ from exotel_async.cli.contact_files.cells import (
     Cell,
     bare_digits,
     is_empty,
-    may_be_rounded,
     numbers_of,
     text_of,
 )
@@ -30,14 +29,11 @@ from exotel_async.phone import identity_of
 
 T = TypeVar("T")
 
-ROUNDED: Final = (
-    "ends in zeros, in a column where others have lost digits: if it is right, write it with +91"
-)
 _SAME_NUMBER: Final = "the same number as in line"
 _SAME_KEY: Final = "the same key as in line"
 _SUM: Final = "is the sum of the numbers above it"
 # What only other rows show. It stays true of a rejected row in which nothing was changed.
-_BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM, ROUNDED)
+_BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM)
 
 
 class _Refused(Exception):
@@ -124,8 +120,6 @@ class Reading:
 
     def _numbers_in(self, row: Row, index: int) -> Sequence[str]:
         cell = cell_at(row, index)
-        if index in self.layout.rounded and may_be_rounded(cell):
-            raise _Refused(index, ROUNDED)
         try:
             numbers = numbers_of(cell)
         except BadCell as bad:
