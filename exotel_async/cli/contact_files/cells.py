@@ -49,11 +49,16 @@ _PLAN: Final = (
 
 _EXACT: Final = 2**53  # all whole numbers up to here are doubles
 _MOST_DIGITS: Final = 15
+_LONGEST: Final = 200  # characters of several numbers with labels
 _SIGNIFICANT: Final = 6  # digits that are left in 9.81231E+09
 
 _QUOTES: Final = "'\"\u2018\u2019\u201c\u201d`\u00b4"
-_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202d\u2060-\u2064\u2066-\u2069\ufeff"
-_EDGES: Final = rf"[\s{_UNSEEN}]+"
+# White space, zero bytes, and what cannot be seen; not U+202E, behind which digits are reversed.
+_EDGES: Final = (
+    "\0\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u00ad\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202f"
+    "\u205f\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\u3000\ufeff"
+)
 _FULL_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _NOTHING: Final = frozenset({
     "", "0", "na", "n/a", "n.a.", "n.a", "nil", "null", "none", "nan", "nat", "<na>", "blank",
@@ -129,7 +134,7 @@ def text_of(cell: Cell) -> str:
 
 def is_empty(cell: Cell) -> bool:
     """Whether there is nothing to be seen in a cell."""
-    return isinstance(cell, str) and not _trimmed(cell)
+    return isinstance(cell, str) and not cell.strip(_EDGES)
 
 
 def numbers_of(cell: Cell) -> Sequence[str]:
@@ -164,15 +169,14 @@ _MOBILES: Final = tuple(f"India {first}" for first in "6789")
 
 def has_lost_digits(cell: Cell) -> bool:
     """Whether a cell is a number with an exponent that leaves digits out: 9.81231E+09."""
-    found = re.fullmatch(_EXPONENT, _trimmed(cell)) if isinstance(cell, str) else None
+    found = re.fullmatch(_EXPONENT, cell.strip(_EDGES)) if isinstance(cell, str) else None
     return found is not None and _expanded(found) is None
 
 
 def bare_digits(cell: Cell) -> str:
     """Return the digits of a cell that is a number for a spreadsheet, or ""."""
     if isinstance(cell, str):
-        text = _trimmed(cell)
-        found = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", text)
+        found = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", cell.strip(_EDGES))
         return found[1] if found else ""
     try:
         return _digits_of(cell)
@@ -197,15 +201,13 @@ def _digits_of(cell: Cell) -> str:
     return str(int(cell))
 
 
-def _trimmed(text: str) -> str:
-    return re.sub(rf"^{_EDGES}|{_EDGES}$", "", text.replace("\0", ""))
-
-
 def _in_text(cell: str) -> Sequence[str]:
-    text = _trimmed(cell.translate(_FULL_WIDTH))
+    text = cell.strip(_EDGES).translate(_FULL_WIDTH)
+    if len(text) > _LONGEST:
+        raise BadCell(_MORE if any(map(str.isdigit, text)) else _NO_TEXT)
     if formula := re.fullmatch(_FORMULA, text):
         text = formula[1] if formula[1] is not None else formula[2]
-    text = _trimmed(text.strip(_QUOTES))
+    text = text.strip(_QUOTES).strip(_EDGES)
     if text.casefold() in _NOTHING or re.fullmatch(r"[\W_]+", text):
         return ()
     text = _latin(text)

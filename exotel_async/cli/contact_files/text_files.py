@@ -110,8 +110,8 @@ def _encoding(path: Path, head: bytes) -> tuple[str, Sequence[str]]:
 def _without_bom(head: bytes) -> str | None:
     """Find UTF-16 and UTF-32 by where the zero bytes of digits and delimiters are."""
     zeros = [head[place::4].count(0) / (len(head) // 4 or 1) for place in range(4)]
-    for encoding, used in (("utf-32-le", 0), ("utf-32-be", 3)):
-        if all(share > 0.9 for place, share in enumerate(zeros) if place != used):
+    for encoding, upper in (("utf-32-le", zeros[2:]), ("utf-32-be", zeros[:2])):
+        if min(upper) > 0.9:
             return encoding
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     if odd > 0.2 and even < odd / 10:
