@@ -31,6 +31,7 @@ OWN_COLUMNS: Final = ("line", "column", "cell", "reason")
 _SAMPLE: Final = 1000  # rows by which the columns are known
 _HEADER_WITHIN: Final = 20  # rows
 _ENOUGH: Final = 0.5  # of a column's cells are phone numbers, if it holds phone numbers
+_MEANT: Final = 5  # digits, at least, of what is meant as a number
 _SHOWN: Final = 3
 
 
@@ -90,6 +91,11 @@ class Layout:
     width: int | None
     is_rejected: bool
     notes: Sequence[str]
+
+    @property
+    def own_columns(self) -> int:
+        """How many of the columns in front are not the people's."""
+        return len(OWN_COLUMNS) if self.is_rejected else 0
 
     def name(self, index: int) -> str:
         """Return the name of the column at a place."""
@@ -327,8 +333,10 @@ class _Finder:
     def _seconds(self) -> Iterator[Column]:
         for one in self.columns:
             if self._kind(one) == Kind.SECOND:
-                share = self._share(one.index)
-                if share >= _ENOUGH or (share and names_phones(text_of(self.header[one.index]))):
+                named = names_phones(text_of(self.header[one.index]))
+                if self._holds_numbers(one) or (
+                    named and any(map(_is_meant, self._cells(one.index)))
+                ):
                     yield one
 
     def _holds_numbers(self, column: Column) -> bool:
@@ -366,6 +374,12 @@ def _likely_in(row: Row) -> Iterator[int]:
                 yield index
         except BadCell:
             pass
+
+
+def _is_meant(cell: Cell) -> bool:
+    """Whether a cell is meant as a phone number, even if it is none."""
+    text = text_of(cell)
+    return has_lost_digits(text) or sum(map(str.isdecimal, text)) >= _MEANT
 
 
 def _says_nothing(cell: Cell) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -13,6 +14,7 @@ from exotel_async.cli.contact_files.tables import Row
 
 FOOTER: Final = "is a total or a footer, not a person"
 REPEATED: Final = "repeats the headers"
+ABOVE: Final = "stands above the headers"
 
 _TOTAL: Final = (
     r"(?i)(?:(?:grand|sub|net)[\s-]*)?totals?"
@@ -32,7 +34,7 @@ def why_nobody(row: Row, layout: Layout) -> str | None:
     if row.damage is not None:
         return row.damage
     if row.line < layout.header_line:
-        return f"stands above the headers, which are in line {layout.header_line}"
+        return f"{ABOVE}, which are in line {layout.header_line}"
     if layout.width is not None and len(row.cells) > layout.width:
         used = max(place for place, cell in enumerate(row.cells, 1) if not is_empty(cell))
         if used > layout.width:
@@ -41,7 +43,7 @@ def why_nobody(row: Row, layout: Layout) -> str | None:
                 f"has {used} cells where {whose} {layout.width}: a cell with a delimiter in it is"
                 " put in quotes"
             )
-    if _is_footer(row):
+    if _is_footer(row.cells[layout.own_columns :]):
         return FOOTER
     number = layout.number.index
     if layout.header and normal(text_of(cell_at(row, number))) == layout.header[number]:
@@ -59,17 +61,14 @@ def cell_at(row: Row, index: int) -> Cell:
     return row.cells[index] if index < len(row.cells) else ""
 
 
-def _is_footer(row: Row) -> bool:
-    first = next(cell for cell in row.cells if not is_empty(cell))
+def _is_footer(cells: Sequence[Cell]) -> bool:
+    first = next((cell for cell in cells if not is_empty(cell)), None)
     if not isinstance(first, str):
         return False
     text = text_of(first)
     if _total().fullmatch(text):
         return True
-    return (
-        _footer().fullmatch(text) is not None
-        and len(row.cells) - sum(map(is_empty, row.cells)) <= 2
-    )
+    return _footer().fullmatch(text) is not None and len(cells) - sum(map(is_empty, cells)) <= 2
 
 
 @cache

@@ -37,9 +37,10 @@ def whole_of(cell: Cell) -> int | None:
     """Return a whole number; None: there is none. Raises BadCell: there is something else."""
     if is_empty(cell):
         return None
-    if isinstance(cell, bool) or not re.fullmatch(r"[+-]?[0-9]{1,9}", text := text_of(cell)):
+    whole = re.fullmatch(r"([+-]?[0-9]{1,9})(?:\.0+)?", text_of(cell))
+    if whole is None or isinstance(cell, bool):
         raise BadCell("must be a whole number")
-    return int(text)
+    return int(whole[1])
 
 
 def moment_of(cell: Cell, zone: str | None) -> dt.datetime | None:

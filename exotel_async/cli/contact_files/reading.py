@@ -19,7 +19,7 @@ from exotel_async.cli.contact_files.cells import (
     text_of,
 )
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS, Layout
-from exotel_async.cli.contact_files.odd_rows import cell_at, has_number, why_nobody
+from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, why_nobody
 from exotel_async.cli.contact_files.other_fields import key_of, moment_of, party_of, whole_of
 from exotel_async.cli.contact_files.rejected import as_it_was
 from exotel_async.cli.contact_files.results import Rejected, Taken
@@ -33,7 +33,7 @@ _SAME_NUMBER: Final = "the same number as in line"
 _SAME_KEY: Final = "the same key as in line"
 _SUM: Final = "is the sum of the numbers above it"
 # What only other rows show. It stays true of a rejected row in which nothing was changed.
-_BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM)
+_BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM, ABOVE)
 
 
 class _Refused(Exception):
@@ -168,16 +168,12 @@ class Reading:
             self._keys[key] = line
         self._numbers |= dict.fromkeys(identities, line)
 
-    @property
-    def _skipped(self) -> int:
-        return len(OWN_COLUMNS) if self.layout.is_rejected else 0
-
     def _fields(self, row: Row) -> dict[str, str]:
-        skipped = self._skipped
+        own = self.layout.own_columns
         return {
             self.layout.name(index): text_of(cell)
             for index, cell in enumerate(row.cells)
-            if index >= skipped and not is_empty(cell)
+            if index >= own and not is_empty(cell)
         }
 
     def _rejected(self, row: Row, refused: _Refused) -> Rejected:
@@ -189,7 +185,7 @@ class Reading:
             # Where there is no column, so that it is rejected again until it is put right.
             cell = text_of(row.cells[0])
             cells, beyond = [""] * len(columns), [cell]
-        named = list(zip(columns, cells, strict=True))[self._skipped :]
+        named = list(zip(columns, cells, strict=True))[self.layout.own_columns :]
         return Rejected(
             line=row.line,
             column=self.layout.name(refused.column),
