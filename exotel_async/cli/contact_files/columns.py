@@ -20,7 +20,7 @@ from exotel_async.cli.contact_files.cells import (
     text_of,
 )
 from exotel_async.cli.contact_files.headers import Kind, kind_of, names_phones, normal
-from exotel_async.cli.contact_files.tables import Row, Table
+from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.cli.contact_files.text_files import TextTable
 from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.masking import redact

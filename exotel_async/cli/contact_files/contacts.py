@@ -11,7 +11,8 @@ from exotel_async.campaigns.campaign import Campaign
 from exotel_async.cli.contact_files.columns import Column, Layout, find_columns
 from exotel_async.cli.contact_files.reading import Reading
 from exotel_async.cli.contact_files.results import Rejected, Taken
-from exotel_async.cli.contact_files.tables import Table, open_table
+from exotel_async.cli.contact_files.rows import Table
+from exotel_async.cli.contact_files.tables import open_table
 
 
 @frozen

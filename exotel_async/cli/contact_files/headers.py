@@ -97,7 +97,7 @@ def normal(header: str) -> str:
 
 
 def _words(header: str) -> frozenset[str]:
-    text = re.sub(r"(?i)whats\s*app", "whatsapp", header)
+    text = re.sub(r"(?i)what'?s\s*app", "whatsapp", header)
     text = re.sub(r"(?i)\ba\s*/\s*c\b", "account", text)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])", " ", text)  # CustomerPhone2
     # Letters of Indian scripts have marks, which are no word characters.

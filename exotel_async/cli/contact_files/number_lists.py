@@ -20,7 +20,8 @@ from exotel_async.cli.contact_files.odd_rows import (
     has_number,
     why_nobody,
 )
-from exotel_async.cli.contact_files.tables import Row, Table, open_table
+from exotel_async.cli.contact_files.rows import Row, Table
+from exotel_async.cli.contact_files.tables import open_table
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
 _FIRST: Final = 3

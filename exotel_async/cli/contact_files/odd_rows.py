@@ -10,7 +10,7 @@ from typing import Final
 from exotel_async.cli.contact_files.cells import BadCell, Cell, is_empty, numbers_of, text_of
 from exotel_async.cli.contact_files.columns import Layout
 from exotel_async.cli.contact_files.headers import normal
-from exotel_async.cli.contact_files.tables import Row
+from exotel_async.cli.contact_files.rows import Row
 
 FOOTER: Final = "is a total or a footer, not a person"
 REPEATED: Final = "repeats the headers"

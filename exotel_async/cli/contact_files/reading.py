@@ -23,7 +23,7 @@ from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, 
 from exotel_async.cli.contact_files.other_fields import key_of, moment_of, party_of, whole_of
 from exotel_async.cli.contact_files.rejected import as_it_was
 from exotel_async.cli.contact_files.results import Rejected, Taken
-from exotel_async.cli.contact_files.tables import Row, Table
+from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.errors import InvalidRequest
 from exotel_async.phone import identity_of
 

@@ -1,41 +1,14 @@
-"""Files as tables: rows of cells, whatever the format, which is told by what is in the file."""
+"""Files as tables: what a file is, is told by what is in it, and not by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
-from exotel_async.cli.contact_files.cells import Cell
+from exotel_async.cli.contact_files.rows import Table
+from exotel_async.cli.contact_files.text_files import open_text
 from exotel_async.cli.contact_files.unreadable import Unreadable
-
-
-class Row(NamedTuple):
-    """A row.
-
-    Attributes:
-        line: where it is: the line in which it begins in an editor, or its row in a spreadsheet.
-        cells: what is in it; all its text in one cell where it is damaged.
-        damage: why its cells cannot be told apart; None: they can.
-        merged_with: the row whose cell reaches down into this one, by the cell's column.
-    """
-
-    line: int
-    cells: Sequence[Cell]
-    damage: str | None = None
-    merged_with: dict[int, int] | None = None
-
-
-class Table(Protocol):
-    """A file's rows, which may be read again and again."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What the user is to know of how the file is read."""
-
-    def rows(self) -> Iterator[Row]:
-        """Read the rows from the first one on, without those that are wholly empty."""
-
+from exotel_async.cli.contact_files.workbooks import open_workbook
 
 _LOOKED_AT: Final = 4096  # bytes
 _WORKBOOKS: Final = {
@@ -67,8 +40,6 @@ def open_table(path: Path, sheet: str | None = None) -> Table:
     head = _head(path)
     for magic, otherwise in _WORKBOOKS.items():
         if head.startswith(magic):
-            from exotel_async.cli.contact_files.workbooks import open_workbook  # noqa: PLC0415
-
             return open_workbook(path, sheet, otherwise)
     if sheet is not None:
         raise Unreadable(f"{path} has no sheets: it is a text file")
@@ -83,9 +54,6 @@ def open_table(path: Path, sheet: str | None = None) -> Table:
         )
     if text.startswith((b"{", b"[{", b"[[")):
         raise Unreadable(f"{path} is JSON: export it as CSV or XLSX")
-
-    from exotel_async.cli.contact_files.text_files import open_text  # noqa: PLC0415
-
     return open_text(path, head)
 
 

@@ -14,7 +14,7 @@ from typing import Final, TextIO
 from attrs import field, frozen
 
 from exotel_async.cli.contact_files.cells import BadCell, is_empty, numbers_of
-from exotel_async.cli.contact_files.tables import Row
+from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
 _CHUNK: Final = 1 << 20  # bytes

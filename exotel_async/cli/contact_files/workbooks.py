@@ -20,9 +20,10 @@ from python_calamine import (
 )
 
 from exotel_async.cli.contact_files.cells import is_empty
-from exotel_async.cli.contact_files.tables import Row
+from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
+_PANIC: Final = "PanicException"  # of Rust: no `Exception`, and in no module
 _ENCRYPTED: Final = "is encrypted with a password: save it without one"
 
 
@@ -73,6 +74,10 @@ def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
         raise Unreadable(f"{path} {_ENCRYPTED}") from None
     except (CalamineError, OSError, ValueError) as error:
         raise Unreadable(f"{path} is {otherwise}, or damaged: {_first_line(error)}") from error
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise Unreadable(f"{path} is a damaged workbook") from error
 
 
 def _choose(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> SheetTable:
@@ -109,7 +114,7 @@ def _names(sheets: Sequence[SheetMetadata]) -> str:
 
 
 def _is_encrypted_ods(path: Path) -> bool:
-    # calamine finds no sheet in one, and says nothing of a password.
+    # Of a password calamine says nothing here.
     try:
         with zipfile.ZipFile(path) as archive:
             return b"manifest:encryption-data" in archive.read("META-INF/manifest.xml")

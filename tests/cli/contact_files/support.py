@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import xlsxwriter
 
@@ -22,7 +23,7 @@ def text_file(folder: Path, text: str | bytes, name: str = "leads.csv") -> Path:
     return path
 
 
-def workbook(folder: Path, rows: Iterable[Sequence[object]], name: str = "leads.xlsx") -> Path:
+def workbook(folder: Path, rows: Iterable[Any], name: str = "leads.xlsx") -> Path:
     """Write a workbook in which text stays text."""
     path = folder / name
     plain = {"strings_to_numbers": False, "strings_to_formulas": False, "strings_to_urls": False}

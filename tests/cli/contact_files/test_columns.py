@@ -27,7 +27,7 @@ from tests.cli.contact_files.support import (
         (
             Kind.PHONE,
             "Mobile|MOBILE NO.|mobile_no|MobileNumber|Phone|Phone #|Ph.No|Tel.|Telephone|Cell"
-            "|msisdn|WhatsApp|Whats App Number|Contact No|ContactNumber|Customer Phone|phone1"
+            "|msisdn|WhatsApp|What's App Number|Contact No|ContactNumber|Customer Phone|phone1"
             "|CustomerPhone|Primary Mobile|Registered mobile number|Mobile Number (10 digits)"
             "|E164 phone|Phone (with country code)"
             "|मोबाइल|मोबाइल नंबर|फ़ोन|फोन नं|ফোন|மொபைல் எண்|ఫోన్ నంబర్",

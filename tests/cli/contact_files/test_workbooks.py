@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlsxwriter
@@ -23,10 +24,11 @@ from tests.cli.contact_files.support import (
     workbook,
 )
 
+MADE_BY = Path(__file__).with_name("made_by")
 LIST = [["Mobile"], [9812300001]]
 
 
-def sheets(path: Path, rows: Mapping[str, Sequence[Sequence[object]]]) -> Path:
+def sheets(path: Path, rows: Mapping[str, Iterable[Any]]) -> Path:
     """Write a workbook of several sheets; those in lower case are hidden."""
     with xlsxwriter.Workbook(path) as book:
         for name, cells in rows.items():
@@ -138,6 +140,13 @@ def test_a_workbook_that_is_cut_short(tmp_path: Path) -> None:
     whole = workbook(tmp_path, [["Mobile"], *([f"98123{n:05}"] for n in range(500))]).read_bytes()
     with pytest.raises(Unreadable, match="is a ZIP file, but no workbook"):
         opened(text_file(tmp_path, whole[: len(whole) // 2], "cut.xlsx"))
+
+
+def test_a_workbook_by_which_the_reader_is_put_out(tmp_path: Path) -> None:
+    content = bytearray((MADE_BY / "libreoffice.xls").read_bytes())
+    content[3123] = 12
+    with pytest.raises(Unreadable, match="is a damaged workbook"):
+        opened(text_file(tmp_path, bytes(content), "leads.xls"))
 
 
 def test_values_as_text(tmp_path: Path) -> None:
