@@ -94,7 +94,7 @@ _HAS_EXTENSION: Final = r"(?i)[0-9][\s,;./(\-]*(?:ext[a-z]*|xtn|x)[\s.:=\-]*[0-9
 _LETTERS_FOR_DIGITS: Final = r"[0-9OoIiLlSsBbZz|!+() .\-]+"
 _IS_DATE: Final = (
     r"(?:[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/. ](?:[0-9]{1,2}|[A-Za-z]{3,9})[-/. ]"
-    r"(?:19|20)?[0-9]{2})(?:[ T,].*)?"
+    r"(?:19|20)?[0-9]{2})(?:[ T,]+[0-9]{1,2}:[0-9]{2}.*)?"
 )
 _IS_AMOUNT: Final = (
     r"(?i).*[%$\u20ac\u00a3\u20b9].*|(?:rs|inr|usd)\b.*|.*\b(?:rs|inr|usd)\.?"
@@ -122,7 +122,7 @@ def text_of(cell: Cell) -> str:
     """Return a cell as people read it: dates as ISO 8601, whole numbers without a point."""
     match cell:
         case str():
-            return cell.replace("\0", "").strip()
+            return cell.replace("\0", "").strip(_EDGES)
         case bool():
             return str(cell).upper()
         case float():

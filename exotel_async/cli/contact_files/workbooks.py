@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -65,11 +66,10 @@ def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
     Raises:
         Unreadable: it is no workbook, is encrypted, has no such sheet or nothing in its sheets.
     """
+    if _is_encrypted_ods(path):
+        raise Unreadable(f"{path} {_ENCRYPTED}")
     try:
-        if _is_encrypted_ods(path):
-            raise Unreadable(f"{path} {_ENCRYPTED}")
-        workbook = CalamineWorkbook.from_path(path)
-        return _choose(path, workbook, sheet)
+        return _choose(path, CalamineWorkbook.from_path(path), sheet)
     except PasswordError:
         raise Unreadable(f"{path} {_ENCRYPTED}") from None
     except (CalamineError, OSError, ValueError) as error:
@@ -118,7 +118,7 @@ def _is_encrypted_ods(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return b"manifest:encryption-data" in archive.read("META-INF/manifest.xml")
-    except (zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError):
+    except (OSError, EOFError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error):
         return False
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import os
 import zipfile
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -245,6 +247,44 @@ def test_any_file_is_read_or_refused(
         assert isinstance(result, Taken | Rejected)
         assert last < result.line <= lines
         last = result.line
+
+
+CELLS = st.sampled_from(
+    [
+        *(FIRST, f"+91 {SECOND}", "98123 00003 / 98123 00004", "98123 00005\n98123 00006", "", "-"),
+        *("9.81231E+09", "९८१२३००००७", 'Mob: "98123 00008"', "98123,00009", "x; y", "'0980", "आशा"),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=6),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32-le"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_all_ways_to_write_a_table_are_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[str, str, str]],
+    delimiter: str,
+    encoding: str,
+    end: str,
+    quotes: Literal[0, 1],
+) -> None:
+    table = [("Name", "Mobile", "Note"), *rows, ("Asha", "9812300010", "")]
+
+    def read(**dialect: Any) -> list[Taken | Rejected]:
+        written = io.StringIO()
+        csv.writer(written, **dialect).writerows(table)
+        content = written.getvalue().encode(encoding)
+        path = text_file(tmp_path_factory.getbasetemp(), content, "table.csv")
+        return list(opened(path).read(CAMPAIGN))
+
+    plain = read(delimiter=",", lineterminator="\n")
+    assert read(delimiter=delimiter, lineterminator=end, quoting=quotes) == plain
+    assert isinstance(plain[-1], Taken)
 
 
 def test_a_file_is_read_as_it_goes(tmp_path: Path) -> None:
