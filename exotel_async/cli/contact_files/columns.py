@@ -19,7 +19,13 @@ from exotel_async.cli.contact_files.cells import (
     numbers_of,
     text_of,
 )
-from exotel_async.cli.contact_files.headers import Kind, kind_of, names_phones, normal
+from exotel_async.cli.contact_files.headers import (
+    Kind,
+    kind_of,
+    names_countries,
+    names_phones,
+    normal,
+)
 from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.cli.contact_files.text_files import TextTable
 from exotel_async.cli.contact_files.unreadable import Unreadable
@@ -73,6 +79,7 @@ class Layout:
         number: the one with the numbers.
         found_by: how it was found.
         alternatives: those with further numbers.
+        countries: those that say of which country the numbers are.
         mapped: the columns of other fields of a contact.
         header_line: the line of the headers; 0: there are none.
         header: the headers as they are compared.
@@ -85,6 +92,7 @@ class Layout:
     number: Column
     found_by: str
     alternatives: Sequence[Column]
+    countries: Sequence[Column]
     mapped: Mapping[str, Column]
     header_line: int
     header: Sequence[str]
@@ -167,6 +175,7 @@ class _Finder:
             number=number,
             found_by=found_by,
             alternatives=alternatives,
+            countries=self._countries(),
             mapped=mapped,
             header_line=0 if self.header_at is None else self.rows[self.header_at].line,
             header=[normal(text_of(cell)) for cell in self.header],
@@ -338,6 +347,10 @@ class _Finder:
                     named and any(map(_is_meant, self._cells(one.index)))
                 ):
                     yield one
+
+    def _countries(self) -> list[Column]:
+        headers = zip(self.columns, self.header, strict=False)
+        return [column for column, header in headers if names_countries(text_of(header))]
 
     def _holds_numbers(self, column: Column) -> bool:
         return self._share(column.index) >= _ENOUGH

@@ -28,7 +28,7 @@ _PLAIN: Final = _set(
     "customer client user lead person member subscriber candidate student patient borrower"
     " applicant buyer caller guest employee cust primary main first 1 1st own personal"
     " registered reg regd the"
-    " of your my e 164 s full digit digits 10 91 ग्राहक"
+    " of your my e 164 s full digit digits 10 91 value ग्राहक"
 )
 _WITH_CODE: Final = _set("with country code")
 _SECOND: Final = _set(
@@ -39,13 +39,19 @@ _SECOND: Final = _set(
 _LATER: Final = _set("2 3 4 5")
 _OTHERWISE: Final = _set(
     "id ids uid uuid guid order invoice bill account acct acc bank ifsc pin pincode zip zipcode"
-    " postal postcode aadhaar aadhar adhaar adhar uidai pan gst gstin amount amt price value"
+    " postal postcode aadhaar aadhar adhaar adhar uidai pan gst gstin amount amt price"
     " balance date dob time timestamp created updated age qty quantity serial sr sl sno srno"
     " slno row ref reference ticket policy loan card model type status name brand imei sim imsi"
     " ext extension fax operator circle carrier verified valid email mail address city state"
     " count total score lat latitude long lng lon longitude plan make os version agent exophone"
     " dnd dnc roll vehicle registration booking awb tracking txn transaction utr otp code"
-    " country"
+    " country isd dialling dialing"
+)
+
+
+_COUNTRY: Final = _set("country isd dialling dialing")
+_OF_A_COUNTRY: Final = _COUNTRY | _set(
+    "code dial calling phone mobile name billing mailing shipping home of residence region"
 )
 
 
@@ -89,6 +95,12 @@ def kind_of(header: str) -> Kind:
 def names_phones(header: str) -> bool:
     """Whether a header has a word for a phone in it."""
     return bool(_words(header) & _PHONE)
+
+
+def names_countries(header: str) -> bool:
+    """Whether a column says of which country the numbers beside it are."""
+    words = _words(header)
+    return bool(words & _COUNTRY) and words <= _OF_A_COUNTRY
 
 
 def normal(header: str) -> str:

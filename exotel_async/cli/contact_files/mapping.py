@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Final
 
 FIELDS: Final = (
@@ -29,9 +28,10 @@ def read_mapping(text: str) -> dict[str, str]:
     """
     mapping: dict[str, str] = {}
     for pair in _pairs(text):
-        name, equals, column = (part.strip() for part in pair.partition("="))
+        name, equals, column = (part.strip() for part in _unquoted(pair).partition("="))
+        column = _unquoted(column).strip()
         if not equals or not column:
-            raise ValueError(f"{pair.strip()!r} is not FIELD=COLUMN, such as number=Mobile")
+            raise ValueError(f"{pair!r} is not FIELD=COLUMN, such as number=Mobile")
         name = name.casefold().replace("-", "_")
         if name not in FIELDS:
             raise ValueError(f"{name!r} is not one of {', '.join(FIELDS)}")
@@ -42,7 +42,6 @@ def read_mapping(text: str) -> dict[str, str]:
 
 
 def _pairs(text: str) -> list[str]:
-    # CSV knows quotes around a whole cell alone, and these may be around the column.
     pairs, start, quoted = [], 0, False
     for place, char in enumerate(text):
         if char == '"':
@@ -53,13 +52,12 @@ def _pairs(text: str) -> list[str]:
     if quoted:
         raise ValueError(f"a quote in {text!r} is not closed")
     pairs.append(text[start:])
-    return [_unquoted(pair) for pair in pairs if pair.strip()]
+    return [pair.strip() for pair in pairs if pair.strip()]
 
 
-def _unquoted(pair: str) -> str:
-    name, equals, column = pair.strip().partition("=")
-    if name.startswith('"'):
-        return next(csv.reader([pair.strip()]), [""])[0]
-    if column.strip().startswith('"'):
-        column = next(csv.reader([column.strip()]), [""])[0]
-    return name + equals + column
+def _unquoted(text: str) -> str:
+    if not text.startswith('"'):
+        return text
+    if not text.endswith('"'):
+        raise ValueError(f"{text!r} has something behind its quotes")
+    return text[1:-1].replace('""', '"')

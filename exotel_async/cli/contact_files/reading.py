@@ -19,6 +19,7 @@ from exotel_async.cli.contact_files.cells import (
     text_of,
 )
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS, Layout
+from exotel_async.cli.contact_files.headers import normal
 from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, why_nobody
 from exotel_async.cli.contact_files.other_fields import key_of, moment_of, party_of, whole_of
 from exotel_async.cli.contact_files.rejected import as_it_was
@@ -31,6 +32,10 @@ T = TypeVar("T")
 
 _SAME_NUMBER: Final = "the same number as in line"
 _SAME_KEY: Final = "the same key as in line"
+_ABROAD: Final = "is of another country, by the row: write it with + and the country code"
+_INDIA: Final = frozenset(
+    {"", "india", "in", "ind", "bharat", "भारत", "91", "+91", "'+91", "0091", "-"}
+)
 _SUM: Final = "is the sum of the numbers above it"
 # What only other rows show. It stays true of a rejected row in which nothing was changed.
 _BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM, ABOVE)
@@ -124,6 +129,8 @@ class Reading:
             numbers = numbers_of(cell)
         except BadCell as bad:
             raise _Refused(index, str(bad)) from None
+        if not all(one.startswith("+") for one in numbers) and _is_abroad(row, self.layout):
+            raise _Refused(index, _ABROAD)
         if any(identity_of(one) in self._own for one in numbers):
             raise _Refused(index, "is an ExoPhone or the agent of the campaign itself")
         return numbers
@@ -201,6 +208,13 @@ def _why_none(row: Row, index: int) -> str:
     above = (row.merged_with or {}).get(index)
     return (
         "no number" if above is None else f"no number: its cell is merged with that of line {above}"
+    )
+
+
+def _is_abroad(row: Row, layout: Layout) -> bool:
+    """Whether the row says that its numbers are of another country than India."""
+    return any(
+        normal(text_of(cell_at(row, column.index))) not in _INDIA for column in layout.countries
     )
 
 

@@ -29,7 +29,7 @@ from tests.cli.contact_files.support import (
             "Mobile|MOBILE NO.|mobile_no|MobileNumber|Phone|Phone #|Ph.No|Tel.|Telephone|Cell"
             "|msisdn|WhatsApp|What's App Number|Contact No|ContactNumber|Customer Phone|phone1"
             "|CustomerPhone|Primary Mobile|Registered mobile number|Mobile Number (10 digits)"
-            "|E164 phone|Phone (with country code)"
+            "|E164 phone|Phone 1 - Value|Phone (with country code)"
             "|मोबाइल|मोबाइल नंबर|फ़ोन|फोन नं|ফোন|மொபைல் எண்|ఫోన్ నంబర్",
         ),
         (

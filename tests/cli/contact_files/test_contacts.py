@@ -229,6 +229,21 @@ def test_headers_that_come_again(tmp_path: Path) -> None:
     assert reasons(file) == {3: "repeats the headers"}
 
 
+@pytest.mark.parametrize("header", ["Country", "Country Code", "ISD", "Phone country code"])
+def test_a_number_of_another_country_is_not_rung_in_india(tmp_path: Path, header: str) -> None:
+    text = (
+        f"Name;{header};Mobile\n"
+        f"Asha;91;{FIRST}\nRavi;+91;{SECOND}\nMeena;India;{THIRD}\nOm;;9812300004\n"
+        "Ann;1;4155550100\nBob;USA;4155550101\nCy;+1;+1 415 555 0102\n"
+        "Di;UAE;9812300005 / +971501234567\n"
+    )
+    file = opened(text_file(tmp_path, text))
+    assert list(taken(file)) == [2, 3, 4, 5, 8]
+    assert reasons(file) == dict.fromkeys(
+        (6, 7, 9), "is of another country, by the row: write it with + and the country code"
+    )
+
+
 def test_a_row_without_a_number(tmp_path: Path) -> None:
     file = opened(text_file(tmp_path, f"Name,Mobile\nAsha,{FIRST}\nRavi,\nMeena\nOm,N/A\n"))
     assert reasons(file) == dict.fromkeys((3, 4, 5), "no number")

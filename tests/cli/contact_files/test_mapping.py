@@ -37,6 +37,8 @@ def test_read(text: str, mapping: dict[str, str]) -> None:
         ("number=", "'number=' is not FIELD=COLUMN"),
         ("phone=Mobile", "'phone' is not one of number, alternatives, key, agent"),
         ("number=A,number=B", "'number' is given twice"),
+        ('number="A" B', "'\"A\" B' has something behind its quotes"),
+        ('number=""', "is not FIELD=COLUMN"),
         ('number="A', "a quote in 'number=\"A' is not closed"),
     ],
 )
