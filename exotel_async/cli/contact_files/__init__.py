@@ -1,8 +1,8 @@
 """Lists of people as an operations person has them: CSV, TSV and workbooks.
 
-`tables.py` tells what a file is, `text_files.py` and `workbooks.py` make rows of it; `columns.py`
-finds the numbers, `cells.py` reads them, and `reading.py` makes contacts of the rows. Whatever may
-be a wrong number is rejected with a reason: nobody is rung by a guess.
+`tables.py` tells what a file is, `text_files.py` and `workbooks.py` make rows of it, `finding.py`
+finds the columns, `cells.py` reads the numbers, and `reading.py` makes contacts of the rows.
+Whatever may be a wrong number is rejected with a reason: nobody is rung by a guess.
 """
 
 from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column

@@ -8,7 +8,8 @@ from pathlib import Path
 from attrs import frozen
 
 from exotel_async.campaigns.campaign import Campaign
-from exotel_async.cli.contact_files.columns import Column, Layout, find_columns
+from exotel_async.cli.contact_files.columns import Column, Layout
+from exotel_async.cli.contact_files.finding import find_columns
 from exotel_async.cli.contact_files.reading import Reading
 from exotel_async.cli.contact_files.results import Rejected, Taken
 from exotel_async.cli.contact_files.rows import Table

@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from exotel_async.cli.contact_files.cells import BadCell, Cell, NotDialled, numbers_of
-from exotel_async.cli.contact_files.columns import (
-    AmbiguousColumn,
-    Column,
-    Layout,
-    find_columns,
-)
+from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column, Layout
+from exotel_async.cli.contact_files.finding import find_columns
 from exotel_async.cli.contact_files.odd_rows import (
     FOOTER,
     REPEATED,

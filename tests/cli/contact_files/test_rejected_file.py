@@ -163,6 +163,15 @@ def test_a_number_column_without_a_header_is_found_again(tmp_path: Path) -> None
     assert taken(file) == {2: (THIRD,)}
 
 
+def test_rows_whose_cells_have_moved_stay_rejected_in_a_workbook(tmp_path: Path) -> None:
+    text = f"Name,Ref,Mobile\nAsha,1,{FIRST}\nRavi, K,{SECOND},{THIRD}\nMeena,1,98123O0004\n"
+    rows = rows_of(write(opened(text_file(tmp_path, text))))
+    path = workbook(tmp_path, [[cell.replace("O", "0") for cell in row] for row in rows])
+    file = opened(path)
+    assert taken(file) == {3: ("9812300004",)}
+    assert "has 8 cells where the headers have 7" in reasons(file)[2]
+
+
 def test_after_a_spreadsheet_has_saved_it_with_semicolons(tmp_path: Path) -> None:
     path = write(opened(workbook(tmp_path, [["Name", "Mobile"], ["Asha", "98123O0001"]])))
     assert path.name == "leads.xlsx.rejected.csv"

@@ -1,0 +1,216 @@
+"""Finds out which column of a table holds the phone numbers, and what else is where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, is_empty, text_of
+from exotel_async.cli.contact_files.columns import (
+    OWN_COLUMNS,
+    AmbiguousColumn,
+    Column,
+    Layout,
+    letter_of,
+    unnamed,
+)
+from exotel_async.cli.contact_files.headers import (
+    Kind,
+    kind_of,
+    names_countries,
+    names_phones,
+    normal,
+)
+from exotel_async.cli.contact_files.rows import Table
+from exotel_async.cli.contact_files.sample import ENOUGH, Sample
+from exotel_async.cli.contact_files.text_files import TextTable
+from exotel_async.cli.contact_files.unreadable import Unreadable
+from exotel_async.masking import redact
+
+_MEANT: Final = 5  # digits, at least, of what is meant as a number
+_SHOWN: Final = 3
+_TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
+
+
+def find_columns(path: Path, table: Table, mapping: Mapping[str, str]) -> Layout:
+    """Find out what is where.
+
+    Args:
+        path: the file, for what is said of it.
+        table: the table.
+        mapping: the columns of fields of a contact, as the user has named them.
+
+    Raises:
+        AmbiguousColumn: several columns may hold the numbers.
+        Unreadable: none does, or there is no such column.
+    """
+    return _Finder(path, table, mapping).layout()
+
+
+class _Finder:
+    def __init__(self, path: Path, table: Table, mapping: Mapping[str, str]) -> None:
+        self.path = path
+        self.mapping = mapping
+        self.sample = sample = Sample(table, mapping)
+        if not sample.rows:
+            raise Unreadable(f"{path} has no rows that can be read")
+        self.headers = [text_of(cell) for cell in sample.header]
+        # The cells of text may have moved, by a delimiter without quotes.
+        may_move = sample.is_rejected or isinstance(table, TextTable)
+        self.width = self._width() if may_move else None
+        self.columns = tuple(self._columns())
+
+    def layout(self) -> Layout:
+        mapped = {name: self._named(name, column) for name, column in self.mapping.items()}
+        number, found_by = (
+            (mapped.pop("number"), "--map") if "number" in mapped else self._find_number()
+        )
+        notes = []
+        if self.sample.has_title:
+            line = self.sample.header_line
+            notes.append(f"the headers are in line {line}: what is above them is not dialled")
+        if "alternatives" in mapped:
+            alternatives = [mapped.pop("alternatives")]
+        else:
+            alternatives = [one for one in self._seconds() if one.index != number.index]
+        return Layout(
+            columns=self.columns,
+            number=number,
+            found_by=found_by,
+            alternatives=alternatives,
+            countries=self._countries(),
+            mapped=mapped,
+            header_line=self.sample.header_line,
+            header=[normal(header) for header in self.headers],
+            width=self.width,
+            is_rejected=self.sample.is_rejected,
+            notes=notes,
+        )
+
+    def _columns(self) -> Iterator[Column]:
+        used: Counter[str] = Counter()
+        for index in range(self.sample.size if self.width is None else self.width):
+            header = self.headers[index] if index < len(self.headers) else ""
+            name = " ".join(header.split()) or unnamed(index)
+            used[name] += 1
+            while used[name] > 1:
+                name = f"{name} ({used[name]})"
+                used[name] += 1
+            cells = (text_of(cell) for cell in self.sample.cells(index) if not is_empty(cell))
+            yield Column(index, name, letter_of(index), tuple(islice(cells, _SHOWN)))
+
+    def _named(self, field_name: str, wanted: str) -> Column:
+        """Return the column that the user means by a header, a letter or a number."""
+        name = normal(wanted)
+        places = [place for place, header in enumerate(self.headers) if normal(header) == name]
+        places += [one.index for one in self.columns if normal(one.name) == name]
+        typed = wanted.strip()
+        for column in self.columns:
+            if typed.upper() == column.letter or typed == str(column.index + 1):
+                places.append(column.index)
+        if places:
+            return self.columns[places[0]]
+        known = ", ".join(repr(one.name) for one in self.columns)
+        raise Unreadable(
+            redact(
+                f"{self.path} has no column {wanted!r}, to which {field_name} is mapped: {known}"
+            )
+        )
+
+    def _find_number(self) -> tuple[Column, str]:
+        """Return the column with the numbers, and how it was found."""
+        kinds = {one.index: self._kind(one) for one in self.columns}
+        used = [one for one in self.columns if one.samples and kinds[one.index] != Kind.OTHER]
+        phones = [one for one in self.columns if kinds[one.index] == Kind.PHONE]
+        if not phones:
+            phones = [
+                one
+                for one in used
+                if kinds[one.index] == Kind.SOMEBODYS
+                or (kinds[one.index] in _TO_CONFIRM and self._holds_numbers(one))
+            ]
+        phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]
+        phones = phones or self._from_reasons(used)
+        # A column of the right name with no number in it does not stand beside one with numbers.
+        phones = [one for one in phones if self.sample.share(one.index)] or phones
+        if len(phones) > 1:
+            raise self._ambiguous(phones)
+        if not phones:
+            raise self._none(kinds)
+        found = phones[0]
+        if kinds[found.index] not in {Kind.UNKNOWN, Kind.OTHER}:
+            return found, "its header"
+        alone = sum(bool(one.samples) for one in self.columns) == 1
+        return found, "the only column" if alone else "its contents"
+
+    def _kind(self, column: Column) -> Kind:
+        if self.sample.is_rejected and column.index < len(OWN_COLUMNS):
+            return Kind.OTHER
+        is_named = column.index < len(self.headers)
+        return kind_of(self.headers[column.index]) if is_named else Kind.UNKNOWN
+
+    def _from_reasons(self, used: Sequence[Column]) -> list[Column]:
+        """Return the column that most rejected rows were rejected for."""
+        if not self.sample.is_rejected:
+            return []
+        named = Counter(map(text_of, self.sample.cells(OWN_COLUMNS.index("column"))))
+        for name, _ in named.most_common():
+            if found := [one for one in used if one.name == name]:
+                return found
+        return []
+
+    def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
+        names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)
+        return AmbiguousColumn(
+            redact(
+                f"{self.path}: the numbers may be in {names}: say which with --map"
+                f" number={columns[0].letter}"
+            ),
+            tuple(columns),
+        )
+
+    def _none(self, kinds: Mapping[int, Kind]) -> Unreadable:
+        names = ", ".join(f"{one.name!r}" for one in self.columns if one.samples)
+        lost = [
+            one.name
+            for one in self.columns
+            if kinds[one.index] != Kind.OTHER
+            and any(map(has_lost_digits, self.sample.cells(one.index)))
+        ]
+        why = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
+        return Unreadable(
+            redact(
+                f"{self.path}: none of its columns ({names or 'all empty'}) holds phone numbers by"
+                f" its header or its contents{why}; --map number=COLUMN says which one does"
+            )
+        )
+
+    def _seconds(self) -> Iterator[Column]:
+        for one in self.columns:
+            if self._kind(one) == Kind.SECOND:
+                named = names_phones(self.headers[one.index])
+                if self._holds_numbers(one) or (
+                    named and any(map(_is_meant, self.sample.cells(one.index)))
+                ):
+                    yield one
+
+    def _countries(self) -> list[Column]:
+        named = zip(self.columns, self.headers, strict=False)
+        return [column for column, header in named if names_countries(header)]
+
+    def _holds_numbers(self, column: Column) -> bool:
+        return self.sample.share(column.index) >= ENOUGH
+
+    def _width(self) -> int:
+        if self.sample.header_line:
+            return len(self.headers)
+        return Counter(len(row.cells) for row in self.sample.body).most_common(1)[0][0]
+
+
+def _is_meant(cell: Cell) -> bool:
+    """Whether a cell is meant as a phone number, even if it is none."""
+    text = text_of(cell)
+    return has_lost_digits(text) or sum(map(str.isdecimal, text)) >= _MEANT

@@ -1,0 +1,150 @@
+"""The first rows of a table, by which its columns are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
+
+from exotel_async.cli.contact_files.cells import (
+    BadCell,
+    Cell,
+    is_empty,
+    is_likely,
+    numbers_of,
+    text_of,
+)
+from exotel_async.cli.contact_files.columns import OWN_COLUMNS
+from exotel_async.cli.contact_files.headers import Kind, kind_of, normal
+from exotel_async.cli.contact_files.rows import Row, Table
+
+ENOUGH: Final = 0.5
+"""The share of a column's cells that are phone numbers, at least, if it holds phone numbers."""
+
+_ROWS: Final = 1000
+_HEADER_WITHIN: Final = 20  # rows
+_SAYING: Final = (Kind.PHONE, Kind.SOMEBODYS, Kind.SECOND, Kind.VAGUE)
+
+
+class Sample:
+    """The rows at the beginning of a table.
+
+    Attributes:
+        rows: these rows, without damaged ones.
+        header: the cells of the row with the headers; empty: there is none.
+        header_line: the line it is in; 0: there is none.
+        body: the rows below it.
+        size: how many cells the longest row has.
+    """
+
+    def __init__(self, table: Table, mapping: Mapping[str, str]) -> None:
+        rows = islice(table.rows(), _ROWS + _HEADER_WITHIN)
+        self.rows: Sequence[Row] = [row for row in rows if row.damage is None]
+        self.size = max((len(row.cells) for row in self.rows), default=0)
+        self._likely = [frozenset(_likely_in(row)) for row in self.rows]
+        place = self._find_header(mapping) if self.rows else None
+        self._start = 0 if place is None else place + 1
+        self.header: Sequence[Cell] = () if place is None else self.rows[place].cells
+        self.header_line = 0 if place is None else self.rows[place].line
+        self.body = self.rows[self._start :]
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it is a file of rejected rows."""
+        return _is_of_rejected(self.header)
+
+    @property
+    def has_title(self) -> bool:
+        """Whether there is something above the headers."""
+        return self._start > 1
+
+    def cells(self, index: int) -> Iterator[Cell]:
+        """Return the cells of a column, below its header."""
+        return (row.cells[index] for row in self.body if index < len(row.cells))
+
+    def share(self, index: int) -> float:
+        """Return how many of a column's cells are phone numbers, of those that say something."""
+        return self._share(index, self._start)
+
+    def _find_header(self, mapping: Mapping[str, str]) -> int | None:
+        """Return the place of the row with the headers."""
+        if _is_of_rejected(self.rows[0].cells):
+            return 0
+        if (named := self._mapped_header(mapping)) is not None:
+            return named
+        ranked = [
+            (_SAYING.index(kind), place)
+            for place, row in enumerate(self.rows[:_HEADER_WITHIN])
+            if not self._likely[place]
+            for index, cell in enumerate(row.cells)
+            if isinstance(cell, str)
+            and (kind := kind_of(text_of(cell))) in _SAYING
+            and self._may_be_header(place, index)
+        ]
+        return min(ranked)[1] if ranked else self._plain()
+
+    def _mapped_header(self, mapping: Mapping[str, str]) -> int | None:
+        # What may be the letter or the number of a column also stands in the rows of people.
+        wanted = {normal(one) for one in mapping.values() if len(one.strip()) > 2}
+        found = [
+            (len(wanted & {normal(text_of(cell)) for cell in row.cells}), -place)
+            for place, row in enumerate(self.rows[:_HEADER_WITHIN])
+            if not self._likely[place]
+        ]
+        most, place = max(found, default=(0, 0))
+        return -place if most else None
+
+    def _may_be_header(self, place: int, index: int) -> bool:
+        """Whether a row is no title, and not one of the people."""
+        below = self._share(index, place + 1) >= ENOUGH
+        alone = self.size > 1 and sum(not is_empty(cell) for cell in self.rows[place].cells) == 1
+        return below or not (alone or any(self._likely[:place]))
+
+    def _plain(self) -> int | None:
+        """Return the row above the people if it may be headers that say nothing of phones."""
+        first = next((place for place, likely in enumerate(self._likely) if likely), None)
+        if not first:
+            return None
+        column = min(self._likely[first])
+        for place, row in enumerate(self.rows[:first][:_HEADER_WITHIN]):
+            cells = [cell for cell in row.cells if not is_empty(cell)]
+            texts = {normal(cell) for cell in cells if isinstance(cell, str)}
+            if (
+                len(texts) == len(cells)
+                and len(cells) >= min(self.size, 2)
+                and not any(char.isdigit() for text in texts for char in text)
+                and column < len(row.cells)
+                and not _says_nothing(row.cells[column])
+            ):
+                return place
+        return None
+
+    def _share(self, index: int, start: int) -> float:
+        right = sum(index in likely for likely in self._likely[start:])
+        said = sum(
+            index in likely or not _says_nothing(row.cells[index])
+            for row, likely in zip(self.rows[start:], self._likely[start:], strict=True)
+            if index < len(row.cells)
+        )
+        return right / said if said else 0
+
+
+def _is_of_rejected(header: Sequence[Cell]) -> bool:
+    names = tuple(normal(text_of(cell)) for cell in header[: len(OWN_COLUMNS)])
+    return names == OWN_COLUMNS
+
+
+def _likely_in(row: Row) -> Iterator[int]:
+    for index, cell in enumerate(row.cells):
+        try:
+            if is_likely(numbers_of(cell)):
+                yield index
+        except BadCell:
+            pass
+
+
+def _says_nothing(cell: Cell) -> bool:
+    try:
+        return not numbers_of(cell)
+    except BadCell:
+        return False
