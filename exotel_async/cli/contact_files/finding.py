@@ -205,9 +205,21 @@ class _Finder:
         return self.sample.share(column.index) >= ENOUGH
 
     def _width(self) -> int:
-        if self.sample.header_line:
-            return len(self.headers)
-        return Counter(len(row.cells) for row in self.sample.body).most_common(1)[0][0]
+        """Return how many cells a row has, if none of its delimiters was meant as text."""
+        body = self.sample.body
+        if not self.sample.header_line:
+            return Counter(len(row.cells) for row in body).most_common(1)[0][0]
+        named = _used(self.headers)
+        if self.sample.is_rejected:
+            return named
+        # A spreadsheet writes as many headers as the longest row has cells, the last ones empty.
+        # They are columns if most rows use them.
+        users = sum(_used(row.cells) > named for row in body)
+        return len(self.headers) if users > max(1, len(body) / 2) else named
+
+
+def _used(cells: Sequence[Cell]) -> int:
+    return max((place for place, cell in enumerate(cells, 1) if not is_empty(cell)), default=0)
 
 
 def _is_meant(cell: Cell) -> bool:

@@ -165,6 +165,18 @@ def test_a_row_whose_cells_have_moved_is_nobodys(tmp_path: Path) -> None:
     assert rejected(file)[3].beyond == [THIRD]
 
 
+def test_a_row_whose_cells_have_moved_in_a_file_that_a_spreadsheet_saved(tmp_path: Path) -> None:
+    text = f"Name,Ref,Mobile,\nAsha,1,{FIRST},\nRavi, the other,{SECOND},{THIRD}\nOm,1,{THIRD},\n"
+    file = opened(text_file(tmp_path, text))
+    assert taken(file) == {2: (FIRST,), 4: (THIRD,)}
+    assert "has 4 cells where the headers have 3" in reasons(file)[3]
+
+
+def test_a_column_without_a_header_that_most_rows_use(tmp_path: Path) -> None:
+    text = f"Name,Mobile,,\nAsha,{FIRST},x,\nRavi,{SECOND},y,\nOm,{THIRD},,\n"
+    assert len(taken(opened(text_file(tmp_path, text)))) == 3
+
+
 def test_a_row_whose_cells_have_moved_where_there_are_no_headers(tmp_path: Path) -> None:
     text = f"Asha,{FIRST}\nRavi,{SECOND}\nMeena, M,{THIRD}\n"
     assert reasons(opened(text_file(tmp_path, text))) == {
