@@ -309,8 +309,6 @@ def _listed(written: str) -> str:
         return number
     if len(number) < 10:
         raise BadCell(_short(number))
-    if len(known) > 10:
-        raise BadCell(_PLAN)
     try:
         normalize_number(f"+91{known}")
     except InvalidRequest:

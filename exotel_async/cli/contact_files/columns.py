@@ -51,6 +51,7 @@ class Layout:
         number: the one with the numbers.
         found_by: how it was found.
         alternatives: those with further numbers.
+        phones: all those in which there are phone numbers, whoever's.
         countries: those that say of which country the numbers are.
         mapped: the columns of other fields of a contact.
         header_line: the line of the headers; 0: there are none.
@@ -64,6 +65,7 @@ class Layout:
     number: Column
     found_by: str
     alternatives: Sequence[Column]
+    phones: Sequence[Column]
     countries: Sequence[Column]
     mapped: Mapping[str, Column]
     header_line: int

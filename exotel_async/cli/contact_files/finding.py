@@ -54,6 +54,7 @@ class _Finder:
     def __init__(self, path: Path, table: Table, mapping: Mapping[str, str]) -> None:
         self.path = path
         self.mapping = mapping
+        self.notes = table.notes
         self.sample = sample = Sample(table, mapping)
         if not sample.rows:
             raise Unreadable(f"{path} has no rows that can be read")
@@ -81,6 +82,7 @@ class _Finder:
             number=number,
             found_by=found_by,
             alternatives=alternatives,
+            phones=[one for one in self.columns if one == number or self._holds_phones(one)],
             countries=self._countries(),
             mapped=mapped,
             header_line=self.sample.header_line,
@@ -114,11 +116,8 @@ class _Finder:
         if places:
             return self.columns[places[0]]
         known = ", ".join(repr(one.name) for one in self.columns)
-        raise Unreadable(
-            redact(
-                f"{self.path} has no column {wanted!r}, to which {field_name} is mapped: {known}"
-            )
-        )
+        why = redact(f"has no column {wanted!r}, to which {field_name} is mapped: {known}")
+        raise Unreadable(f"{self.path} {why}")
 
     def _find_number(self) -> tuple[Column, str]:
         """Return the column with the numbers, and how it was found."""
@@ -165,10 +164,8 @@ class _Finder:
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
         names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)
         return AmbiguousColumn(
-            redact(
-                f"{self.path}: the numbers may be in {names}: say which with --map"
-                f" number={columns[0].letter}"
-            ),
+            f"{self.path}: the numbers may be in {redact(names)}: say which with --map"
+            f" number={columns[0].letter}",
             tuple(columns),
         )
 
@@ -180,26 +177,31 @@ class _Finder:
             if kinds[one.index] != Kind.OTHER
             and any(map(has_lost_digits, self.sample.cells(one.index)))
         ]
-        why = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
-        return Unreadable(
-            redact(
-                f"{self.path}: none of its columns ({names or 'all empty'}) holds phone numbers by"
-                f" its header or its contents{why}; --map number=COLUMN says which one does"
-            )
+        hint = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
+        why = redact(
+            f"none of its columns ({names or 'all empty'}) holds phone numbers by its header or its"
+            f" contents{hint}; --map number=COLUMN says which one does"
         )
+        # Of a workbook, another sheet may be meant.
+        return Unreadable("; ".join([f"{self.path}: {why}", *self.notes]))
 
     def _seconds(self) -> Iterator[Column]:
         for one in self.columns:
-            if self._kind(one) == Kind.SECOND:
-                named = names_phones(self.headers[one.index])
-                if self._holds_numbers(one) or (
-                    named and any(map(_is_meant, self.sample.cells(one.index)))
-                ):
-                    yield one
+            if self._kind(one) == Kind.SECOND and self._holds_phones(one):
+                yield one
 
     def _countries(self) -> list[Column]:
         named = zip(self.columns, self.headers, strict=False)
         return [column for column, header in named if names_countries(header)]
+
+    def _holds_phones(self, column: Column) -> bool:
+        """Whether there are phone numbers in a column, by what its header says, or not."""
+        if (kind := self._kind(column)) == Kind.OTHER:
+            return False
+        named = kind not in _TO_CONFIRM and names_phones(self.headers[column.index])
+        return self._holds_numbers(column) or (
+            named and any(map(_is_meant, self.sample.cells(column.index)))
+        )
 
     def _holds_numbers(self, column: Column) -> bool:
         return self.sample.share(column.index) >= ENOUGH

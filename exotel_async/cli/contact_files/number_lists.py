@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from exotel_async.cli.contact_files.cells import BadCell, Cell, NotDialled, numbers_of
-from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column, Layout
+from exotel_async.cli.contact_files.columns import AmbiguousColumn, Layout
 from exotel_async.cli.contact_files.finding import find_columns
 from exotel_async.cli.contact_files.odd_rows import (
     FOOTER,
@@ -24,7 +24,7 @@ _FIRST: Final = 3
 
 
 def read_numbers(path: Path) -> list[str]:
-    """Read a do-not-call list: all numbers in its columns of phone numbers.
+    """Read a do-not-call list: all numbers in all columns with phone numbers.
 
     Every row must give one number at least: a number that is not understood would be dialled.
 
@@ -32,14 +32,14 @@ def read_numbers(path: Path) -> list[str]:
         Unreadable: it is no such list, or a row gives no number. The text says which rows.
     """
     table = open_table(path)
-    columns, layout = _columns(path, table)
+    layout = _layout(path, table)
     numbers: dict[str, None] = {}
     bad: list[str] = []
     for row in table.rows():
         if row.line == layout.header_line or _is_nobodys(row, layout):
             continue
         try:
-            numbers |= dict.fromkeys(_numbers(row, columns, layout))
+            numbers |= dict.fromkeys(_numbers(row, layout))
         except BadCell as why:
             bad.append(f"line {row.line} {why}")
     if bad:
@@ -51,15 +51,12 @@ def read_numbers(path: Path) -> list[str]:
     return list(numbers)
 
 
-def _columns(path: Path, table: Table) -> tuple[Sequence[Column], Layout]:
+def _layout(path: Path, table: Table) -> Layout:
     try:
-        layout = find_columns(path, table, {})
+        return find_columns(path, table, {})
     except AmbiguousColumn as several:
-        # Whichever it is: nobody is dialled by a number too many here.
-        columns = several.candidates
-        layout = find_columns(path, table, {"number": columns[0].name})
-        return columns, layout
-    return (layout.number, *layout.alternatives), layout
+        # Whichever it is: all columns with phone numbers are read.
+        return find_columns(path, table, {"number": several.candidates[0].name})
 
 
 def _is_nobodys(row: Row, layout: Layout) -> bool:
@@ -69,11 +66,11 @@ def _is_nobodys(row: Row, layout: Layout) -> bool:
     return reason == REPEATED or (reason == FOOTER and not has_number(row))
 
 
-def _numbers(row: Row, columns: Sequence[Column], layout: Layout) -> Sequence[str]:
+def _numbers(row: Row, layout: Layout) -> Sequence[str]:
     if reason := why_nobody(row, layout):
         raise BadCell(reason)
     numbers: list[str] = []
-    for column in columns:
+    for column in layout.phones:
         numbers += _all_in(cell_at(row, column.index))
     if not numbers:
         raise BadCell("has no number")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 from attrs import Factory, define, field
@@ -34,8 +35,9 @@ _SAME_NUMBER: Final = "the same number as in line"
 _SAME_KEY: Final = "the same key as in line"
 _ABROAD: Final = "is of another country, by the row: write it with + and the country code"
 _INDIA: Final = frozenset(
-    {"", "india", "in", "ind", "bharat", "भारत", "91", "+91", "'+91", "0091", "-"}
+    ["", "india", "in", "ind", "bharat", "भारत", "91", "0091", "0", "na", "n", "a", "nan", "null"]
 )
+_NO_WORD: Final = r"[\s()+.,/'\-]+"
 _SUM: Final = "is the sum of the numbers above it"
 # What only other rows show. It stays true of a rejected row in which nothing was changed.
 _BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM, ABOVE)
@@ -93,16 +95,17 @@ class Reading:
         numbers = self._numbers_in(row, number)
         if not numbers:
             raise _Refused(number, _why_none(row, number))
-        others = [*numbers[1:]]
+        found = dict.fromkeys(numbers, number)
         for column in self.layout.alternatives:
-            others += self._numbers_in(row, column.index)
+            for one in self._numbers_in(row, column.index):
+                found.setdefault(one, column.index)
         try:
-            contact = self._made(row, numbers[0], others)
+            contact = self._made(row, list(found))
             entry_of(contact, self.campaign)
         except InvalidRequest as error:
             column = self.layout.mapped.get(error.argument, self.layout.number)
             raise _Refused(column.index, error.rule) from None
-        self._check_known(row.line, contact)
+        self._check_known(row.line, contact.key, found)
         return contact
 
     def _check_unchanged(self, row: Row) -> None:
@@ -135,12 +138,11 @@ class Reading:
             raise _Refused(index, "is an ExoPhone or the agent of the campaign itself")
         return numbers
 
-    def _made(self, row: Row, number: str, others: Sequence[str]) -> Contact:
-        seen, alternatives = {identity_of(number)}, []
-        for one in others:
-            if (identity := identity_of(one)) not in seen:
-                seen.add(identity)
-                alternatives.append(one)
+    def _made(self, row: Row, found: Sequence[str]) -> Contact:
+        spellings: dict[str | None, str] = {}
+        for one in found:
+            spellings.setdefault(identity_of(one), one)
+        number, *alternatives = spellings.values()
         zone = self._mapped(row, "time_zone", _some_text)
         return Contact(
             number,
@@ -163,14 +165,20 @@ class Reading:
         except BadCell as bad:
             raise _Refused(column.index, str(bad)) from None
 
-    def _check_known(self, line: int, contact: Contact) -> None:
-        """Refuse somebody who is further up, and remember who is not."""
-        if (key := contact.key) is not None and key in self._keys:
+    def _check_known(self, line: int, key: str | None, found: Mapping[str, int]) -> None:
+        """Refuse somebody who is further up, and remember who is not.
+
+        Args:
+            line: where the row is.
+            key: its key.
+            found: its numbers, and the columns they are in.
+        """
+        if key is not None and key in self._keys:
             raise _Refused(self.layout.mapped["key"].index, f"{_SAME_KEY} {self._keys[key]}")
-        identities = [identity_of(one) for one in (contact.number, *contact.alternatives)]
-        for identity in identities:
+        identities = {identity_of(one): column for one, column in found.items()}
+        for identity, column in identities.items():
             if known := self._numbers.get(identity):
-                raise _Refused(self.layout.number.index, f"{_SAME_NUMBER} {known}")
+                raise _Refused(column, f"{_SAME_NUMBER} {known}")
         if key is not None:
             self._keys[key] = line
         self._numbers |= dict.fromkeys(identities, line)
@@ -213,9 +221,8 @@ def _why_none(row: Row, index: int) -> str:
 
 def _is_abroad(row: Row, layout: Layout) -> bool:
     """Whether the row says that its numbers are of another country than India."""
-    return any(
-        normal(text_of(cell_at(row, column.index))) not in _INDIA for column in layout.countries
-    )
+    said = (normal(text_of(cell_at(row, column.index))) for column in layout.countries)
+    return any(not _INDIA.issuperset(re.split(_NO_WORD, text)) for text in said)
 
 
 def _some_text(cell: Cell) -> str | None:

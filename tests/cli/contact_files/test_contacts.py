@@ -82,10 +82,12 @@ def test_a_number_is_taken_once(tmp_path: Path, again: str) -> None:
 
 def test_an_alternative_column_counts_for_who_is_known(tmp_path: Path) -> None:
     text = f"Mobile,Alt Mobile\n{FIRST},{SECOND}\n{THIRD},{FIRST}\n{SECOND},\n"
-    assert reasons(opened(text_file(tmp_path, text))) == {
+    file = opened(text_file(tmp_path, text))
+    assert reasons(file) == {
         3: "the same number as in line 2",
         4: "the same number as in line 2",
     }
+    assert [row.column for row in rejected(file).values()] == ["Alt Mobile", "Mobile"]
 
 
 def test_a_row_that_was_rejected_makes_nobody_known(tmp_path: Path) -> None:
@@ -235,10 +237,10 @@ def test_a_number_of_another_country_is_not_rung_in_india(tmp_path: Path, header
         f"Name;{header};Mobile\n"
         f"Asha;91;{FIRST}\nRavi;+91;{SECOND}\nMeena;India;{THIRD}\nOm;;9812300004\n"
         "Ann;1;4155550100\nBob;USA;4155550101\nCy;+1;+1 415 555 0102\n"
-        "Di;UAE;9812300005 / +971501234567\n"
+        "Di;UAE;9812300005 / +971501234567\nEm;91.0;9812300006\nFay;India (+91);9812300007\n"
     )
     file = opened(text_file(tmp_path, text))
-    assert list(taken(file)) == [2, 3, 4, 5, 8]
+    assert list(taken(file)) == [2, 3, 4, 5, 8, 10, 11]
     assert reasons(file) == dict.fromkeys(
         (6, 7, 9), "is of another country, by the row: write it with + and the country code"
     )

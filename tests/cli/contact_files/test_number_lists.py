@@ -19,6 +19,7 @@ NOT_DIALLED = ["18001234567", "9999999999", "08030000000"]
         (f"{FIRST}\n{SECOND}\n", [FIRST, SECOND]),
         (f"Name,Mobile\nAsha,+91 98123 00001\nRavi,{SECOND}/{THIRD}\n", [f"+91{FIRST}", *MORE]),
         (f"Mobile,Alt Mobile\n{FIRST},{SECOND}\n,{THIRD}\n", [FIRST, SECOND, THIRD]),
+        (f"Name,Mobile,Landline,Office phone\nA,{FIRST},{SECOND},\nB,,,{THIRD}\n", [FIRST, *MORE]),
         # Whichever column it is: all numbers are left out.
         (f"Mobile,Phone\n{FIRST},{SECOND}\n{THIRD},N/A\n", [FIRST, SECOND, THIRD]),
         (f"{FIRST};{SECOND}\n{THIRD};\n", [FIRST, SECOND, THIRD]),

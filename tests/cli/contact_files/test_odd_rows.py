@@ -151,6 +151,7 @@ TEXTS: list[tuple[str, tuple[str, ...] | str]] = [
     ("9.8E+09", LOST),
     ("9.19812E+11", LOST),
     ("1E+10", LOST),
+    ("9.8123000015E+09", LOST),
     ("9812310000", ROUNDED),
     ("9812310000.0", ROUNDED),
     ("9.812310000E+09", ROUNDED),
