@@ -223,6 +223,8 @@ def _in_text(cell: str) -> Sequence[str]:
     _refuse_others(text)
     text = re.sub(r"[\t\v\f]", " ", text).strip("/,;|&\\ ")
     parts = [part for part in re.split(_SEPARATORS, text) if part]
+    if not parts:
+        raise BadCell(_NO_TEXT)
     if len(re.sub("[^0-9]", "", parts[0])) >= 10 and any(
         re.fullmatch(r"[0-9]{1,5}", part) for part in parts[1:]
     ):

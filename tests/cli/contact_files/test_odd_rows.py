@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exotel_async.cli.contact_files import Rejected, Taken
 from exotel_async.cli.contact_files.cells import BadCell, Cell, numbers_of
-from exotel_async.phone import same_number
+from exotel_async.phone import identity_of, normalize_number, same_number
 from tests.cli.contact_files.support import CAMPAIGN, opened, text_file, workbook
 
 LOST = "has lost digits"
@@ -222,6 +222,8 @@ TEXTS: list[tuple[str, tuple[str, ...] | str]] = [
     ("sip:asha", TEXT),
     ("=SUM(B2:B9)", TEXT),
     ("x", TEXT),
+    ("or", TEXT),
+    (" & or /", TEXT),
     # Something else.
     ("29/11/2026", DATE),
     ("2026-11-29", DATE),
@@ -339,6 +341,19 @@ def test_an_exponent_with_fewer_digits_is_refused(digits: str, kept: int) -> Non
 @given(DIGITS, DIGITS, st.sampled_from([" / ", "/", ", ", ";", "\n", " or ", " & ", "|"]))
 def test_two_numbers(first: str, second: str, between: str) -> None:
     assert numbers_of(first + between + second) == tuple(dict.fromkeys([first, second]))
+
+
+@given(st.from_regex(r"(0|00|91|091|1|180)?[0-9]{3,14}", fullmatch=True), st.booleans())
+def test_without_a_country_only_indias_numbers_are_taken(digits: str, as_number: bool) -> None:
+    try:
+        numbers = numbers_of(int(digits) if as_number else digits)
+    except BadCell:
+        return
+    for number in numbers:
+        known = identity_of(number)
+        assert known is not None
+        assert re.fullmatch("India (?!18[06]0)[0-9]{10}", known)
+        assert normalize_number(known.replace("India ", "+91"))
 
 
 def is_in_order(digits: str, text: str) -> bool:
