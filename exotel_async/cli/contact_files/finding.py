@@ -62,7 +62,12 @@ class _Finder:
         # The cells of text may have moved, by a delimiter without quotes.
         may_move = sample.is_rejected or isinstance(table, TextTable)
         self.width = self._width() if may_move else None
+        self.own = len(OWN_COLUMNS) if sample.is_rejected else 0
         self.columns = tuple(self._columns())
+        # In a file of rejected rows: how many were rejected for which column.
+        column = OWN_COLUMNS.index("column")
+        reasons = sample.cells(column) if sample.is_rejected else ()
+        self.blamed = Counter(map(text_of, reasons))
 
     def layout(self) -> Layout:
         mapped = {name: self._named(name, column) for name, column in self.mapping.items()}
@@ -96,6 +101,8 @@ class _Finder:
         used: Counter[str] = Counter()
         for index in range(self.sample.size if self.width is None else self.width):
             header = self.headers[index] if index < len(self.headers) else ""
+            if index == self.own:
+                used.clear()  # the people's columns keep the names that they had
             name = " ".join(header.split()) or unnamed(index)
             used[name] += 1
             while used[name] > 1:
@@ -107,15 +114,18 @@ class _Finder:
     def _named(self, field_name: str, wanted: str) -> Column:
         """Return the column that the user means by a header, a letter or a number."""
         name = normal(wanted)
-        places = [place for place, header in enumerate(self.headers) if normal(header) == name]
-        places += [one.index for one in self.columns if normal(one.name) == name]
+        headers, columns = enumerate(self.headers), self.columns[self.own :]
+        places = [
+            place for place, header in headers if place >= self.own and normal(header) == name
+        ]
+        places += [one.index for one in columns if normal(one.name) == name]
         typed = wanted.strip()
-        for column in self.columns:
+        for column in columns:
             if typed.upper() == column.letter or typed == str(column.index + 1):
                 places.append(column.index)
         if places:
             return self.columns[places[0]]
-        known = ", ".join(repr(one.name) for one in self.columns)
+        known = ", ".join(repr(one.name) for one in columns)
         why = redact(f"has no column {wanted!r}, to which {field_name} is mapped: {known}")
         raise Unreadable(f"{self.path} {why}")
 
@@ -123,7 +133,8 @@ class _Finder:
         """Return the column with the numbers, and how it was found."""
         kinds = {one.index: self._kind(one) for one in self.columns}
         used = [one for one in self.columns if one.samples and kinds[one.index] != Kind.OTHER]
-        phones = [one for one in self.columns if kinds[one.index] == Kind.PHONE]
+        phones = self._from_reasons(used)
+        phones = phones or [one for one in self.columns if kinds[one.index] == Kind.PHONE]
         if not phones:
             phones = [
                 one
@@ -132,7 +143,6 @@ class _Finder:
                 or (kinds[one.index] in _TO_CONFIRM and self._holds_numbers(one))
             ]
         phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]
-        phones = phones or self._from_reasons(used)
         # A column of the right name with no number in it does not stand beside one with numbers.
         phones = [one for one in phones if self.sample.share(one.index)] or phones
         if len(phones) > 1:
@@ -146,20 +156,23 @@ class _Finder:
         return found, "the only column" if alone else "its contents"
 
     def _kind(self, column: Column) -> Kind:
-        if self.sample.is_rejected and column.index < len(OWN_COLUMNS):
+        if column.index < self.own:
             return Kind.OTHER
         is_named = column.index < len(self.headers)
         return kind_of(self.headers[column.index]) if is_named else Kind.UNKNOWN
 
     def _from_reasons(self, used: Sequence[Column]) -> list[Column]:
-        """Return the column that most rejected rows were rejected for."""
-        if not self.sample.is_rejected:
-            return []
-        named = Counter(map(text_of, self.sample.cells(OWN_COLUMNS.index("column"))))
-        for name, _ in named.most_common():
-            if found := [one for one in used if one.name == name]:
-                return found
-        return []
+        """Return the column that most rejected rows were rejected for.
+
+        It held the numbers of all rows, and those that are left may show less of that.
+        """
+        others = [self._named(name, column).index for name, column in self.mapping.items()]
+        found = [
+            one
+            for one in used
+            if self.blamed[one.name] and one.index not in others and self._kind(one) != Kind.SECOND
+        ]
+        return [max(found, key=lambda one: self.blamed[one.name])] if found else []
 
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
         names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)
@@ -187,7 +200,8 @@ class _Finder:
 
     def _seconds(self) -> Iterator[Column]:
         for one in self.columns:
-            if self._kind(one) == Kind.SECOND and self._holds_phones(one):
+            holds = self._holds_phones(one) or self.blamed[one.name]
+            if self._kind(one) == Kind.SECOND and holds:
                 yield one
 
     def _countries(self) -> list[Column]:

@@ -135,6 +135,7 @@ def test_it_is_put_right_and_dialled(tmp_path: Path) -> None:
         f"Mobile\n{FIRST}\n{SECOND}\n{int(FIRST) + int(SECOND)}\n9812310000\n18001234567\n",
         f"Helpline,{FIRST}\n\nName,Mobile\nAsha,{SECOND}\nName,Mobile\n",
         f"Mobile,Alt Mobile\n{FIRST},9.8E+09\n{SECOND},\n",
+        f"reason,cell,line\nx,{FIRST},1\ny,{FIRST},2\n",
     ],
 )
 def test_as_long_as_nothing_is_put_right_nobody_in_it_is_dialled(tmp_path: Path, text: str) -> None:
@@ -161,6 +162,25 @@ def test_a_number_column_without_a_header_is_found_again(tmp_path: Path) -> None
     file = opened(path)
     assert file.number_column.name == "column B"
     assert taken(file) == {2: (THIRD,)}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        # What is left of the column shows less than another one, of which nobody is dialled.
+        (f"Ref,Handset\n1,{FIRST}\n2,{SECOND}\n{THIRD},98123O0004\n", "Handset"),
+        (f"1,{FIRST}\n2,{SECOND}\n{THIRD},98123O0004\n", "column B"),
+        (f"Phone,Mobile\n,{FIRST}\n,{SECOND}\n,{SECOND}\n,98123O0004\n", "Mobile"),
+        (f"Alt No,Contact\n,{FIRST}\n,{SECOND}\n{THIRD},98123O0004\n", "Contact"),
+        (f"Alt No,Handset\n9.8E+09,{FIRST}\n{THIRD},{SECOND}\n", "Handset"),
+    ],
+)
+def test_the_numbers_are_in_the_column_they_were_in(tmp_path: Path, text: str, name: str) -> None:
+    before = opened(text_file(tmp_path, text))
+    assert before.number_column.name == name
+    after = opened(write(before))
+    assert after.number_column.name == name
+    assert taken(after) == {}
 
 
 def test_rows_whose_cells_have_moved_stay_rejected_in_a_workbook(tmp_path: Path) -> None:
