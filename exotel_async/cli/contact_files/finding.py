@@ -24,6 +24,7 @@ from exotel_async.cli.contact_files.headers import (
     names_phones,
     normal,
 )
+from exotel_async.cli.contact_files.rejected import as_it_was
 from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.sample import ENOUGH, Sample
 from exotel_async.cli.contact_files.text_files import TextTable
@@ -58,7 +59,7 @@ class _Finder:
         self.sample = sample = Sample(table, mapping)
         if not sample.rows:
             raise Unreadable(f"{path} has no rows that can be read")
-        self.headers = [text_of(cell) for cell in sample.header]
+        self.headers = [_text_of(cell, sample) for cell in sample.header]
         # The cells of text may have moved, by a delimiter without quotes.
         may_move = sample.is_rejected or isinstance(table, TextTable)
         self.width = self._width() if may_move else None
@@ -67,7 +68,7 @@ class _Finder:
         # In a file of rejected rows: how many were rejected for which column.
         column = OWN_COLUMNS.index("column")
         reasons = sample.cells(column) if sample.is_rejected else ()
-        self.blamed = Counter(map(text_of, reasons))
+        self.blamed = Counter(_text_of(cell, sample) for cell in reasons)
 
     def layout(self) -> Layout:
         mapped = {name: self._named(name, column) for name, column in self.mapping.items()}
@@ -144,7 +145,8 @@ class _Finder:
             ]
         phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]
         # A column of the right name with no number in it does not stand beside one with numbers.
-        phones = [one for one in phones if self.sample.share(one.index)] or phones
+        if not self.sample.is_rejected:
+            phones = [one for one in phones if self.sample.share(one.index)] or phones
         if len(phones) > 1:
             raise self._ambiguous(phones)
         if not phones:
@@ -167,12 +169,13 @@ class _Finder:
         It held the numbers of all rows, and those that are left may show less of that.
         """
         others = [self._named(name, column).index for name, column in self.mapping.items()]
-        found = [
-            one
-            for one in used
-            if self.blamed[one.name] and one.index not in others and self._kind(one) != Kind.SECOND
-        ]
-        return [max(found, key=lambda one: self.blamed[one.name])] if found else []
+        kinds = {one.index: self._kind(one) for one in used}
+        blamed = [one for one in used if self.blamed[one.name] and one.index not in others]
+        firsts = [one for one in blamed if kinds[one.index] != Kind.SECOND]
+        if firsts or not blamed or Kind.PHONE in kinds.values():
+            return sorted(firsts, key=lambda one: -self.blamed[one.name])[:1]
+        # They may have been the alternatives, or the only ones.
+        return [*blamed, *(one for one in used if one not in blamed and self._holds_numbers(one))]
 
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
         names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)
@@ -232,6 +235,10 @@ class _Finder:
         # They are columns if most rows use them.
         users = sum(_used(row.cells) > named for row in body)
         return len(self.headers) if users > max(1, len(body) / 2) else named
+
+
+def _text_of(cell: Cell, sample: Sample) -> str:
+    return text_of(as_it_was(cell) if sample.is_rejected else cell)
 
 
 def _used(cells: Sequence[Cell]) -> int:

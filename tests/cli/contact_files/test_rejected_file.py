@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from exotel_async.cli.contact_files import ContactFile, Rejected, RejectedFile, Taken
+from exotel_async.cli.contact_files import (
+    AmbiguousColumn,
+    ContactFile,
+    Rejected,
+    RejectedFile,
+    Taken,
+)
 from tests.cli.contact_files.support import (
     CAMPAIGN,
     FIRST,
@@ -172,7 +178,7 @@ def test_a_number_column_without_a_header_is_found_again(tmp_path: Path) -> None
         (f"1,{FIRST}\n2,{SECOND}\n{THIRD},98123O0004\n", "column B"),
         (f"Phone,Mobile\n,{FIRST}\n,{SECOND}\n,{SECOND}\n,98123O0004\n", "Mobile"),
         (f"Alt No,Contact\n,{FIRST}\n,{SECOND}\n{THIRD},98123O0004\n", "Contact"),
-        (f"Alt No,Handset\n9.8E+09,{FIRST}\n{THIRD},{SECOND}\n", "Handset"),
+        (f"Ref,+91 Mobile\n1,{FIRST}\n{THIRD},{FIRST}\n", "+91 Mobile"),
     ],
 )
 def test_the_numbers_are_in_the_column_they_were_in(tmp_path: Path, text: str, name: str) -> None:
@@ -181,6 +187,14 @@ def test_the_numbers_are_in_the_column_they_were_in(tmp_path: Path, text: str, n
     after = opened(write(before))
     assert after.number_column.name == name
     assert taken(after) == {}
+
+
+def test_where_the_numbers_were_may_not_be_known(tmp_path: Path) -> None:
+    text = f"Alt No,Handset\n9.8E+09,{FIRST}\n{THIRD},{SECOND}\n"
+    path = write(opened(text_file(tmp_path, text)))
+    with pytest.raises(AmbiguousColumn):
+        opened(path)
+    assert taken(opened(path, number="handset", alternatives="Alt No")) == {}
 
 
 def test_rows_whose_cells_have_moved_stay_rejected_in_a_workbook(tmp_path: Path) -> None:
