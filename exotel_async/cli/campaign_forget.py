@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from exotel_async import InvalidRequest
+from exotel_async.cli.asking import confirmed
 from exotel_async.cli.campaign_ledger import OpenLedger
-from exotel_async.cli.campaign_screen import confirmed, show_text, shown_numbers
+from exotel_async.cli.campaign_screen import show_text, shown_numbers
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import Exit, counted, report_problem, show_json
 from exotel_async.phone import normalize_party

@@ -17,7 +17,7 @@ from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
 from exotel_async.cli.campaign_words import command
 from exotel_async.cli.export_sink import Refusal
-from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER
+from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER, shown_place
 from exotel_async.cli.service import Misuse, exit_of, kind_of
 from exotel_async.cli.terminal import Exit, counted, one_line, out, report_problem
 from exotel_async.cli.time_arguments import shown_moment
@@ -63,7 +63,7 @@ class OpenLedger:
     def command(self, action: str, name: str) -> str:
         """Return a command that does something with a campaign. It has no password."""
         usual = os.environ.get(LEDGER_VARIABLE) or USUAL_LEDGER
-        place = None if self.place == usual else _shown(self.place)
+        place = None if self.place == usual else shown_place(self.place)
         return one_line(command(action, name, place))
 
 
@@ -127,7 +127,7 @@ def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
 
 
 async def _must_be_there(ledger: Ledger, place: str) -> None:
-    shown = _shown(place)
+    shown = shown_place(place)
     try:
         is_there = await ledger.is_made()
     except OSError as error:
@@ -137,11 +137,6 @@ async def _must_be_there(ledger: Ledger, place: str) -> None:
             f"there is no ledger {shown}: --ledger names its file, or a postgresql:// URL, "
             f"and so does {LEDGER_VARIABLE}"
         )
-
-
-def _shown(place: str) -> str:
-    """Return what `--ledger` says. A URL is not shown: it may hold passwords in many places."""
-    return "postgresql://..." if "://" in place else place
 
 
 def _which(names: list[str]) -> str:

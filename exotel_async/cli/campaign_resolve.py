@@ -12,15 +12,10 @@ from attrs import Factory, define, frozen
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest, NotFound
 from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, Dialer
 from exotel_async.cli import campaign_candidates
+from exotel_async.cli.asking import ask, can_ask
 from exotel_async.cli.campaign_candidates import Candidate, candidates, contact_lines, unresolved
 from exotel_async.cli.campaign_ledger import OpenLedger
-from exotel_async.cli.campaign_screen import (
-    ask,
-    can_ask,
-    show_pairs,
-    show_text,
-    shown_numbers,
-)
+from exotel_async.cli.campaign_screen import show_pairs, show_text, shown_numbers
 from exotel_async.cli.campaign_states import how_it_goes_on
 from exotel_async.cli.campaign_words import plain
 from exotel_async.cli.service import Misuse, Service, kind_of

@@ -1,20 +1,17 @@
-"""What the commands of `campaign` print, and what they ask a person."""
+"""What the commands of `campaign` print."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from rich.table import Table
 
-from exotel_async.cli.service import Misuse
-from exotel_async.cli.terminal import err, one_line, out, say
+from exotel_async.cli.terminal import one_line, out, say
 from exotel_async.masking import mask_number
 
 _GAP: Final = 2
 _LONGEST_NAME: Final = 24
-_YES: Final = {"y", "yes"}
 
 
 def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
@@ -45,34 +42,3 @@ def shown_numbers(*, whole: bool) -> Callable[[str], str]:
         return one_line(text if whole else mask_number(text))
 
     return show
-
-
-def can_ask() -> bool:
-    """Whether somebody is there to be asked."""
-    return sys.stdin is not None and sys.stdin.isatty() and err.is_terminal
-
-
-def ask(question: str) -> str | None:
-    """Ask a person, and return what was typed; None: nothing more will be."""
-    err.print(question, end="")
-    typed = sys.stdin.buffer.readline()
-    if not typed.endswith(b"\n"):
-        err.print()
-    return typed.decode(errors="replace").strip() if typed else None
-
-
-def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask whether something that cannot be undone is to be done.
-
-    Args:
-        question: the question, which "y" affirms.
-        yes: whether `--yes` has affirmed it.
-
-    Raises:
-        Misuse: nobody is there to be asked.
-    """
-    if yes:
-        return True
-    if not can_ask():
-        raise Misuse("it cannot be undone, and nobody can be asked here: --yes confirms it")
-    return (ask(f"{question}\n[y/N] ") or "").lower() in _YES

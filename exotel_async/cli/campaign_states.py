@@ -7,8 +7,9 @@ from typing import Final
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import CampaignState, CampaignStatistics
 from exotel_async.campaigns.entries import CampaignEntry
+from exotel_async.cli.asking import confirmed
 from exotel_async.cli.campaign_ledger import OpenLedger, shown_dialer
-from exotel_async.cli.campaign_screen import confirmed, show_text
+from exotel_async.cli.campaign_screen import show_text
 from exotel_async.cli.terminal import Exit, counted, one_line, report_problem, show_json
 
 HOW_TO_RUN: Final = "The same command again runs it: exotel-async dial FILE ..."

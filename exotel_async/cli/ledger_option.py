@@ -17,3 +17,8 @@ LedgerPlace = Annotated[
         help="Where campaigns are kept: a file, or a postgresql:// URL.",
     ),
 ]
+
+
+def shown_place(place: str) -> str:
+    """Return what `--ledger` says. A URL is not shown: it may hold passwords in many places."""
+    return "postgresql://..." if "://" in place else place

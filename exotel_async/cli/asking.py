@@ -1,0 +1,42 @@
+"""What a person at a terminal is asked."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from exotel_async.cli.service import Misuse
+from exotel_async.cli.terminal import err
+
+_YES: Final = {"y", "yes"}
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and err.is_terminal
+
+
+def ask(question: str) -> str | None:
+    """Ask a person, and return what was typed; None: nothing more will be."""
+    err.print(question, end="")
+    typed = sys.stdin.buffer.readline()
+    if not typed.endswith(b"\n"):
+        err.print()
+    return typed.decode(errors="replace").strip() if typed else None
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Ask whether something that cannot be undone is to be done.
+
+    Args:
+        question: the question, which "y" affirms.
+        yes: whether `--yes` has affirmed it.
+
+    Raises:
+        Misuse: nobody is there to be asked.
+    """
+    if yes:
+        return True
+    if not can_ask():
+        raise Misuse("it cannot be undone, and nobody can be asked here: --yes confirms it")
+    return (ask(f"{question}\n[y/N] ") or "").lower() in _YES
