@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from exotel_async.cli.app import JSON, Work
 from exotel_async.cli.campaign_tables import Format
 from exotel_async.cli.export_filters import OUTPUT
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.options import JSON, Mapped, Sheet, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import err, out
 
@@ -122,6 +122,33 @@ def cancel(
     from exotel_async.cli.campaign_states import cancel  # noqa: PLC0415
 
     return _work(ledger, partial(cancel, name=name, yes=yes, as_json=json), as_json=json)
+
+
+@app.command
+def add(
+    name: Name,
+    file: Annotated[Path, Parameter(name="FILE")],
+    /,
+    *,
+    map: Mapped = None,  # noqa: A002
+    sheet: Sheet = None,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    json: Annotated[bool, JSON] = False,
+) -> Work:
+    """Add the people of a list to a campaign, also while it is dialled: those who are new to it.
+
+    Exit codes: 0 done, 1 the campaign was cancelled, or the ledger cannot be used, 2 wrong usage,
+    or FILE cannot be read: nobody was added.
+
+    Args:
+        file: FILE, the list, as `exotel-async dial` takes it. Rows that cannot be dialled are
+            written to FILE.rejected.csv.
+        json: Print what became of its rows as JSON, in one line.
+    """
+    from exotel_async.cli.campaign_add import add  # noqa: PLC0415
+
+    do = partial(add, name=name, file=file, mapping=map or {}, sheet=sheet, as_json=json)
+    return _work(ledger, do, as_json=json)
 
 
 @app.command

@@ -73,6 +73,12 @@ def report_problem(problem: str, *, kind: str, as_json: bool) -> None:
         show_error(problem, kind=kind)
 
 
+def misused(problem: str, *, as_json: bool) -> Exit:
+    """Print that what was typed cannot be meant, and return what that comes to."""
+    report_problem(problem, kind="InvalidRequest", as_json=as_json)
+    return Exit.USAGE
+
+
 def show_error(problem: str, *, kind: str) -> None:
     """Print what is wrong as JSON: the class of the error, and its text."""
     show_json({"error": {"type": kind, "text": one_line(problem)}})

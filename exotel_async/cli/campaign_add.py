@@ -1,0 +1,58 @@
+"""`campaign add`: the people of a list, added to a campaign that may be dialled meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import CampaignState
+from exotel_async.cli.campaign_ledger import OpenLedger
+from exotel_async.cli.campaign_screen import show_text
+from exotel_async.cli.campaign_states import how_it_goes_on
+from exotel_async.cli.contact_files import Unreadable
+from exotel_async.cli.contact_list import Added, add_list, open_list, told
+from exotel_async.cli.terminal import Exit, one_line, report_problem, show_json
+
+
+def add(
+    ledger: OpenLedger,
+    name: str,
+    file: Path,
+    mapping: Mapping[str, str],
+    sheet: str | None,
+    *,
+    as_json: bool,
+) -> Exit:
+    """Add those who are new, and say what became of the others."""
+    entry = ledger.entry(name)
+    if entry.state is CampaignState.CANCELED:
+        problem = f"{one_line(name)} was cancelled: nobody can be added"
+        report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
+        return Exit.FAILED
+    try:
+        contacts = open_list(file, mapping=mapping, sheet=sheet)
+    except Unreadable as error:
+        report_problem(str(error), kind=InvalidRequest.__name__, as_json=as_json)
+        return Exit.USAGE
+    campaign = ledger.do(ledger.admin.settings(name))
+    added: Added = ledger.do(add_list(ledger.admin, campaign, contacts))
+    if as_json:
+        show_json(_as_json(added, name, file))
+        return Exit.OK
+    for line in told(added, contacts, one_line(name)):
+        show_text(line)
+    if added.taken:
+        show_text(how_it_goes_on(ledger, ledger.entry(name)))
+    return Exit.OK
+
+
+def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
+    return {
+        "campaign": name,
+        "file": str(file),
+        "added": added.taken,
+        "duplicates": added.known + added.duplicates,
+        "refused": added.refused - added.duplicates,
+        "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
+    }

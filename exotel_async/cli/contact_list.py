@@ -1,0 +1,121 @@
+"""A list of people as a command takes it: opened, where in doubt by asking, and added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from exotel_async import InvalidRequest
+from exotel_async.cli.asking import ask, can_ask
+from exotel_async.cli.contact_files import (
+    AmbiguousColumn,
+    Rejected,
+    RejectedFile,
+    open_contacts,
+)
+from exotel_async.cli.service import Misuse
+from exotel_async.cli.terminal import counted, note, one_line
+from exotel_async.masking import mask_number
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns import Campaign, CampaignAdmin, Contact
+    from exotel_async.cli.contact_files import Column, ContactFile
+
+
+@frozen(kw_only=True)
+class Added:
+    """What became of the rows of a list.
+
+    Attributes:
+        taken: contacts that are new in the campaign.
+        known: those that the campaign has already.
+        refused: rows that were not taken.
+        duplicates: how many of these have the number, or the key, of an earlier row.
+        rejected_file: where the refused rows are; None: there are none.
+    """
+
+    taken: int = 0
+    known: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    rejected_file: Path | None = None
+
+
+def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> ContactFile:
+    """Open a list. Where its columns leave a doubt, a person at a terminal is asked.
+
+    Raises:
+        Unreadable: it cannot be read, or a doubt is left.
+    """
+    try:
+        contacts = open_contacts(path, mapping=mapping, sheet=sheet)
+    except AmbiguousColumn as error:
+        column = _ask(error) if can_ask() else None
+        if column is None:
+            raise
+        note(one_line(f'next time: --map number="{column.name}"'))
+        contacts = open_contacts(path, mapping={**mapping, "number": column.letter}, sheet=sheet)
+    for remark in contacts.notes:
+        note(one_line(remark))
+    return contacts
+
+
+def _ask(error: AmbiguousColumn) -> Column | None:
+    """Ask which column it is; None: whoever was asked does not know."""
+    most = len(error.candidates)
+    note(f"{most} columns may have the numbers:")
+    for number, column in enumerate(error.candidates, 1):
+        samples = ", ".join(map(mask_number, column.samples[:3]))
+        note(one_line(f"{number}: {column.name}, column {column.letter}: {samples}"))
+    while typed := ask(f"which one is to be dialled (1 to {most})? "):
+        if typed.isdecimal() and 1 <= int(typed) <= most:
+            return error.candidates[int(typed) - 1]
+    return None
+
+
+async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFile) -> Added:
+    """Add the people of a list, whoever of them is new. The other rows go to a file beside it.
+
+    Raises:
+        Misuse: the campaign was cancelled.
+        ExotelError: the ledger cannot be used.
+        OSError: the file of the other rows cannot be written.
+    """
+    duplicates = 0
+    with RejectedFile(contacts.path) as rejected:
+
+        def people() -> Iterator[Contact]:
+            nonlocal duplicates
+            for row in contacts.read(campaign):
+                if isinstance(row, Rejected):
+                    duplicates += row.is_duplicate
+                    rejected.add(row)
+                else:
+                    yield row.contact
+
+        try:
+            result = await admin.add(campaign.name, people())
+        except InvalidRequest as error:
+            raise Misuse(f"{campaign.name!r} {error.rule}: give another --name") from None
+    added = Added(
+        taken=result.added,
+        known=result.duplicates,
+        refused=rejected.count,
+        duplicates=duplicates,
+    )
+    return evolve(added, rejected_file=rejected.path) if rejected.count else added
+
+
+def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
+    """Say what became of the rows of a list, line by line."""
+    name = contacts.path.name
+    if added.known and not added.taken:
+        yield f"{counted(added.known, 'contact')} of {name} in {campaign}, none of them new"
+    else:
+        known = f", {added.known:,} were in it already" if added.known else ""
+        yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
+    if added.rejected_file is not None:
+        yield f"{counted(added.refused, 'row')} not taken: see {added.rejected_file}"

@@ -1,0 +1,121 @@
+"""Lists that are added to campaigns by `campaign add`, and a person who is asked about them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from exotel_async.campaigns import CampaignAdmin, CampaignState
+from tests.campaigns.running import campaign
+from tests.cli.campaign_ledgers import commanded
+from tests.cli.support import environment, left_in
+from tests.cli.terminals import at_a_terminal
+
+LIST = "Mobile,id\n98123 00001,a\n9812300002,b\n+91 98123-00001,c\n12,d\n"
+TWO_COLUMNS = "Home,Work\n9812300001,9812300011\n9812300002,9812300012\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a ledger that has one campaign, and a list; commands run in it."""
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(_created())
+    (tmp_path / "more.csv").write_text(LIST)
+    return tmp_path
+
+
+async def _created() -> None:
+    async with CampaignAdmin() as admin:
+        await admin.create(campaign())
+
+
+async def _cancel() -> None:
+    async with CampaignAdmin() as admin:
+        await admin.cancel("diwali")
+
+
+async def _pending() -> int:
+    async with CampaignAdmin() as admin:
+        known = await admin.statistics("diwali")
+        assert known.state is CampaignState.CREATED
+        return known.pending
+
+
+def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = commanded(capsys, "add", "diwali", "more.csv")
+    assert ended.code == 0
+    assert ended.out.splitlines()[:2] == [
+        "2 contacts of more.csv added to diwali",
+        "2 rows not taken: see more.csv.rejected.csv",
+    ]
+    assert "Nobody runs it at the moment" in ended.out
+    assert asyncio.run(_pending()) == 2
+    rejected = Path("more.csv.rejected.csv").read_text(encoding="utf-8-sig")
+    assert "the same number as in line 2" in rejected
+
+    ended = commanded(capsys, "add", "diwali", "more.csv", "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out) == {
+        "campaign": "diwali",
+        "file": "more.csv",
+        "added": 0,
+        "duplicates": 3,
+        "refused": 1,
+        "rejected_file": "more.csv.rejected.csv",
+    }
+    assert asyncio.run(_pending()) == 2
+
+
+def test_nobody_is_added_to_what_is_not_there_or_was_cancelled(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = commanded(capsys, "add", "holi", "more.csv")
+    assert ended.code == 2
+    assert "it has diwali" in ended.err
+    ended = commanded(capsys, "add", "diwali", "nothing.csv")
+    assert ended.code == 2
+    assert "nothing.csv" in ended.err
+    asyncio.run(_cancel())
+    ended = commanded(capsys, "add", "diwali", "more.csv")
+    assert ended.code == 1
+    assert "was cancelled: nobody can be added" in ended.err
+    assert "more.csv.rejected.csv" not in left_in(folder)
+
+
+def test_where_nobody_can_be_asked_a_doubt_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "two.csv").write_text(TWO_COLUMNS)
+    ended = commanded(capsys, "add", "diwali", "two.csv")
+    assert ended.code == 2
+    assert "--map" in ended.err
+    assert "Home" in ended.err
+    assert "Work" in ended.err
+    assert asyncio.run(_pending()) == 0
+    assert commanded(capsys, "add", "diwali", "two.csv", "--map", "number=Work").code == 0
+    assert asyncio.run(_pending()) == 2
+
+
+@pytest.mark.slow(5)
+@pytest.mark.parametrize(("typed", "code"), [("2", 0), ("", 2)])
+def test_a_person_is_asked_which_column_it_is(folder: Path, typed: str, code: int) -> None:
+    (folder / "two.csv").write_text(TWO_COLUMNS)
+
+    async def asked() -> tuple[int, str]:
+        arguments = ("campaign", "add", "diwali", "two.csv")
+        async with at_a_terminal(*arguments, env=environment(), cwd=folder) as terminal:
+            await terminal.until("which one is to be dialled (1 to 2)? ")
+            if typed:
+                terminal.types("9")  # is none of them: it is asked again
+                await terminal.until("which one is to be dialled (1 to 2)? ")
+            terminal.types(typed)
+            return await terminal.end(), terminal.seen
+
+    ended, seen = asyncio.run(asked())
+    assert ended == code
+    assert "2: Work, column B: ******0011" in seen
+    assert asyncio.run(_pending()) == (2 if code == 0 else 0)
+    assert ('next time: --map number="Work"' in seen) is (code == 0)
