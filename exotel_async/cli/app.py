@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, CycloptsError, Parameter, validators
 
 from exotel_async import ConfigurationError, InvalidRequest, __version__
 from exotel_async.cli import ctrl_c
+from exotel_async.cli.dial_app import dial
 from exotel_async.cli.emulator_options import EmulatorOptions
 from exotel_async.cli.emulator_tls import TlsOptions
 from exotel_async.cli.export_filters import EVERY, OUTPUT, SINCE, UNTIL, Format, Selection
+from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
     Exit,
     complain,
     err,
+    misused,
     out,
-    report_problem,
     show_error,
 )
 from exotel_async.cli.time_arguments import Moment
@@ -31,14 +32,10 @@ from exotel_async.cli.time_arguments import Moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Work: TypeAlias = Callable[[], int]
-"""What a command does, once it is understood: until then, Ctrl-C just ends the process."""
-
 _EVERYWHERE: Final = Service()
 _ALL: Final = Selection()
 _PLAIN: Final = TlsOptions()
 _MINUTE: Final = timedelta(minutes=1)
-JSON: Final = Parameter(negative="", show_default=False)
 _DEFAULTS: Final = EmulatorOptions()
 
 
@@ -50,6 +47,7 @@ app: Final = App(
     error_console=err,
     suppress_keyboard_interrupt=False,
 )
+app.command(dial)
 app.register_install_completion_command(
     help="Install completion for bash, zsh or fish: what Tab offers on the command line."
 )
@@ -75,11 +73,6 @@ def run(arguments: Sequence[str] | None) -> int:
     except OSError as error:  # of all else that may fail the commands tell themselves
         complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
-
-
-def _misused(problem: str, *, as_json: bool) -> Exit:
-    report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
-    return Exit.USAGE
 
 
 @app.command
@@ -158,7 +151,7 @@ def call(
     elif stream_url is None and (stream_name is not None or sample_rate is not None):
         wrong = "--stream-name and --sample-rate are for --stream-url"
     if wrong is not None:
-        return _misused(wrong, as_json=json)
+        return misused(wrong, as_json=json)
     from exotel_async.cli.call import Order, call  # noqa: PLC0415
 
     options = {
@@ -210,7 +203,7 @@ def get(
         until: When the newest of them was created.
     """
     if not sids and file is None:
-        return _misused("give SIDs, or --file", as_json=json)
+        return misused("give SIDs, or --file", as_json=json)
     from exotel_async.cli.get import Question, get  # noqa: PLC0415
 
     return partial(
@@ -274,7 +267,7 @@ def export(
     known = format or usual_format(output)
     if known is None:
         wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
-        return _misused(wrong, as_json=json)
+        return misused(wrong, as_json=json)
     order = Order(
         selection=selection,
         target=output,
@@ -288,7 +281,7 @@ def export(
         service=service,
     )
     if contradiction := order.contradiction():
-        return _misused(contradiction, as_json=json)
+        return misused(contradiction, as_json=json)
     return partial(export, order)
 
 
@@ -349,7 +342,7 @@ def emulator(
         json: Print where it listens as one line of JSON, and the totals at the end as another.
     """
     if options.token is not None and not options.token.strip():
-        return _misused("--token must not be empty", as_json=json)
+        return misused("--token must not be empty", as_json=json)
     from exotel_async.cli.emulator import Unusable, emulate, set_up, show_schema  # noqa: PLC0415
 
     if schema:
@@ -357,7 +350,7 @@ def emulator(
     try:
         served = set_up(config, {**options.settings(), **tls.settings()})
     except Unusable as error:
-        return _misused(str(error), as_json=json)
+        return misused(str(error), as_json=json)
     return partial(emulate, served, as_json=json)
 
 

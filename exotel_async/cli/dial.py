@@ -1,0 +1,108 @@
+"""`exotel-async dial`: the people of a spreadsheet dialled once each, whatever breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from exotel_async import ExotelError, InvalidRequest
+from exotel_async.campaigns import CampaignState, DialerStopped
+from exotel_async.cli.contact_files import Unreadable, read_numbers
+from exotel_async.cli.contact_list import open_list
+from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
+from exotel_async.cli.dial_output import DialOutput
+from exotel_async.cli.dial_plan import Plan
+from exotel_async.cli.dial_report import DialEnd, InFlight
+from exotel_async.cli.dial_run import DialRun
+from exotel_async.cli.service import exit_of, kind_of
+from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns import CampaignStatistics
+    from exotel_async.cli.dial_order import Order
+
+_ARGUMENTS: Final = {
+    "caller_ids": "--caller-id",
+    "times": "--retry",
+    "gap": "--retry",
+    "exponential": "--retry",
+}
+"""What arguments of a campaign are called on the command line, if not like an option."""
+
+
+def dial(order: Order, *, dry_run: bool) -> Exit:
+    """Add the people of a file to a campaign and dial them; or tell what that would come to."""
+    try:
+        campaign = order.options.campaign()
+        do_not_call = [number for path in order.do_not_call for number in read_numbers(path)]
+        contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
+        if dry_run:
+            return _tell(order, asyncio.run(Plan(order, campaign, contacts, do_not_call).make()))
+        output = DialOutput(order, campaign.name)
+        return _dial(DialRun(order, campaign, contacts, do_not_call, output))
+    except Unreadable as error:
+        report_problem(str(error), kind=InvalidRequest.__name__, as_json=order.as_json)
+        return Exit.USAGE
+    except ExotelError as error:
+        return _failed(order, error)
+
+
+def _tell(order: Order, run: DryRun) -> Exit:
+    show_dry_run(err if order.as_json else out, run)
+    if order.as_json:
+        show_json(run.as_json())
+    return Exit.OK
+
+
+def _failed(order: Order, error: ExotelError) -> Exit:
+    problem = order.service.explain(error, arguments=_ARGUMENTS)
+    report_problem(problem, kind=kind_of(error), as_json=order.as_json)
+    return exit_of(error)
+
+
+def _dial(run: DialRun) -> Exit:
+    error: ExotelError | None = None
+    try:
+        asyncio.run(run.main())
+    except DialerStopped:  # while another process had the ledger
+        run.is_interrupted = True
+    except ExotelError as failure:
+        error = failure
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        run.is_interrupted = True
+    was_begun = run.is_added and run.statistics is not None and run.statistics.attempts > 0
+    if error is not None and not was_begun:
+        return _failed(run.order, error)
+    if run.statistics is None or not run.is_added:
+        problem = "interrupted; nobody was dialled"
+        report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=run.order.as_json)
+        return Exit.INTERRUPTED
+    return _end(run, run.statistics, error)
+
+
+def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
+    order = run.order
+    end = DialEnd(
+        exit_code=_exit_code(run, statistics, error),
+        statistics=statistics,
+        now=datetime.now(UTC),
+        elapsed=time.monotonic() - run.began,
+        opens_at=run.opens_at,
+        in_flight=[
+            InFlight(number=one.number, key=one.contact.key, sid=one.sid) for one in run.in_flight
+        ],
+        problem=None if error is None else order.service.explain(error, arguments=_ARGUMENTS),
+        ledger=order.unusual_ledger,
+    )
+    run.output.end(end)
+    return end.exit_code
+
+
+def _exit_code(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
+    if error is not None or statistics.state is CampaignState.CANCELED:
+        return Exit.FAILED
+    if statistics.pending + statistics.in_progress + statistics.in_doubt == 0:
+        return Exit.NOT_COMPLETED if statistics.unresolved else Exit.OK
+    return Exit.INTERRUPTED if run.is_interrupted else Exit.OUTSIDE_HOURS

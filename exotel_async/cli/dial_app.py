@@ -1,0 +1,92 @@
+"""The options of `exotel-async dial`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from exotel_async.cli.dial_options import DryRunOptions, Pace, Target, Timing
+from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.options import JSON, Mapped, Sheet, Work
+from exotel_async.cli.service import Service
+from exotel_async.cli.terminal import Exit, misused
+
+_EVERYWHERE: Final = Service()
+_NOBODY: Final = Target()
+_USUAL: Final = Timing()
+_FULL: Final = Pace()
+_USUALLY: Final = DryRunOptions()
+
+
+def dial(
+    file: Annotated[Path, Parameter(name="FILE")],
+    /,
+    *,
+    caller_id: Annotated[tuple[str, ...], Parameter(negative="")],
+    target: Target = _NOBODY,
+    timing: Timing = _USUAL,
+    pace: Pace = _FULL,
+    name: Annotated[str | None, Parameter(show_default=False)] = None,
+    ledger: LedgerPlace = USUAL_LEDGER,
+    map: Mapped = None,  # noqa: A002
+    sheet: Sheet = None,
+    dnc: Annotated[tuple[Path, ...], Parameter(negative="", show_default=False)] = (),
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    assumed: DryRunOptions = _USUALLY,
+    numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, JSON] = False,
+    service: Service = _EVERYWHERE,
+) -> Work | Exit:
+    """Dial the people of a spreadsheet, each once, whatever breaks.
+
+    exotel-async dial leads.xlsx --flow 926 --caller-id 08030000000 --channels 10 --hours 10-19
+
+    It dials without confirmation, and calls cost money: --dry-run tells before what it would do.
+    Who was dialled, and what came of it, is kept in the ledger. Ctrl-C finishes the calls in
+    progress, a second one stops at once, and the same command again goes on, after a crash as well:
+    nobody is rung twice by that. Rows that are new in FILE are added. Exit codes: 0 all done, 1
+    stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 outside calling hours,
+    130 interrupted.
+
+    Args:
+        file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by
+            its header or its contents. Rows that cannot be dialled are written to
+            FILE.rejected.csv.
+        caller_id: Your ExoPhone, which they see; give it again for more.
+        name: The campaign's name. Default: that of FILE.
+        dnc: A file with numbers that are not to be called, by any campaign of the ledger; give it
+            again for more.
+        dry_run: Tell what would be dialled when, how long it takes and what it costs. Nobody is
+            dialled, and nothing is written.
+        numbers: Show phone numbers with all their digits.
+        json: Print what happens as JSON, an event in each line, and the display to standard error.
+    """
+    if not file.stem and name is None:
+        return misused("FILE has no name", as_json=json)
+    from exotel_async.cli.dial import dial  # noqa: PLC0415
+    from exotel_async.cli.dial_campaign import CampaignOptions  # noqa: PLC0415
+    from exotel_async.cli.dial_order import Order  # noqa: PLC0415
+
+    options = CampaignOptions(
+        name=name or file.stem, caller_ids=caller_id, target=target, timing=timing, pace=pace
+    )
+    order = Order(
+        file=file,
+        sheet=sheet,
+        mapping=map or {},
+        do_not_call=dnc,
+        options=options,
+        channels=pace.channels,
+        poll_interval=pace.poll_interval,
+        ledger=ledger,
+        wait_for_hours=timing.wait_for_hours,
+        price=assumed.price,
+        call_length=assumed.call_length,
+        numbers=numbers,
+        as_json=json,
+        service=service,
+    )
+    return partial(dial, order, dry_run=dry_run)

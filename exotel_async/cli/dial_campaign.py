@@ -1,0 +1,133 @@
+"""The campaign that the options of `exotel-async dial` describe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
+from exotel_async.cli.service import Misuse
+from exotel_async.cli.terminal import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing
+
+_USUAL_HOURS: Final = "09:00-21:00"
+_OPTIONS: Final = {
+    "flow": "--flow",
+    "agent": "--agent",
+    "stream_url": "--stream-url",
+    "caller_ids": "--caller-id",
+    "retries": "--retry",
+    "throttle": "--throttle",
+    "time_limit": "--time-limit",
+    "ring_timeout": "--ring-timeout",
+    "record": "--record",
+    "check_dnd": "--check-dnd",
+}
+"""By the names of a campaign's settings, but for its schedule."""
+
+
+@frozen(kw_only=True)
+class CampaignOptions:
+    """What a campaign is made of."""
+
+    name: str
+    caller_ids: Sequence[str]
+    target: Target
+    timing: Timing
+    pace: Pace
+
+    def campaign(self) -> Campaign:
+        """Return the campaign.
+
+        Raises:
+            InvalidRequest: Exotel, or a campaign, would refuse an argument.
+            Misuse: options contradict each other, or a file cannot be read.
+        """
+        target, pace = self.target, self.pace
+        if [target.flow, target.agent, target.stream_url].count(None) != 2:
+            raise Misuse("give one of --flow, --agent and --stream-url")
+        return Campaign(
+            self.name,
+            flow=target.flow,
+            agent=target.agent,
+            stream_url=target.stream_url,
+            caller_ids=[one.strip() for given in self.caller_ids for one in given.split(",")],
+            schedule=self._schedule(),
+            retries=self._retries(),
+            throttle=pace.throttle,
+            time_limit=pace.time_limit,
+            ring_timeout=pace.ring_timeout,
+            record=pace.record or None,
+            check_dnd=pace.check_dnd,
+        )
+
+    def _schedule(self) -> Schedule:
+        timing = self.timing
+        hours = timing.hours or _USUAL_HOURS
+        holidays = () if timing.holidays is None else read_holidays(timing.holidays)
+        if timing.days is None:
+            return Schedule(hours=hours, holidays=holidays)
+        try:
+            return Schedule(hours={timing.days: hours}, holidays=holidays)
+        except InvalidRequest as error:
+            if error.value == timing.days:  # it is their names that are wrong
+                raise InvalidRequest("days", error.value, error.rule) from None
+            raise InvalidRequest("hours", error.value, error.rule) from None
+
+    def _retries(self) -> Retries:
+        given: dict[str, Retry] = {}
+        for one in self.timing.retry:
+            word = one.word.replace("-", "_")
+            if word in given:
+                raise Misuse(f"--retry has two rules for {one.word}: give one")
+            given[word] = _retry(one)
+        return Retries(**given)
+
+
+def _retry(typed: RetryRule) -> Retry:
+    return Retry(typed.times, typed.gap, exponential=typed.exponential)
+
+
+def read_holidays(path: Path) -> list[str]:
+    """Read dates, one in each line. What is behind a # is ignored.
+
+    Raises:
+        Misuse: the file cannot be read, or a line has no date.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Misuse(f"--holidays {path} cannot be read: {why}") from None
+    dates = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if typed := line.partition("#")[0].strip():
+            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", typed):
+                shown = one_line(typed)[:40]
+                raise Misuse(
+                    f"--holidays {path}, line {number}: {shown!r} is not a date like 2026-11-08"
+                )
+            dates.append(typed)
+    return dates
+
+
+def differing(there: Campaign, typed: Campaign) -> list[str]:
+    """Return the options in which a campaign in the ledger is not as it was typed now."""
+    options = [
+        option
+        for setting, option in _OPTIONS.items()
+        if getattr(there, setting) != getattr(typed, setting)
+    ]
+    if there.schedule.hours != typed.schedule.hours:
+        options.append("--hours or --days")
+    if there.schedule.holidays != typed.schedule.holidays:
+        options.append("--holidays")
+    return options

@@ -1,0 +1,154 @@
+"""What `exotel-async dial` is told, as typed: whom to connect to, when, how often, how fast."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from attrs import frozen
+from cyclopts import Group, Parameter, Token, validators
+
+from exotel_async.cli.time_arguments import read_length
+
+_WORDS: Final = ("busy", "no-answer", "failed", "not-reached")
+_ONE_OR_MORE: Final = validators.Number(gte=1)
+_QUIET: Final = Parameter(show_default=False)
+_SWITCH: Final = Parameter(negative="", show_default=False)
+
+
+@frozen
+class RetryRule:
+    """After which outcome somebody is dialled again, how often, and how far apart."""
+
+    word: str
+    times: int
+    gap: timedelta
+    exponential: bool = False
+
+
+def read_retry(text: str) -> RetryRule:
+    """Read what was typed, like busy:2:15m or busy:3:10m:exponential.
+
+    Raises:
+        ValueError: it is not like that.
+    """
+    word, *rest = text.strip().split(":")
+    try:
+        times, gap, *exponential = rest
+        if word in _WORDS and times.isdecimal() and exponential in ([], ["exponential"]):
+            return RetryRule(word, int(times), read_length(gap), exponential=bool(exponential))
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{text!r} is not like busy:2:15m: one of {', '.join(_WORDS)}, how often, and how long"
+        " after; and :exponential behind it doubles that each time"
+    )
+
+
+def read_hours(text: str) -> str:
+    """Return calling hours as a `Schedule` takes them: 10-19 is 10:00-19:00."""
+    return re.sub(r"(?<![\d:.])(\d{1,2})(?![\d:.])", r"\1:00", text)
+
+
+def _retry(_: object, tokens: tuple[Token, ...]) -> tuple[RetryRule, ...]:
+    return tuple(read_retry(part) for token in tokens for part in token.value.split(","))
+
+
+def _hours(_: object, tokens: tuple[Token, ...]) -> str:
+    return read_hours(tokens[0].value)
+
+
+def _length(_: object, tokens: tuple[Token, ...]) -> timedelta:
+    return read_length(tokens[0].value)
+
+
+def _price(_: object, tokens: tuple[Token, ...]) -> Decimal:
+    text = tokens[0].value
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal("NaN")
+    if not (price.is_finite() and 0 <= price <= 10_000):
+        raise ValueError(f"{text!r} is not a price like 0.60")
+    return price
+
+
+def _typed(name: str, converter: Any) -> Parameter:
+    return Parameter(
+        name=name,
+        converter=converter,
+        n_tokens=1,
+        accepts_keys=False,
+        negative="",
+        show_default=False,
+    )
+
+
+@Parameter(name="*", group=Group.create_ordered("Whom they are connected to: one of these"))
+@frozen(kw_only=True)
+class Target:
+    """Whom those who answer are connected to."""
+
+    flow: Annotated[str | None, _QUIET] = None
+    """A flow's id or URL."""
+    agent: Annotated[str | None, _QUIET] = None
+    """A number or a SIP id, rung when they have answered: such a call takes two channels."""
+    stream_url: Annotated[str | None, _QUIET] = None
+    """A voice bot's wss:// URL."""
+
+
+@Parameter(name="*", group=Group.create_ordered("When and how often"))
+@frozen(kw_only=True)
+class Timing:
+    """When the campaign dials, and how often."""
+
+    hours: Annotated[str | None, _typed("--hours", _hours)] = None
+    """Calling hours in Indian time, like 10-19 or 10:00-13:00,14:00-18:30. Default: 9-21, for from
+    21:00 to 9:00 no commercial calls are allowed in India."""
+    days: Annotated[str | None, _QUIET] = None
+    """Days, like mon-sat or mon,wed,fri. Default: every day."""
+    holidays: Annotated[Path | None, _QUIET] = None
+    """A file with dates on which nobody is dialled, like 2026-11-08, one in each line. What stands
+    behind a # is ignored."""
+    retry: Annotated[tuple[RetryRule, ...], _typed("--retry", _retry)] = ()
+    """Whom to dial again, how often and how long after: busy:2:15m, no-answer:1:3h, failed:1:1m,
+    not-reached:1:1d (who answered, but did not speak with the agent). Give it again for more."""
+    wait_for_hours: Annotated[bool, _SWITCH] = False
+    """Outside calling hours wait for the next ones, instead of ending with exit code 5."""
+
+
+@Parameter(name="*", group=Group.create_ordered("How fast, and how the calls are made"))
+@frozen(kw_only=True)
+class Pace:
+    """How fast the campaign dials, and how its calls are made."""
+
+    channels: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
+    """Calls at the same time at most, by the account's channels: a call with an agent takes two."""
+    throttle: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
+    """Calls placed in a minute at most; --rate limits all requests together."""
+    time_limit: Annotated[int | None, _QUIET] = None
+    """Seconds a call may last at most."""
+    ring_timeout: Annotated[int | None, _QUIET] = None
+    """Seconds each party is rung."""
+    record: Annotated[bool, _SWITCH] = False
+    """Record the calls."""
+    poll_interval: Annotated[float, Parameter(validator=validators.Number(gte=0.1, lte=300))] = 15
+    """Seconds after which it is asked first whether a call is over, in one request for up to a
+    hundred calls; it is asked again at growing intervals."""
+    check_dnd: Annotated[bool, _SWITCH] = False
+    """Look each number up first, which takes a request, and dial nobody on the DND register."""
+
+
+@Parameter(name="*", group=Group.create_ordered("What --dry-run reckons with"))
+@frozen(kw_only=True)
+class DryRunOptions:
+    """What a dry run reckons with."""
+
+    price: Annotated[Decimal | None, _typed("--price", _price)] = None
+    """What a minute of a call costs, in your currency, like 0.60."""
+    call_length: Annotated[timedelta | None, _typed("--call-length", _length)] = None
+    """How long a call that is answered lasts on the average: seconds, or like 90s. Default: as
+    long as those of the campaign did so far, or a minute."""

@@ -1,0 +1,58 @@
+"""All that `exotel-async dial` was told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from attrs import frozen
+
+from exotel_async.cli.dial_campaign import CampaignOptions
+from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER, shown_place
+from exotel_async.cli.service import Service
+
+
+@frozen(kw_only=True)
+class Order:
+    """A file to be dialled.
+
+    Attributes:
+        file: the list of people.
+        sheet: which sheet of it; None: the first one.
+        mapping: which columns mean what, by the attributes of a contact.
+        do_not_call: files with numbers that no campaign of the ledger may dial.
+        options: what the campaign is made of.
+        channels: the account's channels; None: any number.
+        poll_interval: seconds until a call's end is asked for first.
+        ledger: the path or the URL of the ledger.
+        wait_for_hours: whether to wait for calling hours, instead of ending.
+        price: of a minute, for a dry run.
+        call_length: of a call that is answered, on the average, for a dry run; None: as so far.
+        numbers: whether to show phone numbers with all their digits.
+        as_json: whether to print events as JSON.
+        service: which Exotel, and how many requests a minute.
+    """
+
+    file: Path
+    sheet: str | None
+    mapping: Mapping[str, str]
+    do_not_call: Sequence[Path]
+    options: CampaignOptions
+    channels: int | None
+    poll_interval: float
+    ledger: str
+    wait_for_hours: bool
+    price: Decimal | None
+    call_length: timedelta | None
+    numbers: bool
+    as_json: bool
+    service: Service
+
+    @property
+    def unusual_ledger(self) -> str | None:
+        """The ledger as other commands need it; None: they take this one anyway."""
+        usual = os.environ.get(LEDGER_VARIABLE) or USUAL_LEDGER
+        return None if self.ledger == usual else shown_place(self.ledger)

@@ -1,0 +1,116 @@
+"""What `exotel-async dial` prints: for people, or an event in each line for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+from rich.console import Console
+
+from exotel_async.cli.contact_list import told
+from exotel_async.cli.dial_events import (
+    end_event,
+    outcome_event,
+    problem_event,
+    progress_event,
+    start_event,
+)
+from exotel_async.cli.dial_report import DialEnd, show_report
+from exotel_async.cli.ledger_option import shown_place
+from exotel_async.cli.terminal import err, moves, one_line, out, show_json
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns import ContactOutcome
+    from exotel_async.cli.contact_files import ContactFile
+    from exotel_async.cli.contact_list import Added
+    from exotel_async.cli.dial_display import DialStanding, Problem
+    from exotel_async.cli.dial_order import Order
+
+_EVENT_EVERY: Final = 5.0
+"""Seconds between two events of progress."""
+
+
+@define(eq=False)
+class DialOutput:
+    """Prints what happens. As JSON it goes to standard output, and the display to standard error.
+
+    Attributes:
+        order: what was told.
+        campaign: the campaign's name.
+    """
+
+    order: Order
+    campaign: str
+    _last: float = field(init=False, default=-_EVENT_EVERY)
+
+    @property
+    def console(self) -> Console:
+        """Where people read."""
+        return err if self.order.as_json else out
+
+    def say(self, text: str) -> None:
+        """Print a line for people."""
+        self.console.print(one_line(text), soft_wrap=True)
+
+    @contextmanager
+    def reading(self, file: Path) -> Iterator[None]:
+        """Show, where things can be drawn over, that the file is read."""
+        if not moves(self.console):
+            yield
+            return
+        with self.console.status(one_line(f"reading {file.name}"), spinner="line"):
+            yield
+
+    def added(self, added: Added, contacts: ContactFile, number: int) -> None:
+        """Say what became of the file.
+
+        Args:
+            added: that.
+            contacts: the file.
+            number: contacts the campaign has now.
+        """
+        order = self.order
+        for line in told(added, contacts, self.campaign):
+            self.say(line)
+        if order.as_json:
+            show_json(
+                start_event(
+                    at=datetime.now(UTC),
+                    campaign=self.campaign,
+                    file=str(order.file),
+                    ledger=shown_place(order.ledger),
+                    added=added.taken,
+                    duplicates=added.known + added.duplicates,
+                    refused=added.refused - added.duplicates,
+                    contacts=number,
+                    budget=order.service.rate,
+                    channels=order.channels,
+                )
+            )
+
+    def progress(self, standing: DialStanding) -> None:
+        """Tell programs how it stands, now and then."""
+        if self.order.as_json and time.monotonic() - self._last >= _EVENT_EVERY:
+            self._last = time.monotonic()
+            show_json(progress_event(standing))
+
+    def outcome(self, outcome: ContactOutcome) -> None:
+        """Tell programs what became of a contact."""
+        if self.order.as_json:
+            show_json(outcome_event(outcome, numbers=self.order.numbers))
+
+    def problem(self, problem: Problem) -> None:
+        """Tell programs what went wrong, and was borne."""
+        if self.order.as_json:
+            show_json(problem_event(problem))
+
+    def end(self, end: DialEnd) -> None:
+        """Say what it has come to."""
+        show_report(self.console, end)
+        if self.order.as_json:
+            show_json(end_event(end))

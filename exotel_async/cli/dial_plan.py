@@ -1,0 +1,129 @@
+"""What a file would come to, without dialling anybody or writing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, evolve, field
+
+from exotel_async.campaigns import Campaign, Ledger
+from exotel_async.campaigns.adding import entry_of
+from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
+from exotel_async.cli.dial_assumed import Assumed
+from exotel_async.cli.dial_dry_run import DryRun, Refused
+from exotel_async.cli.dial_forecast import forecast
+from exotel_async.phone import identity_of
+
+if TYPE_CHECKING:
+    from exotel_async.campaigns.entries import NewContact
+    from exotel_async.cli.dial_order import Order
+
+_TOGETHER: Final = 1000
+"""Contacts that the ledger is asked for at once."""
+_FIRST_LINES: Final = 5
+
+
+@define(eq=False)
+class Plan:
+    """Counts what would become of the rows of a file."""
+
+    order: Order
+    campaign: Campaign
+    contacts: ContactFile
+    do_not_call: Sequence[str]
+    _taken: int = field(init=False, default=0)
+    _known: int = field(init=False, default=0)
+    _listed: int = field(init=False, default=0)
+    _duplicates: int = field(init=False, default=0)
+    _refused: Counter[str] = field(init=False, factory=Counter)
+    _lines: dict[str, list[int]] = field(init=False, factory=dict)
+    _zones: Counter[str | None] = field(init=False, factory=Counter)
+
+    async def make(self) -> DryRun:
+        """Read the file, and the ledger if there is one.
+
+        Raises:
+            ExotelError: the ledger cannot be read.
+        """
+        order, ledger = self.order, Ledger(self.order.ledger)
+        async with AsyncExitStack() as stack:
+            is_made = await ledger.is_made()
+            if is_made:
+                await stack.enter_async_context(ledger)
+            there = await ledger.campaign(self.campaign.name) if is_made else None
+            statistics = await ledger.statistics(there.id) if there is not None else None
+            for block in _blocks(self._rows(), _TOGETHER):
+                left = block
+                if there is not None:
+                    known = set(await ledger.known(there.id, block))
+                    left = [one for index, one in enumerate(block) if index not in known]
+                    self._known += len(known)
+                await self._count(ledger if is_made else None, left)
+        if statistics is not None and statistics.pending:
+            self._zones[None] += statistics.pending
+        assumed = Assumed() if statistics is None else Assumed.learned(statistics)
+        if order.call_length is not None:
+            assumed = evolve(assumed, talk=order.call_length)
+        return DryRun(
+            path=str(order.file),
+            column=self.contacts.number_column.name,
+            found_by=f"by {self.contacts.found_by}",
+            notes=self.contacts.notes,
+            taken=self._taken,
+            duplicates=self._duplicates,
+            in_campaign=self._known,
+            do_not_call=self._listed,
+            refused=[
+                Refused(reason=reason, count=count, lines=self._lines[reason])
+                for reason, count in self._refused.most_common()
+            ],
+            campaign=self.campaign,
+            forecast=forecast(
+                self._zones,
+                self.campaign,
+                budget=order.service.rate,
+                now=datetime.now(UTC),
+                channels=order.channels,
+                assumed=assumed,
+                price=order.price,
+            ),
+        )
+
+    def _rows(self) -> Iterator[NewContact]:
+        """Yield those that would be added, and count the others."""
+        for row in self.contacts.read(self.campaign):
+            if isinstance(row, Taken):
+                yield entry_of(row.contact, self.campaign)
+            elif row.is_duplicate:
+                self._duplicates += 1
+            else:
+                self._refuse(row)
+
+    def _refuse(self, row: Rejected) -> None:
+        self._refused[row.reason] += 1
+        lines = self._lines.setdefault(row.reason, [])
+        if len(lines) < _FIRST_LINES:
+            lines.append(row.line)
+
+    async def _count(self, ledger: Ledger | None, contacts: Sequence[NewContact]) -> None:
+        """Count those that are new, but for those with a number that is not to be called."""
+        listed = {identity_of(number) or number for number in self.do_not_call}
+        if ledger is not None:
+            listed |= await ledger.listed([one.identity for one in contacts])
+        for one in contacts:
+            if one.identity in listed:
+                self._listed += 1
+            else:
+                self._taken += 1
+                self._zones[one.zone or None] += 1
+
+
+def _blocks(contacts: Iterable[NewContact], size: int) -> Iterator[list[NewContact]]:
+    each = iter(contacts)
+    while block := list(islice(each, size)):
+        yield block

@@ -1,0 +1,46 @@
+"""What the SDK warns of while a campaign is dialled, for people to see."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import evolve
+
+from exotel_async.cli.dial_display import Problem
+
+_KEPT: Final = 10
+
+
+class ProblemLog(logging.Handler):
+    """Keeps the last warnings of the SDK, equal ones as one.
+
+    Args:
+        on_problem: is told of each.
+    """
+
+    def __init__(self, on_problem: Callable[[Problem], object]) -> None:
+        super().__init__(logging.WARNING)
+        self._on_problem = on_problem
+        self._problems: deque[Problem] = deque(maxlen=_KEPT)
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """The last ones, the newest last."""
+        return tuple(self._problems)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a warning."""
+        self.add(record.getMessage())
+
+    def add(self, text: str) -> None:
+        """Take note of something that went wrong."""
+        now = datetime.now(UTC)
+        problem = Problem(at=now, text=text)
+        if self._problems and self._problems[-1].text == text:
+            problem = evolve(problem, count=self._problems.pop().count + 1)
+        self._problems.append(problem)
+        self._on_problem(problem)

@@ -1,0 +1,294 @@
+"""One run of `exotel-async dial`: the file added to its campaign, and the campaign dialled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import (
+    AttemptState,
+    Dialer,
+    Ledger,
+    LedgerUnavailable,
+)
+from exotel_async.cli.contact_list import add_list
+from exotel_async.cli.dial_campaign import differing
+from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
+from exotel_async.cli.dial_forecast import time_left
+from exotel_async.cli.dial_output import DialOutput
+from exotel_async.cli.dial_problems import ProblemLog
+from exotel_async.cli.progress import Standing, progress
+from exotel_async.cli.service import Misuse
+from exotel_async.cli.terminal import note
+
+if TYPE_CHECKING:
+    from exotel_async import AsyncExotel
+    from exotel_async.campaigns import Campaign, CampaignStatistics
+    from exotel_async.campaigns.entries import CampaignEntry, OpenAttempt
+    from exotel_async.cli.contact_files import ContactFile
+    from exotel_async.cli.dial_order import Order
+
+_EVERY: Final = 1.0
+"""Seconds between two looks at how the campaign stands."""
+_BEING_DIALLED: Final = (AttemptState.INTENDED, AttemptState.IN_DOUBT, AttemptState.PLACED)
+_MOST_SHOWN: Final = 1000
+_RINGING: Final = timedelta(minutes=2)
+"""For which the phones of a call ring, beyond its time limit, at most."""
+
+
+@define(eq=False)
+class DialRun:
+    """One run. What it knows stays readable when it is cut short."""
+
+    order: Order
+    campaign: Campaign
+    contacts: ContactFile
+    do_not_call: Sequence[str]
+    output: DialOutput
+    began: float = field(init=False, factory=time.monotonic)
+    is_added: bool = field(init=False, default=False)
+    """Whether the file is in the ledger."""
+    statistics: CampaignStatistics | None = field(init=False, default=None)
+    opens_at: datetime | None = field(init=False, default=None)
+    """When calling hours begin again: until then nobody is dialled; None: they are open."""
+    in_flight: Sequence[OpenAttempt] = field(init=False, default=())
+    """Dials of which it is not known how they end, when it has ended."""
+    is_interrupted: bool = field(init=False, default=False)
+    _campaign_id: int | None = field(init=False, default=None)
+    _task: asyncio.Task[None] | None = field(init=False, default=None)
+    _dialer: Dialer | None = field(init=False, default=None)
+    """To be stopped; None: nothing is dialled yet."""
+    _stopped_at: datetime | None = field(init=False, default=None)
+    _is_shown: bool = field(init=False, default=False)
+    _problems: ProblemLog = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._problems = ProblemLog(self._problem)
+
+    async def main(self) -> None:
+        """Do it.
+
+        Raises:
+            Misuse: the campaign is there with other settings, or was cancelled.
+            CampaignStopped: errors have stopped the campaign.
+            ExotelError: Exotel does not answer, or the ledger cannot be used.
+            asyncio.CancelledError: it was interrupted, and did not wait for calls in progress.
+        """
+        self._task = asyncio.current_task()
+        name = self.campaign.name
+        with self._told_of_problems(), self._stopped_by_signals():
+            async with Ledger(self.order.ledger) as ledger:
+                try:
+                    await self._dial(ledger)
+                finally:
+                    with suppress(LedgerUnavailable):
+                        self.statistics = await ledger.statistics(name)
+                        self.in_flight = await self._open_attempts(ledger, _BEING_DIALLED)
+
+    async def _dial(self, ledger: Ledger) -> None:
+        order, name = self.order, self.campaign.name
+        async with (
+            order.service.session() as exotel,
+            Dialer(
+                exotel, ledger, channels=order.channels, poll_interval=order.poll_interval
+            ) as dialer,
+        ):
+            await dialer.do_not_call(self.do_not_call, "exotel-async dial --dnc")
+            await self._create(dialer)
+            await self._add(dialer)
+            entry = await ledger.campaign(name)
+            assert entry is not None  # noqa: S101 - it was created
+            self._campaign_id = entry.id
+            self._dialer = dialer
+            with progress(self.output.console) as show:
+                async with (
+                    dialer.run(name) as outcomes,
+                    self._watched(ledger, exotel, dialer, entry, show),
+                ):
+                    async for outcome in outcomes:
+                        self.output.outcome(outcome)
+
+    async def _create(self, dialer: Dialer) -> None:
+        name = self.campaign.name
+        try:
+            await dialer.create(self.campaign)
+        except InvalidRequest as error:
+            if error.argument != "name" or name not in await dialer.names():
+                raise
+            options = ", ".join(differing(await dialer.settings(name), self.campaign))
+            raise Misuse(
+                f"the campaign {name!r} is in the ledger with other settings"
+                f"{f' ({options})' if options else ''}: give the same ones to go on with it, or"
+                " --name for another campaign"
+            ) from None
+
+    async def _add(self, dialer: Dialer) -> None:
+        """Add the people of the file, whoever of them is new."""
+        with self.output.reading(self.contacts.path):
+            added = await add_list(dialer, self.campaign, self.contacts)
+        self.is_added = True
+        contacts = (await dialer.statistics(self.campaign.name)).created
+        self.output.added(added, self.contacts, contacts)
+
+    # While it is dialled.
+
+    @asynccontextmanager
+    async def _watched(
+        self,
+        ledger: Ledger,
+        exotel: AsyncExotel,
+        dialer: Dialer,
+        entry: CampaignEntry,
+        show: Callable[[Standing], None],
+    ) -> AsyncIterator[None]:
+        async def watch() -> None:
+            while True:
+                with suppress(LedgerUnavailable):  # it is warned of
+                    standing = await self._standing(ledger, exotel, dialer, entry)
+                    show(standing)
+                    self.output.progress(standing)
+                await asyncio.sleep(_EVERY)
+
+        self._is_shown = True
+        task = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            self._is_shown = False
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _standing(
+        self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer, entry: CampaignEntry
+    ) -> DialStanding:
+        order, now = self.order, dialer.now()
+        statistics = await ledger.statistics(entry.id)
+        assert statistics is not None  # noqa: S101 - campaigns are not deleted
+        self.statistics = statistics
+        retries, due = await ledger.retries(entry.id)
+        next_retry_at = None if due is None else datetime.fromtimestamp(due / 1000, UTC)
+        self._keep_hours(dialer, statistics, entry.zones, now)
+        left = time_left(
+            statistics,
+            self.campaign,
+            budget=order.service.rate,
+            now=now,
+            channels=order.channels,
+            next_retry_at=next_retry_at,
+        )
+        return DialStanding(
+            statistics=statistics,
+            limiter=exotel.limiter.statistics(),
+            budget=order.service.rate,
+            channels_in_use=dialer.channels_in_use,
+            channels=order.channels,
+            retries=retries,
+            next_retry_at=next_retry_at,
+            now=now,
+            elapsed=time.monotonic() - self.began,
+            left=left,
+            opens_at=self.opens_at,
+            problems=self._problems.problems,
+            stopping=await self._stopping(ledger, statistics),
+            ledger=order.unusual_ledger,
+        )
+
+    def _keep_hours(
+        self,
+        dialer: Dialer,
+        statistics: CampaignStatistics,
+        zones: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """See whether somebody may be dialled by the hours; and end where nobody may, and some are
+        left, unless hours are waited for."""
+        schedule = self.campaign.schedule
+        opens = [schedule.next_open(now, zone or None) for zone in zones or ("",)]
+        known = [moment for moment in opens if moment is not None]
+        is_closed = bool(known) and statistics.pending > 0 and min(known) > now
+        self.opens_at = min(known) if is_closed else None
+        if is_closed and not self.order.wait_for_hours and self._stopped_at is None:
+            self._stop(dialer)
+
+    async def _stopping(self, ledger: Ledger, statistics: CampaignStatistics) -> Stopping | None:
+        if self._stopped_at is None:
+            return None
+        placed = await self._open_attempts(ledger, (AttemptState.PLACED,))
+        limit = self.campaign.time_limit
+        until = None
+        if placed and limit is not None:
+            last = max(one.intended_at for one in placed) / 1000
+            until = datetime.fromtimestamp(last, UTC) + limit + _RINGING
+        return Stopping(since=self._stopped_at, calls=statistics.in_progress, until=until)
+
+    async def _open_attempts(
+        self, ledger: Ledger, states: Sequence[AttemptState]
+    ) -> list[OpenAttempt]:
+        """Return attempts of the campaign, some thousand at most."""
+        if self._campaign_id is None:
+            return []
+        found = await ledger.open_attempts(states, limit=_MOST_SHOWN)
+        return [one for one in found if one.contact.campaign_id == self._campaign_id]
+
+    # Its end.
+
+    @contextmanager
+    def _stopped_by_signals(self) -> Iterator[None]:
+        if sys.platform == "win32":  # Ctrl-C cancels the task there
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        numbers = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) is not signal.SIG_IGN  # as in a background job
+        ]
+        for number in numbers:
+            loop.add_signal_handler(number, self._interrupt)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        """Finish the calls in progress; at the second time end at once, at the third the process.
+
+        Whatever is in flight then, the ledger knows it.
+        """
+        if self.is_interrupted and self._task is not None and self._task.cancelling():
+            os._exit(130)
+        is_first, self.is_interrupted = not self.is_interrupted, True
+        if is_first and self._dialer is not None:
+            self._stop(self._dialer)
+        elif self._task is not None:
+            self._task.cancel()
+
+    def _stop(self, dialer: Dialer) -> None:
+        self._stopped_at = dialer.now()
+        dialer.stop()
+
+    @contextmanager
+    def _told_of_problems(self) -> Iterator[None]:
+        logger = logging.getLogger("exotel_async")
+        logger.addHandler(self._problems)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self._problems)
+
+    def _problem(self, problem: Problem) -> None:
+        self.output.problem(problem)
+        if not self._is_shown:
+            note(problem.shown)

@@ -1,0 +1,311 @@
+"""`exotel-async dial`, from a file to the exit code, against an emulator that is a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from exotel_async import IST
+from exotel_async.campaigns import CampaignAdmin, CampaignState
+from exotel_async.cli.dial_events import EVENTS
+from exotel_async.emulator import Emulator, Scenario
+from tests.cli.campaign_ledgers import fill, unresolved
+from tests.cli.support import EXOPHONE, TOKEN, Ended, Running, left_in, pointing_at, ran, started
+from tests.conftest import SOON
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow(40)]
+
+ALWAYS = ("--flow", "926", "--caller-id", EXOPHONE, "--hours", "00:00-24:00")
+QUICK = ("--rate", "60000", "--poll-interval", "0.1")
+SHORT = Scenario.all_answered(ring=1, talk=3, settle=1)
+LONG = Scenario.all_answered(ring=1, talk=120, settle=1)
+FULL = [f"9812300{n:03}" for n in range(1, 101)]
+
+
+@pytest.fixture
+async def exotel() -> AsyncIterator[Emulator]:
+    """An emulator sixty times as fast as time, with a budget that does not bind."""
+    async with Emulator(api_token=TOKEN, speed=60, rate=60_000, scenario=SHORT) as running:
+        yield running
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Path:
+    """A list of five people and one who has no number."""
+    return written(tmp_path, FULL[:5], "12,nobody\n")
+
+
+def written(folder: Path, numbers: list[str], more: str = "") -> Path:
+    file = folder / "leads.csv"
+    rows = "".join(f"{one},{index}\n" for index, one in enumerate(numbers))
+    file.write_text(f"Mobile,id\n{rows}{more}")
+    return file
+
+
+async def dialled(
+    file: Path, exotel: Emulator, *more: str, usual: tuple[str, ...] = ALWAYS
+) -> Ended:
+    """Run the command to its end."""
+    async with dialling(file, exotel, *more, usual=usual) as running:
+        return await running.end()
+
+
+def dialling(
+    file: Path, exotel: Emulator, *more: str, usual: tuple[str, ...] = ALWAYS
+) -> AbstractAsyncContextManager[Running]:
+    arguments = ("dial", file.name, *usual, *QUICK, *more)
+    return started(*arguments, env=pointing_at(exotel), cwd=str(file.parent))
+
+
+def dials(exotel: Emulator) -> int:
+    return sum(one.method == "POST" for one in exotel.requests)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(SOON):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def dialled_more(exotel: Emulator, number: int) -> None:
+    """Wait until so many more dials have come."""
+    before = dials(exotel)
+    await until(lambda: dials(exotel) >= before + number)
+
+
+def rung(exotel: Emulator, numbers: list[str]) -> list[int]:
+    return [exotel.rung(one) for one in numbers]
+
+
+async def test_everybody_is_rung_once_and_the_report_says_so(
+    leads: Path, exotel: Emulator, tmp_path: Path
+) -> None:
+    ended = await dialled(leads, exotel)
+    assert ended.code == 0
+    assert "5 contacts of leads.csv added to leads" in ended.out
+    assert "1 row not taken: see leads.csv.rejected.csv" in ended.out
+    assert ended.out.splitlines()[-1] == "all done: 5 contacts, each with an outcome"
+    assert rung(exotel, FULL[:5]) == [1] * 5
+    assert not any(number[-9:] in ended.out + ended.err for number in FULL[:5])
+    assert "12,nobody" in (tmp_path / "leads.csv.rejected.csv").read_text(encoding="utf-8-sig")
+    for name in ("campaigns.db", "leads.csv.rejected.csv"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+    # Who is new in the file is dialled, and nobody else.
+    written(tmp_path, FULL[:6])
+    ended = await dialled(leads, exotel)
+    assert ended.code == 0
+    assert "1 contact of leads.csv added to leads, 5 were in it already" in ended.out
+    assert rung(exotel, FULL[:6]) == [1] * 6
+
+    ended = await dialled(leads, exotel)
+    assert ended.code == 0
+    assert "6 contacts of leads.csv in leads, none of them new" in ended.out
+    assert dials(exotel) == 6
+
+
+async def test_a_dry_run_dials_nobody_and_writes_nothing(
+    leads: Path, exotel: Emulator, tmp_path: Path
+) -> None:
+    ended = await ran("dial", "leads.csv", *ALWAYS, "--dry-run", cwd=str(tmp_path))
+    assert ended.code == 0
+    assert ended.out.startswith("Dry run: nobody is dialled, and nothing is written.")
+    assert left_in(tmp_path) == ["leads.csv"]
+
+    # What is in the ledger already is counted.
+    await dialled(leads, exotel)
+    before = left_in(tmp_path), dials(exotel), len(exotel.requests)
+    written(tmp_path, FULL[:8], "nobody,\n")
+    ended = await dialled(leads, exotel, "--dry-run", "--json", "--price", "0.60")
+    told = json.loads(ended.out)
+    assert (told["taken"], told["in_campaign"], told["dry_run"]) == (3, 5, True)
+    assert (left_in(tmp_path), dials(exotel), len(exotel.requests)) == before
+
+
+async def test_ctrl_c_finishes_the_calls_in_progress(leads: Path, exotel: Emulator) -> None:
+    written(leads.parent, FULL[:40])
+    exotel.scenario = LONG
+    for by in (signal.SIGINT, signal.SIGTERM):
+        async with dialling(leads, exotel, "--channels", "4") as running:
+            await dialled_more(exotel, 4)
+            ended = await running.end(by)
+        assert ended.code == 130
+        assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
+        assert "in flight" not in ended.out
+        assert ended.out.splitlines()[-1].startswith("interrupted: ")
+    exotel.scenario = SHORT
+    assert (await dialled(leads, exotel)).code == 0
+    assert rung(exotel, FULL[:40]) == [1] * 40
+
+
+async def test_a_second_ctrl_c_stops_at_once_and_says_who_is_in_flight(
+    leads: Path, exotel: Emulator
+) -> None:
+    written(leads.parent, FULL[:12])
+    exotel.scenario = Scenario.all_answered(ring=1, talk=600, settle=1)  # ten seconds of ours
+    async with dialling(leads, exotel, "--channels", "4") as running:
+        await until(lambda: dials(exotel) == 4)
+        running.process.send_signal(signal.SIGINT)
+        await running.line("finishing 4 calls")
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 130
+    assert "4 calls are in flight" in ended.out
+    assert sum(sid in ended.out for sid in exotel.calls) == 4
+    assert not any(number[-9:] in ended.out for number in FULL[:12])
+    exotel.scenario = SHORT
+    assert (await dialled(leads, exotel)).code == 0
+    assert rung(exotel, FULL[:12]) == [1] * 12
+
+
+@asynccontextmanager
+async def exotel_at(hour: int, minute: int, second: int = 0) -> AsyncIterator[Emulator]:
+    """An emulator as fast as time, at a time of day in India."""
+    now = datetime(2026, 11, 9, hour, minute, second, tzinfo=IST)
+    async with Emulator(api_token=TOKEN, now=now, rate=60_000, scenario=SHORT) as running:
+        yield running
+
+
+async def test_outside_calling_hours_it_ends_and_says_when_it_goes_on(leads: Path) -> None:
+    async with exotel_at(21, 30) as exotel:
+        ended = await dialled(leads, exotel, usual=ALWAYS[:4])
+        assert ended.code == 5
+        last = ended.out.splitlines()[-1]
+        assert last.startswith("outside calling hours: goes on at 2026-11-10 09:00 IST; ")
+        assert dials(exotel) == 0
+
+
+async def test_calling_hours_are_waited_for_where_that_is_wanted(leads: Path) -> None:
+    usual = (*ALWAYS[:4], "--hours", "10-19", "--wait-for-hours")
+    async with exotel_at(9, 59, 45) as exotel, dialling(leads, exotel, usual=usual) as running:
+        await running.line("outside calling hours until 10:00 IST")
+        assert dials(exotel) == 0
+        ended = await running.end()
+        assert ended.code == 0
+        posts = [one for one in exotel.requests if one.method == "POST"]
+        assert len(posts) == 5
+        assert min(one.arrived for one in posts) >= 15  # seconds after 9:59:45
+
+
+async def test_hours_that_end_let_calls_in_progress_end(leads: Path) -> None:
+    usual = (*ALWAYS[:4], "--hours", "10-19", "--channels", "2")
+    written(leads.parent, FULL[:50])
+    async with exotel_at(18, 59, 40) as exotel:
+        ended = await dialled(leads, exotel, usual=usual)
+        assert ended.code == 5
+        assert "goes on at 2026-11-10 10:00 IST" in ended.out
+        assert 0 < dials(exotel) < 50
+        assert max(one.arrived for one in exotel.requests if one.method == "POST") < 20
+        assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
+
+
+async def test_it_is_paused_and_resumed_from_elsewhere(leads: Path, exotel: Emulator) -> None:
+    written(leads.parent, FULL[:20])
+    exotel.scenario = LONG
+    async with (
+        CampaignAdmin(leads.parent / "campaigns.db") as admin,
+        dialling(leads, exotel, "--channels", "2") as running,
+    ):
+        await until(lambda: dials(exotel) >= 2)
+        assert await admin.pause("leads")
+        await running.line("paused: exotel-async campaign resume leads continues it")
+        exotel.scenario = SHORT
+        before = dials(exotel)
+        assert (await admin.statistics("leads")).state is CampaignState.PAUSED
+        assert await admin.resume("leads")
+        ended = await running.end()
+    assert ended.code == 0
+    assert before < dials(exotel) == 20
+
+
+async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulator) -> None:
+    assert (await dialled(leads, exotel)).code == 0
+    ended = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9")
+    assert ended.code == 2
+    assert "other settings (--retry, --throttle)" in ended.err
+    async with CampaignAdmin(leads.parent / "campaigns.db") as admin:
+        await admin.cancel("leads")
+    ended = await dialled(leads, exotel)
+    assert ended.code == 2
+    assert "was cancelled: give another --name" in ended.err
+    assert (await dialled(leads, exotel, "--name", "again")).code == 0
+    assert dials(exotel) == 10
+
+
+async def test_errors_stop_it_and_it_goes_on_when_they_are_over(
+    leads: Path, exotel: Emulator
+) -> None:
+    env = pointing_at(exotel, EXOTEL_API_TOKEN="wrong")
+    ended = await ran("dial", "leads.csv", *ALWAYS, *QUICK, env=env, cwd=str(leads.parent))
+    assert ended.code == 1
+    assert "does not accept the credentials" in ended.err
+    assert dials(exotel) == 0
+    assert (await dialled(leads, exotel)).code == 0
+    assert rung(exotel, FULL[:5]) == [1] * 5
+
+
+async def test_numbers_that_are_not_to_be_called_are_not(leads: Path, exotel: Emulator) -> None:
+    (leads.parent / "dnc.txt").write_text(f"number\n+91 {FULL[0]}\n0{FULL[3]}\n")
+    ended = await dialled(leads, exotel, "--dnc", "dnc.txt")
+    assert ended.code == 0
+    assert rung(exotel, FULL[:5]) == [0, 1, 1, 0, 1]
+    assert "do not call" in ended.out
+
+
+async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:
+    ended = await dialled(leads, exotel, "--json")
+    assert ended.code == 0
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    for event in events:
+        assert list(event)[1:] == list(EVENTS[event["event"]])
+    kinds = [event["event"] for event in events]
+    assert (kinds[0], kinds[-1], kinds.count("outcome")) == ("start", "end", 5)
+    assert "progress" in kinds
+    assert (events[0]["added"], events[0]["refused"]) == (5, 1)
+    assert (events[-1]["exit_code"], events[-1]["reached"]) == (0, 5)
+    assert not any(number[-9:] in ended.out for number in FULL[:5])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("leads.csv", "--caller-id", EXOPHONE), "one of --flow, --agent and --stream-url"),
+        (("leads.csv", "--caller-id", "x", "--flow", "1"), "--caller-id"),
+        (("leads.csv", *ALWAYS[:4], "--hours", "25-26"), "--hours"),
+        (("leads.csv", *ALWAYS, "--retry", "busy"), "busy:2:15m"),
+        (("nothing.csv", *ALWAYS), "nothing.csv"),
+        (("leads.csv", *ALWAYS, "--channels", "0"), "channels"),
+        (("leads.csv", *ALWAYS, "--dnc", "nothing.txt"), "nothing.txt"),
+        (("leads.csv", *ALWAYS, "--map", "number=Nummer"), "Nummer"),
+    ],
+)
+async def test_what_is_wrong_is_said_before_anything_is_done(
+    leads: Path, exotel: Emulator, arguments: tuple[str, ...], why: str
+) -> None:
+    ended = await ran("dial", *arguments, env=pointing_at(exotel), cwd=str(leads.parent))
+    assert ended.code == 2
+    assert why in " ".join((ended.out + ended.err).split())
+    assert exotel.requests == []
+    assert left_in(leads.parent) == ["leads.csv"]
+
+
+async def test_unresolved_contacts_are_told_by_the_exit_code(leads: Path, exotel: Emulator) -> None:
+    """Of whom nobody can know whether they were rung: `campaign resolve` asks a person."""
+    written(leads.parent, FULL[:2])
+    assert (await dialled(leads, exotel)).code == 0
+    place = leads.parent / "campaigns.db"
+    async with CampaignAdmin(place) as admin:
+        made = await admin.settings("leads")
+    await fill(place, [FULL[5]], [unresolved()], made)
+    ended = await dialled(leads, exotel)
+    assert ended.code == 4
+    assert "exotel-async campaign resolve leads" in ended.out
+    assert ended.out.splitlines()[-1] == "done, but 1 contact is unresolved"
+    assert rung(exotel, FULL[:2]) == [1, 1]

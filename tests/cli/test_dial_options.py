@@ -1,0 +1,166 @@
+"""The options of `exotel-async dial`, as they are typed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from exotel_async import InvalidRequest
+from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
+from exotel_async.cli.dial_campaign import CampaignOptions, differing, read_holidays
+from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing, read_hours, read_retry
+from exotel_async.cli.service import Misuse
+
+OPTIONS = CampaignOptions(
+    name="leads",
+    caller_ids=("08030000000, 08030000001", "08030000002"),
+    target=Target(flow="926"),
+    timing=Timing(),
+    pace=Pace(),
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("10-19", "10:00-19:00"),
+        ("9-13, 14-18:30", "9:00-13:00, 14:00-18:30"),
+        ("09:30-13:00", "09:30-13:00"),
+        ("22-2", "22:00-2:00"),
+    ],
+)
+def test_hours_may_be_whole(typed: str, written: str) -> None:
+    assert read_hours(typed) == written
+    assert Schedule(hours=read_hours(typed)) == Schedule(hours=written)
+
+
+@pytest.mark.parametrize("typed", ["10am-7pm", "10.30-19", "ten to seven", "10", "10-25", "19-19"])
+def test_what_are_no_hours_is_refused(typed: str) -> None:
+    options = evolve(OPTIONS, timing=Timing(hours=read_hours(typed)))
+    with pytest.raises(InvalidRequest) as error:
+        options.campaign()
+    assert error.value.argument == "hours"
+
+
+@pytest.mark.parametrize(
+    ("typed", "retry"),
+    [
+        ("busy:2:15m", RetryRule("busy", 2, timedelta(minutes=15))),
+        ("no-answer:1:3h", RetryRule("no-answer", 1, timedelta(hours=3))),
+        ("failed:1:90", RetryRule("failed", 1, timedelta(seconds=90))),
+        (
+            "not-reached:3:1h30m:exponential",
+            RetryRule("not-reached", 3, timedelta(minutes=90), exponential=True),
+        ),
+    ],
+)
+def test_a_retry_is_an_outcome_a_number_and_a_length(typed: str, retry: RetryRule) -> None:
+    assert read_retry(typed) == retry
+
+
+@pytest.mark.parametrize(
+    "typed", ["busy", "busy:2", "busy:two:15m", "engaged:2:15m", "busy:2:soon", "busy:2:5m:x", ""]
+)
+def test_what_is_no_retry_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="is not like busy:2:15m"):
+        read_retry(typed)
+
+
+def test_the_options_make_a_campaign(tmp_path: Path) -> None:
+    holidays = tmp_path / "holidays.txt"
+    holidays.write_text("# 2026\n2026-11-08  # Diwali\n\n2026-01-26\n")
+    options = evolve(
+        OPTIONS,
+        timing=Timing(
+            hours="10:00-19:00",
+            days="mon-sat",
+            holidays=holidays,
+            retry=(read_retry("busy:2:15m"), read_retry("no-answer:1:3h:exponential")),
+        ),
+        pace=Pace(channels=9, throttle=30, time_limit=300, ring_timeout=40, record=True),
+    )
+    assert options.campaign() == Campaign(
+        "leads",
+        flow="926",
+        caller_ids=["08030000000", "08030000001", "08030000002"],
+        schedule=Schedule(hours={"mon-sat": "10:00-19:00"}, holidays=["2026-11-08", "2026-01-26"]),
+        retries=Retries(
+            busy=Retry(2, timedelta(minutes=15)),
+            no_answer=Retry(1, timedelta(hours=3), exponential=True),
+        ),
+        throttle=30,
+        time_limit=300,
+        ring_timeout=40,
+        record=True,
+    )
+
+
+def test_without_options_it_dials_by_day() -> None:
+    assert OPTIONS.campaign().schedule == Schedule()
+
+
+@pytest.mark.parametrize(
+    ("timing", "argument"),
+    [
+        (Timing(days="monday-someday"), "days"),
+        (Timing(days="mon", hours="10:00"), "hours"),
+        (Timing(retry=(read_retry("busy:101:1m"),)), "times"),
+        (Timing(retry=(read_retry("busy:1:0"),)), "gap"),
+    ],
+)
+def test_the_error_names_the_option_that_is_wrong(timing: Timing, argument: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        evolve(OPTIONS, timing=timing).campaign()
+    assert error.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    "target", [Target(), Target(flow="1", agent="09812300001"), Target(agent="1", stream_url="x")]
+)
+def test_whom_to_connect_to_is_one(target: Target) -> None:
+    with pytest.raises(Misuse, match="one of --flow, --agent and --stream-url"):
+        evolve(OPTIONS, target=target).campaign()
+
+
+def test_an_outcome_has_one_rule() -> None:
+    twice = Timing(retry=(read_retry("busy:1:1m"), read_retry("busy:2:1m")))
+    with pytest.raises(Misuse, match="two rules for busy"):
+        evolve(OPTIONS, timing=twice).campaign()
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [("8/11/2026", "line 1: '8/11/2026'"), ("2026-11-08\nDiwali", "line 2: 'Diwali'")],
+)
+def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> None:
+    file = tmp_path / "holidays.txt"
+    file.write_text(written)
+    with pytest.raises(Misuse, match=why):
+        read_holidays(file)
+    with pytest.raises(Misuse, match="No such file"):
+        read_holidays(tmp_path / "nothing")
+    file.write_bytes(b"\xff\xfe2")
+    with pytest.raises(Misuse, match="not UTF-8"):
+        read_holidays(file)
+
+
+def test_options_that_differ_are_named() -> None:
+    campaign = OPTIONS.campaign()
+    assert differing(campaign, campaign) == []
+    other = evolve(
+        campaign,
+        flow=None,
+        agent="09812300002",
+        schedule=Schedule(holidays=[date(2026, 11, 8)], hours="10:00-19:00"),
+        retries=Retries(busy=Retry(1, 60)),
+    )
+    assert differing(campaign, other) == [
+        "--flow",
+        "--agent",
+        "--retry",
+        "--hours or --days",
+        "--holidays",
+    ]
