@@ -188,7 +188,17 @@ def test_the_commands_and_extras_it_names_exist() -> None:
     }
     assert extras <= set(project["optional-dependencies"])
     commands = set(re.findall(r"exotel-async ([a-z]+)", README))
-    assert commands == {"demo", "emulator", "call", "get", "export", "number", "doctor"}
+    assert commands == {
+        "demo",
+        "emulator",
+        "dial",
+        "campaign",
+        "call",
+        "get",
+        "export",
+        "number",
+        "doctor",
+    }
 
 
 def test_the_first_two_commands_do_their_own_set_up() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +196,10 @@ def test_the_end() -> None:
     failed = end_event(ENDS["nothing was dialled"])
     assert failed["problem"] == "the ledger cannot be opened: +********0001"
     assert end_event(ENDS["outside hours"])["opens_at"] == "2026-12-01T10:00:00+05:30"
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_documentation_has_each_key_of_an_event(event: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spreadsheets.md").read_text(encoding="utf-8")
+    rows = "".join(f"| `{key}` | {meaning} |\n" for key, meaning in EVENTS[event].items())
+    assert f"### {event}\n\n| key | what it is |\n|---|---|\n{rows}" in page
