@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exotel_async.cli.contact_files import (
     AmbiguousColumn,
@@ -14,6 +17,7 @@ from exotel_async.cli.contact_files import (
     Rejected,
     RejectedFile,
     Taken,
+    Unreadable,
 )
 from tests.cli.contact_files.support import (
     CAMPAIGN,
@@ -26,6 +30,7 @@ from tests.cli.contact_files.support import (
     text_file,
     workbook,
 )
+from tests.cli.contact_files.test_odd_rows import TEXTS
 
 
 def write(file: ContactFile) -> Path:
@@ -158,6 +163,38 @@ def test_as_long_as_nothing_is_put_right_nobody_in_it_is_dialled(tmp_path: Path,
     second = write(again)
     assert [row[4:] for row in rows_of(second)] == [row[4:] for row in rows]
     assert taken(opened(second)) == {}
+
+
+HEADERS = st.sampled_from(
+    [
+        *("Name", "Mobile", "Phone 2", "Alternate Mobile", "Number", "Contact", "Handset"),
+        *("Country", "Order ID", "cell", "reason", ""),
+    ]
+)
+ODD = st.sampled_from(
+    [cell for cell, _ in TEXTS] + [f"98123000{number}" for number in range(11, 99)] + 30 * [""]
+)
+
+
+@settings(max_examples=60, derandomize=True)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.tuples(
+            st.lists(HEADERS, min_size=width, max_size=width),
+            st.lists(st.lists(ODD, min_size=width, max_size=width + 1), max_size=8),
+        )
+    )
+)
+def test_whatever_the_list_its_rejected_rows_are_not_dialled(
+    tmp_path_factory: pytest.TempPathFactory, table: tuple[list[str], list[list[str]]]
+) -> None:
+    headers, rows = table
+    path = tmp_path_factory.mktemp("lists") / "leads.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([headers, *rows])
+    with suppress(Unreadable):
+        out = write(opened(path))
+        assert not out.exists() or taken(opened(out)) == {}
 
 
 def test_a_number_column_without_a_header_is_found_again(tmp_path: Path) -> None:
