@@ -134,7 +134,7 @@ class _Finder:
         """Return the column with the numbers, and how it was found."""
         kinds = {one.index: self._kind(one) for one in self.columns}
         used = [one for one in self.columns if one.samples and kinds[one.index] != Kind.OTHER]
-        phones = self._from_reasons(used)
+        phones = self._from_reasons(kinds)
         phones = phones or [one for one in self.columns if kinds[one.index] == Kind.PHONE]
         if not phones:
             phones = [
@@ -163,19 +163,19 @@ class _Finder:
         is_named = column.index < len(self.headers)
         return kind_of(self.headers[column.index]) if is_named else Kind.UNKNOWN
 
-    def _from_reasons(self, used: Sequence[Column]) -> list[Column]:
+    def _from_reasons(self, kinds: Mapping[int, Kind]) -> list[Column]:
         """Return the column that most rejected rows were rejected for.
 
         It held the numbers of all rows, and those that are left may show less of that.
         """
         others = [self._named(name, column).index for name, column in self.mapping.items()]
-        kinds = {one.index: self._kind(one) for one in used}
-        blamed = [one for one in used if self.blamed[one.name] and one.index not in others]
+        phones = [one for one in self.columns if kinds[one.index] != Kind.OTHER]
+        blamed = [one for one in phones if self.blamed[one.name] and one.index not in others]
         firsts = [one for one in blamed if kinds[one.index] != Kind.SECOND]
         if firsts or not blamed or Kind.PHONE in kinds.values():
             return sorted(firsts, key=lambda one: -self.blamed[one.name])[:1]
         # They may have been the alternatives, or the only ones.
-        return [*blamed, *(one for one in used if one not in blamed and self._holds_numbers(one))]
+        return [*blamed, *(one for one in phones if one not in blamed and self._holds_numbers(one))]
 
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
         names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)

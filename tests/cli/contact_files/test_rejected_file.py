@@ -215,6 +215,7 @@ def test_a_number_column_without_a_header_is_found_again(tmp_path: Path) -> None
         (f"1,{FIRST}\n2,{SECOND}\n{THIRD},98123O0004\n", "column B"),
         (f"Phone,Mobile\n,{FIRST}\n,{SECOND}\n,{SECOND}\n,98123O0004\n", "Mobile"),
         (f"Alt No,Contact\n,{FIRST}\n,{SECOND}\n{THIRD},98123O0004\n", "Contact"),
+        (f"1,{FIRST}\n2,{SECOND}\n3,9812300009\n{THIRD},\n", "column B"),
         (f"Ref,+91 Mobile\n1,{FIRST}\n{THIRD},{FIRST}\n", "+91 Mobile"),
     ],
 )
