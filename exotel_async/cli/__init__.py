@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OF_THE_EXTRA = frozenset(
-    {"cyclopts", "rich", "starlette", "uvicorn", "python_multipart", "xlsxwriter"}
+    {
+        "cyclopts",
+        "python_calamine",
+        "python_multipart",
+        "rich",
+        "starlette",
+        "uvicorn",
+        "xlsxwriter",
+    }
 )
 
 
