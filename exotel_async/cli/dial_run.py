@@ -160,14 +160,20 @@ class DialRun:
                     self.output.progress(standing)
                 await asyncio.sleep(_EVERY)
 
+        def is_over(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                self._stop(dialer)  # nobody would see that calling hours end
+
         self._is_shown = True
         task = asyncio.create_task(watch())
+        task.add_done_callback(is_over)
         try:
             yield
         finally:
             self._is_shown = False
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def _standing(
         self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer, entry: CampaignEntry

@@ -1,0 +1,77 @@
+"""A run of `exotel-async dial` whose parts break, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from exotel_async.campaigns import CampaignAdmin
+from exotel_async.cli import dial_app
+from exotel_async.cli.contact_files import open_contacts
+from exotel_async.cli.dial_options import Pace, Target, Timing
+from exotel_async.cli.dial_order import Order
+from exotel_async.cli.dial_output import DialOutput
+from exotel_async.cli.dial_run import DialRun
+from exotel_async.cli.service import Service
+from exotel_async.emulator import Emulator, Scenario
+from tests.cli.support import EXOPHONE, TOKEN, pointing_at
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = 20
+
+
+@pytest.fixture
+async def exotel(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
+    """An emulator to which the environment leads."""
+    scenario = Scenario.all_answered(ring=1, talk=30, settle=1)
+    async with Emulator(api_token=TOKEN, speed=60, rate=60_000, scenario=scenario) as running:
+        for name, value in pointing_at(running).items():
+            if name.startswith("EXOTEL_"):
+                monkeypatch.setenv(name, value)
+        yield running
+
+
+def order_of(folder: Path) -> Order:
+    """What is told to dial a list with two channels."""
+    file = folder / "leads.csv"
+    file.write_text("Mobile\n" + "".join(f"98123{n:05}\n" for n in range(1, PEOPLE + 1)))
+    work = dial_app.dial(
+        file,
+        caller_id=(EXOPHONE,),
+        target=Target(flow="926"),
+        timing=Timing(hours="00:00-24:00"),
+        pace=Pace(channels=2, poll_interval=0.1),
+        ledger=str(folder / "campaigns.db"),
+        service=Service(rate=60_000),
+    )
+    assert isinstance(work, partial)
+    order: Order = work.args[0]
+    return order
+
+
+def run_of(order: Order) -> DialRun:
+    campaign = order.options.campaign()
+    contacts = open_contacts(order.file, mapping={})
+    return DialRun(order, campaign, contacts, (), DialOutput(order, campaign.name))
+
+
+async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
+    tmp_path: Path, exotel: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks at the hours also shows how it stands, and that may fail in many ways."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("the display is broken")
+
+    monkeypatch.setattr(DialOutput, "progress", fails)
+    with pytest.raises(RuntimeError, match="the display is broken"):
+        await run_of(order_of(tmp_path)).main()
+    assert len(exotel.calls) < PEOPLE
+    async with CampaignAdmin(tmp_path / "campaigns.db") as admin:
+        known = await admin.statistics("leads")
+    assert (known.in_progress, known.in_doubt) == (0, 0)
+    assert known.pending == PEOPLE - len(exotel.calls)
