@@ -85,7 +85,7 @@ def _dial(run: DialRun) -> Exit:
 def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
     order = run.order
     end = DialEnd(
-        exit_code=_exit_code(run, statistics, error),
+        exit_code=exit_code_of(statistics, error, is_interrupted=run.is_interrupted),
         statistics=statistics,
         now=datetime.now(UTC),
         elapsed=time.monotonic() - run.began,
@@ -100,9 +100,22 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
     return end.exit_code
 
 
-def _exit_code(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
-    if error is not None or statistics.state is CampaignState.CANCELED:
+def exit_code_of(
+    statistics: CampaignStatistics, error: ExotelError | None, *, is_interrupted: bool
+) -> Exit:
+    """Return the exit code of a run that has dialled.
+
+    Args:
+        statistics: how the campaign stands.
+        error: what has stopped the run; None: nothing.
+        is_interrupted: whether a person or a service manager wanted it to end.
+    """
+    if error is not None:
         return Exit.FAILED
     if statistics.pending + statistics.in_progress + statistics.in_doubt == 0:
         return Exit.NOT_COMPLETED if statistics.unresolved else Exit.OK
-    return Exit.INTERRUPTED if run.is_interrupted else Exit.OUTSIDE_HOURS
+    if is_interrupted:
+        return Exit.INTERRUPTED
+    # Of one that was cancelled, who is in doubt is left to the next run.
+    is_canceled = statistics.state is CampaignState.CANCELED
+    return Exit.NOT_COMPLETED if is_canceled else Exit.OUTSIDE_HOURS

@@ -66,9 +66,9 @@ class DialEnd:
     """How a run ended.
 
     Attributes:
-        exit_code: OK: all contacts have their outcome; NOT_COMPLETED: and some are unresolved;
-            OUTSIDE_HOURS: the rest may not be dialled now; INTERRUPTED: by a person or a service
-            manager; FAILED: by errors.
+        exit_code: OK: all contacts have their outcome; NOT_COMPLETED: and some are unresolved, or
+            it was cancelled and some are in doubt; OUTSIDE_HOURS: the rest may not be dialled now;
+            INTERRUPTED: by a person or a service manager; FAILED: by errors.
         statistics: how the campaign stands.
         now: the moment of all this, an aware time.
         elapsed: seconds since the start.
@@ -96,11 +96,8 @@ class DialEnd:
     def last_line(self) -> str:
         """What it has come to, and what to do next."""
         match self.exit_code:
-            case Exit.OK:
-                what = self._all_done
-            case Exit.NOT_COMPLETED:
-                unresolved = self.statistics.unresolved
-                what = f"done, but {counted(unresolved, 'contact')} {_are(unresolved)} unresolved"
+            case Exit.OK | Exit.NOT_COMPLETED:
+                what = self._done
             case Exit.OUTSIDE_HOURS:
                 what = self._outside_hours
             case Exit.INTERRUPTED:
@@ -110,10 +107,18 @@ class DialEnd:
         return what
 
     @property
-    def _all_done(self) -> str:
-        if self.statistics.state is CampaignState.CANCELED:
-            return "canceled: nobody is dialled any more"
-        return f"all done: {counted(self.statistics.created, 'contact')}, each with an outcome"
+    def _done(self) -> str:
+        known = self.statistics
+        left = [
+            f"{counted(number, 'contact')} {_are(number)} {word}"
+            for word, number in (("unresolved", known.unresolved), ("in doubt", known.in_doubt))
+            if number
+        ]
+        if known.state is CampaignState.CANCELED:
+            return "; ".join(["canceled: nobody is dialled any more", *left])
+        if left:
+            return f"done, but {' and '.join(left)}"
+        return f"all done: {counted(known.created, 'contact')}, each with an outcome"
 
     @property
     def _outside_hours(self) -> str:

@@ -45,6 +45,14 @@ ENDS: Final[Mapping[str, DialEnd]] = {
         now=NOW,
         elapsed=4205,
     ),
+    "canceled with some in doubt": DialEnd(
+        exit_code=Exit.NOT_COMPLETED,
+        statistics=evolve(
+            DONE, reached=875, unresolved=1, in_doubt=2, state=CampaignState.CANCELED, canceled=5
+        ),
+        now=NOW,
+        elapsed=4205,
+    ),
     "unresolved": DialEnd(
         exit_code=Exit.NOT_COMPLETED, statistics=DONE, now=NOW, elapsed=4205, ledger="a b.db"
     ),

@@ -225,6 +225,22 @@ async def test_it_is_paused_and_resumed_from_elsewhere(leads: Path, exotel: Emul
     assert before < dials(exotel) == 20
 
 
+async def test_it_is_canceled_from_elsewhere(leads: Path, exotel: Emulator) -> None:
+    written(leads.parent, FULL[:20])
+    exotel.scenario = LONG
+    async with (
+        CampaignAdmin(leads.parent / "campaigns.db") as admin,
+        dialling(leads, exotel, "--channels", "2") as running,
+    ):
+        await until(lambda: dials(exotel) >= 2)
+        assert await admin.cancel("leads")
+        ended = await running.end()
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "canceled: nobody is dialled any more"
+    assert dials(exotel) < 20
+    assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
+
+
 async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulator) -> None:
     assert (await dialled(leads, exotel)).code == 0
     ended = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9")

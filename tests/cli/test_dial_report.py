@@ -92,6 +92,11 @@ def test_a_report() -> None:
     [
         ("all done", "all done: 1,000 contacts, each with an outcome"),
         ("canceled", "canceled: nobody is dialled any more"),
+        (
+            "canceled with some in doubt",
+            "canceled: nobody is dialled any more; 1 contact is unresolved; "
+            "2 contacts are in doubt",
+        ),
         ("unresolved", "done, but 3 contacts are unresolved"),
         (
             "outside hours",
@@ -132,7 +137,7 @@ def test_one_is_told_as_one() -> None:
     assert end.last_line == (
         "interrupted: 1 contact is left to dial, 1 call is in flight; the same command goes on"
     )
-    done = evolve(end, exit_code=Exit.NOT_COMPLETED)
+    done = evolve(end, exit_code=Exit.NOT_COMPLETED, statistics=evolve(one, in_doubt=0))
     assert done.last_line == "done, but 1 contact is unresolved"
 
 

@@ -7,16 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from exotel_async.campaigns import CampaignAdmin
+from exotel_async import ExotelError
+from exotel_async.campaigns import CampaignAdmin, CampaignState
 from exotel_async.cli import dial_app
 from exotel_async.cli.contact_files import open_contacts
+from exotel_async.cli.dial import exit_code_of
 from exotel_async.cli.dial_options import Pace, Target, Timing
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.service import Service
+from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
+from tests.cli.dial_runs import DONE
 from tests.cli.support import EXOPHONE, TOKEN, pointing_at
 
 pytestmark = pytest.mark.anyio
@@ -75,3 +80,32 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
         known = await admin.statistics("leads")
     assert (known.in_progress, known.in_doubt) == (0, 0)
     assert known.pending == PEOPLE - len(exotel.calls)
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+@pytest.mark.parametrize("error", [None, ExotelError("why")])
+@pytest.mark.parametrize("unresolved", [0, 1])
+@pytest.mark.parametrize("state", [CampaignState.IN_PROGRESS, CampaignState.CANCELED])
+@pytest.mark.parametrize("left", [None, "pending", "in_progress", "in_doubt"])
+def test_the_exit_code_of_each_end(
+    *,
+    is_interrupted: bool,
+    error: ExotelError | None,
+    unresolved: int,
+    state: CampaignState,
+    left: str | None,
+) -> None:
+    known = evolve(DONE, unresolved=unresolved, state=state)
+    if left is not None:
+        known = evolve(known, **{left: 1})
+    if error is not None:
+        wanted = Exit.FAILED
+    elif left is None:
+        wanted = Exit.NOT_COMPLETED if unresolved else Exit.OK
+    elif is_interrupted:
+        wanted = Exit.INTERRUPTED
+    elif state is CampaignState.CANCELED:
+        wanted = Exit.NOT_COMPLETED
+    else:
+        wanted = Exit.OUTSIDE_HOURS
+    assert exit_code_of(known, error, is_interrupted=is_interrupted) is wanted
