@@ -19,6 +19,7 @@ from exotel_async.cli.contact_files.odd_rows import (
 from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.cli.contact_files.tables import open_table
 from exotel_async.cli.contact_files.unreadable import Unreadable
+from exotel_async.phone import identity_of
 
 _FIRST: Final = 3
 
@@ -26,7 +27,8 @@ _FIRST: Final = 3
 def read_numbers(path: Path) -> list[str]:
     """Read a do-not-call list: all numbers in all columns with phone numbers.
 
-    Every row must give one number at least: a number that is not understood would be dialled.
+    Every row must give one number at least: a number that is not understood would be dialled. What
+    stands in place of a number and is none, such as 0000000000, is left out.
 
     Raises:
         Unreadable: it is no such list, or a row gives no number. The text says which rows.
@@ -48,7 +50,7 @@ def read_numbers(path: Path) -> list[str]:
         raise Unreadable(
             f"{path}: {rows} no number to leave out, so that it would be dialled: {first}"
         )
-    return list(numbers)
+    return [one for one in numbers if identity_of(one) is not None]
 
 
 def _layout(path: Path, table: Table) -> Layout:
