@@ -57,7 +57,7 @@ def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> C
         if column is None:
             raise
         note(one_line(f'next time: --map number="{column.name}"'))
-        contacts = open_contacts(path, mapping={**mapping, "number": column.letter}, sheet=sheet)
+        contacts = open_contacts(path, mapping={**mapping, "number": column.name}, sheet=sheet)
     for remark in contacts.notes:
         note(one_line(remark))
     return contacts

@@ -15,6 +15,7 @@ from tests.cli.support import environment, left_in
 from tests.cli.terminals import at_a_terminal
 
 LIST = "Mobile,id\n98123 00001,a\n9812300002,b\n+91 98123-00001,c\n12,d\n"
+HEADED_BY_A_LETTER = "C,Home,Work\nAsha,9812300001,9812300011\nRavi,9812300002,9812300012\n"
 TWO_COLUMNS = "Home,Work\n9812300001,9812300011\n9812300002,9812300012\n"
 
 
@@ -102,7 +103,7 @@ def test_where_nobody_can_be_asked_a_doubt_is_an_error(
 @pytest.mark.slow(5)
 @pytest.mark.parametrize(("typed", "code"), [("2", 0), ("", 2)])
 def test_a_person_is_asked_which_column_it_is(folder: Path, typed: str, code: int) -> None:
-    (folder / "two.csv").write_text(TWO_COLUMNS)
+    (folder / "two.csv").write_text(HEADED_BY_A_LETTER)
 
     async def asked() -> tuple[int, str]:
         arguments = ("campaign", "add", "diwali", "two.csv")
@@ -116,6 +117,6 @@ def test_a_person_is_asked_which_column_it_is(folder: Path, typed: str, code: in
 
     ended, seen = asyncio.run(asked())
     assert ended == code
-    assert "2: Work, column B: ******0011" in seen
+    assert "2: Work, column C: ******0011" in seen
     assert asyncio.run(_pending()) == (2 if code == 0 else 0)
     assert ('next time: --map number="Work"' in seen) is (code == 0)

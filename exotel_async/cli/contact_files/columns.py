@@ -19,7 +19,7 @@ class Column:
 
     Attributes:
         index: its place, from 0 on.
-        name: its header, made unique; `column B` where it has none.
+        name: its header, made unique in any case; `column B` where it has none.
         letter: what a spreadsheet calls it.
         samples: some of its cells.
     """

@@ -105,10 +105,10 @@ class _Finder:
             if index == self.own:
                 used.clear()  # the people's columns keep the names that they had
             name = " ".join(header.split()) or unnamed(index)
-            used[name] += 1
-            while used[name] > 1:
-                name = f"{name} ({used[name]})"
-                used[name] += 1
+            used[normal(name)] += 1
+            while (times := used[normal(name)]) > 1:
+                name = f"{name} ({times})"
+                used[normal(name)] += 1
             cells = (text_of(cell) for cell in self.sample.cells(index) if not is_empty(cell))
             yield Column(index, name, letter_of(index), tuple(islice(cells, _SHOWN)))
 

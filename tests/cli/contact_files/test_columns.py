@@ -198,5 +198,15 @@ def test_names_of_columns(tmp_path: Path) -> None:
     assert names == ["Mobile", "Name", "column C", "Name (2)", "Name (2) (2)", "a b"]
 
 
+def test_each_column_can_be_told_by_its_name(tmp_path: Path) -> None:
+    """Whoever is asked which column it is says one, and no other one is dialled."""
+    text = f"B,PHONE,phone,Office\n{FIRST},{SECOND},{THIRD},{FIRST}\n"
+    columns = opened(text_file(tmp_path, text), number="Office").columns
+    assert [one.name for one in columns] == ["B", "PHONE", "phone (2)", "Office"]
+    for column in columns:
+        found = opened(text_file(tmp_path, text), number=column.name).number_column
+        assert found == column
+
+
 def test_letters() -> None:
     assert [letter_of(index) for index in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
