@@ -119,8 +119,23 @@ def read_holidays(path: Path) -> list[str]:
     return dates
 
 
-def differing(there: Campaign, typed: Campaign) -> list[str]:
-    """Return the options in which a campaign in the ledger is not as it was typed now."""
+def check_is_same(there: Campaign, typed: Campaign) -> None:
+    """Refuse to go on with a campaign by other settings than it has.
+
+    Raises:
+        Misuse: it is not as it was typed now. The text names the options.
+    """
+    if there == typed:
+        return
+    options = ", ".join(_differing(there, typed))
+    raise Misuse(
+        f"the campaign {typed.name!r} is in the ledger with other settings"
+        f"{f' ({options})' if options else ''}: give the same ones to go on with it, or --name for"
+        " another campaign"
+    )
+
+
+def _differing(there: Campaign, typed: Campaign) -> list[str]:
     options = [
         option
         for setting, option in _OPTIONS.items()

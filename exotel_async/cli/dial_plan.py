@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve, field
 
-from exotel_async.campaigns import Campaign, Ledger
+from exotel_async.campaigns import Campaign, CampaignState, Ledger
 from exotel_async.campaigns.adding import entry_of
+from exotel_async.campaigns.admin import settings_of
 from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
 from exotel_async.cli.dial_assumed import Assumed
+from exotel_async.cli.dial_campaign import check_is_same
 from exotel_async.cli.dial_dry_run import DryRun, Refused
 from exotel_async.cli.dial_forecast import forecast
+from exotel_async.cli.service import Misuse
 from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
@@ -43,11 +46,16 @@ class Plan:
     _refused: Counter[str] = field(init=False, factory=Counter)
     _lines: dict[str, list[int]] = field(init=False, factory=dict)
     _zones: Counter[str | None] = field(init=False, factory=Counter)
+    _not_to_call: frozenset[str] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._not_to_call = frozenset(identity_of(one) or one for one in self.do_not_call)
 
     async def make(self) -> DryRun:
         """Read the file, and the ledger if there is one.
 
         Raises:
+            Misuse: the campaign is there with other settings, or was cancelled.
             ExotelError: the ledger cannot be read.
         """
         order, ledger = self.order, Ledger(self.order.ledger)
@@ -56,6 +64,12 @@ class Plan:
             if is_made:
                 await stack.enter_async_context(ledger)
             there = await ledger.campaign(self.campaign.name) if is_made else None
+            if there is not None:
+                check_is_same(settings_of(there), self.campaign)
+                if there.state is CampaignState.CANCELED:
+                    raise Misuse(
+                        f"{there.name!r} is a campaign that was cancelled: give another --name"
+                    )
             statistics = await ledger.statistics(there.id) if there is not None else None
             for block in _blocks(self._rows(), _TOGETHER):
                 left = block
@@ -112,9 +126,9 @@ class Plan:
 
     async def _count(self, ledger: Ledger | None, contacts: Sequence[NewContact]) -> None:
         """Count those that are new, but for those with a number that is not to be called."""
-        listed = {identity_of(number) or number for number in self.do_not_call}
+        listed = self._not_to_call
         if ledger is not None:
-            listed |= await ledger.listed([one.identity for one in contacts])
+            listed = listed | await ledger.listed([one.identity for one in contacts])
         for one in contacts:
             if one.identity in listed:
                 self._listed += 1

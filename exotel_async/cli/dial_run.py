@@ -23,13 +23,12 @@ from exotel_async.campaigns import (
     LedgerUnavailable,
 )
 from exotel_async.cli.contact_list import add_list
-from exotel_async.cli.dial_campaign import differing
+from exotel_async.cli.dial_campaign import check_is_same
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
 from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.progress import Standing, progress
-from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import note
 
 if TYPE_CHECKING:
@@ -126,12 +125,8 @@ class DialRun:
         except InvalidRequest as error:
             if error.argument != "name" or name not in await dialer.names():
                 raise
-            options = ", ".join(differing(await dialer.settings(name), self.campaign))
-            raise Misuse(
-                f"the campaign {name!r} is in the ledger with other settings"
-                f"{f' ({options})' if options else ''}: give the same ones to go on with it, or"
-                " --name for another campaign"
-            ) from None
+            check_is_same(await dialer.settings(name), self.campaign)
+            raise
 
     async def _add(self, dialer: Dialer) -> None:
         """Add the people of the file, whoever of them is new."""

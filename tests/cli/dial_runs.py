@@ -1,20 +1,27 @@
-"""Dry runs, and ends of runs, in each way there is."""
+"""What is told to dial, dry runs, and ends of runs, in each way there is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve
 
 from exotel_async.campaigns import Campaign, CampaignState, Reached, Retries, Retry, Schedule
+from exotel_async.cli import dial_app
 from exotel_async.cli.dial_dry_run import DryRun, Refused
 from exotel_async.cli.dial_forecast import forecast
+from exotel_async.cli.dial_options import Pace, Target, Timing
+from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_report import DialEnd, InFlight
+from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit
 from tests.cli.dial_standings import NOW, REASON, STATISTICS
+from tests.cli.support import EXOPHONE
 
 DONE: Final = evolve(
     STATISTICS,
@@ -181,3 +188,21 @@ DRY_RUNS: Final[Mapping[str, DryRun]] = {
     ),
     "by the hour": dry_run({None: 40}, evolve(CAMPAIGN, channels=1, time_limit=14_400), budget=1),
 }
+
+
+def order_of(folder: Path, rows: Iterable[str]) -> Order:
+    """What is told to dial a list at all hours, with two channels."""
+    file = folder / "leads.csv"
+    file.write_text("".join(f"{row}\n" for row in ("Mobile", *rows)))
+    work = dial_app.dial(
+        file,
+        caller_id=(EXOPHONE,),
+        target=Target(flow="926"),
+        timing=Timing(hours="00:00-24:00"),
+        pace=Pace(channels=2, poll_interval=0.1),
+        ledger=str(folder / "campaigns.db"),
+        service=Service(rate=60_000),
+    )
+    assert isinstance(work, partial)
+    order: Order = work.args[0]
+    return order

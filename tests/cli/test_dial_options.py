@@ -10,7 +10,7 @@ from attrs import evolve
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
-from exotel_async.cli.dial_campaign import CampaignOptions, differing, read_holidays
+from exotel_async.cli.dial_campaign import CampaignOptions, check_is_same, read_holidays
 from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing, read_hours, read_retry
 from exotel_async.cli.service import Misuse
 
@@ -149,7 +149,7 @@ def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> N
 
 def test_options_that_differ_are_named() -> None:
     campaign = OPTIONS.campaign()
-    assert differing(campaign, campaign) == []
+    check_is_same(campaign, OPTIONS.campaign())
     other = evolve(
         campaign,
         flow=None,
@@ -157,10 +157,8 @@ def test_options_that_differ_are_named() -> None:
         schedule=Schedule(holidays=[date(2026, 11, 8)], hours="10:00-19:00"),
         retries=Retries(busy=Retry(1, 60)),
     )
-    assert differing(campaign, other) == [
-        "--flow",
-        "--agent",
-        "--retry",
-        "--hours or --days",
-        "--holidays",
-    ]
+    told = "--flow, --agent, --retry, --hours or --days, --holidays"
+    with pytest.raises(Misuse, match=rf"other settings \({told}\)"):
+        check_is_same(campaign, other)
+    with pytest.raises(Misuse, match=r"other settings: give the same"):
+        check_is_same(evolve(campaign, weight=2), campaign)

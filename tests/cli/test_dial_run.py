@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,19 @@ from attrs import evolve
 
 from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignAdmin, CampaignState
-from exotel_async.cli import dial_app
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial import exit_code_of
-from exotel_async.cli.dial_options import Pace, Target, Timing
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_run import DialRun
-from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
-from tests.cli.dial_runs import DONE
-from tests.cli.support import EXOPHONE, TOKEN, pointing_at
+from tests.cli.dial_runs import DONE, order_of
+from tests.cli.support import TOKEN, pointing_at
 
 pytestmark = pytest.mark.anyio
 
-PEOPLE = 20
+PEOPLE = [f"98123{n:05}" for n in range(1, 21)]
 
 
 @pytest.fixture
@@ -38,24 +34,6 @@ async def exotel(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
             if name.startswith("EXOTEL_"):
                 monkeypatch.setenv(name, value)
         yield running
-
-
-def order_of(folder: Path) -> Order:
-    """What is told to dial a list with two channels."""
-    file = folder / "leads.csv"
-    file.write_text("Mobile\n" + "".join(f"98123{n:05}\n" for n in range(1, PEOPLE + 1)))
-    work = dial_app.dial(
-        file,
-        caller_id=(EXOPHONE,),
-        target=Target(flow="926"),
-        timing=Timing(hours="00:00-24:00"),
-        pace=Pace(channels=2, poll_interval=0.1),
-        ledger=str(folder / "campaigns.db"),
-        service=Service(rate=60_000),
-    )
-    assert isinstance(work, partial)
-    order: Order = work.args[0]
-    return order
 
 
 def run_of(order: Order) -> DialRun:
@@ -74,12 +52,12 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
 
     monkeypatch.setattr(DialOutput, "progress", fails)
     with pytest.raises(RuntimeError, match="the display is broken"):
-        await run_of(order_of(tmp_path)).main()
-    assert len(exotel.calls) < PEOPLE
+        await run_of(order_of(tmp_path, PEOPLE)).main()
+    assert len(exotel.calls) < len(PEOPLE)
     async with CampaignAdmin(tmp_path / "campaigns.db") as admin:
         known = await admin.statistics("leads")
     assert (known.in_progress, known.in_doubt) == (0, 0)
-    assert known.pending == PEOPLE - len(exotel.calls)
+    assert known.pending == len(PEOPLE) - len(exotel.calls)
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])

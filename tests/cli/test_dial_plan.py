@@ -1,0 +1,100 @@
+"""What a dry run counts, by the file, the list of numbers not to be called, and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import pytest
+from attrs import evolve
+
+from exotel_async.campaigns import CampaignAdmin
+from exotel_async.cli import dial_plan
+from exotel_async.cli.contact_files import open_contacts
+from exotel_async.cli.dial_dry_run import DryRun
+from exotel_async.cli.dial_order import Order
+from exotel_async.cli.dial_plan import Plan
+from exotel_async.cli.service import Misuse
+from tests.cli.dial_runs import order_of
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = [f"98123{n:05}" for n in range(1, 11)]
+
+
+async def planned(order: Order, do_not_call: Sequence[str] = ()) -> DryRun:
+    contacts = open_contacts(order.file, mapping={})
+    return await Plan(order, order.options.campaign(), contacts, do_not_call).make()
+
+
+@pytest.fixture(autouse=True)
+def _(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of rows that a short file has some of."""
+    monkeypatch.setattr(dial_plan, "_TOGETHER", 3)
+
+
+async def test_each_row_is_counted_once(tmp_path: Path) -> None:
+    rows = [*PEOPLE, f"+91 {PEOPLE[0]}", "12", f"0{PEOPLE[9]}"]
+    run = await planned(order_of(tmp_path, rows), [f"+91{PEOPLE[3]}", "9812399999"])
+    assert (run.taken, run.do_not_call, run.duplicates, run.in_campaign) == (9, 1, 2, 0)
+    ((why, count, lines),) = [(one.reason, one.count, list(one.lines)) for one in run.refused]
+    assert (count, lines) == (1, [13])
+    assert "2 digits" in why
+    assert not (tmp_path / "campaigns.db").exists()
+
+
+async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(order.options.campaign())
+        await admin.add("leads", PEOPLE[:4])
+        await admin.do_not_call(PEOPLE[5:7])
+    run = await planned(order)
+    assert (run.taken, run.in_campaign, run.do_not_call) == (4, 4, 2)
+    # Those of the campaign are dialled by the same command, too.
+    assert sum(run.forecast.contacts.values()) == 8
+
+
+class _Counted(Sequence[str]):
+    """Numbers, and how often they were gone through."""
+
+    def __init__(self, numbers: Sequence[str]) -> None:
+        self._numbers = numbers
+        self.times = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.times += 1
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._numbers[index]
+
+
+async def test_a_long_list_is_gone_through_once(tmp_path: Path) -> None:
+    numbers = _Counted(PEOPLE[:2])
+    run = await planned(order_of(tmp_path, PEOPLE), numbers)
+    assert (run.taken, run.do_not_call) == (8, 2)
+    assert numbers.times == 1
+
+
+async def test_what_the_same_command_would_refuse_is_refused(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    campaign = order.options.campaign()
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(evolve(campaign, throttle=9))
+        with pytest.raises(Misuse, match=r"other settings \(--throttle\)"):
+            await planned(order)
+    order = evolve(order, ledger=str(tmp_path / "others.db"))
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(campaign)
+        await admin.cancel("leads")
+        with pytest.raises(Misuse, match="was cancelled: give another --name"):
+            await planned(order)
