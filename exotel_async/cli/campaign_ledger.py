@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from exotel_async import ExotelError, InvalidRequest
 from exotel_async.campaigns import CampaignAdmin, Ledger
@@ -38,7 +38,7 @@ class OpenLedger:
             still while a person thinks, must not be begun in it.
     """
 
-    place: str
+    place: str = field(repr=shown_place)
     ledger: Ledger
     admin: CampaignAdmin
     do: Callable[[Coroutine[Any, Any, Any]], Any]

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest, NotFound
 from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, Dialer
@@ -30,6 +30,7 @@ from exotel_async.cli.terminal import (
     show_json,
     waiting,
 )
+from exotel_async.masking import masked
 
 _ARGUMENTS: Final = {"sid": "--call", "key": "--key"}
 _AGAIN: Final = (ContactState.READY, ContactState.WAITING)
@@ -51,7 +52,7 @@ class Order:
     """
 
     name: str
-    key: str | None
+    key: str | None = field(repr=masked)
     call: str | None
     not_placed: bool
     whole: bool

@@ -8,10 +8,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 from cyclopts import Group, Parameter, Token, validators
 
 from exotel_async.cli.time_arguments import read_length
+from exotel_async.masking import masked
 
 _WORDS: Final = ("busy", "no-answer", "failed", "not-reached")
 _ONE_OR_MORE: Final = validators.Number(gte=1)
@@ -94,9 +95,9 @@ class Target:
 
     flow: Annotated[str | None, _QUIET] = None
     """A flow's id or URL."""
-    agent: Annotated[str | None, _QUIET] = None
+    agent: Annotated[str | None, _QUIET] = field(default=None, repr=masked)
     """A number or a SIP id, rung when they have answered: such a call takes two channels."""
-    stream_url: Annotated[str | None, _QUIET] = None
+    stream_url: Annotated[str | None, _QUIET] = field(default=None, repr=False)
     """A voice bot's wss:// URL."""
 
 

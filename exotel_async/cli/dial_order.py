@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from exotel_async.cli.dial_campaign import CampaignOptions
 from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER, shown_place
@@ -43,7 +43,7 @@ class Order:
     options: CampaignOptions
     channels: int | None
     poll_interval: float
-    ledger: str
+    ledger: str = field(repr=shown_place)
     wait_for_hours: bool
     price: Decimal | None
     call_length: timedelta | None

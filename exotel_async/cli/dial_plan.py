@@ -31,7 +31,7 @@ _TOGETHER: Final = 1000
 _FIRST_LINES: Final = 5
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Plan:
     """Counts what would become of the rows of a file."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -26,7 +26,7 @@ from exotel_async.cli.campaign_words import (
 )
 from exotel_async.cli.terminal import Exit, counted, one_line
 from exotel_async.cli.time_arguments import shown_length
-from exotel_async.masking import mask_number, redact
+from exotel_async.masking import mask_number, masked, redact
 
 _MOST_IN_FLIGHT: Final = 10
 _GOING_ON: Final = "not over, or not known"
@@ -44,9 +44,9 @@ class InFlight:
         sid: the call's SID; None: not known.
     """
 
-    number: str
+    number: str = field(repr=masked)
     line: int | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=masked)
     sid: str | None = None
 
     def __str__(self) -> str:

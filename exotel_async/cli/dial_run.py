@@ -46,7 +46,7 @@ _RINGING: Final = timedelta(minutes=2)
 """For which the phones of a call ring, beyond its time limit, at most."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class DialRun:
     """One run. What it knows stays readable when it is cut short."""
 

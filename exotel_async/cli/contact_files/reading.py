@@ -50,7 +50,7 @@ class _Refused(Exception):
         self.reason = reason
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Reading:
     """One pass through a file.
 
