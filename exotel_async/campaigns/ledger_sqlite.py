@@ -60,8 +60,11 @@ class SQLite:
 
     def is_made(self) -> bool:
         """Whether the file has a ledger. It is not made by that, nor changed."""
-        if not self.path.exists():
-            return False
+        try:
+            if not self.path.exists():
+                return False
+        except OSError as error:
+            raise LedgerUnavailable(f"{self}: {error.strerror}") from None
         try:
             with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
                 return connection.execute(_HAS_TABLE, (VERSION_TABLE,)).fetchone() is not None

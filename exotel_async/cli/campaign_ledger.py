@@ -127,15 +127,10 @@ def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
 
 
 async def _must_be_there(ledger: Ledger, place: str) -> None:
-    shown = shown_place(place)
-    try:
-        is_there = await ledger.is_made()
-    except OSError as error:
-        raise Misuse(f"--ledger {shown}: {error.strerror}") from None
-    if not is_there:
+    if not await ledger.is_made():
         raise Misuse(
-            f"there is no ledger {shown}: --ledger names its file, or a postgresql:// URL, "
-            f"and so does {LEDGER_VARIABLE}"
+            f"there is no ledger {shown_place(place)}: --ledger names its file, or a postgresql:// "
+            f"URL, and so does {LEDGER_VARIABLE}"
         )
 
 

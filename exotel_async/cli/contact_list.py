@@ -81,8 +81,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
 
     Raises:
         Misuse: the campaign was cancelled.
-        ExotelError: the ledger cannot be used.
-        OSError: the file of the other rows cannot be written.
+        ExotelError: the ledger cannot be used, or the file of the other rows not be written.
     """
     duplicates = 0
     with RejectedFile(contacts.path) as rejected:

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
 
 from exotel_async import ConfigurationError
-from exotel_async.campaigns import ledger_schema
+from exotel_async.campaigns import LedgerUnavailable, ledger_schema
 from exotel_async.campaigns.entries import Intended
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import VERSION, VERSION_TABLE, metadata
@@ -185,3 +185,5 @@ async def test_what_is_no_database_has_no_ledger(tmp_path: Path) -> None:
     file.write_text("number\n9812300001\n" * 100)
     with pytest.raises(ConfigurationError, match="no SQLite database"):
         await Ledger(file).is_made()
+    with pytest.raises(LedgerUnavailable, match="File name too long"):
+        await Ledger(tmp_path / ("x" * 300)).is_made()

@@ -86,6 +86,23 @@ def test_nobody_is_added_to_what_is_not_there_or_was_cancelled(
     assert "more.csv.rejected.csv" not in left_in(folder)
 
 
+def test_where_rejected_rows_cannot_be_written_it_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those who can be dialled are added nevertheless, and once that is over the rest is told."""
+    (folder / "more.csv.rejected.csv").mkdir()
+    ended = commanded(capsys, "add", "diwali", "more.csv", "--json")
+    assert ended.code == 1
+    text = json.loads(ended.out)["error"]["text"]
+    assert text == "more.csv.rejected.csv cannot be written: Is a directory"
+    assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]
+    (folder / "more.csv.rejected.csv").rmdir()
+    ended = commanded(capsys, "add", "diwali", "more.csv")
+    assert ended.code == 0
+    assert ended.out.startswith("2 contacts of more.csv in diwali, none of them new")
+    assert "2 rows not taken: see more.csv.rejected.csv" in ended.out
+
+
 def test_where_nobody_can_be_asked_a_doubt_is_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

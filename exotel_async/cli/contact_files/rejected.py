@@ -6,7 +6,8 @@ import csv
 import filecmp
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
@@ -15,6 +16,7 @@ from exotel_async.cli.contact_files.cells import Cell
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS
 from exotel_async.cli.contact_files.results import Rejected
 from exotel_async.cli.export_sink import private, sync_folder
+from exotel_async.errors import ExotelError
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _HARMLESS: Final = r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?"
@@ -31,6 +33,9 @@ class RejectedFile:
 
         with RejectedFile(path) as rejected:
             rejected.add(row)
+
+    Raises:
+        ExotelError: when the block ends well: the file cannot be written.
     """
 
     def __init__(self, path_of_input: Path) -> None:
@@ -50,42 +55,55 @@ class RejectedFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._file is None:
+            return
         try:
-            if self._file is not None and kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
+            if kind is not None:
+                with suppress(OSError):
+                    self._file.close()
+                return
+            with self._telling():
+                with self._file:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
                 self._keep_older()
                 self._part.replace(self.path)
                 sync_folder(self.path.parent)
         finally:
-            if self._file is not None:
-                self._file.close()
-                self._part.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
 
     def add(self, rejected: Rejected) -> None:
         """Write a row.
 
         Raises:
-            OSError: the file cannot be written.
+            ExotelError: the file cannot be written.
         """
-        if self._file is None:
-            self._part.unlink(missing_ok=True)
-            self._file = open(  # noqa: SIM115 - it is closed when the block ends
-                self._part, "x", encoding="utf-8-sig", newline="", opener=private
+        with self._telling():
+            if self._file is None:
+                self._part.unlink(missing_ok=True)
+                self._file = open(  # noqa: SIM115 - it is closed when the block ends
+                    self._part, "x", encoding="utf-8-sig", newline="", opener=private
+                )
+                self._write((*OWN_COLUMNS, *rejected.row))
+            self.count += 1
+            self._write(
+                (
+                    str(rejected.line),
+                    rejected.column,
+                    rejected.cell,
+                    rejected.reason,
+                    *rejected.row.values(),
+                    *rejected.beyond,
+                )
             )
-            self._write((*OWN_COLUMNS, *rejected.row))
-        self.count += 1
-        self._write(
-            (
-                str(rejected.line),
-                rejected.column,
-                rejected.cell,
-                rejected.reason,
-                *rejected.row.values(),
-                *rejected.beyond,
-            )
-        )
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say which file it is that cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise ExotelError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
     def _keep_older(self) -> None:
         if self.path.is_file() and not filecmp.cmp(self.path, self._part, shallow=False):

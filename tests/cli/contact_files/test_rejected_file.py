@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exotel_async import ExotelError
 from exotel_async.cli.contact_files import (
     AmbiguousColumn,
     ContactFile,
@@ -255,7 +256,7 @@ def test_after_a_spreadsheet_has_saved_it_with_semicolons(tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     bad = Rejected(2, "Mobile", "x", "is text", {"Mobile": "x"})
     out = RejectedFile(tmp_path / "none" / "leads.csv")
-    with pytest.raises(FileNotFoundError), out:
+    with pytest.raises(ExotelError, match=r"leads.csv.rejected.csv cannot be written: No"), out:
         out.add(bad)
 
 
