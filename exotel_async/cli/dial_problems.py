@@ -34,7 +34,10 @@ class ProblemLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a warning."""
-        self.add(record.getMessage())
+        try:
+            self.add(record.getMessage())
+        except Exception:  # noqa: BLE001 - whoever warns must not fail by that
+            self.handleError(record)
 
     def add(self, text: str) -> None:
         """Take note of something that went wrong."""

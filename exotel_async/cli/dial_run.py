@@ -29,7 +29,7 @@ from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.progress import Standing, progress
-from exotel_async.cli.terminal import note
+from exotel_async.cli.terminal import Exit, note
 
 if TYPE_CHECKING:
     from exotel_async import AsyncExotel
@@ -60,7 +60,7 @@ class DialRun:
     """Whether the file is in the ledger."""
     statistics: CampaignStatistics | None = field(init=False, default=None)
     opens_at: datetime | None = field(init=False, default=None)
-    """When calling hours begin again: until then nobody is dialled; None: they are open."""
+    """When calling hours begin again; None: they are open, and it does not end because of them."""
     in_flight: Sequence[OpenAttempt] = field(init=False, default=())
     """Dials of which it is not known how they end, when it has ended."""
     is_interrupted: bool = field(init=False, default=False)
@@ -69,6 +69,8 @@ class DialRun:
     _dialer: Dialer | None = field(init=False, default=None)
     """To be stopped; None: nothing is dialled yet."""
     _stopped_at: datetime | None = field(init=False, default=None)
+    _is_after_hours: bool = field(init=False, default=False)
+    """Whether it ends because hours have ended."""
     _is_shown: bool = field(init=False, default=False)
     _problems: ProblemLog = field(init=False)
 
@@ -87,22 +89,19 @@ class DialRun:
         self._task = asyncio.current_task()
         name = self.campaign.name
         with self._told_of_problems(), self._stopped_by_signals():
-            async with Ledger(self.order.ledger) as ledger:
+            async with self.order.service.session() as exotel, Ledger(self.order.ledger) as ledger:
                 try:
-                    await self._dial(ledger)
+                    await self._dial(exotel, ledger)
                 finally:
                     with suppress(LedgerUnavailable):
                         self.statistics = await ledger.statistics(name)
                         self.in_flight = await self._open_attempts(ledger, _BEING_DIALLED)
 
-    async def _dial(self, ledger: Ledger) -> None:
+    async def _dial(self, exotel: AsyncExotel, ledger: Ledger) -> None:
         order, name = self.order, self.campaign.name
-        async with (
-            order.service.session() as exotel,
-            Dialer(
-                exotel, ledger, channels=order.channels, poll_interval=order.poll_interval
-            ) as dialer,
-        ):
+        async with Dialer(
+            exotel, ledger, channels=order.channels, poll_interval=order.poll_interval
+        ) as dialer:
             await dialer.do_not_call(self.do_not_call, "exotel-async dial --dnc")
             await self._create(dialer)
             await self._add(dialer)
@@ -218,8 +217,10 @@ class DialRun:
         opens = [schedule.next_open(now, zone or None) for zone in zones or ("",)]
         known = [moment for moment in opens if moment is not None]
         is_closed = bool(known) and statistics.pending > 0 and min(known) > now
-        self.opens_at = min(known) if is_closed else None
+        if is_closed or not self._is_after_hours:
+            self.opens_at = min(known) if is_closed else None
         if is_closed and not self.order.wait_for_hours and self._stopped_at is None:
+            self._is_after_hours = True
             self._stop(dialer)
 
     async def _stopping(self, ledger: Ledger, statistics: CampaignStatistics) -> Stopping | None:
@@ -269,7 +270,8 @@ class DialRun:
         Whatever is in flight then, the ledger knows it.
         """
         if self.is_interrupted and self._task is not None and self._task.cancelling():
-            os._exit(130)
+            self.output.console.show_cursor()
+            os._exit(Exit.INTERRUPTED)
         is_first, self.is_interrupted = not self.is_interrupted, True
         if is_first and self._dialer is not None:
             self._stop(self._dialer)

@@ -26,9 +26,14 @@ class Terminal:
     _read: int = 0
 
     @property
+    def codes(self) -> str:
+        """All that was printed, and echoed."""
+        return self._came.decode(errors="replace")
+
+    @property
     def seen(self) -> str:
-        """All that was printed, and echoed, without what moves the cursor and colours."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._came.decode(errors="replace"))
+        """The same without what moves the cursor and colours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.codes)
 
     async def until(self, text: str) -> str:
         """Wait until something is printed. Returns what was printed since the last time."""

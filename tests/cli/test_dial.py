@@ -16,9 +16,10 @@ import pytest
 from exotel_async import IST
 from exotel_async.campaigns import CampaignAdmin, CampaignState
 from exotel_async.cli.dial_events import EVENTS
-from exotel_async.emulator import Emulator, Scenario
+from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.cli.campaign_ledgers import fill, unresolved
 from tests.cli.support import EXOPHONE, TOKEN, Ended, Running, left_in, pointing_at, ran, started
+from tests.cli.terminals import at_a_terminal
 from tests.conftest import SOON
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow(40)]
@@ -310,6 +311,24 @@ async def test_what_is_wrong_is_said_before_anything_is_done(
     assert why in " ".join((ended.out + ended.err).split())
     assert exotel.requests == []
     assert left_in(leads.parent) == ["leads.csv"]
+
+
+async def test_a_third_ctrl_c_ends_the_process_and_leaves_the_terminal_as_it_was(
+    leads: Path, exotel: Emulator
+) -> None:
+    """The second one waits some seconds for the answers to dials, to have less in doubt."""
+    exotel.faults.add(Fault.act_then_stall(), path="Calls/connect")
+    arguments = ("dial", leads.name, *ALWAYS, *QUICK, "--channels", "1")
+    env = pointing_at(exotel)
+    async with at_a_terminal(*arguments, env=env, cwd=leads.parent, columns=120) as terminal:
+        await terminal.until("1 of 1 channels in use")
+        while terminal.process.returncode is None:
+            terminal.process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.05)
+        assert await terminal.end() == 130
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert terminal.codes.rfind(shown) > terminal.codes.rfind(hidden) >= 0
+    assert "interrupted" not in terminal.seen
 
 
 async def test_unresolved_contacts_are_told_by_the_exit_code(leads: Path, exotel: Emulator) -> None:

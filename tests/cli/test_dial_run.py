@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from exotel_async import ExotelError
-from exotel_async.campaigns import CampaignAdmin, CampaignState
+from exotel_async import IST, AsyncExotel, ExotelError
+from exotel_async.campaigns import CampaignAdmin, CampaignState, Dialer
 from exotel_async.cli.contact_files import open_contacts
-from exotel_async.cli.dial import exit_code_of
+from exotel_async.cli.dial import dial, exit_code_of
+from exotel_async.cli.dial_options import Timing, read_hours
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
+from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
 from tests.cli.dial_runs import DONE, order_of
-from tests.cli.support import TOKEN, pointing_at
+from tests.cli.support import TOKEN, left_in, pointing_at
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +91,79 @@ def test_the_exit_code_of_each_end(
     else:
         wanted = Exit.OUTSIDE_HOURS
     assert exit_code_of(known, error, is_interrupted=is_interrupted) is wanted
+
+
+NOON = datetime(2026, 11, 9, 12, 59, tzinfo=IST)
+
+
+@pytest.fixture
+def not_open(tmp_path: Path) -> Dialer:
+    """A dialer in its hours that dials nobody yet."""
+    account = AsyncExotel(account_sid="acme1", api_key="key", api_token=TOKEN)
+    return Dialer(account, tmp_path / "campaigns.db")
+
+
+def at_hours(folder: Path, hours: str, *, wait_for_hours: bool = False) -> DialRun:
+    order = order_of(folder, PEOPLE)
+    timing = Timing(hours=read_hours(hours))
+    options = evolve(order.options, timing=timing)
+    return run_of(evolve(order, options=options, wait_for_hours=wait_for_hours))
+
+
+async def test_it_ends_where_hours_end_and_keeps_in_mind_when_they_begin(
+    tmp_path: Path, not_open: Dialer
+) -> None:
+    run, left = at_hours(tmp_path, "10:00-13:00,14:00-19:00"), evolve(DONE, pending=1)
+    run._keep_hours(not_open, left, ("",), NOON)
+    assert (run.opens_at, run._stopped_at) == (None, None)
+    run._keep_hours(not_open, evolve(DONE, pending=0), ("",), NOON + timedelta(minutes=2))
+    assert (run.opens_at, run._stopped_at) == (None, None)
+    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
+    assert run.opens_at == NOON + timedelta(minutes=61)
+    assert run._stopped_at is not None
+    # The last call is over when they are open again: it has ended because of them.
+    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
+    assert run.opens_at == NOON + timedelta(minutes=61)
+
+
+async def test_hours_that_are_waited_for_do_not_end_it(tmp_path: Path, not_open: Dialer) -> None:
+    run, left = at_hours(tmp_path, "10-13,14-19", wait_for_hours=True), evolve(DONE, pending=1)
+    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
+    assert (run.opens_at, run._stopped_at) == (NOON + timedelta(minutes=61), None)
+    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
+    assert (run.opens_at, run._stopped_at) == (None, None)
+
+
+async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open: Dialer) -> None:
+    run, left = at_hours(tmp_path, "10:00-13:00"), evolve(DONE, pending=1)
+    late = NOON + timedelta(hours=1)  # 12:29 in Dubai
+    run._keep_hours(not_open, left, ("", "Asia/Dubai"), late)
+    assert (run.opens_at, run._stopped_at) == (None, None)
+    run._keep_hours(not_open, left, ("", "Asia/Dubai"), late + timedelta(hours=1))
+    assert run.opens_at == NOON.replace(hour=10, minute=0) + timedelta(days=1)
+    assert run._stopped_at is not None
+
+
+def test_without_credentials_no_ledger_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("EXOTEL_API_KEY", raising=False)
+    assert dial(order_of(tmp_path, PEOPLE), dry_run=False) is Exit.FAILED
+    assert "not set in the environment" in capsys.readouterr().err
+    assert left_in(tmp_path) == ["leads.csv"]
+
+
+def test_what_cannot_be_shown_holds_up_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the dialler that warns, between a dial and what it writes of it."""
+
+    def full(_: object) -> None:
+        raise OSError("no space left on device")
+
+    log, logger = ProblemLog(full), logging.getLogger("tests.problems")
+    logger.addHandler(log)
+    try:
+        logger.warning("Dialling is paused: %s", "why")
+    finally:
+        logger.removeHandler(log)
+    assert [one.text for one in log.problems] == ["Dialling is paused: why"]
+    assert "no space left on device" in capsys.readouterr().err
