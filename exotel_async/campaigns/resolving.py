@@ -95,7 +95,8 @@ def _was_not_placed(attempt: OpenAttempt) -> Change:
 def _was_placed(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
     """Return that this was the call, and what its end means for the contact."""
     two = campaign.legs > 1
-    word = campaign.reached.word_of(call, two=two, settled=True) or "reached"
+    word = campaign.reached.word_of(call, two=two, settled=True)
+    assert word is not None  # noqa: S101 - it is over
     contact, _ = after_call(attempt.contact, campaign, word, clock.now(), clock.now_ms())
     state = AttemptState.SETTLED if call_is_settled(call) else AttemptState.ENDED
     return Change(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import (
@@ -32,7 +33,9 @@ AGO = timedelta(hours=1)
 FLOW = "http://my.exotel.com/exotel/exoml/start_voice/926"
 
 
-async def unresolved(ledger: Ledger, name: str, candidates: Sequence[str] = ()) -> None:
+async def unresolved(
+    ledger: Ledger, name: str, candidates: Sequence[str] = (), sid: str | None = None
+) -> None:
     """Have the only contact of a campaign end unresolved."""
     entry = await ledger.campaign(name)
     assert entry is not None
@@ -40,7 +43,8 @@ async def unresolved(ledger: Ledger, name: str, candidates: Sequence[str] = ()) 
         assert await ledger.lock(NOW, 60_000) is None
     await ledger.set_state(entry.id, CampaignState.IN_PROGRESS, None, NOW)
     (intent,) = await intended(ledger, entry)
-    await ledger.record([unresolved_change(intent.id, intent.contact_id, candidates)])
+    change = unresolved_change(intent.id, intent.contact_id, candidates)
+    await ledger.record([evolve(change, attempt={**change.attempt, "sid": sid})])
     assert await ledger.set_state(entry.id, CampaignState.COMPLETED, None, NOW)
     await ledger.unlock(NOW)
 
@@ -120,12 +124,16 @@ def to_flow(who: str) -> Dial:
 
 
 async def made(
-    dialer: Dialer, name: str, candidates: Sequence[str] = (), **settings: object
+    dialer: Dialer,
+    name: str,
+    candidates: Sequence[str] = (),
+    sid: str | None = None,
+    **settings: object,
 ) -> None:
     """Make a campaign whose only contact is unresolved; the contact's key."""
     await dialer.create(campaign(name, **settings))
     await dialer.add(name, [Contact(number(0), key="customer")])
-    await unresolved(dialer._ledger, name, candidates)
+    await unresolved(dialer._ledger, name, candidates, sid)
 
 
 async def test_the_call_that_it_was_decides(dialer: Dialer, exotel_server: Emulator) -> None:
@@ -162,7 +170,8 @@ async def test_who_was_not_rung_is_dialled(dialer: Dialer, exotel_server: Emulat
     await made(dialer, "one", ["abc"])
     outcome = await dialer.resolve("one", "customer", sid=None)
     assert outcome.state is ContactState.READY
-    assert outcome.attempts[0].state is AttemptState.NOT_PLACED
+    (attempt,) = outcome.attempts
+    assert (attempt.state, attempt.candidates) == (AttemptState.NOT_PLACED, ())
     (last,) = await run_all(dialer, "one")
     assert last.state is ContactState.REACHED
     assert dialled(exotel_server) == [number(0)]
@@ -177,13 +186,42 @@ async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server:
         with pytest.raises(InvalidRequest, match=why) as error:
             await dialer.resolve("one", "customer", sid=sid)
         assert number(0)[-9:] not in str(error.value)
-    with pytest.raises(InvalidRequest, match="no contact"):
+    with pytest.raises(InvalidRequest, match="no contact") as error:
         await dialer.resolve("one", number(3), sid=None)
+    assert number(3)[-9:] not in str(error.value)
     with pytest.raises(InvalidRequest, match="no such campaign"):
         await dialer.resolve("three", "customer", sid=None)
     await dialer.resolve("one", "customer", sid=None)
     with pytest.raises(InvalidRequest, match="is ready, not unresolved"):
         await dialer.resolve("one", "customer", sid=None)
+
+
+async def test_who_did_not_speak_with_the_agent_was_not_reached(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    agent = number(9)
+    exotel_server.scenario = Scenario(
+        numbers={number(0): Behaviour(Outcome.COMPLETED), agent: Behaviour(Outcome.BUSY)}
+    )
+    call = Dial(from_=number(0), to=agent, caller_id=EXOPHONE)
+    sid = exotel_server.add_call(call, ago=AGO).sid
+    await made(dialer, "one", [sid], agent=agent)
+    outcome = await dialer.resolve("one", "customer", sid=sid)
+    assert outcome.state is ContactState.NOT_REACHED
+    assert outcome.reason == "the last call: not-reached"
+
+
+async def test_its_own_call_whose_end_was_not_known_decides(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """It is over for some seconds: the next run asks for its price."""
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=1, settle=3000)
+    sid = exotel_server.add_call(to_flow(number(0)), ago=timedelta(seconds=10)).sid
+    await made(dialer, "one", sid=sid)
+    outcome = await dialer.resolve("one", "customer", sid=sid)
+    assert outcome.state is ContactState.REACHED
+    (attempt,) = outcome.attempts
+    assert (attempt.sid, attempt.state) == (sid, AttemptState.ENDED)
 
 
 async def test_a_call_is_that_of_one_attempt(dialer: Dialer, exotel_server: Emulator) -> None:
