@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from attrs import define, field
 
@@ -29,7 +29,7 @@ from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.progress import Standing, progress
-from exotel_async.cli.terminal import Exit, note
+from exotel_async.cli.terminal import Exit, give_up, note
 
 if TYPE_CHECKING:
     from exotel_async import AsyncExotel
@@ -258,6 +258,10 @@ class DialRun:
         ]
         for number in numbers:
             loop.add_signal_handler(number, self._interrupt)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` does
+            terminal = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up, terminal)
+            numbers.append(signal.SIGHUP)
         try:
             yield
         finally:
@@ -277,6 +281,12 @@ class DialRun:
             self._stop(self._dialer)
         elif self._task is not None:
             self._task.cancel()
+
+    def _hang_up(self, terminal: Sequence[TextIO]) -> None:
+        """Finish the calls in progress: the terminal is gone. A shell may tell that again."""
+        give_up(*terminal)
+        if not self.is_interrupted:
+            self._interrupt()
 
     def _stop(self, dialer: Dialer) -> None:
         self._stopped_at = dialer.now()

@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 from rich.console import Console
 
 
-class _Console(Console):
+class _Results(Console):
     def on_broken_pipe(self) -> None:
         """The reader has gone, as in `exotel-async demo | head`: end as with Ctrl-C, quietly."""
         try:
@@ -24,13 +24,20 @@ class _Console(Console):
             super().on_broken_pipe()
         # An exception out of here would tear the loop down with everything still open.
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up(sys.stdout)
         signal.raise_signal(signal.SIGINT)
 
 
-out: Final = _Console(highlight=False, markup=False, emoji=False)
+class _Remarks(Console):
+    def on_broken_pipe(self) -> None:
+        """The reader has gone: the work goes on without one, for its result is elsewhere."""
+        self.quiet = True
+        give_up(sys.stderr)
+
+
+out: Final = _Results(highlight=False, markup=False, emoji=False)
 """Results."""
-err: Final = Console(stderr=True, highlight=False, markup=False, emoji=False)
+err: Final = _Remarks(stderr=True, highlight=False, markup=False, emoji=False)
 """What is being done, and what went wrong."""
 
 
@@ -105,9 +112,14 @@ def whoever_listens(*streams: TextIO) -> Iterator[None]:
         yield
     except (OSError, SystemExit):
         # What is still to be flushed at the end goes nowhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in streams or (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
+        give_up(*streams or (sys.stdout, sys.stderr))
+
+
+def give_up(*streams: TextIO) -> None:
+    """Let what is printed there from now on go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 @asynccontextmanager

@@ -50,6 +50,11 @@ class Terminal:
         """Type a line."""
         os.write(self.master, f"{line}\n".encode())
 
+    def close(self) -> None:
+        """Go away, as a window that is closed."""
+        os.close(self.master)
+        self.master = -1
+
     async def end(self) -> int:
         """Wait for the end of the command. Returns its exit code."""
         async with asyncio.timeout(SOON):
@@ -84,10 +89,12 @@ async def at_a_terminal(
         cwd=cwd,
     )
     os.close(slave)
+    terminal = Terminal(process, master)
     try:
-        yield Terminal(process, master)
+        yield terminal
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        os.close(master)
+        if terminal.master >= 0:
+            terminal.close()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -145,6 +146,36 @@ async def test_ctrl_c_finishes_the_calls_in_progress(leads: Path, exotel: Emulat
     exotel.scenario = SHORT
     assert (await dialled(leads, exotel)).code == 0
     assert rung(exotel, FULL[:40]) == [1] * 40
+
+
+async def test_a_terminal_that_goes_away_lets_calls_in_progress_end(
+    leads: Path, exotel: Emulator
+) -> None:
+    written(leads.parent, FULL[:40])
+    exotel.scenario = LONG
+    arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--channels", "4")
+    async with at_a_terminal(*arguments, env=pointing_at(exotel), cwd=leads.parent) as terminal:
+        await dialled_more(exotel, 4)
+        terminal.close()
+        # A shell sends it on, beside the system.
+        terminal.process.send_signal(signal.SIGHUP)
+        terminal.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(SOON):
+            assert await terminal.process.wait() == 130
+    assert dials(exotel) < 40
+    assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
+
+
+async def test_without_a_reader_of_the_display_events_go_on(leads: Path, exotel: Emulator) -> None:
+    run = f'{sys.executable} -m exotel_async "$@" 2>&1 >events.json | head -1'
+    arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--json")
+    env, folder = pointing_at(exotel), leads.parent
+    ended = await ran(*arguments, env=env, command=("sh", "-c", run, "sh"), cwd=str(folder))
+    assert ended.out == "5 contacts of leads.csv added to leads\n"
+    async with asyncio.timeout(SOON):  # `head` is the one whose end is waited for
+        while '"event":"end"' not in (events := (folder / "events.json").read_text()):
+            await asyncio.sleep(0.05)
+    assert json.loads(events.splitlines()[-1])["exit_code"] == 0
 
 
 async def test_a_second_ctrl_c_stops_at_once_and_says_who_is_in_flight(
