@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exotel_async import IST, LimiterStatistics
+from exotel_async.calls.wait_state import SETTLED_AFTER
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
 from exotel_async.cli.campaign_words import (
     STYLES,
@@ -39,6 +40,9 @@ _DAY: Final = timedelta(days=1)
 _STATES: Final = tuple(CampaignState)
 _STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
 _AT_REST: Final = (*_STOPPED, CampaignState.CANCELED)
+_PRICES: Final = (
+    f"for the prices of the last calls, {SETTLED_AFTER.total_seconds() / 60:.0f} minutes at most"
+)
 
 
 @frozen(kw_only=True)
@@ -67,22 +71,25 @@ class Problem:
 
 @frozen(kw_only=True)
 class Stopping:
-    """Nobody is dialled any more, and the calls in progress are waited for.
+    """Nobody is dialled any more, after Ctrl-C or calling hours: calls in progress are waited for.
 
     Attributes:
         since: since when, an aware time.
         calls: calls in progress.
         until: when the last of them is over by its time limit; None: no limit is known.
+        by_hours: calling hours have ended, and it was not told to stop.
     """
 
     since: datetime
     calls: int
     until: datetime | None = None
+    by_hours: bool = False
 
     def told(self, now: datetime) -> str:
         """Return what is waited for, and for how long at the latest."""
         until = "" if self.until is None else f", until {clock(self.until, now)} at the latest"
-        return f"finishing {counted(self.calls, 'call')}{until}; Ctrl-C again stops at once"
+        again = "" if self.by_hours else "; Ctrl-C again stops at once"
+        return f"finishing {counted(self.calls, 'call')}{until}{again}"
 
 
 @frozen(kw_only=True)
@@ -102,7 +109,7 @@ class DialStanding:
         left: how long the rest takes; None: not known.
         opens_at: until when it is outside calling hours; None: it is not.
         problems: the last ones, the newest last.
-        stopping: what is waited for after Ctrl-C; None: it goes on.
+        stopping: what is waited for before it ends; None: it goes on.
         ledger: the ledger as it was given; None: the usual one.
     """
 
@@ -132,7 +139,8 @@ class DialStanding:
 
     def __str__(self) -> str:
         outcomes = ", ".join(counts(outcomes_of(self.statistics).items()))
-        told = [*self._alerts(), f"{self._done}: {outcomes}" if outcomes else self._done]
+        told = [*self._alerts(), *([f"waiting {_PRICES}"] if self._waits_for_prices else [])]
+        told += [f"{self._done}: {outcomes}" if outcomes else self._done]
         ended = f": {', '.join(self._ended)}" if self._ended else ""
         placed = f"{counted(self.statistics.attempts, 'call')} placed"
         told += [f"{placed}{ended}", ", ".join(self._open)]
@@ -170,6 +178,8 @@ class DialStanding:
         if self.channels is None:
             lines.add_row("channels", self._channels)
         lines.add_row("time", self._time)
+        if self._waits_for_prices:
+            lines.add_row("waiting", _PRICES)
         if any(known.values()):
             styled = [
                 Text(word, style=STYLES.get(state, ""))
@@ -192,7 +202,9 @@ class DialStanding:
         for number, problem in enumerate(self.problems[-_PROBLEMS:]):
             line = Text(str(problem), no_wrap=True, overflow="ellipsis")
             lines.add_row("" if number else "errors", line)
-        if self.stopping is None:
+        if self._waits_for_prices:
+            lines.add_row("Ctrl-C", "ends without them")
+        elif self.stopping is None:
             lines.add_row("Ctrl-C", "finishes the calls in progress, and ends")
         return lines
 
@@ -211,8 +223,15 @@ class DialStanding:
             yield f"{word}: nobody is dialled any more"
         if self.opens_at is not None:
             yield f"outside calling hours until {clock(self.opens_at, self.now)}"
-        if self.stopping is not None:
+        if self.stopping is not None and (self.stopping.calls or not self.stopping.by_hours):
             yield self.stopping.told(self.now)
+
+    @property
+    def _waits_for_prices(self) -> bool:
+        """Whether only what comes after calls is waited for."""
+        statistics = self.statistics
+        is_done = finished(statistics) == statistics.created and statistics.attempts > 0
+        return is_done and self.stopping is None
 
     @property
     def _ended(self) -> Sequence[str]:
@@ -258,7 +277,7 @@ class DialStanding:
     def _time(self) -> str:
         time = shown_length(timedelta(seconds=self.elapsed))
         goes_on = self.stopping is None and self.statistics.state not in _AT_REST
-        if self.left is None or not goes_on:
+        if self.left is None or not goes_on or self._waits_for_prices:
             return time
         until = clock(self.now + self.left, self.now)
         return f"{time}, about {length(self.left)} left, until {until}"

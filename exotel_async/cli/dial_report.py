@@ -118,6 +118,8 @@ class DialEnd:
             return "; ".join(["canceled: nobody is dialled any more", *left])
         if left:
             return f"done, but {' and '.join(left)}"
+        if not known.created:
+            return "all done: there is nobody to dial"
         return f"all done: {counted(known.created, 'contact')}, each with an outcome"
 
     @property

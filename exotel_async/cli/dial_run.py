@@ -232,7 +232,12 @@ class DialRun:
         if placed and limit is not None:
             last = max(one.intended_at for one in placed) / 1000
             until = datetime.fromtimestamp(last, UTC) + limit + _RINGING
-        return Stopping(since=self._stopped_at, calls=statistics.in_progress, until=until)
+        return Stopping(
+            since=self._stopped_at,
+            calls=statistics.in_progress,
+            until=until,
+            by_hours=not self.is_interrupted,
+        )
 
     async def _open_attempts(
         self, ledger: Ledger, states: Sequence[AttemptState]

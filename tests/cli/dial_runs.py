@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from exotel_async.campaigns import Campaign, CampaignState, Reached, Retries, Retry, Schedule
+from exotel_async.campaigns import (
+    Campaign,
+    CampaignState,
+    CampaignStatistics,
+    Reached,
+    Retries,
+    Retry,
+    Schedule,
+)
 from exotel_async.cli import dial_app
 from exotel_async.cli.dial_dry_run import DryRun, Refused
 from exotel_async.cli.dial_forecast import forecast
@@ -45,6 +53,12 @@ IN_FLIGHT: Final = tuple(
 ENDS: Final[Mapping[str, DialEnd]] = {
     "all done": DialEnd(
         exit_code=Exit.OK, statistics=evolve(DONE, unresolved=0, reached=881), now=NOW, elapsed=4205
+    ),
+    "nobody": DialEnd(
+        exit_code=Exit.OK,
+        statistics=CampaignStatistics(name="leads", state=CampaignState.CREATED),
+        now=NOW,
+        elapsed=1,
     ),
     "canceled": DialEnd(
         exit_code=Exit.OK,

@@ -122,4 +122,22 @@ STANDINGS: Final[Mapping[str, DialStanding]] = {
         RUNNING, stopping=Stopping(since=NOW - MINUTE, calls=7, until=NOW + 14 * MINUTE)
     ),
     "stopping without a limit": evolve(RUNNING, stopping=Stopping(since=NOW, calls=1)),
+    "hours have ended": evolve(
+        RUNNING,
+        opens_at=NOW + timedelta(hours=18, minutes=32),
+        stopping=Stopping(since=NOW, calls=1, by_hours=True),
+    ),
+    "outside hours with nobody in progress": evolve(
+        STARTING,
+        opens_at=NOW + timedelta(hours=18, minutes=32),
+        stopping=Stopping(since=NOW, calls=0, by_hours=True),
+    ),
+    "waiting for prices": evolve(
+        RUNNING,
+        statistics=evolve(STATISTICS, pending=0, in_progress=0, in_doubt=0, reached=878),
+        channels_in_use=0,
+        retries=0,
+        next_retry_at=None,
+        left=timedelta(),
+    ),
 }

@@ -36,9 +36,13 @@ EACH = pytest.mark.parametrize("standing", STANDINGS.values(), ids=STANDINGS)
 
 def panel(standing: DialStanding, width: int) -> Sequence[str]:
     """The panel, as `progress` draws it."""
-    drawn = shown(lambda on: on.print(Constrain(standing.panel(width), width - 3)), width)
-    assert all(cell_len(line) <= width - 3 for line in drawn)
-    return drawn
+    lines = drawn(standing, width)
+    assert all(cell_len(line) <= width - 3 for line in lines)
+    return lines
+
+
+def drawn(standing: DialStanding, width: int) -> Sequence[str]:
+    return shown(lambda on: on.print(Constrain(standing.panel(width), width - 3)), width)
 
 
 def without_bars(lines: Sequence[str]) -> Sequence[str]:
@@ -56,7 +60,7 @@ def test_no_word_is_broken_and_none_left_out(standing: DialStanding, width: int)
 @EACH
 def test_forty_columns_are_enough_not_to_crash(standing: DialStanding) -> None:
     assert panel(standing, 40)
-    assert panel(standing, 20)
+    assert drawn(standing, 20)
 
 
 @EACH
@@ -118,12 +122,20 @@ RESUME = "exotel-async campaign resume leads continues it"
             ["finishing 7 calls, until 15:42 IST at the latest; Ctrl-C again stops at once"],
         ),
         ("stopping without a limit", ["finishing 1 call; Ctrl-C again stops at once"]),
+        ("hours have ended", ["until 2026-12-01 10:00 IST finishing 1 call time"]),
+        (
+            "waiting for prices",
+            [
+                "time 10:05 waiting for the prices of the last calls, 15 minutes at most outcomes",
+                "Ctrl-C ends without them",
+            ],
+        ),
     ],
 )
 def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
     standing = STANDINGS[name]
-    drawn = " ".join(without_bars(panel(standing, 80)))
-    assert [text for text in told if text not in drawn] == []
+    seen = " ".join(without_bars(panel(standing, 80)))
+    assert [text for text in told if text not in seen] == []
 
 
 @pytest.mark.parametrize(
@@ -134,6 +146,14 @@ def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
         ("canceled", "canceled: nobody is dialled any more; 412 of"),
         ("before hours", "outside calling hours until 15:30 IST; 412 of"),
         ("stopping without a limit", "finishing 1 call; Ctrl-C again stops at once; 412 of"),
+        (
+            "outside hours with nobody in progress",
+            "outside calling hours until 2026-12-01 10:00 IST; 0 of",
+        ),
+        (
+            "waiting for prices",
+            "waiting for the prices of the last calls, 15 minutes at most; 1,000 of",
+        ),
     ],
 )
 def test_a_line_begins_with_what_keeps_it_from_dialling(name: str, told: str) -> None:

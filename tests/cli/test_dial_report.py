@@ -91,6 +91,7 @@ def test_a_report() -> None:
     ("name", "told"),
     [
         ("all done", "all done: 1,000 contacts, each with an outcome"),
+        ("nobody", "all done: there is nobody to dial"),
         ("canceled", "canceled: nobody is dialled any more"),
         (
             "canceled with some in doubt",
