@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from sqlalchemy import Connection, select
 
 from exotel_async.campaigns import ledger_counts
@@ -80,9 +81,14 @@ def intent(contact: ClaimedContact, name: str = "") -> Intent:
     )
 
 
-async def intended(ledger: Ledger, campaign: CampaignEntry, number: int = 1) -> list[Intent]:
-    """Intend dials of contacts that are ready."""
-    intents = [intent(one) for one in await claimed(ledger, campaign, number)]
+async def intended(
+    ledger: Ledger, campaign: CampaignEntry, number: int = 1, *, apart: int = 0
+) -> list[Intent]:
+    """Intend dials of contacts that are ready, so many milliseconds apart."""
+    intents = [
+        evolve(intent(one), intended_at=NOW + place * apart)
+        for place, one in enumerate(await claimed(ledger, campaign, number))
+    ]
     assert await ledger.intend(intents, 2) == [Intended.TAKEN] * number
     return intents
 

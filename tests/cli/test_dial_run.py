@@ -6,21 +6,24 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from exotel_async import IST, AsyncExotel, ExotelError
-from exotel_async.campaigns import CampaignAdmin, CampaignState, Dialer
+from exotel_async.campaigns import AttemptState, CampaignAdmin, CampaignState, Dialer, Ledger
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial import dial, exit_code_of
-from exotel_async.cli.dial_options import Timing, read_hours
+from exotel_async.cli.dial_options import Pace, Timing, read_hours
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
+from tests.campaigns.ledgers import intended, person, placed, running
 from tests.cli.dial_runs import DONE, order_of
 from tests.cli.support import TOKEN, left_in, pointing_at
 
@@ -77,9 +80,8 @@ def test_the_exit_code_of_each_end(
     state: CampaignState,
     left: str | None,
 ) -> None:
-    known = evolve(DONE, unresolved=unresolved, state=state)
-    if left is not None:
-        known = evolve(known, **{left: 1})
+    still: dict[str, Any] = {} if left is None else {left: 1}
+    known = evolve(DONE, unresolved=unresolved, state=state, **still)
     if error is not None:
         wanted = Exit.FAILED
     elif left is None:
@@ -120,7 +122,10 @@ async def test_it_ends_where_hours_end_and_keeps_in_mind_when_they_begin(
     assert (run.opens_at, run._stopped_at) == (None, None)
     run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
     assert run.opens_at == NOON + timedelta(minutes=61)
-    assert run._stopped_at is not None
+    since = run._stopped_at
+    assert since is not None
+    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=3))
+    assert run._stopped_at is since
     # The last call is over when they are open again: it has ended because of them.
     run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
     assert run.opens_at == NOON + timedelta(minutes=61)
@@ -142,6 +147,31 @@ async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open
     run._keep_hours(not_open, left, ("", "Asia/Dubai"), late + timedelta(hours=1))
     assert run.opens_at == NOON.replace(hour=10, minute=0) + timedelta(days=1)
     assert run._stopped_at is not None
+
+
+async def test_those_in_flight_are_of_its_own_campaign(tmp_path: Path, not_open: Dialer) -> None:
+    """Another command may have been killed, and its calls are in the same ledger."""
+    order = order_of(tmp_path, PEOPLE)
+    options = evolve(order.options, pace=Pace(time_limit=60))
+    run = run_of(evolve(order, options=options))
+    async with Ledger(order.ledger) as ledger:
+        entry = await running(ledger, [person(1), person(2)], "leads")
+        other = await running(ledger, [person(3)], "other")
+        run._campaign_id = entry.id
+        first, second = await intended(ledger, entry, 2, apart=30_000)
+        await intended(ledger, other)
+        found = await run._open_attempts(ledger, (AttemptState.INTENDED,))
+        assert {one.id for one in found} == {first.id, second.id}
+
+        await ledger.record([placed(first), placed(second)])
+        run._stop(not_open)
+        known = await ledger.statistics(entry.id)
+        assert known is not None
+        stopping = await run._stopping(ledger, known)
+    assert stopping is not None
+    assert stopping.calls == 2
+    # By the last of them: its time limit, and two minutes for the phones to ring.
+    assert stopping.until == from_ms(second.intended_at) + timedelta(minutes=3)
 
 
 def test_without_credentials_no_ledger_is_made(
