@@ -80,7 +80,8 @@ def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str
     contact, shown = outcome.contact, shown_numbers(whole=whole)
     yield "contact", shown(contact.number)
     if contact.key and contact.key != contact.number:
-        yield "key", contact.key if whole else masked_key(contact.key, contact.number)
+        numbers = (contact.number, *contact.alternatives)
+        yield "key", contact.key if whole else masked_key(contact.key, *numbers)
     for name, value in contact.fields.items():
         if value not in (None, ""):
             yield one_line(name), str(value) if whole else redact(str(value))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from exotel_async import ExotelError, InvalidRequest
 from exotel_async.campaigns import CampaignState, DialerStopped
+from exotel_async.cli.campaign_words import masked_key
 from exotel_async.cli.contact_files import Unreadable, read_numbers
 from exotel_async.cli.contact_list import open_list
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
@@ -21,6 +22,7 @@ from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
 
 if TYPE_CHECKING:
     from exotel_async.campaigns import CampaignStatistics
+    from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.dial_order import Order
 
 _ARGUMENTS: Final = {
@@ -90,14 +92,19 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         now=datetime.now(UTC),
         elapsed=time.monotonic() - run.began,
         opens_at=run.opens_at,
-        in_flight=[
-            InFlight(number=one.number, key=one.contact.key, sid=one.sid) for one in run.in_flight
-        ],
+        in_flight=[in_flight_of(one) for one in run.in_flight],
         problem=None if error is None else order.service.explain(error, arguments=_ARGUMENTS),
         ledger=order.unusual_ledger,
     )
     run.output.end(end)
     return end.exit_code
+
+
+def in_flight_of(attempt: OpenAttempt) -> InFlight:
+    """Return whose call it is, the key masked where it is a number of the contact."""
+    contact = attempt.contact
+    key = masked_key(contact.key, attempt.number, contact.number, *contact.alternatives)
+    return InFlight(number=attempt.number, key=key, sid=attempt.sid)
 
 
 def exit_code_of(

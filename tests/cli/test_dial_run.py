@@ -14,8 +14,10 @@ from attrs import evolve
 from exotel_async import IST, AsyncExotel, ExotelError
 from exotel_async.campaigns import AttemptState, CampaignAdmin, CampaignState, Dialer, Ledger
 from exotel_async.campaigns.clock import from_ms
+from exotel_async.cli.campaign_candidates import contact_lines
 from exotel_async.cli.contact_files import open_contacts
-from exotel_async.cli.dial import dial, exit_code_of
+from exotel_async.cli.dial import dial, exit_code_of, in_flight_of
+from exotel_async.cli.dial_events import end_event
 from exotel_async.cli.dial_options import Pace, Timing, read_hours
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
@@ -23,8 +25,8 @@ from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
-from tests.campaigns.ledgers import intended, person, placed, running
-from tests.cli.dial_runs import DONE, order_of
+from tests.campaigns.ledgers import claimed, intended, intent, person, placed, running
+from tests.cli.dial_runs import DONE, ENDS, order_of
 from tests.cli.support import TOKEN, left_in, pointing_at
 
 pytestmark = pytest.mark.anyio
@@ -172,6 +174,28 @@ async def test_those_in_flight_are_of_its_own_campaign(tmp_path: Path, not_open:
     assert stopping.calls == 2
     # By the last of them: its time limit, and two minutes for the phones to ring.
     assert stopping.until == from_ms(second.intended_at) + timedelta(minutes=3)
+
+
+async def test_a_key_that_is_a_number_is_masked_whichever_number_is_dialled(
+    tmp_path: Path,
+) -> None:
+    """A contact without a key has its first number for one."""
+    first, second = "+919812300001", "+919812300002"
+    contact = evolve(person(1), key=first, number=first, alternatives=(second,))
+    async with Ledger(tmp_path / "campaigns.db") as ledger:
+        entry = await running(ledger, [contact])
+        (one,) = await claimed(ledger, entry, 1)
+        await ledger.intend([evolve(intent(one), number=second)], 2)
+        (attempt,) = await ledger.open_attempts([AttemptState.INTENDED])
+        outcome = await ledger.outcome(entry.id, first)
+    assert outcome is not None
+    call = in_flight_of(attempt)
+    assert str(call) == "+********0001, +********0002, SID not known"
+    event = end_event(evolve(ENDS["interrupted"], in_flight=[call]))
+    assert event["in_flight"][0]["key"] == "+********0001"
+
+    by_second = evolve(outcome, contact=evolve(outcome.contact, key=second))
+    assert dict(contact_lines(by_second, whole=False))["key"] == "+********0002"
 
 
 def test_without_credentials_no_ledger_is_made(
