@@ -166,7 +166,8 @@ class Dialer(CampaignAdmin):
 
         Raises:
             InvalidRequest: the campaign has no such contact, or it is not unresolved; or the call
-                is not over, is to another number, or is that of another attempt.
+                is not over, is to another number, was made before the dial, or is that of another
+                attempt.
             ExotelError: the call cannot be read.
         """
         entry = await self._entry(name)

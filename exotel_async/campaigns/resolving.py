@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exotel_async.calls.wait_state import call_is_settled, is_over
 from exotel_async.campaigns.admin import settings_of
 from exotel_async.campaigns.after_call import after_call
 from exotel_async.campaigns.call_columns import columns_of
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.words import AttemptState, ContactState
 from exotel_async.errors import InvalidRequest
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.outcome import ContactOutcome
     from exotel_async.models import Call
 
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 _NO_CONTACT: Final = "is the key of no contact of the campaign"
 _WAS: Any = {"attempt_was": (AttemptState.UNRESOLVED,), "contact_was": (ContactState.UNRESOLVED,)}
 
@@ -59,12 +62,13 @@ async def _unresolved_attempt(ledger: Ledger, campaign_id: int, key: str) -> Ope
 
 
 async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
-    wrong = None
-    parties = (call.from_, call.to)
+    wrong, parties, made_at = None, (call.from_, call.to), call.created_at or call.started_at
     if not is_over(call):
         wrong = "is a call that is not over"
     elif not any(same_number(party, attempt.number) for party in parties):
         wrong = f"is a call to another number than {mask_number(attempt.number)}"
+    elif made_at is not None and made_at < from_ms(attempt.intended_at) - _CLOCKS_DIFFER:
+        wrong = "is a call that was made before the dial"
     else:
         other = await ledger.find_attempt(sid=call.sid)
         if other is not None and other.id != attempt.id:

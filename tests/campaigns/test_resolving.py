@@ -17,6 +17,7 @@ from exotel_async.campaigns import (
     Retries,
     Retry,
 )
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.ledger import Ledger
@@ -181,8 +182,12 @@ async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server:
     other = exotel_server.add_call(to_flow(number(7)), ago=AGO).sid
     exotel_server.scenario = Scenario.all_answered(ring=1, talk=3000)
     going_on = exotel_server.add_call(to_flow(number(0)), ago=timedelta(0)).sid
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=3)
+    before = exotel_server.clock.now() - from_ms(NOW) + timedelta(minutes=2)
+    earlier = exotel_server.add_call(to_flow(number(0)), ago=before).sid
     await made(dialer, "one", [other])
-    for sid, why in ((other, "another number"), (going_on, "not over")):
+    refused = ((other, "another number"), (going_on, "not over"), (earlier, "before the dial"))
+    for sid, why in refused:
         with pytest.raises(InvalidRequest, match=why) as error:
             await dialer.resolve("one", "customer", sid=sid)
         assert number(0)[-9:] not in str(error.value)
