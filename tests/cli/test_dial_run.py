@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -12,8 +13,15 @@ import pytest
 from attrs import evolve
 
 from exotel_async import IST, AsyncExotel, ExotelError
-from exotel_async.campaigns import AttemptState, CampaignAdmin, CampaignState, Dialer, Ledger
-from exotel_async.campaigns.clock import from_ms
+from exotel_async.campaigns import (
+    AttemptState,
+    CampaignAdmin,
+    CampaignState,
+    Dialer,
+    DialerStopped,
+    Ledger,
+)
+from exotel_async.campaigns.clock import from_ms, to_ms
 from exotel_async.cli.campaign_candidates import contact_lines
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial import dial, exit_code_of, in_flight_of
@@ -28,6 +36,7 @@ from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.ledgers import claimed, intended, intent, person, placed, running
 from tests.cli.dial_runs import DONE, ENDS, order_of
 from tests.cli.support import TOKEN, left_in, pointing_at
+from tests.conftest import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +76,27 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
         known = await admin.statistics("leads")
     assert (known.in_progress, known.in_doubt) == (0, 0)
     assert known.pending == len(PEOPLE) - len(exotel.calls)
+
+
+async def test_ctrl_c_ends_it_while_another_command_dials_from_the_ledger(
+    tmp_path: Path, exotel: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    run, told = run_of(order), ""
+    async with Ledger(order.ledger) as other, asyncio.timeout(SOON):
+        assert await other.lock(to_ms(datetime.now(IST)), 60_000) is None
+        task = asyncio.create_task(run.main())
+        while "Another dialer has the ledger" not in told:
+            await asyncio.sleep(0.01)
+            told += capsys.readouterr().err
+        run._interrupt()
+        with pytest.raises(DialerStopped):
+            await task
+    assert run.is_added
+    assert run.is_interrupted
+    assert run.statistics is not None
+    assert run.statistics.pending == len(PEOPLE)
+    assert not exotel.calls
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])

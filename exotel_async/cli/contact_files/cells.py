@@ -283,7 +283,7 @@ def _unrounded(digits: str) -> str:
     9.81231E+09, when it has been read and saved again, is 9812310000.
     """
     number = _listed(digits)
-    if digits[0] not in "+0" and len(digits.rstrip("0")) <= _SIGNIFICANT:
+    if digits[0] != "0" and len(digits.rstrip("0")) <= _SIGNIFICANT:
         raise BadCell(_ROUNDED)
     return number
 
