@@ -19,7 +19,7 @@ _INDIA: Final = ("+05:30", "Asia/Kolkata")
 _WEEK: Final = 7
 
 
-def settings_of(campaign: Campaign) -> Mapping[str, Sequence[str]]:
+def settings_in_words(campaign: Campaign) -> Mapping[str, Sequence[str]]:
     """Return what a campaign does, by a word for each setting; a person's number is masked."""
     return {word: [told] if isinstance(told, str) else told for word, told in _settings(campaign)}
 

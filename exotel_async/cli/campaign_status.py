@@ -15,7 +15,7 @@ from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_pairs, show_text
-from exotel_async.cli.campaign_settings import settings_of as settings_in_words
+from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.cli.campaign_states import HOW_TO_RUN, how_it_goes_on
 from exotel_async.cli.campaign_words import by_number, clock, counts, money, outcomes_of, plain
 from exotel_async.cli.terminal import Exit, counted, out, show_json

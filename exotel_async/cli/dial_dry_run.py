@@ -13,7 +13,7 @@ from rich.table import Table
 
 from exotel_async import IST
 from exotel_async.campaigns import Campaign
-from exotel_async.cli.campaign_settings import settings_of, zone_name
+from exotel_async.cli.campaign_settings import settings_in_words, zone_name
 from exotel_async.cli.campaign_words import clock, in_seconds, money, spoken
 from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
 from exotel_async.cli.dial_windows import Window
@@ -119,7 +119,7 @@ class DryRun:
             ],
             "campaign": {
                 word.lower().replace(" ", "_"): "; ".join(told)
-                for word, told in settings_of(self.campaign).items()
+                for word, told in settings_in_words(self.campaign).items()
             },
             "forecast": _forecast_json(self.forecast),
         }
@@ -179,7 +179,7 @@ def _file(run: DryRun) -> Iterator[Entry]:
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:
-    for word, told in settings_of(run.campaign).items():
+    for word, told in settings_in_words(run.campaign).items():
         for number, text in enumerate(told):
             yield "" if number else word, text
 

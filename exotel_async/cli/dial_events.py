@@ -96,8 +96,8 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "elapsed": "seconds since the start",
         "opens_at": "when calling hours begin again, where they keep it from going on; or null",
         "problem": "what stopped it, or null",
-        "in_flight": "contacts whose calls were not over, an array of objects: line in the file, "
-        "or null; key, or null; number, masked; sid, or null",
+        "in_flight": "contacts whose calls were not over, an array of objects: key, "
+        "or null; number, masked; sid, or null",
     },
 }
 """The keys of each event, and what they mean. All of them are always there, and `event` before
@@ -188,7 +188,6 @@ def end_event(end: DialEnd) -> dict[str, Any]:
             "problem": None if end.problem is None else redact(one_line(end.problem)),
             "in_flight": [
                 {
-                    "line": one.line,
                     "key": one.key and masked_key(one.key, one.number),
                     "number": mask_number(one.number),
                     "sid": one.sid,

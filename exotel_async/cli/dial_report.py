@@ -39,13 +39,11 @@ class InFlight:
 
     Attributes:
         number: the number that was dialled.
-        line: the contact's line in the file; None: not known.
         key: the contact's key.
         sid: the call's SID; None: not known.
     """
 
     number: str = field(repr=masked)
-    line: int | None = None
     key: str | None = field(default=None, repr=masked)
     sid: str | None = None
 
@@ -53,7 +51,6 @@ class InFlight:
         key = None if self.key is None else one_line(masked_key(self.key, self.number))
         number = mask_number(one_line(self.number))
         told = [
-            None if self.line is None else f"line {self.line}",
             None if key == number else key,
             number,
             "SID not known" if self.sid is None else one_line(self.sid),

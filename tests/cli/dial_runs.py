@@ -43,7 +43,6 @@ DONE: Final = evolve(
 IN_FLIGHT: Final = tuple(
     InFlight(
         number=f"+9198123000{n:02}",
-        line=None if n % 3 else 100 + n,
         key=f"crm-{n}" if n % 2 else f"+9198123000{n:02}",
         sid=None if n % 4 == 0 else f"c0ffee{n:02}d1a1c0ffeed1a1c0ffeed1a1",
     )

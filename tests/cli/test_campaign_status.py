@@ -17,14 +17,14 @@ from exotel_async.campaigns import (
     Schedule,
 )
 from exotel_async.cli import campaign_status
-from exotel_async.cli.campaign_settings import settings_of
+from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.config import IST
 from tests.campaigns.running import campaign, number, numbers
 from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, commanded, filled, unresolved
 
 
 def test_what_is_seldom_set_is_told_as_well() -> None:
-    told = settings_of(
+    told = settings_in_words(
         campaign(
             weight=2, max_retries=None, status_callback="https://me.example.com/hook?token=abc"
         )
@@ -32,7 +32,7 @@ def test_what_is_seldom_set_is_told_as_well() -> None:
     assert told["weight"] == ["2 times the share of a campaign with 1"]
     assert told["max retries"] == ["as many as Exotel makes by itself within an attempt"]
     assert told["callbacks"] == ["to me.example.com"]
-    assert settings_of(campaign(max_retries=2))["max retries"] == [
+    assert settings_in_words(campaign(max_retries=2))["max retries"] == [
         "2 by Exotel itself within an attempt"
     ]
 

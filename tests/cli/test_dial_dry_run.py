@@ -12,7 +12,7 @@ from attrs import evolve
 
 from exotel_async import IST
 from exotel_async.campaigns import Campaign, Reached, Retries, Retry, Schedule
-from exotel_async.cli.campaign_settings import settings_of
+from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.cli.dial_assumed import Assumed
 from exotel_async.cli.dial_dry_run import FIRST, LAST, DryRun, Refused, show_dry_run
 from exotel_async.cli.dial_forecast import forecast
@@ -244,7 +244,7 @@ def test_the_last_one_left_of_a_zone() -> None:
 
 
 def test_the_settings_as_a_person_reads_them() -> None:
-    assert settings_of(RICH) == {
+    assert settings_in_words(RICH) == {
         "name": ["दिवाली 2026"],
         "connects to": ["the agent +********0009"],
         "ExoPhone": ["08030000000, 08030000001"],
@@ -267,7 +267,7 @@ def test_the_settings_as_a_person_reads_them() -> None:
 
 
 def test_settings_that_are_seldom() -> None:
-    told = settings_of(
+    told = settings_in_words(
         Campaign(
             "x",
             stream_url="wss://name:secret@bot.example.com/key?token=secret",
@@ -286,7 +286,7 @@ def test_settings_that_are_seldom() -> None:
     assert told["retries"] == ["busy: once, after 3 days"]
     assert told["reached"] == ["who is on the line for 1 min 1 s at least"]
     assert told["recording"] == ["calls are not recorded"]
-    with_agent = settings_of(Campaign("x", agent="sip:agent7", caller_ids="08030000000"))
+    with_agent = settings_in_words(Campaign("x", agent="sip:agent7", caller_ids="08030000000"))
     assert with_agent["connects to"] == ["the agent sip:agent7"]
     assert with_agent["reached"] == ["who speaks with the agent"]
 

@@ -182,13 +182,11 @@ def test_the_end() -> None:
     assert event["text"] == ENDS["interrupted"].last_line
     assert len(event["in_flight"]) == len(IN_FLIGHT)
     assert event["in_flight"][2] == {
-        "line": 103,
         "key": "crm-3",
         "number": "+********0003",
         "sid": "c0ffee03d1a1c0ffeed1a1c0ffeed1a1",
     }
     assert event["in_flight"][3] == {
-        "line": None,
         "key": "+********0004",
         "number": "+********0004",
         "sid": None,

@@ -142,13 +142,13 @@ def test_one_is_told_as_one() -> None:
     assert done.last_line == "done, but 1 contact is unresolved"
 
 
-def test_who_is_in_flight_is_told_by_line_key_masked_number_and_sid() -> None:
+def test_who_is_in_flight_is_told_by_key_masked_number_and_sid() -> None:
     lines = report(ENDS["interrupted"])
     first = lines.index("in flight:") + 1
     assert lines[first : first + 4] == [
         "  crm-1, +********0001, c0ffee01d1a1c0ffeed1a1c0ffeed1a1",
         "  +********0002, c0ffee02d1a1c0ffeed1a1c0ffeed1a1",
-        "  line 103, crm-3, +********0003, c0ffee03d1a1c0ffeed1a1c0ffeed1a1",
+        "  crm-3, +********0003, c0ffee03d1a1c0ffeed1a1c0ffeed1a1",
         "  +********0004, SID not known",
     ]
     assert lines[first + 10] == "  and 3 more"
