@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, overload
 
@@ -54,6 +55,13 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
     assert (run.taken, run.in_campaign, run.do_not_call) == (4, 4, 2)
     # Those of the campaign are dialled by the same command, too.
     assert sum(run.forecast.contacts.values()) == 8
+
+
+async def test_calls_are_as_long_as_one_says(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    short = (await planned(order)).forecast
+    long = (await planned(evolve(order, call_length=timedelta(minutes=10)))).forecast
+    assert long.talk == 10 * short.talk
 
 
 class _Counted(Sequence[str]):
