@@ -12,7 +12,7 @@ from exotel_async.cli.campaign_ledger import OpenLedger, shown_dialer
 from exotel_async.cli.campaign_screen import show_text
 from exotel_async.cli.terminal import Exit, counted, one_line, report_problem, show_json
 
-HOW_TO_RUN: Final = "The same command again runs it: exotel-async dial FILE ..."
+_HOW_TO_RUN: Final = "The same command again runs it: exotel-async dial FILE ..."
 
 
 def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
@@ -76,7 +76,7 @@ def how_it_goes_on(ledger: OpenLedger, entry: CampaignEntry) -> str:
     dialer = ledger.dialer()
     if dialer is not None:
         return f"This ledger is dialled by {shown_dialer(dialer)}."
-    return f"Nobody runs it at the moment. {HOW_TO_RUN}"
+    return f"Nobody runs it at the moment. {_HOW_TO_RUN}"
 
 
 def _still(ledger: OpenLedger, name: str) -> str:

@@ -16,7 +16,7 @@ from exotel_async.campaigns.entries import CampaignEntry, Holder
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
-from exotel_async.cli.campaign_states import HOW_TO_RUN, how_it_goes_on
+from exotel_async.cli.campaign_states import how_it_goes_on
 from exotel_async.cli.campaign_words import by_number, clock, counts, money, outcomes_of, plain
 from exotel_async.cli.terminal import Exit, counted, out, show_json
 from exotel_async.cli.time_arguments import shown_length
@@ -159,7 +159,7 @@ def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
     if state in _STOPPED or (told.dialer is None and state not in _ENDED):
         yield how_it_goes_on(ledger, told.entry)
     elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
-        yield f"A run settles the contacts in doubt. {HOW_TO_RUN}"
+        yield "The next run of any campaign of this ledger settles the contacts in doubt."
     if told.known.unresolved:
         contacts = counted(told.known.unresolved, "contact")
         yield (

@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 
 from exotel_async.campaigns import (
+    AttemptState,
     Campaign,
     CampaignState,
     Contact,
@@ -20,7 +21,7 @@ from exotel_async.cli import campaign_status
 from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.config import IST
 from tests.campaigns.running import campaign, number, numbers
-from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, commanded, filled, unresolved
+from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, End, commanded, filled, unresolved
 
 
 def test_what_is_seldom_set_is_told_as_well() -> None:
@@ -87,6 +88,18 @@ def test_what_has_ended_needs_nobody(place: Path, capsys: pytest.CaptureFixture[
     ended = commanded(capsys, "status", "diwali")
     assert "now" not in lines_of(ended.out)
     assert "dial FILE" not in ended.out
+
+
+def test_of_a_canceled_one_it_says_who_settles_those_in_doubt(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that has run it is refused from then on."""
+    lost = End(state=ContactState.IN_DOUBT, status=None, attempt_state=AttemptState.IN_DOUBT)
+    filled(place, numbers(1), [lost], state=CampaignState.CANCELED)
+    ended = commanded(capsys, "status", "diwali")
+    assert lines_of(ended.out)["in doubt"] == "1"
+    told = "The next run of any campaign of this ledger settles the contacts in doubt."
+    assert ended.out.splitlines()[-1] == told
 
 
 @pytest.mark.parametrize(
