@@ -34,7 +34,7 @@ from exotel_async.cli.terminal import Exit, give_up, note
 if TYPE_CHECKING:
     from exotel_async import AsyncExotel
     from exotel_async.campaigns import Campaign, CampaignStatistics
-    from exotel_async.campaigns.entries import CampaignEntry, OpenAttempt
+    from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.dial_order import Order
 
@@ -112,7 +112,7 @@ class DialRun:
             with progress(self.output.console) as show:
                 async with (
                     dialer.run(name) as outcomes,
-                    self._watched(ledger, exotel, dialer, entry, show),
+                    self._watched(ledger, exotel, dialer, show),
                 ):
                     async for outcome in outcomes:
                         self.output.outcome(outcome)
@@ -143,13 +143,12 @@ class DialRun:
         ledger: Ledger,
         exotel: AsyncExotel,
         dialer: Dialer,
-        entry: CampaignEntry,
         show: Callable[[Standing], None],
     ) -> AsyncIterator[None]:
         async def watch() -> None:
             while True:
                 with suppress(LedgerUnavailable):  # it is warned of
-                    standing = await self._standing(ledger, exotel, dialer, entry)
+                    standing = await self._standing(ledger, exotel, dialer)
                     show(standing)
                     self.output.progress(standing)
                 await asyncio.sleep(_EVERY)
@@ -169,12 +168,12 @@ class DialRun:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _standing(
-        self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer, entry: CampaignEntry
-    ) -> DialStanding:
+    async def _standing(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialStanding:
         order, now = self.order, dialer.now()
-        statistics = await ledger.statistics(entry.id)
-        assert statistics is not None  # noqa: S101 - campaigns are not deleted
+        # Whoever is added meanwhile may be in another time zone.
+        entry = await ledger.campaign(self.campaign.name)
+        statistics = await ledger.statistics(self.campaign.name)
+        assert entry is not None and statistics is not None  # noqa: PT018, S101 - none is deleted
         self.statistics = statistics
         retries, due = await ledger.retries(entry.id)
         next_retry_at = None if due is None else datetime.fromtimestamp(due / 1000, UTC)

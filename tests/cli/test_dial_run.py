@@ -17,6 +17,7 @@ from exotel_async.campaigns import (
     AttemptState,
     CampaignAdmin,
     CampaignState,
+    Contact,
     Dialer,
     DialerStopped,
     Ledger,
@@ -235,6 +236,25 @@ def test_without_credentials_no_ledger_is_made(
     assert dial(order_of(tmp_path, PEOPLE), dry_run=False) is Exit.FAILED
     assert "not set in the environment" in capsys.readouterr().err
     assert left_in(tmp_path) == ["leads.csv"]
+
+
+async def test_who_is_added_meanwhile_may_be_in_another_time_zone(
+    tmp_path: Path, exotel: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = at_hours(tmp_path, "10:00-13:00", wait_for_hours=True)
+    monkeypatch.setattr(Dialer, "now", lambda _: NOON + timedelta(hours=1))  # 12:29 in Dubai
+    async with (
+        run.order.service.session() as session,
+        Ledger(run.order.ledger) as ledger,
+        Dialer(session, ledger) as dialer,
+    ):
+        await dialer.create(run.campaign)
+        await dialer.add("leads", PEOPLE[:1])
+        standing = await run._standing(ledger, session, dialer)
+        assert standing.opens_at is not None
+        await dialer.add("leads", [Contact(PEOPLE[1], time_zone="Asia/Dubai")])
+        standing = await run._standing(ledger, session, dialer)
+        assert standing.opens_at is None
 
 
 def test_what_cannot_be_shown_holds_up_nothing(capsys: pytest.CaptureFixture[str]) -> None:
