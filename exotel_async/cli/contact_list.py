@@ -16,6 +16,7 @@ from exotel_async.cli.contact_files import (
     RejectedFile,
     open_contacts,
 )
+from exotel_async.cli.dial_campaign import was_cancelled
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import counted, note, one_line
 from exotel_async.masking import mask_number
@@ -80,7 +81,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     """Add the people of a list, whoever of them is new. The other rows go to a file beside it.
 
     Raises:
-        Misuse: the campaign was cancelled.
+        Misuse: the campaign was cancelled, or nobody of the list can be dialled.
         ExotelError: the ledger cannot be used, or the file of the other rows not be written.
     """
     duplicates = 0
@@ -97,8 +98,11 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
 
         try:
             result = await admin.add(campaign.name, people())
-        except InvalidRequest as error:
-            raise Misuse(f"{campaign.name!r} {error.rule}: give another --name") from None
+        except InvalidRequest:
+            raise was_cancelled(campaign.name) from None
+    if rejected.count and not result.added and not result.duplicates:
+        rows = counted(rejected.count, "row")
+        raise Misuse(f"{nobody(contacts)}: {rows} not taken, see {rejected.path}")
     added = Added(
         taken=result.added,
         known=result.duplicates,
@@ -106,6 +110,11 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
         duplicates=duplicates,
     )
     return evolve(added, rejected_file=rejected.path) if rejected.count else added
+
+
+def nobody(contacts: ContactFile) -> str:
+    """Say that a list has rows, and none of them can be dialled."""
+    return f"nobody of {contacts.path.name} can be dialled"
 
 
 def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:

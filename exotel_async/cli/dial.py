@@ -8,21 +8,29 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from exotel_async import ExotelError, InvalidRequest
-from exotel_async.campaigns import CampaignState, DialerStopped
+from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
 from exotel_async.cli.campaign_words import masked_key
 from exotel_async.cli.contact_files import Unreadable, read_numbers
-from exotel_async.cli.contact_list import open_list
+from exotel_async.cli.contact_list import nobody, open_list
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_plan import Plan
 from exotel_async.cli.dial_report import DialEnd, InFlight
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.service import exit_of, kind_of
-from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
+from exotel_async.cli.terminal import (
+    Exit,
+    complain,
+    err,
+    out,
+    report_problem,
+    show_json,
+)
 
 if TYPE_CHECKING:
     from exotel_async.campaigns import CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
+    from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.dial_order import Order
 
 _ARGUMENTS: Final = {
@@ -41,7 +49,8 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         do_not_call = [number for path in order.do_not_call for number in read_numbers(path)]
         contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
         if dry_run:
-            return _tell(order, asyncio.run(Plan(order, campaign, contacts, do_not_call).make()))
+            plan = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
+            return _tell(order, plan, contacts)
         output = DialOutput(order, campaign.name)
         return _dial(DialRun(order, campaign, contacts, do_not_call, output))
     except Unreadable as error:
@@ -51,37 +60,49 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         return _failed(order, error)
 
 
-def _tell(order: Order, run: DryRun) -> Exit:
+def _tell(order: Order, run: DryRun, contacts: ContactFile) -> Exit:
     show_dry_run(err if order.as_json else out, run)
     if order.as_json:
         show_json(run.as_json())
+    if run.rows and run.rows == run.total_refused + run.duplicates:
+        complain(nobody(contacts))
+        return Exit.USAGE
     return Exit.OK
 
 
 def _failed(order: Order, error: ExotelError) -> Exit:
-    problem = order.service.explain(error, arguments=_ARGUMENTS)
-    report_problem(problem, kind=kind_of(error), as_json=order.as_json)
+    report_problem(_explain(order, error), kind=kind_of(error), as_json=order.as_json)
     return exit_of(error)
+
+
+def _explain(order: Order, error: ExotelError) -> str:
+    if isinstance(error, CampaignStopped):
+        return f"{error.state.value}: {error.why}"
+    return order.service.explain(error, arguments=_ARGUMENTS)
 
 
 def _dial(run: DialRun) -> Exit:
     error: ExotelError | None = None
+    interrupted = "interrupted; nobody was dialled"
     try:
         asyncio.run(run.main())
-    except DialerStopped:  # while another process had the ledger
-        run.is_interrupted = True
+    except DialerStopped:
+        return _interrupted(run, f"{interrupted} by this: another process has the ledger")
     except ExotelError as failure:
         error = failure
     except (KeyboardInterrupt, asyncio.CancelledError):
         run.is_interrupted = True
     was_begun = run.is_added and run.statistics is not None and run.statistics.attempts > 0
-    if error is not None and not was_begun:
+    if error is not None and not was_begun and not isinstance(error, CampaignStopped):
         return _failed(run.order, error)
     if run.statistics is None or not run.is_added:
-        problem = "interrupted; nobody was dialled"
-        report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=run.order.as_json)
-        return Exit.INTERRUPTED
+        return _interrupted(run, interrupted)
     return _end(run, run.statistics, error)
+
+
+def _interrupted(run: DialRun, problem: str) -> Exit:
+    report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=run.order.as_json)
+    return Exit.INTERRUPTED
 
 
 def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
@@ -93,7 +114,7 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         elapsed=time.monotonic() - run.began,
         opens_at=run.opens_at,
         in_flight=[in_flight_of(one) for one in run.in_flight],
-        problem=None if error is None else order.service.explain(error, arguments=_ARGUMENTS),
+        problem=None if error is None else _explain(order, error),
         ledger=order.unusual_ledger,
     )
     run.output.end(end)

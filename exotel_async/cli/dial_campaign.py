@@ -119,23 +119,24 @@ def read_holidays(path: Path) -> list[str]:
     return dates
 
 
-def check_is_same(there: Campaign, typed: Campaign) -> None:
-    """Refuse to go on with a campaign by other settings than it has.
-
-    Raises:
-        Misuse: it is not as it was typed now. The text names the options.
-    """
-    if there == typed:
-        return
+def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
+    """Return the error for a campaign that is not in the ledger as it was typed now."""
     options = ", ".join(_differing(there, typed))
-    raise Misuse(
-        f"the campaign {typed.name!r} is in the ledger with other settings"
-        f"{f' ({options})' if options else ''}: give the same ones to go on with it, or --name for"
-        " another campaign"
+    which = f" ({options})" if options else ""
+    return Misuse(
+        f"the campaign {typed.name!r} is in the ledger with other settings{which}: give the same"
+        f" ones to go on with it. Under another --name everybody of {file.name} is dialled, also"
+        " who was before"
     )
 
 
+def was_cancelled(name: str) -> Misuse:
+    """Return the error for a campaign that takes nobody any more."""
+    return Misuse(f"{name!r} is a campaign that was cancelled: give another --name")
+
+
 def _differing(there: Campaign, typed: Campaign) -> list[str]:
+    """Return the options in which a campaign in the ledger is not as it was typed now."""
     options = [
         option
         for setting, option in _OPTIONS.items()

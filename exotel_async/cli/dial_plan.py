@@ -16,14 +16,13 @@ from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.admin import settings_of
 from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
 from exotel_async.cli.dial_assumed import Assumed
-from exotel_async.cli.dial_campaign import check_is_same
+from exotel_async.cli.dial_campaign import other_settings, was_cancelled
 from exotel_async.cli.dial_dry_run import DryRun, Refused
 from exotel_async.cli.dial_forecast import forecast
-from exotel_async.cli.service import Misuse
 from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
-    from exotel_async.campaigns.entries import NewContact
+    from exotel_async.campaigns.entries import CampaignEntry, NewContact
     from exotel_async.cli.dial_order import Order
 
 _TOGETHER: Final = 1000
@@ -65,11 +64,7 @@ class Plan:
                 await stack.enter_async_context(ledger)
             there = await ledger.campaign(self.campaign.name) if is_made else None
             if there is not None:
-                check_is_same(settings_of(there), self.campaign)
-                if there.state is CampaignState.CANCELED:
-                    raise Misuse(
-                        f"{there.name!r} is a campaign that was cancelled: give another --name"
-                    )
+                self._must_go_on(there)
             statistics = await ledger.statistics(there.id) if there is not None else None
             for block in _blocks(self._rows(), _TOGETHER):
                 left = block
@@ -107,6 +102,13 @@ class Plan:
                 price=order.price,
             ),
         )
+
+    def _must_go_on(self, there: CampaignEntry) -> None:
+        made = settings_of(there)
+        if made.to_dict() != self.campaign.to_dict():
+            raise other_settings(made, self.campaign, self.contacts.path)
+        if there.state is CampaignState.CANCELED:
+            raise was_cancelled(there.name)
 
     def _rows(self) -> Iterator[NewContact]:
         """Yield those that would be added, and count the others."""

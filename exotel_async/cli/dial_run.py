@@ -23,7 +23,7 @@ from exotel_async.campaigns import (
     LedgerUnavailable,
 )
 from exotel_async.cli.contact_list import add_list
-from exotel_async.cli.dial_campaign import check_is_same
+from exotel_async.cli.dial_campaign import other_settings
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
 from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
@@ -124,8 +124,8 @@ class DialRun:
         except InvalidRequest as error:
             if error.argument != "name" or name not in await dialer.names():
                 raise
-            check_is_same(await dialer.settings(name), self.campaign)
-            raise
+            there = await dialer.settings(name)
+            raise other_settings(there, self.campaign, self.contacts.path) from None
 
     async def _add(self, dialer: Dialer) -> None:
         """Add the people of the file, whoever of them is new."""

@@ -70,6 +70,19 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
     assert asyncio.run(_pending()) == 2
 
 
+def test_a_list_of_which_nobody_is_taken_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("more.csv").write_text("Mobile,id\n12,d\n")
+    ended = commanded(capsys, "add", "diwali", "more.csv")
+    assert ended.code == 2
+    assert ended.err == (
+        "exotel-async: nobody of more.csv can be dialled: 1 row not taken, see "
+        "more.csv.rejected.csv\n"
+    )
+    assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]
+
+
 def test_nobody_is_added_to_what_is_not_there_or_was_cancelled(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,11 +278,18 @@ async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulato
     ended = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9")
     assert ended.code == 2
     assert "other settings (--retry, --throttle)" in ended.err
+    assert (
+        "Under another --name everybody of leads.csv is dialled, also who was before" in ended.err
+    )
+    planned = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9", "--dry-run")
+    assert (planned.code, planned.out, planned.err) == (2, "", ended.err)
     async with CampaignAdmin(leads.parent / "campaigns.db") as admin:
         await admin.cancel("leads")
     ended = await dialled(leads, exotel)
     assert ended.code == 2
     assert "was cancelled: give another --name" in ended.err
+    planned = await dialled(leads, exotel, "--dry-run")
+    assert (planned.code, planned.out, planned.err) == (2, "", ended.err)
     assert (await dialled(leads, exotel, "--name", "again")).code == 0
     assert dials(exotel) == 10
 
@@ -297,6 +304,58 @@ async def test_errors_stop_it_and_it_goes_on_when_they_are_over(
     assert dials(exotel) == 0
     assert (await dialled(leads, exotel)).code == 0
     assert rung(exotel, FULL[:5]) == [1] * 5
+
+
+async def test_a_campaign_that_errors_have_stopped_says_how_it_goes_on(
+    leads: Path, exotel: Emulator
+) -> None:
+    usual = ("--flow", "926", "--caller-id", "08099999999", "--hours", "00:00-24:00")
+    ended = await dialled(leads, exotel, usual=usual)
+    assert ended.code == 1
+    assert ended.out.splitlines()[-2].startswith("paused: 5 dials in a row were refused: HTTP 400")
+    assert ended.out.splitlines()[-1] == (
+        "stopped by errors: 5 contacts are left to dial; "
+        "exotel-async campaign resume leads continues it"
+    )
+    assert "`resume`" not in ended.err
+
+
+async def test_a_list_of_which_nobody_can_be_dialled_is_refused(
+    leads: Path, exotel: Emulator
+) -> None:
+    written(leads.parent, [], "12,a\n9.81E+09,b\n")
+    planned = await dialled(leads, exotel, "--dry-run")
+    assert planned.code == 2
+    assert "refused: 2" in planned.out
+    assert planned.err == "exotel-async: nobody of leads.csv can be dialled\n"
+    ended = await dialled(leads, exotel)
+    assert ended.code == 2
+    assert ended.err == (
+        "exotel-async: nobody of leads.csv can be dialled: 2 rows not taken, see "
+        "leads.csv.rejected.csv\n"
+    )
+    assert dials(exotel) == 0
+    written(leads.parent, [])
+    for more in ((), ("--dry-run",)):
+        assert (await dialled(leads, exotel, *more)).code == 0
+
+
+async def test_who_waits_for_another_dialer_and_is_interrupted_has_dialled_nobody(
+    leads: Path, exotel: Emulator
+) -> None:
+    exotel.scenario = Scenario.all_answered(ring=1, talk=600, settle=1)  # ten seconds of ours
+    async with dialling(leads, exotel):
+        await until(lambda: dials(exotel) == 5)
+        async with dialling(leads, exotel) as second:
+            async for line in second.error_lines():
+                if "Another dialer has the ledger" in line:
+                    break
+            ended = await second.end(signal.SIGINT)
+    assert ended.code == 130
+    assert "in flight" not in ended.out
+    assert ended.error_lines[-1] == (
+        "exotel-async: interrupted; nobody was dialled by this: another process has the ledger"
+    )
 
 
 async def test_numbers_that_are_not_to_be_called_are_not(leads: Path, exotel: Emulator) -> None:
