@@ -121,7 +121,7 @@ def read_holidays(path: Path) -> list[str]:
 
 def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
     """Return the error for a campaign that is not in the ledger as it was typed now."""
-    options = ", ".join(_differing(there, typed))
+    options = ", ".join(differing(there, typed))
     which = f" ({options})" if options else ""
     return Misuse(
         f"the campaign {typed.name!r} is in the ledger with other settings{which}: give the same"
@@ -135,7 +135,7 @@ def was_cancelled(name: str) -> Misuse:
     return Misuse(f"{name!r} is a campaign that was cancelled: give another --name")
 
 
-def _differing(there: Campaign, typed: Campaign) -> list[str]:
+def differing(there: Campaign, typed: Campaign) -> list[str]:
     """Return the options in which a campaign in the ledger is not as it was typed now."""
     options = [
         option

@@ -51,7 +51,7 @@ def read_retry(text: str) -> RetryRule:
 
 def read_hours(text: str) -> str:
     """Return calling hours as a `Schedule` takes them: 10-19 is 10:00-19:00."""
-    return re.sub(r"(?<![\d:.])(\d{1,2})(?![\d:.])", r"\1:00", text)
+    return re.sub(r"(?<![\w:.])(\d{1,2})(?![\w:.])", r"\1:00", text)
 
 
 def _retry(_: object, tokens: tuple[Token, ...]) -> tuple[RetryRule, ...]:

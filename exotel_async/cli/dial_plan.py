@@ -80,7 +80,7 @@ class Plan:
             assumed = evolve(assumed, talk=order.call_length)
         return DryRun(
             path=str(order.file),
-            column=self.contacts.number_column.name,
+            column=self.contacts.number_column.title,
             found_by=f"by {self.contacts.found_by}",
             notes=self.contacts.notes,
             taken=self._taken,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -134,7 +135,9 @@ class Service:
             case InvalidRequest():
                 option = error.argument.replace("_", "-")
                 name = arguments.get(error.argument, f"--{option}")
-                line = f"{name} {error.shown} {error.rule}"
+                length = isinstance(error.value, timedelta)
+                value = f"{error.value.total_seconds():g} s" if length else error.shown
+                line = f"{name} {value} {error.rule}"
             case AuthenticationError():
                 line = (
                     f"{self.host} does not accept the credentials (HTTP 401): EXOTEL_API_KEY or "

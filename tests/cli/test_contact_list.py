@@ -150,3 +150,19 @@ def test_a_person_is_asked_which_column_it_is(folder: Path, typed: str, code: in
     assert "2: Work, column C: ******0011" in seen
     assert asyncio.run(_pending()) == (2 if code == 0 else 0)
     assert ('next time: --map number="Work"' in seen) is (code == 0)
+
+
+@pytest.mark.slow(3)
+def test_a_column_without_a_header_is_named_once(folder: Path) -> None:
+    numbers = TWO_COLUMNS.partition("\n")[2]
+    (folder / "two.csv").write_text(numbers)
+
+    async def asked() -> str:
+        arguments = ("campaign", "add", "diwali", "two.csv")
+        async with at_a_terminal(*arguments, env=environment(), cwd=folder) as terminal:
+            await terminal.until("which one is to be dialled (1 to 2)? ")
+            terminal.types("")
+            await terminal.end()
+            return terminal.seen
+
+    assert "2: column B: ******0011" in asyncio.run(asked())

@@ -121,6 +121,11 @@ async def test_a_dry_run_dials_nobody_and_writes_nothing(
     assert ended.code == 0
     assert ended.out.startswith("Dry run: nobody is dialled, and nothing is written.")
     assert left_in(tmp_path) == ["leads.csv"]
+    assert "in the column Mobile, found by its header" in ended.out
+    (tmp_path / "no-header.csv").write_text(f"a,{FULL[0]}\nb,{FULL[1]}\n")
+    ended = await ran("dial", "no-header.csv", *ALWAYS, "--dry-run", cwd=str(tmp_path))
+    assert "in the column B, found by its contents" in ended.out
+    (tmp_path / "no-header.csv").unlink()
 
     # What is in the ledger already is counted.
     await dialled(leads, exotel)
@@ -389,6 +394,7 @@ async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:
         (("leads.csv", *ALWAYS, "--retry", "busy"), "busy:2:15m"),
         (("nothing.csv", *ALWAYS), "nothing.csv"),
         (("leads.csv", *ALWAYS, "--channels", "0"), "channels"),
+        (("leads.csv", *ALWAYS, "--retry", "busy:1:0s"), "--retry 0 s must be from one second"),
         (("leads.csv", *ALWAYS, "--dnc", "nothing.txt"), "nothing.txt"),
         (("leads.csv", *ALWAYS, "--map", "number=Nummer"), "Nummer"),
     ],

@@ -43,6 +43,7 @@ def test_what_are_no_hours_is_refused(typed: str) -> None:
     with pytest.raises(InvalidRequest) as error:
         options.campaign()
     assert error.value.argument == "hours"
+    assert "am" not in typed or error.value.value == typed
 
 
 @pytest.mark.parametrize(

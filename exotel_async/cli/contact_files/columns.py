@@ -29,6 +29,11 @@ class Column:
     letter: str
     samples: Sequence[str] = field(default=(), repr=False)
 
+    @property
+    def title(self) -> str:
+        """Its header; its letter where it has none."""
+        return self.letter if self.name == unnamed(self.index) else self.name
+
 
 class AmbiguousColumn(Unreadable):
     """A file with several columns in which the numbers may be.
