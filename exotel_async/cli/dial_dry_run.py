@@ -171,11 +171,13 @@ def _file(run: DryRun) -> Iterator[Entry]:
             yield label, f"{count:,}, {what}"
     yield "refused", f"{run.total_refused:,}"
     by_count = sorted(run.refused, key=lambda one: -one.count)
-    for refused in by_count[:_MOST_REASONS]:
+    # One more takes no more lines than to say that there is one.
+    most = len(by_count) if len(by_count) == _MOST_REASONS + 1 else _MOST_REASONS
+    for refused in by_count[:most]:
         yield "", str(refused)
-    if more := by_count[_MOST_REASONS:]:
+    if more := by_count[most:]:
         rest = sum(one.count for one in more)
-        yield "", f"{rest:,} for {counted(len(more), 'other reason')}"
+        yield "", f"{rest:,} for {len(more):,} other reasons"
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
@@ -29,7 +28,7 @@ from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.progress import Standing, progress
-from exotel_async.cli.terminal import Exit, give_up, note
+from exotel_async.cli.terminal import end_at_once, give_up, note
 
 if TYPE_CHECKING:
     from exotel_async import AsyncExotel
@@ -278,8 +277,7 @@ class DialRun:
         Whatever is in flight then, the ledger knows it.
         """
         if self.is_interrupted and self._task is not None and self._task.cancelling():
-            self.output.console.show_cursor()
-            os._exit(Exit.INTERRUPTED)
+            end_at_once(self.output.console)
         is_first, self.is_interrupted = not self.is_interrupted, True
         if is_first and self._dialer is not None:
             self._stop(self._dialer)

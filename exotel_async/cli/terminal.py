@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Final, TextIO
+from typing import Any, Final, NoReturn, TextIO
 
 from rich.console import Console
 
@@ -155,6 +155,18 @@ def waiting() -> Iterator[None]:
     finally:
         with suppress(OSError):
             status.stop()
+
+
+def end_at_once(console: Console) -> NoReturn:
+    """End the process as it is, the terminal as it was.
+
+    Args:
+        console: what may be drawn on.
+    """
+    with suppress(OSError):
+        console.show_cursor()
+        os.write(2, b"exotel-async: interrupted\n")
+    os._exit(Exit.INTERRUPTED)
 
 
 def end_on_sigterm() -> None:

@@ -35,6 +35,11 @@ class Terminal:
         """The same without what moves the cursor and colours."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.codes)
 
+    @property
+    def shows_a_cursor(self) -> bool:
+        """Whether the cursor is there, and was not left hidden."""
+        return self._came.rfind(b"\x1b[?25h") >= self._came.rfind(b"\x1b[?25l")
+
     async def until(self, text: str) -> str:
         """Wait until something is printed. Returns what was printed since the last time."""
         async with asyncio.timeout(SOON):

@@ -171,6 +171,22 @@ async def test_a_terminal_that_goes_away_lets_calls_in_progress_end(
     assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
 
 
+async def test_however_often_ctrl_c_is_pressed_the_terminal_is_left_as_it_was(
+    leads: Path, exotel: Emulator
+) -> None:
+    written(leads.parent, [f"98123{n:05}" for n in range(1, 30_000)])  # seconds of reading
+    arguments = ("dial", "leads.csv", *ALWAYS, *QUICK)
+    async with at_a_terminal(*arguments, env=pointing_at(exotel), cwd=leads.parent) as terminal:
+        await terminal.until("reading leads.csv")
+        while terminal.process.returncode is None:
+            terminal.process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.02)
+        assert await terminal.end() == 130
+    assert "exotel-async: interrupted" in terminal.seen
+    assert terminal.shows_a_cursor
+    assert dials(exotel) == 0
+
+
 async def test_without_a_reader_of_the_display_events_go_on(leads: Path, exotel: Emulator) -> None:
     run = f'{sys.executable} -m exotel_async "$@" 2>&1 >events.json | head -1'
     arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--json")

@@ -205,6 +205,14 @@ def test_the_json_of_one() -> None:
     assert DRY_RUNS["over"].as_json()["forecast"]["end"] is None
 
 
+def test_the_last_reason_is_told_where_a_line_would_count_it() -> None:
+    reasons = [Refused(reason=f"reason {number}", count=10 - number) for number in range(9)]
+    lines = told(evolve(DRY_RUNS["plain"], refused=reasons))
+    assert "  refused: 2: reason 8" in lines
+    lines = told(evolve(DRY_RUNS["plain"], refused=[*reasons, Refused(reason="last", count=1)]))
+    assert "  refused: 3 for 2 other reasons" in lines
+
+
 def test_no_control_code_and_no_number_of_a_person_is_shown() -> None:
     run = evolve(
         dry_run({None: 1}, RICH),
