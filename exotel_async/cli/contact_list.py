@@ -70,7 +70,8 @@ def _ask(error: AmbiguousColumn) -> Column | None:
     note(f"{most} columns may have the numbers:")
     for number, column in enumerate(error.candidates, 1):
         samples = ", ".join(map(mask_number, column.samples[:3]))
-        note(one_line(f"{number}: {column.name}, column {column.letter}: {samples}"))
+        name = ", ".join(dict.fromkeys((column.name, f"column {column.letter}")))
+        note(one_line(f"{number}: {name}: {samples}"))
     while typed := ask(f"which one is to be dialled (1 to {most})? "):
         if typed.isdecimal() and 1 <= int(typed) <= most:
             return error.candidates[int(typed) - 1]

@@ -14,7 +14,7 @@ from exotel_async.emulator import Emulator, Scenario
 from tests.cli.support import EXOPHONE, TOKEN, Ended, pointing_at, started
 from tests.conftest import SOON
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow(70), pytest.mark.timeout(480)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow(55), pytest.mark.timeout(480)]
 
 KILLS = 20
 NUMBERS = [f"+9198123{n:05}" for n in range(20_001, 20_301)]
