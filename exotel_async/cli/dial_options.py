@@ -6,11 +6,12 @@ import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from attrs import field, frozen
 from cyclopts import Group, Parameter, Token, validators
 
+from exotel_async.cli.options import typed
 from exotel_async.cli.time_arguments import read_length
 from exotel_async.masking import masked
 
@@ -77,17 +78,6 @@ def _price(_: object, tokens: tuple[Token, ...]) -> Decimal:
     return price
 
 
-def _typed(name: str, converter: Any) -> Parameter:
-    return Parameter(
-        name=name,
-        converter=converter,
-        n_tokens=1,
-        accepts_keys=False,
-        negative="",
-        show_default=False,
-    )
-
-
 @Parameter(name="*", group=Group.create_ordered("Whom they are connected to: one of these"))
 @frozen(kw_only=True)
 class Target:
@@ -106,7 +96,7 @@ class Target:
 class Timing:
     """When the campaign dials, and how often."""
 
-    hours: Annotated[str | None, _typed("--hours", _hours)] = None
+    hours: Annotated[str | None, typed("--hours", _hours)] = None
     """Calling hours in Indian time, like 10-19 or 10:00-13:00,14:00-18:30. Default: 9-21, for from
     21:00 to 9:00 no commercial calls are allowed in India."""
     days: Annotated[str | None, _QUIET] = None
@@ -114,7 +104,7 @@ class Timing:
     holidays: Annotated[Path | None, _QUIET] = None
     """A file with dates on which nobody is dialled, like 2026-11-08, one in each line. What stands
     behind a # is ignored."""
-    retry: Annotated[tuple[RetryRule, ...], _typed("--retry", _retry)] = ()
+    retry: Annotated[tuple[RetryRule, ...], typed("--retry", _retry)] = ()
     """Whom to dial again, how often and how long after: busy:2:15m, no-answer:1:3h, failed:1:1m,
     not-reached:1:1d (who answered, but did not speak with the agent). Give it again for more."""
     wait_for_hours: Annotated[bool, _SWITCH] = False
@@ -148,8 +138,8 @@ class Pace:
 class DryRunOptions:
     """What a dry run reckons with."""
 
-    price: Annotated[Decimal | None, _typed("--price", _price)] = None
+    price: Annotated[Decimal | None, typed("--price", _price)] = None
     """What a minute of a call costs, in your currency, like 0.60."""
-    call_length: Annotated[timedelta | None, _typed("--call-length", _length)] = None
+    call_length: Annotated[timedelta | None, typed("--call-length", _length)] = None
     """How long a call that is answered lasts on the average: seconds, or like 90s. Default: as
     long as those of the campaign did so far, or a minute."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 from attrs import evolve, fields, frozen
 from cyclopts import Parameter, Token
 
+from exotel_async.cli.options import typed
 from exotel_async.cli.time_arguments import Moment, read_length
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ def _read_amount(text: str) -> Decimal:
     return amount
 
 
-def _option(name: str, converter: Any) -> Parameter:
-    return Parameter(
-        name=name,
-        converter=converter,
-        n_tokens=1,
-        accepts_keys=False,
-        show_default=False,
-    )
-
-
 def _numbers(name: str) -> Parameter:
     return Parameter(name=name, show_default=False, negative="")
 
@@ -79,9 +70,9 @@ OUTPUT: Final = Parameter(
     accepts_keys=False,
     allow_leading_hyphen=True,
 )
-SINCE: Final = _option("--since", _moment)
-UNTIL: Final = _option("--until", _moment)
-EVERY: Final = _option("--every", _pause)
+SINCE: Final = typed("--since", _moment)
+UNTIL: Final = typed("--until", _moment)
+EVERY: Final = typed("--every", _pause)
 _Status = Literal["completed", "failed", "busy", "no-answer", "canceled"]
 _Direction = Literal["inbound", "outbound-dial", "outbound-api"]
 
@@ -107,13 +98,13 @@ class Selection:
     read."""
     direction: Annotated[_Direction | None, Parameter(show_default=False)] = None
     """Who began them."""
-    min_duration: Annotated[timedelta | None, _option("--min-duration", _length)] = None
+    min_duration: Annotated[timedelta | None, typed("--min-duration", _length)] = None
     """Whole length at least: seconds, or like 5m."""
-    max_duration: Annotated[timedelta | None, _option("--max-duration", _length)] = None
+    max_duration: Annotated[timedelta | None, typed("--max-duration", _length)] = None
     """Whole length at most."""
-    min_price: Annotated[Decimal | None, _option("--min-price", _amount)] = None
+    min_price: Annotated[Decimal | None, typed("--min-price", _amount)] = None
     """Price at least."""
-    max_price: Annotated[Decimal | None, _option("--max-price", _amount)] = None
+    max_price: Annotated[Decimal | None, typed("--max-price", _amount)] = None
     """Price at most."""
     details: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
     """Include legs and talk time."""

@@ -13,6 +13,18 @@ Work: TypeAlias = Callable[[], int]
 JSON: Final = Parameter(negative="", show_default=False)
 
 
+def typed(name: str, converter: Callable[[object, tuple[Token, ...]], object]) -> Parameter:
+    """Return an option whose value is typed in a way of its own, and read by the converter."""
+    return Parameter(
+        name=name,
+        converter=converter,
+        n_tokens=1,
+        accepts_keys=False,
+        negative="",
+        show_default=False,
+    )
+
+
 def _mapping(_: object, tokens: tuple[Token, ...]) -> dict[str, str]:
     from exotel_async.cli.contact_files import read_mapping  # noqa: PLC0415 - it imports much
 
@@ -21,13 +33,8 @@ def _mapping(_: object, tokens: tuple[Token, ...]) -> dict[str, str]:
 
 Mapped = Annotated[
     dict[str, str] | None,
+    typed("--map", _mapping),
     Parameter(
-        name="--map",
-        converter=_mapping,
-        n_tokens=1,
-        accepts_keys=False,
-        negative="",
-        show_default=False,
         help="Which columns of FILE mean what, by header, letter or number: number=Mobile,key="
         '"CRM Id". There are number, alternatives, key, agent, custom_field, priority, not_before,'
         " time_zone.",
