@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 import time
@@ -87,7 +86,7 @@ class DialRun:
         """
         self._task = asyncio.current_task()
         name = self.campaign.name
-        with self._told_of_problems(), self._stopped_by_signals():
+        with self._problems.listening(), self._stopped_by_signals():
             async with self.order.service.session() as exotel, Ledger(self.order.ledger) as ledger:
                 try:
                     await self._dial(exotel, ledger)
@@ -293,15 +292,6 @@ class DialRun:
     def _stop(self, dialer: Dialer) -> None:
         self._stopped_at = dialer.now()
         dialer.stop()
-
-    @contextmanager
-    def _told_of_problems(self) -> Iterator[None]:
-        logger = logging.getLogger("exotel_async")
-        logger.addHandler(self._problems)
-        try:
-            yield
-        finally:
-            logger.removeHandler(self._problems)
 
     def _problem(self, problem: Problem) -> None:
         self.output.problem(problem)

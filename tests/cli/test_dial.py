@@ -440,7 +440,25 @@ async def test_a_third_ctrl_c_ends_the_process_and_leaves_the_terminal_as_it_was
         assert await terminal.end() == 130
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
     assert terminal.codes.rfind(shown) > terminal.codes.rfind(hidden) >= 0
-    assert "interrupted" not in terminal.seen
+    assert "exotel-async: interrupted" in terminal.seen
+
+
+async def test_that_the_ends_of_calls_cannot_be_asked_for_is_told(
+    leads: Path, exotel: Emulator
+) -> None:
+    exotel.scenario = LONG
+    async with dialling(leads, exotel, "--json") as running:
+        await until(lambda: dials(exotel) == 5)
+        exotel.faults.add(Fault.answer(503), method="GET", times=None)
+        async with asyncio.timeout(SOON):
+            told = json.loads(await running.line('"event":"problem"'))
+        assert "503" in told["text"]
+        exotel.faults.clear()
+        ended = await running.end()
+    assert ended.code == 0
+    told = [json.loads(line) for line in ended.out.splitlines() if '"problem"' in line]
+    counts = [one["count"] for one in told if one["event"] == "problem"]
+    assert all(count & (count - 1) == 0 for count in counts)  # of many equal ones only some
 
 
 async def test_unresolved_contacts_are_told_by_the_exit_code(leads: Path, exotel: Emulator) -> None:
