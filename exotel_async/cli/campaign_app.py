@@ -217,8 +217,8 @@ def forget(
 ) -> Work:
     """Delete a person from all campaigns of a ledger: contacts, calls and outcomes.
 
-    The do-not-call list stays as it is. Exit codes: 0 nothing is left of them, 1 it was not
-    confirmed, or they are being dialled, 2 wrong usage.
+    The do-not-call list stays as it is, and a list that still has them adds them again. Exit codes:
+    0 nothing is left of them, 1 it was not confirmed, or they are being dialled, 2 wrong usage.
 
     Args:
         number: Their phone number; spaces in it need no quotes.

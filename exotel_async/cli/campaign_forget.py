@@ -10,7 +10,10 @@ from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import Exit, counted, report_problem, show_json
 from exotel_async.phone import normalize_party
 
-_LIST = "The do-not-call list stays as it is."
+_LIST = (
+    "The do-not-call list stays as it is. "
+    "A list that still has them adds them again, and they are dialled."
+)
 
 
 def forget(

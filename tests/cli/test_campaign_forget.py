@@ -41,7 +41,8 @@ def test_a_person_is_deleted_from_all_campaigns(
     ended = commanded(capsys, "forget", "098000", "00000", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "2 contacts deleted, with all calls and outcomes. The do-not-call list stays as it is.\n"
+        "2 contacts deleted, with all calls and outcomes. The do-not-call list stays as it is. "
+        "A list that still has them adds them again, and they are dialled.\n"
     )
     assert asyncio.run(contacts_left(place)) == {"diwali": 1, "holi": 2}
     again = commanded(capsys, "forget", number(0), "--yes")
