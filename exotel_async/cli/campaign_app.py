@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from exotel_async.cli.campaign_tables import Format
+from exotel_async.cli.contact_options import Mapped, Sheet
 from exotel_async.cli.export_filters import OUTPUT
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
-from exotel_async.cli.options import JSON, Mapped, Sheet, Work
+from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import err, out
 

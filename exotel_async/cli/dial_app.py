@@ -8,9 +8,10 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from exotel_async.cli.contact_options import Mapped, Sheet
 from exotel_async.cli.dial_options import DryRunOptions, Pace, Target, Timing
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
-from exotel_async.cli.options import JSON, Mapped, Sheet, Work
+from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit, misused
 
