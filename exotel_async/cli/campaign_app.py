@@ -167,7 +167,7 @@ def outcomes(
     Args:
         state: Only those that ended so. It may be given several times.
         numbers: Show phone numbers with all their digits.
-        json: Print each contact with all its calls as JSON, in one line.
+        json: Print each contact with all its calls, and all its digits, as JSON, in one line.
     """
     from exotel_async.cli.campaign_outcomes import outcomes  # noqa: PLC0415
 
