@@ -68,11 +68,15 @@ def dial(
     if not file.stem and name is None:
         return misused("FILE has no name", as_json=json)
     from exotel_async.cli.dial import dial  # noqa: PLC0415
-    from exotel_async.cli.dial_campaign import CampaignOptions  # noqa: PLC0415
+    from exotel_async.cli.dial_campaign import CampaignOptions, usual_name  # noqa: PLC0415
     from exotel_async.cli.dial_order import Order  # noqa: PLC0415
 
     options = CampaignOptions(
-        name=name or file.stem, caller_ids=caller_id, target=target, timing=timing, pace=pace
+        name=name or usual_name(file),
+        caller_ids=caller_id,
+        target=target,
+        timing=timing,
+        pace=pace,
     )
     order = Order(
         file=file,

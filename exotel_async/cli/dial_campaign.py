@@ -10,6 +10,7 @@ from attrs import frozen
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
+from exotel_async.cli.contact_files.rejected import SUFFIX
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import one_line
 
@@ -94,6 +95,12 @@ class CampaignOptions:
 
 def _retry(typed: RetryRule) -> Retry:
     return Retry(typed.times, typed.gap, exponential=typed.exponential)
+
+
+def usual_name(file: Path) -> str:
+    """Return the name of a list's campaign. Rows that were rejected of a list belong to that one:
+    whoever is in it already is not dialled again."""
+    return Path(file.name.removesuffix(SUFFIX)).stem
 
 
 def read_holidays(path: Path) -> list[str]:

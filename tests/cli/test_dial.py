@@ -101,6 +101,15 @@ async def test_everybody_is_rung_once_and_the_report_says_so(
     for name in ("campaigns.db", "leads.csv.rejected.csv"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
+    # Rows that were rejected, and are put right, belong to the same campaign.
+    rejected = tmp_path / "leads.csv.rejected.csv"
+    text = rejected.read_text(encoding="utf-8-sig").replace("12,nobody", f"{FULL[0]},somebody")
+    rejected.write_text(text)
+    ended = await dialled(rejected, exotel)
+    assert ended.code == 0
+    assert "1 contact of leads.csv.rejected.csv in leads, none of them new" in ended.out
+    assert rung(exotel, FULL[:5]) == [1] * 5
+
     # Who is new in the file is dialled, and nobody else.
     written(tmp_path, FULL[:6])
     ended = await dialled(leads, exotel)

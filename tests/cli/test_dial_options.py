@@ -10,7 +10,12 @@ from attrs import evolve
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
-from exotel_async.cli.dial_campaign import CampaignOptions, other_settings, read_holidays
+from exotel_async.cli.dial_campaign import (
+    CampaignOptions,
+    other_settings,
+    read_holidays,
+    usual_name,
+)
 from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing, read_hours, read_retry
 from exotel_async.cli.service import Misuse
 
@@ -146,6 +151,19 @@ def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> N
     file.write_bytes(b"\xff\xfe2")
     with pytest.raises(Misuse, match="not UTF-8"):
         read_holidays(file)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("lists/leads.xlsx", "leads"),
+        ("leads.xlsx.rejected.csv", "leads"),
+        ("leads.november.csv", "leads.november"),
+        ("leads", "leads"),
+    ],
+)
+def test_a_campaign_has_the_name_of_its_list(file: str, name: str) -> None:
+    assert usual_name(Path(file)) == name
 
 
 def test_options_that_differ_are_named() -> None:

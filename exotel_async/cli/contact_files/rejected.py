@@ -18,6 +18,9 @@ from exotel_async.cli.contact_files.results import Rejected
 from exotel_async.cli.export_sink import private, sync_folder
 from exotel_async.errors import ExotelError
 
+SUFFIX: Final = ".rejected.csv"
+"""What is put behind the name of the file whose rows are rejected."""
+
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _HARMLESS: Final = r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?"
 _CHANGED: Final = r"[0-9.,]+"
@@ -39,7 +42,7 @@ class RejectedFile:
     """
 
     def __init__(self, path_of_input: Path) -> None:
-        self.path: Final = path_of_input.with_name(f"{path_of_input.name}.rejected.csv")
+        self.path: Final = path_of_input.with_name(f"{path_of_input.name}{SUFFIX}")
         """Where it is going to be."""
         self.count = 0
         """Rows added."""
