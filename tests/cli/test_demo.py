@@ -196,7 +196,9 @@ async def test_a_program_that_does_not_start_is_reported_in_one_line(
 
 
 def between_its_lives(
-    monkeypatch: pytest.MonkeyPatch, happens: Callable[[Demo, EmulatedCall], object]
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Callable[[Demo, EmulatedCall], object],
+    longest: float = SOON,
 ) -> int:
     """Run the demo while something happens to the call in flight before the program is back."""
     run_to_the_end = Demo._run_to_the_end
@@ -207,14 +209,16 @@ def between_its_lives(
         await run_to_the_end(run, in_flight)
 
     monkeypatch.setattr(Demo, "_run_to_the_end", patched)
-    return demo(attrs.evolve(Plan.fast(1), contacts=4, longest=6.0), as_json=False)
+    return demo(attrs.evolve(Plan.fast(1), contacts=4, longest=longest), as_json=False)
 
 
 @pytest.mark.slow(6)
 def test_what_stays_in_doubt_is_told_and_the_demo_ends_in_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = between_its_lives(monkeypatch, lambda run, call: run.emulator.forget(call.sid))
+    code = between_its_lives(
+        monkeypatch, lambda run, call: run.emulator.forget(call.sid), longest=6
+    )
     assert code == 4
     shown = " ".join(capsys.readouterr().out.split())
     assert "In doubt: 1 contact." in shown

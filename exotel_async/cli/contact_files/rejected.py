@@ -44,7 +44,7 @@ class RejectedFile:
     def __init__(self, path_of_input: Path) -> None:
         self.path: Final = path_of_input.with_name(f"{path_of_input.name}{SUFFIX}")
         """Where it is going to be."""
-        self.count = 0
+        self.count: int = 0
         """Rows added."""
         self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: TextIO | None = None

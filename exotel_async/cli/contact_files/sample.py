@@ -40,13 +40,13 @@ class Sample:
     def __init__(self, table: Table, mapping: Mapping[str, str]) -> None:
         rows = islice(table.rows(), _ROWS + _HEADER_WITHIN)
         self.rows: Sequence[Row] = [row for row in rows if row.damage is None]
-        self.size = max((len(row.cells) for row in self.rows), default=0)
+        self.size: int = max((len(row.cells) for row in self.rows), default=0)
         self._likely = [frozenset(_likely_in(row)) for row in self.rows]
         place = self._find_header(mapping) if self.rows else None
         self._start = 0 if place is None else place + 1
         self.header: Sequence[Cell] = () if place is None else self.rows[place].cells
-        self.header_line = 0 if place is None else self.rows[place].line
-        self.body = self.rows[self._start :]
+        self.header_line: int = 0 if place is None else self.rows[place].line
+        self.body: Sequence[Row] = self.rows[self._start :]
 
     @property
     def is_rejected(self) -> bool:
