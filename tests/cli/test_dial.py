@@ -174,7 +174,7 @@ async def test_a_terminal_that_goes_away_lets_calls_in_progress_end(
         # A shell sends it on, beside the system.
         terminal.process.send_signal(signal.SIGHUP)
         terminal.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(3 * SOON):  # on a busy machine calls and disk take their time
             assert await terminal.process.wait() == 130
     assert dials(exotel) < 40
     assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
