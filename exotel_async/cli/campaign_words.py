@@ -37,8 +37,8 @@ _TO_THE_SECOND: Final = 600  # seconds from which on minutes are exact enough
 
 
 def plain(word: str) -> str:
-    """Return a state in plain English."""
-    return word.replace("-", " ")
+    """Return a state, or how a call ended, as texts say it."""
+    return "cancelled" if word == "canceled" else word.replace("-", " ")
 
 
 def outcomes_of(statistics: CampaignStatistics) -> dict[ContactState, int]:

@@ -43,7 +43,7 @@ _ARGUMENTS: Final = {
 
 
 def dial(order: Order, *, dry_run: bool) -> Exit:
-    """Add the people of a file to a campaign and dial them; or tell what that would come to."""
+    """Add the people of a file to a campaign and dial them; or tell what would become of it."""
     try:
         campaign = order.options.campaign()
         do_not_call = [number for path in order.do_not_call for number in read_numbers(path)]

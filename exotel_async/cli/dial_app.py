@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from exotel_async.cli.contact_options import Mapped, Sheet
-from exotel_async.cli.dial_options import DryRunOptions, Pace, Target, Timing
+from exotel_async.cli.dial_options import CallOptions, DryRunOptions, Target, Timing
 from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
 from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
@@ -18,7 +18,7 @@ from exotel_async.cli.terminal import Exit, misused
 _EVERYWHERE: Final = Service()
 _NOBODY: Final = Target()
 _USUAL: Final = Timing()
-_FULL: Final = Pace()
+_FULL: Final = CallOptions()
 _USUALLY: Final = DryRunOptions()
 
 
@@ -29,7 +29,7 @@ def dial(
     caller_id: Annotated[tuple[str, ...], Parameter(negative="")],
     target: Target = _NOBODY,
     timing: Timing = _USUAL,
-    pace: Pace = _FULL,
+    calls: CallOptions = _FULL,
     name: Annotated[str | None, Parameter(show_default=False)] = None,
     ledger: LedgerPlace = USUAL_LEDGER,
     map: Mapped = None,  # noqa: A002
@@ -76,7 +76,7 @@ def dial(
         caller_ids=caller_id,
         target=target,
         timing=timing,
-        pace=pace,
+        calls=calls,
     )
     order = Order(
         file=file,
@@ -84,8 +84,8 @@ def dial(
         mapping=map or {},
         do_not_call=dnc,
         options=options,
-        channels=pace.channels,
-        poll_interval=pace.poll_interval,
+        channels=calls.channels,
+        poll_interval=calls.poll_interval,
         ledger=ledger,
         wait_for_hours=timing.wait_for_hours,
         price=assumed.price,

@@ -17,7 +17,7 @@ from exotel_async.cli.terminal import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing
+    from exotel_async.cli.dial_options import CallOptions, RetryRule, Target, Timing
 
 _USUAL_HOURS: Final = "09:00-21:00"
 _OPTIONS: Final = {
@@ -43,7 +43,7 @@ class CampaignOptions:
     caller_ids: Sequence[str]
     target: Target
     timing: Timing
-    pace: Pace
+    calls: CallOptions
 
     def campaign(self) -> Campaign:
         """Return the campaign.
@@ -52,7 +52,7 @@ class CampaignOptions:
             InvalidRequest: Exotel, or a campaign, would refuse an argument.
             Misuse: options contradict each other, or a file cannot be read.
         """
-        target, pace = self.target, self.pace
+        target, calls = self.target, self.calls
         if [target.flow, target.agent, target.stream_url].count(None) != 2:
             raise Misuse("give one of --flow, --agent and --stream-url")
         return Campaign(
@@ -63,11 +63,11 @@ class CampaignOptions:
             caller_ids=[one.strip() for given in self.caller_ids for one in given.split(",")],
             schedule=self._schedule(),
             retries=self._retries(),
-            throttle=pace.throttle,
-            time_limit=pace.time_limit,
-            ring_timeout=pace.ring_timeout,
-            record=pace.record or None,
-            check_dnd=pace.check_dnd,
+            throttle=calls.throttle,
+            time_limit=calls.time_limit,
+            ring_timeout=calls.ring_timeout,
+            record=calls.record or None,
+            check_dnd=calls.check_dnd,
         )
 
     def _schedule(self) -> Schedule:

@@ -25,6 +25,7 @@ from exotel_async.cli.campaign_words import (
     money,
     outcomes_of,
     percent,
+    plain,
 )
 from exotel_async.cli.progress import bar, in_use
 from exotel_async.cli.terminal import counted, one_line
@@ -47,7 +48,7 @@ _PRICES: Final = (
 
 @frozen(kw_only=True)
 class Problem:
-    """Something that went wrong while it was dialled, and was borne.
+    """Something that went wrong, without stopping the run.
 
     Attributes:
         at: when it last did, an aware time.
@@ -211,7 +212,7 @@ class DialStanding:
     def _alerts(self) -> Iterator[str]:
         """What keeps it from dialling, and what to do about it."""
         statistics = self.statistics
-        word = statistics.state.value
+        word = plain(statistics.state)
         if statistics.state in _STOPPED:
             resumes = f"{command('resume', statistics.name, self.ledger)} continues it"
             if statistics.reason:

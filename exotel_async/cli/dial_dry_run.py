@@ -126,7 +126,7 @@ class DryRun:
 
 
 def show_dry_run(console: Console, run: DryRun) -> None:
-    """Print what a file would come to: laid out on a terminal, in plain lines elsewhere."""
+    """Print what would become of a file: laid out on a terminal, in plain lines elsewhere."""
     laid_out = console.is_terminal
     console.print(FIRST, style="bold", soft_wrap=not laid_out)
     for title, entries in (

@@ -28,7 +28,7 @@ _COUNTS: Final[Mapping[str, str]] = {
     "refused": "contacts that Exotel refuses to dial, or that cannot be dialled",
     "do_not_call": "contacts on the do-not-call list, or on the registry",
     "expired": "contacts that were not reached before the schedule ended",
-    "canceled": "contacts that were canceled",
+    "canceled": "contacts that were cancelled",
     "unresolved": "contacts of whom it cannot be known whether they were rung",
     "pending": "contacts to be dialled, now or later, first attempts and retries",
     "in_progress": "contacts being dialled, or with a call in progress",
@@ -85,13 +85,13 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "problem": {
         "at": "when it last came",
-        "text": "what went wrong, and was borne",
+        "text": "what went wrong, without stopping the run",
         "count": "how often, in a row",
     },
     "end": {
         "at": "when",
         "exit_code": "the exit code of the command",
-        "text": "what it has come to, in words",
+        "text": "how the run ended, in words",
         **_COUNTS,
         "elapsed": "seconds since the start",
         "opens_at": "when calling hours begin again, where they keep it from going on; or null",
@@ -169,13 +169,13 @@ def outcome_event(outcome: ContactOutcome, *, numbers: bool = False) -> dict[str
 
 
 def problem_event(problem: Problem) -> dict[str, Any]:
-    """Return what went wrong, and was borne."""
+    """Return what went wrong, without stopping the run."""
     values = {"at": problem.at, "text": problem.shown, "count": problem.count}
     return event_of("problem", values)
 
 
 def end_event(end: DialEnd) -> dict[str, Any]:
-    """Return what a run has come to."""
+    """Return how a run ended."""
     return event_of(
         "end",
         {

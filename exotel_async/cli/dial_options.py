@@ -113,7 +113,7 @@ class Timing:
 
 @Parameter(name="*", group=Group.create_ordered("How fast, and how the calls are made"))
 @frozen(kw_only=True)
-class Pace:
+class CallOptions:
     """How fast the campaign dials, and how its calls are made."""
 
     channels: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
@@ -133,10 +133,10 @@ class Pace:
     """Look each number up first, which takes a request, and dial nobody on the DND register."""
 
 
-@Parameter(name="*", group=Group.create_ordered("What --dry-run reckons with"))
+@Parameter(name="*", group=Group.create_ordered("What --dry-run assumes"))
 @frozen(kw_only=True)
 class DryRunOptions:
-    """What a dry run reckons with."""
+    """What a dry run assumes."""
 
     price: Annotated[Decimal | None, typed("--price", _price)] = None
     """What a minute of a call costs, in your currency, like 0.60."""

@@ -105,12 +105,12 @@ class DialOutput:
             show_json(outcome_event(outcome, numbers=self.order.numbers))
 
     def problem(self, problem: Problem) -> None:
-        """Tell programs what went wrong, and was borne."""
+        """Tell programs what went wrong, without stopping the run."""
         if self.order.as_json:
             show_json(problem_event(problem))
 
     def end(self, end: DialEnd) -> None:
-        """Say what it has come to."""
+        """Say how it ended."""
         show_report(self.console, end)
         if self.order.as_json:
             show_json(end_event(end))

@@ -1,4 +1,4 @@
-"""What a file would come to, without dialling anybody or writing anything."""
+"""What would become of a file, without dialling anybody or writing anything."""
 
 from __future__ import annotations
 

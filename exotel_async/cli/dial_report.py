@@ -1,4 +1,4 @@
-"""What a run of `exotel-async dial` has come to, in words."""
+"""How a run of `exotel-async dial` ended, in words."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class DialEnd:
 
     @property
     def last_line(self) -> str:
-        """What it has come to, and what to do next."""
+        """How it ended, and what to do next."""
         match self.exit_code:
             case Exit.OK | Exit.NOT_COMPLETED:
                 what = self._done
@@ -112,7 +112,7 @@ class DialEnd:
             if number
         ]
         if known.state is CampaignState.CANCELED:
-            return "; ".join(["canceled: nobody is dialled any more", *left])
+            return "; ".join(["cancelled: nobody is dialled any more", *left])
         if left:
             return f"done, but {' and '.join(left)}"
         if not known.created:
@@ -142,7 +142,7 @@ class DialEnd:
 
 
 def show_report(console: Console, end: DialEnd) -> None:
-    """Print what a run has come to: who was reached, how calls ended, and what to do next."""
+    """Print how a run ended: who was reached, how calls ended, and what to do next."""
     console.print(_contacts(end.statistics))
     if end.statistics.attempts:
         console.print()

@@ -23,7 +23,7 @@ from exotel_async.campaigns import (
 from exotel_async.cli import dial_app
 from exotel_async.cli.dial_dry_run import DryRun, Refused
 from exotel_async.cli.dial_forecast import forecast
-from exotel_async.cli.dial_options import Pace, Target, Timing
+from exotel_async.cli.dial_options import CallOptions, Target, Timing
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_report import DialEnd, InFlight
 from exotel_async.cli.service import Service
@@ -212,7 +212,7 @@ def order_of(folder: Path, rows: Iterable[str]) -> Order:
         caller_id=(EXOPHONE,),
         target=Target(flow="926"),
         timing=Timing(hours="00:00-24:00"),
-        pace=Pace(channels=2, poll_interval=0.1),
+        calls=CallOptions(channels=2, poll_interval=0.1),
         ledger=str(folder / "campaigns.db"),
         service=Service(rate=60_000),
     )

@@ -298,7 +298,7 @@ async def test_it_is_canceled_from_elsewhere(leads: Path, exotel: Emulator) -> N
         assert await admin.cancel("leads")
         ended = await running.end()
     assert ended.code == 0
-    assert ended.out.splitlines()[-1] == "canceled: nobody is dialled any more"
+    assert ended.out.splitlines()[-1] == "cancelled: nobody is dialled any more"
     assert dials(exotel) < 20
     assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
 

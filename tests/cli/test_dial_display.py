@@ -84,7 +84,7 @@ def test_the_panel_of_a_campaign_that_runs() -> None:
         "channels     ━━━━━╸                    7 of 30 channels in use",
         "time         10:05, about 1:12:00 left, until 16:40 IST",
         "outcomes     290 reached, 82 not reached, 14 refused, 16 do not call,",
-        "             5 expired, 2 canceled",
+        "             5 expired, 2 cancelled",
         "unresolved   3 contacts: not known whether rung",
         "calls        512 placed",
         "ended        310 completed, 101 busy, 90 no answer, 4 failed",
@@ -97,7 +97,7 @@ def test_the_panel_of_a_campaign_that_runs() -> None:
 
 def test_counts_stay_with_their_words() -> None:
     lines = panel(RUNNING, 60)
-    assert "             16 do not call, 5 expired, 2 canceled" in lines
+    assert "             16 do not call, 5 expired, 2 cancelled" in lines
     assert "ended        310 completed, 101 busy, 90 no answer," in lines
 
 
@@ -114,7 +114,7 @@ RESUME = "exotel-async campaign resume leads continues it"
         ("paused", [f"paused: {RESUME}"]),
         ("paused by errors", [f"paused: {REASON}", RESUME]),
         ("failed", ["failed: the balance is used up", RESUME]),
-        ("canceled", ["canceled: nobody is dialled any more"]),
+        ("canceled", ["cancelled: nobody is dialled any more"]),
         ("outside hours", ["outside calling hours until 2026-12-01 10:00 IST"]),
         ("before hours", ["outside calling hours until 15:30 IST"]),
         (
@@ -143,7 +143,7 @@ def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
     [
         ("paused", f"paused: {RESUME}; 412 of"),
         ("failed", f"failed: the balance is used up; {RESUME}; 412 of"),
-        ("canceled", "canceled: nobody is dialled any more; 412 of"),
+        ("canceled", "cancelled: nobody is dialled any more; 412 of"),
         ("before hours", "outside calling hours until 15:30 IST; 412 of"),
         ("stopping without a limit", "finishing 1 call; Ctrl-C again stops at once; 412 of"),
         (
@@ -184,7 +184,7 @@ def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
 def test_the_counts_add_up() -> None:
     told = re.findall(r"(\d[\d,]*) ([a-z][a-z ]+)", str(RUNNING))
     counts = {word.strip(): int(number.replace(",", "")) for number, word in told}
-    outcomes = ("reached", "not reached", "refused", "do not call", "expired", "canceled")
+    outcomes = ("reached", "not reached", "refused", "do not call", "expired", "cancelled")
     finished = sum(counts[word] for word in (*outcomes, "unresolved"))
     assert finished == 412
     waiting = sum(counts[word] for word in ("in progress", "in doubt", "to be dialled"))
@@ -203,7 +203,7 @@ def lines_of(*standings: DialStanding) -> Sequence[str]:
 def test_in_a_pipe_a_line_has_all_of_it() -> None:
     assert lines_of(RUNNING) == [
         "412 of 1,000 contacts (41%): 290 reached, 82 not reached, 14 refused, 16 do not call, "
-        "5 expired, 2 canceled, 3 unresolved; 512 calls placed: 310 completed, 101 busy, "
+        "5 expired, 2 cancelled, 3 unresolved; 512 calls placed: 310 completed, 101 busy, "
         "90 no answer, 4 failed; 7 in progress, 1 in doubt, 580 to be dialled; "
         "retries due: 14, next in 2:10; budget 142 of 200 a minute; 7 of 30 channels in use; "
         "cost so far 412.50; 10:05, about 1:12:00 left, until 16:40 IST"

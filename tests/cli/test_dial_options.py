@@ -16,7 +16,14 @@ from exotel_async.cli.dial_campaign import (
     read_holidays,
     usual_name,
 )
-from exotel_async.cli.dial_options import Pace, RetryRule, Target, Timing, read_hours, read_retry
+from exotel_async.cli.dial_options import (
+    CallOptions,
+    RetryRule,
+    Target,
+    Timing,
+    read_hours,
+    read_retry,
+)
 from exotel_async.cli.service import Misuse
 
 OPTIONS = CampaignOptions(
@@ -24,7 +31,7 @@ OPTIONS = CampaignOptions(
     caller_ids=("08030000000, 08030000001", "08030000002"),
     target=Target(flow="926"),
     timing=Timing(),
-    pace=Pace(),
+    calls=CallOptions(),
 )
 
 
@@ -86,7 +93,7 @@ def test_the_options_make_a_campaign(tmp_path: Path) -> None:
             holidays=holidays,
             retry=(read_retry("busy:2:15m"), read_retry("no-answer:1:3h:exponential")),
         ),
-        pace=Pace(channels=9, throttle=30, time_limit=300, ring_timeout=40, record=True),
+        calls=CallOptions(channels=9, throttle=30, time_limit=300, ring_timeout=40, record=True),
     )
     assert options.campaign() == Campaign(
         "leads",

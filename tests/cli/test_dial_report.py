@@ -67,7 +67,7 @@ def test_a_report() -> None:
         "refused                     14     1%",
         "do not call                 16     2%",
         "expired                      5    <1%",
-        "canceled                     2    <1%",
+        "cancelled                    2    <1%",
         "unresolved                   3    <1%",
         "in all                   1,000",
         "",
@@ -92,10 +92,10 @@ def test_a_report() -> None:
     [
         ("all done", "all done: 1,000 contacts, each with an outcome"),
         ("nobody", "all done: there is nobody to dial"),
-        ("canceled", "canceled: nobody is dialled any more"),
+        ("canceled", "cancelled: nobody is dialled any more"),
         (
             "canceled with some in doubt",
-            "canceled: nobody is dialled any more; 1 contact is unresolved; "
+            "cancelled: nobody is dialled any more; 1 contact is unresolved; "
             "2 contacts are in doubt",
         ),
         ("unresolved", "done, but 3 contacts are unresolved"),

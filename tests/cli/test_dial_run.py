@@ -27,7 +27,7 @@ from exotel_async.cli.campaign_candidates import contact_lines
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial import dial, exit_code_of, in_flight_of
 from exotel_async.cli.dial_events import end_event
-from exotel_async.cli.dial_options import Pace, Timing, read_hours
+from exotel_async.cli.dial_options import CallOptions, Timing, read_hours
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
@@ -185,7 +185,7 @@ async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open
 async def test_those_in_flight_are_of_its_own_campaign(tmp_path: Path, not_open: Dialer) -> None:
     """Another command may have been killed, and its calls are in the same ledger."""
     order = order_of(tmp_path, PEOPLE)
-    options = evolve(order.options, pace=Pace(time_limit=60))
+    options = evolve(order.options, calls=CallOptions(time_limit=60))
     run = run_of(evolve(order, options=options))
     async with Ledger(order.ledger) as ledger:
         entry = await running(ledger, [person(1), person(2)], "leads")
