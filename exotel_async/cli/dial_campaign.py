@@ -98,8 +98,10 @@ def _retry(typed: RetryRule) -> Retry:
 
 
 def usual_name(file: Path) -> str:
-    """Return the name of a list's campaign. Rows that were rejected of a list belong to that one:
-    whoever is in it already is not dialled again."""
+    """Return the name of a list's campaign.
+
+    A file of rejected rows has the campaign of its list, whose contacts are not dialled again.
+    """
     return Path(file.name.removesuffix(SUFFIX)).stem
 
 
@@ -128,12 +130,12 @@ def read_holidays(path: Path) -> list[str]:
 
 def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
     """Return the error for a campaign that is not in the ledger as it was typed now."""
-    options = ", ".join(differing(there, typed))
+    options = ", ".join(_differing(there, typed))
     which = f" ({options})" if options else ""
     return Misuse(
         f"the campaign {typed.name!r} is in the ledger with other settings{which}: give the same"
-        f" ones to go on with it. Under another --name everybody of {file.name} is dialled, also"
-        " who was before"
+        f" ones to go on with it. Another --name is another campaign: it dials everybody in"
+        f" {file.name} again"
     )
 
 
@@ -142,7 +144,7 @@ def was_cancelled(name: str) -> Misuse:
     return Misuse(f"{name!r} is a campaign that was cancelled: give another --name")
 
 
-def differing(there: Campaign, typed: Campaign) -> list[str]:
+def _differing(there: Campaign, typed: Campaign) -> list[str]:
     """Return the options in which a campaign in the ledger is not as it was typed now."""
     options = [
         option

@@ -308,9 +308,7 @@ async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulato
     ended = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9")
     assert ended.code == 2
     assert "other settings (--retry, --throttle)" in ended.err
-    assert (
-        "Under another --name everybody of leads.csv is dialled, also who was before" in ended.err
-    )
+    assert "another campaign: it dials everybody in leads.csv again" in ended.err
     planned = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9", "--dry-run")
     assert (planned.code, planned.out, planned.err) == (2, "", ended.err)
     async with CampaignAdmin(leads.parent / "campaigns.db") as admin:

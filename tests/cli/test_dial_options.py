@@ -186,4 +186,4 @@ def test_options_that_differ_are_named() -> None:
     assert f"other settings ({told}): give" in str(other_settings(campaign, other, file))
     heavier = other_settings(evolve(campaign, weight=2), campaign, file)
     assert "other settings: give" in str(heavier)
-    assert "everybody of leads.csv is dialled" in str(heavier)
+    assert "it dials everybody in leads.csv again" in str(heavier)
