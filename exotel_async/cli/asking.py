@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from typing import Final
 
@@ -9,6 +10,8 @@ from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import err
 
 _YES: Final = {"y", "yes"}
+_LOOK_EVERY: Final = 0.2
+"""Seconds for which a signal may go unseen that comes just before a wait begins."""
 
 
 def can_ask() -> bool:
@@ -19,6 +22,10 @@ def can_ask() -> bool:
 def ask(question: str) -> str | None:
     """Ask a person, and return what was typed; None: nothing more will be."""
     err.print(question, end="")
+    if sys.platform != "win32":
+        # Such a signal does not end a read, so that Ctrl-C would be lost.
+        while not select.select([sys.stdin], [], [], _LOOK_EVERY)[0]:
+            pass
     typed = sys.stdin.buffer.readline()
     if not typed.endswith(b"\n"):
         err.print()

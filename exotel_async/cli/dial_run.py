@@ -69,6 +69,8 @@ class DialRun:
     _stopped_at: datetime | None = field(init=False, default=None)
     _is_after_hours: bool = field(init=False, default=False)
     """Whether it ends because hours have ended."""
+    _terminal: Sequence[TextIO] = field(init=False, default=())
+    """The streams that a terminal shows, while it is there."""
     _is_shown: bool = field(init=False, default=False)
     _problems: ProblemLog = field(init=False)
 
@@ -147,7 +149,7 @@ class DialRun:
             while True:
                 with suppress(LedgerUnavailable):  # it is warned of
                     standing = await self._standing(ledger, exotel, dialer)
-                    show(standing)
+                    self._show(show, standing)
                     self.output.progress(standing)
                 await asyncio.sleep(_EVERY)
 
@@ -165,6 +167,19 @@ class DialRun:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    def _show(self, show: Callable[[Standing], None], standing: DialStanding) -> None:
+        """Show how it stands. A terminal may be gone before its signal comes, or without one."""
+        try:
+            show(standing)
+        except OSError:
+            if not self._is_terminal_gone():
+                raise
+        if self._is_terminal_gone():
+            self._lose_terminal()
+
+    def _is_terminal_gone(self) -> bool:
+        return any(not stream.isatty() for stream in self._terminal)
 
     async def _standing(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialStanding:
         order, now = self.order, dialer.now()
@@ -253,6 +268,7 @@ class DialRun:
             yield
             return
         loop = asyncio.get_running_loop()
+        self._terminal = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
         numbers = [
             number
             for number in (signal.SIGINT, signal.SIGTERM)
@@ -261,8 +277,7 @@ class DialRun:
         for number in numbers:
             loop.add_signal_handler(number, self._interrupt)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` does
-            terminal = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up, terminal)
+            loop.add_signal_handler(signal.SIGHUP, self._lose_terminal)
             numbers.append(signal.SIGHUP)
         try:
             yield
@@ -283,9 +298,10 @@ class DialRun:
         elif self._task is not None:
             self._task.cancel()
 
-    def _hang_up(self, terminal: Sequence[TextIO]) -> None:
+    def _lose_terminal(self) -> None:
         """Finish the calls in progress: the terminal is gone. A shell may tell that again."""
-        give_up(*terminal)
+        give_up(*self._terminal)
+        self._terminal = ()
         if not self.is_interrupted:
             self._interrupt()
 

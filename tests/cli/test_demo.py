@@ -200,16 +200,20 @@ def between_its_lives(
     happens: Callable[[Demo, EmulatedCall], object],
     longest: float = SOON,
 ) -> int:
-    """Run the demo while something happens to the call in flight before the program is back."""
+    """Run the demo while something happens to the call in flight before the program is back.
+
+    From then on it goes on for so many seconds at most.
+    """
     run_to_the_end = Demo._run_to_the_end
 
     async def patched(run: Demo, in_flight: frozenset[str]) -> None:
         (call,) = [one for one in run.emulator.calls.values() if one.custom_field in in_flight]
         happens(run, call)
+        run.plan = attrs.evolve(run.plan, longest=run.elapsed + longest)
         await run_to_the_end(run, in_flight)
 
     monkeypatch.setattr(Demo, "_run_to_the_end", patched)
-    return demo(attrs.evolve(Plan.fast(1), contacts=4, longest=longest), as_json=False)
+    return demo(attrs.evolve(Plan.fast(1), contacts=4, longest=SOON), as_json=False)
 
 
 @pytest.mark.slow(6)
