@@ -17,7 +17,7 @@ from exotel_async.campaigns import (
     Retry,
 )
 from exotel_async.campaigns.dialer import Dialer
-from exotel_async.emulator import Emulator, Scenario
+from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.campaigns.running import campaign, dialling, dials, number, numbers, run_all, until
 from tests.conftest import EXOPHONE, SOON
 
@@ -30,8 +30,9 @@ async def test_a_dialer_is_stopped_while_its_first_run_begins(
     async with dialling(exotel_server, tmp_path) as dialer:
         await dialer.create(campaign())
         await dialer.add("diwali", numbers(3))
+        exotel_server.faults.add(Fault.delay_before(0.3))  # what Exotel's clock is read from
         running = asyncio.create_task(run_all(dialer))
-        await until(lambda: exotel_server.requests)  # for Exotel's clock
+        await until(lambda: exotel_server.requests)
         dialer.stop()
         assert await running == []
         assert not dials(exotel_server)
