@@ -191,7 +191,8 @@ async def test_however_often_ctrl_c_is_pressed_the_terminal_is_left_as_it_was(
         while terminal.process.returncode is None:
             terminal.process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.02)
-        assert await terminal.end() == 130
+        # The last one may come when Python ends and handles no signals; a shell says 130 of both.
+        assert await terminal.end() in {130, -signal.SIGINT}
     assert "exotel-async: interrupted" in terminal.seen
     assert terminal.shows_a_cursor
     assert dials(exotel) == 0

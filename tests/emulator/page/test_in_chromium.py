@@ -193,6 +193,7 @@ async def test_when_the_emulator_ends(driver: Driver) -> None:
     async with Emulator() as emulator:
         browser = Browser(driver, emulator.base_url)
         await browser.open()
+        await browser.see("Pause updates")  # its script runs
     await browser.see("The emulator does not answer any more")
     await browser.devtools("Page.navigate", {"url": "about:blank"})
     assert all("ERR_CONNECTION" in complaint for complaint in browser.complaints())
