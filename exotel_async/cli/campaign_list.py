@@ -11,7 +11,7 @@ from exotel_async.campaigns import CampaignStatistics
 from exotel_async.campaigns.entries import Holder
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_text
-from exotel_async.cli.campaign_words import finished
+from exotel_async.cli.campaign_words import finished, plain
 from exotel_async.cli.terminal import Exit, one_line, out, show_json
 
 _HEADS: Final = ("contacts", "with\noutcome", "in\ndoubt", "un-\nresolved")
@@ -47,7 +47,8 @@ def _show(known: Sequence[CampaignStatistics], dialer: Holder | None) -> None:
         table.add_column(shown, justify="right", no_wrap=True)
     for one in known:
         numbers = (one.created, finished(one), one.in_doubt, one.unresolved)
-        table.add_row(one_line(one.name), one.state, *(f"{number:,}" for number in numbers))
+        state = plain(one.state)
+        table.add_row(one_line(one.name), state, *(f"{number:,}" for number in numbers))
     out.print(table, width=None if out.is_terminal else _NO_WIDTH, crop=False)
     out.print()
     nobody = "No process dials from this ledger at the moment."

@@ -200,9 +200,11 @@ class DialStanding:
             lines.add_row("retries due", self._retries)
         if self._cost:
             lines.add_row("cost", f"{self._cost} so far")
-        for number, problem in enumerate(self.problems[-_PROBLEMS:]):
-            line = Text(str(problem), no_wrap=True, overflow="ellipsis")
-            lines.add_row("" if number else "errors", line)
+        problems = self.problems[-_PROBLEMS:]
+        for problem in problems:
+            line = Text(str(problem), overflow="ellipsis")
+            line.no_wrap = problem is not problems[-1]  # why it fails now is to be read whole
+            lines.add_row("errors" if problem is problems[0] else "", line)
         if self._waits_for_prices:
             lines.add_row("Ctrl-C", "ends without them")
         elif self.stopping is None:

@@ -181,7 +181,7 @@ def test_campaigns_are_listed_with_what_there_is_to_do(
     assert re.split("  +", head.strip()) == [
         *("campaign", "state", "contacts", "with outcome", "in doubt", "unresolved"),
     ]
-    assert first.split() == ["diwali", "in-progress", "5", "3", "0", "1"]
+    assert first.split() == ["diwali", "in", "progress", "5", "3", "0", "1"]
     assert second.split() == ["holi", "2", "created", "0", "0", "0", "0"]
     assert who == "No process dials from this ledger at the moment."
     told = json.loads(commanded(capsys, "list", "--json").out)

@@ -174,6 +174,15 @@ def test_the_last_errors_are_cut_masked_and_free_of_control_codes() -> None:
     assert "9812300001" not in everything + str(STANDINGS["problems"])
 
 
+def test_the_last_error_is_told_whole() -> None:
+    text = "A poll for calls has failed and is made again: api.exotel.com cannot be reached"
+    standing = evolve(STANDINGS["problems"], problems=[Problem(at=NOW, text=text, count=41)])
+    lines = panel(standing, 60)
+    first = next(number for number, line in enumerate(lines) if line.startswith("errors"))
+    told = " ".join(line[13:] for line in lines[first : first + 3])
+    assert told.endswith(f"(41 times) {text}")
+
+
 def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
     assert "left" not in str(STANDINGS["stopping"])
     for name in ("paused", "failed", "canceled"):
