@@ -137,6 +137,11 @@ def is_empty(cell: Cell) -> bool:
     return isinstance(cell, str) and not cell.strip(_EDGES)
 
 
+def used(cells: Sequence[Cell]) -> int:
+    """Return the number of cells up to the last one that is not empty."""
+    return max((place for place, cell in enumerate(cells, 1) if not is_empty(cell)), default=0)
+
+
 def numbers_of(cell: Cell) -> Sequence[str]:
     """Return the phone numbers in a cell as they are dialled, the first one first.
 
@@ -152,6 +157,14 @@ def numbers_of(cell: Cell) -> Sequence[str]:
         return _in_text(cell)
     digits = _digits_of(cell)
     return () if digits == "0" else (_unrounded(digits),)
+
+
+def is_number(cell: Cell) -> bool:
+    """Whether there is a phone number in a cell, and nothing else."""
+    try:
+        return bool(numbers_of(cell))
+    except BadCell:
+        return False
 
 
 def is_likely(numbers: Sequence[str]) -> bool:
@@ -319,6 +332,8 @@ def _listed(written: str) -> str:
 
 
 def _short(digits: str) -> str:
+    if len(digits) == 1:
+        return "has 1 digit: short codes are not dialled from a list"
     if len(digits) <= 6:
         return f"has {len(digits)} digits: short codes are not dialled from a list"
     return f"has only {len(digits)} digits: a landline is written with its STD code"

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, is_empty, text_of
+from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, is_empty, text_of, used
 from exotel_async.cli.contact_files.columns import (
     OWN_COLUMNS,
     AmbiguousColumn,
@@ -228,21 +228,17 @@ class _Finder:
         body = self.sample.body
         if not self.sample.header_line:
             return Counter(len(row.cells) for row in body).most_common(1)[0][0]
-        named = _used(self.headers)
+        named = used(self.headers)
         if self.sample.is_rejected:
             return named
         # A spreadsheet writes as many headers as the longest row has cells, the last ones empty.
         # They are columns if most rows use them.
-        users = sum(_used(row.cells) > named for row in body)
+        users = sum(used(row.cells) > named for row in body)
         return len(self.headers) if users > max(1, len(body) / 2) else named
 
 
 def _text_of(cell: Cell, sample: Sample) -> str:
     return text_of(as_it_was(cell) if sample.is_rejected else cell)
-
-
-def _used(cells: Sequence[Cell]) -> int:
-    return max((place for place, cell in enumerate(cells, 1) if not is_empty(cell)), default=0)
 
 
 def _is_meant(cell: Cell) -> bool:

@@ -75,7 +75,7 @@ class Kind(enum.Enum):
 def kind_of(header: str) -> Kind:
     """Return what a header says of its column."""
     words = _words(header)
-    is_phone = bool(words & _PHONE) or bool(words & _CONTACT and words & _NUMBER)
+    is_phone = _names_phone(words)
     if is_phone and words >= _WITH_CODE:
         words -= _WITH_CODE
     if words & _OTHERWISE:
@@ -94,7 +94,11 @@ def kind_of(header: str) -> Kind:
 
 def names_phones(header: str) -> bool:
     """Whether a header has a word for a phone in it."""
-    return bool(_words(header) & _PHONE)
+    return _names_phone(_words(header))
+
+
+def _names_phone(words: frozenset[str]) -> bool:
+    return bool(words & _PHONE) or bool(words & _CONTACT and words & _NUMBER)
 
 
 def names_countries(header: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import BadCell, Cell, is_empty, numbers_of, text_of
+from exotel_async.cli.contact_files.cells import Cell, is_empty, is_number, text_of, used
 from exotel_async.cli.contact_files.columns import Layout
 from exotel_async.cli.contact_files.headers import normal
 from exotel_async.cli.contact_files.rows import Row
@@ -36,11 +36,11 @@ def why_nobody(row: Row, layout: Layout) -> str | None:
     if row.line < layout.header_line:
         return f"{ABOVE}, which are in line {layout.header_line}"
     if layout.width is not None and len(row.cells) > layout.width:
-        used = max(place for place, cell in enumerate(row.cells, 1) if not is_empty(cell))
-        if used > layout.width:
+        number = used(row.cells)
+        if number > layout.width:
             whose = "the headers have" if layout.header_line else "most rows have"
             return (
-                f"has {used} cells where {whose} {layout.width}: a cell with a delimiter in it is"
+                f"has {number} cells where {whose} {layout.width}: a cell with a delimiter in it is"
                 " put in quotes"
             )
     if _is_footer(row.cells[layout.own_columns :]):
@@ -53,7 +53,7 @@ def why_nobody(row: Row, layout: Layout) -> str | None:
 
 def has_number(row: Row) -> bool:
     """Whether there is a phone number in a row."""
-    return any(map(_is_number, row.cells))
+    return any(map(is_number, row.cells))
 
 
 def cell_at(row: Row, index: int) -> Cell:
@@ -79,10 +79,3 @@ def _total() -> re.Pattern[str]:
 @cache
 def _footer() -> re.Pattern[str]:
     return re.compile(_FOOTER, re.DOTALL)
-
-
-def _is_number(cell: Cell) -> bool:
-    try:
-        return bool(numbers_of(cell))
-    except BadCell:
-        return False

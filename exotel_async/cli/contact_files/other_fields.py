@@ -9,6 +9,7 @@ from typing import Final
 from exotel_async import IST
 from exotel_async.campaigns.schedule import check_zone
 from exotel_async.cli.contact_files.cells import (
+    LOST_DIGITS,
     BadCell,
     Cell,
     has_lost_digits,
@@ -29,7 +30,7 @@ def key_of(cell: Cell) -> str:
         raise BadCell("no key")
     text = text_of(cell)
     if "e+" in text.casefold() and has_lost_digits(text):
-        raise BadCell("has lost digits: format the column as text and export it again")
+        raise BadCell(LOST_DIGITS)
     return text
 
 
@@ -56,10 +57,11 @@ def moment_of(cell: Cell, zone: str | None) -> dt.datetime | None:
     """
     if is_empty(cell):
         return None
+    usual = IST if zone is None else check_zone(zone)
     try:
         moment = dt.datetime.fromisoformat(text_of(cell))
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=IST if zone is None else check_zone(zone))
+            moment = moment.replace(tzinfo=usual)
         moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         raise BadCell(_MOMENT) from None

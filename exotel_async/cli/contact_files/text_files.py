@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from attrs import field, frozen
 
-from exotel_async.cli.contact_files.cells import BadCell, is_empty, numbers_of
+from exotel_async.cli.contact_files.cells import is_empty, is_number
 from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
@@ -141,14 +141,7 @@ def _delimiter(sample: Sequence[str]) -> str:
 
 
 def _numbers_in(rows: Iterable[Sequence[str]]) -> int:
-    return sum(_is_number(cell) for cells in rows for cell in cells)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        return bool(numbers_of(cell))
-    except BadCell:
-        return False
+    return sum(is_number(cell) for cells in rows for cell in cells)
 
 
 class _Lines:
@@ -176,7 +169,8 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[s
     """Read records with their first lines and what is wrong with them.
 
     A quote that is out of place takes the rows behind it into its cell, up to the next quote. So
-    what does not fit together costs its first line alone, and is read on from the second.
+    what does not fit together costs its first line alone, and is read on from the second. Where
+    two such quotes fit, all lines between them are damaged: which cells are whose is not known.
     """
     source = _Lines(lines)
     # Written by hand, a space often follows the delimiter.
@@ -193,6 +187,19 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[s
             yield line, [first.rstrip("\r\n")], _DAMAGED
             line += 1
         else:
-            yield line, cells, None
-            line += len(source.taken)
+            taken = [text.rstrip("\r\n") for text in source.taken]
+            if len(taken) > 1 and _are_rows(taken, cells, delimiter):
+                yield from ((line + place, [text], _DAMAGED) for place, text in enumerate(taken))
+            else:
+                yield line, cells, None
+            line += len(taken)
         source.taken.clear()
+
+
+def _are_rows(lines: Sequence[str], cells: Sequence[str], delimiter: str) -> bool:
+    """Whether the lines of one record are rather rows of their own: a cell has what delimits both
+    cells and rows in it, and several lines have phone numbers."""
+    if not any(delimiter in cell and len(cell.splitlines()) > 1 for cell in cells):
+        return False
+    parts = (re.split(f'[{re.escape(delimiter)}"]', line) for line in lines)
+    return sum(any(map(is_number, one)) for one in parts) > 1

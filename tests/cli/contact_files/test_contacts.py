@@ -172,6 +172,13 @@ def test_a_field_that_is_not_right(tmp_path: Path, mapped: str, cell: str, why: 
     assert why in row.reason
 
 
+def test_a_moment_in_a_zone_that_there_is_not(tmp_path: Path) -> None:
+    text = f"Mobile;When;Zone\n{FIRST};2026-11-30 10:00;Mars\n"
+    row = rejected(opened(text_file(tmp_path, text), not_before="When", time_zone="Zone"))[2]
+    assert (row.column, row.cell) == ("Zone", "Mars")
+    assert "must be a time zone of the IANA database" in row.reason
+
+
 def test_the_campaigns_own_numbers_are_not_rung(tmp_path: Path) -> None:
     numbers = ["080-4000-0000", "+91 80 4000 0000", "080 30000000", f"{FIRST} / 8040000000", SECOND]
     file = opened(text_file(tmp_path, "\n".join(["Mobile", *numbers])))
@@ -257,14 +264,19 @@ def test_a_row_without_a_number(tmp_path: Path) -> None:
 
 
 def test_what_is_taken_has_passed_the_ledgers_checks(tmp_path: Path) -> None:
-    text = f"Name,Mobile\n\U0001f600,{FIRST}\n{'x' * 1000},{SECOND}\n\x1b[31m,{THIRD}\n"
-    for contact in contacts(opened(text_file(tmp_path, text))):
-        assert entry_of(contact, CAMPAIGN).number == contact.number
+    text = (
+        f"Name,Mobile,Tag\n\U0001f600,{FIRST},\n{'x' * 1000},{SECOND},\n\x1b[31m,{THIRD},\n"
+        f"Om,9812300004,{'x' * 129}\n"
+    )
+    found = contacts(file := opened(text_file(tmp_path, text), custom_field="Tag"))
+    assert [entry_of(contact, CAMPAIGN).number for contact in found] == [FIRST, SECOND, THIRD]
+    assert list(rejected(file)) == [5]
 
 
 def test_no_number_is_shown_by_a_repr(tmp_path: Path) -> None:
     text = f"Name,Mobile\nAsha,{FIRST}\nRavi,{FIRST}\n98123 00002,wrong\n"
     file = opened(text_file(tmp_path, text))
     shown = repr([*file.read(CAMPAIGN), file.number_column, evolve(file.number_column, index=9)])
+    assert shown.count("Taken(") == 1
     assert FIRST not in shown
     assert "98123 00002" not in shown

@@ -65,6 +65,20 @@ def test_a_row_that_gives_no_number(tmp_path: Path, row: str, why: str) -> None:
     assert SECOND not in text
 
 
+def test_a_number_between_two_wrong_quotes_is_not_lost(tmp_path: Path) -> None:
+    path = text_file(tmp_path, f'Mobile,Why\n{FIRST},"\n{SECOND},"\n{THIRD},asked\n')
+    with pytest.raises(Unreadable, match="2 rows give no number to leave out"):
+        read_numbers(path)
+
+
+@pytest.mark.parametrize("header", ["Alternate Phone", "Alternate Contact No", "Office contact no"])
+def test_a_column_of_phones_with_more_text_than_numbers(tmp_path: Path, header: str) -> None:
+    cells = ["ask him", "ask her", THIRD, "do not"]
+    rows = "".join(f"98123000{place},{cell}\n" for place, cell in enumerate(cells, 11))
+    with pytest.raises(Unreadable, match="3 rows give no number to leave out"):
+        read_numbers(text_file(tmp_path, f"Mobile,{header}\n{rows}"))
+
+
 def test_many_such_rows(tmp_path: Path) -> None:
     text = "Mobile\n" + "98123O0001\n" * 1200
     with pytest.raises(Unreadable) as caught:

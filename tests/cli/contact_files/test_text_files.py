@@ -148,6 +148,36 @@ def test_a_wrong_quote_costs_its_row_alone(tmp_path: Path, damaged: str) -> None
     assert DAMAGED in row.reason
 
 
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        (f'Asha,"{FIRST}\nB,{SECOND}\nC,{THIRD}\nD",9812300004\n', [2, 3, 4, 5]),
+        (f'"Asha,{FIRST}\nPipe 5",{SECOND}\n', [2, 3]),
+        (f'A,{FIRST},"\nB,{SECOND},"\n', [2, 3]),  # ditto marks
+    ],
+)
+def test_nobody_is_taken_for_another_where_two_wrong_quotes_fit(
+    tmp_path: Path, rows: str, lines: list[int]
+) -> None:
+    others = [f"981230001{number}" for number in range(5)]
+    text = "".join(f"Om,{number},Pune\n" for number in others)
+    file = opened(text_file(tmp_path, f"Name,Mobile,City\n{rows}{text}"))
+    assert taken(file) == {lines[-1] + place: (one,) for place, one in enumerate(others, 1)}
+    damaged = rejected(file)
+    assert list(damaged) == lines
+    assert [row.cell for row in damaged.values()] == rows.splitlines()
+    assert all(DAMAGED in row.reason for row in damaged.values())
+
+
+@pytest.mark.parametrize("cell", ["12, MG Road\nPune, 411001", "Flat 2\nTel. 022 23456789, Pune"])
+def test_a_cell_of_several_lines(tmp_path: Path, cell: str) -> None:
+    [result] = opened(text_file(tmp_path, f'Name,Address,Mobile\nAsha,"{cell}",{FIRST}\n')).read(
+        CAMPAIGN
+    )
+    assert isinstance(result, Taken)
+    assert (result.contact.number, result.contact.fields["Address"]) == (FIRST, cell)
+
+
 def test_a_quote_that_is_never_closed_in_a_long_file(tmp_path: Path) -> None:
     people = "".join(f"{1000 * 'A'},98123{number:05}\n" for number in range(1, 500))
     file = opened(text_file(tmp_path, f'Name,Mobile\n"Ravi,9812399999\n{people}'))
