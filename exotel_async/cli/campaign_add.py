@@ -12,7 +12,7 @@ from exotel_async.cli.campaign_screen import show_text
 from exotel_async.cli.campaign_states import how_it_goes_on
 from exotel_async.cli.contact_files import Unreadable
 from exotel_async.cli.contact_list import Added, add_list, open_list, told
-from exotel_async.cli.terminal import Exit, one_line, report_problem, show_json
+from exotel_async.cli.terminal import Exit, misused, one_line, report_problem, show_json
 
 
 def add(
@@ -27,16 +27,16 @@ def add(
     """Add those who are new, and say what became of the others."""
     entry = ledger.entry(name)
     if entry.state is CampaignState.CANCELED:
-        problem = f"{one_line(name)} was cancelled: nobody can be added"
-        report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
-        return Exit.FAILED
+        return _was_cancelled(name, as_json=as_json)
     try:
         contacts = open_list(file, mapping=mapping, sheet=sheet)
     except Unreadable as error:
-        report_problem(str(error), kind=InvalidRequest.__name__, as_json=as_json)
-        return Exit.USAGE
+        return misused(str(error), as_json=as_json)
     campaign = ledger.do(ledger.admin.settings(name))
-    added: Added = ledger.do(add_list(ledger.admin, campaign, contacts))
+    try:
+        added: Added = ledger.do(add_list(ledger.admin, campaign, contacts))
+    except InvalidRequest:  # since it was looked at
+        return _was_cancelled(name, as_json=as_json)
     if as_json:
         show_json(_as_json(added, name, file))
         return Exit.OK
@@ -45,6 +45,12 @@ def add(
     if added.taken:
         show_text(how_it_goes_on(ledger, ledger.entry(name)))
     return Exit.OK
+
+
+def _was_cancelled(name: str, *, as_json: bool) -> Exit:
+    problem = f"{one_line(name)} was cancelled: nobody can be added"
+    report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
+    return Exit.FAILED
 
 
 def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:

@@ -79,8 +79,9 @@ def _target(campaign: Campaign) -> str:
     if campaign.agent is not None:
         return f"the agent {mask_number(one_line(campaign.agent))}"
     if campaign.flow is not None:
-        return f"the flow {one_line(str(campaign.flow)).rstrip('/').rpartition('/')[2]}"
-    # What follows the host may hold a key.
+        path = urlsplit(str(campaign.flow)).path  # what follows it may hold a key
+        return f"the flow {one_line(path.rstrip('/').rpartition('/')[2])}"
+    # So may what follows the host.
     url = urlsplit(str(campaign.stream_url))
     return f"the bot at {url.scheme}://{url.hostname}"
 

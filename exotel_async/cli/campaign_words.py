@@ -1,7 +1,8 @@
-"""The words in which a campaign is told of: in the live view, the report and the dry run."""
+"""The words in which commands tell of a campaign."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ STYLES: Final = {
 """How outcomes look where there are colours. No word is left out for them."""
 
 _TWO_DAYS: Final = timedelta(days=2)
+_OWN_DIGITS: Final = 10
+"""Digits of a number of India without its country code."""
 _TO_THE_SECOND: Final = 600  # seconds from which on minutes are exact enough
 
 
@@ -88,9 +91,12 @@ def in_seconds(time: timedelta) -> float:
 
 
 def masked_key(key: str, *numbers: str) -> str:
-    """Return a contact's key, masked if it is no more than one of the contact's numbers."""
+    """Return a contact's key, masked if one of the contact's numbers is in it."""
+    digits = re.sub("[^0-9]", "", key)
+    ends = [re.sub("[^0-9]", "", number)[-_OWN_DIGITS:] for number in numbers]
+    is_in = any(len(end) == _OWN_DIGITS and end in digits for end in ends)
     own = {identity_of(number) or number for number in numbers}
-    return mask_number(key) if (identity_of(key) or key) in own else key
+    return mask_number(key) if is_in or (identity_of(key) or key) in own else key
 
 
 def length(time: timedelta) -> str:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from exotel_async import InvalidRequest
 from exotel_async.cli.asking import ask, can_ask
 from exotel_async.cli.contact_files import (
     AmbiguousColumn,
     Rejected,
     RejectedFile,
     open_contacts,
+    write_mapping,
 )
-from exotel_async.cli.dial_campaign import was_cancelled
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import counted, note, one_line
-from exotel_async.masking import mask_number
+from exotel_async.masking import mask_number, redact
 
 if TYPE_CHECKING:
     from exotel_async.campaigns import Campaign, CampaignAdmin, Contact
@@ -57,7 +56,9 @@ def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> C
         column = _ask(error) if can_ask() else None
         if column is None:
             raise
-        note(one_line(f'next time: --map number="{column.name}"'))
+        is_shown = redact(one_line(column.name)) == column.name
+        said = write_mapping("number", column.name if is_shown else column.letter)
+        note(f"next time: --map {said}")
         contacts = open_contacts(path, mapping={**mapping, "number": column.name}, sheet=sheet)
     for remark in contacts.notes:
         note(one_line(remark))
@@ -71,7 +72,7 @@ def _ask(error: AmbiguousColumn) -> Column | None:
     for number, column in enumerate(error.candidates, 1):
         samples = ", ".join(map(mask_number, column.samples[:3]))
         name = ", ".join(dict.fromkeys((column.name, f"column {column.letter}")))
-        note(one_line(f"{number}: {name}: {samples}"))
+        note(redact(one_line(f"{number}: {name}")) + f": {one_line(samples)}")
     while typed := ask(f"which one is to be dialled (1 to {most})? "):
         if typed.isdecimal() and 1 <= int(typed) <= most:
             return error.candidates[int(typed) - 1]
@@ -82,7 +83,8 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     """Add the people of a list, whoever of them is new. The other rows go to a file beside it.
 
     Raises:
-        Misuse: the campaign was cancelled, or nobody of the list can be dialled.
+        InvalidRequest: the campaign was cancelled.
+        Misuse: nobody of the list can be dialled.
         ExotelError: the ledger cannot be used, or the file of the other rows not be written.
     """
     duplicates = 0
@@ -97,10 +99,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
                 else:
                     yield row.contact
 
-        try:
-            result = await admin.add(campaign.name, people())
-        except InvalidRequest:
-            raise was_cancelled(campaign.name) from None
+        result = await admin.add(campaign.name, people())
     if rejected.count and not result.added and not result.duplicates:
         rows = counted(rejected.count, "row")
         raise Misuse(f"{nobody(contacts)}: {rows} not taken, see {rejected.path}")
@@ -124,7 +123,8 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
     if added.known and not added.taken:
         yield f"{counted(added.known, 'contact')} of {name} in {campaign}, none of them new"
     else:
-        known = f", {added.known:,} were in it already" if added.known else ""
+        verb = "was" if added.known == 1 else "were"
+        known = f", {added.known:,} {verb} in it already" if added.known else ""
         yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
     if added.rejected_file is not None:
         yield f"{counted(added.refused, 'row')} not taken: see {added.rejected_file}"

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from exotel_async import ExotelError, InvalidRequest
+from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
 from exotel_async.cli.campaign_words import masked_key
 from exotel_async.cli.contact_files import Unreadable, read_numbers
@@ -22,6 +22,7 @@ from exotel_async.cli.terminal import (
     Exit,
     complain,
     err,
+    misused,
     out,
     report_problem,
     show_json,
@@ -54,8 +55,7 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         output = DialOutput(order, campaign.name)
         return _dial(DialRun(order, campaign, contacts, do_not_call, output))
     except Unreadable as error:
-        report_problem(str(error), kind=InvalidRequest.__name__, as_json=order.as_json)
-        return Exit.USAGE
+        return misused(str(error), as_json=order.as_json)
     except ExotelError as error:
         return _failed(order, error)
 

@@ -21,7 +21,7 @@ from exotel_async.campaigns import (
     LedgerUnavailable,
 )
 from exotel_async.cli.contact_list import add_list
-from exotel_async.cli.dial_campaign import other_settings
+from exotel_async.cli.dial_campaign import other_settings, was_cancelled
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
 from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
@@ -130,7 +130,10 @@ class DialRun:
     async def _add(self, dialer: Dialer) -> None:
         """Add the people of the file, whoever of them is new."""
         with self.output.reading(self.contacts.path):
-            added = await add_list(dialer, self.campaign, self.contacts)
+            try:
+                added = await add_list(dialer, self.campaign, self.contacts)
+            except InvalidRequest:
+                raise was_cancelled(self.campaign.name) from None
         self.is_added = True
         contacts = (await dialer.statistics(self.campaign.name)).created
         self.output.added(added, self.contacts, contacts)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a text begins with that a spreadsheet takes for a formula."""
+
 # With a plus in front as well: phone numbers.
 _NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?"
 _BOTH: Final = "\r\n"
@@ -15,7 +17,7 @@ _BOTH: Final = "\r\n"
 
 def harmless(text: str) -> str:
     """Keep a spreadsheet from taking text from elsewhere for a formula, which it would compute."""
-    if text.startswith(_FORMULA) and not re.fullmatch(_NUMBER, text):
+    if text.startswith(FORMULA) and not re.fullmatch(_NUMBER, text):
         return f"'{text}"
     return text
 

@@ -53,6 +53,12 @@ def lines_of(text: str) -> dict[str, str]:
     return {what: value.strip() for what, _, value in lines}
 
 
+@pytest.mark.parametrize("more", ["", "/", "?token=s3cret", "/?token=s3cret#s3cret"])
+def test_of_a_flows_url_its_id_is_told(more: str) -> None:
+    made = campaign(flow=f"http://my.exotel.com/acme1/exoml/start_voice/926{more}")
+    assert settings_in_words(made)["connects to"] == ["the flow 926"]
+
+
 def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = [*numbers(6), Contact(number(6), time_zone="Asia/Tokyo")]
     filled(place, people, [REACHED, BUSY, REFUSED, unresolved(), REACHED])

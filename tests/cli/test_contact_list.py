@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exotel_async.campaigns import CampaignAdmin, CampaignState
+from exotel_async.cli import campaign_add
+from exotel_async.cli.contact_files import ContactFile
+from exotel_async.cli.contact_list import open_list
 from tests.campaigns.running import campaign
 from tests.cli.campaign_ledgers import commanded
 from tests.cli.support import environment, left_in
@@ -97,6 +101,21 @@ def test_nobody_is_added_to_what_is_not_there_or_was_cancelled(
     assert ended.code == 1
     assert "was cancelled: nobody can be added" in ended.err
     assert "more.csv.rejected.csv" not in left_in(folder)
+
+
+def test_a_campaign_that_is_cancelled_while_a_list_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*arguments: Any, **options: Any) -> ContactFile:
+        asyncio.run(_cancel())
+        return open_list(*arguments, **options)
+
+    monkeypatch.setattr(campaign_add, "open_list", opened)
+    ended = commanded(capsys, "add", "diwali", "more.csv")
+    assert (ended.code, ended.err) == (
+        1,
+        "exotel-async: diwali was cancelled: nobody can be added\n",
+    )
 
 
 def test_where_rejected_rows_cannot_be_written_it_says_so(

@@ -285,7 +285,9 @@ def test_a_command_can_be_typed_as_it_is_shown() -> None:
     )
 
 
-def test_a_key_is_masked_only_where_it_is_the_number() -> None:
+def test_a_key_is_masked_only_where_a_number_is_in_it() -> None:
     assert masked_key("98123 00001", "+919812300001") == "***** *0001"
     assert masked_key("crm-1234567", "+919812300001") == "crm-1234567"
+    assert masked_key("CRM-9812300001", "+919812300001") == "CRM-******0001"
+    assert masked_key("9812300001 Asha", "09812300001") == "******0001 Asha"
     assert masked_key("9812300002", "+919812300001", "09812300002") == "******0002"

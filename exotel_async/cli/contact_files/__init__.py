@@ -7,7 +7,7 @@ Whatever may be a wrong number is rejected with a reason: nobody is rung by a gu
 
 from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column
 from exotel_async.cli.contact_files.contacts import ContactFile, open_contacts
-from exotel_async.cli.contact_files.mapping import read_mapping
+from exotel_async.cli.contact_files.mapping import read_mapping, write_mapping
 from exotel_async.cli.contact_files.number_lists import read_numbers
 from exotel_async.cli.contact_files.rejected import RejectedFile
 from exotel_async.cli.contact_files.results import Rejected, Taken
@@ -24,4 +24,5 @@ __all__ = [
     "open_contacts",
     "read_mapping",
     "read_numbers",
+    "write_mapping",
 ]

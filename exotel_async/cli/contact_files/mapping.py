@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Final
 
 FIELDS: Final = (
@@ -15,6 +17,9 @@ FIELDS: Final = (
     "time_zone",
 )
 """What a column may be mapped to: the attributes of a contact, but for its fields."""
+
+_PLAIN: Final = r"[\w .#-]+"
+"""Names that no shell changes within double quotes."""
 
 
 def read_mapping(text: str) -> dict[str, str]:
@@ -39,6 +44,12 @@ def read_mapping(text: str) -> dict[str, str]:
             raise ValueError(f"{name!r} is given twice")
         mapping[name] = column
     return mapping
+
+
+def write_mapping(field: str, column: str) -> str:
+    """Write a pair of `--map`, as it is typed in a shell: `number="CRM Id"`."""
+    pair = f'{field}="{column.replace(chr(34), 2 * chr(34))}"'
+    return pair if re.fullmatch(_PLAIN, column) else shlex.quote(pair)
 
 
 def _pairs(text: str) -> list[str]:

@@ -16,12 +16,12 @@ from exotel_async.cli.contact_files.cells import Cell
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS
 from exotel_async.cli.contact_files.results import Rejected
 from exotel_async.cli.export_sink import private, sync_folder
+from exotel_async.cli.table_cells import FORMULA
 from exotel_async.errors import ExotelError
 
 SUFFIX: Final = ".rejected.csv"
 """What is put behind the name of the file whose rows are rejected."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _HARMLESS: Final = r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?"
 _CHANGED: Final = r"[0-9.,]+"
 
@@ -123,7 +123,7 @@ def _safe(text: str) -> str:
     It makes 9.19812E+11 of 919812300001, and drops a + and a 0 in front.
     """
     changed = re.fullmatch(_CHANGED, text) and not re.fullmatch(_HARMLESS, text)
-    return f"'{text}" if changed or text.startswith(_FORMULA) else text
+    return f"'{text}" if changed or text.startswith(FORMULA) else text
 
 
 def as_it_was(cell: Cell) -> Cell:

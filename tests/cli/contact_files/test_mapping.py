@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exotel_async.cli.contact_files import Unreadable, read_mapping
+from exotel_async.cli.contact_files import Unreadable, read_mapping, write_mapping
 from tests.cli.contact_files.support import FIRST, SECOND, opened, taken, text_file
 
 
@@ -78,6 +80,17 @@ def test_a_column_is_named_by_header_letter_or_number(
     file = opened(text_file(tmp_path, TWO_NUMBERS), number=column)
     assert file.found_by == "--map"
     assert taken(file) == {2: (number,)}
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["Mobile", "CRM Id", "Mobile, main", 'the "usual" one', "$HOME", "it's", "`id`", "मोबाइल"],
+)
+def test_what_is_proposed_can_be_typed_in_a_shell(column: str) -> None:
+    (typed,) = shlex.split(write_mapping("number", column))
+    assert read_mapping(typed) == {"number": column}
+    told = ["sh", "-c", f"printf %s {write_mapping('number', column)}"]
+    assert subprocess.run(told, capture_output=True, text=True, check=True).stdout == typed
 
 
 @pytest.mark.parametrize("column", ["Phone", "F", "0", "6", "-1", "\u00b2"])
