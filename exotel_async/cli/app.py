@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from datetime import timedelta
@@ -55,6 +56,9 @@ app.register_install_completion_command(
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot say must not end a command
+            stream.reconfigure(errors="backslashreplace")
     # What the SDK warns of, the commands tell in their own words.
     logging.getLogger("exotel_async").addHandler(logging.NullHandler())
     try:

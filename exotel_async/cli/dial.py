@@ -26,6 +26,7 @@ from exotel_async.cli.terminal import (
     out,
     report_problem,
     show_json,
+    whoever_listens,
 )
 
 if TYPE_CHECKING:
@@ -92,12 +93,13 @@ def _dial(run: DialRun) -> Exit:
         error = failure
     except (KeyboardInterrupt, asyncio.CancelledError):
         run.is_interrupted = True
-    was_begun = run.is_added and run.statistics is not None and run.statistics.attempts > 0
+    known = run.statistics if run.is_added else None
+    was_begun = known is not None and known.attempts > run.placed_before
     if error is not None and not was_begun and not isinstance(error, CampaignStopped):
         return _failed(run.order, error)
-    if run.statistics is None or not run.is_added:
+    if known is None:
         return _interrupted(run, interrupted)
-    return _end(run, run.statistics, error)
+    return _end(run, known, error)
 
 
 def _interrupted(run: DialRun, problem: str) -> Exit:
@@ -117,7 +119,8 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         problem=None if error is None else _explain(order, error),
         ledger=order.unusual_ledger,
     )
-    run.output.end(end)
+    with whoever_listens():
+        run.output.end(end)
     return end.exit_code
 
 

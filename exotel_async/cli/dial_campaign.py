@@ -13,6 +13,7 @@ from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
 from exotel_async.cli.contact_files.rejected import SUFFIX
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import one_line
+from exotel_async.masking import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,7 @@ def read_holidays(path: Path) -> list[str]:
     for number, line in enumerate(text.splitlines(), 1):
         if typed := line.partition("#")[0].strip():
             if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", typed):
-                shown = one_line(typed)[:40]
+                shown = redact(one_line(typed))[:40]
                 raise Misuse(
                     f"--holidays {path}, line {number}: {shown!r} is not a date like 2026-11-08"
                 )

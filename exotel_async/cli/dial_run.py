@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
 from attrs import define, field
@@ -56,6 +57,8 @@ class DialRun:
     began: float = field(init=False, factory=time.monotonic)
     is_added: bool = field(init=False, default=False)
     """Whether the file is in the ledger."""
+    placed_before: int = field(init=False, default=0)
+    """Calls of the campaign that earlier runs have placed."""
     statistics: CampaignStatistics | None = field(init=False, default=None)
     opens_at: datetime | None = field(init=False, default=None)
     """When calling hours begin again; None: they are open, and it does not end because of them."""
@@ -115,7 +118,7 @@ class DialRun:
                     self._watched(ledger, exotel, dialer, show),
                 ):
                     async for outcome in outcomes:
-                        self.output.outcome(outcome)
+                        self._print(partial(self.output.outcome, outcome))
 
     async def _create(self, dialer: Dialer) -> None:
         name = self.campaign.name
@@ -135,8 +138,9 @@ class DialRun:
             except InvalidRequest:
                 raise was_cancelled(self.campaign.name) from None
         self.is_added = True
-        contacts = (await dialer.statistics(self.campaign.name)).created
-        self.output.added(added, self.contacts, contacts)
+        known = await dialer.statistics(self.campaign.name)
+        self.placed_before = known.attempts
+        self.output.added(added, self.contacts, known.created)
 
     # While it is dialled.
 
@@ -152,8 +156,8 @@ class DialRun:
             while True:
                 with suppress(LedgerUnavailable):  # it is warned of
                     standing = await self._standing(ledger, exotel, dialer)
-                    self._show(show, standing)
-                    self.output.progress(standing)
+                    self._print(partial(show, standing))
+                    self._print(partial(self.output.progress, standing))
                 await asyncio.sleep(_EVERY)
 
         def is_over(task: asyncio.Task[None]) -> None:
@@ -171,10 +175,10 @@ class DialRun:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def _show(self, show: Callable[[Standing], None], standing: DialStanding) -> None:
-        """Show how it stands. A terminal may be gone before its signal comes, or without one."""
+    def _print(self, what: Callable[[], None]) -> None:
+        """Print something. A terminal may be gone before its signal comes, or without one."""
         try:
-            show(standing)
+            what()
         except OSError:
             if not self._is_terminal_gone():
                 raise

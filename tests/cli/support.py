@@ -75,7 +75,7 @@ class Running:
         assert code is not None
         ended = Ended(code, self.seen + out.decode(), self.seen_errors + err.decode())
         assert TOKEN not in ended.out + ended.err
-        assert "Traceback" not in ended.err
+        assert "Traceback" not in ended.err, ended.err
         return ended
 
 

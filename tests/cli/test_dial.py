@@ -162,14 +162,15 @@ async def test_ctrl_c_finishes_the_calls_in_progress(leads: Path, exotel: Emulat
     assert rung(exotel, FULL[:40]) == [1] * 40
 
 
-@pytest.mark.parametrize("told", [0, 2])
+@pytest.mark.parametrize(("told", "more"), [(0, ()), (2, ()), (0, ("--json",))])
 async def test_a_terminal_that_goes_away_lets_calls_in_progress_end(
-    leads: Path, exotel: Emulator, told: int
+    leads: Path, exotel: Emulator, told: int, more: tuple[str, ...]
 ) -> None:
     """What is written there fails; that may be seen before the signal, or instead of it."""
     written(leads.parent, FULL[:40])
-    exotel.scenario = LONG
-    arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--channels", "4")
+    # Events are written as calls end.
+    exotel.scenario = Scenario.all_answered(ring=1, talk=30, settle=1) if more else LONG
+    arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--channels", "4", *more)
     async with at_a_terminal(*arguments, env=pointing_at(exotel), cwd=leads.parent) as terminal:
         await dialled_more(exotel, 4)
         terminal.close()
@@ -208,6 +209,42 @@ async def test_without_a_reader_of_the_display_events_go_on(leads: Path, exotel:
         while '"event":"end"' not in (events := (folder / "events.json").read_text()):
             await asyncio.sleep(0.05)
     assert json.loads(events.splitlines()[-1])["exit_code"] == 0
+
+
+async def test_who_has_stopped_reading_changes_no_exit_code(
+    tmp_path: Path, exotel: Emulator
+) -> None:
+    leads = written(tmp_path, FULL[:5])
+    run = f'({sys.executable} -m exotel_async "$@"; echo $? >code) | (read added; read progress)'
+    arguments = ("dial", leads.name, *ALWAYS, *QUICK)
+    await ran(
+        *arguments, env=pointing_at(exotel), command=("sh", "-c", run, "sh"), cwd=str(tmp_path)
+    )
+    async with asyncio.timeout(SOON):
+        while not (code := tmp_path / "code").exists() or not code.read_text():
+            await asyncio.sleep(0.05)
+    assert code.read_text() == "0\n"
+    assert rung(exotel, FULL[:5]) == [1] * 5
+
+
+async def test_what_a_stream_cannot_say_stops_nothing(leads: Path, exotel: Emulator) -> None:
+    env = {**pointing_at(exotel), "PYTHONIOENCODING": "ascii"}
+    command = (sys.executable, "-m", "exotel_async", "dial", leads.name, *ALWAYS, *QUICK)
+    ended = await ran("--name", "दिवाली", env=env, command=command, cwd=str(leads.parent))
+    assert ended.code == 0
+    assert "5 contacts of leads.csv added to \\u0926" in ended.out
+    assert "all done: 5 contacts" in ended.out
+
+
+async def test_wrong_usage_is_that_also_where_calls_were_placed_before(
+    leads: Path, exotel: Emulator
+) -> None:
+    agent = ("--agent", "9812399999", "--caller-id", EXOPHONE, "--hours", "00:00-24:00")
+    assert (await dialled(leads, exotel, usual=agent)).code == 0
+    written(leads.parent, FULL[:6])
+    ended = await dialled(leads, exotel, "--channels", "1", "--json", usual=agent)
+    assert ended.code == 2
+    assert set(json.loads(ended.out.splitlines()[-1])) == {"error"}
 
 
 async def test_a_second_ctrl_c_stops_at_once_and_says_who_is_in_flight(

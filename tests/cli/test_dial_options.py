@@ -111,6 +111,13 @@ def test_the_options_make_a_campaign(tmp_path: Path) -> None:
     )
 
 
+def test_a_list_of_people_given_for_one_of_holidays_is_not_shown(tmp_path: Path) -> None:
+    holidays = tmp_path / "holidays.txt"
+    holidays.write_text("9812300001\n")
+    with pytest.raises(Misuse, match=r"line 1: '\*\*\*\*\*\*0001' is not a date"):
+        read_holidays(holidays)
+
+
 def test_without_options_it_dials_by_day() -> None:
     assert OPTIONS.campaign().schedule == Schedule()
 

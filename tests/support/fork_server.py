@@ -193,7 +193,9 @@ def _run(order: bytes, given: Sequence[int]) -> Sequence[str]:
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
-    # What Python itself does as it starts.
+    # What Python itself does as it starts: streams know whether their files can be sought.
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
     sys.path[0] = cwd
     if "PYTHONWARNINGS" in env:
         warnings.simplefilter(env["PYTHONWARNINGS"])
