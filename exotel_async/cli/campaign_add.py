@@ -59,6 +59,6 @@ def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
         "file": str(file),
         "added": added.taken,
         "duplicates": added.known + added.duplicates,
-        "refused": added.refused - added.duplicates,
+        "rejected": added.rejected - added.duplicates,
         "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
     }

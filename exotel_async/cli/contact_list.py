@@ -32,14 +32,14 @@ class Added:
     Attributes:
         taken: contacts that are new in the campaign.
         known: those that the campaign has already.
-        refused: rows that were not taken.
+        rejected: rows that were not taken.
         duplicates: how many of these have the number, or the key, of an earlier row.
-        rejected_file: where the refused rows are; None: there are none.
+        rejected_file: where these rows are; None: there are none.
     """
 
     taken: int = 0
     known: int = 0
-    refused: int = 0
+    rejected: int = 0
     duplicates: int = 0
     rejected_file: Path | None = None
 
@@ -102,11 +102,11 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
         result = await admin.add(campaign.name, people())
     if rejected.count and not result.added and not result.duplicates:
         rows = counted(rejected.count, "row")
-        raise Misuse(f"{nobody(contacts)}: {rows} not taken, see {rejected.path}")
+        raise Misuse(f"{nobody(contacts)}: {rows} rejected, see {rejected.path}")
     added = Added(
         taken=result.added,
         known=result.duplicates,
-        refused=rejected.count,
+        rejected=rejected.count,
         duplicates=duplicates,
     )
     return evolve(added, rejected_file=rejected.path) if rejected.count else added
@@ -127,4 +127,6 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
         known = f", {added.known:,} {verb} in it already" if added.known else ""
         yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
     if added.rejected_file is not None:
-        yield f"{counted(added.refused, 'row')} not taken: see {added.rejected_file}"
+        rows = counted(added.rejected, "row")
+        same = f", {counted(added.duplicates, 'duplicate')} among them" if added.duplicates else ""
+        yield f"{rows} rejected{same}: see {added.rejected_file}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
-from exotel_async.cli.campaign_words import masked_key
 from exotel_async.cli.contact_files import Unreadable, read_numbers
 from exotel_async.cli.contact_list import nobody, open_list
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
@@ -51,8 +50,8 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         do_not_call = [number for path in order.do_not_call for number in read_numbers(path)]
         contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
         if dry_run:
-            plan = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
-            return _tell(order, plan, contacts)
+            found = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
+            return _tell(order, found, contacts)
         output = DialOutput(order, campaign.name)
         return _dial(DialRun(order, campaign, contacts, do_not_call, output))
     except Unreadable as error:
@@ -61,11 +60,11 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         return _failed(order, error)
 
 
-def _tell(order: Order, run: DryRun, contacts: ContactFile) -> Exit:
-    show_dry_run(err if order.as_json else out, run)
+def _tell(order: Order, found: DryRun, contacts: ContactFile) -> Exit:
+    show_dry_run(err if order.as_json else out, found)
     if order.as_json:
-        show_json(run.as_json())
-    if run.rows and run.rows == run.total_refused + run.duplicates:
+        show_json(found.as_json())
+    if found.rows and found.rows == found.total_rejected + found.duplicates:
         complain(nobody(contacts))
         return Exit.USAGE
     return Exit.OK
@@ -125,10 +124,10 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
 
 
 def in_flight_of(attempt: OpenAttempt) -> InFlight:
-    """Return whose call it is, the key masked where it is a number of the contact."""
+    """Return whose call it is."""
     contact = attempt.contact
-    key = masked_key(contact.key, attempt.number, contact.number, *contact.alternatives)
-    return InFlight(number=attempt.number, key=key, sid=attempt.sid)
+    others = contact.number, *contact.alternatives
+    return InFlight(number=attempt.number, key=contact.key, others=others, sid=attempt.sid)
 
 
 def exit_code_of(

@@ -107,7 +107,7 @@ class DialStanding:
         next_retry_at: when the first of them is due, an aware time.
         now: the moment of all this, an aware time.
         elapsed: seconds since the start.
-        left: how long the rest takes; None: not known.
+        forecast: how long the rest takes if it goes on; None: not known.
         opens_at: until when it is outside calling hours; None: it is not.
         problems: the last ones, the newest last.
         stopping: what is waited for before it ends; None: it goes on.
@@ -123,11 +123,17 @@ class DialStanding:
     next_retry_at: datetime | None = None
     now: datetime
     elapsed: float
-    left: timedelta | None = None
+    forecast: timedelta | None = None
     opens_at: datetime | None = None
     problems: Sequence[Problem] = ()
     stopping: Stopping | None = None
     ledger: str | None = None
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """How long the rest takes; None: not known, or it does not go on."""
+        goes_on = self.stopping is None and self.statistics.state not in _AT_REST
+        return self.forecast if goes_on and not self._waits_for_prices else None
 
     @property
     def step(self) -> int:
@@ -279,11 +285,10 @@ class DialStanding:
     @property
     def _time(self) -> str:
         time = shown_length(timedelta(seconds=self.elapsed))
-        goes_on = self.stopping is None and self.statistics.state not in _AT_REST
-        if self.left is None or not goes_on or self._waits_for_prices:
+        if self.time_left is None:
             return time
-        until = clock(self.now + self.left, self.now)
-        return f"{time}, about {length(self.left)} left, until {until}"
+        until = clock(self.now + self.time_left, self.now)
+        return f"{time}, about {length(self.time_left)} left, until {until}"
 
 
 def _grid() -> Table:

@@ -35,7 +35,7 @@ Entry = tuple[str, str]
 
 
 @frozen(kw_only=True)
-class Refused:
+class Rejection:
     """Rows that are not taken for one reason.
 
     Attributes:
@@ -61,7 +61,7 @@ class Refused:
 class DryRun:
     """What a campaign would be made of a file.
 
-    Each row is one of `taken`, `duplicates`, `in_campaign`, `do_not_call` and `refused`.
+    Each row is one of `taken`, `duplicates`, `in_campaign`, `do_not_call` and `rejected`.
 
     Attributes:
         path: the file, as it was given.
@@ -72,8 +72,11 @@ class DryRun:
         duplicates: rows whose contact is in the file before.
         in_campaign: rows whose contact is in the campaign already.
         do_not_call: rows with a number on the do-not-call list.
-        refused: rows with something wrong, by reason, the most frequent first.
+        rejected: rows with something wrong, by reason, the most frequent first.
         campaign: the campaign.
+        pending: contacts that the campaign has from before, and that are still to be dialled.
+        resume: the command without which nobody is dialled, of a campaign that is paused or has
+            failed; None: it is not.
         forecast: when its contacts would be dialled.
     """
 
@@ -85,20 +88,22 @@ class DryRun:
     duplicates: int = 0
     in_campaign: int = 0
     do_not_call: int = 0
-    refused: Sequence[Refused] = ()
+    rejected: Sequence[Rejection] = ()
     campaign: Campaign
+    pending: int = 0
+    resume: str | None = None
     forecast: Forecast
 
     @property
-    def total_refused(self) -> int:
+    def total_rejected(self) -> int:
         """Rows with something wrong."""
-        return sum(one.count for one in self.refused)
+        return sum(one.count for one in self.rejected)
 
     @property
     def rows(self) -> int:
         """Rows with something in them, but for the header."""
         others = self.duplicates + self.in_campaign + self.do_not_call
-        return self.taken + others + self.total_refused
+        return self.taken + others + self.total_rejected
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the types of JSON: times with their offset, lengths in seconds."""
@@ -112,10 +117,12 @@ class DryRun:
             "taken": self.taken,
             "duplicates": self.duplicates,
             "in_campaign": self.in_campaign,
+            "pending": self.pending,
+            "resume": self.resume,
             "do_not_call": self.do_not_call,
-            "refused": [
+            "rejected": [
                 {"reason": redact(one.reason), "count": one.count, "lines": list(one.lines)}
-                for one in self.refused
+                for one in self.rejected
             ],
             "campaign": {
                 word.lower().replace(" ", "_"): "; ".join(told)
@@ -133,12 +140,12 @@ def show_dry_run(console: Console, run: DryRun) -> None:
         ("File", list(_file(run))),
         ("Campaign", list(_campaign(run))),
         ("Forecast", list(_forecast(run))),
-        ("Who is dialled when, contacts in the order of the file", list(_windows(run.forecast))),
+        (f"Who is dialled when, {_order(run)}", list(_windows(run.forecast))),
     ):
         if not entries:
             continue
         console.print()
-        console.print(title, style="bold")
+        console.print(title, style="bold", soft_wrap=not laid_out)
         if laid_out:
             grid = Table.grid(padding=(0, 2, 0, 0))
             grid.add_column(min_width=_LABEL, no_wrap=True)
@@ -161,7 +168,8 @@ def _file(run: DryRun) -> Iterator[Entry]:
     for number, note in enumerate(run.notes):
         yield "" if number else "note", redact(one_line(note))
     yield "rows", f"{run.rows:,}"
-    yield "to be dialled", f"{run.taken:,}"
+    before = f", and {run.pending:,} that the campaign has from before" if run.pending else ""
+    yield "to be dialled", f"{run.taken:,}{before}"
     for label, count, what in (
         ("duplicates", run.duplicates, "in the file more than once"),
         ("in campaign", run.in_campaign, "in the campaign already"),
@@ -169,15 +177,20 @@ def _file(run: DryRun) -> Iterator[Entry]:
     ):
         if count:
             yield label, f"{count:,}, {what}"
-    yield "refused", f"{run.total_refused:,}"
-    by_count = sorted(run.refused, key=lambda one: -one.count)
+    yield "rejected", f"{run.total_rejected:,}"
+    by_count = sorted(run.rejected, key=lambda one: -one.count)
     # One more takes no more lines than to say that there is one.
     most = len(by_count) if len(by_count) == _MOST_REASONS + 1 else _MOST_REASONS
-    for refused in by_count[:most]:
-        yield "", str(refused)
+    for rejection in by_count[:most]:
+        yield "", str(rejection)
     if more := by_count[most:]:
         rest = sum(one.count for one in more)
         yield "", f"{rest:,} for {len(more):,} other reasons"
+
+
+def _order(run: DryRun) -> str:
+    file = "contacts in the order of the file"
+    return f"the {run.pending:,} from before first, then {file}" if run.pending else file
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:
@@ -188,6 +201,8 @@ def _campaign(run: DryRun) -> Iterator[Entry]:
 
 def _forecast(run: DryRun) -> Iterator[Entry]:
     told, campaign = run.forecast, run.campaign
+    if run.resume is not None:
+        yield "stopped", f"nobody is dialled until {run.resume}"
     if not told.total:
         yield "contacts", "there is nobody to dial"
         return
@@ -231,8 +246,10 @@ def _pace(told: Forecast, campaign: Campaign) -> str:
     per_minute = floor(told.pace.per_minute)
     if per_minute:
         return f"about {counted(per_minute, 'call')} a minute, limited by {why}"
-    per_hour = floor(60 * told.pace.per_minute)
-    return f"about {counted(per_hour, 'call')} an hour, limited by {why}"
+    if per_hour := floor(60 * told.pace.per_minute):
+        return f"about {counted(per_hour, 'call')} an hour, limited by {why}"
+    gap = spoken(timedelta(minutes=float(1 / told.pace.per_minute)))
+    return f"about one call each {gap}, limited by {why}"
 
 
 def _shown(windows: Sequence[Window]) -> Sequence[Window | None]:
@@ -313,10 +330,10 @@ def _forecast_json(told: Forecast) -> dict[str, Any]:
         ],
         "first_end": _time(told.first_end),
         "end": _time(told.end),
-        "left": [{"time_zone": zone, "contacts": left} for zone, left in told.left.items()],
-        "why_left": _why_left(told) if told.left else None,
+        "not_dialled": [{"time_zone": zone, "contacts": left} for zone, left in told.left.items()],
+        "why_not_dialled": _why_left(told) if told.left else None,
         "calls": told.calls,
-        "attempts": round(told.attempts, 3),
+        "calls_per_contact": round(told.attempts, 3),
         "talk_time": in_seconds(told.talk),
         "minutes_charged": told.billed,
         "price_per_minute": None if told.price is None else f"{told.price:f}",

@@ -26,7 +26,7 @@ _COUNTS: Final[Mapping[str, str]] = {
     "reached": "contacts that were reached",
     "not_reached": "contacts whose attempts were all made, and none has reached them",
     "refused": "contacts that Exotel refuses to dial, or that cannot be dialled",
-    "do_not_call": "contacts on the do-not-call list, or on the registry",
+    "do_not_call": "contacts on the do-not-call list, or in the DND register",
     "expired": "contacts that were not reached before the schedule ended",
     "canceled": "contacts that were cancelled",
     "unresolved": "contacts of whom it cannot be known whether they were rung",
@@ -47,10 +47,10 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "ledger": "the ledger, without a password",
         "added": "contacts of the file that were added",
         "duplicates": "rows whose contact is in the file or in the campaign already",
-        "refused": "rows that were not taken, since something is wrong with them",
+        "rejected": "rows that were not added because something is wrong with them",
         "contacts": "contacts the campaign has",
         "budget": "requests a minute",
-        "channels": "legs that may be in progress at once; null: any number",
+        "channels": "channels that may be in use at once; null: no limit",
     },
     "progress": {
         "at": "when",
@@ -58,13 +58,13 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "retries": "contacts that wait to be dialled again",
         "next_retry_at": "when the first of them is due, or null",
         "budget": "requests a minute",
-        "budget_in_use": "requests of it that are in use",
-        "paused_for": "seconds until requests are sent again; 0: they are",
-        "channels": "legs that may be in progress at once; null: any number",
-        "channels_in_use": "legs in progress",
+        "budget_in_use": "requests counted against the limit now",
+        "paused_for": "seconds until requests are sent again; 0: not paused",
+        "channels": "channels that may be in use at once; null: no limit",
+        "channels_in_use": "channels in use",
         "elapsed": "seconds since the start",
-        "left": "seconds that the rest takes, by forecast; null: not known",
-        "opens_at": "until when it is outside calling hours; null: it is not",
+        "time_left": "seconds until all is done, by forecast; null: not known, or stopped",
+        "opens_at": "when calling hours begin; null: they are open, or nobody is left to dial",
         "stopping": "null, or an object while the last calls are waited for: since, calls, until",
     },
     "outcome": {
@@ -73,7 +73,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "number": "the contact's number; masked without --numbers",
         "state": "reached, not-reached, refused, do-not-call, expired, canceled or unresolved",
         "reason": "why, where the state does not say it all",
-        "ended_at": "when the contact got it",
+        "ended_at": "when the contact got its outcome",
         "attempts": "calls that were placed",
         "status": "how the last call ended",
         "sid": "the last call's SID",
@@ -86,7 +86,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "problem": {
         "at": "when it last came",
         "text": "what went wrong, without stopping the run",
-        "count": "how often, in a row",
+        "count": "times in a row",
     },
     "end": {
         "at": "when",
@@ -94,10 +94,10 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "text": "how the run ended, in words",
         **_COUNTS,
         "elapsed": "seconds since the start",
-        "opens_at": "when calling hours begin again, where they keep it from going on; or null",
+        "opens_at": "when calling hours begin, if the run ended because of them; else null",
         "problem": "what stopped it, or null",
-        "in_flight": "contacts whose calls were not over, an array of objects: key, "
-        "or null; number, masked; sid, or null",
+        "in_flight": "contacts whose calls were not over, an array of objects: key; number, "
+        "always masked; sid, or null",
     },
 }
 """The keys of each event, and what they mean. All of them are always there, and `event` before
@@ -141,7 +141,7 @@ def progress_event(standing: DialStanding) -> dict[str, Any]:
             "channels": standing.channels,
             "channels_in_use": standing.channels_in_use,
             "elapsed": round(standing.elapsed, 1),
-            "left": standing.left,
+            "time_left": standing.time_left,
             "opens_at": standing.opens_at,
             "stopping": stopping
             and {"since": stopping.since, "calls": stopping.calls, "until": stopping.until},
@@ -188,7 +188,7 @@ def end_event(end: DialEnd) -> dict[str, Any]:
             "problem": None if end.problem is None else redact(one_line(end.problem)),
             "in_flight": [
                 {
-                    "key": one.key and masked_key(one.key, one.number),
+                    "key": one.shown_key,
                     "number": mask_number(one.number),
                     "sid": one.sid,
                 }

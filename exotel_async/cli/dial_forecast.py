@@ -98,11 +98,6 @@ class Forecast:
         return sum(self.contacts.values())
 
     @property
-    def total_left(self) -> int:
-        """Contacts that are not dialled."""
-        return sum(self.left.values())
-
-    @property
     def is_beyond(self) -> bool:
         """Whether it takes more than a year, which is as far as this looks."""
         return self.end is not None and self.end >= self.now + HORIZON

@@ -86,7 +86,7 @@ class DialOutput:
                     ledger=shown_place(order.ledger),
                     added=added.taken,
                     duplicates=added.known + added.duplicates,
-                    refused=added.refused - added.duplicates,
+                    rejected=added.rejected - added.duplicates,
                     contacts=number,
                     budget=order.service.rate,
                     channels=order.channels,

@@ -14,10 +14,11 @@ from attrs import define, evolve, field
 from exotel_async.campaigns import Campaign, CampaignState, Ledger
 from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.admin import settings_of
+from exotel_async.cli.campaign_words import command
 from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
 from exotel_async.cli.dial_assumed import Assumed
 from exotel_async.cli.dial_campaign import other_settings, was_cancelled
-from exotel_async.cli.dial_dry_run import DryRun, Refused
+from exotel_async.cli.dial_dry_run import DryRun, Rejection
 from exotel_async.cli.dial_forecast import forecast
 from exotel_async.phone import identity_of
 
@@ -42,7 +43,7 @@ class Plan:
     _known: int = field(init=False, default=0)
     _listed: int = field(init=False, default=0)
     _duplicates: int = field(init=False, default=0)
-    _refused: Counter[str] = field(init=False, factory=Counter)
+    _rejected: Counter[str] = field(init=False, factory=Counter)
     _lines: dict[str, list[int]] = field(init=False, factory=dict)
     _zones: Counter[str | None] = field(init=False, factory=Counter)
     _not_to_call: frozenset[str] = field(init=False)
@@ -73,8 +74,10 @@ class Plan:
                     left = [one for index, one in enumerate(block) if index not in known]
                     self._known += len(known)
                 await self._count(ledger if is_made else None, left)
-        if statistics is not None and statistics.pending:
-            self._zones[None] += statistics.pending
+        pending = 0 if statistics is None else statistics.pending
+        zones = dict(self._zones)
+        if pending:  # they are dialled first
+            zones = {None: pending + zones.pop(None, 0), **zones}
         assumed = Assumed() if statistics is None else Assumed.learned(statistics)
         if order.call_length is not None:
             assumed = evolve(assumed, talk=order.call_length)
@@ -87,13 +90,15 @@ class Plan:
             duplicates=self._duplicates,
             in_campaign=self._known,
             do_not_call=self._listed,
-            refused=[
-                Refused(reason=reason, count=count, lines=self._lines[reason])
-                for reason, count in self._refused.most_common()
+            rejected=[
+                Rejection(reason=reason, count=count, lines=self._lines[reason])
+                for reason, count in self._rejected.most_common()
             ],
             campaign=self.campaign,
+            pending=pending,
+            resume=_resume(there, order),
             forecast=forecast(
-                self._zones,
+                zones,
                 self.campaign,
                 budget=order.service.rate,
                 now=datetime.now(UTC),
@@ -118,10 +123,10 @@ class Plan:
             elif row.is_duplicate:
                 self._duplicates += 1
             else:
-                self._refuse(row)
+                self._reject(row)
 
-    def _refuse(self, row: Rejected) -> None:
-        self._refused[row.reason] += 1
+    def _reject(self, row: Rejected) -> None:
+        self._rejected[row.reason] += 1
         lines = self._lines.setdefault(row.reason, [])
         if len(lines) < _FIRST_LINES:
             lines.append(row.line)
@@ -137,6 +142,13 @@ class Plan:
             else:
                 self._taken += 1
                 self._zones[one.zone or None] += 1
+
+
+def _resume(there: CampaignEntry | None, order: Order) -> str | None:
+    """Return the command without which nobody is dialled."""
+    if there is None or there.state not in {CampaignState.PAUSED, CampaignState.FAILED}:
+        return None
+    return command("resume", there.name, order.unusual_ledger)
 
 
 def _blocks(contacts: Iterable[NewContact], size: int) -> Iterator[list[NewContact]]:

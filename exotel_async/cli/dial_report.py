@@ -31,6 +31,7 @@ from exotel_async.masking import mask_number, masked, redact
 _MOST_IN_FLIGHT: Final = 10
 _GOING_ON: Final = "not over, or not known"
 _AGAIN: Final = "the same command goes on"
+_CANCELLED: Final = "cancelled: nobody is dialled any more"
 
 
 @frozen(kw_only=True)
@@ -40,22 +41,24 @@ class InFlight:
     Attributes:
         number: the number that was dialled.
         key: the contact's key.
+        others: the contact's other numbers.
         sid: the call's SID; None: not known.
     """
 
     number: str = field(repr=masked)
-    key: str | None = field(default=None, repr=masked)
+    key: str = field(repr=masked)
+    others: Sequence[str] = field(default=(), repr=False)
     sid: str | None = None
 
+    @property
+    def shown_key(self) -> str:
+        """The key, masked where a number of the contact is in it."""
+        return masked_key(self.key, self.number, *self.others)
+
     def __str__(self) -> str:
-        key = None if self.key is None else one_line(masked_key(self.key, self.number))
-        number = mask_number(one_line(self.number))
-        told = [
-            None if key == number else key,
-            number,
-            "SID not known" if self.sid is None else one_line(self.sid),
-        ]
-        return ", ".join(one for one in told if one)
+        key, number = one_line(self.shown_key), mask_number(one_line(self.number))
+        sid = "SID not known" if self.sid is None else one_line(self.sid)
+        return ", ".join([number, sid] if key == number else [key, number, sid])
 
 
 @frozen(kw_only=True)
@@ -85,11 +88,6 @@ class DialEnd:
     ledger: str | None = None
 
     @property
-    def left(self) -> int:
-        """Contacts that are still to be dialled, and nobody is on the line with."""
-        return self.statistics.pending
-
-    @property
     def last_line(self) -> str:
         """How it ended, and what to do next."""
         match self.exit_code:
@@ -98,7 +96,7 @@ class DialEnd:
             case Exit.OUTSIDE_HOURS:
                 what = self._outside_hours
             case Exit.INTERRUPTED:
-                what = f"interrupted: {self._rest}; {_AGAIN}"
+                what = f"interrupted: {self._rest}; {self._goes_on}"
             case _:
                 what = f"stopped by errors: {self._rest}; {self._goes_on}"
         return what
@@ -112,7 +110,7 @@ class DialEnd:
             if number
         ]
         if known.state is CampaignState.CANCELED:
-            return "; ".join(["cancelled: nobody is dialled any more", *left])
+            return "; ".join([_CANCELLED, *left])
         if left:
             return f"done, but {' and '.join(left)}"
         if not known.created:
@@ -121,24 +119,27 @@ class DialEnd:
 
     @property
     def _outside_hours(self) -> str:
-        if self.opens_at is None:
-            return f"outside calling hours, and the schedule opens no more: {self._rest}"
+        if self.opens_at is None:  # somebody was added when all others had their outcome
+            return f"done, but {self._rest}; {self._goes_on}"
+        then = " then, --wait-for-hours waits for it" if self._goes_on == _AGAIN else ""
         opens = clock(self.opens_at, self.now)
-        wait = f"{_AGAIN} then, --wait-for-hours waits for it"
-        return f"outside calling hours: goes on at {opens}; {self._rest}; {wait}"
+        return f"outside calling hours until {opens}; {self._rest}; {self._goes_on}{then}"
 
     @property
     def _rest(self) -> str:
-        rest = f"{counted(self.left, 'contact')} {_are(self.left)} left to dial"
+        pending = self.statistics.pending
+        rest = f"{counted(pending, 'contact')} {_are(pending)} left to dial"
         if number := len(self.in_flight):
             return f"{rest}, {counted(number, 'call')} {_are(number)} in flight"
         return rest
 
     @property
     def _goes_on(self) -> str:
-        if self.statistics.state in {CampaignState.PAUSED, CampaignState.FAILED}:
-            return f"{command('resume', self.statistics.name, self.ledger)} continues it"
-        return _AGAIN
+        state = self.statistics.state
+        if state in {CampaignState.PAUSED, CampaignState.FAILED}:
+            resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"
+            return resumes if self.exit_code is Exit.FAILED else f"it is paused: {resumes}"
+        return _CANCELLED if state is CampaignState.CANCELED else _AGAIN
 
 
 def show_report(console: Console, end: DialEnd) -> None:
@@ -212,9 +213,8 @@ def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
             yield f"  {contact}", ""
         if (more := len(end.in_flight) - _MOST_IN_FLIGHT) > 0:
             yield f"  and {more:,} more", ""
-    reason = end.problem or (statistics.reason if end.exit_code is Exit.FAILED else None)
-    if reason:
-        yield redact(one_line(reason)), "red"
+    if end.problem is not None:
+        yield redact(one_line(end.problem)), "red"
     yield end.last_line, "bold"
 
 

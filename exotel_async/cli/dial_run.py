@@ -216,7 +216,7 @@ class DialRun:
             next_retry_at=next_retry_at,
             now=now,
             elapsed=time.monotonic() - self.began,
-            left=left,
+            forecast=left,
             opens_at=self.opens_at,
             problems=self._problems.problems,
             stopping=await self._stopping(ledger, statistics),

@@ -21,7 +21,8 @@ from exotel_async.campaigns import (
     Schedule,
 )
 from exotel_async.cli import dial_app
-from exotel_async.cli.dial_dry_run import DryRun, Refused
+from exotel_async.cli.dial_assumed import Assumed
+from exotel_async.cli.dial_dry_run import DryRun, Rejection
 from exotel_async.cli.dial_forecast import forecast
 from exotel_async.cli.dial_options import CallOptions, Target, Timing
 from exotel_async.cli.dial_order import Order
@@ -101,6 +102,27 @@ ENDS: Final[Mapping[str, DialEnd]] = {
         statistics=evolve(STATISTICS, state=CampaignState.PAUSED, reason=REASON),
         now=NOW,
         elapsed=605,
+        problem=f"paused: {REASON}",
+    ),
+    "interrupted while paused": DialEnd(
+        exit_code=Exit.INTERRUPTED,
+        statistics=evolve(STATISTICS, state=CampaignState.PAUSED),
+        now=NOW,
+        elapsed=605,
+        ledger="a b.db",
+    ),
+    "interrupted after it was cancelled": DialEnd(
+        exit_code=Exit.INTERRUPTED,
+        statistics=evolve(STATISTICS, state=CampaignState.CANCELED, canceled=582, pending=0),
+        now=NOW,
+        elapsed=605,
+    ),
+    "outside hours while paused": DialEnd(
+        exit_code=Exit.OUTSIDE_HOURS,
+        statistics=evolve(STATISTICS, in_progress=0, pending=587, state=CampaignState.PAUSED),
+        now=NOW,
+        elapsed=4205,
+        opens_at=NOW + timedelta(hours=18, minutes=32),
     ),
     "nothing was dialled": DialEnd(
         exit_code=Exit.FAILED,
@@ -180,14 +202,14 @@ DRY_RUNS: Final[Mapping[str, DryRun]] = {
         duplicates=12,
         in_campaign=8,
         do_not_call=1,
-        refused=[
-            Refused(
+        rejected=[
+            Rejection(
                 reason="+9198123 has too few digits for a mobile number",
                 count=14,
                 lines=range(4, 18),
             ),
-            Refused(reason="the cell is empty", count=1, lines=[3]),
-            *(Refused(reason=f"another reason, {n}", count=1, lines=[n]) for n in range(40, 50)),
+            Rejection(reason="the cell is empty", count=1, lines=[3]),
+            *(Rejection(reason=f"another reason, {n}", count=1, lines=[n]) for n in range(40, 50)),
         ],
     ),
     "over": dry_run({None: 5}, evolve(CAMPAIGN, schedule=Schedule(end=NOW))),
@@ -200,6 +222,9 @@ DRY_RUNS: Final[Mapping[str, DryRun]] = {
         {None: 400_000}, evolve(CAMPAIGN, throttle=1, schedule=Schedule(hours="00:00-24:00"))
     ),
     "by the hour": dry_run({None: 40}, evolve(CAMPAIGN, channels=1, time_limit=14_400), budget=1),
+    "by the day": dry_run(
+        {None: 4}, channels=1, assumed=Assumed(ringing=timedelta(hours=3), talk=timedelta())
+    ),
 }
 
 

@@ -50,7 +50,7 @@ RUNNING: Final = DialStanding(
     next_retry_at=NOW + timedelta(seconds=130),
     now=NOW,
     elapsed=605.0,
-    left=timedelta(hours=1, minutes=12),
+    forecast=timedelta(hours=1, minutes=12),
 )
 
 STARTING: Final = evolve(
@@ -95,27 +95,29 @@ STANDINGS: Final[Mapping[str, DialStanding]] = {
         statistics=evolve(
             STATISTICS, created=1_234_567, pending=1_234_147, name="a campaign's name"
         ),
-        left=timedelta(days=9, hours=3),
+        forecast=timedelta(days=9, hours=3),
         next_retry_at=NOW + timedelta(days=2),
         ledger="/srv/ledgers/campaigns of 2026.db",
     ),
     "problems": evolve(RUNNING, problems=PROBLEMS, limiter=evolve(LIMITER, paused_for=41.4)),
-    "paused": evolve(RUNNING, statistics=evolve(STATISTICS, state=CampaignState.PAUSED), left=None),
+    "paused": evolve(
+        RUNNING, statistics=evolve(STATISTICS, state=CampaignState.PAUSED), forecast=None
+    ),
     "paused by errors": evolve(
         RUNNING,
         statistics=evolve(STATISTICS, state=CampaignState.PAUSED, reason=REASON),
-        left=None,
+        forecast=None,
     ),
     "failed": evolve(
         RUNNING,
         statistics=evolve(STATISTICS, state=CampaignState.FAILED, reason="the balance is used up"),
-        left=None,
+        forecast=None,
     ),
     "canceled": evolve(
-        RUNNING, statistics=evolve(STATISTICS, state=CampaignState.CANCELED), left=None
+        RUNNING, statistics=evolve(STATISTICS, state=CampaignState.CANCELED), forecast=None
     ),
     "outside hours": evolve(
-        RUNNING, opens_at=NOW + timedelta(hours=18, minutes=32), left=timedelta(hours=20)
+        RUNNING, opens_at=NOW + timedelta(hours=18, minutes=32), forecast=timedelta(hours=20)
     ),
     "before hours": evolve(RUNNING, opens_at=NOW + 2 * MINUTE),
     "stopping": evolve(
@@ -138,6 +140,6 @@ STANDINGS: Final[Mapping[str, DialStanding]] = {
         channels_in_use=0,
         retries=0,
         next_retry_at=None,
-        left=timedelta(),
+        forecast=timedelta(),
     ),
 }

@@ -54,7 +54,7 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
     assert ended.code == 0
     assert ended.out.splitlines()[:2] == [
         "2 contacts of more.csv added to diwali",
-        "2 rows not taken: see more.csv.rejected.csv",
+        "2 rows rejected, 1 duplicate among them: see more.csv.rejected.csv",
     ]
     assert "Nobody runs it at the moment" in ended.out
     assert asyncio.run(_pending()) == 2
@@ -68,7 +68,7 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
         "file": "more.csv",
         "added": 0,
         "duplicates": 3,
-        "refused": 1,
+        "rejected": 1,
         "rejected_file": "more.csv.rejected.csv",
     }
     assert asyncio.run(_pending()) == 2
@@ -81,7 +81,7 @@ def test_a_list_of_which_nobody_is_taken_is_refused(
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 2
     assert ended.err == (
-        "exotel-async: nobody of more.csv can be dialled: 1 row not taken, see "
+        "exotel-async: nobody of more.csv can be dialled: 1 row rejected, see "
         "more.csv.rejected.csv\n"
     )
     assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]
@@ -132,7 +132,7 @@ def test_where_rejected_rows_cannot_be_written_it_says_so(
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 0
     assert ended.out.startswith("2 contacts of more.csv in diwali, none of them new")
-    assert "2 rows not taken: see more.csv.rejected.csv" in ended.out
+    assert "2 rows rejected, 1 duplicate among them: see more.csv.rejected.csv" in ended.out
 
 
 def test_where_nobody_can_be_asked_a_doubt_is_an_error(

@@ -93,7 +93,7 @@ async def test_everybody_is_rung_once_and_the_report_says_so(
     ended = await dialled(leads, exotel)
     assert ended.code == 0
     assert "5 contacts of leads.csv added to leads" in ended.out
-    assert "1 row not taken: see leads.csv.rejected.csv" in ended.out
+    assert "1 row rejected: see leads.csv.rejected.csv" in ended.out
     assert ended.out.splitlines()[-1] == "all done: 5 contacts, each with an outcome"
     assert rung(exotel, FULL[:5]) == [1] * 5
     assert not any(number[-9:] in ended.out + ended.err for number in FULL[:5])
@@ -279,7 +279,7 @@ async def test_outside_calling_hours_it_ends_and_says_when_it_goes_on(leads: Pat
         ended = await dialled(leads, exotel, usual=ALWAYS[:4])
         assert ended.code == 5
         last = ended.out.splitlines()[-1]
-        assert last.startswith("outside calling hours: goes on at 2026-11-10 09:00 IST; ")
+        assert last.startswith("outside calling hours until 2026-11-10 09:00 IST; ")
         assert dials(exotel) == 0
 
 
@@ -301,7 +301,7 @@ async def test_hours_that_end_let_calls_in_progress_end(leads: Path) -> None:
     async with exotel_at(18, 59, 40) as exotel:
         ended = await dialled(leads, exotel, usual=usual)
         assert ended.code == 5
-        assert "goes on at 2026-11-10 10:00 IST" in ended.out
+        assert "until 2026-11-10 10:00 IST" in ended.out
         assert 0 < dials(exotel) < 50
         assert max(one.arrived for one in exotel.requests if one.method == "POST") < 20
         assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
@@ -393,12 +393,12 @@ async def test_a_list_of_which_nobody_can_be_dialled_is_refused(
     written(leads.parent, [], "12,a\n9.81E+09,b\n")
     planned = await dialled(leads, exotel, "--dry-run")
     assert planned.code == 2
-    assert "refused: 2" in planned.out
+    assert "rejected: 2" in planned.out
     assert planned.err == "exotel-async: nobody of leads.csv can be dialled\n"
     ended = await dialled(leads, exotel)
     assert ended.code == 2
     assert ended.err == (
-        "exotel-async: nobody of leads.csv can be dialled: 2 rows not taken, see "
+        "exotel-async: nobody of leads.csv can be dialled: 2 rows rejected, see "
         "leads.csv.rejected.csv\n"
     )
     assert dials(exotel) == 0
@@ -442,7 +442,7 @@ async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:
     kinds = [event["event"] for event in events]
     assert (kinds[0], kinds[-1], kinds.count("outcome")) == ("start", "end", 5)
     assert "progress" in kinds
-    assert (events[0]["added"], events[0]["refused"]) == (5, 1)
+    assert (events[0]["added"], events[0]["rejected"]) == (5, 1)
     assert (events[-1]["exit_code"], events[-1]["reached"]) == (0, 5)
     assert not any(number[-9:] in ended.out for number in FULL[:5])
 

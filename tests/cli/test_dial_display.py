@@ -186,8 +186,8 @@ def test_the_last_error_is_told_whole() -> None:
 def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
     assert "left" not in str(STANDINGS["stopping"])
     for name in ("paused", "failed", "canceled"):
-        assert "left" not in str(evolve(STANDINGS[name], left=MINUTE))
-    assert "left" not in str(evolve(RUNNING, left=None))
+        assert "left" not in str(evolve(STANDINGS[name], forecast=MINUTE))
+    assert "left" not in str(evolve(RUNNING, forecast=None))
 
 
 def test_the_counts_add_up() -> None:

@@ -14,7 +14,7 @@ from exotel_async import IST
 from exotel_async.campaigns import Campaign, Reached, Retries, Retry, Schedule
 from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.cli.dial_assumed import Assumed
-from exotel_async.cli.dial_dry_run import FIRST, LAST, DryRun, Refused, show_dry_run
+from exotel_async.cli.dial_dry_run import FIRST, LAST, DryRun, Rejection, show_dry_run
 from exotel_async.cli.dial_forecast import forecast
 from tests.cli.dial_runs import CAMPAIGN, DRY_RUNS, RICH, dry_run
 from tests.cli.dial_standings import NOW
@@ -59,7 +59,7 @@ def test_the_plain_lines() -> None:
         "  numbers: in the column Mobile, found by its header",
         "  rows: 1,000",
         "  to be dialled: 1,000",
-        "  refused: 0",
+        "  rejected: 0",
         "",
         "Campaign",
         "  name: leads",
@@ -106,11 +106,11 @@ def test_the_plain_lines() -> None:
                 "duplicates: 12, in the file more than once",
                 "in campaign: 8, in the campaign already",
                 "do not call: 1, on the do-not-call list",
-                "refused: 25",
-                "refused: 14: +*****23 has too few digits for a mobile number "
+                "rejected: 25",
+                "rejected: 14: +*****23 has too few digits for a mobile number "
                 "(lines 4, 5, 6, 7, 8 and 9 more)",
-                "refused: 1: the cell is empty (line 3)",
-                "refused: 4 for 4 other reasons",
+                "rejected: 1: the cell is empty (line 3)",
+                "rejected: 4 for 4 other reasons",
                 "connects to: the agent +********0009",
                 "ExoPhone: 08030000000, 08030000001",
                 "not dialled: the last 256 contacts: the schedule ends before",
@@ -152,6 +152,7 @@ def test_the_plain_lines() -> None:
             "by the hour",
             ["pace: about 54 calls an hour, limited by the budget of 1 request a minute"],
         ),
+        ("by the day", ["pace: about one call each 3 h, limited by 1 channel"]),
     ],
 )
 def test_each_case_has_its_words(name: str, lines: Sequence[str]) -> None:
@@ -162,11 +163,11 @@ def test_each_case_has_its_words(name: str, lines: Sequence[str]) -> None:
 @EACH
 def test_the_numbers_add_up(run: DryRun) -> None:
     plain = run.as_json()
-    refused = sum(one["count"] for one in plain["refused"])
+    refused = sum(one["count"] for one in plain["rejected"])
     others = plain["duplicates"] + plain["in_campaign"] + plain["do_not_call"]
     assert plain["rows"] == plain["taken"] + others + refused
     dialled = sum(one["last"] - one["first"] + 1 for one in plain["forecast"]["windows"])
-    left = sum(one["contacts"] for one in plain["forecast"]["left"])
+    left = sum(one["contacts"] for one in plain["forecast"]["not_dialled"])
     assert dialled + left == plain["forecast"]["contacts"] == plain["taken"]
 
 
@@ -179,7 +180,7 @@ def test_it_is_json(run: DryRun) -> None:
 
 def test_the_json_of_one() -> None:
     plain = DRY_RUNS["rich"].as_json()
-    assert plain["refused"][0] == {
+    assert plain["rejected"][0] == {
         "reason": "+*****23 has too few digits for a mobile number",
         "count": 14,
         "lines": list(range(4, 18)),
@@ -197,8 +198,8 @@ def test_the_json_of_one() -> None:
         "last": 180,
         "time_zone": "Asia/Dubai",
     }
-    assert told["left"] == [{"time_zone": None, "contacts": 256}]
-    assert told["why_left"] == "the schedule ends before"
+    assert told["not_dialled"] == [{"time_zone": None, "contacts": 256}]
+    assert told["why_not_dialled"] == "the schedule ends before"
     assert (told["cost"], told["price_per_minute"]) == ("1348.80", "0.60")
     assert (told["calls_per_minute"], told["pace_limited_by"]) == (2.0, "throttle")
     assert told["limited_by"] == "hours"
@@ -206,11 +207,11 @@ def test_the_json_of_one() -> None:
 
 
 def test_the_last_reason_is_told_where_a_line_would_count_it() -> None:
-    reasons = [Refused(reason=f"reason {number}", count=10 - number) for number in range(9)]
-    lines = told(evolve(DRY_RUNS["plain"], refused=reasons))
-    assert "  refused: 2: reason 8" in lines
-    lines = told(evolve(DRY_RUNS["plain"], refused=[*reasons, Refused(reason="last", count=1)]))
-    assert "  refused: 3 for 2 other reasons" in lines
+    reasons = [Rejection(reason=f"reason {number}", count=10 - number) for number in range(9)]
+    lines = told(evolve(DRY_RUNS["plain"], rejected=reasons))
+    assert "  rejected: 2: reason 8" in lines
+    lines = told(evolve(DRY_RUNS["plain"], rejected=[*reasons, Rejection(reason="last", count=1)]))
+    assert "  rejected: 3 for 2 other reasons" in lines
 
 
 def test_no_control_code_and_no_number_of_a_person_is_shown() -> None:
@@ -219,14 +220,14 @@ def test_no_control_code_and_no_number_of_a_person_is_shown() -> None:
         path="a\x1b[2Jb.csv",
         column="Mob\nile",
         notes=["see +919812300001"],
-        refused=[Refused(reason="98123 00002\x07 is there twice", count=2, lines=[7])],
+        rejected=[Rejection(reason="98123 00002\x07 is there twice", count=2, lines=[7])],
     )
     for text in ("\n".join(told(run)), json.dumps(run.as_json())):
         assert "\x1b" not in text
         assert not any(number in text for number in ("9812300001", "98123 00002", "9812300009"))
-    assert "  refused: 2: ***** *0002 is there twice (lines 7 and 1 more)" in told(run)
+    assert "  rejected: 2: ***** *0002 is there twice (lines 7 and 1 more)" in told(run)
     assert "  numbers: in the column Mob ile, found by its header" in told(run)
-    unknown = Refused(reason="it is too long", count=3)
+    unknown = Rejection(reason="it is too long", count=3)
     assert str(unknown) == "3: it is too long"
 
 

@@ -33,7 +33,7 @@ START = {
     "ledger": "campaigns.db",
     "added": 990,
     "duplicates": 7,
-    "refused": 3,
+    "rejected": 3,
     "contacts": 1_000,
     "budget": 200,
     "channels": None,
@@ -115,13 +115,15 @@ def test_progress() -> None:
     assert event["state"] == "in-progress"
     assert event["statuses"] == {"completed": 310, "busy": 101, "no-answer": 90, "failed": 4}
     assert (event["talk_time"], event["price"]) == (18_600, "412.500")
-    assert (event["left"], event["next_retry_at"]) == (4_320, "2026-11-30T15:30:10+05:30")
+    assert (event["time_left"], event["next_retry_at"]) == (None, "2026-11-30T15:30:10+05:30")
     assert event["stopping"] == {
         "since": "2026-11-30T15:27:00+05:30",
         "calls": 7,
         "until": "2026-11-30T15:42:00+05:30",
     }
     assert progress_event(RUNNING)["stopping"] is None
+    assert progress_event(RUNNING)["time_left"] == 4_320
+    assert progress_event(evolve(STANDINGS["paused"], forecast=timedelta(1)))["time_left"] is None
     assert progress_event(STARTING)["channels"] is None
 
 

@@ -13,11 +13,12 @@ from attrs import evolve
 from exotel_async.campaigns import CampaignAdmin
 from exotel_async.cli import dial_plan
 from exotel_async.cli.contact_files import open_contacts
-from exotel_async.cli.dial_dry_run import DryRun
+from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_plan import Plan
 from exotel_async.cli.service import Misuse
 from tests.cli.dial_runs import order_of
+from tests.cli.dial_text import shown
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +40,7 @@ async def test_each_row_is_counted_once(tmp_path: Path) -> None:
     rows = [*PEOPLE, f"+91 {PEOPLE[0]}", "12", f"0{PEOPLE[9]}"]
     run = await planned(order_of(tmp_path, rows), [f"+91{PEOPLE[3]}", "9812399999"])
     assert (run.taken, run.do_not_call, run.duplicates, run.in_campaign) == (9, 1, 2, 0)
-    ((why, count, lines),) = [(one.reason, one.count, list(one.lines)) for one in run.refused]
+    ((why, count, lines),) = [(one.reason, one.count, list(one.lines)) for one in run.rejected]
     assert (count, lines) == (1, [13])
     assert "2 digits" in why
     assert not (tmp_path / "campaigns.db").exists()
@@ -53,8 +54,38 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
         await admin.do_not_call(PEOPLE[5:7])
     run = await planned(order)
     assert (run.taken, run.in_campaign, run.do_not_call) == (4, 4, 2)
-    # Those of the campaign are dialled by the same command, too.
-    assert sum(run.forecast.contacts.values()) == 8
+    # Those of the campaign are dialled by the same command, too, and before the others.
+    assert run.pending == 4
+    assert run.forecast.contacts == {None: 8}
+    lines = shown(lambda on: show_dry_run(on, run), None)
+    assert "  to be dialled: 4, and 4 that the campaign has from before" in lines
+    assert (
+        "Who is dialled when, the 4 from before first, then contacts in the order of the file"
+        in lines
+    )
+
+
+async def test_who_is_in_the_campaign_comes_before_other_time_zones(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    order.file.write_text(f"Mobile,Zone\n{PEOPLE[1]},Asia/Dubai\n{PEOPLE[2]},\n")
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(order.options.campaign())
+        await admin.add("leads", PEOPLE[:1])
+    contacts = open_contacts(order.file, mapping={"time_zone": "Zone"})
+    run = await Plan(order, order.options.campaign(), contacts, []).make()
+    assert list(run.forecast.contacts.items()) == [(None, 2), ("Asia/Dubai", 1)]
+
+
+async def test_a_campaign_that_is_paused_is_not_dialled(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    assert (await planned(order)).resume is None
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(order.options.campaign())
+        await admin.pause("leads")
+    run = await planned(order)
+    lines = shown(lambda on: show_dry_run(on, run), None)
+    assert f"  stopped: nobody is dialled until {run.resume}" in lines
+    assert (run.resume or "").startswith("exotel-async campaign resume leads --ledger ")
 
 
 async def test_calls_are_as_long_as_one_says(tmp_path: Path) -> None:

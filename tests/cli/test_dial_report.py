@@ -101,12 +101,26 @@ def test_a_report() -> None:
         ("unresolved", "done, but 3 contacts are unresolved"),
         (
             "outside hours",
-            "outside calling hours: goes on at 2026-12-01 10:00 IST; 587 contacts are left to "
+            "outside calling hours until 2026-12-01 10:00 IST; 587 contacts are left to "
             "dial; the same command goes on then, --wait-for-hours waits for it",
         ),
         (
+            "outside hours while paused",
+            "outside calling hours until 2026-12-01 10:00 IST; 587 contacts are left to "
+            "dial; it is paused: exotel-async campaign resume leads continues it",
+        ),
+        (
             "no more hours",
-            "outside calling hours, and the schedule opens no more: 580 contacts are left to dial",
+            "done, but 580 contacts are left to dial; the same command goes on",
+        ),
+        (
+            "interrupted while paused",
+            "interrupted: 580 contacts are left to dial; it is paused: "
+            "exotel-async campaign resume leads --ledger 'a b.db' continues it",
+        ),
+        (
+            "interrupted after it was cancelled",
+            "interrupted: 0 contacts are left to dial; cancelled: nobody is dialled any more",
         ),
         (
             "interrupted",
@@ -159,7 +173,7 @@ def test_why_it_stopped_is_told_in_one_line_without_numbers() -> None:
         "the ledger cannot be opened: +********0001"
     )
     paused = ENDS["stopped by errors"]
-    assert report(paused, None)[-2] == paused.statistics.reason
+    assert report(paused, None)[-2] == paused.problem
     going_on = evolve(
         paused, statistics=evolve(paused.statistics, state=CampaignState.IN_PROGRESS, reason=None)
     )
