@@ -15,9 +15,9 @@ from exotel_async.cli.dial_display import Problem
 
 _KEPT: Final = 10
 _SDK: Final = logging.getLogger("exotel_async")
-_POLLS: Final = "wait"
-"""The module that says of each poll for calls that it failed and is made again: while all channels
-are in use, there may be no other sign that Exotel does not answer."""
+_POLLS: Final = "exotel_async.polls"
+"""Says at level INFO of each poll for calls that it has failed and is made again: while all
+channels are in use, there may be no other sign that Exotel does not answer."""
 
 
 class ProblemLog(logging.Handler):
@@ -51,7 +51,7 @@ class ProblemLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a warning."""
-        if record.levelno < logging.WARNING and record.module != _POLLS:
+        if record.levelno < logging.WARNING and record.name != _POLLS:
             return
         try:
             self.add(record.getMessage())
