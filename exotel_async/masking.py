@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Final
 
 _SHOWN: Final = 4
@@ -65,7 +66,12 @@ def has_credentials(value: object) -> bool:
 
 
 def outline(value: object, longest: int = 80) -> str:
-    """Return how a value reads in an error: its `repr`, masked and cut; or its type alone."""
+    """Return how a value reads in an error: its `repr`, masked and cut; or its type alone.
+
+    A length of time is written in seconds.
+    """
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g} s"
     try:
         # Not all of it: it may be a whole file. And no less, or a number that is cut is not masked.
         if isinstance(value, str | bytes):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exotel_async import InvalidRequest
 from exotel_async.masking import mask_number, redact
 
 
@@ -47,3 +50,7 @@ def test_finds_a_number_in_any_text(before: str, number: str, after: str) -> Non
     shown = redact(before + number + after)
     assert number.lstrip("+") not in shown
     assert len(shown) == len(before + number + after)
+
+
+def test_a_length_of_time_is_written_in_seconds() -> None:
+    assert str(InvalidRequest("gap", timedelta(minutes=1.5), "is short")) == "gap=90 s: is short"

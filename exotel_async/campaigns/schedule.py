@@ -17,7 +17,7 @@ from exotel_async.config import IST
 from exotel_async.errors import InvalidRequest
 from exotel_async.models.value import Value
 
-_USUAL: Final = "09:00-21:00"
+DEFAULT_HOURS: Final = "09:00-21:00"
 """In India no commercial calls are allowed from 21:00 to 09:00 (TRAI)."""
 
 _DAY: Final = timedelta(days=1)
@@ -142,7 +142,9 @@ class Schedule(Value):
 
     start: datetime | None = field(default=None, converter=_start)
     end: datetime | None = field(default=None, converter=_end)
-    hours: Mapping[str, str | None] = field(default=_USUAL, converter=written_hours, kw_only=True)
+    hours: Mapping[str, str | None] = field(
+        default=DEFAULT_HOURS, converter=written_hours, kw_only=True
+    )
     holidays: tuple[date, ...] = field(default=(), converter=_dates, kw_only=True)
     time_zone: str = field(factory=lambda: _zone_name(IST), converter=_zone_name, kw_only=True)
 

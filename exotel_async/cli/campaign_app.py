@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from exotel_async.cli.campaign_tables import Format
 from exotel_async.cli.contact_options import Mapped, Sheet
 from exotel_async.cli.export_filters import OUTPUT
-from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LedgerPlace
 from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import err, out
@@ -46,7 +46,7 @@ def _work(ledger: str, do: Callable[[OpenLedger], Exit], *, as_json: bool) -> Wo
 
 
 @app.command(name="list")
-def list_(*, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False) -> Work:
+def list_(*, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False) -> Work:
     """List the campaigns of a ledger, and say who dials from it.
 
     Args:
@@ -59,7 +59,7 @@ def list_(*, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = F
 
 @app.command
 def status(
-    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+    name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
     """Show how a campaign stands, what it does and when, and how to go on with it.
 
@@ -73,7 +73,7 @@ def status(
 
 @app.command
 def pause(
-    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+    name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
     """Dial nobody of a campaign any more, until it is resumed. Calls in progress go on.
 
@@ -89,7 +89,7 @@ def pause(
 
 @app.command
 def resume(
-    name: Name, /, *, ledger: LedgerPlace = USUAL_LEDGER, json: Annotated[bool, JSON] = False
+    name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
     """Go on with a campaign that is paused, or has failed. It dials nobody by itself.
 
@@ -109,7 +109,7 @@ def cancel(
     /,
     *,
     yes: Annotated[bool, _FLAG] = False,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
     """End a campaign for good: who was not dialled will not be. Calls in progress go on.
@@ -133,7 +133,7 @@ def add(
     *,
     map: Mapped = None,  # noqa: A002
     sheet: Sheet = None,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
     """Add the people of a list to a campaign, also while it is dialled: those who are new to it.
@@ -159,7 +159,7 @@ def outcomes(
     *,
     state: Annotated[tuple[State, ...], Parameter(negative="", show_default=False)] = (),
     numbers: Annotated[bool, _FLAG] = False,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
     """Print what became of contacts, a line for each, in the order in which it became known.
@@ -183,7 +183,7 @@ def export(
     output: Annotated[Path, OUTPUT],
     format: Annotated[Format | None, _NOT_SAID] = None,  # noqa: A002
     force: Annotated[bool, _FLAG] = False,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
     """Write what became of contacts into a file, with the columns of their own list beside it.
@@ -213,7 +213,7 @@ def forget(
     *more: Annotated[str, Parameter(show=False)],
     key: Annotated[str | None, _NOT_SAID] = None,
     yes: Annotated[bool, _FLAG] = False,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
     """Delete a person from all campaigns of a ledger: contacts, calls and outcomes.
@@ -243,7 +243,7 @@ def resolve(
     call: Annotated[str | None, _NOT_SAID] = None,
     not_placed: Annotated[bool, _FLAG] = False,
     numbers: Annotated[bool, _FLAG] = False,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work:

@@ -17,8 +17,8 @@ from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
 from exotel_async.cli.campaign_words import command
 from exotel_async.cli.export_sink import Refusal
-from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER, shown_place
-from exotel_async.cli.service import Misuse, exit_of, kind_of
+from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LEDGER_VARIABLE, shown_place
+from exotel_async.cli.service import Misuse, exit_of, kind_of, option_of
 from exotel_async.cli.terminal import Exit, counted, one_line, out, report_problem
 from exotel_async.cli.time_arguments import shown_moment
 
@@ -62,7 +62,7 @@ class OpenLedger:
 
     def command(self, action: str, name: str) -> str:
         """Return a command that does something with a campaign. It has no password."""
-        usual = os.environ.get(LEDGER_VARIABLE) or USUAL_LEDGER
+        usual = os.environ.get(LEDGER_VARIABLE) or DEFAULT_LEDGER
         place = None if self.place == usual else shown_place(self.place)
         return one_line(command(action, name, place))
 
@@ -144,6 +144,5 @@ def _which(names: list[str]) -> str:
 
 def _explain(error: ExotelError) -> str:
     if isinstance(error, InvalidRequest):
-        what = _ARGUMENTS.get(error.argument, f"--{error.argument.replace('_', '-')}")
-        return f"{what} {error.shown} {error.rule}"
+        return f"{option_of(error.argument, _ARGUMENTS)} {error.shown} {error.rule}"
     return str(error)

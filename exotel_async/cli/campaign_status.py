@@ -13,6 +13,7 @@ from exotel_async.campaigns import Campaign, CampaignState, CampaignStatistics, 
 from exotel_async.campaigns.admin import settings_of
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
+from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
@@ -21,7 +22,6 @@ from exotel_async.cli.campaign_words import by_number, clock, counts, money, out
 from exotel_async.cli.terminal import Exit, counted, out, show_json
 from exotel_async.cli.time_arguments import shown_length
 
-_COUNTED_RETRIES: Final = 10_000  # and not beyond
 _ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED)
 _STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
 
@@ -116,7 +116,7 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
 def _of_them_retries(told: _Status) -> str:
     if not told.retries:
         return ""
-    if told.retries >= _COUNTED_RETRIES:
+    if told.retries >= MOST_RETRIES_COUNTED:
         wait = f"of which {told.retries:,} or more wait for their retries"
     elif told.retries == told.known.pending:
         wait = "waiting for retries"

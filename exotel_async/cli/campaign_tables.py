@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 from exotel_async import IST
 from exotel_async.cli.export_sink import Refusal
 from exotel_async.cli.table_cells import csv_lines, harmless, writable
+from exotel_async.cli.time_arguments import iso_in_ist
 
 Format = Literal["csv", "xlsx", "jsonl"]
 SUFFIXES: Final[Mapping[str, Format]] = {
@@ -177,7 +178,7 @@ def _units(text: str) -> int:
 def _plain(value: object) -> Any:
     match value:
         case datetime():
-            return value.astimezone(IST).isoformat(timespec="seconds")
+            return iso_in_ist(value)
         case Decimal():
             return f"{value:f}"
         case float() if value.is_integer() and abs(value) < _LONGEST_EXACT:

@@ -27,7 +27,7 @@ from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_plan import NAME, Plan
 from exotel_async.cli.demo_process import Program, ProgramFailed, program
 from exotel_async.cli.demo_proof import Proof, prove
-from exotel_async.cli.demo_report import Teller, summary
+from exotel_async.cli.demo_report import DemoReporter, summary
 from exotel_async.cli.progress import progress
 from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
 from exotel_async.emulator import Emulator, Fault
@@ -43,7 +43,7 @@ class Demo:
     """One run of the demo."""
 
     plan: Plan
-    teller: Teller
+    reporter: DemoReporter
     show: Callable[[DemoStanding], None]
     folder: Path
     known: CampaignStatistics = field(init=False)
@@ -86,25 +86,27 @@ class Demo:
 
     async def _run_and_kill(self) -> frozenset[str]:
         """Return the attempts whose dials were in flight."""
-        self.emulator.faults.add(_LOST_ANSWER, path="Calls/connect", after=self.plan.held - 1)
+        self.emulator.faults.add(
+            _LOST_ANSWER, path="Calls/connect", after=self.plan.delayed_dial - 1
+        )
         async with program(self._assignment()) as running:
-            self.teller.started(running.process.pid)
+            self.reporter.started(running.process.pid)
             await self._watch(running, until=self._is_moment)
             if running.has_ended:
                 await running.check()
                 raise ProgramFailed("the demo's program has ended before it was killed")
             await running.kill()
         await self._look()
-        self.teller.killed(self.emulator.calls.values(), len(self.unanswered))
+        self.reporter.killed(self.emulator.calls.values(), len(self.unanswered))
         return self.unanswered
 
     async def _run_to_the_end(self, in_flight: frozenset[str]) -> None:
         async with program(self._assignment()) as running:
-            self.teller.started_again(running.process.pid, self.known, len(in_flight))
+            self.reporter.started_again(running.process.pid, self.known, len(in_flight))
             if in_flight:
                 await self._watch(running, until=lambda: not in_flight & self.unanswered)
                 if not in_flight & self.unanswered and not self.known.unresolved:
-                    self.teller.found(len(in_flight))
+                    self.reporter.found(len(in_flight))
             await self._watch(running)
             if running.has_ended:
                 await running.check()
@@ -113,7 +115,7 @@ class Demo:
     def _is_moment(self) -> bool:
         """Whether the program is to be killed at this very moment."""
         calls = self.emulator.calls.values()
-        if len(calls) < self.plan.held:
+        if len(calls) < self.plan.delayed_dial:
             return False
         if self._held_at is None:
             self._held_at = self.elapsed
@@ -140,7 +142,7 @@ class Demo:
             DemoStanding(
                 known=self.known,
                 calls=len(calls),
-                taken=sum(not call.ended for call in calls),
+                in_use=sum(not call.ended for call in calls),
                 channels=self.plan.channels,
                 elapsed=self.elapsed,
             )
@@ -168,21 +170,21 @@ def demo(plan: Plan, *, as_json: bool) -> Exit:
     # Cut off by the kill, the emulator's server may think that something is wrong.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
     console = err if as_json else out
-    teller = Teller(console)
+    reporter = DemoReporter(console)
     with TemporaryDirectory(prefix="exotel-async-demo-", ignore_cleanup_errors=True) as folder:
         try:
-            teller.begin(plan)
+            reporter.begin(plan)
             with progress(console) as show:
-                run = Demo(plan, teller, show, Path(folder))
+                run = Demo(plan, reporter, show, Path(folder))
                 proof = asyncio.run(run.run())
         except KeyboardInterrupt:
-            teller.interrupted()
+            reporter.interrupted()
             return Exit.INTERRUPTED
         except (ExotelError, ProgramFailed) as error:
             report_problem(str(error), kind=type(error).__name__, as_json=as_json)
             return Exit.FAILED
     totals = run.emulator.statistics()
-    teller.end(plan, run.known, proof, totals)
+    reporter.end(plan, run.known, proof, totals)
     if as_json:
         show_json(summary(run.known, proof, totals))
     if not proof.holds:

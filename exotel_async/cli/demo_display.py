@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exotel_async.campaigns import CampaignStatistics
+from exotel_async.cli.campaign_words import finished
 from exotel_async.cli.progress import bar
 
 _STEPS: Final = 10
@@ -28,25 +29,25 @@ class DemoStanding:
     Attributes:
         known: what the ledger has.
         calls: how many calls the emulator has recorded.
-        taken: how many of them are in progress.
+        in_use: how many of them are in progress.
         channels: how many may be.
         elapsed: seconds since the start.
     """
 
     known: CampaignStatistics
     calls: int
-    taken: int
+    in_use: int
     channels: int
     elapsed: float
 
     @property
     def step(self) -> int:
         """One for each tenth of the contacts."""
-        return _STEPS * self._over // max(1, self.known.created)
+        return _STEPS * finished(self.known) // max(1, self.known.created)
 
     def __str__(self) -> str:
-        counted = {**self._outcomes, **self._open}
-        counts = ", ".join(f"{word} {count}" for word, count in counted.items() if count)
+        known = {**self._outcomes, **self._open}
+        counts = ", ".join(f"{word} {count}" for word, count in known.items() if count)
         return f"{self.elapsed:5.1f} s  of {self.known.created} contacts: {counts}"
 
     def panel(self, width: int) -> Group:
@@ -56,10 +57,10 @@ class DemoStanding:
         bars.add_column(min_width=8, no_wrap=True)
         bars.add_column()
         bars.add_column(no_wrap=True)
-        over, taken = self._over, self.taken
+        over, in_use = finished(self.known), self.in_use
         bars.add_row("contacts", bar(over / total, width), f"{over} of {total} have their outcome")
-        channels = bar(taken / self.channels, width, full="yellow")
-        bars.add_row("channels", channels, f"{taken} of {self.channels} taken")
+        channels = bar(in_use / self.channels, width, full="yellow")
+        bars.add_row("channels", channels, f"{in_use} of {self.channels} in use")
         lines = Table.grid(padding=(0, 2))
         lines.add_column(min_width=8, no_wrap=True)
         lines.add_column(overflow="fold")
@@ -69,11 +70,6 @@ class DemoStanding:
         lines.add_row("Exotel", f"{self.calls} calls")
         lines.add_row("time", f"{self.elapsed:.1f} s    Ctrl-C ends it")
         return Group(bars, lines)
-
-    @property
-    def _over(self) -> int:
-        known = self.known
-        return known.created - known.pending - known.in_progress - known.in_doubt
 
     @property
     def _outcomes(self) -> dict[str, int]:
@@ -90,5 +86,5 @@ class DemoStanding:
         return {
             "in progress": known.in_progress,
             "in doubt": known.in_doubt,
-            "pending": known.pending,
+            "to be dialled": known.pending,
         }

@@ -87,7 +87,7 @@ class Plan:
         return [f"+9198123{index:05d}" for index in range(1, self.contacts + 1)]
 
     @property
-    def held(self) -> int:
+    def delayed_dial(self) -> int:
         """Which of the dials is the one whose answer is held back."""
         return self.before + self.channels
 
@@ -106,7 +106,7 @@ class Plan:
 
     def emulator(self) -> Emulator:
         """Return an emulator on which all this happens."""
-        long = self.numbers[self.before : self.held]
+        long = self.numbers[self.before : self.delayed_dial]
         return Emulator(
             rate=LIMIT,
             channels=self.channels,

@@ -25,7 +25,7 @@ _KILL: Final = "" if sys.platform == "win32" else " (SIGKILL)"
 
 
 @frozen
-class Teller:
+class DemoReporter:
     """Says it line by line."""
 
     console: Console

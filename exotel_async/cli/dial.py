@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
 from exotel_async.cli.contact_files import Unreadable, read_numbers
 from exotel_async.cli.contact_list import nobody, open_list
+from exotel_async.cli.dial_campaign import OPTIONS
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_plan import Plan
@@ -33,14 +34,6 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.dial_order import Order
-
-_ARGUMENTS: Final = {
-    "caller_ids": "--caller-id",
-    "times": "--retry",
-    "gap": "--retry",
-    "exponential": "--retry",
-}
-"""What arguments of a campaign are called on the command line, if not like an option."""
 
 
 def dial(order: Order, *, dry_run: bool) -> Exit:
@@ -78,7 +71,7 @@ def _failed(order: Order, error: ExotelError) -> Exit:
 def _explain(order: Order, error: ExotelError) -> str:
     if isinstance(error, CampaignStopped):
         return f"{error.state.value}: {error.why}"
-    return order.service.explain(error, arguments=_ARGUMENTS)
+    return order.service.explain(error, arguments=OPTIONS)
 
 
 def _dial(run: DialRun) -> Exit:
@@ -116,7 +109,7 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         opens_at=run.opens_at,
         in_flight=[in_flight_of(one) for one in run.in_flight],
         problem=None if error is None else _explain(order, error),
-        ledger=order.unusual_ledger,
+        ledger=order.other_ledger,
     )
     with whoever_listens():
         run.output.end(end)

@@ -10,16 +10,16 @@ from cyclopts import Parameter
 
 from exotel_async.cli.contact_options import Mapped, Sheet
 from exotel_async.cli.dial_options import CallOptions, DryRunOptions, Target, Timing
-from exotel_async.cli.ledger_option import USUAL_LEDGER, LedgerPlace
+from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LedgerPlace
 from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit, misused
 
 _EVERYWHERE: Final = Service()
-_NOBODY: Final = Target()
-_USUAL: Final = Timing()
-_FULL: Final = CallOptions()
-_USUALLY: Final = DryRunOptions()
+_NO_TARGET: Final = Target()
+_DEFAULT_TIMING: Final = Timing()
+_DEFAULT_CALLS: Final = CallOptions()
+_DEFAULT_DRY_RUN: Final = DryRunOptions()
 
 
 def dial(
@@ -27,16 +27,16 @@ def dial(
     /,
     *,
     caller_id: Annotated[tuple[str, ...], Parameter(negative="")],
-    target: Target = _NOBODY,
-    timing: Timing = _USUAL,
-    calls: CallOptions = _FULL,
+    target: Target = _NO_TARGET,
+    timing: Timing = _DEFAULT_TIMING,
+    calls: CallOptions = _DEFAULT_CALLS,
     name: Annotated[str | None, Parameter(show_default=False)] = None,
-    ledger: LedgerPlace = USUAL_LEDGER,
+    ledger: LedgerPlace = DEFAULT_LEDGER,
     map: Mapped = None,  # noqa: A002
     sheet: Sheet = None,
     dnc: Annotated[tuple[Path, ...], Parameter(negative="", show_default=False)] = (),
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    assumed: DryRunOptions = _USUALLY,
+    assumed: DryRunOptions = _DEFAULT_DRY_RUN,
     numbers: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,

@@ -10,8 +10,9 @@ from attrs import frozen
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
+from exotel_async.campaigns.schedule import DEFAULT_HOURS
 from exotel_async.cli.contact_files.rejected import SUFFIX
-from exotel_async.cli.service import Misuse
+from exotel_async.cli.service import Misuse, option_of
 from exotel_async.cli.terminal import one_line
 from exotel_async.masking import redact
 
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
     from exotel_async.cli.dial_options import CallOptions, RetryRule, Target, Timing
 
-_USUAL_HOURS: Final = "09:00-21:00"
-_OPTIONS: Final = {
-    "flow": "--flow",
-    "agent": "--agent",
-    "stream_url": "--stream-url",
+OPTIONS: Final = {
     "caller_ids": "--caller-id",
     "retries": "--retry",
-    "throttle": "--throttle",
-    "time_limit": "--time-limit",
-    "ring_timeout": "--ring-timeout",
-    "record": "--record",
-    "check_dnd": "--check-dnd",
+    "times": "--retry",
+    "gap": "--retry",
+    "exponential": "--retry",
 }
-"""By the names of a campaign's settings, but for its schedule."""
+"""What arguments of a campaign are called on the command line, if not like an option."""
+
+_SETTINGS: Final = (
+    *("flow", "agent", "stream_url", "caller_ids", "retries", "throttle", "time_limit"),
+    *("ring_timeout", "record", "check_dnd"),
+)
+"""Those of a campaign, but for its schedule."""
 
 
 @frozen(kw_only=True)
@@ -73,7 +74,7 @@ class CampaignOptions:
 
     def _schedule(self) -> Schedule:
         timing = self.timing
-        hours = timing.hours or _USUAL_HOURS
+        hours = timing.hours or DEFAULT_HOURS
         holidays = () if timing.holidays is None else read_holidays(timing.holidays)
         if timing.days is None:
             return Schedule(hours=hours, holidays=holidays)
@@ -148,8 +149,8 @@ def was_cancelled(name: str) -> Misuse:
 def _differing(there: Campaign, typed: Campaign) -> list[str]:
     """Return the options in which a campaign in the ledger is not as it was typed now."""
     options = [
-        option
-        for setting, option in _OPTIONS.items()
+        option_of(setting, OPTIONS)
+        for setting in _SETTINGS
         if getattr(there, setting) != getattr(typed, setting)
     ]
     if there.schedule.hours != typed.schedule.hours:

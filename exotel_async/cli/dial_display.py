@@ -14,6 +14,7 @@ from rich.text import Text
 from exotel_async import IST, LimiterStatistics
 from exotel_async.calls.wait_state import SETTLED_AFTER
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
+from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import (
     STYLES,
     by_number,
@@ -27,12 +28,11 @@ from exotel_async.cli.campaign_words import (
     percent,
     plain,
 )
-from exotel_async.cli.progress import bar, in_use
+from exotel_async.cli.progress import LINE_EVERY, bar, in_use
 from exotel_async.cli.terminal import counted, one_line
 from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import redact
 
-_LINE_EVERY: Final = 30.0  # seconds
 _PROBLEMS: Final = 3
 _LABEL: Final = 11  # "retries due"
 _GAP: Final = 2
@@ -142,7 +142,7 @@ class DialStanding:
         for is_so in (self.opens_at, self.stopping, self.statistics.unresolved):
             important = 2 * important + bool(is_so)
         most = 8 * len(_STATES)
-        return most * (1 + int(self.elapsed / _LINE_EVERY)) + important
+        return most * (1 + int(self.elapsed / LINE_EVERY)) + important
 
     def __str__(self) -> str:
         outcomes = ", ".join(counts(outcomes_of(self.statistics).items()))
@@ -257,7 +257,8 @@ class DialStanding:
 
     @property
     def _retries(self) -> str:
-        return f"{self.retries:,}{self._next_retry}"
+        or_more = " or more" if self.retries >= MOST_RETRIES_COUNTED else ""
+        return f"{self.retries:,}{or_more}{self._next_retry}"
 
     @property
     def _next_retry(self) -> str:

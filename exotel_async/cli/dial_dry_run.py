@@ -18,6 +18,7 @@ from exotel_async.cli.campaign_words import clock, in_seconds, money, spoken
 from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
 from exotel_async.cli.dial_windows import Window
 from exotel_async.cli.terminal import counted, one_line
+from exotel_async.cli.time_arguments import iso_in_ist
 from exotel_async.masking import redact
 
 FIRST: Final = "Dry run: nobody is dialled, and nothing is written."
@@ -354,4 +355,4 @@ def _forecast_json(told: Forecast) -> dict[str, Any]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(IST).isoformat(timespec="seconds")
+    return None if moment is None else iso_in_ist(moment)

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from exotel_async import IST
 from exotel_async.campaigns import CampaignStatistics, ContactOutcome
 from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
 from exotel_async.cli.dial_display import DialStanding, Problem
 from exotel_async.cli.dial_report import DialEnd
 from exotel_async.cli.terminal import one_line
+from exotel_async.cli.time_arguments import iso_in_ist
 from exotel_async.masking import mask_number, redact
 
 _COUNTS: Final[Mapping[str, str]] = {
@@ -55,7 +55,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "progress": {
         "at": "when",
         **_COUNTS,
-        "retries": "contacts that wait to be dialled again",
+        "retries": "contacts that wait to be dialled again; of more than 10000, so many",
         "next_retry_at": "when the first of them is due, or null",
         "budget": "requests a minute",
         "budget_in_use": "requests counted against the limit now",
@@ -228,7 +228,7 @@ def _redacted(value: object) -> Any:
 def _plain(value: object) -> Any:
     match value:
         case datetime():
-            return value.astimezone(IST).isoformat(timespec="seconds")
+            return iso_in_ist(value)
         case timedelta():
             return in_seconds(value)
         case Decimal() | str():

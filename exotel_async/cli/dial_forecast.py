@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from exotel_async.campaigns import Campaign, CampaignStatistics
 from exotel_async.cli.dial_assumed import Assumed, retried, shares_dialled
-from exotel_async.cli.dial_windows import HORIZON, Window, lay
+from exotel_async.cli.dial_windows import HORIZON, Window, dial_times
 
 REQUESTS_PER_CALL: Final = Fraction(11, 10)
 """Requests of the budget that a call takes on the average, callbacks or not: one for the dial, and
@@ -169,10 +169,10 @@ def forecast(
     pace = pace_of(campaign, budget=budget, channels=channels, assumed=assumed)
     shares = shares_dialled(campaign.retries, assumed)
     each = {zone: Fraction(number) for zone, number in contacts.items()}
-    first = lay(each, pace.per_minute, campaign.schedule, now)
+    first = dial_times(each, pace.per_minute, campaign.schedule, now)
     attempts = Fraction(sum(shares))
     dials = {zone: number * attempts for zone, number in each.items()}
-    everything = lay(dials, pace.per_minute, campaign.schedule, now)
+    everything = dial_times(dials, pace.per_minute, campaign.schedule, now)
     calls = round(sum(dials.values()) - everything.not_made)
     answered = round(calls * assumed.answered)
     first_end = end = None
@@ -232,10 +232,10 @@ def time_left(
     expected = (statistics.created - ended) * sum(shares_dialled(campaign.retries, assumed))
     dials = Fraction(max(statistics.pending, round(expected) - statistics.attempts))
     pace = pace_of(campaign, budget=budget, channels=channels, assumed=assumed)
-    laid = lay({None: dials}, pace.per_minute, campaign.schedule, now)
-    if laid.end is None or laid.left:
+    times = dial_times({None: dials}, pace.per_minute, campaign.schedule, now)
+    if times.end is None or times.left:
         return None
-    end = laid.end if next_retry_at is None else max(laid.end, next_retry_at)
+    end = times.end if next_retry_at is None else max(times.end, next_retry_at)
     return end - now + assumed.held
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from exotel_async.cli.dial_campaign import CampaignOptions
-from exotel_async.cli.ledger_option import LEDGER_VARIABLE, USUAL_LEDGER, shown_place
+from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LEDGER_VARIABLE, shown_place
 from exotel_async.cli.service import Service
 
 
@@ -52,7 +52,7 @@ class Order:
     service: Service
 
     @property
-    def unusual_ledger(self) -> str | None:
+    def other_ledger(self) -> str | None:
         """The ledger as other commands need it; None: they take this one anyway."""
-        usual = os.environ.get(LEDGER_VARIABLE) or USUAL_LEDGER
+        usual = os.environ.get(LEDGER_VARIABLE) or DEFAULT_LEDGER
         return None if self.ledger == usual else shown_place(self.ledger)

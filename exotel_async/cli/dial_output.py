@@ -22,7 +22,7 @@ from exotel_async.cli.dial_events import (
 )
 from exotel_async.cli.dial_report import DialEnd, show_report
 from exotel_async.cli.ledger_option import shown_place
-from exotel_async.cli.terminal import err, moves, one_line, out, show_json
+from exotel_async.cli.terminal import can_redraw, err, one_line, out, show_json
 
 if TYPE_CHECKING:
     from exotel_async.campaigns import ContactOutcome
@@ -60,7 +60,7 @@ class DialOutput:
     @contextmanager
     def reading(self, file: Path) -> Iterator[None]:
         """Show, where things can be drawn over, that the file is read."""
-        if not moves(self.console):
+        if not can_redraw(self.console):
             yield
             return
         with self.console.status(one_line(f"reading {file.name}"), spinner="line"):

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -21,6 +21,7 @@ from exotel_async.campaigns import (
     Ledger,
     LedgerUnavailable,
 )
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.cli.contact_list import add_list
 from exotel_async.cli.dial_campaign import other_settings, was_cancelled
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
@@ -196,7 +197,7 @@ class DialRun:
         assert entry is not None and statistics is not None  # noqa: PT018, S101 - none is deleted
         self.statistics = statistics
         retries, due = await ledger.retries(entry.id)
-        next_retry_at = None if due is None else datetime.fromtimestamp(due / 1000, UTC)
+        next_retry_at = None if due is None else from_ms(due)
         self._keep_hours(dialer, statistics, entry.zones, now)
         left = time_left(
             statistics,
@@ -220,7 +221,7 @@ class DialRun:
             opens_at=self.opens_at,
             problems=self._problems.problems,
             stopping=await self._stopping(ledger, statistics),
-            ledger=order.unusual_ledger,
+            ledger=order.other_ledger,
         )
 
     def _keep_hours(
@@ -249,8 +250,8 @@ class DialRun:
         limit = self.campaign.time_limit
         until = None
         if placed and limit is not None:
-            last = max(one.intended_at for one in placed) / 1000
-            until = datetime.fromtimestamp(last, UTC) + limit + _RINGING
+            last = max(one.intended_at for one in placed)
+            until = from_ms(last) + limit + _RINGING
         return Stopping(
             since=self._stopped_at,
             calls=statistics.in_progress,

@@ -42,12 +42,12 @@ class Window:
 
 
 @frozen(kw_only=True)
-class Laid:
-    """Dials that were laid over calling hours.
+class DialTimes:
+    """When dials are placed within calling hours.
 
     Attributes:
         windows: those in which contacts are dialled, in the order of time.
-        end: when the last of them is over; None: nobody is dialled.
+        end: when the last dial is placed; None: nobody is dialled.
         left: how many dials of each zone are not made, where there are any.
     """
 
@@ -98,8 +98,10 @@ class _Zone:
         return True
 
 
-def lay(dials: Amounts, per_minute: Fraction, schedule: Schedule, begin: datetime) -> Laid:
-    """Lay dials over the hours of a schedule, from a moment on.
+def dial_times(
+    dials: Amounts, per_minute: Fraction, schedule: Schedule, begin: datetime
+) -> DialTimes:
+    """Return when dials are placed within the hours of a schedule, from a moment on.
 
     At each moment the first zone with contacts left whose hours are open has all of the pace.
 
@@ -137,7 +139,7 @@ def lay(dials: Amounts, per_minute: Fraction, schedule: Schedule, begin: datetim
         if first <= last:
             begun = clock.at(now)
             windows.append(Window(begin=begun, end=end, first=first, last=last, zone=zone.name))
-    return Laid(
+    return DialTimes(
         windows=tuple(windows),
         end=end,
         left={zone.name: zone.dials - zone.made for zone in zones if zone.made < zone.dials},

@@ -10,8 +10,9 @@ from typing import Any, Final, get_args, get_type_hints
 
 from attrs import frozen
 
-from exotel_async import IST, Call, CallRow
+from exotel_async import Call, CallRow
 from exotel_async.cli.table_cells import harmless, writable
+from exotel_async.cli.time_arguments import iso_in_ist
 
 _KINDS: Final = {
     str: "TEXT",
@@ -56,7 +57,7 @@ def _stored(value: object) -> Any:
     match value:
         case datetime():
             # All in one zone: so that their texts sort as they do.
-            return value.astimezone(IST).isoformat(timespec="seconds")
+            return iso_in_ist(value)
         case float():
             return int(value) if value.is_integer() else value
         case Decimal():

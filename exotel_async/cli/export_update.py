@@ -34,10 +34,10 @@ from exotel_async.cli.export_sqlite import Database, News
 from exotel_async.cli.progress import progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
+    can_redraw,
     counted,
     drawing,
     err,
-    moves,
     note,
     say,
     show_json,
@@ -94,7 +94,7 @@ class Updater:
         Raises:
             ExotelError: it cannot go on, and waiting would not help.
         """
-        if not moves(err):
+        if not can_redraw(err):
             note(f"Following: new calls are read every {every:g} s. SIGTERM or Ctrl-C ends it.")
         changes = await self._changes()
         with progress(err) as show:
@@ -156,18 +156,18 @@ class Updater:
         return news
 
     def _tell(self, what: str, *, telling: bool) -> None:
-        """Show the result of an update: in the line that moves, or else if it is worth a line."""
+        """Show the result of an update: in the line that is redrawn, or if it is worth one of its own."""
         self._last = f"update at {datetime.now().astimezone():%H:%M:%S %Z}: {what}"
-        if telling and not moves(err):
+        if telling and not can_redraw(err):
             note(self._last)
 
     @property
     def step(self) -> int:
-        """Always 0: where nothing moves, each update prints its own line."""
+        """Always 0: where nothing is redrawn, each update prints its own line."""
         return 0
 
     def panel(self, _: int) -> Text:
-        """Return the line that moves."""
+        """Return the line that is redrawn."""
         calls = counted(self.database.state.records, "call")
         coming = ""
         if self._next is not None:

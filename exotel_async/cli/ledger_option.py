@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-USUAL_LEDGER: Final = "campaigns.db"
+DEFAULT_LEDGER: Final = "campaigns.db"
 LEDGER_VARIABLE: Final = "EXOTEL_LEDGER"
 
 LedgerPlace = Annotated[

@@ -15,14 +15,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from exotel_async import LimiterStatistics
-from exotel_async.cli.terminal import counted, moves
+from exotel_async.cli.terminal import can_redraw, counted
 from exotel_async.cli.time_arguments import shown_length
 
 _LONGEST: Final = 24
 _SHORTEST: Final = 8
 _WORDS: Final = 54  # beside a bar
 _CTRL_C: Final = 3
-_LINE_EVERY: Final = 30.0  # seconds
+LINE_EVERY: Final = 30.0
+"""Seconds between two lines of progress where nothing can be drawn over."""
 
 
 class Standing(Protocol):
@@ -30,7 +31,7 @@ class Standing(Protocol):
 
     @property
     def step(self) -> int:
-        """Where nothing moves, a line is printed each time this has changed, from 0 on."""
+        """Where nothing can_redraw, a line is printed each time this has changed, from 0 on."""
         ...
 
     def panel(self, width: int) -> RenderableType:
@@ -41,7 +42,7 @@ class Standing(Protocol):
 @contextmanager
 def progress(console: Console) -> Iterator[Callable[[Standing], None]]:
     """Give the function that shows how something stands. On a terminal it leaves nothing behind."""
-    if not moves(console):
+    if not can_redraw(console):
         yield _line_printer(console)
         return
     # Drawn from the event loop alone: rich's own thread would see things half changed.
@@ -111,7 +112,7 @@ class Requests:
     @property
     def step(self) -> int:
         """One each half minute."""
-        return int(self.elapsed / _LINE_EVERY)
+        return int(self.elapsed / LINE_EVERY)
 
     @property
     def use(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -38,6 +37,16 @@ _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
 _SERVER: Final = "server of the shared limiter"  # in words of exotel_async.redis
 LIMIT: Final = 200
 """Requests a minute: Exotel's documented budget."""
+
+
+def option_of(argument: str, others: Mapping[str, str]) -> str:
+    """Return what an argument is called on the command line.
+
+    Args:
+        argument: its name in Python.
+        others: arguments that are not called like an option of their name.
+    """
+    return others.get(argument, f"--{argument.replace('_', '-')}")
 
 
 class Misuse(ConfigurationError):
@@ -133,11 +142,7 @@ class Service:
         """
         match error:
             case InvalidRequest():
-                option = error.argument.replace("_", "-")
-                name = arguments.get(error.argument, f"--{option}")
-                length = isinstance(error.value, timedelta)
-                value = f"{error.value.total_seconds():g} s" if length else error.shown
-                line = f"{name} {value} {error.rule}"
+                line = f"{option_of(error.argument, arguments)} {error.shown} {error.rule}"
             case AuthenticationError():
                 line = (
                     f"{self.host} does not accept the credentials (HTTP 401): EXOTEL_API_KEY or "

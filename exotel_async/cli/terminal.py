@@ -182,7 +182,7 @@ def counted(number: int, what: str) -> str:
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def moves(console: Console) -> bool:
+def can_redraw(console: Console) -> bool:
     """Whether things can be drawn over on it."""
     return console.is_terminal and not console.is_dumb_terminal
 

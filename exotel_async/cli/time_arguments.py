@@ -77,6 +77,11 @@ def read_length(text: str) -> timedelta:
     return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in lengths), timedelta())
 
 
+def iso_in_ist(moment: datetime) -> str:
+    """Return a moment as JSON and tables have it: ISO 8601 in Indian time, to the second."""
+    return moment.astimezone(IST).isoformat(timespec="seconds")
+
+
 def shown_moment(moment: datetime) -> str:
     """Write a moment to the second, in Indian time, and say so."""
     return f"{moment.astimezone(IST):%Y-%m-%d %H:%M:%S} IST"

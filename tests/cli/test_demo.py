@@ -345,14 +345,14 @@ def test_the_display_shows_contacts_and_channels_and_leaves_nothing_behind() -> 
         reached=10,
         not_reached=3,
     )
-    standing = DemoStanding(known=known, calls=25, taken=9, channels=10, elapsed=6.25)
+    standing = DemoStanding(known=known, calls=25, in_use=9, channels=10, elapsed=6.25)
     for width in (60, 120):
         console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
         with progress(console) as show:
             show(standing)
         shown = console.file.getvalue()  # type: ignore[attr-defined]
         plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
-        for words in ("13 of 40 have their outcome", "9 of 10 taken", "25 calls", "in doubt 1"):
+        for words in ("13 of 40 have their outcome", "9 of 10 in use", "25 calls", "in doubt 1"):
             assert words in plain, (width, words)
         assert "\x1b[?25h" in shown  # the cursor is back
         assert max(map(len, re.split(r"[\r\n]+", plain))) < width
@@ -362,5 +362,5 @@ def test_the_display_shows_contacts_and_channels_and_leaves_nothing_behind() -> 
         show(standing)
     assert console.file.getvalue() == (  # type: ignore[attr-defined]
         "  6.2 s  of 40 contacts: reached 10, not reached 3, in progress 9, in doubt 1, "
-        "pending 17\n"
+        "to be dialled 17\n"
     ), "in one line, however narrow, and once"

@@ -183,6 +183,11 @@ def test_the_last_error_is_told_whole() -> None:
     assert told.endswith(f"(41 times) {text}")
 
 
+def test_more_retries_than_are_counted() -> None:
+    assert "retries due: 9,999, " in str(evolve(RUNNING, retries=9_999))
+    assert "retries due: 10,000 or more, " in str(evolve(RUNNING, retries=10_000))
+
+
 def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
     assert "left" not in str(STANDINGS["stopping"])
     for name in ("paused", "failed", "canceled"):

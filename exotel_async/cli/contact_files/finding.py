@@ -140,7 +140,7 @@ class _Finder:
             phones = [
                 one
                 for one in used
-                if kinds[one.index] == Kind.SOMEBODYS
+                if kinds[one.index] == Kind.OTHER_PHONE
                 or (kinds[one.index] in _TO_CONFIRM and self._holds_numbers(one))
             ]
         phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]

@@ -66,7 +66,7 @@ class Kind(enum.Enum):
     """Numbers, perhaps of phones."""
     SECOND = enum.auto()
     """Phone numbers to be tried after the others."""
-    SOMEBODYS = enum.auto()
+    OTHER_PHONE = enum.auto()
     """Phone numbers of an office, of a relative, or of whomever."""
     PHONE = enum.auto()
     """The person's phone numbers."""
@@ -86,7 +86,7 @@ def kind_of(header: str) -> Kind:
     if is_phone:
         if more & _LATER:
             return Kind.SECOND
-        return Kind.SOMEBODYS if more or "landline" in words else Kind.PHONE
+        return Kind.OTHER_PHONE if more or "landline" in words else Kind.PHONE
     if words & (_CONTACT | _NUMBER) and not more:
         return Kind.VAGUE
     return Kind.UNKNOWN

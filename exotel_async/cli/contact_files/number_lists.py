@@ -14,7 +14,7 @@ from exotel_async.cli.contact_files.odd_rows import (
     REPEATED,
     cell_at,
     has_number,
-    why_nobody,
+    why_no_contact,
 )
 from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.cli.contact_files.tables import open_table
@@ -64,12 +64,12 @@ def _layout(path: Path, table: Table) -> Layout:
 def _is_nobodys(row: Row, layout: Layout) -> bool:
     if row.line < layout.header_line:
         return not has_number(row)
-    reason = why_nobody(row, layout)
+    reason = why_no_contact(row, layout)
     return reason == REPEATED or (reason == FOOTER and not has_number(row))
 
 
 def _numbers(row: Row, layout: Layout) -> Sequence[str]:
-    if reason := why_nobody(row, layout):
+    if reason := why_no_contact(row, layout):
         raise BadCell(reason)
     numbers: list[str] = []
     for column in layout.phones:

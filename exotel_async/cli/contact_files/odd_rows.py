@@ -29,7 +29,7 @@ _FOOTER: Final = (
 )
 
 
-def why_nobody(row: Row, layout: Layout) -> str | None:
+def why_no_contact(row: Row, layout: Layout) -> str | None:
     """Return why a row is nobody's; None: it is somebody's."""
     if row.damage is not None:
         return row.damage

@@ -21,7 +21,7 @@ from exotel_async.cli.contact_files.cells import (
 )
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS, Layout
 from exotel_async.cli.contact_files.headers import normal
-from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, why_nobody
+from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, why_no_contact
 from exotel_async.cli.contact_files.other_fields import key_of, moment_of, party_of, whole_of
 from exotel_async.cli.contact_files.rejected import as_it_was
 from exotel_async.cli.contact_files.results import Rejected, Taken
@@ -87,7 +87,7 @@ class Reading:
 
     def _contact(self, row: Row) -> Contact:
         number = self.layout.number.index
-        if reason := why_nobody(row, self.layout):
+        if reason := why_no_contact(row, self.layout):
             raise _Refused(number, reason)
         if self.layout.is_rejected:
             self._check_unchanged(row)

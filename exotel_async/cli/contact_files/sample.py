@@ -23,7 +23,7 @@ ENOUGH: Final = 0.5
 
 _ROWS: Final = 1000
 _HEADER_WITHIN: Final = 20  # rows
-_SAYING: Final = (Kind.PHONE, Kind.SOMEBODYS, Kind.SECOND, Kind.VAGUE)
+_SAYING: Final = (Kind.PHONE, Kind.OTHER_PHONE, Kind.SECOND, Kind.VAGUE)
 
 
 class Sample:

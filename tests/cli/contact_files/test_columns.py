@@ -39,7 +39,7 @@ from tests.cli.contact_files.support import (
             "|वैकल्पिक मोबाइल|Other|Alternate",
         ),
         (
-            Kind.SOMEBODYS,
+            Kind.OTHER_PHONE,
             "Office phone|Home phone|Landline|Father's Mobile|Emergency Contact Number|Shop Mobile",
         ),
         (Kind.VAGUE, "Number|Contact|No.|Customer Number|Contact Person"),
