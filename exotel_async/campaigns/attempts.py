@@ -124,7 +124,7 @@ class Attempts:
     def not_placed(
         self, attempt: LiveAttempt, reason: str, state: ContactState, due_at: int | None = None
     ) -> None:
-        """Write that certainly no call was made: the contact is dialled, or stays claimed."""
+        """Write that no call was placed: the contact is dialled, or stays claimed."""
         self._write(
             attempt,
             AttemptState.NOT_PLACED,

@@ -86,10 +86,10 @@ def demo(
     seed: int = 1,
     json: Annotated[bool, JSON] = False,
 ) -> Work | Exit:
-    """Run a campaign on a local emulator, kill its program, and show that nobody is rung twice.
+    """Run a campaign on a local emulator, kill its program, and show that no call is placed twice.
 
     No real phone rings and nothing leaves this computer, whatever EXOTEL_* variables are set. Exit
-    codes: 0 nobody was rung twice, 1 failed, 4 not all is known in time, 130 interrupted.
+    codes: 0 no call was placed twice, 1 failed, 4 not all is known in time, 130 interrupted.
 
     Args:
         fast: Show the same in a few seconds, with fewer contacts.

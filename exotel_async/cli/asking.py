@@ -45,5 +45,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not can_ask():
-        raise Misuse("it cannot be undone, and nobody can be asked here: --yes confirms it")
+        raise Misuse(
+            "this cannot be undone: confirm it with --yes, for there is no terminal to ask at"
+        )
     return (ask(f"{question}\n[y/N] ") or "").lower() in _YES

@@ -75,9 +75,10 @@ def status(
 def pause(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
-    """Dial nobody of a campaign any more, until it is resumed. Calls in progress go on.
+    """Stop dialling a campaign until it is resumed. Calls in progress continue.
 
-    Exit codes: 0 it is paused, by this or before, 1 it has failed or was cancelled, 2 wrong usage.
+    Exit codes: 0 the campaign is paused, now or already, 1 it has failed or was cancelled, 2
+    wrong usage.
 
     Args:
         json: Print the state it is in now, and was in, as JSON, in one line.
@@ -91,9 +92,10 @@ def pause(
 def resume(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
-    """Go on with a campaign that is paused, or has failed. It dials nobody by itself.
+    """Continue a campaign that is paused or has failed. A `dial` that runs starts dialling again at
+    once; if none runs, start the same `exotel-async dial` command again.
 
-    Exit codes: 0 it is not paused, by this or before, 1 it was cancelled, 2 wrong usage.
+    Exit codes: 0 the campaign is not paused, 1 it was cancelled, 2 wrong usage.
 
     Args:
         json: Print the state it is in now, and was in, as JSON, in one line.
@@ -112,12 +114,12 @@ def cancel(
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
-    """End a campaign for good: who was not dialled will not be. Calls in progress go on.
+    """End a campaign for good: no more calls are placed. Calls in progress continue.
 
-    Exit codes: 0 it is cancelled, by this or before, 1 it was not confirmed, 2 wrong usage.
+    Exit codes: 0 the campaign is cancelled, now or already, 1 it was not confirmed, 2 wrong usage.
 
     Args:
-        yes: Do not ask. It is needed where nobody can be asked.
+        yes: Do not ask for confirmation. Required where there is no terminal.
         json: Print the state it is in now, and was in, as JSON, in one line.
     """
     from exotel_async.cli.campaign_states import cancel  # noqa: PLC0415
@@ -224,7 +226,7 @@ def forget(
     Args:
         number: Their phone number; spaces in it need no quotes.
         key: Their key, instead of NUMBER.
-        yes: Do not ask. It is needed where nobody can be asked.
+        yes: Do not ask for confirmation. Required where there is no terminal.
         json: Print how many contacts were deleted as JSON, in one line.
     """
     from exotel_async.cli.campaign_forget import forget  # noqa: PLC0415
@@ -247,17 +249,19 @@ def resolve(
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work:
-    """Settle contacts of which it cannot be known whether they were rung: it asks you.
+    """Go through the unresolved contacts: it asks you which call was theirs, or whether none was
+    placed.
 
-    For each it shows the calls that may be its own. Where nobody can be asked it lists them, and
-    changes nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
+    For each it shows the calls that may be its own. Without a terminal it lists them and changes
+    nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
     unresolved, 130 interrupted.
 
     Args:
-        key: Settle this one contact, by the next option or the one after it; a contact that was
-            added without a key has its number for one.
+        key: Resolve only this contact, with --call or --not-placed: its key, or its number if it
+            was added without a key.
         call: The SID of the call that was its own.
-        not_placed: Certainly no call was made: it is dialled again.
+        not_placed: No call was placed for it: it is dialled again, unless its campaign was
+            cancelled.
         numbers: Show phone numbers with all their digits.
         json: Ask nothing; print each contact with the calls that may be its own as JSON, in one
             line.

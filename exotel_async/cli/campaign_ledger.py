@@ -53,7 +53,7 @@ class OpenLedger:
         if entry is not None:
             return entry
         names: list[str] = self.do(self.admin.names())
-        raise InvalidRequest("name", name, f"is no campaign of this ledger{_which(names)}")
+        raise InvalidRequest("name", name, f"is no campaign in this ledger{_which(names)}")
 
     def dialer(self) -> Holder | None:
         """Return the process that dials from this ledger; None: there is none."""
@@ -139,7 +139,9 @@ def _which(names: list[str]) -> str:
         return ", which has none"
     more = len(names) - _MOST_NAMES
     shown = [one_line(name) for name in names[:_MOST_NAMES]]
-    return f": it has {', '.join(shown)}" + (f" and {counted(more, 'other')}" if more > 0 else "")
+    return f"; its campaigns: {', '.join(shown)}" + (
+        f" and {counted(more, 'other')}" if more > 0 else ""
+    )
 
 
 def _explain(error: ExotelError) -> str:

@@ -224,7 +224,7 @@ class _Run:
         known = ", ".join(numbers)
         answers = [(known, "that call is its own, and counts")] if known else []
         answers += [
-            ("n", f"certainly no call was made: {again}"),
+            ("n", f"no call was placed: {again}"),
             ("s", "leave it unresolved"),
             (_STOP, "stop here"),
         ]

@@ -127,6 +127,10 @@ def _retry(retry: Retry) -> str:
 def _reached(campaign: Campaign) -> str:
     talk = campaign.reached.talk_time
     if talk is not None and talk > timedelta():
-        who = "on the line" if campaign.agent is None else "speaking with the agent"
-        return f"who is {who} for {spoken(talk)} at least"
-    return "who answers" if campaign.agent is None else "who speaks with the agent"
+        what = "is on the line" if campaign.agent is None else "speaks with the agent"
+        return f"when the contact {what} for at least {spoken(talk)}"
+    return (
+        "when the contact answers"
+        if campaign.agent is None
+        else "when the contact speaks with the agent"
+    )

@@ -12,7 +12,7 @@ from exotel_async.cli.campaign_ledger import OpenLedger, shown_dialer
 from exotel_async.cli.campaign_screen import show_text
 from exotel_async.cli.terminal import Exit, counted, one_line, report_problem, show_json
 
-_HOW_TO_RUN: Final = "The same command again runs it: exotel-async dial FILE ..."
+_HOW_TO_RUN: Final = "Start the same command as before: exotel-async dial FILE ..."
 
 
 def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
@@ -56,27 +56,27 @@ def cancel(ledger: OpenLedger, name: str, *, yes: bool, as_json: bool) -> Exit:
     shown = one_line(name)
     # One that died in the midst of it has left some of them.
     if known.state is CampaignState.CANCELED and not known.pending:
-        return _told(before, before, f"{shown} was cancelled already.", as_json, cancelled=0)
-    never = f"{counted(known.pending, 'contact')} of {shown} will never be dialled"
+        return _told(before, before, f"{shown} was cancelled already.", as_json, canceled=0)
+    never = f"{counted(known.pending, 'contact')} of {shown} will not be dialled any more"
     question = f"{never}{_still(ledger, name)}. This cannot be undone. Cancel it?"
     if not confirmed(question, yes=yes):
         return _impossible(f"{shown} was not cancelled: nothing was changed", as_json)
     cancelled: int = ledger.do(ledger.admin.cancel(name))
     text = (
-        f"{shown} is cancelled: {counted(cancelled, 'contact')} will never be dialled"
+        f"{shown} is cancelled: {counted(cancelled, 'contact')} will not be dialled any more"
         f"{_still(ledger, name)}."
     )
-    return _told(before, ledger.entry(name), text, as_json, cancelled=cancelled)
+    return _told(before, ledger.entry(name), text, as_json, canceled=cancelled)
 
 
 def how_it_goes_on(ledger: OpenLedger, entry: CampaignEntry) -> str:
     """Say which process dials, or how somebody goes on."""
     if entry.state in {CampaignState.PAUSED, CampaignState.FAILED}:
-        return f"It goes on by: {ledger.command('resume', entry.name)}"
+        return f"To continue it: {ledger.command('resume', entry.name)}"
     dialer = ledger.dialer()
     if dialer is not None:
         return f"This ledger is dialled by {shown_dialer(dialer)}."
-    return f"Nobody runs it at the moment. {_HOW_TO_RUN}"
+    return f"No process is dialling it. {_HOW_TO_RUN}"
 
 
 def _still(ledger: OpenLedger, name: str) -> str:

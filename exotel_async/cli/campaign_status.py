@@ -110,7 +110,7 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
     yield "calls", f"{known.attempts:,}" + (f": {ends}" if ends else "")
     if known.talk_time:
         yield "talk time", shown_length(known.talk_time)
-    yield "price", money(known.price)
+    yield "cost so far", money(known.price)
 
 
 def _of_them_retries(told: _Status) -> str:
@@ -151,7 +151,7 @@ def _settings(told: _Status) -> Iterator[tuple[str, str]]:
             yield from zip(chain([word], repeat("")), lines, strict=False)
         own = [zone for zone in told.entry.zones if zone]
         if word == "time zone" and own:
-            yield "", f"contacts with one of their own by that: {', '.join(own)}"
+            yield "", f"contacts with their own time zone: {', '.join(own)}"
 
 
 def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
@@ -159,12 +159,13 @@ def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
     if state in _STOPPED or (told.dialer is None and state not in _ENDED):
         yield how_it_goes_on(ledger, told.entry)
     elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
-        yield "The next run of any campaign of this ledger settles the contacts in doubt."
+        yield "The next run of any campaign of this ledger resolves the contacts in doubt."
     if told.known.unresolved:
-        contacts = counted(told.known.unresolved, "contact")
+        number = told.known.unresolved
+        is_are, it_they = ("is", "it was") if number == 1 else ("are", "they were")
         yield (
-            f"Whether {contacts} were rung cannot be known without you: "
-            f"{ledger.command('resolve', name)}"
+            f"{counted(number, 'contact')} {is_are} unresolved: it is not known whether {it_they} "
+            f"rung. Resolve with: {ledger.command('resolve', name)}"
         )
 
 

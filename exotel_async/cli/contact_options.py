@@ -26,5 +26,8 @@ Mapped = Annotated[
 ]
 Sheet = Annotated[
     str | None,
-    Parameter(show_default=False, help="The sheet of FILE that is read. Default: the first one."),
+    Parameter(
+        show_default=False,
+        help="The sheet of FILE that is read. Default: the first one that is shown and not empty.",
+    ),
 ]

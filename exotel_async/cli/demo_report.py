@@ -39,7 +39,8 @@ class DemoReporter:
         )
         self._say(
             f"{plan.contacts} contacts, {plan.channels} channels, {plan.budget.limit} requests a "
-            f"minute. Who is busy or does not answer is called again {plan.gap} s later.\n"
+            "minute. A contact that is busy or does not answer is called again after "
+            f"{plan.gap} s.\n"
         )
 
     def started(self, pid: int) -> None:
@@ -76,7 +77,7 @@ class DemoReporter:
         """Say what has come of it, and what the emulator has recorded."""
         if not proof.is_complete:
             self._unfinished(plan, known)
-        self._say("\nPeople, by how often the emulator has rung them", "bold")
+        self._say("\nContacts by how often the emulator has rung them", "bold")
         self.console.print(_table(proof))
         self._say("Calls in the emulator's record, compared with the ledger", "bold")
         for good, count, what in _findings(proof):
@@ -85,7 +86,7 @@ class DemoReporter:
         if not proof.holds:
             self._say("That must not be: please report it.", "bold red")
         elif proof.is_complete:
-            verdict = "Nobody was rung twice for one attempt, and nobody was forgotten."
+            verdict = "No attempt was dialled twice, and no contact was lost."
             self._say(verdict, "bold green")
 
     def _unfinished(self, plan: Plan, known: CampaignStatistics) -> None:
@@ -121,11 +122,11 @@ def summary(known: CampaignStatistics, proof: Proof, totals: Statistics) -> Mapp
     words = ("created", "reached", "not_reached", "pending", "in_progress", "in_doubt")
     return {
         "contacts": {word: getattr(known, word) for word in (*words, "unresolved")},
-        "holds": proof.holds,
+        "passed": proof.holds,
         "calls": proof.calls,
         "rung": [asdict(one) for one in proof.rung],
         "attempts_rung_twice": len(proof.twice),
-        "rung_again_not_due": len(proof.not_due),
+        "rung_again_too_early": len(proof.not_due),
         "calls_without_attempt": len(proof.without_attempt),
         "attempts_without_call": len(proof.without_call),
         "in_flight_at_the_kill": list(proof.in_flight.values()),
@@ -147,7 +148,7 @@ def _table(proof: Proof) -> Table:
         sum(one.reached for one in proof.rung),
     )
     table.add_section()
-    table.add_row("together", *map(str, (contacts, reached, proof.calls)))
+    table.add_row("total", *map(str, (contacts, reached, proof.calls)))
     return table
 
 
@@ -158,11 +159,12 @@ def _findings(proof: Proof) -> list[tuple[bool, int, str]]:
         (True, proof.calls, "in all"),
         (True, proof.again, "again, after busy or no answer"),
         (not proof.twice, len(proof.twice), "twice for one attempt"),
-        (not proof.not_due, len(proof.not_due), "again, though reached or on the line"),
+        (not proof.not_due, len(proof.not_due), "to contacts already reached, or still on a call"),
     ]
     if proof.is_complete:
-        found.append((not strays, strays, "that only one of the two has"))
+        found.append((not strays, strays, "missing in the ledger or in the emulator's record"))
     found += [
-        (rung <= 1, rung, "by the dial whose answer was lost") for rung in proof.in_flight.values()
+        (rung <= 1, rung, "placed by the dial whose answer was lost")
+        for rung in proof.in_flight.values()
     ]
     return found

@@ -41,14 +41,14 @@ def dial(
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Dial the people of a spreadsheet, each once, whatever breaks.
+    """Dial the people of a spreadsheet. No call is placed twice, even after a crash.
 
     exotel-async dial leads.xlsx --flow 926 --caller-id 08030000000 --channels 10 --hours 10-19
 
     It dials without confirmation, and calls cost money: --dry-run tells before what it would do.
     Who was dialled, and what came of it, is kept in the ledger. Ctrl-C finishes the calls in
-    progress, a second one stops at once, and the same command again goes on, after a crash as well:
-    nobody is rung twice by that. Rows that are new in FILE are added. Exit codes: 0 all done, 1
+    progress, a second one stops at once, and the same command again goes on, after a crash as well,
+    and places no call twice. Rows that are new in FILE are added. Exit codes: 0 all done, 1
     stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 outside calling hours,
     130 interrupted.
 
@@ -56,7 +56,7 @@ def dial(
         file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by
             its header or its contents. Rows that cannot be dialled are written to
             FILE.rejected.csv.
-        caller_id: Your ExoPhone, which they see; give it again for more.
+        caller_id: Your ExoPhone, which is shown as the caller ID; give it again for more.
         name: The campaign's name. Default: that of FILE.
         dnc: A file with numbers that are not to be called, by any campaign of the ledger; give it
             again for more.

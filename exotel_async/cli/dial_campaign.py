@@ -56,7 +56,7 @@ class CampaignOptions:
         """
         target, calls = self.target, self.calls
         if [target.flow, target.agent, target.stream_url].count(None) != 2:
-            raise Misuse("give one of --flow, --agent and --stream-url")
+            raise Misuse("give exactly one of --flow, --agent or --stream-url")
         return Campaign(
             self.name,
             flow=target.flow,

@@ -34,7 +34,7 @@ from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import redact
 
 _PROBLEMS: Final = 3
-_LABEL: Final = 11  # "retries due"
+_LABEL: Final = 11  # "retries"
 _GAP: Final = 2
 _EDGE: Final = 3  # columns that `progress` leaves free
 _DAY: Final = timedelta(days=1)
@@ -147,11 +147,11 @@ class DialStanding:
     def __str__(self) -> str:
         outcomes = ", ".join(counts(outcomes_of(self.statistics).items()))
         told = [*self._alerts(), *([f"waiting {_PRICES}"] if self._waits_for_prices else [])]
-        told += [f"{self._done}: {outcomes}" if outcomes else self._done]
+        told += [f"done {self._done}: {outcomes}" if outcomes else f"done {self._done}"]
         ended = f": {', '.join(self._ended)}" if self._ended else ""
         placed = f"{counted(self.statistics.attempts, 'call')} placed"
         told += [f"{placed}{ended}", ", ".join(self._open)]
-        told += [f"retries due: {self._retries}"] if self.retries else []
+        told += [f"waiting for a retry: {self._retries}"] if self.retries else []
         told += [f"budget {in_use(self.limiter, self.budget)}", self._channels]
         told += [f"cost so far {self._cost}"] if self._cost else []
         told.append(self._time)
@@ -203,7 +203,7 @@ class DialStanding:
             lines.add_row("ended", _joined(map(Text, self._ended), width))
         lines.add_row("contacts", _joined(map(Text, self._open), width))
         if self.retries:
-            lines.add_row("retries due", self._retries)
+            lines.add_row("retries", self._retries)
         if self._cost:
             lines.add_row("cost", f"{self._cost} so far")
         problems = self.problems[-_PROBLEMS:]

@@ -67,7 +67,8 @@ class DryRun:
     Attributes:
         path: the file, as it was given.
         column: the name of the column with the numbers, or its letter.
-        found_by: how that was found, in words: "by its header".
+        found_by: how that was found: by "its header", "its contents" or "--map"; or that it is "the
+            only column".
         notes: what else there is to say about the file.
         taken: rows whose contacts would be added, to be dialled.
         duplicates: rows whose contact is in the file before.
@@ -165,7 +166,8 @@ def show_dry_run(console: Console, run: DryRun) -> None:
 
 def _file(run: DryRun) -> Iterator[Entry]:
     yield "file", one_line(run.path)
-    yield "numbers", f"in the column {redact(one_line(run.column))}, found {run.found_by}"
+    found = run.found_by if run.found_by == "the only column" else f"found by {run.found_by}"
+    yield "numbers", f"in the column {redact(one_line(run.column))}, {found}"
     for number, note in enumerate(run.notes):
         yield "" if number else "note", redact(one_line(note))
     yield "rows", f"{run.rows:,}"

@@ -45,8 +45,8 @@ def read_retry(text: str) -> RetryRule:
     except ValueError:
         pass
     raise ValueError(
-        f"{text!r} is not like busy:2:15m: one of {', '.join(_WORDS)}, how often, and how long"
-        " after; and :exponential behind it doubles that each time"
+        f"{text!r} is not a rule like busy:2:15m, which is OUTCOME:TIMES:GAP, OUTCOME one of"
+        f" {', '.join(_WORDS)}; with :exponential after it the gap doubles each time"
     )
 
 
@@ -78,7 +78,7 @@ def _price(_: object, tokens: tuple[Token, ...]) -> Decimal:
     return price
 
 
-@Parameter(name="*", group=Group.create_ordered("Whom they are connected to: one of these"))
+@Parameter(name="*", group=Group.create_ordered("What calls are connected to: exactly one"))
 @frozen(kw_only=True)
 class Target:
     """Whom those who answer are connected to."""
@@ -97,16 +97,17 @@ class Timing:
     """When the campaign dials, and how often."""
 
     hours: Annotated[str | None, typed("--hours", _hours)] = None
-    """Calling hours in Indian time, like 10-19 or 10:00-13:00,14:00-18:30. Default: 9-21, for from
-    21:00 to 9:00 no commercial calls are allowed in India."""
+    """Calling hours in Indian time, like 10-19 or 10:00-13:00,14:00-18:30. Default: 9-21, because
+    India allows no commercial calls from 21:00 to 9:00."""
     days: Annotated[str | None, _QUIET] = None
     """Days, like mon-sat or mon,wed,fri. Default: every day."""
     holidays: Annotated[Path | None, _QUIET] = None
-    """A file with dates on which nobody is dialled, like 2026-11-08, one in each line. What stands
-    behind a # is ignored."""
+    """A file with dates on which nobody is dialled, like 2026-11-08, one in each line. Text
+    after a # is ignored."""
     retry: Annotated[tuple[RetryRule, ...], typed("--retry", _retry)] = ()
-    """Whom to dial again, how often and how long after: busy:2:15m, no-answer:1:3h, failed:1:1m,
-    not-reached:1:1d (who answered, but did not speak with the agent). Give it again for more."""
+    """Which outcomes to dial again, how often and how long after: busy:2:15m, no-answer:1:3h,
+    failed:1:1m, not-reached:1:1d (answered, but not connected to the agent). Give it again for
+    more."""
     wait_for_hours: Annotated[bool, _SWITCH] = False
     """Outside calling hours wait for the next ones, instead of ending with exit code 5."""
 
@@ -117,7 +118,7 @@ class CallOptions:
     """How fast the campaign dials, and how its calls are made."""
 
     channels: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
-    """Calls at the same time at most, by the account's channels: a call with an agent takes two."""
+    """Channels to use at most: a call takes one, a call with an agent two. Default: no limit."""
     throttle: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
     """Calls placed in a minute at most; --rate limits all requests together."""
     time_limit: Annotated[int | None, _QUIET] = None
@@ -127,8 +128,8 @@ class CallOptions:
     record: Annotated[bool, _SWITCH] = False
     """Record the calls."""
     poll_interval: Annotated[float, Parameter(validator=validators.Number(gte=0.1, lte=300))] = 15
-    """Seconds after which it is asked first whether a call is over, in one request for up to a
-    hundred calls; it is asked again at growing intervals."""
+    """Seconds from a dial to the first poll of its call; later polls come at growing intervals. One
+    request polls up to a hundred calls."""
     check_dnd: Annotated[bool, _SWITCH] = False
     """Look each number up first, which takes a request, and dial nobody on the DND register."""
 

@@ -84,7 +84,7 @@ class Plan:
         return DryRun(
             path=str(order.file),
             column=self.contacts.number_column.title,
-            found_by=f"by {self.contacts.found_by}",
+            found_by=self.contacts.found_by,
             notes=self.contacts.notes,
             taken=self._taken,
             duplicates=self._duplicates,

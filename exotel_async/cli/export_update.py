@@ -156,7 +156,7 @@ class Updater:
         return news
 
     def _tell(self, what: str, *, telling: bool) -> None:
-        """Show the result of an update: in the line that is redrawn, or if it is worth one of its own."""
+        """Show the result of an update: in the line that is redrawn, or in one of its own."""
         self._last = f"update at {datetime.now().astimezone():%H:%M:%S %Z}: {what}"
         if telling and not can_redraw(err):
             note(self._last)

@@ -163,7 +163,7 @@ def dry_run(
     return DryRun(
         path="leads.csv",
         column="Mobile",
-        found_by="by its header",
+        found_by="its header",
         taken=sum(contacts.values()),
         campaign=campaign,
         forecast=forecast(contacts, campaign, **known),

@@ -93,7 +93,7 @@ async def _begin(place: Path) -> None:
         ([number(0), "--key", "C-1"], "give a NUMBER, or --key"),
         (["--key", "", "--yes"], "--key must not be empty"),
         (["nobody", "--yes"], "NUMBER 'nobody'"),
-        ([number(0)], "nobody can be asked here: --yes confirms it"),
+        ([number(0)], "confirm it with --yes"),
     ],
 )
 def test_what_cannot_be_meant_deletes_nobody(
@@ -113,7 +113,7 @@ def test_what_cannot_be_meant_deletes_nobody(
     [
         (["forget", number(0)], "y", 0, "1 contact deleted"),
         (["forget", number(0)], "", 1, "nobody was deleted"),
-        (["cancel", "diwali"], "yes", 0, "2 contacts will never be dialled."),
+        (["cancel", "diwali"], "yes", 0, "2 contacts will not be dialled any more."),
         (["cancel", "diwali"], "no", 1, "diwali was not cancelled: nothing was changed"),
     ],
 )

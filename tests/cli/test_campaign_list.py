@@ -87,7 +87,7 @@ def test_of_an_unknown_campaign_it_says_which_there_are(
     filled(place, made=campaign("holi"))
     ended = commanded(capsys, *arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert "NAME 'x' is no campaign of this ledger: it has diwali, holi" in ended.err
+    assert "NAME 'x' is no campaign in this ledger; its campaigns: diwali, holi" in ended.err
     assert left_in(place.parent) == ["campaigns.db"]
 
 

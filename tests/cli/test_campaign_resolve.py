@@ -82,7 +82,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
             *(f"SID {answered}", f"SID {busy}"),
             *(": completed", "length 0:35", ": busy"),
             "that call is its own, and counts",
-            "certainly no call was made: it is dialled again",
+            "no call was placed: it is dialled again",
             *("leave it unresolved", "stop here"),
         ):
             assert words in first
@@ -109,7 +109,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
         told = " ".join(terminal.seen.split())
         assert (
             "2 contacts resolved: 1 reached, 1 to be dialled again; 1 left unresolved. "
-            "Nobody runs it at the moment."
+            "No process is dialling it."
         ) in told
         assert all(len(line) <= 60 for line in terminal.seen.splitlines())
     found = await outcomes(place)
@@ -182,7 +182,7 @@ async def test_one_is_settled_without_a_question(place: Path, emulator: Emulator
     assert json.loads(ended.out)["state"] == "reached"
     ended = await resolve(place, emulator, "--key", "C-1", "--not-placed")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("It is dialled again.\nNobody runs it at the moment.")
+    assert ended.out.startswith("It is dialled again.\nNo process is dialling it.")
     assert set(await outcomes(place)) == {"C-0", "C-2", "C-3"}
     ended = await resolve(place, emulator, "--key", "C-1", "--not-placed", "--json")
     assert ended.code == 1

@@ -20,23 +20,23 @@ WHY = "the account has no balance"
 
 # What a command does to a campaign: its exit code, the state then, and words that it says.
 TABLE = [
-    ("pause", CREATED, 0, PAUSED, "is paused. It goes on by: exotel-async campaign resume diwali"),
+    ("pause", CREATED, 0, PAUSED, "is paused. To continue it: exotel-async campaign resume diwali"),
     ("pause", IN_PROGRESS, 0, PAUSED, "is paused."),
     ("pause", PAUSED, 0, PAUSED, f"is paused already: {WHY}."),
     ("pause", COMPLETED, 0, PAUSED, "is paused."),
     ("pause", FAILED, 1, FAILED, f"has failed: {WHY}: there is nothing to pause"),
     ("pause", CANCELED, 1, CANCELED, "was cancelled: there is nothing to pause"),
-    ("resume", CREATED, 0, CREATED, "is not paused: it was never run. Nobody runs it"),
-    ("resume", IN_PROGRESS, 0, IN_PROGRESS, "is in progress already. Nobody runs it"),
-    ("resume", PAUSED, 0, IN_PROGRESS, "is in progress again. Nobody runs it at the moment."),
+    ("resume", CREATED, 0, CREATED, "is not paused: it was never run. No process is dialling it"),
+    ("resume", IN_PROGRESS, 0, IN_PROGRESS, "is in progress already. No process is dialling it"),
+    ("resume", PAUSED, 0, IN_PROGRESS, "is in progress again. No process is dialling it."),
     ("resume", FAILED, 0, IN_PROGRESS, "is in progress again."),
     ("resume", COMPLETED, 0, COMPLETED, "is completed: each of its contacts has its outcome"),
     ("resume", CANCELED, 1, CANCELED, "was cancelled: nothing resumes it"),
-    ("cancel", CREATED, 0, CANCELED, "is cancelled: 2 contacts will never be dialled."),
-    ("cancel", IN_PROGRESS, 0, CANCELED, "is cancelled: 2 contacts will never be dialled."),
-    ("cancel", PAUSED, 0, CANCELED, "is cancelled: 2 contacts will never be dialled."),
-    ("cancel", FAILED, 0, CANCELED, "is cancelled: 2 contacts will never be dialled."),
-    ("cancel", COMPLETED, 0, CANCELED, "is cancelled: 0 contacts will never be dialled."),
+    ("cancel", CREATED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
+    ("cancel", IN_PROGRESS, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
+    ("cancel", PAUSED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
+    ("cancel", FAILED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
+    ("cancel", COMPLETED, 0, CANCELED, "is cancelled: 0 contacts will not be dialled any more."),
     ("cancel", CANCELED, 0, CANCELED, "was cancelled already."),
 ]
 
@@ -86,7 +86,7 @@ def test_json_has_the_state_before_and_after(
     told = json.loads(commanded(capsys, "pause", *where).out)
     assert told == {"name": "diwali", "state": PAUSED, "was": IN_PROGRESS, "reason": None}
     told = json.loads(commanded(capsys, "cancel", *where, "--yes").out)
-    assert (told["state"], told["cancelled"]) == (CANCELED, 2)
+    assert (told["state"], told["canceled"]) == (CANCELED, 2)
     ended = commanded(capsys, "pause", *where)
     assert ended.code == 1
     assert "was cancelled" in json.loads(ended.out)["error"]["text"]
@@ -99,7 +99,7 @@ def test_nobody_is_cancelled_without_a_yes(
     at(place := tmp_path / "campaigns.db", IN_PROGRESS)
     ended = commanded(capsys, "cancel", "diwali", "--ledger", str(place))
     assert ended.code == 2
-    assert "--yes confirms it" in ended.err
+    assert "confirm it with --yes" in ended.err
     status = commanded(capsys, "status", "diwali", "--json", "--ledger", str(place))
     assert json.loads(status.out)["pending"] == 2
 
@@ -111,7 +111,7 @@ def test_a_cancelling_that_was_cut_short_is_finished(
     filled(place, numbers(3), state=CampaignState.CANCELED)  # and its contacts are as they were
     ended = commanded(capsys, "cancel", "diwali", "--yes", "--ledger", str(place))
     assert ended.code == 0
-    assert "3 contacts will never be dialled" in ended.out
+    assert "3 contacts will not be dialled any more" in ended.out
 
 
 def test_who_runs_it_is_named_and_calls_in_progress_are_counted(

@@ -70,12 +70,12 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (lines["not reached"], lines["refused"]) == ("1", "1")
     assert lines["unresolved"] == "1"
     assert lines["calls"] == "3: 2 completed, 1 busy"
-    assert (lines["talk time"], lines["price"]) == ("1:24", "2.50")
+    assert (lines["talk time"], lines["cost so far"]) == ("1:24", "2.50")
     assert (lines["dialled by"], lines["now"]) == ("nobody", "open at all hours")
     assert (lines["connects to"], lines["time zone"]) == ("the flow 926", "IST")
-    assert "contacts with one of their own by that: Asia/Tokyo" in ended.out
+    assert "contacts with their own time zone: Asia/Tokyo" in ended.out
     assert (
-        "Nobody runs it at the moment. The same command again runs it: exotel-async dial FILE ..."
+        "No process is dialling it. Start the same command as before: exotel-async dial FILE ..."
         in ended.out
     )
     assert "exotel-async campaign resolve diwali" in ended.out
@@ -86,7 +86,7 @@ def test_why_it_is_paused(place: Path, capsys: pytest.CaptureFixture[str]) -> No
     filled(place, state=CampaignState.PAUSED, reason="too many\nerrors")
     ended = commanded(capsys, "status", "diwali")
     assert lines_of(ended.out)["state"] == "paused: too many errors"
-    assert ended.out.endswith("It goes on by: exotel-async campaign resume diwali\n")
+    assert ended.out.endswith("To continue it: exotel-async campaign resume diwali\n")
 
 
 def test_what_has_ended_needs_nobody(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +104,7 @@ def test_of_a_canceled_one_it_says_who_settles_those_in_doubt(
     filled(place, numbers(1), [lost], state=CampaignState.CANCELED)
     ended = commanded(capsys, "status", "diwali")
     assert lines_of(ended.out)["in doubt"] == "1"
-    told = "The next run of any campaign of this ledger settles the contacts in doubt."
+    told = "The next run of any campaign of this ledger resolves the contacts in doubt."
     assert ended.out.splitlines()[-1] == told
 
 

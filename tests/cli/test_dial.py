@@ -450,7 +450,7 @@ async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("leads.csv", "--caller-id", EXOPHONE), "one of --flow, --agent and --stream-url"),
+        (("leads.csv", "--caller-id", EXOPHONE), "exactly one of --flow, --agent or --stream-url"),
         (("leads.csv", "--caller-id", "x", "--flow", "1"), "--caller-id"),
         (("leads.csv", *ALWAYS[:4], "--hours", "25-26"), "--hours"),
         (("leads.csv", *ALWAYS, "--retry", "busy"), "busy:2:15m"),

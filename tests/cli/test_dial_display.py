@@ -89,7 +89,7 @@ def test_the_panel_of_a_campaign_that_runs() -> None:
         "calls        512 placed",
         "ended        310 completed, 101 busy, 90 no answer, 4 failed",
         "contacts     7 in progress, 1 in doubt, 580 to be dialled",
-        "retries due  14, next in 2:10",
+        "retries      14, next in 2:10",
         "cost         412.50 so far",
         "Ctrl-C       finishes the calls in progress, and ends",
     ]
@@ -141,18 +141,18 @@ def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("paused", f"paused: {RESUME}; 412 of"),
-        ("failed", f"failed: the balance is used up; {RESUME}; 412 of"),
-        ("canceled", "cancelled: nobody is dialled any more; 412 of"),
-        ("before hours", "outside calling hours until 15:30 IST; 412 of"),
-        ("stopping without a limit", "finishing 1 call; Ctrl-C again stops at once; 412 of"),
+        ("paused", f"paused: {RESUME}; done 412 of"),
+        ("failed", f"failed: the balance is used up; {RESUME}; done 412 of"),
+        ("canceled", "cancelled: nobody is dialled any more; done 412 of"),
+        ("before hours", "outside calling hours until 15:30 IST; done 412 of"),
+        ("stopping without a limit", "finishing 1 call; Ctrl-C again stops at once; done 412 of"),
         (
             "outside hours with nobody in progress",
-            "outside calling hours until 2026-12-01 10:00 IST; 0 of",
+            "outside calling hours until 2026-12-01 10:00 IST; done 0 of",
         ),
         (
             "waiting for prices",
-            "waiting for the prices of the last calls, 15 minutes at most; 1,000 of",
+            "waiting for the prices of the last calls, 15 minutes at most; done 1,000 of",
         ),
     ],
 )
@@ -184,8 +184,8 @@ def test_the_last_error_is_told_whole() -> None:
 
 
 def test_more_retries_than_are_counted() -> None:
-    assert "retries due: 9,999, " in str(evolve(RUNNING, retries=9_999))
-    assert "retries due: 10,000 or more, " in str(evolve(RUNNING, retries=10_000))
+    assert "waiting for a retry: 9,999, " in str(evolve(RUNNING, retries=9_999))
+    assert "waiting for a retry: 10,000 or more, " in str(evolve(RUNNING, retries=10_000))
 
 
 def test_the_time_left_is_not_told_while_it_stops_or_is_not_known() -> None:
@@ -216,11 +216,11 @@ def lines_of(*standings: DialStanding) -> Sequence[str]:
 
 def test_in_a_pipe_a_line_has_all_of_it() -> None:
     assert lines_of(RUNNING) == [
-        "412 of 1,000 contacts (41%): 290 reached, 82 not reached, 14 refused, 16 do not call, "
-        "5 expired, 2 cancelled, 3 unresolved; 512 calls placed: 310 completed, 101 busy, "
-        "90 no answer, 4 failed; 7 in progress, 1 in doubt, 580 to be dialled; "
-        "retries due: 14, next in 2:10; budget 142 of 200 a minute; 7 of 30 channels in use; "
-        "cost so far 412.50; 10:05, about 1:12:00 left, until 16:40 IST"
+        "done 412 of 1,000 contacts (41%): 290 reached, 82 not reached, 14 refused, "
+        "16 do not call, 5 expired, 2 cancelled, 3 unresolved; 512 calls placed: "
+        "310 completed, 101 busy, 90 no answer, 4 failed; 7 in progress, 1 in doubt, "
+        "580 to be dialled; waiting for a retry: 14, next in 2:10; budget 142 of 200 a minute; "
+        "7 of 30 channels in use; cost so far 412.50; 10:05, about 1:12:00 left, until 16:40 IST"
     ]
     (line,) = lines_of(evolve(STARTING, problems=PROBLEMS))
     assert line.endswith("; last error 15:27 no answer within 30 s")

@@ -72,7 +72,7 @@ def test_the_plain_lines() -> None:
         "  retries: busy: 3 times, after 10 min, then twice as long each time",
         "  retries: no answer: 2 times, 3 h apart",
         "  retries: failed: once, after 1 min",
-        "  reached: who answers",
+        "  reached: when the contact answers",
         "",
         "Forecast",
         "  pace: about 33 calls a minute, limited by 30 channels",
@@ -265,7 +265,7 @@ def test_the_settings_as_a_person_reads_them() -> None:
         "not before": ["2026-11-29 15:28:00 IST"],
         "ends": ["2026-12-10 12:00:00 IST"],
         "retries": ["answered, but not reached: once, after 1 h"],
-        "reached": ["who is speaking with the agent for 30 s at least"],
+        "reached": ["when the contact speaks with the agent for at least 30 s"],
         "time limit": ["a call lasts 10 min at most"],
         "rings": ["for 30 s at most"],
         "throttle": ["2 calls a minute at most"],
@@ -293,11 +293,11 @@ def test_settings_that_are_seldom() -> None:
     ]
     assert told["time zone"] == ["Asia/Dubai"]
     assert told["retries"] == ["busy: once, after 3 days"]
-    assert told["reached"] == ["who is on the line for 1 min 1 s at least"]
+    assert told["reached"] == ["when the contact is on the line for at least 1 min 1 s"]
     assert told["recording"] == ["calls are not recorded"]
     with_agent = settings_in_words(Campaign("x", agent="sip:agent7", caller_ids="08030000000"))
     assert with_agent["connects to"] == ["the agent sip:agent7"]
-    assert with_agent["reached"] == ["who speaks with the agent"]
+    assert with_agent["reached"] == ["when the contact speaks with the agent"]
 
 
 def test_the_price_may_be_of_any_kind() -> None:

@@ -78,7 +78,7 @@ def test_a_retry_is_an_outcome_a_number_and_a_length(typed: str, retry: RetryRul
     "typed", ["busy", "busy:2", "busy:two:15m", "engaged:2:15m", "busy:2:soon", "busy:2:5m:x", ""]
 )
 def test_what_is_no_retry_is_refused(typed: str) -> None:
-    with pytest.raises(ValueError, match="is not like busy:2:15m"):
+    with pytest.raises(ValueError, match="is not a rule like busy:2:15m"):
         read_retry(typed)
 
 
@@ -141,7 +141,7 @@ def test_the_error_names_the_option_that_is_wrong(timing: Timing, argument: str)
     "target", [Target(), Target(flow="1", agent="09812300001"), Target(agent="1", stream_url="x")]
 )
 def test_whom_to_connect_to_is_one(target: Target) -> None:
-    with pytest.raises(Misuse, match="one of --flow, --agent and --stream-url"):
+    with pytest.raises(Misuse, match="exactly one of --flow, --agent or --stream-url"):
         evolve(OPTIONS, target=target).campaign()
 
 

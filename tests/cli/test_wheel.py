@@ -43,7 +43,7 @@ async def test_the_demo_runs_from_the_wheel_and_ends_on_ctrl_c(installed: Path) 
     (installed.parent / "json.py").write_text("raise SystemExit(5)\n")
     ended = await ran("demo", "--fast", env=env, command=command, cwd=str(installed.parent))
     assert ended.code == 0, ended
-    assert "Nobody was rung twice" in ended.out
+    assert "No attempt was dialled twice" in ended.out
     assert ended.err == ""
 
     async with started("demo", env=env, command=command, cwd=str(installed.parent)) as running:

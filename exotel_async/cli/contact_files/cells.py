@@ -21,23 +21,23 @@ Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | d
 LOST_DIGITS: Final = "has lost digits: format the column as text and export it again"
 _ROUNDED: Final = "ends in zeros, as if it had lost digits: if it is right, write it with +91"
 _NO_TEXT: Final = "is text, not a phone number"
-_MORE: Final = "says more than a phone number: leave the number alone in its cell"
+_MORE: Final = "has other text beside a phone number: leave the number alone in its cell"
 _LETTER: Final = "has a letter in place of a digit, such as O for 0"
 _MASKED: Final = "is masked: its digits are not all there"
 _EXTENSION: Final = "has an extension, which cannot be dialled: give the number alone"
-_SHORT_SECOND: Final = "has a second number that is written short: write each number in full"
+_SHORT_SECOND: Final = "has a second number that is abbreviated: write each number in full"
 _AMOUNT: Final = "is an amount, not a phone number"
 _DATE: Final = "is a date, not a phone number"
 _NEGATIVE: Final = "is a negative number, not a phone number"
 _FRACTION: Final = "is a decimal number, not a phone number"
 _LONG: Final = (
-    "has more than 15 digits: no phone number has, and spreadsheets keep no more; format the"
+    "has more than 15 digits, more than a phone number has or a spreadsheet keeps: format the"
     " column as text"
 )
 _TWO: Final = "looks like two numbers, or one and an extension: put / between two numbers"
 _COUNTRY_LEFT_OUT: Final = (
-    "has + and ten digits, as a mobile number without its country code: write +91, or another"
-    " country's code with a space behind it"
+    "has + and ten digits, so that its country code seems to be missing: write +91 before it, or"
+    " a space after the code of another country"
 )
 _SCRIPTS: Final = "mixes digits of two scripts"
 _PLACEHOLDER: Final = "is a placeholder, and nobody's number"

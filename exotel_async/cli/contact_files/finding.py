@@ -127,7 +127,9 @@ class _Finder:
         if places:
             return self.columns[places[0]]
         known = ", ".join(repr(one.name) for one in columns)
-        why = redact(f"has no column {wanted!r}, to which {field_name} is mapped: {known}")
+        why = redact(
+            f"has no column {wanted!r}, as in --map {field_name}={wanted}; its columns: {known}"
+        )
         raise Unreadable(f"{self.path} {why}")
 
     def _find_number(self) -> tuple[Column, str]:
@@ -195,8 +197,8 @@ class _Finder:
         ]
         hint = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
         why = redact(
-            f"none of its columns ({names or 'all empty'}) holds phone numbers by its header or its"
-            f" contents{hint}; --map number=COLUMN says which one does"
+            f"no column of phone numbers was found among {names or 'its empty columns'}{hint}; name"
+            " it with --map number=COLUMN"
         )
         # Of a workbook, another sheet may be meant.
         return Unreadable("; ".join([f"{self.path}: {why}", *self.notes]))

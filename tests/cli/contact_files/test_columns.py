@@ -136,7 +136,7 @@ def test_several_columns_may_hold_them(tmp_path: Path, text: str, letters: str) 
     ],
 )
 def test_no_column_holds_numbers(tmp_path: Path, text: str) -> None:
-    with pytest.raises(Unreadable, match="holds phone numbers by its header or its contents") as no:
+    with pytest.raises(Unreadable, match="no column of phone numbers was found") as no:
         opened(text_file(tmp_path, text))
     assert not isinstance(no.value, AmbiguousColumn)
 

@@ -98,7 +98,8 @@ def test_a_column_that_is_not_there(tmp_path: Path, column: str) -> None:
     with pytest.raises(Unreadable) as caught:
         opened(text_file(tmp_path, TWO_NUMBERS), number=column)
     assert str(caught.value).endswith(
-        f"has no column {column!r}, to which number is mapped: 'Name', 'Mobile', 'Mobile Two',"
+        f"has no column {column!r}, as in --map number={column}; its columns: 'Name', 'Mobile',"
+        " 'Mobile Two',"
         " 'B', '2'"
     )
 

@@ -45,7 +45,7 @@ def test_a_workbook(tmp_path: Path) -> None:
         ("Ravi,9812310000", "ends in zeros"),
         ("Ravi,", "has no number"),
         ("Ravi,N/A", "has no number"),
-        ("Ravi,98123 00002/3", "has a second number that is written short"),
+        ("Ravi,98123 00002/3", "has a second number that is abbreviated"),
         ("Ravi,98123000022", "is not in the Indian numbering plan"),
         ("Ravi,112", "short codes are not dialled"),
         ("Ravi, K,9812300002", "has 3 cells where the headers have 2"),
@@ -93,7 +93,7 @@ def test_a_number_above_the_headers(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_list(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="holds phone numbers"):
+    with pytest.raises(Unreadable, match="no column of phone numbers"):
         read_numbers(text_file(tmp_path, "Name\nAsha\n"))
     with pytest.raises(Unreadable, match="is empty"):
         read_numbers(text_file(tmp_path, ""))

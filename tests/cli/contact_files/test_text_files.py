@@ -236,7 +236,7 @@ def zipped() -> bytes:
         (gzip.compress(PEOPLE.encode()), "is compressed with gzip"),
         (b"%PDF-1.7", "is a PDF document"),
         (json.dumps([{"phone": FIRST}]).encode(), "is JSON"),
-        (bytes(range(256)) * 4, "holds phone numbers"),
+        (bytes(range(256)) * 4, "no column of phone numbers"),
     ],
     # What is compressed has the time in it.
     ids=lambda value: value if isinstance(value, str) else "content",

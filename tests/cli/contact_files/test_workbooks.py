@@ -59,7 +59,7 @@ def test_a_sheet_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="has no sheet 'New': it has 'Leads', 'old'"):
         opened(path, sheet="New")
     with pytest.raises(
-        Unreadable, match=r"holds phone numbers .* sheet 'Leads' of 2 is read; 1 hidden"
+        Unreadable, match=r"no column of phone numbers .* sheet 'Leads' of 2 is read; 1 hidden"
     ):
         opened(path)
 
