@@ -74,16 +74,18 @@ class CampaignOptions:
 
     def _schedule(self) -> Schedule:
         timing = self.timing
-        hours = timing.hours or DEFAULT_HOURS
+        hours = DEFAULT_HOURS if timing.hours is None else read_hours(timing.hours)
         holidays = () if timing.holidays is None else read_holidays(timing.holidays)
-        if timing.days is None:
-            return Schedule(hours=hours, holidays=holidays)
         try:
+            if timing.days is None:
+                return Schedule(hours=hours, holidays=holidays)
             return Schedule(hours={timing.days: hours}, holidays=holidays)
         except InvalidRequest as error:
+            if error.argument == "holidays":
+                raise
             if error.value == timing.days:  # it is their names that are wrong
                 raise InvalidRequest("days", error.value, error.rule) from None
-            raise InvalidRequest("hours", error.value, error.rule) from None
+            raise InvalidRequest("hours", timing.hours, error.rule) from None
 
     def _retries(self) -> Retries:
         given: dict[str, Retry] = {}
@@ -105,6 +107,11 @@ def usual_name(file: Path) -> str:
     A file of rejected rows has the campaign of its list, whose contacts are not dialled again.
     """
     return Path(file.name.removesuffix(SUFFIX)).stem
+
+
+def read_hours(text: str) -> str:
+    """Return calling hours as a `Schedule` takes them: 10-19 is 10:00-19:00."""
+    return re.sub(r"(?<![\w:.])(\d{1,2})(?![\w:.])", r"\1:00", text)
 
 
 def read_holidays(path: Path) -> list[str]:

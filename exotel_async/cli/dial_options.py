@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -50,17 +49,8 @@ def read_retry(text: str) -> RetryRule:
     )
 
 
-def read_hours(text: str) -> str:
-    """Return calling hours as a `Schedule` takes them: 10-19 is 10:00-19:00."""
-    return re.sub(r"(?<![\w:.])(\d{1,2})(?![\w:.])", r"\1:00", text)
-
-
 def _retry(_: object, tokens: tuple[Token, ...]) -> tuple[RetryRule, ...]:
     return tuple(read_retry(part) for token in tokens for part in token.value.split(","))
-
-
-def _hours(_: object, tokens: tuple[Token, ...]) -> str:
-    return read_hours(tokens[0].value)
 
 
 def _length(_: object, tokens: tuple[Token, ...]) -> timedelta:
@@ -96,7 +86,7 @@ class Target:
 class Timing:
     """When the campaign dials, and how often."""
 
-    hours: Annotated[str | None, typed("--hours", _hours)] = None
+    hours: Annotated[str | None, _QUIET] = None
     """Calling hours in Indian time, like 10-19 or 10:00-13:00,14:00-18:30. Default: 9-21, because
     India allows no commercial calls from 21:00 to 9:00."""
     days: Annotated[str | None, _QUIET] = None

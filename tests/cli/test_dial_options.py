@@ -14,6 +14,7 @@ from exotel_async.cli.dial_campaign import (
     CampaignOptions,
     other_settings,
     read_holidays,
+    read_hours,
     usual_name,
 )
 from exotel_async.cli.dial_options import (
@@ -21,7 +22,6 @@ from exotel_async.cli.dial_options import (
     RetryRule,
     Target,
     Timing,
-    read_hours,
     read_retry,
 )
 from exotel_async.cli.service import Misuse
@@ -123,18 +123,21 @@ def test_without_options_it_dials_by_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timing", "argument"),
+    ("timing", "argument", "shown"),
     [
-        (Timing(days="monday-someday"), "days"),
-        (Timing(days="mon", hours="10:00"), "hours"),
-        (Timing(retry=(read_retry("busy:101:1m"),)), "times"),
-        (Timing(retry=(read_retry("busy:1:0"),)), "gap"),
+        (Timing(days="monday-someday"), "days", "'monday-someday'"),
+        (Timing(days="mon", hours="10"), "hours", "'10'"),
+        (Timing(hours="25"), "hours", "'25'"),
+        (Timing(retry=(read_retry("busy:101:1m"),)), "times", "101"),
+        (Timing(retry=(read_retry("busy:1:0"),)), "gap", "0 s"),
     ],
 )
-def test_the_error_names_the_option_that_is_wrong(timing: Timing, argument: str) -> None:
+def test_the_error_names_the_option_that_is_wrong(
+    timing: Timing, argument: str, shown: str
+) -> None:
     with pytest.raises(InvalidRequest) as error:
         evolve(OPTIONS, timing=timing).campaign()
-    assert error.value.argument == argument
+    assert (error.value.argument, error.value.shown) == (argument, shown)
 
 
 @pytest.mark.parametrize(
