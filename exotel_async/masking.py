@@ -71,7 +71,7 @@ def outline(value: object, longest: int = 80) -> str:
     A length of time is written in seconds.
     """
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g} s"
+        return f"{value.total_seconds():.15g} s"
     try:
         # Not all of it: it may be a whole file. And no less, or a number that is cut is not masked.
         if isinstance(value, str | bytes):

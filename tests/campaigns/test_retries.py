@@ -107,9 +107,9 @@ def test_no_retry_is_made_after_the_end() -> None:
         (lambda: Retry(1, 0.5), "gap=0.5: must be from one second to 366 days"),
         (
             lambda: Retry(1, timedelta(days=367)),
-            "gap=datetime.timedelta(days=367): must be from one",
+            "gap=31708800 s: must be from one",
         ),
-        (lambda: Retry(1, -timedelta(1)), "gap=datetime.timedelta(days=-1): must be from one"),
+        (lambda: Retry(1, -timedelta(1)), "gap=-86400 s: must be from one"),
         (lambda: Retry(1, "10m"), "gap='10m': must be seconds"),  # type: ignore[arg-type]
         (lambda: Retry(1, 60, exponential=None), "exponential=None: must be True or False"),  # type: ignore[arg-type]
         (lambda: Retries(no_answer=3), "no_answer=3: must be a Retry, such as Retry(3, "),  # type: ignore[arg-type]
