@@ -56,8 +56,8 @@ class ThreadLoop(asyncio.SelectorEventLoop):
 
     def begin(self) -> None:
         """Wait until the guest is in. Raises what kept it out."""
-        self._thread.start()
         try:
+            self._thread.start()
             self._begun.result()
         except BaseException:
             self.end()
@@ -71,7 +71,8 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         with self._gate:
             if self._takes_work:
                 self.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        if self._thread.is_alive():  # or an interruption came before it ran: it ends by itself
+            self._thread.join()
         return self._crashes[0] if self._crashes else None
 
     def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T] | None:

@@ -360,6 +360,22 @@ def test_an_interrupted_start_leaves_nothing_open(monkeypatch: pytest.MonkeyPatc
     gc.collect()
 
 
+def test_an_interruption_while_the_thread_begins_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, starts = threads(), threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        starts(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Emulator().__enter__()
+    assert threads() == before
+    gc.collect()
+
+
 def test_it_is_used_once() -> None:
     with Emulator() as emulator, pytest.raises(RuntimeError, match="once"):
         emulator.__enter__()
