@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import tomllib
 from ast import literal_eval
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from exotel_async import IST
 from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 from exotel_async.emulator.control.config import read_config
 from tests.support import fork_server
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -46,13 +46,6 @@ def heading_of(block: str) -> str:
     above = README[: README.index(block)]
     headings: list[str] = re.findall(r"^##+ (.*)$", above, re.MULTILINE)
     return headings[-1] if headings else ""
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def started(block: str, emulator: Emulator, folder: Path) -> fork_server.Process:

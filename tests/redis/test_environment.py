@@ -29,7 +29,7 @@ from exotel_async.emulator import Emulator, Fault
 from exotel_async.redis import AccountStatistics, SharedTokenBucket, environment
 from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
-from tests.support.valkey import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow(1)
 

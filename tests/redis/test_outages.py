@@ -32,7 +32,7 @@ from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.redis.messages import LeaseTerms
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
-from tests.support.valkey import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow(5)
 

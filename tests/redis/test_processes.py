@@ -20,7 +20,7 @@ import pytest
 from exotel_async.emulator import Emulator
 from tests.redis.conftest import Valkey
 from tests.support import fork_server
-from tests.support.valkey import free_port
+from tests.support.ports import free_port
 
 LIMIT, PER, EXCHANGE = 60, 3.0, 2.0
 SETTLE = 2.0  # as it is with a `per` of a minute; else real processes on a busy computer are late

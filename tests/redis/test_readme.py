@@ -20,7 +20,8 @@ from exotel_async import RateLimit
 from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
 from tests.conftest import SOON
-from tests.test_readme import SHARED, blocks, free_port, heading_of, output_of
+from tests.support.ports import free_port
+from tests.test_readme import SHARED, blocks, heading_of, output_of
 
 pytestmark = pytest.mark.slow(30)
 

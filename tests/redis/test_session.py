@@ -18,7 +18,7 @@ from tests import test_regressions, test_session
 from tests.calls import test_connect_many, test_get, test_get_many
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.http import test_faults
-from tests.support.valkey import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow(1)
 

@@ -20,7 +20,7 @@ from exotel_async import ConfigurationError, LimiterUnavailable, Priority, RateL
 from exotel_async.redis import Fallback, SharedTokenBucket
 from tests.conftest import SOON
 from tests.redis.conftest import Valkey
-from tests.support.valkey import free_port
+from tests.support.ports import free_port
 
 RATE = RateLimit(100, per=1.0)
 KEY = "exotel_async:{acme1}:voice"
