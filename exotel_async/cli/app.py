@@ -24,9 +24,11 @@ from exotel_async.cli.terminal import (
     Exit,
     complain,
     err,
+    give_up,
     misused,
     out,
     show_error,
+    whoever_listens,
 )
 from exotel_async.cli.time_arguments import Moment
 
@@ -75,7 +77,9 @@ def run(arguments: Sequence[str] | None) -> int:
         complain("interrupted")
         return Exit.INTERRUPTED
     except OSError as error:  # of all else that may fail the commands tell themselves
-        complain(f"cannot write the output: {error.strerror or error}")
+        give_up(sys.stdout)  # what is still to be flushed at the end would fail again
+        with whoever_listens(sys.stderr):
+            complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
 
 

