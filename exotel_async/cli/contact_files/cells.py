@@ -21,10 +21,10 @@ Cell: TypeAlias = str | int | float | bool | dt.date | dt.datetime | dt.time | d
 LOST_DIGITS: Final = "has lost digits: format the column as text and export it again"
 _ROUNDED: Final = "ends in zeros, as if it had lost digits: if it is right, write it with +91"
 _NO_TEXT: Final = "is text, not a phone number"
-_MORE: Final = "has other text beside a phone number: leave the number alone in its cell"
+_MORE: Final = "has other text beside a phone number: keep only the number in the cell"
 _LETTER: Final = "has a letter in place of a digit, such as O for 0"
 _MASKED: Final = "is masked: its digits are not all there"
-_EXTENSION: Final = "has an extension, which cannot be dialled: give the number alone"
+_EXTENSION: Final = "has an extension, which cannot be dialled: remove the extension"
 _SHORT_SECOND: Final = "has a second number that is abbreviated: write each number in full"
 _AMOUNT: Final = "is an amount, not a phone number"
 _DATE: Final = "is a date, not a phone number"
@@ -36,8 +36,8 @@ _LONG: Final = (
 )
 _TWO: Final = "looks like two numbers, or one and an extension: put / between two numbers"
 _COUNTRY_LEFT_OUT: Final = (
-    "has + and ten digits, so that its country code seems to be missing: write +91 before it, or"
-    " a space after the code of another country"
+    "has + and ten digits, so that its country code seems to be missing: write +91 in place of the"
+    " + of an Indian number, and a space after the code of another country"
 )
 _SCRIPTS: Final = "mixes digits of two scripts"
 _PLACEHOLDER: Final = "is a placeholder, and nobody's number"
@@ -46,6 +46,11 @@ _PLAN: Final = (
     "is not in the Indian numbering plan: a number of another country is written with + and its"
     " country code"
 )
+
+_SPOILED_NUMBERS: Final = frozenset({
+    LOST_DIGITS, _ROUNDED, _LETTER, _MASKED, _EXTENSION, _SHORT_SECOND, _TWO, _COUNTRY_LEFT_OUT,
+    _SCRIPTS, _PLAN,
+})  # fmt: skip
 
 _EXACT: Final = 2**53  # all whole numbers up to here are doubles
 _MOST_DIGITS: Final = 15
@@ -165,6 +170,16 @@ def is_number(cell: Cell) -> bool:
         return bool(numbers_of(cell))
     except BadCell:
         return False
+
+
+def is_meant_as_number(cell: Cell) -> bool:
+    """Whether a cell is a phone number, or one that is not dialled as it is written."""
+    try:
+        return bool(numbers_of(cell))
+    except NotDialled:
+        return True
+    except BadCell as error:
+        return str(error) in _SPOILED_NUMBERS
 
 
 def is_likely(numbers: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from attrs import field, frozen
 
-from exotel_async.cli.contact_files.cells import is_empty, is_number
+from exotel_async.cli.contact_files.cells import is_empty, is_meant_as_number, is_number
 from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
@@ -35,6 +35,10 @@ _BOMS: Final = (  # the longest first: UTF-32 begins as UTF-16 does
 _DAMAGED: Final = (
     "has quotes that do not fit together: a cell with a quote in it is put in quotes, and the quote"
     " doubled"
+)
+_SEVERAL: Final = (
+    "is part of a cell in quotes that has several lines with phone numbers, as a quote out of place"
+    " makes it: correct the quotes, or write the cell in one line"
 )
 
 
@@ -189,7 +193,7 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[s
         else:
             taken = [text.rstrip("\r\n") for text in source.taken]
             if len(taken) > 1 and _are_rows(taken, cells, delimiter):
-                yield from ((line + place, [text], _DAMAGED) for place, text in enumerate(taken))
+                yield from ((line + place, [text], _SEVERAL) for place, text in enumerate(taken))
             else:
                 yield line, cells, None
             line += len(taken)
@@ -198,8 +202,8 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[s
 
 def _are_rows(lines: Sequence[str], cells: Sequence[str], delimiter: str) -> bool:
     """Whether the lines of one record are rather rows of their own: a cell has what delimits both
-    cells and rows in it, and several lines have phone numbers."""
+    cells and rows in it, and several lines have phone numbers, or spoiled ones."""
     if not any(delimiter in cell and len(cell.splitlines()) > 1 for cell in cells):
         return False
     parts = (re.split(f'[{re.escape(delimiter)}"]', line) for line in lines)
-    return sum(any(map(is_number, one)) for one in parts) > 1
+    return sum(any(map(is_meant_as_number, one)) for one in parts) > 1

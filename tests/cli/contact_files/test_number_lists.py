@@ -65,8 +65,9 @@ def test_a_row_that_gives_no_number(tmp_path: Path, row: str, why: str) -> None:
     assert SECOND not in text
 
 
-def test_a_number_between_two_wrong_quotes_is_not_lost(tmp_path: Path) -> None:
-    path = text_file(tmp_path, f'Mobile,Why\n{FIRST},"\n{SECOND},"\n{THIRD},asked\n')
+@pytest.mark.parametrize("written", [SECOND, "9.81E+09", "98123O0002"])
+def test_a_number_between_two_wrong_quotes_is_not_lost(tmp_path: Path, written: str) -> None:
+    path = text_file(tmp_path, f'Mobile,Why\n{FIRST},"\n{written},"\n{THIRD},asked\n')
     with pytest.raises(Unreadable, match="2 rows give no number to leave out"):
         read_numbers(path)
 
