@@ -26,6 +26,7 @@ from exotel_async.cli.terminal import (
     err,
     give_up,
     misused,
+    open_closed_streams,
     out,
     show_error,
     whoever_listens,
@@ -58,6 +59,7 @@ app.register_install_completion_command(
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run one command and return its exit code."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it cannot say must not end a command
             stream.reconfigure(errors="backslashreplace")

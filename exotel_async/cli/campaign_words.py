@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -92,11 +92,16 @@ def in_seconds(time: timedelta) -> float:
 
 def masked_key(key: str, *numbers: str) -> str:
     """Return a contact's key, masked if one of the contact's numbers is in it."""
-    digits = re.sub("[^0-9]", "", key)
-    ends = [re.sub("[^0-9]", "", number)[-_OWN_DIGITS:] for number in numbers]
+    digits = _digits(key)
+    ends = [_digits(number)[-_OWN_DIGITS:] for number in numbers]
     is_in = any(len(end) == _OWN_DIGITS and end in digits for end in ends)
     own = {identity_of(number) or number for number in numbers}
     return mask_number(key) if is_in or (identity_of(key) or key) in own else key
+
+
+def _digits(text: str) -> str:
+    """Return the digits in a text, also those of other scripts, as 0 to 9."""
+    return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
 
 
 def length(time: timedelta) -> str:

@@ -138,7 +138,10 @@ class DialEnd:
         state = self.statistics.state
         if state in {CampaignState.PAUSED, CampaignState.FAILED}:
             resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"
-            return resumes if self.exit_code is Exit.FAILED else f"it is paused: {resumes}"
+            if self.exit_code is Exit.FAILED:
+                return resumes
+            stands = "it is paused" if state is CampaignState.PAUSED else "it has failed"
+            return f"{stands}: {resumes}"
         return _CANCELLED if state is CampaignState.CANCELED else _AGAIN
 
 
@@ -213,8 +216,8 @@ def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
             yield f"  {contact}", ""
         if (more := len(end.in_flight) - _MOST_IN_FLIGHT) > 0:
             yield f"  and {more:,} more", ""
-    if end.problem is not None:
-        yield redact(one_line(end.problem)), "red"
+    if problem := end.problem or statistics.reason:
+        yield redact(one_line(problem)), "red"
     yield end.last_line, "bold"
 
 

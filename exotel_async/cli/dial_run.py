@@ -318,6 +318,6 @@ class DialRun:
         dialer.stop()
 
     def _problem(self, problem: Problem) -> None:
-        self.output.problem(problem)
+        self._print(partial(self.output.problem, problem))
         if not self._is_shown:
-            note(problem.shown)
+            self._print(partial(note, problem.shown))

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
 from rich.console import Console
@@ -113,6 +114,16 @@ def whoever_listens(*streams: TextIO) -> Iterator[None]:
     except (OSError, SystemExit):
         # What is still to be flushed at the end goes nowhere.
         give_up(*streams or (sys.stdout, sys.stderr))
+
+
+def open_closed_streams() -> None:
+    """Let what is printed go nowhere where a stream was closed, as by `>&-`.
+
+    It may also be a file that is opened next which gets its number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
 
 
 def give_up(*streams: TextIO) -> None:

@@ -111,6 +111,14 @@ ENDS: Final[Mapping[str, DialEnd]] = {
         elapsed=605,
         ledger="a b.db",
     ),
+    "interrupted after it has failed": DialEnd(
+        exit_code=Exit.INTERRUPTED,
+        statistics=evolve(
+            STATISTICS, state=CampaignState.FAILED, reason="HTTP 403: no KYC of +919812300001"
+        ),
+        now=NOW,
+        elapsed=605,
+    ),
     "interrupted after it was cancelled": DialEnd(
         exit_code=Exit.INTERRUPTED,
         statistics=evolve(STATISTICS, state=CampaignState.CANCELED, canceled=582, pending=0),

@@ -211,6 +211,17 @@ async def test_without_a_reader_of_the_display_events_go_on(leads: Path, exotel:
     assert json.loads(events.splitlines()[-1])["exit_code"] == 0
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+async def test_without_a_stream_everybody_is_dialled_all_the_same(
+    leads: Path, exotel: Emulator, closed: str
+) -> None:
+    command = ("bash", "-c", f'exec "$0" -m exotel_async "$@" {closed}', sys.executable)
+    arguments = ("dial", leads.name, *ALWAYS, *QUICK)
+    env = pointing_at(exotel)
+    assert (await ran(*arguments, command=command, env=env, cwd=str(leads.parent))).code == 0
+    assert rung(exotel, FULL[:5]) == [1] * 5
+
+
 async def test_who_has_stopped_reading_changes_no_exit_code(
     tmp_path: Path, exotel: Emulator
 ) -> None:

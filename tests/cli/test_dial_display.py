@@ -296,3 +296,5 @@ def test_a_key_is_masked_only_where_a_number_is_in_it() -> None:
     assert masked_key("CRM-9812300001", "+919812300001") == "CRM-******0001"
     assert masked_key("9812300001 Asha", "09812300001") == "******0001 Asha"
     assert masked_key("9812300002", "+919812300001", "09812300002") == "******0002"
+    assert masked_key("CRM-९८१२३००००१", "९८१२३००००१") == "CRM-******०००१"
+    assert masked_key("CRM-९८१२३००००१", "+919812300001") == "CRM-******०००१"

@@ -119,6 +119,11 @@ def test_a_report() -> None:
             "exotel-async campaign resume leads --ledger 'a b.db' continues it",
         ),
         (
+            "interrupted after it has failed",
+            "interrupted: 580 contacts are left to dial; it has failed: "
+            "exotel-async campaign resume leads continues it",
+        ),
+        (
             "interrupted after it was cancelled",
             "interrupted: 0 contacts are left to dial; cancelled: nobody is dialled any more",
         ),
@@ -171,6 +176,9 @@ def test_who_is_in_flight_is_told_by_key_masked_number_and_sid() -> None:
 def test_why_it_stopped_is_told_in_one_line_without_numbers() -> None:
     assert report(ENDS["nothing was dialled"], None)[-2] == (
         "the ledger cannot be opened: +********0001"
+    )
+    assert report(ENDS["interrupted after it has failed"], None)[-2] == (
+        "HTTP 403: no KYC of +********0001"
     )
     paused = ENDS["stopped by errors"]
     assert report(paused, None)[-2] == paused.problem
