@@ -61,7 +61,7 @@ _REMEMBERED: Final = 1_000
 
 logger: Final = logging.getLogger("exotel_async")
 polls: Final = logging.getLogger("exotel_async.polls")
-"""Tells of each poll for calls that has failed and is made again."""
+"""Logs each poll for calls that has failed and is made again."""
 
 
 @define
@@ -361,14 +361,14 @@ class CallWatcher:
             answers = await self._fetcher.batch(list(asked), wanted, options)
         except ConfigurationError as error:  # the session is closed
             answers = dict.fromkeys(asked, error)
-        borne: list[ExotelError] = []
+        retried: list[ExotelError] = []
         for sid, waiting in asked.items():
             answer = answers.get(sid)
             if isinstance(answer, Call):
                 self._hear(answer)
             # That there is no list says nothing about any call on it.
             elif answer is not None and not (isinstance(answer, APIError) and answer.status == 404):
-                borne += self._failed(waiting, answer)
+                retried += self._failed(waiting, answer)
                 continue
             left = [one for one in waiting if not one.told]
             if left and self._must_check(left, listed=isinstance(answer, Call)):
@@ -378,7 +378,7 @@ class CallWatcher:
                 for waiter in left:
                     waiter.check_after *= 2
                 self._check(sid, left)
-        _tell(borne)
+        _log_retried(retried)
 
     def _must_check(self, waiting: Sequence[Waiter], *, listed: bool) -> bool:
         """Whether a call has to be asked for singly after a query."""
@@ -406,13 +406,13 @@ class CallWatcher:
         try:
             call = await ask(sid, FetchOptions(details=details), options)
         except ExotelError as error:
-            _tell(self._failed(waiting, error))
+            _log_retried(self._failed(waiting, error))
             return
         self._hear(call, whole=details)
 
     def _failed(self, waiting: Iterable[Waiter], error: ExotelError) -> Sequence[ExotelError]:
-        """Fail those who have waited too often for nothing. Returns the error if others bear it."""
-        borne: Sequence[ExotelError] = ()
+        """Fail those whose polls have failed too often. Returns the error if others try again."""
+        retried: Sequence[ExotelError] = ()
         for waiter in waiting:
             if isinstance(error, NotFound) and waiter.seen:
                 # It was there: one answer may be mistaken.
@@ -422,13 +422,13 @@ class CallWatcher:
             elif is_passing(error):
                 waiter.failures += 1
                 if waiter.failures < _FAILURES_BORNE:
-                    borne = (error,)
+                    retried = (error,)
                     continue
             self._fail(waiter, error)
-        return borne
+        return retried
 
 
-def _tell(borne: Iterable[ExotelError]) -> None:
+def _log_retried(errors: Iterable[ExotelError]) -> None:
     """Log, once for each, why polls have failed that are made again."""
-    for why in dict.fromkeys(map(str, borne)):
+    for why in dict.fromkeys(map(str, errors)):
         polls.info("A poll for calls has failed and is made again: %s", why)

@@ -25,11 +25,11 @@ from exotel_async.cli.terminal import (
     complain,
     err,
     give_up,
+    ignoring_lost_output,
     misused,
     open_closed_streams,
     out,
     show_error,
-    whoever_listens,
 )
 from exotel_async.cli.time_arguments import Moment
 
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return Exit.INTERRUPTED
     except OSError as error:  # of all else that may fail the commands tell themselves
         give_up(sys.stdout)  # what is still to be flushed at the end would fail again
-        with whoever_listens(sys.stderr):
+        with ignoring_lost_output(sys.stderr):
             complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
 

@@ -10,8 +10,8 @@ from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import err
 
 _YES: Final = {"y", "yes"}
-_LOOK_EVERY: Final = 0.2
-"""Seconds for which a signal may go unseen that comes just before a wait begins."""
+_LOOK_FOR_SIGNALS: Final = 0.2
+"""Seconds between two looks for a signal while an answer is waited for."""
 
 
 def can_ask() -> bool:
@@ -24,7 +24,7 @@ def ask(question: str) -> str | None:
     err.print(question, end="")
     if sys.platform != "win32":
         # Such a signal does not end a read, so that Ctrl-C would be lost.
-        while not select.select([sys.stdin], [], [], _LOOK_EVERY)[0]:
+        while not select.select([sys.stdin], [], [], _LOOK_FOR_SIGNALS)[0]:
             pass
     typed = sys.stdin.buffer.readline()
     if not typed.endswith(b"\n"):

@@ -15,12 +15,12 @@ from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
+    ignoring_lost_output,
     note,
     one_line,
     say,
     show_json,
     waiting,
-    whoever_listens,
 )
 from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import mask_number
@@ -145,7 +145,7 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
         interrupted = True
     code = _exit_code(ended, interrupted=interrupted)
     # A script that reads only the exit code must not dial again what was dialled.
-    with whoever_listens():
+    with ignoring_lost_output():
         _tell(ended, _problem_of(ended, service), as_json=as_json)
         if code is Exit.INTERRUPTED and isinstance(ended.how, Call):
             note("Interrupted, but the call was placed.")
@@ -156,7 +156,7 @@ async def _wait(exotel: AsyncExotel, ended: _Ended, *, silent: bool) -> None:
     made = ended.how
     assert isinstance(made, Call)  # noqa: S101 - it has just been placed
     if not silent:
-        with whoever_listens():
+        with ignoring_lost_output():
             _show_placed(made)
         ended.shown = True
     try:

@@ -9,7 +9,7 @@ from exotel_async import InvalidRequest
 from exotel_async.campaigns import CampaignState
 from exotel_async.cli.campaign_ledger import OpenLedger
 from exotel_async.cli.campaign_screen import show_text
-from exotel_async.cli.campaign_states import how_it_goes_on
+from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.contact_files import Unreadable
 from exotel_async.cli.contact_list import Added, add_list, open_list, told
 from exotel_async.cli.terminal import Exit, misused, one_line, report_problem, show_json
@@ -43,7 +43,7 @@ def add(
     for line in told(added, contacts, one_line(name)):
         show_text(line)
     if added.taken:
-        show_text(how_it_goes_on(ledger, ledger.entry(name)))
+        show_text(how_to_continue(ledger, ledger.entry(name)))
     return Exit.OK
 
 
@@ -58,7 +58,8 @@ def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
         "campaign": name,
         "file": str(file),
         "added": added.taken,
-        "duplicates": added.known + added.duplicates,
+        "duplicates": added.duplicates,
+        "in_campaign": added.known,
         "rejected": added.rejected - added.duplicates,
         "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
     }

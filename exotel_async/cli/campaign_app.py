@@ -47,7 +47,7 @@ def _work(ledger: str, do: Callable[[OpenLedger], Exit], *, as_json: bool) -> Wo
 
 @app.command(name="list")
 def list_(*, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False) -> Work:
-    """List the campaigns of a ledger, and say who dials from it.
+    """List the campaigns of a ledger, and say which process dials from it.
 
     Args:
         json: Print all of it as JSON, in one line.
@@ -61,7 +61,7 @@ def list_(*, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] =
 def status(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
-    """Show how a campaign stands, what it does and when, and how to go on with it.
+    """Show how a campaign stands, what it does and when, and how to continue it.
 
     Args:
         json: Print all of it as JSON, in one line.

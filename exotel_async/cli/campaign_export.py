@@ -33,10 +33,10 @@ from exotel_async.cli.terminal import (
     Exit,
     counted,
     end_on_sigterm,
+    ignoring_lost_output,
     note,
     report_problem,
     show_json,
-    whoever_listens,
 )
 
 _STANDARD_OUTPUT: Final = Path("-")
@@ -103,7 +103,7 @@ def export(ledger: OpenLedger, order: Order) -> Exit:
         return Exit.FAILED
     known: CampaignStatistics = ledger.do(ledger.admin.statistics(order.name))
     left = known.created - finished(known)
-    with whoever_listens(sys.stderr if order.to_stdout else sys.stdout):
+    with ignoring_lost_output(sys.stderr if order.to_stdout else sys.stdout):
         _tell(order, written, left)
     return Exit.OK
 

@@ -16,7 +16,7 @@ from exotel_async.cli.asking import ask, can_ask
 from exotel_async.cli.campaign_candidates import Candidate, candidates, contact_lines, unresolved
 from exotel_async.cli.campaign_ledger import OpenLedger
 from exotel_async.cli.campaign_screen import show_pairs, show_text, shown_numbers
-from exotel_async.cli.campaign_states import how_it_goes_on
+from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.campaign_words import plain
 from exotel_async.cli.service import Misuse, Service, kind_of
 from exotel_async.cli.shared_limiter import telling_of_outages
@@ -147,7 +147,7 @@ class _Run:
         else:
             show_text(_now(outcome))
             if outcome.state in _AGAIN:
-                self._say_how_it_goes_on()
+                self._say_how_to_continue()
         return Exit.OK
 
     def list_all(self, found: Sequence[ContactOutcome]) -> Exit:
@@ -240,10 +240,10 @@ class _Run:
             f"{self.left} left unresolved."
         )
         if any(self.resolved[state] for state in _AGAIN):
-            self._say_how_it_goes_on()
+            self._say_how_to_continue()
 
-    def _say_how_it_goes_on(self) -> None:
-        show_text(how_it_goes_on(self.ledger, self.ledger.entry(self.order.name)))
+    def _say_how_to_continue(self) -> None:
+        show_text(how_to_continue(self.ledger, self.ledger.entry(self.order.name)))
 
     def _candidates(self, outcome: ContactOutcome) -> list[Candidate]:
         found: list[Candidate] = self._do(candidates(self.exotel, outcome))

@@ -22,7 +22,7 @@ def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
     now = ledger.entry(name)
     shown = one_line(name)
     if done:
-        text = f"{shown} is paused{_still(ledger, name)}. {how_it_goes_on(ledger, now)}"
+        text = f"{shown} is paused{_still(ledger, name)}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.PAUSED:
         text = f"{shown} is paused already{_why(now)}."
     else:
@@ -31,21 +31,23 @@ def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
 
 
 def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
-    """Let a campaign go on that was paused or has failed."""
+    """Continue a campaign that was paused or has failed."""
     before = ledger.entry(name)
     done: bool = ledger.do(ledger.admin.resume(name))
     now = ledger.entry(name)
     shown = one_line(name)
     if done:
-        text = f"{shown} is in progress again. {how_it_goes_on(ledger, now)}"
+        paused = before.state is CampaignState.PAUSED
+        stands = "is no longer paused" if paused else "can be dialled again"
+        text = f"{shown} {stands}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.CANCELED:
         return _impossible(f"{shown} was cancelled: nothing resumes it", as_json)
     elif now.state is CampaignState.COMPLETED:
         text = f"{shown} is completed: each of its contacts has its outcome."
     elif now.state is CampaignState.CREATED:
-        text = f"{shown} is not paused: it was never run. {how_it_goes_on(ledger, now)}"
+        text = f"{shown} is not paused: it was never run. {how_to_continue(ledger, now)}"
     else:
-        text = f"{shown} is in progress already. {how_it_goes_on(ledger, now)}"
+        text = f"{shown} is not paused. {how_to_continue(ledger, now)}"
     return _told(before, now, text, as_json)
 
 
@@ -58,19 +60,19 @@ def cancel(ledger: OpenLedger, name: str, *, yes: bool, as_json: bool) -> Exit:
     if known.state is CampaignState.CANCELED and not known.pending:
         return _told(before, before, f"{shown} was cancelled already.", as_json, canceled=0)
     never = f"{counted(known.pending, 'contact')} of {shown} will not be dialled any more"
+    never = never if known.pending else f"No contacts of {shown} are left to dial"
     question = f"{never}{_still(ledger, name)}. This cannot be undone. Cancel it?"
     if not confirmed(question, yes=yes):
         return _impossible(f"{shown} was not cancelled: nothing was changed", as_json)
     cancelled: int = ledger.do(ledger.admin.cancel(name))
-    text = (
-        f"{shown} is cancelled: {counted(cancelled, 'contact')} will not be dialled any more"
-        f"{_still(ledger, name)}."
-    )
+    what = f"{counted(cancelled, 'contact')} will not be dialled any more"
+    what = what if cancelled else "no contacts were left to dial"
+    text = f"{shown} is cancelled: {what}{_still(ledger, name)}."
     return _told(before, ledger.entry(name), text, as_json, canceled=cancelled)
 
 
-def how_it_goes_on(ledger: OpenLedger, entry: CampaignEntry) -> str:
-    """Say which process dials, or how somebody goes on."""
+def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
+    """Say which process dials, or how to continue."""
     if entry.state in {CampaignState.PAUSED, CampaignState.FAILED}:
         return f"To continue it: {ledger.command('resume', entry.name)}"
     dialer = ledger.dialer()

@@ -1,4 +1,4 @@
-"""`campaign status`: how a campaign stands, what it does, and how somebody goes on with it."""
+"""`campaign status`: how a campaign stands, what it does, and how to continue it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
-from exotel_async.cli.campaign_states import how_it_goes_on
+from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.campaign_words import by_number, clock, counts, money, outcomes_of, plain
 from exotel_async.cli.terminal import Exit, counted, out, show_json
 from exotel_async.cli.time_arguments import shown_length
@@ -110,7 +110,8 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
     yield "calls", f"{known.attempts:,}" + (f": {ends}" if ends else "")
     if known.talk_time:
         yield "talk time", shown_length(known.talk_time)
-    yield "cost so far", money(known.price)
+    if known.price:
+        yield "cost so far", f"{money(known.price)}, in the account's currency"
 
 
 def _of_them_retries(told: _Status) -> str:
@@ -130,7 +131,7 @@ def _of_them_retries(told: _Status) -> str:
 
 
 def _run(told: _Status) -> Iterator[tuple[str, str]]:
-    yield "dialled by", "nobody" if told.dialer is None else shown_dialer(told.dialer)
+    yield "dialled by", "no process" if told.dialer is None else shown_dialer(told.dialer)
     if told.known.state not in _ENDED:
         yield "now", _open_now(told)
 
@@ -157,7 +158,7 @@ def _settings(told: _Status) -> Iterator[tuple[str, str]]:
 def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
     name, state = told.known.name, told.known.state
     if state in _STOPPED or (told.dialer is None and state not in _ENDED):
-        yield how_it_goes_on(ledger, told.entry)
+        yield how_to_continue(ledger, told.entry)
     elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
         yield "The next run of any campaign of this ledger resolves the contacts in doubt."
     if told.known.unresolved:

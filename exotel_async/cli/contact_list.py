@@ -127,6 +127,9 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
         known = f", {added.known:,} {verb} in it already" if added.known else ""
         yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
     if added.rejected_file is not None:
-        rows = counted(added.rejected, "row")
-        same = f", {counted(added.duplicates, 'duplicate')} among them" if added.duplicates else ""
-        yield f"{rows} rejected{same}: see {added.rejected_file}"
+        parts = []
+        if number := added.rejected - added.duplicates:
+            parts.append(f"{counted(number, 'row')} rejected")
+        if added.duplicates:
+            parts.append(counted(added.duplicates, "duplicate"))
+        yield f"{' and '.join(parts)}: see {added.rejected_file}"

@@ -32,7 +32,7 @@ from exotel_async.cli.progress import progress
 from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
 from exotel_async.emulator import Emulator, Fault
 
-_LOOK_EVERY: Final = 0.05
+_LOOK_FOR_SIGNALS: Final = 0.05
 _LOST_ANSWER: Final = Fault.act_then_stall()
 _MOMENT_WITHIN: Final = 5.0
 """Seconds from the dial whose answer is held back until the program is killed, at the latest."""
@@ -87,7 +87,7 @@ class Demo:
     async def _run_and_kill(self) -> frozenset[str]:
         """Return the attempts whose dials were in flight."""
         self.emulator.faults.add(
-            _LOST_ANSWER, path="Calls/connect", after=self.plan.delayed_dial - 1
+            _LOST_ANSWER, path="Calls/connect", after=self.plan.dial_with_lost_response - 1
         )
         async with program(self._assignment()) as running:
             self.reporter.started(running.process.pid)
@@ -115,7 +115,7 @@ class Demo:
     def _is_moment(self) -> bool:
         """Whether the program is to be killed at this very moment."""
         calls = self.emulator.calls.values()
-        if len(calls) < self.plan.delayed_dial:
+        if len(calls) < self.plan.dial_with_lost_response:
             return False
         if self._held_at is None:
             self._held_at = self.elapsed
@@ -130,7 +130,7 @@ class Demo:
             await self._look()
             if until() or running.has_ended or self.elapsed > self.plan.longest:
                 return
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_LOOK_FOR_SIGNALS)
 
     async def _look(self) -> None:
         states = (AttemptState.INTENDED, AttemptState.IN_DOUBT)

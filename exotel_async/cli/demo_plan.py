@@ -87,8 +87,8 @@ class Plan:
         return [f"+9198123{index:05d}" for index in range(1, self.contacts + 1)]
 
     @property
-    def delayed_dial(self) -> int:
-        """Which of the dials is the one whose answer is held back."""
+    def dial_with_lost_response(self) -> int:
+        """Which of the dials it is whose response is held back until the program is killed."""
         return self.before + self.channels
 
     @property
@@ -106,7 +106,7 @@ class Plan:
 
     def emulator(self) -> Emulator:
         """Return an emulator on which all this happens."""
-        long = self.numbers[self.before : self.delayed_dial]
+        long = self.numbers[self.before : self.dial_with_lost_response]
         return Emulator(
             rate=LIMIT,
             channels=self.channels,

@@ -50,10 +50,10 @@ class DemoReporter:
     def killed(self, calls: Collection[EmulatedCall], in_flight: int) -> None:
         """Say at which moment the program was killed."""
         going_on = sum(not call.ended for call in calls)
-        answers = "the answer to one dial was" if in_flight == 1 else f"{in_flight} answers were"
+        lost = "the response to one dial" if in_flight == 1 else f"{in_flight} responses"
         self._say(
             f"Killed it{_KILL} after {counted(len(calls), 'dial')}: {going_on} calls were in "
-            f"progress, and {answers} on the way.",
+            f"progress, and {lost} had not arrived.",
             "bold yellow",
         )
 
@@ -164,7 +164,7 @@ def _findings(proof: Proof) -> list[tuple[bool, int, str]]:
     if proof.is_complete:
         found.append((not strays, strays, "missing in the ledger or in the emulator's record"))
     found += [
-        (rung <= 1, rung, "placed by the dial whose answer was lost")
+        (rung <= 1, rung, "placed by the dial whose response was lost")
         for rung in proof.in_flight.values()
     ]
     return found

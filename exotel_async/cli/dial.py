@@ -1,4 +1,4 @@
-"""`exotel-async dial`: the people of a spreadsheet dialled once each, whatever breaks."""
+"""`exotel-async dial`: the people of a spreadsheet dialled, no call placed twice."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from exotel_async.cli.terminal import (
     Exit,
     complain,
     err,
+    ignoring_lost_output,
     misused,
     out,
     report_problem,
     show_json,
-    whoever_listens,
 )
 
 if TYPE_CHECKING:
@@ -109,9 +109,9 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         opens_at=run.opens_at,
         in_flight=[in_flight_of(one) for one in run.in_flight],
         problem=None if error is None else _explain(order, error),
-        ledger=order.other_ledger,
+        ledger=order.ledger_argument,
     )
-    with whoever_listens():
+    with ignoring_lost_output():
         run.output.end(end)
     return end.exit_code
 

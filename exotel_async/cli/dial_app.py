@@ -46,11 +46,11 @@ def dial(
     exotel-async dial leads.xlsx --flow 926 --caller-id 08030000000 --channels 10 --hours 10-19
 
     It dials without confirmation, and calls cost money: --dry-run shows first what it would do.
-    Who was dialled, and what came of it, is kept in the ledger. Ctrl-C finishes the calls in
-    progress, and a second one stops at once. The same command again goes on, also after a crash,
-    and adds the rows that are new in FILE. Exit codes: 0 all done, 1
-    stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 outside calling hours,
-    130 interrupted.
+    The ledger keeps which contacts were dialled, and their outcomes. Ctrl-C stops dialling and
+    waits for the calls in progress; a second one stops at once. The same command again continues
+    the campaign, also after a crash, and adds the rows that are new in FILE. Exit codes: 0 all
+    done, 1 stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 contacts are
+    left that may not be dialled now, by calling hours, 130 interrupted.
 
     Args:
         file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by

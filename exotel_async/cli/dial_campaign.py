@@ -143,7 +143,7 @@ def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
     which = f" ({options})" if options else ""
     return Misuse(
         f"the campaign {typed.name!r} is in the ledger with other settings{which}: give the same"
-        f" ones to go on with it. Another --name is another campaign: it dials everybody in"
+        f" ones to continue it. Another --name is another campaign: it dials everybody in"
         f" {file.name} again"
     )
 

@@ -34,7 +34,7 @@ from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import redact
 
 _PROBLEMS: Final = 3
-_LABEL: Final = 11  # "retries"
+_LABEL: Final = 11
 _GAP: Final = 2
 _EDGE: Final = 3  # columns that `progress` leaves free
 _DAY: Final = timedelta(days=1)
@@ -214,7 +214,7 @@ class DialStanding:
         if self._waits_for_prices:
             lines.add_row("Ctrl-C", "ends without them")
         elif self.stopping is None:
-            lines.add_row("Ctrl-C", "finishes the calls in progress, and ends")
+            lines.add_row("Ctrl-C", "stops dialling, waits for the calls in progress, and ends")
         return lines
 
     def _alerts(self) -> Iterator[str]:

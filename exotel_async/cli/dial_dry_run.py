@@ -142,7 +142,7 @@ def show_dry_run(console: Console, run: DryRun) -> None:
         ("File", list(_file(run))),
         ("Campaign", list(_campaign(run))),
         ("Forecast", list(_forecast(run))),
-        (f"Who is dialled when, {_order(run)}", list(_windows(run.forecast))),
+        (f"When contacts are dialled, {_order(run)}", list(_windows(run.forecast))),
     ):
         if not entries:
             continue
@@ -205,7 +205,7 @@ def _campaign(run: DryRun) -> Iterator[Entry]:
 def _forecast(run: DryRun) -> Iterator[Entry]:
     told, campaign = run.forecast, run.campaign
     if run.resume is not None:
-        yield "stopped", f"nobody is dialled until {run.resume}"
+        yield "resume", f"no contact is dialled until you run: {one_line(run.resume)}"
     if not told.total:
         yield "contacts", "there is nobody to dial"
         return

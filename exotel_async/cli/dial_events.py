@@ -10,6 +10,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from exotel_async.campaigns import CampaignStatistics, ContactOutcome
+from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
 from exotel_async.cli.dial_display import DialStanding, Problem
 from exotel_async.cli.dial_report import DialEnd
@@ -46,7 +47,8 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "file": "the file, as it was given",
         "ledger": "the ledger, without a password",
         "added": "contacts of the file that were added",
-        "duplicates": "rows whose contact is in the file or in the campaign already",
+        "duplicates": "rows whose contact is in the file more than once, but for the first",
+        "in_campaign": "rows whose contact the campaign has already",
         "rejected": "rows that were not added because something is wrong with them",
         "contacts": "contacts the campaign has",
         "budget": "requests a minute",
@@ -55,7 +57,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "progress": {
         "at": "when",
         **_COUNTS,
-        "retries": "contacts that wait to be dialled again; of more than 10000, so many",
+        "retries": f"contacts that wait for a retry; {MOST_RETRIES_COUNTED} where there are more",
         "next_retry_at": "when the first of them is due, or null",
         "budget": "requests a minute",
         "budget_in_use": "requests counted against the limit now",
@@ -96,7 +98,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "elapsed": "seconds since the start",
         "opens_at": "when calling hours begin, if the run ended because of them; else null",
         "problem": "what stopped it, or null",
-        "in_flight": "contacts whose calls were not over, an array of objects: key; number, "
+        "in_flight": "contacts whose calls had not ended, an array of objects: key; number, "
         "always masked; sid, or null",
     },
 }

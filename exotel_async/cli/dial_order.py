@@ -52,7 +52,7 @@ class Order:
     service: Service
 
     @property
-    def other_ledger(self) -> str | None:
-        """The ledger as other commands need it; None: they take this one anyway."""
+    def ledger_argument(self) -> str | None:
+        """What `--ledger` is of other commands; None: they take this ledger without it."""
         usual = os.environ.get(LEDGER_VARIABLE) or DEFAULT_LEDGER
         return None if self.ledger == usual else shown_place(self.ledger)

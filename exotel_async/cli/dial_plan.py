@@ -148,7 +148,7 @@ def _resume(there: CampaignEntry | None, order: Order) -> str | None:
     """Return the command without which nobody is dialled."""
     if there is None or there.state not in {CampaignState.PAUSED, CampaignState.FAILED}:
         return None
-    return command("resume", there.name, order.other_ledger)
+    return command("resume", there.name, order.ledger_argument)
 
 
 def _blocks(contacts: Iterable[NewContact], size: int) -> Iterator[list[NewContact]]:

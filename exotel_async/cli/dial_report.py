@@ -29,8 +29,8 @@ from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import mask_number, masked, redact
 
 _MOST_IN_FLIGHT: Final = 10
-_GOING_ON: Final = "not over, or not known"
-_AGAIN: Final = "the same command goes on"
+_NOT_ENDED: Final = "not over, or not known"
+_AGAIN: Final = "run the same command to continue"
 _CANCELLED: Final = "cancelled: nobody is dialled any more"
 
 
@@ -96,9 +96,9 @@ class DialEnd:
             case Exit.OUTSIDE_HOURS:
                 what = self._outside_hours
             case Exit.INTERRUPTED:
-                what = f"interrupted: {self._rest}; {self._goes_on}"
+                what = f"interrupted: {self._rest}; {self._what_next}"
             case _:
-                what = f"stopped by errors: {self._rest}; {self._goes_on}"
+                what = f"stopped by errors: {self._rest}; {self._what_next}"
         return what
 
     @property
@@ -120,10 +120,12 @@ class DialEnd:
     @property
     def _outside_hours(self) -> str:
         if self.opens_at is None:  # somebody was added when all others had their outcome
-            return f"done, but {self._rest}; {self._goes_on}"
-        then = " then, --wait-for-hours waits for it" if self._goes_on == _AGAIN else ""
+            return f"not dialled in time: {self._rest}; {self._what_next}"
+        what_next = self._what_next
+        if what_next == _AGAIN:
+            what_next = "run the same command then to continue, or with --wait-for-hours now"
         opens = clock(self.opens_at, self.now)
-        return f"outside calling hours until {opens}; {self._rest}; {self._goes_on}{then}"
+        return f"outside calling hours until {opens}; {self._rest}; {what_next}"
 
     @property
     def _rest(self) -> str:
@@ -134,7 +136,7 @@ class DialEnd:
         return rest
 
     @property
-    def _goes_on(self) -> str:
+    def _what_next(self) -> str:
         state = self.statistics.state
         if state in {CampaignState.PAUSED, CampaignState.FAILED}:
             resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"
@@ -179,8 +181,8 @@ def _contacts(statistics: CampaignStatistics) -> Table:
 
 def _calls(statistics: CampaignStatistics) -> Table:
     table, placed, ended = _table("calls"), statistics.attempts, by_number(statistics)
-    going_on = placed - sum(statistics.statuses.values())
-    rows = [*ended, (_GOING_ON, going_on)] if going_on > 0 else ended
+    not_ended = placed - sum(statistics.statuses.values())
+    rows = [*ended, (_NOT_ENDED, not_ended)] if not_ended > 0 else ended
     for word, number in rows:
         table.add_row(plain(one_line(word)), f"{number:,}", percent(number, placed))
     table.add_row("in all", f"{placed:,}", "", style="bold")
@@ -189,7 +191,7 @@ def _calls(statistics: CampaignStatistics) -> Table:
 
 def _table(what: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(what, min_width=len(_GOING_ON))
+    table.add_column(what, min_width=len(_NOT_ENDED))
     table.add_column("number", justify="right")
     table.add_column("share", justify="right")
     return table

@@ -132,7 +132,7 @@ class DialRun:
             raise other_settings(there, self.campaign, self.contacts.path) from None
 
     async def _add(self, dialer: Dialer) -> None:
-        """Add the people of the file, whoever of them is new."""
+        """Add the people of the file who are new."""
         with self.output.reading(self.contacts.path):
             try:
                 added = await add_list(dialer, self.campaign, self.contacts)
@@ -221,7 +221,7 @@ class DialRun:
             opens_at=self.opens_at,
             problems=self._problems.problems,
             stopping=await self._stopping(ledger, statistics),
-            ledger=order.other_ledger,
+            ledger=order.ledger_argument,
         )
 
     def _keep_hours(

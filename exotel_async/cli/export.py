@@ -34,11 +34,11 @@ from exotel_async.cli.terminal import (
     drawing,
     end_on_sigterm,
     err,
+    ignoring_lost_output,
     note,
     report_problem,
     say,
     show_json,
-    whoever_listens,
 )
 
 _ARGUMENTS: Final = {
@@ -198,14 +198,16 @@ class _Run:
             counted(sink.state.records, "call"),
             counted(sink.state.requests, "request"),
         )
-        with whoever_listens(sys.stdout):  # the file is whole, whether or not that can be printed
+        with ignoring_lost_output(
+            sys.stdout
+        ):  # the file is whole, whether or not that can be printed
             say(f"{calls} in {requests}: {order.target}")
 
     def _tell_result(self) -> None:
         order, state = self.order, self.sink.state
         if order.as_json:
             told = {"calls": state.records, "requests": state.requests}
-            with whoever_listens(sys.stdout):
+            with ignoring_lost_output(sys.stdout):
                 show_json({"file": str(order.target), **told})
 
     def _open(self, exotel: AsyncExotel) -> None:

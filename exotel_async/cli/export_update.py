@@ -38,10 +38,10 @@ from exotel_async.cli.terminal import (
     counted,
     drawing,
     err,
+    ignoring_lost_output,
     note,
     say,
     show_json,
-    whoever_listens,
 )
 from exotel_async.cli.time_arguments import shown_moment
 
@@ -78,7 +78,9 @@ class Updater:
         """
         news = await self._look(await self._changes())
         calls = self.database.state.records
-        with whoever_listens(sys.stdout):  # it is in the file, whether or not that can be printed
+        with ignoring_lost_output(
+            sys.stdout
+        ):  # it is in the file, whether or not that can be printed
             if self.as_json:
                 told = {"new": news.new, "changed": news.changed}
                 show_json({"file": str(self.target), "calls": calls, **told})

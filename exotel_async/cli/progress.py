@@ -31,7 +31,7 @@ class Standing(Protocol):
 
     @property
     def step(self) -> int:
-        """Where nothing can_redraw, a line is printed each time this has changed, from 0 on."""
+        """Where nothing can be drawn over, a line is printed when this changes, from 0 on."""
         ...
 
     def panel(self, width: int) -> RenderableType:

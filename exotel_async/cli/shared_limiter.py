@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from exotel_async import AsyncExotel, RateLimiter, TokenBucket
-from exotel_async.cli.terminal import drawing, note, whoever_listens
+from exotel_async.cli.terminal import drawing, ignoring_lost_output, note
 
 if TYPE_CHECKING:
     from exotel_async.redis import SharedTokenBucket
@@ -74,7 +74,7 @@ async def telling_of_outages(exotel: AsyncExotel) -> AsyncIterator[None]:
         # One failure may be a server that restarts, and nobody waits while there is a lease.
         waits = waiting and not now.in_contact and now.round_trips > 1 and now.valid_for <= 0
         if waits and not told:
-            with whoever_listens(sys.stderr):
+            with ignoring_lost_output(sys.stderr):
                 note(
                     "The server in EXOTEL_RATE_LIMIT_URL cannot be reached. "
                     "Requests wait for it, half a minute at most."

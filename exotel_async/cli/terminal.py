@@ -103,7 +103,7 @@ def complain(problem: str) -> None:
 
 
 @contextmanager
-def whoever_listens(*streams: TextIO) -> Iterator[None]:
+def ignoring_lost_output(*streams: TextIO) -> Iterator[None]:
     """Print here what must not change the exit code if the reader has gone or a disk is full.
 
     Args:
@@ -123,7 +123,8 @@ def open_closed_streams() -> None:
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            setattr(sys, name, nowhere)
 
 
 def give_up(*streams: TextIO) -> None:

@@ -70,8 +70,8 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (lines["not reached"], lines["refused"]) == ("1", "1")
     assert lines["unresolved"] == "1"
     assert lines["calls"] == "3: 2 completed, 1 busy"
-    assert (lines["talk time"], lines["cost so far"]) == ("1:24", "2.50")
-    assert (lines["dialled by"], lines["now"]) == ("nobody", "open at all hours")
+    assert (lines["talk time"], lines["cost so far"]) == ("1:24", "2.50, in the account's currency")
+    assert (lines["dialled by"], lines["now"]) == ("no process", "open at all hours")
     assert (lines["connects to"], lines["time zone"]) == ("the flow 926", "IST")
     assert "contacts with their own time zone: Asia/Tokyo" in ended.out
     assert (

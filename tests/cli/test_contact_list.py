@@ -54,7 +54,7 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
     assert ended.code == 0
     assert ended.out.splitlines()[:2] == [
         "2 contacts of more.csv added to diwali",
-        "2 rows rejected, 1 duplicate among them: see more.csv.rejected.csv",
+        "1 row rejected and 1 duplicate: see more.csv.rejected.csv",
     ]
     assert "No process is dialling it" in ended.out
     assert asyncio.run(_pending()) == 2
@@ -67,7 +67,8 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
         "campaign": "diwali",
         "file": "more.csv",
         "added": 0,
-        "duplicates": 3,
+        "duplicates": 1,
+        "in_campaign": 2,
         "rejected": 1,
         "rejected_file": "more.csv.rejected.csv",
     }
@@ -132,7 +133,7 @@ def test_where_rejected_rows_cannot_be_written_it_says_so(
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 0
     assert ended.out.startswith("2 contacts of more.csv in diwali, none of them new")
-    assert "2 rows rejected, 1 duplicate among them: see more.csv.rejected.csv" in ended.out
+    assert "1 row rejected and 1 duplicate: see more.csv.rejected.csv" in ended.out
 
 
 def test_where_nobody_can_be_asked_a_doubt_is_an_error(

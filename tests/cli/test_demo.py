@@ -96,13 +96,13 @@ async def test_its_program_is_killed_and_nobody_is_rung_twice(
     assert "no real phone rings" in shown.splitlines()[0]
     story = [
         "Started a program that dials",
-        "Killed it (SIGKILL) after 4 dials: 4 calls were in progress, and the answer to one dial",
+        "Killed it (SIGKILL) after 4 dials: 4 calls were in progress, and the response to one dial",
         "its ledger has 4 dials, 1 of them in doubt",
         "not dialled again",
         "0  twice for one attempt",
         "0  to contacts already reached, or still on a call",
         "0  missing in the ledger or in the emulator's record",
-        "1  placed by the dial whose answer was lost",
+        "1  placed by the dial whose response was lost",
         "requests, 0 were refused (429)",
         "No attempt was dialled twice, and no contact was lost.",
     ]
@@ -227,7 +227,7 @@ def test_what_stays_in_doubt_is_told_and_the_demo_ends_in_time(
     shown = " ".join(capsys.readouterr().out.split())
     assert "In doubt: 1 contact." in shown
     assert "16 minutes" in shown
-    assert "0 placed by the dial whose answer was lost" in shown
+    assert "0 placed by the dial whose response was lost" in shown
     assert "not dialled again" not in shown
     assert "No attempt was dialled twice" not in shown
 

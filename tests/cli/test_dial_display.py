@@ -91,7 +91,7 @@ def test_the_panel_of_a_campaign_that_runs() -> None:
         "contacts     7 in progress, 1 in doubt, 580 to be dialled",
         "retries      14, next in 2:10",
         "cost         412.50 so far",
-        "Ctrl-C       finishes the calls in progress, and ends",
+        "Ctrl-C       stops dialling, waits for the calls in progress, and ends",
     ]
 
 

@@ -86,7 +86,7 @@ def test_the_plain_lines() -> None:
         "  assumed: each takes 1.1 requests: the dial, and asking how it ended",
         "  assumed: each begun minute of an answered call is charged; plans differ",
         "",
-        "Who is dialled when, contacts in the order of the file",
+        "When contacts are dialled, contacts in the order of the file",
         "  Mon 2026-11-30: 15:28 to 15:57 IST: contacts 1 to 1,000",
         "",
         "Dry run: nobody was dialled, and nothing was written.",

@@ -60,7 +60,7 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
     lines = shown(lambda on: show_dry_run(on, run), None)
     assert "  to be dialled: 4, and 4 that the campaign has from before" in lines
     assert (
-        "Who is dialled when, the 4 from before first, then contacts in the order of the file"
+        "When contacts are dialled, the 4 from before first, then contacts in the order of the file"
         in lines
     )
 
@@ -84,7 +84,7 @@ async def test_a_campaign_that_is_paused_is_not_dialled(tmp_path: Path) -> None:
         await admin.pause("leads")
     run = await planned(order)
     lines = shown(lambda on: show_dry_run(on, run), None)
-    assert f"  stopped: nobody is dialled until {run.resume}" in lines
+    assert f"  resume: no contact is dialled until you run: {run.resume}" in lines
     assert (run.resume or "").startswith("exotel-async campaign resume leads --ledger ")
 
 

@@ -102,7 +102,7 @@ def test_a_report() -> None:
         (
             "outside hours",
             "outside calling hours until 2026-12-01 10:00 IST; 587 contacts are left to "
-            "dial; the same command goes on then, --wait-for-hours waits for it",
+            "dial; run the same command then to continue, or with --wait-for-hours now",
         ),
         (
             "outside hours while paused",
@@ -111,7 +111,7 @@ def test_a_report() -> None:
         ),
         (
             "no more hours",
-            "done, but 580 contacts are left to dial; the same command goes on",
+            "not dialled in time: 580 contacts are left to dial; run the same command to continue",
         ),
         (
             "interrupted while paused",
@@ -130,11 +130,11 @@ def test_a_report() -> None:
         (
             "interrupted",
             "interrupted: 580 contacts are left to dial, 13 calls are in flight; "
-            "the same command goes on",
+            "run the same command to continue",
         ),
         (
             "interrupted with nobody in flight",
-            "interrupted: 580 contacts are left to dial; the same command goes on",
+            "interrupted: 580 contacts are left to dial; run the same command to continue",
         ),
         (
             "stopped by errors",
@@ -143,7 +143,7 @@ def test_a_report() -> None:
         ),
         (
             "nothing was dialled",
-            "stopped by errors: 583 contacts are left to dial; the same command goes on",
+            "stopped by errors: 583 contacts are left to dial; run the same command to continue",
         ),
     ],
 )
@@ -155,7 +155,8 @@ def test_one_is_told_as_one() -> None:
     one = evolve(STATISTICS, unresolved=1, pending=1)
     end = evolve(ENDS["interrupted"], statistics=one, in_flight=IN_FLIGHT[:1])
     assert end.last_line == (
-        "interrupted: 1 contact is left to dial, 1 call is in flight; the same command goes on"
+        "interrupted: 1 contact is left to dial, 1 call is in flight;"
+        " run the same command to continue"
     )
     done = evolve(end, exit_code=Exit.NOT_COMPLETED, statistics=evolve(one, in_doubt=0))
     assert done.last_line == "done, but 1 contact is unresolved"
@@ -185,4 +186,4 @@ def test_why_it_stopped_is_told_in_one_line_without_numbers() -> None:
     going_on = evolve(
         paused, statistics=evolve(paused.statistics, state=CampaignState.IN_PROGRESS, reason=None)
     )
-    assert going_on.last_line.endswith("the same command goes on")
+    assert going_on.last_line.endswith("run the same command to continue")

@@ -142,7 +142,7 @@ def is_empty(cell: Cell) -> bool:
     return isinstance(cell, str) and not cell.strip(_EDGES)
 
 
-def used(cells: Sequence[Cell]) -> int:
+def used_width(cells: Sequence[Cell]) -> int:
     """Return the number of cells up to the last one that is not empty."""
     return max((place for place, cell in enumerate(cells, 1) if not is_empty(cell)), default=0)
 

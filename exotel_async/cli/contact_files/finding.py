@@ -8,7 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, is_empty, text_of, used
+from exotel_async.cli.contact_files.cells import (
+    Cell,
+    has_lost_digits,
+    is_empty,
+    text_of,
+    used_width,
+)
 from exotel_async.cli.contact_files.columns import (
     OWN_COLUMNS,
     AmbiguousColumn,
@@ -126,11 +132,9 @@ class _Finder:
                 places.append(column.index)
         if places:
             return self.columns[places[0]]
-        known = ", ".join(repr(one.name) for one in columns)
-        why = redact(
-            f"has no column {wanted!r}, as in --map {field_name}={wanted}; its columns: {known}"
-        )
-        raise Unreadable(f"{self.path} {why}")
+        typed = redact(f"--map {field_name}={wanted}")
+        known = redact(", ".join(repr(one.name) for one in columns))
+        raise Unreadable(f"{typed}: must name a column of {self.path}, which has {known}")
 
     def _find_number(self) -> tuple[Column, str]:
         """Return the column with the numbers, and how it was found."""
@@ -230,12 +234,12 @@ class _Finder:
         body = self.sample.body
         if not self.sample.header_line:
             return Counter(len(row.cells) for row in body).most_common(1)[0][0]
-        named = used(self.headers)
+        named = used_width(self.headers)
         if self.sample.is_rejected:
             return named
         # A spreadsheet writes as many headers as the longest row has cells, the last ones empty.
         # They are columns if most rows use them.
-        users = sum(used(row.cells) > named for row in body)
+        users = sum(used_width(row.cells) > named for row in body)
         return len(self.headers) if users > max(1, len(body) / 2) else named
 
 

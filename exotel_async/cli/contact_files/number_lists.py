@@ -45,11 +45,11 @@ def read_numbers(path: Path) -> list[str]:
         except BadCell as why:
             bad.append(f"line {row.line} {why}")
     if bad:
-        rows = "1 row gives" if len(bad) == 1 else f"{len(bad):,} rows give"
+        rows = "1 row cannot be read, so its number"
+        if len(bad) > 1:
+            rows = f"{len(bad):,} rows cannot be read, so their numbers"
         first = "; ".join(bad[:_FIRST])
-        raise Unreadable(
-            f"{path}: {rows} no number to leave out, so that it would be dialled: {first}"
-        )
+        raise Unreadable(f"{path}: {rows} could still be dialled: {first}")
     return [one for one in numbers if identity_of(one) is not None]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import Cell, is_empty, is_number, text_of, used
+from exotel_async.cli.contact_files.cells import Cell, is_empty, is_number, text_of, used_width
 from exotel_async.cli.contact_files.columns import Layout
 from exotel_async.cli.contact_files.headers import normal
 from exotel_async.cli.contact_files.rows import Row
@@ -30,13 +30,13 @@ _FOOTER: Final = (
 
 
 def why_no_contact(row: Row, layout: Layout) -> str | None:
-    """Return why a row is nobody's; None: it is somebody's."""
+    """Return why there is no contact in a row; None: there is one."""
     if row.damage is not None:
         return row.damage
     if row.line < layout.header_line:
         return f"{ABOVE}, which are in line {layout.header_line}"
     if layout.width is not None and len(row.cells) > layout.width:
-        number = used(row.cells)
+        number = used_width(row.cells)
         if number > layout.width:
             whose = "the headers have" if layout.header_line else "most rows have"
             return (

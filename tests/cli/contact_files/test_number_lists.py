@@ -59,7 +59,7 @@ def test_a_row_that_gives_no_number(tmp_path: Path, row: str, why: str) -> None:
         read_numbers(path)
     text = str(caught.value)
     assert text.startswith(
-        f"{path}: 1 row gives no number to leave out, so that it would be dialled: line 3 "
+        f"{path}: 1 row cannot be read, so its number could still be dialled: line 3 "
     )
     assert why in text
     assert SECOND not in text
@@ -68,7 +68,7 @@ def test_a_row_that_gives_no_number(tmp_path: Path, row: str, why: str) -> None:
 @pytest.mark.parametrize("written", [SECOND, "9.81E+09", "98123O0002"])
 def test_a_number_between_two_wrong_quotes_is_not_lost(tmp_path: Path, written: str) -> None:
     path = text_file(tmp_path, f'Mobile,Why\n{FIRST},"\n{written},"\n{THIRD},asked\n')
-    with pytest.raises(Unreadable, match="2 rows give no number to leave out"):
+    with pytest.raises(Unreadable, match="2 rows cannot be read"):
         read_numbers(path)
 
 
@@ -76,7 +76,7 @@ def test_a_number_between_two_wrong_quotes_is_not_lost(tmp_path: Path, written: 
 def test_a_column_of_phones_with_more_text_than_numbers(tmp_path: Path, header: str) -> None:
     cells = ["ask him", "ask her", THIRD, "do not"]
     rows = "".join(f"98123000{place},{cell}\n" for place, cell in enumerate(cells, 11))
-    with pytest.raises(Unreadable, match="3 rows give no number to leave out"):
+    with pytest.raises(Unreadable, match="3 rows cannot be read"):
         read_numbers(text_file(tmp_path, f"Mobile,{header}\n{rows}"))
 
 
@@ -84,7 +84,7 @@ def test_many_such_rows(tmp_path: Path) -> None:
     text = "Mobile\n" + "98123O0001\n" * 1200
     with pytest.raises(Unreadable) as caught:
         read_numbers(text_file(tmp_path, text))
-    assert "1,200 rows give no number" in str(caught.value)
+    assert "1,200 rows cannot be read, so their numbers could still be dialled" in str(caught.value)
     assert str(caught.value).count("line ") == 3
 
 
