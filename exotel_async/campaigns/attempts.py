@@ -51,6 +51,8 @@ class LiveAttempt:
     """Whether it holds channels."""
     tries: bool = False
     """Whether it is dialled to try if Exotel answers again."""
+    stops: int = 0
+    """How many times errors had stopped the campaign when it was dialled."""
     is_over: bool = False
     """Whether the call is over. It may be that only its details tell what that means."""
     is_decided: bool = False

@@ -65,8 +65,9 @@ class Refusing:
 
     def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
-        if running.is_stopped_by_errors:
-            # It was on its way then, and is one more of those that were refused alike.
+        if running.is_stopped_by_errors or attempt.stops < running.stops:
+            # It was on its way then, and is one more of those that were refused alike; also where
+            # the campaign has been resumed meanwhile.
             state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.READY)
             return
         if running.refused and running.refused[-1][1].kind != refusal.kind:

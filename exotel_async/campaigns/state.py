@@ -216,6 +216,7 @@ class DialerState:
             return
         logger.error("The campaign %r is %s: %s", running.name, state.value, reason)
         running.state, running.reason, running.is_stopping = state, reason, True
+        running.stops += 1
         self.start_task(self.write_state(running))
 
     async def write_state(self, running: RunningCampaign) -> None:

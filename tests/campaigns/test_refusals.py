@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ import pytest
 from attrs import evolve
 
 from exotel_async import RateLimit
-from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, refusing
+from exotel_async.campaigns import (
+    AttemptState,
+    CampaignState,
+    ContactOutcome,
+    ContactState,
+    refusing,
+)
 from exotel_async.campaigns.dialer import Dialer
+from exotel_async.campaigns.entries import CampaignEntry
 from exotel_async.campaigns.errors import CampaignStopped
 from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.emulator.calls import Dial
@@ -170,6 +178,56 @@ async def test_refusals_of_one_kind_in_a_row_pause_the_campaign_and_lose_nobody(
     outcomes = await run_all(dialer)
     assert {one.state for one in outcomes} == {ContactState.REACHED}
     assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
+
+
+async def test_a_campaign_resumed_while_refusals_are_on_their_way_loses_nobody(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.latency = lambda _: (0.0, 0.5 if len(dials(exotel_server)) > 5 else 0.0)
+    fault = fail_dials(exotel_server, Fault.answer(403, message="Forbidden"), times=None)
+    await dialer.add("diwali", numbers(30))
+    running = asyncio.create_task(run_all(dialer))
+    async with asyncio.timeout(SOON):
+        while (await dialer.statistics("diwali")).state is not CampaignState.PAUSED:
+            await asyncio.sleep(0.01)
+    assert len(dials(exotel_server)) > 5
+    exotel_server.faults.remove(fault)
+    await dialer.resume("diwali")
+    assert {one.state for one in await running} == {ContactState.REACHED}
+
+
+async def test_what_was_read_before_errors_paused_the_campaign_loses_nobody(
+    dialer: Dialer, exotel_server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other dials are refused later, by a dialer that has read that the campaign is dialled."""
+    ledger, paused = dialer._ledger, asyncio.Event()
+    read, write = ledger.campaigns, ledger.set_state
+
+    async def late() -> Sequence[CampaignEntry]:
+        entries = await read()
+        if dials(exotel_server) and not paused.is_set():
+            await paused.wait()
+        else:
+            while await ledger.open_attempts((AttemptState.INTENDED,)):
+                await asyncio.sleep(0.01)
+        return entries
+
+    async def noted(campaign_id: int, state: CampaignState, *others: Any, **options: Any) -> bool:
+        done = await write(campaign_id, state, *others, **options)
+        if state is CampaignState.PAUSED:
+            asyncio.get_running_loop().call_soon(paused.set)
+        return done
+
+    monkeypatch.setattr(ledger, "campaigns", late)
+    monkeypatch.setattr(ledger, "set_state", noted)
+    exotel_server.latency = lambda _: (0.0, 0.3 if len(dials(exotel_server)) > 5 else 0.0)
+    fault = fail_dials(exotel_server, Fault.answer(403, message="Forbidden"), times=None)
+    await dialer.add("diwali", numbers(30))
+    await run_until_stopped(dialer)
+    assert len(dials(exotel_server)) > 5
+    exotel_server.faults.remove(fault)
+    await dialer.resume("diwali")
+    assert {one.state for one in await run_all(dialer)} == {ContactState.REACHED}
 
 
 @pytest.mark.slow(4)
