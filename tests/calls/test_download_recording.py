@@ -120,7 +120,8 @@ class Host:
 
     @staticmethod
     async def whole(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(AUDIO) + AUDIO)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        writer.write(head % len(AUDIO) + AUDIO)
 
     def saw_credentials(self) -> list[bool]:
         return ["authorization: basic" in head.lower() for head in self.heads]
@@ -721,14 +722,16 @@ async def test_no_link_in_the_place_of_a_part_is_followed(
 async def test_many_at_a_time_to_one_path(exotel: AsyncExotel, tmp_path: Path) -> None:
     """The last one wins, whole, whatever the others are about."""
     sizes = [300_000, 7, 80_000, 200_000, 1, 40_000]
-    coming = cycle(sizes)  # a connection that is lost on a busy machine is made again
+    coming = cycle(sizes)
 
     def content(size: int) -> bytes:
         return f"{size % 7}".encode() * size
 
     async def slowly(writer: asyncio.StreamWriter) -> None:
         size = next(coming)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        # Without "close" the next download may take a connection that is about to be closed.
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        writer.write(head % size)
         for begin in range(0, size, 20_000):
             writer.write(content(size)[begin : begin + 20_000])
             await writer.drain()
