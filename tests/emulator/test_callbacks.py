@@ -16,6 +16,7 @@ from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartParser
 
 from exotel_async.emulator import Behaviour, Emulator, Event, Fault, Scenario
+from tests.conftest import SOON
 from tests.emulator.application import Application, Reply
 from tests.emulator.support import (
     AGENT,
@@ -429,6 +430,7 @@ async def test_a_handler_that_is_not_there_or_hangs(
         emulator.callback_timeout = 0.1
         await dial(client, StatusCallback=f"http://127.0.0.1:{port}/")
         await emulator.finish_calls()
+    emulator.callback_timeout = SOON
     await dial(client, StatusCallback=f"http://127.0.0.1:{port}/")
     await emulator.finish_calls()
     assert [sent.error for sent in emulator.callbacks] == ["ReadTimeout", "ConnectError"]
