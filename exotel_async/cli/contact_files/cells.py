@@ -52,6 +52,8 @@ _SPOILED_NUMBERS: Final = frozenset({
     _SCRIPTS, _PLAN,
 })  # fmt: skip
 
+_DIGIT_OR_STAND_IN: Final = r"[\dOolIXx*#]"
+
 _EXACT: Final = 2**53  # all whole numbers up to here are doubles
 _MOST_DIGITS: Final = 15
 _LONGEST: Final = 200  # characters of several numbers with labels
@@ -173,13 +175,17 @@ def is_number(cell: Cell) -> bool:
 
 
 def is_meant_as_number(cell: Cell) -> bool:
-    """Whether a cell is a phone number, or one that is not dialled as it is written."""
+    """Whether a cell is a phone number, or one that is not dialled as it is written.
+
+    `12-14`, `560 034` and `20x30` are neither: a phone number has ten digits, or had them.
+    """
     try:
         return bool(numbers_of(cell))
-    except NotDialled:
-        return True
     except BadCell as error:
-        return str(error) in _SPOILED_NUMBERS
+        is_spoiled = isinstance(error, NotDialled) or str(error) in _SPOILED_NUMBERS
+    return is_spoiled and (
+        has_lost_digits(cell) or len(re.findall(_DIGIT_OR_STAND_IN, f"{cell}")) >= 10
+    )
 
 
 def is_likely(numbers: Sequence[str]) -> bool:

@@ -183,6 +183,12 @@ def test_nobody_is_taken_for_another_where_two_wrong_quotes_fit(
         "Flat 2\nTel. 022 23456789, Pune",
         "called 2026-11-28, no answer\nand 2026-11-29, at 12:30",
         "Flat 2\nPune, 411001\nINV-2026-000123, Rs 2,50,000",
+        "12-14, MG Road\nBengaluru, 560 034",
+        "Plot 20x30, HSR\nBengaluru",
+        "1st Main, 110 001\nDelhi",
+        "Shop 5, card 4XX1\nDelhi, XX12",
+        "open 10-19, sun 10-13\nGate 1/2",
+        "Deal: 1234567890, closed\nasked",
     ],
 )
 def test_a_cell_of_several_lines(tmp_path: Path, cell: str) -> None:
