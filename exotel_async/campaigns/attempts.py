@@ -51,7 +51,7 @@ class LiveAttempt:
     """Whether it holds channels."""
     tries: bool = False
     """Whether it is dialled to try if Exotel answers again."""
-    stops: int = 0
+    error_stops: int = 0
     """How many times errors had stopped the campaign when it was dialled."""
     is_over: bool = False
     """Whether the call is over. It may be that only its details tell what that means."""
@@ -61,6 +61,11 @@ class LiveAttempt:
     """Whether nothing but details is awaited, and the contact does not depend on them."""
     waiter: Waiter | None = None
     """Waits for the end of the call, or for its details."""
+
+    @property
+    def is_from_before_a_stop(self) -> bool:
+        """Whether errors have stopped the campaign since it was dialled."""
+        return self.error_stops < self.running.error_stops
 
 
 class Attempts:

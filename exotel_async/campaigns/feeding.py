@@ -166,13 +166,20 @@ class Feeding:
         Returns all there are, by their numbers.
         """
         state = self._state
+        known = {
+            running.id: running.error_stops
+            for running in state.campaigns.values()
+            if not running.is_stopping
+        }
         entries = {entry.id: entry for entry in await state.ledger.campaigns()}
         for running in state.campaigns.values():
             entry = entries.get(running.id)
             if entry is None:  # it was created since they were read
                 continue
             running.zones = entry.zones
-            if running.state is not entry.state and not running.is_stopping:
+            # What was read may be older than a stop that was written meanwhile.
+            is_newer = known.get(running.id) == running.error_stops and not running.is_stopping
+            if running.state is not entry.state and is_newer:
                 running.state, running.reason = entry.state, entry.reason
                 running.is_stopping = entry.state is CampaignState.CANCELED
                 state.tell()

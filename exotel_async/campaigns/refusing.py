@@ -30,7 +30,7 @@ class Refusing:
 
     def refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         """Write that a dial was refused, and do what follows."""
-        state, attempts, running = self._state, self._state.attempts, attempt.running
+        state, attempts = self._state, self._state.attempts
         now = asyncio.get_running_loop().time()
         meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
         if meaning is Meaning.NO_ANSWER:
@@ -48,12 +48,12 @@ class Refusing:
             if waits:
                 state.no_room_until = now + _NO_ROOM
             else:
-                state.stop_campaign(running, CampaignState.FAILED, reason)
+                state.stop_campaign(attempt, CampaignState.FAILED, reason)
         elif meaning is Meaning.DO_NOT_CALL:
             attempts.refused(attempt, reason, status, ContactState.DO_NOT_CALL)
         elif meaning is Meaning.ACCOUNT:
             attempts.refused(attempt, reason, status, ContactState.READY)
-            state.stop_campaign(running, CampaignState.FAILED, reason)
+            state.stop_campaign(attempt, CampaignState.FAILED, reason)
         else:
             self._note(attempt, refusal)
 
@@ -65,7 +65,7 @@ class Refusing:
 
     def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
-        if running.is_stopped_by_errors or attempt.stops < running.stops:
+        if running.is_stopped_by_errors or attempt.is_from_before_a_stop:
             # It was on its way then, and is one more of those that were refused alike; also where
             # the campaign has been resumed meanwhile.
             state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.READY)
@@ -86,4 +86,4 @@ class Refusing:
                 )
             )
         reason = f"{MOST_ALIKE} dials in a row were refused: {refusal.reason}"
-        state.stop_campaign(running, CampaignState.PAUSED, reason)
+        state.stop_campaign(attempt, CampaignState.PAUSED, reason)

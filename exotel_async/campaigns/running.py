@@ -45,7 +45,7 @@ class RunningCampaign:
         open: attempts whose end is not known.
         unsettled: calls that are over, whose details have not come.
         refused: contacts that were refused alike, one after the other, and why.
-        stops: how many times errors have stopped it.
+        error_stops: how many times errors have stopped it.
     """
 
     id: int
@@ -66,7 +66,7 @@ class RunningCampaign:
     open: int = 0
     unsettled: int = 0
     refused: list[tuple[ClaimedContact, Refusal]] = field(factory=list)
-    stops: int = 0
+    error_stops: int = 0
     share: float = 0.0
     """Dials so far, divided by its weight."""
     _claimed: list[tuple[int, int, ClaimedContact]] = field(factory=list)

@@ -210,13 +210,17 @@ class DialerState:
         """Write the outcome of a claimed contact that is not dialled."""
         self._change(running, contact, self.attempts.final(state, reason))
 
-    def stop_campaign(self, running: RunningCampaign, state: CampaignState, reason: str) -> None:
-        """Pause or end a campaign because of errors."""
-        if running.state is not CampaignState.IN_PROGRESS:
+    def stop_campaign(self, attempt: LiveAttempt, state: CampaignState, reason: str) -> None:
+        """Pause or end a campaign because of errors.
+
+        Not again, where the attempt was dialled before it was stopped: it may have been resumed.
+        """
+        running = attempt.running
+        if running.state is not CampaignState.IN_PROGRESS or attempt.is_from_before_a_stop:
             return
         logger.error("The campaign %r is %s: %s", running.name, state.value, reason)
         running.state, running.reason, running.is_stopping = state, reason, True
-        running.stops += 1
+        running.error_stops += 1
         self.start_task(self.write_state(running))
 
     async def write_state(self, running: RunningCampaign) -> None:

@@ -196,14 +196,33 @@ async def test_a_campaign_resumed_while_refusals_are_on_their_way_loses_nobody(
     assert {one.state for one in await running} == {ContactState.REACHED}
 
 
+async def test_a_refusal_from_before_a_resume_does_not_stop_the_campaign_again(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.kyc = False
+    exotel_server.latency = lambda _: (0.0, 0.7 if len(dials(exotel_server)) > 1 else 0.3)
+    await dialer.add("diwali", numbers(30))
+    running = asyncio.create_task(run_all(dialer))
+    async with asyncio.timeout(SOON):
+        while (await dialer.statistics("diwali")).state is not CampaignState.FAILED:
+            await asyncio.sleep(0.01)
+    assert len(dials(exotel_server)) > 1
+    exotel_server.kyc = True
+    await dialer.resume("diwali")
+    assert {one.state for one in await running} == {ContactState.REACHED}
+
+
 async def test_what_was_read_before_errors_paused_the_campaign_loses_nobody(
     dialer: Dialer, exotel_server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other dials are refused later, by a dialer that has read that the campaign is dialled."""
     ledger, paused = dialer._ledger, asyncio.Event()
     read, write = ledger.campaigns, ledger.set_state
+    known: set[CampaignState] = set()
 
     async def late() -> Sequence[CampaignEntry]:
+        if paused.is_set() and dialer._state is not None:
+            known.update(running.state for running in dialer._state.campaigns.values())
         entries = await read()
         if dials(exotel_server) and not paused.is_set():
             await paused.wait()
@@ -225,6 +244,7 @@ async def test_what_was_read_before_errors_paused_the_campaign_loses_nobody(
     await dialer.add("diwali", numbers(30))
     await run_until_stopped(dialer)
     assert len(dials(exotel_server)) > 5
+    assert known == {CampaignState.PAUSED}
     exotel_server.faults.remove(fault)
     await dialer.resume("diwali")
     assert {one.state for one in await run_all(dialer)} == {ContactState.REACHED}
