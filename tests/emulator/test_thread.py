@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -363,16 +364,29 @@ def test_an_interrupted_start_leaves_nothing_open(monkeypatch: pytest.MonkeyPatc
 def test_an_interruption_while_the_thread_begins_leaves_nothing_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """In `Thread.start`, before the thread runs as well as behind it."""
     before, starts = threads(), threading.Thread.start
 
-    def interrupted(thread: threading.Thread) -> None:
-        starts(thread)
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        Emulator().__enter__()
-    assert threads() == before
+    def interrupted_within(thread: Any) -> None:
+        thread._started.wait = interrupt
+        starts(thread)
+
+    def interrupted_behind(thread: threading.Thread) -> None:
+        starts(thread)
+        interrupt()
+
+    for interrupted in (interrupted_within, interrupted_behind):
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Emulator().__enter__()
+        monkeypatch.undo()
+        until = time.monotonic() + SOON
+        while threads() != before and time.monotonic() < until:
+            time.sleep(0.01)  # one that was interrupted before it ran ends by itself
+        assert threads() == before
     gc.collect()
 
 
