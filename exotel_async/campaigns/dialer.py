@@ -153,7 +153,7 @@ class Dialer(CampaignAdmin):
     async def resolve(self, name: str, key: str, *, sid: str | None) -> ContactOutcome:
         """Settle an unresolved contact, by what a person has found out about its last dial.
 
-        `ContactOutcome.attempts` has the calls that may be its own: `Attempt.candidates`.
+        `ContactOutcome.attempts` has the calls that may be the contact's: `Attempt.candidates`.
 
         Args:
             name: the campaign.

@@ -150,7 +150,7 @@ class InDoubt:
                 return
             if isinstance(result, CallAmbiguous):
                 sids = [call.sid for call in result.candidates]
-                reason = "calls were made that may be its own, and nothing distinguishes them"
+                reason = "calls were made that may be the contact's, and nothing distinguishes them"
                 self._attempts.unresolved(attempt, reason, sids)
                 break
             left = (self._certain_at(attempt) - self._clock.now()).total_seconds()

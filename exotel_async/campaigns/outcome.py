@@ -38,7 +38,7 @@ class Attempt(Value):
         recording_url: where the recording is; it opens with the account's credentials.
         legs: the parties' parts in the call.
         error: why it was refused, or is in doubt, in words, numbers masked.
-        candidates: SIDs of the calls that may be its own, of one that is unresolved.
+        candidates: SIDs of the calls that may be the contact's, of one that is unresolved.
     """
 
     id: str

@@ -41,7 +41,8 @@ class ContactState(enum.StrEnum):
     REFUSED = "refused"
     """Exotel refuses to dial it, or it cannot be dialled."""
     UNRESOLVED = "unresolved"
-    """Whether it was rung cannot be known: `Attempt.candidates` are calls that may be its own."""
+    """Whether it was rung cannot be known: `Attempt.candidates` are calls that may be the
+    contact's."""
     DO_NOT_CALL = "do-not-call"
     """It is on the do-not-call list, or on the registry."""
     EXPIRED = "expired"
@@ -80,7 +81,7 @@ class AttemptState(enum.StrEnum):
     IN_DOUBT = "in-doubt"
     """The answer was lost, or the process was: there may be a call."""
     UNRESOLVED = "unresolved"
-    """There are calls that may be its own, and nothing tells which: `candidates`."""
+    """There are calls that may be the contact's, and nothing tells which: `candidates`."""
     PLACED = "placed"
     """Exotel took the order: there is a call, with an SID."""
     ENDED = "ended"

@@ -95,7 +95,8 @@ def demo(
     """Run a campaign on a local emulator, kill its program, and show that no call is placed twice.
 
     No real phone rings and nothing leaves this computer, whatever EXOTEL_* variables are set. Exit
-    codes: 0 no call was placed twice, 1 failed, 4 not all is known in time, 130 interrupted.
+    codes: 0 no call was placed twice, 1 failed, 4 not all outcomes were known in time, 130
+    interrupted.
 
     Args:
         fast: Show the same in a few seconds, with fewer contacts.

@@ -60,6 +60,6 @@ def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
         "added": added.taken,
         "duplicates": added.duplicates,
         "in_campaign": added.known,
-        "rejected": added.rejected - added.duplicates,
+        "rejected": added.rejected,
         "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
     }

@@ -92,8 +92,9 @@ def pause(
 def resume(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
-    """Continue a campaign that is paused or has failed. A `dial` that runs starts dialling again at
-    once; if none runs, start the same `exotel-async dial` command again.
+    """Continue a campaign that is paused or has failed. If a process
+    dials it, that starts again at once; if none does, start the same `exotel-async dial` command
+    again.
 
     Exit codes: 0 the campaign is not paused, 1 it was cancelled, 2 wrong usage.
 
@@ -252,19 +253,19 @@ def resolve(
     """Go through the unresolved contacts: it asks you which call was theirs, or whether none was
     placed.
 
-    For each it shows the calls that may be its own. Without a terminal it lists them and changes
-    nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
+    For each it shows the calls that may be the contact's. Without a terminal it lists them and
+    changes nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
     unresolved, 130 interrupted.
 
     Args:
         key: Resolve only this contact, with --call or --not-placed: its key, or its number if it
             was added without a key.
-        call: The SID of the call that was its own.
+        call: The SID of the contact's call.
         not_placed: No call was placed for it: it is dialled again, unless its campaign was
             cancelled.
         numbers: Show phone numbers with all their digits.
-        json: Ask nothing; print each contact with the calls that may be its own as JSON, in one
-            line.
+        json: Ask nothing; print each contact, and the calls that may be the contact's, as JSON in
+            one line.
     """
     from exotel_async.cli.campaign_resolve import Order, resolve  # noqa: PLC0415
 

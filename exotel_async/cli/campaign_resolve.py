@@ -96,7 +96,7 @@ def resolve(ledger: OpenLedger, order: Order) -> Exit:
         run = _Run(ledger, order, exotel, Dialer(exotel, ledger.ledger), len(found))
         try:
             if order.key is not None:
-                return run.settle(order.key)
+                return run.resolve_one(order.key)
             if asking:
                 return run.walk(found)
             return run.list_all(found)
@@ -132,7 +132,7 @@ class _Run:
         """Contacts that are unresolved still."""
         return self.total - self.gone - self.resolved.total()
 
-    def settle(self, key: str) -> Exit:
+    def resolve_one(self, key: str) -> Exit:
         """Resolve one contact, as the options say."""
         try:
             outcome = self._resolve(key, self.order.call)
@@ -205,11 +205,11 @@ class _Run:
         say(f"{place} of {self.total}")
         show_pairs(contact_lines(outcome, whole=self.order.whole))
         if not theirs:
-            say("There is no call that may be its own.")
+            say("There is no call that may be the contact's.")
         elif len(theirs) == 1:
-            say("This call may be its own:")
+            say("This call may be the contact's:")
         else:
-            say("These calls may be its own:")
+            say("These calls may be the contact's:")
         for number, candidate in enumerate(theirs, 1):
             mark = f"{number:>3}  "
             for line in candidate.lines(shown):
@@ -219,10 +219,10 @@ class _Run:
     def _show_answers(self, numbers: Iterable[str]) -> None:
         entry = self.ledger.entry(self.order.name)
         is_over = entry.state is CampaignState.CANCELED
-        again = "it is cancelled, as its campaign" if is_over else "it is dialled again"
+        again = "it is cancelled, as its campaign" if is_over else "it will be dialled again"
         out.print()
         known = ", ".join(numbers)
-        answers = [(known, "that call is its own, and counts")] if known else []
+        answers = [(known, "that call is the contact's, and its outcome counts")] if known else []
         answers += [
             ("n", f"no call was placed: {again}"),
             ("s", "leave it unresolved"),

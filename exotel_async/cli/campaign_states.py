@@ -77,15 +77,18 @@ def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
         return f"To continue it: {ledger.command('resume', entry.name)}"
     dialer = ledger.dialer()
     if dialer is not None:
-        return f"This ledger is dialled by {shown_dialer(dialer)}."
+        return (
+            f"This ledger is dialled by {shown_dialer(dialer)}. If that is another campaign, start "
+            f"this one when it has ended: exotel-async dial FILE ..."
+        )
     return f"No process is dialling it. {_HOW_TO_RUN}"
 
 
 def _still(ledger: OpenLedger, name: str) -> str:
     known: CampaignStatistics = ledger.do(ledger.admin.statistics(name))
     calls = known.in_progress
-    goes = "goes" if calls == 1 else "go"
-    return f"; {counted(calls, 'call')} in progress {goes} on to the end" if calls else ""
+    verb = "continues" if calls == 1 else "continue"
+    return f"; {counted(calls, 'call')} in progress {verb}" if calls else ""
 
 
 def _why(entry: CampaignEntry) -> str:

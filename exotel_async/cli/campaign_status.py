@@ -99,7 +99,7 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
     yield "campaign", known.name
     yield "state", f"{plain(known.state)}{reason}"
     yield "contacts", f"{known.created:,}"
-    yield "  pending", f"{known.pending:,}{_of_them_retries(told)}"
+    yield "  to be dialled", f"{known.pending:,}{_of_them_retries(told)}"
     for what, number in (("in progress", known.in_progress), ("in doubt", known.in_doubt)):
         if number:
             yield f"  {what}", f"{number:,}"
@@ -160,7 +160,10 @@ def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
     if state in _STOPPED or (told.dialer is None and state not in _ENDED):
         yield how_to_continue(ledger, told.entry)
     elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
-        yield "The next run of any campaign of this ledger resolves the contacts in doubt."
+        yield (
+            "The next run of any campaign in this ledger searches the call records for the "
+            "contacts in doubt."
+        )
     if told.known.unresolved:
         number = told.known.unresolved
         is_are, it_they = ("is", "it was") if number == 1 else ("are", "they were")

@@ -32,9 +32,10 @@ class Added:
     Attributes:
         taken: contacts that are new in the campaign.
         known: those that the campaign has already.
-        rejected: rows that were not taken.
-        duplicates: how many of these have the number, or the key, of an earlier row.
-        rejected_file: where these rows are; None: there are none.
+        rejected: rows that were not taken because something is wrong with them.
+        duplicates: rows that were not taken because they have the number, or the key, of an earlier
+            one.
+        rejected_file: where both kinds of rows are; None: there are none.
     """
 
     taken: int = 0
@@ -106,7 +107,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     added = Added(
         taken=result.added,
         known=result.duplicates,
-        rejected=rejected.count,
+        rejected=rejected.count - duplicates,
         duplicates=duplicates,
     )
     return evolve(added, rejected_file=rejected.path) if rejected.count else added
@@ -114,7 +115,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
 
 def nobody(contacts: ContactFile) -> str:
     """Say that a list has rows, and none of them can be dialled."""
-    return f"nobody of {contacts.path.name} can be dialled"
+    return f"no contact in {contacts.path.name} can be dialled"
 
 
 def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
@@ -128,8 +129,8 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
         yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
     if added.rejected_file is not None:
         parts = []
-        if number := added.rejected - added.duplicates:
-            parts.append(f"{counted(number, 'row')} rejected")
+        if added.rejected:
+            parts.append(f"{counted(added.rejected, 'row')} rejected")
         if added.duplicates:
             parts.append(counted(added.duplicates, "duplicate"))
         yield f"{' and '.join(parts)}: see {added.rejected_file}"

@@ -32,7 +32,8 @@ from exotel_async.cli.progress import progress
 from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
 from exotel_async.emulator import Emulator, Fault
 
-_LOOK_FOR_SIGNALS: Final = 0.05
+_LOOK_AT_LEDGER: Final = 0.05
+"""Seconds between two looks."""
 _LOST_ANSWER: Final = Fault.act_then_stall()
 _MOMENT_WITHIN: Final = 5.0
 """Seconds from the dial whose answer is held back until the program is killed, at the latest."""
@@ -130,7 +131,7 @@ class Demo:
             await self._look()
             if until() or running.has_ended or self.elapsed > self.plan.longest:
                 return
-            await asyncio.sleep(_LOOK_FOR_SIGNALS)
+            await asyncio.sleep(_LOOK_AT_LEDGER)
 
     async def _look(self) -> None:
         states = (AttemptState.INTENDED, AttemptState.IN_DOUBT)

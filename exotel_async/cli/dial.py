@@ -15,14 +15,13 @@ from exotel_async.cli.dial_campaign import OPTIONS
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_plan import Plan
-from exotel_async.cli.dial_report import DialEnd, InFlight
+from exotel_async.cli.dial_report import DialEnd, OpenCall
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.terminal import (
     Exit,
     complain,
     err,
-    ignoring_lost_output,
     misused,
     out,
     report_problem,
@@ -76,11 +75,11 @@ def _explain(order: Order, error: ExotelError) -> str:
 
 def _dial(run: DialRun) -> Exit:
     error: ExotelError | None = None
-    interrupted = "interrupted; nobody was dialled"
+    interrupted = "interrupted before any dial"
     try:
         asyncio.run(run.main())
     except DialerStopped:
-        return _interrupted(run, f"{interrupted} by this: another process has the ledger")
+        return _interrupted(run, f"{interrupted}: another process has the ledger")
     except ExotelError as failure:
         error = failure
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -107,20 +106,19 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         now=datetime.now(UTC),
         elapsed=time.monotonic() - run.began,
         opens_at=run.opens_at,
-        in_flight=[in_flight_of(one) for one in run.in_flight],
+        open_calls=[open_call_of(one) for one in run.open_calls],
         problem=None if error is None else _explain(order, error),
         ledger=order.ledger_argument,
     )
-    with ignoring_lost_output():
-        run.output.end(end)
+    run.output.end(end)
     return end.exit_code
 
 
-def in_flight_of(attempt: OpenAttempt) -> InFlight:
+def open_call_of(attempt: OpenAttempt) -> OpenCall:
     """Return whose call it is."""
     contact = attempt.contact
     others = contact.number, *contact.alternatives
-    return InFlight(number=attempt.number, key=contact.key, others=others, sid=attempt.sid)
+    return OpenCall(number=attempt.number, key=contact.key, others=others, sid=attempt.sid)
 
 
 def exit_code_of(

@@ -50,7 +50,7 @@ def dial(
     waits for the calls in progress; a second one stops at once. The same command again continues
     the campaign, also after a crash, and adds the rows that are new in FILE. Exit codes: 0 all
     done, 1 stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 contacts are
-    left that may not be dialled now, by calling hours, 130 interrupted.
+    left to dial outside calling hours, 130 interrupted.
 
     Args:
         file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by
@@ -60,9 +60,9 @@ def dial(
         name: The campaign's name. Default: that of FILE.
         dnc: A file with numbers that are not to be called, by any campaign of the ledger; give it
             again for more.
-        dry_run: Tell what would be dialled when, how long it takes and what it costs. Nobody is
-            dialled, and nothing is written.
-        numbers: Show phone numbers with all their digits.
+        dry_run: Show who would be dialled and when, how long it would take and, with --price, what
+            it would cost. Nobody is dialled, and nothing is written.
+        numbers: With --json, show the phone numbers of outcomes with all their digits.
         json: Print what happens as JSON, an event in each line, and the display to standard error.
     """
     if not file.stem and name is None:

@@ -90,7 +90,9 @@ class Stopping:
         """Return what is waited for, and for how long at the latest."""
         until = "" if self.until is None else f", until {clock(self.until, now)} at the latest"
         again = "" if self.by_hours else "; Ctrl-C again stops at once"
-        return f"finishing {counted(self.calls, 'call')}{until}{again}"
+        if not self.calls:
+            return f"stopping{again}"
+        return f"waiting for {counted(self.calls, 'call')} to end{until}{again}"
 
 
 @frozen(kw_only=True)

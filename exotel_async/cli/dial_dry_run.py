@@ -142,7 +142,7 @@ def show_dry_run(console: Console, run: DryRun) -> None:
         ("File", list(_file(run))),
         ("Campaign", list(_campaign(run))),
         ("Forecast", list(_forecast(run))),
-        (f"When contacts are dialled, {_order(run)}", list(_windows(run.forecast))),
+        (f"When contacts are dialled ({_order(run)})", list(_windows(run.forecast))),
     ):
         if not entries:
             continue
@@ -192,8 +192,8 @@ def _file(run: DryRun) -> Iterator[Entry]:
 
 
 def _order(run: DryRun) -> str:
-    file = "contacts in the order of the file"
-    return f"the {run.pending:,} from before first, then {file}" if run.pending else file
+    before = f"the {run.pending:,} from before first, then " if run.pending else ""
+    return f"{before}in the order of the file; priority and not_before not considered"
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:
@@ -218,7 +218,7 @@ def _forecast(run: DryRun) -> Iterator[Entry]:
     if told.is_beyond:
         yield "with retries", "more than a year, which is as far as this looks"
     elif told.attempts > 1:
-        yield "with retries", f"until about {_when(told.end, told.now)}, by the longest gaps"
+        yield "with retries", f"until about {_when(told.end, told.now)} at the latest"
     if told.limit is Limit.HOURS:
         yield "limited by", "the hours: closed for most of the time until then"
     yield "calls", f"about {told.calls:,}, {told.attempts:.2f} for each contact"
@@ -312,8 +312,8 @@ def _assumptions(told: Forecast, campaign: Campaign) -> Iterator[Entry]:
     lookup = ", and another one to look each number up" if campaign.check_dnd else ""
     yield "", f"each takes {requests:.1f} requests: the dial, and asking how it ended{lookup}"
     if told.price is not None:
-        each = "" if campaign.legs == 1 else " of each of its two legs"
-        yield "", f"each begun minute{each} of an answered call is charged; plans differ"
+        each = "" if campaign.legs == 1 else ", for each of its two legs"
+        yield "", f"each started minute of an answered call is charged{each}; plans differ"
 
 
 def _forecast_json(told: Forecast) -> dict[str, Any]:

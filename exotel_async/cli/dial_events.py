@@ -14,7 +14,7 @@ from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
 from exotel_async.cli.dial_display import DialStanding, Problem
 from exotel_async.cli.dial_report import DialEnd
-from exotel_async.cli.terminal import one_line
+from exotel_async.cli.terminal import Exit, one_line
 from exotel_async.cli.time_arguments import iso_in_ist
 from exotel_async.masking import mask_number, redact
 
@@ -98,7 +98,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "elapsed": "seconds since the start",
         "opens_at": "when calling hours begin, if the run ended because of them; else null",
         "problem": "what stopped it, or null",
-        "in_flight": "contacts whose calls had not ended, an array of objects: key; number, "
+        "open_calls": "contacts whose calls had not ended, an array of objects: key; number, "
         "always masked; sid, or null",
     },
 }
@@ -186,15 +186,15 @@ def end_event(end: DialEnd) -> dict[str, Any]:
             "text": end.last_line,
             **_counts(end.statistics),
             "elapsed": round(end.elapsed, 1),
-            "opens_at": end.opens_at,
+            "opens_at": end.opens_at if end.exit_code is Exit.OUTSIDE_HOURS else None,
             "problem": None if end.problem is None else redact(one_line(end.problem)),
-            "in_flight": [
+            "open_calls": [
                 {
                     "key": one.shown_key,
                     "number": mask_number(one.number),
                     "sid": one.sid,
                 }
-                for one in end.in_flight
+                for one in end.open_calls
             ],
         },
     )

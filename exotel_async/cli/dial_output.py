@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,14 @@ from exotel_async.cli.dial_events import (
 )
 from exotel_async.cli.dial_report import DialEnd, show_report
 from exotel_async.cli.ledger_option import shown_place
-from exotel_async.cli.terminal import can_redraw, err, one_line, out, show_json
+from exotel_async.cli.terminal import (
+    can_redraw,
+    err,
+    ignoring_lost_output,
+    one_line,
+    out,
+    show_json,
+)
 
 if TYPE_CHECKING:
     from exotel_async.campaigns import ContactOutcome
@@ -87,7 +95,7 @@ class DialOutput:
                     added=added.taken,
                     duplicates=added.duplicates,
                     in_campaign=added.known,
-                    rejected=added.rejected - added.duplicates,
+                    rejected=added.rejected,
                     contacts=number,
                     budget=order.service.rate,
                     channels=order.channels,
@@ -111,7 +119,9 @@ class DialOutput:
             show_json(problem_event(problem))
 
     def end(self, end: DialEnd) -> None:
-        """Say how it ended."""
-        show_report(self.console, end)
+        """Say how it ended. What cannot be written must not change the exit code."""
+        with ignoring_lost_output(self.console.file):
+            show_report(self.console, end)
         if self.order.as_json:
-            show_json(end_event(end))
+            with ignoring_lost_output(sys.stdout):
+                show_json(end_event(end))

@@ -28,14 +28,14 @@ from exotel_async.cli.terminal import Exit, counted, one_line
 from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import mask_number, masked, redact
 
-_MOST_IN_FLIGHT: Final = 10
+_MOST_OPEN: Final = 10
 _NOT_ENDED: Final = "not over, or not known"
 _AGAIN: Final = "run the same command to continue"
 _CANCELLED: Final = "cancelled: nobody is dialled any more"
 
 
 @frozen(kw_only=True)
-class InFlight:
+class OpenCall:
     """A contact whose call was in progress, or being placed, when the run was stopped.
 
     Attributes:
@@ -73,7 +73,7 @@ class DialEnd:
         now: the moment of all this, an aware time.
         elapsed: seconds since the start.
         opens_at: when calling hours begin again; None: not known, or never.
-        in_flight: contacts whose calls were not over.
+        open_calls: contacts whose calls were not over.
         problem: what stopped it, of one that was stopped by errors.
         ledger: the ledger as it was given; None: the usual one.
     """
@@ -83,7 +83,7 @@ class DialEnd:
     now: datetime
     elapsed: float
     opens_at: datetime | None = None
-    in_flight: Sequence[InFlight] = ()
+    open_calls: Sequence[OpenCall] = ()
     problem: str | None = None
     ledger: str | None = None
 
@@ -114,7 +114,7 @@ class DialEnd:
         if left:
             return f"done, but {' and '.join(left)}"
         if not known.created:
-            return "all done: there is nobody to dial"
+            return "all done: the campaign has no contacts"
         return f"all done: {counted(known.created, 'contact')}, each with an outcome"
 
     @property
@@ -131,8 +131,9 @@ class DialEnd:
     def _rest(self) -> str:
         pending = self.statistics.pending
         rest = f"{counted(pending, 'contact')} {_are(pending)} left to dial"
-        if number := len(self.in_flight):
-            return f"{rest}, {counted(number, 'call')} {_are(number)} in flight"
+        if number := len(self.open_calls):
+            has = "has" if number == 1 else "have"
+            return f"{rest}, {counted(number, 'call')} {has} not ended"
         return rest
 
     @property
@@ -212,11 +213,11 @@ def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
             style,
         )
         yield f"  {command('resolve', statistics.name, end.ledger)}", style
-    if end.in_flight:
-        yield "in flight:", "bold"
-        for contact in end.in_flight[:_MOST_IN_FLIGHT]:
+    if end.open_calls:
+        yield "not ended:", "bold"
+        for contact in end.open_calls[:_MOST_OPEN]:
             yield f"  {contact}", ""
-        if (more := len(end.in_flight) - _MOST_IN_FLIGHT) > 0:
+        if (more := len(end.open_calls) - _MOST_OPEN) > 0:
             yield f"  and {more:,} more", ""
     if problem := end.problem or statistics.reason:
         yield redact(one_line(problem)), "red"

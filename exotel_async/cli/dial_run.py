@@ -63,7 +63,7 @@ class DialRun:
     statistics: CampaignStatistics | None = field(init=False, default=None)
     opens_at: datetime | None = field(init=False, default=None)
     """When calling hours begin again; None: they are open, and it does not end because of them."""
-    in_flight: Sequence[OpenAttempt] = field(init=False, default=())
+    open_calls: Sequence[OpenAttempt] = field(init=False, default=())
     """Dials of which it is not known how they end, when it has ended."""
     is_interrupted: bool = field(init=False, default=False)
     _campaign_id: int | None = field(init=False, default=None)
@@ -99,7 +99,7 @@ class DialRun:
                 finally:
                     with suppress(LedgerUnavailable):
                         self.statistics = await ledger.statistics(name)
-                        self.in_flight = await self._open_attempts(ledger, _BEING_DIALLED)
+                        self.open_calls = await self._open_attempts(ledger, _BEING_DIALLED)
 
     async def _dial(self, exotel: AsyncExotel, ledger: Ledger) -> None:
         order, name = self.order, self.campaign.name

@@ -26,7 +26,7 @@ from exotel_async.cli.dial_dry_run import DryRun, Rejection
 from exotel_async.cli.dial_forecast import forecast
 from exotel_async.cli.dial_options import CallOptions, Target, Timing
 from exotel_async.cli.dial_order import Order
-from exotel_async.cli.dial_report import DialEnd, InFlight
+from exotel_async.cli.dial_report import DialEnd, OpenCall
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit
 from tests.cli.dial_standings import NOW, REASON, STATISTICS
@@ -41,8 +41,8 @@ DONE: Final = evolve(
     reached=290 + 588,
     statuses={"completed": 310, "busy": 104, "no-answer": 94, "failed": 4},
 )
-IN_FLIGHT: Final = tuple(
-    InFlight(
+OPEN_CALLS: Final = tuple(
+    OpenCall(
         number=f"+9198123000{n:02}",
         key=f"crm-{n}" if n % 2 else f"+9198123000{n:02}",
         sid=None if n % 4 == 0 else f"c0ffee{n:02}d1a1c0ffeed1a1c0ffeed1a1",
@@ -92,9 +92,9 @@ ENDS: Final[Mapping[str, DialEnd]] = {
         statistics=STATISTICS,
         now=NOW,
         elapsed=605,
-        in_flight=IN_FLIGHT,
+        open_calls=OPEN_CALLS,
     ),
-    "interrupted with nobody in flight": DialEnd(
+    "interrupted with no call left": DialEnd(
         exit_code=Exit.INTERRUPTED, statistics=STATISTICS, now=NOW, elapsed=605
     ),
     "stopped by errors": DialEnd(

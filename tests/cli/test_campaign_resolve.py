@@ -81,7 +81,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
             *("nothing distinguishes the calls", "411001"),
             *(f"SID {answered}", f"SID {busy}"),
             *(": completed", "length 0:35", ": busy"),
-            "that call is its own, and counts",
+            "that call is the contact's, and its outcome counts",
             "no call was placed: it is dialled again",
             *("leave it unresolved", "stop here"),
         ):
@@ -97,7 +97,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
         second = await terminal.until("n, s or q? ")
         assert "It counts as reached now." in second
         assert "2 of 3" in second
-        assert "There is no call that may be its own." in second
+        assert "There is no call that may be the contact's." in second
         terminal.types("N")
 
         third = await terminal.until("n, s or q? ")

@@ -128,7 +128,7 @@ def test_who_runs_it_is_named_and_calls_in_progress_are_counted(
             paused = await asyncio.to_thread(
                 commanded, capsys, "pause", "diwali", "--ledger", str(place)
             )
-            assert "diwali is paused; 1 call in progress goes on to the end." in paused.out
+            assert "diwali is paused; 1 call in progress continues." in paused.out
             resumed = await asyncio.to_thread(
                 commanded, capsys, "resume", "diwali", "--ledger", str(place)
             )

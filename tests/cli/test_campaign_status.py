@@ -66,7 +66,7 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert ended.code == 0
     lines = lines_of(ended.out)
     assert lines["state"] == "in progress"
-    assert (lines["contacts"], lines["pending"]) == ("7", "2")
+    assert (lines["contacts"], lines["to be dialled"]) == ("7", "2")
     assert (lines["not reached"], lines["refused"]) == ("1", "1")
     assert lines["unresolved"] == "1"
     assert lines["calls"] == "3: 2 completed, 1 busy"
@@ -104,8 +104,10 @@ def test_of_a_canceled_one_it_says_who_settles_those_in_doubt(
     filled(place, numbers(1), [lost], state=CampaignState.CANCELED)
     ended = commanded(capsys, "status", "diwali")
     assert lines_of(ended.out)["in doubt"] == "1"
-    told = "The next run of any campaign of this ledger resolves the contacts in doubt."
-    assert ended.out.splitlines()[-1] == told
+    assert ended.out.splitlines()[-1] == (
+        "The next run of any campaign in this ledger searches the call records for the contacts in "
+        "doubt."
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_when_the_next_retry_is_due(
 ) -> None:
     again = evolve(BUSY, state=ContactState.WAITING, reason=None)
     filled(place, [Contact(one) for one in numbers(3)], [REACHED, again])
-    line = lines_of(commanded(capsys, "status", "diwali").out)["pending"]
+    line = lines_of(commanded(capsys, "status", "diwali").out)["to be dialled"]
     assert line == (
         "2, 1 of them waiting for retries; the next one was due at 2026-11-06 11:01 IST"
     )

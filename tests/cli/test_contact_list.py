@@ -82,7 +82,7 @@ def test_a_list_of_which_nobody_is_taken_is_refused(
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 2
     assert ended.err == (
-        "exotel-async: nobody of more.csv can be dialled: 1 row rejected, see "
+        "exotel-async: no contact in more.csv can be dialled: 1 row rejected, see "
         "more.csv.rejected.csv\n"
     )
     assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]

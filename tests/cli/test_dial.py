@@ -155,7 +155,7 @@ async def test_ctrl_c_finishes_the_calls_in_progress(leads: Path, exotel: Emulat
             ended = await running.end(by)
         assert ended.code == 130
         assert all(call.ends_at <= exotel.clock.elapsed() for call in exotel.calls.values())
-        assert "in flight" not in ended.out
+        assert "not ended" not in ended.out
         assert ended.out.splitlines()[-1].startswith("interrupted: ")
     exotel.scenario = SHORT
     assert (await dialled(leads, exotel)).code == 0
@@ -258,7 +258,7 @@ async def test_wrong_usage_is_that_also_where_calls_were_placed_before(
     assert set(json.loads(ended.out.splitlines()[-1])) == {"error"}
 
 
-async def test_a_second_ctrl_c_stops_at_once_and_says_who_is_in_flight(
+async def test_a_second_ctrl_c_stops_at_once_and_lists_the_calls_not_ended(
     leads: Path, exotel: Emulator
 ) -> None:
     written(leads.parent, FULL[:12])
@@ -266,10 +266,10 @@ async def test_a_second_ctrl_c_stops_at_once_and_says_who_is_in_flight(
     async with dialling(leads, exotel, "--channels", "4") as running:
         await until(lambda: dials(exotel) == 4)
         running.process.send_signal(signal.SIGINT)
-        await running.line("finishing 4 calls")
+        await running.line("waiting for 4 calls to end")
         ended = await running.end(signal.SIGINT)
     assert ended.code == 130
-    assert "4 calls are in flight" in ended.out
+    assert "4 calls have not ended" in ended.out
     assert sum(sid in ended.out for sid in exotel.calls) == 4
     assert not any(number[-9:] in ended.out for number in FULL[:12])
     exotel.scenario = SHORT
@@ -405,11 +405,11 @@ async def test_a_list_of_which_nobody_can_be_dialled_is_refused(
     planned = await dialled(leads, exotel, "--dry-run")
     assert planned.code == 2
     assert "rejected: 2" in planned.out
-    assert planned.err == "exotel-async: nobody of leads.csv can be dialled\n"
+    assert planned.err == "exotel-async: no contact in leads.csv can be dialled\n"
     ended = await dialled(leads, exotel)
     assert ended.code == 2
     assert ended.err == (
-        "exotel-async: nobody of leads.csv can be dialled: 2 rows rejected, see "
+        "exotel-async: no contact in leads.csv can be dialled: 2 rows rejected, see "
         "leads.csv.rejected.csv\n"
     )
     assert dials(exotel) == 0
@@ -430,9 +430,9 @@ async def test_who_waits_for_another_dialer_and_is_interrupted_has_dialled_nobod
                     break
             ended = await second.end(signal.SIGINT)
     assert ended.code == 130
-    assert "in flight" not in ended.out
+    assert "not ended" not in ended.out
     assert ended.error_lines[-1] == (
-        "exotel-async: interrupted; nobody was dialled by this: another process has the ledger"
+        "exotel-async: interrupted before any dial: another process has the ledger"
     )
 
 

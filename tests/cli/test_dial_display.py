@@ -119,10 +119,13 @@ RESUME = "exotel-async campaign resume leads continues it"
         ("before hours", ["outside calling hours until 15:30 IST"]),
         (
             "stopping",
-            ["finishing 7 calls, until 15:42 IST at the latest; Ctrl-C again stops at once"],
+            [
+                "waiting for 7 calls to end, until 15:42 IST at the latest; "
+                "Ctrl-C again stops at once"
+            ],
         ),
-        ("stopping without a limit", ["finishing 1 call; Ctrl-C again stops at once"]),
-        ("hours have ended", ["until 2026-12-01 10:00 IST finishing 1 call time"]),
+        ("stopping without a limit", ["waiting for 1 call to end; Ctrl-C again stops at once"]),
+        ("hours have ended", ["until 2026-12-01 10:00 IST waiting for 1 call to end time"]),
         (
             "waiting for prices",
             [
@@ -145,7 +148,10 @@ def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
         ("failed", f"failed: the balance is used up; {RESUME}; done 412 of"),
         ("canceled", "cancelled: nobody is dialled any more; done 412 of"),
         ("before hours", "outside calling hours until 15:30 IST; done 412 of"),
-        ("stopping without a limit", "finishing 1 call; Ctrl-C again stops at once; done 412 of"),
+        (
+            "stopping without a limit",
+            "waiting for 1 call to end; Ctrl-C again stops at once; done 412 of",
+        ),
         (
             "outside hours with nobody in progress",
             "outside calling hours until 2026-12-01 10:00 IST; done 0 of",

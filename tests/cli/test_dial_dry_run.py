@@ -77,16 +77,17 @@ def test_the_plain_lines() -> None:
         "Forecast",
         "  pace: about 33 calls a minute, limited by 30 channels",
         "  first attempts: until about 15:58 IST, in 30 min",
-        "  with retries: until about 2026-12-01 11:13 IST, in 19 h 46 min, by the longest gaps",
+        "  with retries: until about 2026-12-01 11:13 IST, in 19 h 46 min at the latest",
         "  calls: about 1,728, 1.73 for each contact",
         "  talk: about 950 minutes",
         "  cost: about 760.00 at 0.80 a minute, in the account's currency",
         "  assumed: of the calls 10% busy, 30% no answer, 5% failed",
         "  assumed: each rings for 20 s, and lasts 1 min if answered",
         "  assumed: each takes 1.1 requests: the dial, and asking how it ended",
-        "  assumed: each begun minute of an answered call is charged; plans differ",
+        "  assumed: each started minute of an answered call is charged; plans differ",
         "",
-        "When contacts are dialled, contacts in the order of the file",
+        "When contacts are dialled (in the order of the file; priority and not_before not "
+        "considered)",
         "  Mon 2026-11-30: 15:28 to 15:57 IST: contacts 1 to 1,000",
         "",
         "Dry run: nobody was dialled, and nothing was written.",
@@ -117,8 +118,8 @@ def test_the_plain_lines() -> None:
                 "limited by: the hours: closed for most of the time until then",
                 "pace: about 2 calls a minute, limited by the throttle",
                 "Mon 2026-11-30: 19:00 to 20:30 IST: contacts 1 to 180 of Asia/Dubai",
-                "assumed: each begun minute of each of its two legs of an answered call is "
-                "charged; plans differ",
+                "assumed: each started minute of an answered call is charged, for each of its two "
+                "legs; plans differ",
                 "assumed: each takes 1.1 requests: the dial, and asking how it ended, and another "
                 "one to look each number up",
             ],

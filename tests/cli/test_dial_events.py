@@ -23,7 +23,7 @@ from exotel_async.cli.dial_events import (
     progress_event,
     start_event,
 )
-from tests.cli.dial_runs import ENDS, IN_FLIGHT
+from tests.cli.dial_runs import ENDS, OPEN_CALLS
 from tests.cli.dial_standings import NOW, PROBLEMS, RUNNING, STANDINGS, STARTING
 
 START = {
@@ -180,16 +180,17 @@ def test_a_problem() -> None:
 
 
 def test_the_end() -> None:
-    event = end_event(ENDS["interrupted"])
+    event = end_event(evolve(ENDS["interrupted"], opens_at=datetime.now(UTC)))
+    assert event["opens_at"] is None  # as behind --wait-for-hours: it did not end because of them
     assert (event["exit_code"], event["problem"]) == (130, None)
     assert event["text"] == ENDS["interrupted"].last_line
-    assert len(event["in_flight"]) == len(IN_FLIGHT)
-    assert event["in_flight"][2] == {
+    assert len(event["open_calls"]) == len(OPEN_CALLS)
+    assert event["open_calls"][2] == {
         "key": "crm-3",
         "number": "+********0003",
         "sid": "c0ffee03d1a1c0ffeed1a1c0ffeed1a1",
     }
-    assert event["in_flight"][3] == {
+    assert event["open_calls"][3] == {
         "key": "+********0004",
         "number": "+********0004",
         "sid": None,

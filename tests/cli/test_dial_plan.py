@@ -60,8 +60,8 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
     lines = shown(lambda on: show_dry_run(on, run), None)
     assert "  to be dialled: 4, and 4 that the campaign has from before" in lines
     assert (
-        "When contacts are dialled, the 4 from before first, then contacts in the order of the file"
-        in lines
+        "When contacts are dialled (the 4 from before first, then in the order of the file; "
+        "priority and not_before not considered)" in lines
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from exotel_async.campaigns import CampaignState
+from exotel_async.cli import dial_output
 from exotel_async.cli.dial_report import DialEnd, show_report
 from exotel_async.cli.terminal import Exit
-from tests.cli.dial_runs import ENDS, IN_FLIGHT
+from tests.cli.dial_runs import ENDS, OPEN_CALLS, order_of
 from tests.cli.dial_standings import STATISTICS
 from tests.cli.dial_text import WIDE, WIDTHS, shown, words
 
@@ -91,7 +95,7 @@ def test_a_report() -> None:
     ("name", "told"),
     [
         ("all done", "all done: 1,000 contacts, each with an outcome"),
-        ("nobody", "all done: there is nobody to dial"),
+        ("nobody", "all done: the campaign has no contacts"),
         ("canceled", "cancelled: nobody is dialled any more"),
         (
             "canceled with some in doubt",
@@ -129,11 +133,11 @@ def test_a_report() -> None:
         ),
         (
             "interrupted",
-            "interrupted: 580 contacts are left to dial, 13 calls are in flight; "
+            "interrupted: 580 contacts are left to dial, 13 calls have not ended; "
             "run the same command to continue",
         ),
         (
-            "interrupted with nobody in flight",
+            "interrupted with no call left",
             "interrupted: 580 contacts are left to dial; run the same command to continue",
         ),
         (
@@ -153,18 +157,18 @@ def test_the_last_line_of_each_exit(name: str, told: str) -> None:
 
 def test_one_is_told_as_one() -> None:
     one = evolve(STATISTICS, unresolved=1, pending=1)
-    end = evolve(ENDS["interrupted"], statistics=one, in_flight=IN_FLIGHT[:1])
+    end = evolve(ENDS["interrupted"], statistics=one, open_calls=OPEN_CALLS[:1])
     assert end.last_line == (
-        "interrupted: 1 contact is left to dial, 1 call is in flight;"
+        "interrupted: 1 contact is left to dial, 1 call has not ended;"
         " run the same command to continue"
     )
     done = evolve(end, exit_code=Exit.NOT_COMPLETED, statistics=evolve(one, in_doubt=0))
     assert done.last_line == "done, but 1 contact is unresolved"
 
 
-def test_who_is_in_flight_is_told_by_key_masked_number_and_sid() -> None:
+def test_calls_that_have_not_ended_are_told_by_key_masked_number_and_sid() -> None:
     lines = report(ENDS["interrupted"])
-    first = lines.index("in flight:") + 1
+    first = lines.index("not ended:") + 1
     assert lines[first : first + 4] == [
         "  crm-1, +********0001, c0ffee01d1a1c0ffeed1a1c0ffeed1a1",
         "  +********0002, c0ffee02d1a1c0ffeed1a1c0ffeed1a1",
@@ -187,3 +191,17 @@ def test_why_it_stopped_is_told_in_one_line_without_numbers() -> None:
         paused, statistics=evolve(paused.statistics, state=CampaignState.IN_PROGRESS, reason=None)
     )
     assert going_on.last_line.endswith("run the same command to continue")
+
+
+def test_the_end_is_told_to_programs_also_where_the_display_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk, behind standard error alone."""
+
+    def lost(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dial_output, "show_report", lost)
+    order = evolve(order_of(tmp_path, ["9812300001"]), as_json=True)
+    dial_output.DialOutput(order, "diwali").end(ENDS["interrupted"])
+    assert json.loads(capfd.readouterr().out)["event"] == "end"

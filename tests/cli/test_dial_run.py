@@ -25,7 +25,7 @@ from exotel_async.campaigns import (
 from exotel_async.campaigns.clock import from_ms, to_ms
 from exotel_async.cli.campaign_candidates import contact_lines
 from exotel_async.cli.contact_files import open_contacts
-from exotel_async.cli.dial import dial, exit_code_of, in_flight_of
+from exotel_async.cli.dial import dial, exit_code_of, open_call_of
 from exotel_async.cli.dial_campaign import read_hours
 from exotel_async.cli.dial_events import end_event
 from exotel_async.cli.dial_options import CallOptions, Timing
@@ -183,7 +183,7 @@ async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open
     assert run._stopped_at is not None
 
 
-async def test_those_in_flight_are_of_its_own_campaign(tmp_path: Path, not_open: Dialer) -> None:
+async def test_calls_not_ended_are_of_its_own_campaign(tmp_path: Path, not_open: Dialer) -> None:
     """Another command may have been killed, and its calls are in the same ledger."""
     order = order_of(tmp_path, PEOPLE)
     options = evolve(order.options, calls=CallOptions(time_limit=60))
@@ -221,10 +221,10 @@ async def test_a_key_that_is_a_number_is_masked_whichever_number_is_dialled(
         (attempt,) = await ledger.open_attempts([AttemptState.INTENDED])
         outcome = await ledger.outcome(entry.id, first)
     assert outcome is not None
-    call = in_flight_of(attempt)
+    call = open_call_of(attempt)
     assert str(call) == "+********0001, +********0002, SID not known"
-    event = end_event(evolve(ENDS["interrupted"], in_flight=[call]))
-    assert event["in_flight"][0]["key"] == "+********0001"
+    event = end_event(evolve(ENDS["interrupted"], open_calls=[call]))
+    assert event["open_calls"][0]["key"] == "+********0001"
 
     by_second = evolve(outcome, contact=evolve(outcome.contact, key=second))
     assert dict(contact_lines(by_second, whole=False))["key"] == "+********0002"

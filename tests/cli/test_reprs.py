@@ -15,7 +15,7 @@ from exotel_async.cli.contact_files.reading import Reading
 from exotel_async.cli.dial_options import Target
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_plan import Plan
-from exotel_async.cli.dial_report import InFlight
+from exotel_async.cli.dial_report import OpenCall
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.service import Service
 from tests.cli.dial_runs import order_of
@@ -45,7 +45,7 @@ def test_no_number_and_no_password_is_shown(tmp_path: Path) -> None:
         service=service,
     )
     plan = Plan(order, campaign, contacts, [NUMBER])
-    calls = [InFlight(number=NUMBER, key=NUMBER), Target(agent=NUMBER, stream_url="wss://a:hush@b")]
+    calls = [OpenCall(number=NUMBER, key=NUMBER), Target(agent=NUMBER, stream_url="wss://a:hush@b")]
     for value in (order, run, plan, reading, opened, resolving, ledger, admin, *calls):
         assert NUMBER not in repr(value)
         assert "hush" not in repr(value)
