@@ -115,7 +115,7 @@ class CampaignAdmin:
                 self._state.look_again()
 
     async def pause(self, name: str) -> bool:
-        """Dial nobody of a campaign until `resume`. Calls in progress go on.
+        """Dial nobody of a campaign until `resume`. Calls in progress continue.
 
         It may be run by another process: that one dials nobody any more from this moment on.
 
@@ -129,10 +129,10 @@ class CampaignAdmin:
         return await self._set_state(name, CampaignState.PAUSED, states)
 
     async def resume(self, name: str) -> bool:
-        """Go on with a campaign that is paused, by `pause` or by errors, or has failed.
+        """Continue a campaign that is paused, by `pause` or by errors, or has failed.
 
         Returns:
-            Whether it goes on by this; False: it was neither paused nor had it failed.
+            Whether this continues it; False: it was neither paused nor had it failed.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -143,7 +143,7 @@ class CampaignAdmin:
     async def cancel(self, name: str) -> int:
         """End a campaign: those who were not dialled are not dialled any more.
 
-        Calls in progress go on, and contacts in doubt are settled by the next run.
+        Calls in progress continue, and contacts in doubt are searched for by the next run.
 
         Returns:
             How many contacts were cancelled.

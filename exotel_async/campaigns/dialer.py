@@ -39,8 +39,8 @@ class Dialer(CampaignAdmin):
     """Dials the contacts of campaigns, and keeps in a ledger what has become of each.
 
     Use it as ``async with AsyncExotel() as exotel, Dialer(exotel, "campaigns.db") as dialer``. The
-    ledger makes it durable: a program that is killed at any moment is started again and goes on;
-    nobody is rung twice by that, and nobody is forgotten. One dialer at a time runs campaigns of a
+    ledger makes it durable: a program that is killed at any moment is started again and continues;
+    that places no call twice and loses no contact. One dialer at a time runs campaigns of a
     ledger; any number may add contacts to them, pause them and read their results, or do that
     without a session, by `CampaignAdmin`.
 
@@ -144,7 +144,7 @@ class Dialer(CampaignAdmin):
         Raises:
             InvalidRequest: there is no key, or an argument that Exotel would refuse.
             CampaignStopped: Exotel refuses the account's calls.
-            DialerStopped: `stop` was called before its outcome. The same key goes on with it.
+            DialerStopped: `stop` was called before its outcome. The same key again continues it.
             ExotelError: Exotel does not answer at all, or the ledger cannot be used.
         """
         check_options("Dialer.call", self.call, settings, CallSettings.__optional_keys__)

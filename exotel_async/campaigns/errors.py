@@ -10,7 +10,7 @@ class LedgerUnavailable(ExotelError):
     """The ledger's database cannot be read or written now. Nothing of the operation was written.
 
     The disk is full, the file may not be written, the server is gone: once that is over, the same
-    `Ledger` goes on.
+    `Ledger` continues.
     """
 
 
@@ -26,7 +26,7 @@ class LedgerLost(ExotelError):
 
 
 class DialerStopped(ExotelError):
-    """The dialer was stopped before what was waited for. The next one goes on with it."""
+    """The dialer was stopped before what was waited for. The next one continues it."""
 
 
 class CampaignStopped(ExotelError):

@@ -245,7 +245,7 @@ class Ledger(LedgerReader):
     ) -> list[tuple[int, str]]:
         """Add contacts. Those are not taken whose key, or a number, is in the campaign already.
 
-        A campaign that was completed goes on. A few thousand at a time are quickest.
+        A campaign that was completed is continued. A few thousand at a time are quickest.
 
         Returns:
             Of those that were not taken, which one it was, and whether for its "key" or a "number".

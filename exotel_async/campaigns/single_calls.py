@@ -118,7 +118,9 @@ async def _outcome(
         if stopped and running.is_idle:
             raise CampaignStopped(running.name, running.state, running.reason or "")
         if is_left:
-            raise DialerStopped("stopped before the call's outcome: the same key goes on with it")
+            raise DialerStopped(
+                "stopped before the call's outcome: call with the same key to continue"
+            )
         await news.wait()
 
 

@@ -17,7 +17,7 @@ class CampaignState(enum.StrEnum):
     COMPLETED = "completed"
     """Each of its contacts has its outcome. Contacts that are added begin it again."""
     FAILED = "failed"
-    """Exotel refuses the account's calls, for want of balance or of KYC. `resume` goes on."""
+    """Exotel refuses the account's calls, for want of balance or of KYC. `resume` continues it."""
     CANCELED = "canceled"
 
 

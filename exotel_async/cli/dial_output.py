@@ -120,7 +120,7 @@ class DialOutput:
 
     def end(self, end: DialEnd) -> None:
         """Say how it ended. What cannot be written must not change the exit code."""
-        with ignoring_lost_output(self.console.file):
+        with ignoring_lost_output(sys.stderr if self.order.as_json else sys.stdout):
             show_report(self.console, end)
         if self.order.as_json:
             with ignoring_lost_output(sys.stdout):
