@@ -268,8 +268,8 @@ def _word(state: ContactState) -> str:
 
 def _now(outcome: ContactOutcome) -> str:
     if outcome.state is ContactState.WAITING:
-        return "It is dialled again when its retry is due."
+        return "It will be dialled again when its retry is due."
     if outcome.state is ContactState.READY:
-        return "It is dialled again."
+        return "It will be dialled again."
     reason = f" ({outcome.reason})" if outcome.reason else ""
     return f"It counts as {_word(outcome.state)} now{reason}."

@@ -82,7 +82,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
             *(f"SID {answered}", f"SID {busy}"),
             *(": completed", "length 0:35", ": busy"),
             "that call is the contact's, and its outcome counts",
-            "no call was placed: it is dialled again",
+            "no call was placed: it will be dialled again",
             *("leave it unresolved", "stop here"),
         ):
             assert words in first
@@ -101,7 +101,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
         terminal.types("N")
 
         third = await terminal.until("n, s or q? ")
-        assert "It is dialled again." in third
+        assert "It will be dialled again." in third
         assert "3 of 3" in third
         assert "not among the call records" in third
         terminal.types("s")
@@ -182,7 +182,7 @@ async def test_one_is_settled_without_a_question(place: Path, emulator: Emulator
     assert json.loads(ended.out)["state"] == "reached"
     ended = await resolve(place, emulator, "--key", "C-1", "--not-placed")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.startswith("It is dialled again.\nNo process is dialling it.")
+    assert ended.out.startswith("It will be dialled again.\nNo process is dialling it.")
     assert set(await outcomes(place)) == {"C-0", "C-2", "C-3"}
     ended = await resolve(place, emulator, "--key", "C-1", "--not-placed", "--json")
     assert ended.code == 1
