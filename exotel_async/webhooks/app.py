@@ -31,6 +31,7 @@ from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
+from exotel_async.webhooks.mounting import PrefixWatch, mount_path_of, prefix_in
 from exotel_async.webhooks.response import Response, response
 from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
@@ -57,7 +58,7 @@ class Notified(Protocol):
 class ExotelWebhooks(Registry):
     """The URLs Exotel calls, as an ASGI application to mount in another one or to serve alone::
 
-        hooks = ExotelWebhooks(os.environ["HOOKS_SECRET"], base_url="https://shop.example/exotel")
+        hooks = ExotelWebhooks(os.environ["HOOKS_SECRET"], base_url="https://shop.example")
 
         @hooks.status_callback
         async def ended(event: StatusCallback) -> None: ...
@@ -66,6 +67,7 @@ class ExotelWebhooks(Registry):
         async def check(request: PassthruRequest) -> Passthru: ...
 
         app.mount("/exotel", hooks)  # FastAPI or Starlette
+        hooks.mounted_in(app)  # `hooks.url` knows the prefix now
 
     What is no request of Exotel's gets a bare answer and reaches no handler: 404 without the right
     secret, from a wrong address, or for a URL nobody has registered; then 405, 415, 413 and 414;
@@ -85,6 +87,7 @@ class ExotelWebhooks(Registry):
         secret: str | Iterable[str],
         *,
         base_url: str | None = None,
+        mount_path: str = "",
         allowed_addresses: Iterable[str] | None = None,
         trusted_proxies: Iterable[str] = (),
         claims: ClaimStore | None = None,
@@ -100,7 +103,9 @@ class ExotelWebhooks(Registry):
         Args:
             secret: what stands in the path of its URLs, 16 characters at least; or several that are
                 all valid, the first of which goes into new URLs.
-            base_url: the public URL of the application, with the prefix it is mounted at.
+            base_url: the public URL of the server, with whatever a proxy puts in front of paths.
+            mount_path: the prefix it is mounted at, as in "/exotel". `mounted_in` finds it in
+                applications of Starlette and FastAPI.
             allowed_addresses: addresses and networks requests may come from. None: from anywhere.
                 Exotel names its own on request. They protect nothing where the server trusts
                 everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: any
@@ -127,6 +132,8 @@ class ExotelWebhooks(Registry):
             raise ConfigurationError("max_body must be above 0")
         self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
+        self._mount_path = mount_path_of(mount_path)
+        self._watch = PrefixWatch()
         self._addresses = AllowedAddresses(allowed_addresses, trusted_proxies)
         self._most = max_body
         self._body_seconds = positive_seconds("body_timeout", body_timeout)
@@ -151,6 +158,24 @@ class ExotelWebhooks(Registry):
         if "status_callback" not in self._routes:
             self._add_callback(None)
 
+    def mounted_in(self, app: object) -> None:
+        """Find the prefix it is mounted at, for the URLs that `url` returns.
+
+        Args:
+            app: an application of Starlette's or FastAPI's in which it is mounted, or in one that
+                is mounted in that. It is mounted already.
+
+        Raises:
+            ConfigurationError: it is not mounted there, or under a path that has parameters.
+        """
+        found = prefix_in(app, self)
+        if found is None:
+            raise ConfigurationError(
+                "ExotelWebhooks is not mounted in this application, or this one does not show "
+                "where: pass mount_path= instead"
+            )
+        self._mount_path = mount_path_of(found)
+
     def url(self, kind: WebhookKind, name: str | None = None) -> str:
         """Return the URL of a handler: for `status_callback=`, or for the dashboard.
 
@@ -162,9 +187,10 @@ class ExotelWebhooks(Registry):
             ConfigurationError: there is no such handler, or no `base_url`.
         """
         route = self._route_to(kind, name)
-        if self._base_url is None:
+        public = self._public()
+        if public is None:
             raise ConfigurationError("ExotelWebhooks needs base_url= to build its URLs")
-        return f"{self._base_url}/{self._secrets.current}/{route.tail}"
+        return f"{public}/{self._secrets.current}/{route.tail}"
 
     def rotate(self, secret: str | Iterable[str]) -> None:
         """Put other secrets in the place of those there are, from the next request on.
@@ -201,6 +227,10 @@ class ExotelWebhooks(Registry):
             with suppress(OSError):  # a client that has gone is no error
                 await send({"type": "websocket.close"})
 
+    def _public(self) -> str | None:
+        """Return what our URLs begin with, before the secret; None: that was not said."""
+        return None if self._base_url is None else self._base_url + self._mount_path
+
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         target = take_target(scope)
         try:
@@ -217,7 +247,12 @@ class ExotelWebhooks(Registry):
         knows = self._secrets.admit(target.secret)
         route = self._routes.get(target.tail)
         if route is None or not (knows and may_enter):
+            if may_enter:
+                self._watch.missed(
+                    target, self._public(), is_secret=self._secrets.admit, tails=self._routes
+                )
             raise Refused(404)
+        self._watch.served(target, self._public())
         show_tail(scope, target.tail)
         return route
 

@@ -115,11 +115,13 @@ class Target:
     """Where a request leads.
 
     Attributes:
+        prefix: what the application is mounted at, as far as the server's requests show it.
         secret: what stands in the place of the secret.
         tail: the rest of the path.
         query: the query as it came.
     """
 
+    prefix: str
     secret: str
     tail: str
     query: bytes
@@ -137,11 +139,18 @@ def take_target(scope: Scope) -> Target:
     own, query = path[len(root) :], scope.get("query_string", b"")
     scope["path"] = root + _HIDDEN
     scope["raw_path"], scope["query_string"] = scope["path"].encode(), b""
-    # There is nothing to escape in our URLs. What is written otherwise was not made by `url`.
-    if raw is not None and not raw.partition(b"?")[0].endswith(own.encode(errors="replace")):
-        return Target("", "", query)
+    prefix = root
+    if raw is not None:
+        written = raw.partition(b"?")[0]
+        # Litestar takes the prefix off the path without a root_path, and puts a slash at its end.
+        if not written.endswith(b"/"):
+            own = own.removesuffix("/")
+        # There is nothing to escape in our URLs. What is written otherwise was not made by `url`.
+        if not written.endswith(own.encode(errors="replace")):
+            return Target("", "", "", query)
+        prefix = written[: len(written) - len(own.encode())].decode("latin-1")
     secret, _, tail = own[1:].partition("/")
-    return Target(secret, tail, query)
+    return Target(prefix, secret, tail, query)
 
 
 def show_tail(scope: Scope, tail: str) -> None:

@@ -45,7 +45,7 @@ def create_app(
 
     `base_url` is where the world finds it; `flow` is what customers are led to who are called.
     """
-    hooks = ExotelWebhooks(secret, base_url=base_url + PREFIX)
+    hooks = ExotelWebhooks(secret, base_url=base_url)
     answer_calls(hooks, crm, log)
 
     @asynccontextmanager
@@ -59,6 +59,7 @@ def create_app(
     app = FastAPI(lifespan=lifespan)
     app.state.hooks = hooks
     app.mount(PREFIX, hooks)
+    hooks.mounted_in(app)
 
     @app.post("/bridge")
     async def bridge(wanted: Bridge) -> Ended:

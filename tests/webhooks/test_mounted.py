@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +12,11 @@ from typing import Annotated, Any
 import pytest
 from fastapi import Depends, FastAPI
 from fastapi.responses import PlainTextResponse
+from litestar import Litestar, Router, asgi
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.routing import Mount
 
@@ -22,6 +25,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks import (
     ConnectRequest,
     DialEvent,
+    ExotelWebhooks,
     GatherRequest,
     GreetingRequest,
     PassthruRequest,
@@ -32,7 +36,7 @@ from exotel_async.webhooks import (
     fastapi,
 )
 from tests.webhooks.payloads import DIAL, ENCODINGS, LONG, PASSTHRU, SID, as_json, query
-from tests.webhooks.serving import SECRET, new_hooks, path, serving
+from tests.webhooks.serving import SECRET, new_hooks, path, reserve, serving
 
 QUERY = query(PASSTHRU)
 
@@ -62,10 +66,24 @@ def in_a_subapplication(hooks: Any) -> Any:
     return app
 
 
+def in_litestar(hooks: Any) -> Any:
+    # Not a copy of the scope, or the server's log has what was taken out of it.
+    handler = asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
+    return Litestar(route_handlers=[handler], logging_config=None)
+
+
+def in_a_router_of_litestar(hooks: Any) -> Any:
+    handler = asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
+    router = Router("/api/v1", route_handlers=[handler])
+    return Litestar(route_handlers=[router], logging_config=None)
+
+
 PLACES: list[tuple[Any, str, dict[str, Any]]] = [
     (in_fastapi, "/exotel", {}),
     (in_starlette, "/api/exotel", {}),
     (in_a_subapplication, "/api/v1/exotel", {}),
+    (in_litestar, "/exotel", {}),
+    (in_a_router_of_litestar, "/api/v1/exotel", {}),
     # Behind a proxy that takes its prefix off the path.
     (in_fastapi, "/exotel", {"root_path": "/outside"}),
     (lambda hooks: hooks, "", {"root_path": "/outside"}),
@@ -93,6 +111,148 @@ async def test_it_answers_at_its_prefix(mount: Any, prefix: str, options: dict[s
     assert got.text == "Welcome"
     assert got.headers["content-type"] == head.headers["content-type"] == "text/plain"
     assert len(seen) == 2
+
+
+def with_middleware(hooks: Any) -> Any:
+    routes = [
+        Mount("/exotel", hooks, middleware=[Middleware(BaseHTTPMiddleware, dispatch=pass_on)])
+    ]
+    return GZipMiddleware(Starlette(routes=[Mount("/api", routes=routes)]))
+
+
+@pytest.mark.parametrize(
+    ("mount", "prefix"),
+    [
+        (in_fastapi, "/exotel"),
+        (in_starlette, "/api/exotel"),
+        (in_a_subapplication, "/api/v1/exotel"),
+        (with_middleware, "/api/exotel"),
+        (lambda hooks: hooks, ""),
+    ],
+)
+async def test_its_urls_have_the_prefix_it_finds(mount: Any, prefix: str) -> None:
+    bound, public = reserve()
+    hooks = ExotelWebhooks(SECRET, base_url=f"{public}/")
+    seen: list[StatusCallback] = []
+    hooks.status_callback(seen.append)
+    app = mount(hooks)
+    hooks.mounted_in(app)
+    url = hooks.url("status_callback")
+    assert url == f"{public}{prefix}{path('status_callback')}"
+    async with serving(app, bound=bound) as served:
+        assert (await served.client.post(url, json=LONG)).status_code == 200
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("mount_path", ["/exotel", "exotel/", "/exotel/"])
+def test_its_urls_have_the_prefix_they_are_given(mount_path: str) -> None:
+    hooks = ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
+    hooks.status_callback(print)
+    assert hooks.url("status_callback") == f"https://app.example/exotel/{SECRET}/status_callback"
+
+
+@pytest.mark.parametrize("mount_path", [None, 7, "/{shop}/exotel", "/exotel?a", "/exo tel"])
+def test_a_prefix_that_is_none(mount_path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="mount_path"):
+        ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        FastAPI(),
+        object(),
+        None,
+        lambda hooks: Starlette(routes=[Mount("/{shop}/exotel", hooks)]),
+        in_litestar,
+    ],
+)
+def test_where_it_is_mounted_cannot_be_found(elsewhere: Any) -> None:
+    hooks = new_hooks()
+    app = (
+        elsewhere(hooks)
+        if callable(elsewhere) and not isinstance(elsewhere, FastAPI)
+        else elsewhere
+    )
+    with pytest.raises(ConfigurationError, match="mount_path="):
+        hooks.mounted_in(app)
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "exotel_async"]
+
+
+TOLD = "A request of Exotel's came to '{}', where nothing is served. Its URL is {}"
+
+
+@pytest.mark.parametrize(
+    ("mount", "mount_path", "came", "told"),
+    [
+        # The prefix twice, or one that a proxy was to take off.
+        (in_fastapi, "/exotel", "/exotel/exotel{}", "/exotel/exotel/.../{}"),
+        (lambda hooks: hooks, "", "/exotel{}", "/exotel/.../{}"),
+        (in_litestar, "/exotel", "/exotel/a/b{}", "/exotel/a/b/.../{}"),
+    ],
+)
+async def test_a_request_for_a_wrong_prefix_is_told_once(
+    mount: Any, mount_path: str, came: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
+    hooks.status_callback(print)
+    hooks.passthru("crm")(lambda request: None)
+    async with serving(mount(hooks)) as served:
+        for wrong in ("/wrong/status_callback", f"/{SECRET}/unknown", f"/{SECRET}x/passthru/crm"):
+            assert (await served.client.get(came.format(wrong))).status_code == 404
+        assert not ours(caplog)
+        for tail in ("passthru/crm", "status_callback", "passthru/crm"):
+            got = await served.client.get(f"{came.format(f'/{SECRET}/{tail}')}?{QUERY}")
+            assert got.status_code == 404
+    right = f"https://app.example{mount_path}/.../passthru/crm"
+    (record,) = ours(caplog)
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == TOLD.format(told.format("passthru/crm"), right)
+
+
+async def test_urls_with_a_wrong_prefix_are_told_when_a_request_comes_to_the_right_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As one for the URL that was written into a flow: those of `url` lead nowhere."""
+    hooks = ExotelWebhooks(SECRET, base_url="https://app.example")
+    hooks.passthru("crm")(lambda request: None)
+    async with serving(in_fastapi(hooks)) as served:
+        for _ in range(2):
+            got = await served.client.get(f"/exotel{path('passthru', 'crm')}?{QUERY}")
+            assert got.status_code == 200
+    (record,) = ours(caplog)
+    assert "mount_path='/exotel'" in record.getMessage()
+    assert SECRET not in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "base_url", [None, "https://app.example/outside", "https://a.example/exotel"]
+)
+async def test_right_prefixes_are_not_told_of(
+    base_url: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That of a proxy, which the server does not see, among them."""
+    mount_path = "" if base_url and base_url.endswith("/exotel") else "/exotel"
+    hooks = ExotelWebhooks(SECRET, base_url=base_url, mount_path=mount_path)
+    hooks.passthru("crm")(lambda request: None)
+    async with serving(in_fastapi(hooks)) as served:
+        got = await served.client.get(f"/exotel{path('passthru', 'crm')}?{QUERY}")
+        assert got.status_code == 200
+    assert not ours(caplog)
+
+
+async def test_litestars_server_does_not_log_the_secret(caplog: pytest.LogCaptureFixture) -> None:
+    hooks = new_hooks()
+    hooks.passthru("crm")(lambda request: None)
+    caplog.set_level(logging.INFO)
+    async with serving(in_litestar(hooks), access_log=True) as served:
+        got = await served.client.get(f"/exotel{path('passthru', 'crm')}?{QUERY}")
+        assert got.status_code == 200
+    log = [r.getMessage() for r in caplog.records if r.name == "uvicorn.access"]
+    assert [line.partition('"')[2] for line in log] == ['GET /-/passthru/crm HTTP/1.1" 200']
 
 
 async def test_the_rest_of_the_application_is_left_alone() -> None:
