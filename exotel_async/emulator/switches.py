@@ -1,6 +1,7 @@
 """What of the wire is not known, or contradicted, as switches: each with the rule it stands for.
 
-The defaults are those of VOICE_V1 10. `docs/emulator-switches.md` is the table of all of them.
+The defaults are those of VOICE_V1 10. The table of all of them is
+`docs/reference/emulator-switches.md`.
 """
 
 from __future__ import annotations

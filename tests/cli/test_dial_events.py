@@ -202,6 +202,6 @@ def test_the_end() -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_the_documentation_has_each_key_of_an_event(event: str) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "spreadsheets.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/spreadsheets.md").read_text(encoding="utf-8")
     rows = "".join(f"| `{key}` | {meaning} |\n" for key, meaning in EVENTS[event].items())
     assert f"### {event}\n\n| key | what it is |\n|---|---|\n{rows}" in page

@@ -47,8 +47,9 @@ def test_docstrings_below_fields() -> None:
 
 
 def test_the_page_has_the_table_of_the_code() -> None:
-    page = (ROOT / "docs/emulator-switches.md").read_text("utf-8")
-    command = "python -m exotel_async.emulator.control.switch_table docs/emulator-switches.md"
+    name = "docs/reference/emulator-switches.md"
+    page = (ROOT / name).read_text("utf-8")
+    command = f"python -m exotel_async.emulator.control.switch_table {name}"
     assert page.endswith("\n" + table()), f"to write it anew: {command}"
 
 

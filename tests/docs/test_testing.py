@@ -17,7 +17,7 @@ from tests.test_pytest_plugin import ASYNCIO, run
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow(6)
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs/how-to"
 TESTING = (DOCS / "testing.md").read_text(encoding="utf-8")
 COMMANDS = {
     "js": ("dial.test.mjs", "node", "--test", "dial.test.mjs"),
@@ -33,7 +33,7 @@ PASSED = {
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of docs/testing.md in a language."""
+    """The code blocks of docs/how-to/testing.md in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", TESTING, re.MULTILINE | re.DOTALL)
 
 
