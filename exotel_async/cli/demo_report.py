@@ -11,6 +11,7 @@ from rich.table import Table
 
 from exotel_async.calls.wait_state import SETTLED_AFTER
 from exotel_async.cli.demo_plan import TIME_LIMIT, Plan
+from exotel_async.cli.links import TUTORIAL
 from exotel_async.cli.terminal import counted
 
 if TYPE_CHECKING:
@@ -88,6 +89,10 @@ class DemoReporter:
         elif proof.is_complete:
             verdict = "No attempt was dialled twice, and no contact was lost."
             self._say(verdict, "bold green")
+            self._say(
+                "\nNext: `exotel-async emulator` runs this emulator for programs of your own. "
+                f"The first of them are in the tutorial: {TUTORIAL}"
+            )
 
     def _unfinished(self, plan: Plan, known: CampaignStatistics) -> None:
         left = known.pending + known.in_progress

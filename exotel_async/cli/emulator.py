@@ -13,6 +13,7 @@ from attrs import asdict
 from exotel_async import InvalidRequest
 from exotel_async.cli.emulator_options import PORT, TOKEN
 from exotel_async.cli.emulator_tls import how_to_trust
+from exotel_async.cli.links import TUTORIAL
 from exotel_async.cli.service import LIMIT
 from exotel_async.cli.terminal import (
     Exit,
@@ -112,6 +113,7 @@ def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
         show_json(asdict(emulator.statistics()))
     elif emulator.base_url:
         _show(_totals(emulator))
+        note(f"Next: the tutorial, {TUTORIAL}")
     return Exit.OK
 
 
@@ -144,7 +146,7 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
             lines += [f"Its clock runs {emulator.speed:g} times as fast as yours."]
         per = f"{emulator.per / emulator.speed:.6g}"
         lines += [
-            "Tell",
+            "To use all of the limit, tell",
             f"  the SDK: rate_limit=RateLimit({emulator.rate}, per={per})",
             f"  the commands of exotel-async: --rate {a_minute:.0f}",
         ]
@@ -172,10 +174,20 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
             f"  {curl} -u '{key}:{token}' {api}/Calls/connect.json \\",
             f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
         ]
-    return [
-        *lines,
+    lines += [
         f"Look at it, and play its phones, in a browser: {url}/_emulator/",
         f"What it has seen, and can be told: {url}/_emulator/docs",
+        "",
+    ]
+    if emulator.exophones:
+        lines += [
+            "Next, in another terminal: paste the exports above, and place a first call:",
+            f"  exotel-async call +919812300001 +919812300002 --caller-id {exophone} --wait",
+        ]
+    return [
+        *lines,
+        "A first program, a callback and a campaign are in the tutorial:",
+        f"  {TUTORIAL}",
     ]
 
 

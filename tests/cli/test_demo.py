@@ -105,6 +105,7 @@ async def test_its_program_is_killed_and_nobody_is_rung_twice(
         "1  placed by the dial whose response was lost",
         "requests, 0 were refused (429)",
         "No attempt was dialled twice, and no contact was lost.",
+        "Next: `exotel-async emulator` runs",
     ]
     places = [shown.find(line) for line in story]
     assert -1 not in places, shown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 import signal
 import socket
 import ssl
@@ -14,6 +16,7 @@ import pytest
 from exotel_async import AsyncExotel, RetryPolicy, ServerError
 from exotel_async.cli import main
 from exotel_async.cli.emulator_options import EmulatorOptions
+from exotel_async.cli.links import TUTORIAL
 from exotel_async.emulator.control.config import config_schema
 from tests.cli.support import EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
 
@@ -41,6 +44,18 @@ async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) ->
     assert f"in a browser: {base_url}/_emulator/\n" in ended.out
     assert "requests  2, 0 of them refused (429)" in ended.out
     assert "calls     1 (1 " in ended.out
+
+
+async def test_it_names_a_next_step_that_works_as_it_stands() -> None:
+    async with started("emulator", "--port", "0", "--speed", "60", env=environment()) as running:
+        await running.line("Next, in another terminal")
+        step = shlex.split(await running.line("exotel-async call "))
+        exports = dict(re.findall(r"export (\w+)='?([^'\n]+)", running.seen))
+        called = await ran(*step[1:], env=environment(**exports))
+        ended = await running.end(signal.SIGINT)
+    assert called.code in {0, 4}, called  # not all are answered
+    assert "completed" in called.out or called.code == 4
+    assert ended.err.endswith(f"Next: the tutorial, {TUTORIAL}\n")
 
 
 async def test_a_token_of_ones_own_is_not_shown() -> None:
