@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
+import shutil
+import tarfile
 from pathlib import Path
 
 import nox
@@ -16,6 +19,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
+DIST = ROOT / "dist"
 
 
 @nox.session
@@ -48,4 +52,38 @@ def lint(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """Run the quick part of the tests on newer versions of Python, where they are installed."""
     session.install("--quiet", "-e", ".[test]")
+    session.run("pytest", "-n", "6", "-m", "not slow")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build what is published, into dist/: the sdist, and the wheel from it. Twice, to compare."""
+    session.install("--quiet", "build", "twine")
+    commit = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    again = Path(session.create_tmp(), "dist")
+    for folder in (DIST, again):
+        shutil.rmtree(folder, ignore_errors=True)
+        command = f"python -m build --outdir {folder} {ROOT}"
+        session.run(*command.split(), env={"SOURCE_DATE_EPOCH": str(commit).strip()})
+    files = [path.name for path in DIST.iterdir()]
+    same, _, _ = filecmp.cmpfiles(DIST, again, files, shallow=False)
+    if sorted(same) != sorted(files):
+        session.error(f"two builds of one commit differ: {set(files).difference(same)}")
+    session.run("twine", "check", "--strict", *(str(DIST / name) for name in files))
+
+
+@nox.session(reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Test the wheel in dist/: installed, by the quick tests of the sdist, without its package."""
+    wheels, sdists = list(DIST.glob("*.whl")), list(DIST.glob("*.tar.gz"))
+    if not (len(wheels) == len(sdists) == 1):
+        session.error("dist/ does not hold one wheel and one sdist: `nox -s build` makes them")
+    session.install("--quiet", f"{wheels[0]}[test]")
+    folder = Path(session.create_tmp(), "sdist")
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(sdists[0]) as archive:
+        archive.extractall(folder, filter="data")
+    (source,) = folder.iterdir()
+    shutil.rmtree(source / "exotel_async")
+    session.chdir(source)
     session.run("pytest", "-n", "6", "-m", "not slow")
