@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import attrs
@@ -69,7 +70,7 @@ def test_every_switch_has_a_row_that_says_what_it_changes() -> None:
 
 @pytest.mark.parametrize("switch", switches(), ids=lambda switch: switch.name)
 def test_sources_are_sections_of_the_wire_notes_and_begin_with_a_mark(switch: Switch) -> None:
-    notes = (ROOT / "exotel_async/wire/VOICE_V1.md").read_text("utf-8")
+    notes = (resources.files("exotel_async.wire") / "VOICE_V1.md").read_text("utf-8")
     sections = set(re.findall(r"^#+ ([0-9.]*[0-9])\.? ", notes, re.MULTILINE))
     assert switch.section.rstrip("abc") in sections
     mark, *rest = re.split(r"\W+", switch.source, maxsplit=1)

@@ -20,10 +20,11 @@ import exotel_async.webhooks
 from exotel_async import AsyncExotel
 
 ROOT = Path(__file__).parents[2]
-NOTES = ROOT / "exotel_async" / "wire" / "VOICE_V1.md"
+PACKAGE = Path(exotel_async.__file__).parent
+NOTES = PACKAGE / "wire" / "VOICE_V1.md"
 # Where the evidence is gathered, on the machines of those who do.
 EVIDENCE = ROOT.parent / "shared" / "exotel-voice-v1.md"
-FOLDERS = ("exotel_async", "tests", "benchmarks")
+FOLDERS = (PACKAGE, ROOT / "tests", ROOT / "benchmarks")
 PUBLIC = (
     exotel_async,
     exotel_async.emulator,
@@ -100,10 +101,10 @@ KNOWN = sections(NOTES.read_text(encoding="utf-8"))
 def test_every_citation_names_a_section_that_is_there() -> None:
     cited: set[str] = set()
     wrong: list[str] = []
-    for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
+    for path in sorted(path for folder in FOLDERS for path in folder.rglob("*.py")):
         named, found = citations(path.read_text(encoding="utf-8"))
         cited |= named
-        wrong += [f"{path.relative_to(ROOT)}, {what}" for what in found]
+        wrong += [f"{path}, {what}" for what in found]
     assert wrong == []
     assert len(cited) > 25, "it has found none"
 
@@ -207,7 +208,7 @@ def test_docstrings_that_users_see_cite_nothing() -> None:
     texts = [(name, text) for name, value in public.items() for text in docs_of(value)]
     texts += [(package.__name__, inspect.getdoc(package) or "") for package in PUBLIC]
     # What these say is shown by `pytest --fixtures` and `exotel-async --help`.
-    for path in [ROOT / "exotel_async/pytest_plugin.py", *(ROOT / "exotel_async/cli").glob("*.py")]:
+    for path in [PACKAGE / "pytest_plugin.py", *(PACKAGE / "cli").glob("*.py")]:
         texts += [(path.name, text) for _, text in said(path.read_text(encoding="utf-8"))]
     assert [name for name, text in texts if cites(text)] == []
     assert len(texts) > 300, "it has read none"
