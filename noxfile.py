@@ -34,7 +34,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check format, spelling, types, architecture and dependencies."""
+    """Check format, spelling, types, architecture, dependencies and workflows."""
+    workflows = " ".join(str(path) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
     session.run("python", "-m", "pip", "install", "--quiet", "-e", ".[lint]", external=True)
     for command in (
         "ruff format --check .",
@@ -44,6 +45,10 @@ def lint(session: nox.Session) -> None:
         "pyright --verifytypes exotel_async --ignoreexternal",
         "lint-imports",
         "deptry .",
+        "zizmor --offline --quiet .github",
+        f"check-jsonschema --builtin-schema vendor.github-workflows {workflows}",
+        "check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml",
+        "check-jsonschema --builtin-schema vendor.readthedocs .readthedocs.yaml",
     ):
         session.run(*command.split(), external=True)
 
