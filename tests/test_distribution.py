@@ -139,6 +139,7 @@ def test_pypi_takes_both_files(built: Built) -> None:
     ]
     checked = subprocess.run(command, check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+    assert built.metadata()["Metadata-Version"] == "2.4"
 
 
 def test_the_changelog_ends_with_the_version_and_links_each_one(built: Built) -> None:
