@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 from exotel_async import __version__
+from exotel_async.cli.links import DOCUMENTATION
 from tests.cli.support import environment, ran, started
 
 pytestmark = pytest.mark.slow(20)
@@ -155,3 +156,28 @@ def test_the_changelog_ends_with_the_version_and_links_each_one(built: Built) ->
     assert all(link.startswith(f"{urls['Source']}/") for link in links.values())
     shown = built.metadata().get_all("Project-URL")
     assert shown == [f"{name}, {url}" for name, url in urls.items()]
+
+
+def test_links_on_pypi_lead_where_those_of_the_readme_do(built: Built) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pages, source = project["urls"]["Documentation"], project["urls"]["Source"]
+    shown = built.metadata().get_payload()
+    assert isinstance(shown, str)
+    expected = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", readme):
+        if link.startswith("https://"):
+            expected.append(link)
+        elif link.startswith("docs/_static/"):
+            expected.append(f"{pages}/en/latest/{link.removeprefix('docs/')}")
+        elif link.startswith("docs/"):
+            page = link.removeprefix("docs/").rpartition(".")[0]
+            expected.append(f"{pages}/en/latest/{page}.html")
+        else:
+            expected.append(f"{source}/blob/main/{link}")
+    assert re.findall(r"\]\(([^)\s]+)\)", shown) == expected
+
+
+def test_the_commands_name_where_the_documentation_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["urls"]["Documentation"] == DOCUMENTATION
