@@ -1,4 +1,4 @@
-"""Everything this package raises.
+"""Everything this package raises::
 
     ExotelError
     ├── ConfigurationError          before any request

@@ -74,7 +74,7 @@ _PLAIN: Final = _tables()
 def normalize_number(number: str, argument: str = "number") -> str:
     """Return the number of a party as it is sent: its digits, and the `+` where it was written.
 
-    To clean a list before it is dialled, and see what of it would be refused:
+    To clean a list before it is dialled, and see what of it would be refused::
 
         try:
             number = normalize_number("+91 98123-00001")  # +919812300001

@@ -1,4 +1,4 @@
-"""The pytest plugin of exotel-async: a local Exotel for a test, and a session with it.
+"""The pytest plugin of exotel-async: a local Exotel for a test, and a session with it::
 
     @pytest.mark.exotel(rate=20, window="fixed", faults=[Fault.act_then_drop()])
     async def test_my_program(exotel: AsyncExotel, exotel_emulator: Emulator) -> None: ...

@@ -75,8 +75,8 @@ class CampaignAdmin:
         """Create a campaign. Does nothing if it is there already, with the same settings.
 
         Raises:
-            InvalidRequest: there is one of this name with other settings, or it begins with
-                "call:", as those do that hold single calls.
+            InvalidRequest: there is one of this name with other settings, or its name begins
+                with "call:", which is for single calls.
         """
         if campaign.name.startswith(SINGLE_CALLS):
             raise InvalidRequest("name", campaign.name, f'must not begin with "{SINGLE_CALLS}"')
@@ -97,8 +97,8 @@ class CampaignAdmin:
 
         Args:
             name: the campaign.
-            contacts: `Contact`s, or numbers alone. Any iterable or async iterable, read as they are
-                written.
+            contacts: each a `Contact`, or a number alone. Any iterable or async iterable, read as
+                they are written.
             on_bad: called with a `BadContact` for each that is not taken, duplicates as well.
                 Without it those that are wrong, but not duplicates, are in the result.
 
@@ -120,7 +120,7 @@ class CampaignAdmin:
         It may be run by another process: that one dials nobody any more from this moment on.
 
         Returns:
-            Whether it is paused by this; False: it was paused before, has failed, or was cancelled.
+            Whether this pauses it. If not, it was paused before, has failed, or was cancelled.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -132,7 +132,7 @@ class CampaignAdmin:
         """Continue a campaign that is paused, by `pause` or by errors, or has failed.
 
         Returns:
-            Whether this continues it; False: it was neither paused nor had it failed.
+            Whether this continues it. If not, it was neither paused nor had it failed.
 
         Raises:
             InvalidRequest: there is no such campaign.

@@ -76,7 +76,7 @@ def _options(options: TargetOptions) -> TargetOptions:
 
 @frozen(kw_only=True)
 class Campaign(Value):
-    """A campaign.
+    """Whom a campaign calls, how and when::
 
         Campaign(
             "diwali",

@@ -62,7 +62,7 @@ class Retry(Value):
 
 @frozen(kw_only=True)
 class Retries(Value):
-    """After which outcomes somebody is dialled again; None: not after that.
+    """After which outcomes somebody is dialled again; None: not after that::
 
         Retries(
             busy=Retry(3, timedelta(minutes=10)),

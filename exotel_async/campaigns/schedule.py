@@ -112,7 +112,7 @@ class Schedule(Value):
     """When a campaign may dial: from `start` to `end`, in calling hours, on no holiday.
 
     Without arguments: every day from 09:00 to 21:00 in India, for commercial calls are not allowed
-    there from 21:00 to 09:00 (a rule of TRAI, India's regulator).
+    there from 21:00 to 09:00 (a rule of TRAI, India's regulator)::
 
         Schedule(
             hours={"mon-fri": "10:00-13:00, 14:00-18:00", "sat": "10:00-13:00"},

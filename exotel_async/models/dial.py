@@ -51,9 +51,10 @@ class StreamOptions(TypedDict, total=False):
 
 
 class DialOptions(StreamOptions, total=False):
-    """What `connect` and `connect_to_flow` take besides. None is the same as leaving it out.
+    """What `connect` and `connect_to_flow` take besides: this, and all of `StreamOptions`.
 
-    Exotel documents most of it at developer.exotel.com/api/make-a-call-api.
+    None is the same as leaving it out. Exotel documents most of it at
+    developer.exotel.com/api/make-a-call-api.
 
     Attributes:
         call_type: `trans`, the one type there is.

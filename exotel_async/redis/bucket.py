@@ -213,7 +213,7 @@ class SharedTokenBucket(LeasedBucket):
         If it is refused as well, another pause begins.
 
         Returns:
-            The seconds that were left of it; 0: there was none.
+            The seconds that were left of it, 0 if there was none.
 
         Raises:
             LimiterUnavailable: the server cannot be reached.

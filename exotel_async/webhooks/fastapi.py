@@ -1,4 +1,4 @@
-"""Dependencies for FastAPI, for those who keep their own routes.
+"""Dependencies for FastAPI, for those who keep their own routes::
 
     @app.post("/exotel/ended")
     async def ended(event: Annotated[StatusCallback, Depends(status_callback)]) -> None: ...
