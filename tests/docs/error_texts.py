@@ -62,6 +62,7 @@ _OTHERS: Final = {
     "for all, or by each DialTarget",
     "its empty columns",
     "looks like two",
+    "of … or more",
     "most rows have",
     "the headers have",
     "the only column",
