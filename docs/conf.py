@@ -63,7 +63,7 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _shorten_signature)
     app.connect("autodoc-process-docstring", _before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", _after_napoleon, priority=600)
-    app.add_transform(_IndexOptions)
+    app.add_transform(_CommandLine)
 
 
 def _shorten_signature(
@@ -107,20 +107,33 @@ def _after_napoleon(app: Sphinx, what: str, *about: Any) -> None:
             lines.insert(head + 1, re.sub(r"([a-z_]+\.)+(?=\w)", "", lines.pop(place)))
 
 
-class _IndexOptions(SphinxTransform):
-    """Lets the index and the search find each option of the command line."""
+class _CommandLine(SphinxTransform):
+    """Mends what the directive of cyclopts makes, and has each option in the index.
+
+    The search splits `--dry-run` at its dashes: the index has it whole.
+    """
 
     default_priority = 600  # the index is read at 850
 
     def apply(self, **_: Any) -> None:
         if not self.env.docname.startswith("reference/command-line"):
             return
+        for usage in self.document.findall(nodes.literal_block):
+            once = re.sub(r"^(exotel-async \w+) \1", r"\1", usage.astext())
+            usage.children = [nodes.Text(once)]
+        for paragraph in list(self.document.findall(nodes.paragraph)):
+            if paragraph.astext().startswith("exotel-async dial "):  # an example in the help
+                paragraph.replace_self(nodes.literal_block("", paragraph.astext()))
         for term in list(self.document.findall(nodes.term)):
             for option in re.findall(r"--[a-z][a-z-]+", term.astext()):
-                section = term.parent
-                while not isinstance(section, nodes.section):
-                    section = section.parent
-                place = f"{section['ids'][0]}{option}"
-                term["ids"].append(place)
-                entry = ("single", f"{option}; exotel-async {section[0].astext()}", place, "", None)
-                term.insert(0, addnodes.index(entries=[entry]))
+                self._index(term, option)
+
+    @staticmethod
+    def _index(term: nodes.term, option: str) -> None:
+        section = term.parent
+        while not isinstance(section, nodes.section):
+            section = section.parent
+        place = f"{section['ids'][0]}{option}"
+        term["ids"].append(place)
+        entry = ("single", f"{option}; exotel-async {section[0].astext()}", place, "", None)
+        term.insert(0, addnodes.index(entries=[entry]))
