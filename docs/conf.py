@@ -77,7 +77,7 @@ def _shorten_signature(
         return None
     for value, shown in _DEFAULTS.items():
         arguments = arguments.replace(value, shown)
-    return arguments, returned
+    return re.sub(r", _\w+: \w+ = \w+", "", arguments), returned
 
 
 def _is_given(kind: Any, options: Any) -> bool:

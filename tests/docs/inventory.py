@@ -34,6 +34,7 @@ PARTS: Final = {
 }
 """Classes that users reach by an attribute of a session."""
 _OURS: Final = {
+    "Applet": {"needs_caller", "one_of", "own_exits"},
     "Calls": {"parts", "with_defaults"},
     "Faults": {"take_for_callback", "take_for_request"},
     "SharedTokenBucket": {"allow_exchange", "allow_in_flight"},

@@ -156,7 +156,7 @@ class Passthru(Applet):
     sync: bool = True
     """False is "Make Passthru Async": the answer is not waited for, and `ok` is taken."""
     ok: Next = None
-    """200."""
+    """Status 200."""
     otherwise: Next = None
     """Any other status, no answer in time, or nobody there."""
 
