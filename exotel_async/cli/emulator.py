@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from errno import EACCES, EADDRINUSE
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict
 
 from exotel_async import InvalidRequest
-from exotel_async.cli.emulator_options import PORT, TOKEN
+from exotel_async.cli.emulator_options import PORT, SEED, TOKEN
 from exotel_async.cli.emulator_tls import how_to_trust
 from exotel_async.cli.links import TUTORIAL
 from exotel_async.cli.service import LIMIT
@@ -36,6 +37,14 @@ class Unusable(ValueError):
     """A file, or it together with options, that no emulator can be made of."""
 
 
+class _Notes(logging.Handler):
+    """Prints what the emulator logs, such as a callback that failed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it beside the results."""
+        note(record.getMessage())
+
+
 def set_up(file: Path | None, given: Mapping[str, Any]) -> Emulator:
     """Make an emulator of what a file says and of settings that win.
 
@@ -50,7 +59,7 @@ def set_up(file: Path | None, given: Mapping[str, Any]) -> Emulator:
 
     try:
         config = Config() if file is None else load_config(file)
-        emulator = Emulator(**{"port": PORT, **config.settings, **given})
+        emulator = Emulator(**{"port": PORT, "seed": SEED, **config.settings, **given})
     except OSError as error:
         raise Unusable(f"cannot read {file}: {error.strerror or error}") from None
     except ValueError as error:
@@ -87,6 +96,7 @@ def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
 
     async def run() -> None:
         end_on_sigterm()
+        logging.getLogger("exotel_async.emulator").addHandler(_Notes())
         await serve(emulator, on_ready=welcome)
 
     try:

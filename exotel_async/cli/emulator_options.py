@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PORT: Final = 8020
 """Where it listens unless it is told otherwise."""
+SEED: Final = 8
+"""By which the first call is answered: those who try it see one before they see a busy line."""
 TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
 _SETTINGS: Final = {
     "account": "account_sid",
@@ -70,7 +72,7 @@ class EmulatorOptions:
         Parameter(show_default="sliding-log"),
     ] = None
     """How it counts them."""
-    seed: Annotated[int | None, Parameter(show_default="0")] = None
+    seed: Annotated[int | None, Parameter(show_default=str(SEED))] = None
     """Decides how calls end: the same seed, the same ends."""
     account: Annotated[str | None, Parameter(validator=_name, show_default="acme1")] = None
     """The account SID."""

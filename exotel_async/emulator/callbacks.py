@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from asyncio import Task, TimerHandle
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from typing import Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import attrs
@@ -21,6 +24,8 @@ from exotel_async.emulator.faults import CallbackFault, Faults
 from exotel_async.emulator.http_client import ApplicationClient
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
+
+logger: Final = logging.getLogger("exotel_async.emulator")
 
 _KEPT = 200
 """Characters of an answer that are kept."""
@@ -87,6 +92,7 @@ class Callbacks:
         self._tasks: set[Task[None]] = set()
         self._client = ApplicationClient()
         self.sent: list[SentCallback] = []
+        self._reported: set[tuple[str, str | None]] = set()
 
     def schedule(self, call: EmulatedCall) -> None:
         """Set the timers of a call just dialled."""
@@ -125,6 +131,7 @@ class Callbacks:
     def clear(self) -> None:
         """Forget what was sent, and send no more."""
         self.sent.clear()
+        self._reported.clear()
         self._stop()
 
     def _stop(self) -> list[Task[None]]:
@@ -200,9 +207,21 @@ class Callbacks:
         self.sent.append(sent)
         acknowledged = sent.status is not None and 200 <= sent.status < 300
         pauses = list(self._settings.callback_retries)
+        if not acknowledged:
+            self._report(sent)
         if not acknowledged and attempt <= len(pauses):
             delay = self._clock.real(pauses[attempt - 1])
             self._later(delay, self._again, notice, attempt + 1)
+
+    def _report(self, sent: SentCallback) -> None:
+        """Log it, once for each place and reason."""
+        url = urlsplit(sent.url)
+        # The path has a secret in it as a rule, and the query what is about a caller.
+        place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}/.../{url.path.rpartition('/')[2]}"
+        reason = sent.error if sent.status is None else f"HTTP {sent.status}"
+        if (place, reason) not in self._reported:
+            self._reported.add((place, reason))
+            logger.warning("a status callback to %s failed: %s", place, reason)
 
     def _again(self, notice: _Notice, attempt: int) -> None:
         self._start(self._deliver(notice, None, attempt))
