@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow(60)
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 ELSEWHERE = {
     ("how-to/campaigns", "python"): "test_programs.py",  # runs in calling hours, and is killed
+    ("how-to/callbacks", "py"): "../webhooks/redis_claims.py",
     ("how-to/click-to-call", "py"): "test_web_applications.py",
     ("how-to/emulator", "py"): "../test_pytest_plugin.py",
     ("how-to/emulator", "toml"): "test_emulator_page.py",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import files
 from tests.test_pytest_plugin import ASYNCIO, run
 
 pytest_plugins = ["pytester"]
@@ -62,6 +63,7 @@ def test_the_tests_for_pytest(pytester: pytest.Pytester) -> None:
     """In the strict modes, as they stand."""
     pytest.importorskip("pytest_asyncio")
     tests = [block for block in blocks("py") if "unittest" not in block]
+    pytester.makepyfile(shop_fastapi=files("how-to/click-to-call")["shop_fastapi.py"])
     pytester.makepyfile(**{f"test_{number}": test for number, test in enumerate(tests)})
     run(pytester, "", *ASYNCIO).assert_outcomes(passed=len(tests))
 

@@ -14,7 +14,7 @@ from tests.docs.pages import blocks, files, put_in
 from tests.docs.programs import SPEED, running
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.slow(90)
+pytestmark = pytest.mark.slow(30)
 
 INSTALLED = Path(sys.executable).parent
 
@@ -28,6 +28,7 @@ async def test_it_leads_to_a_campaign(tmp_path: Path) -> None:
     serve = put_in(serve, "--speed 10", f"--speed {SPEED} --port {port}")
     script = "\n".join(steps).replace("8020", port)
     # Its line is for a terminal that is new; this one has the environment of the tests.
+    script = put_in(script, "--poll-interval 2", "--poll-interval 0.5")
     script = put_in(script, ". venv/bin/activate\n", f"export PORT={free_port()}\n")
     env = {**environment(), "PATH": f"{INSTALLED}:/usr/bin:/bin", "PYTHONWARNINGS": "error"}
     program, *arguments = serve.split()

@@ -15,6 +15,7 @@ import pytest
 
 from exotel_async.emulator import Emulator, Scenario
 from exotel_async.emulator.control.config import read_config
+from tests.conftest import SOON
 from tests.docs.pages import blocks, files, put_in
 from tests.docs.programs import SPEED, environment, running
 from tests.support.ports import free_port
@@ -26,9 +27,9 @@ LINE = "how-to/incoming-calls"
 
 
 def exports(block: str, port: int) -> dict[str, str]:
-    """The variables that a block of a page exports."""
+    """The application's own variables, which a block of a page exports."""
     block = re.sub(r"(?<=127\.0\.0\.1:)\d+", str(port), block)
-    return dict(re.findall(r"^export (\w+)=(\S+)$", block, re.MULTILINE))
+    return dict(re.findall(r"^export (HOOKS_SECRET|PUBLIC_URL)=(\S+)$", block, re.MULTILINE))
 
 
 def serving(block: str, port: int) -> list[str]:
@@ -40,11 +41,12 @@ def serving(block: str, port: int) -> list[str]:
 
 
 async def until_up(browser: httpx.AsyncClient) -> None:
-    while True:
-        with suppress(httpx.TransportError):
-            await browser.get("/")
-            return
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(SOON):
+        while True:
+            with suppress(httpx.TransportError):
+                await browser.get("/")
+                return
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("framework", ["FastAPI", "Django", "Flask"])
@@ -52,7 +54,7 @@ async def test_a_click_calls_and_the_page_learns_of_the_end(framework: str, tmp_
     for name, text in files(CLICKS, framework).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     port = free_port()
-    shared, *_ = blocks(CLICKS, "sh")
+    (shared,) = (block for block in blocks(CLICKS, "sh") if "HOOKS_SECRET" in block)
     block = blocks(CLICKS, "sh", framework)[-1]
     async with (
         Emulator(speed=SPEED, scenario=Scenario.all_answered(talk=20)) as emulator,
