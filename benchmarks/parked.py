@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from aiolimiter import AsyncLimiter
 from attrs import frozen
 
 from benchmarks import bare
@@ -33,27 +34,29 @@ class Cpu:
     event: float
     acquire: float
     answered_later: float
+    aiolimiter: float
     inversions: int
 
 
 def cpu(number: int) -> Cpu:
-    """Measure waiting for an Event and for the limiter, in turn."""
+    """Measure waiting for an Event, for the limiter and for aiolimiter, in turn."""
     order: list[int] = []
-    took: list[tuple[float, float, float]] = []
+    took: list[tuple[float, ...]] = []
     for repetition in range(1 + max(1, _MEASURED // number)):
         order.clear()
         once = (
             _seconds(_event(number)),
             _seconds(_acquire(number, order, 0.0)),
             _seconds(_acquire(number, [], RESPONSE)),
+            _seconds(_aiolimiter(number)),
         )
         if repetition:  # the first one warms up
             took.append(once)
-    event, acquire, later = (
+    event, acquire, later, aiolimiter = (
         sum(each) / len(took) / number * 1e6 for each in zip(*took, strict=True)
     )
     inversions = sum(after < before for before, after in itertools.pairwise(order))
-    return Cpu(event, acquire, later, inversions)
+    return Cpu(event, acquire, later, aiolimiter, inversions)
 
 
 def _seconds(main: Coroutine[Any, Any, None]) -> float:
@@ -91,10 +94,20 @@ async def _acquire(number: int, order: list[int], response: float) -> None:
     await asyncio.gather(*(wait(index) for index in range(number)))
 
 
+async def _aiolimiter(number: int) -> None:
+    limiter = AsyncLimiter(10, 3)
+
+    async def wait() -> None:
+        await limiter.acquire()
+
+    await asyncio.gather(*(wait() for _ in range(number)))
+
+
 class Parked(StrEnum):
     """What a task waits in."""
 
     FUTURE = "a future"
+    AIOLIMITER = "aiolimiter's acquire"
     ACQUIRE = "limiter.acquire"
     GET = "calls.get"
     CONNECT = "calls.connect"
@@ -148,6 +161,10 @@ async def _starter(
             await loop.create_future()
 
         return wait
+    if parked is Parked.AIOLIMITER:
+        other = AsyncLimiter(1, 86_400)
+        await other.acquire()
+        return lambda _: other.acquire()
     limiter = TokenBucket(RateLimit(1, per=86_400))
     await limiter.acquire()  # the only permit of the day: from here on all wait
     if parked is Parked.ACQUIRE:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 from attrs import frozen
-from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from pyrate_limiter import Limiter, Rate, RedisBucket
 from redis.asyncio import Redis
 
 from benchmarks.bare import number
+from benchmarks.others import limits_polled
 from benchmarks.server import ACCOUNT, KEY, TOKEN, refused_so_far, running
 from benchmarks.traffic import MINUTE, RATE, Kind
 from exotel_async import AsyncExotel, Priority, RateLimit, RateLimited, TokenBucket
@@ -28,8 +27,9 @@ from exotel_async.redis import SharedTokenBucket
 from tests.support import valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
+    from benchmarks.others import Take
     from exotel_async import LimiterStatistics, Permit, RateLimiter, RequestOutcome
 
 MEAN_GAP: Final = 7.0  # seconds of a minute's window between two interactive requests
@@ -38,7 +38,6 @@ WAITING: Final = 64
 _LEAD: Final = 2  # windows in which everybody finds its place
 _START: Final = 1.0  # seconds to get ready in, and
 _START_EACH: Final = 0.5  # more for each process
-_POLLS: Final = 0.5  # token intervals between two tries of who has to try again
 
 
 class Way(enum.Enum):
@@ -209,14 +208,7 @@ async def _limiter(part: Part, stack: AsyncExitStack) -> RateLimiter:
             return await stack.enter_async_context(shared)
         case Way.LIMITS:
             storage = RedisStorage(f"async+{part.valkey}", implementation="redispy")
-            limiter = MovingWindowRateLimiter(storage)
-            budget = RateLimitItemPerSecond(RATE, round(per))
-
-            async def take() -> None:
-                while not await limiter.hit(budget, ACCOUNT):  # noqa: ASYNC110 - it only says no
-                    await asyncio.sleep(per / RATE * _POLLS)
-
-            return Loop(take)
+            return Loop(limits_polled(per, storage))
         case Way.PYRATE:
             client = await stack.enter_async_context(Redis.from_url(part.valkey))
             bucket = await RedisBucket.init([Rate(RATE, round(per * 1000))], client, ACCOUNT)
@@ -310,7 +302,7 @@ class _Recorded:
 class Loop:
     """What one writes around a limiter that only says yes or no. It keeps one task asking."""
 
-    def __init__(self, take: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, take: Take) -> None:
         """Describe it; `take` returns when one request may go."""
         self._take = take
         # Without it each of the waiting requests asks, and redis-py runs out of connections.

@@ -84,15 +84,20 @@ def targets(reached: Sequence[Target]) -> None:
     console.print(made)
 
 
-def machine() -> str:
-    """Describe in one line where this runs."""
-    model = platform.processor() or platform.machine()
+def processor() -> str:
+    """Name the model of the CPU."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         names = [line for line in information.read_text().splitlines() if "model name" in line]
-        model = names[0].partition(":")[2].strip() if names else model
+        if names:
+            return names[0].partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """Describe in one line where this runs."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
-        f"{os.cpu_count()} cores of {model}, {platform.system()}, Python "
+        f"{os.cpu_count()} cores of {processor()}, {platform.system()}, Python "
         f"{platform.python_version()}, httpx {version('httpx')}{load}"
     )

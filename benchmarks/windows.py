@@ -31,6 +31,7 @@ OF_CEILING: Final = 0.995
 OF_CEILING_COUNTER: Final = 0.97
 REFUSED_COUNTER: Final = 3
 _LONG: Final = 50  # windows
+_OTHERS: Final = (bare.Way.LIMITER, bare.Way.SAFE_LIMITER, bare.Way.RETRY_ONLY)
 _RETRYING_AT_ONCE: Final = os.cpu_count() or 1  # without a limiter they do not wait
 
 
@@ -46,10 +47,11 @@ class Case:
 
 @frozen
 class Result:
-    """How it went."""
+    """How it went; `of_ideal` is the time it took, by the ideal one."""
 
     refused: int
     steady: Steady
+    of_ideal: float
 
 
 def report(per: float, seeds: int, *, quick: bool, long: bool) -> list[Target]:
@@ -113,8 +115,14 @@ async def _run(case: Case, base_url: str) -> Result:
         rate_limit=recorder,
     ) as exotel:
         lookup = exotel.with_options(priority=Priority.BULK).numbers.lookup
+        began = asyncio.get_running_loop().time()
         await asyncio.gather(*(lookup(bare.number(index)) for index in range(case.requests)))
-    return Result(await refused_so_far(base_url), steady(recorder.sent, case.per))
+        took = asyncio.get_running_loop().time() - began
+    return Result(
+        await refused_so_far(base_url),
+        steady(recorder.sent, case.per),
+        took * RATE / case.requests / case.per,
+    )
 
 
 def _targets(kind: Kind, runs: Sequence[Result]) -> list[Target]:
@@ -151,14 +159,14 @@ def _long(per: float) -> Target:
 
 def _others(per: float, requests: int, retrying: int, ceilings: Sequence[float]) -> None:
     by_way: list[list[bare.Ended]] = []
-    for way in bare.Way:
+    for way in _OTHERS:
         alone = way is bare.Way.RETRY_ONLY
         cases = [bare.Case(kind, per, way, retrying if alone else requests) for kind in KINDS]
         at_once = _RETRYING_AT_ONCE if alone else SIDE_BY_SIDE
         by_way.append(processes.run_all(bare.run, cases, at_once=at_once))
     tables.table(
         "Bare httpx beside it: 429s / rate, % of L / time by the ideal one (requests / 200 x W)",
-        ("the service counts by", *(way.label(per) for way in bare.Way)),
+        ("the service counts by", *(way.label(per) for way in _OTHERS)),
         [
             (kind.name, *(ended.show(ceiling) for ended in row))
             for kind, ceiling, row in zip(KINDS, ceilings, zip(*by_way, strict=True), strict=True)

@@ -1,0 +1,1 @@
+"""The page docs/benchmarks.md: ours beside what one would write or use instead."""
