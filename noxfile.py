@@ -53,9 +53,24 @@ def lint(session: nox.Session) -> None:
         session.run(*command.split(), external=True)
 
 
-@nox.session(python=["3.12", "3.13"])
+@nox.session(python="3.12")
+def lowest(session: nox.Session) -> None:
+    """Run the quick part of the tests on the lowest versions that pyproject.toml allows.
+
+    The newest ones, which is what `pip install` chooses, are those of the other sessions. On a
+    version of Python of its own this takes no longer than the same tests on the newest ones there.
+    """
+    session.install("--quiet", "uv")
+    session.run(
+        *("uv", "pip", "install", "--quiet", "--resolution", "lowest-direct", "-e", ".[test]"),
+        env={"VIRTUAL_ENV": session.virtualenv.location},
+    )
+    session.run("pytest", "-n", "6", "-m", "not slow", env={"LOWEST": "1"})
+
+
+@nox.session(python="3.13")
 def quick(session: nox.Session) -> None:
-    """Run the quick part of the tests on newer versions of Python, where they are installed."""
+    """Run the quick part of the tests on a newer version of Python, where it is installed."""
     session.install("--quiet", "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow")
 

@@ -295,7 +295,7 @@ class DialStanding:
 
 
 def _grid() -> Table:
-    grid = Table.grid(padding=(0, _GAP))
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(min_width=_LABEL, no_wrap=True)
     return grid
 

@@ -187,7 +187,7 @@ async def test_who_may_not_is_told_what_it_may_not(
     assert SECRET not in repr(one)
     said = await refused(one, way)
     assert place in said
-    assert problem in said
+    assert problem.lower() in said.lower()  # a sentence of the server's, or a part of one
 
 
 async def test_the_right_password_will_do(place: str) -> None:
@@ -308,16 +308,21 @@ async def a_mail_server(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     await reader.read(1)
 
 
+def commands(words: bytes) -> int:
+    """Count those in a packet: redis-py sends some together, and waits for as many answers."""
+    return sum(line[:1] == b"*" for line in words.split(b"\r\n"))
+
+
 async def a_polite_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One that calls everything by a name of its own."""
-    while await reader.read(10_000):
-        writer.write(b"-ERR unknown command\r\n")
+    while words := await reader.read(10_000):
+        writer.write(b"-ERR unknown command\r\n" * commands(words))
         await writer.drain()
 
 
 async def a_server_of_ones(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while words := await reader.read(10_000):
-        writer.write(b":1\r\n" * sum(line[:1] == b"*" for line in words.split(b"\r\n")))
+        writer.write(b":1\r\n" * commands(words))
         await writer.drain()
 
 

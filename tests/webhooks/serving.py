@@ -77,9 +77,9 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """Serve an application."""
     bound = bound or reserve()[0]
-    config = uvicorn.Config(
-        app, **({"log_config": None, "access_log": False, "proxy_headers": False} | options)
-    )
+    # Older versions of uvicorn take WebSockets by a module that warns of its deprecation.
+    usual = {"log_config": None, "access_log": False, "proxy_headers": False, "ws": "none"}
+    config = uvicorn.Config(app, **(usual | options))
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
