@@ -11,7 +11,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
-from itertools import count
 from typing import Any, Final, Protocol
 
 from exotel_async.webhooks.deduplication import Claim, ClaimStore
@@ -181,8 +180,6 @@ class HandlerRunner:
         self._answer_seconds = answer_seconds
         self._events: dict[str, HandlerTask] = {}
         self._answers: set[asyncio.Task[object]] = set()
-        self._process = secrets.token_hex(8)
-        self._attempts = count()
 
     async def handle(self, route: Route, event: Event) -> bool:
         """Have an event handled, unless it was. Return whether it is; else it has to be sent again.
@@ -197,7 +194,7 @@ class HandlerRunner:
                 route,
                 event,
                 key=key,
-                owner=f"{self._process}-{next(self._attempts)}",
+                owner=secrets.token_hex(8),
                 seconds=self._event_seconds,
                 over=self._events.__delitem__,
             )
