@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 project = "exotel_async"
-author = "the exotel_async developers"
+author = "The exotel_async authors"
 release = version = __version__
 
 extensions = [
@@ -30,6 +30,7 @@ html_theme = "furo"
 html_title = f"exotel_async {release}"
 html_static_path = ["_static"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 
 myst_enable_extensions: Final = ["colon_fence"]
@@ -122,7 +123,8 @@ class _CommandLine(SphinxTransform):
             once = re.sub(r"^(exotel-async \w+) \1", r"\1", usage.astext())
             usage.children = [nodes.Text(once)]
         for paragraph in list(self.document.findall(nodes.paragraph)):
-            if paragraph.astext().startswith("exotel-async dial "):  # an example in the help
+            is_in_help = not isinstance(paragraph.parent, nodes.entry)
+            if is_in_help and paragraph.astext().startswith("exotel-async dial "):  # an example
                 paragraph.replace_self(nodes.literal_block("", paragraph.astext()))
         for term in list(self.document.findall(nodes.term)):
             for option in re.findall(r"--[a-z][a-z-]+", term.astext()):

@@ -27,6 +27,8 @@ from exotel_async.emulator.settings import Settings
 
 logger: Final = logging.getLogger("exotel_async.emulator")
 
+_REPORTED: Final = 20
+"""Failures that are logged: places and reasons."""
 _KEPT = 200
 """Characters of an answer that are kept."""
 
@@ -217,11 +219,11 @@ class Callbacks:
         """Log it, once for each place and reason."""
         url = urlsplit(sent.url)
         # The path has a secret in it as a rule, and the query what is about a caller.
-        place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}/.../{url.path.rpartition('/')[2]}"
+        place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         reason = sent.error if sent.status is None else f"HTTP {sent.status}"
-        if (place, reason) not in self._reported:
+        if (place, reason) not in self._reported and len(self._reported) < _REPORTED:
             self._reported.add((place, reason))
-            logger.warning("a status callback to %s failed: %s", place, reason)
+            logger.warning("a status callback to a URL of %s failed: %s", place, reason)
 
     def _again(self, notice: _Notice, attempt: int) -> None:
         self._start(self._deliver(notice, None, attempt))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
 from typing import Any, Final, Protocol
+from urllib.parse import unquote
 
 from exotel_async.config import IST
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
@@ -31,7 +32,7 @@ from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
-from exotel_async.webhooks.mounting import PrefixWatch, mount_path_of, prefix_in
+from exotel_async.webhooks.mounting import PrefixWatch, mount_path_of, prefixes_in
 from exotel_async.webhooks.response import Response, response
 from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
@@ -133,6 +134,7 @@ class ExotelWebhooks(Registry):
         self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
         self._mount_path = mount_path_of(mount_path)
+        self._mounted = {unquote(self._mount_path)}
         self._watch = PrefixWatch()
         self._addresses = AllowedAddresses(allowed_addresses, trusted_proxies)
         self._most = max_body
@@ -159,7 +161,7 @@ class ExotelWebhooks(Registry):
             self._add_callback(None)
 
     def mounted_in(self, app: object) -> None:
-        """Find the prefix it is mounted at, for the URLs that `url` returns.
+        """Find the prefix it is mounted at, for the URLs that `url` returns: the first of several.
 
         Args:
             app: an application of Starlette's or FastAPI's in which it is mounted, or in one that
@@ -168,13 +170,14 @@ class ExotelWebhooks(Registry):
         Raises:
             ConfigurationError: it is not mounted there, or under a path that has parameters.
         """
-        found = prefix_in(app, self)
-        if found is None:
+        found = list(prefixes_in(app, self))
+        if not found:
             raise ConfigurationError(
                 "ExotelWebhooks is not mounted in this application, or this one does not show "
                 "where: pass mount_path= instead"
             )
-        self._mount_path = mount_path_of(found)
+        self._mount_path = mount_path_of(found[0])
+        self._mounted = {unquote(prefix) for prefix in found}
 
     def url(self, kind: WebhookKind, name: str | None = None) -> str:
         """Return the URL of a handler: for `status_callback=`, or for the dashboard.
@@ -252,7 +255,7 @@ class ExotelWebhooks(Registry):
                     target, self._public(), is_secret=self._secrets.admit, tails=self._routes
                 )
             raise Refused(404)
-        self._watch.served(target, self._public())
+        self._watch.served(target, self._public(), self._mounted)
         show_tail(scope, target.tail)
         return route
 

@@ -134,8 +134,9 @@ def take_target(scope: Scope) -> Target:
     The path is relative to the prefix the application is mounted at.
     """
     path, root, raw = scope["path"], scope.get("root_path", ""), scope.get("raw_path")
-    if not (root and path.startswith(f"{root}/")):
-        root = ""
+    # A proxy may take off what the application was given as root_path; mounts add theirs to that.
+    mount = root.removeprefix(scope.get("app_root_path", ""))
+    root = next((one for one in (root, mount) if one and path.startswith(f"{one}/")), "")
     own, query = path[len(root) :], scope.get("query_string", b"")
     scope["path"] = root + _HIDDEN
     scope["raw_path"], scope["query_string"] = scope["path"].encode(), b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks.asgi import Target
@@ -13,6 +13,8 @@ from exotel_async.webhooks.asgi import Target
 logger: Final = logging.getLogger("exotel_async")
 
 _MOST_SEGMENTS: Final = 16
+_MAY_BE_SECRET: Final = 16
+"""Characters from which on a segment of a path may be a secret."""
 
 
 def mount_path_of(path: str) -> str:
@@ -21,13 +23,15 @@ def mount_path_of(path: str) -> str:
     Raises:
         ConfigurationError: it is none.
     """
-    if not isinstance(path, str) or any(sign in path for sign in "?#{}\\ "):
+    is_text = isinstance(path, str) and path.isprintable()
+    segments = path.strip("/").split("/") if is_text else []
+    if not is_text or any(sign in path for sign in "?#{}\\ ") or {".", ".."} & {*segments}:
         raise ConfigurationError("mount_path must be a path, as in mount_path='/exotel'")
-    inner = path.strip("/")
+    inner = quote("/".join(segments), safe="/%!$&'()*+,;=:@~")
     return f"/{inner}" if inner else ""
 
 
-def prefix_in(app: Any, wanted: object) -> str | None:
+def prefixes_in(app: Any, wanted: object) -> Iterator[str]:
     """Find where one of Starlette's applications, or FastAPI's, has another one mounted.
 
     Args:
@@ -35,50 +39,58 @@ def prefix_in(app: Any, wanted: object) -> str | None:
         wanted: the one that is mounted in it, or in one that is mounted in it.
 
     Returns:
-        The prefix; None if it is not there, or a part of its path stands for anything.
+        Each of the prefixes, but for those of which a part stands for anything.
     """
-    return next((path for path in _prefixes(app, wanted, set()) if "{" not in path), None)
+    return (path for path in _prefixes(app, wanted, frozenset()) if "{" not in path)
 
 
-def _prefixes(app: Any, wanted: object, seen: set[int]) -> Iterator[str]:
+def _prefixes(app: Any, wanted: object, above: frozenset[int]) -> Iterator[str]:
     if app is wanted:
         yield ""
-    if app is None or id(app) in seen:
+    if app is None or id(app) in above:
         return
-    seen.add(id(app))
+    above |= {id(app)}
     routes = getattr(app, "routes", None)
     for route in routes if isinstance(routes, Iterable) else ():
+        # FastAPI keeps routers that are included as they are, with the prefix beside them.
+        included = getattr(getattr(route, "include_context", None), "prefix", "")
         # A Mount with middleware of its own has what it wraps besides.
-        for inner in (getattr(route, "app", None), getattr(route, "_base_app", None)):
-            for path in _prefixes(inner, wanted, seen):
-                yield getattr(route, "path", "") + path
-    for path in _prefixes(getattr(app, "app", None), wanted, seen):
+        for inner in (
+            getattr(route, "app", None),
+            getattr(route, "_base_app", None),
+            getattr(route, "original_router", None),
+        ):
+            for path in _prefixes(inner, wanted, above):
+                yield getattr(route, "path", included) + path
+    for path in _prefixes(getattr(app, "app", None), wanted, above):
         yield path
 
 
 class PrefixWatch:
-    """Tells once that requests come to another prefix than the URLs have that were given out."""
+    """Logs once that requests come to another prefix than the URLs have that were given out."""
 
     def __init__(self) -> None:
-        """Begin with nothing told."""
-        self._has_told = False
+        """Begin with nothing logged."""
+        self._has_logged = False
 
-    def served(self, target: Target, public: str | None) -> None:
+    def served(self, target: Target, public: str | None, mounted: Container[str]) -> None:
         """Take note of a request that was let in.
 
         Args:
             target: where it led.
             public: what our URLs begin with; None: they have not been asked for.
+            mounted: all prefixes it is known to be mounted at.
         """
-        # A proxy may take a part of the path off, but has no reason to put one in front.
-        if public is None or urlsplit(public).path.endswith(target.prefix):
+        prefix = unquote(target.prefix)
+        # A proxy may take a part of the path off.
+        if public is None or prefix in mounted or unquote(urlsplit(public).path).endswith(prefix):
             return
-        self._tell(
-            "ExotelWebhooks is served under %s, but hooks.url() gives URLs as %s: pass "
-            "mount_path=%r, or callbacks of your dials do not arrive",
-            target.prefix,
+        self._log(
+            "A request of Exotel's came to ExotelWebhooks under %s, but hooks.url() returns URLs "
+            "as %s. If no proxy changes the path, pass mount_path=%r, or callbacks do not arrive",
+            _shown(target.prefix),
             f"{public}/.../{target.tail}",
-            target.prefix,
+            _shown(target.prefix),
         )
 
     def missed(
@@ -97,17 +109,25 @@ class PrefixWatch:
             is_secret: tells whether a segment of a path is a valid secret.
             tails: the ends of our URLs, behind the secret.
         """
+        if self._has_logged:
+            return
         segments = f"{target.prefix}/{target.secret}/{target.tail}".split("/", _MOST_SEGMENTS)
         for position, segment in enumerate(segments):
             tail = "/".join(segments[position + 1 :])
             if tail in tails and is_secret(segment):
-                came = "/".join(segments[:position])
+                came = _shown("/".join(segments[:position]))
                 right = f"{public or target.prefix}/.../{tail}"
                 text = "A request of Exotel's came to %r, where nothing is served. Its URL is %s"
-                return self._tell(text, f"{came}/.../{tail}", right)
-        return None
+                self._log(text, f"{came}/.../{tail}", right)
+                return
 
-    def _tell(self, text: str, *values: object) -> None:
-        if not self._has_told:
-            self._has_told = True
+    def _log(self, text: str, *values: object) -> None:
+        if not self._has_logged:
+            self._has_logged = True
             logger.warning(text, *values)
+
+
+def _shown(prefix: str) -> str:
+    """Leave out what may be a secret."""
+    segments = prefix.split("/")
+    return "/".join("..." if len(one) >= _MAY_BE_SECRET else one for one in segments)

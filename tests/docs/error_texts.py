@@ -72,10 +72,12 @@ _OTHERS: Final = {
     "to a flow",
     "to a stream",
     "process … on …, since … UTC",
+    "it said nothing",
+    "Next: the tutorial, …",
     "do not call",
     "--hours or --days",
 }
-_SHOWN_BY: Final = {"complain", "misused", "report_problem", "show_error"}
+_SHOWN_BY: Final = {"complain", "misused", "note", "report_problem", "show_error"}
 """Functions of the command line that print an error."""
 _ERROR_MODULES: Final = {"service.py", "export_order.py", "dial_campaign.py"}
 _NAMES: Final = {"wrong", "problem", "hint", "interrupted", "_KINDS"}
@@ -117,12 +119,14 @@ def words(text: str) -> list[str]:
 
 @cache
 def texts() -> tuple[Text, ...]:
-    """All of them but the emulator's, in the order of the code."""
+    """Them in the order of the code; of the emulator, what it logs."""
     found: list[Text] = []
     for path in sorted(_PACKAGE.rglob("*.py")):
         name = path.relative_to(_PACKAGE)
-        if name.parts[0] != "emulator" and "versions" not in name.parts:
-            module = _Module(path, name.as_posix())
+        module = _Module(path, name.as_posix())
+        if name.parts[0] == "emulator":
+            found += module.logged()
+        elif "versions" not in name.parts:
             found += module.command_line() if name.parts[0] == "cli" else module.library()
     return tuple(found)
 
@@ -183,6 +187,13 @@ class _Module:
             if _is_text(text) and Path(self._name).name != "headers.py":  # which has word lists
                 yield Text(f"{self._name}:{node.lineno}", text)
 
+    def logged(self) -> Iterator[Text]:
+        """What is logged as a warning."""
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call) and _called(node) == "warning":
+                text = _text(node.args[0], self._constants) or ""
+                yield Text(f"{self._name}:{node.lineno}", text)
+
     def _of_errors(self) -> Iterator[ast.expr]:
         seen: set[ast.expr] = set()
         for node in ast.walk(self._tree):
@@ -234,7 +245,18 @@ def _called(node: ast.Call) -> str:
 def _is_error(name: str) -> bool:
     kind = getattr(exotel_async, name, None)
     is_ours = isinstance(kind, type) and issubclass(kind, Exception)
-    return is_ours or name in {"Refusal", "Misuse", "Unusable", "ValueError"}
+    return is_ours or name == "ValueError" or name in _errors_of_commands()
+
+
+@cache
+def _errors_of_commands() -> frozenset[str]:
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in _PACKAGE.glob("cli/**/*.py"))
+    classes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    bases = {
+        one.name: {base.id for base in one.bases if isinstance(base, ast.Name)} for one in classes
+    }
+    roots = {"Exception", "ValueError", "ConfigurationError"}
+    return frozenset(name for name, of in bases.items() if of & roots)
 
 
 def _strings(tree: ast.AST) -> Iterator[ast.expr]:

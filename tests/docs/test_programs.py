@@ -57,14 +57,30 @@ async def test_a_program_runs(block: Block, tmp_path: Path) -> None:
 
 def test_each_block_is_run_by_a_test() -> None:
     """Those of shells are read in test_commands.py, and run where they belong to a program."""
-    others = {(b.page, b.language) for b in BLOCKS} - {(b.page, "python") for b in BLOCKS}
-    assert {(page, language) for page, language in others if language != "sh"} | {
-        place for place in ELSEWHERE if place[1] == "python"
-    } == set(ELSEWHERE)
+    found = {(b.page, b.language) for b in BLOCKS if b.language not in {"python", "sh"}}
+    assert found == {place for place in ELSEWHERE if place[1] != "python"}
     for (page, language), test in ELSEWHERE.items():
         text = (Path(__file__).parent / test).read_text(encoding="utf-8")
-        name = page.rpartition("/")[2]
-        assert name in text, (page, language, test)
+        assert page.rpartition("/")[2] in text, (page, language, test)
+    # These tests take files by their names, or else they take all blocks of a page.
+    nameless = {b.page for b in BLOCKS if b.language == "py" and not b.file}
+    assert nameless == {"how-to/testing", "how-to/emulator"}
+    assert {(b.page, b.heading, b.file) for b in BLOCKS if b.language == "py" and b.file} == {
+        ("how-to/callbacks", "Several processes: a shared store of handled events", "claims.py"),
+        ("how-to/click-to-call", "FastAPI", "shop_fastapi.py"),
+        ("how-to/click-to-call", "Django", "shop_django.py"),
+        ("how-to/click-to-call", "Flask", "shop_flask.py"),
+        (
+            "how-to/incoming-calls",
+            "Take incoming calls: flows and your application",
+            "phone_line.py",
+        ),
+        ("how-to/queues", "Celery", "tasks.py"),
+        ("how-to/queues", "Celery", "enqueue.py"),
+        ("how-to/queues", "taskiq", "dialing.py"),
+        ("how-to/queues", "taskiq", "campaign.py"),
+        ("how-to/several-workers", "A web application", "web.py"),
+    }
 
 
 async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path) -> None:
@@ -100,6 +116,27 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
         assert states.keys() <= {"placed", "unknown"}
         assert sum(states.values()) == 10
         assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
+
+
+async def test_the_example_for_many_dials_cannot_write_down_an_end(tmp_path: Path) -> None:
+    """As on a full disk: what is not known to be placed is not dialled again."""
+    (block,) = blocks("how-to/connect-many", "python")
+    failing = put_in(
+        block,
+        '            note(number, "placed", ended.sid)\n',
+        '            if number.endswith("03"):\n'
+        '                raise sqlite3.OperationalError("database or disk is full")\n'
+        '            note(number, "placed", ended.sid)\n',
+    )
+    async with Emulator(speed=SPEED) as emulator:
+        process = await started(failing, emulator, tmp_path)
+        _, err = await process.communicate()
+        assert process.returncode == 1
+        assert b"database or disk is full" in err
+        states = dict(literal_eval(await output_of(block, emulator, tmp_path)))
+        assert states.keys() == {"placed", "unknown"}
+        assert sum(states.values()) == 10
+        assert max(emulator.rung(f"+91{9812300000 + n}") for n in range(1, 11)) == 1
 
 
 async def test_the_example_for_campaigns_is_killed_and_continues(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def write_files(folder: Path, valkey: str) -> None:
     budget = f"AsyncExotel(rate_limit=RateLimit({BUDGET.limit}, per={BUDGET.per}))"
     for name in ("web.py", "dialing.py"):
         texts[name] = put_in(texts[name], "AsyncExotel()", budget)
-        texts[name] = texts[name].replace("import AsyncExotel,", "import AsyncExotel, RateLimit,")
+        texts[name] = re.sub(
+            r"import (\(\s*)?AsyncExotel,", r"import \1AsyncExotel, RateLimit,", texts[name]
+        )
     texts["dialing.py"] = put_in(texts["dialing.py"], SERVER, f'"{valkey}')
     texts["campaign.py"] = put_in(texts["campaign.py"], "range(1, 11)", f"range(1, {CALLS + 1})")
     for name, text in texts.items():

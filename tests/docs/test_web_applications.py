@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exotel_async.emulator import Emulator, Scenario
+from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.emulator.control.config import read_config
 from tests.conftest import SOON
 from tests.docs.pages import blocks, files, put_in
@@ -51,8 +51,8 @@ async def until_up(browser: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("framework", ["FastAPI", "Django", "Flask"])
 async def test_a_click_calls_and_the_page_learns_of_the_end(framework: str, tmp_path: Path) -> None:
-    for name, text in files(CLICKS, framework).items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    ((name, text),) = files(CLICKS, framework).items()
+    (tmp_path / name).write_text(text, encoding="utf-8")
     port = free_port()
     (shared,) = (block for block in blocks(CLICKS, "sh") if "HOOKS_SECRET" in block)
     block = blocks(CLICKS, "sh", framework)[-1]
@@ -60,6 +60,8 @@ async def test_a_click_calls_and_the_page_learns_of_the_end(framework: str, tmp_
         Emulator(speed=SPEED, scenario=Scenario.all_answered(talk=20)) as emulator,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as browser,
     ):
+        # What is sent second, that the agent has answered or the customer, comes last.
+        emulator.faults.add(Fault.callback_reordered(), after=1)
         env = environment(emulator, PYTHONWARNINGS="default", **exports(shared, port))
         command = serving(block, port)
         async with running(*command, log=tmp_path / "web.log", cwd=tmp_path, env=env):
@@ -70,10 +72,16 @@ async def test_a_click_calls_and_the_page_learns_of_the_end(framework: str, tmp_
             async with asyncio.timeout(20):
                 while (await browser.get(f"/status/{sid}")).json() != {"status": "completed"}:
                     await asyncio.sleep(0.05)
-            assert (await browser.post("/call/98x")).status_code == 422
+                while len(emulator.callbacks) < (0 if framework == "Flask" else 3):
+                    await asyncio.sleep(0.05)
+            assert (await browser.get(f"/status/{sid}")).json() == {"status": "completed"}
+            for wrong in ("98x", "12345"):  # refused here, and by Exotel
+                assert (await browser.post(f"/call/{wrong}")).status_code == 422
+            assert (await browser.get("/status/0")).json() == {"status": "unknown"}
         assert list(emulator.calls) == [sid]
         if framework != "Flask":  # it asks
-            assert {callback.event for callback in emulator.callbacks} == {"answered", "terminal"}
+            came = [callback.event.value for callback in emulator.callbacks]
+            assert came == ["answered", "terminal", "answered"]
             assert {callback.status for callback in emulator.callbacks} == {200}
     assert "Traceback" not in (tmp_path / "web.log").read_text(encoding="utf-8")
 

@@ -520,7 +520,7 @@ async def test_a_claim_that_could_not_be_released_ends_by_itself() -> None:
     store = Broken("release")
     store._clock = clock
     handler = Handler(fail)
-    hooks = application(handler, claims=store, event_timeout=1.0)
+    hooks = application(handler, claims=store, event_timeout=3.0)
     assert await ask(hooks) == 500
     # As another process would see it: somebody holds it.
     assert await ask(hooks) == 500

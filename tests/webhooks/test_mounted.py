@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, routing
 from fastapi.responses import PlainTextResponse
 from litestar import Litestar, Router, asgi
 from starlette.applications import Starlette
@@ -39,6 +39,9 @@ from tests.webhooks.payloads import DIAL, ENCODINGS, LONG, PASSTHRU, SID, as_jso
 from tests.webhooks.serving import SECRET, new_hooks, path, reserve, serving
 
 QUERY = query(PASSTHRU)
+INCLUDES_MOUNTS = pytest.mark.skipif(
+    not hasattr(routing, "_IncludedRouter"), reason="this FastAPI leaves out mounts of routers"
+)
 
 
 async def pass_on(request: Request, call_next: Any) -> Any:
@@ -78,6 +81,29 @@ def in_a_router_of_litestar(hooks: Any) -> Any:
     return Litestar(route_handlers=[router], logging_config=None)
 
 
+def behind_a_root_path(hooks: Any) -> Any:
+    app = in_fastapi(hooks)
+
+    async def outside(scope: Any, receive: Any, send: Any) -> None:
+        """As FastAPI's root_path= does it."""
+        scope["root_path"] = "/outside"
+        await app(scope, receive, send)
+
+    return outside
+
+
+def in_a_router(hooks: Any) -> Any:
+    app, router = FastAPI(), APIRouter()
+    router.mount("/exotel", hooks)
+    app.include_router(router, prefix="/v1")
+    return app
+
+
+def in_one_that_is_mounted_twice(hooks: Any) -> Any:
+    inner = Starlette(routes=[Mount("/exotel", hooks)])
+    return Starlette(routes=[Mount("/{shop}", inner), Mount("/api", inner)])
+
+
 PLACES: list[tuple[Any, str, dict[str, Any]]] = [
     (in_fastapi, "/exotel", {}),
     (in_starlette, "/api/exotel", {}),
@@ -86,6 +112,7 @@ PLACES: list[tuple[Any, str, dict[str, Any]]] = [
     (in_a_router_of_litestar, "/api/v1/exotel", {}),
     # Behind a proxy that takes its prefix off the path.
     (in_fastapi, "/exotel", {"root_path": "/outside"}),
+    (behind_a_root_path, "/exotel", {}),
     (lambda hooks: hooks, "", {"root_path": "/outside"}),
     (lambda hooks: hooks, "", {}),
 ]
@@ -127,6 +154,8 @@ def with_middleware(hooks: Any) -> Any:
         (in_starlette, "/api/exotel"),
         (in_a_subapplication, "/api/v1/exotel"),
         (with_middleware, "/api/exotel"),
+        pytest.param(in_a_router, "/v1/exotel", marks=INCLUDES_MOUNTS),
+        (in_one_that_is_mounted_twice, "/api/exotel"),
         (lambda hooks: hooks, ""),
     ],
 )
@@ -151,7 +180,9 @@ def test_its_urls_have_the_prefix_they_are_given(mount_path: str) -> None:
     assert hooks.url("status_callback") == f"https://app.example/exotel/{SECRET}/status_callback"
 
 
-@pytest.mark.parametrize("mount_path", [None, 7, "/{shop}/exotel", "/exotel?a", "/exo tel"])
+@pytest.mark.parametrize(
+    "mount_path", [None, 7, "/{shop}/exotel", "/exotel?a", "/exo tel", "/a\nb", "/a/../b"]
+)
 def test_a_prefix_that_is_none(mount_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="mount_path"):
         ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
@@ -226,6 +257,47 @@ async def test_urls_with_a_wrong_prefix_are_told_when_a_request_comes_to_the_rig
     (record,) = ours(caplog)
     assert "mount_path='/exotel'" in record.getMessage()
     assert SECRET not in record.getMessage()
+
+
+def twice(hooks: Any) -> Any:
+    app = in_fastapi(hooks)
+    app.mount("/b", hooks)
+    return app
+
+
+def under_a_letter(hooks: Any) -> Any:
+    return Starlette(routes=[Mount("/é", hooks)])
+
+
+@pytest.mark.parametrize(("mount", "prefix"), [(twice, "/b"), (under_a_letter, "/é")])
+async def test_a_prefix_it_has_found_is_not_told_of(
+    mount: Any, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = ExotelWebhooks(SECRET, base_url="https://app.example")
+    hooks.passthru("crm")(lambda request: None)
+    app = mount(hooks)
+    hooks.mounted_in(app)
+    assert hooks.url("passthru", "crm").isascii()
+    async with serving(app) as served:
+        got = await served.client.get(f"{prefix}{path('passthru', 'crm')}?{QUERY}")
+        assert got.status_code == 200
+    assert not ours(caplog)
+
+
+OLD = "an-older-secret-that-is-still-valid"
+
+
+@pytest.mark.parametrize("before", ["/{0}", "/{0}/foo", "/{1}", "/{0}x", "/a/{0}"])
+async def test_no_secret_is_in_what_is_told(before: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As of a base_url into which a URL with the secret was pasted."""
+    hooks = ExotelWebhooks([SECRET, OLD], base_url="https://app.example", mount_path="/exotel")
+    hooks.passthru("crm")(lambda request: None)
+    async with serving(in_fastapi(hooks)) as served:
+        wrong = f"/exotel{before.format(SECRET, OLD)}{path('passthru', 'crm')}?{QUERY}"
+        assert (await served.client.get(wrong)).status_code == 404
+    (record,) = ours(caplog)
+    assert SECRET not in record.getMessage()
+    assert OLD not in record.getMessage()
 
 
 @pytest.mark.parametrize(
