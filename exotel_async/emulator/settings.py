@@ -134,7 +134,7 @@ def check_assigned(
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Settings(Switches):
-    """Settings of an emulator. They may be changed while it runs, but for those read at its start.
+    """Settings of an emulator. They may be changed while it runs, except those read at its start.
 
     Lengths are seconds of the emulator's clock unless they say real seconds.
     """
@@ -233,7 +233,8 @@ class Settings(Switches):
         None, "5.3", source="weak: 30, advanced-config/rate-limiting.md; no code has seen one"
     )
     """What a 429 says in `Retry-After`: that many real seconds, or "exact", the real seconds until
-    there is room, rounded up. None: no header, for no live answer with one is known."""
+    there is room, rounded up. None: no header, because no live answer
+    with one is known."""
     rate_limit_headers: bool = switch(False, "5.3", source="weak: advanced-config/rate-limiting.md")
     """Answers have `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is
     room)."""

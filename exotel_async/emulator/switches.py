@@ -83,16 +83,16 @@ class Switches:
     taken."""
     default_max_retries: int | None = switch(None, "1.1", source="doc: support 48259 alone")
     """How often the first party is dialled again, after it failed or did not answer, by a dial
-    without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, for no other page
-    knows it."""
+    without `MaxRetries`; one page has 3. None: never, whatever `MaxRetries` says, because no
+    other page mentions it."""
     query_parameters: Literal["merge", "ignore", "refuse"] = switch(
         "merge",
         "1.1",
         source="inferred: the server seems to be PHP; code: a few clients send them so",
     )
     """Parameters of a dial in the query of its URL. "merge": they are taken, and of one that is in
-    the body too the body's counts. "ignore": they do nothing. "refuse": 400, but for the harmless
-    `details`."""
+    the body too the body's counts. "ignore": they do nothing. "refuse": 400, except for the
+    harmless `details`."""
     empty_parameters: bool = switch(True, "1.1", source="code: published clients send them")
     """An empty parameter (`Record=`, `Status=`), of a dial or in a query, counts as not given.
     False: 400."""
@@ -105,8 +105,8 @@ class Switches:
     other_flow_urls: bool = switch(
         True, "1.1", source="doc, contradicted by code: `my.in.exotel.com` for Mumbai"
     )
-    """A flow's URL may have any host, and `https`, and the path of either kind. False: 400 but
-    for `http://my.exotel.com/{sid}/exoml/start_voice/{app_id}` and
+    """A flow's URL may have any host, and `https`, and the path of either kind. False:
+    400 except for `http://my.exotel.com/{sid}/exoml/start_voice/{app_id}` and
     `http://my.exotel.in/exoml/start/{app_id}`."""
     flow_url_slash: bool = switch(True, "1.1", source="code: published clients send it")
     """A flow's URL may end in a slash. False: 400."""

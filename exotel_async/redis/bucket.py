@@ -236,7 +236,7 @@ class SharedTokenBucket(LeasedBucket):
         except Unfit as problem:
             raise self._unfit(str(problem)) from None
         if not {"account", "cleared"} & answer.keys():
-            raise self._unfit("its ledger belongs to another version of exotel_async")
+            raise self._unfit("its data was written by another version of exotel_async")
         return answer
 
     def statistics(self) -> SharedStatistics:

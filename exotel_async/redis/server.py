@@ -118,7 +118,7 @@ class Server:
             if answer:
                 self._connected = True
                 return answer
-            problem = Unfit("its answer is not one of the ledger's")
+            problem = Unfit("its answer is not one that this package knows")
         self._connected = False
         if isinstance(problem, Unfit) and self._is_ours:
             # It may have become a replica since, while its name leads to another by now.

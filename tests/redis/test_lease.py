@@ -19,7 +19,7 @@ from tests.redis.virtual import OK, WAY, Run, VirtualServer, held, now, send
 
 RATE = RateLimit(60, per=60)
 REFUSED = RequestOutcome(status=429)
-NO_LEDGER = "its answer is not one of the ledger's"
+NO_LEDGER = "its answer is not one that this package knows"
 CANNOT = "the server of the shared limiter, virtual:6379, database 0, cannot be used: "
 
 

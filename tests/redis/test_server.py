@@ -97,7 +97,7 @@ def test_an_answer_that_is_no_object_is_none_of_a_ledger(answer: object) -> None
     place, _ = server(answering(answer))
     with pytest.raises(Unfit) as raised:
         run(place.ask({}))
-    assert str(raised.value) == "its answer is not one of the ledger's"
+    assert str(raised.value) == "its answer is not one that this package knows"
 
 
 @pytest.mark.parametrize("answer", ['{"a": 1}', b'{"a": 1}'])

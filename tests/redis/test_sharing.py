@@ -582,7 +582,7 @@ def test_what_cannot_be_is_said_so(run: Run, refused: str, words: str) -> None:
         with pytest.raises(ConfigurationError) as said:
             await server.opened(RATE)
         assert str(said.value) == cannot + words
-        with pytest.raises(ConfigurationError, match="its ledger belongs to another version"):
+        with pytest.raises(ConfigurationError, match="its data was written by another version"):
             await server.made(RATE).account()
         limiter = server.made(RATE)
         with pytest.raises(ConfigurationError):

@@ -55,7 +55,7 @@ class FlowSettings:
         "skip", "7.5", source="unknown: no page says what a bad answer leads to"
     )
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
-    say or send nothing and go on, or the call ends."""
+    say or send nothing and continue, or the call ends."""
 
     # Parameters (VOICE_V1 7.1)
     tenant_id: str = "10001"
