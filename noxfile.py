@@ -1,6 +1,6 @@
 """What CI does. `nox` does all of it, `nox -s lint` a part; each session makes its own environment.
 
-`.ci/run` runs the same sessions, the first two in one environment.
+`.ci/run` runs the first four sessions, `tests` and `lint` in one environment.
 """
 
 from __future__ import annotations
@@ -73,6 +73,13 @@ def quick(session: nox.Session) -> None:
     """Run the quick part of the tests on a newer version of Python, where it is installed."""
     session.install("--quiet", "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow")
+
+
+@nox.session(python="3.13")
+def docs(session: nox.Session) -> None:
+    """Build the documentation as Read the Docs does, with nothing but the extra `docs`."""
+    session.install("--quiet", ".[docs]")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "docs", session.create_tmp())
 
 
 @nox.session

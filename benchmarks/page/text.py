@@ -78,11 +78,20 @@ def _template() -> Template:
         "lengths": lambda figure: f"{figure.value:g}",
         "compared": _compared,
         "phones": lambda figure: f"{figure.value:,.0f} phones" if figure.value else "no phone",
-        "at_most": lambda figure: (
-            f"at most {figure.value:,.0f} were" if figure.value else "none was"
-        ),
+        "at_most": _at_most,
     }
     return environment.get_template(_TEMPLATE)
+
+
+def _at_most(figure: Any) -> str:
+    """Say how many there were: "none was" or "at most 2 were"."""
+    match round(figure.value):
+        case 0:
+            return "none was"
+        case 1:
+            return "at most one was"
+        case number:
+            return f"at most {number:,} were"
 
 
 def _compared(figure: Any) -> str:
