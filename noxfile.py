@@ -9,9 +9,12 @@ import filecmp
 import re
 import shutil
 import tarfile
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
@@ -20,6 +23,7 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
+_TOOLS = {"bench", "docs", "lint", "test"}
 
 
 @nox.session
@@ -60,12 +64,21 @@ def lowest(session: nox.Session) -> None:
     The newest ones, which is what `pip install` chooses, are those of the other sessions. On a
     version of Python of its own this takes no longer than the same tests on the newest ones there.
     """
-    session.install("--quiet", "uv")
-    session.run(
-        *("uv", "pip", "install", "--quiet", "--resolution", "lowest-direct", "-e", ".[test]"),
-        env={"VIRTUAL_ENV": session.virtualenv.location},
-    )
+    lowest_versions = Path(session.create_tmp(), "lowest.txt")
+    lowest_versions.write_text("\n".join(_lowest_versions()), encoding="utf-8")
+    session.install("--quiet", "-c", str(lowest_versions), "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow", env={"LOWEST": "1"})
+
+
+def _lowest_versions() -> Iterator[str]:
+    """Pin what users install; the tools of the tests need not be old."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for texts in (project["dependencies"], *(extras[name] for name in extras.keys() - _TOOLS)):
+        for one in map(Requirement, texts):
+            for bound in one.specifier:
+                if bound.operator == ">=":
+                    yield f"{one.name}=={bound.version}"
 
 
 @nox.session(python="3.13")

@@ -110,7 +110,10 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     if answer.ahead is None:
         checked = "clock not checked (no Date in the answer)"
     elif off:
-        checked = f"this computer's clock is {_off(ahead)} that of an emulator on it"
+        checked = (
+            f"this computer's clock is {_off(ahead)} that of an emulator on it, "
+            "which --speed makes run fast"
+        )
     else:
         checked = "clock right"
     shared = ""

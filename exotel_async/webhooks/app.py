@@ -32,7 +32,7 @@ from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
-from exotel_async.webhooks.mounting import PrefixWatch, mount_path_of, prefixes_in
+from exotel_async.webhooks.mounting import PrefixWatch, in_urls, mount_path_of, prefixes_in
 from exotel_async.webhooks.response import Response, response
 from exotel_async.webhooks.routes import APOLOGY, RECEIVED, Registry, Route, WebhookKind
 from exotel_async.wire.validation import positive_seconds, url
@@ -135,6 +135,10 @@ class ExotelWebhooks(Registry):
         self._base_url = None if base_url is None else _base(base_url)
         self._mount_path = mount_path_of(mount_path)
         self._mounted = {unquote(self._mount_path)}
+        if any(map(self._secrets.admit, f"{self._base_url}{self._mount_path}".split("/"))):
+            raise ConfigurationError(
+                "base_url and mount_path must not hold the secret: url() adds it"
+            )
         self._watch = PrefixWatch()
         self._addresses = AllowedAddresses(allowed_addresses, trusted_proxies)
         self._most = max_body
@@ -176,7 +180,7 @@ class ExotelWebhooks(Registry):
                 "ExotelWebhooks is not mounted in this application, or this one does not show "
                 "where: pass mount_path= instead"
             )
-        self._mount_path = mount_path_of(found[0])
+        self._mount_path = in_urls(found[0])
         self._mounted = {unquote(prefix) for prefix in found}
 
     def url(self, kind: WebhookKind, name: str | None = None) -> str:

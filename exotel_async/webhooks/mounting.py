@@ -24,10 +24,18 @@ def mount_path_of(path: str) -> str:
         ConfigurationError: it is none.
     """
     is_text = isinstance(path, str) and path.isprintable()
-    segments = path.strip("/").split("/") if is_text else []
-    if not is_text or any(sign in path for sign in "?#{}\\ ") or {".", ".."} & {*segments}:
+    if (
+        not is_text
+        or any(sign in path for sign in "?#{}\\ ")
+        or {".", ".."} & {*path.strip("/").split("/")}
+    ):
         raise ConfigurationError("mount_path must be a path, as in mount_path='/exotel'")
-    inner = quote("/".join(segments), safe="/%!$&'()*+,;=:@~")
+    return in_urls(path)
+
+
+def in_urls(prefix: str) -> str:
+    """Return a prefix as it stands in URLs: "" or "/exotel"."""
+    inner = quote(prefix.strip("/"), safe="/%!$&'()*+,;=:@~")
     return f"/{inner}" if inner else ""
 
 
@@ -89,7 +97,7 @@ class PrefixWatch:
             "A request of Exotel's came to ExotelWebhooks under %s, but hooks.url() returns URLs "
             "as %s. If no proxy changes the path, pass mount_path=%r, or callbacks do not arrive",
             _shown(target.prefix),
-            f"{public}/.../{target.tail}",
+            f"{_shown(public)}/.../{target.tail}",
             _shown(target.prefix),
         )
 
@@ -116,7 +124,7 @@ class PrefixWatch:
             tail = "/".join(segments[position + 1 :])
             if tail in tails and is_secret(segment):
                 came = _shown("/".join(segments[:position]))
-                right = f"{public or target.prefix}/.../{tail}"
+                right = f"{_shown(public or target.prefix)}/.../{tail}"
                 text = "A request of Exotel's came to %r, where nothing is served. Its URL is %s"
                 self._log(text, f"{came}/.../{tail}", right)
                 return
@@ -127,7 +135,9 @@ class PrefixWatch:
             logger.warning(text, *values)
 
 
-def _shown(prefix: str) -> str:
-    """Leave out what may be a secret."""
-    segments = prefix.split("/")
-    return "/".join("..." if len(one) >= _MAY_BE_SECRET else one for one in segments)
+def _shown(address: str) -> str:
+    """Leave out of a path or URL what may be a secret."""
+    url = urlsplit(address)
+    segments = url.path.split("/")
+    path = "/".join("..." if len(one) >= _MAY_BE_SECRET else one for one in segments)
+    return url._replace(path=path).geturl()

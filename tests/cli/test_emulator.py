@@ -11,6 +11,7 @@ import socket
 import ssl
 from pathlib import Path
 
+import httpx
 import pytest
 
 from exotel_async import AsyncExotel, RetryPolicy, ServerError
@@ -73,7 +74,9 @@ async def test_a_callback_that_does_not_arrive_is_shown_without_its_secret() -> 
                     status_callback="http://127.0.0.1:1/a-long-secret/status_callback?phone=98123",
                     status_callback_events=["terminal"],
                 )
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(SOON), httpx.AsyncClient(base_url=base_url) as page:
+            while len((await page.get("/_emulator/callbacks")).json()["items"]) < 2:
+                await asyncio.sleep(0.05)
             async for line in running.error_lines():
                 assert line == (
                     "a status callback to a URL of http://127.0.0.1:1 failed: ConnectError\n"

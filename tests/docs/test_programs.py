@@ -118,6 +118,19 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
         assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
 
 
+async def test_the_example_for_many_dials_dials_later_what_could_not_be_sent(
+    tmp_path: Path,
+) -> None:
+    (block,) = blocks("how-to/connect-many", "python")
+    async with Emulator(speed=SPEED) as emulator:
+        emulator.faults.add(Fault.answer(401), path="Calls/connect", times=3)
+        states = dict(literal_eval(await output_of(block, emulator, tmp_path)))
+        assert states == {"to dial": 3, "placed": 7}
+        states = dict(literal_eval(await output_of(block, emulator, tmp_path)))
+        assert states == {"placed": 10}
+        assert [emulator.rung(f"+91{9812300000 + n}") for n in range(1, 11)] == [1] * 10
+
+
 async def test_the_example_for_many_dials_cannot_write_down_an_end(tmp_path: Path) -> None:
     """As on a full disk: what is not known to be placed is not dialled again."""
     (block,) = blocks("how-to/connect-many", "python")

@@ -63,6 +63,7 @@ def test_the_tests_for_pytest(pytester: pytest.Pytester) -> None:
     """In the strict modes, as they stand."""
     pytest.importorskip("pytest_asyncio")
     tests = [block for block in blocks("py") if "unittest" not in block]
+    tests += tests[-1:]  # one that imports an application, a second time
     pytester.makepyfile(shop_fastapi=files("how-to/click-to-call")["shop_fastapi.py"])
     pytester.makepyfile(**{f"test_{number}": test for number, test in enumerate(tests)})
     run(pytester, "", *ASYNCIO).assert_outcomes(passed=len(tests))

@@ -269,7 +269,13 @@ def under_a_letter(hooks: Any) -> Any:
     return Starlette(routes=[Mount("/é", hooks)])
 
 
-@pytest.mark.parametrize(("mount", "prefix"), [(twice, "/b"), (under_a_letter, "/é")])
+def under_a_space(hooks: Any) -> Any:
+    return Starlette(routes=[Mount("/a b", hooks)])
+
+
+@pytest.mark.parametrize(
+    ("mount", "prefix"), [(twice, "/b"), (under_a_letter, "/é"), (under_a_space, "/a b")]
+)
 async def test_a_prefix_it_has_found_is_not_told_of(
     mount: Any, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -284,13 +290,27 @@ async def test_a_prefix_it_has_found_is_not_told_of(
     assert not ours(caplog)
 
 
+@pytest.mark.parametrize(
+    "where",
+    [{"base_url": f"https://app.example/{SECRET}"}, {"mount_path": f"/exotel/{SECRET}"}],
+)
+def test_a_url_with_the_secret_is_not_taken_for_the_base(where: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="must not hold the secret") as raised:
+        ExotelWebhooks(SECRET, **where)
+    assert SECRET not in str(raised.value)
+
+
 OLD = "an-older-secret-that-is-still-valid"
 
 
 @pytest.mark.parametrize("before", ["/{0}", "/{0}/foo", "/{1}", "/{0}x", "/a/{0}"])
-async def test_no_secret_is_in_what_is_told(before: str, caplog: pytest.LogCaptureFixture) -> None:
-    """As of a base_url into which a URL with the secret was pasted."""
-    hooks = ExotelWebhooks([SECRET, OLD], base_url="https://app.example", mount_path="/exotel")
+@pytest.mark.parametrize("public", ["", f"/{SECRET}x"])
+async def test_no_secret_is_in_what_is_told(
+    before: str, public: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = ExotelWebhooks(
+        [SECRET, OLD], base_url=f"https://app.example{public}", mount_path="/exotel"
+    )
     hooks.passthru("crm")(lambda request: None)
     async with serving(in_fastapi(hooks)) as served:
         wrong = f"/exotel{before.format(SECRET, OLD)}{path('passthru', 'crm')}?{QUERY}"
