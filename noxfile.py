@@ -64,7 +64,7 @@ def lowest(session: nox.Session) -> None:
     The newest ones, which is what `pip install` chooses, are those of the other sessions. On a
     version of Python of its own this takes no longer than the same tests on the newest ones there.
     """
-    lowest_versions = Path(session.create_tmp(), "lowest.txt")
+    lowest_versions = Path(session.virtualenv.location, "lowest.txt")
     lowest_versions.write_text("\n".join(_lowest_versions()), encoding="utf-8")
     session.install("--quiet", "-c", str(lowest_versions), "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow", env={"LOWEST": "1"})
