@@ -69,20 +69,29 @@ class Case:
 
 
 @frozen
-class Ended:
-    """How it went.
+class BatchResult:
+    """How a batch of requests went.
 
     Attributes:
         refused: answers 429.
         done: requests that got through.
         of_ideal: the time it took, by the ideal one.
-        steady: the rate in the middle of it.
-        stopped: whether it was stopped for taking too long.
     """
 
     refused: int
     done: int
     of_ideal: float
+
+
+@frozen
+class Ended(BatchResult):
+    """How it went in one of the ways.
+
+    Attributes:
+        steady: the rate in the middle of it.
+        stopped: whether it was stopped for taking too long.
+    """
+
     steady: Steady
     stopped: bool
 

@@ -34,7 +34,7 @@ def measure(settings: Settings) -> Figures:
     )
     measured: dict[str, Figures] = {
         OURS: {
-            name: _figures(requests, one.refused, requests, one.of_ideal)
+            name: _figures(requests, bare.BatchResult(one.refused, requests, one.of_ideal))
             for name, one in zip(named, ours, strict=True)
         }
     }
@@ -42,27 +42,19 @@ def measure(settings: Settings) -> Figures:
         cases = [bare.Case(kind, per, way, requests) for way in ways for kind in named.values()]
         ended = iter(processes.run_all(bare.run, cases, at_once=at_once))
         for way in ways:
-            measured[way.name] = {name: _of_bare(requests, next(ended)) for name in named}
+            measured[way.name] = {name: _figures(requests, next(ended)) for name in named}
     loop_cases = [
         loops.Case(kind, per, loop, requests) for loop in loops.Loop for kind in named.values()
     ]
     looped = iter(processes.run_all(loops.run, loop_cases, at_once=_BUSY))
     for loop in loops.Loop:
-        by_kind = {name: next(looped) for name in named}
-        measured[loop.name] = {
-            name: _figures(requests, one.refused, one.done, one.of_ideal)
-            for name, one in by_kind.items()
-        }
+        measured[loop.name] = {name: _figures(requests, next(looped)) for name in named}
     return measured
 
 
-def _of_bare(requests: int, ended: bare.Ended) -> Figures:
-    return _figures(requests, ended.refused, ended.done, ended.of_ideal)
-
-
-def _figures(requests: int, refused: int, done: int, of_ideal: float) -> Figures:
+def _figures(requests: int, result: bare.BatchResult) -> Figures:
     return {
-        "refused": Figure(refused, "responses 429"),
-        "not_done": Figure(requests - done, "requests that never got through"),
-        "time": Figure(of_ideal, "of the ideal time, requests / 200 x W"),
+        "refused": Figure(result.refused, "responses 429"),
+        "not_done": Figure(requests - result.done, "requests that never got through"),
+        "time": Figure(result.of_ideal, "of the ideal time, requests / 200 x W"),
     }

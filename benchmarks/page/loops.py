@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from benchmarks.bare import number
+from benchmarks.bare import BatchResult, number
 from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN, refused_so_far, running
 from benchmarks.traffic import RATE
 
@@ -46,22 +46,7 @@ class Case:
     requests: int
 
 
-@frozen
-class Ended:
-    """How it went.
-
-    Attributes:
-        refused: answers 429.
-        done: requests that got through.
-        of_ideal: the time it took, by the ideal one.
-    """
-
-    refused: int
-    done: int
-    of_ideal: float
-
-
-def run(case: Case) -> Ended:
+def run(case: Case) -> BatchResult:
     """Measure one case."""
     with running(case.kind.server(case.per, seed=0)) as base_url:
         began = time.monotonic()
@@ -76,7 +61,7 @@ def run(case: Case) -> Ended:
         took = time.monotonic() - began
         refused = asyncio.run(refused_so_far(base_url))
     ideal = case.requests / RATE * case.per
-    return Ended(refused, statuses.count(200), took / ideal)
+    return BatchResult(refused, statuses.count(200), took / ideal)
 
 
 def _lookup(base_url: str, index: int) -> int:
