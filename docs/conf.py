@@ -72,7 +72,7 @@ def _shorten_signature(
 ) -> tuple[str, str | None] | None:
     """Show no constructor where users make none, as a page says by `:exclude-members: __init__`."""
     arguments, returned = signature
-    if what == "exception" or (what == "class" and _is_given(obj, options)):
+    if what == "exception" or (what == "class" and _is_not_constructed_by_users(obj, options)):
         return "", ""
     if not arguments:
         return None
@@ -81,7 +81,7 @@ def _shorten_signature(
     return re.sub(r", _\w+: \w+ = \w+", "", arguments), returned
 
 
-def _is_given(kind: Any, options: Any) -> bool:
+def _is_not_constructed_by_users(kind: Any, options: Any) -> bool:
     excluded = options.exclude_members or ()
     return "__init__" in excluded or is_typeddict(kind) or issubclass(kind, enum.Enum)
 

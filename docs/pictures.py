@@ -40,7 +40,9 @@ PICTURES: Final = Path(__file__).parent / "_static"
 EXOPHONE: Final = "08030000000"
 WIDTH, ROWS = 100, 40
 _FRAME: Final = re.compile(r"(?:\x1b\[1A\x1b\[2K)+|\x1b\[\?25[lh]|\r\x1b\[2K")
-_WORDS: Final = f"dial leads.csv --flow 926 --caller-id {EXOPHONE} --channels 60 --retry busy:2:15m"
+_ARGUMENTS: Final = (
+    f"dial leads.csv --flow 926 --caller-id {EXOPHONE} --channels 60 --retry busy:2:15m"
+)
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def live_view(seconds: float = 50) -> str:
         shown = at_a_terminal(emulator, seconds)
     frames = [frame for frame in _FRAME.split(shown.replace("\r\n", "\n")) if "budget" in frame]
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(f"[bold]$[/] exotel-async {_WORDS}", highlight=False)
+    console.print(f"[bold]$[/] exotel-async {_ARGUMENTS}", highlight=False)
     console.print(Text.from_ansi(frames[-1].rstrip()))
     svg = console.export_svg(title="exotel-async dial", unique_id="live-view")
     # A picture loads nothing from elsewhere.
@@ -66,7 +68,7 @@ def live_view(seconds: float = 50) -> str:
 
 def at_a_terminal(emulator: Emulator, seconds: float) -> str:
     """Return all that `exotel-async dial` has written to a terminal when it is killed."""
-    came, ends_at = bytearray(), time.monotonic() + seconds
+    output, ends_at = bytearray(), time.monotonic() + seconds
     ours, terminal = pty.openpty()
     with tempfile.TemporaryDirectory() as folder:
         people = [f"Customer {n},+91{9812300000 + n}" for n in range(1, 401)]
@@ -81,7 +83,7 @@ def at_a_terminal(emulator: Emulator, seconds: float) -> str:
             "TERM": "xterm-256color",
         }
         with subprocess.Popen(
-            [sys.executable, "-m", "exotel_async", *_WORDS.split()],
+            [sys.executable, "-m", "exotel_async", *_ARGUMENTS.split()],
             cwd=folder,
             env=os.environ | variables,
             stdin=terminal,
@@ -91,10 +93,10 @@ def at_a_terminal(emulator: Emulator, seconds: float) -> str:
             os.close(terminal)
             while (left := ends_at - time.monotonic()) > 0:
                 if select.select([ours], [], [], left)[0]:
-                    came += os.read(ours, 65_536)
+                    output += os.read(ours, 65_536)
             dialling.kill()
     os.close(ours)
-    return came.decode(errors="replace")
+    return output.decode(errors="replace")
 
 
 async def emulators_page(file: Path) -> None:

@@ -143,7 +143,9 @@ def test_pypi_takes_both_files(built: Built) -> None:
     assert built.metadata()["Metadata-Version"] == "2.4"
 
 
-def test_the_changelog_ends_with_the_version_and_links_each_one(built: Built) -> None:
+def test_the_newest_release_in_the_changelog_is_this_version_and_each_has_a_link(
+    built: Built,
+) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, flags=re.MULTILINE)
     assert headings[0] == ("Unreleased", "")

@@ -115,9 +115,9 @@ class CampaignAdmin:
                 self._state.look_again()
 
     async def pause(self, name: str) -> bool:
-        """Dial nobody of a campaign until `resume`. Calls in progress continue.
+        """Stop dialling a campaign until `resume`. Calls in progress continue.
 
-        It may be run by another process: that one dials nobody any more from this moment on.
+        It may be run by another process: that one places no more calls from this moment on.
 
         Returns:
             Whether this pauses it. If not, it was paused before, has failed, or was cancelled.

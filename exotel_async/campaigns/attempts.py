@@ -51,8 +51,7 @@ class LiveAttempt:
     """Whether it holds channels."""
     tries: bool = False
     """Whether it is dialled to try if Exotel answers again."""
-    error_stops: int = 0
-    """How many times errors had stopped the campaign when it was dialled."""
+    error_stops_when_dialled: int = 0
     is_over: bool = False
     """Whether the call is over. It may be that only its details tell what that means."""
     is_decided: bool = False
@@ -63,9 +62,9 @@ class LiveAttempt:
     """Waits for the end of the call, or for its details."""
 
     @property
-    def is_from_before_a_stop(self) -> bool:
+    def was_dialled_before_an_error_stop(self) -> bool:
         """Whether errors have stopped the campaign since it was dialled."""
-        return self.error_stops < self.running.error_stops
+        return self.error_stops_when_dialled < self.running.error_stops
 
 
 class Attempts:

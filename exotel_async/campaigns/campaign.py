@@ -76,7 +76,7 @@ def _options(options: TargetOptions) -> TargetOptions:
 
 @frozen(kw_only=True)
 class Campaign(Value):
-    """Whom a campaign calls, how and when::
+    """Who is called by a campaign, how and when::
 
         Campaign(
             "diwali",

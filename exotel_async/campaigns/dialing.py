@@ -119,7 +119,7 @@ class Dialing:
             intended_at=state.clock.now_ms(),
             legs=order.legs,
             tries=state.circuit.begin(),
-            error_stops=running.error_stops,
+            error_stops_when_dialled=running.error_stops,
             **values,
         )
         state.attempts.keep(attempt)

@@ -166,7 +166,7 @@ class Feeding:
         Returns all there are, by their numbers.
         """
         state = self._state
-        known = {
+        error_stops_before = {
             running.id: running.error_stops
             for running in state.campaigns.values()
             if not running.is_stopping
@@ -177,9 +177,12 @@ class Feeding:
             if entry is None:  # it was created since they were read
                 continue
             running.zones = entry.zones
-            # What was read may be older than a stop that was written meanwhile.
-            is_newer = known.get(running.id) == running.error_stops and not running.is_stopping
-            if running.state is not entry.state and is_newer:
+            # Errors may have stopped the campaign while the ledger was read.
+            is_current = (
+                error_stops_before.get(running.id) == running.error_stops
+                and not running.is_stopping
+            )
+            if running.state is not entry.state and is_current:
                 running.state, running.reason = entry.state, entry.reason
                 running.is_stopping = entry.state is CampaignState.CANCELED
                 state.tell()

@@ -65,7 +65,7 @@ class Refusing:
 
     def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
-        if running.is_stopped_by_errors or attempt.is_from_before_a_stop:
+        if running.is_stopped_by_errors or attempt.was_dialled_before_an_error_stop:
             # It was on its way then, and is one more of those that were refused alike; also where
             # the campaign has been resumed meanwhile.
             state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.READY)

@@ -213,10 +213,14 @@ class DialerState:
     def stop_campaign(self, attempt: LiveAttempt, state: CampaignState, reason: str) -> None:
         """Pause or end a campaign because of errors.
 
-        Not again, where the attempt was dialled before it was stopped: it may have been resumed.
+        An attempt that was dialled before an earlier stop does not stop the campaign again: the
+        campaign may have been resumed since.
         """
         running = attempt.running
-        if running.state is not CampaignState.IN_PROGRESS or attempt.is_from_before_a_stop:
+        if (
+            running.state is not CampaignState.IN_PROGRESS
+            or attempt.was_dialled_before_an_error_stop
+        ):
             return
         logger.error("The campaign %r is %s: %s", running.name, state.value, reason)
         running.state, running.reason, running.is_stopping = state, reason, True
