@@ -61,8 +61,8 @@ def lint(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the quick part of the tests on the lowest versions that pyproject.toml allows.
 
-    The newest ones, which is what `pip install` chooses, are those of the other sessions. On a
-    version of Python of its own this takes no longer than the same tests on the newest ones there.
+    The newest ones, which is what `pip install` chooses, are those of the other sessions. It has a
+    version of Python to itself, so that no version runs the quick tests twice.
     """
     lowest_versions = Path(session.virtualenv.location, "lowest.txt")
     lowest_versions.write_text("\n".join(_lowest_versions()), encoding="utf-8")

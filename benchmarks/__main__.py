@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="from_",
         type=Path,
         metavar="FILE",
-        help="write it anew from benchmarks/measured.json, without measuring",
+        help="write it again from benchmarks/measured.json, without measuring",
     )
     many = benchmarks.add_parser(
         "campaigns", help="budget, ledger, long lists, who is beside them; needs '.[test]'"

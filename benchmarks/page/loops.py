@@ -1,6 +1,6 @@
 """Synchronous loops over `requests`, as most of what is written against Exotel has them.
 
-They have neither a limiter nor a timeout, and a refused request is not sent again.
+The loops over lookups have neither a limiter nor a timeout, and send no refused request again.
 """
 
 from __future__ import annotations

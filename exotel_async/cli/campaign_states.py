@@ -78,8 +78,8 @@ def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
     dialer = ledger.dialer()
     if dialer is not None:
         return (
-            f"This ledger is dialled by {shown_dialer(dialer)}. If that is another campaign, start "
-            f"this one when it has ended: exotel-async dial FILE ..."
+            f"This ledger is dialled by {shown_dialer(dialer)}. If it is dialling another "
+            f"campaign, start this one when that one has ended: exotel-async dial FILE ..."
         )
     return f"No process is dialling it. {_HOW_TO_RUN}"
 

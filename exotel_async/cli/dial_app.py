@@ -49,8 +49,8 @@ def dial(
     The ledger keeps which contacts were dialled, and their outcomes. Ctrl-C stops dialling and
     waits for the calls in progress; a second one stops at once. The same command again continues
     the campaign, also after a crash, and adds the rows that are new in FILE. Exit codes: 0 all
-    done, 1 stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 contacts are
-    left to dial outside calling hours, 130 interrupted.
+    done, 1 stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 outside
+    calling hours, with contacts left to dial, 130 interrupted.
 
     Args:
         file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by

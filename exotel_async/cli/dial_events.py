@@ -66,7 +66,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "channels_in_use": "channels in use",
         "elapsed": "seconds since the start",
         "time_left": "seconds until all is done, by forecast; null: not known, or stopped",
-        "opens_at": "when calling hours begin; null: they are open, or nobody is left to dial",
+        "opens_at": "when calling hours begin; null: they are open, or no contact is left to dial",
         "stopping": "null, or an object while the last calls are waited for: since, calls, until",
     },
     "outcome": {

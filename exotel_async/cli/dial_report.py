@@ -36,7 +36,7 @@ _CANCELLED: Final = "cancelled: nobody is dialled any more"
 
 @frozen(kw_only=True)
 class OpenCall:
-    """A contact whose call was in progress, or being placed, when the run was stopped.
+    """A call that was in progress, or being placed, when the run was stopped.
 
     Attributes:
         number: the number that was dialled.

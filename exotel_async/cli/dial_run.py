@@ -64,7 +64,7 @@ class DialRun:
     opens_at: datetime | None = field(init=False, default=None)
     """When calling hours begin again; None: they are open, and it does not end because of them."""
     open_calls: Sequence[OpenAttempt] = field(init=False, default=())
-    """Dials of which it is not known how they end, when it has ended."""
+    """Dials whose outcome was not known when the run ended."""
     is_interrupted: bool = field(init=False, default=False)
     _campaign_id: int | None = field(init=False, default=None)
     _task: asyncio.Task[None] | None = field(init=False, default=None)

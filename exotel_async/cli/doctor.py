@@ -112,7 +112,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     elif off:
         checked = (
             f"this computer's clock is {_off(ahead)} that of an emulator on it, "
-            "which --speed makes run fast"
+            "whose clock need not be right (--speed makes it run fast)"
         )
     else:
         checked = "clock right"

@@ -37,11 +37,11 @@ class Unusable(ValueError):
     """A file, or it together with options, that no emulator can be made of."""
 
 
-class _Notes(logging.Handler):
+class _LogPrinter(logging.Handler):
     """Prints what the emulator logs, such as a callback that failed."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it beside the results."""
+        """Print it to standard error."""
         note(record.getMessage())
 
 
@@ -96,7 +96,7 @@ def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
 
     async def run() -> None:
         end_on_sigterm()
-        logging.getLogger("exotel_async.emulator").addHandler(_Notes())
+        logging.getLogger("exotel_async.emulator").addHandler(_LogPrinter())
         await serve(emulator, on_ready=welcome)
 
     try:
@@ -186,7 +186,7 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
         ]
     lines += [
         f"Look at it, and play its phones, in a browser: {url}/_emulator/",
-        f"What it has seen, and can be told: {url}/_emulator/docs",
+        f"Its control API, to inspect and steer it: {url}/_emulator/docs",
         "",
     ]
     if emulator.exophones:

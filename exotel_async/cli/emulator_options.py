@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PORT: Final = 8020
 """Where it listens unless it is told otherwise."""
 SEED: Final = 8
-"""By which the first call is answered: those who try it see one before they see a busy line."""
+"""With it the first call that the welcome text and the tutorial suggest is answered."""
 TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
 _SETTINGS: Final = {
     "account": "account_sid",

@@ -27,8 +27,7 @@ from exotel_async.emulator.settings import Settings
 
 logger: Final = logging.getLogger("exotel_async.emulator")
 
-_REPORTED: Final = 20
-"""Failures that are logged: places and reasons."""
+_MOST_REPORTED: Final = 20
 _KEPT = 200
 """Characters of an answer that are kept."""
 
@@ -221,7 +220,7 @@ class Callbacks:
         # The path has a secret in it as a rule, and the query what is about a caller.
         place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         reason = sent.error if sent.status is None else f"HTTP {sent.status}"
-        if (place, reason) not in self._reported and len(self._reported) < _REPORTED:
+        if (place, reason) not in self._reported and len(self._reported) < _MOST_REPORTED:
             self._reported.add((place, reason))
             logger.warning("a status callback to a URL of %s failed: %s", place, reason)
 

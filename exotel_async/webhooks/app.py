@@ -68,7 +68,7 @@ class ExotelWebhooks(Registry):
         async def check(request: PassthruRequest) -> Passthru: ...
 
         app.mount("/exotel", hooks)  # FastAPI or Starlette
-        hooks.mounted_in(app)  # `hooks.url` knows the prefix now
+        hooks.mounted_in(app)  # so that `hooks.url` knows the prefix
 
     What is no request of Exotel's gets a bare answer and reaches no handler: 404 without the right
     secret, from a wrong address, or for a URL nobody has registered; then 405, 415, 413 and 414;
@@ -104,7 +104,8 @@ class ExotelWebhooks(Registry):
         Args:
             secret: what stands in the path of its URLs, 16 characters at least; or several that are
                 all valid, the first of which goes into new URLs.
-            base_url: the public URL of the server, with whatever a proxy puts in front of paths.
+            base_url: the public URL of the server, including a path prefix that a proxy removes, if
+                there is one.
             mount_path: the prefix it is mounted at, as in "/exotel". `mounted_in` finds it in
                 applications of Starlette and FastAPI.
             allowed_addresses: addresses and networks requests may come from. None: from anywhere.
@@ -235,7 +236,7 @@ class ExotelWebhooks(Registry):
                 await send({"type": "websocket.close"})
 
     def _public(self) -> str | None:
-        """Return what our URLs begin with, before the secret; None: that was not said."""
+        """Return what our URLs begin with, before the secret; None: there is no base_url."""
         return None if self._base_url is None else self._base_url + self._mount_path
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:

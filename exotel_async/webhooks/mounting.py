@@ -13,8 +13,7 @@ from exotel_async.webhooks.asgi import Target
 logger: Final = logging.getLogger("exotel_async")
 
 _MOST_SEGMENTS: Final = 16
-_MAY_BE_SECRET: Final = 16
-"""Characters from which on a segment of a path may be a secret."""
+_SHORTEST_SECRET: Final = 16
 
 
 def mount_path_of(path: str) -> str:
@@ -47,7 +46,7 @@ def prefixes_in(app: Any, wanted: object) -> Iterator[str]:
         wanted: the one that is mounted in it, or in one that is mounted in it.
 
     Returns:
-        Each of the prefixes, but for those of which a part stands for anything.
+        Each prefix, except those that have path parameters.
     """
     return (path for path in _prefixes(app, wanted, frozenset()) if "{" not in path)
 
@@ -86,7 +85,7 @@ class PrefixWatch:
 
         Args:
             target: where it led.
-            public: what our URLs begin with; None: they have not been asked for.
+            public: what our URLs begin with; None: there is no base_url.
             mounted: all prefixes it is known to be mounted at.
         """
         prefix = unquote(target.prefix)
@@ -125,7 +124,9 @@ class PrefixWatch:
             if tail in tails and is_secret(segment):
                 came = _shown("/".join(segments[:position]))
                 right = f"{_shown(public or target.prefix)}/.../{tail}"
-                text = "A request of Exotel's came to %r, where nothing is served. Its URL is %s"
+                text = (
+                    "A request of Exotel's came to %r, where nothing is served. The right URL is %s"
+                )
                 self._log(text, f"{came}/.../{tail}", right)
                 return
 
@@ -139,5 +140,5 @@ def _shown(address: str) -> str:
     """Leave out of a path or URL what may be a secret."""
     url = urlsplit(address)
     segments = url.path.split("/")
-    path = "/".join("..." if len(one) >= _MAY_BE_SECRET else one for one in segments)
+    path = "/".join("..." if len(one) >= _SHORTEST_SECRET else one for one in segments)
     return url._replace(path=path).geturl()

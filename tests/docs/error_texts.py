@@ -119,7 +119,7 @@ def words(text: str) -> list[str]:
 
 @cache
 def texts() -> tuple[Text, ...]:
-    """Them in the order of the code; of the emulator, what it logs."""
+    """All texts, in the order of the code; from the emulator only what it logs."""
     found: list[Text] = []
     for path in sorted(_PACKAGE.rglob("*.py")):
         name = path.relative_to(_PACKAGE)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 async def test_its_file_and_the_commands_for_it() -> None:
-    """Those that curl is given, each with an answer that is none of an error."""
+    """Those that curl is given, each answered without an error."""
     (file,) = blocks("how-to/emulator", "toml")
     (commands,) = blocks("how-to/emulator", "sh")
     async with Emulator(**read_config(tomllib.loads(file)).settings) as emulator:

@@ -27,7 +27,7 @@ def rows(page: str) -> list[str]:
 
 def test_the_table_of_rules_is_that_of_the_code(page: str) -> None:
     command = "python -m tests.docs.error_texts docs/troubleshooting.md"
-    assert error_texts.with_table(page) == page, f"write it anew: {command}"
+    assert error_texts.with_table(page) == page, f"write it again: {command}"
 
 
 def test_each_text_has_a_row(rows: list[str]) -> None:

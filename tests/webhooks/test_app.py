@@ -419,7 +419,7 @@ async def test_the_access_log_shows_neither_secret_nor_numbers(
     ours = [r.getMessage() for r in caplog.records if r.name == "exotel_async"]
     assert ours == [
         "A request of Exotel's came to '/x/.../passthru/crm', where nothing is served. "
-        "Its URL is https://app.example/exotel/.../passthru/crm",
+        "The right URL is https://app.example/exotel/.../passthru/crm",
         "A request for passthru/crm is not one of Exotel's: no CallSid",
         "A status callback could not be forwarded",
         "A request for status_callback is not one of Exotel's: no CallSid",

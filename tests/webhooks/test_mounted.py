@@ -183,7 +183,7 @@ def test_its_urls_have_the_prefix_they_are_given(mount_path: str) -> None:
 @pytest.mark.parametrize(
     "mount_path", [None, 7, "/{shop}/exotel", "/exotel?a", "/exo tel", "/a\nb", "/a/../b"]
 )
-def test_a_prefix_that_is_none(mount_path: Any) -> None:
+def test_a_mount_path_that_is_not_a_path(mount_path: Any) -> None:
     with pytest.raises(ConfigurationError, match="mount_path"):
         ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
 
@@ -213,11 +213,11 @@ def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.name == "exotel_async"]
 
 
-TOLD = "A request of Exotel's came to '{}', where nothing is served. Its URL is {}"
+WARNING_TEXT = "A request of Exotel's came to '{}', where nothing is served. The right URL is {}"
 
 
 @pytest.mark.parametrize(
-    ("mount", "mount_path", "came", "told"),
+    ("mount", "mount_path", "came", "logged"),
     [
         # The prefix twice, or one that a proxy was to take off.
         (in_fastapi, "/exotel", "/exotel/exotel{}", "/exotel/exotel/.../{}"),
@@ -225,8 +225,8 @@ TOLD = "A request of Exotel's came to '{}', where nothing is served. Its URL is 
         (in_litestar, "/exotel", "/exotel/a/b{}", "/exotel/a/b/.../{}"),
     ],
 )
-async def test_a_request_for_a_wrong_prefix_is_told_once(
-    mount: Any, mount_path: str, came: str, told: str, caplog: pytest.LogCaptureFixture
+async def test_a_request_for_a_wrong_prefix_is_logged_once(
+    mount: Any, mount_path: str, came: str, logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = ExotelWebhooks(SECRET, base_url="https://app.example", mount_path=mount_path)
     hooks.status_callback(print)
@@ -241,10 +241,10 @@ async def test_a_request_for_a_wrong_prefix_is_told_once(
     right = f"https://app.example{mount_path}/.../passthru/crm"
     (record,) = ours(caplog)
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == TOLD.format(told.format("passthru/crm"), right)
+    assert record.getMessage() == WARNING_TEXT.format(logged.format("passthru/crm"), right)
 
 
-async def test_urls_with_a_wrong_prefix_are_told_when_a_request_comes_to_the_right_one(
+async def test_urls_with_a_wrong_prefix_are_logged_when_a_request_comes_to_the_right_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As one for the URL that was written into a flow: those of `url` lead nowhere."""
@@ -276,7 +276,7 @@ def under_a_space(hooks: Any) -> Any:
 @pytest.mark.parametrize(
     ("mount", "prefix"), [(twice, "/b"), (under_a_letter, "/é"), (under_a_space, "/a b")]
 )
-async def test_a_prefix_it_has_found_is_not_told_of(
+async def test_a_prefix_it_has_found_is_not_logged(
     mount: Any, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = ExotelWebhooks(SECRET, base_url="https://app.example")
@@ -305,7 +305,7 @@ OLD = "an-older-secret-that-is-still-valid"
 
 @pytest.mark.parametrize("before", ["/{0}", "/{0}/foo", "/{1}", "/{0}x", "/a/{0}"])
 @pytest.mark.parametrize("public", ["", f"/{SECRET}x"])
-async def test_no_secret_is_in_what_is_told(
+async def test_no_secret_is_logged(
     before: str, public: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks = ExotelWebhooks(
@@ -323,7 +323,7 @@ async def test_no_secret_is_in_what_is_told(
 @pytest.mark.parametrize(
     "base_url", [None, "https://app.example/outside", "https://a.example/exotel"]
 )
-async def test_right_prefixes_are_not_told_of(
+async def test_right_prefixes_are_not_logged(
     base_url: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """That of a proxy, which the server does not see, among them."""
