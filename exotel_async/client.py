@@ -33,6 +33,8 @@ from exotel_async.keywords import check_options
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import shared_bucket
+from exotel_async.listeners import check_event_listener
+from exotel_async.logs import follow_environment
 from exotel_async.masking import shown
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
@@ -42,6 +44,7 @@ from exotel_async.wire.request import Category
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from exotel_async.events import OnEvent
     from exotel_async.redis.environment import SharedBudgets
 
 
@@ -82,6 +85,7 @@ class AsyncExotel:
         time_zone: tzinfo = IST,
         coalesce: bool = True,
         on_orphaned_call: OnOrphanedCall | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         """Describe the session.
 
@@ -116,10 +120,14 @@ class AsyncExotel:
                 the `DialTarget` it was passed, or that is made of what it was passed. Called in the
                 event loop, it must not block. It may be a coroutine function, for which closing
                 waits a second. What it raises is logged.
+            on_event: called with each event of `exotel_async.events` that the session reports, in
+                its event loop: it must not block. What it raises is logged. The `Telemetry` of
+                `exotel_async.otel` is such a function.
 
         Raises:
             ConfigurationError: something is missing, or does not fit.
         """
+        follow_environment()
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
             _refuse("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
@@ -135,6 +143,7 @@ class AsyncExotel:
         if on_orphaned_call is not None and not callable(on_orphaned_call):
             _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
         check_listener("on_orphaned_call", on_orphaned_call)
+        check_event_listener(on_event)
         _check_time_zone(time_zone)
         transport = Transport(
             base_url=service_root(
@@ -170,6 +179,7 @@ class AsyncExotel:
             make_limiter=make_limiter,
             retry=policy,
             on_orphaned_call=on_orphaned_call,
+            on_event=on_event,
             leave_limiters=None if shared is None else shared.aclose,
         )
         self._account_sid = credentials.account_sid

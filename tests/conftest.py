@@ -59,7 +59,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("API_KEY", "API_TOKEN", "ACCOUNT_SID", "SUBDOMAIN", "RATE_LIMIT_URL"):
+    for name in ("API_KEY", "API_TOKEN", "ACCOUNT_SID", "SUBDOMAIN", "RATE_LIMIT_URL", "LOG"):
         monkeypatch.delenv(f"EXOTEL_{name}", raising=False)
 
 

@@ -17,6 +17,7 @@ LAYERS = "A folder stands above what it imports"
 EMULATOR = "The emulator shares no code with the SDK"
 HTTPX = "Only the transport, its client and the emulator know httpx"
 REDIS = "Only redis/ knows redis-py"
+TELEMETRY = "Only otel.py knows OpenTelemetry"
 DATABASES = "Only campaigns/ knows SQLAlchemy"
 CIRCLES = "No folders and no modules import each other in circles"
 
@@ -56,6 +57,7 @@ def test_the_contracts_are_kept() -> None:
         ("cli/doctor.py", "from httpx import URL", HTTPX),
         ("limiter/pacer.py", "import redis", REDIS),
         ("calls/seen.py", "import sqlalchemy", DATABASES),
+        ("http/reports.py", "from opentelemetry import trace", TELEMETRY),
         ("calls/seen.py", "from exotel_async.campaigns import words", LAYERS),
         ("calls/seen.py", "from exotel_async.calls import reconcile_claims", CIRCLES),
         ("emulator/flows/caller.py", "from exotel_async.emulator.flow_engine import walk", CIRCLES),

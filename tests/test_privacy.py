@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 import pickle
 import traceback
@@ -17,7 +18,9 @@ import pytest
 from exotel_async import AsyncExotel, ExotelError, RetryPolicy, ServerError, Timeouts
 from exotel_async.credentials import Credentials
 from exotel_async.emulator import Emulator, Fault, Garbage
+from exotel_async.events import SessionEvent
 from tests.conftest import AGENT, EXOPHONE, session
+from tests.test_otel import Recorded
 
 TOKEN = "canary-0f3a9b-token"
 KEY = "canary-77aa-key"
@@ -68,13 +71,20 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     for name in ("exotel_async", "httpx", "httpcore", "asyncio"):
         caplog.set_level(logging.DEBUG, name)
     asyncio.get_running_loop().set_debug(True)
-    seen = 0
+    seen, reported = 0, Recorded()
+    heard: list[SessionEvent] = []
+
+    def hear(event: SessionEvent) -> None:
+        heard.append(event)
+        reported.telemetry(event)
+
     async with Emulator(api_key=KEY, api_token=TOKEN, speed=1000) as emulator:
         exotel = session(
             emulator,
             retry=RetryPolicy(attempts=2, refusals=1, backoff=0.001, total=2),
             timeout=Timeouts(connect=0.5, read=0.1, write=0.5, exchange=0.3),
             on_orphaned_call=lambda *told: assert_private(repr(told)),
+            on_event=hear,
         )
         assert_private(repr(exotel) + repr(vars(exotel)) + repr(vars(exotel._pipeline)))
         assert_private(repr(vars(exotel._pipeline.transport)["_auth"]))
@@ -103,6 +113,15 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     assert any(record.name == "httpcore.http11" for record in caplog.records)
     for record in caplog.records:
         assert_private(record.getMessage() + repr(record.args) + str(record.exc_text))
+        fields = {name: value for name, value in vars(record).items() if name.startswith("exotel")}
+        assert_private(repr(fields))
+    assert len(heard) > 300
+    for event in heard:
+        assert_private(repr(event) + json.dumps(event.to_dict()))
+    assert len(reported.spans) > 100
+    for span in reported.spans:
+        assert_private(span.to_json())
+    assert_private(repr(reported.metrics()))
 
 
 @pytest.mark.parametrize("status", [200, 400])

@@ -26,7 +26,7 @@ def test_it_says_its_version() -> None:
 
 
 def test_the_core_imports_none_of_its_extras() -> None:
-    extras = ("starlette", "uvicorn", "python_multipart", "cyclopts", "redis")
+    extras = ("starlette", "uvicorn", "python_multipart", "cyclopts", "redis", "opentelemetry")
     program = f"import sys, exotel_async; print([m for m in {extras!r} if m in sys.modules])"
     shown = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

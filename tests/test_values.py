@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import exotel_async
 import exotel_async.campaigns
+import exotel_async.events
 import exotel_async.redis
 import exotel_async.webhooks
 from exotel_async import (
@@ -56,7 +57,13 @@ ANSWERS |= {"SmsText", "Speak"}
 SOON_OVER = settings(max_examples=10, deadline=None)
 
 
-PACKAGES = (exotel_async, exotel_async.campaigns, exotel_async.redis, exotel_async.webhooks)
+PACKAGES = (
+    exotel_async,
+    exotel_async.campaigns,
+    exotel_async.events,
+    exotel_async.redis,
+    exotel_async.webhooks,
+)
 
 
 def public_values() -> list[type[Value]]:

@@ -85,13 +85,17 @@ class CallReader(RecordingReader, WaitReader):
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(**options)
-        try:
-            if extra or not (self._coalesce if coalesce is None else coalesce):
-                return await self._fetcher.single(sid, wanted, chosen, extra=extra)
-            return await self._coalescer.get(sid, wanted, chosen)
-        except ExotelError as error:
-            error.sid = sid
-            raise
+        alone = extra or not (self._coalesce if coalesce is None else coalesce)
+        with self._pipeline.reports.operation("calls.get") as operation:
+            try:
+                if alone:
+                    call = await self._fetcher.single(sid, wanted, chosen, extra=extra)
+                else:
+                    call = await self._coalescer.get(sid, wanted, chosen)
+            except ExotelError as error:
+                error.sid = sid
+                raise
+            return operation.returns(call)
 
     def list(
         self,

@@ -90,7 +90,8 @@ class RecordingReader:
 
         source, bounds = source_of(call), bounds_of(max_size, idle_timeout)
         recordings = Recordings(self._pipeline)
-        return await recordings.download(source, path, bounds, get=self._read)
+        with self._pipeline.reports.operation("calls.download_recording"):
+            return await recordings.download(source, path, bounds, get=self._read)
 
     def open_recording(
         self,

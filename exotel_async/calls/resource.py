@@ -113,7 +113,9 @@ class Calls(CallReader):
         )
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return await self._pipeline.send(request, self._read_dialled, chosen)
+        with self._pipeline.reports.operation("calls.connect") as operation:
+            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            return operation.returns(call)
 
     async def connect_to_flow(
         self,
@@ -154,7 +156,9 @@ class Calls(CallReader):
         )
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return await self._pipeline.send(request, self._read_dialled, chosen)
+        with self._pipeline.reports.operation("calls.connect_to_flow") as operation:
+            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            return operation.returns(call)
 
     async def connect_to_stream(
         self,
@@ -206,7 +210,9 @@ class Calls(CallReader):
         )
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
-        return await self._pipeline.send(request, self._read_dialled, chosen)
+        with self._pipeline.reports.operation("calls.connect_to_stream") as operation:
+            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            return operation.returns(call)
 
     def connect_many(
         self,
@@ -338,12 +344,10 @@ class Calls(CallReader):
         if None in {error.sent_at.tzinfo, error.lost_at.tzinfo}:
             raise InvalidRequest("error", f"sent at {error.sent_at}", "its times must be aware")
         limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
-        return await self._reconciler.reconcile(
-            error,
-            self._defaults.with_changes(priority=priority),
-            timeout=limit,
-            interval=positive_seconds("interval", interval),
-        )
+        chosen = self._defaults.with_changes(priority=priority)
+        first = positive_seconds("interval", interval)
+        with self._pipeline.reports.operation("calls.reconcile"):
+            return await self._reconciler.reconcile(error, chosen, timeout=limit, interval=first)
 
     def notify(self, event: Any) -> bool:
         """Report the status of a call, as a callback shows it: a `wait` for it ends at once.

@@ -89,10 +89,11 @@ class WaitReader:
             segment("sid", each)
         limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
         terms = self._wait_options(settled, details, interval, priority)
-        ends = await self._ends(sids, terms, limit)
-        late = not_over(limit)
-        results = [_result(each, ends.get(each, late)) for each in sids]
-        return results[0].unwrap() if one else results
+        with self._pipeline.reports.operation("calls.wait") as operation:
+            ends = await self._ends(sids, terms, limit)
+            late = not_over(limit)
+            results = [_result(each, ends.get(each, late)) for each in sids]
+            return operation.returns(results[0].unwrap()) if one else results
 
     def as_completed(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from exotel_async.campaigns.errors import CampaignStopped, LedgerUnavailable
 from exotel_async.campaigns.state import LEDGER_PAUSE
-from exotel_async.http.orphans import tell
+from exotel_async.listeners import tell
 
 if TYPE_CHECKING:
     from types import TracebackType

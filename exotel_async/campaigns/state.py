@@ -19,6 +19,7 @@ from exotel_async.campaigns.in_doubt import SEND_WITHIN, InDoubt
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState, ContactState
 from exotel_async.errors import ExotelError
+from exotel_async.logs import log_fields
 from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
@@ -222,7 +223,13 @@ class DialerState:
             or attempt.was_dialled_before_an_error_stop
         ):
             return
-        logger.error("The campaign %r is %s: %s", running.name, state.value, reason)
+        logger.error(
+            "The campaign %r is %s: %s",
+            running.name,
+            state.value,
+            reason,
+            extra=log_fields(campaign=running.name, state=state.value),
+        )
         running.state, running.reason, running.is_stopping = state, reason, True
         running.error_stops += 1
         self.start_task(self.write_state(running))

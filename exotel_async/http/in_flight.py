@@ -10,8 +10,9 @@ from typing import Any, Final
 from exotel_async.config import RetryPolicy
 from exotel_async.errors import CallOutcomeUnknown
 from exotel_async.http.attempt import Attempt
-from exotel_async.http.orphans import Orphans, tell
+from exotel_async.http.orphans import Orphans
 from exotel_async.http.outcome import Sending
+from exotel_async.listeners import tell
 from exotel_async.models import Call
 
 logger: Final = logging.getLogger("exotel_async")

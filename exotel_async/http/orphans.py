@@ -1,4 +1,4 @@
-"""Listeners, whose errors are logged and change nothing, and dials whose task has ended early."""
+"""Dials whose task has ended early, and the listener that gets their results."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from exotel_async.errors import CallOutcomeUnknown, ConfigurationError
+from exotel_async.listeners import tell
+from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
-T = TypeVar("T")
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown, DialTarget], object]
 """Called with the result of a dial whose task was cancelled or timed out, and with what was passed
 to the dial; may be a coroutine function."""
 
 logger: Final = logging.getLogger("exotel_async")
-
-
-def tell(listener: Callable[..., T], *what: object) -> T | None:
-    """Tell a listener. What it raises is logged."""
-    try:
-        return listener(*what)
-    except Exception:
-        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
-        return None
 
 
 def check_listener(argument: str, listener: OnOrphanedCall | None) -> None:
@@ -60,9 +52,14 @@ class Orphans:
             logger.warning(
                 "A call was placed, but the task that dialled it was cancelled or timed out: %s",
                 ended.sid,
+                extra=log_fields(sid=ended.sid),
             )
         else:
-            logger.warning("The task of a dial was cancelled or timed out, and %s", ended)
+            logger.warning(
+                "The task of a dial was cancelled or timed out, and %s",
+                ended,
+                extra=log_fields(sid=ended.sid, error=type(ended).__name__),
+            )
         if self._listener is None:
             return
         told = tell(self._listener, ended, target)

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from exotel_async.config import Priority, RetryPolicy, SendOptions
@@ -25,16 +25,20 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RequestTimeout,
 )
+from exotel_async.events import OnEvent
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.in_flight import DialsInFlight
-from exotel_async.http.orphans import OnOrphanedCall, Orphans, tell
+from exotel_async.http.orphans import OnOrphanedCall, Orphans
 from exotel_async.http.outcome import Sending, named
+from exotel_async.http.reports import Reports, RequestReport, note_pause
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
 from exotel_async.http.waiting_dials import WaitingDials, waiting_dials_of
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
+from exotel_async.listeners import tell
+from exotel_async.logs import log_fields
 from exotel_async.masking import redact
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
@@ -43,6 +47,7 @@ T = TypeVar("T")
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
+
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -57,6 +62,7 @@ class Pipeline:
         make_limiter: Callable[[Category], RateLimiter],
         retry: RetryPolicy,
         on_orphaned_call: OnOrphanedCall | None,
+        on_event: OnEvent | None = None,
         leave_limiters: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.transport: Final = transport
@@ -70,6 +76,8 @@ class Pipeline:
         self._limiters: dict[Category, RateLimiter] = {}
         self._waiting_dials = WaitingDials()
         self.orphans: Final = Orphans(on_orphaned_call)
+        self.reports: Final = Reports(on_event)
+        """What is reported of operations and requests."""
         self.server_clock: Final = ServerClock()
         self.dials: Final = DialsInFlight(self.orphans)
         """The dials whose answer is awaited."""
@@ -154,8 +162,11 @@ class Pipeline:
         """
         limiter = self.limiter
         max_wait = None if options.patience == math.inf else options.patience
-        with self._lifetime.guard:
-            return await limiter.acquire(options.priority, max_wait, retry=first)
+        with self._lifetime.guard, self.reports.request(None) as report:
+            report.queued(options.priority)
+            permit = await limiter.acquire(options.priority, max_wait, retry=first)
+            report.granted()
+            return report.hand_over(permit)
 
     async def send(
         self,
@@ -187,55 +198,62 @@ class Pipeline:
             if permit is not None:
                 permit.release()
             raise
-        deadline = math.inf if options.timeout is None else loop.time() + options.timeout
-        if permit is None:
-            permit = await self._permit(request, options, deadline)
-        sending = Sending(
-            request,
-            read,
-            sent_at=datetime.now(UTC),
-            account_sid=self.transport.account_sid,
-            clock=self.server_clock,
-        )
-        began = loop.time()
-        latest = min(deadline, began + policy.total)
-        while True:
-            sending.attempts += 1
-            self.dials.add(sending)
-            exchange = self._start(permit, request, options)
-            try:
-                attempt = await _within(deadline, exchange)
-            except TimeoutError:
-                waited = f"no answer within timeout={options.timeout:g} s"
-                if not request.dials:
-                    late = RequestTimeout(waited, attempts=sending.attempts)
-                    raise named(late, request) from None
-                lost = sending.lost(waited)
-                self.dials.note_lost(lost)
-                self.dials.discard(sending)
-                self.dials.adopt(exchange, sending, lost)
-                raise lost from None
-            except asyncio.CancelledError:
-                if exchange.cancelled() and not _is_cancelled():
+        with self.reports.request(request, permit) as report:
+            deadline = math.inf if options.timeout is None else loop.time() + options.timeout
+            if permit is None:
+                permit = await self._permit(request, options, deadline, report)
+            sending = Sending(
+                request,
+                read,
+                sent_at=datetime.now(UTC),
+                account_sid=self.transport.account_sid,
+                clock=self.server_clock,
+            )
+            began = loop.time()
+            latest = min(deadline, began + policy.total)
+            while True:
+                sending.attempts += 1
+                self.dials.add(sending)
+                exchange = self._start(permit, request, options, report)
+                try:
+                    attempt = await _within(deadline, exchange)
+                except TimeoutError:
+                    waited = f"no answer within timeout={options.timeout:g} s"
+                    raise self._late(sending, exchange, waited) from None
+                except asyncio.CancelledError:
+                    if exchange.cancelled() and not _is_cancelled():
+                        self.dials.discard(sending)
+                        raise ConfigurationError(CLOSED) from None
+                    self.dials.adopt(exchange, sending)
+                    raise
+                now = loop.time()
+                try:
+                    judged = sending.judge(
+                        attempt, policy, elapsed=now - began, remaining=deadline - now
+                    )
+                except CallOutcomeUnknown as error:
+                    self.dials.note_lost(error)
+                    raise
+                finally:
                     self.dials.discard(sending)
-                    raise ConfigurationError(CLOSED) from None
-                self.dials.adopt(exchange, sending)
-                raise
-            now = loop.time()
-            try:
-                judged = sending.judge(
-                    attempt, policy, elapsed=now - began, remaining=deadline - now
-                )
-            except CallOutcomeUnknown as error:
-                self.dials.note_lost(error)
-                raise
-            finally:
-                self.dials.discard(sending)
-            if not isinstance(judged, Retry):
-                return judged
-            self.check_loop()
-            await self.sleep(judged.after)
-            permit = await self._permit(request, options, latest, sending.failure)
+                if not isinstance(judged, Retry):
+                    return judged
+                self.check_loop()
+                report.retried(judged.after, sending.failure)
+                await self.sleep(judged.after)
+                permit = await self._permit(request, options, latest, report, sending.failure)
+
+    def _late(
+        self, sending: Sending[Any], exchange: asyncio.Task[Attempt], waited: str
+    ) -> ExotelError:
+        """Return the error of a caller who waits no longer for an exchange."""
+        if not sending.request.dials:
+            return named(RequestTimeout(waited, attempts=sending.attempts), sending.request)
+        lost = sending.lost(waited)
+        self.dials.note_lost(lost)
+        self.dials.discard(sending)
+        self.dials.adopt(exchange, sending, lost)
+        return lost
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in flight has `grace` seconds.
@@ -268,6 +286,7 @@ class Pipeline:
         request: Request,
         options: SendOptions,
         latest: float,
+        report: RequestReport,
         failure: ExotelError | None = None,
     ) -> Permit:
         """Wait for permission to send, until a moment; `failure` is what came of it before."""
@@ -277,6 +296,7 @@ class Pipeline:
             max_wait = remaining if max_wait is None else min(max_wait, remaining)
         limiter = self._limiter_of(request.category)
         single = request.dials and options.priority is Priority.INTERACTIVE
+        report.queued(options.priority)
         try:
             with self._lifetime.guard, self._waiting_dials if single else nullcontext():
                 permit = await limiter.acquire(
@@ -292,16 +312,21 @@ class Pipeline:
             permit.release()
             late = RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
             raise failure or named(late, request)
+        report.granted()
         return permit
 
     def _start(
-        self, permit: Permit, request: Request, options: SendOptions
+        self, permit: Permit, request: Request, options: SendOptions, report: RequestReport
     ) -> asyncio.Task[Attempt]:
-        exchange = self._lifetime.start(self._exchange(permit, request, options.before_send))
+        report.sent()
+        exchange = self._lifetime.start(
+            self._exchange(permit, request, options.before_send, report)
+        )
 
         def ended(exchange: asyncio.Task[Attempt]) -> None:
             if exchange.cancelled():  # before it began
                 permit.release()
+                report.never_sent()
 
         exchange.add_done_callback(ended)
         if options.on_send is not None:
@@ -309,7 +334,11 @@ class Pipeline:
         return exchange
 
     async def _exchange(
-        self, permit: Permit, request: Request, before_send: Callable[[], None] | None
+        self,
+        permit: Permit,
+        request: Request,
+        before_send: Callable[[], None] | None,
+        report: RequestReport,
     ) -> Attempt:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
@@ -321,17 +350,20 @@ class Pipeline:
         finally:
             # One that was stopped proves nothing: if it was to be a probe, the next one is.
             tell(permit.release) if stopped else tell(permit.finish, outcome)
-        status = outcome.status
+        report.ended(attempt, took)
         if outcome.asks_for_pause:
-            logger.warning(
-                "HTTP %s from Exotel: the account's requests pause%s",
-                status,
-                _pause_of(self._limiter_of(request.category)),
-            )
+            note_pause(self._limiter_of(request.category), outcome.status or 0, report)
         if logger.isEnabledFor(logging.DEBUG):
             path = redact(request.path)
             logger.debug(
-                "%s %s: %s in %.3f s", request.method, path, status or attempt.problem, took
+                "%s %s: %s in %.3f s",
+                request.method,
+                path,
+                outcome.status or attempt.problem,
+                took,
+                extra=log_fields(
+                    method=request.method, path=path, status=outcome.status, seconds=took
+                ),
             )
         return attempt
 
@@ -365,16 +397,6 @@ async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
         if exchange.done() and not exchange.cancelled():
             return exchange.result()
         raise
-
-
-def _pause_of(limiter: RateLimiter) -> str:
-    """Say how long a limiter's pause is, as far as it tells."""
-    try:
-        seconds = limiter.statistics().paused_for
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
-    except Exception:  # noqa: BLE001 - a limiter of the user's own; the result must not be lost
-        return ""
-    return f" for {seconds:.1f} s, until {until:%Y-%m-%d %H:%M:%S} UTC" if seconds > 0 else ""
 
 
 def _is_cancelled() -> bool:

@@ -22,6 +22,7 @@ from exotel_async.limiter.pause import PauseGate
 from exotel_async.limiter.protocol import LimiterStatistics, Permit, RequestOutcome
 from exotel_async.limiter.queue import PriorityQueue
 from exotel_async.limiter.window import Window
+from exotel_async.logs import log_fields
 
 DEFAULT_IN_FLIGHT: Final = 64
 
@@ -310,6 +311,7 @@ class Limiter:
                 limit,
                 self.rate.per,
                 self.rate.limit,
+                extra=log_fields(limit=limit, per=self.rate.per),
             )
         elif limit > before:
             logger.info("Trying whether Exotel takes %d requests in %g s", limit, self.rate.per)

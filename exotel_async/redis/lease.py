@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import anyio
 
+from exotel_async.logs import log_fields
 from exotel_async.redis.messages import Lease, StatusReport
 from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
 from exotel_async.redis.statistics import SECOND
@@ -208,6 +209,7 @@ class LeaseKeeper:
                 "The server of the shared limiter, %s, cannot be reached: %s",
                 self._server.address,
                 problem,
+                extra=log_fields(server=self._server.address),
             )
             self.lost_at = asyncio.get_running_loop().time()
         return self._on_outage()

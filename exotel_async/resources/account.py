@@ -44,4 +44,5 @@ class Account:
         check_options("account.balance", self.balance, options, RequestOptions.__optional_keys__)
         request = requests.balance(extra=extra)
         chosen = self._defaults.with_changes(**options)
-        return await self._pipeline.send(request, self._read, chosen)
+        with self._pipeline.reports.operation("account.balance"):
+            return await self._pipeline.send(request, self._read, chosen)

@@ -147,7 +147,8 @@ class ExoPhones:
         check_options("exophones.get", self.get, options, RequestOptions.__optional_keys__)
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
         chosen = self._defaults.with_changes(**options)
-        return await self._pipeline.send(request, responses.read_exophone, chosen)
+        with self._pipeline.reports.operation("exophones.get"):
+            return await self._pipeline.send(request, responses.read_exophone, chosen)
 
     async def assign_flow(
         self,
@@ -180,7 +181,8 @@ class ExoPhones:
         )
         form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
         chosen = self._defaults.with_changes(**options)
-        return await self._set(sid, form, extra, chosen)
+        with self._pipeline.reports.operation("exophones.assign_flow"):
+            return await self._set(sid, form, extra, chosen)
 
     async def rename(
         self,
@@ -206,7 +208,8 @@ class ExoPhones:
         if not name or name.isspace():
             raise InvalidRequest("name", name, "must not be empty")
         chosen = self._defaults.with_changes(**options)
-        return await self._set(sid, form, extra, chosen)
+        with self._pipeline.reports.operation("exophones.rename"):
+            return await self._set(sid, form, extra, chosen)
 
     async def _set(
         self, sid: str, form: Fields, extra: Mapping[str, str] | None, options: SendOptions

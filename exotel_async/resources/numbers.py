@@ -46,4 +46,5 @@ class Numbers:
         check_options("numbers.lookup", self.lookup, options, RequestOptions.__optional_keys__)
         request = requests.lookup_number(number, extra=extra)
         chosen = self._defaults.with_changes(**options)
-        return await self._pipeline.send(request, responses.read_number, chosen)
+        with self._pipeline.reports.operation("numbers.lookup"):
+            return await self._pipeline.send(request, responses.read_number, chosen)

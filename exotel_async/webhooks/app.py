@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
@@ -11,6 +12,9 @@ from urllib.parse import unquote
 
 from exotel_async.config import IST
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
+from exotel_async.events import OnWebhook, WebhookAnswered
+from exotel_async.listeners import check_event_listener, tell
+from exotel_async.logs import follow_environment, log_fields
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
     MOST_BODY,
@@ -98,6 +102,7 @@ class ExotelWebhooks(Registry):
         answer_timeout: float = _ANSWER_SECONDS,
         apology: str = APOLOGY,
         time_zone: tzinfo = IST,
+        on_event: OnWebhook | None = None,
     ) -> None:
         """Make an application without handlers.
 
@@ -123,13 +128,19 @@ class ExotelWebhooks(Registry):
             answer_timeout: seconds for any other handler. Exotel is said to wait 5.
             apology: what a caller hears by default when the handler of a Greeting or Gather fails.
             time_zone: the clock Exotel writes times by, and the zone of the times in events.
+            on_event: called with a `WebhookAnswered` of `exotel_async.events` for each request, in
+                the event loop: it must not block. What it raises is logged. The `Telemetry` of
+                `exotel_async.otel` is such a function.
 
         Raises:
             ConfigurationError: an argument that makes no sense, or the extra `webhooks` is missing.
             InvalidRequest: a text or a length that makes no sense.
         """
         super().__init__(time_zone, apology)
+        follow_environment()
         require_parser()
+        check_event_listener(on_event)
+        self._on_event = on_event
         if max_body < 1:
             raise ConfigurationError("max_body must be above 0")
         self._secrets = PathSecrets(secret)
@@ -240,14 +251,27 @@ class ExotelWebhooks(Registry):
         return None if self._base_url is None else self._base_url + self._mount_path
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
+        began = time.perf_counter()
         target = take_target(scope)
+        route: Route | None = None
         try:
             route = self._enter(scope, target)
             if route.kind == "status_callback":
-                return await self._take_callback(route, scope, receive, target.query)
-            return await self._take_query(route, scope["method"], target.query)
+                answer = await self._take_callback(route, scope, receive, target.query)
+            else:
+                answer = await self._take_query(route, scope["method"], target.query)
         except Refused as refused:
-            return refusal(refused, scope)
+            answer = refusal(refused, scope)
+        if self._on_event is not None:
+            answered = WebhookAnswered(
+                kind=None if route is None else route.kind,
+                name=None if route is None else route.name,
+                status=answer.status,
+                failed=answer is _FAILED or (route is not None and answer is route.fallback),
+                seconds=time.perf_counter() - began,
+            )
+            tell(self._on_event, answered)
+        return answer
 
     def _enter(self, scope: Scope, target: Target) -> Route:
         client = scope.get("client")
@@ -300,7 +324,12 @@ class ExotelWebhooks(Registry):
         try:
             return route.read(*request, **more)
         except InvalidWebhook as error:
-            logger.warning("A request for %s is not one of Exotel's: %s", route.tail, error)
+            logger.warning(
+                "A request for %s is not one of Exotel's: %s",
+                route.tail,
+                error,
+                extra=log_fields(handler=route.tail),
+            )
         raise Refused(400)
 
     def _forward(self, event: StatusCallback) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol
 
+from exotel_async.logs import log_fields
 from exotel_async.webhooks.deduplication import Claim, ClaimStore
 from exotel_async.webhooks.response import Response
 from exotel_async.webhooks.routes import Route
@@ -143,9 +144,11 @@ class HandlerTask:
     def _complain(self, error: BaseException) -> None:
         about = self._route.tail, self._event.sid
         if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
-            logger.error("Handling %s has failed; call %s", *about, exc_info=error)
+            logger.error(
+                "Handling %s has failed; call %s", *about, exc_info=error, extra=_fields(*about)
+            )
         elif self._late:
-            logger.error("Handling %s took too long; call %s", *about)
+            logger.error("Handling %s took too long; call %s", *about, extra=_fields(*about))
 
     def _expire(self) -> None:
         if self._ended is not None:
@@ -163,6 +166,10 @@ class HandlerTask:
             if not waiter.done():
                 waiter.set_result(handled)
         self._waiters.clear()
+
+
+def _fields(handler: str, sid: str | None) -> dict[str, object]:
+    return log_fields(handler=handler, sid=sid)
 
 
 def _is_being_cancelled() -> bool:
@@ -213,12 +220,14 @@ class HandlerRunner:
         finally:
             late = task.cancel()
         if late:
-            logger.error("The handler %s took too long; call %s", route.tail, request.sid)
+            about = route.tail, request.sid
+            logger.error("The handler %s took too long; call %s", *about, extra=_fields(*about))
             return route.fallback
         try:
             return route.respond(task.result())
         except BaseException as error:  # its own: our cancellation would have come at the wait
-            logger.exception("The handler %s has failed; call %s", route.tail, request.sid)
+            about = route.tail, request.sid
+            logger.exception("The handler %s has failed; call %s", *about, extra=_fields(*about))
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 raise
             return route.fallback

@@ -36,8 +36,10 @@ _OTHERS: Final = {
     "…() got an unexpected keyword argument …",
     ": did you mean …?",
     "Sorry, something went wrong. Please stay on the line.",
-    # A log line for each request, at level DEBUG.
+    # A log line for each request, at level DEBUG; how EXOTEL_LOG has lines written; of an event.
     "… …: … in … s",
+    "%(asctime)s %(name)s %(levelname)s: %(message)s",
+    "it was cancelled before it was sent",
     # Words of a schema, and names of values.
     "an amount of money",
     "errors of attempts",
@@ -126,6 +128,8 @@ def texts() -> tuple[Text, ...]:
         module = _Module(path, name.as_posix())
         if name.parts[0] == "emulator":
             found += module.logged()
+        elif name.name == "otel.py":  # the rest describes metrics
+            found += module.raised()
         elif "versions" not in name.parts:
             found += module.command_line() if name.parts[0] == "cli" else module.library()
     return tuple(found)
@@ -185,6 +189,13 @@ class _Module:
         for node in _strings(self._tree) if is_whole else self._of_errors():
             text = _text(node, self._constants) or ""
             if _is_text(text) and Path(self._name).name != "headers.py":  # which has word lists
+                yield Text(f"{self._name}:{node.lineno}", text)
+
+    def raised(self) -> Iterator[Text]:
+        """What is raised alone."""
+        for node in self._of_errors():
+            text = _text(node, self._constants) or ""
+            if _is_text(text):
                 yield Text(f"{self._name}:{node.lineno}", text)
 
     def logged(self) -> Iterator[Text]:

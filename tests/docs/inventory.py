@@ -23,6 +23,8 @@ MODULES: Final = (
     "exotel_async",
     "exotel_async.campaigns",
     "exotel_async.emulator",
+    "exotel_async.events",
+    "exotel_async.otel",
     "exotel_async.redis",
     "exotel_async.webhooks",
 )

@@ -1,0 +1,291 @@
+"""Events of a session's operations and requests, for its `on_event`; without one they cost nothing.
+
+Each request has one report, which is asked to say what happens to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from exotel_async import events
+from exotel_async.listeners import tell
+from exotel_async.logs import log_fields
+from exotel_async.models import Call
+
+if TYPE_CHECKING:
+    from exotel_async.config import Priority
+    from exotel_async.http.attempt import Attempt
+    from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
+    from exotel_async.wire.request import Request
+
+T = TypeVar("T")
+_LONGEST_PAUSE: Final = 366 * 86_400.0  # seconds
+
+logger: Final = logging.getLogger("exotel_async")
+
+# Of the whole process: several sessions may have one listener.
+_numbers: Final = itertools.count(1)
+_operation: Final[ContextVar[tuple[str, int] | tuple[None, None]]] = ContextVar(
+    "exotel_async_operation", default=(None, None)
+)
+
+
+class Operation:
+    """An operation that nobody listens to: `with` it, and have it note the result."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+    def returns(self, result: T) -> T:
+        """Take note of what it returns."""
+        return result
+
+
+class RequestReport:
+    """The report on a request that nobody listens to."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+    def queued(self, priority: Priority) -> None:
+        """It begins to wait for the budget."""
+
+    def granted(self) -> None:
+        """It has a permit."""
+
+    def sent(self) -> None:
+        """It is handed to the HTTP client."""
+
+    def ended(self, attempt: Attempt, seconds: float) -> None:
+        """An attempt has ended."""
+
+    def never_sent(self) -> None:
+        """An attempt was cancelled before it began."""
+
+    def paused(self, status: int, seconds: float) -> None:
+        """The account's requests pause."""
+
+    def retried(self, after: float, failure: object) -> None:
+        """It is going to be sent again."""
+
+    def hand_over(self, permit: Permit) -> Permit:
+        """Return the permit, with which another report on the same request continues."""
+        return permit
+
+
+_UNHEARD: Final = RequestReport()
+_UNHEARD_OPERATION: Final = Operation()
+
+
+class Reports:
+    """What a session reports to its listener."""
+
+    def __init__(self, listener: events.OnEvent | None) -> None:
+        self._listener = listener
+
+    def operation(self, name: str) -> Operation:
+        """Return the operation that begins, to be entered with `with`."""
+        if self._listener is None:
+            return _UNHEARD_OPERATION
+        return _ReportedOperation(self._listener, name)
+
+    def request(self, request: Request | None, permit: Permit | None = None) -> RequestReport:
+        """Return the report on a request, to be entered with `with`.
+
+        Args:
+            request: the request; None: it is decided on when there is a permit.
+            permit: the permit it comes with.
+        """
+        if self._listener is None:
+            return _UNHEARD
+        known = permit.report if isinstance(permit, _ReportedPermit) else None
+        if known is not None and not known.is_over:
+            known.request = request
+            known.is_handed_over = False
+            return known
+        return _HeardReport(self._listener, request)
+
+
+class _ReportedOperation(Operation):
+    __slots__ = ("_began", "_id", "_listener", "_name", "_sid", "_token")
+
+    _token: Token[tuple[str, int] | tuple[None, None]]
+
+    def __init__(self, listener: events.OnEvent, name: str) -> None:
+        self._listener = listener
+        self._name = name
+        self._id = next(_numbers)
+        self._began = time.perf_counter()
+        self._sid: str | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _operation.set((self._name, self._id))
+        started = events.OperationStarted(operation=self._name, operation_id=self._id)
+        tell(self._listener, started)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _operation.reset(self._token)
+        ended = events.OperationEnded(
+            operation=self._name,
+            operation_id=self._id,
+            seconds=time.perf_counter() - self._began,
+            error=None if kind is None else kind.__name__,
+            sid=self._sid,
+        )
+        tell(self._listener, ended)
+
+    def returns(self, result: T) -> T:
+        if isinstance(result, Call):
+            self._sid = result.sid
+        return result
+
+
+class _HeardReport(RequestReport):
+    __slots__ = (
+        "_attempt",
+        "_began",
+        "_id",
+        "_listener",
+        "_operation",
+        "_queued",
+        "is_handed_over",
+        "is_over",
+        "request",
+    )
+
+    def __init__(self, listener: events.OnEvent, request: Request | None) -> None:
+        self._listener = listener
+        self._operation = _operation.get()
+        self._id = next(_numbers)
+        self._attempt = 0
+        self._began = self._queued = time.perf_counter()
+        self.request = request
+        self.is_handed_over = False
+        self.is_over = False
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if not self.is_handed_over:
+            self.end(None if kind is None else kind.__name__)
+
+    def end(self, error: str | None) -> None:
+        """Say that the request is over."""
+        self.is_over = True
+        self._tell(events.RequestEnded, seconds=time.perf_counter() - self._began, error=error)
+
+    def queued(self, priority: Priority) -> None:
+        self._attempt += 1
+        self._queued = time.perf_counter()
+        self._tell(events.RequestQueued, priority=priority.name.lower())
+
+    def granted(self) -> None:
+        self._tell(events.RequestGranted, waited=time.perf_counter() - self._queued)
+
+    def sent(self) -> None:
+        self._attempt = max(self._attempt, 1)  # it may come with a permit
+        self._tell(events.RequestSent)
+
+    def ended(self, attempt: Attempt, seconds: float) -> None:
+        if attempt.status is None:
+            self._lost(attempt.written, attempt.problem, seconds)
+        else:
+            self._tell(events.RequestAnswered, status=attempt.status, seconds=seconds)
+
+    def never_sent(self) -> None:
+        self._lost(False, "it was cancelled before it was sent", 0.0)
+
+    def paused(self, status: int, seconds: float) -> None:
+        self._tell(events.RequestsPaused, status=status, seconds=seconds)
+
+    def retried(self, after: float, failure: object) -> None:
+        self._tell(events.RequestRetried, after=after, reason=type(failure).__name__)
+
+    def hand_over(self, permit: Permit) -> Permit:
+        self.is_handed_over = True
+        return _ReportedPermit(permit, self)
+
+    def _lost(self, written: bool, reason: str, seconds: float) -> None:
+        self._tell(events.RequestLost, may_have_arrived=written, reason=reason, seconds=seconds)
+
+    def _tell(self, kind: type[Any], **more: object) -> None:
+        operation, operation_id = self._operation
+        event = kind(
+            request_id=self._id,
+            method=None if self.request is None else self.request.method,
+            route=None if self.request is None else route_of(self.request.path),
+            attempt=self._attempt,
+            operation=operation,
+            operation_id=operation_id,
+            **more,
+        )
+        tell(self._listener, event)
+
+
+class _ReportedPermit:
+    """A permit that knows on which request it was waited for."""
+
+    __slots__ = ("_permit", "report")
+
+    def __init__(self, permit: Permit, report: _HeardReport) -> None:
+        self._permit = permit
+        self.report: Final = report
+
+    def finish(self, outcome: RequestOutcome) -> None:
+        self._permit.finish(outcome)
+
+    def release(self) -> None:
+        self._permit.release()
+        # Nothing was to be sent after all.
+        if self.report.is_handed_over and not self.report.is_over:
+            self.report.end(None)
+
+
+def note_pause(limiter: RateLimiter, status: int, report: RequestReport) -> None:
+    """Report that the requests of an account pause, in the log as well."""
+    seconds = _pause_of(limiter)
+    until = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
+    logger.warning(
+        "HTTP %s from Exotel: the account's requests pause%s",
+        status,
+        f" for {seconds:.1f} s, until {until}" if seconds else "",
+        extra=log_fields(status=status, seconds=seconds),
+    )
+    report.paused(status, seconds)
+
+
+def _pause_of(limiter: RateLimiter) -> float:
+    """Return the seconds that a limiter's pause still takes, as far as it tells; else 0."""
+    try:
+        seconds = float(limiter.statistics().paused_for)
+    except Exception:  # noqa: BLE001 - a limiter of the user's own; the result must not be lost
+        return 0.0
+    return seconds if 0 < seconds < _LONGEST_PAUSE else 0.0
+
+
+def route_of(path: str) -> str:
+    """Return a path without what is a number or an SID, and without what says its format.
+
+    All that has a digit is left out: it may be a phone number, however it is written.
+    """
+    parts = path.removesuffix(".json").rstrip("/").split("/")
+    return "/".join("{id}" if _is_id(part) else part for part in parts)
+
+
+def _is_id(part: str) -> bool:
+    # Of what is percent-encoded it is not seen whether it is a digit.
+    return "%" in part or any(char.isdigit() for char in part)

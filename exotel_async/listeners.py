@@ -1,0 +1,46 @@
+"""Functions of the user's that are called when something happens, and change nothing of it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from exotel_async.errors import ConfigurationError
+
+T = TypeVar("T")
+_NO_LISTENER: Final = "on_event: must be a function that takes one argument, the event"
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+def tell(listener: Callable[..., T], *what: object) -> T | None:
+    """Call a listener. What it raises is logged."""
+    try:
+        return listener(*what)
+    except Exception:
+        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
+        return None
+
+
+def check_event_listener(listener: object) -> None:
+    """Refuse an `on_event` that cannot be called with an event, or whose result is to be awaited.
+
+    Raises:
+        ConfigurationError: it is no function of one argument, or a coroutine function.
+    """
+    if listener is None:
+        return
+    if not callable(listener):
+        raise ConfigurationError(_NO_LISTENER)
+    if inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
+        getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
+    ):
+        raise ConfigurationError("on_event: must be a plain function: it is called, not awaited")
+    try:
+        inspect.signature(listener).bind(None)
+    except ValueError:  # it does not say what it takes
+        return
+    except TypeError:
+        raise ConfigurationError(_NO_LISTENER) from None
