@@ -272,6 +272,7 @@ def _every_method(exotel: AsyncExotel) -> dict[str, Callable[..., Any]]:
         "list": calls.list,
         "balance": exotel.account.balance,
         "lookup": partial(exotel.numbers.lookup, AGENT),
+        "request": partial(exotel.request, "GET", "Balance.json"),
         "exophones.list": exophones.list,
         "exophones.get": partial(exophones.get, "abc"),
         "assign_flow": partial(exophones.assign_flow, "abc", 926),

@@ -197,6 +197,7 @@ MISSPELT: list[tuple[str, tuple[Any, ...], str, str]] = [
     ("calls.get", ("abc",), "detail", "details"),
     ("calls.get_many", (["abc"],), "batchsize", "batch_size"),
     ("numbers.lookup", (NUMBER,), "prioritty", "priority"),
+    ("request", ("GET", "Balance.json"), "param", "params"),
     ("account.balance", (), "time_out", "timeout"),
     ("exophones.list", (), "maxwait", "max_wait"),
     ("exophones.get", ("abc",), "maxwait", "max_wait"),

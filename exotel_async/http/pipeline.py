@@ -207,14 +207,10 @@ class Pipeline:
                 attempt = await _within(deadline, exchange)
             except TimeoutError:
                 waited = f"no answer within timeout={options.timeout:g} s"
-                if not request.dials:
-                    late = RequestTimeout(waited, attempts=sending.attempts)
-                    raise named(late, request) from None
-                lost = sending.lost(waited)
-                self.dials.note_lost(lost)
-                self.dials.discard(sending)
-                self.dials.adopt(exchange, sending, lost)
-                raise lost from None
+                if request.once:
+                    raise self.dials.give_up(exchange, sending, waited) from None
+                late = RequestTimeout(waited, attempts=sending.attempts)
+                raise named(late, request) from None
             except asyncio.CancelledError:
                 if exchange.cancelled() and not _is_cancelled():
                     self.dials.discard(sending)

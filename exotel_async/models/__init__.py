@@ -7,6 +7,7 @@ link or custom field in their repr. What Exotel did not tell (yet) is None.
 from exotel_async.models.account import Balance, ExoPhone, ExoPhonePage, NumberMetadata
 from exotel_async.models.call import Call, CallDetails, CallPage, Leg
 from exotel_async.models.dial import DialOptions, DialTarget, StreamOptions, TargetOptions
+from exotel_async.models.raw_response import RawResponse
 from exotel_async.models.row import CallRow
 from exotel_async.models.words import (
     AnsweredBy,
@@ -46,6 +47,7 @@ __all__ = [
     "NumberType",
     "OpenEnum",
     "PlaybackTo",
+    "RawResponse",
     "RecordingChannels",
     "RecordingFormat",
     "StreamBegin",

@@ -32,7 +32,7 @@ from exotel_async.phone import (
     normalize_party,
     same_number,
 )
-from exotel_async.wire.request import Fields, Passed, Request, get_request, pairs
+from exotel_async.wire.request import DIAL, Fields, Passed, Request, get_request, pairs
 from exotel_async.wire.validation import (
     all_of,
     choice,
@@ -266,7 +266,7 @@ def _order(
         form[f"StatusCallbackEvents[{index}]"] = event
     retries = whole("max_retries", max_retries, 0)
     form["MaxRetries"] = None if retries is None else str(retries)
-    return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)), passed=passed)
+    return Request("POST", DIAL, body=urlencode(pairs(form, extra)), passed=passed)
 
 
 def _parties(from_: str, caller_id: str) -> Fields:

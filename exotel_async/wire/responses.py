@@ -27,6 +27,7 @@ from exotel_async.models import (
     ExoPhone,
     ExoPhonePage,
     NumberMetadata,
+    RawResponse,
 )
 from exotel_async.wire.converter import converter
 from exotel_async.wire.values import count, text
@@ -162,6 +163,17 @@ read_exophone_page: Final = Reader(ExoPhonePage)
 """A page of ExoPhones."""
 
 
+def read_raw(answer: Response) -> RawResponse:
+    """Return an answer as it is.
+
+    Raises:
+        APIError: Exotel refused.
+    """
+    if not _is_success(answer):
+        raise read_error(answer)
+    return RawResponse(status=answer.status, headers=_concealed(answer), content=answer.body)
+
+
 def read_error(answer: Response) -> APIError:
     """Return (not raise) the error for an answer that is no success, whatever its body is.
 
@@ -178,9 +190,13 @@ def read_error(answer: Response) -> APIError:
         status=answer.status,
         hint=_hint(answer, message),
         code=_code(answer, code),
-        headers={name: answer.conceal(value) for name, value in answer.headers.items()},
+        headers=_concealed(answer),
         attempts=answer.attempts,
     )
+
+
+def _concealed(answer: Response) -> dict[str, str]:
+    return {name: answer.conceal(value) for name, value in answer.headers.items()}
 
 
 def _hint(answer: Response, message: str) -> str | None:
