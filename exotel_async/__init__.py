@@ -108,6 +108,9 @@ if TYPE_CHECKING:
         StreamBegin as StreamBegin,
         StreamOptions as StreamOptions,
         TargetOptions as TargetOptions,
+        WhitelistEntry as WhitelistEntry,
+        WhitelistStatus as WhitelistStatus,
+        WhitelistType as WhitelistType,
     )
     from exotel_async.phone import (
         normalize_number as normalize_number,
@@ -210,6 +213,9 @@ else:
             "StreamBegin",
             "StreamOptions",
             "TargetOptions",
+            "WhitelistEntry",
+            "WhitelistStatus",
+            "WhitelistType",
         ),
         "exotel_async.phone": ("normalize_number", "same_number"),
         "exotel_async.resources.exophones": ("ExoPhoneList",),

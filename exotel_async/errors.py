@@ -264,14 +264,14 @@ class CallOutcomeUnknown(ExotelError):
 class RequestOutcomeUnknown(ExotelError):
     """A request that may or may not have been acted on. It was not, and will not be, sent again.
 
-    That of a POST, PUT or DELETE by `AsyncExotel.request`. Read what it was to change before you
-    send it again. A dial raises `CallOutcomeUnknown` instead.
+    That of a POST, PUT or DELETE by `AsyncExotel.request`, and of `numbers.whitelist`. Read what it
+    was to change before you send it again. A dial raises `CallOutcomeUnknown` instead.
 
     Attributes:
         reason: what happened to the request, in words, numbers masked.
         sent_at: when the request left, aware, UTC, by this machine's clock.
         lost_at: when its outcome was given up, aware, UTC.
-        status: the HTTP status, where one came. Of 2xx: it was acted on, and the answer is damaged.
+        status: the HTTP status, where one came. With 2xx the answer is damaged, or another's.
         message: what Exotel said with it, as `APIError.message`, where it said something.
     """
 

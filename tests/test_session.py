@@ -272,6 +272,8 @@ def _every_method(exotel: AsyncExotel) -> dict[str, Callable[..., Any]]:
         "list": calls.list,
         "balance": exotel.account.balance,
         "lookup": partial(exotel.numbers.lookup, AGENT),
+        "whitelist": partial(exotel.numbers.whitelist, AGENT, exophone=EXOPHONE),
+        "whitelist_status": partial(exotel.numbers.whitelist_status, AGENT),
         "request": partial(exotel.request, "GET", "Balance.json"),
         "exophones.list": exophones.list,
         "exophones.get": partial(exophones.get, "abc"),
