@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
@@ -39,12 +39,15 @@ from exotel_async.masking import shown
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.resources.numbers import Numbers
+from exotel_async.wire.raw_request import raw_request
 from exotel_async.wire.request import Category
+from exotel_async.wire.responses import read_raw
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from exotel_async.events import OnEvent
+    from exotel_async.models import RawResponse
     from exotel_async.redis.environment import SharedBudgets
 
 
@@ -203,6 +206,50 @@ class AsyncExotel:
         view.__dict__.update(self.__dict__)
         view._use(self._defaults.with_changes(**options))
         return view
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        category: str = "voice",
+        **options: Unpack[RequestOptions],
+    ) -> RawResponse:
+        """Send a request to a page of the API that this SDK has no method for.
+
+        It keeps to the rate limit, as all requests, and its errors and log lines are those of all.
+        A GET is sent again where it failed. What else it is, is sent again only if Exotel did not
+        act on it for certain: nothing was written, or the answer was a 429. Dials are refused:
+        `calls` has them.
+
+        Args:
+            method: GET, POST, PUT or DELETE.
+            path: the path below ``/v1/Accounts/{account_sid}/``, as ``"Balance.json"``: without
+                ``.json`` most pages answer in XML. Encode what is no plain text in it by
+                `urllib.parse.quote`.
+            params: the query: names and values.
+            form: the form of a POST or PUT, sent urlencoded: names and values.
+            category: the part of the API: ``"voice"``, or ``"exophones"``, whose paths are below
+                ``/v2_beta/Accounts/{account_sid}/`` and count in the budget of `exophones`.
+            **options: see `RequestOptions`.
+
+        Returns:
+            The answer, if its status is 2xx, as it came.
+
+        Raises:
+            InvalidRequest: it is a dial, the path leads out of the account, or an argument is
+                malformed; nothing was sent.
+            RequestOutcomeUnknown: it is no GET, and it is not known whether Exotel acted on it.
+            APIError: Exotel refused, by HTTP status.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        check_options("request", self.request, options, RequestOptions.__optional_keys__)
+        request = raw_request(method, path, params=params, form=form, category=category)
+        chosen = self._defaults.with_changes(**options)
+        with self._pipeline.reports.operation("request"):
+            return await self._pipeline.send(request, read_raw, chosen)
 
     @property
     def limiter(self) -> RateLimiter:

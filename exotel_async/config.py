@@ -255,7 +255,8 @@ class RequestOptions(TypedDict, total=False):
         max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
             longer, `RateLimitTimeout` is raised.
         timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
-            longer, `RequestTimeout` is raised, of a dial that was sent `CallOutcomeUnknown`.
+            longer, `RequestTimeout` is raised, of a dial that was sent `CallOutcomeUnknown`, of
+            another request that must not be done twice `RequestOutcomeUnknown`.
     """
 
     priority: Priority | None

@@ -7,8 +7,9 @@
     ├── LimiterUnavailable          the shared limiter's server cannot be reached
     ├── InvalidWebhook              what came to a webhook is not what Exotel sends
     ├── ConnectionFailed            nothing reached Exotel
-    ├── RequestTimeout              a request that is no dial got no answer in time
+    ├── RequestTimeout              a request that reads got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
+    ├── RequestOutcomeUnknown       another request that may or may not have been acted on
     ├── NotDialled                  a dial given up before its request left
     ├── DecodeError                 an answer that is not what was asked for
     ├── RecordingUnavailable        a call whose recording is not available
@@ -177,7 +178,7 @@ class ConnectionFailed(ExotelError):
 
 
 class RequestTimeout(ExotelError):
-    """A request that is no dial got no answer in time, or lost its connection.
+    """A request that reads, or sets a value, got no answer in time, or lost its connection.
 
     Attributes:
         attempts: how often it was sent.
@@ -258,6 +259,44 @@ class CallOutcomeUnknown(ExotelError):
             f"it is not known whether the call {parties} was placed: {self.reason}. It was not "
             "dialled again: look for it in the call records before you dial the number again"
         )
+
+
+class RequestOutcomeUnknown(ExotelError):
+    """A request that may or may not have been acted on. It was not, and will not be, sent again.
+
+    That of a POST, PUT or DELETE by `AsyncExotel.request`, and of `numbers.whitelist`. Read what it
+    was to change before you send it again. A dial raises `CallOutcomeUnknown` instead.
+
+    Attributes:
+        reason: what happened to the request, in words, numbers masked.
+        sent_at: when the request left, aware, UTC, by this machine's clock.
+        lost_at: when its outcome was given up, aware, UTC.
+        status: the HTTP status, where one came. With 2xx the answer is damaged, or another's.
+        message: what Exotel said with it, as `APIError.message`, where it said something.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        method: str,
+        path: str,
+        sent_at: datetime,
+        lost_at: datetime,
+        status: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        super().__init__(
+            f"it is not known whether {method} {redact(path)} was acted on: {reason}. It was not "
+            "sent again: read what it was to change before you send it again"
+        )
+        self.reason = reason
+        self.method: str | None = method
+        self.path: str | None = path
+        self.sent_at = sent_at
+        self.lost_at = lost_at
+        self.status = status
+        self.message = message
 
 
 class NotDialled(ExotelError):

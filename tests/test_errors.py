@@ -32,6 +32,7 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RecordingNotReady,
     RecordingUnavailable,
+    RequestOutcomeUnknown,
     RequestTimeout,
     api_error,
 )
@@ -68,6 +69,15 @@ ALL: list[ExotelError] = [
         lost_at=datetime(2026, 1, 2, tzinfo=UTC),
         sid="a1b2",
         status=502,
+    ),
+    RequestOutcomeUnknown(
+        "lost",
+        method="DELETE",
+        path=f"Numbers/{NUMBER}",
+        sent_at=datetime(2026, 1, 1, tzinfo=UTC),
+        lost_at=datetime(2026, 1, 2, tzinfo=UTC),
+        status=502,
+        message=f"no, {NUMBER}",
     ),
     DecodeError("x", status=200, content_type="text/html", excerpt=f"<b>{NUMBER}"),
     RecordingUnavailable("x", sid="a1b2"),

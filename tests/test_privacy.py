@@ -60,9 +60,20 @@ ATTEMPTS: list[Attempt] = [
     lambda exotel: exotel.calls.connect_to_flow(NUMBER, flow=7, caller_id=EXOPHONE),
     lambda exotel: exotel.numbers.lookup(NUMBER),
     lambda exotel: exotel.numbers.lookup(f"{NUMBER}{NUMBER}"),
+    lambda exotel: exotel.numbers.whitelist([NUMBER, AGENT], exophone=EXOPHONE),
+    lambda exotel: exotel.numbers.whitelist([AGENT, f"{NUMBER}{NUMBER}"], exophone=EXOPHONE),
+    lambda exotel: exotel.numbers.whitelist_status(NUMBER),
     lambda exotel: exotel.calls.connect(AGENT, f"tel:{NUMBER}", caller_id=EXOPHONE),
     lambda exotel: exotel.calls.get(f"{NUMBER}/"),
     lambda exotel: exotel.account.balance(extra={"Phone": NUMBER}),
+    lambda exotel: exotel.request("GET", f"Numbers/{NUMBER}.json", params={"Phone": NUMBER}),
+    lambda exotel: exotel.request("DELETE", f"Numbers/%2B{NUMBER[1:6]}%2D{NUMBER[6:]}"),
+    lambda exotel: exotel.request("POST", f"Numbers/({NUMBER})", form={"Phone": NUMBER}),
+    lambda exotel: exotel.request("PUT", f"Numbers/{NUMBER}?to={NUMBER}&key={TOKEN}"),
+    lambda exotel: exotel.request("GET", f"Numbers/{NUMBER[:6]}%2d{NUMBER[6:]}//"),
+    lambda exotel: exotel.request("GET", f"https://{KEY}:{TOKEN}@api.exotel.com/{NUMBER}"),
+    lambda exotel: exotel.request("GET", "Balance", form={NUMBER: TOKEN}),
+    lambda exotel: exotel.request("GET", "Balance", params={f"{NUMBER}\n": TOKEN}),
 ]
 
 

@@ -197,6 +197,9 @@ MISSPELT: list[tuple[str, tuple[Any, ...], str, str]] = [
     ("calls.get", ("abc",), "detail", "details"),
     ("calls.get_many", (["abc"],), "batchsize", "batch_size"),
     ("numbers.lookup", (NUMBER,), "prioritty", "priority"),
+    ("numbers.whitelist", (NUMBER,), "maxwait", "max_wait"),
+    ("numbers.whitelist_status", (NUMBER,), "maxwait", "max_wait"),
+    ("request", ("GET", "Balance.json"), "param", "params"),
     ("account.balance", (), "time_out", "timeout"),
     ("exophones.list", (), "maxwait", "max_wait"),
     ("exophones.get", ("abc",), "maxwait", "max_wait"),
@@ -220,6 +223,8 @@ async def test_a_misspelt_option_names_the_public_method(
         options["flow"] = 926
     if method == "calls.connect_to_stream":
         options["stream_url"] = "wss://bot.example/"
+    if method == "numbers.whitelist":
+        options["exophone"] = EXOPHONE
     with pytest.raises(TypeError) as caught:
         await called(*arguments, **options)
     said = f"{method}() got an unexpected keyword argument {wrong!r}: did you mean {right!r}?"

@@ -47,6 +47,8 @@ from exotel_async.models import OpenEnum
 from exotel_async.models.value import Value
 from exotel_async.webhooks import StatusCallback
 
+# What came, byte by byte: JSON has no bytes.
+BYTES = {"RawResponse"}
 # What a program writes, not what it gets: settings and filters, and the answers to applets, which
 # have a form of their own.
 SETTINGS = {"Between", "Fallback", "RateLimit", "RetryPolicy", "Timeouts"}
@@ -72,7 +74,7 @@ def public_values() -> list[type[Value]]:
         name: getattr(package, name)
         for package in PACKAGES
         for name in package.__all__
-        if name not in SETTINGS | ANSWERS
+        if name not in SETTINGS | ANSWERS | BYTES
     }
     named: list[Any] = [kind for _, kind in sorted(public.items())]
     return [kind for kind in named if isinstance(kind, type) and attrs.has(kind)]  # type: ignore[misc]

@@ -174,7 +174,7 @@ async def fetch(
             return result, tries
         broken = result.status == 200
         facts = Facts(
-            dial=False,
+            once=False,
             written=result.written,
             # The limiter would see to a 429 of the API, and half a file is no success.
             status=None if broken else 503 if result.status == 429 else result.status,

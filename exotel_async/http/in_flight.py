@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from exotel_async.config import RetryPolicy
-from exotel_async.errors import CallOutcomeUnknown
+from exotel_async.errors import CallOutcomeUnknown, RequestOutcomeUnknown
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.orphans import Orphans
 from exotel_async.http.outcome import Sending
@@ -47,6 +47,20 @@ class DialsInFlight:
         """Report a dial whose outcome is not known."""
         if self.on_lost is not None:
             tell(self.on_lost, error)
+
+    def give_up(
+        self, exchange: asyncio.Task[Attempt], sending: Sending[Any], waited: str
+    ) -> CallOutcomeUnknown | RequestOutcomeUnknown:
+        """Return the error for what must not be done twice and is waited for no more.
+
+        Of a dial, it is reported, and so is its end.
+        """
+        lost = sending.unknown(waited)
+        if isinstance(lost, CallOutcomeUnknown):
+            self.note_lost(lost)
+            self.discard(sending)
+            self.adopt(exchange, sending, lost)
+        return lost
 
     def adopt(
         self,

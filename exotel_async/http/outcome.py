@@ -1,4 +1,4 @@
-"""The result of an exchange: the value asked for, an error, or a dial of unknown outcome."""
+"""The result of an exchange: the value asked for, an error, or that its outcome is not known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from attrs import define, evolve, field
 
@@ -17,6 +17,7 @@ from exotel_async.errors import (
     ConnectionFailed,
     DecodeError,
     ExotelError,
+    RequestOutcomeUnknown,
     RequestTimeout,
 )
 from exotel_async.http.attempt import Attempt
@@ -86,6 +87,8 @@ class Sending(Generic[T]):
 
         Raises:
             CallOutcomeUnknown: it is a dial that may have happened.
+            RequestOutcomeUnknown: it is another request that must not be done twice, and may have
+                been acted on.
             ExotelError: what came instead.
             Exception: what the last check before the first byte raised.
         """
@@ -101,7 +104,7 @@ class Sending(Generic[T]):
         status = attempt.status
         self.refusals += status == 429
         facts = Facts(
-            dial=self.request.dials,
+            once=self.request.once,
             written=attempt.written,
             status=status,
             # The limiter has everybody wait for it, as for a 429.
@@ -115,7 +118,7 @@ class Sending(Generic[T]):
         if isinstance(judged, Retry):
             return judged
         if isinstance(judged, Unknown):
-            raise self.lost(attempt) from failure
+            raise self.unknown(attempt) from failure
         raise failure
 
     def _result(self, attempt: Attempt) -> T:
@@ -147,32 +150,30 @@ class Sending(Generic[T]):
             result = evolve(result, target=self.request.target)
         return result
 
+    def unknown(self, found: Attempt | str) -> CallOutcomeUnknown | RequestOutcomeUnknown:
+        """Return the error for what must not be done twice, and may have been acted on."""
+        if self.request.dials:
+            return self.lost(found)
+        lost_at = self._lost_at()
+        trouble = self._trouble(found)
+        error = RequestOutcomeUnknown(
+            trouble.reason,
+            method=self.request.method,
+            path=self.request.path,
+            sent_at=self.sent_at,
+            lost_at=lost_at,
+            status=trouble.status,
+            message=trouble.message,
+        )
+        return named(error, self.request)
+
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
         """Return the error for a dial that may have happened."""
         form = dict(self.request.form)
-        lost_at = datetime.now(UTC)
-        # Our clock may have been put back meanwhile, and how far Exotel's is ahead is asked for
-        # now. One put forward tells too early a time, in which there is nothing to miss.
-        began = lost_at - timedelta(seconds=time.monotonic() - self._began)
-        if began < self.sent_at - _SET:
-            self.sent_at = began
-        answer = None if isinstance(found, str) else found.answer
-        is_ours, refusal = True, None
-        if isinstance(found, str):
-            reason = found
-        elif answer is None:
-            reason = _no_answer(found)
-        else:
-            is_ours = not _is_of_another_call(self.request, answer)
-            problem = found.problem if is_ours else "the answer belongs to another call"
-            if 200 <= answer.status < 300:
-                problem = problem or "the answer cannot be read"
-                reason = f"HTTP {answer.status}, {problem}"
-            else:
-                refusal = read_error(answer)
-                reason = str(refusal) + (f", {problem}" if problem else "")
+        lost_at = self._lost_at()
+        trouble = self._trouble(found)
         error = CallOutcomeUnknown(
-            reason,
+            trouble.reason,
             from_=form["From"],
             to=form.get("To"),
             caller_id=form["CallerId"],
@@ -183,11 +184,47 @@ class Sending(Generic[T]):
             lost_at=lost_at,
             clock_offset=self.clock.offset(),
             account_sid=self.account_sid,
-            sid=sid_of(answer) if answer is not None and is_ours else None,
-            status=None if answer is None else answer.status,
-            message=None if refusal is None else refusal.message,
+            sid=trouble.sid,
+            status=trouble.status,
+            message=trouble.message,
         )
         return named(error, self.request)
+
+    def _lost_at(self) -> datetime:
+        """Return the time, and correct `sent_at` by it."""
+        lost_at = datetime.now(UTC)
+        # Our clock may have been put back meanwhile, and how far Exotel's is ahead is asked for
+        # now. One put forward tells too early a time, in which there is nothing to miss.
+        began = lost_at - timedelta(seconds=time.monotonic() - self._began)
+        if began < self.sent_at - _SET:
+            self.sent_at = began
+        return lost_at
+
+    def _trouble(self, found: Attempt | str) -> _Trouble:
+        """Return what is known of a request whose outcome is not."""
+        if isinstance(found, str):
+            return _Trouble(found)
+        answer = found.answer
+        if answer is None:
+            return _Trouble(_no_answer(found))
+        is_ours = not _is_of_another_call(self.request, answer)
+        problem = found.problem if is_ours else "the answer belongs to another call"
+        sid = sid_of(answer) if is_ours else None
+        if 200 <= answer.status < 300:
+            problem = problem or "the answer cannot be read"
+            return _Trouble(f"HTTP {answer.status}, {problem}", answer.status, sid)
+        refusal = read_error(answer)
+        reason = str(refusal) + (f", {problem}" if problem else "")
+        return _Trouble(reason, answer.status, sid, refusal.message)
+
+
+class _Trouble(NamedTuple):
+    """What is known of a request whose outcome is not."""
+
+    reason: str
+    status: int | None = None
+    sid: str | None = None
+    message: str | None = None
 
 
 def _no_answer(attempt: Attempt) -> str:

@@ -247,13 +247,9 @@ class Pipeline:
         self, sending: Sending[Any], exchange: asyncio.Task[Attempt], waited: str
     ) -> ExotelError:
         """Return the error of a caller who waits no longer for an exchange."""
-        if not sending.request.dials:
-            return named(RequestTimeout(waited, attempts=sending.attempts), sending.request)
-        lost = sending.lost(waited)
-        self.dials.note_lost(lost)
-        self.dials.discard(sending)
-        self.dials.adopt(exchange, sending, lost)
-        return lost
+        if sending.request.once:
+            return self.dials.give_up(exchange, sending, waited)
+        return named(RequestTimeout(waited, attempts=sending.attempts), sending.request)
 
     async def aclose(self, grace: float) -> None:
         """End the session: nothing new goes out, and what is in flight has `grace` seconds.

@@ -1,8 +1,8 @@
 """Whether a request may be sent again: a pure function over what is known of the last try.
 
-A dial is sent again only if the facts prove that the service did not act on it: nothing of it was
-written, or the answer was a 429. Anything else that is no clear answer is `Unknown`, for a second
-dial may ring a customer twice.
+What must not be done twice, a dial above all, is sent again only if the facts prove that the
+service did not act on it: nothing of it was written, or the answer was a 429. Anything else that is
+no clear answer is `Unknown`, for a second dial may ring a customer twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Facts:
     """What is known after one try that did not give a result.
 
     Attributes:
-        dial: whether the request makes a call. All others read, or set a value: twice is as once.
+        once: whether the request must not be done twice, as a dial. All others read, or set a
+            value: twice is as once.
         written: whether a byte of it may have reached the service.
         status: the HTTP status; None where no answer came.
         retry_after: seconds the service asked to wait, if it is not the limiter that waits.
@@ -33,7 +34,7 @@ class Facts:
         remaining: seconds the caller still waits; None: as long as it takes.
     """
 
-    dial: bool
+    once: bool
     written: bool
     status: int | None = None
     retry_after: float | None = None
@@ -57,7 +58,7 @@ class Fail:
 
 @frozen
 class Unknown:
-    """Report that it is not known whether the call was made."""
+    """Report that it is not known whether the service acted on it: whether the call was made."""
 
 
 Verdict = Retry | Fail | Unknown
@@ -79,11 +80,11 @@ def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
         return _again(facts, policy, jitter)
     if status is not None and 300 <= status < 400:
         # A redirect may mean that the service acted (303), and it is not followed to find out.
-        return Unknown() if facts.dial else Fail()
+        return Unknown() if facts.once else Fail()
     if status is not None and 400 <= status < 500 and status != 408:
         return Fail()
     # From here on the service may have acted: no answer, 408, 5xx, a success that cannot be read.
-    if facts.dial:
+    if facts.once:
         return Unknown()
     accepted = status is not None and 200 <= status < 300
     return Fail() if accepted else _again(facts, policy, jitter)

@@ -4,9 +4,16 @@ All of them are frozen, compare and hash by value, pickle, and show no full phon
 link or custom field in their repr. What Exotel did not tell (yet) is None.
 """
 
-from exotel_async.models.account import Balance, ExoPhone, ExoPhonePage, NumberMetadata
+from exotel_async.models.account import (
+    Balance,
+    ExoPhone,
+    ExoPhonePage,
+    NumberMetadata,
+    WhitelistEntry,
+)
 from exotel_async.models.call import Call, CallDetails, CallPage, Leg
 from exotel_async.models.dial import DialOptions, DialTarget, StreamOptions, TargetOptions
+from exotel_async.models.raw_response import RawResponse
 from exotel_async.models.row import CallRow
 from exotel_async.models.words import (
     AnsweredBy,
@@ -22,6 +29,8 @@ from exotel_async.models.words import (
     RecordingChannels,
     RecordingFormat,
     StreamBegin,
+    WhitelistStatus,
+    WhitelistType,
 )
 
 __all__ = [
@@ -46,9 +55,13 @@ __all__ = [
     "NumberType",
     "OpenEnum",
     "PlaybackTo",
+    "RawResponse",
     "RecordingChannels",
     "RecordingFormat",
     "StreamBegin",
     "StreamOptions",
     "TargetOptions",
+    "WhitelistEntry",
+    "WhitelistStatus",
+    "WhitelistType",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from exotel_async.masking import masked
 from exotel_async.models.value import Value
-from exotel_async.models.words import Dnd, NumberType
+from exotel_async.models.words import Dnd, NumberType, WhitelistStatus, WhitelistType
 
 
 @frozen(kw_only=True)
@@ -38,6 +38,23 @@ class NumberMetadata(Value):
     operator: str | None = None
     operator_name: str | None = None
     dnd: Dnd | None = None
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+
+@frozen(kw_only=True)
+class WhitelistEntry(Value):
+    """How a number stands on the account's whitelist.
+
+    Attributes:
+        status: whether it is on it.
+        type: why it is; None where Exotel gives no reason, as for a neutral number.
+        expires_in: how long it keeps the status, from the response on; None: for ever.
+        raw: the whole original.
+    """
+
+    status: WhitelistStatus
+    type: WhitelistType | None = None
+    expires_in: timedelta | None = None
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
 
 

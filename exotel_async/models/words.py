@@ -111,6 +111,25 @@ class Dnd(OpenEnum):
     UNAVAILABLE = "Unavailable"
 
 
+class WhitelistStatus(OpenEnum):
+    """Whether an account may call a number that is on the Do Not Disturb register.
+
+    A number on the blacklist has unsubscribed from the account's calls.
+    """
+
+    WHITELIST = "Whitelist"
+    BLACKLIST = "Blacklist"
+    NEUTRAL = "Neutral"
+
+
+class WhitelistType(OpenEnum):
+    """Why a number is whitelisted: it has called in, is that of a user, or was added by the API."""
+
+    CUSTOMER = "Customer"
+    AGENT = "Agent"
+    API = "API"
+
+
 class RecordingChannels(enum.StrEnum):
     """Both parties mixed into one channel (Exotel's default), or one channel each."""
 

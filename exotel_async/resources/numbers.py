@@ -1,4 +1,4 @@
-"""The Numbers resource: what Exotel knows about a phone number."""
+"""The Numbers resource: what Exotel knows about a phone number, and whether it may be called."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from exotel_async.keywords import check_options
 from exotel_async.wire import requests, responses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from exotel_async.config import SendOptions
     from exotel_async.http.pipeline import Pipeline
-    from exotel_async.models import NumberMetadata
+    from exotel_async.models import NumberMetadata, WhitelistEntry
 
 
 class Numbers:
@@ -48,3 +48,69 @@ class Numbers:
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("numbers.lookup"):
             return await self._pipeline.send(request, responses.read_number, chosen)
+
+    async def whitelist(
+        self,
+        numbers: str | Iterable[str],
+        *,
+        exophone: str,
+        extra: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """Add numbers to the whitelist: those on the DND register that the account may call.
+
+        Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
+        how to unsubscribe. So the request is sent again only if Exotel certainly did not act on it,
+        like a dial. An entry holds for six months. It takes an agreement with Exotel.
+
+        Args:
+            numbers: a number, or several: they are sent in one request, each once. How many Exotel
+                takes at a time is not documented; programs were seen to send a thousand.
+            exophone: the ExoPhone that the SMS come from.
+            extra: parameters this SDK does not know.
+            **options: see `RequestOptions`.
+
+        Raises:
+            InvalidRequest: there is no number, or one that is none; nothing was sent.
+            RequestOutcomeUnknown: it is not known whether they were added; `whitelist_status` says.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        check_options(
+            "numbers.whitelist", self.whitelist, options, RequestOptions.__optional_keys__
+        )
+        request = requests.whitelist(numbers, exophone=exophone, extra=extra)
+        chosen = self._defaults.with_changes(**options)
+        with self._pipeline.reports.operation("numbers.whitelist"):
+            await self._pipeline.send(request, responses.read_done, chosen)
+
+    async def whitelist_status(
+        self,
+        number: str,
+        *,
+        extra: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> WhitelistEntry:
+        """Read how a number stands on the account's whitelist.
+
+        Rests on `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
+        being added, and so are those of the account's users.
+
+        Args:
+            number: the number; separators are taken out.
+            extra: parameters this SDK does not know.
+            **options: see `RequestOptions`.
+
+        Raises:
+            InvalidRequest: it is no phone number; nothing was sent.
+            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+        """
+        check_options(
+            "numbers.whitelist_status",
+            self.whitelist_status,
+            options,
+            RequestOptions.__optional_keys__,
+        )
+        request = requests.whitelist_status(number, extra=extra)
+        chosen = self._defaults.with_changes(**options)
+        with self._pipeline.reports.operation("numbers.whitelist_status"):
+            return await self._pipeline.send(request, responses.read_whitelist, chosen)

@@ -35,6 +35,9 @@ from exotel_async.models import (
     Leg,
     NumberMetadata,
     NumberType,
+    WhitelistEntry,
+    WhitelistStatus,
+    WhitelistType,
 )
 from exotel_async.wire.values import amount, count, free_text, moment, seconds, text, word
 
@@ -46,7 +49,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
     The zone is also the clock by which times without an offset are read. Exotel's is Indian
     Standard Time, the default, though its documentation does not say so.
 
-    `structure(data, Call)`, and the same for `CallDetails`, `Leg`, `NumberMetadata` and `Balance`,
+    `structure(data, Call)`, and the same for the other models,
     raise a ValueError when the data are not a JSON object or lack what the model requires, and
     nothing else. A `CallPage` is refused with any call on it, for it is asked for again; and so is
     an `ExoPhonePage` with any `ExoPhone`.
@@ -123,6 +126,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
     made.register_structure_hook(CallDetails, lambda data, _: _details(_object(data)))
     made.register_structure_hook(Leg, lambda data, _: _leg(_object(data)))
     made.register_structure_hook(NumberMetadata, lambda data, _: _number(_object(data)))
+    made.register_structure_hook(WhitelistEntry, lambda data, _: _whitelist_entry(_object(data)))
     made.register_structure_hook(Balance, balance)
     made.register_structure_hook(ExoPhone, lambda data, _: _exophone(_object(data)))
     made.register_structure_hook(ExoPhonePage, lambda data, _: _exophone_page(_object(data)))
@@ -134,6 +138,8 @@ _direction: Final = word(Direction)
 _answered_by: Final = word(AnsweredBy)
 _number_type: Final = word(NumberType)
 _dnd: Final = word(Dnd)
+_whitelist_status: Final = word(WhitelistStatus)
+_whitelist_type: Final = word(WhitelistType)
 
 
 def _object(data: object) -> dict[str, Any]:
@@ -190,6 +196,18 @@ def _number(data: dict[str, Any]) -> NumberMetadata:
         operator=text(get("Operator")),
         operator_name=text(get("OperatorName")),
         dnd=_dnd(get("DND")),
+        raw=data,
+    )
+
+
+def _whitelist_entry(data: dict[str, Any]) -> WhitelistEntry:
+    status = _whitelist_status(data.get("Status"))
+    if status is None:
+        raise ValueError("an entry without a Status")
+    return WhitelistEntry(
+        status=status,
+        type=_whitelist_type(data.get("Type")),
+        expires_in=seconds(data.get("Expiry")),  # -1 where it does not end
         raw=data,
     )
 

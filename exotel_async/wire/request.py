@@ -18,6 +18,8 @@ from exotel_async.wire.validation import CONTROL
 Fields = dict[str, str | None]
 """Names and values of a form or a query; None is left out."""
 Pairs = tuple[tuple[str, str], ...]
+DIAL: Final = "Calls/connect.json"
+"""The path of a dial, in any mode."""
 _ONE_CALL: Final = r"Calls/([^/]+)\.json"
 Passed = tuple[str, str | None, int | str | None, str]
 """The arguments from_, to, flow and caller_id of a dial. A tuple: tens of thousands may wait."""
@@ -47,6 +49,7 @@ class Request:
             None: no body. Neither it nor the query is in the repr.
         category: the part of the API it belongs to: whose version, and whose budget.
         passed: of a dial, what the caller passed, as it was written.
+        repeatable: of what is no GET: whether twice is as once, as it is where something is set.
     """
 
     method: str
@@ -55,6 +58,7 @@ class Request:
     body: str | None = field(default=None, repr=False)
     category: Category = Category.VOICE
     passed: DialTarget | Passed | None = field(default=None, repr=False, eq=False)
+    repeatable: bool = False
 
     @property
     def form(self) -> Pairs:
@@ -69,8 +73,13 @@ class Request:
 
     @property
     def dials(self) -> bool:
-        """Whether it makes a call. All others may be sent again: they read, or set a value."""
-        return self.method == "POST"
+        """Whether it makes a call."""
+        return self.method == "POST" and self.path == DIAL
+
+    @property
+    def once(self) -> bool:
+        """Whether it must not be done twice, as far as is known: a dial, above all."""
+        return self.method != "GET" and not self.repeatable
 
     @property
     def tag(self) -> Any:
@@ -106,7 +115,8 @@ def put_request(
     path: str, form: Fields, extra: Mapping[str, str] | None, category: Category
 ) -> Request:
     """Return a request that sets something: sent twice, it does what it does once."""
-    return Request("PUT", path, body=urlencode(pairs(form, extra)), category=category)
+    body = urlencode(pairs(form, extra))
+    return Request("PUT", path, body=body, category=category, repeatable=True)
 
 
 def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
@@ -117,15 +127,27 @@ def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
     """
     chosen = {name: value for name, value in fields.items() if value is not None}
     taken = {name.partition("[")[0] for name in chosen}
-    if extra is not None and not isinstance(extra, Mapping):
-        raise InvalidRequest("extra", extra, "must be a mapping of names to values")
-    for name, value in (extra or {}).items():
-        if not isinstance(name, str) or not name or not name.isprintable():
-            raise InvalidRequest("extra", name, "names must be plain text")
+    for name, value in plain_pairs("extra", extra):
         if name.partition("[")[0] in taken:
             raise InvalidRequest("extra", name, "is sent already, from its own argument")
-        if not isinstance(value, str) or re.search(CONTROL, value):
-            raise InvalidRequest("extra", name, "its value must be a string of readable text")
         chosen[name] = value
     # A word of somebody's own enum would be sent by its name.
     return tuple((name, str.__str__(value)) for name, value in chosen.items())
+
+
+def plain_pairs(argument: str, fields: Mapping[str, str] | None) -> Pairs:
+    """Return the names and values that a caller has passed, if they can be sent.
+
+    Raises:
+        InvalidRequest: they cannot.
+    """
+    if fields is None:
+        return ()
+    if not isinstance(fields, Mapping):
+        raise InvalidRequest(argument, fields, "must be a mapping of names to values")
+    for name, value in fields.items():
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise InvalidRequest(argument, name, "names must be plain text")
+        if not isinstance(value, str) or re.search(CONTROL, value):
+            raise InvalidRequest(argument, name, "its value must be a string of readable text")
+    return tuple((name, str.__str__(value)) for name, value in fields.items())

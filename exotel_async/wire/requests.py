@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Final, Unpack
+from typing import Any, Final, Unpack
 from urllib.parse import quote, urlencode
 
 from exotel_async.errors import InvalidRequest
@@ -29,10 +29,11 @@ from exotel_async.models import (
 )
 from exotel_async.phone import (
     normalize_exophone,
+    normalize_number,
     normalize_party,
     same_number,
 )
-from exotel_async.wire.request import Fields, Passed, Request, get_request, pairs
+from exotel_async.wire.request import DIAL, Fields, Passed, Request, get_request, pairs
 from exotel_async.wire.validation import (
     all_of,
     choice,
@@ -40,6 +41,7 @@ from exotel_async.wire.validation import (
     minutes,
     refuse,
     segment,
+    several,
     short_text,
     url,
     whole,
@@ -188,6 +190,40 @@ def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Req
     return get_request(f"Numbers/{quote(digits, safe='')}.json", {}, extra)
 
 
+def whitelist(
+    numbers: str | Iterable[str], *, exophone: str, extra: Mapping[str, str] | None = None
+) -> Request:
+    """Build the request that adds numbers to the account's whitelist.
+
+    It must not be sent twice: Exotel sends an SMS to each number (VOICE_V1 8).
+
+    Raises:
+        InvalidRequest: there is no number, or one of them or the ExoPhone is none; or `extra` is
+            wrong.
+    """
+    # One that is no text is refused by its own name.
+    written: Iterable[Any] = several(numbers)
+    different = dict.fromkeys(normalize_number(number, "numbers") for number in written)
+    if not different:
+        raise InvalidRequest("numbers", numbers, "must be one phone number or more")
+    form: Fields = {
+        "VirtualNumber": normalize_exophone(exophone, "exophone"),
+        "Number": ",".join(different),
+    }
+    # With a slash, as in all of Exotel's samples.
+    return Request("POST", "CustomerWhitelist/", body=urlencode(pairs(form, extra)))
+
+
+def whitelist_status(number: str, *, extra: Mapping[str, str] | None = None) -> Request:
+    """Build the request for how a number stands on the account's whitelist.
+
+    Raises:
+        InvalidRequest: `normalize_number` does not take it, or `extra` is wrong.
+    """
+    digits = normalize_number(number)
+    return get_request(f"CustomerWhitelist/{quote(digits, safe='')}.json", {}, extra)
+
+
 def balance(*, extra: Mapping[str, str] | None = None) -> Request:
     """Build the request for the account's balance.
 
@@ -266,7 +302,7 @@ def _order(
         form[f"StatusCallbackEvents[{index}]"] = event
     retries = whole("max_retries", max_retries, 0)
     form["MaxRetries"] = None if retries is None else str(retries)
-    return Request("POST", "Calls/connect.json", body=urlencode(pairs(form, extra)), passed=passed)
+    return Request("POST", DIAL, body=urlencode(pairs(form, extra)), passed=passed)
 
 
 def _parties(from_: str, caller_id: str) -> Fields:

@@ -27,6 +27,8 @@ from exotel_async.models import (
     ExoPhone,
     ExoPhonePage,
     NumberMetadata,
+    RawResponse,
+    WhitelistEntry,
 )
 from exotel_async.wire.converter import converter
 from exotel_async.wire.values import count, text
@@ -35,6 +37,7 @@ _T = TypeVar("_T")
 
 _EXCERPT: Final = 400  # bytes; the error shows half of them, so that no number is cut unmasked
 _MARKUP: Final = 8_192  # bytes; an error says what it has to say before
+_HTML: Final = "HTML instead of JSON"
 _LONGEST_MESSAGE: Final = 400
 _SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and starring it garbles the text
 _LONGEST_WAIT: Final = 86_400.0  # seconds
@@ -111,10 +114,14 @@ class Response:
 
 @frozen
 class Reader(Generic[_T]):
-    """Reads a model out of an answer, or out of what that has under a key."""
+    """Reads a model out of an answer, or out of what that has under a key.
+
+    With the names of its fields, it reads them out of an answer in XML as well.
+    """
 
     _model: type[_T]
     _key: str | None = None
+    _fields: tuple[str, ...] = ()
 
     def __call__(self, answer: Response, *, time_zone: tzinfo = IST) -> _T:
         """Read it.
@@ -131,7 +138,7 @@ class Reader(Generic[_T]):
             raise read_error(answer)
         key = self._key
         try:
-            document = _document(answer)
+            document = self._of_xml(answer) or _document(answer)
             if key is None or key in document:
                 data = document if key is None else document[key]
                 return converter(time_zone).structure(data, self._model)
@@ -147,6 +154,13 @@ class Reader(Generic[_T]):
             excerpt=answer.excerpt(),
         )
 
+    def _of_xml(self, answer: Response) -> dict[str, Any] | None:
+        """Return the fields as a document; None if there are none in XML."""
+        if not self._fields or self._key is None:
+            return None
+        inside = _tag(self._key, answer.excerpt(_MARKUP))
+        return None if inside is None else {self._key: {f: _tag(f, inside) for f in self._fields}}
+
 
 read_call: Final = Reader(Call, "Call")
 """The call in the answer to a dial or to `get_call`."""
@@ -154,12 +168,45 @@ read_page: Final = Reader(CallPage)
 """A page of call records. No call on it is left out silently."""
 read_number: Final = Reader(NumberMetadata, "Numbers")  # plural, and yet one
 """What Exotel knows about a number."""
+read_whitelist: Final = Reader(WhitelistEntry, "Result", ("Status", "Type", "Expiry"))
+"""How a number stands on the whitelist: documented in XML, and in JSON if the path asks for it."""
 read_balance: Final = Reader(Balance, "Account")
 """The account's balance."""
 read_exophone: Final = Reader(ExoPhone)
 """An ExoPhone."""
 read_exophone_page: Final = Reader(ExoPhonePage)
 """A page of ExoPhones."""
+
+
+def read_raw(answer: Response) -> RawResponse:
+    """Return an answer as it is.
+
+    Raises:
+        APIError: Exotel refused.
+    """
+    if not _is_success(answer):
+        raise read_error(answer)
+    return RawResponse(status=answer.status, headers=_concealed(answer), content=answer.body)
+
+
+def read_done(answer: Response) -> None:
+    """Take note that something was done, where it is not known what the answer says.
+
+    Raises:
+        APIError: Exotel refused.
+        DecodeError: it is a page for people, as a proxy has one for those who have to log in; or an
+            error.
+    """
+    if not _is_success(answer):
+        raise read_error(answer)
+    problem = "an error" if b"RestException" in answer.body else _kind(answer.body)
+    if problem in {"an error", _HTML}:
+        raise DecodeError(
+            f"no confirmation in the answer: {problem}",
+            status=answer.status,
+            content_type=answer.content_type,
+            excerpt=answer.excerpt(),
+        )
 
 
 def read_error(answer: Response) -> APIError:
@@ -178,9 +225,13 @@ def read_error(answer: Response) -> APIError:
         status=answer.status,
         hint=_hint(answer, message),
         code=_code(answer, code),
-        headers={name: answer.conceal(value) for name, value in answer.headers.items()},
+        headers=_concealed(answer),
         attempts=answer.attempts,
     )
+
+
+def _concealed(answer: Response) -> dict[str, str]:
+    return {name: answer.conceal(value) for name, value in answer.headers.items()}
 
 
 def _hint(answer: Response, message: str) -> str | None:
@@ -268,7 +319,7 @@ def _kind(body: bytes) -> str | None:
     if not start:
         return "an empty body"
     if start.startswith((b"<!doctype html", b"<html")):
-        return "HTML instead of JSON"
+        return _HTML
     if start.startswith(b"<"):
         return "XML instead of JSON: a path without .json?"
     return None

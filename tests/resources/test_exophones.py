@@ -31,7 +31,7 @@ from exotel_async import (
 from exotel_async.emulator import Caller, Emulator, Fault, Flow, Garbage, Greeting
 from exotel_async.wire import responses
 from exotel_async.wire.converter import converter
-from exotel_async.wire.request import Category, Request
+from exotel_async.wire.request import Category, Request, put_request
 from tests.conftest import CUSTOMER, EXOPHONE, session
 
 PHONES = [f"080300000{n:02}" for n in range(7)]
@@ -255,8 +255,16 @@ async def test_no_answer_in_time_is_no_lost_dial(emulator: Emulator, exotel: Asy
 
 def test_only_a_dial_dials() -> None:
     assert Request("POST", "Calls/connect.json").dials
-    for method in ("GET", "PUT"):
+    assert not Request("GET", "Calls/connect.json").dials, "that reads a call of that name"
+    for method in ("GET", "PUT", "POST"):
         assert not Request(method, f"{PATH}/s", category=Category.EXOPHONES).dials
+
+
+def test_what_is_not_known_to_be_repeatable_is_done_once() -> None:
+    assert Request("POST", "Calls/connect.json").once
+    assert Request("DELETE", "Things").once
+    assert not Request("GET", "Things").once
+    assert not put_request("Things", {}, None, Category.EXOPHONES).once
 
 
 # The budget

@@ -567,6 +567,35 @@ def test_recording_url_validity_out_of_range(validity: Any) -> None:
     refused(requests.get_call, "recording_url_validity", sid="a", recording_url_validity=validity)
 
 
+def test_whitelist() -> None:
+    request = requests.whitelist("098123 00001", exophone="080-30000000")
+    assert (request.method, request.path) == ("POST", "CustomerWhitelist/")
+    assert dict(request.form) == {"VirtualNumber": "08030000000", "Number": "09812300001"}
+    assert request.once, "an SMS goes out"
+    assert not request.dials
+    several = iter(["098123 00001", "+91 98123-00002", "09812300001"])
+    request = requests.whitelist(several, exophone="08030000000", extra={"Language": "en"})
+    assert request.form == (
+        ("VirtualNumber", "08030000000"),
+        ("Number", "09812300001,+919812300002"),
+        ("Language", "en"),
+    )
+    for numbers in ([], "", "nobody", ["09812300001", "12"], ["09812300001", None], None, 7):
+        refused(requests.whitelist, "numbers", numbers=numbers, exophone="08030000000")
+    for exophone in ("", None, "sip:agent", "9812300001.0"):
+        refused(requests.whitelist, "exophone", numbers="09812300001", exophone=exophone)
+    two = {"numbers": "09812300001", "exophone": "08030000000"}
+    refused(requests.whitelist, "extra", **two, extra={"Number": "09812300002"})
+
+
+def test_whitelist_status() -> None:
+    expected = Request("GET", "CustomerWhitelist/09812300001.json")
+    assert requests.whitelist_status("098123-00001") == expected
+    path = requests.whitelist_status("+919812300001").path
+    assert path == "CustomerWhitelist/%2B919812300001.json"
+    refused(requests.whitelist_status, "number", number="../Balance")
+
+
 def test_lookup_number_and_balance() -> None:
     assert requests.lookup_number("098123-00001") == Request("GET", "Numbers/09812300001.json")
     assert requests.lookup_number("+919812300001").path == "Numbers/%2B919812300001.json"

@@ -28,14 +28,19 @@ from exotel_async.models import (
     Dnd,
     NumberMetadata,
     NumberType,
+    WhitelistEntry,
+    WhitelistStatus,
+    WhitelistType,
 )
 from exotel_async.wire.responses import (
     Response,
     read_balance,
     read_call,
+    read_done,
     read_error,
     read_number,
     read_page,
+    read_whitelist,
     retry_after,
     sid_of,
 )
@@ -113,7 +118,7 @@ HTML_ERROR = """<html>\r\n<head><title>502 Bad Gateway</title></head>
 
 Reader = Callable[[Response], object]
 READERS: list[Reader] = [read_call, read_number, read_balance]
-ALL_READERS: list[Reader] = [*READERS, read_page]
+ALL_READERS: list[Reader] = [*READERS, read_page, read_whitelist]
 
 
 def answer(body: object, status: int = 200, **headers: str) -> Response:
@@ -144,6 +149,61 @@ def test_read_call() -> None:
     assert call.raw == CALL["Call"]
     in_utc = read_call(answer(CALL), time_zone=UTC)
     assert in_utc.created_at == datetime(2026, 3, 2, 11, 20, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "expiry", "entry"),
+    [
+        ("Whitelist", "API", 60, WhitelistEntry(
+            status=WhitelistStatus.WHITELIST, type=WhitelistType.API,
+            expires_in=timedelta(minutes=1))),
+        ("whitelist", "Customer", "-1", WhitelistEntry(
+            status=WhitelistStatus.WHITELIST, type=WhitelistType.CUSTOMER)),
+        ("Blacklist", "", -1, WhitelistEntry(status=WhitelistStatus.BLACKLIST)),
+        ("Neutral", None, None, WhitelistEntry(status=WhitelistStatus.NEUTRAL)),
+        ("Pending", "Campaign", "soon", WhitelistEntry(
+            status=WhitelistStatus("Pending"), type=WhitelistType("Campaign"))),
+    ],
+)  # fmt: skip
+def test_read_whitelist(status: str, kind: str | None, expiry: object, entry: object) -> None:
+    result = {"Status": status, "Type": kind, "Expiry": expiry}
+    read = read_whitelist(answer({"Result": result}))
+    assert read == entry
+    assert read.raw == result
+    fields = "".join(f"\n <{name}>{value or ''}</{name}>" for name, value in result.items())
+    for xml in (f"<Result>{fields}</Result>", f"<TwilioResponse><Result>{fields}\n</Result></Twi"):
+        assert read_whitelist(answer(f'<?xml version="1.0"?>\n{xml}')) == entry
+    assert read_whitelist(answer(f"<Result><Status>{status}</Status><Type/></Result>")).type is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "{}",
+        {"Result": []},
+        {"Result": {}},
+        {"Result": {"Status": ""}},
+        {"Status": "Whitelist"},
+        "<Result></Result>",
+        "<Result><Type>API</Type></Result>",
+        "<TwilioResponse><Status>200</Status></TwilioResponse>",
+        XML_ERROR,
+        HTML_ERROR,
+    ],
+)
+def test_no_whitelist_entry(body: object) -> None:
+    assert "no WhitelistEntry in the answer" in str(not_decoded(read_whitelist, body))
+
+
+def test_what_confirms_that_something_was_done() -> None:
+    for body in ("", "OK", "{}", "[1", {"Result": {"Message": "Success"}}, b"\xff"):
+        assert read_done(answer(body)) is None  # type: ignore[func-returns-value]
+    assert "HTML" in str(not_decoded(read_done, HTML_ERROR))
+    assert "an error" in str(not_decoded(read_done, XML_ERROR))
+    with pytest.raises(APIError, match="out of bounds"):
+        read_done(answer(XML_ERROR, 400))
 
 
 def test_read_number() -> None:

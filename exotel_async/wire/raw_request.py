@@ -1,0 +1,108 @@
+"""A request to a page of the API that this SDK does not know, checked before it costs anything."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+from urllib.parse import quote, unquote, urlencode
+
+from exotel_async.errors import InvalidRequest
+from exotel_async.wire.request import Category, Request, plain_pairs
+from exotel_async.wire.validation import one_of
+
+_RULE: Final = (
+    "must be a path below the account, as 'Numbers/09812300001.json': not a URL, without / at its "
+    "beginning, and without .., //, ?, #, ; and spaces; the query is params"
+)
+_DIAL: Final = (
+    "is a dial: use calls.connect, calls.connect_to_flow or calls.connect_to_stream, which never "
+    "dial twice"
+)
+# Of one part of a path, decoded: printable ASCII. A % would be decoded again by some servers, and
+# what follows a ; is no part of the name for others.
+_PART: Final = r"(?!\.$)(?!.*\.\.)(?!.*[/\\?#;%])[!-~]{1,256}"
+
+
+class Method(enum.StrEnum):
+    """The methods of HTTP that Exotel documents."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    DELETE = "DELETE"
+
+
+def raw_request(
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    category: str = Category.VOICE,
+) -> Request:
+    """Build a request. It is not repeatable, unless it is a GET: what it does is not known.
+
+    Args:
+        method: GET, POST, PUT or DELETE.
+        path: the path below the account, which may be percent-encoded.
+        params: the query.
+        form: the form of a POST or PUT.
+        category: the part of the API: its version and budget.
+
+    Raises:
+        InvalidRequest: it would dial, or lead out of the account; or an argument is malformed.
+    """
+    chosen = Method(one_of("method", method, Method))
+    part = Category(one_of("category", category, Category))
+    body = None
+    if form is not None:
+        if chosen not in {Method.POST, Method.PUT}:
+            rule = "is only for POST and PUT; what goes into the URL is params"
+            raise InvalidRequest("form", type(form).__name__, rule)
+        body = urlencode(plain_pairs("form", form))
+    return Request(
+        chosen.value, _path(path), params=plain_pairs("params", params), body=body, category=part
+    )
+
+
+def _path(path: object) -> str:
+    """Return a path as all of ours are written, so that what masks numbers in it knows them."""
+    if not isinstance(path, str):
+        raise InvalidRequest("path", type(path).__name__, _RULE)
+    if _is_dial(path):
+        raise _refused(path, _DIAL)
+    # Some pages have a slash at the end (VOICE_V1 8).
+    parts, slash = (path[:-1], "/") if path.endswith("/") else (path, "")
+    return "/".join(_part(part, path) for part in parts.split("/")) + slash
+
+
+def _part(part: str, path: str) -> str:
+    decoded = unquote(part)
+    if not re.fullmatch(_PART, decoded):
+        raise _refused(path, _RULE)
+    # Brackets stay, for numbers may be written with them, and are masked so.
+    return quote(decoded, safe="()")
+
+
+def _is_dial(path: str) -> bool:
+    """Whether some server might take it for the page that dials, however it is written."""
+    decoded = _decoded(path)
+    names = re.split(r"[/\\]+", re.split(r"[?#;]", decoded.casefold())[0])
+    bare = [name for name in (each.strip().partition(".")[0] for each in names) if name]
+    return ("calls", "connect") in pairwise(bare)
+
+
+def _decoded(path: str) -> str:
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    return path
+
+
+def _refused(path: str, rule: str) -> InvalidRequest:
+    before, query, _ = _decoded(path).partition("?")
+    # A query may hold anything, the token as well.
+    shown = f"{before}?..." if query else before
+    return InvalidRequest("path", shown if query else path, rule, shown=shown)
