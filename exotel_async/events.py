@@ -36,7 +36,8 @@ __all__ = [
 class OperationEvent(Value):
     """An event of an operation: of one call of a method that is awaited, as `calls.connect`.
 
-    What is read as a stream, such as `calls.list`, is no operation: its requests are reported.
+    What is read as a stream, such as `calls.list`, is no operation: its requests are reported. A
+    recording that is opened is one.
 
     Attributes:
         operation: the method: `calls.connect`.
@@ -49,12 +50,12 @@ class OperationEvent(Value):
 
 @frozen(kw_only=True)
 class OperationStarted(OperationEvent):
-    """A method was called. Reported in the task that has called it."""
+    """A method was called. Reported in the task that has called it, or one that continues it."""
 
 
 @frozen(kw_only=True)
 class OperationEnded(OperationEvent):
-    """The method has returned or raised. Reported in the task that has called it.
+    """The method has returned or raised. Reported in the same task as its start.
 
     Attributes:
         seconds: how long it took, with everything.

@@ -6,6 +6,8 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +22,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from exotel_async import CallOutcomeUnknown, ConfigurationError, NotFound, RateLimit
-from exotel_async.emulator import Emulator, Fault
+from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.otel import Telemetry
 from exotel_async.webhooks import ExotelWebhooks, Passthru, PassthruRequest
+from tests.calls.test_download_recording import RECORDED
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 
 
@@ -140,11 +143,7 @@ async def test_each_of_the_gets_that_share_a_request_is_in_its_own_trace(
             with tracer.start_as_current_span(name):
                 await exotel.calls.get(sid)
 
-        sids = [
-            (await exotel.calls.connect(AGENT, f"+91981231{n:04}", caller_id=EXOPHONE)).sid
-            for n in range(8)
-        ]
-        await exotel.calls.wait(sids, interval=0.05)
+        sids = [emulator.add_call(RECORDED, ago=timedelta(hours=1)).sid for _ in range(8)]
         await asyncio.gather(*(get(f"user {n}", sid) for n, sid in enumerate(sids)))
     assert recorded.tree() >= {(f"user {n}", "calls.get") for n in range(8)}
 
@@ -208,6 +207,27 @@ async def test_an_instrumentation_of_httpx_shows_no_number_besides(
         "wait for the rate limit",
         "HTTP GET",
         "GET",
+    }
+
+
+@pytest.mark.usefixtures("instrumented_httpx")
+async def test_the_links_of_recordings_are_in_no_span(recorded: Recorded, tmp_path: Path) -> None:
+    answered = Scenario.all_answered(talk=40)
+    async with (
+        Emulator(speed=30, scenario=answered) as emulator,
+        session(emulator, on_event=recorded.telemetry) as exotel,
+    ):
+        sid = emulator.add_call(RECORDED, ago=timedelta(hours=1)).sid
+        call = await exotel.calls.get(sid)
+        await exotel.calls.download_recording(call, tmp_path / "call.mp3")
+        async with exotel.calls.open_recording(call) as recording:
+            assert b"".join([chunk async for chunk in recording]) == emulator.recording(sid)
+    assert recorded.tree() == {
+        (None, "calls.get"),
+        ("calls.get", "wait for the rate limit"),
+        ("calls.get", "HTTP GET"),
+        (None, "calls.download_recording"),
+        (None, "calls.open_recording"),
     }
 
 

@@ -94,7 +94,7 @@ class Recording:
 
     async def _see_through(self) -> None:
         handover, _ = self._opened()
-        with self._scope:
+        with self._scope, self._pipeline.reports.operation("calls.open_recording"):
             try:
                 await self._fetch(handover)
             finally:
