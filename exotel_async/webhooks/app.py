@@ -116,7 +116,8 @@ class ExotelWebhooks(Registry):
                 believed. Not needed where the server believes them already (uvicorn's
                 `--forwarded-allow-ips` with their addresses).
             claims: the store of handled events. None: in this process, for a day. Several
-                processes need one they share, or a duplicate may be handled by each.
+                processes need one they share, or a duplicate may be handled by each:
+                `exotel_async.redis.ValkeyClaims`.
             max_body: bytes of a body, or of a query.
             body_timeout: seconds for a body to come, all in all.
             event_timeout: seconds for a handler of events. Exotel is said to wait 15.
