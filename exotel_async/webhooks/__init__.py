@@ -15,9 +15,16 @@ from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsTex
 from exotel_async.webhooks.app import ExotelWebhooks
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.deduplication import Claim, ClaimStore, MemoryClaims
-from exotel_async.webhooks.enums import AgentState, DialEventType, FlowCallType, HoldMusic
+from exotel_async.webhooks.enums import (
+    AgentState,
+    DialEventType,
+    FlowCallType,
+    HeartbeatStatus,
+    HoldMusic,
+)
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.fields import DialledLeg, Insights, StreamReport
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.prompts import Play, Playback, Prompt, Speak
 from exotel_async.webhooks.requests import (
     AppletRequest,
@@ -49,6 +56,8 @@ __all__ = [
     "GatherPlan",
     "GatherRequest",
     "GreetingRequest",
+    "Heartbeat",
+    "HeartbeatStatus",
     "HoldMusic",
     "Insights",
     "MemoryClaims",

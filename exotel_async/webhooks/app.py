@@ -244,8 +244,8 @@ class ExotelWebhooks(Registry):
         target = take_target(scope)
         try:
             route = self._enter(scope, target)
-            if route.kind == "status_callback":
-                return await self._take_callback(route, scope, receive, target.query)
+            if route.kind in {"status_callback", "heartbeat"}:
+                return await self._take_body(route, scope, receive, target.query)
             return await self._take_query(route, scope["method"], target.query)
         except Refused as refused:
             return refusal(refused, scope)
@@ -265,7 +265,7 @@ class ExotelWebhooks(Registry):
         show_tail(scope, target.tail)
         return route
 
-    async def _take_callback(
+    async def _take_body(
         self, route: Route, scope: Scope, receive: Receive, query: bytes
     ) -> Response:
         if scope["method"] != "POST":
@@ -278,8 +278,11 @@ class ExotelWebhooks(Registry):
             most=self._most,
             seconds=self._body_seconds,
         )
-        event = self._read(route, body, content_type, query=query)
-        self._forward(event)
+        if route.kind == "status_callback":
+            event = self._read(route, body, content_type, query=query)
+            self._forward(event)
+        else:
+            event = self._read(route, body, content_type)
         if route.handler is None or await self._runner.handle(route, event):
             return RECEIVED
         return _FAILED

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
 from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.requests import (
     AppletRequest,
     ConnectRequest,
@@ -42,21 +43,31 @@ _Request = TypeVar("_Request", bound=AppletRequest)
 
 async def status_callback(request: Request) -> StatusCallback:
     """Read a status callback."""
+    body, content_type = await _body(request)
+    query = _query(request)
+    return _read(lambda: StatusCallback.from_request(body, content_type, query=query))
+
+
+async def heartbeat(request: Request) -> Heartbeat:
+    """Read a heartbeat of ExoPhones."""
+    body, content_type = await _body(request)
+    return _read(lambda: Heartbeat.from_request(body, content_type))
+
+
+async def dial_event(request: Request) -> DialEvent:
+    """Read a dial event of a Connect applet."""
+    return _read(lambda: DialEvent.from_query(_query(request)))
+
+
+async def _body(request: Request) -> tuple[bytes, str | None]:
     try:
-        body, content_type = await read_callback(
+        return await read_callback(
             request.headers.raw, request.stream(), most=MOST_BODY, seconds=BODY_SECONDS
         )
     except Refused as refused:
         raise HTTPException(refused.status) from None
     except ClientDisconnect:
         raise HTTPException(400) from None
-    query = _query(request)
-    return _read(lambda: StatusCallback.from_request(body, content_type, query=query))
-
-
-async def dial_event(request: Request) -> DialEvent:
-    """Read a dial event of a Connect applet."""
-    return _read(lambda: DialEvent.from_query(_query(request)))
 
 
 def _query(request: Request) -> bytes:

@@ -36,13 +36,8 @@ class Event(Protocol):
     """An event, which is handled once."""
 
     @property
-    def sid(self) -> str:
-        """The call's SID."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """What identifies it."""
+    def key(self) -> str | None:
+        """What identifies it; None: it cannot be told from the next one, and each is handled."""
         ...
 
 
@@ -141,7 +136,7 @@ class HandlerTask:
             logger.exception("The claim store did not record how the handling of an event ended")
 
     def _complain(self, error: BaseException) -> None:
-        about = self._route.tail, self._event.sid
+        about = self._route.tail, getattr(self._event, "sid", "-")  # a heartbeat is of no call
         if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
             logger.error("Handling %s has failed; call %s", *about, exc_info=error)
         elif self._late:
@@ -186,7 +181,8 @@ class HandlerRunner:
 
         One that is being handled already is not handled a second time: both get its outcome.
         """
-        key = f"{route.kind}:{event.key}"
+        owner = secrets.token_hex(8)
+        key = f"{route.kind}:{owner if event.key is None else event.key}"
         attempt = self._events.get(key)
         if attempt is None:
             attempt = self._events[key] = HandlerTask(
@@ -194,7 +190,7 @@ class HandlerRunner:
                 route,
                 event,
                 key=key,
-                owner=secrets.token_hex(8),
+                owner=owner,
                 seconds=self._event_seconds,
                 over=self._events.__delitem__,
             )

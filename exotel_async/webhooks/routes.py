@@ -15,6 +15,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsText
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.prompts import Play, Playback, Speak
 from exotel_async.webhooks.requests import (
     AppletRequest,
@@ -30,6 +31,7 @@ from exotel_async.webhooks.response import JSON, TEXT, Reply, Response, response
 WebhookKind = Literal[
     "status_callback",
     "dial_event",
+    "heartbeat",
     "passthru",
     "connect",
     "dial_whom",
@@ -182,6 +184,7 @@ APOLOGY: Final = "Sorry, something went wrong. Please stay on the line."
 
 _OnCallback = TypeVar("_OnCallback", bound="Callable[[StatusCallback], object]")
 _OnDial = TypeVar("_OnDial", bound="Callable[[DialEvent], object]")
+_OnHeartbeat = TypeVar("_OnHeartbeat", bound="Callable[[Heartbeat], object]")
 _OnPassthru = TypeVar("_OnPassthru", bound="Callable[[PassthruRequest], Or[Passthru | None]]")
 _OnConnect = TypeVar("_OnConnect", bound="Callable[[ConnectRequest], Or[ConnectPlan]]")
 _OnDialWhom = TypeVar("_OnDialWhom", bound="Callable[[ConnectRequest], Or[DialWhom | str]]")
@@ -195,10 +198,11 @@ _Handler = TypeVar("_Handler", bound="Callable[[Any], object]")
 class Registry:
     """The handlers of an application.
 
-    Each method but `status_callback` and `dial_event` takes the name that the handler's URL ends
-    with, and gives a decorator. A handler is an async function of one argument; one that is not
-    async is called in the event loop. All of them raise `ConfigurationError` for a name that is
-    taken or cannot stand in a URL, and for a fall-back that is no answer to the request.
+    Each method but `status_callback`, `dial_event` and `heartbeat` takes the name that the
+    handler's URL ends with, and gives a decorator. A handler is an async function of one argument;
+    one that is not async is called in the event loop. All of them raise `ConfigurationError` for a
+    name that is taken or cannot stand in a URL, and for a fall-back that is no answer to the
+    request.
 
     The fall-back is what is answered when the handler raises, outlasts its time, or gives back
     what is no answer.
@@ -221,6 +225,12 @@ class Registry:
         """Register what is called for each dial event of Connect applets, once; else as above."""
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
         self._add(event_route("dial_event", read, handler))
+        return handler
+
+    def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
+        """Register what is called for each heartbeat of ExoPhones, once; else as above."""
+        read = partial(Heartbeat.from_request, time_zone=self._time_zone)
+        self._add(event_route("heartbeat", read, handler))
         return handler
 
     def passthru(
