@@ -51,7 +51,7 @@ from exotel_async.webhooks import StatusCallback
 SETTINGS = {"Between", "Fallback", "RateLimit", "RetryPolicy", "Timeouts"}
 SETTINGS |= {"Campaign", "Reached", "Retries", "Retry", "Schedule"}  # tests/campaigns tries them
 ANSWERS = {"ConnectPlan", "DialWhom", "GatherPlan", "Passthru", "Play", "Playback", "Response"}
-ANSWERS |= {"SmsText", "Speak"}
+ANSWERS |= {"SmsText", "Speak", "VoicebotStream"}
 
 SOON_OVER = settings(max_examples=10, deadline=None)
 

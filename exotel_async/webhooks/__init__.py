@@ -11,7 +11,13 @@ FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fast
 signs nothing: put a secret into the URL you give it.
 """
 
-from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsText
+from exotel_async.webhooks.answers import (
+    DialWhom,
+    GatherPlan,
+    Passthru,
+    SmsText,
+    VoicebotStream,
+)
 from exotel_async.webhooks.app import ExotelWebhooks
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.deduplication import Claim, ClaimStore, MemoryClaims
@@ -34,6 +40,7 @@ from exotel_async.webhooks.requests import (
     GreetingRequest,
     PassthruRequest,
     SmsRequest,
+    VoicebotRequest,
     WhisperRequest,
 )
 from exotel_async.webhooks.response import Reply, Response
@@ -73,6 +80,8 @@ __all__ = [
     "Speak",
     "StatusCallback",
     "StreamReport",
+    "VoicebotRequest",
+    "VoicebotStream",
     "WebhookKind",
     "WhisperRequest",
 ]

@@ -201,6 +201,7 @@ class HandlerRunner:
 
         None: there is no fall-back either.
         """
+        about = route.tail, request.sid or "-"
         task = asyncio.create_task(route.call(request))
         self._answers.add(task)
         task.add_done_callback(self._answered)
@@ -209,12 +210,12 @@ class HandlerRunner:
         finally:
             late = task.cancel()
         if late:
-            logger.error("The handler %s took too long; call %s", route.tail, request.sid)
+            logger.error("The handler %s took too long; call %s", *about)
             return route.fallback
         try:
             return route.respond(task.result())
         except BaseException as error:  # its own: our cancellation would have come at the wait
-            logger.exception("The handler %s has failed; call %s", route.tail, request.sid)
+            logger.exception("The handler %s has failed; call %s", *about)
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 raise
             return route.fallback

@@ -15,7 +15,7 @@ from tests.webhooks.payloads import DIAL, HEARTBEAT, LONG, PASSTHRU, SID, as_for
 from tests.webhooks.serving import OTHER, SECRET, Served, new_hooks, path, serving
 from tests.webhooks.test_properties import bodies, fields, names, told
 
-NAMED = ["passthru", "connect", "dial_whom", "gather", "greeting", "whisper", "sms"]
+NAMED = ["passthru", "connect", "dial_whom", "gather", "greeting", "whisper", "sms", "voicebot"]
 POSTED = [path("status_callback"), path("heartbeat")]
 KNOWN = [*POSTED, path("dial_event"), *(path(kind, "main") for kind in NAMED)]
 METHODS = ["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH", "get", "FOO"]
@@ -66,6 +66,7 @@ def hooks() -> ExotelWebhooks:
     hooks.greeting("main")(lambda request: f"Welcome {request.sid}")
     hooks.whisper("main")(lambda request: Playback("A call"))
     hooks.sms("main")(lambda request: "Thank you")
+    hooks.voicebot("main")(lambda request: "wss://bot.example")
     return hooks
 
 
