@@ -5,6 +5,7 @@
     ├── InvalidRequest (ValueError) an argument Exotel would refuse
     ├── RateLimitTimeout            the limiter's queue is longer than max_wait
     ├── LimiterUnavailable          the shared limiter's server cannot be reached
+    ├── ClaimsUnavailable           the claim store's server cannot be reached
     ├── InvalidWebhook              what came to a webhook is not what Exotel sends
     ├── ConnectionFailed            nothing reached Exotel
     ├── RequestTimeout              a request that reads got no answer in time
@@ -157,6 +158,10 @@ class RateLimitTimeout(ExotelError):
 
 class LimiterUnavailable(ExotelError):
     """The server of the shared limiter cannot be reached. Nothing was sent."""
+
+
+class ClaimsUnavailable(ExotelError):
+    """The server of the claim store cannot be reached. What came to a webhook was not handled."""
 
 
 class InvalidWebhook(ExotelError):

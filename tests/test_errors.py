@@ -21,6 +21,7 @@ from taskiq.serializers import JSONSerializer, PickleSerializer
 from exotel_async import errors
 from exotel_async.errors import (
     CallOutcomeUnknown,
+    ClaimsUnavailable,
     ConfigurationError,
     ConnectionFailed,
     DecodeError,
@@ -52,6 +53,7 @@ ALL: list[ExotelError] = [
     InvalidRequest("to", NUMBER, "must be shorter"),
     RateLimitTimeout(wait=3.0, max_wait=1.0),
     LimiterUnavailable("x"),
+    ClaimsUnavailable("x"),
     InvalidWebhook("x"),
     ConnectionFailed("x", attempts=3),
     RequestTimeout("x", attempts=3),

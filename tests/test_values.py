@@ -54,7 +54,7 @@ BYTES = {"RawResponse"}
 SETTINGS = {"Between", "Fallback", "RateLimit", "RetryPolicy", "Timeouts"}
 SETTINGS |= {"Campaign", "Reached", "Retries", "Retry", "Schedule"}  # tests/campaigns tries them
 ANSWERS = {"ConnectPlan", "DialWhom", "GatherPlan", "Passthru", "Play", "Playback", "Response"}
-ANSWERS |= {"SmsText", "Speak"}
+ANSWERS |= {"SmsText", "Speak", "VoicebotStream"}
 
 SOON_OVER = settings(max_examples=10, deadline=None)
 

@@ -27,6 +27,7 @@ from exotel_async.emulator.flows.applets import (
     Sms,
     SwitchCase,
     Transfer,
+    Voicebot,
     Voicemail,
 )
 from exotel_async.emulator.flows.caller import Caller
@@ -85,6 +86,7 @@ __all__ = [
     "Transcript",
     "Transfer",
     "UniformLatency",
+    "Voicebot",
     "Voicemail",
     "serve",
 ]

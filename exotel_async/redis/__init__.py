@@ -1,6 +1,10 @@
-"""One budget for many processes and machines, on a Valkey or Redis server (extra `redis`)."""
+"""What many processes and machines share on a Valkey or Redis server (extra `redis`).
+
+One budget of requests: `SharedTokenBucket`. Which events were handled: `ValkeyClaims`.
+"""
 
 from exotel_async.redis.bucket import SharedTokenBucket
+from exotel_async.redis.claims import ValkeyClaims
 from exotel_async.redis.statistics import (
     AccountStatistics,
     Fallback,
@@ -14,4 +18,5 @@ __all__ = [
     "ProcessStatistics",
     "SharedStatistics",
     "SharedTokenBucket",
+    "ValkeyClaims",
 ]

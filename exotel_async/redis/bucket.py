@@ -15,8 +15,9 @@ from exotel_async.credentials import given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
+from exotel_async.redis.connection import Unfit, Unreachable, check_seconds, check_word
 from exotel_async.redis.process import LeasedBucket
-from exotel_async.redis.server import Server, Unfit, Unreachable
+from exotel_async.redis.server import Server
 from exotel_async.redis.statistics import (
     SECOND,
     AccountStatistics,
@@ -98,11 +99,11 @@ class SharedTokenBucket(LeasedBucket):
             ("exchange", exchange),
             ("outage_wait", outage_wait),
         ):
-            _check_seconds(argument, seconds)
+            check_seconds(argument, seconds)
         if socket_timeout is not None:
-            _check_seconds("socket_timeout", socket_timeout)
-        self._account_sid: Final = _plain("account", given("account", account))
-        self._category: Final = _plain("category", category)
+            check_seconds("socket_timeout", socket_timeout)
+        self._account_sid: Final = check_word("account", given("account", account))
+        self._category: Final = check_word("category", category)
         super().__init__(
             rate,
             Server(
@@ -181,7 +182,7 @@ class SharedTokenBucket(LeasedBucket):
         Raises:
             ConfigurationError: that is no number of seconds.
         """
-        _check_seconds("seconds", seconds)
+        check_seconds("seconds", seconds)
         if self._lease.allow_exchange(seconds) and self._lease.epoch:
             self._call()  # the others have to know before this process can die
 
@@ -306,16 +307,3 @@ class SharedTokenBucket(LeasedBucket):
         if new:
             self._gate.wait_for_leave(loop.time())
         return loop
-
-
-def _plain(argument: str, value: str) -> str:
-    fits = isinstance(value, str) and value and value.isprintable()
-    if not fits or any(char.isspace() or char in "{}:@" for char in value):
-        # Not shown: the URL of the server, with its password, may have been taken for it.
-        raise ConfigurationError(f"{argument} must be a word without braces, : and @")
-    return value
-
-
-def _check_seconds(argument: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")

@@ -11,8 +11,9 @@ from typing import Any, Final
 import anyio
 
 from exotel_async.logs import log_fields
+from exotel_async.redis.connection import Unfit, Unreachable
 from exotel_async.redis.messages import Lease, StatusReport
-from exotel_async.redis.server import Server, Unfit, Unreachable, is_cancelled
+from exotel_async.redis.server import Server, is_cancelled
 from exotel_async.redis.statistics import SECOND
 from exotel_async.redis.subscriber import Listener
 

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from exotel_async.redis.server import Server, Unfit, is_cancelled
+from exotel_async.redis.connection import Unfit
+from exotel_async.redis.server import Server, is_cancelled
 
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
 _LAST_RETRY: Final = 0.5

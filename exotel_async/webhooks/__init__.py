@@ -11,13 +11,26 @@ FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fast
 signs nothing: put a secret into the URL you give it.
 """
 
-from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsText
+from exotel_async.webhooks.answers import (
+    DialWhom,
+    GatherPlan,
+    Passthru,
+    SmsText,
+    VoicebotStream,
+)
 from exotel_async.webhooks.app import ExotelWebhooks
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.deduplication import Claim, ClaimStore, MemoryClaims
-from exotel_async.webhooks.enums import AgentState, DialEventType, FlowCallType, HoldMusic
+from exotel_async.webhooks.enums import (
+    AgentState,
+    DialEventType,
+    FlowCallType,
+    HeartbeatStatus,
+    HoldMusic,
+)
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.fields import DialledLeg, Insights, StreamReport
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.prompts import Play, Playback, Prompt, Speak
 from exotel_async.webhooks.requests import (
     AppletRequest,
@@ -27,6 +40,7 @@ from exotel_async.webhooks.requests import (
     GreetingRequest,
     PassthruRequest,
     SmsRequest,
+    VoicebotRequest,
     WhisperRequest,
 )
 from exotel_async.webhooks.response import Reply, Response
@@ -49,6 +63,8 @@ __all__ = [
     "GatherPlan",
     "GatherRequest",
     "GreetingRequest",
+    "Heartbeat",
+    "HeartbeatStatus",
     "HoldMusic",
     "Insights",
     "MemoryClaims",
@@ -64,6 +80,8 @@ __all__ = [
     "Speak",
     "StatusCallback",
     "StreamReport",
+    "VoicebotRequest",
+    "VoicebotStream",
     "WebhookKind",
     "WhisperRequest",
 ]

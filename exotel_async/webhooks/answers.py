@@ -1,6 +1,6 @@
-"""Short answers: which branch a call takes, a number to dial, a message, what a Gather asks for.
+"""Short answers: which branch a call takes, a number to dial, a message, what to ask for, a bot.
 
-They are those of VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6.
+They are those of VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6, 7.9.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from exotel_async.masking import masked
 from exotel_async.phone import normalize_number
 from exotel_async.webhooks.prompts import Play, Prompt, Speak, as_prompt, kind_and_value
 from exotel_async.webhooks.response import TEXT, Response, document, response
+from exotel_async.wire.stream_url import bot_url
 from exotel_async.wire.validation import length, length_of_time, refuse, some_text, whole
 
 
@@ -110,6 +111,33 @@ class SmsText:
     def render(self) -> Response:
         """Return 200, `text/plain` without a charset, the message. A HEAD gets the same headers."""
         return response(self.text, content_type=TEXT)
+
+
+@frozen
+class VoicebotStream:
+    """The bot a Voicebot applet connects the call to; answers its dynamic URL.
+
+    Args:
+        stream_url: the bot's `ws` or `wss` URL, of at most 600 characters.
+        sample_rate: 8000, 16000 or 24000; it is added to the URL. Without it Exotel streams 8000.
+
+    Raises:
+        InvalidRequest: an argument Exotel would refuse.
+    """
+
+    stream_url: str = field(repr=length)
+    sample_rate: int | None = field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        self.document()
+
+    def document(self) -> dict[str, Any]:
+        """Return what the answer's JSON says."""
+        return {"url": bot_url(self.stream_url, self.sample_rate)}
+
+    def render(self) -> Response:
+        """Return 200, `application/json`, the URL with the sample rate in it."""
+        return document(self.document())
 
 
 _KEYS: Final = "0123456789*#"

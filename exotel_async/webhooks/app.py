@@ -121,7 +121,8 @@ class ExotelWebhooks(Registry):
                 believed. Not needed where the server believes them already (uvicorn's
                 `--forwarded-allow-ips` with their addresses).
             claims: the store of handled events. None: in this process, for a day. Several
-                processes need one they share, or a duplicate may be handled by each.
+                processes need one they share, or a duplicate may be handled by each:
+                `exotel_async.redis.ValkeyClaims`.
             max_body: bytes of a body, or of a query.
             body_timeout: seconds for a body to come, all in all.
             event_timeout: seconds for a handler of events. Exotel is said to wait 15.
@@ -256,8 +257,8 @@ class ExotelWebhooks(Registry):
         route: Route | None = None
         try:
             route = self._enter(scope, target)
-            if route.kind == "status_callback":
-                answer = await self._take_callback(route, scope, receive, target.query)
+            if route.kind in {"status_callback", "heartbeat"}:
+                answer = await self._take_body(route, scope, receive, target.query)
             else:
                 answer = await self._take_query(route, scope["method"], target.query)
         except Refused as refused:
@@ -288,7 +289,7 @@ class ExotelWebhooks(Registry):
         show_tail(scope, target.tail)
         return route
 
-    async def _take_callback(
+    async def _take_body(
         self, route: Route, scope: Scope, receive: Receive, query: bytes
     ) -> Response:
         if scope["method"] != "POST":
@@ -301,8 +302,11 @@ class ExotelWebhooks(Registry):
             most=self._most,
             seconds=self._body_seconds,
         )
-        event = self._read(route, body, content_type, query=query)
-        self._forward(event)
+        if route.kind == "status_callback":
+            event = self._read(route, body, content_type, query=query)
+            self._forward(event)
+        else:
+            event = self._read(route, body, content_type)
         if route.handler is None or await self._runner.handle(route, event):
             return RECEIVED
         return _FAILED

@@ -29,6 +29,8 @@ class Claim(enum.Enum):
 class ClaimStore(Protocol):
     """Where `ExotelWebhooks` keeps what was handled. Several processes may share one.
 
+    `exotel_async.redis.ValkeyClaims` is one on a server.
+
     Whatever it raises counts as "not known": the event is answered 500, so that it comes again.
     """
 

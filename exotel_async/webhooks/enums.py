@@ -1,4 +1,4 @@
-"""The words Exotel uses in its requests to you, and in what you answer (VOICE_V1 7.1, 7.3)."""
+"""The words Exotel uses in its requests to you, and in what you answer (VOICE_V1 7.1, 7.3, 8)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ class AgentState(OpenEnum):
 
     FREE = "free"
     BUSY = "busy"
+
+
+class HeartbeatStatus(OpenEnum):
+    """How ExoPhones are. What each word means exactly is not documented."""
+
+    OK = "OK"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"
+    PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
 
 
 class HoldMusic(OpenEnum):

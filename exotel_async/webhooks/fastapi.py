@@ -19,13 +19,14 @@ from typing import Final, TypeVar
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
 from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.requests import (
-    AppletRequest,
     ConnectRequest,
     GatherRequest,
     GreetingRequest,
     PassthruRequest,
     SmsRequest,
+    VoicebotRequest,
     WhisperRequest,
 )
 
@@ -37,26 +38,36 @@ except ModuleNotFoundError as _missing:
     raise ConfigurationError(_HINT) from _missing
 
 _Read = TypeVar("_Read")
-_Request = TypeVar("_Request", bound=AppletRequest)
+_Request = TypeVar("_Request")
 
 
 async def status_callback(request: Request) -> StatusCallback:
     """Read a status callback."""
+    body, content_type = await _body(request)
+    query = _query(request)
+    return _read(lambda: StatusCallback.from_request(body, content_type, query=query))
+
+
+async def heartbeat(request: Request) -> Heartbeat:
+    """Read a heartbeat of ExoPhones."""
+    body, content_type = await _body(request)
+    return _read(lambda: Heartbeat.from_request(body, content_type))
+
+
+async def dial_event(request: Request) -> DialEvent:
+    """Read a dial event of a Connect applet."""
+    return _read(lambda: DialEvent.from_query(_query(request)))
+
+
+async def _body(request: Request) -> tuple[bytes, str | None]:
     try:
-        body, content_type = await read_callback(
+        return await read_callback(
             request.headers.raw, request.stream(), most=MOST_BODY, seconds=BODY_SECONDS
         )
     except Refused as refused:
         raise HTTPException(refused.status) from None
     except ClientDisconnect:
         raise HTTPException(400) from None
-    query = _query(request)
-    return _read(lambda: StatusCallback.from_request(body, content_type, query=query))
-
-
-async def dial_event(request: Request) -> DialEvent:
-    """Read a dial event of a Connect applet."""
-    return _read(lambda: DialEvent.from_query(_query(request)))
 
 
 def _query(request: Request) -> bytes:
@@ -74,22 +85,24 @@ def _read(read: Callable[[], _Read]) -> _Read:
         raise HTTPException(400, str(error)) from None
 
 
-def _reader(kind: type[_Request]) -> Callable[[Request], Awaitable[_Request]]:
-    async def read(request: Request) -> _Request:
-        return _read(lambda: kind.from_query(_query(request)))
+def _reader(read: Callable[[bytes], _Request]) -> Callable[[Request], Awaitable[_Request]]:
+    async def of(request: Request) -> _Request:
+        return _read(lambda: read(_query(request)))
 
-    return read
+    return of
 
 
-passthru_request: Final = _reader(PassthruRequest)
+passthru_request: Final = _reader(PassthruRequest.from_query)
 """Reads the request of a Passthru applet."""
-connect_request: Final = _reader(ConnectRequest)
+connect_request: Final = _reader(ConnectRequest.from_query)
 """Reads the request of a Connect applet, for a plan or for one number."""
-gather_request: Final = _reader(GatherRequest)
+gather_request: Final = _reader(GatherRequest.from_query)
 """Reads the request of a Gather applet."""
-greeting_request: Final = _reader(GreetingRequest)
+greeting_request: Final = _reader(GreetingRequest.from_query)
 """Reads the request of a Greeting or Menu applet."""
-whisper_request: Final = _reader(WhisperRequest)
+whisper_request: Final = _reader(WhisperRequest.from_query)
 """Reads the request of a Connect applet for what a dialled party hears."""
-sms_request: Final = _reader(SmsRequest)
+sms_request: Final = _reader(SmsRequest.from_query)
 """Reads the request of an SMS applet."""
+voicebot_request: Final = _reader(VoicebotRequest.from_query)
+"""Reads the request of a Voicebot applet for the URL of the bot."""

@@ -37,13 +37,8 @@ class Event(Protocol):
     """An event, which is handled once."""
 
     @property
-    def sid(self) -> str:
-        """The call's SID."""
-        ...
-
-    @property
-    def key(self) -> str:
-        """What identifies it."""
+    def key(self) -> str | None:
+        """What identifies it; None: it cannot be told from the next one, and each is handled."""
         ...
 
 
@@ -142,7 +137,7 @@ class HandlerTask:
             logger.exception("The claim store did not record how the handling of an event ended")
 
     def _complain(self, error: BaseException) -> None:
-        about = self._route.tail, self._event.sid
+        about = self._route.tail, getattr(self._event, "sid", "-")  # a heartbeat is of no call
         if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
             logger.error(
                 "Handling %s has failed; call %s", *about, exc_info=error, extra=_fields(*about)
@@ -193,7 +188,8 @@ class HandlerRunner:
 
         One that is being handled already is not handled a second time: both get its outcome.
         """
-        key = f"{route.kind}:{event.key}"
+        owner = secrets.token_hex(8)
+        key = f"{route.kind}:{owner if event.key is None else event.key}"
         attempt = self._events.get(key)
         if attempt is None:
             attempt = self._events[key] = HandlerTask(
@@ -201,7 +197,7 @@ class HandlerRunner:
                 route,
                 event,
                 key=key,
-                owner=secrets.token_hex(8),
+                owner=owner,
                 seconds=self._event_seconds,
                 over=self._events.__delitem__,
             )
@@ -212,6 +208,7 @@ class HandlerRunner:
 
         None: there is no fall-back either.
         """
+        about = route.tail, request.sid or "-"
         task = asyncio.create_task(route.call(request))
         self._answers.add(task)
         task.add_done_callback(self._answered)
@@ -220,13 +217,11 @@ class HandlerRunner:
         finally:
             late = task.cancel()
         if late:
-            about = route.tail, request.sid
             logger.error("The handler %s took too long; call %s", *about, extra=_fields(*about))
             return route.fallback
         try:
             return route.respond(task.result())
         except BaseException as error:  # its own: our cancellation would have come at the wait
-            about = route.tail, request.sid
             logger.exception("The handler %s has failed; call %s", *about, extra=_fields(*about))
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 raise

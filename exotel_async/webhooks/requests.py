@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from attrs import field, frozen
 
 from exotel_async.config import IST
+from exotel_async.errors import InvalidWebhook
 from exotel_async.masking import masked
 from exotel_async.models import Call, CallStatus, Direction
 from exotel_async.models.value import Value
@@ -299,3 +300,70 @@ class GatherRequest(FlowRequest):
     Answer with `GatherPlan`. The keys pressed come with the request of the applet after it
     (Exotel's support article 3000084635).
     """
+
+
+@frozen(kw_only=True)
+class VoicebotRequest(Value):
+    """A Voicebot applet asks for the URL of the bot.
+
+    Answer with `VoicebotStream`. Which parameters come is not documented, so each may be missing;
+    here are those that other applets send by the same names.
+
+    Attributes:
+        sid: the call's SID.
+        from_: who is on the phone with the flow: `From`, or `CallFrom` where that is missing.
+        to: the ExoPhone: `To`, or `CallTo` where that is missing.
+        call_from: the caller: `CallFrom`.
+        call_to: the number that was called: `CallTo`.
+        direction: who began the call.
+        current_time: when the request was made, by Exotel's clock; aware.
+        digits: the keys the caller pressed before, without the quotes they come in.
+        custom_field: what was passed as `custom_field`.
+        raw: the whole query, nested by the brackets in its names. Of a name that comes twice the
+            last value counts.
+    """
+
+    sid: str | None = None
+    from_: str | None = field(default=None, repr=masked)
+    to: str | None = field(default=None, repr=masked)
+    call_from: str | None = field(default=None, repr=masked)
+    call_to: str | None = field(default=None, repr=masked)
+    direction: Direction | None = None
+    current_time: datetime | None = None
+    digits: str | None = field(default=None, repr=False)
+    custom_field: str | None = field(default=None, repr=False)
+    raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
+
+    @classmethod
+    def from_query(cls, query: str | bytes, *, time_zone: tzinfo = IST) -> Self:
+        """Read a request.
+
+        Args:
+            query: the query as it came, percent-encoded, without a `?`. It may be empty.
+            time_zone: the clock Exotel writes times by, and the zone of the request's time.
+
+        Raises:
+            InvalidWebhook: it is longer or deeper nested than any of Exotel's. Its text shows
+                nothing of the query.
+        """
+        raw = read_query(query)
+        get = raw.get
+        return cls(
+            sid=_sid_if_any(raw),
+            from_=party(raw),
+            to=other_party(raw),
+            call_from=text(get("CallFrom")),
+            call_to=text(get("CallTo")),
+            direction=direction(get("Direction")),
+            current_time=moment(get("CurrentTime"), time_zone),
+            digits=keys_pressed(get("digits")),
+            custom_field=free_text(get("CustomField")),
+            raw=raw,
+        )
+
+
+def _sid_if_any(raw: Raw) -> str | None:
+    try:
+        return call_sid(raw)
+    except InvalidWebhook:
+        return None

@@ -12,9 +12,16 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from exotel_async.errors import ConfigurationError
-from exotel_async.webhooks.answers import DialWhom, GatherPlan, Passthru, SmsText
+from exotel_async.webhooks.answers import (
+    DialWhom,
+    GatherPlan,
+    Passthru,
+    SmsText,
+    VoicebotStream,
+)
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
+from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.prompts import Play, Playback, Speak
 from exotel_async.webhooks.requests import (
     AppletRequest,
@@ -23,6 +30,7 @@ from exotel_async.webhooks.requests import (
     GreetingRequest,
     PassthruRequest,
     SmsRequest,
+    VoicebotRequest,
     WhisperRequest,
 )
 from exotel_async.webhooks.response import JSON, TEXT, Reply, Response, response
@@ -30,6 +38,7 @@ from exotel_async.webhooks.response import JSON, TEXT, Reply, Response, response
 WebhookKind = Literal[
     "status_callback",
     "dial_event",
+    "heartbeat",
     "passthru",
     "connect",
     "dial_whom",
@@ -37,6 +46,7 @@ WebhookKind = Literal[
     "greeting",
     "whisper",
     "sms",
+    "voicebot",
 ]
 """A kind of request; the decorator, and the part of the URL, are called the same."""
 
@@ -174,6 +184,7 @@ _REPLIES: Final[dict[str, tuple[Callable[[object], Reply], str | None]]] = {
     "greeting": (_one_of(Speak, Play, text=Speak), TEXT),
     "whisper": (_one_of(Playback), JSON),
     "sms": (_one_of(SmsText, text=SmsText), TEXT),
+    "voicebot": (_one_of(VoicebotStream, text=VoicebotStream), JSON),
 }
 """What each applet's handler may give back, and the media type of that."""
 
@@ -182,6 +193,7 @@ APOLOGY: Final = "Sorry, something went wrong. Please stay on the line."
 
 _OnCallback = TypeVar("_OnCallback", bound="Callable[[StatusCallback], object]")
 _OnDial = TypeVar("_OnDial", bound="Callable[[DialEvent], object]")
+_OnHeartbeat = TypeVar("_OnHeartbeat", bound="Callable[[Heartbeat], object]")
 _OnPassthru = TypeVar("_OnPassthru", bound="Callable[[PassthruRequest], Or[Passthru | None]]")
 _OnConnect = TypeVar("_OnConnect", bound="Callable[[ConnectRequest], Or[ConnectPlan]]")
 _OnDialWhom = TypeVar("_OnDialWhom", bound="Callable[[ConnectRequest], Or[DialWhom | str]]")
@@ -189,16 +201,18 @@ _OnGather = TypeVar("_OnGather", bound="Callable[[GatherRequest], Or[GatherPlan]
 _OnGreeting = TypeVar("_OnGreeting", bound="Callable[[GreetingRequest], Or[Speak | Play | str]]")
 _OnWhisper = TypeVar("_OnWhisper", bound="Callable[[WhisperRequest], Or[Playback]]")
 _OnSms = TypeVar("_OnSms", bound="Callable[[SmsRequest], Or[SmsText | str]]")
+_OnVoicebot = TypeVar("_OnVoicebot", bound="Callable[[VoicebotRequest], Or[VoicebotStream | str]]")
 _Handler = TypeVar("_Handler", bound="Callable[[Any], object]")
 
 
 class Registry:
     """The handlers of an application.
 
-    Each method but `status_callback` and `dial_event` takes the name that the handler's URL ends
-    with, and gives a decorator. A handler is an async function of one argument; one that is not
-    async is called in the event loop. All of them raise `ConfigurationError` for a name that is
-    taken or cannot stand in a URL, and for a fall-back that is no answer to the request.
+    Each method but `status_callback`, `dial_event` and `heartbeat` takes the name that the
+    handler's URL ends with, and gives a decorator. A handler is an async function of one argument;
+    one that is not async is called in the event loop. All of them raise `ConfigurationError` for a
+    name that is taken or cannot stand in a URL, and for a fall-back that is no answer to the
+    request.
 
     The fall-back is what is answered when the handler raises, outlasts its time, or gives back
     what is no answer.
@@ -221,6 +235,12 @@ class Registry:
         """Register what is called for each dial event of Connect applets, once; else as above."""
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
         self._add(event_route("dial_event", read, handler))
+        return handler
+
+    def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
+        """Register what is called for each heartbeat of ExoPhones, once; else as above."""
+        read = partial(Heartbeat.from_request, time_zone=self._time_zone)
+        self._add(event_route("heartbeat", read, handler))
         return handler
 
     def passthru(
@@ -302,12 +322,27 @@ class Registry:
         """
         return self._named("sms", name, SmsRequest, fallback)
 
+    def voicebot(
+        self, name: str, *, fallback: VoicebotStream | str | None = None
+    ) -> Callable[[_OnVoicebot], _OnVoicebot]:
+        """Register what answers the dynamic URL of a Voicebot applet with the URL of a bot.
+
+        Args:
+            name: the end of its URL.
+            fallback: None: 500. What Exotel does then is not known.
+        """
+        return self._named("voicebot", name, VoicebotRequest, fallback)
+
     def _add_callback(self, handler: Callable[[StatusCallback], object] | None) -> None:
         read = partial(StatusCallback.from_request, time_zone=self._time_zone)
         self._add(event_route("status_callback", read, handler))
 
     def _named(
-        self, kind: WebhookKind, name: str, request: type[AppletRequest], fallback: object
+        self,
+        kind: WebhookKind,
+        name: str,
+        request: type[AppletRequest | VoicebotRequest],
+        fallback: object,
     ) -> Callable[[_Handler], _Handler]:
         read = partial(request.from_query, time_zone=self._time_zone)
         # An error in the fall-back is raised where it is passed, not where its handler is.

@@ -55,7 +55,7 @@ def names() -> Iterator[tuple[str, str]]:
             yield module, name
     dependencies = importlib.import_module("exotel_async.webhooks.fastapi")
     for name in vars(dependencies):
-        if name in {"status_callback", "dial_event"} or name.endswith("_request"):
+        if name in {"status_callback", "dial_event", "heartbeat"} or name.endswith("_request"):
             yield "exotel_async.webhooks.fastapi", name
     yield "exotel_async.pytest_plugin", "exotel"
     yield "exotel_async.pytest_plugin", "exotel_emulator"

@@ -21,7 +21,6 @@ pytestmark = pytest.mark.slow(60)
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 ELSEWHERE = {
     ("how-to/campaigns", "python"): "test_programs.py",  # runs in calling hours, and is killed
-    ("how-to/callbacks", "py"): "../webhooks/redis_claims.py",
     ("how-to/click-to-call", "py"): "test_web_applications.py",
     ("how-to/emulator", "py"): "../test_pytest_plugin.py",
     ("how-to/emulator", "toml"): "test_emulator_page.py",
@@ -66,7 +65,6 @@ def test_each_block_is_run_by_a_test() -> None:
     nameless = {b.page for b in BLOCKS if b.language == "py" and not b.file}
     assert nameless == {"how-to/testing", "how-to/emulator"}
     assert {(b.page, b.heading, b.file) for b in BLOCKS if b.language == "py" and b.file} == {
-        ("how-to/callbacks", "Several processes: a shared store of handled events", "claims.py"),
         ("how-to/click-to-call", "FastAPI", "shop_fastapi.py"),
         ("how-to/click-to-call", "Django", "shop_django.py"),
         ("how-to/click-to-call", "Flask", "shop_flask.py"),
@@ -80,6 +78,7 @@ def test_each_block_is_run_by_a_test() -> None:
         ("how-to/queues", "taskiq", "dialing.py"),
         ("how-to/queues", "taskiq", "campaign.py"),
         ("how-to/several-workers", "A web application", "web.py"),
+        ("how-to/several-workers", "Callbacks to several workers", "events.py"),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shlex
 import sys
@@ -33,7 +34,7 @@ SERVER = '"redis://localhost'
 def write_files(folder: Path, valkey: str) -> None:
     """The files of the pages, with the budget, the server and the number of calls of a test."""
     texts = files("how-to/several-workers") | files("how-to/queues", "taskiq")
-    assert set(texts) == {"web.py", "dialing.py", "campaign.py"}
+    assert set(texts) == {"web.py", "events.py", "dialing.py", "campaign.py"}
     budget = f"AsyncExotel(rate_limit=RateLimit({BUDGET.limit}, per={BUDGET.per}))"
     for name in ("web.py", "dialing.py"):
         texts[name] = put_in(texts[name], "AsyncExotel()", budget)
@@ -152,6 +153,45 @@ async def test_the_example_with_a_limiter_of_its_own_runs(valkey: str, tmp_path:
         shown = await output_of(put_in(block, f'{SERVER}"', f'"{valkey}"'), emulator, tmp_path)
     assert re.match(r"1 of 199 used, 0 wait\n.*:\d+ holds \d+\n$", shown)
     assert len(emulator.requests) == 1
+
+
+async def test_four_workers_handle_each_callback_once(valkey: str, tmp_path: Path) -> None:
+    (tmp_path / "events.py").write_text(
+        put_in(files("how-to/several-workers")["events.py"], f'{SERVER}"', f'"{valkey}?timeout=20"')
+    )
+    page = (Path(__file__).parents[2] / "docs/how-to/several-workers.md").read_text("utf-8")
+    (line,) = re.findall(r"`(uvicorn events:app .*)`", page)
+    program, *arguments = shlex.split(line)
+    port, log = free_port(), tmp_path / "events.log"
+    secret = "a-long-secret-of-your-own"
+    async with running(
+        str(Path(sys.executable).with_name(program)),
+        *arguments,
+        "--port",
+        f"{port}",
+        log=log,
+        cwd=tmp_path,
+        env={**os.environ, "HOOKS_SECRET": secret},
+    ):
+        while log.read_text(encoding="utf-8").count("Application startup complete") < 4:
+            await asyncio.sleep(0.1)
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/exotel/{secret}",
+            timeout=20,
+            # Each callback may then come to another worker.
+            limits=httpx.Limits(max_keepalive_connections=0, max_connections=40),
+        ) as exotel:
+            sids = [f"call-{number}" for number in range(CALLS)]
+            answers = await asyncio.gather(
+                *(
+                    exotel.post("/status_callback", json={"CallSid": sid, "Status": "completed"})
+                    for sid in sids * 4
+                )
+            )
+    assert {answer.status_code for answer in answers} == {200}
+    shown = log.read_text(encoding="utf-8")
+    assert sorted(re.findall(r"handled: (\S+) completed", shown)) == sorted(sids)
+    assert "Traceback" not in shown
 
 
 async def test_celery_dials_each_once(valkey: str, tmp_path: Path) -> None:

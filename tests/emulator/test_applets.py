@@ -23,6 +23,7 @@ from exotel_async.emulator import (
     Sms,
     SwitchCase,
     Transfer,
+    Voicebot,
     Voicemail,
 )
 from tests.emulator.application import Application, Reply, json, text
@@ -507,3 +508,74 @@ def test_settings_have_the_defaults_of_the_notes() -> None:
         "rfc",
         "1970-01-01 05:30:00",
     )
+
+
+BOT = "wss://bot.example/1?sample-rate=16000"
+
+
+async def test_a_voicebot_asks_for_the_url_of_its_bot(
+    emulator: Emulator, application: Application
+) -> None:
+    url = application("/bot", json(f'{{"url": "{BOT}"}}'))
+    call = await call_in(emulator, Voicebot(url=url, talk=30, then=Hangup()))
+    asked = application.only("/bot")
+    assert (asked.method, asked.query["CallSid"]) == ("GET", call.sid)
+    assert said(call, "Voicebot") == [f"streams to {BOT}"]
+    assert call.transcript.path == [("Voicebot", "then"), ("Hangup", None)]
+    assert call.timeline.ended == 30
+
+    emulator.flow_settings.voicebot_parameters = False
+    await call_in(emulator, Voicebot(url=url))
+    assert application.at("/bot")[-1].query == {}
+
+
+async def test_a_voicebot_with_one_bot_ends_at_once(emulator: Emulator) -> None:
+    call = await call_in(emulator, Voicebot(stream_url=BOT, then=Hangup()))
+    assert said(call, "Voicebot") == [f"streams to {BOT}"]
+    assert call.transcript.exchanges == []
+    assert call.timeline.ended == 0
+
+
+@pytest.mark.parametrize(("talk", "ended"), [(10, 10), (40, 30), (None, 30)])
+async def test_a_caller_may_leave_the_bot(
+    emulator: Emulator, application: Application, talk: int | None, ended: int
+) -> None:
+    told = Passthru(url=application.url + "/told")
+    start = Voicebot(stream_url=BOT, talk=30, then=told)
+    call = await call_in(emulator, start, Caller(talk=talk))
+    assert call.timeline.ended == ended
+    assert ("the caller hangs up" in said(call, "Voicebot")) == (talk == 10)
+    assert len(application.at("/told")) == 1
+
+
+BAD_STREAMS = {
+    "no JSON": json("wss://bot.example"),
+    "no object": json(f'["{BOT}"]'),
+    "no url": json('{"stream_url": "wss://bot.example"}'),
+    "null": json('{"url": null}'),
+    "https": json('{"url": "https://bot.example"}'),
+    "another type": text(f'{{"url": "{BOT}"}}'),
+    "late": Reply(200, f'{{"url": "{BOT}"}}', "application/json", delay=5.0),
+    **{
+        str(status): Reply(status, f'{{"url": "{BOT}"}}', "application/json")
+        for status in BAD_STATUSES
+    },
+}
+
+
+@pytest.mark.parametrize("why", [*BAD_STREAMS, "unreachable"])
+async def test_a_bad_answer_to_a_voicebot(
+    emulator: Emulator, application: Application, why: str
+) -> None:
+    url = NOBODY if why == "unreachable" else application("/bot", BAD_STREAMS[why])
+    emulator.flow_settings.json_type = True
+    call = await call_in(emulator, Voicebot(url=url, talk=30, then=Hangup()))
+    assert said(call, "Voicebot") == []
+    assert any(note.startswith("of no use") for note in call.transcript.step("Voicebot").notes)
+    assert call.transcript.path == [("Voicebot", "then"), ("Hangup", None)]
+    assert call.timeline.ended == pytest.approx(PATIENCE if why == "late" else 0)
+
+    emulator.flow_settings.bad_stream = "hang-up"
+    call = await call_in(emulator, Voicebot(url=url, then=Hangup()))
+    assert branch(call, "Voicebot") is None
+    assert "bad answer" in str(call.transcript)

@@ -20,6 +20,7 @@ from exotel_async.emulator import (
     Sms,
     SwitchCase,
     Transfer,
+    Voicebot,
     Voicemail,
 )
 from exotel_async.emulator.flows.caller import Script
@@ -67,6 +68,10 @@ WRONG: list[tuple[Callable[[], Applet], str]] = [
     (lambda: Gather(text="x", audio="http://x/"), "one of"),
     (lambda: Sms(text="x", url="http://x/"), "one of"),
     (lambda: Voicemail(text="x", audio="http://x/"), "one of"),
+    (Voicebot, "one of stream_url, url"),
+    (lambda: Voicebot(stream_url="wss://x", url="http://x/"), "one of"),
+    (lambda: Voicebot(stream_url="https://x"), "no ws or wss URL"),
+    (lambda: Voicebot(url="wss://x"), "no http or https URL"),
     (lambda: SwitchCase(cases={"otherwise": None}), "case"),
     (lambda: Connect(numbers=["0"], url="http://x/"), "one of"),
     (lambda: Connect(fallback_url="http://x/"), "without a url"),

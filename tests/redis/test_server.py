@@ -12,7 +12,8 @@ import redis.asyncio as aioredis
 from redis import exceptions
 
 from exotel_async import ConfigurationError
-from exotel_async.redis.server import SCRIPT, Server, Unfit, Unreachable, is_cancelled
+from exotel_async.redis.connection import Unfit, Unreachable
+from exotel_async.redis.server import SCRIPT, Server, is_cancelled
 from tests.support.virtual_time import run
 
 

@@ -211,7 +211,7 @@ def least(ours: redis.Redis) -> Iterator[str]:
     """A user who may do what the documentation says he must."""
     page = Path(__file__).parents[2] / "docs/how-to/several-workers.md"
     text = page.read_text(encoding="utf-8")
-    (rules,) = re.findall(r"`(~exotel_async:[^`]+)`", text)
+    (rules,) = re.findall(r"`(~exotel_async:\*\s&[^`]+)`", text)
     yield from user(ours, "least", rules)
 
 

@@ -100,6 +100,14 @@ DIAL: dict[str, str] = {
     "AgentEmail": "agent@shop.example",
 }
 
+EXOPHONE_SIDS = ["5f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5", "6f0c1d2e3a4b5c6d7e8f90a1b2c3d4e5"]
+HEARTBEAT: dict[str, Any] = {
+    # Of its names only this one is known.
+    "status_type": "CRITICAL",
+    "some_time": "2026-03-02T05:50:05Z",
+    "some_exophones": [{"some_sid": sid} for sid in EXOPHONE_SIDS],
+}
+
 ENCODINGS: list[Encoding] = ["json", "multipart", "urlencoded"]
 
 

@@ -22,6 +22,7 @@ from exotel_async.webhooks import (
     Response,
     SmsText,
     Speak,
+    VoicebotStream,
 )
 
 WAV = "https://cdn.example/hello.wav"
@@ -66,6 +67,15 @@ ANSWERS: list[tuple[Reply, Response]] = [
             b'{"start_call_playback":{"playback_to":"both","type":"audio_url",'
             b'"value":"https://cdn.example/hello.wav"}}'
         ),
+    ),
+    (VoicebotStream("wss://bot.example/1?a=b"), json(b'{"url":"wss://bot.example/1?a=b"}')),
+    (
+        VoicebotStream("ws://bot.example/1?a=b", sample_rate=16000),
+        json(b'{"url":"ws://bot.example/1?a=b&sample-rate=16000"}'),
+    ),
+    (
+        VoicebotStream("wss://bot.example/?sample-rate=24000", sample_rate=24000),
+        json(b'{"url":"wss://bot.example/?sample-rate=24000"}'),
     ),
     (
         GatherPlan("Enter your PIN"),
@@ -137,6 +147,18 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: Play(f"{WAV}\n{WAV}"), "urls"),
     (lambda: Play([WAV, None]), "urls"),  # type: ignore[list-item]
     (lambda: SmsText(""), "text"),
+    (lambda: VoicebotStream(""), "stream_url"),
+    (lambda: VoicebotStream("https://bot.example"), "stream_url"),
+    (lambda: VoicebotStream(None), "stream_url"),  # type: ignore[arg-type]
+    (lambda: VoicebotStream("wss://bot.example/#a"), "stream_url"),
+    (lambda: VoicebotStream("wss://bot.example/".ljust(601, "x")), "stream_url"),
+    (lambda: VoicebotStream("wss://b.example/".ljust(600, "x"), sample_rate=8000), "stream_url"),
+    (lambda: VoicebotStream("wss://bot.example/?sample-rate=44100"), "stream_url"),
+    (lambda: VoicebotStream("wss://bot.example", sample_rate=44100), "sample_rate"),
+    (
+        lambda: VoicebotStream("wss://bot.example/?sample-rate=8000", sample_rate=16000),
+        "sample_rate",
+    ),
     (lambda: SmsText("a\x1bb"), "text"),
     (lambda: Playback(Play([WAV, MENU])), "content"),
     (lambda: Playback(7), "content"),  # type: ignore[arg-type]
@@ -152,3 +174,11 @@ def test_what_cannot_be_answered(make: Callable[[], Any], argument: str) -> None
         make()
     assert caught.value.argument == argument
     assert caught.value.rule
+
+
+def test_the_url_of_a_bot_is_not_shown() -> None:
+    """It may hold the bot's key."""
+    assert "canary" not in repr(VoicebotStream("wss://bot.example/?key=canary"))
+    with pytest.raises(InvalidRequest) as caught:
+        VoicebotStream("wss://bot.example/?key=canary".ljust(601, "x"))
+    assert "canary" not in str(caught.value)

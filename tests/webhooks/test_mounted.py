@@ -32,6 +32,7 @@ from exotel_async.webhooks import (
     SmsRequest,
     Speak,
     StatusCallback,
+    VoicebotRequest,
     WhisperRequest,
     fastapi,
 )
@@ -457,9 +458,21 @@ async def sms(request: Annotated[SmsRequest, Depends(fastapi.sms_request)]) -> s
     return f"{type(request).__name__} {request.sid}"
 
 
+@app.get("/voicebot")
+async def voicebot(request: Annotated[VoicebotRequest, Depends(fastapi.voicebot_request)]) -> str:
+    return f"{type(request).__name__} {request.sid}"
+
+
 @app.get("/dial")
 async def dial(event: Annotated[DialEvent, Depends(fastapi.dial_event)]) -> PlainTextResponse:
     return PlainTextResponse(f'"{type(event).__name__} {event.sid}"')
+
+
+async def test_a_route_for_a_voicebot_takes_whatever_comes() -> None:
+    async with serving(app) as served:
+        for asked, sid in ((query(PASSTHRU), SID), ("", None)):
+            got = await served.client.get(f"/voicebot?{asked}")
+            assert (got.status_code, got.text) == (200, f'"VoicebotRequest {sid}"')
 
 
 async def test_routes_of_ones_own_read_what_comes() -> None:

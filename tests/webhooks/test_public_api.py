@@ -11,9 +11,15 @@ import pytest
 
 import exotel_async.webhooks
 from exotel_async.models import OpenEnum
-from exotel_async.webhooks import AgentState, DialEventType, FlowCallType, HoldMusic
+from exotel_async.webhooks import (
+    AgentState,
+    DialEventType,
+    FlowCallType,
+    HeartbeatStatus,
+    HoldMusic,
+)
 
-WORDS: list[type[OpenEnum]] = [AgentState, DialEventType, FlowCallType, HoldMusic]
+WORDS: list[type[OpenEnum]] = [AgentState, DialEventType, FlowCallType, HeartbeatStatus, HoldMusic]
 ALLOWED = {"config", "errors", "masking", "models", "phone", "webhooks", "wire"}
 
 

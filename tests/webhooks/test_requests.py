@@ -27,6 +27,7 @@ from exotel_async.webhooks import (
     PassthruRequest,
     SmsRequest,
     StreamReport,
+    VoicebotRequest,
     WhisperRequest,
 )
 from tests.webhooks.payloads import DIAL, PASSTHRU, SID, query
@@ -324,6 +325,34 @@ def test_an_sms() -> None:
     )
 
 
+def test_a_voicebot() -> None:
+    request = VoicebotRequest.from_query(query(PASSTHRU, digits='"1"', CustomField="order-7"))
+    assert request == VoicebotRequest(
+        sid=SID,
+        from_="09812300001",
+        to="08030000000",
+        call_from="09812300001",
+        call_to="08030000001",
+        direction=Direction.INBOUND,
+        current_time=at(11, 20, 31),
+        digits="1",
+        custom_field="order-7",
+    )
+    assert request.raw["flow_id"] == "228040"
+
+
+@pytest.mark.parametrize("written", ["", "x=1", "CallSid=", "CallSid=null", "CallSid=a%2Fb", "%"])
+def test_a_voicebot_may_come_without_anything(written: str) -> None:
+    request = VoicebotRequest.from_query(written)
+    assert request == VoicebotRequest()
+    assert request.raw == ({"x": "1"} if written == "x=1" else request.raw)
+
+
+def test_a_voicebot_is_held_to_the_limits_of_the_others() -> None:
+    with pytest.raises(InvalidWebhook, match="more than"):
+        VoicebotRequest.from_query("&".join(f"a{number}=1" for number in range(1001)))
+
+
 @pytest.mark.parametrize("kind", [*LONG_LIST, *SHORT_LIST, DialEvent])
 @pytest.mark.parametrize(
     "written", ["", "From=1", "CallSid=", "CallSid=null", "CallSid=a%2Fb", "%"]
@@ -333,7 +362,7 @@ def test_without_a_sid_it_is_none(kind: type[Any], written: str) -> None:
         kind.from_query(written)
 
 
-@pytest.mark.parametrize("kind", [*LONG_LIST, *SHORT_LIST, DialEvent])
+@pytest.mark.parametrize("kind", [*LONG_LIST, *SHORT_LIST, VoicebotRequest, DialEvent])
 def test_they_compare_hash_copy_and_pickle(kind: type[Any]) -> None:
     request = kind.from_query(query(PASSTHRU))
     for again in (pickle.loads(pickle.dumps(request)), copy.deepcopy(request)):  # noqa: S301

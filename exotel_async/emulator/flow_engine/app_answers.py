@@ -1,7 +1,7 @@
-"""What the application answers: whom to connect, what to gather, what an agent hears first.
+"""What the application answers: whom to connect, what to gather, what an agent hears, which bot.
 
-Each is read as VOICE_V1 7.3, 7.4, 7.7 has it; keys that it does not name are let pass. Where it
-does not say what a value may be, its type alone is checked.
+Each is read as VOICE_V1 7.3, 7.4, 7.7, 7.9 has it; keys that it does not name are let pass. Where
+it does not say what a value may be, its type alone is checked.
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ def read_whisper(answer: Exchange, rules: FlowSettings) -> Playback:
     return _playback(_take(given, "start_call_playback", _object, given))
 
 
+def read_stream_url(answer: Exchange, rules: FlowSettings) -> str:
+    """The bot's URL that a Voicebot's dynamic URL answers. Raises BadAnswer."""
+    return _want(_object_of(answer, rules), "url", _stream_url)
+
+
 def read_selection(answer: Exchange, rules: FlowSettings) -> str:
     """What a Passthru's answer selects for a Switch-case. Raises BadAnswer."""
     check(answer, "text/plain")
@@ -203,6 +208,12 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("is no text")  # noqa: TRY004 - not the caller's mistake
     return value
+
+
+def _stream_url(value: object) -> str:
+    if re.match(r"wss?://[^\s/?#]", _text(value), re.IGNORECASE) is None:
+        raise ValueError("is no ws or wss URL")
+    return _text(value)
 
 
 def _destination(value: object) -> Sequence[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from exotel_async.emulator.flow_engine import prompts
-from exotel_async.emulator.flow_engine.app_answers import read_selection
+from exotel_async.emulator.flow_engine.app_answers import read_selection, read_stream_url
 from exotel_async.emulator.flow_engine.app_parameters import of_call, of_sms
 from exotel_async.emulator.flow_engine.connect_applet import run_connect
 from exotel_async.emulator.flow_engine.input_applets import OTHERWISE, run_gather, run_menu
@@ -26,6 +26,7 @@ from exotel_async.emulator.flows.applets import (
     Sms,
     SwitchCase,
     Transfer,
+    Voicebot,
     Voicemail,
 )
 from exotel_async.emulator.flows.flow import find_flow
@@ -149,6 +150,28 @@ async def _message(line: Line, voicemail: Voicemail) -> int:
     return seconds
 
 
+async def _voicebot(line: Line, voicebot: Voicebot) -> str:
+    bot = voicebot.stream_url
+    if voicebot.url is not None:
+        parameters = of_call(line) if line.rules.voicebot_parameters else {}
+        try:
+            bot = read_stream_url(await line.fetch("GET", voicebot.url, parameters), line.rules)
+        except BadAnswer as why:
+            line.note(f"of no use: {why}")
+            if line.rules.bad_stream == "hang-up":
+                line.end("ended by a bad answer")
+            return "then"
+    line.note(f"streams to {bot}")
+    wanted = None if line.caller.manual else line.script.caller.talk
+    try:
+        await line.spend(voicebot.talk if wanted is None else min(wanted, voicebot.talk))
+    except CallerLeft:
+        return "then"
+    if wanted is not None and wanted < voicebot.talk:
+        line.hang_up()
+    return "then"
+
+
 async def _sms(line: Line, sms: Sms) -> str:
     text = sms.text
     if sms.url is not None:
@@ -191,6 +214,7 @@ _DO: Mapping[type[Applet], Callable[[Line, Any], Awaitable[str]]] = {
     Passthru: _passthru,
     Sms: _sms,
     SwitchCase: _switch,
+    Voicebot: _voicebot,
     Voicemail: _voicemail,
 }
 """What each applet does: it tells the exit taken."""

@@ -31,7 +31,13 @@ def _can_be_asked(_: object, field: attrs.Attribute[str], url: str) -> None:
         raise ValueError(f"{field.name}: {url!r} is no http or https URL")
 
 
+def _can_be_streamed_to(_: object, field: attrs.Attribute[str], url: str) -> None:
+    if re.match(r"wss?://[^\s/?#]", url, re.IGNORECASE) is None:
+        raise ValueError(f"{field.name}: {url!r} is no ws or wss URL")
+
+
 _url = attrs.validators.optional(_can_be_asked)
+_bot_url = attrs.validators.optional(_can_be_streamed_to)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -236,6 +242,25 @@ class Voicemail(Applet):
 
     def __attrs_post_init__(self) -> None:
         self.one_of("text", "audio", optional=True)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Voicebot(Applet):
+    """Connects the caller with a bot: the one at `stream_url`, or the one whose URL `url` answers.
+
+    No audio is streamed, and nothing connects to the bot: the transcript has its URL.
+    """
+
+    own_exits: ClassVar[Sequence[str]] = ("then",)
+
+    stream_url: str | None = attrs.field(default=None, validator=_bot_url)
+    url: str | None = attrs.field(default=None, validator=_url)
+    talk: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    """Seconds until the bot ends the stream, unless the caller leaves before."""
+    then: Next = None
+
+    def __attrs_post_init__(self) -> None:
+        self.one_of("stream_url", "url")
 
 
 @attrs.frozen(kw_only=True, repr=False)

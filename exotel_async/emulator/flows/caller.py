@@ -52,7 +52,7 @@ class Caller:
     speaks: int = attrs.field(default=0, validator=_not_negative)
     """How long they speak to a Voicemail; 0 leaves none."""
     talk: int | None = attrs.field(default=None, validator=_length)
-    """They end a conversation after that long; None leaves it to the agent."""
+    """They end a conversation after that long; None leaves it to the agent, or to the bot."""
     patience: int | None = attrs.field(default=None, validator=_length)
     """They hang up when a Connect has rung that long in all; None: never."""
     manual: bool = False

@@ -57,6 +57,12 @@ class FlowSettings:
     """What a Greeting, a Menu or an SMS does whose URL gives no proper answer is not known: they
     say or send nothing and continue, or the call ends."""
 
+    bad_stream: Literal["skip", "hang-up"] = switch(
+        "skip", "7.9", source="unknown: no page says what a bad answer leads to"
+    )
+    """What a Voicebot does whose URL gives no proper answer is not known: it streams nothing and
+    continues, or the call ends."""
+
     # Parameters (VOICE_V1 7.1)
     tenant_id: str = "10001"
     """What these requests have for `tenant_id`."""
@@ -79,6 +85,10 @@ class FlowSettings:
     later ones may be without."""
     insights: bool = switch(False, "7.1", source="live: a test of a published client")
     """`Legs[i][Insights]` of answered legs, an add-on; of others no word was seen."""
+    voicebot_parameters: bool = switch(
+        True, "7.9", source="unknown: no page says which parameters a Voicebot sends"
+    )
+    """A Voicebot's dynamic URL gets the parameters of a Passthru. False: none."""
     causes: Mapping[Outcome, Cause] = switch(
         attrs.Factory(lambda: dict(CAUSES)),
         "7.1",
@@ -121,8 +131,9 @@ class FlowSettings:
     after_hangup: Literal["go-on", "stop"] = switch(
         "go-on", "7.1", source="live: Passthrus with `client-hangup` came; unknown what else does"
     )
-    """A flow whose caller left during a Connect or a Voicemail continues with what needs no caller:
-    captured are Passthrus of such calls (`CallType=client-hangup`), what else comes is not."""
+    """A flow whose caller left during a Connect, a Voicemail or a Voicebot continues with what
+    needs no caller: captured are Passthrus of such calls (`CallType=client-hangup`), what else
+    comes is not."""
 
     # How long things take, and how far a flow may go
     speech: float = attrs.field(default=15.0, validator=attrs.validators.gt(0))

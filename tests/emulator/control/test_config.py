@@ -36,6 +36,7 @@ from exotel_async.emulator import (
     SwitchCase,
     Transfer,
     UniformLatency,
+    Voicebot,
     Voicemail,
 )
 from exotel_async.emulator.control.config import config_schema, load_config, read_config
@@ -302,6 +303,7 @@ def exits(inner: st.SearchStrategy[Applet]) -> st.SearchStrategy[Applet]:
         st.builds(SwitchCase, cases=st.dictionaries(texts, then), otherwise=then),
         st.builds(Connect, numbers=many, record=st.booleans(), no_answer=then),
         st.builds(Voicemail, max_seconds=st.integers(1, 9), then=then),
+        st.builds(Voicebot, url=urls, talk=st.integers(0, 9), then=then),
         st.builds(Sms, text=texts, to=st.none() | texts, then=then),
         st.builds(Email, to=many, subject=texts, then=then),
     )

@@ -1,0 +1,222 @@
+"""Claims of events in a Valkey or Redis server, for all processes of an application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from hashlib import blake2b
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+from exotel_async.errors import ClaimsUnavailable, ConfigurationError
+from exotel_async.masking import shown
+from exotel_async.redis.connection import (
+    Connection,
+    Script,
+    Unfit,
+    Unreachable,
+    check_seconds,
+    check_word,
+)
+from exotel_async.webhooks.deduplication import REMEMBERED_FOR, Claim
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from redis.asyncio import Redis
+
+_SCRIPT: Final = Script(
+    files("exotel_async.redis").joinpath("claims.lua").read_text(encoding="utf-8")
+)
+_STATES: Final = {1: Claim.TAKEN, 2: Claim.HELD, 3: Claim.DONE}
+_LONGEST: Final = timedelta(days=36_500)
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class ValkeyClaims:
+    """A `ClaimStore` for several processes and machines, on a Valkey or Redis server.
+
+    With it each event is handled once, whichever process gets it. Every step is one script, which
+    the server runs as a whole. Leases expire by the server's clock: when a process is killed while
+    it handles an event, another one handles the next delivery after that. It connects when it is
+    first used, and belongs to the event loop it is first used in::
+
+        claims = ValkeyClaims("redis://localhost")
+        hooks = ExotelWebhooks(secret, claims=claims)
+
+        async with claims:  # in the lifespan of the application
+            ...
+
+    While the server is away, events are answered 500, so that Exotel sends them again.
+    """
+
+    def __init__(
+        self,
+        url_or_client: str | Redis,
+        *,
+        remember: timedelta = REMEMBERED_FOR,
+        name: str = "webhooks",
+        socket_timeout: float | None = None,
+    ) -> None:
+        """Describe the store; nothing is sent yet.
+
+        Args:
+            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
+                ``rediss://``, ``unix://``, and with ``?timeout=1`` its `socket_timeout`; or a
+                client of redis-py's asyncio, which stays yours and whose settings are used, for
+                connections of the store's own. No cluster.
+            remember: how long a handled event is remembered; longer than Exotel sends it again.
+            name: what all processes of one application call the store. Applications that share a
+                server and get the same events need different names.
+            socket_timeout: seconds the server may take to answer; else ``?timeout=`` of the URL,
+                else 0.25. A step may take four times as long, as it may have to connect.
+
+        Raises:
+            ConfigurationError: an argument does not fit.
+        """
+        if not isinstance(remember, timedelta) or not timedelta() < remember <= _LONGEST:
+            raise ConfigurationError(
+                f"remember={shown(remember)}: must be a timedelta above 0 and up to a century"
+            )
+        if socket_timeout is not None:
+            check_seconds("socket_timeout", socket_timeout)
+        self._remember = _milliseconds(remember.total_seconds())
+        self._prefix = f"exotel_async:claims:{check_word('name', name)}:"
+        self._connection: Final = Connection(
+            url_or_client, timeout=socket_timeout, user="claim store"
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
+        self._is_away = False
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people to read: without credentials."""
+        return self._connection.address
+
+    async def claim(self, key: str, owner: str, lease: float) -> Claim:
+        """Claim an event. For the owner that has it already, the lease begins anew.
+
+        Raises:
+            ClaimsUnavailable: the server cannot be reached. The claim may have been made: it is
+                over with its lease, if it is not released.
+            ConfigurationError: the server cannot hold claims; the store belongs to another event
+                loop, or is closed.
+        """
+        return await self._run("claim", key, _milliseconds(lease), owner)
+
+    async def done(self, key: str) -> None:
+        """Remember that the event was handled.
+
+        Raises:
+            ClaimsUnavailable: the server cannot be reached.
+            ConfigurationError: as `claim`.
+        """
+        await self._run("done", key, self._remember, "")
+
+    async def release(self, key: str, owner: str) -> None:
+        """Give up the claim of this owner.
+
+        Raises:
+            ClaimsUnavailable: the server cannot be reached.
+            ConfigurationError: as `claim`.
+        """
+        await self._run("release", key, 0, owner)
+
+    async def aclose(self) -> None:
+        """Close the connections. What was claimed stays so.
+
+        Raises:
+            ConfigurationError: the store belongs to another event loop.
+        """
+        self._bind()
+        self._is_closed = True
+        await self._connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Make contact with the server. One that cannot be reached may be back in time.
+
+        Raises:
+            ConfigurationError: the server cannot hold claims.
+        """
+        self._check()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.aclose)
+            try:
+                # These two need all the rights there are to have.
+                await self.claim("", "start", 1.0)
+                await self.release("", "start")
+            except ClaimsUnavailable:
+                pass  # it was logged
+            stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        # Of one that could not be made, something may be printed with the error.
+        connection = getattr(self, "_connection", None)
+        return f"<ValkeyClaims {connection and connection.address}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a claim store is not pickled: it holds connections and a password")
+
+    async def _run(self, step: str, key: str, stays: int, owner: str) -> Claim:
+        self._check()
+        # The key has the call's SID, and what else a sender has put into it: the server gets none.
+        name = (
+            self._prefix + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        )
+        try:
+            # To claim, release or record it again by the same owner changes nothing.
+            state = await self._connection.run(
+                _SCRIPT, name, step, stays, owner, read=_STATES.get, aside=True, repeats=True
+            )
+        except Unreachable as problem:
+            self._lose(str(problem))
+        except Unfit as problem:
+            raise ConfigurationError(
+                f"the server of the claim store, {self.address}, cannot be used: {problem}"
+            ) from None
+        if self._is_away:
+            self._is_away = False
+            logger.info("The server of the claim store is back")
+        return state
+
+    def _lose(self, problem: str) -> NoReturn:
+        if not self._is_away:
+            self._is_away = True
+            logger.warning(
+                "The server of the claim store, %s, cannot be reached: %s", self.address, problem
+            )
+        raise ClaimsUnavailable(
+            f"the server of the claim store, {self.address}, cannot be reached: {problem}"
+        ) from None
+
+    def _check(self) -> None:
+        if self._is_closed:
+            raise ConfigurationError("this claim store is closed")
+        self._bind()
+
+    def _bind(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(
+                "this claim store belongs to another event loop: make one for each loop"
+            )
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))

@@ -1,0 +1,268 @@
+"""A connection to a Valkey or Redis server: scripts sent to it, and errors that tell what it lacks.
+
+This module and `server.py` are the only ones that import redis-py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha1
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from exotel_async.errors import ConfigurationError
+from exotel_async.masking import shown
+
+try:
+    import redis.asyncio as aioredis
+    from redis import exceptions as failures
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+except ImportError:
+    raise ConfigurationError(
+        "a shared limiter or claim store needs redis-py: pip install 'exotel-async[redis]'"
+    ) from None
+
+_T = TypeVar("_T")
+
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_TIMEOUT: Final = 0.25  # seconds
+_LONGEST_TIMEOUT: Final = 1e9
+_CONNECTING: Final = 4  # times the socket's timeout: TCP, TLS, AUTH and SELECT are round trips too
+# A server that says these is the right one, and will be fine again.
+_PASSING: Final = re.compile(
+    r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|TRYAGAIN)\b"
+)
+_SHOWN: Final = 160
+_AT_ONCE: Final = 32  # each that waits for its answer has a connection to itself
+
+
+class Unreachable(Exception):
+    """The server does not answer, or cannot at the moment."""
+
+
+class Unfit(Exception):
+    """The server answers, and will never do what is asked of it."""
+
+
+class Script:
+    """A script of one key, and the name by which the server knows it."""
+
+    def __init__(self, text: str) -> None:
+        self.text: Final = text
+        self.sha: Final = sha1(text.encode()).hexdigest()  # noqa: S324 - it is how the server names it
+
+
+class Connection:
+    """A Valkey or Redis server, as one part of this package uses it."""
+
+    def __init__(
+        self, url_or_client: str | aioredis.Redis, *, timeout: float | None, user: str
+    ) -> None:
+        """Describe it; nothing is sent.
+
+        Args:
+            url_or_client: the server, or a client of it, whose settings are used.
+            timeout: seconds it may take to answer; else as the URL has it, else 0.25.
+            user: which part of this package uses it, for people to read.
+
+        Raises:
+            ConfigurationError: the URL is not valid, or it is neither.
+        """
+        if isinstance(url_or_client, str):
+            url_or_client, in_url = _without_timeout(url_or_client, user)
+            timeout = in_url if timeout is None else timeout
+        self.timeout: Final = _TIMEOUT if timeout is None else timeout
+        """Seconds it may take to answer."""
+        self._client: Final = _client(url_or_client, self.timeout, user)
+        self._is_ours = self._client is not url_or_client
+        settings = self._client.connection_pool.connection_kwargs
+        self.address: Final = _address(settings)
+        """Where it is, for people to read: without credentials."""
+        password = settings.get("password")
+        self._secret = str(password) if password else None
+        self._connected = False
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def allows(self) -> str:
+        """How long it may take to answer, and where that is set, for people to read."""
+        return f"timeout={self.timeout:g} s, by socket_timeout= or ?timeout= in its URL"
+
+    async def run(
+        self,
+        script: Script,
+        key: str,
+        *words: str | int,
+        read: Callable[[Any], _T | None],
+        aside: bool = False,
+        repeats: bool = False,
+    ) -> _T:
+        """Run a script, and return what it answers.
+
+        Args:
+            script: the script.
+            key: its one key.
+            words: its arguments.
+            read: makes a value of the answer; nothing of an answer that the script does not give.
+            aside: whether something else may be asked at the moment: it is on a new connection.
+            repeats: whether to run it twice does no harm, so that it is sent again at once where
+                its connection was lost: one that was idle may have been closed by the server.
+
+        Raises:
+            Unreachable: no answer came. The script may have run, or may yet.
+            Unfit: the server cannot do what is asked.
+        """
+        connected = self._connected and not aside
+        seconds = self.timeout if connected else self.timeout * _CONNECTING
+        try:
+            async with asyncio.timeout(seconds), self._places:
+                try:
+                    answer = read(await self._send(script, key, *words))
+                except failures.ConnectionError:
+                    if not repeats:
+                        raise
+                    answer = read(await self._send(script, key, *words))
+        except failures.AuthorizationError as error:
+            problem: Exception = Unfit(self._words(error))
+        except failures.AuthenticationError as error:
+            problem = Unfit(self._words(error))
+        except (failures.TimeoutError, TimeoutError):
+            problem = Unreachable(f"no answer within {seconds:g} s ({self.allows})")
+        except (failures.ConnectionError, OSError) as error:
+            problem = Unreachable(self._words(error))
+        except failures.RedisError as error:
+            passing = isinstance(error, failures.OutOfMemoryError) or _PASSING.search(str(error))
+            problem = (Unreachable if passing else Unfit)(self._words(error))
+        except Exception as error:  # noqa: BLE001 - a client of the user's may raise anything
+            problem = Unreachable(type(error).__name__)
+        else:
+            if answer:
+                self._connected = True
+                return answer
+            problem = Unfit("its answer is not one that this package knows")
+        self._connected = False
+        if isinstance(problem, Unfit) and self._is_ours:
+            # It may have become a replica since, while its name leads to another by now.
+            await self._client.connection_pool.disconnect()
+        # What redis-py raises holds what was sent, and a frame of it the password.
+        raise problem from None
+
+    async def aclose(self) -> None:
+        """Close the connections. A client that was given to us is not ours to close."""
+        if self._is_ours:
+            await self._client.aclose()
+            # redis-py does not wait for the transports, which take a turn of the loop to close.
+            await asyncio.sleep(0)
+
+    async def _send(self, script: Script, key: str, *words: str | int) -> Any:
+        try:
+            return await self._client.evalsha(script.sha, 1, key, *words)
+        except failures.NoScriptError:
+            return await self._client.eval(script.text, 1, key, *words)
+
+    def _words(self, error: BaseException) -> str:
+        words = str(error) or type(error).__name__
+        if self._secret is not None:
+            words = words.replace(self._secret, "***")
+        return words if len(words) <= _SHOWN else words[:_SHOWN] + "..."
+
+
+def check_word(argument: str, value: str) -> str:
+    """Return a word that stands in the name of a key.
+
+    Raises:
+        ConfigurationError: it cannot stand there.
+    """
+    fits = isinstance(value, str) and value and value.isprintable()
+    if not fits or any(char.isspace() or char in "{}:@" for char in value):
+        # Not shown: the URL of the server, with its password, may have been taken for it.
+        raise ConfigurationError(f"{argument} must be a word without braces, : and @")
+    return value
+
+
+def check_seconds(argument: str, value: object) -> None:
+    """Check a length of time.
+
+    Raises:
+        ConfigurationError: it is no positive number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")
+
+
+def _without_timeout(url: str, user: str) -> tuple[str, float | None]:
+    """Take our own option out of a URL; the others are redis-py's.
+
+    Raises:
+        ConfigurationError: it is no number of seconds.
+    """
+    place, mark, query = url.partition("?")
+    options = query.split("&") if mark else []
+    ours = [option for option in options if unquote(option.partition("=")[0]) == "timeout"]
+    if not ours:
+        return url, None
+    try:
+        (only,) = ours
+        seconds = float(unquote(only.partition("=")[2]))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            f"the URL of the {user} is not valid: timeout= must be there once, as a positive "
+            "number of seconds"
+        )
+    rest = "&".join(option for option in options if option not in ours)
+    return f"{place}?{rest}" if rest else place, seconds
+
+
+def _client(url_or_client: object, timeout: float, user: str) -> aioredis.Redis:
+    if isinstance(url_or_client, aioredis.Redis):
+        theirs = url_or_client.connection_pool
+        if type(theirs) not in {aioredis.ConnectionPool, aioredis.BlockingConnectionPool}:
+            return url_or_client
+        # By its own rules it would try a wrong password again, for seconds.
+        settings = theirs.connection_kwargs | {"retry": Retry(NoBackoff(), 0)}
+        ours = aioredis.ConnectionPool(connection_class=theirs.connection_class, **settings)
+        return aioredis.Redis.from_pool(ours)
+    if not isinstance(url_or_client, str):
+        kind = type(url_or_client).__name__
+        raise ConfigurationError(
+            f"url_or_client is a {kind}: must be a URL, or a redis.asyncio.Redis"
+        )
+    scheme, mark, rest = url_or_client.partition("://")
+    try:
+        path = urlsplit(url_or_client).path.strip("/")
+        # redis-py takes any other word for database 0, and no path for a server on localhost.
+        if path if scheme == "unix" else not path or path.isdecimal():
+            client = aioredis.Redis.from_url(
+                f"{_SCHEMES.get(scheme, scheme)}{mark}{rest}",
+                # `run` has the timeout. With this one redis-py waits by `asyncio.wait_for`, which
+                # on Python 3.11 loses a cancellation that comes when the waiting has just ended.
+                socket_timeout=None,
+                socket_connect_timeout=timeout * _CONNECTING,
+                # What is asked again is decided here: it must be the same message.
+                retry=Retry(NoBackoff(), 0),
+            )
+            pool = client.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # it looks at its words only here
+            return client
+    except (ValueError, TypeError, failures.RedisError):
+        pass
+    # redis-py's words may repeat a part of the URL, and there may be a password in it.
+    raise ConfigurationError(
+        f"the URL of the {user} is not valid: must be redis://host/database, rediss://, "
+        "valkey://, valkeys:// or unix://path, with special characters in %xx"
+    )
+
+
+def _address(settings: Mapping[str, Any]) -> str:
+    database = settings.get("db") or 0
+    if "path" in settings:
+        return f"unix:{settings['path']}, database {database}"
+    place = f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
+    if "connection_pool" in settings:  # it asks sentinels where the server is
+        place = getattr(settings["connection_pool"], "service_name", "a server")
+    return f"{place}, database {database}"
