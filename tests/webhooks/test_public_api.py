@@ -20,7 +20,8 @@ from exotel_async.webhooks import (
 )
 
 WORDS: list[type[OpenEnum]] = [AgentState, DialEventType, FlowCallType, HeartbeatStatus, HoldMusic]
-ALLOWED = {"config", "errors", "masking", "models", "phone", "webhooks", "wire"}
+ALLOWED = {"config", "errors", "events", "listeners", "logs", "masking", "models", "phone"}
+ALLOWED |= {"webhooks", "wire"}
 
 
 def test_all_is_honest() -> None:
