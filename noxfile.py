@@ -83,9 +83,14 @@ def _lowest_versions() -> Iterator[str]:
 
 @nox.session(python="3.13")
 def quick(session: nox.Session) -> None:
-    """Run the quick part of the tests on a newer version of Python, where it is installed."""
+    """Run the quick part of the tests on a newer version of Python, where it is installed.
+
+    Then those of requests by httpx2, where they are not for both libraries anyway.
+    """
     session.install("--quiet", "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow")
+    requests = ("tests/http", "tests/calls")
+    session.run("pytest", "-n", "6", "-m", "not slow", *requests, env={"EXOTEL_HTTP": "httpx2"})
 
 
 @nox.session(python="3.13")

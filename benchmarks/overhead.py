@@ -1,4 +1,4 @@
-"""What the SDK costs over bare httpx: CPU for each request, or for what shares one."""
+"""What the SDK costs over bare httpx, and by httpx2: CPU for each request, or what shares one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import time
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
+import httpx2
 from attrs import frozen
 
 from benchmarks import tables
@@ -21,6 +22,7 @@ from exotel_async import AsyncExotel, RateLimit, Timeouts, __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from types import ModuleType
 
 MOST_CPU: Final = 1.25
 MOST_REQUESTS: Final = 0.2
@@ -35,40 +37,42 @@ _NO_LIMIT: Final = RateLimit(10**6, per=1, burst=10**4)
 
 @frozen
 class Pair:
-    """The same through the SDK and through bare httpx.
+    """The same in two ways.
 
     Attributes:
         name: what is done.
         side_by_side: how many times at once.
-        sdk: does it once.
-        bare: does it once, always with one request.
-        sent: how many requests the SDK has sent so far.
+        ask: does it once, through the SDK.
+        against: does it once in the other way.
+        sent: how many requests `ask` has sent so far.
     """
 
     name: str
     side_by_side: int
-    sdk: Callable[[], Awaitable[object]]
-    bare: Callable[[], Awaitable[object]]
+    ask: Callable[[], Awaitable[object]]
+    against: Callable[[], Awaitable[object]]
     sent: Callable[[], int]
 
 
 @frozen
 class Compared:
-    """One pair: CPU for each time it is done, in microseconds, and requests of the SDK."""
+    """One pair: CPU for each time it is done, in microseconds, and requests of the first way."""
 
     name: str
     side_by_side: int
-    sdk: Spread
-    bare: Spread
+    cpu: Spread
+    against: Spread
     ratio: Spread
     requests: float
 
 
-async def measure(rounds: int, requests: int) -> list[Compared]:
-    """Compare each pair."""
+async def measure(rounds: int, requests: int) -> tuple[list[Compared], list[Compared]]:
+    """Compare each pair: the SDK with bare httpx, and by httpx2 with by httpx."""
     with opened(Switchboard(over=SIDE_BY_SIDE, rate=10**9, per=1.0)) as emulator:
         async with _pairs(emulator) as pairs:
-            return [await _compare(pair, rounds, requests) for pair in pairs]
+            bare = [await _compare(pair, rounds, requests) for pair in pairs]
+        async with _libraries(emulator) as pairs:
+            return bare, [await _compare(pair, rounds, requests) for pair in pairs]
 
 
 def report(*, quick: bool) -> list[Target]:
@@ -87,7 +91,7 @@ def report(*, quick: bool) -> list[Target]:
         f"Runs: {rounds} rounds of {requests} requests each, SDK and httpx in turn; "
         "median (least-most); the ratio is that of the rounds.",
     )
-    compared = asyncio.run(measure(rounds, requests))
+    compared, libraries = asyncio.run(measure(rounds, requests))
     tables.table(
         "CPU for each, µs",
         ("what", "side by side", "SDK", "bare httpx", "ratio", "requests of the SDK"),
@@ -95,12 +99,26 @@ def report(*, quick: bool) -> list[Target]:
             (
                 c.name,
                 str(c.side_by_side),
-                c.sdk.show(".0f"),
-                c.bare.show(".0f"),
+                c.cpu.show(".0f"),
+                c.against.show(".0f"),
                 c.ratio.show(),
                 f"{c.requests:.2f}",
             )
             for c in compared
+        ],
+    )
+    tables.table(
+        "CPU for each, µs, by httpx2 and by httpx, in turn: through the SDK, and bare",
+        ("what", "side by side", "httpx2", "httpx", "ratio"),
+        [
+            (
+                c.name,
+                str(c.side_by_side),
+                c.cpu.show(".0f"),
+                c.against.show(".0f"),
+                c.ratio.show(),
+            )
+            for c in libraries
         ],
     )
     shared = compared[2]
@@ -126,28 +144,32 @@ def report(*, quick: bool) -> list[Target]:
 @asynccontextmanager
 async def sessions(base_url: str) -> AsyncIterator[tuple[AsyncExotel, httpx.AsyncClient]]:
     """Open a session of the SDK and a client of httpx with the same settings."""
-    timeouts = Timeouts()
-    async with (
-        AsyncExotel(
-            account_sid=ACCOUNT,
-            api_key=KEY,
-            api_token=TOKEN,
-            base_url=base_url,
-            rate_limit=_NO_LIMIT,
-            max_in_flight=_IN_FLIGHT,
-        ) as exotel,
-        httpx.AsyncClient(
-            auth=httpx.BasicAuth(KEY, TOKEN),
-            headers={"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"},
-            timeout=httpx.Timeout(
-                connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
-            ),
-            limits=httpx.Limits(
-                max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
-            ),
-        ) as client,
-    ):
+    async with _session(base_url, "httpx") as exotel, _client(httpx) as client:
         yield exotel, client
+
+
+def _session(base_url: str, library: Literal["httpx", "httpx2"]) -> AsyncExotel:
+    return AsyncExotel(
+        account_sid=ACCOUNT,
+        api_key=KEY,
+        api_token=TOKEN,
+        base_url=base_url,
+        rate_limit=_NO_LIMIT,
+        max_in_flight=_IN_FLIGHT,
+        http_client=library,
+    )
+
+
+def _client(library: ModuleType) -> Any:
+    timeouts = Timeouts()
+    return library.AsyncClient(
+        auth=library.BasicAuth(KEY, TOKEN),
+        headers={"User-Agent": f"exotel-async/{__version__}", "Accept": "application/json"},
+        timeout=library.Timeout(
+            connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
+        ),
+        limits=library.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
+    )
 
 
 @asynccontextmanager
@@ -179,31 +201,59 @@ async def _pairs(emulator: Open) -> AsyncIterator[Sequence[Pair]]:
         yield (
             Pair("calls.get", 1, get, partial(bare_get, call.sid), sent),
             Pair("calls.connect", 1, connect, bare_connect, sent),
-            Pair("calls.get", SIDE_BY_SIDE, get_over, bare_get_over, sent),
-            Pair("calls.connect", SIDE_BY_SIDE, connect, bare_connect, sent),
+            Pair("calls.get", SIDE_BY_SIDE, get_over, partial(_shielded, bare_get_over), sent),
+            Pair("calls.connect", SIDE_BY_SIDE, connect, partial(_shielded, bare_connect), sent),
         )
 
 
+@asynccontextmanager
+async def _libraries(emulator: Open) -> AsyncIterator[Sequence[Pair]]:
+    url = f"{emulator.base_url}/v1/Accounts/{ACCOUNT}/Calls/connect.json"
+    form = {"From": _FROM, "To": _TO, "CallerId": EXOPHONE}
+    async with (
+        _session(emulator.base_url, "httpx2") as new,
+        _session(emulator.base_url, "httpx") as old,
+        _client(httpx2) as bare_new,
+        _client(httpx) as bare_old,
+    ):
+        by_new, by_old = (
+            partial(exotel.calls.connect, _FROM, _TO, caller_id=EXOPHONE) for exotel in (new, old)
+        )
+
+        async def bare(client: Any) -> Any:
+            return (await client.post(url, data=form)).json()
+
+        def sent() -> int:
+            return new.limiter.statistics().granted
+
+        yield [
+            *(Pair("calls.connect", many, by_new, by_old, sent) for many in (1, _IN_FLIGHT)),
+            *(
+                Pair("bare POST", many, partial(bare, bare_new), partial(bare, bare_old), sent)
+                for many in (1, _IN_FLIGHT)
+            ),
+        ]
+
+
 async def _compare(pair: Pair, rounds: int, requests: int) -> Compared:
-    side_by_side = pair.side_by_side
-    bare = pair.bare if side_by_side == 1 else partial(_shielded, pair.bare)
-    for ask in (pair.sdk, bare):
+    side_by_side, requests = pair.side_by_side, max(requests, pair.side_by_side)
+    for ask in (pair.ask, pair.against):
         await cpu(ask, side_by_side, requests)  # connections, caches
-    sdk_took: list[float] = []
-    bare_took: list[float] = []
+    took: list[float] = []
+    against_took: list[float] = []
     sent = pair.sent()
     for number in range(rounds):
         # Each goes first in every other round.
-        order = [(pair.sdk, sdk_took), (bare, bare_took)][:: 1 if number % 2 else -1]
+        order = [(pair.ask, took), (pair.against, against_took)][:: 1 if number % 2 else -1]
         gc.collect()
-        for ask, took in order:
-            took.append(await cpu(ask, side_by_side, requests))
+        for ask, into in order:
+            into.append(await cpu(ask, side_by_side, requests))
     return Compared(
         pair.name,
         side_by_side,
-        Spread.of(sdk_took),
-        Spread.of(bare_took),
-        Spread.of([sdk / bare for sdk, bare in zip(sdk_took, bare_took, strict=True)]),
+        Spread.of(took),
+        Spread.of(against_took),
+        Spread.of([one / other for one, other in zip(took, against_took, strict=True)]),
         (pair.sent() - sent) / (rounds * (requests // side_by_side * side_by_side)),
     )
 

@@ -99,5 +99,6 @@ def machine() -> str:
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
         f"{os.cpu_count()} cores of {processor()}, {platform.system()}, Python "
-        f"{platform.python_version()}, httpx {version('httpx')}{load}"
+        f"{platform.python_version()}, httpx {version('httpx')}, "
+        f"httpx2 {version('httpx2')}{load}"
     )

@@ -25,7 +25,7 @@ from exotel_async.config import (
 from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
-from exotel_async.http.http_client import HttpClient
+from exotel_async.http.http_client import HttpClient, HttpLibrary
 from exotel_async.http.orphans import OnOrphanedCall, check_listener
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import Transport
@@ -84,7 +84,7 @@ class AsyncExotel:
         retry: RetryPolicy | int | None = None,
         timeout: Timeouts | float | None = None,
         max_in_flight: int = DEFAULT_IN_FLIGHT,
-        http_client: HttpClient | None = None,
+        http_client: HttpClient | HttpLibrary | None = None,
         time_zone: tzinfo = IST,
         coalesce: bool = True,
         on_orphaned_call: OnOrphanedCall | None = None,
@@ -113,9 +113,11 @@ class AsyncExotel:
                 take (to connect, to write, to read), and three times as many the exchange.
             max_in_flight: requests that may be in flight at once; below the size of the pool of
                 connections.
-            http_client: a client to use instead of an own one. It is not closed with the session.
-                Cookies are neither kept nor sent in either. Give it a `keepalive_expiry` of a
-                second or so: a dial that meets a connection the service has dropped is lost.
+            http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of an own
+                one. It is not closed with the session. Cookies are neither kept nor sent in either.
+                Give it a `keepalive_expiry` of a second or so: a dial that meets a connection the
+                service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
+                library; else the one in ``EXOTEL_HTTP``, else httpx.
             time_zone: the clock Exotel writes times by; Indian by default.
             coalesce: whether calls that are read at the same time may share a request.
             on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the end of a dial

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -77,6 +79,14 @@ def audible_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(params=["httpx", "httpx2"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Each of the libraries that requests go out by: what sessions use for themselves."""
+    name: str = request.param
+    monkeypatch.setenv("EXOTEL_HTTP", name)
+    return importlib.import_module(name)
 
 
 @pytest.fixture

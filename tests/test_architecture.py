@@ -55,6 +55,8 @@ def test_the_contracts_are_kept() -> None:
         ("emulator/clock.py", "from exotel_async.wire import responses", LAYERS),
         ("http/retry.py", "import httpx", HTTPX),
         ("cli/doctor.py", "from httpx import URL", HTTPX),
+        ("http/receive.py", "import httpx2", HTTPX),
+        ("emulator/callbacks.py", "from httpx2 import URL", HTTPX),
         ("limiter/pacer.py", "import redis", REDIS),
         ("calls/seen.py", "import sqlalchemy", DATABASES),
         ("http/reports.py", "from opentelemetry import trace", TELEMETRY),

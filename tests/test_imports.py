@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow(0.3)
 SDK = {"calls", "client", "http", "limiter", "redis", "resources"}
 DEPENDENCIES = {"httpx", "attrs", "cattrs", "aiolimiter", "anyio"}
 PUBLIC: list[str] = vars(exotel_async)["__all__"]  # which type checkers do not read
-EXTRAS = {"starlette", "uvicorn", "python_multipart", "cyclopts", "redis"}
+EXTRAS = {"starlette", "uvicorn", "python_multipart", "cyclopts", "redis", "httpx2"}
 
 
 def imported(program: str) -> set[str]:
@@ -60,6 +60,19 @@ def test_a_session_comes_without_what_few_programs_use() -> None:
     assert not modules & EXTRAS
     unused = {"calls.connect_many", "calls.get_many", "calls.list", "emulator", "redis", "webhooks"}
     assert not modules & {f"exotel_async.{name}" for name in unused}
+
+
+def test_a_session_imports_httpx2_only_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("EXOTEL_HTTP", raising=False)
+    program = (
+        "import httpx\nfrom exotel_async import AsyncExotel\n"
+        "given = {'account_sid': 'acme1', 'api_key': 'key', 'api_token': 'token'}\n"
+        "AsyncExotel(**given), AsyncExotel(**given, http_client=httpx.AsyncClient())\n"
+    )
+    assert "httpx2" not in imported(program)
+    assert "httpx2" in imported(f"{program}AsyncExotel(**given, http_client='httpx2')")
 
 
 def test_webhooks_come_without_the_client() -> None:

@@ -10,6 +10,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -77,9 +78,10 @@ ATTEMPTS: list[Attempt] = [
 ]
 
 
-async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+async def test_canaries_show_nowhere(library: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("exotel_async", "httpx", "httpcore", "asyncio"):
+    core = library.__name__.replace("httpx", "httpcore")
+    for name in ("exotel_async", library.__name__, core, "asyncio"):
         caplog.set_level(logging.DEBUG, name)
     asyncio.get_running_loop().set_debug(True)
     seen, reported = 0, Recorded()
@@ -121,7 +123,7 @@ async def test_canaries_show_nowhere(caplog: pytest.LogCaptureFixture) -> None:
         await exotel.aclose()
     assert seen > 60
     assert any(record.name == "exotel_async" for record in caplog.records)
-    assert any(record.name == "httpcore.http11" for record in caplog.records)
+    assert any(record.name == f"{core}.http11" for record in caplog.records)
     for record in caplog.records:
         assert_private(record.getMessage() + repr(record.args) + str(record.exc_text))
         fields = {name: value for name, value in vars(record).items() if name.startswith("exotel")}

@@ -11,9 +11,11 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 
 from exotel_async import (
@@ -129,7 +131,11 @@ def test_an_impossible_base_url_is_refused(base_url: str) -> None:
         {"region": Region.MUMBAI, "base_url": "http://host"},
         {"max_in_flight": 0},
         {"http_client": object()},
+        {"http_client": "requests"},
+        {"http_client": httpx.Client()},
+        {"http_client": httpx2.Client()},
         {"http_client": httpx.AsyncClient(limits=httpx.Limits(max_connections=10))},
+        {"http_client": httpx2.AsyncClient(limits=httpx2.Limits(max_connections=10))},
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict[str, Any]) -> None:
@@ -382,8 +388,10 @@ async def test_a_limiter_of_the_users_own(emulator: Emulator) -> None:
     assert Counting.asked == 10
 
 
-async def test_a_client_of_the_users_own_is_used_and_not_closed(emulator: Emulator) -> None:
-    async with httpx.AsyncClient(headers={"X-Ours": "1"}) as client:
+async def test_a_client_of_the_users_own_is_used_and_not_closed(
+    library: ModuleType, emulator: Emulator
+) -> None:
+    async with library.AsyncClient(headers={"X-Ours": "1"}) as client:
         async with session(emulator, http_client=client) as exotel:
             await exotel.account.balance()
         assert not client.is_closed

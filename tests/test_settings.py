@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,13 +21,14 @@ from exotel_async import (
     ConfigurationError,
     ConnectionFailed,
     InvalidRequest,
+    PermissionDenied,
     RateLimit,
     RetryPolicy,
     Timeouts,
 )
 from exotel_async.emulator import Emulator
 from exotel_async.http.base_url import is_this_computer, service_root
-from exotel_async.http.http_client import new_client
+from exotel_async.http.http_client import find_library, new_client
 from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session
@@ -73,11 +75,37 @@ async def test_a_proxy_that_nobody_would_reach(url: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", WRONG_PROXIES)
 async def test_a_proxy_that_cannot_be_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXOTEL_HTTP", "httpx")  # httpx2 takes networks of IPv6
     monkeypatch.setenv(name, WRONG_PROXIES[name])
     with pytest.raises(ConfigurationError) as caught:
         AsyncExotel(**GIVEN)
     assert str(caught.value).startswith(f"{name}: ")
     assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_httpx2_takes_networks_of_ipv6_and_ignores_what_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(answer({}, status="403 No"))
+
+    async with raw_server(refuse) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "100::/64,10.0.0.0/x")
+        # Neither leads anywhere (RFC 6666 and 3849).
+        for host, seen in (("[100::1]", ConnectionFailed), ("[2001:db8::1]", PermissionDenied)):
+            async with AsyncExotel(
+                **GIVEN,
+                base_url=f"http://{host}",
+                allow_http=True,
+                http_client="httpx2",
+                timeout=Timeouts(connect=0.5),
+                retry=RetryPolicy.never(),
+            ) as exotel:
+                with pytest.raises(seen):
+                    await exotel.account.balance()
+    assert len(proxy.requests) == 1
 
 
 async def test_the_proxy_at_fault_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +141,7 @@ async def test_a_file_that_has_no_certificates(
 async def test_a_variable_that_goes_wrong_later_takes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with AsyncExotel(**GIVEN, **ELSEWHERE) as exotel:
+    async with AsyncExotel(**GIVEN, **ELSEWHERE, http_client="httpx") as exotel:
         limiter = exotel.limiter  # the session is in use
         monkeypatch.setattr(exotel._pipeline.transport, "_made", None)
         monkeypatch.setenv("NO_PROXY", "::1/128")
@@ -164,7 +192,7 @@ def test_a_client_without_the_environment_needs_no_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    assert not new_client(proxied=False).is_closed
+    assert not new_client(find_library(), proxied=False).is_closed
 
 
 # What may hold the token
@@ -262,14 +290,14 @@ async def test_requests_that_may_hold_the_token(exotel: AsyncExotel) -> None:
 
 
 async def test_a_peer_that_repeats_the_token_in_its_status_line(
-    caplog: pytest.LogCaptureFixture,
+    library: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def repeat(connection: Connection) -> None:
         request = await connection.request()
         basic = request.split(b"Basic ")[1].split(b"\r\n")[0]
         await connection.say(b"HTTP/1.1 " + basic + b" " + TOKEN.encode() + b"\r\n\r\n")
 
-    caplog.set_level("DEBUG", "httpcore")
+    caplog.set_level("DEBUG", library.__name__.replace("httpx", "httpcore"))
     secrets = {"api_key": KEY, "api_token": TOKEN, "retry": RetryPolicy.never()}
     async with raw_server(repeat) as server, server.session(**secrets) as exotel:
         failures = [
@@ -291,7 +319,7 @@ async def test_a_peer_that_repeats_the_token_in_its_status_line(
 
 
 async def test_a_peer_that_repeats_the_token_in_its_headers(
-    caplog: pytest.LogCaptureFixture,
+    library: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     numbers = "Location: /x?From=09812300001\r\n"
 
@@ -300,7 +328,7 @@ async def test_a_peer_that_repeats_the_token_in_its_headers(
             echo = f"X-Echo: {TOKEN}\r\n{numbers}"
             await connection.say(answer({}, status="403 No", headers=echo))
 
-    caplog.set_level("DEBUG", "httpcore")
+    caplog.set_level("DEBUG", library.__name__.replace("httpx", "httpcore"))
     async with raw_server(repeat) as server, server.session(api_token=TOKEN) as exotel:
         await asyncio.gather(exotel.account.balance(), return_exceptions=True)
     assert any("send_request_headers" in record.getMessage() for record in caplog.records)

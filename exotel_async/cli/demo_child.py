@@ -70,6 +70,7 @@ async def _run(assignment: Assignment) -> None:
             base_url=assignment.base_url,
             rate_limit=TokenBucket(RateLimit(assignment.limit, burst=assignment.burst)),
             exophone_rate_limit=TokenBucket(),
+            http_client="httpx",
         ) as exotel,
         Dialer(
             exotel,

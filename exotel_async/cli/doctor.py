@@ -26,7 +26,7 @@ from exotel_async import (
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, note, one_line, report_problem, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
-from exotel_async.http.http_client import new_client
+from exotel_async.http.http_client import find_library, new_client
 
 if TYPE_CHECKING:
     from exotel_async.cli.service import Service
@@ -134,6 +134,7 @@ async def _ask(
     """Return the balance, and how many other processes share the budget: see `_others`."""
     async with (
         new_client(
+            find_library(),
             # As a session's own client.
             proxied=not is_this_computer(service.hostname),
             event_hooks={"request": [answer.begin], "response": [answer.note]},

@@ -1,35 +1,94 @@
-"""The HTTP client that requests go out by: httpx's, and what the environment says of it."""
+"""The HTTP client that requests go out by, and what the environment says of it.
+
+It is that of httpx, or of its fork httpx2. Both have the same names, and one does not take the
+other's objects: the library is chosen once for a session, and passed on as its module.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
 import ssl
-from typing import Any
+import sys
+from types import ModuleType
+from typing import Any, Final, Literal, Protocol
 
 import httpx
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.http import environment
 
-HttpClient = httpx.AsyncClient
-"""The HTTP client a session can be given; httpx's own."""
+HttpLibrary = Literal["httpx", "httpx2"]
+"""The library whose client a session makes for itself."""
+
+_LIBRARIES: Final = ("httpx", "httpx2")
+_VARIABLE: Final = "EXOTEL_HTTP"
 
 
-def new_client(*, proxied: bool = True, **settings: Any) -> HttpClient:
+class HttpClient(Protocol):
+    """The HTTP client a session can be given: an `AsyncClient` of httpx or of httpx2.
+
+    Type checkers know it by what it has, so that they need not find httpx2 where it is not used.
+    """
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it can no longer be used."""
+
+    @property
+    def cookies(self) -> Any:
+        """What answers have put into it."""
+
+    def build_request(self, *args: Any, **settings: Any) -> Any:
+        """Make a request."""
+
+    async def send(self, *args: Any, **settings: Any) -> Any:
+        """Send a request."""
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+
+
+def find_library(given: HttpClient | HttpLibrary | None = None) -> ModuleType:
+    """Return the library that requests go out by.
+
+    Args:
+        given: the client, or the name of its library; None: the environment says it.
+
+    Raises:
+        ConfigurationError: it is none, or it is not installed.
+    """
+    if given is None:
+        name = os.environ.get(_VARIABLE, "").strip() or "httpx"
+        if name not in _LIBRARIES:
+            raise ConfigurationError(f"{_VARIABLE}: must be httpx or httpx2")
+        return _imported(name, f"{_VARIABLE}={name}")
+    if isinstance(given, str) and given in _LIBRARIES:
+        return _imported(given, f"http_client={given!r}")
+    # A library that was not imported has made no client.
+    for library in filter(None, map(sys.modules.get, _LIBRARIES)):
+        if isinstance(given, library.AsyncClient):
+            return library
+    raise ConfigurationError(
+        "http_client: must be an httpx.AsyncClient, an httpx2.AsyncClient, 'httpx' or 'httpx2'"
+    )
+
+
+def new_client(library: ModuleType, *, proxied: bool = True, **settings: Any) -> httpx.AsyncClient:
     """Make an HTTP client.
 
     Args:
+        library: see `find_library`. Its client is typed as httpx's, which has the same methods.
         proxied: whether it goes through the proxies that the environment names.
-        **settings: as httpx takes them.
+        **settings: as the library takes them.
 
     Raises:
         ConfigurationError: the environment does not let it be made; the message names the variable.
     """
-    return _made(_tls(), proxied=proxied, **settings)
+    return _made(library, _tls(), proxied=proxied, **settings)
 
 
-def check_environment(*, proxied: bool) -> None:
+def check_environment(library: ModuleType, *, proxied: bool) -> None:
     """Make sure that a client can be made, in a fraction of the time that it takes to make one.
 
     Raises:
@@ -38,17 +97,15 @@ def check_environment(*, proxied: bool) -> None:
     if any(os.environ.get(name) for name in environment.TLS_VARIABLES):
         _tls()
     if proxied and environment.names_proxies():
-        _made(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxied=True)
+        _made(library, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxied=True)
 
 
 def check_pool(client: HttpClient, max_in_flight: int) -> None:
-    """Make sure that a client of the user's is one, and has connections to spare.
+    """Make sure that a client of the user's has connections to spare.
 
     Raises:
-        ConfigurationError: it is none, or its pool is too small.
+        ConfigurationError: its pool is too small.
     """
-    if not isinstance(client, httpx.AsyncClient):
-        raise ConfigurationError("http_client: must be an httpx.AsyncClient")
     # httpx does not tell the size of a pool, and other transports have none.
     pool = getattr(getattr(client, "_transport", None), "_pool", None)
     size = getattr(pool, "_max_connections", None)
@@ -59,14 +116,32 @@ def check_pool(client: HttpClient, max_in_flight: int) -> None:
         )
 
 
-def _made(context: ssl.SSLContext, *, proxied: bool, **settings: Any) -> HttpClient:
+def _imported(name: str, setting: str) -> ModuleType:
+    if name == "httpx":
+        return httpx
+    try:
+        # An extra, and it takes its time.
+        import httpx2  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(
+            f"{setting} needs httpx2: pip install 'exotel-async[httpx2]'"
+        ) from None
+    return httpx2
+
+
+def _made(
+    library: ModuleType, context: ssl.SSLContext, *, proxied: bool, **settings: Any
+) -> httpx.AsyncClient:
     problem = environment.wrong_proxy() if proxied else None
     if problem is not None:
         raise ConfigurationError(problem)
     try:
-        return httpx.AsyncClient(verify=context, trust_env=proxied, **settings)
-    except (ImportError, ValueError, httpx.InvalidURL):  # what it says may hold a password
+        client: httpx.AsyncClient = library.AsyncClient(
+            verify=context, trust_env=proxied, **settings
+        )
+    except (ImportError, ValueError, library.InvalidURL):  # what it says may hold a password
         raise ConfigurationError(environment.wrong_exceptions()) from None
+    return client
 
 
 def _tls() -> ssl.SSLContext:
@@ -82,4 +157,5 @@ def _tls() -> ssl.SSLContext:
 @functools.cache
 def _context(*_: str | None) -> ssl.SSLContext:
     # Reading the certificates takes a tenth of a second, and a session may live for one request.
+    # They are the same whichever library is used: httpx2 by itself trusts those of the system.
     return httpx.create_ssl_context()

@@ -1,4 +1,4 @@
-"""What httpx and httpcore log of our requests: neither whole numbers nor secrets."""
+"""What httpx, httpx2 and what they stand on log of our requests: no whole numbers, no secrets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _in_download: Final[ContextVar[bool]] = ContextVar("exotel_async_in_download", d
 
 def keep_private() -> None:
     """Filter what they log. Calling it again changes nothing."""
-    # It shows whole URLs, numbers and all; our own logger shows the same lines masked.
-    logging.getLogger("httpx").addFilter(_is_not_ours)
+    # They show whole URLs, numbers and all; our own logger shows the same lines masked.
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).addFilter(_is_not_ours)
     # They show the heads of answers: a peer may repeat numbers and the token in them, and a
     # redirect may lead to a link that opens to anybody.
-    for name in ("httpcore.http11", "httpcore.http2"):
+    for name in ("httpcore.http11", "httpcore.http2", "httpcore2.http11", "httpcore2.http2"):
         logging.getLogger(name).addFilter(_shows_no_answer)
 
 

@@ -1,6 +1,6 @@
-"""A request goes out by httpx, and what is certain about it comes back.
+"""A request goes out by httpx or httpx2, and what is certain about it comes back.
 
-httpx raises some thirty kinds of errors, and a few that are not its own. What matters is the same
+They raise some thirty kinds of errors, and a few that are not their own. What matters is the same
 for all of them: whether a byte was written, whether a status came, and whether the body is
 complete.
 """
@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from exotel_async.http import library_logs
 from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.failure import describe
-from exotel_async.http.http_client import HttpClient, check_environment, check_pool, new_client
+from exotel_async.http.http_client import (
+    HttpClient,
+    HttpLibrary,
+    check_environment,
+    check_pool,
+    find_library,
+    new_client,
+)
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.receive import Bounds, Download, Refused, Sink, check_head, receive
 from exotel_async.http.surplus import drop_surplus
@@ -33,26 +39,21 @@ from exotel_async.wire.responses import Response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    import httpx  # its types stand for those of httpx2 as well
+
     from exotel_async.config import Timeouts
     from exotel_async.credentials import Credentials
     from exotel_async.wire.request import Request
 
 _LONGEST_BODY: Final = 8 * 2**20
-# A cancelled request may take its place in httpx's pool with it: the pool has some to spare.
+# A request that is cancelled may take its place in httpx's pool with it (not in that of httpx2):
+# the pool has some to spare.
 _SPARE_CONNECTIONS: Final = 8
 _DOWNLOADS: Final = 4  # at once: they take long, and are not to take the place of requests
 _CLOSING: Final = 1.0  # seconds
 # A service drops idle connections, and a request that meets that is lost: a dial's outcome is then
 # not known. One that was used a second ago is dropped by hardly any.
 _KEPT_ALIVE: Final = 1.0
-# What httpx raises while there is no connection to the service yet.
-_BEFORE_CONNECTION: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
 
 
 class Transport:
@@ -65,15 +66,26 @@ class Transport:
         credentials: Credentials,
         timeouts: Timeouts,
         max_in_flight: int,
-        http_client: HttpClient | None,
+        http_client: HttpClient | HttpLibrary | None,
     ) -> None:
+        self._library = library = find_library(http_client)
+        # What it raises while there is no connection to the service yet.
+        self._before_connection = (
+            library.ConnectError,
+            library.ConnectTimeout,
+            library.PoolTimeout,
+            library.ProxyError,
+            library.UnsupportedProtocol,
+        )
+        self._given = None if isinstance(http_client, str) else http_client
+        self._made: HttpClient | None = None
         parts = urlsplit(base_url)
         # No proxy leads back to this computer.
         self._proxied = not is_this_computer(parts.hostname or "")
-        if http_client is None:
-            check_environment(proxied=self._proxied)
+        if self._given is None:
+            check_environment(library, proxied=self._proxied)
         else:
-            check_pool(http_client, max_in_flight)
+            check_pool(self._given, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
         """Host and port, if it is not the usual one: what distinguishes one Exotel from another."""
         self._netloc = parts.netloc
@@ -83,7 +95,7 @@ class Transport:
         """The account."""
         account = f"Accounts/{self.account_sid}"
         self._prefixes = {c: f"{base_url}/{c.version}/{account}/" for c in Category}
-        self._auth = httpx.BasicAuth(credentials.api_key, credentials.api_token)
+        self._auth: httpx.Auth = library.BasicAuth(credentials.api_key, credentials.api_token)
         # A gateway's error page may repeat the request, and an error quotes the answer.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
         self._secrets = (credentials.api_token, base64.b64encode(pair).decode())
@@ -95,14 +107,12 @@ class Transport:
                 "Accept": "application/json",
                 "Accept-Encoding": ACCEPTED,
             },
-            "timeout": httpx.Timeout(
+            "timeout": library.Timeout(
                 connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
             ),
         }
         # A client of our own is made with the settings: cheaper than to pass them each time.
-        self._each_time = {} if http_client is None else self._settings
-        self._given = http_client
-        self._made: HttpClient | None = None
+        self._each_time = {} if self._given is None else self._settings
         self._max_in_flight = max_in_flight
         # The limiter keeps to the same number; a limiter of the user's own may not.
         self._gate = asyncio.Semaphore(max_in_flight)
@@ -128,8 +138,9 @@ class Transport:
         if self._given is None and self._made is None:
             most = self._max_in_flight + _DOWNLOADS + _SPARE_CONNECTIONS
             self._made = new_client(
+                self._library,
                 proxied=self._proxied,
-                limits=httpx.Limits(
+                limits=self._library.Limits(
                     max_connections=most,
                     max_keepalive_connections=most,
                     keepalive_expiry=_KEPT_ALIVE,
@@ -160,10 +171,10 @@ class Transport:
             if late or scope.cancelled_caught:
                 most = self._timeouts.exchange
                 problem, timed_out = f"the exchange took longer than {most:g} s", True
-        except httpx.TimeoutException as error:
+        except self._library.TimeoutException as error:
             self._take_note(error, seen)
             problem, timed_out = describe(error), True
-        except httpx.HTTPStatusError as error:
+        except self._library.HTTPStatusError as error:
             _look_at(error, seen)
             problem = describe(error)
         except asyncio.CancelledError:
@@ -196,7 +207,9 @@ class Transport:
         # either: one that is kept alive would be closed by it.
         seen.check()
         seen.handed_over = built
-        response = await client.send(built, stream=True, auth=self._auth, follow_redirects=False)
+        response: httpx.Response = await client.send(
+            built, stream=True, auth=self._auth, follow_redirects=False
+        )
         try:
             seen.headed(response.status_code, response.headers.raw)
             self._forget_cookies(response)
@@ -210,10 +223,9 @@ class Transport:
             await response.aclose()
         return ""
 
-    @staticmethod
-    async def _read_body(response: httpx.Response, seen: Seen) -> None:
+    async def _read_body(self, response: httpx.Response, seen: Seen) -> None:
         """Read a body into what is seen. Raises UnreadableBody: it is not one that may be read."""
-        pieces = _pieces(response)
+        pieces = self._pieces(response)
         if pieces is None:
             seen.body += response.content
             return
@@ -224,7 +236,7 @@ class Transport:
 
     def _take_note(self, error: Exception, seen: Seen) -> None:
         # In a client of the user's, a hook may raise the same when an answer is there.
-        if self._given is None and isinstance(error, _BEFORE_CONNECTION):
+        if self._given is None and isinstance(error, self._before_connection):
             seen.not_connected()
 
     def _forget_cookies(self, response: httpx.Response) -> None:
@@ -270,7 +282,7 @@ class Transport:
                     problem = await self._hand_on(response, seen, sink, bounds.size, idle)
         except Refused as error:
             problem, refused = str(error), True
-        except httpx.HTTPStatusError as error:
+        except self._library.HTTPStatusError as error:
             _look_at(error, seen)
             problem = describe(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
@@ -295,15 +307,15 @@ class Transport:
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
             built = self._file(url, seen.trace, idle)
             seen.handed_over = built
-            response = await self._client.send(
+            response: httpx.Response = await self._client.send(
                 built, stream=True, auth=auth, follow_redirects=False
             )
             self._forget_cookies(response)
             return response
         return None
 
-    @staticmethod
     async def _hand_on(
+        self,
         response: httpx.Response,
         seen: Seen,
         sink: Sink,
@@ -317,7 +329,7 @@ class Transport:
                 return ""
             check_head(seen.headers, most)
             sink.headed(seen.headers)
-            pieces = _pieces(response) or _whole(response.content)
+            pieces = self._pieces(response) or _whole(response.content)
             seen.size = await receive(pieces, sink.write, most=most, idle=idle)
             await drop_surplus(response)
         finally:
@@ -340,7 +352,7 @@ class Transport:
         return self._made
 
     def _request(self, client: HttpClient, request: Request, trace: Any) -> httpx.Request:
-        built = client.build_request(
+        built: httpx.Request = client.build_request(
             request.method,
             self._prefixes[request.category] + request.path,
             params=request.params or None,
@@ -355,8 +367,10 @@ class Transport:
 
     def _file(self, url: str, trace: Any, idle: float) -> httpx.Request:
         within = self._timeouts
-        timeout = httpx.Timeout(connect=within.connect, read=idle, write=within.write, pool=None)
-        built = self._client.build_request(
+        timeout = self._library.Timeout(
+            connect=within.connect, read=idle, write=within.write, pool=None
+        )
+        built: httpx.Request = self._client.build_request(
             "GET", url, extensions={"trace": trace}, **{**self._each_time, "timeout": timeout}
         )
         # Not compressed, so that its length is known; an audio file has nothing to gain.
@@ -366,16 +380,17 @@ class Transport:
             built.headers.pop(name, None)
         return built
 
+    def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes] | None:
+        """Give the body as it is on the wire; None if a user's hook, or a mock, has it.
 
-def _pieces(response: httpx.Response) -> AsyncIterator[bytes] | None:
-    """Give the body as it is on the wire; None if a hook of the user's client, or a mock, has it.
-
-    Unlike what httpx offers for this it does not close the answer at its end: others would have the
-    connection before it was looked at.
-    """
-    if response.is_stream_consumed or not isinstance(response.stream, httpx.AsyncByteStream):
-        return None
-    return aiter(response.stream)
+        Unlike what httpx offers for this it does not close the answer at its end: others would have
+        the connection before it was looked at.
+        """
+        stream: Any = response.stream
+        if response.is_stream_consumed or not isinstance(stream, self._library.AsyncByteStream):
+            return None
+        pieces: AsyncIterator[bytes] = aiter(stream)
+        return pieces
 
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -179,6 +180,7 @@ async def until(condition: Callable[[], object]) -> None:
 # A file
 
 
+@pytest.mark.usefixtures("library")
 async def test_by_the_signed_link_and_without_credentials(
     emulator: Emulator, exotel: AsyncExotel, call: Call, tmp_path: Path
 ) -> None:
@@ -339,11 +341,11 @@ async def test_a_host_that_is_away(
     assert call.sid in str(caught.value)
 
 
-async def test_a_file_shorter_than_it_was_said_to_be(tmp_path: Path) -> None:
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"Content-Length": "9"}, content=b"short")
+async def test_a_file_shorter_than_it_was_said_to_be(library: ModuleType, tmp_path: Path) -> None:
+    def answer(_: object) -> Any:
+        return library.Response(200, headers={"Content-Length": "9"}, content=b"short")
 
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+    async with library.AsyncClient(transport=library.MockTransport(answer)) as client:
         exotel = AsyncExotel(**GIVEN, http_client=client)
         with pytest.raises(RequestTimeout, match="the file is incomplete"):
             await save(exotel, with_links("https://x.example/"), tmp_path / "call.mp3")
@@ -386,14 +388,14 @@ async def test_what_is_encoded_as_it_is_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", None])
 async def test_a_hook_of_the_users_client_that_has_read_the_answer(
-    tmp_path: Path, encoding: str | None
+    library: ModuleType, tmp_path: Path, encoding: str | None
 ) -> None:
-    async def read(response: httpx.Response) -> None:
+    async def read(response: Any) -> None:
         await response.aread()
 
     said = f"Content-Encoding: {encoding}\r\n" if encoding else ""
     body = BOMB if encoding else AUDIO
-    client = httpx.AsyncClient(event_hooks={"response": [read]})
+    client = library.AsyncClient(event_hooks={"response": [read]})
     async with host() as other, client, AsyncExotel(**GIVEN, http_client=client) as exotel:
         other.answer = saying(f"HTTP/1.1 200 OK\r\n{said}\r\n".encode() + body)
         making = save(exotel, with_links(other.url), tmp_path / "call.mp3")
@@ -428,6 +430,7 @@ async def test_one_that_says_it_is_too_large_is_not_fetched(
     assert not names(tmp_path)
 
 
+@pytest.mark.usefixtures("library")
 async def test_one_that_does_not_end_is_cut_off(tmp_path: Path) -> None:
     async def endless(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -498,14 +501,16 @@ async def test_one_that_comes_steadily_may_take_longer(tmp_path: Path) -> None:
     assert (tmp_path / "call.mp3").read_bytes() == AUDIO
 
 
-async def test_one_that_is_silent_through_a_client_that_waits_for_ever(tmp_path: Path) -> None:
-    class Stalled(httpx.AsyncByteStream):
+async def test_one_that_is_silent_through_a_client_that_waits_for_ever(
+    library: ModuleType, tmp_path: Path
+) -> None:
+    class Stalled(library.AsyncByteStream):  # type: ignore[misc, name-defined]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield b"ab"
             await asyncio.Event().wait()
 
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Stalled()))
-    async with httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(None)) as client:
+    transport = library.MockTransport(lambda _: library.Response(200, stream=Stalled()))
+    async with library.AsyncClient(transport=transport, timeout=library.Timeout(None)) as client:
         settings = GIVEN | {"retry": RetryPolicy.never(), "http_client": client}
         async with AsyncExotel(**settings, timeout=Timeouts(read=0.1)) as exotel:
             with pytest.raises(RequestTimeout, match=r"2 bytes in 0\.1 s"):
@@ -795,6 +800,7 @@ async def test_a_foreign_host_never_sees_the_credentials(tmp_path: Path) -> None
     assert BASIC not in "".join(other.heads)
 
 
+@pytest.mark.usefixtures("library")
 async def test_credentials_are_decided_on_at_every_hop(tmp_path: Path) -> None:
     async with host() as home, host() as other:
         home.answer = leading_to(f"{other.url}/there")
@@ -917,9 +923,12 @@ async def test_what_is_no_call(exotel: AsyncExotel, tmp_path: Path, call: Any) -
         await save(exotel, call, tmp_path / "call.mp3")
 
 
-async def test_nothing_secret_shows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_secret_shows(
+    library: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("exotel_async", "httpx", "httpcore.http11", "asyncio"):
+    core = library.__name__.replace("httpx", "httpcore")
+    for name in ("exotel_async", library.__name__, f"{core}.http11", "asyncio"):
         caplog.set_level(logging.DEBUG, name)
     async with host() as home:
         retry = RetryPolicy(attempts=2, backoff=0.001)
@@ -1139,6 +1148,7 @@ async def test_it_goes_by_the_clock_of_the_service(exotel: AsyncExotel, tmp_path
 # Leaving
 
 
+@pytest.mark.usefixtures("library")
 async def test_cancelled_in_the_middle(emulator: Emulator, tmp_path: Path) -> None:
     async with host() as slow, session(emulator) as exotel:
         slow.answer = saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", then_wait=60)
@@ -1198,14 +1208,14 @@ async def test_cancelled_at_any_moment(
 
 @pytest.mark.slow
 async def test_cancelled_at_any_moment_on_few_connections(
-    emulator: Emulator, call: Call, tmp_path: Path
+    library: ModuleType, emulator: Emulator, call: Call, tmp_path: Path
 ) -> None:
     """In a pool that is full a cancelled request may take a connection with it."""
-    client = httpx.AsyncClient(limits=httpx.Limits(max_connections=2))
+    client = library.AsyncClient(limits=library.Limits(max_connections=2))
     async with client, session(emulator, http_client=client, max_in_flight=1) as exotel:
         await cut_off_here_and_there(exotel, call, tmp_path)
-        transport: Any = client._transport
-        assert [held for held in transport._pool.connections if not held.is_idle()] == []
+        pool = client._transport._pool
+        assert [held for held in pool.connections if not held.is_idle()] == []
         async with asyncio.timeout(SOON):
             await save(exotel, call, tmp_path / "call.mp3")
 
@@ -1242,8 +1252,8 @@ async def test_closing_the_session_ends_a_download(tmp_path: Path) -> None:
             await save(exotel, with_links(slow.url), tmp_path / "a")
 
 
-async def test_a_client_that_was_closed(tmp_path: Path) -> None:
-    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+async def test_a_client_that_was_closed(library: ModuleType, tmp_path: Path) -> None:
+    client = library.AsyncClient(transport=library.MockTransport(lambda _: library.Response(200)))
     exotel = AsyncExotel(**GIVEN, http_client=client)
     await client.aclose()
     with pytest.raises(ConnectionFailed, match="HTTP client is closed"):

@@ -80,6 +80,7 @@ async def test_its_program_is_killed_and_nobody_is_rung_twice(
                 HTTPS_PROXY=url,
                 ALL_PROXY=url,
                 EXOTEL_RATE_LIMIT_URL=url.replace("http:", "redis:"),
+                EXOTEL_HTTP="nonsense",
             ),
         )
     assert ended.code == 0, ended

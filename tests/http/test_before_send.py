@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 
 from exotel_async import (
@@ -31,6 +31,8 @@ from exotel_async.limiter.token_bucket import TokenBucket
 from exotel_async.wire import requests
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 from tests.support.raw_server import CERTIFICATE, GIVEN, Connection, answer, call, raw_server
+
+pytestmark = pytest.mark.usefixtures("library")
 
 
 class Check:
@@ -171,15 +173,15 @@ async def test_each_send_is_checked(emulator: Emulator) -> None:
     assert emulator.rung(CUSTOMER) == 0
 
 
-async def test_a_transport_that_tells_nothing_is_asked_for_nothing() -> None:
+async def test_a_transport_that_tells_nothing_is_asked_for_nothing(library: ModuleType) -> None:
     asked = []
 
-    def take(request: httpx.Request) -> httpx.Response:
+    def take(request: object) -> Any:
         asked.append(request)
-        return httpx.Response(200, json=call(From=AGENT, To=CUSTOMER))
+        return library.Response(200, json=call(From=AGENT, To=CUSTOMER))
 
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(take)) as client,
+        library.AsyncClient(transport=library.MockTransport(take)) as client,
         AsyncExotel(**GIVEN, http_client=client) as exotel,
     ):
         await refused(exotel, Check(0))
@@ -189,14 +191,14 @@ async def test_a_transport_that_tells_nothing_is_asked_for_nothing() -> None:
     assert check.looks == len(asked) == 1
 
 
-async def test_a_tunnel_is_not_the_request() -> None:
+async def test_a_tunnel_is_not_the_request(library: ModuleType) -> None:
     async def refuse_tunnels(connection: Connection) -> None:
         await connection.request()
         await connection.say(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
 
     async with (
         raw_server(refuse_tunnels) as proxy,
-        httpx.AsyncClient(proxy=proxy.url) as client,
+        library.AsyncClient(proxy=proxy.url) as client,
         AsyncExotel(**GIVEN, http_client=client, retry=RetryPolicy.never()) as exotel,
     ):
         check = Check(1)
@@ -207,10 +209,10 @@ async def test_a_tunnel_is_not_the_request() -> None:
     assert [request.split(b" ")[0] for request in proxy.requests] == [b"CONNECT"]
 
 
-async def test_a_proxy_gets_not_a_byte_of_it() -> None:
+async def test_a_proxy_gets_not_a_byte_of_it(library: ModuleType) -> None:
     async with (
         raw_server(serve) as proxy,
-        httpx.AsyncClient(proxy=proxy.url) as client,
+        library.AsyncClient(proxy=proxy.url) as client,
         AsyncExotel(
             **GIVEN, base_url="http://exotel.example", allow_http=True, http_client=client
         ) as exotel,
@@ -220,14 +222,16 @@ async def test_a_proxy_gets_not_a_byte_of_it() -> None:
     assert proxy.requests == []
 
 
-async def test_what_was_written_before_a_second_try_of_the_transport_counts() -> None:
+async def test_what_was_written_before_a_second_try_of_the_transport_counts(
+    library: ModuleType,
+) -> None:
     """A transport of the user's own sends again by itself: the first time may have rung."""
 
-    class Again(httpx.AsyncHTTPTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    class Again(library.AsyncHTTPTransport):  # type: ignore[misc, name-defined]
+        async def handle_async_request(self, request: Any) -> Any:
             try:
                 return await super().handle_async_request(request)
-            except httpx.TransportError:
+            except library.TransportError:
                 return await super().handle_async_request(request)
 
     async def hang_up(connection: Connection) -> None:
@@ -235,7 +239,7 @@ async def test_what_was_written_before_a_second_try_of_the_transport_counts() ->
 
     async with (
         raw_server(hang_up) as server,
-        httpx.AsyncClient(transport=Again()) as client,
+        library.AsyncClient(transport=Again()) as client,
         server.session(http_client=client) as exotel,
     ):
         check = Check(2)

@@ -7,8 +7,9 @@ import re
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import Any
 
-import httpx
 import pytest
 
 from exotel_async import (
@@ -30,6 +31,8 @@ from exotel_async import (
 )
 from exotel_async.emulator import Emulator, Fault, Garbage
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
+
+pytestmark = pytest.mark.usefixtures("library")
 
 DIAL = "Calls/connect"
 SHORT = Timeouts(connect=0.5, write=0.5, read=0.3, exchange=0.8)
@@ -127,15 +130,17 @@ async def test_dropped_unread_is_unknown_too_for_the_facts_are_the_same(
     assert emulator.rung(CUSTOMER) == 0
 
 
-async def test_a_connection_that_breaks_while_it_is_written_to_is_unknown() -> None:
-    class Breaking(httpx.AsyncBaseTransport):
+async def test_a_connection_that_breaks_while_it_is_written_to_is_unknown(
+    library: ModuleType,
+) -> None:
+    class Breaking(library.AsyncBaseTransport):  # type: ignore[misc, name-defined]
         """A socket breaks at this moment only by luck."""
 
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async def handle_async_request(self, request: Any) -> Any:
             await request.extensions["trace"]("http11.send_request_headers.started", {})
-            raise httpx.WriteError("broken pipe")
+            raise library.WriteError("broken pipe")
 
-    async with httpx.AsyncClient(transport=Breaking()) as client:
+    async with library.AsyncClient(transport=Breaking()) as client:
         exotel = AsyncExotel(account_sid="a", api_key="k", api_token="t", http_client=client)
         async with exotel:
             with pytest.raises(CallOutcomeUnknown, match="broken pipe"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib
 import zlib
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 import respx
 from hypothesis import given
@@ -36,8 +37,10 @@ from tests.support.raw_server import CERTIFICATE, GIVEN, Connection, answer, cal
 
 DIAL = "Calls/connect"
 SOON = RetryPolicy(backoff=0.01, backoff_cap=0.01)
-LOST = [httpx.ReadTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError]
-NOT_CONNECTED = [httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError]
+LOST = ["ReadTimeout", "ReadError", "WriteError", "RemoteProtocolError"]
+NOT_CONNECTED = ["ConnectError", "ConnectTimeout", "ProxyError"]
+each_library = pytest.mark.usefixtures("library")
+only_httpx = pytest.mark.parametrize("library", ["httpx"], indirect=True)  # as respx has it
 
 
 async def dial(exotel: AsyncExotel, **options: Any) -> Call:
@@ -61,27 +64,29 @@ async def dial_flow(exotel: AsyncExotel, **options: Any) -> Call:
 # Silence proves nothing
 
 
+@only_httpx
 @pytest.mark.parametrize("error", LOST)
-async def test_a_mock_of_httpcore_that_loses_the_answer(error: type[Exception]) -> None:
+async def test_a_mock_of_httpcore_that_loses_the_answer(library: ModuleType, error: str) -> None:
+    lost = getattr(library, error)("lost")
     with respx.mock:
-        route = respx.post(path__regex="/Calls/connect.json$").mock(side_effect=error("lost"))
+        route = respx.post(path__regex="/Calls/connect.json$").mock(side_effect=lost)
         async with AsyncExotel(**GIVEN, retry=SOON) as exotel:
             with pytest.raises(CallOutcomeUnknown):
                 await dial(exotel)
         assert route.call_count == 1
 
 
-@pytest.mark.parametrize("error", [*LOST, ValueError])
+@pytest.mark.parametrize("error", [*LOST, "ValueError"])
 async def test_a_mock_of_httpx_that_loses_the_answer(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    library: ModuleType, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    async def lose(_: object, request: httpx.Request) -> httpx.Response:
+    async def lose(_: object, request: object) -> Any:
         asked.append(request)
-        raise error("lost")
+        raise getattr(library, error, ValueError)("lost")
 
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", lose)
+    monkeypatch.setattr(library.AsyncHTTPTransport, "handle_async_request", lose)
     async with AsyncExotel(**GIVEN, retry=SOON) as exotel:
         with pytest.raises(CallOutcomeUnknown):
             await dial_flow(exotel)
@@ -89,15 +94,17 @@ async def test_a_mock_of_httpx_that_loses_the_answer(
 
 
 @pytest.mark.parametrize("error", [*LOST, *NOT_CONNECTED])
-async def test_a_client_of_the_users_own_that_tells_nothing(error: type[Exception]) -> None:
+async def test_a_client_of_the_users_own_that_tells_nothing(
+    library: ModuleType, error: str
+) -> None:
     asked = []
 
-    def lose(request: httpx.Request) -> httpx.Response:
+    def lose(request: object) -> Any:
         asked.append(request)
-        raise error("lost")
+        raise getattr(library, error)("lost")
 
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(lose)) as client,
+        library.AsyncClient(transport=library.MockTransport(lose)) as client,
         AsyncExotel(**GIVEN, http_client=client, retry=SOON) as exotel,
     ):
         with pytest.raises(CallOutcomeUnknown):
@@ -106,17 +113,36 @@ async def test_a_client_of_the_users_own_that_tells_nothing(error: type[Exceptio
     assert len(asked) == 1
 
 
+@only_httpx
 @pytest.mark.parametrize("error", NOT_CONNECTED)
 async def test_what_happened_before_there_was_a_connection_is_certain(
-    error: type[Exception],
+    library: ModuleType, error: str
 ) -> None:
+    refused = getattr(library, error)("refused")
     with respx.mock:
-        route = respx.post(path__regex="/Calls/connect.json$").mock(side_effect=error("refused"))
+        route = respx.post(path__regex="/Calls/connect.json$").mock(side_effect=refused)
         async with AsyncExotel(**GIVEN, retry=SOON) as exotel:
             with pytest.raises(ConnectionFailed):
                 await dial(exotel)
             assert exotel.limiter.statistics().window_used == 0
         assert route.call_count == SOON.attempts
+
+
+@pytest.mark.parametrize("error", NOT_CONNECTED)
+async def test_a_mock_of_httpx_that_does_not_connect(
+    library: ModuleType, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def refuse(_: object, request: object) -> Any:
+        asked.append(request)
+        raise getattr(library, error)("refused")
+
+    monkeypatch.setattr(library.AsyncHTTPTransport, "handle_async_request", refuse)
+    async with AsyncExotel(**GIVEN, retry=SOON) as exotel:
+        with pytest.raises(ConnectionFailed):
+            await dial(exotel)
+    assert len(asked) == SOON.attempts
 
 
 # Another call's answer
@@ -209,6 +235,7 @@ def test_a_party_is_shown_as_itself_however_it_is_written(number: str) -> None:
 # More than one answer
 
 
+@each_library
 async def test_what_came_behind_an_answer_is_not_the_next_one() -> None:
     async def serve(connection: Connection) -> None:
         await connection.request()
@@ -233,7 +260,7 @@ async def test_what_came_behind_an_answer_is_not_the_next_one() -> None:
 
 
 async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
-    monkeypatch: pytest.MonkeyPatch,
+    library: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def serve(connection: Connection) -> None:
         await connection.request()
@@ -245,17 +272,17 @@ async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
             await connection.request()
         await connection.say(answer(call(From=AGENT, To=CUSTOMER)))
 
-    close = httpx.Response.aclose
+    close = library.Response.aclose
     others: list[asyncio.Task[Call]] = []
 
-    async def close_and_let_others_in(response: httpx.Response) -> None:
+    async def close_and_let_others_in(response: object) -> None:
         await close(response)
         # As the loop might, when the connection is back in the pool.
         if len(server.requests) == 2:
             others.append(asyncio.create_task(dial(exotel)))
             await asyncio.wait(others)
 
-    monkeypatch.setattr(httpx.Response, "aclose", close_and_let_others_in)
+    monkeypatch.setattr(library.Response, "aclose", close_and_let_others_in)
     async with raw_server(serve) as server, server.session(retry=RetryPolicy.never()) as exotel:
         with pytest.raises(DecodeError):  # the limiter's first request goes alone
             await exotel.account.balance()
@@ -265,6 +292,7 @@ async def test_nobody_takes_the_connection_before_what_came_too_much_is_seen(
     assert [len(one.requests) for one in server.connections] == [2, 1]
 
 
+@each_library
 async def test_of_two_answers_to_a_dial_neither_is_believed() -> None:
     async def serve(connection: Connection) -> None:
         await connection.request()
@@ -280,6 +308,7 @@ async def test_of_two_answers_to_a_dial_neither_is_believed() -> None:
         assert len(server.requests) == 1
 
 
+@each_library
 @pytest.mark.parametrize("writes", ["one record", "records of their own"])
 async def test_over_tls_what_came_behind_an_answer_is_not_the_next_one(
     writes: str, monkeypatch: pytest.MonkeyPatch
@@ -312,6 +341,7 @@ async def test_over_tls_what_came_behind_an_answer_is_not_the_next_one(
     assert len(rung) == 5
 
 
+@each_library
 async def test_a_connection_that_ends_with_its_answer_has_nothing_behind_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -329,6 +359,7 @@ async def test_a_connection_that_ends_with_its_answer_has_nothing_behind_it(
     assert len(server.connections) == 5
 
 
+@each_library
 async def test_over_tls_a_connection_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
 
@@ -344,6 +375,7 @@ async def test_over_tls_a_connection_is_used_again(monkeypatch: pytest.MonkeyPat
     assert len(server.connections) == 1
 
 
+@each_library
 async def test_an_answer_that_waited_before_the_request_is_not_taken() -> None:
     waiting = asyncio.Event()
 
@@ -364,6 +396,7 @@ async def test_an_answer_that_waited_before_the_request_is_not_taken() -> None:
     assert len(server.connections) == 2
 
 
+@each_library
 async def test_empty_lines_between_answers_mean_nothing() -> None:
     async def serve(connection: Connection) -> None:
         await connection.request()
@@ -375,6 +408,7 @@ async def test_empty_lines_between_answers_mean_nothing() -> None:
     assert len(server.connections) == 2
 
 
+@each_library
 async def test_a_dial_takes_no_connection_that_was_idle_for_a_second() -> None:
     async def serve(connection: Connection) -> None:
         while await connection.request():
@@ -519,6 +553,7 @@ def bomb(*encodings: Callable[[bytes], bytes]) -> bytes:
     return layers(bytes(2**26), *encodings)
 
 
+@each_library
 @pytest.mark.parametrize(
     ("encoding", "encode"),
     [
@@ -557,6 +592,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.slow(3)
+@each_library
 @pytest.mark.parametrize("encoding", BOMBS)
 async def test_what_unfolds_beyond_measure_is_not_unfolded(encoding: str) -> None:
     async def serve(connection: Connection) -> None:
@@ -614,24 +650,29 @@ def test_any_bytes_are_read_or_refused(data: bytes, encoding: str) -> None:
         return
 
 
-async def test_a_hook_that_has_read_the_answer_is_no_hindrance(emulator: Emulator) -> None:
-    async def read(response: httpx.Response) -> None:
+async def test_a_hook_that_has_read_the_answer_is_no_hindrance(
+    library: ModuleType, emulator: Emulator
+) -> None:
+    async def read(response: Any) -> None:
         await response.aread()
 
-    client = httpx.AsyncClient(event_hooks={"response": [read]})
+    client = library.AsyncClient(event_hooks={"response": [read]})
     async with client, session(emulator, http_client=client) as exotel:
         assert (await dial(exotel)).sid in emulator.calls
 
 
-async def test_what_others_answer_a_hook_says_nothing_of_a_dial(emulator: Emulator) -> None:
-    audit = httpx.AsyncClient(
-        transport=httpx.MockTransport(lambda _: httpx.Response(429, headers={"Retry-After": "0"}))
-    )
+@pytest.mark.parametrize("other", ["httpx", "httpx2"])
+async def test_what_others_answer_a_hook_says_nothing_of_a_dial(
+    library: ModuleType, emulator: Emulator, other: str
+) -> None:
+    others = importlib.import_module(other)
+    busy = others.Response(429, headers={"Retry-After": "0"})
+    audit = others.AsyncClient(transport=others.MockTransport(lambda _: busy))
 
-    async def note(_: httpx.Response) -> None:
+    async def note(_: object) -> None:
         (await audit.post("https://audit.example/calls")).raise_for_status()
 
-    client = httpx.AsyncClient(event_hooks={"response": [note]})
+    client = library.AsyncClient(event_hooks={"response": [note]})
     async with audit, client, session(emulator, http_client=client) as exotel:
         with pytest.raises(CallOutcomeUnknown):
             await dial(exotel)
@@ -642,7 +683,7 @@ async def test_what_others_answer_a_hook_says_nothing_of_a_dial(emulator: Emulat
 # Cookies
 
 
-async def test_cookies_are_neither_kept_nor_sent() -> None:
+async def test_cookies_are_neither_kept_nor_sent(library: ModuleType) -> None:
     async def serve(connection: Connection) -> None:
         count = 0
         while await connection.request():
@@ -656,7 +697,7 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
         async with server.session() as exotel:
             for _ in range(3):
                 await exotel.account.balance()
-        client = httpx.AsyncClient(cookies={"theirs": "kept"})
+        client = library.AsyncClient(cookies={"theirs": "kept"})
         async with client, server.session(http_client=client) as exotel:
             for _ in range(3):
                 await exotel.account.balance()
@@ -667,13 +708,13 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
 
 
 async def test_a_slow_answer_of_a_patched_transport_is_unknown(
-    monkeypatch: pytest.MonkeyPatch,
+    library: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def stall(*_: object) -> httpx.Response:
+    async def stall(*_: object) -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", stall)
+    monkeypatch.setattr(library.AsyncHTTPTransport, "handle_async_request", stall)
     async with AsyncExotel(**GIVEN, timeout=Timeouts(exchange=0.2), retry=SOON) as exotel:
         with pytest.raises(CallOutcomeUnknown):
             await dial(exotel)
