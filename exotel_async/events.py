@@ -73,7 +73,8 @@ class OperationEnded(OperationEvent):
 class RequestEvent(Value):
     """An event of one request to the API, which may be sent several times.
 
-    Gets that share a request are reported as that one request, in the operation of one of them.
+    Gets that share a request wait for it each: each is reported with a `request_id` of its own. The
+    request they share is reported in the operation of one of them.
 
     Attributes:
         request_id: what distinguishes this request from all others of the process.

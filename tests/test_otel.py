@@ -146,6 +146,13 @@ async def test_each_of_the_gets_that_share_a_request_is_in_its_own_trace(
         sids = [emulator.add_call(RECORDED, ago=timedelta(hours=1)).sid for _ in range(8)]
         await asyncio.gather(*(get(f"user {n}", sid) for n, sid in enumerate(sids)))
     assert recorded.tree() >= {(f"user {n}", "calls.get") for n in range(8)}
+    gets = [span for span in recorded.spans if span.name == "calls.get"]
+    waits = [span for span in recorded.spans if span.name == "wait for the rate limit"]
+    assert sorted(span.parent.span_id for span in waits if span.parent) == sorted(
+        span.context.span_id for span in gets if span.context
+    )
+    [exchange] = [span for span in recorded.spans if span.name == "HTTP GET"]
+    assert exchange.parent in [span.context for span in gets]
 
 
 async def test_the_requests_of_a_stream_have_spans_of_their_own(

@@ -29,6 +29,7 @@ from exotel_async.errors import (
     RateLimitTimeout,
 )
 from exotel_async.http.pipeline import Pipeline
+from exotel_async.http.reports import RequestReport
 from exotel_async.limiter.protocol import Permit, SharedBudget
 from exotel_async.models import Call
 from exotel_async.wire import call_query
@@ -109,9 +110,16 @@ class Coalescer:
         Returns:
             The call; or, if it is to be asked for singly, when the budget has let it through.
         """
+        with self._pipeline.reports.request(None) as report:
+            report.queued(options.priority)
+            return await self._answer(queue, sid, options, report)
+
+    async def _answer(
+        self, queue: GetQueue, sid: str, options: SendOptions, report: RequestReport
+    ) -> Call | float:
         loop = asyncio.get_running_loop()
         answer: PendingGet = loop.create_future()
-        timers = queue.join(sid, answer, options)
+        timers = queue.join(sid, answer, options, report)
         if not queue.called:
             queue.called = True
             loop.call_soon(self._call_senders, queue)
@@ -145,7 +153,7 @@ class Coalescer:
         max_wait = None if queue.key.patience is None else max(0.0, queue.latest - began)
         options = SendOptions(priority=queue.key.priority, max_wait=max_wait)
         try:
-            permit = await self._pipeline.acquire(options)
+            permit = await self._pipeline.acquire(options, reported=False)
         except RateLimitTimeout as error:
             queue.retire(asyncio.current_task())
             # If it is refused at once, so are they. If it has waited, some have come after it.

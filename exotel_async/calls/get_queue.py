@@ -15,6 +15,7 @@ from attrs import frozen
 from exotel_async.calls.fetch import FetchOptions
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
+from exotel_async.http.reports import UNHEARD, RequestReport
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 
@@ -64,6 +65,7 @@ class GetQueue:
         self.users: int = 0
         """Gets that are not over."""
         self._arriving: list[str] | None = None
+        self._reports: dict[PendingGet, RequestReport] = {}
 
     def arrive(self, sid: str) -> list[str]:
         """Join the SIDs that come in this turn of the loop; they are complete in the next one."""
@@ -74,9 +76,15 @@ class GetQueue:
         return self._arriving
 
     def join(
-        self, sid: str, answer: PendingGet, options: SendOptions
+        self, sid: str, answer: PendingGet, options: SendOptions, report: RequestReport
     ) -> Iterable[asyncio.TimerHandle]:
         """Wait to be part of a query.
+
+        Args:
+            sid: the call's SID.
+            answer: its result, to come.
+            options: how long it waits.
+            report: is told when it leaves with a query.
 
         Returns:
             What ends its waiting when its time has come, to be cancelled when it is over before.
@@ -84,6 +92,8 @@ class GetQueue:
         if not self.waiting:
             self.latest = 0.0
         self.waiting.setdefault(sid, []).append(answer)
+        if report is not UNHEARD:
+            self._reports[answer] = report
         if self.key.patience is None:
             return ()
         loop = asyncio.get_running_loop()
@@ -98,6 +108,7 @@ class GetQueue:
 
     def leave(self, sid: str, answer: PendingGet) -> None:
         """Take one out that is not waited for any more."""
+        self._reports.pop(answer, None)
         if self._holds(sid, answer):
             self.waiting[sid].remove(answer)
             if not self.waiting[sid]:
@@ -118,8 +129,17 @@ class GetQueue:
                 taken[sid] = answers
         for sid in (*taken, *left):
             del self.waiting[sid]
+        if self._reports:
+            self._report(taken)
         self._dismiss()
         return taken
+
+    def _report(self, taken: PendingGets) -> None:
+        for answers in taken.values():
+            for answer in answers:
+                report = self._reports.pop(answer, None)
+                if report is not None and not answer.done():
+                    report.granted()
 
     @property
     def unserved(self) -> int:

@@ -31,7 +31,7 @@ from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans
 from exotel_async.http.outcome import Sending, named
-from exotel_async.http.reports import Reports, RequestReport, note_pause
+from exotel_async.http.reports import UNHEARD, Reports, RequestReport, note_pause
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
@@ -149,12 +149,15 @@ class Pipeline:
         with self._lifetime.guard:
             return await awaitable
 
-    async def acquire(self, options: SendOptions, *, first: bool = False) -> Permit:
+    async def acquire(
+        self, options: SendOptions, *, first: bool = False, reported: bool = True
+    ) -> Permit:
         """Wait for a permit for a request about calls that is decided on only then: see `send`.
 
         Args:
             options: how it is sent; their `timeout` is a bound of this waiting, too.
             first: whether it goes before all others of its priority, as a retry does.
+            reported: whether this wait is reported: else those that it is for report theirs.
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than it may.
@@ -162,7 +165,8 @@ class Pipeline:
         """
         limiter = self.limiter
         max_wait = None if options.patience == math.inf else options.patience
-        with self._lifetime.guard, self.reports.request(None) as report:
+        report = self.reports.request(None) if reported else UNHEARD
+        with self._lifetime.guard, report:
             report.queued(options.priority)
             permit = await limiter.acquire(options.priority, max_wait, retry=first)
             report.granted()

@@ -88,7 +88,8 @@ class RequestReport:
         return permit
 
 
-_UNHEARD: Final = RequestReport()
+UNHEARD: Final = RequestReport()
+"""The report on each request where there is no listener."""
 _UNHEARD_OPERATION: Final = Operation()
 
 
@@ -112,7 +113,7 @@ class Reports:
             permit: the permit it comes with.
         """
         if self._listener is None:
-            return _UNHEARD
+            return UNHEARD
         known = permit.report if isinstance(permit, _ReportedPermit) else None
         if known is not None and not known.is_over:
             known.request = request
