@@ -40,7 +40,7 @@ from copy import copy, deepcopy
 from datetime import datetime, timedelta
 from typing import Any, Final, Self, cast
 
-from exotel_async.masking import has_credentials, mask_number, outline, redact
+from exotel_async.masking import has_credentials, mask_number, mask_path, outline, redact
 
 _SHOWN_EXCERPT: Final = 200
 # What the second of an error's `args` begins with; the number is that of what follows.
@@ -292,8 +292,8 @@ class RequestOutcomeUnknown(ExotelError):
         message: str | None = None,
     ) -> None:
         super().__init__(
-            f"it is not known whether {method} {redact(path)} was acted on: {reason}. It was not "
-            "sent again: read what it was to change before you send it again"
+            f"it is not known whether {method} {mask_path(path)} was acted on: {reason}. "
+            "It was not sent again: read what it was to change before you send it again"
         )
         self.reason = reason
         self.method: str | None = method

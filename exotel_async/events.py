@@ -74,15 +74,16 @@ class RequestEvent(Value):
     """An event of one request to the API, which may be sent several times.
 
     Gets that share a request wait for it each: each is reported with a `request_id` of its own. The
-    request they share is reported in the operation of one of them.
+    request they share, and the polls that calls wait for, are of no operation.
 
     Attributes:
         request_id: what distinguishes this request from all others of the process.
         method: the HTTP method; None where it is decided only when there is a permit.
         route: the path below the account, with `{id}` in the place of all that has a digit:
-            `Calls/connect`, `Numbers/{id}`; None as for `method`.
+            `Calls/connect`, `Numbers/{id}`; of one of `AsyncExotel.request`, its first part, as
+            `Apps/{path}`; None as for `method`.
         attempt: which time it is sent, or to be sent; from 1.
-        operation: the operation it is a part of; None: a stream's.
+        operation: the operation it is a part of; None: it is a stream's, or shared by several.
         operation_id: that operation's.
     """
 
@@ -179,13 +180,18 @@ class RequestRetried(RequestEvent):
 class RequestEnded(RequestEvent):
     """The request is over: nothing more is sent for it.
 
+    Where its task was cancelled or timed out, its last response may still come after this.
+
     Attributes:
         seconds: from its beginning, with waiting and all attempts.
+        times_sent: how often it was sent; 0: never, be it that it was refused before, or that
+            nothing was left to ask when it had its permit.
         error: the class of what it ended with, as `NotFound` or `CallOutcomeUnknown`, or
             `CancelledError` where its task was cancelled; None: with what was asked for.
     """
 
     seconds: float
+    times_sent: int
     error: str | None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import Callable
@@ -19,9 +21,18 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
     """Call a listener. What it raises is logged."""
     try:
         return listener(*what)
-    except Exception:
-        logger.exception("%s has failed", getattr(listener, "__qualname__", listener))
+    # A CancelledError is one of something else, which it has asked for its result: not ours.
+    except (Exception, asyncio.CancelledError):
+        logger.exception("%s has failed", _name_of(listener))
         return None
+
+
+def _name_of(listener: object) -> str:
+    # Its repr may show anything: that of a partial has its arguments.
+    if isinstance(listener, functools.partial):
+        return _name_of(listener.func)
+    name = getattr(listener, "__qualname__", None)
+    return name if isinstance(name, str) else type(listener).__qualname__
 
 
 def check_event_listener(listener: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Final
 
 from exotel_async.errors import ConfigurationError
@@ -19,31 +20,53 @@ def log_fields(**fields: object) -> dict[str, object]:
     return {f"exotel_{name}": value for name, value in fields.items() if value is not None}
 
 
+class _TerminalHandler(logging.Handler):
+    """Writes to the terminal of the moment, as long as the program has set up no logging."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _is_set_up(self) or sys.stderr is None:
+            return
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:  # noqa: BLE001 - as the handlers of logging do
+            self.handleError(record)
+
+
+class _Followed:
+    """What was found in the environment, and set: once, for the program may change it after."""
+
+    level: str | None = None
+
+
 def follow_environment() -> None:
     """Log to the terminal what `EXOTEL_LOG` says: `debug`, `info`, `warning` or `error`.
 
-    Where the program has set up logging itself, only the level is set. Calling it again changes
-    nothing.
+    Where the program sets up logging itself, before or after, only the level is set. Calling it
+    again changes nothing.
 
     Raises:
         ConfigurationError: it says anything else.
     """
     level = os.environ.get("EXOTEL_LOG", "").strip().lower()
-    if not level:
+    if not level or level == _Followed.level:
         return
     if level not in _LEVELS:
         raise ConfigurationError(f"EXOTEL_LOG: must be one of {', '.join(_LEVELS)}")
     logger = logging.getLogger("exotel_async")
     logger.setLevel(level.upper())
-    if not _is_written(logger):
-        handler = logging.StreamHandler()
+    if _Followed.level is None:
+        handler = _TerminalHandler()
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s", "%H:%M:%S")
         )
         logger.addHandler(handler)
+    _Followed.level = level
 
 
-def _is_written(logger: logging.Logger) -> bool:
-    """Whether the records of a logger are written anywhere."""
+def _is_set_up(handler: logging.Handler) -> bool:
+    """Whether another handler than this one writes our records anywhere."""
+    logger = logging.getLogger("exotel_async")
     handlers = [*logger.handlers, *(logging.getLogger().handlers if logger.propagate else ())]
-    return any(not isinstance(handler, logging.NullHandler) for handler in handlers)
+    return any(
+        other is not handler and not isinstance(other, logging.NullHandler) for other in handlers
+    )

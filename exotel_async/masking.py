@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Final
+from urllib.parse import unquote
 
 _SHOWN: Final = 4
 # Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
 # A name and a password, as in a URL. A SIP address has no password there.
 _CREDENTIALS: Final = r"(?i)(?<![^\s'\"(<=,/])(?!sips?:)[^\s'\"/@:<>]+:[^\s'\"/@<>]*@"
+_IN_A_PATH: Final = r"\d(?:[^0-9A-Za-z]*\d){6,}"
 _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 
 
@@ -43,6 +45,14 @@ def redact(text: str) -> str:
     return re.sub(
         _NUMBER_OR_DATE, lambda match: match[0] if match["date"] else mask_number(match[0]), text
     )
+
+
+def mask_path(path: str) -> str:
+    """Return the path of a request, decoded, without what may be a phone number.
+
+    Whatever stands between its digits: a caller may have written one in any way.
+    """
+    return re.sub(_IN_A_PATH, lambda match: mask_number(match[0]), redact(unquote(path)))
 
 
 def shown(value: object) -> str:

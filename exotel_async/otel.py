@@ -333,7 +333,7 @@ def _context_of(span: Span) -> Context:
 
 
 def _name_of(event: events.RequestEvent) -> str:
-    return "request" if event.method is None else f"{event.method} {event.route}"
+    return "unsent request" if event.method is None else f"{event.method} {event.route}"
 
 
 def _attributes_of(event: events.RequestEvent) -> Attributes:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from contextlib import suppress
+from contextvars import Context, ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from exotel_async import (
     AsyncExotel,
+    Call,
     CallOutcomeUnknown,
     ConfigurationError,
     ConnectionFailed,
@@ -23,6 +25,7 @@ from exotel_async import (
     RateLimitTimeout,
     RetryPolicy,
 )
+from exotel_async.config import SendOptions
 from exotel_async.emulator import Dial, Emulator, Fault
 from exotel_async.events import (
     OperationEnded,
@@ -38,9 +41,18 @@ from exotel_async.events import (
     RequestsPaused,
     SessionEvent,
 )
-from exotel_async.http.reports import route_of
+from exotel_async.http.reports import Reports
+from exotel_async.wire.raw_request import raw_request
+from exotel_async.wire.request import Request, get_request
+from exotel_async.wire.responses import read_raw
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
 from tests.support.ports import free_port
+
+PAST = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
+EVENTS_OF_A_DIAL = [
+    *(OperationStarted, RequestQueued, RequestGranted, RequestSent),
+    *(RequestAnswered, RequestEnded, OperationEnded),
+]
 
 
 def kinds(heard: list[SessionEvent]) -> list[str]:
@@ -176,24 +188,24 @@ async def test_a_task_that_is_cancelled_while_its_dial_is_in_flight(emulator: Em
 async def test_gets_that_share_a_request_are_operations_of_their_own(emulator: Emulator) -> None:
     heard: list[SessionEvent] = []
     async with session(emulator, on_event=heard.append) as exotel:
-        past = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
-        calls = [emulator.add_call(past, ago=timedelta(hours=1)) for _ in range(8)]
+        calls = [emulator.add_call(PAST, ago=timedelta(hours=1)) for _ in range(8)]
         await asyncio.gather(*(exotel.calls.get(call.sid) for call in calls))
     assert Counter(kinds(heard)) == {
         "OperationStarted": 8,
         "OperationEnded": 8,
-        # Each waits, and one is sent.
-        "RequestQueued": 8,
-        "RequestGranted": 8,
+        # Each waits, and so does the one that is sent for all of them.
+        "RequestQueued": 9,
+        "RequestGranted": 9,
         "RequestSent": 1,
         "RequestAnswered": 1,
         "RequestEnded": 9,
     }
     waits = [event for event in heard if isinstance(event, RequestGranted)]
-    assert len({event.operation_id for event in waits}) == 8
+    assert len({event.operation_id for event in waits}) == 9
     assert {(event.method, event.route) for event in waits} == {(None, None)}
     sent = only(heard, RequestSent)
     assert (sent.method, sent.route, sent.attempt) == ("GET", "Calls", 1)
+    assert sent.operation is None
     ended = [event for event in heard if isinstance(event, OperationEnded)]
     assert {event.sid for event in ended} == {call.sid for call in calls}
 
@@ -249,7 +261,7 @@ async def test_what_begins_ends_and_what_is_sent_is_answered_or_lost(emulator: E
             by_request[event.request_id].append(event)
     assert len(by_request) > 40
     for events in by_request.values():
-        assert isinstance(events[0], RequestQueued | RequestSent)
+        assert isinstance(events[0], RequestQueued)
         assert sum(isinstance(event, RequestEnded) for event in events) == 1
         sent = [event.attempt for event in events if isinstance(event, RequestSent)]
         ends = [
@@ -257,8 +269,9 @@ async def test_what_begins_ends_and_what_is_sent_is_answered_or_lost(emulator: E
         ]
         assert sent == sorted(ends) == list(range(1, len(sent) + 1))
         granted = [event.attempt for event in events if isinstance(event, RequestGranted)]
-        # Gets that wait for a request they share have none of their own.
-        assert sent == granted or not sent or isinstance(events[0], RequestSent)
+        assert sent == granted or not sent
+        [ended] = [event for event in events if isinstance(event, RequestEnded)]
+        assert ended.times_sent == len(sent)
 
 
 async def test_what_a_listener_raises_is_logged_and_changes_nothing(
@@ -290,9 +303,9 @@ def test_a_coroutine_function_is_refused() -> None:
             AsyncExotel(account_sid="a", api_key="k", api_token="t", on_event=listener)
 
 
-@given(st.text() | st.from_regex(r"[A-Z][a-z]+/[+0-9 %.-]{7,20}(\.json)?/?"))
-def test_no_route_has_a_digit(path: str) -> None:
-    assert not any(char.isdigit() for char in route_of(path))
+@given(st.text() | st.from_regex(r"[A-Z][a-z]+/[+0-9 %.-]{7,20}(\.json)?/?"), st.booleans())
+def test_no_route_has_a_digit(path: str, raw: bool) -> None:
+    assert not any(char.isdigit() for char in Request("GET", path, is_raw=raw).route)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +319,142 @@ def test_no_route_has_a_digit(path: str) -> None:
     ],
 )
 def test_routes(path: str, route: str) -> None:
-    assert route_of(path) == route
+    assert Request("GET", path).route == route
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("Apps/secretword/ring.json", "Apps/{path}"),
+        ("ActiveStreams", "ActiveStreams"),
+        ("98123", "{id}"),
+    ],
+)
+def test_of_a_path_of_the_callers_own_only_the_first_part_shows(path: str, route: str) -> None:
+    assert raw_request("GET", path).route == route
+
+
+async def test_a_get_that_has_to_wait_has_no_request_that_failed(emulator: Emulator) -> None:
+    heard: list[SessionEvent] = []
+    sid = emulator.add_call(PAST, ago=timedelta(hours=1)).sid
+    limit = RateLimit(4, per=0.2, burst=1)
+    async with session(emulator, rate_limit=limit, on_event=heard.append) as exotel:
+        await exotel.calls.get(sid)
+        await exotel.calls.get(sid)
+    ended = [event for event in heard if isinstance(event, RequestEnded)]
+    assert {event.error for event in ended} == {None}
+    operations = {event.operation_id for event in heard if isinstance(event, OperationStarted)}
+    waits = [event for event in heard if isinstance(event, RequestGranted) if event.operation_id]
+    assert [event.operation_id for event in waits] == sorted(operations)
+
+
+async def test_a_session_closed_before_a_permit_is_used_is_no_success(
+    emulator: Emulator,
+) -> None:
+    heard: list[SessionEvent] = []
+    exotel = session(emulator, on_event=heard.append)
+    pipeline = exotel.calls.parts().pipeline
+    permit = await pipeline.acquire(SendOptions())
+    await exotel.aclose()
+    with pytest.raises(ConfigurationError):
+        await pipeline.send(
+            get_request("Balance.json", {}, None), read_raw, SendOptions(), permit=permit
+        )
+    assert only(heard, RequestEnded).error == "ConfigurationError"
+    assert only(heard, RequestEnded).times_sent == 0
+
+
+async def test_the_poll_for_calls_is_of_no_operation(emulator: Emulator) -> None:
+    """It may continue long after the one that began it."""
+    heard: list[SessionEvent] = []
+    async with session(emulator, on_event=heard.append) as exotel:
+        first = await exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE)
+        heard.clear()
+        await exotel.calls.wait(first.sid, interval=0.02)
+    requests = [event for event in heard if isinstance(event, RequestEvent)]
+    assert requests
+    assert {event.operation for event in requests} == {None}
+
+
+@pytest.mark.parametrize(
+    ("where", "how"),
+    [
+        *((where, "raise") for where in EVENTS_OF_A_DIAL),
+        # After these it is the caller's own task that is cancelled, with the call in its hand.
+        *((where, "cancel") for where in EVENTS_OF_A_DIAL[:-2]),
+        *((where, "cancel both") for where in EVENTS_OF_A_DIAL[:-2]),
+    ],
+)
+async def test_no_listener_hides_a_call(emulator: Emulator, where: type[Any], how: str) -> None:
+    """One may raise the CancelledError of another task, or cancel the one it is called in."""
+    told: list[object] = []
+    done = asyncio.Event()
+
+    def hear(event: SessionEvent) -> None:
+        if not isinstance(event, where):
+            return
+        if how == "raise":
+            raise asyncio.CancelledError
+        tasks = {asyncio.current_task(), dial if how == "cancel both" else None}
+        for task in tasks - {None}:
+            assert task is not None
+            task.cancel()
+
+    def note(ended: object, _: object) -> None:
+        told.append(ended)
+        done.set()
+
+    exotel = session(emulator, on_event=hear, on_orphaned_call=note)
+    dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+    [end] = await asyncio.gather(dial, return_exceptions=True)
+    async with asyncio.timeout(SOON):
+        while exotel.limiter.statistics().in_flight:
+            await asyncio.sleep(0.005)
+        if emulator.calls and isinstance(end, asyncio.CancelledError):
+            await done.wait()
+    known = [one for one in (end, *told) if isinstance(one, Call | CallOutcomeUnknown)]
+    assert len(emulator.calls) <= len(known)
+    if how == "raise":
+        assert isinstance(end, Call)
+    await exotel.aclose()
+
+
+async def test_a_listener_of_an_orphan_is_called_in_the_context_of_the_caller(
+    emulator: Emulator,
+) -> None:
+    """Not in that of the operation: what it does is no part of that."""
+    seen: list[object] = []
+    sent, told = asyncio.Event(), asyncio.Event()
+    name: ContextVar[str] = ContextVar("name", default="")
+
+    def hear(event: SessionEvent) -> None:
+        if isinstance(event, OperationStarted):
+            name.set("of the operation")
+        if isinstance(event, RequestSent):
+            sent.set()
+
+    def note(*_: object) -> None:
+        seen.append(name.get())
+        told.set()
+
+    emulator.faults.add(Fault.delay_before(0.1))
+    async with session(emulator, on_event=hear, on_orphaned_call=note) as exotel:
+        name.set("of the caller")
+        dial = asyncio.create_task(exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE))
+        await sent.wait()
+        dial.cancel()
+        async with asyncio.timeout(SOON):
+            await told.wait()
+    assert seen == ["of the caller"]
+
+
+def test_an_operation_that_is_collected_has_an_end_without_noise() -> None:
+    """With a loop that was closed before its end: then it ends in another context."""
+    heard: list[SessionEvent] = []
+    operation = Reports(heard.append).operation("calls.wait")
+    Context().run(operation.__enter__)
+    operation.__exit__(GeneratorExit)
+    assert only(heard, OperationEnded).error == "GeneratorExit"
 
 
 async def test_records_of_the_log_have_fields(
@@ -321,6 +469,6 @@ async def test_records_of_the_log_have_fields(
     assert warning["exotel_seconds"] > 0
     assert [record["exotel_status"] for record in requests] == [429, 200]
     assert {record["exotel_method"] for record in requests} == {"GET"}
-    assert {record["exotel_path"] for record in requests} == {"Numbers/%2B********0001.json"}
+    assert {record["exotel_path"] for record in requests} == {"Numbers/+********0001.json"}
     with suppress(KeyError):
         pytest.fail(warning["exotel_method"])

@@ -41,7 +41,7 @@ async def written(emulator: Emulator, level: str | None, first: str = "") -> str
 @pytest.mark.parametrize("level", ["debug", " Debug "])
 async def test_debug_writes_a_line_for_each_request(emulator: Emulator, level: str) -> None:
     lines = (await written(emulator, level)).splitlines()
-    line = r"\d\d:\d\d:\d\d exotel_async DEBUG: GET Numbers/%2B\*{8}0001.json: 200 in [0-9.]+ s"
+    line = r"\d\d:\d\d:\d\d exotel_async DEBUG: GET Numbers/\+\*{8}0001.json: 200 in [0-9.]+ s"
     assert len(lines) == 2
     for each in lines:
         assert re.fullmatch(line, each)
@@ -56,6 +56,17 @@ async def test_what_the_program_has_set_up_is_used(emulator: Emulator) -> None:
     first = "logging.basicConfig(format='its own: %(message)s')"
     lines = (await written(emulator, "debug", first)).splitlines()
     assert [line.partition(" GET")[0] for line in lines] == ["its own:"] * 2
+
+
+async def test_logging_that_is_set_up_later_is_used_as_well(emulator: Emulator) -> None:
+    first = "hooks = AsyncExotel(); logging.basicConfig(format='its own: %(message)s')"
+    lines = (await written(emulator, "debug", first)).splitlines()
+    assert [line.partition(" GET")[0] for line in lines] == ["its own:"] * 2
+
+
+async def test_a_level_that_the_program_sets_later_stays(emulator: Emulator) -> None:
+    first = "hooks = AsyncExotel(); logging.getLogger('exotel_async').setLevel('ERROR')"
+    assert await written(emulator, "debug", first) == ""
 
 
 def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from attrs import evolve
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get_queue import BatchKey, GetBatch, GetQueue, PendingGet
 from exotel_async.calls.seen import SeenCalls
-from exotel_async.config import Priority, SendOptions
+from exotel_async.config import SendOptions
 from exotel_async.errors import (
     ConfigurationError,
     ExotelError,
@@ -36,7 +36,6 @@ from exotel_async.wire import call_query
 
 _FEW: Final = 5
 """Gets in one turn that go singly if they need not wait."""
-_AT_ONCE: Final = {priority: SendOptions(priority=priority, max_wait=0.0) for priority in Priority}
 
 
 class Coalescer:
@@ -100,7 +99,7 @@ class Coalescer:
         if queue.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
             return None
         try:
-            return await self._pipeline.acquire(_AT_ONCE[options.priority])
+            return await self._pipeline.acquire(options, at_once=True)
         except (RateLimitTimeout, LimiterUnavailable):
             return None  # those that may wait do so together
 
@@ -142,7 +141,9 @@ class Coalescer:
         queue.called = False
         try:
             while queue.unserved:
-                queue.senders.append(self._pipeline.own(partial(self._send_batch, queue)))
+                queue.senders.append(
+                    self._pipeline.own(partial(self._send_batch, queue), shared=True)
+                )
         except ConfigurationError as error:  # the session is closed
             queue.refuse_all(error)
 
@@ -153,7 +154,7 @@ class Coalescer:
         max_wait = None if queue.key.patience is None else max(0.0, queue.latest - began)
         options = SendOptions(priority=queue.key.priority, max_wait=max_wait)
         try:
-            permit = await self._pipeline.acquire(options, reported=False)
+            permit = await self._pipeline.acquire(options)
         except RateLimitTimeout as error:
             queue.retire(asyncio.current_task())
             # If it is refused at once, so are they. If it has waited, some have come after it.

@@ -11,6 +11,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -103,7 +104,7 @@ class RecordScanner:
         self._looks.add(look)
         self._waiting.append(look)
         if self._reading is None:
-            self._reading = loop.create_task(self._read_on())
+            self._reading = loop.create_task(self._read_on(), context=Context())
         try:
             yield look.ended
         finally:

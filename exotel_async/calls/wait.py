@@ -11,6 +11,7 @@ import copy
 import logging
 import math
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -219,7 +220,8 @@ class CallWatcher:
 
     def _wake(self) -> None:
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.get_running_loop().create_task(self._poll())
+            # For all that wait, and so in the trace of none of them.
+            self._polling = asyncio.get_running_loop().create_task(self._poll(), context=Context())
         else:
             self._sooner.set()
 
@@ -321,7 +323,7 @@ class CallWatcher:
     def _request(
         self, work: Coroutine[Any, Any, None], asked: Sequence[Waiter]
     ) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work, context=Context())
         self._requests.add(task)
         task.add_done_callback(partial(self._requested, asked=asked))
         for waiter in asked:

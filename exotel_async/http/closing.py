@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import suppress
+from contextvars import Context
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -38,9 +39,14 @@ class Lifetime:
         self.guard: Final = CloseGuard()
         """To be entered by what waits for something that is useless after the end."""
 
-    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something that continues if its caller is cancelled."""
-        task = asyncio.get_running_loop().create_task(work)
+    def start(
+        self, work: Coroutine[Any, Any, T], context: Context | None = None
+    ) -> asyncio.Task[T]:
+        """Run something that continues if its caller is cancelled.
+
+        In a context of its own, or else in the caller's.
+        """
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

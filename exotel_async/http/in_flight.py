@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from typing import Any, Final
 
 from exotel_async.config import RetryPolicy
@@ -49,30 +50,42 @@ class DialsInFlight:
             tell(self.on_lost, error)
 
     def give_up(
-        self, exchange: asyncio.Task[Attempt], sending: Sending[Any], waited: str
+        self,
+        exchange: asyncio.Future[Attempt],
+        sending: Sending[Any],
+        waited: str,
+        context: Context | None = None,
     ) -> CallOutcomeUnknown | RequestOutcomeUnknown:
         """Return the error for what must not be done twice and is waited for no more.
 
-        Of a dial, it is reported, and so is its end.
+        Of a dial, it is reported, and so is its end, in the context.
         """
         lost = sending.unknown(waited)
         if isinstance(lost, CallOutcomeUnknown):
             self.note_lost(lost)
             self.discard(sending)
-            self.adopt(exchange, sending, lost)
+            self.adopt(exchange, sending, lost, context)
         return lost
 
     def adopt(
         self,
-        exchange: asyncio.Task[Attempt],
+        exchange: asyncio.Future[Attempt],
         sending: Sending[Any],
         lost: CallOutcomeUnknown | None = None,
+        context: Context | None = None,
     ) -> None:
-        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`."""
+        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`.
+
+        Args:
+            exchange: is done when the dial has ended.
+            sending: the dial.
+            lost: what its caller got.
+            context: in which it is reported; None: in the present one.
+        """
         if not sending.request.dials:
             return
 
-        def report(exchange: asyncio.Task[Attempt]) -> None:
+        def report(exchange: asyncio.Future[Attempt]) -> None:
             if exchange.cancelled():  # before it began: nothing was sent
                 self.discard(sending)
                 return
@@ -94,4 +107,4 @@ class DialsInFlight:
                     "No call was placed for a dial whose task was cancelled or timed out: %s", ended
                 )
 
-        exchange.add_done_callback(report)
+        exchange.add_done_callback(report, context=context)

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -31,7 +32,7 @@ from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans
 from exotel_async.http.outcome import Sending, named
-from exotel_async.http.reports import UNHEARD, Reports, RequestReport, note_pause
+from exotel_async.http.reports import Reports, RequestReport, note_pause
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
@@ -39,7 +40,6 @@ from exotel_async.http.waiting_dials import WaitingDials, waiting_dials_of
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
 from exotel_async.listeners import tell
 from exotel_async.logs import log_fields
-from exotel_async.masking import redact
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
 
@@ -103,14 +103,20 @@ class Pipeline:
         self.check_loop()
         return self._limiter_of(category)
 
-    def own(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
+    def own(
+        self, work: Callable[[], Coroutine[Any, Any, T]], *, shared: bool = False
+    ) -> asyncio.Task[T]:
         """Run a task that continues if its caller is cancelled, and ends with the session.
+
+        Args:
+            work: what is run.
+            shared: whether it works for several callers, so that it belongs to the trace of none.
 
         Raises:
             ConfigurationError: as `limiter`.
         """
         self.check_loop()
-        return self._lifetime.start(work())
+        return self._lifetime.start(work(), Context() if shared else None)
 
     def check_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running event loop, if requests can be sent in it.
@@ -150,14 +156,14 @@ class Pipeline:
             return await awaitable
 
     async def acquire(
-        self, options: SendOptions, *, first: bool = False, reported: bool = True
+        self, options: SendOptions, *, first: bool = False, at_once: bool = False
     ) -> Permit:
         """Wait for a permit for a request about calls that is decided on only then: see `send`.
 
         Args:
             options: how it is sent; their `timeout` is a bound of this waiting, too.
             first: whether it goes before all others of its priority, as a retry does.
-            reported: whether this wait is reported: else those that it is for report theirs.
+            at_once: whether it is only a try, of which nothing is reported if it fails.
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than it may.
@@ -165,12 +171,14 @@ class Pipeline:
         """
         limiter = self.limiter
         max_wait = None if options.patience == math.inf else options.patience
-        report = self.reports.request(None) if reported else UNHEARD
-        with self._lifetime.guard, report:
-            report.queued(options.priority)
-            permit = await limiter.acquire(options.priority, max_wait, retry=first)
-            report.granted()
-            return report.hand_over(permit)
+        with self._lifetime.guard:
+            permit = await limiter.acquire(options.priority, 0.0) if at_once else None
+            with self.reports.request(None) as report:
+                report.queued(options.priority)
+                if permit is None:
+                    permit = await limiter.acquire(options.priority, max_wait, retry=first)
+                report.granted()
+                return report.hand_over(permit)
 
     async def send(
         self,
@@ -196,13 +204,13 @@ class Pipeline:
                 its options raises.
         """
         policy = self.retry if retry is None else retry
-        try:
-            loop = self.check_loop()
-        except ConfigurationError:
-            if permit is not None:
-                permit.release()
-            raise
         with self.reports.request(request, permit) as report:
+            try:
+                loop = self.check_loop()
+            except ConfigurationError:
+                if permit is not None:
+                    permit.release()
+                raise
             deadline = math.inf if options.timeout is None else loop.time() + options.timeout
             if permit is None:
                 permit = await self._permit(request, options, deadline, report)
@@ -223,12 +231,12 @@ class Pipeline:
                     attempt = await _within(deadline, exchange)
                 except TimeoutError:
                     waited = f"no answer within timeout={options.timeout:g} s"
-                    raise self._late(sending, exchange, waited) from None
+                    raise self._late(sending, exchange, waited, report.context) from None
                 except asyncio.CancelledError:
                     if exchange.cancelled() and not _is_cancelled():
                         self.dials.discard(sending)
                         raise ConfigurationError(CLOSED) from None
-                    self.dials.adopt(exchange, sending)
+                    self.dials.adopt(exchange, sending, context=report.context)
                     raise
                 now = loop.time()
                 try:
@@ -248,11 +256,15 @@ class Pipeline:
                 permit = await self._permit(request, options, latest, report, sending.failure)
 
     def _late(
-        self, sending: Sending[Any], exchange: asyncio.Task[Attempt], waited: str
+        self,
+        sending: Sending[Any],
+        exchange: asyncio.Future[Attempt],
+        waited: str,
+        context: Context | None,
     ) -> ExotelError:
         """Return the error of a caller who waits no longer for an exchange."""
         if sending.request.once:
-            return self.dials.give_up(exchange, sending, waited)
+            return self.dials.give_up(exchange, sending, waited, context)
         return named(RequestTimeout(waited, attempts=sending.attempts), sending.request)
 
     async def aclose(self, grace: float) -> None:
@@ -317,44 +329,53 @@ class Pipeline:
 
     def _start(
         self, permit: Permit, request: Request, options: SendOptions, report: RequestReport
-    ) -> asyncio.Task[Attempt]:
+    ) -> asyncio.Future[Attempt]:
+        """Start an exchange. What is returned is cancelled only if that has not begun."""
         report.sent()
-        exchange = self._lifetime.start(
-            self._exchange(permit, request, options.before_send, report)
-        )
+        ended: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
+        exchange = self._lifetime.start(self._exchange(permit, request, options, report, ended))
 
-        def ended(exchange: asyncio.Task[Attempt]) -> None:
+        def end(exchange: asyncio.Task[None]) -> None:
+            # A task that is cancelled when all is done, as by a listener, counts as cancelled, too.
+            if ended.done():
+                return
             if exchange.cancelled():  # before it began
                 permit.release()
                 report.never_sent()
+                ended.cancel()
+            else:
+                ended.set_exception(exchange.exception() or RuntimeError("no end of an exchange"))
 
-        exchange.add_done_callback(ended)
+        exchange.add_done_callback(end)
         if options.on_send is not None:
             tell(options.on_send)
-        return exchange
+        return ended
 
     async def _exchange(
         self,
         permit: Permit,
         request: Request,
-        before_send: Callable[[], None] | None,
+        options: SendOptions,
         report: RequestReport,
-    ) -> Attempt:
+        ended: asyncio.Future[Attempt],
+    ) -> None:
         began = time.perf_counter()
         # Of what raises, nothing is known. Its permit comes back all the same.
         outcome, stopped = RequestOutcome(late=self.transport.late), False
         try:
-            attempt = await self.transport.exchange(request, before_send)
+            attempt = await self.transport.exchange(request, options.before_send)
             took = time.perf_counter() - began
             outcome, stopped = self._outcome_of(attempt, took), attempt.stopped_by is not None
         finally:
             # One that was stopped proves nothing: if it was to be a probe, the next one is.
             tell(permit.release) if stopped else tell(permit.finish, outcome)
+        # Before anything of the user's is called: what that does changes nothing of it.
+        ended.set_result(attempt)
         report.ended(attempt, took)
         if outcome.asks_for_pause:
             note_pause(self._limiter_of(request.category), outcome.status or 0, report)
         if logger.isEnabledFor(logging.DEBUG):
-            path = redact(request.path)
+            path = request.shown_path
             logger.debug(
                 "%s %s: %s in %.3f s",
                 request.method,
@@ -365,7 +386,6 @@ class Pipeline:
                     method=request.method, path=path, status=outcome.status, seconds=took
                 ),
             )
-        return attempt
 
     def _outcome_of(self, attempt: Attempt, took: float) -> RequestOutcome:
         """Return what the limiter has to know of an exchange."""
@@ -381,7 +401,7 @@ class Pipeline:
         )
 
 
-async def _within(deadline: float, exchange: asyncio.Task[Attempt]) -> Attempt:
+async def _within(deadline: float, exchange: asyncio.Future[Attempt]) -> Attempt:
     """Wait for an exchange, which continues whatever happens here.
 
     Raises:

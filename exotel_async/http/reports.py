@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from contextvars import ContextVar, Token
+from contextlib import suppress
+from contextvars import Context, ContextVar, Token, copy_context
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -30,8 +31,8 @@ logger: Final = logging.getLogger("exotel_async")
 
 # Of the whole process: several sessions may have one listener.
 _numbers: Final = itertools.count(1)
-_operation: Final[ContextVar[tuple[str, int] | tuple[None, None]]] = ContextVar(
-    "exotel_async_operation", default=(None, None)
+_operation: Final[ContextVar[_ReportedOperation | None]] = ContextVar(
+    "exotel_async_operation", default=None
 )
 
 
@@ -55,6 +56,9 @@ class RequestReport:
     """The report on a request that nobody listens to."""
 
     __slots__ = ()
+
+    context: Context | None
+    """The context in which what the user passed is called after the request; None: any."""
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +92,13 @@ class RequestReport:
         return permit
 
 
-UNHEARD: Final = RequestReport()
+class _Unheard(RequestReport):
+    __slots__ = ()
+
+    context = None
+
+
+UNHEARD: Final = _Unheard()
 """The report on each request where there is no listener."""
 _UNHEARD_OPERATION: Final = Operation()
 
@@ -123,28 +133,30 @@ class Reports:
 
 
 class _ReportedOperation(Operation):
-    __slots__ = ("_began", "_id", "_listener", "_name", "_sid", "_token")
+    __slots__ = ("_began", "_listener", "_sid", "_token", "context", "id", "name")
 
-    _token: Token[tuple[str, int] | tuple[None, None]]
+    _token: Token[_ReportedOperation | None]
 
     def __init__(self, listener: events.OnEvent, name: str) -> None:
         self._listener = listener
-        self._name = name
-        self._id = next(_numbers)
+        self.name: Final = name
+        self.id: Final = next(_numbers)
+        self.context: Final = copy_context()
         self._began = time.perf_counter()
         self._sid: str | None = None
 
     def __enter__(self) -> Self:
-        self._token = _operation.set((self._name, self._id))
-        started = events.OperationStarted(operation=self._name, operation_id=self._id)
+        self._token = _operation.set(self)
+        started = events.OperationStarted(operation=self.name, operation_id=self.id)
         tell(self._listener, started)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        _operation.reset(self._token)
+        with suppress(ValueError):  # it is collected, with a loop that was closed before its end
+            _operation.reset(self._token)
         ended = events.OperationEnded(
-            operation=self._name,
-            operation_id=self._id,
+            operation=self.name,
+            operation_id=self.id,
             seconds=time.perf_counter() - self._began,
             error=None if kind is None else kind.__name__,
             sid=self._sid,
@@ -165,6 +177,8 @@ class _HeardReport(RequestReport):
         "_listener",
         "_operation",
         "_queued",
+        "_sent",
+        "context",
         "is_handed_over",
         "is_over",
         "request",
@@ -173,8 +187,9 @@ class _HeardReport(RequestReport):
     def __init__(self, listener: events.OnEvent, request: Request | None) -> None:
         self._listener = listener
         self._operation = _operation.get()
+        self.context = copy_context() if self._operation is None else self._operation.context
         self._id = next(_numbers)
-        self._attempt = 0
+        self._attempt = self._sent = 0
         self._began = self._queued = time.perf_counter()
         self.request = request
         self.is_handed_over = False
@@ -187,7 +202,8 @@ class _HeardReport(RequestReport):
     def end(self, error: str | None) -> None:
         """Say that the request is over."""
         self.is_over = True
-        self._tell(events.RequestEnded, seconds=time.perf_counter() - self._began, error=error)
+        seconds = time.perf_counter() - self._began
+        self._tell(events.RequestEnded, seconds=seconds, error=error, times_sent=self._sent)
 
     def queued(self, priority: Priority) -> None:
         self._attempt += 1
@@ -199,6 +215,7 @@ class _HeardReport(RequestReport):
 
     def sent(self) -> None:
         self._attempt = max(self._attempt, 1)  # it may come with a permit
+        self._sent += 1
         self._tell(events.RequestSent)
 
     def ended(self, attempt: Attempt, seconds: float) -> None:
@@ -224,14 +241,14 @@ class _HeardReport(RequestReport):
         self._tell(events.RequestLost, may_have_arrived=written, reason=reason, seconds=seconds)
 
     def _tell(self, kind: type[Any], **more: object) -> None:
-        operation, operation_id = self._operation
+        operation, request = self._operation, self.request
         event = kind(
             request_id=self._id,
-            method=None if self.request is None else self.request.method,
-            route=None if self.request is None else route_of(self.request.path),
+            method=None if request is None else request.method,
+            route=None if request is None else request.route,
             attempt=self._attempt,
-            operation=operation,
-            operation_id=operation_id,
+            operation=None if operation is None else operation.name,
+            operation_id=None if operation is None else operation.id,
             **more,
         )
         tell(self._listener, event)
@@ -276,17 +293,3 @@ def _pause_of(limiter: RateLimiter) -> float:
     except Exception:  # noqa: BLE001 - a limiter of the user's own; the result must not be lost
         return 0.0
     return seconds if 0 < seconds < _LONGEST_PAUSE else 0.0
-
-
-def route_of(path: str) -> str:
-    """Return a path without what is a number or an SID, and without what says its format.
-
-    All that has a digit is left out: it may be a phone number, however it is written.
-    """
-    parts = path.removesuffix(".json").rstrip("/").split("/")
-    return "/".join("{id}" if _is_id(part) else part for part in parts)
-
-
-def _is_id(part: str) -> bool:
-    # Of what is percent-encoded it is not seen whether it is a digit.
-    return "%" in part or any(char.isdigit() for char in part)

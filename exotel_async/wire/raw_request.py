@@ -26,6 +26,10 @@ _DIAL: Final = (
 _PART: Final = r"(?!\.$)(?!.*\.\.)(?!.*[/\\?#;%])[!-~]{1,256}"
 
 
+_LONGEST: Final = 2000
+"""Characters of a path: Exotel's own have fewer than a hundred."""
+
+
 class Method(enum.StrEnum):
     """The methods of HTTP that Exotel documents."""
 
@@ -64,7 +68,12 @@ def raw_request(
             raise InvalidRequest("form", type(form).__name__, rule)
         body = urlencode(plain_pairs("form", form))
     return Request(
-        chosen.value, _path(path), params=plain_pairs("params", params), body=body, category=part
+        chosen.value,
+        _path(path),
+        params=plain_pairs("params", params),
+        body=body,
+        category=part,
+        is_raw=True,
     )
 
 
@@ -72,6 +81,8 @@ def _path(path: object) -> str:
     """Return a path as all of ours are written, so that what masks numbers in it knows them."""
     if not isinstance(path, str):
         raise InvalidRequest("path", type(path).__name__, _RULE)
+    if len(path) > _LONGEST:
+        raise InvalidRequest("path", f"{len(path)} characters", f"must have at most {_LONGEST}")
     if _is_dial(path):
         raise _refused(path, _DIAL)
     # Some pages have a slash at the end (VOICE_V1 8).
@@ -102,7 +113,7 @@ def _decoded(path: str) -> str:
 
 
 def _refused(path: str, rule: str) -> InvalidRequest:
-    before, query, _ = _decoded(path).partition("?")
+    before, *rest = re.split(r"[?#;]", _decoded(path), maxsplit=1)
     # A query may hold anything, the token as well.
-    shown = f"{before}?..." if query else before
-    return InvalidRequest("path", shown if query else path, rule, shown=shown)
+    shown = f"{before}..." if rest else before
+    return InvalidRequest("path", shown if rest else path, rule, shown=shown)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
-from exotel_async.masking import redact
+from exotel_async.masking import mask_path
 from exotel_async.models import DialTarget, TargetOptions
 from exotel_async.wire.validation import CONTROL
 
@@ -50,15 +50,34 @@ class Request:
         category: the part of the API it belongs to: whose version, and whose budget.
         passed: of a dial, what the caller passed, as it was written.
         repeatable: of what is no GET: whether twice is as once, as it is where something is set.
+        is_raw: whether its path is the caller's own.
     """
 
     method: str
-    path: str = field(repr=lambda path: repr(redact(path)))
+    path: str = field(repr=lambda path: repr(mask_path(path)))
     params: Pairs = field(default=(), repr=False)
     body: str | None = field(default=None, repr=False)
     category: Category = Category.VOICE
     passed: DialTarget | Passed | None = field(default=None, repr=False, eq=False)
     repeatable: bool = False
+    is_raw: bool = field(default=False, repr=False, eq=False)
+
+    @property
+    def shown_path(self) -> str:
+        """The path, decoded, as a log may show it: what may be a phone number is masked."""
+        return mask_path(self.path)
+
+    @property
+    def route(self) -> str:
+        """The path without its format and without what is a number or an SID.
+
+        All that has a digit is left out: it may be a phone number, however it is written. Of a path
+        of the caller's own, there is no telling what it holds.
+        """
+        first, *rest = self.path.removesuffix(".json").rstrip("/").split("/")
+        if self.is_raw:
+            return "/".join([_named(first), *(["{path}"] if rest else [])])
+        return "/".join(map(_named, [first, *rest]))
 
     @property
     def form(self) -> Pairs:
@@ -101,6 +120,11 @@ class Request:
         return DialTarget(from_=from_, to=to, flow=flow, caller_id=caller_id, options=options)
 
 
+def _named(part: str) -> str:
+    # Of what is percent-encoded it is not seen whether it is a digit.
+    return "{id}" if "%" in part or any(char.isdigit() for char in part) else part
+
+
 def get_request(
     path: str,
     query: Fields,
@@ -131,11 +155,10 @@ def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
         if name.partition("[")[0] in taken:
             raise InvalidRequest("extra", name, "is sent already, from its own argument")
         chosen[name] = value
-    # A word of somebody's own enum would be sent by its name.
     return tuple((name, str.__str__(value)) for name, value in chosen.items())
 
 
-def plain_pairs(argument: str, fields: Mapping[str, str] | None) -> Pairs:
+def plain_pairs(argument: str, fields: object) -> Pairs:
     """Return the names and values that a caller has passed, if they can be sent.
 
     Raises:
@@ -144,10 +167,12 @@ def plain_pairs(argument: str, fields: Mapping[str, str] | None) -> Pairs:
     if fields is None:
         return ()
     if not isinstance(fields, Mapping):
-        raise InvalidRequest(argument, fields, "must be a mapping of names to values")
+        rule = "must be a mapping of names to values"
+        raise InvalidRequest(argument, type(fields).__name__, rule)
     for name, value in fields.items():
         if not isinstance(name, str) or not name or not name.isprintable():
             raise InvalidRequest(argument, name, "names must be plain text")
         if not isinstance(value, str) or re.search(CONTROL, value):
             raise InvalidRequest(argument, name, "its value must be a string of readable text")
-    return tuple((name, str.__str__(value)) for name, value in fields.items())
+    # A word of somebody's own enum would be sent by its name.
+    return tuple((str.__str__(name), str.__str__(value)) for name, value in fields.items())

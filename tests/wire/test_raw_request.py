@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import re
 import string
 from typing import Any
 from urllib.parse import quote, unquote
@@ -213,3 +215,49 @@ def test_errors_show_neither_numbers_nor_what_is_in_a_query_or_form() -> None:
         shown = f"{caught.value!r}".replace("Numbers/09812300001.json", "")
         assert "canary" not in shown
         assert "98123" not in shown
+
+
+@pytest.mark.parametrize("sign", [*"-._~+(),:@!$&'*=/", "%20", "%2C", "%2f", ""])
+def test_a_number_is_masked_whatever_stands_between_its_digits(sign: str) -> None:
+    number = f"9812{sign}300{sign}001"
+    for request in (
+        Request("GET", f"Numbers/{number}.json", is_raw=True),
+        Request("GET", f"Numbers/{quote(number, safe='')}", is_raw=True),
+    ):
+        for shown in (request.shown_path, repr(request)):
+            digits = re.sub(r"[^0-9]", "", shown)
+            assert digits == "0001", shown
+
+
+def test_the_sid_of_a_call_is_shown() -> None:
+    path = "Calls/b6e1f2a3c4d5e6f7a8b9c0d1e2f3a4b5.json"
+    assert Request("GET", path).shown_path == path
+
+
+def test_a_path_is_not_longer_than_any_of_exotels() -> None:
+    with pytest.raises(InvalidRequest, match="must have at most 2000"):
+        raw_request("GET", "%" + "25" * 20_000 + "41")
+
+
+@pytest.mark.parametrize("path", ["Balance#SECRET", "Balance;SECRET", "Balance?SECRET"])
+def test_what_follows_a_path_is_not_shown(path: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        raw_request("GET", path)
+    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize("argument", ["form", "params"])
+@pytest.mark.parametrize("value", ["token=SECRET", [("token", "SECRET")]])
+def test_what_is_no_mapping_is_not_shown(argument: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest, match="must be a mapping of names to values") as caught:
+        raw_request("POST", "Apps/run", **{argument: value})
+    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in repr(vars(caught.value))
+
+
+def test_words_of_an_enum_are_sent_as_they_are_written() -> None:
+    class Name(str, enum.Enum):  # noqa: UP042 - its name is what would be sent
+        TO = "To"
+
+    assert raw_request("POST", "Apps/run", form={Name.TO: Name.TO}).body == "To=To"
