@@ -17,6 +17,7 @@ from benchmarks import (
     overstated,
     records,
     restart,
+    sync,
     tables,
     waiters,
     walks,
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from benchmarks.tables import Target
 
 _CAMPAIGNS = ("budget", "lists", "beside", "retries")
+_PLAIN = {
+    "overhead": overhead.report,
+    "sync": sync.report,
+    "records": records.report,
+    "lookups": lookups.report,
+    "webhooks": webhooks.report,
+    "emulator": emulator_speed.report,
+}
 _PARTS = ("windows", "overstated", "restart", "interactive", "waiters")
 
 
@@ -36,23 +45,11 @@ def main() -> int:
     options = _parser().parse_args()
     tables.console.print(f"$ python -m benchmarks {shlex.join(sys.argv[1:])}", markup=False)
     tables.console.print(tables.machine(), markup=False)
-    if options.benchmark == "overhead":
-        reached = overhead.report(quick=options.quick)
+    if options.benchmark in _PLAIN:
+        reached = _PLAIN[options.benchmark](quick=options.quick)
         tables.targets(reached)
     elif options.benchmark == "imports":
         reached = imports.report(options.before, quick=options.quick)
-        tables.targets(reached)
-    elif options.benchmark == "records":
-        reached = records.report(quick=options.quick)
-        tables.targets(reached)
-    elif options.benchmark == "lookups":
-        reached = lookups.report(quick=options.quick)
-        tables.targets(reached)
-    elif options.benchmark == "webhooks":
-        reached = webhooks.report(quick=options.quick)
-        tables.targets(reached)
-    elif options.benchmark == "emulator":
-        reached = emulator_speed.report(quick=options.quick)
         tables.targets(reached)
     elif options.benchmark == "walks":
         reached = walks.report()
@@ -113,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         help="50 windows in a row as well; by default, unless --quick",
     )
     cost = benchmarks.add_parser("overhead", help="CPU for each request against bare httpx")
+    threads = benchmarks.add_parser("sync", help="CPU for each dial from threads against asyncio")
     starts = benchmarks.add_parser("imports", help="CPU of imports and of starts")
     starts.add_argument(
         "--before",
@@ -151,7 +149,19 @@ def _parser() -> argparse.ArgumentParser:
     # A shorter window asks too much of the processor: the dialer's own work does not scale.
     for one, window in ((limiter, 6.0), (budget, 6.0), (many, 15.0)):
         one.add_argument("--window", type=float, default=window, metavar="SECONDS", help="W")
-    for one in (limiter, budget, many, cost, starts, listing, asking, hooks, ceiling, page):
+    for one in (
+        limiter,
+        budget,
+        many,
+        cost,
+        threads,
+        starts,
+        listing,
+        asking,
+        hooks,
+        ceiling,
+        page,
+    ):
         one.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     return parser
 

@@ -50,6 +50,7 @@ def test_the_contracts_are_kept() -> None:
         ("limiter/window.py", "from exotel_async.wire import request", LAYERS),
         ("webhooks/enums.py", "from exotel_async.http import retry", LAYERS),
         ("calls/seen.py", "from exotel_async import client", LAYERS),
+        ("client.py", "from exotel_async.sync import feed", LAYERS),
         ("new_room.py", "", LAYERS),
         ("emulator/clock.py", "from exotel_async import masking", EMULATOR),
         ("emulator/clock.py", "from exotel_async.wire import responses", LAYERS),

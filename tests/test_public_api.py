@@ -9,10 +9,11 @@ import types
 import exotel_async
 import exotel_async.emulator
 import exotel_async.redis
+import exotel_async.sync
 
 
 def test_all_is_honest() -> None:
-    for package in (exotel_async, exotel_async.emulator, exotel_async.redis):
+    for package in (exotel_async, exotel_async.emulator, exotel_async.redis, exotel_async.sync):
         public = {
             name
             for name in dir(package)

@@ -26,6 +26,7 @@ MODULES: Final = (
     "exotel_async.events",
     "exotel_async.otel",
     "exotel_async.redis",
+    "exotel_async.sync",
     "exotel_async.webhooks",
 )
 PARTS: Final = {

@@ -30,6 +30,7 @@ ELSEWHERE = {
     ("how-to/queues", "py"): "test_several_workers.py",
     ("how-to/several-workers", "py"): "test_several_workers.py",
     ("how-to/several-workers", "python"): "test_several_workers.py",  # with a Valkey
+    ("how-to/sync", "py"): "test_web_applications.py",
     **{("how-to/testing", language): "test_testing.py" for language in ("java", "js", "php", "py")},
 }
 """What runs the blocks of pages that are no programs to be run as they stand."""
@@ -79,6 +80,7 @@ def test_each_block_is_run_by_a_test() -> None:
         ("how-to/queues", "taskiq", "campaign.py"),
         ("how-to/several-workers", "A web application", "web.py"),
         ("how-to/several-workers", "Callbacks to several workers", "events.py"),
+        ("how-to/sync", "Django", "shop_django_sync.py"),
     }
 
 

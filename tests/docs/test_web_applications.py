@@ -86,6 +86,37 @@ async def test_a_click_calls_and_the_page_learns_of_the_end(framework: str, tmp_
     assert "Traceback" not in (tmp_path / "web.log").read_text(encoding="utf-8")
 
 
+async def test_views_without_async_in_forked_workers(tmp_path: Path) -> None:
+    ((name, text),) = files("how-to/sync", "Django").items()
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    port = free_port()
+    (block,) = blocks("how-to/sync", "sh", "Django")
+    async with (
+        Emulator(speed=SPEED) as emulator,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            timeout=20,
+            limits=httpx.Limits(max_keepalive_connections=0),  # each worker gets some
+        ) as browser,
+    ):
+        program, *arguments = shlex.split(block)
+        command = [str(Path(sys.executable).with_name(program)), *arguments]
+        env = environment(emulator, HOME=str(tmp_path), PYTHONWARNINGS="default")
+        command += ["--bind", f"127.0.0.1:{port}"]
+        async with running(*command, log=tmp_path / "web.log", cwd=tmp_path, env=env):
+            await until_up(browser)
+            answers = await asyncio.gather(
+                *(browser.post(f"/call/+9198123000{n:02}") for n in range(10, 30))
+            )
+            assert {answer.json()["sid"] for answer in answers} == {*emulator.calls}
+            sid = answers[0].json()["sid"]
+            assert (await browser.get(f"/status/{sid}")).json()["status"] != "unknown"
+            assert (await browser.get("/status/0")).json() == {"status": "unknown"}
+            assert (await browser.post("/call/98x")).status_code == 422
+    assert len(emulator.calls) == 20
+    assert "Traceback" not in (tmp_path / "web.log").read_text(encoding="utf-8")
+
+
 async def test_the_phone_line_answers_those_who_call(tmp_path: Path) -> None:
     (program,) = files(LINE).keys() - {"line.toml"}
     (tmp_path / program).write_text(files(LINE)[program], encoding="utf-8")

@@ -1,0 +1,49 @@
+"""Functions that users pass, and the threads they are called in."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def in_a_thread(listener: Any) -> Any:
+    """Have the loop call a function in a thread of its own, where it may block.
+
+    A coroutine that it returns is awaited in the loop. What cannot be called is left as it is, for
+    the session to refuse.
+    """
+    if not callable(listener):
+        return listener
+
+    @wraps(listener)
+    async def called(*what: object) -> object:
+        told = await asyncio.get_running_loop().run_in_executor(None, listener, *what)
+        return await told if inspect.isawaitable(told) else told
+
+    return called
+
+
+class Progress(Generic[T]):
+    """An `on_progress` that is called in the thread that reads the stream."""
+
+    def __init__(self, on_progress: Callable[[T], object] | None) -> None:
+        self._on_progress = on_progress
+        self._noted: deque[T] = deque()
+
+    @property
+    def listener(self) -> Callable[[T], object] | None:
+        """What the stream is to call. What cannot be called, it refuses."""
+        return self._noted.append if callable(self._on_progress) else self._on_progress
+
+    def tell(self) -> None:
+        """Call it. What it raises is raised here."""
+        while self._noted:
+            noted = self._noted.popleft()
+            if self._on_progress is not None:
+                self._on_progress(noted)

@@ -1,0 +1,254 @@
+"""The event loop that all synchronous sessions of this process share, in a thread of its own.
+
+Not a portal of anyio: what is no `Exception`, such as a SystemExit in a listener, would end that
+one, and with it every session of the process; and it makes two futures for each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread, current_thread
+from time import monotonic
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+
+from exotel_async.errors import ConfigurationError
+from exotel_async.http.closing import CLOSED
+
+if TYPE_CHECKING:
+    from exotel_async.client import AsyncExotel
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LONGEST_END: Final = 5.0
+"""Seconds for which the interpreter's end waits: dials in flight have the usual 1.5 of them."""
+_LONGEST_REST: Final = 1.0
+"""Seconds for which a fork waits until the loop rests between two of its callbacks."""
+_IN_A_LOOP: Final = (
+    "an event loop runs in this thread, and would stand still: use AsyncExotel and await it, or "
+    "call this in another thread, as by asyncio.to_thread"
+)
+
+logger: Final = logging.getLogger("exotel_async")
+
+
+class _Threads(ThreadPoolExecutor):
+    """A daemon thread for each piece of work: to look up a host, or to call a listener.
+
+    The pool of asyncio takes no work once the main thread has ended, though other threads may still
+    dial, and the interpreter's end waits for it, however long a name server does not answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._running: set[Thread] = set()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start a thread for it."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                if future.set_running_or_notify_cancel():
+                    future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+                future.set_exception(error)
+            finally:
+                self._running.discard(current_thread())
+
+        thread = Thread(target=work, name="exotel-sync-helper", daemon=True)
+        self._running.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends, and starts no more threads
+            self._running.discard(thread)
+            work()
+        return future
+
+    def join(self, seconds: float) -> None:
+        """Wait for those that run, that long at most."""
+        latest = monotonic() + seconds
+        for thread in self._running.copy():
+            thread.join(max(0.0, latest - monotonic()))
+
+
+class Left(Protocol):
+    """What is left at the end."""
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+
+class LoopThread:
+    """An event loop that runs in a daemon thread, until the interpreter ends."""
+
+    def __init__(self) -> None:
+        self.loop: Final = asyncio.new_event_loop()
+        self._helpers = _Threads()
+        self.loop.set_default_executor(self._helpers)
+        self.sessions: Final[set[AsyncExotel]] = set()
+        """Those that are to be closed at the end. Used in the loop alone."""
+        self.blocks: Final[set[Left]] = set()
+        """Streams whose block was entered, and is to be left first."""
+        self._ending = False
+        self._go = Lock()
+        self._thread = Thread(target=self._run, name="exotel-sync", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Leave all streams, close all sessions, and end the thread."""
+        closed: SimpleQueue[None] = SimpleQueue()
+
+        async def close() -> None:
+            left = (one.__aexit__(None, None, None) for one in self.blocks)
+            await asyncio.gather(*left, return_exceptions=True)
+            ended = (one.aclose() for one in self.sessions)
+            await asyncio.gather(*ended, return_exceptions=True)
+            closed.put(None)
+
+        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(close()))
+        # A second Ctrl-C ends the waiting.
+        with suppress(Empty, KeyboardInterrupt):
+            closed.get(timeout=_LONGEST_END)
+            self._ending = True
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(_LONGEST_END)
+            # One that printed while the interpreter ends would crash it.
+            self._helpers.join(_LONGEST_REST)
+
+    def hold(self) -> None:
+        """Let the loop rest, so that none of its locks is held while the process is forked."""
+        if current_thread() is self._thread:
+            return
+        self._go.acquire()
+        rests = Lock()
+        rests.acquire()
+
+        def rest() -> None:
+            rests.release()
+            with self._go:
+                pass
+
+        self.loop.call_soon_threadsafe(rest)
+        # It may be that it waits for a lock that the forking thread holds.
+        rests.acquire(timeout=_LONGEST_REST)
+
+    def let_go(self) -> None:
+        """Let the loop continue."""
+        if current_thread() is not self._thread:
+            self._go.release()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        while not self._ending:
+            try:
+                self.loop.run_forever()
+            except BaseException:
+                # Of a listener, as a SystemExit: the other sessions have nothing to do with it.
+                logger.exception("The loop of exotel_async.sync was interrupted, and continues")
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        for _ in range(2):  # the second time, for what those have reported
+            if left := asyncio.all_tasks(self.loop):
+                self.loop.run_until_complete(asyncio.wait(left, timeout=_LONGEST_REST))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+class _Process:
+    """The loop of this process, which a fork leaves to its parent."""
+
+    def __init__(self) -> None:
+        self.thread: LoopThread | None = None
+        self._starting = Lock()
+        self._ended = False
+
+    def started(self) -> LoopThread:
+        thread = self.thread
+        if thread is None:
+            with self._starting:
+                if self._ended:
+                    raise ConfigurationError(CLOSED)
+                if self.thread is None:
+                    self.thread = LoopThread()
+                thread = self.thread
+        return thread
+
+    def end(self) -> None:
+        with self._starting:
+            self._ended = True
+            thread, self.thread = self.thread, None
+        if thread is not None:
+            thread.end()
+
+    def before_fork(self) -> None:
+        self._starting.acquire()
+        if self.thread is not None:
+            self.thread.hold()
+
+    def after_in_parent(self) -> None:
+        if self.thread is not None:
+            self.thread.let_go()
+        self._starting.release()
+
+    def after_in_child(self) -> None:
+        # The parent's loop is neither closed nor collected: its thread's frames, which do not run
+        # here, hold it. Closing it would take the parent's sockets out of the selector they share.
+        self.thread = None
+        self._starting = Lock()  # uWSGI forks without asking before
+
+
+_PROCESS: Final = _Process()
+atexit.register(_PROCESS.end)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_PROCESS.before_fork,
+        after_in_parent=_PROCESS.after_in_parent,
+        after_in_child=_PROCESS.after_in_child,
+    )
+
+
+def loop_thread() -> LoopThread:
+    """Return the thread whose loop does the work of this one, which may wait for it.
+
+    Raises:
+        ConfigurationError: this thread runs an event loop, which waiting would hold up; or the
+            interpreter ends.
+    """
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        return _PROCESS.started()
+    thread = _PROCESS.started()
+    # The cells of a notebook run in a loop, and are to wait. In the loop itself nothing can.
+    if running is thread.loop or not _is_notebook():
+        raise ConfigurationError(_IN_A_LOOP)
+    return thread
+
+
+def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Have the loop call something soon, if it is this process's, and runs.
+
+    To be used where nothing may wait: while objects are collected, in any thread.
+    """
+    thread = _PROCESS.thread
+    if thread is not None and thread.loop is loop:
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(callback)
+
+
+def session_thread() -> LoopThread:
+    """Return the thread that runs here."""
+    return _PROCESS.started()
+
+
+def _is_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None

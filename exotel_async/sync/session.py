@@ -1,0 +1,138 @@
+"""The session in the loop that is behind an `Exotel`: another one after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+from exotel_async.client import AsyncExotel
+from exotel_async.errors import ConfigurationError
+from exotel_async.http.closing import CLOSED
+from exotel_async.limiter.protocol import RateLimiter
+from exotel_async.sync.loop_thread import LoopThread, post, session_thread
+from exotel_async.sync.turn import wait_for
+
+if TYPE_CHECKING:
+    from exotel_async.config import RequestOptions
+
+
+class Session(Protocol):
+    """What the resources of an `Exotel` get at the session in the loop by."""
+
+    def here(self) -> AsyncExotel:
+        """Return the session of this process. Called in the loop.
+
+        Raises:
+            ConfigurationError: it is closed, or cannot be used in this process.
+        """
+        ...
+
+    def now(self) -> AsyncExotel:
+        """Return the session as it is now, for what needs no loop."""
+        ...
+
+    def close(self, grace: float) -> None:
+        """Close it."""
+        ...
+
+
+class OwnSession:
+    """A session that is made again from the same arguments in a forked process."""
+
+    def __init__(self, **arguments: Any) -> None:
+        """Make it.
+
+        Raises:
+            ConfigurationError: as `AsyncExotel`.
+        """
+        self._arguments = arguments
+        self._session = AsyncExotel(**arguments)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def now(self) -> AsyncExotel:
+        """Return the session as it is now, for what needs no loop."""
+        return self._session
+
+    def here(self) -> AsyncExotel:
+        """Return the session of this process. Called in the loop.
+
+        Raises:
+            ConfigurationError: it is closed, or cannot be used in this process.
+        """
+        # No lock: only the loop's own thread comes here.
+        if self._closed:
+            raise ConfigurationError(CLOSED)
+        thread = session_thread()
+        if self._loop is not thread.loop:
+            if self._loop is not None:
+                self._session = self._made_again()
+            self._loop = thread.loop
+            thread.sessions.add(self._session)
+            # One that is not closed is, when it is not used any more.
+            dropped = weakref.finalize(self, _close_dropped, thread, self._session)
+            dropped.atexit = False
+        return self._session
+
+    def close(self, grace: float) -> None:
+        """Close it. One that was never used here takes no time, and has no loop begin."""
+        self._closed = True
+        if self._loop is not None and self._loop is session_thread().loop:
+            thread, session = session_thread(), self._session
+            wait_for(lambda: _close(thread, session, grace))
+
+    def _made_again(self) -> AsyncExotel:
+        for argument, value in self._arguments.items():
+            is_client = argument == "http_client" and not isinstance(value, str | None)
+            if is_client or isinstance(value, RateLimiter):
+                raise ConfigurationError(
+                    f"{argument}: it was used before the process was forked, and is its parent's: "
+                    "make the session in the process that uses it"
+                )
+        return AsyncExotel(**self._arguments)
+
+
+class View:
+    """A session with other defaults."""
+
+    def __init__(self, of: Session, options: RequestOptions) -> None:
+        """Make it.
+
+        Raises:
+            InvalidRequest: as `AsyncExotel.with_options`.
+        """
+        self._of = of
+        self._options = options
+        self._base = of.now()
+        self._view = self._base.with_options(**options)
+
+    def now(self) -> AsyncExotel:
+        """Return the session as it is now, for what needs no loop."""
+        return self._view
+
+    def here(self) -> AsyncExotel:
+        """Return the session of this process. Called in the loop.
+
+        Raises:
+            ConfigurationError: it is closed, or cannot be used in this process.
+        """
+        base = self._of.here()
+        if base is not self._base:
+            self._base, self._view = base, base.with_options(**self._options)
+        return self._view
+
+    def close(self, grace: float) -> None:
+        """Close the session it is a view of."""
+        self._of.close(grace)
+
+
+async def _close(thread: LoopThread, session: AsyncExotel, grace: float) -> None:
+    try:
+        await session.aclose(grace)
+    finally:
+        thread.sessions.discard(session)
+
+
+def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:
+    post(thread.loop, lambda: thread.loop.create_task(_close(thread, session, 1.5)))

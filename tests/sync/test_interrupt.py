@@ -1,0 +1,244 @@
+"""Ctrl-C, and the end of the interpreter, in programs of their own: each ends quietly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sync.support import ran
+
+pytestmark = pytest.mark.slow(20)
+
+LEAVES = """
+with Emulator(speed=30) as emulator:
+    exotel = Exotel(**settings(emulator, rate_limit=RateLimit(20, per=2), on_orphaned_call=note))
+    try:
+        {}
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    until(lambda: not exotel.limiter.statistics().waiting_interactive)
+    until(lambda: not exotel.limiter.statistics().waiting_bulk)
+    exotel.close(0.1)
+"""
+STALLED = """emulator.faults.add(Fault.act_then_stall(), path="Calls/connect", times=None)
+        ctrl_c_when(lambda: emulator.calls)
+        """
+LOST = "orphan: CallOutcomeUnknown +919812300001\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (
+            """exotel = Exotel(**settings(emulator, rate_limit=1))
+        exotel.account.balance()
+        ctrl_c_when(lambda: exotel.limiter.statistics().waiting_interactive)
+        dial(exotel)""",
+            "",
+        ),
+        (STALLED + "dial(exotel)", LOST),
+        (
+            STALLED
+            + """with exotel.calls.connect_many(
+            ["+919812300001"], flow=926, caller_id="08030000000"
+        ) as outcomes:
+            for outcome in outcomes:
+                pass""",
+            LOST,
+        ),
+        (
+            """emulator.scenario = Scenario.all_answered(talk=3600)
+        sid = dial(exotel).sid
+        ctrl_c_when(lambda: len(emulator.requests) >= 2)
+        exotel.calls.wait(sid, interval=0.1)""",
+            "",
+        ),
+        (
+            """emulator.faults.add(Fault.act_then_stall(), path="Calls")
+        ctrl_c_when(lambda: emulator.requests)
+        for call in exotel.calls.list():
+            pass""",
+            "",
+        ),
+        (
+            """def blocks():
+            ctrl_c_when(lambda: True)
+            time.sleep(60)
+            yield "+919812300001"
+
+        with exotel.calls.connect_many(blocks(), flow=926, caller_id="08030000000") as outcomes:
+            for outcome in outcomes:
+                pass""",
+            "",
+        ),
+    ],
+    ids=["budget", "answer", "stream", "wait", "list", "input"],
+)
+async def test_ctrl_c_leaves_at_once(what: str, told: str, tmp_path: Path) -> None:
+    ended = await ran(LEAVES.format(what), tmp_path)
+    assert ended.code == 0, ended.err
+    assert sorted(ended.out.splitlines(keepends=True)) == sorted(
+        f"interrupted\n{told}".splitlines(keepends=True)
+    )
+    assert "Traceback" not in ended.err
+
+
+async def test_a_stream_can_be_read_on_after_its_input_was_interrupted(tmp_path: Path) -> None:
+    ended = await ran(
+        """
+def targets():
+    yield "+919812300001"
+    yield "+919812300002"
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+with Emulator(speed=30) as emulator, Exotel(**settings(emulator)) as exotel:
+    with exotel.calls.connect_many(targets(), flow=926, caller_id="08030000000") as outcomes:
+        seen = 0
+        while True:
+            try:
+                for outcome in outcomes:
+                    seen += 1
+                break
+            except KeyboardInterrupt:
+                print("interrupted")
+    print(seen)
+""",
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("interrupted\n2\n", "")
+
+
+async def test_a_result_that_comes_as_ctrl_c_does_is_told_of(tmp_path: Path) -> None:
+    """Of each call of a program that is interrupted again and again, it hears once."""
+    ended = await ran(
+        """
+import random
+chance = random.Random(7)
+told, got = [], []
+
+def interrupt():
+    while going:
+        time.sleep(chance.random() * 0.01)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+class Interrupted(BaseException):
+    pass
+
+def raise_it(*_):
+    if dialling:
+        raise Interrupted
+
+going, dialling = True, False
+signal.signal(signal.SIGALRM, raise_it)
+with Emulator(rate=10**6) as emulator:
+    exotel = Exotel(**settings(
+        emulator, rate_limit=RateLimit(10**5, per=1, burst=10**4),
+        on_orphaned_call=lambda ended, _: told.append(ended.sid),
+    ))
+    exotel.account.balance()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    for _ in range(150):
+        try:
+            dialling = True
+            sid = None
+            sid = dial(exotel).sid
+            dialling = False
+        except Interrupted:
+            dialling = False
+        if sid:
+            got.append(sid)
+    going = False
+    thread.join()
+    exotel.close(10)
+    until(lambda: len(told) + len(got) >= len(emulator.calls))
+    assert sorted(told + got) == sorted(emulator.calls), (len(told), len(got), len(emulator.calls))
+    print(bool(told), bool(got))
+""",
+        tmp_path,
+    )
+    assert ended.out == "True True\n", ended.err
+
+
+async def test_the_end_waits_for_what_a_slow_listener_is_told(tmp_path: Path) -> None:
+    """Of each call whose outcome was not read: no thread is left that prints while all ends."""
+    ended = await ran(
+        """
+told = []
+
+def slowly(ended, target):
+    time.sleep(0.2)
+    told.append(ended.sid)
+    print("told", flush=True)
+
+emulator = Emulator(speed=30).__enter__()
+exotel = Exotel(**settings(emulator, on_orphaned_call=slowly))
+numbers = [f"+9198123{n:05}" for n in range(100)]
+outcomes = exotel.calls.connect_many(numbers, flow=1, caller_id="08030000000").__enter__()
+read = next(outcomes).call.sid
+after_all.append(lambda: print(sorted([*told, read]) == sorted(emulator.calls)))
+""",
+        tmp_path,
+    )
+    assert ended.out.splitlines()[-1:] == ["True"], ended
+    assert ended.code == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "out"),
+    [
+        ("exotel.account.balance()", ""),
+        ("records = iter(exotel.calls.list()); next(records, None)", ""),
+        (
+            "outcomes = exotel.calls.connect_many(iter(lambda: '+919812300001', 0), flow=1, "
+            "caller_id='08030000000').__enter__(); next(outcomes)",
+            None,
+        ),
+        (
+            "emulator.faults.add(Fault.act_then_stall(0.5), path='Calls/connect'); "
+            "threading.Thread(target=dial, args=[exotel], daemon=True).start(); "
+            "until(lambda: emulator.calls)",
+            "",
+        ),
+        (
+            "emulator.faults.add(Fault.act_then_stall(), path='Calls/connect'); "
+            "ctrl_c_when(lambda: emulator.calls)\n"
+            "try: dial(exotel)\n"
+            "except KeyboardInterrupt: pass",
+            LOST,
+        ),
+        ("exotel.account.balance(); threading.Thread(target=later).start()", "a thread\n"),
+    ],
+    ids=["used", "list", "stream", "in flight", "cut off", "threads"],
+)
+async def test_a_session_that_is_never_closed_ends_quietly(
+    end: str, out: str | None, tmp_path: Path
+) -> None:
+    ended = await ran(
+        f"""
+emulator = Emulator(speed=30).__enter__()
+url = emulator.base_url.replace("127.0.0.1", "localhost")
+made = {{**settings(emulator, on_orphaned_call=note), "base_url": url}}
+exotel = Exotel(**made)
+
+def later():
+    # The main thread has ended, and with it the pool in which asyncio looks up hosts.
+    threading.main_thread().join()
+    Exotel(**made).account.balance()
+    print("a thread", flush=True)
+
+{end}
+""",
+        tmp_path,
+    )
+    assert ended.code == 0, ended.err
+    if out is not None:
+        assert ended.out == out
+    quiet = [
+        line
+        for line in ended.err.splitlines()
+        if not line.startswith(("The task of a", "A call was"))
+    ]
+    assert quiet == []
