@@ -190,8 +190,8 @@ class Exotel(SyncSession):
 
         It keeps to the rate limit, as all requests, and its errors and log lines are those of all.
         A GET is sent again where it failed. What else it is, is sent again only if Exotel did not
-        act on it for certain: nothing was written, or the answer was a 429. Dials are refused:
-        `calls` has them.
+        act on it for certain: nothing was written, or the answer was a 429. ``Calls/connect`` is
+        refused: `calls` dials.
 
         Args:
             method: GET, POST, PUT or DELETE.
