@@ -1,0 +1,1 @@
+"""The SDK within the frameworks people use, each served as it is in production."""
