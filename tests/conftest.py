@@ -96,9 +96,9 @@ async def emulator() -> AsyncIterator[Emulator]:
         yield emulator
 
 
-def session(emulator: Emulator, **options: Any) -> AsyncExotel:
-    """Make a session with an emulator, at the emulator's own budget, quick to try again."""
-    settings: dict[str, Any] = {
+def at_its_budget(emulator: Emulator) -> dict[str, Any]:
+    """Settings of a session with an emulator, at the emulator's own budget, quick to try again."""
+    return {
         "account_sid": emulator.account_sid,
         "api_key": emulator.api_key,
         "api_token": emulator.api_token,
@@ -106,7 +106,11 @@ def session(emulator: Emulator, **options: Any) -> AsyncExotel:
         "rate_limit": RateLimit(emulator.rate, per=emulator.per / emulator.speed),
         "retry": RetryPolicy(backoff=0.01, backoff_cap=0.05),
     }
-    return AsyncExotel(**(settings | options))
+
+
+def session(emulator: Emulator, **options: Any) -> AsyncExotel:
+    """Make a session with these settings, or others."""
+    return AsyncExotel(**(at_its_budget(emulator) | options))
 
 
 @pytest.fixture

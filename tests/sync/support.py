@@ -10,10 +10,9 @@ from typing import Any
 
 from attrs import frozen
 
-from exotel_async import RateLimit, RetryPolicy
 from exotel_async.emulator import Emulator
 from exotel_async.sync import Exotel
-from tests.conftest import SOON
+from tests.conftest import SOON, at_its_budget
 from tests.support import fork_server
 
 PRELUDE = """
@@ -91,16 +90,8 @@ async def ran(program: str, folder: Path) -> Ended:
 
 
 def sync_session(emulator: Emulator, **options: Any) -> Exotel:
-    """Make a session with an emulator, at the emulator's own budget, quick to try again."""
-    settings: dict[str, Any] = {
-        "account_sid": emulator.account_sid,
-        "api_key": emulator.api_key,
-        "api_token": emulator.api_token,
-        "base_url": emulator.base_url,
-        "rate_limit": RateLimit(emulator.rate, per=emulator.per / emulator.speed),
-        "retry": RetryPolicy(backoff=0.01, backoff_cap=0.05),
-    }
-    return Exotel(**(settings | options))
+    """Make a session with an emulator, at its budget."""
+    return Exotel(**(at_its_budget(emulator) | options))
 
 
 def until(what: Callable[[], object]) -> None:
