@@ -219,17 +219,17 @@ class AsyncExotel:
         category: str = "voice",
         **options: Unpack[RequestOptions],
     ) -> RawResponse:
-        """Send a request to a page of the API that this SDK has no method for.
+        """Send a request to an endpoint of the API that this SDK has no method for.
 
-        It keeps to the rate limit, as all requests, and its errors and log lines are those of all.
-        A GET is sent again where it failed. What else it is, is sent again only if Exotel did not
-        act on it for certain: nothing was written, or the answer was a 429. ``Calls/connect`` is
+        It keeps to the rate limit, and its errors and log lines are masked, as those of every
+        request. A GET is retried. Any other method is sent again only if it is certain that Exotel
+        did not act on it: nothing was written, or the answer was a 429. ``Calls/connect`` is
         refused: `calls` dials.
 
         Args:
             method: GET, POST, PUT or DELETE.
             path: the path below ``/v1/Accounts/{account_sid}/``, as ``"Balance.json"``: without
-                ``.json`` most pages answer in XML. Encode what is no plain text in it by
+                ``.json`` most endpoints answer in XML. Encode values in it with
                 `urllib.parse.quote`.
             params: the query: names and values.
             form: the form of a POST or PUT, sent urlencoded: names and values.

@@ -359,7 +359,7 @@ class RecordingNotReady(RecordingUnavailable):
 
 
 class NoRecording(RecordingUnavailable):
-    """There is no recording, and none will come: it was not requested, or nobody spoke."""
+    """There is no recording, and none will come: it was not requested, or no one spoke."""
 
     def __init__(self, *, sid: str) -> None:
         super().__init__(f"call {sid} has no recording", sid=sid)

@@ -74,14 +74,14 @@ class RequestEvent(Value):
     """An event of one request to the API, which may be sent several times.
 
     Gets that share a request wait for it each: each is reported with a `request_id` of its own. The
-    request they share, and the polls that calls wait for, are of no operation.
+    request they share, and the polls of `calls.wait`, belong to no operation.
 
     Attributes:
         request_id: what distinguishes this request from all others of the process.
-        method: the HTTP method; None where it is decided only when there is a permit.
-        route: the path below the account, with `{id}` in the place of all that has a digit:
-            `Calls/connect`, `Numbers/{id}`; of one of `AsyncExotel.request`, its first part, as
-            `Apps/{path}`; None as for `method`.
+        method: the HTTP method; None until there is a permit, if it is decided only then.
+        route: the path below the account, in which `{id}` replaces each part that has a digit:
+            `Calls/connect`, `Numbers/{id}`; for `AsyncExotel.request` only the first part of the
+            path, as `Apps/{path}`; None as for `method`.
         attempt: which time it is sent, or to be sent; from 1.
         operation: the operation it is a part of; None: it is a stream's, or shared by several.
         operation_id: that operation's.
@@ -156,7 +156,7 @@ class RequestsPaused(RequestEvent):
 
     Attributes:
         status: the HTTP status that said so: 429, or 503.
-        seconds: how long they pause, as far as the limiter says; else 0.
+        seconds: how long they pause; 0 if the limiter does not say.
     """
 
     status: int
@@ -169,7 +169,7 @@ class RequestRetried(RequestEvent):
 
     Attributes:
         after: seconds until it queues for the budget again.
-        reason: the class of the error that it would else have ended with: `ServerError`.
+        reason: the class of the error it would otherwise have ended with: `ServerError`.
     """
 
     after: float
@@ -184,8 +184,8 @@ class RequestEnded(RequestEvent):
 
     Attributes:
         seconds: from its beginning, with waiting and all attempts.
-        times_sent: how often it was sent; 0: never, be it that it was refused before, or that
-            nothing was left to ask when it had its permit.
+        times_sent: how often it was sent; 0 if it was refused before that, or if nothing was left
+            to ask when it had its permit.
         error: the class of what it ended with, as `NotFound` or `CallOutcomeUnknown`, or
             `CancelledError` where its task was cancelled; None: with what was asked for.
     """
@@ -215,15 +215,15 @@ logged."""
 
 @frozen(kw_only=True)
 class WebhookAnswered(Value):
-    """A request to an application of webhooks was answered.
+    """A request to an application of webhooks was answered. None is reported if the client left.
 
     Attributes:
         kind: what the handler is registered for, as `passthru`; None: there is no such handler, or
             the request is not admitted.
         name: the name it is registered with, if it has one.
         status: the HTTP status of the response.
-        failed: whether the handler has failed or took too long, so that its fall-back was answered,
-            or 500.
+        failed: whether the handler, or the store of handled events, has failed or took too long,
+            so that its fall-back was answered, or 500.
         seconds: from the request to the response, the handler's time included.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import _thread
 import functools
 import inspect
 import logging
@@ -21,9 +21,12 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
     """Call a listener. What it raises is logged."""
     try:
         return listener(*what)
-    # A CancelledError is one of something else, which it has asked for its result: not ours.
-    except (Exception, asyncio.CancelledError):
+    # Nor does a CancelledError, be it that of another task, or a SystemExit change what is told: a
+    # call that was placed would not be known to its caller.
+    except BaseException as error:
         logger.exception("%s has failed", _name_of(listener))
+        if isinstance(error, KeyboardInterrupt):
+            _thread.interrupt_main()
         return None
 
 

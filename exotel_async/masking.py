@@ -11,6 +11,7 @@ _SHOWN: Final = 4
 # Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
 # A name and a password, as in a URL. A SIP address has no password there.
 _CREDENTIALS: Final = r"(?i)(?<![^\s'\"(<=,/])(?!sips?:)[^\s'\"/@:<>]+:[^\s'\"/@<>]*@"
+_SID: Final = r"(?<![0-9A-Za-z])((?=[0-9]*[a-z])[0-9a-z]{32})(?![0-9A-Za-z])"
 _IN_A_PATH: Final = r"\d(?:[^0-9A-Za-z]*\d){6,}"
 _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 
@@ -50,9 +51,17 @@ def redact(text: str) -> str:
 def mask_path(path: str) -> str:
     """Return the path of a request, decoded, without what may be a phone number.
 
-    Whatever stands between its digits: a caller may have written one in any way.
+    Whatever stands between its digits: a caller may have written one in any way. SIDs are whole.
     """
-    return re.sub(_IN_A_PATH, lambda match: mask_number(match[0]), redact(unquote(path)))
+    parts = re.split(_SID, unquote(path))
+    return "".join(
+        part if re.fullmatch(_SID, part) else re.sub(_IN_A_PATH, _mask, redact(part))
+        for part in parts
+    )
+
+
+def _mask(match: re.Match[str]) -> str:
+    return mask_number(match[0])
 
 
 def shown(value: object) -> str:

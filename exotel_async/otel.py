@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatchmethod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import define
 
 from exotel_async import events
 from exotel_async.errors import ConfigurationError
-from exotel_async.limiter.protocol import LimiterStatistics, RateLimiter
+from exotel_async.limiter.protocol import LimiterStatistics
 from exotel_async.version import __version__
 
 try:
@@ -39,6 +39,14 @@ Attributes = dict[str, str | int | float | bool]
 _SUPPRESSES_HTTP: Final[str] = getattr(
     contexts, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_instrumentation"
 )
+
+
+class WatchedLimiter(Protocol):
+    """A limiter that says what it is doing."""
+
+    def statistics(self) -> LimiterStatistics:
+        """Return what it is doing at this moment."""
+        ...
 
 
 @define(eq=False)
@@ -91,10 +99,10 @@ class Telemetry:
             telemetry.watch(exotel.limiter)
         hooks = ExotelWebhooks(secret, on_event=telemetry)
 
-    One for all sessions and applications of a program. Each operation is a span, such as
-    `calls.connect`, a child of what is current where it is called; its waits for the budget and its
-    HTTP exchanges are spans of their own within it. Each request of a stream is a span of its own.
-    An instrumentation of httpx makes no spans of these requests besides.
+    Use one instance for the whole program. Each operation is a span, such as `calls.connect`, a
+    child of what is current where it is called; its waits for the budget and its HTTP exchanges are
+    spans of their own within it. Each request of a stream is a span of its own. An instrumentation
+    of httpx adds no spans for these requests.
     """
 
     def __init__(
@@ -103,7 +111,7 @@ class Telemetry:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        """Make it.
+        """Create it.
 
         Args:
             tracer_provider: takes the spans; None: the global one.
@@ -114,7 +122,7 @@ class Telemetry:
         self._operations: dict[int, _Operation] = {}
         self._requests: dict[int, _Request] = {}
         self._exchanges: dict[tuple[int, int], Span] = {}
-        self._limiters: dict[str, RateLimiter] = {}
+        self._limiters: dict[str, WatchedLimiter] = {}
         self._operation_seconds = _seconds_of(meter, "exotel.operation", "operations of a session")
         self._wait_seconds = _seconds_of(meter, "exotel.rate_limit.wait", "waits for the budget")
         self._request_seconds = _seconds_of(meter, "exotel.request", "HTTP exchanges")
@@ -131,14 +139,15 @@ class Telemetry:
         """Take an event. To be passed as `on_event=`."""
         self._take(event)
 
-    def watch(self, limiter: RateLimiter, name: str = "voice") -> None:
+    def watch(self, limiter: WatchedLimiter, name: str = "voice") -> None:
         """Have the metrics show what a limiter is doing, until another one of that name is watched.
 
         Args:
-            limiter: as `exotel.limiter`, or `exotel.exophones.limiter`.
+            limiter: as `exotel.limiter`, or `exotel.exophones.limiter`, of a synchronous session as
+                well.
             name: the attribute `exotel.limiter` of its metrics.
         """
-        if not isinstance(limiter, RateLimiter):
+        if not callable(getattr(limiter, "statistics", None)):
             raise ConfigurationError("limiter: must be a RateLimiter, as exotel.limiter")
         self._limiters[name] = limiter
 
@@ -296,7 +305,11 @@ class Telemetry:
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             for name, limiter in tuple(self._limiters.items()):
-                for priority, value in values(limiter.statistics()).items():
+                try:
+                    now = limiter.statistics()
+                except ConfigurationError:  # its session is closed
+                    continue
+                for priority, value in values(now).items():
                     attributes: Attributes = {"exotel.limiter": name}
                     if priority:
                         attributes["exotel.priority"] = priority

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -39,3 +41,30 @@ def test_the_log_names_a_listener_without_what_it_holds(
     assert tell(listener, 1) is None
     [record] = caplog.records
     assert record.getMessage() == f"{name} has failed"
+
+
+@pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, GeneratorExit])
+def test_nothing_it_raises_gets_further(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def listener() -> None:
+        raise raised
+
+    assert tell(listener) is None
+    assert len(caplog.records) == 1
+
+
+def test_ctrl_c_in_it_is_not_lost() -> None:
+    told: list[object] = []
+
+    def listener() -> None:
+        raise KeyboardInterrupt
+
+    def wait() -> None:
+        told.append(tell(listener))
+        while True:
+            time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        wait()
+    assert len(told) <= 1

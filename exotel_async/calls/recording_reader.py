@@ -71,7 +71,7 @@ class RecordingReader:
             RecordingNotReady: it may come: the call is in progress, or ended less than 15 minutes
                 ago.
             NoRecording: there is none, and none will come: it ended longer ago than that, or
-                nobody has answered.
+                no one has answered.
             APIError: it was refused, redirected to where no link may lead, or could not be had
                 after all retries.
             RequestTimeout: the connection was lost, or stalled, or was too slow, each time.

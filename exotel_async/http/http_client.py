@@ -59,7 +59,7 @@ def find_library(given: HttpClient | HttpLibrary | None = None) -> ModuleType:
         ConfigurationError: it is none, or it is not installed.
     """
     if given is None:
-        name = os.environ.get(_VARIABLE, "").strip() or "httpx"
+        name = os.environ.get(_VARIABLE, "").strip().lower() or "httpx"
         if name not in _LIBRARIES:
             raise ConfigurationError(f"{_VARIABLE}: must be httpx or httpx2")
         return _imported(name, f"{_VARIABLE}={name}")

@@ -344,7 +344,7 @@ class Pipeline:
                 report.never_sent()
                 ended.cancel()
             else:
-                ended.set_exception(exchange.exception() or RuntimeError("no end of an exchange"))
+                ended.set_exception(exchange.exception() or RuntimeError())
 
         exchange.add_done_callback(end)
         if options.on_send is not None:

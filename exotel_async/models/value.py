@@ -39,7 +39,7 @@ class Value:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make the value of what `to_dict` has returned, also after a way through JSON.
 
-        It is equal to the original, but for what was no JSON in the `tag` and the `options` of a
+        It is equal to the original, except for what was no JSON in the `tag` and the `options` of a
         dial; a `timedelta` there comes back as seconds, which dials take as well. An error comes
         back as another of its class, alike, but never equal: Python does not compare errors.
         `from_` may be written so. Keys that have no meaning are ignored.

@@ -107,7 +107,7 @@ class SharedStatistics(LimiterStatistics):
     Attributes:
         in_contact: whether the server has answered the last time it was asked.
         valid_for: seconds for which what is held may be used without hearing from the server.
-        round_trips: how often the server was asked so far, but for `account()`.
+        round_trips: how often the server was asked so far, without `account()`.
         account: the account; None before the first contact.
     """
 

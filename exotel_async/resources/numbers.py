@@ -61,7 +61,8 @@ class Numbers:
 
         Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
         how to unsubscribe. So the request is sent again only if Exotel certainly did not act on it,
-        like a dial. An entry holds for six months. It takes an agreement with Exotel.
+        like a dial. An entry holds for six months. The account needs an agreement with Exotel for
+        it.
 
         Args:
             numbers: a number, or several: they are sent in one request, each once. How many Exotel
@@ -71,8 +72,8 @@ class Numbers:
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: there is no number, or one that is none; nothing was sent.
-            RequestOutcomeUnknown: it is not known whether they were added; `whitelist_status` says.
+            InvalidRequest: no number was given, or one is no phone number; nothing was sent.
+            RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options(

@@ -186,17 +186,17 @@ class Exotel(SyncSession):
         category: str = "voice",
         **options: Unpack[RequestOptions],
     ) -> RawResponse:
-        """Send a request to a page of the API that this SDK has no method for.
+        """Send a request to an endpoint of the API that this SDK has no method for.
 
-        It keeps to the rate limit, as all requests, and its errors and log lines are those of all.
-        A GET is sent again where it failed. What else it is, is sent again only if Exotel did not
-        act on it for certain: nothing was written, or the answer was a 429. ``Calls/connect`` is
+        It keeps to the rate limit, and its errors and log lines are masked, as those of every
+        request. A GET is retried. Any other method is sent again only if it is certain that Exotel
+        did not act on it: nothing was written, or the answer was a 429. ``Calls/connect`` is
         refused: `calls` dials.
 
         Args:
             method: GET, POST, PUT or DELETE.
             path: the path below ``/v1/Accounts/{account_sid}/``, as ``"Balance.json"``: without
-                ``.json`` most pages answer in XML. Encode what is no plain text in it by
+                ``.json`` most endpoints answer in XML. Encode values in it with
                 `urllib.parse.quote`.
             params: the query: names and values.
             form: the form of a POST or PUT, sent urlencoded: names and values.
@@ -792,7 +792,7 @@ class Calls(Resource["AsyncCalls"]):
             RecordingNotReady: it may come: the call is in progress, or ended less than 15 minutes
                 ago.
             NoRecording: there is none, and none will come: it ended longer ago than that, or
-                nobody has answered.
+                no one has answered.
             APIError: it was refused, redirected to where no link may lead, or could not be had
                 after all retries.
             RequestTimeout: the connection was lost, or stalled, or was too slow, each time.
@@ -1000,7 +1000,8 @@ class Numbers(Resource["AsyncNumbers"]):
 
         Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
         how to unsubscribe. So the request is sent again only if Exotel certainly did not act on it,
-        like a dial. An entry holds for six months. It takes an agreement with Exotel.
+        like a dial. An entry holds for six months. The account needs an agreement with Exotel for
+        it.
 
         Args:
             numbers: a number, or several: they are sent in one request, each once. How many Exotel
@@ -1010,8 +1011,8 @@ class Numbers(Resource["AsyncNumbers"]):
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: there is no number, or one that is none; nothing was sent.
-            RequestOutcomeUnknown: it is not known whether they were added; `whitelist_status` says.
+            InvalidRequest: no number was given, or one is no phone number; nothing was sent.
+            RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         numbers = numbers if isinstance(numbers, str) else list(numbers)

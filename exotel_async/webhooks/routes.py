@@ -257,7 +257,7 @@ class Registry:
     def connect(
         self, name: str, *, fallback: ConnectPlan | None = None
     ) -> Callable[[_OnConnect], _OnConnect]:
-        """Register what decides whom a Connect applet dials.
+        """Register what decides which numbers a Connect applet dials.
 
         Args:
             name: the end of its URL.

@@ -39,6 +39,7 @@ from exotel_async.sync.loop_thread import loop_thread
 from exotel_async.sync.turn import Turn
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON
 from tests.sync.support import ran, sync_session, until
+from tests.test_otel import Recorded
 
 PAST = Dial(from_=CUSTOMER, to=AGENT, caller_id=EXOPHONE)
 
@@ -382,3 +383,18 @@ def test_a_list_that_is_left_ends_its_generator(served: Emulator, sync_exotel: E
         for _ in records.pages():
             break
     until(lambda: len(loop._asyncgens) <= before)  # type: ignore[attr-defined]
+
+
+async def test_its_limiter_is_watched_by_telemetry(emulator: Emulator) -> None:
+    recorded = Recorded()
+
+    def read() -> list[Any]:
+        with sync_session(emulator, on_event=recorded.telemetry) as exotel:
+            recorded.telemetry.watch(exotel.limiter)
+            exotel.account.balance()
+            used = recorded.metrics()["exotel.rate_limit.window.used"]
+        assert "exotel.rate_limit.window.used" not in recorded.metrics()  # it is closed
+        return used
+
+    assert [point.value for point in await asyncio.to_thread(read)] == [1]
+    assert recorded.tree() >= {("account.balance", "HTTP GET")}

@@ -226,8 +226,9 @@ def test_a_number_is_masked_whatever_stands_between_its_digits(sign: str) -> Non
 
 
 def test_the_sid_of_a_call_is_shown() -> None:
-    path = "Calls/b6e1f2a3c4d5e6f7a8b9c0d1e2f3a4b5.json"
-    assert Request("GET", path).shown_path == path
+    for sid in ("b6e1f2a3c4d5e6f7a8b9c0d1e2f3a4b5", "665a1234567d58d5806a251f5198cc11abi"[:32]):
+        assert Request("GET", f"Calls/{sid}.json").shown_path == f"Calls/{sid}.json"
+    assert "98123000" not in Request("GET", f"Numbers/{'9812300001' * 3}12").shown_path
 
 
 def test_a_path_is_not_longer_than_any_of_exotels() -> None:
