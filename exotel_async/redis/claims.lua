@@ -1,5 +1,5 @@
--- One event, of which the key is one: "by " and its owner while it is handled, then "done". The
--- server deletes it by its own clock, when the lease or the time of remembering is over.
+-- The key is of one event. Its value is "by " and the owner while the event is handled, then "done".
+-- The server deletes it by its own clock, when the lease or the time of remembering is over.
 --
 -- Arguments: the step, how many milliseconds what it writes stays, and the owner.
 -- Answers: 1 is done as asked, or taken; 2 another owner has it; 3 it was handled.

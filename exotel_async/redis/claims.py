@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import secrets
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from hashlib import blake2b
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
@@ -33,6 +35,8 @@ _SCRIPT: Final = Script(
 )
 _STATES: Final = {1: Claim.TAKEN, 2: Claim.HELD, 3: Claim.DONE}
 _LONGEST: Final = timedelta(days=36_500)
+_CLOSING: Final = 5.0
+"""Seconds that closing waits for steps under way. A step takes less, unless many wait in line."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -43,9 +47,10 @@ class ValkeyClaims:
     With it each event is handled once, whichever process gets it. Every step is one script, which
     the server runs as a whole. Leases expire by the server's clock: when a process is killed while
     it handles an event, another one handles the next delivery after that. It connects when it is
-    first used, and belongs to the event loop it is first used in::
+    first used, and belongs to the event loop it is first used in, until it is closed. `async with`
+    opens it again::
 
-        claims = ValkeyClaims("redis://localhost")
+        claims = ValkeyClaims("redis://localhost", name="shop")
         hooks = ExotelWebhooks(secret, claims=claims)
 
         async with claims:  # in the lifespan of the application
@@ -58,8 +63,8 @@ class ValkeyClaims:
         self,
         url_or_client: str | Redis,
         *,
+        name: str,
         remember: timedelta = REMEMBERED_FOR,
-        name: str = "webhooks",
         socket_timeout: float | None = None,
     ) -> None:
         """Describe the store; nothing is sent yet.
@@ -67,13 +72,17 @@ class ValkeyClaims:
         Args:
             url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
                 ``rediss://``, ``unix://``, and with ``?timeout=1`` its `socket_timeout`; or a
-                client of redis-py's asyncio, which stays yours and whose settings are used, for
-                connections of the store's own. No cluster.
+                client of redis-py's asyncio, which stays yours. The store has connections of its
+                own with the client's settings, but uses the client itself where that has a pool of
+                another class, as a client of a Sentinel has: then its retries and its limit of
+                connections apply, too. No cluster.
+            name: of the application: all its processes use the same, and each application that
+                shares the server has another. With the same name, one would take what the other
+                has handled for handled: a heartbeat's key says nothing of its receiver.
             remember: how long a handled event is remembered; longer than Exotel sends it again.
-            name: what all processes of one application call the store. Applications that share a
-                server and get the same events need different names.
             socket_timeout: seconds the server may take to answer; else ``?timeout=`` of the URL,
-                else 0.25. A step may take four times as long, as it may have to connect.
+                else 0.25. A step may take four times as long, as it may have to connect, and once
+                more where it waits for other steps of this process.
 
         Raises:
             ConfigurationError: an argument does not fit.
@@ -86,12 +95,14 @@ class ValkeyClaims:
             check_seconds("socket_timeout", socket_timeout)
         self._remember = _milliseconds(remember.total_seconds())
         self._prefix = f"exotel_async:claims:{check_word('name', name)}:"
-        self._connection: Final = Connection(
-            url_or_client, timeout=socket_timeout, user="claim store"
+        self._connect = partial(
+            Connection, url_or_client, timeout=socket_timeout, user="claim store"
         )
+        self._connection = self._connect()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
         self._is_away = False
+        self._steps: set[asyncio.Future[None]] = set()
 
     @property
     def address(self) -> str:
@@ -128,28 +139,39 @@ class ValkeyClaims:
         await self._run("release", key, 0, owner)
 
     async def aclose(self) -> None:
-        """Close the connections. What was claimed stays so.
+        """Close the connections, when the steps under way have ended. What was claimed stays so.
+
+        Close the `ExotelWebhooks` before: a handler that ends later cannot record it.
 
         Raises:
             ConfigurationError: the store belongs to another event loop.
         """
+        if self._is_closed:
+            return
         self._bind()
         self._is_closed = True
+        if self._steps:
+            await asyncio.wait(self._steps, timeout=_CLOSING)
         await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
         """Make contact with the server. One that cannot be reached may be back in time.
 
         Raises:
-            ConfigurationError: the server cannot hold claims.
+            ConfigurationError: the server cannot hold claims; or the store is in use in another
+                event loop.
         """
-        self._check()
+        if self._is_closed:
+            self._connection, self._loop, self._is_closed = self._connect(), None, False
+        self._bind()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.aclose)
             try:
-                # These two need all the rights there are to have.
-                await self.claim("", "start", 1.0)
-                await self.release("", "start")
+                # These two need all the rights there are to have, whatever others do meanwhile:
+                # the first one EVAL, GET and SET, the second one EVALSHA and DEL.
+                key, owner = secrets.token_hex(8), secrets.token_hex(8)
+                await self._run("claim", key, _milliseconds(1.0), owner, whole=True)
+                await self.release(key, owner)
             except ClaimsUnavailable:
                 pass  # it was logged
             stack.pop_all()
@@ -171,8 +193,21 @@ class ValkeyClaims:
     def __reduce__(self) -> Any:
         raise TypeError("a claim store is not pickled: it holds connections and a password")
 
-    async def _run(self, step: str, key: str, stays: int, owner: str) -> Claim:
-        self._check()
+    async def _run(
+        self, step: str, key: str, stays: int, owner: str, *, whole: bool = False
+    ) -> Claim:
+        if self._is_closed:
+            raise ConfigurationError("this claim store is closed")
+        self._bind()
+        under_way = asyncio.get_running_loop().create_future()
+        self._steps.add(under_way)
+        try:
+            return await self._ask(step, key, stays, owner, whole=whole)
+        finally:
+            self._steps.discard(under_way)
+            under_way.set_result(None)
+
+    async def _ask(self, step: str, key: str, stays: int, owner: str, *, whole: bool) -> Claim:
         # The key has the call's SID, and what else a sender has put into it: the server gets none.
         name = (
             self._prefix + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -180,7 +215,15 @@ class ValkeyClaims:
         try:
             # To claim, release or record it again by the same owner changes nothing.
             state = await self._connection.run(
-                _SCRIPT, name, step, stays, owner, read=_STATES.get, aside=True, repeats=True
+                _SCRIPT,
+                name,
+                step,
+                stays,
+                owner,
+                read=_STATES.get,
+                aside=True,
+                repeats=True,
+                whole=whole,
             )
         except Unreachable as problem:
             self._lose(str(problem))
@@ -202,11 +245,6 @@ class ValkeyClaims:
         raise ClaimsUnavailable(
             f"the server of the claim store, {self.address}, cannot be reached: {problem}"
         ) from None
-
-    def _check(self) -> None:
-        if self._is_closed:
-            raise ConfigurationError("this claim store is closed")
-        self._bind()
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()

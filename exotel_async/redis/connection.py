@@ -6,10 +6,13 @@ This module and `server.py` are the only ones that import redis-py.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from hashlib import sha1
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
@@ -37,6 +40,7 @@ _PASSING: Final = re.compile(
 )
 _SHOWN: Final = 160
 _AT_ONCE: Final = 32  # each that waits for its answer has a connection to itself
+_LOOKS: Final = 4  # times within a step at which the event loop has to turn, or it is busy
 
 
 class Unreachable(Exception):
@@ -53,6 +57,35 @@ class Script:
     def __init__(self, text: str) -> None:
         self.text: Final = text
         self.sha: Final = sha1(text.encode()).hexdigest()  # noqa: S324 - it is how the server names it
+
+
+class _LoopWatch:
+    """Notes whether the event loop stands still for a part of a time, as in a handler that blocks.
+
+    An answer may have come by then that could not be read: that it is missing says nothing of the
+    server.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.stood_still = False
+        self._every = seconds / _LOOKS
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        self._due = self._loop.time() + self._every
+        self._timer = self._loop.call_at(self._due, self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._compare()
+
+    def _look(self) -> None:
+        self._compare()
+        self.__enter__()
+
+    def _compare(self) -> None:
+        self.stood_still |= self._loop.time() - self._due > self._every
 
 
 class Connection:
@@ -85,6 +118,7 @@ class Connection:
         self._secret = str(password) if password else None
         self._connected = False
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._answered = self._silent = -math.inf  # when it was last so, by the loop's clock
 
     @property
     def allows(self) -> str:
@@ -99,8 +133,12 @@ class Connection:
         read: Callable[[Any], _T | None],
         aside: bool = False,
         repeats: bool = False,
+        whole: bool = False,
     ) -> _T:
         """Run a script, and return what it answers.
+
+        It may have to wait for others of ours first. That time is not the server's, unless it
+        answers none of them either.
 
         Args:
             script: the script.
@@ -109,7 +147,9 @@ class Connection:
             read: makes a value of the answer; nothing of an answer that the script does not give.
             aside: whether something else may be asked at the moment: it is on a new connection.
             repeats: whether to run it twice does no harm, so that it is sent again at once where
-                its connection was lost: one that was idle may have been closed by the server.
+                its connection was lost (one that was idle may have been closed by the server), or
+                where the event loop stood still while the answer was due.
+            whole: whether to send the text of the script, even if the server may know it by name.
 
         Raises:
             Unreachable: no answer came. The script may have run, or may yet.
@@ -117,14 +157,10 @@ class Connection:
         """
         connected = self._connected and not aside
         seconds = self.timeout if connected else self.timeout * _CONNECTING
+        send = partial(self._send_text if whole else self._send, script, key, *words)
         try:
-            async with asyncio.timeout(seconds), self._places:
-                try:
-                    answer = read(await self._send(script, key, *words))
-                except failures.ConnectionError:
-                    if not repeats:
-                        raise
-                    answer = read(await self._send(script, key, *words))
+            async with self._place():
+                answer = read(await self._attempt(send, seconds, repeats=repeats))
         except failures.AuthorizationError as error:
             problem: Exception = Unfit(self._words(error))
         except failures.AuthenticationError as error:
@@ -157,17 +193,58 @@ class Connection:
             # redis-py does not wait for the transports, which take a turn of the loop to close.
             await asyncio.sleep(0)
 
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for one of our places, as long as those who have them get answers."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with self._places:
+            if self._silent > began > self._answered:
+                raise TimeoutError
+            try:
+                yield
+            except (failures.TimeoutError, TimeoutError):
+                self._silent = loop.time()
+                raise
+            self._answered = loop.time()
+
+    async def _attempt(
+        self, send: Callable[[], Awaitable[Any]], seconds: float, *, repeats: bool
+    ) -> Any:
+        with _LoopWatch(seconds) as watch:
+            try:
+                return await _within(seconds, send, repeats=repeats)
+            except (failures.TimeoutError, TimeoutError):
+                if not repeats:
+                    raise
+        if not watch.stood_still:
+            raise TimeoutError
+        return await _within(seconds, send, repeats=repeats)
+
     async def _send(self, script: Script, key: str, *words: str | int) -> Any:
         try:
             return await self._client.evalsha(script.sha, 1, key, *words)
         except failures.NoScriptError:
-            return await self._client.eval(script.text, 1, key, *words)
+            return await self._send_text(script, key, *words)
+
+    async def _send_text(self, script: Script, key: str, *words: str | int) -> Any:
+        return await self._client.eval(script.text, 1, key, *words)
 
     def _words(self, error: BaseException) -> str:
         words = str(error) or type(error).__name__
         if self._secret is not None:
             words = words.replace(self._secret, "***")
         return words if len(words) <= _SHOWN else words[:_SHOWN] + "..."
+
+
+async def _within(seconds: float, send: Callable[[], Awaitable[Any]], *, repeats: bool) -> Any:
+    async with asyncio.timeout(seconds):
+        try:
+            return await send()
+        except failures.ConnectionError:
+            if not repeats:
+                raise
+            return await send()
 
 
 def check_word(argument: str, value: str) -> str:
@@ -197,9 +274,15 @@ def _without_timeout(url: str, user: str) -> tuple[str, float | None]:
     """Take our own option out of a URL; the others are redis-py's.
 
     Raises:
-        ConfigurationError: it is no number of seconds.
+        ConfigurationError: it is no number of seconds, or signs that end a part of a URL show that
+            a password was not escaped: a part of it would be taken for an address, and shown.
     """
     place, mark, query = url.partition("?")
+    if "#" in url or "@" in query:
+        raise ConfigurationError(
+            f"the URL of the {user} is not valid: in a password, write %23 for #, %3F for ?, %2F "
+            "for / and %40 for @"
+        )
     options = query.split("&") if mark else []
     ours = [option for option in options if unquote(option.partition("=")[0]) == "timeout"]
     if not ours:

@@ -32,7 +32,7 @@ from exotel_async.webhooks.asgi import (
     take_target,
 )
 from exotel_async.webhooks.auth import AllowedAddresses, PathSecrets
-from exotel_async.webhooks.body import require_parser
+from exotel_async.webhooks.body import TIMES_AS_MUCH, require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
@@ -123,7 +123,8 @@ class ExotelWebhooks(Registry):
             claims: the store of handled events. None: in this process, for a day. Several
                 processes need one they share, or a duplicate may be handled by each:
                 `exotel_async.redis.ValkeyClaims`.
-            max_body: bytes of a body, or of a query.
+            max_body: bytes of a body, or of a query. A heartbeat, which lists the account's
+                ExoPhones, may have sixteen times as many.
             body_timeout: seconds for a body to come, all in all.
             event_timeout: seconds for a handler of events. Exotel is said to wait 15.
             answer_timeout: seconds for any other handler. Exotel is said to wait 5.
@@ -299,7 +300,7 @@ class ExotelWebhooks(Registry):
         body, content_type = await read_callback(
             scope["headers"],
             received(receive),
-            most=self._most,
+            most=self._most * (TIMES_AS_MUCH if route.kind == "heartbeat" else 1),
             seconds=self._body_seconds,
         )
         if route.kind == "status_callback":

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_FIELDS: Final = 1_000
 """Values in one payload, nested ones counted with what they hold."""
+TIMES_AS_MUCH: Final = 16
+"""How many times as long a heartbeat may be as other payloads: it lists the account's ExoPhones."""
 DEEPEST: Final = 8
 """Levels of nesting: `a[b][c]` has three."""
 
@@ -35,7 +37,7 @@ _BRACKETED: Final = r"([^\[\]]+)((?:\[[^\[\]]*\])+)"
 _INDEX: Final = r"[0-9]{1,2}"
 
 
-def nest(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def nest(fields: Iterable[tuple[str, str]], *, most: int = MOST_FIELDS) -> dict[str, Any]:
     """Return the fields of a form or a query by their names, nested by the brackets in them.
 
     Of two fields of the same name the last one counts, and so of a field that is plain once and
@@ -44,12 +46,12 @@ def nest(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     `a[b]`. A name whose brackets do not match is a plain name.
 
     Raises:
-        InvalidWebhook: more than `MOST_FIELDS`, or deeper than `DEEPEST`.
+        InvalidWebhook: more than `most`, or deeper than `DEEPEST`.
     """
     root: dict[str, Any] = {}
     for position, (name, value) in enumerate(fields):
-        if position >= MOST_FIELDS:
-            raise InvalidWebhook(f"more than {MOST_FIELDS} fields")
+        if position >= most:
+            raise _too_many(most)
         if "[" in name:
             _put(root, name, value)
         else:
@@ -57,14 +59,14 @@ def nest(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {name: _listed(value) for name, value in root.items()}
 
 
-def check_size(document: dict[str, Any]) -> None:
+def check_size(document: dict[str, Any], *, most: int = MOST_FIELDS) -> None:
     """Hold a decoded JSON document to the limits of `nest`.
 
     Raises:
-        InvalidWebhook: more than `MOST_FIELDS`, or deeper than `DEEPEST`.
+        InvalidWebhook: more than `most`, or deeper than `DEEPEST`.
     """
     level: list[Any] = [document]
-    left, depth = MOST_FIELDS, 0
+    left, depth = most, 0
     while level:
         depth += 1
         if depth > DEEPEST:
@@ -73,7 +75,7 @@ def check_size(document: dict[str, Any]) -> None:
         for holder in level:
             left -= len(holder)
             if left < 0:
-                raise InvalidWebhook(f"more than {MOST_FIELDS} fields")
+                raise _too_many(most)
             values = holder.values() if isinstance(holder, dict) else holder
             below += (value for value in values if isinstance(value, dict | list))
         level = below
@@ -108,17 +110,24 @@ def _put(root: dict[str, Any], name: str, value: str) -> None:
     key, node = matched[1], root
     for below in matched[2][1:-1].split("]["):
         child = node.get(key)
-        if not isinstance(child, dict):
-            child = node[key] = {}
-        node, key = child, below or _free_index(child)
+        if not isinstance(child, _Node):
+            child = node[key] = _Node()
+        node, key = child, below or child.free_index()
     node[key] = value
 
 
-def _free_index(node: dict[str, Any]) -> str:
-    index = len(node)
-    while str(index) in node:
-        index += 1
-    return str(index)
+class _Node(dict[str, Any]):
+    """What is in brackets behind a name; it becomes a list or a mapping."""
+
+    _looked = 0
+
+    def free_index(self) -> str:
+        """Return the first index that is free, from the number of entries on."""
+        index = max(len(self), self._looked)
+        while str(index) in self:
+            index += 1
+        self._looked = index  # those before are not looked at again
+        return str(index)
 
 
 def _listed(value: Any) -> Any:
@@ -129,6 +138,10 @@ def _listed(value: Any) -> Any:
     if all(index in value for index in indices):
         return [_listed(value[index]) for index in indices]
     return {name: _listed(item) for name, item in value.items()}
+
+
+def _too_many(most: int) -> InvalidWebhook:
+    return InvalidWebhook(f"more than {most} fields")
 
 
 def _too_deep() -> InvalidWebhook:
@@ -149,13 +162,13 @@ def require_parser() -> None:
         raise ConfigurationError(hint) from error
 
 
-def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
+def read_parts(body: bytes, content_type: str, *, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
     """Return name and value of each part, in order; a file is read as the text it holds.
 
     Names and values are UTF-8; what is not shows as the replacement character.
 
     Raises:
-        InvalidWebhook: it is not multipart, is cut off, or has more than `MOST_FIELDS` parts.
+        InvalidWebhook: it is not multipart, is cut off, or has more than `most` parts.
         ConfigurationError: python-multipart is not installed: it comes with the extra `webhooks`.
     """
     require_parser()
@@ -165,7 +178,7 @@ def read_parts(body: bytes, content_type: str) -> list[tuple[str, str]]:
     boundary = parse_options_header(content_type)[1].get(b"boundary") if plain else None
     if not boundary:
         raise InvalidWebhook(f"{_PROBLEM}: no boundary")
-    parts = _Parts()
+    parts = _Parts(most)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -192,7 +205,8 @@ _known_name: Final = lru_cache(maxsize=256)(_read_name)
 class _Parts:
     """Gathers parts from what the parser tells while it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.found: list[tuple[str, str]] = []
         self.whole = False
         self._name: str | None = None
@@ -230,8 +244,8 @@ class _Parts:
     def _end(self) -> None:
         if self._name is None:
             raise InvalidWebhook(f"{_PROBLEM}: a part without a name")
-        if len(self.found) >= MOST_FIELDS:
-            raise InvalidWebhook(f"more than {MOST_FIELDS} fields")
+        if len(self.found) >= self._most:
+            raise _too_many(self._most)
         self.found.append((self._name, b"".join(self._data).decode("utf-8", "replace")))
         self._name = None
         self._data.clear()
@@ -260,12 +274,20 @@ def media_type(content_type: str | None) -> MediaType | None:
     return _KNOWN.get((content_type or "").partition(";")[0].strip().lower())
 
 
-def read_body(body: bytes, content_type: str | None) -> dict[str, Any]:
-    """Read the body of a status callback.
+def read_body(
+    body: bytes,
+    content_type: str | None,
+    *,
+    most: int = MOST_FIELDS,
+    list_name: str | None = None,
+) -> dict[str, Any]:
+    """Read the body of a status callback or a heartbeat.
 
     Args:
         body: the whole body. How long it may be is for the caller to decide.
         content_type: the header of that name.
+        most: values it may have.
+        list_name: the name that is given to what comes as a list; None: that is refused.
 
     Raises:
         InvalidWebhook: it is not what it calls itself, or is past the limits of `nest`.
@@ -275,10 +297,10 @@ def read_body(body: bytes, content_type: str | None) -> dict[str, Any]:
     if kind is None or content_type is None:
         raise InvalidWebhook(f"the content type must be one of {', '.join(MediaType)}")
     if kind is MediaType.JSON:
-        return _read_json(body)
+        return _read_json(body, most, list_name)
     if kind is MediaType.URLENCODED:
-        return read_query(body)
-    return nest(read_parts(body, content_type))
+        return nest(_pairs(body, most), most=most)
+    return nest(read_parts(body, content_type, most=most), most=most)
 
 
 def read_query(query: str | bytes) -> dict[str, Any]:
@@ -308,28 +330,30 @@ def read_parameters(query: str | bytes) -> dict[str, str]:
     return dict(_pairs(query))
 
 
-def _pairs(query: str | bytes) -> list[tuple[str, str]]:
+def _pairs(query: str | bytes, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
     if isinstance(query, bytes):
         query = query.decode(errors="replace")
     try:
-        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=most)
     except ValueError:  # the only one `parse_qsl` has
-        too_many = f"more than {MOST_FIELDS} fields"
-    raise InvalidWebhook(too_many)
+        pass
+    raise _too_many(most)
 
 
-def _read_json(body: bytes) -> dict[str, Any]:
+def _read_json(body: bytes, most: int, list_name: str | None) -> dict[str, Any]:
     try:
         document = _JSON.decode(body.decode("utf-8-sig"))
     # No UTF-8, no JSON, a number of thousands of digits, brackets as deep as the stack.
     except (ValueError, RecursionError):
         document = None
+    if list_name is not None and isinstance(document, list):
+        document = {list_name: document}
     # Raised out here, the error does not carry the parser's, which holds the whole body.
     if not isinstance(document, dict):
         raise InvalidWebhook("not a JSON object")
     # Each list and each object begins with a bracket, and has a value more than commas at most:
     # that is counted soon, and nearly always says enough.
     brackets = body.count(b"{") + body.count(b"[")
-    if brackets > DEEPEST or brackets + body.count(b",") > MOST_FIELDS:
-        check_size(document)
+    if brackets > DEEPEST or brackets + body.count(b",") > most:
+        check_size(document, most=most)
     return document

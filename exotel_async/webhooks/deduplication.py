@@ -31,7 +31,9 @@ class ClaimStore(Protocol):
 
     `exotel_async.redis.ValkeyClaims` is one on a server.
 
-    Whatever it raises counts as "not known": the event is answered 500, so that it comes again.
+    What `claim` raises counts as "not known": the event is answered 500, so that it comes again.
+    `done` and `release` are called again where they raise, until the claim has expired; `done` for
+    a minute more.
     """
 
     async def claim(self, key: str, owner: str, lease: float) -> Claim:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
+from exotel_async.webhooks.body import TIMES_AS_MUCH
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.requests import (
@@ -50,7 +51,7 @@ async def status_callback(request: Request) -> StatusCallback:
 
 async def heartbeat(request: Request) -> Heartbeat:
     """Read a heartbeat of ExoPhones."""
-    body, content_type = await _body(request)
+    body, content_type = await _body(request, MOST_BODY * TIMES_AS_MUCH)
     return _read(lambda: Heartbeat.from_request(body, content_type))
 
 
@@ -59,10 +60,10 @@ async def dial_event(request: Request) -> DialEvent:
     return _read(lambda: DialEvent.from_query(_query(request)))
 
 
-async def _body(request: Request) -> tuple[bytes, str | None]:
+async def _body(request: Request, most: int = MOST_BODY) -> tuple[bytes, str | None]:
     try:
         return await read_callback(
-            request.headers.raw, request.stream(), most=MOST_BODY, seconds=BODY_SECONDS
+            request.headers.raw, request.stream(), most=most, seconds=BODY_SECONDS
         )
     except Refused as refused:
         raise HTTPException(refused.status) from None

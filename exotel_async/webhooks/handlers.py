@@ -29,6 +29,11 @@ _STORE_SECONDS: Final = 5.0
 """Seconds a store may take to record how it went, when all is being cancelled."""
 _LEASE_MORE: Final = 10.0
 """Seconds a claim lives longer than its handler may, so that it is settled before it expires."""
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds before a store that has failed is asked again; each pause is twice the one before."""
+_DONE_MORE: Final = 60.0
+"""Seconds for which that goes on after the lease, for an event that was handled."""
 _CLEAN_UP: Final = 5.0
 """Seconds for handlers to end once they are cancelled."""
 
@@ -47,7 +52,7 @@ class HandlerTask:
 
     All requests for the event get its one outcome, in time: a handler that does not let itself be
     cancelled keeps its claim, and a store that hangs keeps its task, but neither keeps a request
-    waiting.
+    waiting. A store that fails to settle the claim is asked again in the background.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class HandlerTask:
             key: names the event.
             owner: names this attempt.
             seconds: for the claim and the handler.
-            over: is called with the key when all is done.
+            over: is called with the key when the event may be attempted anew.
         """
         self._store, self._route, self._event = store, route, event
         self._key, self._owner, self._seconds, self._over = key, owner, seconds, over
@@ -78,7 +83,9 @@ class HandlerTask:
         self._late = False
         self._ended: bool | None = None  # and how, once the handler has
         self._told: bool | None = None
+        self._left = False  # another attempt at the event may have begun
         self._loop = asyncio.get_running_loop()
+        self._lease_ends = self._loop.time()
         # Timer and futures by hand: it is half the time of asyncio.timeout and asyncio.wait.
         self._timer = self._loop.call_later(seconds, self._expire)
         self.task: Final = self._loop.create_task(self._run())
@@ -98,43 +105,79 @@ class HandlerTask:
                 is_ours = await self._claim()
                 if is_ours:
                     await self._route.call(self._event)
-                self._ended = True
+                self._end(True)
             except BaseException as error:
-                self._ended = False
                 self._complain(error)
-                await self._settle(partial(self._store.release, self._key, self._owner))
-                if _is_being_cancelled() or isinstance(error, SystemExit | KeyboardInterrupt):
+                self._end(False)
+                leaves = isinstance(error, SystemExit | KeyboardInterrupt)
+                until = self._loop.time() if leaves else self._lease_ends
+                await self._settle(partial(self._store.release, self._key, self._owner), until)
+                if leaves or _is_being_cancelled():
                     raise
             else:
                 if is_ours:
-                    await self._settle(partial(self._store.done, self._key))
+                    until = self._lease_ends + _DONE_MORE
+                    await self._settle(partial(self._store.done, self._key), until)
         finally:
             self._timer.cancel()
             self._tell(bool(self._ended))
-            self._over(self._key)
+            self._leave()
 
     async def _claim(self) -> bool:
         """Claim the event, once nobody else handles it. False: it was handled."""
         lease = self._seconds + _LEASE_MORE
         while True:
+            self._lease_ends = self._loop.time() + lease
             claim = await self._store.claim(self._key, self._owner, lease)
             if claim is not Claim.HELD:
                 return claim is Claim.TAKEN
             await asyncio.sleep(_LOOK_AGAIN)
 
-    async def _settle(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Record in the store how it went, even if the task is cancelled meanwhile."""
-        try:
+    def _end(self, handled: bool) -> None:
+        self._ended = handled
+        if self._late:
+            self.task.uncancel()  # what cancels it from now on is no longer its own timer
+
+    async def _settle(self, step: Callable[[], Awaitable[None]], until: float) -> None:
+        """Record in the store how it went, even if the task is cancelled meanwhile.
+
+        Where that fails, the requests are answered, and it is repeated up to a time of the loop.
+        """
+        pause = _FIRST_PAUSE
+        while True:
             try:
                 await step()
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a store of the user's
+                if _is_being_cancelled():
+                    break
+                problem: BaseException = error
+            else:
+                return
+            self._tell(bool(self._ended))
+            if not self._ended:
+                self._leave()
+            if self._loop.time() + pause >= until:
+                if self._ended:
+                    _not_recorded(problem)
+                return
+            if pause == _FIRST_PAUSE:
+                logger.warning(
+                    "The claim store did not record how the handling of an event ended, and is "
+                    "asked again: %r",
+                    problem,
+                )
+            try:
+                await asyncio.sleep(pause)
             except asyncio.CancelledError:
-                async with asyncio.timeout(_STORE_SECONDS):
-                    await step()
-                raise
-        except (Exception, asyncio.CancelledError):
-            if _is_being_cancelled():
-                raise
-            logger.exception("The claim store did not record how the handling of an event ended")
+                break
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        # All is being cancelled: a last attempt.
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                await step()
+        except Exception as error:  # noqa: BLE001 - the same
+            _not_recorded(error)
+        raise asyncio.CancelledError
 
     def _complain(self, error: BaseException) -> None:
         about = self._route.tail, getattr(self._event, "sid", "-")  # a heartbeat is of no call
@@ -155,12 +198,23 @@ class HandlerTask:
             self.task.cancel()
             self._timer = self._loop.call_later(_SETTLING, self._expire)
 
+    def _leave(self) -> None:
+        if not self._left:
+            self._left = True
+            self._over(self._key)
+
     def _tell(self, handled: bool) -> None:
         self._told = handled
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(handled)
         self._waiters.clear()
+
+
+def _not_recorded(problem: BaseException) -> None:
+    logger.error(
+        "The claim store did not record how the handling of an event ended", exc_info=problem
+    )
 
 
 def _fields(handler: str, sid: str | None) -> dict[str, object]:
@@ -181,6 +235,7 @@ class HandlerRunner:
         self._event_seconds = event_seconds
         self._answer_seconds = answer_seconds
         self._events: dict[str, HandlerTask] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # of those, and some that only settle a claim
         self._answers: set[asyncio.Task[object]] = set()
 
     async def handle(self, route: Route, event: Event) -> bool:
@@ -201,6 +256,8 @@ class HandlerRunner:
                 seconds=self._event_seconds,
                 over=self._events.__delitem__,
             )
+            self._tasks.add(attempt.task)
+            attempt.task.add_done_callback(self._tasks.discard)
         return await attempt.outcome()
 
     async def answer(self, route: Route, request: Any) -> Response | None:
@@ -228,8 +285,11 @@ class HandlerRunner:
             return route.fallback
 
     async def drain(self, grace: float) -> None:
-        """Wait for handlers under way; after `grace` seconds cancel them, and see them end."""
-        tasks = {*(attempt.task for attempt in self._events.values()), *self._answers}
+        """Wait for handlers under way; after `grace` seconds cancel them, and see them end.
+
+        Those whose claims are not settled yet are under way, too.
+        """
+        tasks = {*self._tasks, *self._answers}
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
             for task in late:

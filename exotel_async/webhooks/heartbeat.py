@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, tzinfo
-from typing import Any, Final, Self, TypeGuard
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final, Self
 
 from attrs import field, frozen
 
 from exotel_async.config import IST
 from exotel_async.errors import InvalidWebhook
+from exotel_async.masking import outline
 from exotel_async.models.value import Value
-from exotel_async.webhooks.body import read_body
+from exotel_async.webhooks.body import MOST_FIELDS, TIMES_AS_MUCH, read_body
 from exotel_async.webhooks.enums import HeartbeatStatus
 from exotel_async.webhooks.fields import event_key
 from exotel_async.wire.values import moment, word
@@ -25,9 +26,26 @@ _status: Final = word(HeartbeatStatus)
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-# Letters and digits, both: a long word of letters alone is none.
-_SID: Final = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{16,64}")
+# Letters and digits, both: a long word of letters alone is none, nor is a long number.
+_SID: Final = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,64}", re.ASCII)
+_OF_ACCOUNT: Final = re.compile(r"account", re.IGNORECASE)
 _OF_PHONES: Final = re.compile(r"phone|number", re.IGNORECASE)
+# A word not known may be an alarm, so it is worse than OK.
+_WORST_LAST: Final = (
+    HeartbeatStatus.OK,
+    None,
+    HeartbeatStatus.WARNING,
+    HeartbeatStatus.PAYLOAD_TOO_LARGE,
+    HeartbeatStatus.CRITICAL,
+)
+_RECENT: Final = timedelta(minutes=5)
+_SHOWN: Final = 40  # characters of a word not known
+
+
+def _show(status: HeartbeatStatus) -> str:
+    if isinstance(status, HeartbeatStatus) and status.is_known:
+        return repr(status)
+    return f"<HeartbeatStatus {outline(str(status), _SHOWN)}>"
 
 
 @frozen(kw_only=True)
@@ -39,15 +57,18 @@ class Heartbeat(Value):
     by what they look like; `raw` has all.
 
     Attributes:
-        status: how the ExoPhones are.
+        status: how the ExoPhones are. Of several, the one that is nested least; of those nested
+            alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known, OK.
         time: the one time in it, aware, in the zone it was read with. None: there is none, or there
             are several that differ.
-        exophone_sids: what looks like a SID and stands in a list, or under a name with "phone" or
-            "number" in it, but not "account"; each once, in order.
-        raw: the whole original. A form is nested by the brackets in its names.
+        exophone_sids: what looks like a SID, 16 to 64 letters and digits, and stands in a list, or
+            under a name with "phone" or "number" in it; but not what stands under a name with
+            "account" in it. A text may have several, with commas between. Each once, in order.
+        raw: the whole original. A form is nested by the brackets in its names; a list stands under
+            the name "".
     """
 
-    status: HeartbeatStatus
+    status: HeartbeatStatus = field(repr=_show)
     time: datetime | None = None
     exophone_sids: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(factory=dict, repr=False, eq=False)
@@ -67,20 +88,18 @@ class Heartbeat(Value):
             InvalidWebhook: this is no heartbeat. Its text shows nothing of the body.
             ConfigurationError: it is multipart, and the extra `webhooks` is not installed.
         """
-        raw = read_body(body, content_type)
+        raw = read_body(body, content_type, most=MOST_FIELDS * TIMES_AS_MUCH, list_name="")
         fields = list(_fields(raw))
-        status = next(
-            (
-                found
-                for one in fields
-                if one.name == "status_type" and (found := _status(one.value))
-            ),
-            None,
-        )
-        if status is None:
+        found = [
+            (-one.depth, _badness(status), status)
+            for one in fields
+            if one.name == "status_type" and (status := _status(one.value))
+        ]
+        if not found:
             raise InvalidWebhook("no status_type")
+        *_, status = max(found, key=lambda one: one[:2])
         times = {time for one in fields if (time := _time(one.value, time_zone))}
-        sids = (one.value for one in fields if one.may_be_of_phone and _is_sid(one.value))
+        sids = (sid for one in fields if one.may_be_of_phone for sid in _sids(one.value))
         return cls(
             status=status,
             time=times.pop() if len(times) == 1 else None,
@@ -92,12 +111,17 @@ class Heartbeat(Value):
     def key(self) -> str | None:
         """What names this heartbeat among all others, to handle it once.
 
-        It is made of all that came, its times included. None for one without a time, which is like
-        the next one: each of those is handled.
+        It is made of all that came, and only if a time in that is at most five minutes from now and
+        stands neither in a list nor under a name with "phone" or "number" in it. Without such a
+        time, a heartbeat cannot be told from the next one, which may repeat the alarm in the same
+        words: the key is None then, and each is handled. A time of an ExoPhone, such as that of its
+        creation, tells nothing. So a heartbeat may be handled twice, but none is lost.
         """
-        if not any(_is_time(one.value) for one in _fields(self.raw)):
+        now = datetime.now(UTC)
+        times = (_time(one.value, UTC) for one in _fields(self.raw) if not one.is_one_of_many)
+        if not any(time is not None and abs(time - now) <= _RECENT for time in times):
             return None
-        return event_key(self.status, self.raw)
+        return event_key("all", self.raw)
 
 
 @frozen
@@ -106,31 +130,60 @@ class _Field:
 
     name: str
     value: Any
+    depth: int
     may_be_of_phone: bool
+    """Whether it stands in a list, or under a name of phones, and not under one of the account."""
+    is_one_of_many: bool
     """Whether it stands in a list, or under a name of phones."""
 
 
-def _fields(value: object, name: str = "", of_phones: bool = False) -> Iterator[_Field]:
+def _fields(
+    value: object,
+    name: str = "",
+    *,
+    depth: int = 0,
+    of_phones: bool = False,
+    of_account: bool = False,
+    one_of_many: bool = False,
+) -> Iterator[_Field]:
     # `read_body` lets nothing pass that is nested deeper than a few levels.
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            of_inner = of_phones or _OF_PHONES.search(key) is not None
-            yield from _fields(inner, key, of_inner and "account" not in key.lower())
+            # Each name decides for what is below it, until another one does.
+            names_account = _OF_ACCOUNT.search(key) is not None
+            names_phones = not names_account and _OF_PHONES.search(key) is not None
+            yield from _fields(
+                inner,
+                key,
+                depth=depth + 1,
+                of_phones=names_phones or (of_phones and not names_account),
+                of_account=names_account or (of_account and not names_phones),
+                one_of_many=one_of_many or names_phones,
+            )
     elif isinstance(value, list):
         for inner in value:
-            yield from _fields(inner, name, of_phones=True)
+            yield from _fields(
+                inner,
+                name,
+                depth=depth + 1,
+                of_phones=not of_account,
+                of_account=of_account,
+                one_of_many=True,
+            )
     else:
-        yield _Field(name, value, of_phones)
+        yield _Field(name, value, depth, of_phones, one_of_many)
 
 
-def _is_time(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and _RFC_3339.fullmatch(value) is not None
+def _badness(status: HeartbeatStatus) -> int:
+    return _WORST_LAST.index(status if status.is_known else None)
 
 
 def _time(value: object, time_zone: tzinfo) -> datetime | None:
-    # RFC 3339 has its letters in small, too.
-    return moment(value.upper(), time_zone) if _is_time(value) else None
+    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
+        return None
+    return moment(value.upper(), time_zone)  # RFC 3339 has its letters in small, too
 
 
-def _is_sid(value: object) -> bool:
-    return isinstance(value, str) and _SID.fullmatch(value) is not None
+def _sids(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from (one for part in value.split(",") if _SID.fullmatch(one := part.strip()))

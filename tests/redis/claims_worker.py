@@ -44,7 +44,7 @@ def noting(path: Path) -> Callable[[str, StatusCallback], None]:
 
 async def serve(options: argparse.Namespace) -> None:
     note = noting(options.log)
-    async with ValkeyClaims(options.valkey) as claims:
+    async with ValkeyClaims(options.valkey, name="shop") as claims:
         hooks = ExotelWebhooks(options.secret, claims=claims, event_timeout=options.event_timeout)
 
         @hooks.status_callback

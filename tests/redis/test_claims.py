@@ -8,6 +8,7 @@ import logging
 import pickle
 import re
 import signal
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exotel_async import ClaimsUnavailable, ConfigurationError
-from exotel_async.redis import ValkeyClaims
+from exotel_async.redis import ValkeyClaims, connection
 from exotel_async.webhooks import Claim, ClaimStore, ExotelWebhooks, MemoryClaims, StatusCallback
 from tests.conftest import SOON
 from tests.redis.conftest import Valkey
@@ -48,7 +49,9 @@ def _logs_keep_the_secret(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 @asynccontextmanager
 async def opened(url: Any, **options: Any) -> AsyncIterator[ValkeyClaims]:
     # A busy computer may let the server wait for its turn.
-    async with ValkeyClaims(url, **({"socket_timeout": SOON} | options)) as claims:
+    async with ValkeyClaims(
+        url, **(dict[str, Any](name="shop", socket_timeout=SOON) | options)
+    ) as claims:
         yield claims
 
 
@@ -224,7 +227,7 @@ async def test_nothing_of_an_event_is_in_the_server(
     keys: Any = client.keys()
     assert len(keys) == 2
     for key in keys:
-        assert re.fullmatch(r"exotel_async:claims:webhooks:[0-9a-f]{32}", key)
+        assert re.fullmatch(r"exotel_async:claims:shop:[0-9a-f]{32}", key)
     assert {client.get(key) for key in keys} == {"by owner", "done"}
 
 
@@ -239,7 +242,7 @@ async def test_a_client_of_ones_own_is_used_and_left_open(valkey: str) -> None:
     for options in ({}, {"decode_responses": True}, {"protocol": 3}):
         async with aioredis.Redis.from_url(valkey, **options) as own:
             key = f"event {options}"
-            async with ValkeyClaims(own) as claims:
+            async with ValkeyClaims(own, name="shop") as claims:
                 assert await claims.claim(key, "me", LEASE) is TAKEN
                 await claims.done(key)
                 assert await claims.claim(key, "me", LEASE) is DONE
@@ -270,6 +273,27 @@ async def test_a_user_needs_no_more_rights_than_the_page_says(
     server_does(client, "ACL", "DELUSER", "web")
 
 
+@pytest.mark.parametrize("missing", ["evalsha", "eval", "get", "set", "del"])
+async def test_each_missing_right_is_found_at_the_start(
+    claims: ValkeyClaims, valkey: str, client: redis.Redis, missing: str
+) -> None:
+    """Though another process has had the server cache the script, and its claims come and go."""
+    rights = [right for right in RIGHTS.split() if right != f"+{missing}"]
+    server_does(client, "ACL", "SETUSER", "web", "reset", "on", ">web", *rights)
+    try:
+        with pytest.raises(ConfigurationError, match="cannot be used: "):
+            async with opened(valkey.replace("redis://", "redis://web:web@")):
+                pass
+    finally:
+        server_does(client, "ACL", "DELUSER", "web")
+
+
+def test_its_name_has_to_be_said() -> None:
+    """With one for all, applications would take each other's events for handled."""
+    with pytest.raises(TypeError, match="name"):
+        ValkeyClaims("redis://localhost")  # type: ignore[call-arg]
+
+
 # A server that is away
 
 
@@ -289,7 +313,7 @@ async def test_each_step_fails_while_it_is_away(
     step: Callable[[ValkeyClaims], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port()
-    async with ValkeyClaims(f"redis://user:{IN_URL}@127.0.0.1:{port}/2") as claims:
+    async with ValkeyClaims(f"redis://user:{IN_URL}@127.0.0.1:{port}/2", name="shop") as claims:
         with pytest.raises(ClaimsUnavailable) as raised:
             await step(claims)
     said = f"the server of the claim store, 127.0.0.1:{port}, database 2, cannot be reached: "
@@ -321,7 +345,7 @@ async def test_one_that_is_back_is_used_again(
 
 
 async def test_one_that_hangs_is_waited_for_no_longer_than_is_said(server: Valkey) -> None:
-    async with ValkeyClaims(server.url, socket_timeout=0.05) as claims:
+    async with ValkeyClaims(server.url, name="shop", socket_timeout=0.05) as claims:
         server.signal(signal.SIGSTOP)
         # Those that wait for a connection wait no longer than the others.
         async with asyncio.timeout(SOON):
@@ -334,6 +358,60 @@ async def test_one_that_hangs_is_waited_for_no_longer_than_is_said(server: Valke
             "no answer within 0.2 s (timeout=0.05 s, by socket_timeout= or ?timeout= in its URL)"
         }
         server.signal(signal.SIGCONT)
+
+
+async def test_a_slow_server_is_no_silent_one(
+    server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for one of our own connections is not counted as its."""
+    monkeypatch.setattr(connection, "_AT_ONCE", 2)
+    # An answer takes a twentieth of the second there is, and those before it more than a second.
+    async with (
+        far_away(server.url, 0.05) as url,
+        ValkeyClaims(url, name="shop", socket_timeout=0.25) as claims,
+    ):
+        states = await asyncio.gather(
+            *(claims.claim(f"event-{number}", "me", LEASE) for number in range(60))
+        )
+    assert states == [TAKEN] * 60
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+async def test_a_loop_that_stands_still_is_no_silent_server(server: Valkey) -> None:
+    async with ValkeyClaims(server.url, name="shop", socket_timeout=0.25) as claims:
+        steps = [
+            asyncio.create_task(claims.claim(f"event-{number}", "me", LEASE))
+            for number in range(60)
+        ]
+        await asyncio.sleep(0)
+        time.sleep(1.1)  # noqa: ASYNC251 - a handler that is not async may do that
+        assert await asyncio.gather(*steps) == [TAKEN] * 60
+
+
+@asynccontextmanager
+async def far_away(url: str, seconds: float) -> AsyncIterator[str]:
+    """The server, with so many seconds for each round trip."""
+    loop = asyncio.get_running_loop()
+
+    relays: set[asyncio.Task[None] | None] = set()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                loop.call_later(seconds / 2, writer.write, data)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relays.add(asyncio.current_task())
+        there, back = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0, backlog=500) as relay:
+        yield f"redis://127.0.0.1:{relay.sockets[0].getsockname()[1]}"
+        # Those who use it have left by now.
+        await asyncio.wait([task for task in relays if task])
 
 
 async def test_a_claim_that_is_given_up_does_not_mix_up_the_answers(server: Valkey) -> None:
@@ -409,10 +487,44 @@ async def test_a_closed_store_is_closed(valkey: str) -> None:
     with pytest.raises(ConfigurationError, match="this claim store is closed"):
         await claims.claim("event", "me", LEASE)
     await claims.aclose()  # a second time does nothing
+    async with claims:  # and this opens it again
+        assert await claims.claim("event", "me", LEASE) is TAKEN
+
+
+def test_it_can_be_opened_again_in_another_loop(valkey: str) -> None:
+    """As an application is that is started twice, by the clients of tests."""
+    claims = ValkeyClaims(valkey, name="shop", socket_timeout=SOON)
+
+    async def use() -> Claim:
+        async with claims:
+            # As many as have to wait in line, whose locks belong to the loop.
+            return (
+                await asyncio.gather(*(claims.claim("event", "me", LEASE) for _ in range(100)))
+            )[0]
+
+    assert [asyncio.run(use()) for _ in range(3)] == [TAKEN] * 3
+
+
+async def test_closing_waits_for_steps_under_way(server: Valkey) -> None:
+    async with opened(server.url) as claims, opened(server.url) as other:
+        await claims.claim("event", "me", LEASE)
+        server.signal(signal.SIGSTOP)
+        step = asyncio.create_task(claims.done("event"))
+        await asyncio.sleep(0.05)
+        closing = asyncio.create_task(claims.aclose())
+        await asyncio.sleep(0.05)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await claims.claim("event", "you", LEASE)
+        server.signal(signal.SIGCONT)
+        await asyncio.gather(step, closing)
+        # Nothing has connected again behind its back: there are the other, and who asks.
+        await other.done("other")
+        assert server.command("INFO", "clients")["connected_clients"] == 2
+        assert await other.claim("event", "you", LEASE) is DONE
 
 
 def test_a_store_belongs_to_the_loop_it_is_first_used_in(valkey: str) -> None:
-    claims = ValkeyClaims(valkey, socket_timeout=SOON)
+    claims = ValkeyClaims(valkey, name="shop", socket_timeout=SOON)
 
     async def use() -> Claim:
         return await claims.claim("event", "me", LEASE)
@@ -426,11 +538,11 @@ def test_a_store_belongs_to_the_loop_it_is_first_used_in(valkey: str) -> None:
 
 def test_it_is_not_pickled() -> None:
     with pytest.raises(TypeError, match="a claim store is not pickled"):
-        pickle.dumps(ValkeyClaims("redis://localhost"))
+        pickle.dumps(ValkeyClaims("redis://localhost", name="shop"))
 
 
 def test_its_repr_has_no_password() -> None:
-    claims = ValkeyClaims(f"valkeys://me:{IN_URL}@db.example:7000/3?timeout=1")
+    claims = ValkeyClaims(f"valkeys://me:{IN_URL}@db.example:7000/3?timeout=1", name="shop")
     assert repr(claims) == "<ValkeyClaims db.example:7000, database 3>"
     assert claims._connection.timeout == 1
 
@@ -446,6 +558,9 @@ def test_its_repr_has_no_password() -> None:
         ({"name": "redis://user:s3cr3t@host"}, "name must be a word"),
         ({"socket_timeout": 0}, "socket_timeout=0"),
         ({"socket_timeout": True}, "socket_timeout=True"),
+        ({"url_or_client": "redis://user:12#s3cr3t@host"}, "write %23 for #"),
+        ({"url_or_client": "redis://user:12?s3cr3t@host"}, "%40 for @"),
+        ({"url_or_client": "redis://user:12?timeout=s3cr3t@host"}, "%40 for @"),
         ({"url_or_client": "localhost"}, "the URL of the claim store is not valid: must be redis"),
         ({"url_or_client": "redis://x?timeout=0"}, "the URL of the claim store .*timeout="),
         ({"url_or_client": None}, "url_or_client is a NoneType"),
@@ -453,7 +568,7 @@ def test_its_repr_has_no_password() -> None:
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as raised:
-        ValkeyClaims(**({"url_or_client": "redis://localhost"} | options))
+        ValkeyClaims(**({"url_or_client": "redis://localhost", "name": "shop"} | options))
     assert "s3cr3t" not in str(raised.value)
 
 
@@ -476,7 +591,7 @@ async def post(served: Served) -> int:
 
 async def test_while_it_is_away_an_event_has_to_come_again(server: Valkey) -> None:
     server.kill()
-    async with ValkeyClaims(server.url.replace("//", f"//:{IN_URL}@")) as claims:
+    async with ValkeyClaims(server.url.replace("//", f"//:{IN_URL}@"), name="shop") as claims:
         hooks, handled = application(claims)
         async with serving(hooks) as served, asyncio.timeout(SOON):
             assert [await post(served), await post(served)] == [500, 500]
@@ -498,7 +613,7 @@ def test_an_application_waits_for_one_that_hangs_no_longer_than_for_a_handler() 
             await asyncio.Event().wait()
 
     async def main() -> float:
-        claims = ValkeyClaims(Silent(connection_pool=_Pool(host="silent")))
+        claims = ValkeyClaims(Silent(connection_pool=_Pool(host="silent")), name="shop")
         hooks, handled = application(claims)
         route = hooks._route_to("status_callback", None)
         began = asyncio.get_running_loop().time()

