@@ -75,7 +75,7 @@ class ValkeyClaims:
                 client of redis-py's asyncio, which stays yours. The store has connections of its
                 own with the client's settings, but uses the client itself where that has a pool of
                 another class, as a client of a Sentinel has: then its retries and its limit of
-                connections apply, too. No cluster.
+                connections apply, too. Redis Cluster is not supported.
             name: of the application: all its processes use the same, and each application that
                 shares the server has another. With the same name, one would take what the other
                 has handled for handled: a heartbeat's key says nothing of its receiver.
@@ -110,7 +110,7 @@ class ValkeyClaims:
         return self._connection.address
 
     async def claim(self, key: str, owner: str, lease: float) -> Claim:
-        """Claim an event. For the owner that has it already, the lease begins anew.
+        """Claim an event. For the owner that has it already, the lease starts again.
 
         Raises:
             ClaimsUnavailable: the server cannot be reached. The claim may have been made: it is
@@ -155,7 +155,7 @@ class ValkeyClaims:
         await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
-        """Make contact with the server. One that cannot be reached may be back in time.
+        """Make contact with the server. One that cannot be reached is only logged: it may be back.
 
         Raises:
             ConfigurationError: the server cannot hold claims; or the store is in use in another
@@ -186,7 +186,7 @@ class ValkeyClaims:
         await self.aclose()
 
     def __repr__(self) -> str:
-        # Of one that could not be made, something may be printed with the error.
+        # The object may be only half made when an error prints it.
         connection = getattr(self, "_connection", None)
         return f"<ValkeyClaims {connection and connection.address}>"
 

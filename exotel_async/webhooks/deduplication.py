@@ -49,7 +49,7 @@ class ClaimStore(Protocol):
     async def done(self, key: str) -> None:
         """Remember that the event was handled, for longer than Exotel sends it again.
 
-        The call is right whoever makes it: a lease that has expired makes no difference.
+        It is right from any process: a lease that has expired makes no difference.
         """
         ...
 

@@ -116,7 +116,7 @@ class StatusCallback(Value):
         Of a name that comes twice the last value counts.
 
         Args:
-            body: the body of the request, all of it. Bound its length before you read it.
+            body: the body of the request, all of it. Limit its length before you read it.
             content_type: its header of that name.
             query: the query of the URL it was posted to, percent-encoded, without a `?`.
             time_zone: the clock Exotel writes times by, and the zone of the event's times.

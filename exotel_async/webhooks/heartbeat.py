@@ -57,8 +57,8 @@ class Heartbeat(Value):
     by what they look like; `raw` has all.
 
     Attributes:
-        status: how the ExoPhones are. Of several, the one that is nested least; of those nested
-            alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known, OK.
+        status: the health of the ExoPhones, as reported. Of several, the one that is nested least;
+            of those nested alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known, OK.
         time: the one time in it, aware, in the zone it was read with. None: there is none, or there
             are several that differ.
         exophone_sids: what looks like a SID, 16 to 64 letters and digits, and stands in a list, or
@@ -80,7 +80,7 @@ class Heartbeat(Value):
         """Read a heartbeat: JSON, urlencoded or multipart.
 
         Args:
-            body: the body of the request, all of it. Bound its length before you read it.
+            body: the body of the request, all of it. Limit its length before you read it.
             content_type: its header of that name.
             time_zone: the zone of its time.
 

@@ -232,13 +232,16 @@ class Registry:
         return handler
 
     def dial_event(self, handler: _OnDial) -> _OnDial:
-        """Register what is called for each dial event of Connect applets, once; else as above."""
+        """Register what is called once for each dial event of Connect applets.
+
+        See `status_callback`.
+        """
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
         self._add(event_route("dial_event", read, handler))
         return handler
 
     def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
-        """Register what is called for each heartbeat of ExoPhones, once; else as above."""
+        """Register what is called for each heartbeat of ExoPhones: see `status_callback`."""
         read = partial(Heartbeat.from_request, time_zone=self._time_zone)
         self._add(event_route("heartbeat", read, handler))
         return handler
