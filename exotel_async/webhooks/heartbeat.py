@@ -58,7 +58,8 @@ class Heartbeat(Value):
 
     Attributes:
         status: the health of the ExoPhones, as reported. Of several, the one that is nested least;
-            of those nested alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known, OK.
+            of those nested alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known,
+            OK.
         time: the one time in it, aware, in the zone it was read with. None: there is none, or there
             are several that differ.
         exophone_sids: what looks like a SID, 16 to 64 letters and digits, and stands in a list, or
