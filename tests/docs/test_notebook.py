@@ -1,9 +1,10 @@
-"""The page on notebooks: its cells, run as a notebook runs them."""
+"""The pages on notebooks: their cells, run as a notebook runs them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -32,8 +33,12 @@ asyncio.run(main())
 """
 
 
-async def test_its_cells_share_a_session(tmp_path: Path) -> None:
-    cells = blocks("how-to/notebook", "python")
+@pytest.mark.parametrize(
+    ("page", "heading"), [("how-to/notebook", None), ("how-to/sync", "Notebooks")]
+)
+async def test_its_cells_share_a_session(page: str, heading: str | None, tmp_path: Path) -> None:
+    cells = blocks(page, "python", heading)
+    assert cells
     past = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
     async with Emulator(speed=SPEED) as emulator:
         for days in range(1, 8):
@@ -51,5 +56,5 @@ async def test_its_cells_share_a_session(tmp_path: Path) -> None:
     out = shown.decode()
     assert process.returncode == 0, out
     assert "Balance(" in out
-    assert out.endswith("]: 7\n")  # rows
+    assert re.search(r"(\]: |^)7\n\Z", out, re.MULTILINE)  # rows
     assert len(emulator.requests) == 2
