@@ -1,17 +1,10 @@
-"""One request's life: limiter, transport, verdict, and then a result or another try.
-
-An exchange with the service runs in a task of its own, which the session owns. A caller that is
-cancelled leaves at once; the exchange ends by itself, so that no connection is lost and no dial
-goes unnoticed.
-"""
+"""One request's life: limiter, exchange, verdict, and then a result or another try."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from contextvars import Context
 from datetime import UTC, datetime
@@ -29,17 +22,16 @@ from exotel_async.errors import (
 from exotel_async.events import OnEvent
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
+from exotel_async.http.exchange import Exchanges, within
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans
 from exotel_async.http.outcome import Sending, named
-from exotel_async.http.reports import Reports, RequestReport, note_pause
+from exotel_async.http.reports import Reports, RequestReport
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
 from exotel_async.http.transport import Transport
 from exotel_async.http.waiting_dials import WaitingDials, waiting_dials_of
-from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
-from exotel_async.listeners import tell
-from exotel_async.logs import log_fields
+from exotel_async.limiter.protocol import Permit, RateLimiter
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
 
@@ -47,9 +39,6 @@ T = TypeVar("T")
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
-
-
-logger: Final = logging.getLogger("exotel_async")
 
 
 class Pipeline:
@@ -83,6 +72,9 @@ class Pipeline:
         """The dials whose answer is awaited."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifetime = Lifetime(self.orphans.reports, self._leave)
+        self._exchanges = Exchanges(
+            transport, self._lifetime, self.server_clock, longest_pause=retry.longest_pause
+        )
 
     @property
     def limiter(self) -> RateLimiter:
@@ -226,9 +218,11 @@ class Pipeline:
             while True:
                 sending.attempts += 1
                 self.dials.add(sending)
-                exchange = self._start(permit, request, options, report)
+                exchange = self._exchanges.start(
+                    permit, request, options, report, limiter=self._limiter_of(request.category)
+                )
                 try:
-                    attempt = await _within(deadline, exchange)
+                    attempt = await within(deadline, exchange)
                 except TimeoutError:
                     waited = f"no answer within timeout={options.timeout:g} s"
                     raise self._late(sending, exchange, waited, report.context) from None
@@ -326,97 +320,6 @@ class Pipeline:
             raise failure or named(late, request)
         report.granted()
         return permit
-
-    def _start(
-        self, permit: Permit, request: Request, options: SendOptions, report: RequestReport
-    ) -> asyncio.Future[Attempt]:
-        """Start an exchange. What is returned is cancelled only if that has not begun."""
-        report.sent()
-        ended: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
-        exchange = self._lifetime.start(self._exchange(permit, request, options, report, ended))
-
-        def end(exchange: asyncio.Task[None]) -> None:
-            # A task that is cancelled when all is done, as by a listener, counts as cancelled, too.
-            if ended.done():
-                return
-            if exchange.cancelled():  # before it began
-                permit.release()
-                report.never_sent()
-                ended.cancel()
-            else:
-                ended.set_exception(exchange.exception() or RuntimeError())
-
-        exchange.add_done_callback(end)
-        if options.on_send is not None:
-            tell(options.on_send)
-        return ended
-
-    async def _exchange(
-        self,
-        permit: Permit,
-        request: Request,
-        options: SendOptions,
-        report: RequestReport,
-        ended: asyncio.Future[Attempt],
-    ) -> None:
-        began = time.perf_counter()
-        # Of what raises, nothing is known. Its permit comes back all the same.
-        outcome, stopped = RequestOutcome(late=self.transport.late), False
-        try:
-            attempt = await self.transport.exchange(request, options.before_send)
-            took = time.perf_counter() - began
-            outcome, stopped = self._outcome_of(attempt, took), attempt.stopped_by is not None
-        finally:
-            # One that was stopped proves nothing: if it was to be a probe, the next one is.
-            tell(permit.release) if stopped else tell(permit.finish, outcome)
-        # Before anything of the user's is called: what that does changes nothing of it.
-        ended.set_result(attempt)
-        report.ended(attempt, took)
-        if outcome.asks_for_pause:
-            note_pause(self._limiter_of(request.category), outcome.status or 0, report)
-        if logger.isEnabledFor(logging.DEBUG):
-            path = request.shown_path
-            logger.debug(
-                "%s %s: %s in %.3f s",
-                request.method,
-                path,
-                outcome.status or attempt.problem,
-                took,
-                extra=log_fields(
-                    method=request.method, path=path, status=outcome.status, seconds=took
-                ),
-            )
-
-    def _outcome_of(self, attempt: Attempt, took: float) -> RequestOutcome:
-        """Return what the limiter has to know of an exchange."""
-        headers: Mapping[str, str] = {} if attempt.answer is None else attempt.answer.headers
-        self.server_clock.saw(headers.get("date"), took=took)
-        return RequestOutcome(
-            status=attempt.status,
-            written=attempt.written,
-            retry_after=attempt.retry_after(),
-            longest_pause=self.retry.longest_pause,
-            late=self.transport.late if attempt.timed_out else 0.0,
-            reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
-        )
-
-
-async def _within(deadline: float, exchange: asyncio.Future[Attempt]) -> Attempt:
-    """Wait for an exchange, which continues whatever happens here.
-
-    Raises:
-        TimeoutError: it has not ended by the deadline.
-    """
-    if deadline == math.inf:
-        return await asyncio.shield(exchange)
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await asyncio.shield(exchange)
-    except TimeoutError:
-        # It may have ended in this turn of the loop.
-        if exchange.done() and not exchange.cancelled():
-            return exchange.result()
-        raise
 
 
 def _is_cancelled() -> bool:
