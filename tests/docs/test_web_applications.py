@@ -99,7 +99,7 @@ async def test_views_without_async_in_forked_workers(tmp_path: Path) -> None:
             limits=httpx.Limits(max_keepalive_connections=0),  # each worker gets some
         ) as browser,
     ):
-        program, *arguments = shlex.split(block)
+        program, *arguments = shlex.split(block.splitlines()[0])
         command = [str(Path(sys.executable).with_name(program)), *arguments]
         env = environment(emulator, HOME=str(tmp_path), PYTHONWARNINGS="default")
         command += ["--bind", f"127.0.0.1:{port}"]
