@@ -1,7 +1,8 @@
 """The event loop that all synchronous sessions of this process share, in a thread of its own.
 
-Not a portal of anyio: what is no `Exception`, such as a SystemExit in a listener, would end that
-one, and with it every session of the process; and it makes two futures for each request.
+Not a portal of anyio. Ctrl-C would leave its `call` without cancelling what was called; a thread
+that waits in it could not read the input of a stream meanwhile (see `Feed`); and what is no
+`Exception`, such as a SystemExit in a listener, would end it, and with it every session.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
@@ -80,10 +81,18 @@ class _Threads(ThreadPoolExecutor):
             thread.join(max(0.0, latest - monotonic()))
 
 
-class Left(Protocol):
-    """What is left at the end."""
+class Entered(Protocol):
+    """A stream whose block was entered."""
 
-    async def __aexit__(self, *error: object) -> None: ...
+    @property
+    def session(self) -> object:
+        """The pipeline of its session."""
+
+    async def leave(self) -> None:
+        """Leave it."""
+
+    async def close(self) -> None:
+        """Leave it before its session is closed, and have its reader hear of that."""
 
 
 class LoopThread:
@@ -95,8 +104,9 @@ class LoopThread:
         self.loop.set_default_executor(self._helpers)
         self.sessions: Final[set[AsyncExotel]] = set()
         """Those that are to be closed at the end. Used in the loop alone."""
-        self.blocks: Final[set[Left]] = set()
-        """Streams whose block was entered, and is to be left first."""
+        self.blocks: Final[set[Entered]] = set()
+        """Streams whose block was entered, and is to be left first. Used in the loop alone."""
+        self._started: set[asyncio.Task[None]] = set()
         self._ending = False
         self._go = Lock()
         self._thread = Thread(target=self._run, name="exotel-sync", daemon=True)
@@ -107,7 +117,7 @@ class LoopThread:
         closed: SimpleQueue[None] = SimpleQueue()
 
         async def close() -> None:
-            left = (one.__aexit__(None, None, None) for one in self.blocks)
+            left = (one.leave() for one in self.blocks)
             await asyncio.gather(*left, return_exceptions=True)
             ended = (one.aclose() for one in self.sessions)
             await asyncio.gather(*ended, return_exceptions=True)
@@ -122,6 +132,32 @@ class LoopThread:
             self._thread.join(_LONGEST_END)
             # One that printed while the interpreter ends would crash it.
             self._helpers.join(_LONGEST_REST)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that no thread waits for. Called in the loop."""
+        task = self.loop.create_task(work)
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+
+    async def leave(self, block: Entered) -> None:
+        """Leave the block of a stream. Called in the loop."""
+        try:
+            await block.leave()
+        finally:
+            self.blocks.discard(block)
+
+    async def close(self, session: AsyncExotel, grace: float) -> None:
+        """Leave the streams of a session, and close it. Called in the loop."""
+        pipeline = session.calls.parts().pipeline
+        ended = [one for one in self.blocks if one.session is pipeline]
+        try:
+            await asyncio.gather(*(one.close() for one in ended), return_exceptions=True)
+        finally:
+            self.blocks.difference_update(ended)
+            try:
+                await session.aclose(grace)
+            finally:
+                self.sessions.discard(session)
 
     def hold(self) -> None:
         """Let the loop rest, so that none of its locks is held while the process is forked."""

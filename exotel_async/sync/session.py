@@ -80,7 +80,7 @@ class OwnSession:
         self._closed = True
         if self._loop is not None and self._loop is session_thread().loop:
             thread, session = session_thread(), self._session
-            wait_for(lambda: _close(thread, session, grace))
+            wait_for(lambda: thread.close(session, grace))
 
     def _made_again(self) -> AsyncExotel:
         for argument, value in self._arguments.items():
@@ -127,12 +127,5 @@ class View:
         self._of.close(grace)
 
 
-async def _close(thread: LoopThread, session: AsyncExotel, grace: float) -> None:
-    try:
-        await session.aclose(grace)
-    finally:
-        thread.sessions.discard(session)
-
-
 def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:
-    post(thread.loop, lambda: thread.loop.create_task(_close(thread, session, 1.5)))
+    post(thread.loop, lambda: thread.start(thread.close(session, 1.5)))
