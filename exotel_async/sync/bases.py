@@ -18,7 +18,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.models import Call
 from exotel_async.sync.listeners import Progress
-from exotel_async.sync.loop_thread import loop_thread
+from exotel_async.sync.loop_thread import loop_thread, may_wait
 from exotel_async.sync.session import OwnSession, Session, View
 from exotel_async.sync.turn import Turn, thread_of, wait_for
 
@@ -70,6 +70,7 @@ class SyncSession:
         return view
 
     def __enter__(self) -> Self:
+        may_wait()  # refused at the end, it would take the place of the program's own error
         return self
 
     def __exit__(

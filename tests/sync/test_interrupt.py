@@ -276,6 +276,49 @@ async def test_a_second_ctrl_c_in_the_handling_of_the_first_loses_no_call(tmp_pa
     assert (ended.out, ended.err) == ("done True\n0 True\n", "")
 
 
+async def test_a_signal_handler_may_use_a_session_while_the_first_use_begins(
+    tmp_path: Path,
+) -> None:
+    ended = await ran(
+        """
+signal.alarm(20)
+signal.signal(signal.SIGUSR1, lambda *_: print("handler", exotel.account.balance().currency))
+
+def trace(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "new_event_loop":
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGUSR1)
+
+with Emulator() as emulator, Exotel(**settings(emulator)) as exotel:
+    before = threading.active_count()
+    sys.settrace(trace)
+    print(exotel.account.balance().currency, threading.active_count() - before)
+""",
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("handler INR\nINR 1\n", "")
+
+
+async def test_after_the_end_it_says_so_and_may_be_closed(tmp_path: Path) -> None:
+    ended = await ran(
+        """
+def afterwards():
+    exotel.close()
+    try:
+        Exotel(**settings(emulator)).account.balance()
+    except ConfigurationError as error:
+        print(error)
+
+after_all.append(afterwards)
+emulator = Emulator(speed=30).__enter__()
+exotel = Exotel(**settings(emulator))
+print(exotel.account.balance().currency)
+""",
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("INR\nthe interpreter is shutting down\n", "")
+
+
 async def test_the_end_waits_for_what_a_slow_listener_is_told(tmp_path: Path) -> None:
     """Of each call whose outcome was not read: no thread is left that prints while all ends."""
     ended = await ran(
