@@ -11,16 +11,18 @@ from collections.abc import (
     Iterator,
 )
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeVar
 
+from exotel_async.calls.streams import ResultStream
+from exotel_async.errors import ConfigurationError
+from exotel_async.http.closing import CLOSED
 from exotel_async.models import Call
 from exotel_async.sync.listeners import Progress
-from exotel_async.sync.loop_thread import loop_thread
+from exotel_async.sync.loop_thread import loop_thread, may_wait
 from exotel_async.sync.session import OwnSession, Session, View
 from exotel_async.sync.turn import Turn, thread_of, wait_for
 
 if TYPE_CHECKING:
-    from exotel_async.calls.streams import ResultStream
     from exotel_async.config import RequestOptions
     from exotel_async.limiter.protocol import LimiterStatistics, RateLimiter
     from exotel_async.sync.feed import Feed
@@ -68,6 +70,7 @@ class SyncSession:
         return view
 
     def __enter__(self) -> Self:
+        may_wait()  # refused at the end, it would take the place of the program's own error
         return self
 
     def __exit__(
@@ -183,27 +186,53 @@ def _read(
     referenced any more.
     """
     while True:
-        item = Turn(thread_of(loop), lambda: anext(items, _END)).wait()
+        item: Any = Turn(thread_of(loop), lambda: anext(items, _END)).wait()
         if item is _END:
             del holder  # until here: its session is not closed
             return
-        yield cast("T", item)
+        yield item
+
+
+class Entered:
+    """A stream whose block was entered, as the loop leaves it when no thread does."""
+
+    def __init__(self, held: AsyncBlock, session: object, feed: Feed[Any] | None) -> None:
+        self._held = held
+        self._feed = feed
+        self.session: Final = session
+
+    async def leave(self) -> None:
+        """Leave it."""
+        await self._held.__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        """Leave it before its session is closed, and have its reader hear of that."""
+        if isinstance(self._held, ResultStream):  # else the session itself closes it
+            self._held._error = self._held._error or ConfigurationError(CLOSED)  # noqa: SLF001
+            if self._feed is not None:
+                self._feed.end()
+            await self.leave()
 
 
 class Block(Held[S], Generic[S, T]):
     """A stream that is read in its own block."""
 
-    _entered = False
+    _feed: Feed[Any] | None = None
+    _entered: Entered | None = None
 
     def __enter__(self) -> Self:
-        blocks = thread_of(self._loop).blocks
+        thread = thread_of(self._loop)
 
-        async def enter(held: S) -> None:
+        async def enter(held: S) -> Entered:
+            entered = Entered(held, self._session.now().calls.parts().pipeline, self._feed)
             await held.__aenter__()
-            blocks.add(held)
+            thread.blocks.add(entered)
+            return entered
 
-        self._await(enter)
-        self._entered = True
+        def abandon(entered: Entered) -> None:
+            thread.start(thread.leave(entered))
+
+        self._entered = self._await(enter, abandon)
         return self
 
     def __exit__(
@@ -212,28 +241,22 @@ class Block(Held[S], Generic[S, T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        blocks = thread_of(self._loop).blocks
-
-        async def leave(held: S) -> None:
-            try:
-                await held.__aexit__(exc_type, exc, traceback)
-            finally:
-                blocks.discard(held)
-
-        self._await(leave)
+        thread, entered = thread_of(self._loop), self._entered
+        if entered is not None:
+            self._await(lambda _: thread.leave(entered))
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        if not self._entered:
+        if self._entered is None:
             raise RuntimeError("use it in `with`")
         item = self._take()
         if item is _END:
             raise StopIteration
-        return cast("T", item)
+        return item  # type: ignore[no-any-return]
 
-    def _take(self) -> object:
+    def _take(self) -> Any:
         return self._await(lambda held: anext(held, _END))
 
 
@@ -248,7 +271,7 @@ class Results(Block[R, T]):
         progress: Progress[Any] | None = None,
     ) -> None:
         super().__init__(session, make)
-        self._feed = feed
+        self._feed: Feed[Any] = feed
         self._progress = progress
 
     def __exit__(
@@ -260,25 +283,21 @@ class Results(Block[R, T]):
         self._feed.close()
         super().__exit__(exc_type, exc, traceback)
 
-    def _take(self) -> object:
+    def _take(self) -> Any:
         async def take() -> object:
             # Behind the first step of this: a result that is there comes before reading on.
             attend = self._loop.call_soon(self._feed.attend, turn.inbox)
             try:
-                return await anext(self._held, _END)
+                item = await anext(self._held, _END)
             finally:
                 attend.cancel()
                 self._feed.attend(None)
+            if self._progress is not None:
+                turn.inbox.put(self._progress.tell)
+            return item
 
         turn = Turn(thread_of(self._loop), take, self._abandon)
-        item = turn.wait()
-        if self._progress is not None:
-            try:
-                self._progress.tell()
-            except BaseException:
-                self._loop.call_soon_threadsafe(self._abandon, item)
-                raise
-        return item
+        return turn.wait()
 
     def _abandon(self, item: object) -> None:
         """Report what was taken out of the stream, and does not get to its reader."""

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar, cast
-
-from attrs import frozen
 
 from exotel_async.sync.loop_thread import post
 
 T = TypeVar("T")
 
-_IN_MEMORY: Final = (str, bytes, list, tuple, set, frozenset, dict, deque, range)
+_NONE: Final[dict[object, object]] = {}
+_VIEWS: Final = (type(_NONE.keys()), type(_NONE.values()), type(_NONE.items()))
+_IN_MEMORY: Final = (
+    *(str, bytes, list, tuple, set, frozenset, dict, deque, range, array),
+    *_VIEWS,
+)
 _LONGEST_READ: Final = 0.05  # seconds in which several items are read at a time
-
-
-@frozen
-class _Read(Generic[T]):
-    items: Sequence[T]
-    ended: bool
-    error: Exception | None
 
 
 class _Request(Generic[T]):
@@ -32,25 +29,27 @@ class _Request(Generic[T]):
 
     def __init__(self) -> None:
         self.loop: Final = asyncio.get_running_loop()
-        self.answer: Final[asyncio.Future[_Read[T]]] = self.loop.create_future()
-        self._unclaimed: Final = deque([None])
+        self.answer: Final[asyncio.Future[None]] = self.loop.create_future()
+        self.items: Final[list[T]] = []
+        self.ended = True
+        """Whether there are no more; so it is if Ctrl-C interrupts the reading."""
+        self.error: Exception | None = None
+        self.read = False
+        """Whether the thread has read them."""
+        self._unclaimed: Final = [None]
 
     def claim(self) -> bool:
         """Return whether it was unclaimed so far."""
         try:
-            self._unclaimed.pop()
+            del self._unclaimed[0]  # one step: Ctrl-C comes before it, or behind this method
         except IndexError:
             return False
         return True
 
-    def reply(self, read: _Read[T]) -> None:
-        """Answer it, from the thread."""
-
-        def set_answer() -> None:
-            if not self.answer.done():
-                self.answer.set_result(read)
-
-        post(self.loop, set_answer)
+    def settle(self) -> None:
+        """Let the loop go on, if the thread has read. Called in the loop."""
+        if self.read and not self.answer.done():
+            self.answer.set_result(None)
 
 
 class Feed(Generic[T]):
@@ -95,28 +94,33 @@ class Feed(Generic[T]):
                 raise error
             if self._ended:
                 raise StopAsyncIteration
-            read = await self._ask()
-            self._read.extend(read.items)
-            self._error, self._ended = read.error, read.ended
+            request = await self._ask()
+            self._read.extend(request.items)
+            self._error, self._ended = request.error, request.ended
         return self._read.popleft()
 
     def attend(self, inbox: SimpleQueue[Any] | None) -> None:
         """Take note in which thread can be read now; None: in none. Called in the loop."""
         self._inbox = inbox
         if inbox is not None and self._request is not None:
+            self._request.settle()  # Ctrl-C may have come as the thread was about to have it done
             inbox.put(self._read_on)
+
+    def end(self) -> None:
+        """Wait for the thread no more. Called in the loop."""
+        self._closed = True
 
     def close(self) -> None:
         """Read no more. What the source has to clean up, it does in the thread that calls this."""
         self._closed = True
         self._items, self._given = None, ()
 
-    async def _ask(self) -> _Read[T]:
+    async def _ask(self) -> _Request[T]:
         request = self._request = _Request[T]()
         if self._inbox is not None:
             self._inbox.put(self._read_on)
         try:
-            return await asyncio.shield(request.answer)
+            await asyncio.shield(request.answer)
         except asyncio.CancelledError:
             if request.claim() or self._closed:
                 raise
@@ -124,24 +128,23 @@ class Feed(Generic[T]):
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
-            return await request.answer
+            await request.answer
         finally:
             self._request = None
+        return request
 
     def _read_on(self) -> None:
         """Read, in the thread."""
         request = self._request
         if request is None or not request.claim():
             return
-        items: list[T] = []
-        error: Exception | None = None
-        ended = True  # so it is if Ctrl-C interrupts it
         try:
-            ended = self._fill(items)
+            request.ended = self._fill(request.items)
         except Exception as raised:  # noqa: BLE001 - raised by the stream, behind what came before
-            error = raised
+            request.error = raised
         finally:
-            request.reply(_Read(items, ended, error))
+            request.read = True
+            post(request.loop, request.settle)
 
     def _fill(self, items: list[T]) -> bool:
         """Read some, and return whether there are no more."""

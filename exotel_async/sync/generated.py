@@ -65,8 +65,8 @@ class Exotel(SyncSession):
     """A session with one Exotel account.
 
     Make one for the life of the program and close it at the end, best with ``with``; making it
-    costs nothing and sends nothing. All sessions of an account in a process share the account's
-    budget, in all threads.
+    costs nothing and sends nothing. All `Exotel` sessions of an account in a process, and no
+    others, share the account's budget, in all threads.
 
     Attributes:
         calls: dial, and read calls.

@@ -46,4 +46,7 @@ class Progress(Generic[T]):
         while self._noted:
             noted = self._noted.popleft()
             if self._on_progress is not None:
-                self._on_progress(noted)
+                try:
+                    self._on_progress(noted)
+                except StopIteration as error:  # it would end the `for`, without a word
+                    raise RuntimeError("on_progress raised StopIteration") from error

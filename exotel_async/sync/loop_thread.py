@@ -1,26 +1,28 @@
 """The event loop that all synchronous sessions of this process share, in a thread of its own.
 
-Not a portal of anyio: what is no `Exception`, such as a SystemExit in a listener, would end that
-one, and with it every session of the process; and it makes two futures for each request.
+Not a portal of anyio. Ctrl-C would leave its `call` without cancelling what was called; a thread
+that waits in it could not read the input of a stream meanwhile (see `Feed`); and what is no
+`Exception`, such as a SystemExit in a listener, would end it, and with it every session.
 """
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import atexit
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread, current_thread
+from threading import Lock, RLock, Thread, current_thread, main_thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
 from exotel_async.errors import ConfigurationError
-from exotel_async.http.closing import CLOSED
 
 if TYPE_CHECKING:
     from exotel_async.client import AsyncExotel
@@ -36,6 +38,10 @@ _IN_A_LOOP: Final = (
     "an event loop runs in this thread, and would stand still: use AsyncExotel and await it, or "
     "call this in another thread, as by asyncio.to_thread"
 )
+
+_ENDING: Final = "the interpreter is shutting down"
+_AFTER_FORK: Final = 0.05
+"""Seconds in which Python has done what it does after a fork, where it drops exceptions."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -80,25 +86,45 @@ class _Threads(ThreadPoolExecutor):
             thread.join(max(0.0, latest - monotonic()))
 
 
-class Left(Protocol):
-    """What is left at the end."""
+class Entered(Protocol):
+    """A stream whose block was entered."""
 
-    async def __aexit__(self, *error: object) -> None: ...
+    @property
+    def session(self) -> object:
+        """The pipeline of its session."""
+
+    async def leave(self) -> None:
+        """Leave it."""
+
+    async def close(self) -> None:
+        """Leave it before its session is closed, and have its reader hear of that."""
 
 
 class LoopThread:
     """An event loop that runs in a daemon thread, until the interpreter ends."""
 
     def __init__(self) -> None:
+        """Begin it.
+
+        Raises:
+            ConfigurationError: threads are none in this process.
+        """
+        if patcher := _patcher():
+            raise ConfigurationError(
+                f"{patcher} has patched the standard library, and exotel_async.sync needs threads: "
+                f"use it in a process that {patcher} does not patch"
+            )
         self.loop: Final = asyncio.new_event_loop()
         self._helpers = _Threads()
         self.loop.set_default_executor(self._helpers)
         self.sessions: Final[set[AsyncExotel]] = set()
         """Those that are to be closed at the end. Used in the loop alone."""
-        self.blocks: Final[set[Left]] = set()
-        """Streams whose block was entered, and is to be left first."""
+        self.blocks: Final[set[Entered]] = set()
+        """Streams whose block was entered, and is to be left first. Used in the loop alone."""
+        self._started: set[asyncio.Task[None]] = set()
         self._ending = False
-        self._go = Lock()
+        self._go = RLock()
+        self._interrupted = False
         self._thread = Thread(target=self._run, name="exotel-sync", daemon=True)
         self._thread.start()
 
@@ -107,7 +133,7 @@ class LoopThread:
         closed: SimpleQueue[None] = SimpleQueue()
 
         async def close() -> None:
-            left = (one.__aexit__(None, None, None) for one in self.blocks)
+            left = (one.leave() for one in self.blocks)
             await asyncio.gather(*left, return_exceptions=True)
             ended = (one.aclose() for one in self.sessions)
             await asyncio.gather(*ended, return_exceptions=True)
@@ -123,6 +149,32 @@ class LoopThread:
             # One that printed while the interpreter ends would crash it.
             self._helpers.join(_LONGEST_REST)
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done that no thread waits for. Called in the loop."""
+        task = self.loop.create_task(work)
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+
+    async def leave(self, block: Entered) -> None:
+        """Leave the block of a stream. Called in the loop."""
+        try:
+            await block.leave()
+        finally:
+            self.blocks.discard(block)
+
+    async def close(self, session: AsyncExotel, grace: float) -> None:
+        """Leave the streams of a session, and close it. Called in the loop."""
+        pipeline = session.calls.parts().pipeline
+        ended = [one for one in self.blocks if one.session is pipeline]
+        try:
+            await asyncio.gather(*(one.close() for one in ended), return_exceptions=True)
+        finally:
+            self.blocks.difference_update(ended)
+            try:
+                await session.aclose(grace)
+            finally:
+                self.sessions.discard(session)
+
     def hold(self) -> None:
         """Let the loop rest, so that none of its locks is held while the process is forked."""
         if current_thread() is self._thread:
@@ -133,17 +185,28 @@ class LoopThread:
 
         def rest() -> None:
             rests.release()
-            with self._go:
-                pass
+            # Not for ever: a signal handler of the forking thread may use a session.
+            if self._go.acquire(timeout=_LONGEST_REST):
+                self._go.release()
 
         self.loop.call_soon_threadsafe(rest)
         # It may be that it waits for a lock that the forking thread holds.
-        rests.acquire(timeout=_LONGEST_REST)
+        try:
+            rests.acquire(timeout=_LONGEST_REST)
+        except KeyboardInterrupt:  # which Python would drop here
+            self._interrupted = True
+            rests.acquire(timeout=_LONGEST_REST)
 
     def let_go(self) -> None:
-        """Let the loop continue."""
-        if current_thread() is not self._thread:
+        """Let the loop continue. Ctrl-C that came meanwhile comes again."""
+        if current_thread() is self._thread:
+            return
+        with suppress(RuntimeError):  # it was not held
             self._go.release()
+        if self._interrupted:
+            self._interrupted = False
+            again = partial(self.loop.call_later, _AFTER_FORK, _thread.interrupt_main)
+            self.loop.call_soon_threadsafe(again)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -167,7 +230,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.thread: LoopThread | None = None
-        self._starting = Lock()
+        self._starting = RLock()
         self._ended = False
 
     def started(self) -> LoopThread:
@@ -175,11 +238,18 @@ class _Process:
         if thread is None:
             with self._starting:
                 if self._ended:
-                    raise ConfigurationError(CLOSED)
-                if self.thread is None:
-                    self.thread = LoopThread()
+                    raise ConfigurationError(_ENDING)
                 thread = self.thread
+                if thread is None:
+                    thread = self._kept(LoopThread())
         return thread
+
+    def _kept(self, made: LoopThread) -> LoopThread:
+        if self.thread is None:
+            self.thread = made
+        else:  # a signal handler has made one meanwhile
+            made.end()
+        return self.thread
 
     def end(self) -> None:
         with self._starting:
@@ -196,13 +266,14 @@ class _Process:
     def after_in_parent(self) -> None:
         if self.thread is not None:
             self.thread.let_go()
-        self._starting.release()
+        with suppress(RuntimeError):  # it was not acquired: Ctrl-C came first
+            self._starting.release()
 
     def after_in_child(self) -> None:
         # The parent's loop is neither closed nor collected: its thread's frames, which do not run
         # here, hold it. Closing it would take the parent's sockets out of the selector they share.
         self.thread = None
-        self._starting = Lock()  # uWSGI forks without asking before
+        self._starting = RLock()  # uWSGI forks without asking before
 
 
 _PROCESS: Final = _Process()
@@ -219,18 +290,31 @@ def loop_thread() -> LoopThread:
     """Return the thread whose loop does the work of this one, which may wait for it.
 
     Raises:
-        ConfigurationError: this thread runs an event loop, which waiting would hold up; or the
-            interpreter ends.
+        ConfigurationError: as `may_wait`; or the interpreter ends.
+    """
+    may_wait()
+    return _PROCESS.started()
+
+
+def may_wait() -> None:
+    """Check that this thread may wait for something.
+
+    Raises:
+        ConfigurationError: it runs an event loop, which waiting would hold up.
     """
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:
-        return _PROCESS.started()
-    thread = _PROCESS.started()
+        return
+    thread = _PROCESS.thread
     # The cells of a notebook run in a loop, and are to wait. In the loop itself nothing can.
-    if running is thread.loop or not _is_notebook():
+    if not _is_notebook() or (thread is not None and running is thread.loop):
         raise ConfigurationError(_IN_A_LOOP)
-    return thread
+
+
+def running_thread() -> LoopThread | None:
+    """Return the thread of this process, if it has one."""
+    return _PROCESS.thread
 
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
@@ -250,5 +334,20 @@ def session_thread() -> LoopThread:
 
 
 def _is_notebook() -> bool:
+    """Whether this may be a cell: they run in the main thread, but not each loop is theirs."""
     ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None
+    return (
+        ipython is not None
+        and ipython.get_ipython() is not None
+        and current_thread() is main_thread()
+    )
+
+
+def _patcher() -> str | None:
+    """Return what has put something else in the place of threads, or of what a loop waits by."""
+    gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
+    if gevent and any(map(gevent.is_module_patched, ("threading", "queue", "select", "socket"))):
+        return "gevent"
+    if eventlet and any(map(eventlet.is_monkey_patched, ("thread", "select", "socket"))):
+        return "eventlet"
+    return None

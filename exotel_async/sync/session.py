@@ -10,7 +10,7 @@ from exotel_async.client import AsyncExotel
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.limiter.protocol import RateLimiter
-from exotel_async.sync.loop_thread import LoopThread, post, session_thread
+from exotel_async.sync.loop_thread import LoopThread, post, running_thread, session_thread
 from exotel_async.sync.turn import wait_for
 
 if TYPE_CHECKING:
@@ -73,14 +73,20 @@ class OwnSession:
             # One that is not closed is, when it is not used any more.
             dropped = weakref.finalize(self, _close_dropped, thread, self._session)
             dropped.atexit = False
+            if self._closed:  # by another thread, meanwhile
+                raise ConfigurationError(CLOSED)
         return self._session
 
     def close(self, grace: float) -> None:
-        """Close it. One that was never used here takes no time, and has no loop begin."""
+        """Close it. Where no loop runs, nothing is open."""
         self._closed = True
-        if self._loop is not None and self._loop is session_thread().loop:
-            thread, session = session_thread(), self._session
-            wait_for(lambda: _close(thread, session, grace))
+        thread = running_thread()
+        if thread is not None:
+            wait_for(lambda: self._close(thread, grace))
+
+    async def _close(self, thread: LoopThread, grace: float) -> None:
+        if self._loop is thread.loop:
+            await thread.close(self._session, grace)
 
     def _made_again(self) -> AsyncExotel:
         for argument, value in self._arguments.items():
@@ -127,12 +133,5 @@ class View:
         self._of.close(grace)
 
 
-async def _close(thread: LoopThread, session: AsyncExotel, grace: float) -> None:
-    try:
-        await session.aclose(grace)
-    finally:
-        thread.sessions.discard(session)
-
-
 def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:
-    post(thread.loop, lambda: thread.loop.create_task(_close(thread, session, 1.5)))
+    post(thread.loop, lambda: thread.start(thread.close(session, 1.5)))

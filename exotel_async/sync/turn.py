@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.sync.loop_thread import LoopThread, loop_thread
@@ -36,7 +36,8 @@ class Turn(Generic[T]):
         Args:
             thread: where it is done.
             work: what is awaited; it is called in the loop.
-            abandon: called in the loop with a result that the thread does not wait for any more.
+            abandon: called in the loop with a result that the thread has not taken, because an
+                exception came there, as by Ctrl-C.
         """
         self.loop: Final = thread.loop
         self.inbox: Final[SimpleQueue[Callable[[], object] | None]] = SimpleQueue()
@@ -44,7 +45,9 @@ class Turn(Generic[T]):
         self.task: asyncio.Task[None] | None = None
         self._work = work
         self._abandon = abandon
-        self._value: T | None = None
+        self._value: T
+        self._has_value = False
+        self._left = False
         self._error: BaseException | None = None
 
     def wait(self) -> T:
@@ -59,39 +62,51 @@ class Turn(Generic[T]):
             self.loop.call_soon_threadsafe(self._begin)
             while (asked := self.inbox.get()) is not None:
                 asked()
+            if self._error is None:
+                # Up to the user nothing is called behind this, not even `cast`: Python handles
+                # signals where a function begins, and the result would be lost.
+                return self._value
         except BaseException:
-            self.loop.call_soon_threadsafe(self._leave)
+            self._left = True
+            try:
+                self.loop.call_soon_threadsafe(self._leave)
+            except BaseException:  # Ctrl-C once more
+                self.loop.call_soon_threadsafe(self._leave)
+                raise
             raise
         error, self._error = self._error, None
-        if error is None:
-            return cast("T", self._value)
         try:
             raise error
         finally:
             del error, self  # its traceback has this frame: no circle
 
     def _begin(self) -> None:
+        if self._left:
+            return
         self.task = self.loop.create_task(self._see_through())
 
     async def _see_through(self) -> None:
         try:
             self._value = await self._work()
+            self._has_value = True
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             self._error = error
         self.inbox.put(None)
+        if self._left:
+            self._drop()
 
     def _leave(self) -> None:
         if self.task is None:  # it has not begun
             return
         if not self.task.done():
             self.task.cancel()
-            self.task.add_done_callback(self._left)
         else:
-            self._left(self.task)
+            self._drop()
 
-    def _left(self, _: asyncio.Task[None]) -> None:
-        if self._error is None and self._abandon is not None:
-            self._abandon(cast("T", self._value))
+    def _drop(self) -> None:
+        if self._has_value and self._abandon is not None:
+            self._has_value = False
+            self._abandon(self._value)
 
 
 def wait_for(

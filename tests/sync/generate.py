@@ -58,7 +58,8 @@ WORDS: Final = (
     (
         r" It belongs to the event loop it is first used in\. All sessions of an account in one "
         r"loop share the account's budget\.",
-        " All sessions of an account in a process share the account's budget, in all threads.",
+        " All `Exotel` sessions of an account in a process, and no others, share the account's "
+        "budget, in all threads.",
     ),
     (r"outside the session's event loop, or when it is closed\.", "the session is closed."),
     (r"the session is closed, or this is not its event loop\.", "the session is closed."),

@@ -167,6 +167,88 @@ with Emulator(rate=10**6) as emulator:
     assert (ended.out, ended.err) == ("INR\nchild: 0\n" * 12, "")
 
 
+BUSY = """
+from exotel_async.sync.loop_thread import loop_thread
+
+signal.alarm(20)
+with Emulator(speed=30) as emulator:
+    exotel = Exotel(**settings(emulator))
+    exotel.account.balance()
+    busy, go = threading.Event(), threading.Event()
+    loop_thread().loop.call_soon_threadsafe(lambda: (busy.set(), go.wait()))
+    busy.wait()
+    threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    threading.Timer(0.3, go.set).start()
+    {}
+    print(exotel.account.balance().currency)
+"""
+FORK = """if (pid := os.fork()) == 0:
+            os._exit(0)"""
+
+
+async def test_a_signal_handler_may_use_a_session_while_a_fork_waits(tmp_path: Path) -> None:
+    ended = await ran(
+        BUSY.replace(
+            "{}",
+            f"""signal.signal(signal.SIGINT, lambda *_: print(exotel.account.balance().currency))
+    if True:
+        {FORK}
+    os.waitpid(pid, 0)""",
+        ),
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("INR\nINR\n", "")
+
+
+async def test_ctrl_c_while_a_fork_waits_comes_after_it(tmp_path: Path) -> None:
+    ended = await ran(
+        BUSY.replace(
+            "{}",
+            f"""try:
+        {FORK}
+        print("forked", flush=True)
+        os.waitpid(pid, 0)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        print("interrupted")""",
+        ),
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("forked\ninterrupted\nINR\n", "")
+
+
+async def test_closing_beside_the_first_use_in_the_child(tmp_path: Path) -> None:
+    """What is made anew meanwhile is closed, and sends nothing."""
+    ended = await with_a_child(
+        tmp_path,
+        """from exotel_async.sync import loop_thread, session
+            making, made = threading.Event(), session.AsyncExotel
+            def slow(**arguments):
+                making.set()
+                time.sleep(0.2)
+                return made(**arguments)
+            session.AsyncExotel = slow
+            placed = []
+            def use():
+                try:
+                    placed.append(dial(exotel))
+                except ConfigurationError as error:
+                    print(error)
+            thread = threading.Thread(target=use)
+            thread.start()
+            making.wait()
+            exotel.close()
+            thread.join()
+            print(placed, len(loop_thread.loop_thread().sessions))""",
+    )
+    assert ended.out == "this session is closed\n[] 0\nchild: 0\nINR\n"
+
+
+async def test_closing_in_a_child_that_has_not_used_it_begins_no_thread(tmp_path: Path) -> None:
+    ended = await with_a_child(tmp_path, "exotel.close(); print(threading.active_count())")
+    assert ended.out == "1\nchild: 0\nINR\n"
+
+
 async def test_a_pool_of_multiprocessing(tmp_path: Path) -> None:
     ended = await ran(
         """

@@ -162,6 +162,163 @@ with Emulator(rate=10**6) as emulator:
     assert ended.out == "True True\n", ended.err
 
 
+INJECTED = """
+from exotel_async.sync.loop_thread import loop_thread
+
+signal.alarm(60)
+import logging
+logging.getLogger("exotel_async").setLevel(logging.CRITICAL)
+
+class Inject:
+    # Ctrl-C at the n-th beginning of a function: there Python handles signals.
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, frame, event, _):
+        if event == "call" and not frame.f_code.co_name.endswith("remove"):  # of weak references
+            self.left -= 1
+            if not self.left:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+
+def injections():
+    n, inject = 0, Inject(0)
+    while inject.left <= 0:
+        n += 1
+        yield (inject := Inject(n))
+    print("done", n > 10)
+
+told, got = [], []
+with Emulator(rate=10**6) as emulator:
+    exotel = Exotel(**settings(
+        emulator, rate_limit=RateLimit(10**5, per=1, burst=10**4),
+        on_orphaned_call=lambda ended, _: told.append(ended.sid),
+    ))
+    exotel.account.balance()
+    loop = loop_thread().loop
+    for inject in injections():
+        {}
+    until(lambda: not loop_thread().blocks)
+    exotel.close(10)
+    print(len(told) + len(got) - len(emulator.calls), sorted(told + got) == sorted(emulator.calls))
+"""
+STREAM = """with exotel.calls.connect_many(
+            {targets}, flow=1, caller_id="08030000000", on_progress=lambda now: None
+        ) as outcomes:
+            {first}
+            try:
+                sys.settrace(inject)
+                got.append(next(outcomes).call.sid)
+            except KeyboardInterrupt:
+                pass
+            sys.settrace(None)
+            got += [outcome.call.sid for outcome in outcomes]"""
+THREE = '[f"+9198123{n:05}" for n in range(3)]'
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        """try:
+            sys.settrace(inject)
+            got.append(dial(exotel).sid)
+        except KeyboardInterrupt:
+            pass
+        sys.settrace(None)""",
+        STREAM.format(targets=THREE, first="until(lambda: outcomes.statistics().taken == 3)"),
+        STREAM.format(targets=f"iter({THREE})", first=""),
+        STREAM.format(targets=f"(one for one in {THREE})", first=""),
+        STREAM.format(
+            targets=THREE,
+            first="busy = threading.Event(); loop.call_soon_threadsafe(busy.wait); "
+            "threading.Timer(0.03, busy.set).start()",
+        ),
+        f"""try:
+            sys.settrace(inject)
+            with exotel.calls.connect_many(
+                {THREE} * 40, flow=1, caller_id="08030000000"
+            ) as outcomes:
+                sys.settrace(None)
+                got += [outcome.call.sid for outcome in outcomes]
+        except KeyboardInterrupt:
+            pass
+        sys.settrace(None)""",
+    ],
+    ids=["dial", "list", "iterator", "generator", "busy", "enter"],
+)
+async def test_ctrl_c_at_any_point_loses_no_call(work: str, tmp_path: Path) -> None:
+    """Each call is returned or reported; no stream goes on unread, or stands still."""
+    ended = await ran(INJECTED.replace("{}", work), tmp_path)
+    assert (ended.out, ended.code) == ("done True\n0 True\n", 0), ended.err
+    assert ended.err == ""
+
+
+async def test_a_second_ctrl_c_in_the_handling_of_the_first_loses_no_call(tmp_path: Path) -> None:
+    ended = await ran(
+        INJECTED.replace(
+            "{}",
+            """emulator.faults.add(Fault.act_then_stall(0.1), path="Calls/connect")
+        before = len(emulator.calls)
+        def first(*_):
+            sys.settrace(inject)
+            raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, first)
+        ctrl_c_when(lambda: len(emulator.calls) > before)
+        try:
+            dial(exotel)
+        except KeyboardInterrupt:
+            pass
+        sys.settrace(None)
+        until(lambda: len(told) > before)""",
+        ).replace("n > 10", "n > 3"),
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("done True\n0 True\n", "")
+
+
+async def test_a_signal_handler_may_use_a_session_while_the_first_use_begins(
+    tmp_path: Path,
+) -> None:
+    ended = await ran(
+        """
+signal.alarm(20)
+signal.signal(signal.SIGUSR1, lambda *_: print("handler", exotel.account.balance().currency))
+
+def trace(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "new_event_loop":
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGUSR1)
+
+with Emulator() as emulator, Exotel(**settings(emulator)) as exotel:
+    before = threading.active_count()
+    sys.settrace(trace)
+    print(exotel.account.balance().currency, threading.active_count() - before)
+""",
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("handler INR\nINR 1\n", "")
+
+
+async def test_after_the_end_it_says_so_and_may_be_closed(tmp_path: Path) -> None:
+    ended = await ran(
+        """
+def afterwards():
+    exotel.close()
+    try:
+        Exotel(**settings(emulator)).account.balance()
+    except ConfigurationError as error:
+        print(error)
+
+after_all.append(afterwards)
+emulator = Emulator(speed=30).__enter__()
+exotel = Exotel(**settings(emulator))
+print(exotel.account.balance().currency)
+""",
+        tmp_path,
+    )
+    assert (ended.out, ended.err) == ("INR\nthe interpreter is shutting down\n", "")
+
+
 async def test_the_end_waits_for_what_a_slow_listener_is_told(tmp_path: Path) -> None:
     """Of each call whose outcome was not read: no thread is left that prints while all ends."""
     ended = await ran(

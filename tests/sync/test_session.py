@@ -236,6 +236,8 @@ async def test_in_async_code_it_names_what_is_to_be_used_there(served: Emulator)
         exotel.account.balance()
     with pytest.raises(ConfigurationError, match="use AsyncExotel and await it"):
         exotel.calls.list()
+    with pytest.raises(ConfigurationError, match="use AsyncExotel and await it"), exotel:
+        raise AssertionError("its block is not entered")
     assert not served.requests
     assert (await asyncio.to_thread(exotel.account.balance)).amount
     await asyncio.to_thread(exotel.close)
@@ -264,12 +266,54 @@ async def main():
         ended = await shell.run_cell_async(cell, transformed_cell=shell.transform_cell(cell))
         ended.raise_error()
 
+async def handler():
+    try:
+        exotel.account.balance()
+    except ConfigurationError as error:
+        print("of a server in a thread:", str(error)[:33])
+
 with Emulator() as emulator:
     asyncio.run(main())
+    exotel = Exotel(**settings(emulator))
+    thread = threading.Thread(target=asyncio.run, args=[handler()])
+    thread.start()
+    thread.join()
 """,
         tmp_path,
     )
-    assert (ended.out, ended.code) == ("INR\n0\n", 0), ended.err
+    said = "INR\n0\nof a server in a thread: an event loop runs in this thread\n"
+    assert (ended.out, ended.code) == (said, 0), ended.err
+
+
+@pytest.mark.parametrize(
+    ("patcher", "module", "function"),
+    [
+        ("gevent", "gevent.monkey", "is_module_patched"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched"),
+    ],
+)
+@pytest.mark.parametrize("patched", ["socket", "time"])
+async def test_patched_threads_are_refused_by_name(
+    patcher: str, module: str, function: str, patched: str, tmp_path: Path
+) -> None:
+    """Which would otherwise stand still, or say that a loop runs here."""
+    ended = await ran(
+        f"""
+from types import SimpleNamespace
+sys.modules["{module}"] = SimpleNamespace({function}="{patched}".__eq__)
+with Emulator() as emulator:
+    try:
+        print(Exotel(**settings(emulator)).account.balance().currency)
+    except ConfigurationError as error:
+        print(error)
+""",
+        tmp_path,
+    )
+    said = (
+        f"{patcher} has patched the standard library, and exotel_async.sync needs threads: use it "
+        f"in a process that {patcher} does not patch\n"
+    )
+    assert (ended.out, ended.err) == (said if patched == "socket" else "INR\n", "")
 
 
 def test_a_listener_may_block_and_use_the_session(served: Emulator) -> None:

@@ -7,7 +7,7 @@ import queue
 import signal
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -221,6 +221,25 @@ def test_progress_that_fails_loses_no_call(served: Emulator) -> None:
     assert len(told) == len(served.calls)
 
 
+def test_progress_that_raises_stop_iteration_does_not_end_the_stream_unnoticed(
+    sync_exotel: Exotel,
+) -> None:
+    messages = iter(["first"])
+    with (
+        pytest.raises(RuntimeError, match="on_progress raised StopIteration"),
+        sync_exotel.calls.connect_many(
+            numbers(5), on_progress=lambda _: next(messages), **TO_FLOW
+        ) as outcomes,
+    ):
+        list(outcomes)
+
+
+@pytest.mark.parametrize("given", [dict.fromkeys(numbers(5)).keys(), deque(numbers(5))])
+def test_the_number_of_all_is_known_of_what_is_in_memory(given: Any, sync_exotel: Exotel) -> None:
+    with sync_exotel.calls.connect_many(given, **TO_FLOW) as outcomes:
+        assert outcomes.statistics().total == 5
+
+
 def test_leaving_early_reports_what_was_not_read(served: Emulator) -> None:
     told: list[Call | CallOutcomeUnknown] = []
     with (
@@ -232,6 +251,21 @@ def test_leaving_early_reports_what_was_not_read(served: Emulator) -> None:
     assert first.call is not None
     read = first.call.sid
     until(lambda: {call.sid for call in told} == {*served.calls} - {read})
+
+
+def test_closing_the_session_reports_what_was_not_read(served: Emulator) -> None:
+    told: list[Call | CallOutcomeUnknown] = []
+    exotel = sync_session(served, on_orphaned_call=lambda ended, _: told.append(ended))
+    outcomes = exotel.calls.connect_many(numbers(100), **TO_FLOW).__enter__()
+    until(lambda: len(served.calls) >= 3)
+    first = next(outcomes)
+    exotel.close()
+    with pytest.raises(ConfigurationError, match="this session is closed"):
+        list(outcomes)
+    assert first.call is not None
+    read = first.call.sid
+    until(lambda: {call.sid for call in told} == {*served.calls} - {read})
+    assert not loop_thread().blocks
 
 
 def test_stopping_by_a_signal(served: Emulator, sync_exotel: Exotel) -> None:
