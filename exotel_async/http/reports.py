@@ -95,7 +95,7 @@ class RequestReport:
 class _Unheard(RequestReport):
     __slots__ = ()
 
-    context = None
+    context: Context | None = None
 
 
 UNHEARD: Final = _Unheard()
