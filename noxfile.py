@@ -85,7 +85,7 @@ def _lowest_versions() -> Iterator[str]:
 def quick(session: nox.Session) -> None:
     """Run the quick part of the tests on a newer version of Python, where it is installed.
 
-    Then those of requests by httpx2, where they are not for both libraries anyway.
+    Then those of requests by httpx2.
     """
     session.install("--quiet", "-e", ".[test]")
     session.run("pytest", "-n", "6", "-m", "not slow")

@@ -8,7 +8,7 @@
     ├── ClaimsUnavailable           the claim store's server cannot be reached
     ├── InvalidWebhook              what came to a webhook is not what Exotel sends
     ├── ConnectionFailed            nothing reached Exotel
-    ├── RequestTimeout              a request that reads got no answer in time
+    ├── RequestTimeout              a request that reads, or sets a value, got no answer in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
     ├── RequestOutcomeUnknown       another request that may or may not have been acted on
     ├── NotDialled                  a dial given up before its request left

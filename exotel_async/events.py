@@ -168,11 +168,11 @@ class RequestRetried(RequestEvent):
     """The request is going to be sent again: `attempt` is the one that has failed.
 
     Attributes:
-        after: seconds until it queues for the budget again.
+        delay: seconds until it queues for the budget again.
         reason: the class of the error it would otherwise have ended with: `ServerError`.
     """
 
-    after: float
+    delay: float
     reason: str
 
 

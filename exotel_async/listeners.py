@@ -1,4 +1,4 @@
-"""Functions of the user's that are called when something happens, and change nothing of it."""
+"""Functions of the user's, a limiter's included, whose failure must change nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 def tell(listener: Callable[..., T], *what: object) -> T | None:
-    """Call a listener. What it raises is logged."""
+    """Call a listener, and return its result. What it raises is logged, and None is returned."""
     try:
         return listener(*what)
     # Nor does a CancelledError, be it that of another task, or a SystemExit change what is told: a
     # call that was placed would not be known to its caller.
     except BaseException as error:
-        logger.exception("%s has failed", _name_of(listener))
+        logger.exception("The listener %s has failed", _name_of(listener))
         if isinstance(error, KeyboardInterrupt):
             _thread.interrupt_main()
         return None

@@ -8,10 +8,10 @@ from typing import Final
 from urllib.parse import unquote
 
 _SHOWN: Final = 4
-# Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
 # A name and a password, as in a URL. A SIP address has no password there.
 _CREDENTIALS: Final = r"(?i)(?<![^\s'\"(<=,/])(?!sips?:)[^\s'\"/@:<>]+:[^\s'\"/@<>]*@"
 _SID: Final = r"(?<![0-9A-Za-z])((?=[0-9]*[a-z])[0-9a-z]{32})(?![0-9A-Za-z])"
+# Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
 _IN_A_PATH: Final = r"\d(?:[^0-9A-Za-z]*\d){6,}"
 _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 

@@ -41,7 +41,7 @@ _SUPPRESSES_HTTP: Final[str] = getattr(
 )
 
 
-class WatchedLimiter(Protocol):
+class HasStatistics(Protocol):
     """A limiter that says what it is doing."""
 
     def statistics(self) -> LimiterStatistics:
@@ -50,14 +50,14 @@ class WatchedLimiter(Protocol):
 
 
 @define(eq=False)
-class _Current:
+class _AttachedContext:
     """What is current in a task until something is over."""
 
     context: Context
     token: Token[Context]
 
     @classmethod
-    def attach(cls, context: Context) -> _Current:
+    def attach(cls, context: Context) -> _AttachedContext:
         return cls(context, contexts.attach(context))
 
     def detach(self) -> None:
@@ -69,7 +69,7 @@ class _Current:
 @define(eq=False)
 class _Operation:
     span: Span
-    current: _Current
+    current: _AttachedContext
 
 
 @define(eq=False)
@@ -85,7 +85,7 @@ class _Request:
     """
 
     parent: Context
-    current: _Current
+    current: _AttachedContext
     span: Span | None
     priority: str
     wait: Span
@@ -122,11 +122,11 @@ class Telemetry:
         self._operations: dict[int, _Operation] = {}
         self._requests: dict[int, _Request] = {}
         self._exchanges: dict[tuple[int, int], Span] = {}
-        self._limiters: dict[str, WatchedLimiter] = {}
-        self._operation_seconds = _seconds_of(meter, "exotel.operation", "operations of a session")
-        self._wait_seconds = _seconds_of(meter, "exotel.rate_limit.wait", "waits for the budget")
-        self._request_seconds = _seconds_of(meter, "exotel.request", "HTTP exchanges")
-        self._webhook_seconds = _seconds_of(meter, "exotel.webhook", "requests to webhooks")
+        self._limiters: dict[str, HasStatistics] = {}
+        self._operation_seconds = _durations(meter, "exotel.operation", "operations of a session")
+        self._wait_seconds = _durations(meter, "exotel.rate_limit.wait", "waits for the budget")
+        self._request_seconds = _durations(meter, "exotel.request", "HTTP exchanges")
+        self._webhook_seconds = _durations(meter, "exotel.webhook", "requests to webhooks")
         self._retries = meter.create_counter(
             "exotel.request.retries", "{retry}", "Requests that are sent again."
         )
@@ -139,7 +139,7 @@ class Telemetry:
         """Take an event. To be passed as `on_event=`."""
         self._take(event)
 
-    def watch(self, limiter: WatchedLimiter, name: str = "voice") -> None:
+    def watch(self, limiter: HasStatistics, name: str = "voice") -> None:
         """Have the metrics show what a limiter is doing, until another one of that name is watched.
 
         Args:
@@ -148,7 +148,9 @@ class Telemetry:
             name: the attribute `exotel.limiter` of its metrics.
         """
         if not callable(getattr(limiter, "statistics", None)):
-            raise ConfigurationError("limiter: must be a RateLimiter, as exotel.limiter")
+            raise ConfigurationError(
+                "limiter: must have a method statistics(), as exotel.limiter has"
+            )
         self._limiters[name] = limiter
 
     @singledispatchmethod
@@ -161,7 +163,7 @@ class Telemetry:
     def _operation_started(self, event: events.OperationStarted) -> None:
         attributes: Attributes = {"exotel.operation": event.operation}
         span = self._tracer.start_span(event.operation, attributes=attributes)
-        current = _Current.attach(_context_of(span))
+        current = _AttachedContext.attach(_context_of(span))
         self._operations[event.operation_id] = _Operation(span, current)
 
     @_take.register(events.OperationEnded)
@@ -196,7 +198,7 @@ class Telemetry:
             parent = _context_of(span)
         return _Request(
             parent=parent,
-            current=_Current.attach(parent),
+            current=_AttachedContext.attach(parent),
             span=span,
             priority=event.priority,
             wait=self._wait_span(event, parent),
@@ -256,7 +258,7 @@ class Telemetry:
     def _retried(self, event: events.RequestRetried) -> None:
         reason: Attributes = {"exotel.reason": event.reason}
         self._retries.add(1, reason)
-        self._note(event, "retried", {**reason, "exotel.after": event.after})
+        self._note(event, "retried", {**reason, "exotel.delay": event.delay})
 
     @_take.register(events.RequestsPaused)
     def _paused(self, event: events.RequestsPaused) -> None:
@@ -336,7 +338,7 @@ _GAUGES: Final[
 """Name, unit, description and values of the gauges; the values by priority, where there is one."""
 
 
-def _seconds_of(meter: Meter, name: str, what: str) -> metrics.Histogram:
+def _durations(meter: Meter, name: str, what: str) -> metrics.Histogram:
     return meter.create_histogram(f"{name}.duration", "s", f"Duration of {what}.")
 
 

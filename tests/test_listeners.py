@@ -40,7 +40,7 @@ def test_the_log_names_a_listener_without_what_it_holds(
 ) -> None:
     assert tell(listener, 1) is None
     [record] = caplog.records
-    assert record.getMessage() == f"{name} has failed"
+    assert record.getMessage() == f"The listener {name} has failed"
 
 
 @pytest.mark.parametrize("raised", [SystemExit, asyncio.CancelledError, GeneratorExit])

@@ -270,7 +270,7 @@ async def test_metrics_of_requests_and_of_the_limiter(
 
 
 def test_what_is_no_limiter_is_refused(recorded: Recorded) -> None:
-    with pytest.raises(ConfigurationError, match="limiter: must be a RateLimiter"):
+    with pytest.raises(ConfigurationError, match="limiter: must have a method"):
         recorded.telemetry.watch(7)  # type: ignore[arg-type]
 
 

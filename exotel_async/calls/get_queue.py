@@ -15,7 +15,7 @@ from attrs import frozen
 from exotel_async.calls.fetch import FetchOptions
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError, RateLimitTimeout, RequestTimeout
-from exotel_async.http.reports import UNHEARD, RequestReport
+from exotel_async.http.reports import NULL_REPORT, RequestReport
 from exotel_async.models import Call
 from exotel_async.wire import call_query
 
@@ -92,7 +92,7 @@ class GetQueue:
         if not self.waiting:
             self.latest = 0.0
         self.waiting.setdefault(sid, []).append(answer)
-        if report is not UNHEARD:
+        if report is not NULL_REPORT:
             self._reports[answer] = report
         if self.key.patience is None:
             return ()

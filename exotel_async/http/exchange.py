@@ -105,7 +105,10 @@ class Exchanges:
             outcome, stopped = self._outcome_of(attempt, took), attempt.stopped_by is not None
         finally:
             # One that was stopped proves nothing: if it was to be a probe, the next one is.
-            tell(permit.release) if stopped else tell(permit.finish, outcome)
+            if stopped:
+                tell(permit.release)
+            else:
+                tell(permit.finish, outcome)
         # Before anything of the user's is called: what that does changes nothing of it.
         ended.set_result(attempt)
         report.ended(attempt, took)
@@ -138,7 +141,7 @@ class Exchanges:
         )
 
 
-async def within(deadline: float, exchange: asyncio.Future[Attempt]) -> Attempt:
+async def wait_until(deadline: float, exchange: asyncio.Future[Attempt]) -> Attempt:
     """Wait for an exchange, which continues whatever happens here.
 
     Raises:

@@ -22,7 +22,7 @@ from exotel_async.errors import (
 from exotel_async.events import OnEvent
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
-from exotel_async.http.exchange import Exchanges, within
+from exotel_async.http.exchange import Exchanges, wait_until
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans
 from exotel_async.http.outcome import Sending, named
@@ -222,7 +222,7 @@ class Pipeline:
                     permit, request, options, report, limiter=self._limiter_of(request.category)
                 )
                 try:
-                    attempt = await within(deadline, exchange)
+                    attempt = await wait_until(deadline, exchange)
                 except TimeoutError:
                     waited = f"no answer within timeout={options.timeout:g} s"
                     raise self._late(sending, exchange, waited, report.context) from None

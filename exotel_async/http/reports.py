@@ -37,7 +37,7 @@ _operation: Final[ContextVar[_ReportedOperation | None]] = ContextVar(
 
 
 class Operation:
-    """An operation that nobody listens to: `with` it, and have it note the result."""
+    """An operation without a listener: `with` it, and have it note the result."""
 
     __slots__ = ()
 
@@ -53,11 +53,11 @@ class Operation:
 
 
 class RequestReport:
-    """The report on a request that nobody listens to."""
+    """The report on a request without a listener."""
 
     __slots__ = ()
 
-    context: Context | None
+    context: Context | None = None
     """The context in which what the user passed is called after the request; None: any."""
 
     def __enter__(self) -> Self:
@@ -84,7 +84,7 @@ class RequestReport:
     def paused(self, status: int, seconds: float) -> None:
         """The account's requests pause."""
 
-    def retried(self, after: float, failure: object) -> None:
+    def retried(self, delay: float, failure: object) -> None:
         """It is going to be sent again."""
 
     def hand_over(self, permit: Permit) -> Permit:
@@ -92,15 +92,9 @@ class RequestReport:
         return permit
 
 
-class _Unheard(RequestReport):
-    __slots__ = ()
-
-    context: Context | None = None
-
-
-UNHEARD: Final = _Unheard()
+NULL_REPORT: Final = RequestReport()
 """The report on each request where there is no listener."""
-_UNHEARD_OPERATION: Final = Operation()
+_NULL_OPERATION: Final = Operation()
 
 
 class Reports:
@@ -112,7 +106,7 @@ class Reports:
     def operation(self, name: str) -> Operation:
         """Return the operation that begins, to be entered with `with`."""
         if self._listener is None:
-            return _UNHEARD_OPERATION
+            return _NULL_OPERATION
         return _ReportedOperation(self._listener, name)
 
     def request(self, request: Request | None, permit: Permit | None = None) -> RequestReport:
@@ -123,13 +117,13 @@ class Reports:
             permit: the permit it comes with.
         """
         if self._listener is None:
-            return UNHEARD
+            return NULL_REPORT
         known = permit.report if isinstance(permit, _ReportedPermit) else None
         if known is not None and not known.is_over:
             known.request = request
             known.is_handed_over = False
             return known
-        return _HeardReport(self._listener, request)
+        return _ListenerReport(self._listener, request)
 
 
 class _ReportedOperation(Operation):
@@ -169,7 +163,7 @@ class _ReportedOperation(Operation):
         return result
 
 
-class _HeardReport(RequestReport):
+class _ListenerReport(RequestReport):
     __slots__ = (
         "_attempt",
         "_began",
@@ -230,8 +224,8 @@ class _HeardReport(RequestReport):
     def paused(self, status: int, seconds: float) -> None:
         self._tell(events.RequestsPaused, status=status, seconds=seconds)
 
-    def retried(self, after: float, failure: object) -> None:
-        self._tell(events.RequestRetried, after=after, reason=type(failure).__name__)
+    def retried(self, delay: float, failure: object) -> None:
+        self._tell(events.RequestRetried, delay=delay, reason=type(failure).__name__)
 
     def hand_over(self, permit: Permit) -> Permit:
         self.is_handed_over = True
@@ -259,7 +253,7 @@ class _ReportedPermit:
 
     __slots__ = ("_permit", "report")
 
-    def __init__(self, permit: Permit, report: _HeardReport) -> None:
+    def __init__(self, permit: Permit, report: _ListenerReport) -> None:
         self._permit = permit
         self.report: Final = report
 

@@ -199,13 +199,13 @@ class ValkeyClaims:
         if self._is_closed:
             raise ConfigurationError("this claim store is closed")
         self._bind()
-        under_way = asyncio.get_running_loop().create_future()
-        self._steps.add(under_way)
+        in_progress = asyncio.get_running_loop().create_future()
+        self._steps.add(in_progress)
         try:
             return await self._ask(step, key, stays, owner, whole=whole)
         finally:
-            self._steps.discard(under_way)
-            under_way.set_result(None)
+            self._steps.discard(in_progress)
+            in_progress.set_result(None)
 
     async def _ask(self, step: str, key: str, stays: int, owner: str, *, whole: bool) -> Claim:
         # The key has the call's SID, and what else a sender has put into it: the server gets none.

@@ -266,7 +266,11 @@ def check_seconds(argument: str, value: object) -> None:
     Raises:
         ConfigurationError: it is no positive number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < _LONGEST_TIMEOUT
+    ):
         raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")
 
 

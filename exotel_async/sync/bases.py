@@ -16,27 +16,28 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self,
 from exotel_async.calls.streams import ResultStream
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
+from exotel_async.limiter.protocol import RateLimiter
 from exotel_async.models import Call
 from exotel_async.sync.listeners import Progress
-from exotel_async.sync.loop_thread import loop_thread, may_wait
-from exotel_async.sync.session import OwnSession, Session, View
-from exotel_async.sync.turn import Turn, thread_of, wait_for
+from exotel_async.sync.loop_call import LoopCall, run_in_loop, thread_of
+from exotel_async.sync.loop_thread import check_may_block, loop_thread
+from exotel_async.sync.session import ForkSafeSession, Session, SessionWithOptions
 
 if TYPE_CHECKING:
     from exotel_async.config import RequestOptions
-    from exotel_async.limiter.protocol import LimiterStatistics, RateLimiter
-    from exotel_async.sync.feed import Feed
+    from exotel_async.limiter.protocol import LimiterStatistics
+    from exotel_async.sync.source_reader import SourceReader
 
 A = TypeVar("A")
-C = TypeVar("C", bound="AsyncClosing")
-S = TypeVar("S", bound="AsyncBlock")
+C = TypeVar("C", bound="AsyncClosable")
+S = TypeVar("S", bound="AsyncStream")
 R = TypeVar("R", bound="ResultStream[Any]")
 T = TypeVar("T")
 
 _END: Final = object()
 
 
-class AsyncBlock(Protocol):
+class AsyncStream(Protocol):
     """A stream in the loop."""
 
     async def __aenter__(self) -> Any: ...
@@ -46,7 +47,7 @@ class AsyncBlock(Protocol):
     async def __anext__(self) -> Any: ...
 
 
-class AsyncClosing(Protocol):
+class AsyncClosable(Protocol):
     """What can be closed in the loop."""
 
     async def aclose(self) -> None: ...
@@ -58,7 +59,7 @@ class SyncSession:
     _session: Session
 
     def _open(self, **arguments: Any) -> None:
-        self._use(OwnSession(**arguments))
+        self._use(ForkSafeSession(**arguments))
 
     def _use(self, session: Session) -> None:
         """Make the resources."""
@@ -66,11 +67,11 @@ class SyncSession:
 
     def _view(self, options: RequestOptions) -> Self:
         view = object.__new__(type(self))
-        view._use(View(self._session, options))
+        view._use(SessionWithOptions(self._session, options))
         return view
 
     def __enter__(self) -> Self:
-        may_wait()  # refused at the end, it would take the place of the program's own error
+        check_may_block()  # refused at the end, it would hide the program's own error
         return self
 
     def __exit__(
@@ -83,7 +84,7 @@ class SyncSession:
 
     def __repr__(self) -> str:
         session = getattr(self, "_session", None)  # of one that could not be made
-        return "<Exotel>" if session is None else repr(session.now()).replace("Async", "", 1)
+        return "<Exotel>" if session is None else repr(session.current()).replace("Async", "", 1)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a session is not pickled: it holds connections and the API token")
@@ -96,42 +97,39 @@ class Resource(Generic[A]):
         self._session = session
         self._part = part
 
-    def _here(self) -> A:
+    def _in_loop(self) -> A:
         """Return the part of the session of this process. Called in the loop."""
-        return self._part(self._session.here())
+        return self._part(self._session.in_loop())
 
     def _await(self, work: Callable[[A], Awaitable[T]]) -> T:
-        return wait_for(lambda: work(self._here()), abandon=self._report)
+        return run_in_loop(lambda: work(self._in_loop()), abandon=self._report)
 
     def _ask(self, work: Callable[[A], T]) -> T:
         async def asked() -> T:
-            return work(self._here())
+            return work(self._in_loop())
 
-        return wait_for(asked)
+        return run_in_loop(asked)
 
     def _report(self, result: object) -> None:
         """Report the call of a dial whose thread was interrupted when the answer came."""
         if isinstance(result, Call) and result.target is not None:
-            parts = self._session.now().calls.parts()
+            parts = self._session.current().calls.parts()
             parts.pipeline.orphans.tell(result, result.target)
 
 
-class Limiter:
-    """The limiter of a session's requests. It can be asked in any thread."""
-
-    def __init__(self, session: Session, limiter: Callable[[Any], RateLimiter]) -> None:
-        self._resource = Resource(session, limiter)
+class Limiter(Resource[RateLimiter]):
+    """The limiter of a session's requests. It can be read in any thread that runs no event loop."""
 
     def statistics(self) -> LimiterStatistics:
         """Return what it is doing at this moment.
 
         Raises:
-            ConfigurationError: the session is closed.
+            ConfigurationError: the session is closed, or this thread runs an event loop.
         """
-        return self._resource._ask(lambda limiter: limiter.statistics())  # noqa: SLF001
+        return self._ask(lambda limiter: limiter.statistics())
 
 
-class Held(Generic[A]):
+class LoopObject(Generic[A]):
     """Something in the loop, which belongs to this process."""
 
     def __init__(self, session: Session, make: Callable[[], A]) -> None:
@@ -140,12 +138,12 @@ class Held(Generic[A]):
 
         self._session = session  # which is not closed while this is used
         self._loop = loop_thread().loop
-        self._held = wait_for(made)
+        self._held = run_in_loop(made)
 
     def _await(
         self, work: Callable[[A], Awaitable[T]], abandon: Callable[[T], object] | None = None
     ) -> T:
-        return Turn(thread_of(self._loop), lambda: work(self._held), abandon).wait()
+        return LoopCall(thread_of(self._loop), lambda: work(self._held), abandon).wait()
 
     def _ask(self, work: Callable[[A], T]) -> T:
         async def asked(held: A) -> T:
@@ -158,7 +156,7 @@ class Held(Generic[A]):
         return _read(self, self._loop, self._ask(begin))
 
 
-class Closing(Held[C]):
+class ClosableList(LoopObject[C]):
     """A list that reads ahead, so that it can be closed."""
 
     def close(self) -> None:
@@ -178,7 +176,7 @@ class Closing(Held[C]):
 
 
 def _read(
-    holder: Held[Any], loop: asyncio.AbstractEventLoop, items: AsyncIterator[T]
+    holder: LoopObject[Any], loop: asyncio.AbstractEventLoop, items: AsyncIterator[T]
 ) -> Generator[T, None, None]:
     """Read an iterator of the loop.
 
@@ -186,7 +184,7 @@ def _read(
     referenced any more.
     """
     while True:
-        item: Any = Turn(thread_of(loop), lambda: anext(items, _END)).wait()
+        item: Any = LoopCall(thread_of(loop), lambda: anext(items, _END)).wait()
         if item is _END:
             del holder  # until here: its session is not closed
             return
@@ -196,10 +194,10 @@ def _read(
 class Entered:
     """A stream whose block was entered, as the loop leaves it when no thread does."""
 
-    def __init__(self, held: AsyncBlock, session: object, feed: Feed[Any] | None) -> None:
+    def __init__(self, held: AsyncStream, pipeline: object, feed: SourceReader[Any] | None) -> None:
         self._held = held
         self._feed = feed
-        self.session: Final = session
+        self.pipeline: Final = pipeline
 
     async def leave(self) -> None:
         """Leave it."""
@@ -214,17 +212,17 @@ class Entered:
             await self.leave()
 
 
-class Block(Held[S], Generic[S, T]):
+class SyncStream(LoopObject[S], Generic[S, T]):
     """A stream that is read in its own block."""
 
-    _feed: Feed[Any] | None = None
+    _feed: SourceReader[Any] | None = None
     _entered: Entered | None = None
 
     def __enter__(self) -> Self:
         thread = thread_of(self._loop)
 
         async def enter(held: S) -> Entered:
-            entered = Entered(held, self._session.now().calls.parts().pipeline, self._feed)
+            entered = Entered(held, self._session.current().calls.parts().pipeline, self._feed)
             await held.__aenter__()
             thread.blocks.add(entered)
             return entered
@@ -260,18 +258,18 @@ class Block(Held[S], Generic[S, T]):
         return self._await(lambda held: anext(held, _END))
 
 
-class Results(Block[R, T]):
+class SyncResultStream(SyncStream[R, T]):
     """A stream of what comes of many."""
 
     def __init__(
         self,
         session: Session,
         make: Callable[[], R],
-        feed: Feed[Any],
+        feed: SourceReader[Any],
         progress: Progress[Any] | None = None,
     ) -> None:
         super().__init__(session, make)
-        self._feed: Feed[Any] = feed
+        self._feed: SourceReader[Any] = feed
         self._progress = progress
 
     def __exit__(
@@ -296,7 +294,7 @@ class Results(Block[R, T]):
                 turn.inbox.put(self._progress.tell)
             return item
 
-        turn = Turn(thread_of(self._loop), take, self._abandon)
+        turn = LoopCall(thread_of(self._loop), take, self._abandon)
         return turn.wait()
 
     def _abandon(self, item: object) -> None:

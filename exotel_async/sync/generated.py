@@ -9,10 +9,18 @@ from exotel_async.calls.recording_reader import LARGEST
 from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import IST, Priority
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
-from exotel_async.sync.bases import Block, Closing, Held, Limiter, Resource, Results, SyncSession
-from exotel_async.sync.feed import Feed
-from exotel_async.sync.listeners import Progress, in_a_thread
-from exotel_async.sync.turn import wait_for
+from exotel_async.sync.bases import (
+    ClosableList,
+    Limiter,
+    LoopObject,
+    Resource,
+    SyncResultStream,
+    SyncSession,
+    SyncStream,
+)
+from exotel_async.sync.listeners import Progress, run_in_thread
+from exotel_async.sync.loop_call import run_in_loop
+from exotel_async.sync.source_reader import SourceReader
 from exotel_async.wire.call_query import MOST_SIDS
 
 if TYPE_CHECKING:
@@ -156,7 +164,7 @@ class Exotel(SyncSession):
             http_client=http_client,
             time_zone=time_zone,
             coalesce=coalesce,
-            on_orphaned_call=in_a_thread(on_orphaned_call),
+            on_orphaned_call=run_in_thread(on_orphaned_call),
             on_event=on_event,
         )
 
@@ -214,8 +222,8 @@ class Exotel(SyncSession):
             APIError: Exotel refused, by HTTP status.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        return wait_for(
-            lambda: self._session.here().request(
+        return run_in_loop(
+            lambda: self._session.in_loop().request(
                 method,
                 path,
                 params=params,
@@ -447,11 +455,11 @@ class Calls(Resource["AsyncCalls"]):
                 a list or a tuple, and one of them says nothing of what is missing, the stream
                 raises it there. What else is wrong with one target is in its outcome.
         """
-        feed = Feed(targets, ahead=1)
+        feed = SourceReader(targets, ahead=1)
         progress = Progress(on_progress)
         return Dials(
             self._session,
-            lambda: self._here().connect_many(
+            lambda: self._in_loop().connect_many(
                 feed.source,
                 to=to,
                 flow=flow,
@@ -631,7 +639,7 @@ class Calls(Resource["AsyncCalls"]):
         """
         return CallRecords(
             self._session,
-            lambda: self._here().list(
+            lambda: self._in_loop().list(
                 since=since,
                 until=until,
                 limit=limit,
@@ -681,7 +689,7 @@ class Calls(Resource["AsyncCalls"]):
         """
         return CallChanges(
             self._session,
-            lambda: self._here().changes(
+            lambda: self._in_loop().changes(
                 since=since,
                 allow_gap=allow_gap,
                 priority=priority,
@@ -728,11 +736,11 @@ class Calls(Resource["AsyncCalls"]):
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        feed = Feed(sids, ahead=100)
+        feed = SourceReader(sids, ahead=100)
         progress = Progress(on_progress)
         return CallResults(
             self._session,
-            lambda: self._here().get_many(
+            lambda: self._in_loop().get_many(
                 feed.source,
                 details=details,
                 recording_url_validity=recording_url_validity,
@@ -838,7 +846,7 @@ class Calls(Resource["AsyncCalls"]):
         """
         return Recording(
             self._session,
-            lambda: self._here().open_recording(
+            lambda: self._in_loop().open_recording(
                 call,
                 max_size=max_size,
                 idle_timeout=idle_timeout,
@@ -942,10 +950,10 @@ class Calls(Resource["AsyncCalls"]):
             InvalidRequest: an argument that makes no sense. What is wrong with one SID is in its
                 result.
         """
-        feed = Feed(sids, ahead=100)
+        feed = SourceReader(sids, ahead=100)
         return EndedCalls(
             self._session,
-            lambda: self._here().as_completed(
+            lambda: self._in_loop().as_completed(
                 feed.source,
                 timeout=timeout,
                 settled=settled,
@@ -1108,7 +1116,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         """
         return ExoPhoneList(
             self._session,
-            lambda: self._here().list(extra=extra, **options),
+            lambda: self._in_loop().list(extra=extra, **options),
         )
 
     def get(
@@ -1202,7 +1210,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         )
 
 
-class CallRecords(Closing["AsyncCallRecords"]):
+class CallRecords(ClosableList["AsyncCallRecords"]):
     """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
 
     ``for call in records`` reads it to its end, `pages` does so page by page, and `first_page`
@@ -1249,7 +1257,7 @@ class CallRecords(Closing["AsyncCallRecords"]):
         self._await(lambda held: held.aclose())
 
 
-class CallChanges(Held["AsyncCallChanges"]):
+class CallChanges(LoopObject["AsyncCallChanges"]):
     """What is new or has changed: `exotel.calls.changes(...)`. Nothing is sent until it is read.
 
     ``for call in changes`` reads all there is, in the order of creation, and ends; `pages` does so
@@ -1293,7 +1301,7 @@ class CallChanges(Held["AsyncCallChanges"]):
         return self._ask(lambda held: held.gap)
 
 
-class ExoPhoneList(Held["AsyncExoPhoneList"]):
+class ExoPhoneList(LoopObject["AsyncExoPhoneList"]):
     """The account's ExoPhones: `exotel.exophones.list()`. Nothing is asked for until it is read.
 
     ``for exophone in exophones`` reads them all, `pages` does so page by page. Each of them begins
@@ -1312,7 +1320,7 @@ class ExoPhoneList(Held["AsyncExoPhoneList"]):
         return self._iterate(lambda held: held.pages())
 
 
-class Recording(Block["AsyncRecording", "bytes"]):
+class Recording(SyncStream["AsyncRecording", "bytes"]):
     """A recording that is open: read it with ``for``, in its block.
 
     It is asked for when the block is entered, and open when its first bytes are there. Nothing is
@@ -1330,7 +1338,7 @@ class Recording(Block["AsyncRecording", "bytes"]):
         return self._ask(lambda held: held.size)
 
 
-class CallResults(Results["AsyncCallResults", "CallResult"]):
+class CallResults(SyncResultStream["AsyncCallResults", "CallResult"]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
     Use it as ``with exotel.calls.get_many(sids) as results: for result in results``: leaving the
@@ -1342,7 +1350,7 @@ class CallResults(Results["AsyncCallResults", "CallResult"]):
         return self._ask(lambda held: held.statistics())
 
 
-class EndedCalls(Results["AsyncEndedCalls", "CallResult"]):
+class EndedCalls(SyncResultStream["AsyncEndedCalls", "CallResult"]):
     """A stream of `CallResult`, one for each SID, in the order the calls end.
 
     Use it as ``with exotel.calls.as_completed(sids) as results: for result in results``: leaving
@@ -1350,7 +1358,7 @@ class EndedCalls(Results["AsyncEndedCalls", "CallResult"]):
     """
 
 
-class Dials(Results["AsyncDials", "DialOutcome"]):
+class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
     """A stream of `DialOutcome`, one for each target, in the order the answers come.
 
     Use it as ``with exotel.calls.connect_many(...) as outcomes: for outcome in outcomes``. Leaving

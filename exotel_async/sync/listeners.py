@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-def in_a_thread(listener: Any) -> Any:
+def run_in_thread(listener: Any) -> Any:
     """Have the loop call a function in a thread of its own, where it may block.
 
     A coroutine that it returns is awaited in the loop. What cannot be called is left as it is, for

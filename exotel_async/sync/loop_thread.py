@@ -1,7 +1,7 @@
 """The event loop that all synchronous sessions of this process share, in a thread of its own.
 
 Not a portal of anyio. Ctrl-C would leave its `call` without cancelling what was called; a thread
-that waits in it could not read the input of a stream meanwhile (see `Feed`); and what is no
+that waits in it could not read the input of a stream meanwhile (see `SourceReader`); and what is no
 `Exception`, such as a SystemExit in a listener, would end it, and with it every session.
 """
 
@@ -35,8 +35,8 @@ _LONGEST_END: Final = 5.0
 _LONGEST_REST: Final = 1.0
 """Seconds for which a fork waits until the loop rests between two of its callbacks."""
 _IN_A_LOOP: Final = (
-    "an event loop runs in this thread, and would stand still: use AsyncExotel and await it, or "
-    "call this in another thread, as by asyncio.to_thread"
+    "this thread runs an event loop, which this call would block: await AsyncExotel instead, or "
+    "call this in another thread, for example with asyncio.to_thread"
 )
 
 _ENDING: Final = "the interpreter is shutting down"
@@ -90,8 +90,8 @@ class Entered(Protocol):
     """A stream whose block was entered."""
 
     @property
-    def session(self) -> object:
-        """The pipeline of its session."""
+    def pipeline(self) -> object:
+        """What its session sends by, which tells it from those of others."""
 
     async def leave(self) -> None:
         """Leave it."""
@@ -165,7 +165,7 @@ class LoopThread:
     async def close(self, session: AsyncExotel, grace: float) -> None:
         """Leave the streams of a session, and close it. Called in the loop."""
         pipeline = session.calls.parts().pipeline
-        ended = [one for one in self.blocks if one.session is pipeline]
+        ended = [one for one in self.blocks if one.pipeline is pipeline]
         try:
             await asyncio.gather(*(one.close() for one in ended), return_exceptions=True)
         finally:
@@ -175,7 +175,7 @@ class LoopThread:
             finally:
                 self.sessions.discard(session)
 
-    def hold(self) -> None:
+    def pause_for_fork(self) -> None:
         """Let the loop rest, so that none of its locks is held while the process is forked."""
         if current_thread() is self._thread:
             return
@@ -197,7 +197,7 @@ class LoopThread:
             self._interrupted = True
             rests.acquire(timeout=_LONGEST_REST)
 
-    def let_go(self) -> None:
+    def resume_after_fork(self) -> None:
         """Let the loop continue. Ctrl-C that came meanwhile comes again."""
         if current_thread() is self._thread:
             return
@@ -215,7 +215,10 @@ class LoopThread:
                 self.loop.run_forever()
             except BaseException:
                 # Of a listener, as a SystemExit: the other sessions have nothing to do with it.
-                logger.exception("The loop of exotel_async.sync was interrupted, and continues")
+                logger.exception(
+                    "An exception such as SystemExit stopped the event loop of exotel_async.sync; "
+                    "it was restarted"
+                )
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         for _ in range(2):  # the second time, for what those have reported
@@ -261,11 +264,11 @@ class _Process:
     def before_fork(self) -> None:
         self._starting.acquire()
         if self.thread is not None:
-            self.thread.hold()
+            self.thread.pause_for_fork()
 
     def after_in_parent(self) -> None:
         if self.thread is not None:
-            self.thread.let_go()
+            self.thread.resume_after_fork()
         with suppress(RuntimeError):  # it was not acquired: Ctrl-C came first
             self._starting.release()
 
@@ -290,13 +293,13 @@ def loop_thread() -> LoopThread:
     """Return the thread whose loop does the work of this one, which may wait for it.
 
     Raises:
-        ConfigurationError: as `may_wait`; or the interpreter ends.
+        ConfigurationError: as `check_may_block`; or the interpreter ends.
     """
-    may_wait()
+    check_may_block()
     return _PROCESS.started()
 
 
-def may_wait() -> None:
+def check_may_block() -> None:
     """Check that this thread may wait for something.
 
     Raises:
@@ -312,7 +315,7 @@ def may_wait() -> None:
         raise ConfigurationError(_IN_A_LOOP)
 
 
-def running_thread() -> LoopThread | None:
+def existing_loop_thread() -> LoopThread | None:
     """Return the thread of this process, if it has one."""
     return _PROCESS.thread
 
@@ -328,7 +331,7 @@ def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Non
             loop.call_soon_threadsafe(callback)
 
 
-def session_thread() -> LoopThread:
+def start_loop_thread() -> LoopThread:
     """Return the thread that runs here."""
     return _PROCESS.started()
 
@@ -344,7 +347,7 @@ def _is_notebook() -> bool:
 
 
 def _patcher() -> str | None:
-    """Return what has put something else in the place of threads, or of what a loop waits by."""
+    """Return what has replaced threads, or what a loop waits by."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent and any(map(gevent.is_module_patched, ("threading", "queue", "select", "socket"))):
         return "gevent"

@@ -10,8 +10,8 @@ from exotel_async.client import AsyncExotel
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.limiter.protocol import RateLimiter
-from exotel_async.sync.loop_thread import LoopThread, post, running_thread, session_thread
-from exotel_async.sync.turn import wait_for
+from exotel_async.sync.loop_call import run_in_loop
+from exotel_async.sync.loop_thread import LoopThread, existing_loop_thread, post, start_loop_thread
 
 if TYPE_CHECKING:
     from exotel_async.config import RequestOptions
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Session(Protocol):
     """What the resources of an `Exotel` get at the session in the loop by."""
 
-    def here(self) -> AsyncExotel:
+    def in_loop(self) -> AsyncExotel:
         """Return the session of this process. Called in the loop.
 
         Raises:
@@ -28,7 +28,7 @@ class Session(Protocol):
         """
         ...
 
-    def now(self) -> AsyncExotel:
+    def current(self) -> AsyncExotel:
         """Return the session as it is now, for what needs no loop."""
         ...
 
@@ -37,7 +37,7 @@ class Session(Protocol):
         ...
 
 
-class OwnSession:
+class ForkSafeSession:
     """A session that is made again from the same arguments in a forked process."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -51,11 +51,11 @@ class OwnSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    def now(self) -> AsyncExotel:
+    def current(self) -> AsyncExotel:
         """Return the session as it is now, for what needs no loop."""
         return self._session
 
-    def here(self) -> AsyncExotel:
+    def in_loop(self) -> AsyncExotel:
         """Return the session of this process. Called in the loop.
 
         Raises:
@@ -64,10 +64,10 @@ class OwnSession:
         # No lock: only the loop's own thread comes here.
         if self._closed:
             raise ConfigurationError(CLOSED)
-        thread = session_thread()
+        thread = start_loop_thread()
         if self._loop is not thread.loop:
             if self._loop is not None:
-                self._session = self._made_again()
+                self._session = self._recreate()
             self._loop = thread.loop
             thread.sessions.add(self._session)
             # One that is not closed is, when it is not used any more.
@@ -80,26 +80,26 @@ class OwnSession:
     def close(self, grace: float) -> None:
         """Close it. Where no loop runs, nothing is open."""
         self._closed = True
-        thread = running_thread()
+        thread = existing_loop_thread()
         if thread is not None:
-            wait_for(lambda: self._close(thread, grace))
+            run_in_loop(lambda: self._close(thread, grace))
 
     async def _close(self, thread: LoopThread, grace: float) -> None:
         if self._loop is thread.loop:
             await thread.close(self._session, grace)
 
-    def _made_again(self) -> AsyncExotel:
+    def _recreate(self) -> AsyncExotel:
         for argument, value in self._arguments.items():
             is_client = argument == "http_client" and not isinstance(value, str | None)
             if is_client or isinstance(value, RateLimiter):
                 raise ConfigurationError(
-                    f"{argument}: it was used before the process was forked, and is its parent's: "
-                    "make the session in the process that uses it"
+                    f"{argument}: it was used before the process was forked, and belongs to the "
+                    "parent process: make the session in the process that uses it"
                 )
         return AsyncExotel(**self._arguments)
 
 
-class View:
+class SessionWithOptions:
     """A session with other defaults."""
 
     def __init__(self, of: Session, options: RequestOptions) -> None:
@@ -110,20 +110,20 @@ class View:
         """
         self._of = of
         self._options = options
-        self._base = of.now()
+        self._base = of.current()
         self._view = self._base.with_options(**options)
 
-    def now(self) -> AsyncExotel:
+    def current(self) -> AsyncExotel:
         """Return the session as it is now, for what needs no loop."""
         return self._view
 
-    def here(self) -> AsyncExotel:
+    def in_loop(self) -> AsyncExotel:
         """Return the session of this process. Called in the loop.
 
         Raises:
             ConfigurationError: it is closed, or cannot be used in this process.
         """
-        base = self._of.here()
+        base = self._of.in_loop()
         if base is not self._base:
             self._base, self._view = base, base.with_options(**self._options)
         return self._view

@@ -20,6 +20,8 @@ from exotel_async.webhooks.routes import Route
 
 logger: Final = logging.getLogger("exotel_async")
 
+_NO_CALL: Final = "-"
+"""The SID of what is of no call, as a heartbeat, in a log line."""
 _LOOK_AGAIN: Final = 0.2
 """Seconds, while another process handles an event."""
 _SETTLING: Final = 1.0
@@ -180,7 +182,7 @@ class HandlerTask:
         raise asyncio.CancelledError
 
     def _complain(self, error: BaseException) -> None:
-        about = self._route.tail, getattr(self._event, "sid", "-")  # a heartbeat is of no call
+        about = self._route.tail, getattr(self._event, "sid", _NO_CALL)  # a heartbeat is of no call
         if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
             logger.error(
                 "Handling %s has failed; call %s", *about, exc_info=error, extra=_fields(*about)
@@ -217,8 +219,8 @@ def _not_recorded(problem: BaseException) -> None:
     )
 
 
-def _fields(handler: str, sid: str | None) -> dict[str, object]:
-    return log_fields(handler=handler, sid=sid)
+def _fields(handler: str, sid: str) -> dict[str, object]:
+    return log_fields(handler=handler, sid=None if sid == _NO_CALL else sid)
 
 
 def _is_being_cancelled() -> bool:
@@ -265,7 +267,7 @@ class HandlerRunner:
 
         None: there is no fall-back either.
         """
-        about = route.tail, request.sid or "-"
+        about = route.tail, request.sid or _NO_CALL
         task = asyncio.create_task(route.call(request))
         self._answers.add(task)
         task.add_done_callback(self._answered)

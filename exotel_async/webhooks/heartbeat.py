@@ -31,7 +31,7 @@ _SID: Final = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,64}", re
 _OF_ACCOUNT: Final = re.compile(r"account", re.IGNORECASE)
 _OF_PHONES: Final = re.compile(r"phone|number", re.IGNORECASE)
 # A word not known may be an alarm, so it is worse than OK.
-_WORST_LAST: Final = (
+_BY_SEVERITY: Final = (
     HeartbeatStatus.OK,
     None,
     HeartbeatStatus.WARNING,
@@ -92,7 +92,7 @@ class Heartbeat(Value):
         raw = read_body(body, content_type, most=MOST_FIELDS * TIMES_AS_MUCH, list_name="")
         fields = list(_fields(raw))
         found = [
-            (-one.depth, _badness(status), status)
+            (-one.depth, _severity(status), status)
             for one in fields
             if one.name == "status_type" and (status := _status(one.value))
         ]
@@ -175,8 +175,8 @@ def _fields(
         yield _Field(name, value, depth, of_phones, one_of_many)
 
 
-def _badness(status: HeartbeatStatus) -> int:
-    return _WORST_LAST.index(status if status.is_known else None)
+def _severity(status: HeartbeatStatus) -> int:
+    return _BY_SEVERITY.index(status if status.is_known else None)
 
 
 def _time(value: object, time_zone: tzinfo) -> datetime | None:

@@ -510,9 +510,12 @@ async def test_closing_waits_for_steps_under_way(server: Valkey) -> None:
         await claims.claim("event", "me", LEASE)
         server.signal(signal.SIGSTOP)
         step = asyncio.create_task(claims.done("event"))
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(SOON):
+            while not claims._steps:
+                await asyncio.sleep(0)
         closing = asyncio.create_task(claims.aclose())
-        await asyncio.sleep(0.05)
+        await asyncio.wait({closing}, timeout=0.05)
+        assert not closing.done()
         with pytest.raises(ConfigurationError, match="closed"):
             await claims.claim("event", "you", LEASE)
         server.signal(signal.SIGCONT)

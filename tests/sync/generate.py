@@ -263,12 +263,18 @@ def generate() -> str:
     own = {source.name for source in sources.values()} - {"AsyncExotel"}
     imports = Imports(own)
     imports.add("typing", "TYPE_CHECKING", runtime=True)
-    imports.add("exotel_async.sync.listeners", "in_a_thread", runtime=True)
+    imports.add("exotel_async.sync.listeners", "run_in_thread", runtime=True)
     imports.add("exotel_async.sync.session", "Session", runtime=False)
     classes = [_session(sources[SESSION], imports)]
     classes += [_part(sources[path], imports, own) for path in PARTS]
     for path, item in (LISTS | BLOCKS | RESULTS).items():
-        base = "Held" if path in LISTS else "Block" if path in BLOCKS else "Results"
+        base = (
+            "LoopObject"
+            if path in LISTS
+            else "SyncStream"
+            if path in BLOCKS
+            else "SyncResultStream"
+        )
         classes.append(_held(sources[path], base, item, imports, own))
     return HEADER + imports.text() + "\n\n" + "\n\n\n".join(classes) + "\n"
 
@@ -283,7 +289,7 @@ def _session(source: Source, imports: Imports) -> str:
     passed = []
     for one in init.args.kwonlyargs:
         is_listener = one.arg == "on_orphaned_call"
-        passed.append(f"{one.arg}={f'in_a_thread({one.arg})' if is_listener else one.arg}")
+        passed.append(f"{one.arg}={f'run_in_thread({one.arg})' if is_listener else one.arg}")
     lines += ["", _signature(init, source.module, imports), _docstring(_doc(init), 8)]
     lines.append(_call("self._open", passed, 8))
     for module, method in source.methods():
@@ -296,9 +302,9 @@ def _session(source: Source, imports: Imports) -> str:
         elif method.name == "limiter":
             lines.append(_limiter("exotel", imports))
         elif isinstance(method, ast.AsyncFunctionDef):
-            imports.add("exotel_async.sync.turn", "wait_for", runtime=True)
-            call = _call(f"lambda: self._session.here().{method.name}", _arguments(method), 12)
-            lines.append(f"        return wait_for(\n{call}\n        )")
+            imports.add("exotel_async.sync.loop_call", "run_in_loop", runtime=True)
+            call = _call(f"lambda: self._session.in_loop().{method.name}", _arguments(method), 12)
+            lines.append(f"        return run_in_loop(\n{call}\n        )")
         else:
             raise TypeError(f"there is no rule for AsyncExotel.{method.name}")
     lines += ["", "    def _use(self, session: Session) -> None:"]
@@ -323,10 +329,10 @@ def _part(source: Source, imports: Imports, own: set[str]) -> str:
 
 
 def _held(source: Source, base: str, item: str, imports: Imports, own: set[str]) -> str:
-    is_list = base == "Held"
+    is_list = base == "LoopObject"
     names = {method.name for _, method in source.methods()}
     if is_list and "aclose" in names:
-        base = "Closing"
+        base = "ClosableList"
     imports.add("exotel_async.sync.bases", base, runtime=True)
     imports.add(source.module, f"{source.name} as Async{source.name}", runtime=False)
     types = f'"Async{source.name}"' + ("" if is_list else f', "{item}"')
@@ -390,8 +396,10 @@ def _made(method: ast.FunctionDef | ast.AsyncFunctionDef, kind: str, imports: Im
     for one in _parameters(method):
         annotation = ast.unparse(one.annotation) if one.annotation is not None else ""
         if "AsyncIterable[" in annotation:
-            imports.add("exotel_async.sync.feed", "Feed", runtime=True)
-            lines.append(f"        feed = Feed({one.arg}, ahead={AHEAD.get(method.name, 100)})")
+            imports.add("exotel_async.sync.source_reader", "SourceReader", runtime=True)
+            lines.append(
+                f"        feed = SourceReader({one.arg}, ahead={AHEAD.get(method.name, 100)})"
+            )
             changed[one.arg] = "feed.source"
             more.append("feed")
         elif one.arg == "on_progress":
@@ -399,7 +407,7 @@ def _made(method: ast.FunctionDef | ast.AsyncFunctionDef, kind: str, imports: Im
             lines.append("        progress = Progress(on_progress)")
             changed[one.arg] = "progress.listener"
             more.append("progress")
-    call = _call(f"lambda: self._here().{method.name}", _arguments(method, changed), 12)
+    call = _call(f"lambda: self._in_loop().{method.name}", _arguments(method, changed), 12)
     rest = "".join(f"            {one},\n" for one in more)
     return [
         *lines,

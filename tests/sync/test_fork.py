@@ -121,8 +121,8 @@ async def test_what_belongs_to_the_parents_loop_is_refused(settings: str, tmp_pa
         settings=settings.replace("httpx.", "__import__('httpx')."),
     )
     said = (
-        f"{argument}: it was used before the process was forked, and is its parent's: make the "
-        "session in the process that uses it\n"
+        f"{argument}: it was used before the process was forked, and belongs to "
+        "the parent process: make the session in the process that uses it\n"
     )
     assert ended.out == f"{said}child: 0\nINR\n"
 
@@ -134,8 +134,8 @@ async def test_a_stream_of_the_parent_is_refused(tmp_path: Path) -> None:
         "calls = iter(exotel.calls.list())",
     )
     said = (
-        "this was made before the process was forked, and is its parent's: make it in the process "
-        "that uses it\n"
+        "this was made before the process was forked, and belongs to the parent process: make "
+        "it in the process that uses it\n"
     )
     assert ended.out == f"{said}child: 0\nINR\n"
 

@@ -52,7 +52,7 @@ class _Request(Generic[T]):
             self.answer.set_result(None)
 
 
-class Feed(Generic[T]):
+class SourceReader(Generic[T]):
     """An iterable that is read in the thread that reads the stream, while that waits for a result.
 
     So the cursor of a database is used in the thread that opened it, one that blocks does not block
@@ -124,7 +124,7 @@ class Feed(Generic[T]):
         except asyncio.CancelledError:
             if request.claim() or self._closed:
                 raise
-            # The stream was told to stop. An item that is being read now is not lost.
+            # The stream was stopped. An item that is being read now is not lost.
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()

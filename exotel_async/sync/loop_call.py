@@ -12,16 +12,16 @@ from exotel_async.sync.loop_thread import LoopThread, loop_thread
 
 T = TypeVar("T")
 
-PARENTS: Final = (
-    "this was made before the process was forked, and is its parent's: make it in the process that "
-    "uses it"
+MADE_BEFORE_FORK: Final = (
+    "this was made before the process was forked, and belongs to the parent process: make it in "
+    "the process that uses it"
 )
 
 
-class Turn(Generic[T]):
+class LoopCall(Generic[T]):
     """Something that is awaited in the loop, and the thread that waits for it.
 
-    The thread sleeps in a `SimpleQueue`, into which the loop puts without waiting for anybody: a
+    The thread sleeps in a `SimpleQueue`, into which the loop puts without blocking: a
     signal handler may use a session in the middle of another call of its own thread.
     """
 
@@ -109,7 +109,7 @@ class Turn(Generic[T]):
             self._abandon(self._value)
 
 
-def wait_for(
+def run_in_loop(
     work: Callable[[], Awaitable[T]],
     *,
     abandon: Callable[[T], object] | None = None,
@@ -120,7 +120,7 @@ def wait_for(
         ConfigurationError: as `loop_thread`.
         BaseException: what it raises.
     """
-    return Turn(loop_thread(), work, abandon).wait()
+    return LoopCall(loop_thread(), work, abandon).wait()
 
 
 def thread_of(loop: asyncio.AbstractEventLoop) -> LoopThread:
@@ -131,5 +131,5 @@ def thread_of(loop: asyncio.AbstractEventLoop) -> LoopThread:
     """
     thread = loop_thread()
     if thread.loop is not loop:
-        raise ConfigurationError(PARENTS)
+        raise ConfigurationError(MADE_BEFORE_FORK)
     return thread
