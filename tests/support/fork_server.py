@@ -1,7 +1,8 @@
 """Starts commands as processes of their own, without what every start of them costs.
 
-Most of the time of a command's start goes into the import of libraries. A server process that has
-imported them forks for each command; the package under test is imported anew in each.
+Most of the time of a command's start goes into imports. A server process that has imported the
+package, and all that it imports, forks for each command. What a fresh process imports, and what it
+says when something is not installed, is tested with real ones.
 """
 
 from __future__ import annotations
@@ -14,28 +15,27 @@ import gc
 import importlib
 import json
 import os
+import re
 import runpy
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-LIBRARIES: Final = (
-    *(
-        "httpx",
-        "httpcore",
-        "attrs",
-        "cattrs",
-        "aiolimiter",
-        "anyio._backends._asyncio",
-        "redis.asyncio",
-    ),
-    *("starlette.applications", "uvicorn", "cyclopts", "rich.live", "rich.progress", "sqlite3"),
+import exotel_async
+
+# Imported by nobody before they are used.
+_LATE: Final = (
+    *("anyio._backends._asyncio", "httpcore", "rich.live", "rich.progress", "sqlite3"),
+    *("alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg"),
 )
+_NEVER: Final = re.compile(r"\.(__init__|__main__|env|pytest_plugin|sync\..*)$")
+"""What acts as it is imported; that of `sync` is about the end of the program."""
 _LONGEST: Final = 1 << 20  # bytes of a command with its environment
 
 
@@ -159,6 +159,14 @@ def _server() -> socket.socket:
 # The other side
 
 
+def _import_all() -> None:
+    (folder,) = map(Path, exotel_async.__path__)
+    found = (path.relative_to(folder.parent) for path in sorted(folder.rglob("*.py")))
+    for name in (*_LATE, *(".".join(path.with_suffix("").parts) for path in found)):
+        if not _NEVER.search(name):
+            importlib.import_module(name)
+
+
 def _serve(orders: socket.socket) -> Sequence[str]:
     """Fork for each order; in the fork, return the module to run and its arguments."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -202,12 +210,30 @@ def _run(order: bytes, given: Sequence[int]) -> Sequence[str]:
     return list(arguments)
 
 
+def _end(code: int) -> None:
+    """End as Python does, but leave in memory what was imported, as `multiprocessing` does.
+
+    To take all of it apart, page by page copied from the server, costs more than most commands.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    gc.collect()  # what was left open is complained of
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    _import_all()
     # Else each command looks at all of it when it ends, and so copies it.
     gc.collect()
     gc.freeze()
     command = _serve(socket.socket(fileno=int(sys.argv[1])))
     sys.argv = list(command)
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            _end(end.code)
+        raise
