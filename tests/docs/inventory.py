@@ -128,8 +128,9 @@ def variables() -> set[str]:
     for path in _PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         found |= {*re.findall(r"\bEXOTEL_[A-Z]+(?:_[A-Z]+)*\b(?!\*)", text)}
-        for node in ast.walk(ast.parse(text)):
-            found |= {*_read_in(node)}
+        if "environ" in text or "env(" in text:
+            for node in ast.walk(ast.parse(text)):
+                found |= {*_read_in(node)}
     return found
 
 

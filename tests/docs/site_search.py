@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,13 +76,22 @@ class Search:
                     yield Result(self._page(page), "index", entry, anchor or "")
 
     def _objects(self, word: str, others: set[str]) -> Iterator[Result]:
+        for full, hay, result in self._all_objects:
+            if word in full and all(other in hay for other in others):
+                yield result
+
+    @cached_property
+    def _all_objects(self) -> list[tuple[str, str, Result]]:
+        """The name of each and all that is searched for further words, in lower case."""
+        found = []
         for prefix, matches in self._index["objects"].items():
             for page, kind, _, anchor, name in matches:
                 full = f"{prefix}.{name}" if prefix else name
                 about = f"{prefix} {name} {self._index['objnames'][str(kind)][2]}"
                 hay = f"{about} {self._index['titles'][page]}".lower()
-                if word in full.lower() and all(other in hay for other in others):
-                    yield Result(self._page(page), "object", full, anchor)
+                result = Result(self._page(page), "object", full, anchor)
+                found.append((full.lower(), hay, result))
+        return found
 
     def _texts(self, terms: set[str]) -> Iterator[Result]:
         has: dict[int, set[str]] = {}
