@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
+import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,6 +34,24 @@ OpenSession = Callable[..., AsyncExotel]
 # No wall-clock time is held against a bound: not an example's, either.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let each worker begin with another part of the tests, and find the rest of them compiled.
+
+    Else each of them compiles all, after a change or in a fresh clone.
+    """
+    worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{what}") for what in ("", "_COUNT"))
+    if worker is None or workers is None or session.config.args != ["tests"]:
+        return
+    folder = Path(__file__).parent
+    paths = sorted(folder.rglob("test_*.py"))
+    first = len(paths) * int(worker.removeprefix("gw")) // int(workers)
+    for path in (*paths[first:], *paths[:first]):
+        name = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+        # It is imported again when its tests are collected, and then reported.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
