@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from exotel_async.client import AsyncExotel
 from exotel_async.errors import ConfigurationError
@@ -15,26 +15,6 @@ from exotel_async.sync.loop_thread import LoopThread, existing_loop_thread, post
 
 if TYPE_CHECKING:
     from exotel_async.config import RequestOptions
-
-
-class Session(Protocol):
-    """What the resources of an `Exotel` get at the session in the loop by."""
-
-    def in_loop(self) -> AsyncExotel:
-        """Return the session of this process. Called in the loop.
-
-        Raises:
-            ConfigurationError: it is closed, or cannot be used in this process.
-        """
-        ...
-
-    def current(self) -> AsyncExotel:
-        """Return the session as it is now, for what needs no loop."""
-        ...
-
-    def close(self, grace: float) -> None:
-        """Close it."""
-        ...
 
 
 class ForkSafeSession:
@@ -100,7 +80,7 @@ class ForkSafeSession:
 
 
 class SessionWithOptions:
-    """A session with other defaults."""
+    """A session with other defaults. Its methods do what those of `ForkSafeSession` do."""
 
     def __init__(self, of: Session, options: RequestOptions) -> None:
         """Make it.
@@ -114,23 +94,20 @@ class SessionWithOptions:
         self._view = self._base.with_options(**options)
 
     def current(self) -> AsyncExotel:
-        """Return the session as it is now, for what needs no loop."""
         return self._view
 
     def in_loop(self) -> AsyncExotel:
-        """Return the session of this process. Called in the loop.
-
-        Raises:
-            ConfigurationError: it is closed, or cannot be used in this process.
-        """
         base = self._of.in_loop()
         if base is not self._base:
             self._base, self._view = base, base.with_options(**self._options)
         return self._view
 
     def close(self, grace: float) -> None:
-        """Close the session it is a view of."""
         self._of.close(grace)
+
+
+Session = ForkSafeSession | SessionWithOptions
+"""What the resources of an `Exotel` get at the session in the loop by."""
 
 
 def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:
