@@ -297,7 +297,7 @@ class LeasedBucket(Limiter):
     def _fail(self, problem: str) -> None:
         """Take note that the server cannot, or will not, hold the budget as configured."""
         self._problem = problem
-        self._fail_all(lambda: self._unfit(problem))
+        self._fail_all(lambda: self._unusable(problem))
 
     @property
     def _can_give(self) -> bool:
@@ -357,7 +357,7 @@ class LeasedBucket(Limiter):
             what = f"cannot be reached: {problem}"
         return LimiterUnavailable(f"the server of the shared limiter, {server.address}, {what}")
 
-    def _unfit(self, problem: str) -> ConfigurationError:
+    def _unusable(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
             f"the server of the shared limiter, {self._server.address}, cannot be used: {problem}"
         )
