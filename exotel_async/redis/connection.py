@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.masking import shown
+from exotel_async.wire.validation import is_number
 
 try:
     import redis.asyncio as aioredis
@@ -264,11 +265,7 @@ def check_seconds(argument: str, value: object) -> None:
     Raises:
         ConfigurationError: it is no positive number.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value < _LONGEST_TIMEOUT
-    ):
+    if not is_number(value) or not 0 < value < _LONGEST_TIMEOUT:
         raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")
 
 
