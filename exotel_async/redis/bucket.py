@@ -95,11 +95,8 @@ class SharedTokenBucket(LeasedBucket):
                 raise ConfigurationError(f"{argument}={shown(value)}: must be a {kind.__name__}")
         if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
             raise ConfigurationError(f"max_in_flight={shown(max_in_flight)}: must be 1 or more")
-        for argument, seconds in (
-            ("exchange", exchange),
-            ("outage_wait", outage_wait),
-        ):
-            check_seconds(argument, seconds)
+        check_seconds("exchange", exchange)
+        check_seconds("outage_wait", outage_wait)
         if socket_timeout is not None:
             check_seconds("socket_timeout", socket_timeout)
         self._account_sid: Final = check_word("account", given("account", account))

@@ -150,10 +150,8 @@ class LeaseKeeper:
                 self._write()
             try:
                 answer = await self._ask()
-            except Unreachable as error:
-                try_again = self._lose(str(error))
-            except Unusable as error:
-                if not self._has_begun:
+            except (Unreachable, Unusable) as error:
+                if isinstance(error, Unusable) and not self._has_begun:
                     await self._listener.stop()
                     self._fail(str(error))
                     return

@@ -236,7 +236,8 @@ class LeasedBucket(Limiter):
             self._keeper.call_at(now + self._lease.terms.renewal)
         if answer["again"] >= 0:
             self._keeper.call_at(now + answer["again"] / SECOND)
-        if self._refusals or self._answered is not None or self._can_give:
+        can_give = self._to_give > 0 and self._window.size > self._window.in_flight
+        if self._refusals or self._answered is not None or can_give:
             self._call()
         elif self._can_hand_over:
             # It may get back what it hands over, and has no end of it at once.
@@ -298,10 +299,6 @@ class LeasedBucket(Limiter):
         """Take note that the server cannot, or will not, hold the budget as configured."""
         self._problem = problem
         self._fail_all(lambda: self._unusable(problem))
-
-    @property
-    def _can_give(self) -> bool:
-        return self._to_give > 0 and self._window.size > self._window.in_flight
 
     @property
     def _can_hand_over(self) -> bool:
