@@ -11,7 +11,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.limiter.protocol import RateLimiter
 from exotel_async.sync.loop_call import run_in_loop
-from exotel_async.sync.loop_thread import LoopThread, existing_loop_thread, post, start_loop_thread
+from exotel_async.sync.loop_thread import PROCESS, LoopThread, post
 
 if TYPE_CHECKING:
     from exotel_async.config import RequestOptions
@@ -44,7 +44,7 @@ class ForkSafeSession:
         # No lock: only the loop's own thread comes here.
         if self._closed:
             raise ConfigurationError(CLOSED)
-        thread = start_loop_thread()
+        thread = PROCESS.started()
         if self._loop is not thread.loop:
             if self._loop is not None:
                 self._session = self._recreate()
@@ -60,7 +60,7 @@ class ForkSafeSession:
     def close(self, grace: float) -> None:
         """Close it. Where no loop runs, nothing is open."""
         self._closed = True
-        thread = existing_loop_thread()
+        thread = PROCESS.thread
         if thread is not None:
             run_in_loop(lambda: self._close(thread, grace))
 
