@@ -147,7 +147,7 @@ class AsyncExotel:
             _refuse("allow_http", allow_http, "allow_http=True or allow_http=False")
         if on_orphaned_call is not None and not callable(on_orphaned_call):
             _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
-        check_listener("on_orphaned_call", on_orphaned_call)
+        check_listener(on_orphaned_call)
         check_event_listener(on_event)
         _check_time_zone(time_zone)
         transport = Transport(

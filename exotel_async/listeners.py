@@ -52,9 +52,16 @@ def check_event_listener(listener: object) -> None:
         getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
     ):
         raise ConfigurationError("on_event: must be a plain function: it is called, not awaited")
+    if not takes(1, listener):
+        raise ConfigurationError(_NO_LISTENER)
+
+
+def takes(number: int, listener: Callable[..., object]) -> bool:
+    """Whether a function can be called with so many arguments, as far as it says what it takes."""
     try:
-        inspect.signature(listener).bind(None)
-    except ValueError:  # it does not say what it takes
-        return
+        inspect.signature(listener).bind(*[None] * number)
+    except ValueError:  # it does not say
+        return True
     except TypeError:
-        raise ConfigurationError(_NO_LISTENER) from None
+        return False
+    return True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from exotel_async.errors import CallOutcomeUnknown, ConfigurationError
-from exotel_async.listeners import tell
+from exotel_async.listeners import takes, tell
 from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
@@ -20,22 +20,16 @@ to the dial; may be a coroutine function."""
 logger: Final = logging.getLogger("exotel_async")
 
 
-def check_listener(argument: str, listener: OnOrphanedCall | None) -> None:
+def check_listener(listener: OnOrphanedCall | None) -> None:
     """Refuse a listener that cannot be called, now and not when a call would be lost by it.
 
     Raises:
         ConfigurationError: it does not take two arguments.
     """
-    if listener is None:
-        return
-    try:
-        inspect.signature(listener).bind(None, None)
-    except ValueError:  # it does not say what it takes
-        return
-    except TypeError:
+    if listener is not None and not takes(2, listener):
         raise ConfigurationError(
-            f"{argument}: must take two arguments, how the dial ended and its DialTarget"
-        ) from None
+            "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
+        )
 
 
 class Orphans:

@@ -15,7 +15,7 @@ from exotel_async.credentials import given
 from exotel_async.errors import ConfigurationError, LimiterUnavailable, RateLimitTimeout
 from exotel_async.limiter.protocol import LimiterStatistics, Permit
 from exotel_async.masking import shown
-from exotel_async.redis.connection import Unfit, Unreachable, check_seconds, check_word
+from exotel_async.redis.connection import Unreachable, Unusable, check_seconds, check_word
 from exotel_async.redis.process import LeasedBucket
 from exotel_async.redis.server import Server
 from exotel_async.redis.statistics import (
@@ -95,11 +95,8 @@ class SharedTokenBucket(LeasedBucket):
                 raise ConfigurationError(f"{argument}={shown(value)}: must be a {kind.__name__}")
         if max_in_flight is not None and (type(max_in_flight) is not int or max_in_flight < 1):
             raise ConfigurationError(f"max_in_flight={shown(max_in_flight)}: must be 1 or more")
-        for argument, seconds in (
-            ("exchange", exchange),
-            ("outage_wait", outage_wait),
-        ):
-            check_seconds(argument, seconds)
+        check_seconds("exchange", exchange)
+        check_seconds("outage_wait", outage_wait)
         if socket_timeout is not None:
             check_seconds("socket_timeout", socket_timeout)
         self._account_sid: Final = check_word("account", given("account", account))
@@ -228,16 +225,16 @@ class SharedTokenBucket(LeasedBucket):
         """Ask the ledger something that is no matter of this process's lease."""
         self._bound_loop()
         try:
-            answer = await self._server.ask(message, aside=True)
+            answer = await self._server.ask(message, concurrent=True)
         except Unreachable as problem:
             raise LimiterUnavailable(
                 f"the server of the shared limiter, {self._server.address}, cannot be reached: "
                 f"{problem}"
             ) from None
-        except Unfit as problem:
-            raise self._unfit(str(problem)) from None
+        except Unusable as problem:
+            raise self._unusable(str(problem)) from None
         if not {"account", "cleared"} & answer.keys():
-            raise self._unfit("its data was written by another version of exotel_async")
+            raise self._unusable("its data was written by another version of exotel_async")
         return answer
 
     def statistics(self) -> SharedStatistics:
@@ -281,7 +278,7 @@ class SharedTokenBucket(LeasedBucket):
             if not self._problem:
                 stack.pop_all()
                 return self
-        raise self._unfit(self._problem)
+        raise self._unusable(self._problem)
 
     async def __aexit__(
         self,

@@ -11,15 +11,15 @@ from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from exotel_async.errors import ClaimsUnavailable, ConfigurationError
 from exotel_async.masking import shown
 from exotel_async.redis.connection import (
     Connection,
     Script,
-    Unfit,
     Unreachable,
+    Unusable,
     check_seconds,
     check_word,
 )
@@ -170,7 +170,7 @@ class ValkeyClaims:
                 # These two need all the rights there are to have, whatever others do meanwhile:
                 # the first one EVAL, GET and SET, the second one EVALSHA and DEL.
                 key, owner = secrets.token_hex(8), secrets.token_hex(8)
-                await self._run("claim", key, _milliseconds(1.0), owner, whole=True)
+                await self._run("claim", key, _milliseconds(1.0), owner, with_text=True)
                 await self.release(key, owner)
             except ClaimsUnavailable:
                 pass  # it was logged
@@ -194,57 +194,50 @@ class ValkeyClaims:
         raise TypeError("a claim store is not pickled: it holds connections and a password")
 
     async def _run(
-        self, step: str, key: str, stays: int, owner: str, *, whole: bool = False
+        self, step: str, key: str, stays: int, owner: str, *, with_text: bool = False
     ) -> Claim:
         if self._is_closed:
             raise ConfigurationError("this claim store is closed")
         self._bind()
+        # The key has the call's SID, and what else a sender has put into it: the server gets none.
+        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         in_progress = asyncio.get_running_loop().create_future()
         self._steps.add(in_progress)
-        try:
-            return await self._ask(step, key, stays, owner, whole=whole)
-        finally:
-            self._steps.discard(in_progress)
-            in_progress.set_result(None)
-
-    async def _ask(self, step: str, key: str, stays: int, owner: str, *, whole: bool) -> Claim:
-        # The key has the call's SID, and what else a sender has put into it: the server gets none.
-        name = (
-            self._prefix + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        )
         try:
             # To claim, release or record it again by the same owner changes nothing.
             state = await self._connection.run(
                 _SCRIPT,
-                name,
+                self._prefix + digest,
                 step,
                 stays,
                 owner,
                 read=_STATES.get,
-                aside=True,
-                repeats=True,
-                whole=whole,
+                concurrent=True,
+                idempotent=True,
+                with_text=with_text,
             )
         except Unreachable as problem:
-            self._lose(str(problem))
-        except Unfit as problem:
+            if not self._is_away:
+                self._is_away = True
+                logger.warning(
+                    "The server of the claim store, %s, cannot be reached: %s",
+                    self.address,
+                    str(problem),
+                )
+            raise ClaimsUnavailable(
+                f"the server of the claim store, {self.address}, cannot be reached: {problem}"
+            ) from None
+        except Unusable as problem:
             raise ConfigurationError(
                 f"the server of the claim store, {self.address}, cannot be used: {problem}"
             ) from None
+        finally:
+            self._steps.discard(in_progress)
+            in_progress.set_result(None)
         if self._is_away:
             self._is_away = False
             logger.info("The server of the claim store is back")
         return state
-
-    def _lose(self, problem: str) -> NoReturn:
-        if not self._is_away:
-            self._is_away = True
-            logger.warning(
-                "The server of the claim store, %s, cannot be reached: %s", self.address, problem
-            )
-        raise ClaimsUnavailable(
-            f"the server of the claim store, {self.address}, cannot be reached: {problem}"
-        ) from None
 
     def _bind(self) -> None:
         loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from exotel_async.errors import ConfigurationError
 from exotel_async.masking import shown
+from exotel_async.wire.validation import is_number
 
 try:
     import redis.asyncio as aioredis
@@ -47,7 +48,7 @@ class Unreachable(Exception):
     """The server does not answer, or cannot at the moment."""
 
 
-class Unfit(Exception):
+class Unusable(Exception):
     """The server answers, and will never do what is asked of it."""
 
 
@@ -131,9 +132,9 @@ class Connection:
         key: str,
         *words: str | int,
         read: Callable[[Any], _T | None],
-        aside: bool = False,
-        repeats: bool = False,
-        whole: bool = False,
+        concurrent: bool = False,
+        idempotent: bool = False,
+        with_text: bool = False,
     ) -> _T:
         """Run a script, and return what it answers.
 
@@ -145,42 +146,40 @@ class Connection:
             key: its one key.
             words: its arguments.
             read: makes a value of the answer; nothing of an answer that the script does not give.
-            aside: whether something else may be asked at the moment: it is on a new connection.
-            repeats: whether to run it twice does no harm, so that it is sent again at once where
+            concurrent: whether something else may be asked meanwhile: it is on a new connection.
+            idempotent: whether to run it twice does no harm, so that it is sent again at once where
                 its connection was lost (one that was idle may have been closed by the server), or
                 where the event loop stood still while the answer was due.
-            whole: whether to send the text of the script, even if the server may know it by name.
+            with_text: whether to send the script itself, even if the server may know it by name.
 
         Raises:
             Unreachable: no answer came. The script may have run, or may yet.
-            Unfit: the server cannot do what is asked.
+            Unusable: the server cannot do what is asked.
         """
-        connected = self._connected and not aside
+        connected = self._connected and not concurrent
         seconds = self.timeout if connected else self.timeout * _CONNECTING
-        send = partial(self._send_text if whole else self._send, script, key, *words)
+        send = partial(self._send_text if with_text else self._send, script, key, *words)
         try:
             async with self._place():
-                answer = read(await self._attempt(send, seconds, repeats=repeats))
-        except failures.AuthorizationError as error:
-            problem: Exception = Unfit(self._words(error))
-        except failures.AuthenticationError as error:
-            problem = Unfit(self._words(error))
+                answer = read(await self._attempt(send, seconds, idempotent=idempotent))
+        except (failures.AuthorizationError, failures.AuthenticationError) as error:
+            problem: Exception = Unusable(self._words(error))
         except (failures.TimeoutError, TimeoutError):
             problem = Unreachable(f"no answer within {seconds:g} s ({self.allows})")
         except (failures.ConnectionError, OSError) as error:
             problem = Unreachable(self._words(error))
         except failures.RedisError as error:
             passing = isinstance(error, failures.OutOfMemoryError) or _PASSING.search(str(error))
-            problem = (Unreachable if passing else Unfit)(self._words(error))
+            problem = (Unreachable if passing else Unusable)(self._words(error))
         except Exception as error:  # noqa: BLE001 - a client of the user's may raise anything
             problem = Unreachable(type(error).__name__)
         else:
             if answer:
                 self._connected = True
                 return answer
-            problem = Unfit("its answer is not one that this package knows")
+            problem = Unusable("its answer is not one that this package knows")
         self._connected = False
-        if isinstance(problem, Unfit) and self._is_ours:
+        if isinstance(problem, Unusable) and self._is_ours:
             # It may have become a replica since, while its name leads to another by now.
             await self._client.connection_pool.disconnect()
         # What redis-py raises holds what was sent, and a frame of it the password.
@@ -209,17 +208,17 @@ class Connection:
             self._answered = loop.time()
 
     async def _attempt(
-        self, send: Callable[[], Awaitable[Any]], seconds: float, *, repeats: bool
+        self, send: Callable[[], Awaitable[Any]], seconds: float, *, idempotent: bool
     ) -> Any:
         with _LoopWatch(seconds) as watch:
             try:
-                return await _within(seconds, send, repeats=repeats)
+                return await _within(seconds, send, idempotent=idempotent)
             except (failures.TimeoutError, TimeoutError):
-                if not repeats:
+                if not idempotent:
                     raise
         if not watch.stood_still:
             raise TimeoutError
-        return await _within(seconds, send, repeats=repeats)
+        return await _within(seconds, send, idempotent=idempotent)
 
     async def _send(self, script: Script, key: str, *words: str | int) -> Any:
         try:
@@ -237,12 +236,12 @@ class Connection:
         return words if len(words) <= _SHOWN else words[:_SHOWN] + "..."
 
 
-async def _within(seconds: float, send: Callable[[], Awaitable[Any]], *, repeats: bool) -> Any:
+async def _within(seconds: float, send: Callable[[], Awaitable[Any]], *, idempotent: bool) -> Any:
     async with asyncio.timeout(seconds):
         try:
             return await send()
         except failures.ConnectionError:
-            if not repeats:
+            if not idempotent:
                 raise
             return await send()
 
@@ -266,11 +265,7 @@ def check_seconds(argument: str, value: object) -> None:
     Raises:
         ConfigurationError: it is no positive number.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < value < _LONGEST_TIMEOUT
-    ):
+    if not is_number(value) or not 0 < value < _LONGEST_TIMEOUT:
         raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")
 
 

@@ -39,12 +39,6 @@ class SharedBudgets:
     def __init__(self, url: str, *, account: str, exchange: float, max_in_flight: int) -> None:
         """Describe them; nothing is sent.
 
-        Args:
-            url: the server.
-            account: the account SID.
-            exchange: the longest time of an exchange of the session, in seconds.
-            max_in_flight: requests that the session may have in flight at once.
-
         Raises:
             ConfigurationError: the URL is not valid.
         """
@@ -58,10 +52,6 @@ class SharedBudgets:
     def limiter(self, category: str, rate: RateLimit) -> SharedTokenBucket:
         """Return the limiter of one of the account's budgets in the running loop.
 
-        Args:
-            category: which of them it is.
-            rate: the budget.
-
         Raises:
             ConfigurationError: another session of the account in this loop has named another rate
                 or server.
@@ -71,8 +61,16 @@ class SharedBudgets:
         if common is None:
             common = _Common(self._describe(category, rate), self._url)
             limiters[self._account, category] = common
-        else:
-            self._check(common, rate)
+        elif common.limiter.rate != rate:
+            raise ConfigurationError(
+                f"rate_limit={rate!r}: an account has one budget in an event loop, and this one's "
+                f"is {common.limiter.rate!r}, until the last of its sessions is closed"
+            )
+        elif common.url != self._url:
+            raise ConfigurationError(
+                f"{VARIABLE}: the account's other sessions in this event loop share its budget on "
+                "another server"
+            )
         # Each session keeps to its own numbers besides.
         common.limiter.allow_in_flight(self._max_in_flight)
         common.limiter.allow_exchange(self._exchange)
@@ -105,15 +103,3 @@ class SharedBudgets:
             )
         except ConfigurationError as error:
             raise ConfigurationError(f"{VARIABLE}: {error}") from None
-
-    def _check(self, common: _Common, rate: RateLimit) -> None:
-        if common.limiter.rate != rate:
-            raise ConfigurationError(
-                f"rate_limit={rate!r}: an account has one budget in an event loop, and this one's "
-                f"is {common.limiter.rate!r}, until the last of its sessions is closed"
-            )
-        if common.url != self._url:
-            raise ConfigurationError(
-                f"{VARIABLE}: the account's other sessions in this event loop share its budget on "
-                "another server"
-            )

@@ -11,7 +11,7 @@ from typing import Any, Final
 import anyio
 
 from exotel_async.logs import log_fields
-from exotel_async.redis.connection import Unfit, Unreachable
+from exotel_async.redis.connection import Unreachable, Unusable
 from exotel_async.redis.messages import Lease, StatusReport
 from exotel_async.redis.server import Server, is_cancelled
 from exotel_async.redis.statistics import SECOND
@@ -150,10 +150,8 @@ class LeaseKeeper:
                 self._write()
             try:
                 answer = await self._ask()
-            except Unreachable as error:
-                try_again = self._lose(str(error))
-            except Unfit as error:
-                if not self._has_begun:
+            except (Unreachable, Unusable) as error:
+                if isinstance(error, Unusable) and not self._has_begun:
                     await self._listener.stop()
                     self._fail(str(error))
                     return
@@ -242,7 +240,7 @@ class LeaseKeeper:
                 except Unreachable:
                     await asyncio.sleep(_FIRST_RETRY)
                     continue
-                except Unfit:
+                except Unusable:
                     return
                 if "refused" in answer:
                     return

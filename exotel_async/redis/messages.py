@@ -70,10 +70,7 @@ class LeaseTerms:
     def of(cls, rate: RateLimit, exchange: float) -> LeaseTerms:
         """Return the terms for a budget.
 
-        Args:
-            rate: the budget.
-            exchange: the longest time from the permit until the request has arrived or never will,
-                in seconds.
+        An exchange ends when a request has arrived or never will.
         """
         per = rate.per
         return cls(
@@ -165,12 +162,8 @@ class Lease:
     ) -> None:
         """Describe it; it holds nothing yet.
 
-        Args:
-            rate: the account's budget.
-            terms: how long things last.
-            window: where the permits are; its moments are those of the loop's clock.
-            name: what the process is called in statistics; host and process number by default.
-            clock: what tells how long a lease is old, in seconds.
+        The moments of the window are those of the loop's clock. What the process is called in
+        statistics is its host and process number by default.
         """
         self.terms: LeaseTerms = terms
         self.id: str = ""

@@ -236,7 +236,8 @@ class LeasedBucket(Limiter):
             self._keeper.call_at(now + self._lease.terms.renewal)
         if answer["again"] >= 0:
             self._keeper.call_at(now + answer["again"] / SECOND)
-        if self._refusals or self._answered is not None or self._can_give:
+        can_give = self._to_give > 0 and self._window.size > self._window.in_flight
+        if self._refusals or self._answered is not None or can_give:
             self._call()
         elif self._can_hand_over:
             # It may get back what it hands over, and has no end of it at once.
@@ -297,11 +298,7 @@ class LeasedBucket(Limiter):
     def _fail(self, problem: str) -> None:
         """Take note that the server cannot, or will not, hold the budget as configured."""
         self._problem = problem
-        self._fail_all(lambda: self._unfit(problem))
-
-    @property
-    def _can_give(self) -> bool:
-        return self._to_give > 0 and self._window.size > self._window.in_flight
+        self._fail_all(lambda: self._unusable(problem))
 
     @property
     def _can_hand_over(self) -> bool:
@@ -357,7 +354,7 @@ class LeasedBucket(Limiter):
             what = f"cannot be reached: {problem}"
         return LimiterUnavailable(f"the server of the shared limiter, {server.address}, {what}")
 
-    def _unfit(self, problem: str) -> ConfigurationError:
+    def _unusable(self, problem: str) -> ConfigurationError:
         return ConfigurationError(
             f"the server of the shared limiter, {self._server.address}, cannot be used: {problem}"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis import exceptions as failures
 
-from exotel_async.redis.connection import Connection, Script, Unfit
+from exotel_async.redis.connection import Connection, Script, Unusable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,31 +36,27 @@ class Server(Connection):
         # The part in braces decides where in a cluster it is.
         self._key = f"exotel_async:{{{account}}}:{category}"
 
-    async def ask(self, message: Mapping[str, Any], *, aside: bool = False) -> dict[str, Any]:
+    async def ask(self, message: Mapping[str, Any], *, concurrent: bool = False) -> dict[str, Any]:
         """Send a message to the ledger and return its answer.
 
-        Args:
-            message: the message.
-            aside: whether something else may be asked at the moment: it is on a new connection.
+        If it is `concurrent` with other messages, it may have to connect first.
 
         Raises:
             Unreachable: no answer came. The ledger may have taken the message, or may yet.
-            Unfit: the server cannot hold a ledger.
+            Unusable: the server cannot hold a ledger.
         """
         text = json.dumps(message, separators=(",", ":"))
-        return await self.run(_LEDGER, self._key, text, read=_read, aside=aside)
+        return await self.run(_LEDGER, self._key, text, read=_read, concurrent=concurrent)
 
     async def listen(
         self, hear: Callable[[Mapping[str, Any]], None], begin: Callable[[], None]
     ) -> None:
         """Receive what the ledger publishes to all processes, until the connection fails.
 
-        Args:
-            hear: called with each message.
-            begin: called when from now on no message is missed.
+        From when `begin` is called on, no message is missed.
 
         Raises:
-            Unfit: it does not let us listen.
+            Unusable: it does not let us listen.
         """
         listener = self._client.pubsub()
         try:
@@ -83,7 +79,7 @@ class Server(Connection):
             return
         finally:
             await listener.aclose()  # type: ignore[no-untyped-call]
-        raise Unfit(problem)
+        raise Unusable(problem)
 
 
 def _read(text: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.limiter.protocol import LimiterStatistics
 from exotel_async.masking import shown
 from exotel_async.models.value import Value
+from exotel_async.wire.validation import is_number
 
 SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
@@ -40,7 +41,7 @@ class Fallback:
 
     @share.validator
     def _share_fits(self, _: Attribute[float], value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        if not is_number(value) or not 0 < value <= 1:
             raise ConfigurationError(f"Fallback(share)={shown(value)}: must be above 0 and up to 1")
 
     def part_of(self, permits: int, processes: int) -> int:

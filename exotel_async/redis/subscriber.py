@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from exotel_async.redis.connection import Unfit
+from exotel_async.redis.connection import Unusable
 from exotel_async.redis.server import Server, is_cancelled
 
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
@@ -25,13 +25,7 @@ class Listener:
         hear: Callable[[Mapping[str, Any]], None],
         missed: Callable[[], None],
     ) -> None:
-        """Describe it.
-
-        Args:
-            server: where the ledger is.
-            hear: called with each message.
-            missed: called when messages may have been missed.
-        """
+        """Describe it; `missed` is called when messages may have been missed."""
         self._server = server
         self._hear = hear
         self._missed = missed
@@ -59,7 +53,7 @@ class Listener:
         while not is_cancelled():
             try:
                 await self._server.listen(self._told, self._begun)
-            except Unfit as error:
+            except Unusable as error:
                 if not self.settled.is_set():
                     self.problem = str(error)
                     self.settled.set()

@@ -239,6 +239,8 @@ class SyncStream(LoopObject[S], Generic[S, T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._feed is not None:
+            self._feed.close()
         thread, entered = thread_of(self._loop), self._entered
         if entered is not None:
             self._await(lambda _: thread.leave(entered))
@@ -271,15 +273,6 @@ class SyncResultStream(SyncStream[R, T]):
         super().__init__(session, make)
         self._feed: SourceReader[Any] = feed
         self._progress = progress
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._feed.close()
-        super().__exit__(exc_type, exc, traceback)
 
     def _take(self) -> Any:
         async def take() -> object:

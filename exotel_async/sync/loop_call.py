@@ -33,11 +33,8 @@ class LoopCall(Generic[T]):
     ) -> None:
         """Describe it.
 
-        Args:
-            thread: where it is done.
-            work: what is awaited; it is called in the loop.
-            abandon: called in the loop with a result that the thread has not taken, because an
-                exception came there, as by Ctrl-C.
+        `work` is called in the loop, and so is `abandon`, with a result that the thread has not
+        taken because an exception came there, as by Ctrl-C.
         """
         self.loop: Final = thread.loop
         self.inbox: Final[SimpleQueue[Callable[[], object] | None]] = SimpleQueue()

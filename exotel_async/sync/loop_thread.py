@@ -233,10 +233,12 @@ class _Process:
 
     def __init__(self) -> None:
         self.thread: LoopThread | None = None
+        """The thread of this process, if it has one."""
         self._starting = RLock()
         self._ended = False
 
     def started(self) -> LoopThread:
+        """Return the thread that runs here."""
         thread = self.thread
         if thread is None:
             with self._starting:
@@ -279,13 +281,13 @@ class _Process:
         self._starting = RLock()  # uWSGI forks without asking before
 
 
-_PROCESS: Final = _Process()
-atexit.register(_PROCESS.end)
+PROCESS: Final = _Process()
+atexit.register(PROCESS.end)
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(
-        before=_PROCESS.before_fork,
-        after_in_parent=_PROCESS.after_in_parent,
-        after_in_child=_PROCESS.after_in_child,
+        before=PROCESS.before_fork,
+        after_in_parent=PROCESS.after_in_parent,
+        after_in_child=PROCESS.after_in_child,
     )
 
 
@@ -296,7 +298,7 @@ def loop_thread() -> LoopThread:
         ConfigurationError: as `check_may_block`; or the interpreter ends.
     """
     check_may_block()
-    return _PROCESS.started()
+    return PROCESS.started()
 
 
 def check_may_block() -> None:
@@ -309,15 +311,10 @@ def check_may_block() -> None:
         running = asyncio.get_running_loop()
     except RuntimeError:
         return
-    thread = _PROCESS.thread
+    thread = PROCESS.thread
     # The cells of a notebook run in a loop, and are to wait. In the loop itself nothing can.
     if not _is_notebook() or (thread is not None and running is thread.loop):
         raise ConfigurationError(_IN_A_LOOP)
-
-
-def existing_loop_thread() -> LoopThread | None:
-    """Return the thread of this process, if it has one."""
-    return _PROCESS.thread
 
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
@@ -325,15 +322,10 @@ def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Non
 
     To be used where nothing may wait: while objects are collected, in any thread.
     """
-    thread = _PROCESS.thread
+    thread = PROCESS.thread
     if thread is not None and thread.loop is loop:
         with suppress(RuntimeError):  # it is closed
             loop.call_soon_threadsafe(callback)
-
-
-def start_loop_thread() -> LoopThread:
-    """Return the thread that runs here."""
-    return _PROCESS.started()
 
 
 def _is_notebook() -> bool:

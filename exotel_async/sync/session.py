@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from exotel_async.client import AsyncExotel
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.limiter.protocol import RateLimiter
 from exotel_async.sync.loop_call import run_in_loop
-from exotel_async.sync.loop_thread import LoopThread, existing_loop_thread, post, start_loop_thread
+from exotel_async.sync.loop_thread import PROCESS, LoopThread, post
 
 if TYPE_CHECKING:
     from exotel_async.config import RequestOptions
-
-
-class Session(Protocol):
-    """What the resources of an `Exotel` get at the session in the loop by."""
-
-    def in_loop(self) -> AsyncExotel:
-        """Return the session of this process. Called in the loop.
-
-        Raises:
-            ConfigurationError: it is closed, or cannot be used in this process.
-        """
-        ...
-
-    def current(self) -> AsyncExotel:
-        """Return the session as it is now, for what needs no loop."""
-        ...
-
-    def close(self, grace: float) -> None:
-        """Close it."""
-        ...
 
 
 class ForkSafeSession:
@@ -64,7 +44,7 @@ class ForkSafeSession:
         # No lock: only the loop's own thread comes here.
         if self._closed:
             raise ConfigurationError(CLOSED)
-        thread = start_loop_thread()
+        thread = PROCESS.started()
         if self._loop is not thread.loop:
             if self._loop is not None:
                 self._session = self._recreate()
@@ -80,7 +60,7 @@ class ForkSafeSession:
     def close(self, grace: float) -> None:
         """Close it. Where no loop runs, nothing is open."""
         self._closed = True
-        thread = existing_loop_thread()
+        thread = PROCESS.thread
         if thread is not None:
             run_in_loop(lambda: self._close(thread, grace))
 
@@ -100,7 +80,7 @@ class ForkSafeSession:
 
 
 class SessionWithOptions:
-    """A session with other defaults."""
+    """A session with other defaults. Its methods do what those of `ForkSafeSession` do."""
 
     def __init__(self, of: Session, options: RequestOptions) -> None:
         """Make it.
@@ -114,23 +94,20 @@ class SessionWithOptions:
         self._view = self._base.with_options(**options)
 
     def current(self) -> AsyncExotel:
-        """Return the session as it is now, for what needs no loop."""
         return self._view
 
     def in_loop(self) -> AsyncExotel:
-        """Return the session of this process. Called in the loop.
-
-        Raises:
-            ConfigurationError: it is closed, or cannot be used in this process.
-        """
         base = self._of.in_loop()
         if base is not self._base:
             self._base, self._view = base, base.with_options(**self._options)
         return self._view
 
     def close(self, grace: float) -> None:
-        """Close the session it is a view of."""
         self._of.close(grace)
+
+
+Session = ForkSafeSession | SessionWithOptions
+"""What the resources of an `Exotel` get at the session in the loop by."""
 
 
 def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:

@@ -60,12 +60,7 @@ class SourceReader(Generic[T]):
     """
 
     def __init__(self, given: Iterable[T], *, ahead: int) -> None:
-        """Describe it; nothing is read.
-
-        Args:
-            given: the items.
-            ahead: items that may be read at a time.
-        """
+        """Describe it; nothing is read. As many items as `ahead` may be read at a time."""
         self._given: Iterable[T] = given
         self._ahead = ahead
         self._items: Iterator[T] | None = None

@@ -32,7 +32,7 @@ from exotel_async.webhooks.asgi import (
     take_target,
 )
 from exotel_async.webhooks.auth import AllowedAddresses, PathSecrets
-from exotel_async.webhooks.body import TIMES_AS_MUCH, require_parser
+from exotel_async.webhooks.body import require_parser
 from exotel_async.webhooks.deduplication import ClaimStore, MemoryClaims
 from exotel_async.webhooks.events import StatusCallback
 from exotel_async.webhooks.handlers import HandlerRunner
@@ -258,10 +258,7 @@ class ExotelWebhooks(Registry):
         route: Route | None = None
         try:
             route = self._enter(scope, target)
-            if route.kind in {"status_callback", "heartbeat"}:
-                answer = await self._take_body(route, scope, receive, target.query)
-            else:
-                answer = await self._take_query(route, scope["method"], target.query)
+            answer = await self._serve(route, scope, receive, target.query)
         except Refused as refused:
             answer = refusal(refused, scope)
         if self._on_event is not None:
@@ -290,44 +287,33 @@ class ExotelWebhooks(Registry):
         show_tail(scope, target.tail)
         return route
 
-    async def _take_body(
-        self, route: Route, scope: Scope, receive: Receive, query: bytes
-    ) -> Response:
-        if scope["method"] != "POST":
-            raise Refused(405, ("allow", "POST"))
+    async def _serve(self, route: Route, scope: Scope, receive: Receive, query: bytes) -> Response:
+        if scope["method"] not in route.methods:
+            raise Refused(405, ("allow", ", ".join(route.methods)))
+        if scope["method"] == "HEAD":
+            return route.head
         if len(query) > self._most:
             raise Refused(414)
-        body, content_type = await read_callback(
-            scope["headers"],
-            received(receive),
-            most=self._most * (TIMES_AS_MUCH if route.kind == "heartbeat" else 1),
-            seconds=self._body_seconds,
-        )
-        if route.kind == "status_callback":
-            event = self._read(route, body, content_type, query=query)
-            self._forward(event)
+        if route.body_factor:
+            most, chunks = self._most * route.body_factor, received(receive)
+            body, content_type = await read_callback(
+                scope["headers"], chunks, most=most, seconds=self._body_seconds
+            )
+            request = self._read(route, body, content_type, query)
         else:
-            event = self._read(route, body, content_type)
-        if route.handler is None or await self._runner.handle(route, event):
+            request = self._read(route, query)
+        if isinstance(request, StatusCallback):
+            self._forward(request)
+        if route.reply is not None:
+            return await self._runner.answer(route, request) or _FAILED
+        if route.handler is None or await self._runner.handle(route, request):
             return RECEIVED
         return _FAILED
 
-    async def _take_query(self, route: Route, method: str, query: bytes) -> Response:
-        if method == "HEAD":
-            return route.head
-        if method != "GET":
-            raise Refused(405, ("allow", "GET, HEAD"))
-        if len(query) > self._most:
-            raise Refused(414)
-        request = self._read(route, query)
-        if route.kind == "dial_event":
-            return RECEIVED if await self._runner.handle(route, request) else _FAILED
-        return await self._runner.answer(route, request) or _FAILED
-
-    def _read(self, route: Route, *request: object, **more: object) -> Any:
+    def _read(self, route: Route, *request: object) -> Any:
         """Make a value of a request. Raises Refused: it is none of Exotel's."""
         try:
-            return route.read(*request, **more)
+            return route.read(*request)
         except InvalidWebhook as error:
             logger.warning(
                 "A request for %s is not one of Exotel's: %s",

@@ -50,16 +50,7 @@ class ClientGone(Exception):
 async def read_callback(
     headers: Headers, chunks: AsyncIterable[bytes], *, most: int, seconds: float
 ) -> tuple[bytes, str]:
-    """Read the body of a status callback.
-
-    Args:
-        headers: those of the request.
-        chunks: its body, piece by piece.
-        most: bytes.
-        seconds: for all of it to come.
-
-    Returns:
-        The body and its Content-Type.
+    """Return the body of a request, of `most` bytes within so many seconds, and its Content-Type.
 
     Raises:
         Refused: 415, 413 or 408; of a body that does not say its length only when it is there.

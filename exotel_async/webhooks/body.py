@@ -12,7 +12,6 @@ numbers, and secrets of its sender.
 from __future__ import annotations
 
 import enum
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
+from exotel_async.wire.values import decode_json
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -254,10 +254,6 @@ class _Parts:
         self.whole = True
 
 
-# NaN and infinities are no JSON, though Python reads them. As null they do no harm.
-_JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
-
-
 class MediaType(enum.StrEnum):
     """How a status callback may be encoded (VOICE_V1 6.2)."""
 
@@ -304,11 +300,9 @@ def read_body(
 
 
 def read_query(query: str | bytes) -> dict[str, Any]:
-    """Read a query, or a urlencoded form, which is the same.
+    """Read a query as it came, without a `?`, or a urlencoded form, which is the same.
 
-    Args:
-        query: as it came, percent-encoded, without a `?`. It is read as UTF-8; what is not shows as
-            the replacement character.
+    It is read as UTF-8; what is not shows as the replacement character.
 
     Raises:
         InvalidWebhook: it is past the limits of `nest`.
@@ -320,9 +314,6 @@ def read_parameters(query: str | bytes) -> dict[str, str]:
     """Read the query of a URL that was not made by Exotel: brackets in its names mean nothing.
 
     Of a name that comes twice the last value counts.
-
-    Args:
-        query: as `read_query` takes it.
 
     Raises:
         InvalidWebhook: more than `MOST_FIELDS`.
@@ -342,8 +333,7 @@ def _pairs(query: str | bytes, most: int = MOST_FIELDS) -> list[tuple[str, str]]
 
 def _read_json(body: bytes, most: int, list_name: str | None) -> dict[str, Any]:
     try:
-        document = _JSON.decode(body.decode("utf-8-sig"))
-    # No UTF-8, no JSON, a number of thousands of digits, brackets as deep as the stack.
+        document = decode_json(body)
     except (ValueError, RecursionError):
         document = None
     if list_name is not None and isinstance(document, list):

@@ -23,13 +23,7 @@ from exotel_async.models import (
 from exotel_async.models.value import Value
 from exotel_async.webhooks.body import read_body, read_parameters, read_query, rows
 from exotel_async.webhooks.enums import AgentState, DialEventType
-from exotel_async.webhooks.fields import (
-    call_sid,
-    direction,
-    event_key,
-    other_party,
-    party,
-)
+from exotel_async.webhooks.fields import call_sid, direction, event_key, read_fields
 from exotel_async.wire.values import amount, free_text, moment, seconds, text, word
 
 _status: Final = word(CallStatus)
@@ -275,22 +269,11 @@ class DialEvent(Value):
             InvalidWebhook: this is no dial event. Its text shows nothing of the query.
         """
         raw = read_query(query)
-        get = raw.get
         return cls(
             sid=call_sid(raw),
-            event_type=_step(get("EventType")),
-            agent_state=_state(get("Status")),
-            dialled_number=text(get("DialWhomNumber")),
-            agent_email=text(get("AgentEmail")),
-            from_=party(raw),
-            to=other_party(raw),
-            call_from=text(get("CallFrom")),
-            call_to=text(get("CallTo")),
-            exophone=text(get("To")),
-            direction=direction(get("Direction")),
-            created_at=moment(get("Created"), time_zone),
-            current_time=moment(get("CurrentTime"), time_zone),
-            raw=raw,
+            event_type=_step(raw.get("EventType")),
+            agent_state=_state(raw.get("Status")),
+            **read_fields(cls, raw, time_zone),
         )
 
     @property

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta, tzinfo
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field, fields_dict, frozen
 
 from exotel_async.errors import InvalidRequest, InvalidWebhook
 from exotel_async.masking import masked
-from exotel_async.models import Direction
+from exotel_async.models import CallStatus, Direction
 from exotel_async.models.value import Value
 from exotel_async.webhooks.body import rows
+from exotel_async.webhooks.enums import FlowCallType
 from exotel_async.wire.validation import segment
-from exotel_async.wire.values import count, seconds, text, word
+from exotel_async.wire.values import count, free_text, moment, seconds, text, word
 
 Raw = Mapping[str, Any]
 """A payload as `read_body` and `read_query` give it."""
 
 _direction: Final = word(Direction)
+_status: Final = word(CallStatus)
 
 
 def call_sid(raw: Raw) -> str:
@@ -42,23 +45,13 @@ def call_sid(raw: Raw) -> str:
     raise InvalidWebhook("CallSid is not a call identifier")
 
 
-def party(raw: Raw) -> str | None:
-    """Read `From`, or `CallFrom` where that is missing; both may come (VOICE_V1 7.1)."""
-    return text(raw.get("From")) or text(raw.get("CallFrom"))
-
-
-def other_party(raw: Raw) -> str | None:
-    """Read `To`, or `CallTo` where that is missing; both may come, and differ (VOICE_V1 7.1)."""
-    return text(raw.get("To")) or text(raw.get("CallTo"))
-
-
 def direction(value: object) -> Direction | None:
     """Read who began the call; flows write `incoming` for `inbound` (VOICE_V1 7.1)."""
     found = _direction(value)
     return Direction.INBOUND if found is not None and found.casefold() == "incoming" else found
 
 
-def keys_pressed(value: object) -> str | None:
+def _keys_pressed(value: object) -> str | None:
     """Read digits: they come in literal double quotes (VOICE_V1 7.1) and leave without."""
     found = text(value)
     if found is not None and len(found) > 1 and found[0] == found[-1] == '"':
@@ -137,7 +130,7 @@ class StreamReport(Value):
     disconnected_by: str | None = None
 
 
-def read_insights(value: object) -> Insights | None:
+def _insights(value: object) -> Insights | None:
     """Read `Insights[...]`; None if there are none."""
     if not isinstance(value, Mapping):
         return None
@@ -148,7 +141,7 @@ def read_insights(value: object) -> Insights | None:
     )
 
 
-def read_stream(value: object) -> StreamReport | None:
+def _stream(value: object) -> StreamReport | None:
     """Read `Stream[...]`; None if there was no stream."""
     if not isinstance(value, Mapping):
         return None
@@ -162,7 +155,7 @@ def read_stream(value: object) -> StreamReport | None:
     )
 
 
-def read_dialled(value: object) -> tuple[DialledLeg, ...]:
+def _legs(value: object) -> tuple[DialledLeg, ...]:
     """Read `Legs[i][...]`, in order."""
     return tuple(_dialled(index + 1, leg) for index, leg in rows(value))
 
@@ -178,5 +171,53 @@ def _dialled(position: int, leg: Raw) -> DialledLeg:
         cause=next((cause for cause in causes if cause and count(cause) is None), None),
         cause_code=next((code for code in map(count, causes) if code is not None), None),
         disconnected_by=text(leg.get("DisconnectedBy")),
-        insights=read_insights(leg.get("Insights")),
+        insights=_insights(leg.get("Insights")),
     )
+
+
+_FIELDS: Final[Mapping[str, tuple[str, Callable[..., Any]]]] = {
+    "call_from": ("CallFrom", text),
+    "call_to": ("CallTo", text),
+    "exophone": ("To", text),
+    "status": ("CallStatus", _status),
+    "direction": ("Direction", direction),
+    "call_type": ("CallType", word(FlowCallType)),
+    "created_at": ("Created", moment),
+    "started_at": ("StartTime", moment),
+    "ended_at": ("EndTime", moment),
+    "current_time": ("CurrentTime", moment),
+    "dial_status": ("DialCallStatus", _status),
+    "dial_duration": ("DialCallDuration", seconds),
+    "dialled_number": ("DialWhomNumber", text),
+    "agent_email": ("AgentEmail", text),
+    "digits": ("digits", _keys_pressed),
+    "recording_url": ("RecordingUrl", text),
+    "recording_available_by": ("RecordingAvailableBy", moment),
+    "custom_field": ("CustomField", free_text),
+    "forwarded_from": ("ForwardedFrom", text),
+    "outgoing_number": ("OutgoingPhoneNumber", text),
+    "flow_id": ("flow_id", text),
+    "tenant_id": ("tenant_id", text),
+    "process_status": ("ProcessStatus", text),
+    "legs": ("Legs", _legs),
+    "insights": ("Insights", _insights),
+    "stream": ("Stream", _stream),
+}
+"""What flows call it, and what reads it."""
+
+
+@cache
+def _fields_of(kind: type[Any]) -> list[tuple[str, str, Callable[..., Any]]]:
+    return [(name, *_FIELDS[name]) for name in fields_dict(kind) if name in _FIELDS]
+
+
+def read_fields(kind: Callable[..., Value], raw: Raw, time_zone: tzinfo) -> dict[str, Any]:
+    """Read what a value has of the fields that flows send, all but the call's SID."""
+    get = raw.get
+    found = {
+        name: read(get(sent), time_zone) if read is moment else read(get(sent))
+        for name, sent, read in _fields_of(kind)
+    }
+    # Of either pair both may come, and differ (VOICE_V1 7.1).
+    from_, to = text(get("From")) or text(get("CallFrom")), text(get("To")) or text(get("CallTo"))
+    return {"from_": from_, "to": to, "raw": raw, **found}

@@ -70,14 +70,8 @@ class HandlerTask:
     ) -> None:
         """Begin.
 
-        Args:
-            store: where the claim is kept.
-            route: has the handler.
-            event: is handled.
-            key: names the event.
-            owner: names this attempt.
-            seconds: for the claim and the handler.
-            over: is called with the key when the event may be attempted anew.
+        Claim and handler have so many seconds; `over` is called with the key when the event may be
+        attempted anew.
         """
         self._store, self._route, self._event = store, route, event
         self._key, self._owner, self._seconds, self._over = key, owner, seconds, over

@@ -41,12 +41,7 @@ def in_urls(prefix: str) -> str:
 def prefixes_in(app: Any, wanted: object) -> Iterator[str]:
     """Find where one of Starlette's applications, or FastAPI's, has another one mounted.
 
-    Args:
-        app: the application, whatever middleware is around it.
-        wanted: the one that is mounted in it, or in one that is mounted in it.
-
-    Returns:
-        Each prefix, except those that have path parameters.
+    Middleware may be around them, and others between them. Prefixes with parameters are left out.
     """
     return (path for path in _prefixes(app, wanted, frozenset()) if "{" not in path)
 
@@ -83,10 +78,7 @@ class PrefixWatch:
     def served(self, target: Target, public: str | None, mounted: Container[str]) -> None:
         """Take note of a request that was let in.
 
-        Args:
-            target: where it led.
-            public: what our URLs begin with; None: there is no base_url.
-            mounted: all prefixes it is known to be mounted at.
+        `public` is what our URLs begin with, `mounted` what the application is known to be at.
         """
         prefix = unquote(target.prefix)
         # A proxy may take a part of the path off.
@@ -108,14 +100,7 @@ class PrefixWatch:
         is_secret: Callable[[str], bool],
         tails: Container[str],
     ) -> None:
-        """Take note of a request that was not let in.
-
-        Args:
-            target: where it led.
-            public: what our URLs begin with; None: it is not known.
-            is_secret: tells whether a segment of a path is a valid secret.
-            tails: the ends of our URLs, behind the secret.
-        """
+        """Take note of a request that was not let in; `tails` are the ends of our URLs."""
         if self._has_logged:
             return
         segments = f"{target.prefix}/{target.secret}/{target.tail}".split("/", _MOST_SEGMENTS)

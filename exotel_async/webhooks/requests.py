@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from attrs import field, frozen
 
@@ -25,15 +25,8 @@ from exotel_async.webhooks.fields import (
     Raw,
     StreamReport,
     call_sid,
-    direction,
-    keys_pressed,
-    other_party,
-    party,
-    read_dialled,
-    read_insights,
-    read_stream,
+    read_fields,
 )
-from exotel_async.wire.values import free_text, moment, seconds, text, word
 
 
 @frozen(kw_only=True)
@@ -66,11 +59,8 @@ class AppletRequest(Value):
         Raises:
             InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
         """
-        return cls._read(read_query(query), time_zone)
-
-    @classmethod
-    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
-        raise NotImplementedError
+        raw = read_query(query)
+        return cls(sid=call_sid(raw), **read_fields(cls, raw, time_zone))
 
 
 @frozen(kw_only=True)
@@ -87,17 +77,6 @@ class GreetingRequest(AppletRequest):
     dialled_number: str | None = field(default=None, repr=masked)
     custom_field: str | None = field(default=None, repr=False)
 
-    @classmethod
-    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
-        return cls(
-            sid=call_sid(raw),
-            from_=party(raw),
-            to=other_party(raw),
-            dialled_number=text(raw.get("DialWhomNumber")),
-            custom_field=free_text(raw.get("CustomField")),
-            raw=raw,
-        )
-
 
 @frozen(kw_only=True)
 class WhisperRequest(AppletRequest):
@@ -111,16 +90,6 @@ class WhisperRequest(AppletRequest):
 
     dialled_number: str | None = field(default=None, repr=masked)
 
-    @classmethod
-    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
-        return cls(
-            sid=call_sid(raw),
-            from_=party(raw),
-            to=other_party(raw),
-            dialled_number=text(raw.get("DialWhomNumber")),
-            raw=raw,
-        )
-
 
 @frozen(kw_only=True)
 class SmsRequest(AppletRequest):
@@ -133,20 +102,6 @@ class SmsRequest(AppletRequest):
     """
 
     digits: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
-        return cls(
-            sid=call_sid(raw),
-            from_=party(raw),
-            to=other_party(raw),
-            digits=keys_pressed(raw.get("digits")),
-            raw=raw,
-        )
-
-
-_status: Final = word(CallStatus)
-_call_type: Final = word(FlowCallType)
 
 
 @frozen(kw_only=True)
@@ -215,41 +170,6 @@ class FlowRequest(AppletRequest):
     legs: tuple[DialledLeg, ...] = ()
     insights: Insights | None = None
     stream: StreamReport | None = None
-
-    @classmethod
-    def _read(cls, raw: Raw, time_zone: tzinfo) -> Self:
-        get = raw.get
-        return cls(
-            sid=call_sid(raw),
-            from_=party(raw),
-            to=other_party(raw),
-            raw=raw,
-            call_from=text(get("CallFrom")),
-            call_to=text(get("CallTo")),
-            exophone=text(get("To")),
-            status=_status(get("CallStatus")),
-            direction=direction(get("Direction")),
-            call_type=_call_type(get("CallType")),
-            created_at=moment(get("Created"), time_zone),
-            started_at=moment(get("StartTime"), time_zone),
-            ended_at=moment(get("EndTime"), time_zone),
-            current_time=moment(get("CurrentTime"), time_zone),
-            dial_status=_status(get("DialCallStatus")),
-            dial_duration=seconds(get("DialCallDuration")),
-            dialled_number=text(get("DialWhomNumber")),
-            digits=keys_pressed(get("digits")),
-            recording_url=text(get("RecordingUrl")),
-            recording_available_by=moment(get("RecordingAvailableBy"), time_zone),
-            custom_field=free_text(get("CustomField")),
-            forwarded_from=text(get("ForwardedFrom")),
-            outgoing_number=text(get("OutgoingPhoneNumber")),
-            flow_id=text(get("flow_id")),
-            tenant_id=text(get("tenant_id")),
-            process_status=text(get("ProcessStatus")),
-            legs=read_dialled(get("Legs")),
-            insights=read_insights(get("Insights")),
-            stream=read_stream(get("Stream")),
-        )
 
     def to_call(self) -> Call:
         """Return the call as far as the request tells it.
@@ -347,19 +267,7 @@ class VoicebotRequest(Value):
                 nothing of the query.
         """
         raw = read_query(query)
-        get = raw.get
-        return cls(
-            sid=_sid_if_any(raw),
-            from_=party(raw),
-            to=other_party(raw),
-            call_from=text(get("CallFrom")),
-            call_to=text(get("CallTo")),
-            direction=direction(get("Direction")),
-            current_time=moment(get("CurrentTime"), time_zone),
-            digits=keys_pressed(get("digits")),
-            custom_field=free_text(get("CustomField")),
-            raw=raw,
-        )
+        return cls(sid=_sid_if_any(raw), **read_fields(cls, raw, time_zone))
 
 
 def _sid_if_any(raw: Raw) -> str | None:

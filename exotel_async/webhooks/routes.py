@@ -19,6 +19,7 @@ from exotel_async.webhooks.answers import (
     SmsText,
     VoicebotStream,
 )
+from exotel_async.webhooks.body import TIMES_AS_MUCH
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.heartbeat import Heartbeat
@@ -67,12 +68,14 @@ class Route:
     Attributes:
         kind: what comes.
         name: which of that kind; None where there is one only.
-        read: makes a value of what comes.
+        read: makes a value of what comes: of a query, or of a body, its type and the query.
         handler: what is called with it; None: nothing is.
         reply: makes a reply of what the handler gives back. None: it is an event, and nothing
             but its receipt is answered.
         fallback: what is answered when the handler fails; None: 500.
         head: what is answered to HEAD.
+        body_factor: how many times as long as `max_body` the body of its POST may be; 0: it is a
+            GET, which has none.
     """
 
     kind: WebhookKind
@@ -82,6 +85,12 @@ class Route:
     reply: Callable[[object], Reply] | None = None
     fallback: Response | None = None
     head: Response = field(factory=Response)
+    body_factor: int = 0
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of HTTP it takes."""
+        return ("POST",) if self.body_factor else ("GET", "HEAD")
 
     @property
     def tail(self) -> str:
@@ -108,47 +117,6 @@ class Route:
 def tail(kind: str, name: str | None) -> str:
     """Return the end of a URL, behind the secret."""
     return kind if name is None else f"{kind}/{name}"
-
-
-def event_route(
-    kind: WebhookKind, read: Callable[..., Any], handler: Callable[[Any], object] | None
-) -> Route:
-    """Describe the URL of an event.
-
-    Raises:
-        ConfigurationError: the handler is none.
-    """
-    return Route(kind, None, read, None if handler is None else _callable(kind, handler))
-
-
-def applet_route(
-    kind: WebhookKind,
-    name: str,
-    read: Callable[..., Any],
-    handler: Callable[[Any], object],
-    fallback: object,
-) -> Route:
-    """Describe the URL of an applet.
-
-    Raises:
-        ConfigurationError: the name is none, the handler is none, or the fall-back is no answer of
-            that kind.
-        InvalidRequest: the fall-back says what Exotel would refuse.
-    """
-    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
-        raise ConfigurationError(
-            f"{kind}: name it with 1 to 64 letters, digits and ._~- of ASCII, "
-            f'as in @hooks.{kind}("main")'
-        )
-    reply, content_type = _REPLIES[kind]
-    head = Response(headers=(("content-type", content_type),) if content_type else ())
-    spare = None
-    if fallback is not None:
-        try:
-            spare = reply(fallback).render()
-        except TypeError as error:
-            raise ConfigurationError(f"fallback: {error}") from None
-    return Route(kind, name, read, _callable(kind, handler), reply, spare, head)
 
 
 def _callable(kind: str, handler: object) -> Callable[[Any], object]:
@@ -237,13 +205,16 @@ class Registry:
         See `status_callback`.
         """
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
-        self._add(event_route("dial_event", read, handler))
+        self._add_event("dial_event", read, handler)
         return handler
 
     def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
         """Register what is called for each heartbeat of ExoPhones: see `status_callback`."""
-        read = partial(Heartbeat.from_request, time_zone=self._time_zone)
-        self._add(event_route("heartbeat", read, handler))
+
+        def read(body: bytes, content_type: str, _query: bytes) -> Heartbeat:
+            return Heartbeat.from_request(body, content_type, time_zone=self._time_zone)
+
+        self._add_event("heartbeat", read, handler, body_factor=TIMES_AS_MUCH)
         return handler
 
     def passthru(
@@ -337,8 +308,23 @@ class Registry:
         return self._named("voicebot", name, VoicebotRequest, fallback)
 
     def _add_callback(self, handler: Callable[[StatusCallback], object] | None) -> None:
-        read = partial(StatusCallback.from_request, time_zone=self._time_zone)
-        self._add(event_route("status_callback", read, handler))
+        zone = self._time_zone
+
+        def read(body: bytes, content_type: str, query: bytes) -> StatusCallback:
+            return StatusCallback.from_request(body, content_type, query=query, time_zone=zone)
+
+        self._add_event("status_callback", read, handler, body_factor=1)
+
+    def _add_event(
+        self,
+        kind: WebhookKind,
+        read: Callable[..., Any],
+        handler: Callable[[Any], object] | None,
+        *,
+        body_factor: int = 0,
+    ) -> None:
+        handler = None if handler is None else _callable(kind, handler)
+        self._add(Route(kind, None, read, handler, body_factor=body_factor))
 
     def _named(
         self,
@@ -347,12 +333,22 @@ class Registry:
         request: type[AppletRequest | VoicebotRequest],
         fallback: object,
     ) -> Callable[[_Handler], _Handler]:
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+            raise ConfigurationError(
+                f"{kind}: name it with 1 to 64 letters, digits and ._~- of ASCII, "
+                f'as in @hooks.{kind}("main")'
+            )
         read = partial(request.from_query, time_zone=self._time_zone)
+        reply, content_type = _REPLIES[kind]
+        head = Response(headers=(("content-type", content_type),) if content_type else ())
         # An error in the fall-back is raised where it is passed, not where its handler is.
-        applet_route(kind, name, read, str, fallback)
+        try:
+            spare = None if fallback is None else reply(fallback).render()
+        except TypeError as error:
+            raise ConfigurationError(f"fallback: {error}") from None
 
         def register(handler: _Handler) -> _Handler:
-            self._add(applet_route(kind, name, read, handler, fallback))
+            self._add(Route(kind, name, read, _callable(kind, handler), reply, spare, head))
             return handler
 
         return register

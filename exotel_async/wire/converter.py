@@ -172,17 +172,14 @@ def _leg(data: dict[str, Any], details: Mapping[str, Any] = MappingProxyType({})
 
 
 def _details(data: Mapping[str, Any]) -> CallDetails:
-    legs = []
-    wrapped = data.get("Legs")
-    for item in wrapped if isinstance(wrapped, list) else ():
-        leg = item.get("Leg", item) if isinstance(item, dict) else None
-        if isinstance(leg, dict):
-            legs.append(_leg(leg, data))
+    listed = data.get("Legs")
+    items = listed if isinstance(listed, list) else ()
+    legs = (item.get("Leg", item) for item in items if isinstance(item, dict))
     return CallDetails(
         talk_time=seconds(data.get("ConversationDuration")),
         leg1_status=_status(data.get("Leg1Status")),
         leg2_status=_status(data.get("Leg2Status")),
-        legs=tuple(legs),
+        legs=tuple(_leg(leg, data) for leg in legs if isinstance(leg, dict)),
     )
 
 

@@ -49,12 +49,7 @@ def raw_request(
 ) -> Request:
     """Build a request. It is not repeatable, unless it is a GET: what it does is not known.
 
-    Args:
-        method: GET, POST, PUT or DELETE.
-        path: the path below the account, which may be percent-encoded.
-        params: the query.
-        form: the form of a POST or PUT.
-        category: the part of the API: its version and budget.
+    The arguments are those of `AsyncExotel.request`.
 
     Raises:
         InvalidRequest: it would dial, or lead out of the account; or an argument is malformed.

@@ -3,7 +3,7 @@
 Every argument is checked here, before it costs a request of the budget. Paths end in `.json`, for
 without it the service answers in XML; names are TitleCase, for the service ignores others silently;
 arrays are written `StatusCallbackEvents[0]=…`, the spelling most production code relies on
-(VOICE_V1 0, 1.1, 1.2).
+(VOICE_V1 0, 1.1, 1.2). Arguments are those of `exotel.calls`, and described there.
 """
 
 from __future__ import annotations
@@ -68,16 +68,6 @@ def connect(
 ) -> Request:
     """Build the dial that connects two parties: `from_` is rung first, and then `to`.
 
-    Args:
-        from_: the party rung first: a phone number as `normalize_number` takes it, or a SIP id or
-            URI (`sip:agent7f3a`).
-        to: the party rung when the first one has answered: the same.
-        caller_id: the ExoPhone both of them see.
-        wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
-        start_playback_to: who hears `start_playback_url`.
-        start_playback_url: audio played when the second party answers.
-        **options: see `DialOptions`.
-
     Raises:
         InvalidRequest: an argument that Exotel would refuse or misinterpret.
     """
@@ -106,13 +96,6 @@ def connect_to_flow(
 ) -> Request:
     """Build the dial that connects one party to a call flow.
 
-    Args:
-        account_sid: the account the flow belongs to.
-        flow: the flow's id (its app id in the dashboard), or the whole URL of one.
-        from_: the party rung: a phone number as `normalize_number` takes it, or a SIP id or URI.
-        caller_id: the ExoPhone it sees.
-        **options: see `DialOptions`.
-
     Raises:
         InvalidRequest: an argument that Exotel would refuse or misinterpret.
     """
@@ -132,14 +115,6 @@ def connect_to_stream(
     **options: Unpack[StreamOptions],
 ) -> Request:
     """Build the dial that connects one party directly to a bot, over a WebSocket (VOICE_V1 1.1).
-
-    Args:
-        from_: the party rung: a phone number as `normalize_number` takes it, or a SIP id or URI.
-        stream_url: the bot's `ws` or `wss` URL, of at most 600 characters.
-        caller_id: the ExoPhone the party sees.
-        stream_name: a name for the stream, of at most 32 characters.
-        sample_rate: samples per second: 8000, 16000 or 24000. It goes into the URL.
-        **options: see `StreamOptions`.
 
     Raises:
         InvalidRequest: an argument that Exotel would refuse or misinterpret.
@@ -162,12 +137,7 @@ def get_call(
 ) -> Request:
     """Build the request for one call.
 
-    Args:
-        sid: the call's SID.
-        details: whether to read its legs and talk time as well.
-        recording_url_validity: how long the pre-signed recording link is to open: 5 to 60 whole
-            minutes. Exotel answers other lengths with a 4xx.
-        extra: parameters this SDK does not know.
+    Exotel answers a `recording_url_validity` of other lengths than 5 to 60 minutes with a 4xx.
 
     Raises:
         InvalidRequest: an argument that Exotel would refuse.

@@ -6,7 +6,6 @@ Whatever the body is, only errors of this package come out. Numbers in their tex
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
@@ -31,7 +30,7 @@ from exotel_async.models import (
     WhitelistEntry,
 )
 from exotel_async.wire.converter import converter
-from exotel_async.wire.values import count, text
+from exotel_async.wire.values import count, decode_json, text
 
 _T = TypeVar("_T")
 
@@ -64,8 +63,6 @@ _KNOWN_REASONS: Final[Mapping[int, str]] = {
 }
 _SAYS_WHY: Final = r"(?i)\b(?:KYC|NDNC|DND|trial|IP)\b"
 
-# NaN and infinities are no JSON, though Python reads them. As null they do no harm.
-_JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 # By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
 _SID: Final = r"[A-Za-z0-9]{16,64}"
 _PARTY: Final = r"[^\"<>\\]{1,255}"
@@ -143,16 +140,11 @@ class Reader(Generic[_T]):
                 data = document if key is None else document[key]
                 return converter(time_zone).structure(data, self._model)
             problem = f"the key {key} is missing"
-        # ValueError: no UTF-8, no JSON, a number of thousands of digits, no such model in it.
+        # ValueError: no JSON, or no such model in it.
         except (ValueError, RecursionError) as error:
             problem = str(error)
         # Raised out here, the error does not carry the parser's, which holds the whole body.
-        raise DecodeError(
-            f"no {self._model.__name__} in the answer: {_kind(answer.body) or problem}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
-        )
+        raise _unreadable(answer, self._model.__name__, _kind(answer.body) or problem)
 
     def _of_xml(self, answer: Response) -> dict[str, Any] | None:
         """Return the fields as a document; None if there are none in XML."""
@@ -201,12 +193,7 @@ def read_done(answer: Response) -> None:
         raise read_error(answer)
     problem = "an error" if b"RestException" in answer.body else _kind(answer.body)
     if problem in {"an error", _HTML}:
-        raise DecodeError(
-            f"no confirmation in the answer: {problem}",
-            status=answer.status,
-            content_type=answer.content_type,
-            excerpt=answer.excerpt(),
-        )
+        raise _unreadable(answer, "confirmation", problem)
 
 
 def read_error(answer: Response) -> APIError:
@@ -227,6 +214,15 @@ def read_error(answer: Response) -> APIError:
         code=_code(answer, code),
         headers=_concealed(answer),
         attempts=answer.attempts,
+    )
+
+
+def _unreadable(answer: Response, wanted: str, problem: str | None) -> DecodeError:
+    return DecodeError(
+        f"no {wanted} in the answer: {problem}",
+        status=answer.status,
+        content_type=answer.content_type,
+        excerpt=answer.excerpt(),
     )
 
 
@@ -303,7 +299,7 @@ def _field(name: str, value: str, answer: Response) -> str | None:
 
 
 def _document(answer: Response) -> dict[str, Any]:
-    document = _JSON.decode(answer.body.decode("utf-8-sig"))
+    document = decode_json(answer.body)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - wrong data, not a wrong program
     return document

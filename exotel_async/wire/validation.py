@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import quote, urlsplit
 
 from exotel_async.errors import InvalidRequest
@@ -68,27 +68,26 @@ def flag(argument: str, value: object) -> str | None:
     return "true" if value else "false"
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number: Python takes True for one."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def whole_seconds(argument: str, value: object) -> str | None:
     """Return the length of a call, or of a part of it, in seconds. None stays None."""
     if value is None:
         return None
     length = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(length, bool)
-        or not isinstance(length, int | float)
-        or not 0 < length <= LONGEST_CALL
-        or length != int(length)
-    ):
+    if not is_number(length) or not 0 < length <= LONGEST_CALL or length != int(length):
         raise InvalidRequest(argument, value, f"must be 1 to {LONGEST_CALL} whole seconds")
     return str(int(length))
 
 
 def positive_seconds(argument: str, value: object) -> float:
     """Return a length of time in seconds: above 0, and not longer than a year."""
-    number = not isinstance(value, bool) and isinstance(value, int | float)
-    if not number or not 0 < value <= _YEAR:  # type: ignore[operator]
+    if not is_number(value) or not 0 < value <= _YEAR:
         raise InvalidRequest(argument, value, "must be seconds, above 0 and up to a year's")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def minutes(argument: str, value: object) -> str | None:

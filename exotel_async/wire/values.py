@@ -1,16 +1,17 @@
-"""Single values as Exotel writes them: text, words, numbers, lengths, amounts and times.
+"""Values as Exotel writes them: JSON, and in it text, words, numbers, lengths, amounts and times.
 
-JSON answers, callbacks and the requests of applets have them alike. Each function gives None for a
-value that makes no sense.
+JSON answers, callbacks and the requests of applets have them alike. Each function of a single
+value gives None for one that makes no sense.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from exotel_async.models import OpenEnum
 
@@ -25,6 +26,18 @@ _NOTHING: Final = frozenset({"none", "null", "undefined", "n/a"})
 _LONGEST_NOTHING: Final = max(map(len, _NOTHING))
 _MOST: Final = 10**9  # as seconds three decades: no call lasts that long
 _PLACES: Final = 20  # of an amount, before the point and after it
+# NaN and infinities are no JSON, though Python reads them. As null they do no harm.
+_JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode JSON.
+
+    Raises:
+        ValueError: it is no UTF-8, no JSON, or has a number of thousands of digits.
+        RecursionError: it has brackets as deep as the stack.
+    """
+    return _JSON.decode(body.decode("utf-8-sig"))
 
 
 def text(value: object) -> str | None:

@@ -12,7 +12,7 @@ import redis.asyncio as aioredis
 from redis import exceptions
 
 from exotel_async import ConfigurationError
-from exotel_async.redis.connection import Unfit, Unreachable
+from exotel_async.redis.connection import Unreachable, Unusable
 from exotel_async.redis.server import SCRIPT, Server, is_cancelled
 from tests.support.virtual_time import run
 
@@ -55,14 +55,14 @@ def answering(answer: object) -> Callable[[], Awaitable[Any]]:
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (exceptions.AuthenticationError("WRONGPASS no"), Unfit, "WRONGPASS no"),
-        (exceptions.AuthorizationError("NOAUTH no"), Unfit, "NOAUTH no"),
-        (exceptions.NoPermissionError("NOPERM no"), Unfit, "NOPERM no"),
-        (exceptions.ReadOnlyError("a replica"), Unfit, "a replica"),
-        (exceptions.ResponseError("WRONGTYPE no"), Unfit, "WRONGTYPE no"),
+        (exceptions.AuthenticationError("WRONGPASS no"), Unusable, "WRONGPASS no"),
+        (exceptions.AuthorizationError("NOAUTH no"), Unusable, "NOAUTH no"),
+        (exceptions.NoPermissionError("NOPERM no"), Unusable, "NOPERM no"),
+        (exceptions.ReadOnlyError("a replica"), Unusable, "a replica"),
+        (exceptions.ResponseError("WRONGTYPE no"), Unusable, "WRONGTYPE no"),
         (exceptions.ResponseError("LOADING the data"), Unreachable, "LOADING the data"),
         (exceptions.ResponseError("MISCONF disk"), Unreachable, "MISCONF disk"),
-        (exceptions.ResponseError("BUSYNESS is none"), Unfit, "BUSYNESS is none"),
+        (exceptions.ResponseError("BUSYNESS is none"), Unusable, "BUSYNESS is none"),
         (exceptions.OutOfMemoryError("no room"), Unreachable, "no room"),
         (exceptions.ConnectionError("refused"), Unreachable, "refused"),
         (OSError("None of it"), Unreachable, "None of it"),
@@ -96,7 +96,7 @@ def test_the_words_of_a_server_are_short_and_hold_no_password() -> None:
 @pytest.mark.parametrize("answer", ["", "[]", "1", "{}", "no JSON", None, b"\xff"])
 def test_an_answer_that_is_no_object_is_none_of_a_ledger(answer: object) -> None:
     place, _ = server(answering(answer))
-    with pytest.raises(Unfit) as raised:
+    with pytest.raises(Unusable) as raised:
         run(place.ask({}))
     assert str(raised.value) == "its answer is not one that this package knows"
 
@@ -128,15 +128,15 @@ def test_to_connect_takes_four_times_as_long_as_to_answer() -> None:
 
         place, _ = server(does)
         # Not connected yet; on a connection of its own; and not any more.
-        for aside in (False, None, True, False):
-            if aside is None:
+        for concurrent in (False, None, True, False):
+            if concurrent is None:
                 await place.ask({})
                 continue
             began = loop.time()
             with pytest.raises(
                 Unreachable, match=r"within 1 s \(timeout=0.25 s, by socket_timeout"
             ):
-                await place.ask({}, aside=aside)
+                await place.ask({}, concurrent=concurrent)
             waited.append(loop.time() - began)
         return waited
 
@@ -258,7 +258,7 @@ class Closes(Client):
 def test_a_client_that_was_given_is_not_closed() -> None:
     client = Closes(answering("[]"))
     place = Server(client, account="a", category="b", timeout=None)
-    with pytest.raises(Unfit):
+    with pytest.raises(Unusable):
         run(place.ask({}))
     run(place.aclose())
     assert not client.is_closed
@@ -274,7 +274,7 @@ async def test_connections_of_its_own_are_closed_in_the_end_and_where_it_is_unfi
     assert isinstance(pool, aioredis.ConnectionPool)
     [connection] = pool._available_connections
     assert connection.is_connected
-    with pytest.raises(Unfit):
+    with pytest.raises(Unusable):
         await place.ask({"version": "none"})
     assert not connection.is_connected
     await place.ask(look)
