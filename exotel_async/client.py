@@ -203,7 +203,7 @@ class AsyncExotel:
         Raises:
             InvalidRequest: a time is negative, or the priority is none.
         """
-        check_options("with_options", self.with_options, options, RequestOptions.__optional_keys__)
+        check_options("with_options", self.with_options, options, RequestOptions)
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._use(self._defaults.with_changes(**options))
@@ -247,7 +247,7 @@ class AsyncExotel:
             APIError: Exotel refused, by HTTP status.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options("request", self.request, options, RequestOptions.__optional_keys__)
+        check_options("request", self.request, options, RequestOptions)
         request = raw_request(method, path, params=params, form=form, category=category)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("request"):

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def check_options(
-    name: str, method: Callable[..., Any], options: Mapping[str, object], known: Collection[str]
+    name: str, method: Callable[..., Any], options: Mapping[str, object], kind: type[Any]
 ) -> None:
     """Raise what Python raises for an unknown keyword, with the nearest one that there is.
 
@@ -18,11 +18,12 @@ def check_options(
         name: what the caller calls the method: `calls.connect`.
         method: the method.
         options: what it was passed as `**options`.
-        known: the names of those it takes.
+        kind: the TypedDict of those it takes.
 
     Raises:
         TypeError: one of them is not among those.
     """
+    known: Collection[str] = kind.__optional_keys__
     if all(option in known for option in options):
         return
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong
