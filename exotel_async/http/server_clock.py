@@ -57,10 +57,3 @@ class ServerClock:
         """Return how much it is ahead of ours, within a second or so; None if nothing is known."""
         now = self.now()
         return None if now is None else now - datetime.now(UTC)
-
-    def shift(self, moment: datetime) -> datetime:
-        """Return what the service's clock showed when ours showed that time, within a second or so.
-
-        As it is, if nothing is known of the service's clock.
-        """
-        return moment + (self.offset() or timedelta())
