@@ -58,9 +58,11 @@ class CallResult(Value):
         raise error
 
 
-def failure(sid: str, error: ExotelError) -> CallResult:
-    """Return the result for a SID that could not be read: many may share one error."""
-    own = copy(error)
+def result_of(sid: str, end: Call | ExotelError) -> CallResult:
+    """Return the result for a SID, with a copy of an error: many may share one."""
+    if isinstance(end, Call):
+        return CallResult(sid, end)
+    own = copy(end)
     own.sid = sid
     return CallResult(sid, error=own)
 
@@ -288,13 +290,14 @@ class CallResults(ResultStream[CallResult]):
         wanted, options = self._wanted, self._options
         if stage == self._planner.last:
             (sid,) = sids
+            end: Call | ExotelError
             try:
-                call = await self._fetcher.single(sid, wanted, options)
+                end = await self._fetcher.single(sid, wanted, options)
             except ConfigurationError:
                 raise
             except ExotelError as error:
-                return [failure(sid, error)], []
-            return [CallResult(sid, call)], []
+                end = error
+            return [result_of(sid, end)], []
         time_range = self._ranges[stage]
         if time_range is not None:
             time_range = self._pages.askable(time_range)
@@ -304,14 +307,5 @@ class CallResults(ResultStream[CallResult]):
         if len(different) == 1 or gone or not self._fetcher.serves(wanted):
             return [], sids
         answers = await self._fetcher.batch(different, wanted, options, time_range=time_range)
-        answered: list[CallResult] = []
-        left: list[str] = []
-        for sid in sids:
-            answer = answers.get(sid)
-            if answer is None:
-                left.append(sid)
-            elif isinstance(answer, Call):
-                answered.append(CallResult(sid, answer))
-            else:
-                answered.append(failure(sid, answer))
-        return answered, left
+        answered = [result_of(sid, answers[sid]) for sid in sids if sid in answers]
+        return answered, [sid for sid in sids if sid not in answers]
