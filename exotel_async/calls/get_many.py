@@ -101,39 +101,6 @@ class FetchStatistics(Value):
     time_left: timedelta | None
 
 
-class _Counts:
-    """What has been asked and answered so far."""
-
-    def __init__(self) -> None:
-        self.found = self.missing = self.failed = self.requests = 0
-        self.started = time.monotonic()
-
-    def sent(self) -> None:
-        self.requests += 1
-
-    def statistics(self, total: int | None) -> FetchStatistics:
-        done = self.found + self.missing + self.failed
-        rate, left = pace(done, total, self.started)
-        return FetchStatistics(
-            done=done,
-            found=self.found,
-            missing=self.missing,
-            failed=self.failed,
-            requests=self.requests,
-            rate=rate,
-            total=total,
-            time_left=left,
-        )
-
-    def add(self, result: CallResult) -> None:
-        if result.call is not None:
-            self.found += 1
-        elif isinstance(result.error, NotFound):
-            self.missing += 1
-        else:
-            self.failed += 1
-
-
 class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
@@ -165,8 +132,9 @@ class CallResults(ResultStream[CallResult]):
         self._pages = pages
         self._wanted = wanted
         self._on_progress = on_progress
-        self._counts = _Counts()
-        self._options = evolve(options, on_send=self._counts.sent)
+        self._found = self._missing = self._failed = self._requests = 0
+        self._started = time.monotonic()
+        self._options = evolve(options, on_send=self._count_request)
         # Of the queries for many, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
         self._planner = BatchPlanner(0, batch_size)
@@ -177,18 +145,35 @@ class CallResults(ResultStream[CallResult]):
         self._stopped = False
 
     def _begin(self) -> None:
-        self._counts.started = time.monotonic()
+        self._started = time.monotonic()
         self._start(self._run)
 
     def _taken(self, results: Sequence[CallResult]) -> None:
         for result in results:
-            self._counts.add(result)
+            is_missing = isinstance(result.error, NotFound)
+            self._found += result.call is not None
+            self._missing += is_missing
+            self._failed += result.call is None and not is_missing
         if self._on_progress is not None:
             self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
         """Return the progress so far, without what was not taken out of the stream yet."""
-        return self._counts.statistics(self._input.total)
+        done = self._found + self._missing + self._failed
+        rate, time_left = pace(done, self._input.total, self._started)
+        return FetchStatistics(
+            done=done,
+            found=self._found,
+            missing=self._missing,
+            failed=self._failed,
+            requests=self._requests,
+            rate=rate,
+            total=self._input.total,
+            time_left=time_left,
+        )
+
+    def _count_request(self) -> None:
+        self._requests += 1
 
     async def _run(self) -> None:
         """Work until all is answered."""
