@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.resource import Calls
 from exotel_async.config import (
@@ -18,6 +18,7 @@ from exotel_async.config import (
     Timeouts,
     find_base_url,
     rate_limit_of,
+    refused,
     region_of,
     retry_of,
     timeouts_of,
@@ -35,7 +36,6 @@ from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import shared_bucket
 from exotel_async.listeners import check_event_listener
 from exotel_async.logs import follow_environment
-from exotel_async.masking import shown
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.resources.numbers import Numbers
@@ -133,18 +133,20 @@ class AsyncExotel:
         follow_environment()
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
-            _refuse("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
+            raise refused("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
         budgets = {
             Category.VOICE: _budget("rate_limit", rate_limit, RateLimit()),
             Category.EXOPHONES: _budget("exophone_rate_limit", exophone_rate_limit, EXOPHONE_RATE),
         }
         policy = retry_of(retry)
         if not isinstance(coalesce, bool):
-            _refuse("coalesce", coalesce, "coalesce=True or coalesce=False")
+            raise refused("coalesce", coalesce, "coalesce=True or coalesce=False")
         if not isinstance(allow_http, bool):
-            _refuse("allow_http", allow_http, "allow_http=True or allow_http=False")
+            raise refused("allow_http", allow_http, "allow_http=True or allow_http=False")
         if on_orphaned_call is not None and not callable(on_orphaned_call):
-            _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
+            raise refused(
+                "on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note"
+            )
         check_listener("on_orphaned_call", on_orphaned_call)
         check_event_listener(on_event)
         _check_time_zone(time_zone)
@@ -323,13 +325,9 @@ def _budget(argument: str, value: object, usual: RateLimit) -> RateLimit | RateL
     return value if isinstance(value, RateLimiter) else rate_limit_of(argument, value)
 
 
-def _refuse(argument: str, value: object, right: str) -> NoReturn:
-    raise ConfigurationError(f"{argument}={shown(value)}: must be {right}")
-
-
 def _check_time_zone(time_zone: object) -> None:
     # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
         rule = "a datetime.timezone or a zoneinfo.ZoneInfo, as ZoneInfo('Asia/Kolkata')"
-        _refuse("time_zone", time_zone, rule)
+        raise refused("time_zone", time_zone, rule)
