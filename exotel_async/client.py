@@ -27,14 +27,14 @@ from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
 from exotel_async.http.http_client import HttpClient, HttpLibrary
-from exotel_async.http.orphans import OnOrphanedCall, check_listener
+from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import Transport
 from exotel_async.keywords import check_options
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import shared_bucket
-from exotel_async.listeners import check_event_listener
+from exotel_async.listeners import check_event_listener, takes
 from exotel_async.logs import follow_environment
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
@@ -147,7 +147,11 @@ class AsyncExotel:
             raise refused(
                 "on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note"
             )
-        check_listener("on_orphaned_call", on_orphaned_call)
+        # Now, and not when a call would be lost by it.
+        if on_orphaned_call is not None and not takes(on_orphaned_call, 2):
+            raise ConfigurationError(
+                "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
+            )
         check_event_listener(on_event)
         _check_time_zone(time_zone)
         transport = Transport(
