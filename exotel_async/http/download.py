@@ -128,14 +128,11 @@ class PartialFile:
     def _discard(self) -> None:
         with self._lock:
             self._is_wanted = False
-            self._remove()
-
-    def _remove(self) -> None:
-        if self._file is not None and self._path is not None:
-            with suppress(OSError):  # what could not be written before cannot be now
-                self._file.close()
-            self._path.unlink(missing_ok=True)
-            self._file = None
+            if self._file is not None and self._path is not None:
+                with suppress(OSError):  # what could not be written before cannot be now
+                    self._file.close()
+                self._path.unlink(missing_ok=True)
+                self._file = None
 
 
 async def fetch(
