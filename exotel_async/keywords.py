@@ -14,14 +14,8 @@ def check_options(
     Options are handed on from one function to the next: what the last of them would say names a
     function that the caller has never heard of.
 
-    Args:
-        name: what the caller calls the method: `calls.connect`.
-        method: the method.
-        options: what it was passed as `**options`.
-        kind: the TypedDict of those it takes.
-
     Raises:
-        TypeError: one of them is not among those.
+        TypeError: one of the options is not in the TypedDict of those that the method takes.
     """
     known: Collection[str] = kind.__optional_keys__
     if all(option in known for option in options):

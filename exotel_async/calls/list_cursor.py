@@ -36,14 +36,9 @@ class CursorReader:
         time_range: TimeRange,
         known: Iterable[str] = (),
     ) -> None:
-        """Describe it; nothing is asked for.
+        """Describe it; nothing is asked for. The range is a month at most.
 
-        Args:
-            source: asks for a page.
-            options: how it is asked for.
-            query: which calls.
-            time_range: of which time, a month at most.
-            known: SIDs on its first second that were given out already.
+        `known` are the SIDs on its first second that were given out already.
         """
         self._source = source
         self._options = options

@@ -60,16 +60,7 @@ class ParallelReader:
         page_size: int,
         newest_first: bool,
     ) -> None:
-        """Describe it; nothing is asked for.
-
-        Args:
-            reader_of: makes the reader of one slice.
-            ranges: the range in windows, in order.
-            known: SIDs on its first second that were given out already.
-            width: slices read at a time.
-            page_size: calls on a page.
-            newest_first: the order.
-        """
+        """Describe it; nothing is asked for. `known` are SIDs as for a CursorReader."""
         self._reader_of = reader_of
         self._line = [_Slice(time_range) for time_range in ranges]
         if self._line:

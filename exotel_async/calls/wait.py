@@ -167,9 +167,7 @@ class CallWatcher:
     def _hear(self, call: Call, *, whole: bool = False) -> bool:
         """Take note of how a call stands. Whether that has ended anybody's wait.
 
-        Args:
-            call: the call.
-            whole: whether it has its details, if there are any.
+        `whole` is whether it has its details, if there are any.
         """
         told = False
         now = asyncio.get_running_loop().time()
@@ -293,10 +291,7 @@ class CallWatcher:
     def _check(self, sid: str, waiting: Sequence[Waiter], *, shared: bool = False) -> None:
         """Ask for one call singly, beside the rounds: many of them may take their time.
 
-        Args:
-            sid: the call's SID.
-            waiting: who waits for it.
-            shared: whether it may go along with others after all, if nobody has seen it yet.
+        `shared` is whether it may go along with others after all, if nobody has seen it yet.
         """
         priority = urgency(waiting)
         _, running = self._checks.get(sid, (None, None))
