@@ -146,13 +146,8 @@ async def fetch(
 ) -> tuple[Download, int]:
     """Fetch a file, afresh after each try that failed; return what is certain, and the tries.
 
-    Args:
-        transport: what sends.
-        link: where the file is.
-        sink: takes what comes. One that is spent ends it with the try that was cut off.
-        credentials: whether the account's may be sent at all.
-        bounds: how large it may be, and how slow.
-        policy: how often it is tried. A 429 is a try like any other: it is not the API's.
+    A sink that is spent ends it with the try that was cut off. A 429 is a try like any other: it is
+    not the API's. `credentials` is whether the account's may be sent at all.
 
     Raises:
         OSError: the disk refuses.

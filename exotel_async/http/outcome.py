@@ -77,13 +77,7 @@ class Sending(Generic[T]):
         elapsed: float = 0.0,
         remaining: float | None = None,
     ) -> T | Retry:
-        """Return what was asked for, or that it may be sent again.
-
-        Args:
-            attempt: what came of it the last time.
-            policy: how often, and how long, it may be sent again.
-            elapsed: seconds since it was sent first.
-            remaining: seconds its caller still waits; None: as long as it takes.
+        """Return what was asked for, or that it may be sent again; for the times see `Facts`.
 
         Raises:
             CallOutcomeUnknown: it is a dial that may have happened.
