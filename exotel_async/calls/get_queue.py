@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Iterable
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from attrs import frozen
@@ -124,16 +124,12 @@ class GetQueue:
         for sid in (*taken, *left):
             del self.waiting[sid]
         if self._reports:
-            self._report(taken)
+            for answer in chain.from_iterable(taken.values()):
+                report = self._reports.pop(answer, NULL_REPORT)
+                if not answer.done():
+                    report.granted()
         self._dismiss()
         return taken
-
-    def _report(self, taken: PendingGets) -> None:
-        for answers in taken.values():
-            for answer in answers:
-                report = self._reports.pop(answer, None)
-                if report is not None and not answer.done():
-                    report.granted()
 
     @property
     def unserved(self) -> int:
