@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from datetime import timedelta, timezone
-from typing import Any, Final, Self, TypedDict
+from typing import Any, Final, Self, TypedDict, TypeGuard
 
 from attrs import Attribute, Factory, evolve, field, frozen
 from attrs.validators import optional
@@ -27,6 +27,10 @@ _LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
 def refused(what: str, value: object, right: str) -> ConfigurationError:
     """Return the error for a setting that does not fit."""
     return ConfigurationError(f"{what}={shown(value)}: must be {right}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
@@ -180,11 +184,7 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
     """
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < 3 * value < math.inf
-    ):
+    if not _is_number(value) or not 0 < 3 * value < math.inf:
         raise refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
     return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
 
@@ -295,11 +295,9 @@ class SendOptions:
         if priority is None and max_wait is None and timeout is None:
             return self
         for argument, seconds in (("max_wait", max_wait), ("timeout", timeout)):
-            if seconds is not None and (
-                isinstance(seconds, bool)
-                or not isinstance(seconds, int | float)
-                or not 0 <= seconds <= _LONGEST_WAIT
-            ):
+            if seconds is None:
+                continue
+            if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_WAIT:
                 raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year's")
         try:
             chosen = self.priority if priority is None else Priority(priority)
