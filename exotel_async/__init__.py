@@ -5,12 +5,8 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # isort: off
-    from exotel_async.calls.as_completed import (
-        EndedCalls as EndedCalls,
-    )
-    from exotel_async.calls.changes import (
-        CallChanges as CallChanges,
-    )
+    from exotel_async.calls.as_completed import EndedCalls as EndedCalls
+    from exotel_async.calls.changes import CallChanges as CallChanges
     from exotel_async.calls.connect_many import (
         DialOutcome as DialOutcome,
         Dials as Dials,
@@ -21,21 +17,15 @@ if TYPE_CHECKING:
         CallResults as CallResults,
         FetchStatistics as FetchStatistics,
     )
-    from exotel_async.calls.list import (
-        CallRecords as CallRecords,
-    )
-    from exotel_async.calls.open_recording import (
-        Recording as Recording,
-    )
+    from exotel_async.calls.list import CallRecords as CallRecords
+    from exotel_async.calls.open_recording import Recording as Recording
     from exotel_async.calls.reconcile import (
         CallAmbiguous as CallAmbiguous,
         CallFound as CallFound,
         CallNotFound as CallNotFound,
         Reconciliation as Reconciliation,
     )
-    from exotel_async.client import (
-        AsyncExotel as AsyncExotel,
-    )
+    from exotel_async.client import AsyncExotel as AsyncExotel
     from exotel_async.config import (
         IST as IST,
         Priority as Priority,
@@ -78,9 +68,7 @@ if TYPE_CHECKING:
         RateLimiter as RateLimiter,
         RequestOutcome as RequestOutcome,
     )
-    from exotel_async.limiter.token_bucket import (
-        TokenBucket as TokenBucket,
-    )
+    from exotel_async.limiter.token_bucket import TokenBucket as TokenBucket
     from exotel_async.models import (
         AnsweredBy as AnsweredBy,
         Balance as Balance,
@@ -117,12 +105,8 @@ if TYPE_CHECKING:
         normalize_number as normalize_number,
         same_number as same_number,
     )
-    from exotel_async.resources.exophones import (
-        ExoPhoneList as ExoPhoneList,
-    )
-    from exotel_async.version import (
-        __version__ as __version__,
-    )
+    from exotel_async.resources.exophones import ExoPhoneList as ExoPhoneList
+    from exotel_async.version import __version__ as __version__
     from exotel_async.wire.call_query import (
         Between as Between,
         CallFilters as CallFilters,

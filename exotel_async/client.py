@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from exotel_async.calls.resource import Calls
 from exotel_async.config import (
@@ -18,6 +18,7 @@ from exotel_async.config import (
     Timeouts,
     find_base_url,
     rate_limit_of,
+    refused,
     region_of,
     retry_of,
     timeouts_of,
@@ -26,16 +27,15 @@ from exotel_async.credentials import Credentials, source_of
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.base_url import service_root
 from exotel_async.http.http_client import HttpClient, HttpLibrary
-from exotel_async.http.orphans import OnOrphanedCall, check_listener
+from exotel_async.http.orphans import OnOrphanedCall
 from exotel_async.http.pipeline import Pipeline
 from exotel_async.http.transport import Transport
 from exotel_async.keywords import check_options
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import shared_bucket
-from exotel_async.listeners import check_event_listener
+from exotel_async.listeners import check_event_listener, takes
 from exotel_async.logs import follow_environment
-from exotel_async.masking import shown
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
 from exotel_async.resources.numbers import Numbers
@@ -44,8 +44,6 @@ from exotel_async.wire.request import Category
 from exotel_async.wire.responses import read_raw
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from exotel_async.events import OnEvent
     from exotel_async.models import RawResponse
     from exotel_async.redis.environment import SharedBudgets
@@ -135,19 +133,25 @@ class AsyncExotel:
         follow_environment()
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
-            _refuse("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
+            raise refused("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
         budgets = {
             Category.VOICE: _budget("rate_limit", rate_limit, RateLimit()),
             Category.EXOPHONES: _budget("exophone_rate_limit", exophone_rate_limit, EXOPHONE_RATE),
         }
         policy = retry_of(retry)
         if not isinstance(coalesce, bool):
-            _refuse("coalesce", coalesce, "coalesce=True or coalesce=False")
+            raise refused("coalesce", coalesce, "coalesce=True or coalesce=False")
         if not isinstance(allow_http, bool):
-            _refuse("allow_http", allow_http, "allow_http=True or allow_http=False")
+            raise refused("allow_http", allow_http, "allow_http=True or allow_http=False")
         if on_orphaned_call is not None and not callable(on_orphaned_call):
-            _refuse("on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note")
-        check_listener(on_orphaned_call)
+            raise refused(
+                "on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note"
+            )
+        # Now, and not when a call would be lost by it.
+        if on_orphaned_call is not None and not takes(on_orphaned_call, 2):
+            raise ConfigurationError(
+                "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
+            )
         check_event_listener(on_event)
         _check_time_zone(time_zone)
         transport = Transport(
@@ -203,7 +207,7 @@ class AsyncExotel:
         Raises:
             InvalidRequest: a time is negative, or the priority is none.
         """
-        check_options("with_options", self.with_options, options, RequestOptions.__optional_keys__)
+        check_options("with_options", self.with_options, options, RequestOptions)
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._use(self._defaults.with_changes(**options))
@@ -247,7 +251,7 @@ class AsyncExotel:
             APIError: Exotel refused, by HTTP status.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options("request", self.request, options, RequestOptions.__optional_keys__)
+        check_options("request", self.request, options, RequestOptions)
         request = raw_request(method, path, params=params, form=form, category=category)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("request"):
@@ -275,12 +279,7 @@ class AsyncExotel:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -330,13 +329,9 @@ def _budget(argument: str, value: object, usual: RateLimit) -> RateLimit | RateL
     return value if isinstance(value, RateLimiter) else rate_limit_of(argument, value)
 
 
-def _refuse(argument: str, value: object, right: str) -> NoReturn:
-    raise ConfigurationError(f"{argument}={shown(value)}: must be {right}")
-
-
 def _check_time_zone(time_zone: object) -> None:
     # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
         rule = "a datetime.timezone or a zoneinfo.ZoneInfo, as ZoneInfo('Asia/Kolkata')"
-        _refuse("time_zone", time_zone, rule)
+        raise refused("time_zone", time_zone, rule)

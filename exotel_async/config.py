@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from datetime import timedelta, timezone
-from typing import Any, Final, Self, TypedDict
+from typing import Any, Final, Self, TypedDict, TypeGuard
 
 from attrs import Attribute, Factory, evolve, field, frozen
 from attrs.validators import optional
@@ -24,28 +24,26 @@ IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 _LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
 
 
-def _check(what: str, value: object, rule: str, *, holds: bool) -> None:
-    if not holds:
-        raise ConfigurationError(f"{what}={shown(value)}: {rule}")
+def refused(what: str, value: object, right: str) -> ConfigurationError:
+    """Return the error for a setting that does not fit."""
+    return ConfigurationError(f"{what}={shown(value)}: must be {right}")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
-    _check(
-        f"{type(instance).__name__}({attribute.name})",
-        value,
-        "must be a positive, finite number of seconds",
-        holds=isinstance(value, int | float) and 0 < value < math.inf,
-    )
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        what = f"{type(instance).__name__}({attribute.name})"
+        raise refused(what, value, "a positive, finite number of seconds")
 
 
 def _count_from(least: int) -> Any:
     def check(instance: object, attribute: Attribute[Any], value: int) -> None:
-        _check(
-            f"{type(instance).__name__}({attribute.name})",
-            value,
-            f"must be a whole number, {least} or more",
-            holds=isinstance(value, int) and value >= least,
-        )
+        if not isinstance(value, int) or value < least:
+            what = f"{type(instance).__name__}({attribute.name})"
+            raise refused(what, value, f"a whole number, {least} or more")
 
     return check
 
@@ -119,12 +117,9 @@ class RateLimit:
 
     @burst.validator
     def _burst_fits(self, _: Attribute[int], value: int) -> None:
-        _check(
-            "RateLimit(burst)",
-            value,
-            f"must be a whole number from 1 to the limit, {self.limit}",
-            holds=isinstance(value, int) and 1 <= value <= self.limit,
-        )
+        if not isinstance(value, int) or not 1 <= value <= self.limit:
+            right = f"a whole number from 1 to the limit, {self.limit}"
+            raise refused("RateLimit(burst)", value, right)
 
 
 @frozen(kw_only=True)
@@ -189,12 +184,8 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
     """
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 < 3 * value < math.inf
-    ):
-        raise _refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
+    if not _is_number(value) or not 0 < 3 * value < math.inf:
+        raise refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
     return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
 
 
@@ -208,7 +199,7 @@ def rate_limit_of(argument: str, value: object) -> RateLimit:
         return value
     if type(value) is not int or value < 1:
         rule = f"requests a minute, as {argument}=200, RateLimit(200, per=60), or a RateLimiter"
-        raise _refused(argument, value, rule)
+        raise refused(argument, value, rule)
     return RateLimit(value)
 
 
@@ -226,7 +217,7 @@ def retry_of(value: RetryPolicy | int | None) -> RetryPolicy:
         return value if isinstance(value, RetryPolicy) else RetryPolicy()
     if not isinstance(value, int) or value < 0:
         rule = "how often to send again, as retry=3 or retry=False, or RetryPolicy(attempts=4)"
-        raise _refused("retry", value, rule)
+        raise refused("retry", value, rule)
     return RetryPolicy(attempts=value + 1) if value else RetryPolicy.never()
 
 
@@ -240,11 +231,7 @@ def region_of(value: Region | str | None) -> Region | None:
         return None if value is None else Region(value)
     except ValueError:
         rule = "region='mumbai', region='singapore', or a Region; base_url= takes any other address"
-        raise _refused("region", value, rule) from None
-
-
-def _refused(argument: str, value: object, right: str) -> ConfigurationError:
-    return ConfigurationError(f"{argument}={shown(value)}: must be {right}")
+        raise refused("region", value, rule) from None
 
 
 class RequestOptions(TypedDict, total=False):
@@ -308,11 +295,9 @@ class SendOptions:
         if priority is None and max_wait is None and timeout is None:
             return self
         for argument, seconds in (("max_wait", max_wait), ("timeout", timeout)):
-            if seconds is not None and (
-                isinstance(seconds, bool)
-                or not isinstance(seconds, int | float)
-                or not 0 <= seconds <= _LONGEST_WAIT
-            ):
+            if seconds is None:
+                continue
+            if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_WAIT:
                 raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year's")
         try:
             chosen = self.priority if priority is None else Priority(priority)

@@ -7,22 +7,17 @@ from typing import Any
 
 
 def check_options(
-    name: str, method: Callable[..., Any], options: Mapping[str, object], known: Collection[str]
+    name: str, method: Callable[..., Any], options: Mapping[str, object], kind: type[Any]
 ) -> None:
     """Raise what Python raises for an unknown keyword, with the nearest one that there is.
 
     Options are handed on from one function to the next: what the last of them would say names a
     function that the caller has never heard of.
 
-    Args:
-        name: what the caller calls the method: `calls.connect`.
-        method: the method.
-        options: what it was passed as `**options`.
-        known: the names of those it takes.
-
     Raises:
-        TypeError: one of them is not among those.
+        TypeError: one of the options is not in the TypedDict of those that the method takes.
     """
+    known: Collection[str] = kind.__optional_keys__
     if all(option in known for option in options):
         return
     from difflib import get_close_matches  # noqa: PLC0415 - only where something is wrong

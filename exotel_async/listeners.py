@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 from exotel_async.errors import ConfigurationError
 
 T = TypeVar("T")
-_NO_LISTENER: Final = "on_event: must be a function that takes one argument, the event"
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -38,6 +37,17 @@ def _name_of(listener: object) -> str:
     return name if isinstance(name, str) else type(listener).__qualname__
 
 
+def takes(listener: Callable[..., object], number: int) -> bool:
+    """Whether a listener takes so many arguments, or does not say what it takes."""
+    try:
+        inspect.signature(listener).bind(*[None] * number)
+    except ValueError:
+        return True
+    except TypeError:
+        return False
+    return True
+
+
 def check_event_listener(listener: object) -> None:
     """Refuse an `on_event` that cannot be called with an event, or whose result is to be awaited.
 
@@ -46,22 +56,9 @@ def check_event_listener(listener: object) -> None:
     """
     if listener is None:
         return
-    if not callable(listener):
-        raise ConfigurationError(_NO_LISTENER)
     if inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
         getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
     ):
         raise ConfigurationError("on_event: must be a plain function: it is called, not awaited")
-    if not takes(1, listener):
-        raise ConfigurationError(_NO_LISTENER)
-
-
-def takes(number: int, listener: Callable[..., object]) -> bool:
-    """Whether a function can be called with so many arguments, as far as it says what it takes."""
-    try:
-        inspect.signature(listener).bind(*[None] * number)
-    except ValueError:  # it does not say
-        return True
-    except TypeError:
-        return False
-    return True
+    if not callable(listener) or not takes(listener, 1):
+        raise ConfigurationError("on_event: must be a function that takes one argument, the event")

@@ -55,13 +55,11 @@ def mask_path(path: str) -> str:
     """
     parts = re.split(_SID, unquote(path))
     return "".join(
-        part if re.fullmatch(_SID, part) else re.sub(_IN_A_PATH, _mask, redact(part))
+        part
+        if re.fullmatch(_SID, part)
+        else re.sub(_IN_A_PATH, lambda number: mask_number(number[0]), redact(part))
         for part in parts
     )
-
-
-def _mask(match: re.Match[str]) -> str:
-    return mask_number(match[0])
 
 
 def shown(value: object) -> str:

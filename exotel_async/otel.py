@@ -67,12 +67,6 @@ class _AttachedContext:
 
 
 @define(eq=False)
-class _Operation:
-    span: Span
-    current: _AttachedContext
-
-
-@define(eq=False)
 class _Request:
     """A request that is not over.
 
@@ -119,7 +113,7 @@ class Telemetry:
         """
         self._tracer = trace.get_tracer("exotel_async", __version__, tracer_provider)
         meter = metrics.get_meter("exotel_async", __version__, meter_provider)
-        self._operations: dict[int, _Operation] = {}
+        self._operations: dict[int, tuple[Span, _AttachedContext]] = {}
         self._requests: dict[int, _Request] = {}
         self._exchanges: dict[tuple[int, int], Span] = {}
         self._limiters: dict[str, HasStatistics] = {}
@@ -133,7 +127,10 @@ class Telemetry:
         self._pauses = meter.create_counter(
             "exotel.rate_limit.pauses", "{pause}", "Responses that ask all requests to pause."
         )
-        self._make_gauges(meter)
+        for name, unit, text, values in _GAUGES:
+            meter.create_observable_gauge(
+                f"exotel.rate_limit.{name}", [self._observe(values)], unit, text
+            )
 
     def __call__(self, event: events.SessionEvent | events.WebhookAnswered) -> None:
         """Take an event. To be passed as `on_event=`."""
@@ -163,8 +160,7 @@ class Telemetry:
     def _operation_started(self, event: events.OperationStarted) -> None:
         attributes: Attributes = {"exotel.operation": event.operation}
         span = self._tracer.start_span(event.operation, attributes=attributes)
-        current = _AttachedContext.attach(_context_of(span))
-        self._operations[event.operation_id] = _Operation(span, current)
+        self._operations[event.operation_id] = span, _AttachedContext.attach(_context_of(span))
 
     @_take.register(events.OperationEnded)
     def _operation_ended(self, event: events.OperationEnded) -> None:
@@ -172,13 +168,13 @@ class Telemetry:
         if event.error is not None:
             attributes["error.type"] = event.error
         self._operation_seconds.record(event.seconds, attributes)
-        operation = self._operations.pop(event.operation_id, None)
-        if operation is None:
+        if event.operation_id not in self._operations:
             return
-        operation.current.detach()
+        span, current = self._operations.pop(event.operation_id)
+        current.detach()
         if event.sid is not None:
-            operation.span.set_attribute("exotel.call.sid", event.sid)
-        _end(operation.span, event.error)
+            span.set_attribute("exotel.call.sid", event.sid)
+        _end(span, event.error)
 
     # Requests.
 
@@ -295,12 +291,6 @@ class Telemetry:
         self._webhook_seconds.record(event.seconds, attributes)
 
     # Limiters.
-
-    def _make_gauges(self, meter: Meter) -> None:
-        for name, unit, text, values in _GAUGES:
-            meter.create_observable_gauge(
-                f"exotel.rate_limit.{name}", [self._observe(values)], unit, text
-            )
 
     def _observe(
         self, values: Callable[[LimiterStatistics], Mapping[str, float]]

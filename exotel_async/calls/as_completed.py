@@ -9,9 +9,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
-from exotel_async.calls.get_many import CallResult, failure, refusal_of
+from exotel_async.calls.get_many import CallResult, refusal_of, result_of
 from exotel_async.calls.streams import LazyInput, ResultStream
 from exotel_async.calls.wait_state import Waiter, WaitOptions, not_over
 from exotel_async.errors import ConfigurationError, ExotelError
@@ -24,14 +22,6 @@ if TYPE_CHECKING:
 MOST_WATCHED: Final = 10_000
 """SIDs that are waited for at a time, those that are over and not taken yet included."""
 _AT_A_TIME: Final = 100
-
-
-@frozen
-class _Watched:
-    """A call that has not ended yet, and what ends the waiting for it."""
-
-    waiter: Waiter
-    timer: asyncio.TimerHandle | None
 
 
 class EndedCalls(ResultStream[CallResult]):
@@ -55,7 +45,8 @@ class EndedCalls(ResultStream[CallResult]):
         self._terms = terms
         self._timeout = timeout
         self._numbers = count()
-        self._watched: dict[int, _Watched] = {}
+        # Calls that have not ended yet, and what ends the waiting for each.
+        self._watched: dict[int, tuple[Waiter, asyncio.TimerHandle | None]] = {}
         self._told: list[CallResult] = []
         # Read from the input, and not taken out of the stream.
         self._held = 0
@@ -115,24 +106,21 @@ class EndedCalls(ResultStream[CallResult]):
         if self._timeout < math.inf:
             loop = asyncio.get_running_loop()
             timer = loop.call_later(self._timeout, self._end, number, sid, not_over(self._timeout))
-        self._watched[number] = _Watched(waiter, timer)
+        self._watched[number] = waiter, timer
 
     def _end(self, number: int, sid: str, end: Call | ExotelError) -> None:
         self._release(number)
-        if isinstance(end, Call):
-            self._tell(CallResult(sid, end))
-        elif isinstance(end, ConfigurationError):  # the session is closed: it ends for all
+        if isinstance(end, ConfigurationError):  # the session is closed: it ends for all
             self._error = self._error or end
             self._news.set()
         else:
-            self._tell(failure(sid, end))
+            self._tell(result_of(sid, end))
 
     def _release(self, number: int) -> None:
-        watched = self._watched.pop(number, None)
-        if watched is not None:
-            self._watcher.drop(watched.waiter)
-            if watched.timer is not None:
-                watched.timer.cancel()
+        waiter, timer = self._watched.pop(number, (None, None))
+        self._watcher.drop(waiter)
+        if timer is not None:
+            timer.cancel()
 
     def _tell(self, result: CallResult) -> None:
         self._told.append(result)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from exotel_async.calls.list_pages import PageFetcher
     from exotel_async.config import SendOptions
     from exotel_async.wire.call_query import CallQuery
-    from exotel_async.wire.request import Request
 
 
 class CallChanges:
@@ -116,7 +115,7 @@ class CallChanges:
         # The last one to start is what the token tells of.
         reading = self._reading = Reading(before, since)
         for window in time_range.windows(newest_first=False):
-            reader = CursorReader(self._fetch, self._query, window, askable=self._source.askable)
+            reader = CursorReader(self._source, self._options, self._query, window)
             while (page := await reader.next_page()) is not None:
                 yield reading, self._query.chosen(page)
         reading.end(time_range.until)
@@ -134,6 +133,3 @@ class CallChanges:
                 )
                 raise InvalidRequest("since", "...", rule)
         return askable
-
-    async def _fetch(self, request: Request) -> CallPage:
-        return await self._source.fetch(request, self._options)

@@ -66,12 +66,6 @@ class Reading:
     """One reading, oldest call first, of all that may have changed since what was given before."""
 
     def __init__(self, before: Given, since: datetime | None) -> None:
-        """Begin.
-
-        Args:
-            before: what was given before.
-            since: the first second of what is wanted at all.
-        """
         self._before = before
         self._known = frozenset(before.digests)
         self._since = since
@@ -109,12 +103,7 @@ class Reading:
 
 
 def write_token(digest: str, given: Given) -> str:
-    """Write it down: one line of letters, digits, - and _.
-
-    Args:
-        digest: what the calls are asked for with.
-        given: what has been given out.
-    """
+    """Write it down: one line of letters, digits, - and _. The digest is that of the query."""
     head = [_KIND, _VERSION, digest, _seconds(given.since), _seconds(given.until)]
     written = json.dumps(head, separators=(",", ":")).encode() + b"\n"
     return to_base64(written + b"".join(sorted(given.digests)))

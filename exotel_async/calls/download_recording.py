@@ -40,26 +40,37 @@ if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.http.receive import Download, Sink
 
-Get = Callable[[str], Awaitable[Call]]
-"""Reads a call by its SID."""
-
 _UNANSWERED: Final = frozenset(
     {CallStatus.BUSY, CallStatus.FAILED, CallStatus.NO_ANSWER, CallStatus.CANCELED}
 )
 _REFUSED: Final = frozenset({400, 401, 403, 404})
 
 
-class Recordings:
-    """Fetches recordings for one session."""
+class RecordingFetcher:
+    """Fetches one recording, by one of its links after the other."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline: Final = pipeline
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        call: object,
+        get: Callable[[str], Awaitable[Call]],
+        *,
+        max_size: object,
+        idle_timeout: object,
+    ) -> None:
+        """Describe it; nothing is asked for. `get` reads a call that is named by its SID.
 
-    async def download(self, source: Call | str, path: object, bounds: Bounds, *, get: Get) -> Path:
-        """Fetch a recording into a file, and return where it is.
-
-        See `Calls.download_recording`.
+        Raises:
+            InvalidRequest: it is no call, or a bound is not above 0.
         """
+        self._pipeline = pipeline
+        self._get = get
+        self._source = _source_of(call)
+        idle = None if idle_timeout is None else positive_seconds("idle_timeout", idle_timeout)
+        self._bounds = Bounds(size=whole("max_size", max_size, 1), idle=idle)
+
+    async def download(self, path: object) -> Path:
+        """Fetch it into a file, and return where that is: see `Calls.download_recording`."""
         target = _target(path)
         part, scope = PartialFile(target), anyio.CancelScope()
 
@@ -67,7 +78,7 @@ class Recordings:
             with scope:
                 try:
                     await part.check()
-                    await self.fetch(source, bounds, part, get=get)
+                    await self.fetch(part)
                     await part.keep()
                     return target
                 finally:
@@ -85,26 +96,20 @@ class Recordings:
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait({task})
 
-    async def fetch(self, source: Call | str, bounds: Bounds, sink: Sink, *, get: Get) -> None:
-        """Fetch a recording, by one of its links after the other.
-
-        Args:
-            source: what `source_of` has returned.
-            bounds: how large it may be, and how slow.
-            sink: takes it.
-            get: reads a call, if it was named by its SID.
+    async def fetch(self, sink: Sink) -> None:
+        """Fetch it.
 
         Raises:
             ExotelError: none of the links has opened.
             OSError: the disk refuses.
         """
-        call: Call | None = None
+        source, call = self._source, None
         if isinstance(source, Call):
             call, links = source, _links(source)
         elif _is_meant_as_link(source):
             links = [(source, True)]
         else:
-            call = await get(source)
+            call = await self._get(source)
             links = _links(call)
         failure: ExotelError | None = None
         for link, credentials in links:
@@ -113,7 +118,7 @@ class Recordings:
                 link,
                 sink,
                 credentials=credentials,
-                bounds=bounds,
+                bounds=self._bounds,
                 policy=self._pipeline.retry,
             )
             if result.whole and result.size:
@@ -192,7 +197,7 @@ def _target(path: object) -> Path:
     return Path(name)
 
 
-def source_of(call: object) -> Call | str:
+def _source_of(call: object) -> Call | str:
     """Return what names a recording: a call, its SID, or a link.
 
     Raises:
@@ -212,16 +217,6 @@ def source_of(call: object) -> Call | str:
 
 def _is_meant_as_link(text: str) -> bool:
     return "/" in text or ":" in text
-
-
-def bounds_of(max_size: object, idle_timeout: object) -> Bounds:
-    """Return the limits for a recording.
-
-    Raises:
-        InvalidRequest: one of them is not above 0.
-    """
-    idle = None if idle_timeout is None else positive_seconds("idle_timeout", idle_timeout)
-    return Bounds(size=whole("max_size", max_size, 1), idle=idle)
 
 
 def _links(call: Call) -> list[tuple[str, bool]]:

@@ -29,7 +29,6 @@ from exotel_async.errors import (
     RateLimitTimeout,
 )
 from exotel_async.http.pipeline import Pipeline
-from exotel_async.http.reports import RequestReport
 from exotel_async.limiter.protocol import Permit, SharedBudget
 from exotel_async.models import Call
 from exotel_async.wire import call_query
@@ -109,33 +108,28 @@ class Coalescer:
         Returns:
             The call; or, if it is to be asked for singly, when the budget has let it through.
         """
-        with self._pipeline.reports.request(None) as report:
-            report.queued(options.priority)
-            return await self._answer(queue, sid, options, report)
-
-    async def _answer(
-        self, queue: GetQueue, sid: str, options: SendOptions, report: RequestReport
-    ) -> Call | float:
         loop = asyncio.get_running_loop()
         answer: PendingGet = loop.create_future()
-        timers = queue.join(sid, answer, options, report)
-        if not queue.called:
-            queue.called = True
-            loop.call_soon(self._call_senders, queue)
-        try:
-            return await answer
-        except RateLimitTimeout as error:
-            limiter = self._pipeline.limiter
-            if isinstance(limiter, SharedBudget) and (outage := limiter.outage(options.patience)):
-                raise outage from None
-            if queue.key.patience is None:
-                raise
-            # The sender has waited for the most patient one of them.
-            raise RateLimitTimeout(wait=error.wait, max_wait=options.patience) from None
-        finally:
-            queue.leave(sid, answer)
-            for timer in timers:
-                timer.cancel()
+        with self._pipeline.reports.request(None) as report:
+            report.queued(options.priority)
+            timers = queue.join(sid, answer, options, report)
+            if not queue.called:
+                queue.called = True
+                loop.call_soon(self._call_senders, queue)
+            try:
+                return await answer
+            except RateLimitTimeout as error:
+                budget = self._pipeline.limiter
+                if isinstance(budget, SharedBudget) and (outage := budget.outage(options.patience)):
+                    raise outage from None
+                if queue.key.patience is None:
+                    raise
+                # The sender has waited for the most patient one of them.
+                raise RateLimitTimeout(wait=error.wait, max_wait=options.patience) from None
+            finally:
+                queue.leave(sid, answer)
+                for timer in timers:
+                    timer.cancel()
 
     def _call_senders(self, queue: GetQueue) -> None:
         queue.called = False

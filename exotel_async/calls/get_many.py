@@ -58,9 +58,11 @@ class CallResult(Value):
         raise error
 
 
-def failure(sid: str, error: ExotelError) -> CallResult:
-    """Return the result for a SID that could not be read: many may share one error."""
-    own = copy(error)
+def result_of(sid: str, end: Call | ExotelError) -> CallResult:
+    """Return the result for a SID, with a copy of an error: many may share one."""
+    if isinstance(end, Call):
+        return CallResult(sid, end)
+    own = copy(end)
     own.sid = sid
     return CallResult(sid, error=own)
 
@@ -99,39 +101,6 @@ class FetchStatistics(Value):
     time_left: timedelta | None
 
 
-class _Counts:
-    """What has been asked and answered so far."""
-
-    def __init__(self) -> None:
-        self.found = self.missing = self.failed = self.requests = 0
-        self.started = time.monotonic()
-
-    def sent(self) -> None:
-        self.requests += 1
-
-    def statistics(self, total: int | None) -> FetchStatistics:
-        done = self.found + self.missing + self.failed
-        rate, left = pace(done, total, self.started)
-        return FetchStatistics(
-            done=done,
-            found=self.found,
-            missing=self.missing,
-            failed=self.failed,
-            requests=self.requests,
-            rate=rate,
-            total=total,
-            time_left=left,
-        )
-
-    def add(self, result: CallResult) -> None:
-        if result.call is not None:
-            self.found += 1
-        elif isinstance(result.error, NotFound):
-            self.missing += 1
-        else:
-            self.failed += 1
-
-
 class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
@@ -163,8 +132,9 @@ class CallResults(ResultStream[CallResult]):
         self._pages = pages
         self._wanted = wanted
         self._on_progress = on_progress
-        self._counts = _Counts()
-        self._options = evolve(options, on_send=self._counts.sent)
+        self._found = self._missing = self._failed = self._requests = 0
+        self._started = time.monotonic()
+        self._options = evolve(options, on_send=self._count_request)
         # Of the queries for many, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
         self._planner = BatchPlanner(0, batch_size)
@@ -175,18 +145,35 @@ class CallResults(ResultStream[CallResult]):
         self._stopped = False
 
     def _begin(self) -> None:
-        self._counts.started = time.monotonic()
+        self._started = time.monotonic()
         self._start(self._run)
 
     def _taken(self, results: Sequence[CallResult]) -> None:
         for result in results:
-            self._counts.add(result)
+            is_missing = isinstance(result.error, NotFound)
+            self._found += result.call is not None
+            self._missing += is_missing
+            self._failed += result.call is None and not is_missing
         if self._on_progress is not None:
             self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
         """Return the progress so far, without what was not taken out of the stream yet."""
-        return self._counts.statistics(self._input.total)
+        done = self._found + self._missing + self._failed
+        rate, time_left = pace(done, self._input.total, self._started)
+        return FetchStatistics(
+            done=done,
+            found=self._found,
+            missing=self._missing,
+            failed=self._failed,
+            requests=self._requests,
+            rate=rate,
+            total=self._input.total,
+            time_left=time_left,
+        )
+
+    def _count_request(self) -> None:
+        self._requests += 1
 
     async def _run(self) -> None:
         """Work until all is answered."""
@@ -288,13 +275,14 @@ class CallResults(ResultStream[CallResult]):
         wanted, options = self._wanted, self._options
         if stage == self._planner.last:
             (sid,) = sids
+            end: Call | ExotelError
             try:
-                call = await self._fetcher.single(sid, wanted, options)
+                end = await self._fetcher.single(sid, wanted, options)
             except ConfigurationError:
                 raise
             except ExotelError as error:
-                return [failure(sid, error)], []
-            return [CallResult(sid, call)], []
+                end = error
+            return [result_of(sid, end)], []
         time_range = self._ranges[stage]
         if time_range is not None:
             time_range = self._pages.askable(time_range)
@@ -304,14 +292,5 @@ class CallResults(ResultStream[CallResult]):
         if len(different) == 1 or gone or not self._fetcher.serves(wanted):
             return [], sids
         answers = await self._fetcher.batch(different, wanted, options, time_range=time_range)
-        answered: list[CallResult] = []
-        left: list[str] = []
-        for sid in sids:
-            answer = answers.get(sid)
-            if answer is None:
-                left.append(sid)
-            elif isinstance(answer, Call):
-                answered.append(CallResult(sid, answer))
-            else:
-                answered.append(failure(sid, answer))
-        return answered, left
+        answered = [result_of(sid, answers[sid]) for sid in sids if sid in answers]
+        return answered, [sid for sid in sids if sid not in answers]

@@ -7,7 +7,7 @@ import copy
 import math
 from collections.abc import Iterable
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from attrs import frozen
@@ -78,13 +78,7 @@ class GetQueue:
     def join(
         self, sid: str, answer: PendingGet, options: SendOptions, report: RequestReport
     ) -> Iterable[asyncio.TimerHandle]:
-        """Wait to be part of a query.
-
-        Args:
-            sid: the call's SID.
-            answer: its result, to come.
-            options: how long it waits.
-            report: is told when it leaves with a query.
+        """Wait to be part of a query; the report is told when it leaves with one.
 
         Returns:
             What ends its waiting when its time has come, to be cancelled when it is over before.
@@ -130,16 +124,12 @@ class GetQueue:
         for sid in (*taken, *left):
             del self.waiting[sid]
         if self._reports:
-            self._report(taken)
+            for answer in chain.from_iterable(taken.values()):
+                report = self._reports.pop(answer, NULL_REPORT)
+                if not answer.done():
+                    report.granted()
         self._dismiss()
         return taken
-
-    def _report(self, taken: PendingGets) -> None:
-        for answers in taken.values():
-            for answer in answers:
-                report = self._reports.pop(answer, None)
-                if report is not None and not answer.done():
-                    report.granted()
 
     @property
     def unserved(self) -> int:

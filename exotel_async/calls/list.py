@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import evolve
@@ -24,12 +25,9 @@ from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_s
 from exotel_async.wire.validation import whole, whole_number
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from exotel_async.calls.list_pages import PageFetcher
     from exotel_async.config import SendOptions
     from exotel_async.wire.call_query import CallQuery
-    from exotel_async.wire.request import Request
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -128,12 +126,7 @@ class CallRecords:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _calls(self) -> AsyncGenerator[Call, None]:
@@ -204,15 +197,16 @@ class CallRecords:
         ranges = time_range.from_here(second, newest_first=newest_first).windows(
             newest_first=newest_first
         )
+        reader_of = partial(CursorReader, self._source, self._options, self._query)
         if concurrency == 1:
             for window in ranges:
-                reader = self._reader(window, known)
+                reader = reader_of(window, known)
                 while (page := await reader.next_page()) is not None:
                     yield page
                 known = ()
             return
         parallel = ParallelReader(
-            self._reader,
+            reader_of,
             ranges,
             known,
             width=concurrency,
@@ -239,11 +233,3 @@ class CallRecords:
             # Another reader may have been the first.
             self._time_range = self._time_range or time_range
         return self._time_range
-
-    def _reader(self, time_range: TimeRange, known: Iterable[str]) -> CursorReader:
-        return CursorReader(
-            self._fetch, self._query, time_range, known, askable=self._source.askable
-        )
-
-    async def _fetch(self, request: Request) -> CallPage:
-        return await self._source.fetch(request, self._options)

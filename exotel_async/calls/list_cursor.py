@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import evolve
 
+from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.list_resume import Position
+from exotel_async.config import SendOptions
 from exotel_async.errors import DecodeError
 from exotel_async.models import CallPage
 from exotel_async.wire.call_query import LARGEST_PAGE, CallQuery
-from exotel_async.wire.request import Request
 from exotel_async.wire.time_range import TimeRange
-
-Fetch = Callable[[Request], Awaitable[CallPage]]
-"""Asks for one page."""
-Askable = Callable[[TimeRange], TimeRange]
-"""Tells what of a range may be asked for at this moment."""
 
 _REMEMBERED: Final = 2 * LARGEST_PAGE  # rows
 _PATIENCE: Final = 100  # pages in a row with nothing new on them
@@ -34,26 +30,19 @@ class CursorReader:
 
     def __init__(
         self,
-        fetch: Fetch,
+        source: PageFetcher,
+        options: SendOptions,
         query: CallQuery,
         time_range: TimeRange,
         known: Iterable[str] = (),
-        *,
-        askable: Askable,
     ) -> None:
-        """Describe it; nothing is asked for.
+        """Describe it; nothing is asked for. The range is a month at most.
 
-        Args:
-            fetch: asks for a page.
-            query: which calls.
-            time_range: of which time, a month at most.
-            known: SIDs on its first second that were given out already.
-            askable: tells what of the range is not too old yet. Asked before each page: a long
-                list is read for an hour.
+        `known` are the SIDs on its first second that were given out already.
         """
-        self._fetch = fetch
+        self._source = source
+        self._options = options
         self._query = query
-        self._askable = askable
         first = time_range.until if query.newest_first else time_range.since
         self._position = Position(query.newest_first, first, set(known))
         self._recent: deque[str] = deque(maxlen=_REMEMBERED)
@@ -80,12 +69,14 @@ class CursorReader:
             ExotelError: a page could not be had. The next call asks for it again.
         """
         while True:
-            askable = self._askable(self._time_range)
+            # Before each page: a long list is read for an hour, and its range becomes too old.
+            askable = self._source.askable(self._time_range)
             if askable != self._time_range and not self.ended:
                 self._begin(self._ahead(askable))
             if self.ended:
                 return None
-            page = await self._fetch(self._query.request(self._time_range, after=self._cursor))
+            request = self._query.request(self._time_range, after=self._cursor)
+            page = await self._source.fetch(request, self._options)
             if self.total is None:
                 self.total = page.total
             fresh = self._sift(page)

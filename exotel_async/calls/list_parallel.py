@@ -52,7 +52,7 @@ class ParallelReader:
 
     def __init__(
         self,
-        make_chain: Callable[[TimeRange, Iterable[str]], CursorReader],
+        reader_of: Callable[[TimeRange, Iterable[str]], CursorReader],
         ranges: Iterable[TimeRange],
         known: Iterable[str],
         *,
@@ -60,17 +60,8 @@ class ParallelReader:
         page_size: int,
         newest_first: bool,
     ) -> None:
-        """Describe it; nothing is asked for.
-
-        Args:
-            make_chain: makes the reader of one slice.
-            ranges: the range in windows, in order.
-            known: SIDs on its first second that were given out already.
-            width: slices read at a time.
-            page_size: calls on a page.
-            newest_first: the order.
-        """
-        self._make_chain = make_chain
+        """Describe it; nothing is asked for. `known` are SIDs as for a CursorReader."""
+        self._reader_of = reader_of
         self._line = [_Slice(time_range) for time_range in ranges]
         if self._line:
             self._line[0].known = frozenset(known)
@@ -156,7 +147,7 @@ class ParallelReader:
         return all(part.ended for part in self._line)
 
     async def _read(self, part: _Slice) -> None:
-        reader = self._make_chain(part.time_range, part.known)
+        reader = self._reader_of(part.time_range, part.known)
         first = True
         while not reader.ended:
             async with self._changed:

@@ -55,11 +55,7 @@ class Position:
 def write_token(digest: str, time_range: TimeRange, position: Position, *, until_now: bool) -> str:
     """Write down a place in a list: one short line of letters, digits, - and _.
 
-    Args:
-        digest: what the list is asked for with.
-        time_range: the whole range of the list.
-        position: the place.
-        until_now: whether the range ends where it does because more did not exist yet.
+    `until_now` is whether the range ends where it does because more did not exist yet.
     """
     end = (_ENDED if position.ended else _UNTIL_NOW) if until_now else _UNTIL_THEN
     known = [

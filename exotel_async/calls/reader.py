@@ -81,7 +81,7 @@ class CallReader(RecordingReader, WaitReader):
             NotFound: no such call, or the account lives in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options("calls.get", self.get, options, RequestOptions.__optional_keys__)
+        check_options("calls.get", self.get, options, RequestOptions)
         segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
         chosen = self._defaults.with_changes(**options)
@@ -138,7 +138,7 @@ class CallReader(RecordingReader, WaitReader):
         """
         from exotel_async.calls.list import CallRecords  # noqa: PLC0415
 
-        check_options("calls.list", self.list, filters, CallFilters.__optional_keys__)
+        check_options("calls.list", self.list, filters, CallFilters)
         return CallRecords(
             self._pages,
             call_query.build_query(time_zone=self._time_zone, **filters),
@@ -188,7 +188,7 @@ class CallReader(RecordingReader, WaitReader):
         """
         from exotel_async.calls.changes import CallChanges  # noqa: PLC0415
 
-        check_options("calls.changes", self.changes, filters, RecordFilters.__optional_keys__)
+        check_options("calls.changes", self.changes, filters, RecordFilters)
         return CallChanges(
             self._pages,
             call_query.build_query(time_zone=self._time_zone, newest_first=False, **filters),
@@ -238,7 +238,7 @@ class CallReader(RecordingReader, WaitReader):
         """
         from exotel_async.calls.get_many import CallResults  # noqa: PLC0415
 
-        check_options("calls.get_many", self.get_many, options, RequestOptions.__optional_keys__)
+        check_options("calls.get_many", self.get_many, options, RequestOptions)
         options.setdefault("priority", Priority.BULK)
         return CallResults(
             self._fetcher,

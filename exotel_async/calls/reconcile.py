@@ -91,6 +91,7 @@ class _Search:
 
     error: CallOutcomeUnknown
     dial: LostDial
+    options: SendOptions
     news: asyncio.Future[None]
     told: deque[Call] = field(factory=deque)
     """Calls that callbacks have reported."""
@@ -148,15 +149,17 @@ class Reconciler:
         """
         dial = self._dials.of(error)
         sid = self._dials.sid_of(dial)
+        # The time limit of a request is none for a search that may take hours.
+        options = SendOptions(priority=options.priority)
         if sid is not None:
-            return CallFound(await self._read(error, sid, options.priority))
+            return CallFound(await self._read(error, sid, options))
         loop = asyncio.get_running_loop()
         deadline = math.inf if timeout is None else loop.time() + timeout
-        search = _Search(error, dial, loop.create_future(), deque(self._evidence.reported))
+        reported = deque(self._evidence.reported)
+        search = _Search(error, dial, options, loop.create_future(), reported)
         self._searches.append(search)
         try:
-            # The time limit of a request is none for a search that may take hours.
-            return await self._search(search, options.priority, deadline, interval)
+            return await self._search(search, deadline, interval)
         finally:
             self._searches.remove(search)
 
@@ -170,12 +173,10 @@ class Reconciler:
                 search.told.append(call)
                 search.tell()
 
-    async def _search(
-        self, search: _Search, priority: Priority, deadline: float, interval: float
-    ) -> Reconciliation:
+    async def _search(self, search: _Search, deadline: float, interval: float) -> Reconciliation:
         time = asyncio.get_running_loop().time
         dial, longest, failures = search.dial, interval * _LONGEST, 0
-        await self._learn_clock(priority, deadline, interval)
+        await self._learn_clock(search.options, deadline, interval)
         minutes = dial.minutes = self._evidence.minutes_of(dial)
         is_fresh = False
         seen: Records | None = None
@@ -184,7 +185,7 @@ class Reconciler:
             look: Call | Records | None = None
             try:
                 until = math.inf if seen is None else deadline
-                look = await self._look(search, minutes, priority, until)
+                look = await self._look(search, minutes, until)
                 failures = 0
             except ExotelError as failure:
                 failures += 1
@@ -204,7 +205,6 @@ class Reconciler:
                 if anew is not minutes:
                     minutes = dial.minutes = anew
                     continue
-            if look is not None:
                 seen = look
                 call = self._evidence.found(dial, seen)
                 if call is not None:
@@ -220,13 +220,13 @@ class Reconciler:
                     return CallAmbiguous(candidates)
                 certain = at_end and self._evidence.is_absent(dial, seen)
                 return CallNotFound(certain, minutes.certain_at)
-            told = await self._meanwhile(search, minutes, priority, None, time() + wait)
+            told = await self._meanwhile(search, minutes, None, time() + wait)
             if told is not None:
                 return CallFound(told)
             interval = min(longest, interval * _GROWTH)
 
     async def _look(
-        self, search: _Search, minutes: DialWindow, priority: Priority, until: float
+        self, search: _Search, minutes: DialWindow, until: float
     ) -> Call | Records | None:
         """Look at the records of those minutes; None if time is up before their end.
 
@@ -238,39 +238,32 @@ class Reconciler:
         seen = Records()
         note = partial(self._evidence.note, search.dial, seen)
         for time_range in minutes.ranges:
-            with self._scanners[priority].look(time_range, note) as look:
-                found = await self._meanwhile(search, minutes, priority, look, until)
+            with self._scanners[search.options.priority].look(time_range, note) as look:
+                found = await self._meanwhile(search, minutes, look, until)
                 if found is not None or not look.done():
                     return found
                 seen.are_all &= look.result()
         return seen
 
-    async def _learn_clock(self, priority: Priority, deadline: float, interval: float) -> None:
+    async def _learn_clock(self, options: SendOptions, deadline: float, interval: float) -> None:
         failures = 0
         while True:
             try:
-                await self._pages.learn_clock(SendOptions(priority=priority))
+                return await self._pages.learn_clock(options)
             except ExotelError as failure:
                 failures += 1
                 late = asyncio.get_running_loop().time() + interval > deadline
                 if late or not _is_borne(failure, failures):
                     raise
                 await self._pipeline.sleep(interval)
-            else:
-                return
 
     async def _meanwhile(
-        self,
-        search: _Search,
-        minutes: DialWindow,
-        priority: Priority,
-        look: asyncio.Future[bool] | None,
-        until: float,
+        self, search: _Search, minutes: DialWindow, look: asyncio.Future[bool] | None, until: float
     ) -> Call | None:
         """Wait until a look has ended, or time is up, or return the call if it is reported."""
         time = asyncio.get_running_loop().time
         while True:
-            found = await self._told(search, minutes, priority)
+            found = await self._told(search, minutes)
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
             awaited: list[asyncio.Future[Any]] = [search.news]
@@ -281,14 +274,14 @@ class Reconciler:
                 asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             )
 
-    async def _told(self, search: _Search, minutes: DialWindow, priority: Priority) -> Call | None:
+    async def _told(self, search: _Search, minutes: DialWindow) -> Call | None:
         """Return the call, if it has been reported."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
         dial = search.dial
         sid = self._dials.sid_of(dial)
         if sid is not None:
-            return await self._read(search.error, sid, priority)
+            return await self._read(search.error, sid, search.options)
         while search.told:
             call: Call | None = search.told.popleft()
             if (
@@ -296,7 +289,7 @@ class Reconciler:
                 and self._evidence.is_marked(call, dial)
                 and not dial.dialled.shows_enough(call)
             ):
-                call = await self._record(search, call.sid, priority)
+                call = await self._record(search, call.sid)
             if (
                 call is not None
                 and self._evidence.is_marked(call, dial)
@@ -307,23 +300,23 @@ class Reconciler:
                 return call
         return None
 
-    async def _record(self, search: _Search, sid: str, priority: Priority) -> Call | None:
+    async def _record(self, search: _Search, sid: str) -> Call | None:
         """Read a call that a callback has reported without showing enough of it."""
         search.read += 1
         if search.read > _MOST_READ:
             return None
         try:
-            return await self._fetcher.single(sid, FetchOptions(), SendOptions(priority=priority))
+            return await self._fetcher.single(sid, FetchOptions(), search.options)
         except ConfigurationError:
             raise
         except ExotelError as failure:
             logger.info("The call named by a status callback could not be read: %s", failure)
             return None
 
-    async def _read(self, error: CallOutcomeUnknown, sid: str, priority: Priority) -> Call:
+    async def _read(self, error: CallOutcomeUnknown, sid: str, options: SendOptions) -> Call:
         """Read the call of a dial: it was made."""
         try:
-            return await self._fetcher.single(sid, FetchOptions(), SendOptions(priority=priority))
+            return await self._fetcher.single(sid, FetchOptions(), options)
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 

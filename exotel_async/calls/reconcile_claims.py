@@ -120,11 +120,7 @@ class LostDials:
     ) -> Iterator[LostDial]:
         """Yield the other dials whose call is not known, and may be one as well as a dial's.
 
-        Args:
-            call: the call.
-            custom_field: the call's custom field, where it is known.
-            dial: the dial.
-            minutes_of: tells when the call of a dial was created.
+        `minutes_of` tells when the call of a dial was created.
         """
         match = dial.dialled.match(call, custom_field)
         groups = set(_groups(call.from_ or "", call.to, custom_field))

@@ -95,9 +95,7 @@ class Evidence:
     def is_absent(self, dial: LostDial, records: Records) -> bool:
         """Whether a dial certainly made no call, if none of all these is it.
 
-        Args:
-            dial: the dial.
-            records: what was read once a call of it must be among the records.
+        `records` are to be read once a call of it must be among them.
         """
         # By another clock we may have looked at other minutes than those.
         dial.is_void = records.are_all and self.minutes_of(dial).is_exact

@@ -43,12 +43,7 @@ class DialSignature:
         self.is_masked: Final = any(party.is_masked for party in parties if party is not None)
 
     def match(self, call: Call, custom_field: str | None) -> Match:
-        """Tell how much a call looks like it.
-
-        Args:
-            call: the call.
-            custom_field: the call's custom field, where it is known.
-        """
+        """Tell how much a call looks like it, by its custom field, too, where that is known."""
         text = _match_of_texts(self.custom_field, custom_field)
         parties = [self._from.is_shown_as(call.from_)]
         if self._to is not None:

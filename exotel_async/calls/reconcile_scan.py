@@ -21,9 +21,8 @@ from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ConfigurationError, ExotelError
-from exotel_async.models import Call, CallPage
+from exotel_async.models import Call
 from exotel_async.wire import call_query
-from exotel_async.wire.request import Request
 from exotel_async.wire.time_range import TimeRange, check_range
 
 _NEAR: Final = timedelta(seconds=60)
@@ -149,7 +148,7 @@ class RecordScanner:
             check_range(first, last, now=self._pages.now().astimezone(self._pages.time_zone))
             time_range = await self._pages.fix(first, last, self._options)
             for window in time_range.windows(newest_first=False):
-                reader = CursorReader(self._fetch, self._query, window, askable=self._pages.askable)
+                reader = CursorReader(self._pages, self._options, self._query, window)
                 while (page := await reader.next_page()) is not None:
                     for call, look in itertools.product(page.calls, looks):
                         if _was_created_in(call, look.time_range):
@@ -162,9 +161,6 @@ class RecordScanner:
             failure = ExotelError(f"looking for calls has failed: {type(error).__name__}")
         for look in looks:
             _end(look, failure or are_all)
-
-    async def _fetch(self, request: Request) -> CallPage:
-        return await self._pages.fetch(request, self._options)
 
 
 def _was_created_in(call: Call, time_range: TimeRange) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -82,16 +81,13 @@ class RecordingReader:
                 at `path` that is no regular file.
         """
         # Few programs fetch recordings: the others do not import what that takes.
-        from exotel_async.calls.download_recording import (  # noqa: PLC0415
-            Recordings,
-            bounds_of,
-            source_of,
-        )
+        from exotel_async.calls.download_recording import RecordingFetcher  # noqa: PLC0415
 
-        source, bounds = source_of(call), bounds_of(max_size, idle_timeout)
-        recordings = Recordings(self._pipeline)
+        fetcher = RecordingFetcher(
+            self._pipeline, call, self._read, max_size=max_size, idle_timeout=idle_timeout
+        )
         with self._pipeline.reports.operation("calls.download_recording"):
-            return await recordings.download(source, path, bounds, get=self._read)
+            return await fetcher.download(path)
 
     def open_recording(
         self,
@@ -119,13 +115,10 @@ class RecordingReader:
             InvalidRequest: as `download_recording`, for the arguments. What else that raises is
                 raised when the block is entered, or by the ``async for``.
         """
-        from exotel_async.calls.download_recording import (  # noqa: PLC0415
-            Recordings,
-            bounds_of,
-            source_of,
-        )
+        from exotel_async.calls.download_recording import RecordingFetcher  # noqa: PLC0415
         from exotel_async.calls.open_recording import Recording  # noqa: PLC0415
 
-        source, bounds = source_of(call), bounds_of(max_size, idle_timeout)
-        fetch = partial(Recordings(self._pipeline).fetch, source, bounds, get=self._read)
-        return Recording(self._pipeline, fetch)
+        fetcher = RecordingFetcher(
+            self._pipeline, call, self._read, max_size=max_size, idle_timeout=idle_timeout
+        )
+        return Recording(self._pipeline, fetcher.fetch)

@@ -101,7 +101,7 @@ class Calls(CallReader):
             CallOutcomeUnknown: it is not known whether the call was made. It is never dialled
                 again by itself.
         """
-        check_options("calls.connect", self.connect, options, DialOptions.__optional_keys__)
+        check_options("calls.connect", self.connect, options, DialOptions)
         request = requests.connect(
             from_=from_,
             to=to,
@@ -144,9 +144,7 @@ class Calls(CallReader):
         Raises:
             ExotelError: as `connect` does.
         """
-        check_options(
-            "calls.connect_to_flow", self.connect_to_flow, options, DialOptions.__optional_keys__
-        )
+        check_options("calls.connect_to_flow", self.connect_to_flow, options, DialOptions)
         request = requests.connect_to_flow(
             account_sid=self._account_sid,
             flow=flow,
@@ -194,12 +192,7 @@ class Calls(CallReader):
         Raises:
             ExotelError: as `connect` does.
         """
-        check_options(
-            "calls.connect_to_stream",
-            self.connect_to_stream,
-            options,
-            StreamOptions.__optional_keys__,
-        )
+        check_options("calls.connect_to_stream", self.connect_to_stream, options, StreamOptions)
         request = requests.connect_to_stream(
             from_=from_,
             stream_url=stream_url,
@@ -264,9 +257,7 @@ class Calls(CallReader):
         from exotel_async.calls.connect_many import Dials  # noqa: PLC0415
         from exotel_async.calls.connect_many_plan import DialPlan  # noqa: PLC0415
 
-        check_options(
-            "calls.connect_many", self.connect_many, options, TargetOptions.__optional_keys__
-        )
+        check_options("calls.connect_many", self.connect_many, options, TargetOptions)
         plan = DialPlan(
             account_sid=self._account_sid,
             to=to,

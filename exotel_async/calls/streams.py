@@ -71,10 +71,7 @@ _END: Final = object()
 def pace(done: int, total: int | None, started: float) -> tuple[float, timedelta | None]:
     """Return how many are done per second, and how long the rest takes, where that is known.
 
-    Args:
-        done: how many are done.
-        total: how many there are, where that is known.
-        started: when that began, by `time.monotonic`.
+    `started` is a moment of `time.monotonic`.
     """
     elapsed = time.monotonic() - started
     rate = done / elapsed if elapsed > 0 else 0.0
@@ -89,12 +86,7 @@ class LazyInput(Generic[T]):
     def __init__(
         self, argument: str, source: Iterable[T] | AsyncIterable[T], *, ahead: int
     ) -> None:
-        """Describe it; nothing is read.
-
-        Args:
-            argument: what an error calls the source.
-            source: the items.
-            ahead: items of an async source that may be read before they are taken.
+        """Describe it; nothing is read. Of an async source so many items are read ahead.
 
         Raises:
             InvalidRequest: it cannot be iterated, or is a single text.
@@ -221,12 +213,7 @@ class ResultStream(Generic[T]):
     """
 
     def __init__(self, source: LazyInput[Any], *, places: int) -> None:
-        """Describe it.
-
-        Args:
-            source: what it comes of.
-            places: how many times there may be something given that was not taken yet.
-        """
+        """Describe it. In so many places there may be results that were not taken yet."""
         self._input = source
         self._workers = Workers()
         self._working = 0

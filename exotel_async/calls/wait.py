@@ -15,7 +15,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, frozen
+from attrs import define
 
 from exotel_async.calls.fetch import CallFetcher, FetchOptions
 from exotel_async.calls.get import Coalescer
@@ -72,14 +72,6 @@ class _Room:
     left: int
 
 
-@frozen
-class _Check:
-    """A request for one call that is under way."""
-
-    task: asyncio.Task[None]
-    priority: Priority
-
-
 class CallWatcher:
     """Watches calls of one session until they end."""
 
@@ -96,7 +88,8 @@ class CallWatcher:
         self._polling: asyncio.Task[None] | None = None
         self._sooner = asyncio.Event()
         self._requests: set[asyncio.Task[None]] = set()
-        self._checks: dict[str, _Check] = {}
+        # The request for one call that is under way, and how urgent it is.
+        self._checks: dict[str, tuple[asyncio.Task[None], Priority]] = {}
 
     def add(self, sid: str, terms: WaitOptions, deliver: Deliver) -> Waiter | None:
         """Watch a call; `deliver` is called once, with its end or the error.
@@ -137,8 +130,8 @@ class CallWatcher:
         if waiting:
             return
         del self._waiters[waiter.sid]
-        check = self._checks.pop(waiter.sid, None)
-        unwanted = set() if check is None else {check.task}
+        check, _ = self._checks.pop(waiter.sid, (None, None))
+        unwanted = set() if check is None else {check}
         if not self._waiters:
             unwanted |= self._requests
             if self._polling is not None:
@@ -174,9 +167,7 @@ class CallWatcher:
     def _hear(self, call: Call, *, whole: bool = False) -> bool:
         """Take note of how a call stands. Whether that has ended anybody's wait.
 
-        Args:
-            call: the call.
-            whole: whether it has its details, if there are any.
+        `whole` is whether it has its details, if there are any.
         """
         told = False
         now = asyncio.get_running_loop().time()
@@ -300,24 +291,21 @@ class CallWatcher:
     def _check(self, sid: str, waiting: Sequence[Waiter], *, shared: bool = False) -> None:
         """Ask for one call singly, beside the rounds: many of them may take their time.
 
-        Args:
-            sid: the call's SID.
-            waiting: who waits for it.
-            shared: whether it may go along with others after all, if nobody has seen it yet.
+        `shared` is whether it may go along with others after all, if nobody has seen it yet.
         """
         priority = urgency(waiting)
-        running = self._checks.get(sid)
-        if running is not None and running.priority <= priority:
+        _, running = self._checks.get(sid, (None, None))
+        if running is not None and running <= priority:
             # An earlier caller has asked: its answer goes to all.
             for waiter in waiting:
                 self._rest(waiter)
             return
         task = self._request(self._single(sid, waiting, shared=shared), waiting)
-        self._checks[sid] = _Check(task, priority)
+        self._checks[sid] = task, priority
         task.add_done_callback(partial(self._checked, sid))
 
     def _checked(self, sid: str, task: asyncio.Task[None]) -> None:
-        if sid in self._checks and self._checks[sid].task is task:
+        if self._checks.get(sid, (None, None))[0] is task:
             del self._checks[sid]
 
     def _request(

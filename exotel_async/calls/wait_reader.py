@@ -83,6 +83,8 @@ class WaitReader:
             RequestTimeout: it was not over within `timeout`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
         """
+        from exotel_async.calls.get_many import result_of  # noqa: PLC0415
+
         one = isinstance(sid, str)
         sids = [sid] if isinstance(sid, str) else list(sid)
         for each in sids:
@@ -92,7 +94,7 @@ class WaitReader:
         with self._pipeline.reports.operation("calls.wait") as operation:
             ends = await self._ends(sids, terms, limit)
             late = not_over(limit)
-            results = [_result(each, ends.get(each, late)) for each in sids]
+            results = [result_of(each, ends.get(each, late)) for each in sids]
             return operation.returns(results[0].unwrap()) if one else results
 
     def as_completed(
@@ -168,9 +170,3 @@ class WaitReader:
             for one in waiters:
                 self._watcher.drop(one)
         return ends
-
-
-def _result(sid: str, end: Call | ExotelError) -> CallResult:
-    from exotel_async.calls.get_many import CallResult, failure  # noqa: PLC0415
-
-    return CallResult(sid, end) if isinstance(end, Call) else failure(sid, end)

@@ -147,7 +147,7 @@ class Dialer(CampaignAdmin):
             DialerStopped: `stop` was called before its outcome. The same key again continues it.
             ExotelError: Exotel does not answer at all, or the ledger cannot be used.
         """
-        check_options("Dialer.call", self.call, settings, CallSettings.__optional_keys__)
+        check_options("Dialer.call", self.call, settings, CallSettings)
         return await make_call(self._ledger, self._engines, contact, caller_id, settings)
 
     async def resolve(self, name: str, key: str, *, sid: str | None) -> ContactOutcome:

@@ -25,11 +25,9 @@ class Lifetime:
     def __init__(
         self, reports: Collection[asyncio.Future[Any]], leave: Callable[[], Awaitable[None]]
     ) -> None:
-        """Begin it.
+        """Begin it. The reports tell the user how tasks have ended, and are waited for as well.
 
-        Args:
-            reports: what tells the user how the tasks have ended, and is to be waited for as well.
-            leave: is awaited when all of them have ended.
+        `leave` is awaited when all of them have ended.
         """
         self._reports = reports
         self._leave = leave

@@ -128,14 +128,11 @@ class PartialFile:
     def _discard(self) -> None:
         with self._lock:
             self._is_wanted = False
-            self._remove()
-
-    def _remove(self) -> None:
-        if self._file is not None and self._path is not None:
-            with suppress(OSError):  # what could not be written before cannot be now
-                self._file.close()
-            self._path.unlink(missing_ok=True)
-            self._file = None
+            if self._file is not None and self._path is not None:
+                with suppress(OSError):  # what could not be written before cannot be now
+                    self._file.close()
+                self._path.unlink(missing_ok=True)
+                self._file = None
 
 
 async def fetch(
@@ -149,13 +146,8 @@ async def fetch(
 ) -> tuple[Download, int]:
     """Fetch a file, afresh after each try that failed; return what is certain, and the tries.
 
-    Args:
-        transport: what sends.
-        link: where the file is.
-        sink: takes what comes. One that is spent ends it with the try that was cut off.
-        credentials: whether the account's may be sent at all.
-        bounds: how large it may be, and how slow.
-        policy: how often it is tried. A 429 is a try like any other: it is not the API's.
+    A sink that is spent ends it with the try that was cut off. A 429 is a try like any other: it is
+    not the API's. `credentials` is whether the account's may be sent at all.
 
     Raises:
         OSError: the disk refuses.

@@ -54,15 +54,7 @@ class Exchanges:
         *,
         limiter: RateLimiter,
     ) -> asyncio.Future[Attempt]:
-        """Start one, and return its end, which is cancelled only if it has not begun.
-
-        Args:
-            permit: permission to send the request once.
-            request: the request.
-            options: how it is sent.
-            report: the report on it.
-            limiter: what the permit is of.
-        """
+        """Start one, and return its end, which is cancelled only if it has not begun."""
         report.sent()
         ended: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
         work = self._run(

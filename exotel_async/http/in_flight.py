@@ -76,11 +76,7 @@ class DialsInFlight:
     ) -> None:
         """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`.
 
-        Args:
-            exchange: is done when the dial has ended.
-            sending: the dial.
-            lost: what its caller got.
-            context: in which it is reported; None: in the present one.
+        `lost` is what that caller got. Without a context it is reported in the present one.
         """
         if not sending.request.dials:
             return

@@ -22,11 +22,7 @@ class Inflater:
     """Gives back a body as it was before it was encoded, of so many bytes at most."""
 
     def __init__(self, encoding: str, most: int) -> None:
-        """Prepare for a body.
-
-        Args:
-            encoding: what its `Content-Encoding` says; "" if it has none.
-            most: bytes, as it comes and as it was.
+        """Prepare for a body with that `Content-Encoding`, and so many bytes as it comes or was.
 
         Raises:
             UnreadableBody: it is encoded more than once, or in a way that was not asked for.

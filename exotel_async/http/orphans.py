@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from exotel_async.errors import CallOutcomeUnknown, ConfigurationError
-from exotel_async.listeners import takes, tell
+from exotel_async.errors import CallOutcomeUnknown
+from exotel_async.listeners import tell
 from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
@@ -18,18 +18,6 @@ OnOrphanedCall = Callable[[Call | CallOutcomeUnknown, DialTarget], object]
 to the dial; may be a coroutine function."""
 
 logger: Final = logging.getLogger("exotel_async")
-
-
-def check_listener(listener: OnOrphanedCall | None) -> None:
-    """Refuse a listener that cannot be called, now and not when a call would be lost by it.
-
-    Raises:
-        ConfigurationError: it does not take two arguments.
-    """
-    if listener is not None and not takes(2, listener):
-        raise ConfigurationError(
-            "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
-        )
 
 
 class Orphans:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -77,13 +77,7 @@ class Sending(Generic[T]):
         elapsed: float = 0.0,
         remaining: float | None = None,
     ) -> T | Retry:
-        """Return what was asked for, or that it may be sent again.
-
-        Args:
-            attempt: what came of it the last time.
-            policy: how often, and how long, it may be sent again.
-            elapsed: seconds since it was sent first.
-            remaining: seconds its caller still waits; None: as long as it takes.
+        """Return what was asked for, or that it may be sent again; for the times see `Facts`.
 
         Raises:
             CallOutcomeUnknown: it is a dial that may have happened.
@@ -170,6 +164,7 @@ class Sending(Generic[T]):
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
         """Return the error for a dial that may have happened."""
         form = dict(self.request.form)
+        is_retried = form.get("MaxRetries", "0") != "0"
         lost_at = self._lost_at()
         trouble = self._trouble(found)
         error = CallOutcomeUnknown(
@@ -179,7 +174,7 @@ class Sending(Generic[T]):
             caller_id=form["CallerId"],
             custom_field=form.get("CustomField"),
             # What Exotel dials again by itself may be over later.
-            time_limit=None if _is_retried(form) else _seconds(form.get("TimeLimit", "")),
+            time_limit=None if is_retried else _seconds(form.get("TimeLimit", "")),
             sent_at=self.sent_at,
             lost_at=lost_at,
             clock_offset=self.clock.offset(),
@@ -238,11 +233,6 @@ def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> Deco
         content_type=answer.content_type,
         excerpt=answer.excerpt() if excerpt is None else excerpt,
     )
-
-
-def _is_retried(form: Mapping[str, str]) -> bool:
-    """Whether Exotel was asked to dial again by itself, if nobody answers."""
-    return form.get("MaxRetries", "0") != "0"
 
 
 def _seconds(text: str) -> timedelta | None:

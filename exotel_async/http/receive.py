@@ -82,11 +82,7 @@ class Refused(Exception):
 
 
 def check_head(headers: Mapping[str, str], most: int | None) -> None:
-    """Refuse a file by what the head of its answer says.
-
-    Args:
-        headers: names in lower case.
-        most: bytes it may have; None: any number.
+    """Refuse a file by what the head of its answer says, names in lower case.
 
     Raises:
         Refused: it is encoded, too large, or a page, as a host sends that wants a login.

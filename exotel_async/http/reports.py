@@ -112,9 +112,7 @@ class Reports:
     def request(self, request: Request | None, permit: Permit | None = None) -> RequestReport:
         """Return the report on a request, to be entered with `with`.
 
-        Args:
-            request: the request; None: it is decided on when there is a permit.
-            permit: the permit it comes with.
+        `request` is None where it is decided on when there is a permit.
         """
         if self._listener is None:
             return NULL_REPORT

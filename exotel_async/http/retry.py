@@ -65,13 +65,7 @@ Verdict = Retry | Fail | Unknown
 
 
 def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
-    """Judge one try.
-
-    Args:
-        facts: what is known.
-        policy: how often, and how long, a request may be sent again.
-        jitter: a random number from 0 to 1, of which the delay is made ("full jitter").
-    """
+    """Judge one try. `jitter` is a random number from 0 to 1, for a delay with "full jitter"."""
     status = facts.status
     if status == 429:
         # The limiter makes everybody wait, this request included.

@@ -26,12 +26,7 @@ class ServerClock:
         """When it was read last, by `time.monotonic`."""
 
     def saw(self, date: str | None, *, took: float = 0.0) -> None:
-        """Take note of an answer's `Date` header.
-
-        Args:
-            date: the header; None: there was none.
-            took: seconds from the request to this moment.
-        """
+        """Take note of an answer's `Date`; it `took` so many seconds since the request was sent."""
         # Read when it is asked for: most answers are never asked.
         if date is not None and (took <= _SOON or not self._has_waited(date, took)):
             self._date, self.read_at = date, time.monotonic()
@@ -57,10 +52,3 @@ class ServerClock:
         """Return how much it is ahead of ours, within a second or so; None if nothing is known."""
         now = self.now()
         return None if now is None else now - datetime.now(UTC)
-
-    def shift(self, moment: datetime) -> datetime:
-        """Return what the service's clock showed when ours showed that time, within a second or so.
-
-        As it is, if nothing is known of the service's clock.
-        """
-        return moment + (self.offset() or timedelta())

@@ -16,11 +16,8 @@ _MOST = 65_536
 async def drop_surplus(response: Any) -> bool:
     """Whether there is something behind an answer. The connection is then not used again.
 
-    Nor is one that has come to its end: a request that meets that is lost.
-
-    Args:
-        response: httpx's, read to its end and not closed yet, so that nobody else has the
-            connection.
+    Nor is one that has come to its end: a request that meets that is lost. The response, httpx's,
+    is read to its end and not closed yet, so that nobody else has the connection.
     """
     stream = response.extensions.get("network_stream")
     if stream is None:  # a mock has none

@@ -154,9 +154,7 @@ class Transport:
     ) -> Attempt:
         """Send one request once. Raises nothing: the result says if it was cancelled.
 
-        Args:
-            request: the request.
-            before_send: a last check before the first byte, see `SendOptions`.
+        `before_send` is a last check before the first byte, see `SendOptions`.
         """
         library_logs.begin(self._secrets)
         seen = Seen(before_send)
@@ -259,13 +257,7 @@ class Transport:
 
         It has no end but that of the file, as long as it comes fast enough. End it by a cancel
         scope of anyio and not by cancelling its task, which may cost a connection; even then the
-        head of an answer is waited for.
-
-        Args:
-            url: where the file is.
-            sink: takes the file. What it raises ends up in `problem`.
-            credentials: whether the account's credentials are sent.
-            bounds: how large it may be, and how slow.
+        head of an answer is waited for. What the sink raises ends up in `problem`.
         """
         library_logs.begin(self._secrets, download=True)
         if self._client.is_closed:

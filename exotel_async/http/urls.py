@@ -50,10 +50,6 @@ def takes_credentials(url: str, home: Origin) -> bool:
 
     They go to the service the session was set up for, and in a TLS connection to Exotel's own
     hosts, for that is where recordings are kept. Nowhere else, and to no signed URL.
-
-    Args:
-        url: a link, as `is_link` knows it.
-        home: the origin of the service.
     """
     if is_signed(url):
         return False
@@ -76,10 +72,7 @@ async def may_be_followed(url: str, home: Origin) -> bool:
     The author of a link, or a redirect, could otherwise have this computer request what only it
     can reach: itself, its network, or the service that gives a cloud's machine its credentials.
 
-    Args:
-        url: a link, as `is_link` knows it.
-        home: the origin of the service. If it is in a private network, as an emulator is, links
-            may lead into private networks.
+    If that is in a private network, as an emulator is, links may lead into private networks.
     """
     host = origin(url)[1]
     return host == home[1] or not await _is_private(host) or await _is_private(home[1])

@@ -108,14 +108,8 @@ class LearnedLimit:
     def refused(self, count: int, now: float, *, early: bool, again: bool) -> bool:
         """Take note of a refusal after so many good answers in `per`, while others waited.
 
-        Args:
-            count: the good answers.
-            now: the time.
-            early: whether somebody unknown may have spent the budget before.
-            again: whether it was the probe after another one.
-
-        Returns:
-            Whether the limit changes.
+        It is early if somebody unknown may have spent the budget before, and again if it was the
+        probe after another one. Return whether the limit changes.
         """
         self._full_since = None
         count = max(1, count)

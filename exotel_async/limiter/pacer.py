@@ -59,12 +59,9 @@ class Pacer:
         return self.state.strict
 
     def resume(self, state: PaceState, limit: int, ahead: float) -> None:
-        """Continue as another one has left it.
+        """Continue as another one has left it, with the budget's limit or a learned one.
 
-        Args:
-            state: what that one went by.
-            limit: the limit of the budget, or the one that was learned.
-            ahead: seconds by which this loop's clock is ahead of that one's.
+        `ahead` is the seconds by which this loop's clock is ahead of that one's.
         """
         now, own = asyncio.get_running_loop().time(), self.state
         self._limit, own.strict, own.factor = limit, state.strict, state.factor
@@ -107,11 +104,7 @@ class Pacer:
         return not self._pays()
 
     def follow(self, pace: float, burst: float) -> bool:
-        """Keep to a pace and a burst decided elsewhere; what is saved up stays.
-
-        Args:
-            pace: requests per second, above zero.
-            burst: requests that may leave at once; 1 or more.
+        """Keep to a pace, above zero, and a burst decided elsewhere; what is saved up stays.
 
         Returns:
             Whether that is a change: who waits in `take` waits at the pace there was.
@@ -136,8 +129,7 @@ class Pacer:
     def slow_down(self, *, strict: bool) -> None:
         """Go at a slower pace, which comes back by itself within a few `per`.
 
-        Args:
-            strict: learn from a refusal our own requests do not explain: that is for good.
+        If strict, learn from a refusal our own requests do not explain: that is for good.
         """
         now = asyncio.get_running_loop().time()
         self.state.strict = self.state.strict or strict

@@ -40,11 +40,7 @@ class TokenBucket(Limiter):
         self._memory: Final = Memory(rate, self._window, self._tally, self._learned)
 
     def _resume(self, before: Memory | None) -> None:
-        """Begin in the running event loop, with what another loop's limiter has left.
-
-        Args:
-            before: what that one has spent and learned; None: there was none.
-        """
+        """Begin in the running event loop, with what another loop's limiter has left, if any."""
         loop = self._bound_loop()
         memory, now, rate = self._memory, loop.time(), self.rate
         memory.note_clock(loop)

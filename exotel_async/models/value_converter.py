@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from types import NoneType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
 import attrs
@@ -87,14 +88,12 @@ def _first_cause(failure: BaseException) -> tuple[str, BaseException]:
 def _converter(*, raw: bool) -> Converter:
     made = Converter(unstruct_collection_overrides={tuple: list})
     configure_union_passthrough(str | None, made)  # for a text, or else a value
-    made.register_structure_hook_func(lambda kind: kind == int | str | None, _text_or_count)
-    for kind, rule in _SCALARS.items():
-        made.register_structure_hook(kind, _exactly(kind, rule))
-    made.register_structure_hook(float, _number)
-    made.register_structure_hook(date, _date)
-    made.register_structure_hook(datetime, _moment)
-    made.register_structure_hook(timedelta, _length)
-    made.register_structure_hook(Decimal, _amount)
+    made.register_structure_hook_func(
+        lambda kind: kind == int | str | None,
+        _hook(_exactly(int, str, NoneType), "must be text or a whole number"),
+    )
+    for kind, (parse, rule) in _SCALARS.items():
+        made.register_structure_hook(kind, _hook(parse, rule))
     made.register_structure_hook(enum.StrEnum, _word)
     made.register_structure_hook_func(_is_mapping, _mapping)
     made.register_structure_hook_func(
@@ -209,76 +208,68 @@ def _word(value: object, kind: Any) -> Any:
     raise _Unfit(value, f"must be a word, such as {', '.join(repr(one.value) for one in kind)}")
 
 
-_SCALARS: Final[Mapping[type, str]] = {
-    str: "must be text",
-    bool: "must be true or false",
-    int: "must be a whole number",
+def _exactly(*kinds: type) -> Callable[[Any], Any]:
+    def parse(value: object) -> object:
+        if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
+            return value
+        raise TypeError
+
+    return parse
+
+
+_text: Final = _exactly(str)
+_number: Final = _exactly(int, float)  # an int stays one
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment
+
+
+def _length(value: object) -> timedelta:
+    seconds = _number(value)
+    if not -_LONGEST <= seconds <= _LONGEST:
+        raise ValueError
+    return timedelta(seconds=seconds)
+
+
+def _amount(value: Any) -> Decimal:
+    if len(_text(value)) > 2 * _PLACES:
+        raise ValueError
+    amount = Decimal(value)
+    if not amount.is_finite() or not -_PLACES <= amount.adjusted() <= _PLACES:
+        raise ValueError
+    return amount
+
+
+# What reads each type, and what is said where that raises an error.
+_SCALARS: Final[Mapping[type, tuple[Callable[[Any], object], str]]] = {
+    str: (_text, "must be text"),
+    bool: (_exactly(bool), "must be true or false"),
+    int: (_exactly(int), "must be a whole number"),
+    float: (_number, "must be a number"),
+    date: (date.fromisoformat, "must be a date, such as '2026-03-02'"),
+    datetime: (_moment, "must be a time with its UTC offset, such as '2026-03-02T11:20:05+05:30'"),
+    timedelta: (_length, "must be a length of time in seconds, as a number"),
+    Decimal: (_amount, "must be an amount as text, such as '1.50'"),
 }
 
 
-def _exactly(kind: type, rule: str) -> Any:
+def _hook(parse: Callable[[Any], object], rule: str) -> Any:
     def read(value: object, _: object) -> object:
-        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-            return value
-        raise _Unfit(value, rule)
+        try:
+            return parse(value)
+        except (TypeError, ValueError, InvalidOperation):
+            raise _Unfit(value, rule) from None
 
     return read
-
-
-def _text_or_count(value: Any, _: object) -> int | str | None:
-    if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
-        return value
-    raise _Unfit(value, "must be text or a whole number")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any, _: object) -> float:
-    if _is_number(value):
-        return value  # type: ignore[no-any-return]  # an int stays one
-    raise _Unfit(value, "must be a number")
-
-
-def _moment(value: object, _: object) -> datetime:
-    try:
-        if isinstance(value, str) and (time := datetime.fromisoformat(value)).tzinfo is not None:
-            return time
-    except ValueError:
-        pass
-    raise _Unfit(value, "must be a time with its UTC offset, such as '2026-03-02T11:20:05+05:30'")
-
-
-def _date(value: object, _: object) -> date:
-    try:
-        if isinstance(value, str):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise _Unfit(value, "must be a date, such as '2026-03-02'")
-
-
-def _length(value: Any, _: object) -> timedelta:
-    if _is_number(value) and -_LONGEST <= value <= _LONGEST:
-        return timedelta(seconds=value)
-    raise _Unfit(value, "must be a length of time in seconds, as a number")
 
 
 def _seconds(length: timedelta) -> float:
     whole, rest = divmod(length, timedelta(seconds=1))
     return length.total_seconds() if rest else whole
-
-
-def _amount(value: object, _: object) -> Decimal:
-    try:
-        if isinstance(value, str) and len(value) <= 2 * _PLACES:
-            amount = Decimal(value)
-            if amount.is_finite() and -_PLACES <= amount.adjusted() <= _PLACES:
-                return amount
-    except InvalidOperation:
-        pass
-    raise _Unfit(value, "must be an amount as text, such as '1.50'")
 
 
 def _digits(amount: Decimal) -> str:

@@ -41,7 +41,7 @@ class Account:
         Raises:
             ExotelError: any of the tree but `CallOutcomeUnknown`.
         """
-        check_options("account.balance", self.balance, options, RequestOptions.__optional_keys__)
+        check_options("account.balance", self.balance, options, RequestOptions)
         request = requests.balance(extra=extra)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("account.balance"):

@@ -119,7 +119,7 @@ class ExoPhones:
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
-        check_options("exophones.list", self.list, options, RequestOptions.__optional_keys__)
+        check_options("exophones.list", self.list, options, RequestOptions)
         # Now, and not when the second page is asked for.
         _list(1, extra)
         chosen = self._defaults.with_changes(**options)
@@ -144,7 +144,7 @@ class ExoPhones:
             NotFound: there is no such ExoPhone, or the account lives in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options("exophones.get", self.get, options, RequestOptions.__optional_keys__)
+        check_options("exophones.get", self.get, options, RequestOptions)
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("exophones.get"):
@@ -176,9 +176,7 @@ class ExoPhones:
             DecodeError: it is assigned, but the answer cannot be read.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options(
-            "exophones.assign_flow", self.assign_flow, options, RequestOptions.__optional_keys__
-        )
+        check_options("exophones.assign_flow", self.assign_flow, options, RequestOptions)
         form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("exophones.assign_flow"):
@@ -203,7 +201,7 @@ class ExoPhones:
         Raises:
             As `assign_flow`.
         """
-        check_options("exophones.rename", self.rename, options, RequestOptions.__optional_keys__)
+        check_options("exophones.rename", self.rename, options, RequestOptions)
         form: Fields = {"FriendlyName": short_text("name", name, _LONGEST_NAME)}
         if not name or name.isspace():
             raise InvalidRequest("name", name, "must not be empty")

@@ -43,7 +43,7 @@ class Numbers:
             InvalidRequest: it is no phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options("numbers.lookup", self.lookup, options, RequestOptions.__optional_keys__)
+        check_options("numbers.lookup", self.lookup, options, RequestOptions)
         request = requests.lookup_number(number, extra=extra)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("numbers.lookup"):
@@ -76,9 +76,7 @@ class Numbers:
             RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options(
-            "numbers.whitelist", self.whitelist, options, RequestOptions.__optional_keys__
-        )
+        check_options("numbers.whitelist", self.whitelist, options, RequestOptions)
         request = requests.whitelist(numbers, exophone=exophone, extra=extra)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("numbers.whitelist"):
@@ -105,12 +103,7 @@ class Numbers:
             InvalidRequest: it is no phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        check_options(
-            "numbers.whitelist_status",
-            self.whitelist_status,
-            options,
-            RequestOptions.__optional_keys__,
-        )
+        check_options("numbers.whitelist_status", self.whitelist_status, options, RequestOptions)
         request = requests.whitelist_status(number, extra=extra)
         chosen = self._defaults.with_changes(**options)
         with self._pipeline.reports.operation("numbers.whitelist_status"):
