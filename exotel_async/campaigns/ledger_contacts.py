@@ -200,13 +200,16 @@ def add(
 
 
 def known(connection: Connection, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
-    """Return which of them the campaign has, by their key or a number."""
+    """Return which of these contacts the campaign has, by their key or a number."""
     keys, identities = _known(connection, campaign_id, new)
     return [index for index, one in enumerate(new) if _taken_by(one, keys, identities)]
 
 
 def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
-    """Return how many wait to be dialled again, of ten thousand, and when the next one is due."""
+    """Return how many contacts wait to be dialled again, and when the next one is due.
+
+    Of more than ten thousand, so many are counted.
+    """
     (row,) = _COUNTED_RETRIES.rows(connection, {"campaign": campaign_id})
     return row.number, row.due_at
 
@@ -269,9 +272,12 @@ def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewCon
 
 
 def promote(
-    connection: Connection, campaign_id: int, now: int, limit: int
+    connection: Connection, campaign_id: int, now: int, limit: int = 1000
 ) -> tuple[int, int | None]:
-    """Make contacts ready that are due. Returns how many they were, and when the next one is."""
+    """Make contacts ready that are due.
+
+    Returns how many they were, and when the next one is due, or was; None: never.
+    """
     due = {"campaign": campaign_id, "now": now, "most": limit}
     ids = [row.id for row in _DUE.rows(connection, due)]
     if ids:
@@ -322,7 +328,7 @@ def claimed(row: Any) -> ClaimedContact:
 
 
 def recall(connection: Connection, campaign_id: int, key: str) -> None:
-    """Make a contact ready that was not to be dialled before this."""
+    """Make a contact ready that was unclaimed until `NEVER`."""
     connection.execute(_RECALL, {"campaign": campaign_id, "by_key": key})
 
 

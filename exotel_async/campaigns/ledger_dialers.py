@@ -65,7 +65,7 @@ def holder(connection: Connection, now: int) -> Holder:
 
 
 def alive(connection: Connection, now: int) -> Holder | None:
-    """Return who has the ledger by its last sign of life; None: nobody."""
+    """Return the dialer that has the ledger, by its last sign of life; None: there is none."""
     row = connection.execute(_NEWEST).one_or_none()
     return None if row is None or row.lease_until < now else _holder(row)
 

@@ -135,13 +135,13 @@ def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None
 
 
 def remembered(connection: Connection, identities: Sequence[str], since: int) -> dict[str, bool]:
-    """Return what was written down of numbers, not longer ago than `since`."""
+    """Return whether numbers are on the registry, of those written down since then."""
     asked = {"identities": list(identities), "since": since}
     return {row.identity: row.dnd for row in connection.execute(_REMEMBERED, asked)}
 
 
 def to_look_up(connection: Connection, campaign_id: int, since: int) -> int:
-    """Return how many contacts that are to be dialled have numbers that nothing is known of."""
+    """Return how many contacts that are to be dialled have numbers not looked up since then."""
     asked = {"campaign": campaign_id, "since": since}
     return int(connection.execute(_TO_LOOK_UP, asked).scalar_one())
 

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,9 @@ _OF_ALL: Final = (LedgerUnavailable, ConfigurationError)
 """Errors that are not of one operation alone."""
 _TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
 """Those that wait are committed in one transaction."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Run = Callable[[Connection, list[Any]], list[Any]]
 """An operation: it takes what each of some callers wants, and returns what each is told."""
@@ -109,6 +112,19 @@ class LedgerThread:
         if thread is not None:
             # A server may hang; the thread ends with the process.
             await asyncio.to_thread(thread.join, _LONGEST_END)
+
+    async def do(
+        self,
+        urgency: Urgency,
+        operation: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run an operation of one caller, as `call` does."""
+        result: T = await self.call(
+            urgency, lambda connection, wanted: [operation(connection, *args, **named)]
+        )
+        return result
 
     async def call(
         self,
