@@ -99,7 +99,7 @@ class Dialing:
         """
         state = self._state
         if running.listed.get(contact.id, False):
-            state.end(running, contact, ContactState.DO_NOT_CALL, "on the DND register")
+            state.end(contact, ContactState.DO_NOT_CALL, "on the DND register")
             raise _NotNow
         attempt_id = secrets.token_hex(8)
         try:
@@ -107,7 +107,7 @@ class Dialing:
                 running.campaign, contact, attempt_id, state.parts.account_sid
             )
         except InvalidRequest as error:
-            state.end(running, contact, ContactState.REFUSED, str(error))
+            state.end(contact, ContactState.REFUSED, str(error))
             raise _NotNow from None
         if not state.has_room(running, order.legs):
             running.add([contact])
@@ -157,7 +157,7 @@ class Dialing:
             return True
         self._forget(attempt)
         if said is Intended.DO_NOT_CALL:
-            state.end(running, contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
+            state.end(contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
         elif said is Intended.NOT_IN_PROGRESS:
             running.add([contact])
             state.look_again()

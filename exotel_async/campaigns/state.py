@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -183,11 +183,11 @@ class DialerState:
         """Write that a claimed contact is not dialled before its hours begin."""
         state, due_at = self.when_open(running, contact)
         if state.is_final:
-            self.end(running, contact, state)
+            self.end(contact, state)
         else:
             if due_at is not None:
                 running.waits_until(due_at)
-            self._change(running, contact, {"state": state, "due_at": due_at})
+            self.change(contact, {"state": state, "due_at": due_at})
 
     def when_open(
         self, running: RunningCampaign, contact: ClaimedContact
@@ -201,15 +201,14 @@ class DialerState:
             return ContactState.EXPIRED, None
         return ContactState.WAITING, to_ms(opens)
 
-    def end(
-        self,
-        running: RunningCampaign,
-        contact: ClaimedContact,
-        state: ContactState,
-        reason: str | None = None,
-    ) -> None:
+    def end(self, contact: ClaimedContact, state: ContactState, reason: str | None = None) -> None:
         """Write the outcome of a claimed contact that is not dialled."""
-        self._change(running, contact, self.attempts.final(state, reason))
+        self.change(contact, self.attempts.final(state, reason))
+
+    def change(self, contact: ClaimedContact, columns: Mapping[str, Any]) -> None:
+        """Write what follows for a claimed contact that is not dialled."""
+        was = (ContactState.CLAIMED,)
+        self.writer.add(Change(contact_id=contact.id, contact_was=was, contact=columns))
 
     def stop_campaign(self, attempt: LiveAttempt, state: CampaignState, reason: str) -> None:
         """Pause or end a campaign because of errors.
@@ -272,17 +271,6 @@ class DialerState:
         """Tell the listeners that something has got its outcome."""
         for listener in list(self.listeners):
             listener()
-
-    def _change(
-        self, running: RunningCampaign, contact: ClaimedContact, columns: dict[str, Any]
-    ) -> None:
-        self.writer.add(
-            Change(
-                contact_id=contact.id,
-                contact_was=(ContactState.CLAIMED,),
-                contact=columns,
-            )
-        )
 
     def _written(self, changes: Sequence[Change]) -> None:
         states = {change.contact.get("state") for change in changes}
