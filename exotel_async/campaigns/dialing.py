@@ -29,7 +29,6 @@ from exotel_async.errors import (
     NotDialled,
 )
 from exotel_async.models import Call
-from exotel_async.phone import identity_of
 from exotel_async.wire import responses
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Dialing:
             raise _NotNow
         if running.is_abandoned(contact):
             running.add([contact])
-            state.look_again()  # there it is put aside
+            state.look.set()  # there it is put aside
             raise _NotNow
         if not state.is_open(running, contact):
             state.put_off(running, contact)
@@ -109,7 +108,7 @@ class Dialing:
         except InvalidRequest as error:
             state.end(contact, ContactState.REFUSED, str(error))
             raise _NotNow from None
-        if not state.has_room(running, order.legs):
+        if not (state.channels.has_room(order.legs) and running.channels.has_room(order.legs)):
             running.add([contact])
             raise _NotNow
         attempt = LiveAttempt(
@@ -129,8 +128,6 @@ class Dialing:
     async def _is_intended(self, attempt: LiveAttempt) -> bool:
         """Make the intent durable. Whether the request may leave."""
         state, running, contact = self._state, attempt.running, attempt.contact
-        # The campaign's agent is the user's own.
-        parties = [attempt.number] if contact.agent is None else [attempt.number, contact.agent]
         intent = Intent(
             id=attempt.id,
             contact_id=contact.id,
@@ -139,7 +136,7 @@ class Dialing:
             agent=attempt.agent,
             caller_id=attempt.caller_id,
             custom_field=attempt.custom_field,
-            identities=tuple(identity_of(party) or party for party in parties),
+            identities=attempt.identities,
             intended_at=attempt.intended_at,
             time_limit=attempt.time_limit,
         )
@@ -160,11 +157,11 @@ class Dialing:
             state.end(contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
         elif said is Intended.NOT_IN_PROGRESS:
             running.add([contact])
-            state.look_again()
+            state.look.set()
         return False
 
     def _forget(self, attempt: LiveAttempt) -> None:
-        self._state.attempts.forget(attempt)
+        self._state.attempts.drop(attempt)
         self._state.circuit.not_sent(tried=attempt.tries)
 
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
@@ -253,7 +250,7 @@ class Dialing:
             state.attempts.refused(attempt, reason, None, next_state)
         else:
             state.attempts.not_placed(attempt, reason, next_state, due_at)
-        state.look_again()
+        state.look.set()
 
     def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         if attempt.state is AttemptState.INTENDED:

@@ -38,7 +38,7 @@ class Refusing:
             state.circuit.answered()
         if meaning in {Meaning.NO_ANSWER, Meaning.AGAIN}:
             attempts.not_placed(attempt, reason, ContactState.READY)
-            state.look_again()
+            state.look.set()
         elif meaning in {Meaning.NO_CHANNEL, Meaning.NO_ROOM}:
             waits = meaning is Meaning.NO_CHANNEL or state.channels.held > attempt.legs
             attempts.not_placed(attempt, reason, ContactState.READY)

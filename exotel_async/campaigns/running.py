@@ -88,11 +88,6 @@ class RunningCampaign:
         return self.state in _ENDED or self.is_stopped_by_errors
 
     @property
-    def is_canceled(self) -> bool:
-        """Whether it was cancelled."""
-        return self.state is CampaignState.CANCELED
-
-    @property
     def is_stopped_by_errors(self) -> bool:
         """Whether it was paused or ended because of errors."""
         return self.state is CampaignState.FAILED or (

@@ -20,7 +20,6 @@ from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState, ContactState
 from exotel_async.errors import ExotelError
 from exotel_async.logs import log_fields
-from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.calls.parts import CallParts
@@ -78,7 +77,8 @@ class DialerState:
         """
         self._listed: dict[str, float] = {}
         self._owned_until = 0.0
-        self._ledger_error: ExotelError | None = None
+        self.ledger_error: ExotelError | None = None
+        """Why dialling waits for the ledger; None: it does not."""
 
     # What may be done.
 
@@ -87,16 +87,12 @@ class DialerState:
         return (
             running.is_dialled
             and not self.stopping
-            and self._ledger_error is None
+            and self.ledger_error is None
             and self.writer.failure is None
             and self.owns_ledger()
             and self.clock.is_fresh
             and self.circuit.allows(asyncio.get_running_loop().time())
         )
-
-    def has_room(self, running: RunningCampaign, legs: int) -> bool:
-        """Whether there are channels for a call."""
-        return self.channels.has_room(legs) and running.channels.has_room(legs)
 
     def is_open(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
         """Whether a dial that leaves now certainly arrives in the calling hours of a contact."""
@@ -114,30 +110,20 @@ class DialerState:
 
     def is_listed(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
-        now, parties = seconds_since_boot(), (attempt.number, attempt.contact.agent)
-        identities = [identity_of(party) or party for party in parties if party]
-        return any(self._listed.get(identity, 0) > now for identity in identities)
+        now = seconds_since_boot()
+        return any(self._listed.get(identity, 0) > now for identity in attempt.identities)
 
     # What the parts tell.
-
-    @property
-    def ledger_is_down(self) -> bool:
-        """Whether dialling waits for the ledger."""
-        return self._ledger_error is not None
 
     def owned(self, since: float) -> None:
         """Take note that the ledger was this dialer's at a moment of `seconds_since_boot`."""
         self._owned_until = since + LEASE
-        self._ledger_error = None
+        self.ledger_error = None
         self.changes.set()
 
     def not_owned(self) -> None:
         """Take note that it may be another one's."""
         self._owned_until = 0.0
-
-    def attempt(self, attempt_id: object) -> LiveAttempt | None:
-        """Return the attempt with an id, if not everything is known of it."""
-        return self.attempts.get(attempt_id) if isinstance(attempt_id, str) else None
 
     def list_numbers(self, identities: Sequence[str]) -> None:
         """Have numbers not dialled any more that are on the do-not-call list now.
@@ -155,10 +141,10 @@ class DialerState:
 
     def ledger_failed(self, error: ExotelError) -> None:
         """Stop dialling until the ledger answers again."""
-        if self._ledger_error is None:
+        if self.ledger_error is None:
             logger.warning("Dialling is paused until the ledger can be written: %s", error)
-        self._ledger_error = error
-        self.look_again()
+        self.ledger_error = error
+        self.look.set()
 
     def notify_change(self) -> None:
         """Have it looked again whose turn it is: channels may have become free."""
@@ -173,10 +159,6 @@ class DialerState:
         for task in self.waiting:
             task.cancel()
         self.notify_change()
-        self.look.set()
-
-    def look_again(self) -> None:
-        """Have the ledger looked at again at once."""
         self.look.set()
 
     def put_off(self, running: RunningCampaign, contact: ClaimedContact) -> None:
@@ -278,7 +260,7 @@ class DialerState:
         if is_news or self.stopping:
             self.tell()
         if ContactState.READY in states:
-            self.look_again()
+            self.look.set()
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a part. If it fails, all end."""
