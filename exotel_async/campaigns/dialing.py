@@ -57,49 +57,47 @@ class Dialing:
     async def dial(self, running: RunningCampaign, contact: ClaimedContact, permit: Permit) -> None:
         """Dial a contact, unless something forbids it."""
         try:
-            self._look(running, contact)
+            if not self._may_be_dialled(running, contact):
+                return
             if self._register.is_unknown(running, contact):
                 await self._register.look_up(running, contact, permit)
                 return
             since = seconds_since_boot()
-            attempt, order = self._prepared(running, contact)
+            prepared = self._prepared(running, contact)
+            if prepared is None:
+                return
+            attempt, order = prepared
             if await self._is_intended(attempt):
                 await self._send(attempt, order, permit, since)
-        except _NotNow:
-            pass
         finally:
             permit.release()
 
-    def _look(self, running: RunningCampaign, contact: ClaimedContact) -> None:
-        """Look whether a contact may be dialled at this moment.
-
-        Raises:
-            _NotNow: it may not, and what follows from that was seen to.
-        """
+    def _may_be_dialled(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
+        """Whether a contact may be dialled at this moment; if not, see to what follows."""
         state = self._state
         if not state.may_dial(running):
             running.add([contact])
-            raise _NotNow
+            return False
         if running.is_abandoned(contact):
             running.add([contact])
             state.look.set()  # there it is put aside
-            raise _NotNow
+            return False
         if not state.is_open(running, contact):
             state.put_off(running, contact)
-            raise _NotNow
+            return False
+        return True
 
     def _prepared(
         self, running: RunningCampaign, contact: ClaimedContact
-    ) -> tuple[LiveAttempt, DialOrder]:
+    ) -> tuple[LiveAttempt, DialOrder] | None:
         """Take the channels of a contact, and make its request.
 
-        Raises:
-            _NotNow: it cannot be dialled now, and what follows from that was seen to.
+        None: it cannot be dialled now, and what follows from that was seen to.
         """
         state = self._state
         if running.listed.get(contact.id, False):
             state.end(contact, ContactState.DO_NOT_CALL, "on the DND register")
-            raise _NotNow
+            return None
         attempt_id = secrets.token_hex(8)
         try:
             order, values = order_for(
@@ -107,10 +105,10 @@ class Dialing:
             )
         except InvalidRequest as error:
             state.end(contact, ContactState.REFUSED, str(error))
-            raise _NotNow from None
+            return None
         if not (state.channels.has_room(order.legs) and running.channels.has_room(order.legs)):
             running.add([contact])
-            raise _NotNow
+            return None
         attempt = LiveAttempt(
             id=attempt_id,
             running=running,
@@ -257,7 +255,3 @@ class Dialing:
             self._refusing.refused(attempt, refusal)
         else:  # a callback has told of a call
             self._state.circuit.answered()
-
-
-class _NotNow(Exception):
-    """A contact is not dialled now."""
