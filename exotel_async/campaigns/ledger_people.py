@@ -40,7 +40,7 @@ _LIST: Final = text(
     " ON CONFLICT (identity) DO NOTHING"
 )
 _ALLOW: Final = delete(do_not_call).where(among(do_not_call.c.identity, "identities"))
-_LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
+LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
 _REMEMBER: Final = text(
     "INSERT INTO lookups (identity, dnd, looked_up_at) VALUES (:identity, :dnd, :now)"
     " ON CONFLICT (identity) DO UPDATE"
@@ -126,7 +126,7 @@ def allow(connection: Connection, identities: Sequence[str]) -> int:
 
 def listed(connection: Connection, identities: Sequence[str]) -> set[str]:
     """Return those that are on the do-not-call list."""
-    return set(connection.execute(_LISTED, {"identities": list(identities)}).scalars())
+    return set(connection.execute(LISTED, {"identities": list(identities)}).scalars())
 
 
 def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, text
 
 from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.entries import OpenAttempt
 from exotel_async.campaigns.ledger_contacts import CLAIMED, claimed
@@ -29,8 +30,6 @@ from exotel_async.campaigns.tables import (
 )
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.models import AnsweredBy, CallStatus, Leg
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _COUNTS: Final = select(
     campaigns.c.name, campaigns.c.state, campaigns.c.reason, counts.c.name, counts.c.value
@@ -237,7 +236,7 @@ def _attempt(row: Any) -> Attempt:
         agent=row.agent,
         caller_id=row.caller_id,
         state=AttemptState(row.state),
-        intended_at=_EPOCH + timedelta(milliseconds=row.intended_at),
+        intended_at=from_ms(row.intended_at),
         sid=row.sid,
         status=None if row.status is None else CallStatus(row.status),
         started_at=_time(row.started_at),
@@ -254,7 +253,7 @@ def _attempt(row: Any) -> Attempt:
 
 
 def _time(moment: int | None) -> datetime | None:
-    return None if moment is None else _EPOCH + timedelta(milliseconds=moment)
+    return None if moment is None else from_ms(moment)
 
 
 def _length(milliseconds: int | None) -> timedelta | None:

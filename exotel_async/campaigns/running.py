@@ -11,6 +11,7 @@ from attrs import define, field
 
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.entries import ClaimedContact
+from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.words import CampaignState
 from exotel_async.config import Priority
 
@@ -135,7 +136,8 @@ class RunningCampaign:
     def add(self, contacts: Iterable[ClaimedContact]) -> None:
         """Take contacts that were claimed."""
         for contact in contacts:
-            heapq.heappush(self._claimed, (rank_of(contact), contact.id, contact))
+            place = rank(contact.priority, is_retry=contact.attempts > 0)
+            heapq.heappush(self._claimed, (place, contact.id, contact))
 
     def first(self) -> ClaimedContact:
         """Return the contact to be dialled first."""
@@ -174,11 +176,6 @@ class RunningCampaign:
         self.share += 1 / self.campaign.weight
         if self.campaign.throttle is not None:
             self._next_at = max(self._next_at, now) + _MINUTE / self.campaign.throttle
-
-
-def rank_of(contact: ClaimedContact) -> int:
-    """Return the place of a contact in the order of dials: retries first within a priority."""
-    return -2 * contact.priority + (0 if contact.attempts else 1)
 
 
 def whose_turn(
