@@ -166,11 +166,8 @@ class Campaign(Value):
             custom_field=self.custom_field,
             status_callback=self.status_callback,
         )
-        plan = DialPlan(
-            account_sid="any", to=None, flow=None, caller_id=None, options={}, max_live=None
-        )
         try:
-            plan.order(target)
+            plan_for("any").order(target)
         except InvalidRequest as error:
             raise self._named(error) from None
 
@@ -190,6 +187,13 @@ class Campaign(Value):
 
 
 _KINDS: Final[Mapping[str, type]] = {"schedule": Schedule, "retries": Retries, "reached": Reached}
+
+
+def plan_for(account_sid: str) -> DialPlan:
+    """Return the plan for dials that say all for themselves."""
+    return DialPlan(
+        account_sid=account_sid, to=None, flow=None, caller_id=None, options={}, max_live=None
+    )
 
 
 def target_of(
