@@ -207,13 +207,7 @@ def target_of(
 ) -> DialTarget:
     """Return one dial of a campaign, as `DialPlan.order` takes it.
 
-    Args:
-        campaign: the campaign.
-        number: who is dialled.
-        agent: who is rung second, instead of the campaign's `agent`; None: that one.
-        caller_id: which of the campaign's ExoPhones they see.
-        custom_field: what comes back with the call.
-        status_callback: the URL that gets its callbacks.
+    An `agent` is rung second instead of the campaign's.
 
     Raises:
         InvalidRequest: there is an agent, and the campaign has none.

@@ -165,9 +165,7 @@ class Dialing:
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
         """Return what is asked in the last step before the first byte.
 
-        Args:
-            attempt: the attempt.
-            since: when it was intended, by `seconds_since_boot`.
+        It was intended at `since`, by `seconds_since_boot`.
         """
         state = self._state
 

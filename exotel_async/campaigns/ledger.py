@@ -158,11 +158,8 @@ class Ledger(LedgerReader):
         """Take the place of the ledger's one dialer. Returns who has it; None: it was taken.
 
         What a dead dialer has claimed is ready again then. What it was about to send is in doubt,
-        certain after `now` and its or this longest exchange, whichever is longer.
-
-        Args:
-            now: this moment.
-            longest_exchange: milliseconds that one dial may take, from its intent to its answer.
+        certain after `now` and its or this longest exchange, whichever is longer: that is how many
+        milliseconds one dial may take, from its intent to its answer.
         """
 
         def enter(connection: Connection, wanted: Any) -> list[Holder | str]:
@@ -269,11 +266,7 @@ class Ledger(LedgerReader):
     # Attempts.
 
     async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:
-        """Write down dials that are about to leave. Only what is `TAKEN` may.
-
-        Args:
-            intents: the dials.
-            within: seconds the database may take.
+        """Write down dials that are about to leave, within seconds. Only what is `TAKEN` may.
 
         Raises:
             LedgerBusy: it did not take them in that time. They must not leave. Should they have

@@ -138,9 +138,7 @@ class LedgerThread:
         """Run an operation in one transaction. Returns what it returns, once that is durable.
 
         Args:
-            urgency: how urgent it is.
             run: the operation. Of those that are committed together, each runs for all callers.
-            wanted: what this caller wants.
             within: seconds it may take; None: the database may be locked for `PATIENCE`.
             undo: undoes the operation, if its caller does not wait for it any more.
 

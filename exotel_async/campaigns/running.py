@@ -28,8 +28,6 @@ class RunningCampaign:
     """A campaign as the dialer sees it.
 
     Attributes:
-        id: its number in the ledger.
-        campaign: what it was created with.
         zones: the time zones of its contacts.
         state, reason: how it stands in the ledger.
         runs: blocks that run it. Without one only its calls in progress are followed.
@@ -186,14 +184,8 @@ def whose_turn(
 ) -> RunningCampaign | None:
     """Return the campaign that dials next, by priority and weight; None: none may.
 
-    For a call that takes more channels than are free, others wait until they are, or it would never
-    be dialled.
-
-    Args:
-        campaigns: those that may dial.
-        channels: the account's.
-        now: by the clock of the event loop.
-        is_open: tells whether a contact may be dialled now by its calling hours.
+    For a call that takes more of the account's `channels` than are free, others wait until they
+    are, or it would never be dialled. `now` is by the clock of the event loop.
     """
     able = [
         one
