@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from exotel_async.calls.streams import LazyInput
-from exotel_async.campaigns.adding import AddResult, convert, duplicates_of
+from exotel_async.campaigns.adding import AddResult, entry_of
+from exotel_async.campaigns.outcome import BadContact
+from exotel_async.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.campaign import Campaign
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.contact import Contact
     from exotel_async.campaigns.entries import NewContact
     from exotel_async.campaigns.ledger import Ledger
-    from exotel_async.campaigns.outcome import BadContact
 
 _CHECKED: Final = 250
 """Contacts that are checked together: the event loop waits for some milliseconds meanwhile."""
@@ -27,6 +28,10 @@ _BLOCK_SECONDS: Final = 0.5
 """How long the ledger takes for a block, about: the intents of dials wait so long for it."""
 _LARGEST_BLOCK: Final = 8000
 """Contacts at most."""
+_REASONS: Final = {
+    "key": "its key is in the campaign already",
+    "number": "one of its numbers is in the campaign already",
+}
 
 
 @define(eq=False)
@@ -35,10 +40,10 @@ class _Block:
 
     position: int
     """Of the first one."""
-    given: list[Contact | str] = field(factory=list)
+    size: int = 0
     good: list[NewContact] = field(factory=list)
-    places: list[int] = field(factory=list)
-    """The positions of the good ones."""
+    passed: list[tuple[int, Contact | str]] = field(factory=list)
+    """The good ones as they were passed, each with its position."""
     bad: list[BadContact] = field(factory=list)
     failure: Exception | None = None
     """What their source raised behind them."""
@@ -51,12 +56,20 @@ class _Block:
         except Exception as error:  # noqa: BLE001 - raised once what came before it is written
             self.failure = error
             more = []
-        good, places, bad = convert(more, campaign, self.position + len(self.given))
-        self.given += more
-        self.good += good
-        self.places += places
-        self.bad += bad
+        for place, one in enumerate(more, self.position + self.size):
+            try:
+                self.good.append(entry_of(one, campaign))
+            except InvalidRequest as error:
+                self.bad.append(BadContact(position=place, contact=one, reason=str(error)))
+            else:
+                self.passed.append((place, one))
+        self.size += len(more)
         self.is_last = not more
+
+    def duplicate(self, index: int, what: str) -> BadContact:
+        """Return a good one that is in the campaign already, by its "key" or a "number"."""
+        place, one = self.passed[index]
+        return BadContact(position=place, contact=one, reason=_REASONS[what], is_duplicate=True)
 
 
 class AddList:
@@ -98,9 +111,9 @@ class AddList:
                 block = await self._next(source, position, is_live=is_live)
                 if writing is not None:
                     await writing
-                if block.given:
+                if block.size:
                     writing = asyncio.create_task(self._write(block))
-                    position += len(block.given)
+                    position += block.size
                 if writing is not None and (is_live or block.is_last):
                     await writing
                 if block.failure is not None:
@@ -122,7 +135,7 @@ class AddList:
         while not block.is_last:
             await asyncio.sleep(0)  # others run in between
             await block.read(source, self._campaign)
-            if is_live or len(block.given) >= self._block_size:
+            if is_live or block.size >= self._block_size:
                 break
         return block
 
@@ -140,6 +153,6 @@ class AddList:
         if self._on_bad is None:
             self._bad += block.bad
             return
-        duplicates = duplicates_of(block.given, block.places, taken, block.position)
+        duplicates = [block.duplicate(index, what) for index, what in taken]
         for one in sorted([*block.bad, *duplicates], key=attrgetter("position")):
             self._on_bad(one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _LONGEST_KEY: Final = 200
 _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_REASONS: Final = {
-    "key": "its key is in the campaign already",
-    "number": "one of its numbers is in the campaign already",
-}
 
 
 @frozen(kw_only=True)
@@ -82,21 +78,6 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
     )
 
 
-def convert(
-    given: Sequence[object], campaign: Campaign, position: int
-) -> tuple[list[NewContact], list[int], list[BadContact]]:
-    """Return those that are right, their positions, and those that are not right."""
-    good, places, bad = [], [], []
-    for place, one in enumerate(given, position):
-        try:
-            good.append(entry_of(one, campaign))
-        except InvalidRequest as error:
-            bad.append(BadContact(position=place, contact=one, reason=str(error)))
-        else:
-            places.append(place)
-    return good, places, bad
-
-
 def _identity(number: str) -> str:
     return identity_of(number) or number
 
@@ -129,25 +110,3 @@ def _aware(moment: Any) -> datetime:
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise InvalidRequest("not_before", moment, "must be an aware datetime")
     return moment
-
-
-def duplicates_of(
-    given: Sequence[object], places: Sequence[int], taken: Iterable[tuple[int, str]], position: int
-) -> list[BadContact]:
-    """Return those that are in the campaign already.
-
-    Args:
-        given: what was passed, from `position` on.
-        places: the positions of those of them that are right.
-        taken: which of these were not taken, and why.
-        position: see `given`.
-    """
-    return [
-        BadContact(
-            position=places[index],
-            contact=given[places[index] - position],
-            reason=_REASONS[what],
-            is_duplicate=True,
-        )
-        for index, what in taken
-    ]

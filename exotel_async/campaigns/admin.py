@@ -112,7 +112,7 @@ class CampaignAdmin:
             return await adding.add(contacts)
         finally:
             if self._state is not None:
-                self._state.look_again()
+                self._state.look.set()
 
     async def pause(self, name: str) -> bool:
         """Stop dialling a campaign until `resume`. Calls in progress continue.
@@ -290,7 +290,7 @@ class CampaignAdmin:
         now = self._clock.now_ms()
         was_set = await self._ledger.set_state(entry.id, state, None, now, only_from=only_from)
         if self._state is not None:
-            self._state.look_again()
+            self._state.look.set()
         return was_set
 
 

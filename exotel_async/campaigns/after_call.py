@@ -18,12 +18,8 @@ def after_call(
 ) -> tuple[dict[str, Any], int | None]:
     """Return the contact's new columns, and when it is dialled again; None: never.
 
-    Args:
-        contact: as it was before the call.
-        campaign: its campaign.
-        word: how the call counts, by `Reached.word_of`.
-        ended_at: from when on the gap until a retry counts.
-        now: this moment.
+    `contact` is as it was before the call, `word` how that counts, by `Reached.word_of`. The gap
+    until a retry counts from `ended_at` on.
     """
     tries = {**contact.tries, word: contact.tries.get(word, 0) + 1}
     columns: dict[str, Any] = {"attempts": contact.attempts + 1, "tries": tries}

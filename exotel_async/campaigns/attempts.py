@@ -17,6 +17,7 @@ from exotel_async.campaigns.call_columns import columns_of
 from exotel_async.campaigns.clock import ExotelClock, from_ms
 from exotel_async.campaigns.entries import Change, ClaimedContact
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
+from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.calls.wait_state import Waiter
@@ -62,6 +63,13 @@ class LiveAttempt:
     """Waits for the end of the call, or for its details."""
 
     @property
+    def identities(self) -> tuple[str, ...]:
+        """Of the numbers that must not be on the do-not-call list."""
+        # The campaign's agent is the user's own.
+        parties = (self.number, self.contact.agent)
+        return tuple(identity_of(party) or party for party in parties if party is not None)
+
+    @property
     def was_dialled_before_an_error_stop(self) -> bool:
         """Whether errors have stopped the campaign since it was dialled."""
         return self.error_stops_when_dialled < self.running.error_stops
@@ -83,9 +91,9 @@ class Attempts:
         self._changed = changed
         self._by_id: dict[str, LiveAttempt] = {}
 
-    def get(self, attempt_id: str) -> LiveAttempt | None:
-        """Return an attempt that is kept."""
-        return self._by_id.get(attempt_id)
+    def get(self, attempt_id: object) -> LiveAttempt | None:
+        """Return the attempt with an id, if it is kept."""
+        return self._by_id.get(attempt_id) if isinstance(attempt_id, str) else None
 
     def all(self) -> list[LiveAttempt]:
         """Return all that are kept."""
@@ -112,10 +120,6 @@ class Attempts:
             self._channels.take(attempt.legs)
             running.channels.take(attempt.legs)
 
-    def forget(self, attempt: LiveAttempt) -> None:
-        """Keep an attempt no longer that was not written down."""
-        self._drop(attempt)
-
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
         """Write that Exotel took the order."""
         attempt.sid = call.sid
@@ -137,7 +141,7 @@ class Attempts:
             {"error": reason},
             contact={"state": state, "due_at": due_at},
         )
-        self._drop(attempt)
+        self.drop(attempt)
 
     def refused(
         self, attempt: LiveAttempt, reason: str, status: int | None, state: ContactState
@@ -149,7 +153,7 @@ class Attempts:
             {"error": reason, "http_status": status},
             contact=self.final(state, reason) if state.is_final else {"state": state},
         )
-        self._drop(attempt)
+        self.drop(attempt)
 
     def lost(self, attempt: LiveAttempt, reason: str, certain_after: int) -> None:
         """Write that it is not known whether there is a call."""
@@ -170,7 +174,7 @@ class Attempts:
             {"error": reason, "candidates": candidates},
             contact=self.final(ContactState.UNRESOLVED, reason),
         )
-        self._drop(attempt)
+        self.drop(attempt)
 
     def ended(self, attempt: LiveAttempt, call: Call) -> None:
         """Take note that the call is over; and write what that means, if it tells already."""
@@ -206,7 +210,7 @@ class Attempts:
             {} if call is None else columns_of(call),
             contact=contact,
         )
-        self._drop(attempt)
+        self.drop(attempt)
 
     def final(self, state: ContactState, reason: str | None = None) -> dict[str, Any]:
         """Return the columns of a contact that has its outcome."""
@@ -258,8 +262,8 @@ class Attempts:
             attempt.running.channels.free(attempt.legs)
             self._changed()
 
-    def _drop(self, attempt: LiveAttempt) -> None:
-        """Keep it no longer: everything is known of it."""
+    def drop(self, attempt: LiveAttempt) -> None:
+        """Keep it no longer: everything is known of it, or it was not written down."""
         self._free(attempt)
         del self._by_id[attempt.id]
         if attempt.is_settling:

@@ -166,11 +166,8 @@ class Campaign(Value):
             custom_field=self.custom_field,
             status_callback=self.status_callback,
         )
-        plan = DialPlan(
-            account_sid="any", to=None, flow=None, caller_id=None, options={}, max_live=None
-        )
         try:
-            plan.order(target)
+            plan_for("any").order(target)
         except InvalidRequest as error:
             raise self._named(error) from None
 
@@ -192,6 +189,13 @@ class Campaign(Value):
 _KINDS: Final[Mapping[str, type]] = {"schedule": Schedule, "retries": Retries, "reached": Reached}
 
 
+def plan_for(account_sid: str) -> DialPlan:
+    """Return the plan for dials that say all for themselves."""
+    return DialPlan(
+        account_sid=account_sid, to=None, flow=None, caller_id=None, options={}, max_live=None
+    )
+
+
 def target_of(
     campaign: Campaign,
     *,
@@ -203,13 +207,7 @@ def target_of(
 ) -> DialTarget:
     """Return one dial of a campaign, as `DialPlan.order` takes it.
 
-    Args:
-        campaign: the campaign.
-        number: who is dialled.
-        agent: who is rung second, instead of the campaign's `agent`; None: that one.
-        caller_id: which of the campaign's ExoPhones they see.
-        custom_field: what comes back with the call.
-        status_callback: the URL that gets its callbacks.
+    An `agent` is rung second instead of the campaign's.
 
     Raises:
         InvalidRequest: there is an agent, and the campaign has none.

@@ -7,7 +7,7 @@ may stop that one as well: what was read long ago, or before a sleep, is read an
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.config import Priority, SendOptions
@@ -16,6 +16,7 @@ from exotel_async.wire import call_query
 if TYPE_CHECKING:
     from exotel_async.calls.parts import CallParts
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OLD: Final = 60.0
 """Seconds after which a reading is too old to dial by."""
 _ASLEEP: Final = 1.0
@@ -79,7 +80,7 @@ def to_ms(moment: datetime) -> int:
 
 def from_ms(moment: int) -> datetime:
     """Return a time in milliseconds since the epoch as an aware one, UTC."""
-    return datetime.fromtimestamp(moment / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=moment)
 
 
 def seconds_since_boot() -> float:

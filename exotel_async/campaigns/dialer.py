@@ -174,7 +174,7 @@ class Dialer(CampaignAdmin):
         calls = self._exotel.calls
         outcome = await resolve(self._ledger, calls, self._clock, entry, key=key, sid=sid)
         if self._state is not None:
-            self._state.look_again()
+            self._state.look.set()
         return outcome
 
     def stop(self) -> None:
@@ -203,7 +203,7 @@ class Dialer(CampaignAdmin):
         if state is not None:
             query = getattr(event, "query", None) or {}
             marks = (query.get(ATTEMPT), getattr(event, "custom_field", None))
-            attempt = next((one for one in map(state.attempt, marks) if one is not None), None)
+            attempt = next((one for one in map(state.attempts.get, marks) if one is not None), None)
             if attempt is not None and attempt.state in {
                 AttemptState.INTENDED,
                 AttemptState.IN_DOUBT,

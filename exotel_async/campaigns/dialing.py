@@ -29,7 +29,6 @@ from exotel_async.errors import (
     NotDialled,
 )
 from exotel_async.models import Call
-from exotel_async.phone import identity_of
 from exotel_async.wire import responses
 
 if TYPE_CHECKING:
@@ -58,60 +57,58 @@ class Dialing:
     async def dial(self, running: RunningCampaign, contact: ClaimedContact, permit: Permit) -> None:
         """Dial a contact, unless something forbids it."""
         try:
-            self._look(running, contact)
+            if not self._may_be_dialled(running, contact):
+                return
             if self._register.is_unknown(running, contact):
                 await self._register.look_up(running, contact, permit)
                 return
             since = seconds_since_boot()
-            attempt, order = self._prepared(running, contact)
+            prepared = self._prepared(running, contact)
+            if prepared is None:
+                return
+            attempt, order = prepared
             if await self._is_intended(attempt):
                 await self._send(attempt, order, permit, since)
-        except _NotNow:
-            pass
         finally:
             permit.release()
 
-    def _look(self, running: RunningCampaign, contact: ClaimedContact) -> None:
-        """Look whether a contact may be dialled at this moment.
-
-        Raises:
-            _NotNow: it may not, and what follows from that was seen to.
-        """
+    def _may_be_dialled(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
+        """Whether a contact may be dialled at this moment; if not, see to what follows."""
         state = self._state
         if not state.may_dial(running):
             running.add([contact])
-            raise _NotNow
+            return False
         if running.is_abandoned(contact):
             running.add([contact])
-            state.look_again()  # there it is put aside
-            raise _NotNow
+            state.look.set()  # there it is put aside
+            return False
         if not state.is_open(running, contact):
             state.put_off(running, contact)
-            raise _NotNow
+            return False
+        return True
 
     def _prepared(
         self, running: RunningCampaign, contact: ClaimedContact
-    ) -> tuple[LiveAttempt, DialOrder]:
+    ) -> tuple[LiveAttempt, DialOrder] | None:
         """Take the channels of a contact, and make its request.
 
-        Raises:
-            _NotNow: it cannot be dialled now, and what follows from that was seen to.
+        None: it cannot be dialled now, and what follows from that was seen to.
         """
         state = self._state
         if running.listed.get(contact.id, False):
-            state.end(running, contact, ContactState.DO_NOT_CALL, "on the DND register")
-            raise _NotNow
+            state.end(contact, ContactState.DO_NOT_CALL, "on the DND register")
+            return None
         attempt_id = secrets.token_hex(8)
         try:
             order, values = order_for(
                 running.campaign, contact, attempt_id, state.parts.account_sid
             )
         except InvalidRequest as error:
-            state.end(running, contact, ContactState.REFUSED, str(error))
-            raise _NotNow from None
-        if not state.has_room(running, order.legs):
+            state.end(contact, ContactState.REFUSED, str(error))
+            return None
+        if not (state.channels.has_room(order.legs) and running.channels.has_room(order.legs)):
             running.add([contact])
-            raise _NotNow
+            return None
         attempt = LiveAttempt(
             id=attempt_id,
             running=running,
@@ -129,8 +126,6 @@ class Dialing:
     async def _is_intended(self, attempt: LiveAttempt) -> bool:
         """Make the intent durable. Whether the request may leave."""
         state, running, contact = self._state, attempt.running, attempt.contact
-        # The campaign's agent is the user's own.
-        parties = [attempt.number] if contact.agent is None else [attempt.number, contact.agent]
         intent = Intent(
             id=attempt.id,
             contact_id=contact.id,
@@ -139,7 +134,7 @@ class Dialing:
             agent=attempt.agent,
             caller_id=attempt.caller_id,
             custom_field=attempt.custom_field,
-            identities=tuple(identity_of(party) or party for party in parties),
+            identities=attempt.identities,
             intended_at=attempt.intended_at,
             time_limit=attempt.time_limit,
         )
@@ -157,22 +152,20 @@ class Dialing:
             return True
         self._forget(attempt)
         if said is Intended.DO_NOT_CALL:
-            state.end(running, contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
+            state.end(contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
         elif said is Intended.NOT_IN_PROGRESS:
             running.add([contact])
-            state.look_again()
+            state.look.set()
         return False
 
     def _forget(self, attempt: LiveAttempt) -> None:
-        self._state.attempts.forget(attempt)
+        self._state.attempts.drop(attempt)
         self._state.circuit.not_sent(tried=attempt.tries)
 
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
         """Return what is asked in the last step before the first byte.
 
-        Args:
-            attempt: the attempt.
-            since: when it was intended, by `seconds_since_boot`.
+        It was intended at `since`, by `seconds_since_boot`.
         """
         state = self._state
 
@@ -253,14 +246,10 @@ class Dialing:
             state.attempts.refused(attempt, reason, None, next_state)
         else:
             state.attempts.not_placed(attempt, reason, next_state, due_at)
-        state.look_again()
+        state.look.set()
 
     def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         if attempt.state is AttemptState.INTENDED:
             self._refusing.refused(attempt, refusal)
         else:  # a callback has told of a call
             self._state.circuit.answered()
-
-
-class _NotNow(Exception):
-    """A contact is not dialled now."""

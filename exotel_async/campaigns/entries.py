@@ -26,10 +26,7 @@ class CampaignEntry:
     """A campaign in the ledger.
 
     Attributes:
-        id: its number.
-        name: its name.
         settings: the `Campaign`, as JSON.
-        state: how it stands.
         reason: why, if it is paused or has failed.
         zones: the time zones that its contacts have of their own, and "" if some have none.
     """
@@ -76,8 +73,6 @@ class ClaimedContact:
     """A contact that a dialer has taken.
 
     Attributes:
-        id: its number in the ledger.
-        campaign_id: its campaign.
         number, alternatives, agent, custom_field, priority, zone: as they were added.
         caller_id: the ExoPhone it is dialled with; None: it was not dialled yet.
         attempts: how many calls were placed so far.
@@ -104,10 +99,8 @@ class Intent:
 
     Attributes:
         id: what identifies the attempt.
-        contact_id, campaign_id: whose it is.
         number, agent, caller_id, custom_field: what is sent.
         identities: of the numbers that must not be on the do-not-call list.
-        intended_at: this moment.
         time_limit: seconds the call may last; None: four hours.
     """
 
@@ -172,8 +165,6 @@ class OpenAttempt:
         certain_after: of one in doubt: the moment its dialer was known to be dead, or its answer to
             be lost, with the longest exchange. From then on `time_limit` and 15 minutes count.
         sid: the call's SID, if one is known.
-        contact: the contact.
-        contact_state: how it stands.
     """
 
     id: str
@@ -193,12 +184,7 @@ class OpenAttempt:
 
 @frozen(kw_only=True)
 class Holder:
-    """The dialer that has a ledger.
-
-    Attributes:
-        host, pid: where it runs.
-        since: since when.
-    """
+    """The dialer that has a ledger, and since when."""
 
     host: str
     pid: int

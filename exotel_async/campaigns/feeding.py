@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from exotel_async.campaigns.admin import settings_of
 from exotel_async.campaigns.attempts import LiveAttempt
-from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.clock import from_ms, seconds_since_boot, to_ms
 from exotel_async.campaigns.entries import (
@@ -151,7 +150,7 @@ class Feeding:
     async def _beat(self) -> None:
         state = self._state
         since = seconds_since_boot()
-        if since - self._beaten < _BEAT and state.owns_ledger() and not state.ledger_is_down:
+        if since - self._beaten < _BEAT and state.owns_ledger() and state.ledger_error is None:
             return
         if not await state.ledger.beat(state.clock.now_ms()):
             state.not_owned()
@@ -196,7 +195,17 @@ class Feeding:
         """
         campaigns = self._state.campaigns
         if entry.id not in campaigns:
-            campaigns[entry.id] = running_of(entry)
+            campaign = settings_of(entry)
+            campaigns[entry.id] = RunningCampaign(
+                id=entry.id,
+                campaign=campaign,
+                zones=entry.zones,
+                state=entry.state,
+                reason=entry.reason,
+                is_stopping=entry.state is CampaignState.CANCELED,
+                channels=Channels(campaign.channels),
+                awaited=Counter() if entry.name.startswith(SINGLE_CALLS) else None,
+            )
         return campaigns[entry.id]
 
     async def _feed(self, running: RunningCampaign) -> None:
@@ -304,21 +313,6 @@ class Feeding:
                 state.in_doubt.search(attempt)
             else:
                 state.following.follow(attempt)
-
-
-def running_of(entry: CampaignEntry) -> RunningCampaign:
-    """Return a campaign as the dialer sees it."""
-    campaign = Campaign.from_dict(json.loads(entry.settings))
-    return RunningCampaign(
-        id=entry.id,
-        campaign=campaign,
-        zones=entry.zones,
-        state=entry.state,
-        reason=entry.reason,
-        is_stopping=entry.state is CampaignState.CANCELED,
-        channels=Channels(campaign.channels),
-        awaited=Counter() if entry.name.startswith(SINGLE_CALLS) else None,
-    )
 
 
 def _attempt_of(left: OpenAttempt, running: RunningCampaign) -> LiveAttempt:

@@ -71,11 +71,9 @@ class InDoubt:
         return of_account(self._parts.pipeline.account, "errors of attempts", dict)
 
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
-        """Search for the call of an attempt, until that is settled.
+        """Search for the call of an attempt in doubt, until that is settled.
 
-        Args:
-            attempt: is in doubt.
-            error: what its dial has raised; None: its dialer is dead, and `know_calls_of` was told.
+        `error` is what its dial has raised; None: its dialer is dead, and `know_calls_of` was told.
         """
         knows = error is None
         if error is not None:

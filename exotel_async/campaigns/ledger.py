@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import wraps
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Concatenate, Final, Self
 from weakref import WeakSet
 
 from exotel_async.errors import ConfigurationError, ExotelError
@@ -35,7 +36,6 @@ from exotel_async.campaigns import (
     ledger_schema,
 )
 from exotel_async.campaigns.entries import (
-    CampaignEntry,
     Change,
     ClaimedContact,
     Holder,
@@ -46,14 +46,26 @@ from exotel_async.campaigns.entries import (
 from exotel_async.campaigns.ledger_postgres import Postgres
 from exotel_async.campaigns.ledger_reader import LedgerReader
 from exotel_async.campaigns.ledger_sqlite import SQLite
-from exotel_async.campaigns.ledger_thread import LedgerThread, Undo, Urgency
-from exotel_async.campaigns.words import CampaignState, ContactState
+from exotel_async.campaigns.ledger_thread import LedgerThread, P, T, Urgency
+from exotel_async.campaigns.words import ContactState
 
 _LISTED_TOGETHER: Final = 1000
 """Numbers that are put on the do-not-call list at once: intents wait for no more."""
 
 _DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
 """All that are in use in this process."""
+
+
+def _writes(
+    urgency: Urgency, operation: Callable[Concatenate[Connection, P], T]
+) -> Callable[Concatenate[Ledger, P], Coroutine[Any, Any, T]]:
+    """Return the method that runs an operation, and is documented there."""
+
+    @wraps(operation)
+    async def method(self: Ledger, /, *args: P.args, **named: P.kwargs) -> T:
+        return await self._writer.do(urgency, operation, *args, **named)
+
+    return method
 
 
 class Ledger(LedgerReader):
@@ -119,7 +131,7 @@ class Ledger(LedgerReader):
             self._reader.start()
         self._opened += 1
         try:
-            await self._do(Urgency.OTHER, ledger_schema.bring_up_to_date)
+            await self._writer.do(Urgency.OTHER, ledger_schema.bring_up_to_date)
         except BaseException:
             await self.close()
             raise
@@ -146,24 +158,21 @@ class Ledger(LedgerReader):
         """Take the place of the ledger's one dialer. Returns who has it; None: it was taken.
 
         What a dead dialer has claimed is ready again then. What it was about to send is in doubt,
-        certain after `now` and its or this longest exchange, whichever is longer.
-
-        Args:
-            now: this moment.
-            longest_exchange: milliseconds that one dial may take, from its intent to its answer.
+        certain after `now` and its or this longest exchange, whichever is longer: that is how many
+        milliseconds one dial may take, from its intent to its answer.
         """
 
-        def enter(connection: Connection) -> Holder | str:
+        def enter(connection: Connection, wanted: Any) -> list[Holder | str]:
             if not self._database.take_place():
-                return ledger_dialers.holder(connection, now)
-            return ledger_dialers.enter(connection, now, longest_exchange)
+                return [ledger_dialers.holder(connection, now)]
+            return [ledger_dialers.enter(connection, now, longest_exchange)]
 
         def leave(connection: Connection, wanted: Any, result: Any) -> None:
             if not isinstance(result, Holder):
                 self._database.leave_place()
 
         try:
-            entered = await self._do(Urgency.OTHER, enter, undo=leave)
+            entered = await self._writer.call(Urgency.OTHER, enter, undo=leave)
         except ExotelError:
             self._database.leave_place()
             raise
@@ -180,12 +189,12 @@ class Ledger(LedgerReader):
             # A connection that was lost takes the place again, if nobody was quicker.
             return self._database.take_place() and ledger_dialers.beat(connection, dialer, now)
 
-        return bool(await self._do(Urgency.CLAIM, beat))
+        return await self._writer.do(Urgency.CLAIM, beat)
 
     async def unlock(self, now: int) -> None:
         """Leave the place to another dialer. What was claimed is ready again."""
         dialer = self._own
-        await self._do(Urgency.CLAIM, ledger_dialers.leave, dialer, now)
+        await self._writer.do(Urgency.CLAIM, ledger_dialers.leave, dialer, now)
         self._database.leave_place()
         self._dialer = None
 
@@ -197,41 +206,8 @@ class Ledger(LedgerReader):
 
     # Campaigns.
 
-    async def create(self, name: str, settings: str, now: int) -> CampaignEntry:
-        """Make a campaign, or return the one there is with the same settings.
-
-        Raises:
-            InvalidRequest: there is one of that name with other settings.
-        """
-        entry: CampaignEntry = await self._do(
-            Urgency.OTHER, ledger_campaigns.create, name, settings, now
-        )
-        return entry
-
-    async def set_state(
-        self,
-        campaign_id: int,
-        state: CampaignState,
-        reason: str | None,
-        now: int,
-        only_from: Collection[CampaignState] | None = None,
-    ) -> bool:
-        """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
-
-        Returns whether it was set. It is not completed while a contact has no outcome.
-        No intent of a campaign is taken after it was set to another state than in progress.
-        """
-        return bool(
-            await self._do(
-                Urgency.CLAIM,
-                ledger_campaigns.set_state,
-                campaign_id,
-                state,
-                reason,
-                now=now,
-                only_from=only_from,
-            )
-        )
+    create = _writes(Urgency.OTHER, ledger_campaigns.create)
+    set_state = _writes(Urgency.CLAIM, ledger_campaigns.set_state)
 
     async def finish(self, campaign_id: int, state: ContactState, now: int) -> int:
         """Give every contact that is to be dialled its outcome. Returns how many there were."""
@@ -253,10 +229,7 @@ class Ledger(LedgerReader):
         Raises:
             InvalidRequest: the campaign was cancelled, or there is none.
         """
-        refused: list[tuple[int, str]] = await self._do(
-            Urgency.OTHER, self._add, campaign_id, contacts, now
-        )
-        return refused
+        return await self._writer.do(Urgency.OTHER, self._add, campaign_id, contacts, now)
 
     def _add(
         self, connection: Connection, campaign_id: int, contacts: Sequence[NewContact], now: int
@@ -264,55 +237,36 @@ class Ledger(LedgerReader):
         self._database.serialize(connection, campaign_id)
         return ledger_contacts.add(connection, self._database.insert, campaign_id, contacts, now)
 
-    async def promote(
-        self, campaign_id: int, now: int, limit: int = 1000
-    ) -> tuple[int, int | None]:
-        """Make contacts ready that are due.
-
-        Returns how many they were, and when the next one is due, or was; None: never.
-        """
-        promoted: tuple[int, int | None] = await self._do(
-            Urgency.CLAIM, ledger_contacts.promote, campaign_id, now, limit
-        )
-        return promoted
-
     async def claim(
         self, campaign_id: int, zones: Sequence[str], limit: int, now: int, lease_until: int
     ) -> list[ClaimedContact]:
         """Take contacts of these time zones that are ready, the first ones first."""
         dialer = self._own
 
+        def claim(connection: Connection, wanted: Any) -> list[list[ClaimedContact]]:
+            return [
+                ledger_contacts.claim(
+                    connection, dialer, campaign_id, zones, limit=limit, lease_until=lease_until
+                )
+            ]
+
         def unclaim(connection: Connection, wanted: Any, result: Any) -> None:
             ledger_contacts.unclaim_leased(connection, dialer, campaign_id, lease_until)
 
-        claimed: list[ClaimedContact] = await self._do(
-            Urgency.CLAIM,
-            ledger_contacts.claim,
-            dialer,
-            campaign_id,
-            zones,
-            limit=limit,
-            lease_until=lease_until,
-            undo=unclaim,
-        )
+        claimed: list[ClaimedContact] = await self._writer.call(Urgency.CLAIM, claim, undo=unclaim)
         return claimed
 
     async def unclaim(self, contacts: Sequence[tuple[int, int | None]]) -> None:
         """Give claimed contacts back: each is ready again, or waits until a moment."""
-        await self._do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
+        await self._writer.do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
 
-    async def recall(self, campaign_id: int, key: str) -> None:
-        """Make a contact ready that was unclaimed until `NEVER`."""
-        await self._do(Urgency.CLAIM, ledger_contacts.recall, campaign_id, key)
+    promote = _writes(Urgency.CLAIM, ledger_contacts.promote)
+    recall = _writes(Urgency.CLAIM, ledger_contacts.recall)
 
     # Attempts.
 
     async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:
-        """Write down dials that are about to leave. Only what is `TAKEN` may.
-
-        Args:
-            intents: the dials.
-            within: seconds the database may take.
+        """Write down dials that are about to leave, within seconds. Only what is `TAKEN` may.
 
         Raises:
             LedgerBusy: it did not take them in that time. They must not leave. Should they have
@@ -340,12 +294,7 @@ class Ledger(LedgerReader):
         """
         await self._writer.call(Urgency.CHANGE, _record, changes)
 
-    async def resolve(self, change: Change, now: int) -> bool:
-        """Write what a person has found out about an unresolved attempt, and its contact's outcome.
-
-        Returns whether it was written: False: the attempt is not unresolved any more.
-        """
-        return bool(await self._do(Urgency.OTHER, ledger_resolving.resolve, change, now))
+    resolve = _writes(Urgency.OTHER, ledger_resolving.resolve)
 
     # People.
 
@@ -354,15 +303,10 @@ class Ledger(LedgerReader):
         listing = ledger_people.do_not_call_them
         for first in range(0, len(identities), _LISTED_TOGETHER):
             some = identities[first : first + _LISTED_TOGETHER]
-            await self._do(Urgency.CLAIM, listing, some, reason, now)
+            await self._writer.do(Urgency.CLAIM, listing, some, reason, now)
 
-    async def allow(self, identities: Sequence[str]) -> int:
-        """Take numbers off the do-not-call list. Returns how many were on it."""
-        return int(await self._do(Urgency.OTHER, ledger_people.allow, identities))
-
-    async def remember(self, identity: str, dnd: bool, now: int) -> None:
-        """Write down whether a number is on the registry."""
-        await self._do(Urgency.OTHER, ledger_people.remember, identity, dnd, now)
+    allow = _writes(Urgency.OTHER, ledger_people.allow)
+    remember = _writes(Urgency.OTHER, ledger_people.remember)
 
     async def forget(self, identity_or_key: str) -> int:
         """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.
@@ -373,7 +317,7 @@ class Ledger(LedgerReader):
             InvalidRequest: one is being dialled, or it is in doubt whether it was. Nothing was
                 deleted.
         """
-        number = int(await self._do(Urgency.OTHER, ledger_people.forget, identity_or_key))
+        number = await self._writer.do(Urgency.OTHER, ledger_people.forget, identity_or_key)
         await asyncio.to_thread(self._database.tidy)
         return number
 
@@ -387,21 +331,11 @@ class Ledger(LedgerReader):
         await asyncio.to_thread(self._database.tidy)
         return number
 
-    async def _do(
-        self,
-        urgency: Urgency,
-        operation: Callable[..., Any],
-        *args: Any,
-        undo: Undo | None = None,
-        **named: Any,
-    ) -> Any:
-        return await self._writer.call(
-            urgency, lambda connection, wanted: [operation(connection, *args, **named)], undo=undo
-        )
-
-    async def _in_blocks(self, operation: Callable[..., int], *args: Any) -> int:
+    async def _in_blocks(
+        self, operation: Callable[Concatenate[Connection, P], int], *args: P.args, **named: P.kwargs
+    ) -> int:
         total = 0
-        while number := await self._do(Urgency.OTHER, operation, *args):
+        while number := await self._writer.do(Urgency.OTHER, operation, *args, **named):
             total += number
         return total
 

@@ -8,22 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from attrs import fields
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
-from exotel_async.campaigns import ledger_campaigns, ledger_counts
+from exotel_async.campaigns import ledger_campaigns, ledger_counts, ledger_people
 from exotel_async.campaigns.entries import Change, Intended, Intent
 from exotel_async.campaigns.ledger_contacts import rank
+from exotel_async.campaigns.ledger_people import LISTED
 from exotel_async.campaigns.ledger_sql import among, writable
 from exotel_async.campaigns.ledger_statement import Statement
-from exotel_async.campaigns.tables import (
-    attempts,
-    campaigns,
-    contacts,
-    do_not_call,
-)
+from exotel_async.campaigns.tables import attempts, campaigns, contacts
 from exotel_async.campaigns.words import CampaignState, ContactState
 
-_LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
 # One statement, for each takes longer than the database needs for it. A campaign that is being
 # paused waits for the intents that were taken, and they for it.
 _WHOSE: Final = Statement(
@@ -33,7 +29,7 @@ _WHOSE: Final = Statement(
         contacts.c.dialer,
         contacts.c.state,
         campaigns.c.state.label("of_campaign"),
-        _LISTED.exists().label("some_are_listed"),
+        LISTED.exists().label("some_are_listed"),
     )
     .join_from(contacts, campaigns, contacts.c.campaign_id == campaigns.c.id)
     .where(among(contacts.c.id, "ids"))
@@ -77,33 +73,21 @@ _CONTACTS: Final = Statement(
     .where(among(contacts.c.id, "ids"))
     .with_for_update()
 )
-_INTENDED: Final = (
-    "id",
-    "contact_id",
-    "campaign_id",
-    "number",
-    "agent",
-    "caller_id",
-    "custom_field",
-    "state",
-    "dialer",
-    "intended_at",
-    "time_limit",
-)
-_INSERT: Final = Statement(insert(attempts), _INTENDED)
+_OF_INTENT: Final = tuple(one.name for one in fields(Intent) if one.name != "identities")
+"""The columns of an attempt that its intent has."""
+_INSERT: Final = Statement(insert(attempts), (*_OF_INTENT, "state", "dialer"))
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
 def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[Intended]:
     """Write down what is about to leave. Returns what was decided of each."""
-    asked = {
-        "ids": sorted({intent.contact_id for intent in intents}),
-        "identities": [one for intent in intents for one in intent.identities],
-    }
+    ids = sorted({intent.contact_id for intent in intents})
+    identities = [one for intent in intents for one in intent.identities]
+    asked = {"ids": ids, "identities": identities}
     rows = {row.id: row for row in _WHOSE.rows(connection, asked)}
     listed: set[str] = set()
     if any(row.some_are_listed for row in rows.values()):
-        listed = set(connection.execute(_LISTED, asked).scalars())
+        listed = ledger_people.listed(connection, identities)
 
     said: list[Intended] = []
     taken: list[Intent] = []
@@ -127,24 +111,10 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
 
 
 def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None:
+    begun = {"state": "intended", "dialer": dialer}
     _INSERT.execute(
         connection,
-        *(
-            {
-                "id": intent.id,
-                "contact_id": intent.contact_id,
-                "campaign_id": intent.campaign_id,
-                "number": intent.number,
-                "agent": intent.agent,
-                "caller_id": intent.caller_id,
-                "custom_field": intent.custom_field,
-                "state": "intended",
-                "dialer": dialer,
-                "intended_at": intent.intended_at,
-                "time_limit": intent.time_limit,
-            }
-            for intent in taken
-        ),
+        *({name: getattr(intent, name) for name in _OF_INTENT} | begun for intent in taken),
     )
     _DIALLED.execute(
         connection,

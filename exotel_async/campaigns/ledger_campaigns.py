@@ -95,7 +95,7 @@ _FINISH: Final = (
 
 
 def create(connection: Connection, name: str, settings: str, now: int) -> CampaignEntry:
-    """Make a campaign, or return the one there is.
+    """Make a campaign, or return the one there is with the same settings.
 
     Raises:
         InvalidRequest: there is one of that name with other settings.
@@ -120,7 +120,7 @@ def find(connection: Connection, name: str) -> CampaignEntry | None:
 
 
 def find_with(connection: Connection, prefix: str, key: str) -> str | None:
-    """Return the name of a campaign that begins so and has a contact with that key."""
+    """Return the name of a campaign that begins with `prefix` and has a contact with `key`."""
     name: str | None = connection.execute(_WITH, {"prefix": prefix, "key": key}).scalar()
     return name
 
@@ -149,13 +149,14 @@ def set_state(
     campaign_id: int,
     state: CampaignState,
     reason: str | None,
-    *,
     now: int,
-    only_from: Collection[CampaignState] | None,
+    *,
+    only_from: Collection[CampaignState] | None = None,
 ) -> bool:
     """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
 
-    It is not completed while a contact has no outcome.
+    Returns whether it was set. It is not completed while a contact has no outcome.
+    No intent of a campaign is taken after it was set to another state than in progress.
     """
     asked = {"campaign": campaign_id}
     row = connection.execute(_FOR_CHANGE, asked).one_or_none()
@@ -208,7 +209,7 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
         was_run = row.started_at is not None
         state = CampaignState.IN_PROGRESS if was_run else CampaignState.CREATED
         only_from = (CampaignState.COMPLETED,)
-        set_state(connection, campaign_id, state, None, now=now, only_from=only_from)
+        set_state(connection, campaign_id, state, None, now, only_from=only_from)
 
 
 def finish_some(connection: Connection, campaign_id: int, state: ContactState, now: int) -> int:

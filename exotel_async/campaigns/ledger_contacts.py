@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
+from attrs import fields
 from sqlalchemy import (
     Connection,
     bindparam,
@@ -95,20 +96,7 @@ _COUNTED_RETRIES: Final = Statement(
 )
 _READY: Final = Statement(update(contacts).where(among(contacts.c.id, "ids")).values(state="ready"))
 
-CLAIMED: Final = (
-    contacts.c.id,
-    contacts.c.campaign_id,
-    contacts.c.key,
-    contacts.c.number,
-    contacts.c.alternatives,
-    contacts.c.agent,
-    contacts.c.custom_field,
-    contacts.c.priority,
-    contacts.c.zone,
-    contacts.c.caller_id,
-    contacts.c.attempts,
-    contacts.c.tries,
-)
+CLAIMED: Final = tuple(contacts.c[one.name] for one in fields(ClaimedContact))
 """The columns of a `ClaimedContact`."""
 _IS_THERE: Final = Statement(
     select(dialers.c.id)
@@ -149,20 +137,18 @@ _UNCLAIM: Final = (
     .values(state=bindparam("to_state"), due_at=bindparam("due"), dialer=None, lease_until=None)
 )
 
-_UNCLAIM_LEASED: Final = (
-    update(contacts)
-    .where(
-        text(IS_CLAIMED),
-        _OF_CAMPAIGN,
-        contacts.c.dialer == bindparam("by"),
-        contacts.c.lease_until == bindparam("until"),
-    )
-    .values(state="ready", dialer=None, lease_until=None)
+RELEASE: Final = (
+    update(contacts).where(text(IS_CLAIMED)).values(state="ready", dialer=None, lease_until=None)
+)
+_RELEASE_LEASED: Final = RELEASE.where(
+    _OF_CAMPAIGN,
+    contacts.c.dialer == bindparam("by"),
+    contacts.c.lease_until == bindparam("until"),
 )
 
 
 def rank(priority: int, *, is_retry: bool) -> int:
-    """Return the order in which contacts are claimed: retries before others of their priority."""
+    """Return the order in which contacts are claimed and dialled: retries first in a priority."""
     return -2 * priority + (0 if is_retry else 1)
 
 
@@ -200,13 +186,16 @@ def add(
 
 
 def known(connection: Connection, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
-    """Return which of them the campaign has, by their key or a number."""
+    """Return which of these contacts the campaign has, by their key or a number."""
     keys, identities = _known(connection, campaign_id, new)
     return [index for index, one in enumerate(new) if _taken_by(one, keys, identities)]
 
 
 def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
-    """Return how many wait to be dialled again, of ten thousand, and when the next one is due."""
+    """Return how many contacts wait to be dialled again, and when the next one is due.
+
+    Of more than ten thousand, so many are counted.
+    """
     (row,) = _COUNTED_RETRIES.rows(connection, {"campaign": campaign_id})
     return row.number, row.due_at
 
@@ -269,9 +258,12 @@ def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewCon
 
 
 def promote(
-    connection: Connection, campaign_id: int, now: int, limit: int
+    connection: Connection, campaign_id: int, now: int, limit: int = 1000
 ) -> tuple[int, int | None]:
-    """Make contacts ready that are due. Returns how many they were, and when the next one is."""
+    """Make contacts ready that are due.
+
+    Returns how many they were, and when the next one is due, or was; None: never.
+    """
     due = {"campaign": campaign_id, "now": now, "most": limit}
     ids = [row.id for row in _DUE.rows(connection, due)]
     if ids:
@@ -305,24 +297,14 @@ def claim(
 
 def claimed(row: Any) -> ClaimedContact:
     """Return the contact of a row that has the columns `CLAIMED`."""
-    return ClaimedContact(
-        id=row.id,
-        campaign_id=row.campaign_id,
-        key=row.key,
-        number=row.number,
-        alternatives=tuple(json.loads(row.alternatives)) if row.alternatives else (),
-        agent=row.agent,
-        custom_field=row.custom_field,
-        priority=row.priority,
-        zone=row.zone,
-        caller_id=row.caller_id,
-        attempts=row.attempts,
-        tries=json.loads(row.tries) if row.tries else {},
-    )
+    values = {column.name: getattr(row, column.name) for column in CLAIMED}
+    values["alternatives"] = tuple(json.loads(row.alternatives or "[]"))
+    values["tries"] = json.loads(row.tries or "{}")
+    return ClaimedContact(**values)
 
 
 def recall(connection: Connection, campaign_id: int, key: str) -> None:
-    """Make a contact ready that was not to be dialled before this."""
+    """Make a contact ready that was unclaimed until `NEVER`."""
     connection.execute(_RECALL, {"campaign": campaign_id, "by_key": key})
 
 
@@ -347,4 +329,4 @@ def unclaim_leased(connection: Connection, dialer: str, campaign_id: int, lease_
     """Give those back that were claimed until a moment, if any were."""
     connection.execute(_NO_CLAIM, {"dialer": dialer})
     leased = {"campaign": campaign_id, "by": dialer, "until": lease_until}
-    connection.execute(_UNCLAIM_LEASED, leased)
+    connection.execute(_RELEASE_LEASED, leased)

@@ -11,13 +11,18 @@ from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from exotel_async.campaigns import ledger_counts
 from exotel_async.campaigns.entries import LEASE, Holder
+from exotel_async.campaigns.ledger_contacts import RELEASE
 from exotel_async.campaigns.ledger_sql import among
-from exotel_async.campaigns.tables import IS_CLAIMED, IS_OPEN, attempts, contacts, dialers
+from exotel_async.campaigns.tables import IS_OPEN, attempts, contacts, dialers
 
 _LEASE_MS: Final = round(LEASE * 1000)
 
-_NOT_LEFT: Final = select(dialers).where(dialers.c.left_at.is_(None))
-_NEWEST: Final = _NOT_LEFT.order_by(dialers.c.started_at.desc()).limit(1)
+_NEWEST: Final = (
+    select(dialers)
+    .where(dialers.c.left_at.is_(None))
+    .order_by(dialers.c.started_at.desc())
+    .limit(1)
+)
 _LEAVE: Final = (
     update(dialers).where(dialers.c.id == bindparam("dialer")).values(left_at=bindparam("now"))
 )
@@ -30,10 +35,7 @@ _BEAT: Final = (
     .values(lease_until=bindparam("until"))
 )
 
-_RELEASE_ALL: Final = (
-    update(contacts).where(text(IS_CLAIMED)).values(state="ready", dialer=None, lease_until=None)
-)
-_RELEASE: Final = _RELEASE_ALL.where(contacts.c.dialer == bindparam("by"))
+_RELEASE_OWN: Final = RELEASE.where(contacts.c.dialer == bindparam("by"))
 
 _INTENDED: Final = (
     select(attempts.c.id, attempts.c.contact_id, attempts.c.campaign_id, dialers.c.longest_exchange)
@@ -65,7 +67,7 @@ def holder(connection: Connection, now: int) -> Holder:
 
 
 def alive(connection: Connection, now: int) -> Holder | None:
-    """Return who has the ledger by its last sign of life; None: nobody."""
+    """Return the dialer that has the ledger, by its last sign of life; None: there is none."""
     row = connection.execute(_NEWEST).one_or_none()
     return None if row is None or row.lease_until < now else _holder(row)
 
@@ -80,7 +82,7 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
     What dead ones have claimed is ready again, and what they were about to send is in doubt.
     """
     connection.execute(_LEAVE_ALL, {"now": now})
-    connection.execute(_RELEASE_ALL)
+    connection.execute(RELEASE)
     lost = connection.execute(_INTENDED).all()
     if lost:
         connection.execute(
@@ -124,5 +126,5 @@ def beat(connection: Connection, dialer: str, now: int) -> bool:
 
 def leave(connection: Connection, dialer: str, now: int) -> None:
     """End as a dialer: what it has claimed is ready again."""
-    connection.execute(_RELEASE, {"by": dialer})
+    connection.execute(_RELEASE_OWN, {"by": dialer})
     connection.execute(_LEAVE, {"dialer": dialer, "now": now})

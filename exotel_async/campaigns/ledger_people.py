@@ -40,7 +40,7 @@ _LIST: Final = text(
     " ON CONFLICT (identity) DO NOTHING"
 )
 _ALLOW: Final = delete(do_not_call).where(among(do_not_call.c.identity, "identities"))
-_LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
+LISTED: Final = select(do_not_call.c.identity).where(among(do_not_call.c.identity, "identities"))
 _REMEMBER: Final = text(
     "INSERT INTO lookups (identity, dnd, looked_up_at) VALUES (:identity, :dnd, :now)"
     " ON CONFLICT (identity) DO UPDATE"
@@ -126,7 +126,7 @@ def allow(connection: Connection, identities: Sequence[str]) -> int:
 
 def listed(connection: Connection, identities: Sequence[str]) -> set[str]:
     """Return those that are on the do-not-call list."""
-    return set(connection.execute(_LISTED, {"identities": list(identities)}).scalars())
+    return set(connection.execute(LISTED, {"identities": list(identities)}).scalars())
 
 
 def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None:
@@ -135,13 +135,13 @@ def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None
 
 
 def remembered(connection: Connection, identities: Sequence[str], since: int) -> dict[str, bool]:
-    """Return what was written down of numbers, not longer ago than `since`."""
+    """Return whether numbers are on the registry, of those written down since then."""
     asked = {"identities": list(identities), "since": since}
     return {row.identity: row.dnd for row in connection.execute(_REMEMBERED, asked)}
 
 
 def to_look_up(connection: Connection, campaign_id: int, since: int) -> int:
-    """Return how many contacts that are to be dialled have numbers that nothing is known of."""
+    """Return how many contacts that are to be dialled have numbers not looked up since then."""
     asked = {"campaign": campaign_id, "since": since}
     return int(connection.execute(_TO_LOOK_UP, asked).scalar_one())
 

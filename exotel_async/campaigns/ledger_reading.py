@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, text
 
 from exotel_async.campaigns import ledger_counts
+from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.entries import OpenAttempt
 from exotel_async.campaigns.ledger_contacts import CLAIMED, claimed
@@ -29,8 +30,6 @@ from exotel_async.campaigns.tables import (
 )
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from exotel_async.models import AnsweredBy, CallStatus, Leg
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _COUNTS: Final = select(
     campaigns.c.name, campaigns.c.state, campaigns.c.reason, counts.c.name, counts.c.value
@@ -137,17 +136,17 @@ def statistics(connection: Connection, campaign: int | str) -> CampaignStatistic
 
 
 def open_attempts(
-    connection: Connection, states: Sequence[AttemptState], after_id: str, limit: int
+    connection: Connection, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000
 ) -> list[OpenAttempt]:
-    """Return attempts of which not everything is known, in the order of their ids."""
+    """Return attempts that are intended, in doubt, placed or ended, in order of their ids."""
     asked = {"states": [state.value for state in states], "after": after_id, "most": limit}
     return [_open(row) for row in connection.execute(_OPEN, asked)]
 
 
 def find_attempt(
-    connection: Connection, attempt_id: str | None, sid: str | None
+    connection: Connection, attempt_id: str | None = None, *, sid: str | None = None
 ) -> OpenAttempt | None:
-    """Return an attempt in whatever state, by its id or its call's SID."""
+    """Return an attempt in whatever state, by its id or by its call's SID."""
     if attempt_id is not None:
         row = connection.execute(_BY_ID, {"attempt": attempt_id}).one_or_none()
     else:
@@ -176,7 +175,7 @@ def _open(row: Any) -> OpenAttempt:
 def sids_near(
     connection: Connection, identities: Sequence[str], since: int, until: int
 ) -> list[str]:
-    """Return the SIDs of calls to the same people, intended between two moments."""
+    """Return the SIDs of calls to the people with these numbers, intended in that time."""
     asked = {"identities": list(identities), "since": since, "until": until}
     return list(connection.execute(_SIDS_NEAR, asked).scalars())
 
@@ -184,7 +183,11 @@ def sids_near(
 def outcomes(
     connection: Connection, campaign_id: int, after: int, limit: int
 ) -> list[tuple[int, ContactOutcome]]:
-    """Return contacts that have their outcome, each with its place in their order."""
+    """Return contacts that have their outcome, in the order in which they got it.
+
+    Each comes with its place in that order, from 1, to be passed as `after` for those behind it.
+    Whoever goes on so misses none.
+    """
     asked = {"of_campaign": campaign_id, "after": after, "most": limit}
     rows = _ENDED.rows(connection, asked)
     found = _outcomes(connection, rows)
@@ -192,7 +195,7 @@ def outcomes(
 
 
 def outcome(connection: Connection, campaign_id: int, key: str) -> ContactOutcome | None:
-    """Return how a contact stands, whether it has its outcome or not."""
+    """Return how a contact stands, whether it has its outcome or not; None: there is none."""
     asked = {"of_campaign": campaign_id, "by_key": key}
     found = _outcomes(connection, connection.execute(_BY_KEY, asked).all())
     return found[0] if found else None
@@ -233,7 +236,7 @@ def _attempt(row: Any) -> Attempt:
         agent=row.agent,
         caller_id=row.caller_id,
         state=AttemptState(row.state),
-        intended_at=_EPOCH + timedelta(milliseconds=row.intended_at),
+        intended_at=from_ms(row.intended_at),
         sid=row.sid,
         status=None if row.status is None else CallStatus(row.status),
         started_at=_time(row.started_at),
@@ -250,7 +253,7 @@ def _attempt(row: Any) -> Attempt:
 
 
 def _time(moment: int | None) -> datetime | None:
-    return None if moment is None else _EPOCH + timedelta(milliseconds=moment)
+    return None if moment is None else from_ms(moment)
 
 
 def _length(milliseconds: int | None) -> timedelta | None:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,9 @@ _OF_ALL: Final = (LedgerUnavailable, ConfigurationError)
 """Errors that are not of one operation alone."""
 _TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
 """Those that wait are committed in one transaction."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Run = Callable[[Connection, list[Any]], list[Any]]
 """An operation: it takes what each of some callers wants, and returns what each is told."""
@@ -110,6 +113,19 @@ class LedgerThread:
             # A server may hang; the thread ends with the process.
             await asyncio.to_thread(thread.join, _LONGEST_END)
 
+    async def do(
+        self,
+        urgency: Urgency,
+        operation: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Run an operation of one caller, as `call` does."""
+        result: T = await self.call(
+            urgency, lambda connection, wanted: [operation(connection, *args, **named)]
+        )
+        return result
+
     async def call(
         self,
         urgency: Urgency,
@@ -122,9 +138,7 @@ class LedgerThread:
         """Run an operation in one transaction. Returns what it returns, once that is durable.
 
         Args:
-            urgency: how urgent it is.
             run: the operation. Of those that are committed together, each runs for all callers.
-            wanted: what this caller wants.
             within: seconds it may take; None: the database may be locked for `PATIENCE`.
             undo: undoes the operation, if its caller does not wait for it any more.
 

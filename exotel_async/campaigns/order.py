@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from attrs import evolve
-
-from exotel_async.calls.connect_many_plan import DialOrder, DialPlan
-from exotel_async.campaigns.campaign import target_of
-from exotel_async.models import TargetOptions
+from exotel_async.campaigns.campaign import plan_for, target_of
 
 if TYPE_CHECKING:
+    from exotel_async.calls.connect_many_plan import DialOrder
     from exotel_async.campaigns.campaign import Campaign
     from exotel_async.campaigns.entries import ClaimedContact
 
@@ -40,15 +37,7 @@ def order_for(
         custom_field=custom_field,
         status_callback=with_attempt(campaign.status_callback, attempt_id),
     )
-    plan = DialPlan(
-        account_sid=account_sid,
-        to=None,
-        flow=None,
-        caller_id=None,
-        options=TargetOptions(),
-        max_live=None,
-    )
-    order = plan.order(target)
+    order = plan_for(account_sid).order(target)
     form = dict(order.request.form)
     # What Exotel dials again by itself may last for longer than its limit.
     is_limited = form.get("MaxRetries") == "0" and form.get("TimeLimit", "").isdecimal()
@@ -59,7 +48,7 @@ def order_for(
         "custom_field": form.get("CustomField"),
         "time_limit": int(form["TimeLimit"]) if is_limited else None,
     }
-    return evolve(order, request=evolve(order.request, passed=target)), values
+    return order, values
 
 
 def number_of(contact: ClaimedContact) -> str:

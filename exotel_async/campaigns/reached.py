@@ -52,7 +52,9 @@ class Reached(Value):
         if not is_over(call):
             return None
         details = call.details if settled or is_enough(call, _WITH_DETAILS) else None
-        if details is None and not settled and self._depends_on_details(call, two=two):
+        # With two parties the status is the second's, or the first's: Exotel's sources disagree.
+        needs_details = two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
+        if details is None and not settled and needs_details:
             return None
         details = details or _NO_DETAILS
         status = _status_of_first(call, details)
@@ -65,10 +67,6 @@ class Reached(Value):
         if connected and not talked and not settled and not call_is_settled(call):
             return None  # in a callback it may be zero until the record has it
         return "reached" if talked >= self.talk_time else "not-reached"
-
-    def _depends_on_details(self, call: Call, *, two: bool) -> bool:
-        # With two parties the status is the second's, or the first's: Exotel's sources disagree.
-        return two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
 
 
 def _status_of_first(call: Call, details: CallDetails) -> CallStatus | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.refusals import MOST_ALIKE, Meaning, Refusal
 from exotel_async.campaigns.words import CampaignState, ContactState
 
@@ -35,13 +34,11 @@ class Refusing:
         meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
         if meaning is Meaning.NO_ANSWER:
             state.circuit.failed(now, reason, tried=attempt.tries)
+        else:
+            state.circuit.answered()
+        if meaning in {Meaning.NO_ANSWER, Meaning.AGAIN}:
             attempts.not_placed(attempt, reason, ContactState.READY)
-            state.look_again()
-            return
-        state.circuit.answered()
-        if meaning is Meaning.AGAIN:
-            attempts.not_placed(attempt, reason, ContactState.READY)
-            state.look_again()
+            state.look.set()
         elif meaning in {Meaning.NO_CHANNEL, Meaning.NO_ROOM}:
             waits = meaning is Meaning.NO_CHANNEL or state.channels.held > attempt.legs
             attempts.not_placed(attempt, reason, ContactState.READY)
@@ -61,7 +58,7 @@ class Refusing:
         """End the contacts that were refused alike: their number is not that of a mistake."""
         refused, running.refused = running.refused, []
         for contact, refusal in refused:
-            self._state.end(running, contact, ContactState.REFUSED, refusal.reason)
+            self._state.end(contact, ContactState.REFUSED, refusal.reason)
 
     def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
@@ -78,12 +75,6 @@ class Refusing:
             return
         alike, running.refused = running.refused, []
         for contact, _ in alike:
-            state.writer.add(
-                Change(
-                    contact_id=contact.id,
-                    contact_was=(ContactState.CLAIMED,),
-                    contact={"state": ContactState.READY},
-                )
-            )
+            state.change(contact, {"state": ContactState.READY})
         reason = f"{MOST_ALIKE} dials in a row were refused: {refusal.reason}"
         state.stop_campaign(attempt, CampaignState.PAUSED, reason)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from exotel_async.campaigns.errors import CampaignStopped, LedgerUnavailable
 from exotel_async.campaigns.state import LEDGER_PAUSE
+from exotel_async.campaigns.words import CampaignState
 from exotel_async.listeners import tell
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class CampaignRun:
         except BaseException:
             await self._leave()
             raise
-        state.look_again()
+        state.look.set()
         if self._on_progress is not None:
             self._reporting = asyncio.get_running_loop().create_task(self._report(state))
         return self
@@ -151,7 +152,7 @@ class CampaignRun:
             and not one.is_stopping
             and not one.unsettled
             # Nobody of a cancelled one is dialled again: who is in doubt is left to the next run.
-            and (state.is_at_rest(one) if one.is_canceled else one.is_idle)
+            and (state.is_at_rest(one) if one.state is CampaignState.CANCELED else one.is_idle)
             for one in self._campaigns
         )
 

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from exotel_async.campaigns.channels import Channels
 from exotel_async.campaigns.entries import ClaimedContact
+from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.words import CampaignState
 from exotel_async.config import Priority
 
@@ -27,8 +28,6 @@ class RunningCampaign:
     """A campaign as the dialer sees it.
 
     Attributes:
-        id: its number in the ledger.
-        campaign: what it was created with.
         zones: the time zones of its contacts.
         state, reason: how it stands in the ledger.
         runs: blocks that run it. Without one only its calls in progress are followed.
@@ -88,11 +87,6 @@ class RunningCampaign:
         return self.state in _ENDED or self.is_stopped_by_errors
 
     @property
-    def is_canceled(self) -> bool:
-        """Whether it was cancelled."""
-        return self.state is CampaignState.CANCELED
-
-    @property
     def is_stopped_by_errors(self) -> bool:
         """Whether it was paused or ended because of errors."""
         return self.state is CampaignState.FAILED or (
@@ -140,7 +134,8 @@ class RunningCampaign:
     def add(self, contacts: Iterable[ClaimedContact]) -> None:
         """Take contacts that were claimed."""
         for contact in contacts:
-            heapq.heappush(self._claimed, (rank_of(contact), contact.id, contact))
+            place = rank(contact.priority, is_retry=contact.attempts > 0)
+            heapq.heappush(self._claimed, (place, contact.id, contact))
 
     def first(self) -> ClaimedContact:
         """Return the contact to be dialled first."""
@@ -181,11 +176,6 @@ class RunningCampaign:
             self._next_at = max(self._next_at, now) + _MINUTE / self.campaign.throttle
 
 
-def rank_of(contact: ClaimedContact) -> int:
-    """Return the place of a contact in the order of dials: retries first within a priority."""
-    return -2 * contact.priority + (0 if contact.attempts else 1)
-
-
 def whose_turn(
     campaigns: Iterable[RunningCampaign],
     channels: Channels,
@@ -194,14 +184,8 @@ def whose_turn(
 ) -> RunningCampaign | None:
     """Return the campaign that dials next, by priority and weight; None: none may.
 
-    For a call that takes more channels than are free, others wait until they are, or it would never
-    be dialled.
-
-    Args:
-        campaigns: those that may dial.
-        channels: the account's.
-        now: by the clock of the event loop.
-        is_open: tells whether a contact may be dialled now by its calling hours.
+    For a call that takes more of the account's `channels` than are free, others wait until they
+    are, or it would never be dialled. `now` is by the clock of the event loop.
     """
     able = [
         one

@@ -266,12 +266,7 @@ class Schedule(Value):
             limit = min(limit, self.end)
         while at < limit:
             local = at.astimezone(zone)
-            time = timedelta(
-                hours=local.hour,
-                minutes=local.minute,
-                seconds=local.second,
-                microseconds=local.microsecond,
-            )
+            time = local.replace(tzinfo=None) - datetime.combine(local, datetime.min.time())
             change = self._change(local, time, is_open=is_open)
             moment = at + (change - time)
             if moment.astimezone(zone).utcoffset() != local.utcoffset():

@@ -59,11 +59,8 @@ class SharedEngine:
     async def begin(self, name: str, *, again: bool = False) -> tuple[RunningCampaign, int]:
         """Have the contacts of a campaign dialled, within a run.
 
-        Returns the campaign, and the number of its last outcome before that.
-
-        Args:
-            name: the campaign.
-            again: whether to go on with one that errors have stopped.
+        Returns the campaign, and the number of its last outcome before that. With `again` one that
+        errors have stopped goes on.
 
         Raises:
             InvalidRequest: there is no such campaign, or there are too few channels for it.

@@ -94,7 +94,7 @@ async def make_call(
         assert awaited is not None  # noqa: S101 - by its name
         awaited[entry.key] += 1
         await ledger.recall(running[0].id, entry.key)
-        state.look_again()
+        state.look.set()
         return await _outcome(state, running[0], entry.key, news)
     finally:
         if awaited is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,6 @@ from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import CampaignState, ContactState
 from exotel_async.errors import ExotelError
 from exotel_async.logs import log_fields
-from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.calls.parts import CallParts
@@ -78,7 +77,8 @@ class DialerState:
         """
         self._listed: dict[str, float] = {}
         self._owned_until = 0.0
-        self._ledger_error: ExotelError | None = None
+        self.ledger_error: ExotelError | None = None
+        """Why dialling waits for the ledger; None: it does not."""
 
     # What may be done.
 
@@ -87,16 +87,12 @@ class DialerState:
         return (
             running.is_dialled
             and not self.stopping
-            and self._ledger_error is None
+            and self.ledger_error is None
             and self.writer.failure is None
             and self.owns_ledger()
             and self.clock.is_fresh
             and self.circuit.allows(asyncio.get_running_loop().time())
         )
-
-    def has_room(self, running: RunningCampaign, legs: int) -> bool:
-        """Whether there are channels for a call."""
-        return self.channels.has_room(legs) and running.channels.has_room(legs)
 
     def is_open(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
         """Whether a dial that leaves now certainly arrives in the calling hours of a contact."""
@@ -114,30 +110,20 @@ class DialerState:
 
     def is_listed(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
-        now, parties = seconds_since_boot(), (attempt.number, attempt.contact.agent)
-        identities = [identity_of(party) or party for party in parties if party]
-        return any(self._listed.get(identity, 0) > now for identity in identities)
+        now = seconds_since_boot()
+        return any(self._listed.get(identity, 0) > now for identity in attempt.identities)
 
     # What the parts tell.
-
-    @property
-    def ledger_is_down(self) -> bool:
-        """Whether dialling waits for the ledger."""
-        return self._ledger_error is not None
 
     def owned(self, since: float) -> None:
         """Take note that the ledger was this dialer's at a moment of `seconds_since_boot`."""
         self._owned_until = since + LEASE
-        self._ledger_error = None
+        self.ledger_error = None
         self.changes.set()
 
     def not_owned(self) -> None:
         """Take note that it may be another one's."""
         self._owned_until = 0.0
-
-    def attempt(self, attempt_id: object) -> LiveAttempt | None:
-        """Return the attempt with an id, if not everything is known of it."""
-        return self.attempts.get(attempt_id) if isinstance(attempt_id, str) else None
 
     def list_numbers(self, identities: Sequence[str]) -> None:
         """Have numbers not dialled any more that are on the do-not-call list now.
@@ -155,10 +141,10 @@ class DialerState:
 
     def ledger_failed(self, error: ExotelError) -> None:
         """Stop dialling until the ledger answers again."""
-        if self._ledger_error is None:
+        if self.ledger_error is None:
             logger.warning("Dialling is paused until the ledger can be written: %s", error)
-        self._ledger_error = error
-        self.look_again()
+        self.ledger_error = error
+        self.look.set()
 
     def notify_change(self) -> None:
         """Have it looked again whose turn it is: channels may have become free."""
@@ -175,19 +161,15 @@ class DialerState:
         self.notify_change()
         self.look.set()
 
-    def look_again(self) -> None:
-        """Have the ledger looked at again at once."""
-        self.look.set()
-
     def put_off(self, running: RunningCampaign, contact: ClaimedContact) -> None:
         """Write that a claimed contact is not dialled before its hours begin."""
         state, due_at = self.when_open(running, contact)
         if state.is_final:
-            self.end(running, contact, state)
+            self.end(contact, state)
         else:
             if due_at is not None:
                 running.waits_until(due_at)
-            self._change(running, contact, {"state": state, "due_at": due_at})
+            self.change(contact, {"state": state, "due_at": due_at})
 
     def when_open(
         self, running: RunningCampaign, contact: ClaimedContact
@@ -201,15 +183,14 @@ class DialerState:
             return ContactState.EXPIRED, None
         return ContactState.WAITING, to_ms(opens)
 
-    def end(
-        self,
-        running: RunningCampaign,
-        contact: ClaimedContact,
-        state: ContactState,
-        reason: str | None = None,
-    ) -> None:
+    def end(self, contact: ClaimedContact, state: ContactState, reason: str | None = None) -> None:
         """Write the outcome of a claimed contact that is not dialled."""
-        self._change(running, contact, self.attempts.final(state, reason))
+        self.change(contact, self.attempts.final(state, reason))
+
+    def change(self, contact: ClaimedContact, columns: Mapping[str, Any]) -> None:
+        """Write what follows for a claimed contact that is not dialled."""
+        was = (ContactState.CLAIMED,)
+        self.writer.add(Change(contact_id=contact.id, contact_was=was, contact=columns))
 
     def stop_campaign(self, attempt: LiveAttempt, state: CampaignState, reason: str) -> None:
         """Pause or end a campaign because of errors.
@@ -273,24 +254,13 @@ class DialerState:
         for listener in list(self.listeners):
             listener()
 
-    def _change(
-        self, running: RunningCampaign, contact: ClaimedContact, columns: dict[str, Any]
-    ) -> None:
-        self.writer.add(
-            Change(
-                contact_id=contact.id,
-                contact_was=(ContactState.CLAIMED,),
-                contact=columns,
-            )
-        )
-
     def _written(self, changes: Sequence[Change]) -> None:
         states = {change.contact.get("state") for change in changes}
         is_news = any(isinstance(state, ContactState) and state.is_final for state in states)
         if is_news or self.stopping:
             self.tell()
         if ContactState.READY in states:
-            self.look_again()
+            self.look.set()
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a part. If it fails, all end."""

@@ -225,8 +225,12 @@ async def test_a_campaign_is_made_once(ledger: Ledger, other: Ledger) -> None:
         await other.create("diwali", "{ }", NOW)
     assert await ledger.campaign("holi") is None
     paused = CampaignState.PAUSED
-    assert not await ledger.set_state(campaign.id, paused, None, NOW, [CampaignState.IN_PROGRESS])
-    assert await ledger.set_state(campaign.id, paused, "why", NOW, [CampaignState.CREATED])
+    assert not await ledger.set_state(
+        campaign.id, paused, None, NOW, only_from=[CampaignState.IN_PROGRESS]
+    )
+    assert await ledger.set_state(
+        campaign.id, paused, "why", NOW, only_from=[CampaignState.CREATED]
+    )
     found = await other.campaign("diwali")
     assert found is not None
     assert (found.state, found.reason) == (paused, "why")
