@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exotel_async.campaigns import feeding
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator
@@ -27,6 +28,13 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dialers look more often at what nothing tells them of."""
+    monkeypatch.setattr(feeding, "_LOOK", 0.3)
+    monkeypatch.setattr(feeding, "_ANOTHER", 0.1)
+
+
 @pytest.fixture
 async def exotel_server(shared_exotel: Emulator) -> Emulator:
     """The emulator of the file, as if it had just been started."""
@@ -34,6 +42,7 @@ async def exotel_server(shared_exotel: Emulator) -> Emulator:
     emulator.reset()
     emulator.scenario, emulator.channels = SHORT, None
     emulator.kyc, emulator.balance_exhausted, emulator.ndnc = True, False, ()
+    emulator.channels_status, emulator.latency = 402, None
     return emulator
 
 

@@ -51,7 +51,7 @@ async def dialling(
     place: Path,
     *,
     channels: int | None = None,
-    poll_interval: float = 0.1,
+    poll_interval: float = 0.03,
     **options: Any,
 ) -> AsyncIterator[Dialer]:
     """A dialer on a ledger in that directory."""
@@ -63,7 +63,7 @@ async def dialling(
 
 
 def dialer_of(
-    exotel: AsyncExotel, place: Path, *, channels: int | None = None, poll_interval: float = 0.1
+    exotel: AsyncExotel, place: Path, *, channels: int | None = None, poll_interval: float = 0.03
 ) -> Dialer:
     """Make a dialer on a ledger in that directory."""
     return Dialer(exotel, place / "campaigns.db", channels=channels, poll_interval=poll_interval)

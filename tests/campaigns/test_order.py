@@ -122,15 +122,15 @@ async def test_a_throttle_paces_one_campaign_and_not_the_others(tmp_path: Path) 
 async def test_channels_are_never_exceeded(
     limit: str, exotel_server: Emulator, tmp_path: Path
 ) -> None:
-    exotel_server.scenario = Scenario.all_answered(ring=1, talk=60, settle=0)
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=45, settle=0)
     exotel_server.channels = 5
     of_dialer = 5 if limit == "dialer" else None
     async with dialling(exotel_server, tmp_path, channels=of_dialer) as dialer:
         of_campaign = 5 if limit == "campaign" else None
         await dialer.create(campaign(channels=of_campaign))
-        await dialer.add("diwali", numbers(12))
+        await dialer.add("diwali", numbers(9))
         outcomes = await run_all(dialer)
-    assert len(outcomes) == 12
+    assert len(outcomes) == 9
     assert most_legs(exotel_server) == 5
     assert not [one for one in dials(exotel_server) if one.status != 200]
 
