@@ -11,6 +11,7 @@ from exotel_async.campaigns import feeding
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator
+from tests.campaigns.ledgers import copy_to, make
 from tests.campaigns.running import SHORT, campaign, dialling, fast_exotel
 from tests.support import postgres
 
@@ -64,13 +65,27 @@ def postgres_server() -> Iterator[postgres.Server]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def made_database(postgres_server: postgres.Server) -> str:
+    """A database with a ledger in which there is nothing, to be copied."""
+    database = postgres_server.new_database()
+    make(Ledger(database))
+    return database
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a ledger may be in which there is nothing: a file, and a database."""
+    """Where a ledger may be, or is if it is asked for as well: a file, and a database."""
+    is_made = "ledger" in request.fixturenames
     if request.param == "sqlite":
-        return str(tmp_path / "campaigns.db")
+        file = tmp_path / "campaigns.db"
+        if is_made:
+            copy_to(file)
+        return str(file)
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    return server.new_database()
+    if not is_made:
+        return server.new_database()
+    return server.new_database(like=request.getfixturevalue("made_database"))
 
 
 @pytest.fixture

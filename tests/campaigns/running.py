@@ -14,6 +14,7 @@ from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.emulator.calls import EmulatedCall
 from exotel_async.emulator.request_log import ReceivedRequest
+from tests.campaigns.ledgers import copy_to
 from tests.conftest import EXOPHONE, SOON, session
 
 ALWAYS = Schedule(hours="00:00-24:00")
@@ -66,7 +67,10 @@ def dialer_of(
     exotel: AsyncExotel, place: Path, *, channels: int | None = None, poll_interval: float = 0.03
 ) -> Dialer:
     """Make a dialer on a ledger in that directory."""
-    return Dialer(exotel, place / "campaigns.db", channels=channels, poll_interval=poll_interval)
+    ledger = place / "campaigns.db"
+    if not ledger.exists():
+        copy_to(ledger)
+    return Dialer(exotel, ledger, channels=channels, poll_interval=poll_interval)
 
 
 async def run_all(dialer: Dialer, *names: str, **options: Any) -> list[ContactOutcome]:
