@@ -103,6 +103,13 @@ def dialled(emulator: Emulator) -> list[str]:
     return [one.form["From"] for one in dials(emulator)]
 
 
+def since_the_first_of(least: int, emulator: Emulator) -> list[str]:
+    """Return who was dialled since the first one whose number is so high."""
+    who = dialled(emulator)
+    first = next((place for place, one in enumerate(who) if one >= number(least)), len(who))
+    return who[first:]
+
+
 def most_legs(emulator: Emulator) -> int:
     """Return how many legs were in progress at most, by the emulator's own record."""
     changes: list[tuple[float, int]] = []

@@ -176,7 +176,6 @@ async def test_a_contact_that_was_refused_as_the_campaign_was_canceled_is_not_le
     assert {one.state for one in seen} == {ContactState.CANCELED}
 
 
-@pytest.mark.slow(3)
 async def test_a_stop_lets_calls_in_progress_end_and_dials_nobody_more(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -263,7 +262,6 @@ async def test_a_campaign_that_is_completed_or_canceled_ends_at_once(
     assert len(dials(exotel_server)) == 2
 
 
-@pytest.mark.slow(2)
 async def test_a_campaign_that_is_paused_waits_to_be_resumed(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

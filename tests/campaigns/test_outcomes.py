@@ -178,7 +178,6 @@ async def test_old_outcomes_are_purged(dialer: Dialer, exotel_server: Emulator) 
     assert (known.created, known.reached, known.attempts) == (0, 0, 0)
 
 
-@pytest.mark.slow(3)
 async def test_no_log_shows_a_number_a_name_or_the_token(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -24,6 +24,7 @@ from tests.campaigns.running import (
     number,
     numbers,
     run_all,
+    since_the_first_of,
     until,
 )
 from tests.conftest import SOON
@@ -122,13 +123,6 @@ async def test_who_had_nobody_to_dial_gets_its_part_from_then_on(
     turns = since_the_first_of(100, exotel_server)
     assert len(dialled(exotel_server)) - len(turns) > 2
     assert 2 <= sum(who < number(100) for who in turns[:6]) <= 4
-
-
-def since_the_first_of(least: int, emulator: Emulator) -> list[str]:
-    """Return who was dialled since the first one whose number is so high."""
-    who = dialled(emulator)
-    first = next((place for place, one in enumerate(who) if one >= number(least)), len(who))
-    return who[first:]
 
 
 @pytest.mark.anyio

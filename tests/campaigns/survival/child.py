@@ -45,7 +45,7 @@ class Options:
     channels: int | None = None
     port: int | None = None
     """Where it takes callbacks; None: nowhere."""
-    exchange: float = 1.0
+    exchange: float = 1.5
     """What one exchange with Exotel may take."""
     send_within: float = 1.0
     """In which time after its intent a dial leaves, or never."""

@@ -45,7 +45,7 @@ GONE = 1.5
 WORKERS = 8
 """Dials that may be under way at once."""
 
-pytestmark = [pytest.mark.slow(25), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow(15), pytest.mark.timeout(240)]
 
 
 async def until(holds: Callable[[], object], *, of: Stage) -> None:
@@ -132,7 +132,7 @@ async def test_a_full_disk_pauses_the_dialling(
     disk.mkdir()
     with small_disk(disk) if is_full is no_room_is_left else nullcontext():
         ledger = str(disk / "campaigns.db")
-        async with running(tmp_path, 60, ledger=ledger, exchange=3.0) as (one, program):
+        async with running(tmp_path, 60, ledger=ledger) as (one, program):
             await until(lambda: one.dials() > 20, of=one)
             with is_full(program, disk):
                 for said in ("Results cannot be written", "Dialling is paused until the ledger"):
