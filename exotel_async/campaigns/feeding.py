@@ -120,8 +120,16 @@ class Feeding:
                     state.ledger_failed(error)
                     await asyncio.sleep(_TICK)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
+                async with asyncio.timeout(self._until_due()):
                     await state.look.wait()
+
+    def _until_due(self) -> float:
+        """Return the seconds until somebody comes due, or until that is to be asked again."""
+        now = self._state.clock.now_ms()
+        dues = (one.next_due for one in self._state.campaigns.values() if one.is_dialled)
+        # Who is due by now was looked for, and is so again and again while nothing is dialled.
+        left = [due - now for due in dues if due is not None and due > now]
+        return min([_TICK, *(one / 1000 for one in left)])
 
     async def _look(self) -> None:
         """Look once."""

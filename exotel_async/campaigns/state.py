@@ -259,8 +259,14 @@ class DialerState:
         is_news = any(isinstance(state, ContactState) and state.is_final for state in states)
         if is_news or self.stopping:
             self.tell()
-        if ContactState.READY in states:
+        if ContactState.READY in states or self._may_be_over():
             self.look.set()
+
+    def _may_be_over(self) -> bool:
+        """Whether the ledger may show that nobody of a campaign is left."""
+        return not self.writer.has_changes and any(
+            one.is_dialled and one.is_idle and not one.unsettled for one in self.campaigns.values()
+        )
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a part. If it fails, all end."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from exotel_async.campaigns import feeding
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator
+from tests.campaigns.ledgers import copy_to, make
 from tests.campaigns.running import SHORT, campaign, dialling, fast_exotel
 from tests.support import postgres
 
@@ -27,6 +29,13 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dialers look more often at what nothing tells them of."""
+    monkeypatch.setattr(feeding, "_LOOK", 0.3)
+    monkeypatch.setattr(feeding, "_ANOTHER", 0.1)
+
+
 @pytest.fixture
 async def exotel_server(shared_exotel: Emulator) -> Emulator:
     """The emulator of the file, as if it had just been started."""
@@ -34,6 +43,7 @@ async def exotel_server(shared_exotel: Emulator) -> Emulator:
     emulator.reset()
     emulator.scenario, emulator.channels = SHORT, None
     emulator.kyc, emulator.balance_exhausted, emulator.ndnc = True, False, ()
+    emulator.channels_status, emulator.latency = 402, None
     return emulator
 
 
@@ -55,13 +65,27 @@ def postgres_server() -> Iterator[postgres.Server]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def made_database(postgres_server: postgres.Server) -> str:
+    """A database with a ledger in which there is nothing, to be copied."""
+    database = postgres_server.new_database()
+    make(Ledger(database))
+    return database
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a ledger may be in which there is nothing: a file, and a database."""
+    """Where a ledger may be, or is if it is asked for as well: a file, and a database."""
+    is_made = "ledger" in request.fixturenames
     if request.param == "sqlite":
-        return str(tmp_path / "campaigns.db")
+        file = tmp_path / "campaigns.db"
+        if is_made:
+            copy_to(file)
+        return str(file)
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    return server.new_database()
+    if not is_made:
+        return server.new_database()
+    return server.new_database(like=request.getfixturevalue("made_database"))
 
 
 @pytest.fixture

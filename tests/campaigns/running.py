@@ -14,6 +14,7 @@ from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
 from exotel_async.emulator.calls import EmulatedCall
 from exotel_async.emulator.request_log import ReceivedRequest
+from tests.campaigns.ledgers import copy_to
 from tests.conftest import EXOPHONE, SOON, session
 
 ALWAYS = Schedule(hours="00:00-24:00")
@@ -51,7 +52,7 @@ async def dialling(
     place: Path,
     *,
     channels: int | None = None,
-    poll_interval: float = 0.1,
+    poll_interval: float = 0.03,
     **options: Any,
 ) -> AsyncIterator[Dialer]:
     """A dialer on a ledger in that directory."""
@@ -63,10 +64,13 @@ async def dialling(
 
 
 def dialer_of(
-    exotel: AsyncExotel, place: Path, *, channels: int | None = None, poll_interval: float = 0.1
+    exotel: AsyncExotel, place: Path, *, channels: int | None = None, poll_interval: float = 0.03
 ) -> Dialer:
     """Make a dialer on a ledger in that directory."""
-    return Dialer(exotel, place / "campaigns.db", channels=channels, poll_interval=poll_interval)
+    ledger = place / "campaigns.db"
+    if not ledger.exists():
+        copy_to(ledger)
+    return Dialer(exotel, ledger, channels=channels, poll_interval=poll_interval)
 
 
 async def run_all(dialer: Dialer, *names: str, **options: Any) -> list[ContactOutcome]:
@@ -97,6 +101,13 @@ def dials(emulator: Emulator) -> list[ReceivedRequest]:
 def dialled(emulator: Emulator) -> list[str]:
     """Return whom they were for, as sent."""
     return [one.form["From"] for one in dials(emulator)]
+
+
+def since_the_first_of(least: int, emulator: Emulator) -> list[str]:
+    """Return who was dialled since the first one whose number is so high."""
+    who = dialled(emulator)
+    first = next((place for place, one in enumerate(who) if one >= number(least)), len(who))
+    return who[first:]
 
 
 def most_legs(emulator: Emulator) -> int:

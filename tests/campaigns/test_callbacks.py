@@ -51,7 +51,6 @@ def asked(emulator: Emulator) -> int:
     return len(emulator.requests) - len(dials(emulator))
 
 
-@pytest.mark.slow
 async def test_ends_are_told_without_a_poll_and_by_the_mark_in_the_url(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exotel_async.campaigns import CampaignState
+from exotel_async.campaigns import CampaignState, Contact, feeding
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.ledger import Ledger
-from exotel_async.emulator import Emulator
-from tests.campaigns.running import campaign, dialling, number, numbers, run_all
+from exotel_async.emulator import Emulator, Scenario
+from tests.campaigns.running import campaign, dialling, fast_exotel, number, numbers, run_all
+from tests.conftest import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +29,7 @@ async def test_contacts_that_come_as_the_campaign_completes_are_not_left(
     async def late(campaign: int | str) -> Any:
         known = await statistics(campaign)
         if known is not None and not known.pending and known.reached == 1:
-            monkeypatch.undo()
+            monkeypatch.setattr(dialer._ledger, "statistics", statistics)
             async with dialling(exotel_server, tmp_path) as other:
                 await other.add("diwali", [number(1)])
         return known
@@ -70,3 +72,26 @@ async def test_an_outcome_that_comes_while_a_run_begins_is_in_its_stream(
     monkeypatch.setattr(Ledger, "last_outcome", slow)
     await dialer.add("diwali", [number(0)])
     assert [one.contact.number for one in await run_all(dialer)] == [number(0)]
+
+
+async def test_it_is_completed_with_its_last_outcome_and_not_at_the_next_look(
+    dialer: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "_LOOK", 2 * SOON)
+    await dialer.add("diwali", numbers(3))
+    assert len(await run_all(dialer)) == 3
+    assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
+
+
+async def test_who_comes_due_is_dialled_then_and_not_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_LOOK", "_TICK"):
+        monkeypatch.setattr(feeding, name, 2 * SOON)
+    async with fast_exotel(speed=1) as emulator, dialling(emulator, tmp_path) as dialer:
+        emulator.scenario = Scenario.all_answered(ring=0, talk=0, settle=0)
+        await dialer.create(campaign())
+        later = emulator.clock.now() + timedelta(seconds=0.5)
+        await dialer.add("diwali", [Contact(number(0), not_before=later)])
+        assert len(await run_all(dialer)) == 1
+        assert all(call.clock.wall(call.at) >= later for call in emulator.calls.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exotel_async.campaigns import ContactState, Dialer
+from exotel_async.campaigns import ContactState, Dialer, dnd
 from exotel_async.emulator import Emulator, Fault
 from tests.campaigns.running import by_number, campaign, dialled, number, numbers, run_all
 
@@ -75,8 +75,9 @@ async def test_a_lookup_that_fails_for_good_leaves_it_to_exotel(
 
 
 async def test_a_lookup_that_fails_for_a_while_is_made_again(
-    dialer: Dialer, registered: Emulator
+    dialer: Dialer, registered: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dnd, "_AGAIN", 0.2)
     registered.faults.add(Fault.answer(503), path="Numbers/", times=8)
     await dialer.create(campaign("polite", check_dnd=True))
     await dialer.add("polite", [LISTED, number(0)])

@@ -16,6 +16,7 @@ from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.running import (
+    SHORT,
     by_number,
     campaign,
     dialled,
@@ -79,6 +80,7 @@ async def test_whoever_is_listed_while_a_dialer_has_taken_them_is_not_dialled(
             else:
                 async with Ledger(tmp_path / "campaigns.db") as other:
                     await other.do_not_call(["India 9800000004"], None, 0)
+            exotel_server.scenario = SHORT
             seen += [outcome async for outcome in outcomes]
     assert by_number(seen)[number(4)].state is ContactState.DO_NOT_CALL
     assert sorted(dialled(exotel_server)) == [number(i) for i in (0, 1, 2, 3, 5)]

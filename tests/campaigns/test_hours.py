@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from exotel_async import RateLimit
-from exotel_async.campaigns import CampaignState, Contact, ContactState, Retries, Retry, Schedule
+from exotel_async.campaigns import (
+    CampaignAdmin,
+    CampaignState,
+    Contact,
+    ContactState,
+    Retries,
+    Retry,
+    Schedule,
+)
 from exotel_async.config import IST
 from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.running import (
@@ -49,12 +57,13 @@ async def test_a_queue_that_crosses_the_evening_dials_nobody_after_it(
 ) -> None:
     """Whatever part of a second Exotel's clock is at: it tells whole ones."""
     before = timedelta(seconds=4 + late)
+    async with CampaignAdmin(tmp_path / "campaigns.db") as admin:
+        await admin.create(campaign(schedule=USUAL))
+        await admin.add("diwali", numbers(400))
     async with (
         exotel_at(EVENING - before) as emulator,
         dialling(emulator, tmp_path, rate_limit=RateLimit(40, per=1)) as dialer,
     ):
-        await dialer.create(campaign(schedule=USUAL))
-        await dialer.add("diwali", numbers(400))
         async with dialer.run("diwali"):
             await until(lambda: emulator.clock.now() > EVENING + timedelta(seconds=1))
         assert 0 < len(moments(emulator)) < 400

@@ -18,6 +18,7 @@ from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.campaigns.running import (
+    SHORT,
     campaign,
     dialled,
     dialling,
@@ -87,6 +88,7 @@ async def test_a_campaign_is_paused_and_resumed_while_it_runs(
             seen = [await anext(outcomes)]
             await other.pause("diwali")
             paused_at = len(dials(exotel_server))
+            exotel_server.scenario = SHORT
             # Calls in progress go on, and are counted.
             while (await other.statistics("diwali")).in_progress:
                 await asyncio.sleep(0.02)
@@ -174,7 +176,6 @@ async def test_a_contact_that_was_refused_as_the_campaign_was_canceled_is_not_le
     assert {one.state for one in seen} == {ContactState.CANCELED}
 
 
-@pytest.mark.slow(3)
 async def test_a_stop_lets_calls_in_progress_end_and_dials_nobody_more(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -184,6 +185,7 @@ async def test_a_stop_lets_calls_in_progress_end_and_dials_nobody_more(
     async with asyncio.timeout(SOON), dialer.run("one") as outcomes:
         await until(lambda: len(dials(exotel_server)) == 3)
         dialer.stop()
+        exotel_server.scenario = SHORT
         seen = [outcome async for outcome in outcomes]
     assert len(dials(exotel_server)) == 3
     assert {one.contact.number for one in seen} == set(dialled(exotel_server))
@@ -216,6 +218,7 @@ async def test_leaving_the_block_early_loses_nothing_and_the_next_run_goes_on(
     await dialer.add("one", numbers(10))
     async with asyncio.timeout(SOON), dialer.run("one") as outcomes:
         first = await anext(outcomes)
+    exotel_server.scenario = SHORT
     dialled_by_then = len(dials(exotel_server))
     assert dialled_by_then < 10
     await run_all(dialer, "one")
@@ -259,7 +262,6 @@ async def test_a_campaign_that_is_completed_or_canceled_ends_at_once(
     assert len(dials(exotel_server)) == 2
 
 
-@pytest.mark.slow(2)
 async def test_a_campaign_that_is_paused_waits_to_be_resumed(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

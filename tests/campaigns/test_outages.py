@@ -21,7 +21,7 @@ from exotel_async import (
     RateLimit,
     TokenBucket,
 )
-from exotel_async.campaigns import AttemptState, CampaignState, ContactState
+from exotel_async.campaigns import AttemptState, CampaignState, ContactState, circuit
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.campaigns.running import (
@@ -61,7 +61,6 @@ async def slow_exotel() -> AsyncIterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.slow(4)
 async def test_calls_whose_answers_were_lost_are_found_by_their_marks(
     slow_exotel: Emulator, tmp_path: Path
 ) -> None:
@@ -104,7 +103,6 @@ async def test_a_dial_without_a_call_is_made_again_once_that_is_certain(tmp_path
     assert exotel_server.rung(doubtful) == 1
 
 
-@pytest.mark.slow(3)
 async def test_without_a_mark_in_the_records_the_parties_tell(
     slow_exotel: Emulator, tmp_path: Path
 ) -> None:
@@ -126,7 +124,7 @@ async def test_calls_that_nothing_distinguishes_leave_the_contact_unresolved(
     """Somebody else dials the same parties at the same time, with the same custom field."""
     async with (
         fast_exotel(speed=1, scenario=AT_ONCE) as exotel_server,
-        dialling(exotel_server, tmp_path, poll_interval=0.5) as dialer,
+        dialling(exotel_server, tmp_path, poll_interval=0.2) as dialer,
     ):
         fail_dials(exotel_server, Fault.act_then_drop())
         await dialer.create(campaign(custom_field="mine", channels=1))
@@ -154,30 +152,32 @@ async def test_calls_that_nothing_distinguishes_leave_the_contact_unresolved(
 
 @pytest.mark.slow(4)
 async def test_dialling_waits_while_exotel_is_out_of_reach(
-    dialer: Dialer, exotel_server: Emulator
+    dialer: Dialer, exotel_server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(circuit, "_FIRST", 0.3)
     exotel_server.scenario = Scenario.all_answered(ring=0, talk=10, settle=0)
     await dialer.create(campaign("one", channels=2))
     await dialer.add("one", numbers(20))
     async with asyncio.timeout(SOON * 2), dialer.run("one") as outcomes:
         seen = [await anext(outcomes)]
         async with exotel_server.unreachable():
-            await asyncio.sleep(1.5)  # for so long it is: not for anything to happen
+            await asyncio.sleep(0.8)  # for so long it is: not for anything to happen
         seen += [outcome async for outcome in outcomes]
     assert {one.state for one in seen} == {ContactState.REACHED}
     assert [exotel_server.rung(one) for one in numbers(20)] == [1] * 20
 
 
-@pytest.mark.slow(9)
+@pytest.mark.slow(5)
 async def test_a_row_of_lost_answers_stops_dialling_until_one_comes(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO", "exotel_async")
+    monkeypatch.setattr(circuit, "_FIRST", 0.6)
 
     def pauses() -> int:
-        """Count the pauses between dials that were lost."""
-        arrived = [one.arrived for one in dials(emulator)]
-        return sum(later - one > 0.5 for one, later in pairwise(arrived))
+        """Count the pauses between dials that were lost, after the row of them."""
+        arrived = [one.arrived for one in dials(emulator)][4:]
+        return sum(later - one > 0.3 for one, later in pairwise(arrived))
 
     async with (
         fast_exotel(speed=1, scenario=AT_ONCE) as emulator,
@@ -230,7 +230,6 @@ async def test_exotel_out_of_reach_at_the_start_is_told(
         assert len(await run_all(dialer)) == 2
 
 
-@pytest.mark.slow
 async def test_a_session_that_is_closed_in_the_middle_ends_the_run_and_loses_nobody(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
@@ -268,7 +267,6 @@ class Unsteady:
         return self._limiter.statistics()
 
 
-@pytest.mark.slow(3)
 async def test_a_limiter_that_is_gone_for_a_while_holds_up_dialling_and_ends_nothing(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ async def test_how_long_somebody_must_have_spoken_is_a_rule_of_the_campaign(
 async def test_price_length_and_recording_come_after_the_outcome_and_are_kept(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
-    exotel_server.scenario = Scenario.all_answered(ring=1, talk=65, settle=120)
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=65, settle=60)
     async with dialling(exotel_server, tmp_path) as dialer:
         await dialer.create(campaign("one", agent=AGENT, record=True))
         await dialer.add("one", [Contact(number(0), key="a", fields={"name": "Åsa", "n": 1})])
@@ -178,7 +178,6 @@ async def test_old_outcomes_are_purged(dialer: Dialer, exotel_server: Emulator) 
     assert (known.created, known.reached, known.attempts) == (0, 0, 0)
 
 
-@pytest.mark.slow(3)
 async def test_no_log_shows_a_number_a_name_or_the_token(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -25,7 +25,7 @@ from exotel_async.emulator import Emulator, Scenario
 from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.scenario import Behaviour, Outcome
 from tests.campaigns.ledgers import NOW, counted, intended, person, running
-from tests.campaigns.running import campaign, dialled, number, run_all
+from tests.campaigns.running import SHORT, campaign, dialled, number, run_all
 from tests.conftest import EXOPHONE
 
 pytestmark = pytest.mark.anyio
@@ -160,7 +160,7 @@ async def test_the_call_that_it_was_decides(dialer: Dialer, exotel_server: Emula
 
     outcome = await dialer.resolve("two", "customer", sid=busy)
     assert outcome.state is ContactState.WAITING
-    exotel_server.scenario = Scenario(numbers={number(0): Behaviour(Outcome.COMPLETED, talk=1)})
+    exotel_server.scenario = SHORT
     (last,) = await run_all(dialer, "two")
     assert last.state is ContactState.REACHED
     assert [one.sid for one in last.attempts][:1] == [busy]

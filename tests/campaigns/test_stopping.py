@@ -18,7 +18,16 @@ from exotel_async.campaigns import (
 )
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.emulator import Emulator, Fault, Scenario
-from tests.campaigns.running import campaign, dialling, dials, number, numbers, run_all, until
+from tests.campaigns.running import (
+    SHORT,
+    campaign,
+    dialling,
+    dials,
+    number,
+    numbers,
+    run_all,
+    until,
+)
 from tests.conftest import EXOPHONE, SOON
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +62,6 @@ async def test_a_dialer_is_stopped_while_it_waits_for_the_ledger(
                 await running
 
 
-@pytest.mark.slow(4)
 async def test_a_call_that_is_not_made_for_the_dialer_was_stopped(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -64,6 +72,7 @@ async def test_a_call_that_is_not_made_for_the_dialer_was_stopped(
     async with asyncio.timeout(SOON):
         with pytest.raises(DialerStopped, match="same key"):
             await call(dialer, 2)
+        exotel_server.scenario = SHORT
         # One that was made is waited for.
         assert (await first).is_reached
         assert (await call(dialer, 2)).is_reached

@@ -28,7 +28,7 @@ async def test_whether_the_two_spoke_is_known_when_the_details_have_come(
         second_canceled=0,
         numbers={ANSWERS: Behaviour(Outcome.COMPLETED), DOES_NOT: Behaviour(Outcome.NO_ANSWER)},
     )
-    async with Dialer(exotel, tmp_path / "campaigns.db", poll_interval=0.1) as dialer:
+    async with Dialer(exotel, tmp_path / "campaigns.db", poll_interval=0.03) as dialer:
         campaign = Campaign(
             "two",
             agent=AGENT,

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -102,12 +103,18 @@ class Server:
         """Return what it has written to its log."""
         return (self._folder / "log").read_text()
 
-    def new_database(self) -> str:
-        """Make an empty database. Returns its URL."""
+    def new_database(self, like: str = "template0") -> str:
+        """Make a database: an empty one, or a copy of another one. Returns its URL.
+
+        Args:
+            like: the name, or the URL, of the other one.
+        """
         self._databases += 1
         name = f"test_{os.getpid()}_{self._databases}"
+        template = urlsplit(like).path.strip("/")
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+            # Quicker than the usual way, which writes all of it to the log.
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.url(name)
 
     def _command(self, name: str, options: Sequence[str]) -> list[str]:

@@ -47,12 +47,12 @@ class Options:
     """Where it takes callbacks; None: nowhere."""
     exchange: float = 1.5
     """What one exchange with Exotel may take."""
-    send_within: float = 2.0
+    send_within: float = 1.0
     """In which time after its intent a dial leaves, or never."""
-    settled_after: float = 3.0
+    settled_after: float = 2.0
     """In which time after its end Exotel tells all of a call, instead of a quarter of an hour."""
     lease: float = 60.0
-    poll_interval: float = 0.3
+    poll_interval: float = 0.1
     think: float = 0.0
     """For how long each dial waits between its intent and its first byte."""
     asks: float | None = None
@@ -149,6 +149,7 @@ def _hurry(options: Options) -> None:
     for module in (state, feeding):
         vars(module)["LEASE"] = options.lease
     vars(feeding)["_BEAT"] = min(vars(feeding)["_BEAT"], options.lease / 6)
+    vars(feeding)["_LOOK"], vars(feeding)["_ANOTHER"] = 0.3, 0.1
 
 
 def _think(seconds: float) -> None:

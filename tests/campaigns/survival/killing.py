@@ -20,7 +20,7 @@ from tests.campaigns.survival.verdict import Verdict, judge
 
 LIVES = 10
 """Dials in the life of a program, on the average."""
-_LONGEST_LIFE = 4.0
+_LONGEST_LIFE = 2.0
 """Seconds, for there may be nothing to dial for some time."""
 LAST = 120.0
 """Seconds in which a program must end by itself."""

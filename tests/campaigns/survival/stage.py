@@ -22,7 +22,7 @@ from exotel_async.emulator.server import bind
 from tests.campaigns.survival import child
 from tests.conftest import EXOPHONE, session
 
-RATE = 40
+RATE = 100
 """Requests in a second."""
 CHANNELS = 40
 AGENT = "+919812399999"
@@ -30,7 +30,7 @@ TIMES = {"busy": 2, "no-answer": 1, "failed": 1, "not-reached": 0}
 """How many calls that ended so are followed by another one."""
 RETRIES = Retries(
     busy=Retry(TIMES["busy"], timedelta(seconds=1)),
-    no_answer=Retry(TIMES["no-answer"], timedelta(seconds=2)),
+    no_answer=Retry(TIMES["no-answer"], timedelta(seconds=1)),
     failed=Retry(TIMES["failed"], timedelta(seconds=1)),
 )
 ALWAYS = Schedule(hours="00:00-24:00")
@@ -42,7 +42,7 @@ _context.set_forkserver_preload([child.__name__])
 
 def usual_scenario() -> Scenario:
     """Everything happens, within seconds."""
-    return Scenario(ring=(0, 1), talk=(0, 2), ring_timeout=2, settle=(0, 1))
+    return Scenario(ring=(0, 1), talk=(0, 1), ring_timeout=1, settle=(0, 1))
 
 
 class Program:
@@ -194,6 +194,6 @@ def flow(name: str, **options: Any) -> Campaign:
         "caller_ids": [EXOPHONE],
         "schedule": ALWAYS,
         "retries": RETRIES,
-        "time_limit": 3,
+        "time_limit": 2,
     }
     return Campaign(name, **(settings | options))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.campaigns.survival.killing import Ordeal, endure
 
-pytestmark = pytest.mark.slow(100)
+pytestmark = pytest.mark.slow(60)
 
 
 @pytest.mark.parametrize(
