@@ -46,7 +46,8 @@ def name(block: Block) -> str:
     ids=name,
 )
 async def test_a_program_runs(block: Block, tmp_path: Path) -> None:
-    async with Emulator(speed=SPEED) as emulator:
+    short = Scenario(ring=(1, 5), talk=(5, 20))
+    async with Emulator(speed=SPEED, scenario=short) as emulator:
         for days in range(1, 11):  # for those that read what was before
             emulator.add_call(PAST, ago=timedelta(days=days))
         out = await output_of(block.text, emulator, tmp_path)
@@ -156,16 +157,19 @@ async def test_the_example_for_many_dials_cannot_write_down_an_end(tmp_path: Pat
 async def test_the_example_for_campaigns_is_killed_and_continues(tmp_path: Path) -> None:
     (block,) = blocks("how-to/campaigns", "python")
     # The clock is fast here.
-    block = put_in(block, "channels=10", "channels=10, poll_interval=0.1")
+    block = put_in(block, "channels=10", "channels=7, poll_interval=0.1")
     morning = datetime(2026, 3, 2, 11, tzinfo=IST)
-    answered = Scenario.all_answered(talk=20)
-    async with Emulator(speed=SPEED, now=morning, scenario=answered) as emulator:
-        for calls in (3, 12):
+    # None ends before the kill, so that the channels are taken, and no other dial has begun.
+    endless = Scenario.all_answered(talk=14_400)
+    async with Emulator(speed=SPEED, now=morning, scenario=endless) as emulator:
+        for calls in (7, 14):
             process = await started(block, emulator, tmp_path)
             while len(emulator.calls) < calls:
                 await asyncio.sleep(0.01)
             process.kill()
             await process.communicate()
+            await emulator.finish_calls()
+        emulator.scenario = Scenario.all_answered(talk=20)
         out = await output_of(block, emulator, tmp_path)
         assert "reached=20," in out
         assert [emulator.rung(f"+91{9812300000 + n}") for n in range(1, 21)] == [1] * 20
