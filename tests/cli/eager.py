@@ -1,13 +1,17 @@
-"""The command, for `fork_server.start`: `call --wait` asks for the end at once, and not after 5 s."""
+"""The command, for `fork_server.start`, less patient: it asks for ends and tries again at once."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
+from exotel_async import RetryPolicy
 from exotel_async.calls.resource import Calls
 from exotel_async.cli import main
 
-Calls.wait.__kwdefaults__["interval"] = 0.1
-
 if __name__ == "__main__":
+    wait: Any = Calls.wait
+    wait.__kwdefaults__["interval"] = 0.1
+    policy: Any = RetryPolicy.__init__
+    policy.__kwdefaults__.update(backoff=0.01, backoff_cap=0.01)
     sys.exit(main())

@@ -31,7 +31,7 @@ async def killed(env: dict[str, str], folder: Path, exotel: Emulator, more: int)
         ending = asyncio.create_task(running.end())
         async with asyncio.timeout(SOON):
             while dials(exotel) < until and not ending.done():
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         if ending.done():
             return await ending
         running.process.kill()
