@@ -22,8 +22,8 @@ from tests.support import fork_server
 TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async")
 EAGER = (*COMMAND[:-1], "tests.cli.eager")
-"""The same without its pauses, to be run in this folder: `call --wait` asks for the end at once, and
-what has failed is tried again at once."""
+"""The same without its pauses, to be run in this folder: `call --wait` asks for the end at
+once, and what has failed is tried again at once."""
 QUICK = ("--rate", "60000")
 """What lets a command with many requests be quick, if the emulator does."""
 ONE_CERTIFICATE = str(Path(__file__).parents[1] / "support" / "localhost.pem")
