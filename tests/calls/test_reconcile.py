@@ -157,7 +157,7 @@ def reads(emulator: Emulator) -> int:
 # Found
 
 
-@pytest.mark.slow(3)
+@pytest.mark.slow(4)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -468,7 +468,7 @@ async def test_it_is_not_certain_while_it_may_go_on(
     assert emulator.clock.wall(-ABOUT) <= at <= lost_by + timedelta(seconds=ABOUT)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(7)
 @pytest.mark.parametrize("limit", [600, None])
 async def test_it_is_certain_once_every_call_must_be_listed(limit: int | None) -> None:
     async with Emulator() as emulator, session(emulator) as exotel:
@@ -673,7 +673,7 @@ async def test_one_call_is_not_found_for_two_dials(
         assert [call.sid for call in how.candidates] == [made(emulator)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(6)
 @pytest.mark.parametrize("pickled", [True, False])
 async def test_a_call_that_was_found_is_not_found_for_a_later_dial(
     slow: Emulator, pickled: bool
@@ -1302,7 +1302,7 @@ async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
 # What goes wrong
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(9)
 @pytest.mark.parametrize(
     "fault", [Fault.answer(500), Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY)]
 )
@@ -1385,7 +1385,7 @@ async def test_the_limits_of_a_view_are_no_limits_of_the_search(
 # Cost, and leaving
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 async def test_many_searches_share_their_looks() -> None:
     # Not a fast one: its clock would run away from what was known of it when the first was lost.
     async with Emulator(scenario=SHORT, rate=100_000) as emulator, session(emulator) as exotel:

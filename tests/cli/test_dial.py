@@ -24,7 +24,7 @@ from tests.cli.support import EXOPHONE, TOKEN, Ended, Running, left_in, pointing
 from tests.cli.terminals import at_a_terminal
 from tests.conftest import SOON
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow(6)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow(3)]
 
 ALWAYS = ("--flow", "926", "--caller-id", EXOPHONE, "--hours", "00:00-24:00")
 QUICK = ("--rate", "60000", "--poll-interval", "0.1")

@@ -17,7 +17,7 @@ from tests.cli.support import pointing_at, ran
 from tests.docs.pages import ROOT, blocks
 from tests.docs.programs import SPEED
 
-pytestmark = pytest.mark.slow(10)
+pytestmark = pytest.mark.slow(4)
 
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 

@@ -16,8 +16,6 @@ from exotel_async.emulator import Behaviour, Dial, Emulator, Fault, Scenario
 from tests.docs.pages import BLOCKS, Block, blocks, put_in
 from tests.docs.programs import SPEED, output_of, started
 
-pytestmark = pytest.mark.slow(60)
-
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 ELSEWHERE = {
     ("how-to/campaigns", "python"): "test_programs.py",  # runs in calling hours, and is killed
@@ -40,6 +38,7 @@ def name(block: Block) -> str:
     return f"{block.page}-{block.file or block.heading}"
 
 
+@pytest.mark.slow(12)
 @pytest.mark.parametrize(
     "block",
     [b for b in BLOCKS if b.language == "python" and (b.page, "python") not in ELSEWHERE],
@@ -96,6 +95,7 @@ async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path)
         assert emulator.rung("+919812300001") == 1
 
 
+@pytest.mark.slow(2)
 async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> None:
     """By an impatient Ctrl-C, with dials in flight; test_connect_many_resume.py does it often."""
     (block,) = blocks("how-to/connect-many", "python")
@@ -154,6 +154,7 @@ async def test_the_example_for_many_dials_cannot_write_down_an_end(tmp_path: Pat
         assert max(emulator.rung(f"+91{9812300000 + n}") for n in range(1, 11)) == 1
 
 
+@pytest.mark.slow(4)
 async def test_the_example_for_campaigns_is_killed_and_continues(tmp_path: Path) -> None:
     (block,) = blocks("how-to/campaigns", "python")
     # The clock is fast here.

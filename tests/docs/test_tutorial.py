@@ -14,7 +14,7 @@ from tests.docs.pages import blocks, files, put_in
 from tests.docs.programs import SPEED, prelude, running
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(12)
 
 INSTALLED = Path(sys.executable).parent
 

@@ -194,7 +194,6 @@ async def test_an_agent_is_connected_with_a_customer(shop: Shop) -> None:
     assert [request.method for request in shop.emulator.requests] == ["POST"]
 
 
-@pytest.mark.slow(2)
 async def test_all_callbacks_are_lost_and_the_end_is_found(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
