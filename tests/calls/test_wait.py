@@ -706,11 +706,13 @@ async def test_who_is_in_a_hurry_does_not_wait_for_one_who_is_not(
 
 
 async def test_cancelling_some_leaves_the_others(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = LONG
     sids = [await dial(exotel) for _ in range(6)]
     waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
     await until(lambda: lists(emulator))
     for wait in waits[::2]:
         wait.cancel()
+    await emulator.finish_calls()
     ended = await asyncio.gather(*waits, return_exceptions=True)
     assert all(isinstance(how, asyncio.CancelledError) for how in ended[::2])
     assert all(isinstance(how, Call) for how in ended[1::2])
