@@ -370,11 +370,11 @@ async def test_a_limiter_that_fails_ends_the_stream(emulator: Emulator) -> None:
 @pytest.mark.slow
 async def test_the_channels_are_never_exceeded(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.channels = 7
-    emulator.scenario = Scenario.all_answered(ring=3, talk=20)
+    emulator.scenario = Scenario.all_answered(ring=3, talk=9)
     most = 0
     targets = [
         DialTarget(from_=number, to=CUSTOMER if n % 3 else None, flow=None if n % 3 else 926)
-        for n, number in enumerate(many(40))
+        for n, number in enumerate(many(24))
     ]
     dials = exotel.calls.connect_many(targets, caller_id=EXOPHONE, max_live=7, interval=FAST)
     taken = 0
@@ -384,7 +384,7 @@ async def test_the_channels_are_never_exceeded(emulator: Emulator, exotel: Async
             taken += 1
             most = max(most, live_legs(emulator))
             assert dials.live <= 7
-    assert taken == 40
+    assert taken == 24
     assert refused(emulator) == []
     assert 6 <= most <= 7, "nor are they left idle"
 
@@ -462,7 +462,7 @@ async def test_an_unknown_one_keeps_its_channels_until_it_is_found(
 ) -> None:
     emulator.channels = 2
     emulator.faults.add(fault, path=DIAL, after=1)
-    async with session(emulator, timeout=Timeouts(read=2.0)) as exotel:
+    async with session(emulator, timeout=Timeouts(read=1.0)) as exotel:
         dials = to_flow(exotel, many(6), max_live=2)
         outcomes = []
         async with asyncio.timeout(SOON), dials:

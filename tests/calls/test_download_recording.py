@@ -1221,7 +1221,7 @@ async def test_cancelled_at_any_moment_on_few_connections(
 
 
 async def test_a_caller_does_not_wait_for_an_answer_it_does_not_want(tmp_path: Path) -> None:
-    async with host() as silent, AsyncExotel(**GIVEN, timeout=Timeouts(read=3.0)) as exotel:
+    async with host() as silent, AsyncExotel(**GIVEN, timeout=Timeouts(read=1.0)) as exotel:
         silent.answer = saying(b"", then_wait=60)
         made = asyncio.ensure_future(save(exotel, with_links(silent.url), tmp_path / "x"))
         await until(lambda: silent.heads)

@@ -288,6 +288,7 @@ async def test_each_that_shares_has_its_own_error_and_its_own_patience(
         assert [type(error) for error in late] == [RequestTimeout] * 2
         assert ["timeout=0.3 s" in str(late[0]), "timeout=0.4 s" in str(late[1])] == [True] * 2
         assert singles(emulator) == 2
+        await exotel.aclose(0)
 
 
 async def test_max_wait_of_zero_takes_what_is_free(emulator: Emulator, exotel: AsyncExotel) -> None:

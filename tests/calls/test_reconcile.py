@@ -157,12 +157,12 @@ def reads(emulator: Emulator) -> int:
 # Found
 
 
-@pytest.mark.slow(3)
+@pytest.mark.slow(4)
 @pytest.mark.parametrize(
     "fault",
     [
         Fault.act_then_drop(),
-        Fault.act_then_stall(1.5),
+        Fault.act_then_stall(1.0),
         Fault.act_then_status(504),
         Fault.act_then_garbage(Garbage.EMPTY),
         Fault.act_then_garbage(Garbage.HTML),
@@ -174,7 +174,7 @@ def reads(emulator: Emulator) -> int:
 )
 @pytest.mark.parametrize("to", [CUSTOMER, None])
 async def test_the_call_is_found(emulator: Emulator, fault: Fault, to: str | None) -> None:
-    async with session(emulator, timeout=Timeouts(read=1.0)) as exotel:
+    async with session(emulator, timeout=Timeouts(read=0.4)) as exotel:
         await exotel.account.balance()
         error = await lost(exotel, emulator, fault, to=to)
         async with asyncio.timeout(SOON):
@@ -468,14 +468,14 @@ async def test_it_is_not_certain_while_it_may_go_on(
     assert emulator.clock.wall(-ABOUT) <= at <= lost_by + timedelta(seconds=ABOUT)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(7)
 @pytest.mark.parametrize("limit", [600, None])
 async def test_it_is_certain_once_every_call_must_be_listed(limit: int | None) -> None:
     async with Emulator() as emulator, session(emulator) as exotel:
         error = await not_made(exotel, emulator, time_limit=limit)
         longest = timedelta(seconds=limit or 4 * 3600)
-        error = back(error, longest + QUARTER - timedelta(seconds=4))
-        how = await exotel.calls.reconcile(error, timeout=0.5, interval=FAST)
+        error = back(error, longest + QUARTER - timedelta(seconds=2.5))
+        how = await exotel.calls.reconcile(error, timeout=0.2, interval=FAST)
         assert isinstance(how, CallNotFound)
         assert not how.certain
         async with asyncio.timeout(SOON):
@@ -673,22 +673,24 @@ async def test_one_call_is_not_found_for_two_dials(
         assert [call.sid for call in how.candidates] == [made(emulator)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(6)
 @pytest.mark.parametrize("pickled", [True, False])
-async def test_a_call_that_was_found_is_not_found_for_a_later_dial(pickled: bool) -> None:
-    async with Emulator(scenario=SHORT) as emulator, session(emulator) as exotel:
+async def test_a_call_that_was_found_is_not_found_for_a_later_dial(
+    slow: Emulator, pickled: bool
+) -> None:
+    async with session(slow) as exotel:
         await exotel.account.balance()
-        first = await lost(exotel, emulator)
-        await listed(exotel, emulator)
-        assert found(await exotel.calls.reconcile(first, timeout=0)) == made(emulator)
+        first = await lost(exotel, slow)
+        await listed(exotel, slow)
+        assert found(await exotel.calls.reconcile(first, timeout=0)) == made(slow)
         # By its times it may have made that call as well.
-        second = await not_made(exotel, emulator)
+        second = await not_made(exotel, slow)
         assert isinstance(await exotel.calls.reconcile(second, timeout=0), CallNotFound)
         if pickled:
             first = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(first))))  # noqa: S301
-        another_dials(emulator)
-        await listed(exotel, emulator)
-        sid = next(iter(emulator.calls))
+        another_dials(slow)
+        await listed(exotel, slow)
+        sid = next(iter(slow.calls))
         assert found(await exotel.calls.reconcile(first, timeout=0)) == sid
 
 
@@ -842,20 +844,22 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     assert not reconciler._evidence.may_be_anothers(call, dials[0])
 
 
-async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial() -> None:
+async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial(
+    slow: Emulator,
+) -> None:
     """The times of a dial that nobody has looked for yet are no more certain than one's own."""
-    async with Emulator(scenario=SHORT) as emulator, session(emulator) as exotel:
+    async with session(slow) as exotel:
         wrong = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
         errors = []
         for _ in range(2):
             exotel._pipeline.server_clock.saw(wrong)
-            errors.append(await not_made(exotel, emulator))
-        another_dials(emulator)
-        await listed(exotel, emulator)
+            errors.append(await not_made(exotel, slow))
+        another_dials(slow)
+        await listed(exotel, slow)
         for error in errors:
             how = await exotel.calls.reconcile(error, timeout=0)
             assert isinstance(how, CallAmbiguous)
-            assert [call.sid for call in how.candidates] == [made(emulator)]
+            assert [call.sid for call in how.candidates] == [made(slow)]
 
 
 def test_no_reading_of_exotels_clock_is_dropped_for_another() -> None:
@@ -1195,6 +1199,7 @@ async def test_a_callback_settles_it_while_a_look_hangs(
     exotel.calls.notify(event(emulator, made(emulator)))
     async with asyncio.timeout(SOON):
         assert found(await search) == made(emulator)
+    await exotel.aclose(0)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -1245,8 +1250,8 @@ async def test_callbacks_of_unrelated_calls_settle_nothing(
     told = event(emulator, another_dials(emulator, custom_field="order-7"), **changes)
     if before:
         exotel.calls.notify(told)
-    search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0.4, interval=FAST))
-    await asyncio.sleep(0.1)
+    search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0.2, interval=FAST))
+    await until(lambda: reads(emulator) >= 1)
     exotel.calls.notify(told)
     how = await search
     assert isinstance(how, CallNotFound)
@@ -1297,7 +1302,7 @@ async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
 # What goes wrong
 
 
-@pytest.mark.slow(10)
+@pytest.mark.slow(9)
 @pytest.mark.parametrize(
     "fault", [Fault.answer(500), Fault.act_then_drop(), Fault.act_then_garbage(Garbage.EMPTY)]
 )
@@ -1307,6 +1312,7 @@ async def test_passing_failures_are_borne(slow: Emulator, fault: Fault, knows_cl
         if knows_clock:
             await exotel.account.balance()
         error = await lost(exotel, slow)
+        await slow.finish_calls()
         slow.faults.add(fault, path="Calls.json", times=4)
         async with asyncio.timeout(SOON):
             assert found(await exotel.calls.reconcile(error, interval=FAST)) == made(slow)
@@ -1347,6 +1353,7 @@ async def test_a_look_that_hangs_does_not_outlast_the_timeout(
         how = await exotel.calls.reconcile(error, timeout=0.4, interval=FAST)
     assert isinstance(how, CallNotFound)
     assert not how.certain
+    await exotel.aclose(0)
 
 
 async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
@@ -1378,7 +1385,7 @@ async def test_the_limits_of_a_view_are_no_limits_of_the_search(
 # Cost, and leaving
 
 
-@pytest.mark.slow
+@pytest.mark.slow(3)
 async def test_many_searches_share_their_looks() -> None:
     # Not a fast one: its clock would run away from what was known of it when the first was lost.
     async with Emulator(scenario=SHORT, rate=100_000) as emulator, session(emulator) as exotel:

@@ -34,14 +34,14 @@ from tests.conftest import CUSTOMER, EXOPHONE, SOON, session
 
 FAST = 0.05  # seconds between polls
 UNKNOWN = "0" * 32
-SHORT = Scenario.all_answered(ring=3, talk=6)  # seconds of the emulator: a third of one of ours
+SHORT = Scenario.all_answered(ring=3, talk=6)  # seconds of the emulator: a tenth of one of ours
 LONG = Scenario.all_answered(ring=3, talk=36_000)
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    """A local Exotel with calls of a third of a second."""
-    async with Emulator(speed=30, scenario=SHORT, rate=100_000) as emulator:
+    """A local Exotel with calls of a tenth of a second."""
+    async with Emulator(speed=90, scenario=SHORT, rate=100_000) as emulator:
         yield emulator
 
 
@@ -142,7 +142,7 @@ async def test_what_is_late_is_told_for_each(emulator: Emulator, exotel: AsyncEx
     await emulator.finish_calls()
     emulator.scenario = LONG
     goes_on = await dial(exotel)
-    results = await exotel.calls.wait([goes_on, ended], timeout=2, interval=FAST)
+    results = await exotel.calls.wait([goes_on, ended], timeout=1, interval=FAST)
     assert isinstance(results[0].error, RequestTimeout)
     assert results[1].unwrap().is_final
 
@@ -210,7 +210,7 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
 ) -> None:
     sids = ours(exotel, emulator, 50)
     await emulator.finish_calls()
-    waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=2))
+    waits = asyncio.create_task(exotel.calls.wait(sids, details=True, interval=1))
     for sid in sids:
         await asyncio.sleep(0.005)
         exotel.calls.notify(SimpleNamespace(sid=sid, status="completed"))
@@ -219,16 +219,16 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     assert len(emulator.requests) <= 3
 
 
-@pytest.mark.slow(3)
 async def test_calls_dialled_one_after_the_other_are_polled_together(
-    emulator: Emulator, exotel: AsyncExotel
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(waiting, "_GROWTH", 1.0)
     emulator.scenario = LONG
     sids = ours(exotel, emulator, 40)
     waits = []
     for sid in sids:
-        waits.append(asyncio.create_task(exotel.calls.wait(sid, interval=1)))
-        await asyncio.sleep(0.01)
+        waits.append(asyncio.create_task(exotel.calls.wait(sid, interval=0.6)))
+        await asyncio.sleep(0.002)
     await until(lambda: len(lists(emulator)) >= 4)
     assert len(emulator.requests) <= 8, "forty calls, several times each"
     for wait in waits:
@@ -262,7 +262,7 @@ async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
     await emulator.finish_calls()
     emulator.scenario = LONG
     going_on = foreign(emulator, 7)[5:]
-    results = asyncio.create_task(exotel.calls.wait([*going_on, *ended, UNKNOWN], timeout=3))
+    results = asyncio.create_task(exotel.calls.wait([*going_on, *ended, UNKNOWN], timeout=1.5))
     await until(lambda: len(singles(emulator)) == 3)
     assert len(lists(emulator)) == 1
     assert set(singles(emulator)) == {*going_on, UNKNOWN}
@@ -317,10 +317,10 @@ async def test_one_that_vanishes_is_told_alone(emulator: Emulator, exotel: Async
     assert singles(emulator) == [sid, sid], "one answer may be mistaken"
 
 
-@pytest.mark.slow
 async def test_one_that_vanishes_is_told_among_many(
-    emulator: Emulator, exotel: AsyncExotel
+    emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(waiting, "_GROWTH", 1.0)
     emulator.scenario = LONG
     sids = ours(exotel, emulator, 120)
     emulator.forget(sids[0])
@@ -367,7 +367,7 @@ async def test_rows_of_calls_that_go_on_are_no_ends(
     sids = [await dial(exotel) for _ in range(3)]
     emulator.scenario = LONG
     going_on = [await dial(exotel) for _ in range(2)]
-    results = await exotel.calls.wait([*going_on, *sids], timeout=3, interval=FAST)
+    results = await exotel.calls.wait([*going_on, *sids], timeout=1.5, interval=FAST)
     assert all(isinstance(result.error, RequestTimeout) for result in results[:2])
     assert [result.error and result.error.sid for result in results[:2]] == going_on
     assert all(result.unwrap().is_final for result in results[2:])
@@ -455,6 +455,7 @@ async def test_a_callback_that_comes_while_it_is_asked_for_is_heard(
     await until(lambda: singles(emulator))
     exotel.calls.notify(Event(sid, "completed"))
     assert (await wait).is_final
+    await exotel.aclose(0)
 
 
 @pytest.mark.parametrize(
@@ -683,6 +684,7 @@ async def test_a_query_that_hangs_holds_up_nobody_else(
     with pytest.raises(NotFound):
         await exotel.calls.wait(UNKNOWN, timeout=SOON)
     hanging.cancel()
+    await exotel.aclose(0)
 
 
 async def test_who_is_in_a_hurry_does_not_wait_for_one_who_is_not(
@@ -697,17 +699,20 @@ async def test_who_is_in_a_hurry_does_not_wait_for_one_who_is_not(
     async with asyncio.timeout(SOON):
         assert (await exotel.calls.wait(sid)).is_final
         assert (await patient).is_final, "what is heard is heard by all"
+    await exotel.aclose(0)
 
 
 # Leaving
 
 
 async def test_cancelling_some_leaves_the_others(emulator: Emulator, exotel: AsyncExotel) -> None:
+    emulator.scenario = LONG
     sids = [await dial(exotel) for _ in range(6)]
     waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
     await until(lambda: lists(emulator))
     for wait in waits[::2]:
         wait.cancel()
+    await emulator.finish_calls()
     ended = await asyncio.gather(*waits, return_exceptions=True)
     assert all(isinstance(how, asyncio.CancelledError) for how in ended[::2])
     assert all(isinstance(how, Call) for how in ended[1::2])
@@ -853,6 +858,7 @@ async def test_a_request_that_somebody_cancels_is_made_again(
     for request in exotel.calls._watcher._requests:
         request.cancel()
     assert all(result.unwrap().is_final for result in await wait)
+    await exotel.aclose(0)
 
 
 async def test_the_emulators_own_outcomes_are_told(emulator: Emulator, exotel: AsyncExotel) -> None:

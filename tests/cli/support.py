@@ -21,6 +21,10 @@ from tests.support import fork_server
 
 TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async")
+EAGER = (*COMMAND[:-1], "tests.cli.eager")
+"""The same without its pauses, to be run in this folder: `call --wait` asks for the end at
+once, what has failed is tried again at once, and for `dial` it is certain 13 minutes sooner that
+there is no call."""
 QUICK = ("--rate", "60000")
 """What lets a command with many requests be quick, if the emulator does."""
 ONE_CERTIFICATE = str(Path(__file__).parents[1] / "support" / "localhost.pem")
@@ -103,15 +107,15 @@ def pointing_at(emulator: Emulator, **changes: str) -> Mapping[str, str]:
 async def started(
     *arguments: str,
     env: Mapping[str, str] | None = None,
-    command: Sequence[str] = COMMAND,
+    command: tuple[str, ...] = COMMAND,
     cwd: str | None = None,
     stdin: int = asyncio.subprocess.DEVNULL,
 ) -> AsyncIterator[Running]:
     """Start the command; it is gone when the block ends."""
     env = environment() if env is None else env
     process: asyncio.subprocess.Process | fork_server.Process
-    if command == COMMAND:
-        process = await fork_server.start(COMMAND[-1], arguments, env=env, cwd=cwd, stdin=stdin)
+    if command in {COMMAND, EAGER}:
+        process = await fork_server.start(command[-1], arguments, env=env, cwd=cwd, stdin=stdin)
     else:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -133,7 +137,7 @@ async def started(
 async def ran(
     *arguments: str,
     env: Mapping[str, str] | None = None,
-    command: Sequence[str] = COMMAND,
+    command: tuple[str, ...] = COMMAND,
     cwd: str | None = None,
 ) -> Ended:
     """Run the command to its end."""

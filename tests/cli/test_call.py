@@ -19,6 +19,7 @@ from exotel_async.cli.service import Service
 from exotel_async.emulator import Behaviour, Emulator, Fault, Garbage, Outcome, Scenario
 from tests.cli.support import (
     COMMAND,
+    EAGER,
     EXOPHONE,
     FIRST,
     SECOND,
@@ -197,7 +198,7 @@ def ending(outcome: Outcome, second: Outcome = Outcome.COMPLETED) -> Emulator:
 async def test_call_can_wait_for_the_end() -> None:
     async with (
         ending(Outcome.COMPLETED) as emulator,
-        started(*DIAL, "--wait", env=pointing_at(emulator)) as running,
+        started(*DIAL, "--wait", command=EAGER, env=pointing_at(emulator)) as running,
     ):
         await running.line("sid")
         (call,) = emulator.calls.values()
@@ -213,7 +214,7 @@ async def test_call_can_wait_for_the_end() -> None:
 
 async def test_call_that_nobody_answered_is_told_by_its_exit_code() -> None:
     async with ending(Outcome.NO_ANSWER) as emulator:
-        ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+        ended = await ran(*DIAL, "--wait", command=EAGER, env=pointing_at(emulator))
     assert ended.code == 4, ended
     assert "status   no-answer" in ended.out
 
@@ -225,7 +226,7 @@ async def test_call_whose_second_party_is_not_reached_is_told_by_its_exit_code(
     """Whichever status the service gives it."""
     async with ending(Outcome.COMPLETED, Outcome.BUSY) as emulator:
         emulator.unreached_second = switch  # type: ignore[assignment]
-        ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+        ended = await ran(*DIAL, "--wait", command=EAGER, env=pointing_at(emulator))
     assert ended.code == 4, ended
     assert f"status   {status}" in ended.out
 
@@ -242,7 +243,7 @@ async def test_an_end_that_cannot_be_read_is_no_call_that_was_not_placed(
     emulator: Emulator,
 ) -> None:
     emulator.faults.add(Fault.answer(403), method="GET", times=None)
-    ended = await ran(*DIAL, "--wait", env=pointing_at(emulator))
+    ended = await ran(*DIAL, "--wait", command=EAGER, env=pointing_at(emulator))
     assert ended.code == 4, ended
     assert next(iter(emulator.calls)) in ended.out
     assert "was placed, but how it ended cannot be read: " in ended.error_lines[-1]
@@ -260,7 +261,7 @@ async def test_every_command_prints_its_result_as_one_line_of_json() -> None:
             (("number", FIRST, "--json"), {"phone_number", "circle", "dnd"}),
             (("doctor", "--json"), {"host", "account_sid", "balance", "clock_offset"}),
         ):
-            ended = await ran(*arguments, env=env)
+            ended = await ran(*arguments, command=EAGER, env=env)
             assert ended.code == 0, ended
             (line,) = ended.out.splitlines()
             result = json.loads(line)

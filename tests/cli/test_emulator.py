@@ -20,7 +20,7 @@ from exotel_async.cli.emulator_options import TOKEN as EMULATORS
 from exotel_async.cli.emulator_options import EmulatorOptions
 from exotel_async.cli.links import TUTORIAL
 from exotel_async.emulator.control.config import config_schema
-from tests.cli.support import EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
+from tests.cli.support import EAGER, EXOPHONE, FIRST, SECOND, TOKEN, environment, ran, started
 from tests.conftest import SOON
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ async def test_it_names_a_next_step_that_works_as_it_stands() -> None:
         await running.line("Next, in another terminal")
         step = shlex.split(await running.line("exotel-async call "))
         exports = dict(re.findall(r"export (\w+)='?([^'\n]+)", running.seen))
-        called = await ran(*step[1:], env=environment(**exports))
+        called = await ran(*step[1:], command=EAGER, env=environment(**exports))
         ended = await running.end(signal.SIGINT)
     assert called.code == 0, called  # with its seed the first one is answered
     assert ended.err.endswith(f"Next: the tutorial, {TUTORIAL}\n")

@@ -14,10 +14,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from exotel_async import IST
+from exotel_async import IST, RetryPolicy
 from exotel_async.cli import main
 from exotel_async.cli.export_columns import NAMES
 from exotel_async.cli.export_filters import Selection
@@ -28,6 +29,7 @@ from exotel_async.cli.time_arguments import Moment
 from exotel_async.emulator import Emulator, Fault
 from tests.cli.support import (
     COMMAND,
+    EAGER,
     QUICK,
     Ended,
     environment,
@@ -45,6 +47,8 @@ pytestmark = pytest.mark.slow
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, where no request leads anywhere."""
     monkeypatch.chdir(tmp_path)
+    pauses: Any = RetryPolicy.__init__
+    monkeypatch.setitem(pauses.__kwdefaults__, "backoff", 0.01)
     for name, value in (
         ("SUBDOMAIN", "http://127.0.0.1:1"),
         ("ACCOUNT_SID", "acme1"),
@@ -57,7 +61,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def exported(emulator: Emulator, file: Path, *arguments: str) -> Ended:
     """Run the command."""
-    return await ran("export", "-o", str(file), *QUICK, *arguments, env=pointing_at(emulator))
+    env = pointing_at(emulator)
+    return await ran("export", "-o", str(file), *QUICK, *arguments, command=EAGER, env=env)
 
 
 def sink_for(file: Path) -> Sink:
@@ -212,10 +217,10 @@ async def test_a_reader_that_has_enough_ends_it_quietly(busy: Emulator, tmp_path
     assert len(busy.requests) < 20
 
 
-async def test_standard_output_that_is_cut_short_says_so(busy: Emulator, tmp_path: Path) -> None:
+async def test_standard_output_that_is_cut_short_says_so(busy: Emulator) -> None:
     fill(busy, 500)
     busy.faults.add(Fault.answer(500), after=4, times=4)  # as often as it is tried
-    ended = await ran("export", "-o", "-", *QUICK, env=pointing_at(busy), cwd=str(tmp_path))
+    ended = await ran("export", "-o", "-", *QUICK, command=EAGER, env=pointing_at(busy))
     assert ended.code == 1, ended
     assert len(ended.out.splitlines()) == 300
     assert ended.error_lines[-1].endswith("; only 300 calls were written")

@@ -72,7 +72,7 @@ def test_that_it_is_waited_for_is_told_before_it_fails(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    impatient: Any = functools.partial(SharedTokenBucket, outage_wait=1.5)
+    impatient: Any = functools.partial(SharedTokenBucket, outage_wait=0.5)
     monkeypatch.setattr(environment, "SharedTokenBucket", impatient)
     nowhere = Emulator(api_token=TOKEN)
     for name, value in pointing_at(nowhere, EXOTEL_SUBDOMAIN="http://127.0.0.1:1").items():
@@ -84,7 +84,7 @@ def test_that_it_is_waited_for_is_told_before_it_fails(
     assert told.out == ""
     assert lines[-2] == WAITING
     assert lines[-1].startswith(beginning)
-    assert "could not be reached for 1.5 s" in lines[-1]
+    assert "could not be reached for 0.5 s" in lines[-1]
     assert sum(line.startswith("exotel-async: ") for line in lines) == 1
     assert TOKEN not in told.err
     assert left_in(tmp_path) == []

@@ -16,11 +16,21 @@ from tests.support import fork_server
 from tests.support.ports import free_port
 
 SPEED = 60
-# The emulator's clock runs faster than ours, and so must the pauses of an example.
-PRELUDE = f"""
-import asyncio
+
+
+def prelude(program: str) -> str:
+    """What makes the minutes and pauses of a program as short as the emulator's clock is fast."""
+    modules = ["exotel_async.calls.resource"]
+    if "exotel_async.sync" in program:
+        modules.append("exotel_async.sync.generated")
+    return f"""
+import asyncio, importlib
 _sleep = asyncio.sleep
 asyncio.sleep = lambda seconds, *result: _sleep(seconds / {SPEED}, *result)
+importlib.import_module("exotel_async").RateLimit.__init__.__kwdefaults__["per"] /= {SPEED}
+for _module in map(importlib.import_module, {modules}):
+    for _method in ("wait", "as_completed", "connect_many", "reconcile"):
+        getattr(_module.Calls, _method).__kwdefaults__["interval"] /= {SPEED}
 """
 
 
@@ -41,7 +51,7 @@ def environment(emulator: Emulator, **more: str) -> dict[str, str]:
 
 async def started(program: str, emulator: Emulator, folder: Path) -> fork_server.Process:
     """Start a program against an emulator."""
-    (folder / "example.py").write_text(PRELUDE + program, encoding="utf-8")
+    (folder / "example.py").write_text(prelude(program) + program, encoding="utf-8")
     return await fork_server.start("example", (), env=environment(emulator), cwd=str(folder))
 
 

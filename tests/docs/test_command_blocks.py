@@ -17,7 +17,7 @@ from tests.cli.support import pointing_at, ran
 from tests.docs.pages import ROOT, blocks
 from tests.docs.programs import SPEED
 
-pytestmark = pytest.mark.slow(10)
+pytestmark = pytest.mark.slow(4)
 
 PAST = Dial(from_="+919812300001", to="+919812300002", caller_id="08030000000")
 
@@ -47,7 +47,7 @@ async def test_a_spreadsheet_is_dialled(tmp_path: Path) -> None:
         assert shown.code == 0, shown
         assert "to be dialled: 1" in shown.out
         assert not emulator.calls
-        ended = await ran(*dial, "--poll-interval", "0.5", env=env, cwd=cwd)
+        ended = await ran(*dial, "--poll-interval", "0.1", env=env, cwd=cwd)
         assert ended.code == 0, ended
         assert emulator.rung("+919812300001") == 1
     assert (tmp_path / "leads.xlsx.rejected.csv").exists()

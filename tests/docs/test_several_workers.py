@@ -23,11 +23,11 @@ from tests.docs.pages import blocks, files, put_in
 from tests.docs.programs import environment, output_of, running
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(20)
 
 # The emulator's minute has two seconds, and so must have the budget the examples name.
 SPEED, BUDGET = 30, RateLimit(40, per=2.0)
-CALLS = 60  # of each kind
+CALLS = 30  # of each kind; together more than the budget
 SERVER = '"redis://localhost'
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from tests.cli.support import environment
 from tests.docs.pages import blocks, files, put_in
-from tests.docs.programs import SPEED, running
+from tests.docs.programs import SPEED, prelude, running
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(12)
 
 INSTALLED = Path(sys.executable).parent
 
@@ -23,12 +23,13 @@ async def test_it_leads_to_a_campaign(tmp_path: Path) -> None:
     install, serve, *steps = blocks("tutorial", "sh")
     assert "pip install" in install
     for name, text in files("tutorial").items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+        faster = prelude(text) if name.endswith(".py") else ""
+        (tmp_path / name).write_text(faster + text, encoding="utf-8")
     port = str(free_port())
     serve = put_in(serve, "--speed 10", f"--speed {SPEED} --port {port}")
     script = "\n".join(steps).replace("8020", port)
     # Its line is for a terminal that is new; this one has the environment of the tests.
-    script = put_in(script, "--poll-interval 2", "--poll-interval 0.5")
+    script = put_in(script, "--poll-interval 2", "--poll-interval 0.1")
     script = put_in(script, ". venv/bin/activate\n", f"export PORT={free_port()}\n")
     env = {**environment(), "PATH": f"{INSTALLED}:/usr/bin:/bin", "PYTHONWARNINGS": "error"}
     program, *arguments = serve.split()

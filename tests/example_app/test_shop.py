@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import attrs
 import pytest
 from fastapi import FastAPI
 
+from exotel_async.calls.resource import Calls
 from exotel_async.emulator import (
     Behaviour,
     Caller,
@@ -192,8 +194,11 @@ async def test_an_agent_is_connected_with_a_customer(shop: Shop) -> None:
     assert [request.method for request in shop.emulator.requests] == ["POST"]
 
 
-@pytest.mark.slow(2)
-async def test_all_callbacks_are_lost_and_the_end_is_found(shop: Shop) -> None:
+async def test_all_callbacks_are_lost_and_the_end_is_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait: Any = Calls.wait
+    monkeypatch.setitem(wait.__kwdefaults__, "interval", 0.2)  # seconds to its first poll
     shop.emulator.faults.add(Fault.callback_lost(), path="status_callback", times=None)
     shop.behave(n919812300002=Outcome.BUSY)
     wanted = {"agent": SALES, "customer": RAVI.number}

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow(12)
 
 ROOT = Path(__file__).parents[2]
 APPS = "tests.interop.apps"
-USERS = 60
+USERS = 45  # more than the budget
 GUNICORN = ("gunicorn", "--workers", "2", "--threads", "8", "--preload", "--bind")
 SERVERS = {
     "flask": (*GUNICORN, "127.0.0.1:{port}", f"{APPS}.flask_app:app"),
