@@ -334,13 +334,13 @@ async def test_paces_add_up_and_bursts_to_ten(open_limiter: Open) -> None:
 
 
 async def test_a_flood_of_interactive_requests_keeps_to_the_pace(open_limiter: Open) -> None:
-    rate = RateLimit(400, per=4.0)
+    rate = RateLimit(400, per=10.0)
     limiters = [await open_limiter(rate) for _ in range(3)]
     await warm(*limiters)
     loop = asyncio.get_running_loop()
     began, before = loop.time(), sum(limiter.statistics().granted for limiter in limiters)
     crowds = [await saturate(limiter, 20, INTERACTIVE) for limiter in limiters]
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(1.5)
     granted = sum(limiter.statistics().granted for limiter in limiters) - before
     most = rate.burst + (loop.time() - began) * rate.limit / rate.per
     await stop(*crowds)
@@ -370,7 +370,7 @@ async def one_goes_first(tasks: list[asyncio.Task[Permit]], rate: RateLimit) -> 
     probes = [task for task in tasks if task.done()]
     await asyncio.sleep(0.02)
     done = sum(task.done() for task in tasks)
-    if loop.time() - before < 0.8 * min(2.0, rate.per / 30):
+    if loop.time() - before < 0.5 * min(2.0, rate.per / 30):
         assert len(probes) == done == 1
     probes[0].result().finish(OK)
 

@@ -22,7 +22,7 @@ from tests.conftest import SOON
 from tests.redis.conftest import Valkey
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.usefixtures("settles_soon", "few_last_words")
+pytestmark = pytest.mark.usefixtures("few_last_words")
 
 RATE = RateLimit(100, per=1.0)
 KEY = "exotel_async:{acme1}:voice"
@@ -226,7 +226,7 @@ async def test_the_rights_that_the_documentation_names_will_do(
         async with limiter(url) as one, limiter(url) as two:
             await asyncio.gather(*(use(each) for each in (one, two) for _ in range(10)))
             assert len((await one.account()).processes) == 2
-            (await one.acquire()).finish(RequestOutcome(status=429, retry_after=0.3))
+            (await one.acquire()).finish(RequestOutcome(status=429, retry_after=0.5))
             async with asyncio.timeout(SOON):
                 while not two.statistics().paused_for:
                     await asyncio.sleep(0.001)
