@@ -327,7 +327,7 @@ async def test_a_max_wait_beyond_it_is_an_outage(server: Valkey, opened: Open) -
 
 async def test_a_pause_is_not_the_outage(server: Valkey, opened: Open) -> None:
     """One that was asked for before is waited out with it."""
-    limiter = await opened(outage_wait=2.0)
+    limiter = await opened(outage_wait=2.0, socket_timeout=1.0)
     await send(limiter)
     loop = asyncio.get_running_loop()
     began = loop.time()
