@@ -290,8 +290,9 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
 
 
 async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
-    emulator: Emulator,
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("exotel_async.http.closing._LAST_WORDS", 0.2)
     release = asyncio.Event()
 
     async def tell(*_: object) -> None:
@@ -408,8 +409,8 @@ async def test_the_usual_port_is_the_same_host() -> None:
 async def test_a_small_session_does_not_slow_the_others(emulator: Emulator) -> None:
     async with session(emulator) as large, session(emulator, max_in_flight=1) as small:
         await small.account.balance()
-        emulator.latency = lambda _: (0.0, 3.0)
-        async with asyncio.timeout(SOON):  # one after the other it would take 24
+        emulator.latency = lambda _: (0.0, 1.0)
+        async with asyncio.timeout(6):  # one after the other it would take 8
             await asyncio.gather(*(large.account.balance() for _ in range(8)))
 
 

@@ -405,7 +405,7 @@ async def test_a_client_of_the_users_own_is_used_and_not_closed(
 
 @pytest.mark.slow
 async def test_gathered_dials_keep_the_budget_and_none_is_lost() -> None:
-    async with Emulator(rate=40, per=1) as emulator, session(emulator) as exotel:
+    async with Emulator(rate=40, per=0.5) as emulator, session(emulator) as exotel:
         numbers = [f"+9198{n:08}" for n in range(80)]
         calls = await asyncio.gather(
             *(exotel.calls.connect(AGENT, number, caller_id=EXOPHONE) for number in numbers)
@@ -455,19 +455,19 @@ async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> Non
 
 
 async def test_sessions_of_an_account_share_its_budget() -> None:
-    async with Emulator(rate=20, per=1.5) as emulator:
+    async with Emulator(rate=20, per=0.7) as emulator:
         async with session(emulator) as one, session(emulator) as two:
             assert one.limiter is two.limiter
             await asyncio.gather(*(x.account.balance() for x in (one, two) for _ in range(20)))
         with pytest.raises(ConfigurationError, match="one budget"):
-            async with session(emulator, rate_limit=RateLimit(19, per=1.5)) as other:
+            async with session(emulator, rate_limit=RateLimit(19, per=0.7)) as other:
                 await other.account.balance()
     assert emulator.refused == 0
     assert emulator.busiest_window() <= 20
 
 
 async def test_a_session_for_each_request_keeps_the_budget() -> None:
-    async with Emulator(rate=20, per=1.5) as emulator:
+    async with Emulator(rate=20, per=0.7) as emulator:
 
         async def one_request() -> None:
             async with session(emulator) as exotel:

@@ -15,7 +15,7 @@ uvloop = pytest.importorskip("uvloop")
 
 def test_the_budget_and_the_unknown_on_uvloop() -> None:
     async def main() -> None:
-        async with Emulator(rate=20, per=1.0) as emulator, session(emulator) as exotel:
+        async with Emulator(rate=20, per=0.5) as emulator, session(emulator) as exotel:
             bulk = exotel.with_options(priority=Priority.BULK)
             await asyncio.gather(*(bulk.account.balance() for _ in range(50)))
             emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")

@@ -7,11 +7,11 @@ that waits in it could not read the input of a stream meanwhile (see `SourceRead
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import atexit
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -205,7 +205,7 @@ class LoopThread:
             self._go.release()
         if self._interrupted:
             self._interrupted = False
-            again = partial(self.loop.call_later, _AFTER_FORK, _thread.interrupt_main)
+            again = partial(self.loop.call_later, _AFTER_FORK, _interrupt_main)
             self.loop.call_soon_threadsafe(again)
 
     def _run(self) -> None:
@@ -326,6 +326,13 @@ def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> Non
     if thread is not None and thread.loop is loop:
         with suppress(RuntimeError):  # it is closed
             loop.call_soon_threadsafe(callback)
+
+
+def _interrupt_main() -> None:
+    """Have Ctrl-C come to the main thread: by a real signal, which ends a sleep as well."""
+    ident = main_thread().ident
+    if ident is not None and callable(signal.getsignal(signal.SIGINT)):
+        signal.pthread_kill(ident, signal.SIGINT)
 
 
 def _is_notebook() -> bool:

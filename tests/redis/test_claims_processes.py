@@ -23,10 +23,10 @@ from tests.support.ports import free_port
 from tests.webhooks.payloads import LONG
 from tests.webhooks.serving import SECRET, path
 
-pytestmark = pytest.mark.slow(12)
+pytestmark = pytest.mark.slow(3)
 
 WORKERS, CALLS = 4, 60
-EVENT_TIMEOUT, LEASE_MORE = 2.0, 1.0
+EVENT_TIMEOUT, LEASE_MORE = 2.0, 0.3
 
 
 @frozen

@@ -34,7 +34,7 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.slow(5)
+pytestmark = [pytest.mark.slow(3), pytest.mark.usefixtures("settles_soon", "few_last_words")]
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
@@ -128,12 +128,14 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def settles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that is new waits longer than for a `per` as small as that.
+async def settles(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger that is new, but for the first, waits longer than for a `per` as small as that.
 
     Whoever knows of the old one has to be back before, also on a computer that is busy. With a
     `per` of a minute there are two seconds.
     """
+    async with SharedTokenBucket(server.url, RATE, account="acme1", exchange=EXCHANGE) as first:
+        (await first.acquire()).release()
     of = LeaseTerms.of
     monkeypatch.setattr(LeaseTerms, "of", lambda *args: evolve(of(*args), settle=SETTLE))
 
@@ -144,19 +146,22 @@ needs_time = pytest.mark.usefixtures("settles")
 @pytest.fixture
 async def opened(server: Valkey) -> AsyncIterator[Open]:
     """Opens a limiter as another process would have it."""
-    async with AsyncExitStack() as stack:
+    limiters: list[SharedTokenBucket] = []
 
-        async def opened(**options: Any) -> SharedTokenBucket:
-            settings: dict[str, Any] = {
-                "url_or_client": server.url,
-                "rate": RATE,
-                "account": "acme1",
-                "exchange": EXCHANGE,
-                "outage_wait": OUTAGE_WAIT,
-            }
-            return await stack.enter_async_context(SharedTokenBucket(**settings | options))
+    async def opened(**options: Any) -> SharedTokenBucket:
+        settings: dict[str, Any] = {
+            "url_or_client": server.url,
+            "rate": RATE,
+            "account": "acme1",
+            "exchange": EXCHANGE,
+            "outage_wait": OUTAGE_WAIT,
+        }
+        limiter = SharedTokenBucket(**settings | options)
+        limiters.append(limiter)
+        return await limiter.__aenter__()
 
-        yield opened
+    yield opened
+    await asyncio.gather(*(limiter.aclose() for limiter in limiters))
 
 
 async def send(limiter: SharedTokenBucket, **options: Any) -> None:
@@ -168,7 +173,9 @@ async def restart(server: Valkey, data: str = "kept") -> None:
 
 
 async def lease_over(limiter: SharedTokenBucket) -> None:
-    while limiter.statistics().valid_for > 0:
+    turns = 0
+    while turns < 5:  # in which an answer is read that came before the server's end
+        turns = 0 if limiter.statistics().valid_for > 0 else turns + 1
         await asyncio.sleep(0.01)
 
 
@@ -242,7 +249,7 @@ async def test_max_wait_ends_it_before(server: Valkey, opened: Open) -> None:
     await lease_over(limiter)
     loop = asyncio.get_running_loop()
     with pytest.raises(LimiterUnavailable):
-        await send(limiter, max_wait=2)
+        await send(limiter, max_wait=0.5)
     for _ in range(2):
         began = loop.time()
         with pytest.raises(LimiterUnavailable, match=r"0\.2 s"):
@@ -275,9 +282,10 @@ async def test_who_waits_when_it_goes_away(
     server: Valkey, opened: Open, how: str, after: float, max_wait: float
 ) -> None:
     """Whether it is noticed while they wait, or by the end of the lease alone."""
-    limiter = await opened(outage_wait=1, max_in_flight=100)
+    rate = RateLimit(10, per=RATE.per)
+    limiter = await opened(rate=rate, outage_wait=0.7, max_in_flight=100)
     permits: list[Permit] = []
-    while len(permits) < PERMITS:  # it has all of them, and waits
+    while len(permits) < rate.limit - 1:  # it has all of them, and waits
         with suppress(LimiterUnavailable):  # of a busy computer, before anything was done to it
             permits.append(await limiter.acquire())
     waiting = [asyncio.create_task(send(limiter, max_wait=max_wait)) for _ in range(3)]
@@ -292,12 +300,12 @@ async def test_who_waits_when_it_goes_away(
 
 
 async def test_what_the_budget_does_not_allow_is_no_outage(server: Valkey, opened: Open) -> None:
-    limiter = await opened(rate=RateLimit(4, per=30))
+    limiter = await opened(rate=RateLimit(4, per=4))
     for _ in range(3):
         await send(limiter)
     with pytest.raises(RateLimitTimeout):  # by the estimate
         await send(limiter, max_wait=1)
-    (await opened(rate=RateLimit(4, per=30))).statistics()
+    (await opened(rate=RateLimit(4, per=4))).statistics()
     server.kill()
     async with asyncio.timeout(20):
         while limiter.statistics().in_contact:
@@ -319,11 +327,11 @@ async def test_a_max_wait_beyond_it_is_an_outage(server: Valkey, opened: Open) -
 
 async def test_a_pause_is_not_the_outage(server: Valkey, opened: Open) -> None:
     """One that was asked for before is waited out with it."""
-    limiter = await opened(outage_wait=2.0)
+    limiter = await opened(outage_wait=2.0, socket_timeout=1.0)
     await send(limiter)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    outcome = RequestOutcome(status=429, retry_after=6.0, longest_pause=6.0)
+    outcome = RequestOutcome(status=429, retry_after=3.2, longest_pause=3.2)
     (await limiter.acquire()).finish(outcome)
     await asyncio.sleep(0.1)
     server.kill()
@@ -336,12 +344,12 @@ async def test_a_pause_is_not_the_outage(server: Valkey, opened: Open) -> None:
     await restart(server)
     async with asyncio.timeout(15):
         await waiting
-    assert loop.time() - began >= 5.9
+    assert loop.time() - began >= 3.1
 
 
 async def test_the_next_outage_has_a_time_of_its_own(server: Valkey, opened: Open) -> None:
     """Whoever waits since the first may wait as long in the second."""
-    limiter = await opened(outage_wait=3.0, max_in_flight=1)
+    limiter = await opened(outage_wait=2.0, max_in_flight=1)
     permit = await limiter.acquire()
     waiting = asyncio.create_task(send(limiter))
     server.kill()
@@ -356,7 +364,7 @@ async def test_the_next_outage_has_a_time_of_its_own(server: Valkey, opened: Ope
     began = loop.time()
     with pytest.raises(LimiterUnavailable):
         await waiting
-    assert loop.time() - began >= 2.5
+    assert loop.time() - began >= 1.6
     permit.finish(OK)
 
 
@@ -519,7 +527,7 @@ async def test_who_waits_for_a_fallback_is_served_by_it(server: Valkey, opened: 
     limiter = await opened(on_outage=Fallback(share=0.25), outage_wait=LEASE + HOLD + 0.5)
     server.kill()
     async with asyncio.timeout(15):
-        await asyncio.gather(*(send(limiter) for _ in range(30)))
+        await asyncio.gather(*(send(limiter) for _ in range(15)))
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -529,7 +537,7 @@ async def test_who_never_heard_of_the_others_takes_no_part(
     """It does not know how many there are."""
     fallback = Fallback(share=0.25, at_once=at_once)
     server.kill()
-    limiters = [await opened(on_outage=fallback) for _ in range(6)]
+    limiters = await asyncio.gather(*(opened(on_outage=fallback) for _ in range(6)))
     loop = asyncio.get_running_loop()
     began = loop.time()
     ended = await asyncio.gather(*(send(one) for one in limiters), return_exceptions=True)
@@ -678,7 +686,7 @@ async def test_a_way_that_is_cut_again_and_again(valkey: str) -> None:
         book.begin(*limiters)
         chance = random.Random(9)
         for _ in range(40):
-            await asyncio.sleep(chance.random() * 0.1)
+            await asyncio.sleep(chance.random() * 0.05)
             way.cut()
         await nothing_is_stuck(book, *limiters)
 
@@ -732,7 +740,7 @@ async def test_a_server_that_turns_into_a_replica(server: Valkey, opened: Open) 
 
 # A server that is far away
 
-FAR = 0.2  # seconds each way
+FAR = 0.15  # seconds each way: together more than an answer may take if nothing is said
 
 
 @asynccontextmanager
@@ -767,26 +775,27 @@ async def far_away(url: str) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("by", ["URL", "argument", "both"])
-async def test_a_server_400_ms_away_works_with_a_timeout_of_its_own(valkey: str, by: str) -> None:
-    rate = RateLimit(40, per=9)
-    async with far_away(valkey) as port, AsyncExitStack() as stack:
+async def test_a_server_300_ms_away_works_with_a_timeout_of_its_own(valkey: str, by: str) -> None:
+    rate = RateLimit(200, per=9)
+    async with far_away(valkey) as port:
         url, options = f"redis://127.0.0.1:{port}/0", dict[str, Any](account="acme1", exchange=1)
         if by != "argument":
             url += "?timeout=1" if by == "URL" else "?timeout=0.01"
         if by != "URL":
             options["socket_timeout"] = 1.0
-        limiters = [
-            await stack.enter_async_context(SharedTokenBucket(url, rate, **options))
-            for _ in range(2)
-        ]
-        book = asyncio.gather(*(send(one, priority=BULK) for one in limiters for _ in range(8)))
-        async with asyncio.timeout(30):
-            await book
-            for limiter in limiters:
-                await send(limiter)
-                assert limiter.statistics().in_contact
-        assert sum(limiter.statistics().granted for limiter in limiters) == 18
-        assert (await limiters[0].account()).window_used > 0
+        limiters = [SharedTokenBucket(url, rate, **options) for _ in range(2)]
+        try:
+            await asyncio.gather(*(limiter.__aenter__() for limiter in limiters))
+            crowd = (send(one, priority=BULK) for one in limiters for _ in range(5))
+            async with asyncio.timeout(30):
+                await asyncio.gather(*crowd)
+                for limiter in limiters:
+                    await send(limiter)
+                    assert limiter.statistics().in_contact
+            assert sum(limiter.statistics().granted for limiter in limiters) == 12
+            assert (await limiters[0].account()).window_used > 0
+        finally:
+            await asyncio.gather(*(limiter.aclose() for limiter in limiters))
 
 
 async def test_with_too_little_time_it_says_what_to_set(valkey: str) -> None:

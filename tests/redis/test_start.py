@@ -22,6 +22,8 @@ from tests.conftest import SOON
 from tests.redis.conftest import Valkey
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.usefixtures("few_last_words")
+
 RATE = RateLimit(100, per=1.0)
 KEY = "exotel_async:{acme1}:voice"
 SECRET = "s3cr3t/word"

@@ -129,6 +129,7 @@ async def test_the_status_is_read_again(emulator: Emulator, exotel: AsyncExotel)
     emulator.faults.add(Fault.act_then_garbage(Garbage.HTML))
     with pytest.raises(DecodeError, match="no WhitelistEntry"):
         await exotel.numbers.whitelist_status(CUSTOMER)
+    await exotel.aclose(0)  # what stalls is not waited for
 
 
 async def test_a_status_in_xml(emulator: Emulator, exotel: AsyncExotel) -> None:

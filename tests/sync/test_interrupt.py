@@ -8,7 +8,7 @@ import pytest
 
 from tests.sync.support import ran
 
-pytestmark = pytest.mark.slow(20)
+pytestmark = pytest.mark.slow(2)
 
 LEAVES = """
 with Emulator(speed=30) as emulator:
@@ -140,9 +140,9 @@ with Emulator(rate=10**6) as emulator:
     exotel.account.balance()
     thread = threading.Thread(target=interrupt)
     thread.start()
-    for _ in range(150):
+    for n in range(200):
         try:
-            dialling = True
+            dialling = n % 4 > 0  # a busy computer would let none end that may be interrupted
             sid = None
             sid = dial(exotel).sid
             dialling = False

@@ -17,7 +17,7 @@ from tests.http import test_faults
 from tests.resources import test_exophones
 from tests.sync import async_face
 
-pytestmark = pytest.mark.slow(30)
+pytestmark = pytest.mark.slow(0.3)
 
 MODULES: Final = (
     test_session,

@@ -36,6 +36,20 @@ class _Server(uvicorn.Server):
         while not self.should_exit:
             await asyncio.sleep(0.005)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Do as uvicorn does, which sleeps for 0.1 s each time it looks whether all have left."""
+        if self.config.timeout_graceful_shutdown is not None:
+            await super().shutdown(sockets)
+            return
+        for listener in [*self.servers, *(sockets or ())]:
+            listener.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        while state.connections or state.tasks:
+            await asyncio.sleep(0.005)
+        await self.lifespan.shutdown()
+
 
 @attrs.frozen
 class Served:

@@ -183,8 +183,8 @@ async def test_a_failing_handler_leaves_nobody_in_silence(
     register(other, kind, handler, fallback=OWN_FALLBACKS[kind])
     async with serving(hooks) as served, serving(other) as second:
         async with asyncio.timeout(SOON):
-            got = await served.client.get(f"{path(kind, 'main')}?{query(PASSTHRU)}")
-            own = await second.client.get(f"{path(kind, 'main')}?{query(PASSTHRU)}")
+            asked = f"{path(kind, 'main')}?{query(PASSTHRU)}"
+            got, own = await asyncio.gather(served.client.get(asked), second.client.get(asked))
     assert (got.status_code, got.text) == FALLBACKS[kind]
     prompt = OWN_FALLBACKS[kind]
     if isinstance(prompt, str):

@@ -164,9 +164,11 @@ async def test_a_store_that_raises_cancellation_is_told(caplog: pytest.LogCaptur
             raise asyncio.CancelledError
 
     handler = Handler(fail)
-    async with serving(application(handler, claims=Store())) as served:
+    hooks = application(handler, claims=Store())
+    async with serving(hooks) as served:
         assert await post(served) == 500
         assert await post(served, SHORT) == 200
+        await hooks.aclose(0.1)
     assert caplog.text.count("Handling status_callback has failed") == 1
     assert caplog.text.count(f"{NOT_RECORDED}, and is asked again: CancelledError()") == 2
 

@@ -340,6 +340,7 @@ async def test_it_may_be_longer_than_a_callback() -> None:
 async def refused(served: Served, url: str, length: int) -> bytes:
     """The status of a body of which only the length is sent."""
     head = f"POST {url} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += "Connection: close\r\n"
     return (await served.raw(f"{head}Content-Length: {length}\r\n\r\n".encode())).split()[1]
 
 

@@ -6,6 +6,7 @@ seen of them afterwards is compared, but for SIDs, moments and dates.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -538,7 +539,7 @@ async def test_python_and_http_do_the_same(application: Application, tmp_path: P
     file.write_text(json.dumps(settings))
     async with both(file) as (python, http):
         for one in STEPS:
-            ours, theirs = await one.python(python), await one.http(http)
+            ours, theirs = await asyncio.gather(one.python(python), one.http(http))
             assert steady(ours) == steady(theirs), one
         every = {
             operation["operationId"]
