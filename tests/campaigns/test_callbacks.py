@@ -115,7 +115,7 @@ async def test_a_callback_settles_a_dial_whose_answer_was_lost(
     assert [exotel_server.rung(one) for one in numbers(6)] == [1] * 6
 
 
-@pytest.mark.slow(4)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [Fault.callback_duplicated(3), Fault.callback_late(0.3), Fault.callback_lost()],

@@ -63,7 +63,7 @@ async def test_a_number_that_is_none_lists_nobody(dialer: Dialer, exotel_server:
     assert dialled(exotel_server) == [number(0)]
 
 
-@pytest.mark.slow(5)
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 async def test_whoever_is_listed_while_a_dialer_has_taken_them_is_not_dialled(
     where: str, exotel_server: Emulator, tmp_path: Path

@@ -79,12 +79,13 @@ async def test_a_dial_that_was_held_up_is_not_sent_after_hours(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has waited for its permit, or the ledger was slow to take its intent."""
+    async with CampaignAdmin(tmp_path / "campaigns.db") as admin:
+        await admin.create(campaign(schedule=USUAL))
+        await admin.add("diwali", numbers(9))
     async with (
         exotel_at(EVENING - timedelta(seconds=4)) as emulator,
         dialling(emulator, tmp_path) as dialer,
     ):
-        await dialer.create(campaign(schedule=USUAL))
-        await dialer.add("diwali", numbers(9))
         owner, name = {
             "permit": (dialer._exotel.calls.parts().pipeline, "acquire"),
             "intent": (dialer._ledger, "intend"),

@@ -104,7 +104,7 @@ async def test_a_campaign_is_paused_and_resumed_while_it_runs(
     assert [exotel_server.rung(one) for one in numbers(9)] == [1] * 9
 
 
-@pytest.mark.slow(4)
+@pytest.mark.slow
 @WHERE
 async def test_a_campaign_is_canceled_while_it_runs(
     where: str, exotel_server: Emulator, tmp_path: Path
@@ -209,7 +209,7 @@ async def test_a_stop_does_not_wait_for_retries_or_for_what_is_in_doubt(
     assert (known.pending, known.in_doubt, known.in_progress) == (2, 1, 0)
 
 
-@pytest.mark.slow(3)
+@pytest.mark.slow
 async def test_leaving_the_block_early_loses_nothing_and_the_next_run_goes_on(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

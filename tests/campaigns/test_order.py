@@ -82,7 +82,7 @@ async def test_campaigns_share_the_budget_by_weight(
     async with dialling(exotel_server, tmp_path, channels=4) as dialer:
         for name, weight, offset in (("one", 1, 0), ("three", 3, 1000)):
             await dialer.create(campaign(name, weight=weight))
-            await dialer.add(name, numbers(1200)[offset : offset + 60])
+            await dialer.add(name, numbers(1200)[offset : offset + 150])
         await dialer.create(campaign("late", weight=4))
         await dialer.add("late", [number(2000 + i) for i in range(40)])
         async with dialer.run("one", "three") as outcomes:

@@ -117,7 +117,7 @@ async def test_without_a_mark_in_the_records_the_parties_tell(
     assert [slow_exotel.rung(one) for one in numbers(4)] == [1] * 4
 
 
-@pytest.mark.slow(4)
+@pytest.mark.slow
 async def test_calls_that_nothing_distinguishes_leave_the_contact_unresolved(
     tmp_path: Path,
 ) -> None:
@@ -167,12 +167,11 @@ async def test_dialling_waits_while_exotel_is_out_of_reach(
     assert [exotel_server.rung(one) for one in numbers(20)] == [1] * 20
 
 
-@pytest.mark.slow(5)
+@pytest.mark.slow(6)
 async def test_a_row_of_lost_answers_stops_dialling_until_one_comes(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "exotel_async")
-    monkeypatch.setattr(circuit, "_FIRST", 0.6)
 
     def pauses() -> int:
         """Count the pauses between dials that were lost, after the row of them."""
