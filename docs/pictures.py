@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def live_view(seconds: float = 50) -> str:
-    """Run a campaign at a terminal for so many seconds, and return what it shows then, as SVG."""
+    """Run a campaign at a terminal, and return what it shows after so many seconds, as SVG."""
     morning = datetime(2026, 11, 30, 10, 58, tzinfo=IST)
     scenario = Scenario(busy=0.15, no_answer=0.25, failed=0.03, talk=(20, 90))
     with Emulator(speed=10, now=morning, scenario=scenario) as emulator:
@@ -67,8 +67,8 @@ def live_view(seconds: float = 50) -> str:
 
 
 def at_a_terminal(emulator: Emulator, seconds: float) -> str:
-    """Return all that `exotel-async dial` has written to a terminal when it is killed."""
-    output, ends_at = bytearray(), time.monotonic() + seconds
+    """Return what `exotel-async dial` writes to a terminal, until it has shown itself so long."""
+    output = bytearray()
     ours, terminal = pty.openpty()
     with tempfile.TemporaryDirectory() as folder:
         people = [f"Customer {n},+91{9812300000 + n}" for n in range(1, 401)]
@@ -91,6 +91,9 @@ def at_a_terminal(emulator: Emulator, seconds: float) -> str:
             stderr=terminal,
         ) as dialling:
             os.close(terminal)
+            while b"budget" not in output:  # however long it takes to start
+                output += os.read(ours, 65_536)
+            ends_at = time.monotonic() + seconds
             while (left := ends_at - time.monotonic()) > 0:
                 if select.select([ours], [], [], left)[0]:
                     output += os.read(ours, 65_536)

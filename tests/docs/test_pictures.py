@@ -26,7 +26,7 @@ def pictures() -> ModuleType:
 
 
 def test_the_display_of_a_campaign(pictures: ModuleType) -> None:
-    made = pictures.live_view(seconds=6)
+    made = pictures.live_view(seconds=2)
     kept = (ROOT / "docs/_static/live-view.svg").read_text(encoding="utf-8")
     for picture in (made, kept):
         shown = re.sub(r"<[^>]*>", "", picture).replace("&#160;", " ")
