@@ -23,6 +23,8 @@ def prelude(program: str) -> str:
     modules = ["exotel_async.calls.resource"]
     if "exotel_async.sync" in program:
         modules.append("exotel_async.sync.generated")
+    if "exotel_async.webhooks" in program:  # a callback is to come before a poll
+        modules = []
     return f"""
 import asyncio, importlib
 _sleep = asyncio.sleep
