@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attrs import define
 
-from tests.cli.support import TOKEN
+from tests.cli.support import COMMAND, TOKEN
 from tests.conftest import SOON
+from tests.support import fork_server
 
 
 @define(eq=False)
 class Terminal:
     """A terminal, and the command that runs at it."""
 
-    process: asyncio.subprocess.Process
+    process: fork_server.Process
     master: int
     _came: bytes = b""
     _read: int = 0
@@ -85,14 +85,8 @@ async def at_a_terminal(
     import pty  # noqa: PLC0415 - not on every system
 
     master, slave = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "exotel_async", *arguments),
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**env, "TERM": "xterm", "COLUMNS": str(columns)},
-        cwd=cwd,
-    )
+    shown = {**env, "TERM": "xterm", "COLUMNS": str(columns)}
+    process = await fork_server.start_at(slave, COMMAND[-1], arguments, env=shown, cwd=str(cwd))
     os.close(slave)
     terminal = Terminal(process, master)
     try:

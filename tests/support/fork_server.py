@@ -25,7 +25,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import exotel_async
 
@@ -50,7 +50,7 @@ class Process:
         self.stderr: asyncio.StreamReader | None = None
         self.stop_reading: Callable[[], None] = lambda: None
         """Reads nothing more of what it writes to stdout: its next line finds the pipe closed."""
-        self._status, self._way = status, way
+        self._end = asyncio.create_task(self._watch(status, way))
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it still runs."""
@@ -64,9 +64,11 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for its end, and return how it ended."""
-        if self.returncode is None:
-            self.returncode = os.waitstatus_to_exitcode(int(await self._status.readline()))
-            self._way.close()
+        return await asyncio.shield(self._end)
+
+    async def _watch(self, status: asyncio.StreamReader, way: asyncio.StreamWriter) -> int:
+        self.returncode = os.waitstatus_to_exitcode(int(await status.readline()))
+        way.close()
         return self.returncode
 
     async def communicate(self) -> tuple[bytes, bytes]:
@@ -97,20 +99,33 @@ async def start(
         cwd: where it runs.
         stdin: `asyncio.subprocess.DEVNULL` or `PIPE`.
     """
-    ours, theirs = socket.socketpair()
     out, err = os.pipe(), os.pipe()
     reading, writing = os.pipe() if stdin == asyncio.subprocess.PIPE else (_devnull(), None)
-    order = json.dumps([module, *arguments, dict(env), cwd or str(Path.cwd())]).encode()
-    assert len(order) < _LONGEST
-    socket.send_fds(_server(), [order], [reading, out[1], err[1], theirs.fileno()])
-    for given in (reading, out[1], err[1], theirs.detach()):
+    process = await _started([module, *arguments, dict(env), cwd], (reading, out[1], err[1]))
+    for given in (reading, out[1], err[1]):
         os.close(given)
-    status, way = await asyncio.open_connection(sock=ours)
-    process = Process(int(await status.readline()), status, way)
     process.stdout, process.stop_reading = await _reader(out[0])
     process.stderr, _ = await _reader(err[0])
     process.stdin = None if writing is None else await _writer(writing)
     return process
+
+
+async def start_at(
+    terminal: int, module: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: str
+) -> Process:
+    """Start it with a terminal in place of pipes."""
+    return await _started([module, *arguments, dict(env), cwd], (terminal,) * 3)
+
+
+async def _started(order: Sequence[Any], streams: Sequence[int]) -> Process:
+    *command, cwd = order
+    sent = json.dumps([*command, cwd or str(Path.cwd())]).encode()
+    assert len(sent) < _LONGEST
+    ours, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(_server(), [sent], [*streams, theirs.fileno()])
+    status, way = await asyncio.open_connection(sock=ours)
+    return Process(int(await status.readline()), status, way)
 
 
 async def _reader(end: int) -> tuple[asyncio.StreamReader, Callable[[], None]]:
@@ -205,6 +220,10 @@ def _run(order: bytes, given: Sequence[int]) -> Sequence[str]:
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
     sys.path[0] = cwd
+    if sys.stdout.isatty():
+        # As it is imported, the command line looks at the terminal.
+        for name in [name for name in sys.modules if name.startswith("exotel_async.cli")]:
+            del sys.modules[name]
     if "PYTHONWARNINGS" in env:
         warnings.simplefilter(env["PYTHONWARNINGS"])
     return list(arguments)
