@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_first_two_commands_do_their_own_set_up() -> None:
     demo, tests = blocks("README", "sh")[:2]
     assert demo == "pip install -e '.[cli]' && exotel-async demo\n"
-    assert tests == "pip install -e '.[test]' && pytest -n 6\n"
+    assert tests == "pip install -e '.[test]' && pytest -n 8\n"
 
 
 def test_it_can_be_read_in_one_go() -> None:

@@ -26,6 +26,7 @@ from exotel_async.emulator import (
     Voicebot,
     Voicemail,
 )
+from tests.conftest import SOON
 from tests.emulator.application import Application, Reply, json, text
 from tests.emulator.support import CUSTOMER, EXOPHONE, branch, call_in
 
@@ -97,6 +98,7 @@ async def test_a_bad_answer_to_a_prompt(
     emulator: Emulator, application: Application, why: str, kind: str
 ) -> None:
     """Nothing is said, or sent, and the flow goes on."""
+    emulator.flow_settings.timeout = PATIENCE if why == "late" else SOON
     url = application("/prompt", BAD_TEXTS.get(why, text("good")))
     if why == "HEAD alone":
         application.heads["/prompt"] = Reply(405, "", "text/plain")
@@ -150,6 +152,7 @@ async def test_a_passthru_with_200(emulator: Emulator, application: Application)
 async def test_a_passthru_with_anything_else(
     emulator: Emulator, application: Application, bad: str
 ) -> None:
+    emulator.flow_settings.timeout = PATIENCE if bad == "late" else SOON
     if bad.isdecimal():
         reply = Reply(int(bad), headers={"location": application.url + "/elsewhere"})
         url = application("/crm", reply)
@@ -567,6 +570,7 @@ BAD_STREAMS = {
 async def test_a_bad_answer_to_a_voicebot(
     emulator: Emulator, application: Application, why: str
 ) -> None:
+    emulator.flow_settings.timeout = PATIENCE if why == "late" else SOON
     url = NOBODY if why == "unreachable" else application("/bot", BAD_STREAMS[why])
     emulator.flow_settings.json_type = True
     call = await call_in(emulator, Voicebot(url=url, talk=30, then=Hangup()))

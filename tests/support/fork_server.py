@@ -31,7 +31,8 @@ import exotel_async
 
 # Imported by nobody before they are used.
 _LATE: Final = (
-    *("anyio._backends._asyncio", "httpcore", "rich.live", "rich.progress", "sqlite3"),
+    *("anyio._backends._asyncio", "httpcore", "sqlite3"),
+    *("rich.live", "rich.markdown", "rich.progress"),
     *("alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg"),
 )
 _NEVER: Final = re.compile(r"\.(__init__|__main__|env|pytest_plugin|sync\..*)$")
