@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
-from functools import wraps
+from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Concatenate, Final, Self
@@ -36,6 +35,7 @@ from exotel_async.campaigns import (
     ledger_schema,
 )
 from exotel_async.campaigns.entries import (
+    CampaignEntry,
     Change,
     ClaimedContact,
     Holder,
@@ -46,26 +46,14 @@ from exotel_async.campaigns.entries import (
 from exotel_async.campaigns.ledger_postgres import Postgres
 from exotel_async.campaigns.ledger_reader import LedgerReader
 from exotel_async.campaigns.ledger_sqlite import SQLite
-from exotel_async.campaigns.ledger_thread import LedgerThread, P, T, Urgency
-from exotel_async.campaigns.words import ContactState
+from exotel_async.campaigns.ledger_thread import LedgerThread, P, Urgency
+from exotel_async.campaigns.words import CampaignState, ContactState
 
 _LISTED_TOGETHER: Final = 1000
 """Numbers that are put on the do-not-call list at once: intents wait for no more."""
 
 _DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
 """All that are in use in this process."""
-
-
-def _writes(
-    urgency: Urgency, operation: Callable[Concatenate[Connection, P], T]
-) -> Callable[Concatenate[Ledger, P], Coroutine[Any, Any, T]]:
-    """Return the method that runs an operation, and is documented there."""
-
-    @wraps(operation)
-    async def method(self: Ledger, /, *args: P.args, **named: P.kwargs) -> T:
-        return await self._writer.do(urgency, operation, *args, **named)
-
-    return method
 
 
 class Ledger(LedgerReader):
@@ -206,8 +194,37 @@ class Ledger(LedgerReader):
 
     # Campaigns.
 
-    create = _writes(Urgency.OTHER, ledger_campaigns.create)
-    set_state = _writes(Urgency.CLAIM, ledger_campaigns.set_state)
+    async def create(self, name: str, settings: str, now: int) -> CampaignEntry:
+        """Make a campaign, or return the one there is with the same settings.
+
+        Raises:
+            InvalidRequest: there is one of that name with other settings.
+        """
+        return await self._writer.do(Urgency.OTHER, ledger_campaigns.create, name, settings, now)
+
+    async def set_state(
+        self,
+        campaign_id: int,
+        state: CampaignState,
+        reason: str | None,
+        now: int,
+        *,
+        only_from: Collection[CampaignState] | None = None,
+    ) -> bool:
+        """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
+
+        Returns whether it was set. It is not completed while a contact has no outcome.
+        No intent of a campaign is taken after it was set to another state than in progress.
+        """
+        return await self._writer.do(
+            Urgency.CLAIM,
+            ledger_campaigns.set_state,
+            campaign_id,
+            state,
+            reason,
+            now,
+            only_from=only_from,
+        )
 
     async def finish(self, campaign_id: int, state: ContactState, now: int) -> int:
         """Give every contact that is to be dialled its outcome. Returns how many there were."""
@@ -260,8 +277,20 @@ class Ledger(LedgerReader):
         """Give claimed contacts back: each is ready again, or waits until a moment."""
         await self._writer.do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
 
-    promote = _writes(Urgency.CLAIM, ledger_contacts.promote)
-    recall = _writes(Urgency.CLAIM, ledger_contacts.recall)
+    async def promote(
+        self, campaign_id: int, now: int, limit: int = 1000
+    ) -> tuple[int, int | None]:
+        """Make contacts ready that are due.
+
+        Returns how many they were, and when the next one is due, or was; None: never.
+        """
+        return await self._writer.do(
+            Urgency.CLAIM, ledger_contacts.promote, campaign_id, now, limit
+        )
+
+    async def recall(self, campaign_id: int, key: str) -> None:
+        """Make a contact ready that was unclaimed until `NEVER`."""
+        await self._writer.do(Urgency.CLAIM, ledger_contacts.recall, campaign_id, key)
 
     # Attempts.
 
@@ -294,7 +323,12 @@ class Ledger(LedgerReader):
         """
         await self._writer.call(Urgency.CHANGE, _record, changes)
 
-    resolve = _writes(Urgency.OTHER, ledger_resolving.resolve)
+    async def resolve(self, change: Change, now: int) -> bool:
+        """Write what a person has found out about an unresolved attempt, and its contact's outcome.
+
+        Returns whether it was written. False: the attempt is not unresolved any more.
+        """
+        return await self._writer.do(Urgency.OTHER, ledger_resolving.resolve, change, now)
 
     # People.
 
@@ -305,8 +339,13 @@ class Ledger(LedgerReader):
             some = identities[first : first + _LISTED_TOGETHER]
             await self._writer.do(Urgency.CLAIM, listing, some, reason, now)
 
-    allow = _writes(Urgency.OTHER, ledger_people.allow)
-    remember = _writes(Urgency.OTHER, ledger_people.remember)
+    async def allow(self, identities: Sequence[str]) -> int:
+        """Take numbers off the do-not-call list. Returns how many were on it."""
+        return await self._writer.do(Urgency.OTHER, ledger_people.allow, identities)
+
+    async def remember(self, identity: str, dnd: bool, now: int) -> None:
+        """Write down whether a number is on the registry."""
+        await self._writer.do(Urgency.OTHER, ledger_people.remember, identity, dnd, now)
 
     async def forget(self, identity_or_key: str) -> int:
         """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.

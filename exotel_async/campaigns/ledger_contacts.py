@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from attrs import fields
 from sqlalchemy import (
+    Column,
     Connection,
     bindparam,
     func,
@@ -96,7 +97,9 @@ _COUNTED_RETRIES: Final = Statement(
 )
 _READY: Final = Statement(update(contacts).where(among(contacts.c.id, "ids")).values(state="ready"))
 
-CLAIMED: Final = tuple(contacts.c[one.name] for one in fields(ClaimedContact))
+CLAIMED: Final[tuple[Column[Any], ...]] = tuple(
+    contacts.c[one.name] for one in fields(ClaimedContact)
+)
 """The columns of a `ClaimedContact`."""
 _IS_THERE: Final = Statement(
     select(dialers.c.id)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from exotel_async.campaigns import (
     ledger_campaigns,
@@ -13,24 +12,13 @@ from exotel_async.campaigns import (
     ledger_people,
     ledger_reading,
 )
-from exotel_async.campaigns.ledger_thread import LedgerThread, P, T, Urgency
+from exotel_async.campaigns.entries import CampaignEntry, Holder, NewContact, OpenAttempt
+from exotel_async.campaigns.ledger_thread import LedgerThread, Urgency
+from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
+from exotel_async.campaigns.words import AttemptState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from exotel_async.campaigns.ledger_thread import Database
-
-
-def _reads(
-    operation: Callable[Concatenate[Connection, P], T],
-) -> Callable[Concatenate[LedgerReader, P], Coroutine[Any, Any, T]]:
-    """Return the method that runs an operation, and is documented there."""
-
-    @wraps(operation)
-    async def method(self: LedgerReader, /, *args: P.args, **named: P.kwargs) -> T:
-        return await self._reader.do(Urgency.OTHER, operation, *args, **named)
-
-    return method
 
 
 class LedgerReader:
@@ -39,19 +27,87 @@ class LedgerReader:
     def __init__(self, database: Database) -> None:
         self._reader = LedgerThread("exotel-ledger-reader", database, to_read=True)
 
-    campaign = _reads(ledger_campaigns.find)
-    campaign_with = _reads(ledger_campaigns.find_with)
-    campaigns = _reads(ledger_campaigns.list_all)
-    last_outcome = _reads(ledger_campaigns.last_outcome)
-    holder = _reads(ledger_dialers.alive)
-    retries = _reads(ledger_contacts.retries)
-    known = _reads(ledger_contacts.known)
-    open_attempts = _reads(ledger_reading.open_attempts)
-    find_attempt = _reads(ledger_reading.find_attempt)
-    sids_near = _reads(ledger_reading.sids_near)
-    statistics = _reads(ledger_reading.statistics)
-    outcomes = _reads(ledger_reading.outcomes)
-    outcome = _reads(ledger_reading.outcome)
-    listed = _reads(ledger_people.listed)
-    remembered = _reads(ledger_people.remembered)
-    to_look_up = _reads(ledger_people.to_look_up)
+    async def campaign(self, name: str) -> CampaignEntry | None:
+        """Return the campaign of that name."""
+        return await self._reader.do(Urgency.OTHER, ledger_campaigns.find, name)
+
+    async def campaign_with(self, prefix: str, key: str) -> str | None:
+        """Return the name of a campaign that begins with `prefix` and has a contact with `key`."""
+        return await self._reader.do(Urgency.OTHER, ledger_campaigns.find_with, prefix, key)
+
+    async def campaigns(self) -> list[CampaignEntry]:
+        """Return all campaigns, the first one first."""
+        return await self._reader.do(Urgency.OTHER, ledger_campaigns.list_all)
+
+    async def last_outcome(self, campaign_id: int) -> int:
+        """Return the place of the campaign's last outcome; 0: it has none."""
+        return await self._reader.do(Urgency.OTHER, ledger_campaigns.last_outcome, campaign_id)
+
+    async def holder(self, now: int) -> Holder | None:
+        """Return the dialer that has the ledger, by its last sign of life; None: there is none."""
+        return await self._reader.do(Urgency.OTHER, ledger_dialers.alive, now)
+
+    async def retries(self, campaign_id: int) -> tuple[int, int | None]:
+        """Return how many contacts wait to be dialled again, and when the next one is due.
+
+        Of more than ten thousand, so many are counted.
+        """
+        return await self._reader.do(Urgency.OTHER, ledger_contacts.retries, campaign_id)
+
+    async def known(self, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
+        """Return which of these contacts the campaign has, by their key or a number."""
+        return await self._reader.do(Urgency.OTHER, ledger_contacts.known, campaign_id, new)
+
+    async def open_attempts(
+        self, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000
+    ) -> list[OpenAttempt]:
+        """Return attempts that are intended, in doubt, placed or ended, in order of their ids."""
+        return await self._reader.do(
+            Urgency.OTHER, ledger_reading.open_attempts, states, after_id, limit
+        )
+
+    async def find_attempt(
+        self, attempt_id: str | None = None, *, sid: str | None = None
+    ) -> OpenAttempt | None:
+        """Return an attempt in whatever state, by its id or by its call's SID."""
+        return await self._reader.do(
+            Urgency.OTHER, ledger_reading.find_attempt, attempt_id, sid=sid
+        )
+
+    async def sids_near(self, identities: Sequence[str], since: int, until: int) -> list[str]:
+        """Return the SIDs of calls to the people with these numbers, intended in that time."""
+        return await self._reader.do(
+            Urgency.OTHER, ledger_reading.sids_near, identities, since, until
+        )
+
+    async def statistics(self, campaign: int | str) -> CampaignStatistics | None:
+        """Return how a campaign stands, by its id or its name; None: there is none."""
+        return await self._reader.do(Urgency.OTHER, ledger_reading.statistics, campaign)
+
+    async def outcomes(
+        self, campaign_id: int, after: int, limit: int
+    ) -> list[tuple[int, ContactOutcome]]:
+        """Return contacts that have their outcome, in the order in which they got it.
+
+        Each comes with its place in that order, from 1, to be passed as `after` for those behind
+        it. A reader that continues so misses none.
+        """
+        return await self._reader.do(
+            Urgency.OTHER, ledger_reading.outcomes, campaign_id, after, limit
+        )
+
+    async def outcome(self, campaign_id: int, key: str) -> ContactOutcome | None:
+        """Return how a contact stands, whether it has its outcome or not; None: there is none."""
+        return await self._reader.do(Urgency.OTHER, ledger_reading.outcome, campaign_id, key)
+
+    async def listed(self, identities: Sequence[str]) -> set[str]:
+        """Return those that are on the do-not-call list."""
+        return await self._reader.do(Urgency.OTHER, ledger_people.listed, identities)
+
+    async def remembered(self, identities: Sequence[str], since: int) -> dict[str, bool]:
+        """Return whether numbers are on the registry, of those written down since then."""
+        return await self._reader.do(Urgency.OTHER, ledger_people.remembered, identities, since)
+
+    async def to_look_up(self, campaign_id: int, since: int) -> int:
+        """Return how many contacts that are to be dialled have numbers not looked up since then."""
+        return await self._reader.do(Urgency.OTHER, ledger_people.to_look_up, campaign_id, since)

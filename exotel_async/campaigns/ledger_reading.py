@@ -186,7 +186,7 @@ def outcomes(
     """Return contacts that have their outcome, in the order in which they got it.
 
     Each comes with its place in that order, from 1, to be passed as `after` for those behind it.
-    Whoever goes on so misses none.
+    A reader that continues so misses none.
     """
     asked = {"of_campaign": campaign_id, "after": after, "most": limit}
     rows = _ENDED.rows(connection, asked)

@@ -30,7 +30,8 @@ _NO_OUTCOME: Final = {"outcome": None, "ended_at": None, "reason": None}
 def resolve(connection: Connection, change: Change, now: int) -> bool:
     """Write what became of an unresolved attempt, and of its contact.
 
-    Who is to be dialled again is cancelled where the campaign was; one that was completed goes on.
+    A contact that is to be dialled again is cancelled where the campaign was; a campaign that was
+    completed continues.
     Returns whether it was written: False: the attempt is not unresolved any more.
     """
     row = connection.execute(_CAMPAIGN_OF, {"attempt": change.attempt_id}).one_or_none()
