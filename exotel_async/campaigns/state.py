@@ -263,9 +263,10 @@ class DialerState:
             self.look.set()
 
     def _may_be_over(self) -> bool:
-        """Whether the ledger may show that nobody of a campaign is left."""
+        """Whether the ledger may show that no contact of a campaign is left."""
         return not self.writer.has_changes and any(
-            one.is_dialled and one.is_idle and not one.unsettled for one in self.campaigns.values()
+            one.is_dialled and one.is_idle and not one.unsettled and one.next_due is None
+            for one in self.campaigns.values()
         )
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:

@@ -40,6 +40,23 @@ async def test_higher_priority_goes_first(dialer: Dialer, exotel_server: Emulato
     assert dialled(exotel_server) == [number(i) for i in (4, 1, 3, 0, 6, 2, 5)]
 
 
+async def test_few_are_claimed_while_many_come_due_one_after_the_other(tmp_path: Path) -> None:
+    """The ledger keeps what cannot be dialled yet: a pause would have to give all of it back."""
+    async with fast_exotel(speed=1) as emulator, dialling(emulator, tmp_path, channels=1) as dialer:
+        emulator.scenario = Scenario.all_answered(talk=600)
+        await dialer.create(campaign())
+        first = emulator.clock.now() + timedelta(seconds=0.5)
+        dues = [first + timedelta(milliseconds=8 * i) for i in range(150)]
+        later = [Contact(number(1000 + i), not_before=due) for i, due in enumerate(dues)]
+        await dialer.add("diwali", [*later, *numbers(300)])
+        async with dialer.run("diwali"):
+            state = dialer._engines.state
+            assert state is not None
+            await until(lambda: emulator.clock.now() > dues[-1])
+            (running,) = state.campaigns.values()
+            assert running.claimed <= 100
+
+
 async def test_retries_go_before_first_attempts_of_their_priority(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
