@@ -44,6 +44,8 @@ from exotel_async.wire.request import Category
 from exotel_async.wire.responses import read_raw
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from exotel_async.events import OnEvent
     from exotel_async.models import RawResponse
     from exotel_async.redis.environment import SharedBudgets
@@ -279,7 +281,12 @@ class AsyncExotel:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

@@ -63,7 +63,10 @@ class Given:
 
 
 class Reading:
-    """One reading, oldest call first, of all that may have changed since what was given before."""
+    """One reading, oldest call first, of all that may have changed since what was given before.
+
+    `since` is the first second of what is wanted at all.
+    """
 
     def __init__(self, before: Given, since: datetime | None) -> None:
         self._before = before

@@ -101,6 +101,16 @@ class FetchStatistics(Value):
     time_left: timedelta | None
 
 
+class _RequestCount:
+    """How many requests were sent. It does not refer to the stream, which is freed when unused."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def add(self) -> None:
+        self.number += 1
+
+
 class CallResults(ResultStream[CallResult]):
     """A stream of `CallResult`, one for each SID, in the order the answers come.
 
@@ -132,9 +142,10 @@ class CallResults(ResultStream[CallResult]):
         self._pages = pages
         self._wanted = wanted
         self._on_progress = on_progress
-        self._found = self._missing = self._failed = self._requests = 0
+        self._found = self._missing = self._failed = 0
         self._started = time.monotonic()
-        self._options = evolve(options, on_send=self._count_request)
+        self._requests = _RequestCount()
+        self._options = evolve(options, on_send=self._requests.add)
         # Of the queries for many, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
         self._planner = BatchPlanner(0, batch_size)
@@ -166,14 +177,11 @@ class CallResults(ResultStream[CallResult]):
             found=self._found,
             missing=self._missing,
             failed=self._failed,
-            requests=self._requests,
+            requests=self._requests.number,
             rate=rate,
             total=self._input.total,
             time_left=time_left,
         )
-
-    def _count_request(self) -> None:
-        self._requests += 1
 
     async def _run(self) -> None:
         """Work until all is answered."""

@@ -25,6 +25,8 @@ from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_s
 from exotel_async.wire.validation import whole, whole_number
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from exotel_async.calls.list_pages import PageFetcher
     from exotel_async.config import SendOptions
     from exotel_async.wire.call_query import CallQuery
@@ -126,7 +128,12 @@ class CallRecords:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     async def _calls(self) -> AsyncGenerator[Call, None]:

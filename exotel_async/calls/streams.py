@@ -86,7 +86,7 @@ class LazyInput(Generic[T]):
     def __init__(
         self, argument: str, source: Iterable[T] | AsyncIterable[T], *, ahead: int
     ) -> None:
-        """Describe it; nothing is read. Of an async source so many items are read ahead.
+        """Describe it; nothing is read. Up to `ahead` items of an async source are read in advance.
 
         Raises:
             InvalidRequest: it cannot be iterated, or is a single text.
@@ -213,7 +213,7 @@ class ResultStream(Generic[T]):
     """
 
     def __init__(self, source: LazyInput[Any], *, places: int) -> None:
-        """Describe it. In so many places there may be results that were not taken yet."""
+        """Describe it. `places` is how many results may be there that were not taken yet."""
         self._input = source
         self._workers = Workers()
         self._working = 0

@@ -295,7 +295,7 @@ class Ledger(LedgerReader):
     # Attempts.
 
     async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:
-        """Write down dials that are about to leave, within seconds. Only what is `TAKEN` may.
+        """Write down dials that are about to leave, in `within` seconds. Only what is `TAKEN` may.
 
         Raises:
             LedgerBusy: it did not take them in that time. They must not leave. Should they have

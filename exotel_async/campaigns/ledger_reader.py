@@ -50,7 +50,7 @@ class LedgerReader:
     async def retries(self, campaign_id: int) -> tuple[int, int | None]:
         """Return how many contacts wait to be dialled again, and when the next one is due.
 
-        Of more than ten thousand, so many are counted.
+        It counts ten thousand at most.
         """
         return await self._reader.do(Urgency.OTHER, ledger_contacts.retries, campaign_id)
 

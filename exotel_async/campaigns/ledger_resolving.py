@@ -32,7 +32,7 @@ def resolve(connection: Connection, change: Change, now: int) -> bool:
 
     A contact that is to be dialled again is cancelled where the campaign was; a campaign that was
     completed continues.
-    Returns whether it was written: False: the attempt is not unresolved any more.
+    Returns whether it was written. False: the attempt is not unresolved any more.
     """
     row = connection.execute(_CAMPAIGN_OF, {"attempt": change.attempt_id}).one_or_none()
     if row is None:

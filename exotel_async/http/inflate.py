@@ -19,10 +19,12 @@ class UnreadableBody(Exception):
 
 
 class Inflater:
-    """Gives back a body as it was before it was encoded, of so many bytes at most."""
+    """Gives back a body as it was before it was encoded, of `most` bytes at most."""
 
     def __init__(self, encoding: str, most: int) -> None:
-        """Prepare for a body with that `Content-Encoding`, and so many bytes as it comes or was.
+        """Prepare for a body with that `Content-Encoding`; "" is none.
+
+        It has `most` bytes at most, encoded as well as decoded.
 
         Raises:
             UnreadableBody: it is encoded more than once, or in a way that was not asked for.

@@ -100,7 +100,7 @@ class Pipeline:
     ) -> asyncio.Task[T]:
         """Run a task that continues if its caller is cancelled, and ends with the session.
 
-        If it is shared, it works for several callers, so that it belongs to the trace of none.
+        If it is shared, it works for several callers, so it belongs to the trace of none.
 
         Raises:
             ConfigurationError: as `limiter`.

@@ -84,6 +84,8 @@ class Refused(Exception):
 def check_head(headers: Mapping[str, str], most: int | None) -> None:
     """Refuse a file by what the head of its answer says, names in lower case.
 
+    `most` is in bytes; None: any number.
+
     Raises:
         Refused: it is encoded, too large, or a page, as a host sends that wants a login.
     """

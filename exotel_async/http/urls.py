@@ -46,7 +46,7 @@ def is_signed(url: str) -> bool:
 
 
 def takes_credentials(url: str, home: Origin) -> bool:
-    """Whether the account's credentials may be sent to a URL.
+    """Whether the account's credentials may be sent to a URL, which is a link by `is_link`.
 
     They go to the service the session was set up for, and in a TLS connection to Exotel's own
     hosts, for that is where recordings are kept. Nowhere else, and to no signed URL.
@@ -72,7 +72,8 @@ async def may_be_followed(url: str, home: Origin) -> bool:
     The author of a link, or a redirect, could otherwise have this computer request what only it
     can reach: itself, its network, or the service that gives a cloud's machine its credentials.
 
-    If that is in a private network, as an emulator is, links may lead into private networks.
+    If `home`, the session's own host, is in a private network, as an emulator is, links may lead
+    into private networks. The link is one by `is_link`.
     """
     host = origin(url)[1]
     return host == home[1] or not await _is_private(host) or await _is_private(home[1])

@@ -104,7 +104,9 @@ class Pacer:
         return not self._pays()
 
     def follow(self, pace: float, burst: float) -> bool:
-        """Keep to a pace, above zero, and a burst decided elsewhere; what is saved up stays.
+        """Keep to a pace and a burst decided elsewhere; what is saved up stays.
+
+        The pace is above zero, in requests per second; the burst is at least 1.
 
         Returns:
             Whether that is a change: who waits in `take` waits at the pace there was.

@@ -222,7 +222,7 @@ class ValkeyClaims:
                 logger.warning(
                     "The server of the claim store, %s, cannot be reached: %s",
                     self.address,
-                    str(problem),
+                    problem,
                 )
             raise ClaimsUnavailable(
                 f"the server of the claim store, {self.address}, cannot be reached: {problem}"

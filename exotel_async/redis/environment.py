@@ -39,6 +39,9 @@ class SharedBudgets:
     def __init__(self, url: str, *, account: str, exchange: float, max_in_flight: int) -> None:
         """Describe them; nothing is sent.
 
+        `exchange` is the longest time of a request in seconds, `max_in_flight` how many requests
+        of this process may be in flight.
+
         Raises:
             ConfigurationError: the URL is not valid.
         """

@@ -70,7 +70,8 @@ class LeaseTerms:
     def of(cls, rate: RateLimit, exchange: float) -> LeaseTerms:
         """Return the terms for a budget.
 
-        An exchange ends when a request has arrived or never will.
+        `exchange` is the longest time in seconds from a permit until its request has arrived or
+        never will.
         """
         per = rate.per
         return cls(
@@ -162,8 +163,8 @@ class Lease:
     ) -> None:
         """Describe it; it holds nothing yet.
 
-        The moments of the window are those of the loop's clock. What the process is called in
-        statistics is its host and process number by default.
+        The moments of the window are those of the loop's clock, those of the lease are seconds of
+        `clock`. What the process is called in statistics is its host and process number by default.
         """
         self.terms: LeaseTerms = terms
         self.id: str = ""

@@ -39,7 +39,8 @@ class Server(Connection):
     async def ask(self, message: Mapping[str, Any], *, concurrent: bool = False) -> dict[str, Any]:
         """Send a message to the ledger and return its answer.
 
-        If it is `concurrent` with other messages, it may have to connect first.
+        If it is `concurrent` with other messages, it uses another connection, which may have to be
+        made first.
 
         Raises:
             Unreachable: no answer came. The ledger may have taken the message, or may yet.

@@ -50,7 +50,7 @@ class ClientGone(Exception):
 async def read_callback(
     headers: Headers, chunks: AsyncIterable[bytes], *, most: int, seconds: float
 ) -> tuple[bytes, str]:
-    """Return the body of a request, of `most` bytes within so many seconds, and its Content-Type.
+    """Return the body of a request and its Content-Type: `most` bytes at most, in that time.
 
     Raises:
         Refused: 415, 413 or 408; of a body that does not say its length only when it is there.

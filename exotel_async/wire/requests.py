@@ -137,7 +137,7 @@ def get_call(
 ) -> Request:
     """Build the request for one call.
 
-    Exotel answers a `recording_url_validity` of other lengths than 5 to 60 minutes with a 4xx.
+    Exotel answers a `recording_url_validity` other than 5 to 60 whole minutes with a 4xx.
 
     Raises:
         InvalidRequest: an argument that Exotel would refuse.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -855,3 +857,17 @@ async def test_it_lets_others_go_first(emulator: Emulator) -> None:
         await exotel.account.balance()
         arrived = ["Balance" in request.path for request in emulator.requests[ahead:]]
         assert arrived.index(True) <= 2
+
+
+async def test_a_stream_is_freed_with_its_last_reference(exotel: AsyncExotel) -> None:
+    unused, used = exotel.calls.get_many(["a"]), exotel.calls.get_many([])
+    async with used as results:
+        assert [result async for result in results] == []
+    del results
+    gc.disable()
+    try:
+        alive = [weakref.ref(unused), weakref.ref(used)]
+        del unused, used
+        assert [one() for one in alive] == [None, None]
+    finally:
+        gc.enable()
