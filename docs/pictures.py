@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def live_view(seconds: float = 50) -> str:
-    """Run a campaign at a terminal, and return what it shows after so many seconds, as SVG."""
+    """Run a campaign at a terminal, and return what it shows after these seconds, as SVG."""
     morning = datetime(2026, 11, 30, 10, 58, tzinfo=IST)
     scenario = Scenario(busy=0.15, no_answer=0.25, failed=0.03, talk=(20, 90))
     with Emulator(speed=10, now=morning, scenario=scenario) as emulator:
@@ -67,7 +67,7 @@ def live_view(seconds: float = 50) -> str:
 
 
 def at_a_terminal(emulator: Emulator, seconds: float) -> str:
-    """Return what `exotel-async dial` writes to a terminal, until it has shown itself so long."""
+    """Return what `exotel-async dial` writes to a terminal, for `seconds` from its first frame."""
     output = bytearray()
     ours, terminal = pty.openpty()
     with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ def _name_of(listener: object) -> str:
 
 
 def takes(listener: Callable[..., object], number: int) -> bool:
-    """Whether a listener takes so many arguments, or does not say what it takes."""
+    """Whether a listener takes that number of arguments, or does not say what it takes."""
     try:
         inspect.signature(listener).bind(*[None] * number)
     except ValueError:

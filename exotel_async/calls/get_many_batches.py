@@ -15,7 +15,7 @@ class BatchPlanner:
     """
 
     def __init__(self, queries: int, batch_size: int) -> None:
-        """Plan so many queries, one after the other, before a SID is asked for by itself."""
+        """Plan `queries` for many SIDs, one by one, before a SID is asked for by itself."""
         self._batch_size: Final = batch_size
         self._lines: list[deque[str]] = [deque() for _ in range(queries + 1)]
         self._busy = [0] * (queries + 1)

@@ -78,7 +78,7 @@ class GetQueue:
     def join(
         self, sid: str, answer: PendingGet, options: SendOptions, report: RequestReport
     ) -> Iterable[asyncio.TimerHandle]:
-        """Wait to be part of a query; the report is told when it leaves with one.
+        """Wait to be part of a query; the report is notified when it leaves with one.
 
         Returns:
             What ends its waiting when its time has come, to be cancelled when it is over before.

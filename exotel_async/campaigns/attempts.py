@@ -64,7 +64,10 @@ class LiveAttempt:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """Of the numbers that must not be on the do-not-call list."""
+        """Those of the dialled number and of the contact's own agent.
+
+        None may be on the do-not-call list.
+        """
         # The campaign's agent is the user's own.
         parties = (self.number, self.contact.agent)
         return tuple(identity_of(party) or party for party in parties if party is not None)

@@ -190,7 +190,7 @@ _KINDS: Final[Mapping[str, type]] = {"schedule": Schedule, "retries": Retries, "
 
 
 def plan_for(account_sid: str) -> DialPlan:
-    """Return the plan for dials that say all for themselves."""
+    """Return a plan without defaults: the target of each dial has all of its options."""
     return DialPlan(
         account_sid=account_sid, to=None, flow=None, caller_id=None, options={}, max_live=None
     )

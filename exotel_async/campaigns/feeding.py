@@ -40,10 +40,10 @@ LOW: Final = _BLOCK // 2
 _MOST_DUE: Final = 200
 """Thousands of contacts that may come due at once, before retries behind them have to wait."""
 _DUE: Final = 10
-"""The same, of those that have come due while enough others are claimed."""
-_MOST: Final = 2 * _BLOCK
-"""Contacts that are claimed at most: a pause has to give them all back."""
-_SHORTEST: Final = 0.05
+"""Contacts that are claimed at a time once some have come due, while enough others are claimed."""
+_MOST_CLAIMED: Final = 2 * _BLOCK
+"""Most contacts of a campaign that are claimed at any time: a pause gives all of them back."""
+_SHORTEST_WAIT: Final = 0.05
 """Seconds between two looks at least, however close to each other contacts come due."""
 _TICK: Final = 0.5
 """Seconds between two looks whether somebody has come due, by what is known here."""
@@ -128,12 +128,12 @@ class Feeding:
                     await state.look.wait()
 
     def _until_due(self) -> float:
-        """Return the seconds until somebody comes due, or until that is to be asked again."""
+        """Return the seconds until a contact comes due, or until that is to be asked again."""
         now = self._state.clock.now_ms()
         dues = (one.next_due for one in self._state.campaigns.values() if one.is_dialled)
-        # Who is due by now was looked for, and is so again and again while nothing is dialled.
+        # Contacts that are due by now were looked for, and perhaps cannot be dialled yet.
         left = [due - now for due in dues if due is not None and due > now]
-        return max(_SHORTEST, min([_TICK, *(one / 1000 for one in left)]))
+        return max(_SHORTEST_WAIT, min([_TICK, *(one / 1000 for one in left)]))
 
     async def _look(self) -> None:
         """Look once."""
@@ -234,9 +234,10 @@ class Feeding:
         closed = running.drop(lambda contact: contact.zone not in open_zones)
         if closed:
             await ledger.unclaim([(contact.id, None) for contact in closed])
-        if open_zones and (running.claimed < LOW or (promoted and running.claimed < _MOST)):
+        if open_zones and (running.claimed < LOW or (promoted and running.claimed < _MOST_CLAIMED)):
             # Those that have come due go before the others that are claimed.
-            room = max(_BLOCK - running.claimed, min(promoted, _DUE, _MOST - running.claimed))
+            most = min(promoted, _DUE, _MOST_CLAIMED - running.claimed)
+            room = max(_BLOCK - running.claimed, most)
             lease = state.clock.now_ms() + round(LEASE * 1000)
             contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)
             if contacts and not running.claimed:

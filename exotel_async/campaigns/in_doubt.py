@@ -73,7 +73,7 @@ class InDoubt:
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
         """Search for the call of an attempt in doubt, until that is settled.
 
-        `error` is what its dial has raised; None: its dialer is dead, and `know_calls_of` was told.
+        `error` is what its dial has raised; None: its dialer is dead, and `know_calls_of` has run.
         """
         knows = error is None
         if error is not None:

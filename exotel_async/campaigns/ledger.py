@@ -145,9 +145,9 @@ class Ledger(LedgerReader):
     async def lock(self, now: int, longest_exchange: int) -> Holder | None:
         """Take the place of the ledger's one dialer. Returns who has it; None: it was taken.
 
-        What a dead dialer has claimed is ready again then. What it was about to send is in doubt,
-        certain after `now` and its or this longest exchange, whichever is longer: that is how many
-        milliseconds one dial may take, from its intent to its answer.
+        What a dead dialer has claimed is ready again then. What it was about to send is in doubt.
+        That becomes certain at `now` plus the longer of the two dialers' `longest_exchange`: the
+        milliseconds that one dial may take, from its intent to its answer.
         """
 
         def enter(connection: Connection, wanted: Any) -> list[Holder | str]:

@@ -73,9 +73,9 @@ _CONTACTS: Final = Statement(
     .where(among(contacts.c.id, "ids"))
     .with_for_update()
 )
-_OF_INTENT: Final = tuple(one.name for one in fields(Intent) if one.name != "identities")
+_INTENT_COLUMNS: Final = tuple(one.name for one in fields(Intent) if one.name != "identities")
 """The columns of an attempt that its intent has."""
-_INSERT: Final = Statement(insert(attempts), (*_OF_INTENT, "state", "dialer"))
+_INSERT: Final = Statement(insert(attempts), (*_INTENT_COLUMNS, "state", "dialer"))
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
@@ -114,7 +114,7 @@ def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None
     begun = {"state": "intended", "dialer": dialer}
     _INSERT.execute(
         connection,
-        *({name: getattr(intent, name) for name in _OF_INTENT} | begun for intent in taken),
+        *({name: getattr(intent, name) for name in _INTENT_COLUMNS} | begun for intent in taken),
     )
     _DIALLED.execute(
         connection,

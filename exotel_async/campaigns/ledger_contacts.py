@@ -197,7 +197,7 @@ def known(connection: Connection, campaign_id: int, new: Sequence[NewContact]) -
 def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
     """Return how many contacts wait to be dialled again, and when the next one is due.
 
-    It counts ten thousand at most.
+    It counts 10,000 at most. The moment is in milliseconds since the epoch; None: none waits.
     """
     (row,) = _COUNTED_RETRIES.rows(connection, {"campaign": campaign_id})
     return row.number, row.due_at

@@ -50,7 +50,7 @@ class LedgerReader:
     async def retries(self, campaign_id: int) -> tuple[int, int | None]:
         """Return how many contacts wait to be dialled again, and when the next one is due.
 
-        It counts ten thousand at most.
+        It counts 10,000 at most. The moment is in milliseconds since the epoch; None: none waits.
         """
         return await self._reader.do(Urgency.OTHER, ledger_contacts.retries, campaign_id)
 

@@ -59,8 +59,8 @@ class SharedEngine:
     async def begin(self, name: str, *, again: bool = False) -> tuple[RunningCampaign, int]:
         """Have the contacts of a campaign dialled, within a run.
 
-        Returns the campaign, and the number of its last outcome before that. With `again` one that
-        errors have stopped goes on.
+        Returns the campaign, and the place of its last outcome before this run; 0: it had none.
+        With `again`, a campaign that errors have stopped continues.
 
         Raises:
             InvalidRequest: there is no such campaign, or there are too few channels for it.

@@ -26,7 +26,7 @@ class ServerClock:
         """When it was read last, by `time.monotonic`."""
 
     def saw(self, date: str | None, *, took: float = 0.0) -> None:
-        """Take note of an answer's `Date`; it `took` so many seconds since the request was sent."""
+        """Take note of an answer's `Date`; `took` is the seconds since its request was sent."""
         # Read when it is asked for: most answers are never asked.
         if date is not None and (took <= _SOON or not self._has_waited(date, took)):
             self._date, self.read_at = date, time.monotonic()

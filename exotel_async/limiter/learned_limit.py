@@ -106,10 +106,10 @@ class LearnedLimit:
         return True
 
     def refused(self, count: int, now: float, *, early: bool, again: bool) -> bool:
-        """Take note of a refusal after so many good answers in `per`, while others waited.
+        """Take note of a refusal after `count` good answers in `per`, while others waited.
 
-        It is early if somebody unknown may have spent the budget before, and again if it was the
-        probe after another one. Return whether the limit changes.
+        It is `early` if an unknown client may have spent the budget before, and `again` if it
+        refused the probe after another refusal. Return whether the limit changes.
         """
         self._full_since = None
         count = max(1, count)

@@ -70,8 +70,8 @@ class LeaseTerms:
     def of(cls, rate: RateLimit, exchange: float) -> LeaseTerms:
         """Return the terms for a budget.
 
-        `exchange` is the longest time in seconds from a permit until its request has arrived or
-        never will.
+        `exchange` is the longest time, in seconds, from the grant of a permit until its request
+        has arrived or can no longer arrive.
         """
         per = rate.per
         return cls(

@@ -203,7 +203,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[..., Any]]]] = {
     "insights": ("Insights", _insights),
     "stream": ("Stream", _stream),
 }
-"""What flows call it, and what reads it."""
+"""For each attribute: the name of the field in a flow's request, and what reads its value."""
 
 
 @cache

@@ -70,8 +70,8 @@ class HandlerTask:
     ) -> None:
         """Begin.
 
-        Claim and handler have so many seconds; `over` is called with the key when the event may be
-        attempted anew.
+        Claim and handler have that many `seconds`; `over` is called with the key when the event may
+        be attempted again.
         """
         self._store, self._route, self._event = store, route, event
         self._key, self._owner, self._seconds, self._over = key, owner, seconds, over

@@ -69,7 +69,7 @@ def flag(argument: str, value: object) -> str | None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a number: Python takes True for one."""
+    """Whether a value is an int or a float, and no bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -34,8 +34,8 @@ def decode_json(body: bytes) -> Any:
     """Decode JSON.
 
     Raises:
-        ValueError: it is no UTF-8, no JSON, or has a number of thousands of digits.
-        RecursionError: it has brackets as deep as the stack.
+        ValueError: it is not UTF-8 or not JSON, or has an integer of too many digits for Python.
+        RecursionError: its arrays or objects are nested too deeply.
     """
     return _JSON.decode(body.decode("utf-8-sig"))
 

@@ -66,7 +66,7 @@ def postgres_server() -> Iterator[postgres.Server]:
 
 
 @pytest.fixture(scope="session")
-def made_database(postgres_server: postgres.Server) -> str:
+def empty_ledger_database(postgres_server: postgres.Server) -> str:
     """A database with a ledger in which there is nothing, to be copied."""
     database = postgres_server.new_database()
     make(Ledger(database))
@@ -85,7 +85,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server: postgres.Server = request.getfixturevalue("postgres_server")
     if not is_made:
         return server.new_database()
-    return server.new_database(like=request.getfixturevalue("made_database"))
+    return server.new_database(like=request.getfixturevalue("empty_ledger_database"))
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def dialled(emulator: Emulator) -> list[str]:
 
 
 def since_the_first_of(least: int, emulator: Emulator) -> list[str]:
-    """Return who was dialled since the first one whose number is so high."""
+    """Return who was dialled since the first one whose number is `number(least)` or higher."""
     who = dialled(emulator)
     first = next((place for place, one in enumerate(who) if one >= number(least)), len(who))
     return who[first:]

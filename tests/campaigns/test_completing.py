@@ -83,7 +83,7 @@ async def test_it_is_completed_with_its_last_outcome_and_not_at_the_next_look(
     assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
 
 
-async def test_who_comes_due_is_dialled_then_and_not_at_the_next_look(
+async def test_a_due_contact_is_dialled_before_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_LOOK", "_TICK"):

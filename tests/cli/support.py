@@ -22,9 +22,9 @@ from tests.support import fork_server
 TOKEN = "canary-token-5e1f"
 COMMAND = (sys.executable, "-m", "exotel_async")
 EAGER = (*COMMAND[:-1], "tests.cli.eager")
-"""The same without its pauses, to be run in this folder: `call --wait` asks for the end at
-once, what has failed is tried again at once, and for `dial` it is certain 13 minutes sooner that
-there is no call."""
+"""The same with shorter pauses, to be run in this folder: `call --wait` polls at once, requests
+that failed are tried again at once, and `dial` is certain 13 minutes sooner that a lost dial made
+no call."""
 QUICK = ("--rate", "60000")
 """What lets a command with many requests be quick, if the emulator does."""
 ONE_CERTIFICATE = str(Path(__file__).parents[1] / "support" / "localhost.pem")

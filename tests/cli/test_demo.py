@@ -204,7 +204,7 @@ def between_its_lives(
 ) -> int:
     """Run the demo while something happens to the call in flight before the program is back.
 
-    There is no more time as soon as something is so after that.
+    The time of the demo is over as soon as `until` is true after that.
     """
     run_to_the_end = Demo._run_to_the_end
 

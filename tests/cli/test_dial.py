@@ -282,7 +282,7 @@ async def test_a_second_ctrl_c_stops_at_once_and_lists_the_calls_not_ended(
 
 @asynccontextmanager
 async def exotel_at(hour: int, minute: int, second: int = 0) -> AsyncIterator[Emulator]:
-    """An emulator as fast as time, at a time of day in India when its first request comes.
+    """An emulator at real speed whose clock shows this time in India at its first request.
 
     However long the command takes to start, there are as many seconds left until an hour begins.
     """

@@ -82,7 +82,7 @@ class Search:
 
     @cached_property
     def _all_objects(self) -> list[tuple[str, str, Result]]:
-        """The name of each and all that is searched for further words, in lower case."""
+        """Of each: its name and the text for further words, in lower case, and the result."""
         found = []
         for prefix, matches in self._index["objects"].items():
             for page, kind, _, anchor, name in matches:

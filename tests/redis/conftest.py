@@ -80,14 +80,14 @@ async def lag() -> AsyncIterator[Lag]:
 
 
 @pytest.fixture
-def settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger that is new waits for nobody who may know more: it is the first one there is."""
     of = LeaseTerms.of
     monkeypatch.setattr(LeaseTerms, "of", lambda *args: evolve(of(*args), settle=0.02))
 
 
 @pytest.fixture
-def few_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_final_release(monkeypatch: pytest.MonkeyPatch) -> None:
     """A limiter that is closed tries to reach a server that is gone for a shorter time."""
     monkeypatch.setattr(lease, "_LAST_WORDS", 0.05)
 

@@ -33,7 +33,7 @@ from exotel_async.redis import SharedTokenBucket
 from tests.conftest import SOON
 from tests.redis.conftest import Lag
 
-pytestmark = [pytest.mark.slow(1.5), pytest.mark.usefixtures("settles_soon")]
+pytestmark = [pytest.mark.slow(1.5), pytest.mark.usefixtures("short_settling")]
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
@@ -169,7 +169,7 @@ async def test_gives_back_what_it_has_no_use_for_any_more(open_limiter: Open) ->
     assert limiter.statistics().round_trips == trips, "and is silent"
 
 
-async def test_whoever_comes_gets_an_equal_part_at_once(open_limiter: Open, lag: Lag) -> None:
+async def test_a_new_process_gets_an_equal_share_at_once(open_limiter: Open, lag: Lag) -> None:
     rate = RateLimit(50, per=1.5)
     first, second = await open_limiter(rate), await open_limiter(rate)
     await warm(first, second)

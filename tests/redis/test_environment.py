@@ -31,7 +31,7 @@ from tests.cli.support import pointing_at, ran
 from tests.conftest import CUSTOMER, session
 from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.slow(1), pytest.mark.usefixtures("settles_soon")]
+pytestmark = [pytest.mark.slow(1), pytest.mark.usefixtures("short_settling")]
 
 VARIABLE = "EXOTEL_RATE_LIMIT_URL"
 SECRET = "canary-password-77c2"

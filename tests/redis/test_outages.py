@@ -34,7 +34,7 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.redis.conftest import Valkey
 from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.slow(3), pytest.mark.usefixtures("settles_soon", "few_last_words")]
+pytestmark = [pytest.mark.slow(3), pytest.mark.usefixtures("short_settling", "short_final_release")]
 
 BULK, INTERACTIVE = Priority.BULK, Priority.INTERACTIVE
 OK = RequestOutcome(status=200)
@@ -129,9 +129,9 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 async def settles(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that is new, but for the first, waits longer than for a `per` as small as that.
+    """Each new ledger after the first waits longer than the small `per` of the tests would have it.
 
-    Whoever knows of the old one has to be back before, also on a computer that is busy. With a
+    The processes that know of the old one have to be back before, also on a busy computer. With a
     `per` of a minute there are two seconds.
     """
     async with SharedTokenBucket(server.url, RATE, account="acme1", exchange=EXCHANGE) as first:

@@ -20,7 +20,7 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.http import test_faults
 from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.slow(1), pytest.mark.usefixtures("settles_soon")]
+pytestmark = [pytest.mark.slow(1), pytest.mark.usefixtures("short_settling")]
 
 
 @pytest.fixture(autouse=True)

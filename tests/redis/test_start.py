@@ -22,7 +22,7 @@ from tests.conftest import SOON
 from tests.redis.conftest import Valkey
 from tests.support.ports import free_port
 
-pytestmark = pytest.mark.usefixtures("few_last_words")
+pytestmark = pytest.mark.usefixtures("short_final_release")
 
 RATE = RateLimit(100, per=1.0)
 KEY = "exotel_async:{acme1}:voice"

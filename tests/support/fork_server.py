@@ -30,12 +30,12 @@ from typing import Any, Final
 import exotel_async
 
 # Imported by nobody before they are used.
-_LATE: Final = (
+_IMPORTED_LATE: Final = (
     *("anyio._backends._asyncio", "httpcore", "sqlite3"),
     *("rich.live", "rich.markdown", "rich.progress"),
     *("alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg"),
 )
-_NEVER: Final = re.compile(r"\.(__init__|__main__|env|pytest_plugin|sync\..*)$")
+_NOT_IMPORTED: Final = re.compile(r"\.(__init__|__main__|env|pytest_plugin|sync\..*)$")
 """What acts as it is imported; that of `sync` is about the end of the program."""
 _LONGEST: Final = 1 << 20  # bytes of a command with its environment
 
@@ -178,8 +178,8 @@ def _server() -> socket.socket:
 def _import_all() -> None:
     (folder,) = map(Path, exotel_async.__path__)
     found = (path.relative_to(folder.parent) for path in sorted(folder.rglob("*.py")))
-    for name in (*_LATE, *(".".join(path.with_suffix("").parts) for path in found)):
-        if not _NEVER.search(name):
+    for name in (*_IMPORTED_LATE, *(".".join(path.with_suffix("").parts) for path in found)):
+        if not _NOT_IMPORTED.search(name):
             importlib.import_module(name)
 
 

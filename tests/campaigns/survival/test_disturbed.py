@@ -148,7 +148,7 @@ async def test_a_full_disk_pauses_the_dialling(
     assert not verdict.doubts
 
 
-async def test_a_ledger_that_somebody_locks_for_some_seconds(tmp_path: Path) -> None:
+async def test_a_ledger_that_another_process_locks_for_some_seconds(tmp_path: Path) -> None:
     """Interactive requests beside it do not wait for it."""
     async with running(tmp_path, 40, asks=0.1) as (one, program):
         requests = one.emulator.requests
