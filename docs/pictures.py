@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def live_view(seconds: float = 50) -> str:
-    """Run a campaign at a terminal, and return what it shows after these seconds, as SVG."""
+    """Run a campaign at a terminal, and return, as SVG, what it shows after `seconds`."""
     morning = datetime(2026, 11, 30, 10, 58, tzinfo=IST)
     scenario = Scenario(busy=0.15, no_answer=0.25, failed=0.03, talk=(20, 90))
     with Emulator(speed=10, now=morning, scenario=scenario) as emulator:

@@ -135,7 +135,7 @@ class AsyncExotel:
         follow_environment()
         credentials = Credentials.find(account_sid, api_key, api_token)
         if type(max_in_flight) is not int or max_in_flight < 1:
-            raise refused("max_in_flight", max_in_flight, "1 or more, as max_in_flight=64")
+            raise refused("max_in_flight", max_in_flight, "1 or more, such as max_in_flight=64")
         budgets = {
             Category.VOICE: _budget("rate_limit", rate_limit, RateLimit()),
             Category.EXOPHONES: _budget("exophone_rate_limit", exophone_rate_limit, EXOPHONE_RATE),
@@ -147,7 +147,7 @@ class AsyncExotel:
             raise refused("allow_http", allow_http, "allow_http=True or allow_http=False")
         if on_orphaned_call is not None and not callable(on_orphaned_call):
             raise refused(
-                "on_orphaned_call", on_orphaned_call, "a function, as on_orphaned_call=note"
+                "on_orphaned_call", on_orphaned_call, "a function, such as on_orphaned_call=note"
             )
         # Now, and not when a call would be lost by it.
         if on_orphaned_call is not None and not takes(on_orphaned_call, 2):
@@ -340,5 +340,5 @@ def _check_time_zone(time_zone: object) -> None:
     # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
-        rule = "a datetime.timezone or a zoneinfo.ZoneInfo, as ZoneInfo('Asia/Kolkata')"
+        rule = "a datetime.timezone or a zoneinfo.ZoneInfo, such as ZoneInfo('Asia/Kolkata')"
         raise refused("time_zone", time_zone, rule)

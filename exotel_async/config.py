@@ -185,7 +185,7 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
     if not _is_number(value) or not 0 < 3 * value < math.inf:
-        raise refused("timeout", value, "seconds, as timeout=10, or Timeouts(read=10)")
+        raise refused("timeout", value, "seconds, such as timeout=10, or Timeouts(read=10)")
     return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
 
 
@@ -198,7 +198,9 @@ def rate_limit_of(argument: str, value: object) -> RateLimit:
     if isinstance(value, RateLimit):
         return value
     if type(value) is not int or value < 1:
-        rule = f"requests a minute, as {argument}=200, RateLimit(200, per=60), or a RateLimiter"
+        rule = (
+            f"requests a minute, such as {argument}=200, RateLimit(200, per=60), or a RateLimiter"
+        )
         raise refused(argument, value, rule)
     return RateLimit(value)
 
@@ -216,7 +218,7 @@ def retry_of(value: RetryPolicy | int | None) -> RetryPolicy:
     if value is None or value is True or isinstance(value, RetryPolicy):
         return value if isinstance(value, RetryPolicy) else RetryPolicy()
     if not isinstance(value, int) or value < 0:
-        rule = "how often to send again, as retry=3 or retry=False, or RetryPolicy(attempts=4)"
+        rule = "how often to send again, such as retry=3 or retry=False, or RetryPolicy(attempts=4)"
         raise refused("retry", value, rule)
     return RetryPolicy(attempts=value + 1) if value else RetryPolicy.never()
 

@@ -14,8 +14,8 @@ from exotel_async.wire.request import Category, Request, plain_pairs
 from exotel_async.wire.validation import one_of
 
 _RULE: Final = (
-    "must be a path below the account, as 'Numbers/09812300001.json': not a URL, without / at its "
-    "beginning, and without .., //, ?, #, ; and spaces; the query is params"
+    "must be a path below the account, such as 'Numbers/09812300001.json': not a URL, without / at "
+    "its beginning, and without .., //, ?, #, ; and spaces; the query is params"
 )
 _DIAL: Final = (
     "is a dial: use calls.connect, calls.connect_to_flow or calls.connect_to_stream, which never "

@@ -30,8 +30,8 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let dialers look more often at what nothing tells them of."""
+def _frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let dialers look more often at what other processes have changed."""
     monkeypatch.setattr(feeding, "_LOOK", 0.3)
     monkeypatch.setattr(feeding, "_ANOTHER", 0.1)
 

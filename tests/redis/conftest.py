@@ -81,14 +81,14 @@ async def lag() -> AsyncIterator[Lag]:
 
 @pytest.fixture
 def short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that is new waits for nobody who may know more: it is the first one there is."""
+    """Let a new ledger start at once: no process knows of an earlier one."""
     of = LeaseTerms.of
     monkeypatch.setattr(LeaseTerms, "of", lambda *args: evolve(of(*args), settle=0.02))
 
 
 @pytest.fixture
 def short_final_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limiter that is closed tries to reach a server that is gone for a shorter time."""
+    """Let a limiter that is closed try for a shorter time to reach a server that is gone."""
     monkeypatch.setattr(lease, "_LAST_WORDS", 0.05)
 
 

@@ -29,14 +29,14 @@ from typing import Any, Final
 
 import exotel_async
 
-# Imported by nobody before they are used.
+# Imported only when they are used.
 _IMPORTED_LATE: Final = (
     *("anyio._backends._asyncio", "httpcore", "sqlite3"),
     *("rich.live", "rich.markdown", "rich.progress"),
     *("alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg"),
 )
 _NOT_IMPORTED: Final = re.compile(r"\.(__init__|__main__|env|pytest_plugin|sync\..*)$")
-"""What acts as it is imported; that of `sync` is about the end of the program."""
+"""Modules that act when they are imported: those of `sync` register what runs at the end."""
 _LONGEST: Final = 1 << 20  # bytes of a command with its environment
 
 
