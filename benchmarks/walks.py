@@ -2,7 +2,7 @@
 
 Counted by a profile function: each time a function begins, or a coroutine goes on, that stands in
 another folder than the last one did. Coming back is not counted. What is not of the package, like
-httpx and the event loop, is passed over, and the emulator is in another process.
+httpx and the event loop, is passed over, and so is the emulator.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from attrs import frozen
 
 import exotel_async
 from benchmarks import tables
-from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN, Server, running
+from benchmarks.server import ACCOUNT, EXOPHONE, KEY, TOKEN
 from benchmarks.tables import Target
 from exotel_async import AsyncExotel, RateLimit
+from exotel_async.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -48,29 +49,26 @@ class Walk:
 
 async def measure() -> list[Walk]:
     """Follow one call of each kind, when the session has made one of each before."""
-    with running(Server(rate=10**9, per=1.0)) as base_url:
-        async with AsyncExotel(
-            account_sid=ACCOUNT,
-            api_key=KEY,
-            api_token=TOKEN,
-            base_url=base_url,
-            rate_limit=_NO_LIMIT,
-        ) as exotel:
-            call = await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
+    account = {"account_sid": ACCOUNT, "api_key": KEY, "api_token": TOKEN}
+    async with (
+        Emulator(**account, rate=10**9, per=1.0) as emulator,
+        AsyncExotel(**account, base_url=emulator.base_url, rate_limit=_NO_LIMIT) as exotel,
+    ):
+        call = await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
 
-            async def connect() -> object:
-                return await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
+        async def connect() -> object:
+            return await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
 
-            async def get() -> object:
-                return await exotel.calls.get(call.sid)
+        async def get() -> object:
+            return await exotel.calls.get(call.sid)
 
-            async def read_list() -> object:
-                return [found async for found in exotel.calls.list()]
+        async def read_list() -> object:
+            return [found async for found in exotel.calls.list()]
 
-            calls = {"connect": connect, "get": get, "list": read_list}
-            for each in calls.values():
-                await each()
-            return [Walk(name, await _follow(each)) for name, each in calls.items()]
+        calls = {"connect": connect, "get": get, "list": read_list}
+        for each in calls.values():
+            await each()
+        return [Walk(name, await _follow(each)) for name, each in calls.items()]
 
 
 def report() -> list[Target]:
@@ -78,7 +76,7 @@ def report() -> list[Target]:
     tables.heading(
         "walks",
         "Folders of exotel_async that one call enters, one after the other, by sys.setprofile; "
-        "the emulator in another process.",
+        "the emulator's is passed over.",
     )
     walks = asyncio.run(measure())
     for walk in walks:
@@ -111,6 +109,8 @@ async def _follow(call: Callable[[], Awaitable[object]]) -> tuple[str, ...]:
 
 
 def _folder(file: str) -> str | None:
-    """Return the folder that a file of the package stands in, or the file itself if in none."""
+    """Return the folder that a file of the SDK stands in, or the file itself if in none."""
     path = Path(file)
-    return path.relative_to(_ROOT).parts[0] if path.is_relative_to(_ROOT) else None
+    if path.is_relative_to(_ROOT) and not path.is_relative_to(_ROOT / "emulator"):
+        return path.relative_to(_ROOT).parts[0]
+    return None

@@ -268,6 +268,7 @@ class SendOptions:
             given back. It must not block, and is to raise an ExotelError, such as `NotDialled`.
             Where more than a second passes between the headers and the body, because the process
             was suspended, the body is not sent.
+        patience: seconds it may wait for the budget, its `timeout` counted in; may be infinite.
     """
 
     priority: Priority = Priority.INTERACTIVE
@@ -275,10 +276,14 @@ class SendOptions:
     timeout: float | None = None
     on_send: Callable[[], object] | None = None
     before_send: Callable[[], None] | None = None
+    patience: float = field(
+        default=Factory(lambda self: self._patience(), takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
-    @property
-    def patience(self) -> float:
-        """Seconds it may wait for the budget, its `timeout` counted in."""
+    def _patience(self) -> float:
         limits = (self.max_wait, self.timeout)
         return min((limit for limit in limits if limit is not None), default=math.inf)
 

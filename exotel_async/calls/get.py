@@ -47,13 +47,12 @@ class Coalescer:
         self._queues: dict[BatchKey, GetQueue] = {}
 
     async def get(self, sid: str, wanted: FetchOptions, options: SendOptions) -> Call:
-        """Read one call, alone or with others.
+        """Read one call, alone or with others, in the session's event loop.
 
         Raises:
             NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
-        self._pipeline.check_loop()
         # The list leaves out the calls in progress.
         listed = (
             not self._seen.was_live_just_now(sid)

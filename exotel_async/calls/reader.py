@@ -82,8 +82,8 @@ class CallReader(RecordingReader, WaitReader):
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("calls.get", self.get, options, RequestOptions)
-        segment("sid", sid)
         wanted = _wanted(details, recording_url_validity)
+        segment("sid", sid)
         chosen = self._defaults.with_changes(**options)
         alone = extra or not (self._coalesce if coalesce is None else coalesce)
         with self._pipeline.reports.operation("calls.get") as operation:
@@ -91,6 +91,7 @@ class CallReader(RecordingReader, WaitReader):
                 if alone:
                     call = await self._fetcher.single(sid, wanted, chosen, extra=extra)
                 else:
+                    self._pipeline.check_loop()
                     call = await self._coalescer.get(sid, wanted, chosen)
             except ExotelError as error:
                 error.sid = sid

@@ -15,6 +15,10 @@ _LONGEST_GAP: Final = 1.0
 """Seconds between the headers and the body of a request that has a last check, at most."""
 
 
+def _redacted(problem: str) -> str:
+    return redact(problem) if problem else ""  # as almost always
+
+
 @frozen(kw_only=True)
 class Attempt:
     """What is certain about one request after it was tried.
@@ -35,7 +39,7 @@ class Attempt:
     answer: Response | None = None
     whole: bool = False
     timed_out: bool = False
-    problem: str = field(default="", converter=redact)
+    problem: str = field(default="", converter=_redacted)
     stopped_by: Exception | None = None
 
     @property

@@ -101,10 +101,11 @@ class Exchanges:
                 tell(permit.release)
             else:
                 tell(permit.finish, outcome)
+        pauses = outcome.asks_for_pause
         # Before anything of the user's is called: what that does changes nothing of it.
         ended.set_result(attempt)
         report.ended(attempt, took)
-        if outcome.asks_for_pause:
+        if pauses:
             note_pause(limiter, outcome.status or 0, report)
         if logger.isEnabledFor(logging.DEBUG):
             path = request.shown_path

@@ -22,6 +22,7 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._date = ""
+        self._shown: float | None = None  # the same, as soon as it is asked for
         self.read_at: float = -math.inf
         """When it was read last, by `time.monotonic`."""
 
@@ -29,7 +30,7 @@ class ServerClock:
         """Take note of an answer's `Date`; `took` is the seconds since its request was sent."""
         # Read when it is asked for: most answers are never asked.
         if date is not None and (took <= _SOON or not self._has_waited(date, took)):
-            self._date, self.read_at = date, time.monotonic()
+            self._date, self._shown, self.read_at = date, None, time.monotonic()
 
     def _has_waited(self, date: str, took: float) -> bool:
         """Whether an answer is only as old as its clock is behind: this process was stopped."""
@@ -43,7 +44,9 @@ class ServerClock:
 
         None before the first answer that has a `Date`.
         """
-        shown = http_date(self._date)
+        if self._shown is None:
+            self._shown = http_date(self._date)
+        shown = self._shown
         if shown is None or not _FIRST <= shown < _LAST:
             return None
         return datetime.fromtimestamp(shown + time.monotonic() - self.read_at, UTC)

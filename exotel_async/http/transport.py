@@ -191,7 +191,7 @@ class Transport:
             answer=answer if seen.status else None,
             whole=not problem,
             timed_out=timed_out,
-            problem=answer.conceal(problem),
+            problem=problem and answer.conceal(problem),
             stopped_by=seen.stopped_by,
         )
 

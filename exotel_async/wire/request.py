@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_path
@@ -51,6 +51,7 @@ class Request:
         passed: of a dial, what the caller passed, as it was written.
         repeatable: of what is no GET: whether twice is as once, as it is where something is set.
         is_raw: whether its path is the caller's own.
+        dials: whether it makes a call.
     """
 
     method: str
@@ -61,6 +62,12 @@ class Request:
     passed: DialTarget | Passed | None = field(default=None, repr=False, eq=False)
     repeatable: bool = False
     is_raw: bool = field(default=False, repr=False, eq=False)
+    dials: bool = field(
+        default=Factory(lambda self: self.method == "POST" and self.path == DIAL, takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     @property
     def shown_path(self) -> str:
@@ -89,11 +96,6 @@ class Request:
         """The call it reads; None: it reads none, or many."""
         found = re.fullmatch(_ONE_CALL, self.path)
         return unquote(found[1]) if found and not self.dials else None
-
-    @property
-    def dials(self) -> bool:
-        """Whether it makes a call."""
-        return self.method == "POST" and self.path == DIAL
 
     @property
     def once(self) -> bool:
