@@ -49,10 +49,17 @@ class Walk:
 
 async def measure() -> list[Walk]:
     """Follow one call of each kind, when the session has made one of each before."""
-    account = {"account_sid": ACCOUNT, "api_key": KEY, "api_token": TOKEN}
     async with (
-        Emulator(**account, rate=10**9, per=1.0) as emulator,
-        AsyncExotel(**account, base_url=emulator.base_url, rate_limit=_NO_LIMIT) as exotel,
+        Emulator(
+            account_sid=ACCOUNT, api_key=KEY, api_token=TOKEN, rate=10**9, per=1.0
+        ) as emulator,
+        AsyncExotel(
+            account_sid=ACCOUNT,
+            api_key=KEY,
+            api_token=TOKEN,
+            base_url=emulator.base_url,
+            rate_limit=_NO_LIMIT,
+        ) as exotel,
     ):
         call = await exotel.calls.connect(_FROM, _TO, caller_id=EXOPHONE)
 

@@ -40,7 +40,7 @@ from exotel_async.events import (
     RequestsPaused,
     SessionEvent,
 )
-from exotel_async.http.reports import Reports
+from exotel_async.http.listener_reports import ListenerReports
 from exotel_async.wire.raw_request import raw_request
 from exotel_async.wire.request import Request, get_request
 from exotel_async.wire.responses import read_raw
@@ -450,7 +450,7 @@ async def test_a_listener_of_an_orphan_is_called_in_the_context_of_the_caller(
 def test_an_operation_that_is_collected_has_an_end_without_noise() -> None:
     """With a loop that was closed before its end: then it ends in another context."""
     heard: list[SessionEvent] = []
-    operation = Reports(heard.append).operation("calls.wait")
+    operation = ListenerReports(heard.append).operation("calls.wait")
     Context().run(operation.__enter__)
     operation.__exit__(GeneratorExit)
     assert only(heard, OperationEnded).error == "GeneratorExit"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext
 from contextvars import Context
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exotel_async.config import Priority, RetryPolicy, SendOptions
 from exotel_async.errors import (
@@ -19,7 +19,6 @@ from exotel_async.errors import (
     RateLimitTimeout,
     RequestTimeout,
 )
-from exotel_async.events import OnEvent
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.exchange import Exchanges, wait_until
@@ -34,6 +33,9 @@ from exotel_async.http.waiting_dials import WaitingDials, waiting_dials_of
 from exotel_async.limiter.protocol import Permit, RateLimiter
 from exotel_async.wire.request import Category, Request
 from exotel_async.wire.responses import Response
+
+if TYPE_CHECKING:
+    from exotel_async.events import OnEvent
 
 T = TypeVar("T")
 _OTHER_LOOP: Final = (
@@ -65,7 +67,7 @@ class Pipeline:
         self._limiters: dict[Category, RateLimiter] = {}
         self._waiting_dials = WaitingDials()
         self.orphans: Final = Orphans(on_orphaned_call)
-        self.reports: Final = Reports(on_event)
+        self.reports: Final = _reports_to(on_event)
         """What is reported of operations and requests."""
         self.server_clock: Final = ServerClock()
         self.dials: Final = DialsInFlight(self.orphans)
@@ -318,6 +320,15 @@ class Pipeline:
             raise failure or named(late, request)
         report.granted()
         return permit
+
+
+def _reports_to(listener: OnEvent | None) -> Reports:
+    if listener is None:
+        return Reports()
+    # The classes of all events are a tenth of what it takes to import a session.
+    from exotel_async.http.listener_reports import ListenerReports  # noqa: PLC0415
+
+    return ListenerReports(listener)
 
 
 def _is_cancelled() -> bool:
