@@ -60,15 +60,14 @@ _SAME_TOLL_FREE: Final = rf"(?:{_INDIA}0?|0)?({_TOLL_FREE})"
 _SIP: Final = r"(?i:sip:)[^\s@<>,/]+(?:@[^\s@<>,/]+)?"
 
 
-def _tables() -> dict[int, str | None]:
+@cache
+def _plain() -> dict[int, str | None]:
+    """Return what the characters between digits stand for."""
     table: dict[int, str | None] = {}
     for kinds, means in ((_SPACES, " "), (_DASHES, "-"), (_INVISIBLE, None)):
         for first, last in re.findall(r"(.)(?:-(.))?", kinds):
             table |= dict.fromkeys(range(ord(first), ord(last or first) + 1), means)
     return table
-
-
-_PLAIN: Final = _tables()
 
 
 def normalize_number(number: str, argument: str = "number") -> str:
@@ -192,7 +191,7 @@ def _digits(number: str) -> str:
     """Return a number's digits, with the plus it has. Raises ValueError: the rule it breaks."""
     text = str.__str__(number)
     if not (text.isascii() and text.removeprefix("+").isdigit()):
-        text = _ungrouped(text.translate(_PLAIN).strip())
+        text = _ungrouped(text.translate(_plain()).strip())
     if not re.fullmatch(_NUMBER, text):
         raise ValueError(
             "must be one phone number: 3 to 15 digits, or + and 7 to 15 with the country code;"

@@ -58,7 +58,8 @@ def test_a_session_comes_without_what_few_programs_use() -> None:
     modules = imported("from exotel_async import AsyncExotel")
     assert modules >= DEPENDENCIES
     assert not modules & EXTRAS
-    unused = {"calls.connect_many", "calls.get_many", "calls.list", "emulator", "redis", "webhooks"}
+    unused = {"calls.connect_many", "calls.get_many", "calls.list", "calls.reconcile", "calls.wait"}
+    unused |= {"emulator", "events", "http.receive", "redis", "webhooks"}
     assert not modules & {f"exotel_async.{name}" for name in unused}
 
 

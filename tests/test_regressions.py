@@ -156,7 +156,7 @@ async def test_a_defect_in_reading_loses_no_call(emulator: Emulator, exotel: Asy
     def defective(_: object) -> Call:
         raise TypeError("a defect")
 
-    exotel.calls._read_dialled = defective
+    exotel.calls.parts().read_dialled = defective
     with pytest.raises(CallOutcomeUnknown) as caught:
         await dial(exotel)
     assert caught.value.sid in emulator.calls

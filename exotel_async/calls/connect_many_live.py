@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 from attrs import evolve
 
-from exotel_async.calls.reconcile import FIRST_LOOK, CallFound, Reconciliation
+from exotel_async.calls.intervals import FIRST_LOOK, FIRST_POLL
+from exotel_async.calls.reconcile import CallFound, Reconciliation
 from exotel_async.calls.wait import LONGEST_WATCH
-from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, is_over
+from exotel_async.calls.wait_state import Waiter, WaitOptions, is_over
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import CallOutcomeUnknown, ConfigurationError, ExotelError, NotFound
 from exotel_async.models import Call

@@ -1,44 +1,77 @@
-"""What a session's calls are made of, for what dials on the session's behalf."""
+"""What a session's calls are made of: its views share it, and so does what dials for it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from exotel_async.calls.fetch import CallFetcher
+from exotel_async.calls.get import Coalescer
+from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.seen import SeenCalls
+from exotel_async.wire import responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
-    from exotel_async.calls.list_pages import PageFetcher
     from exotel_async.calls.reconcile import Reconciler
-    from exotel_async.calls.seen import SeenCalls
     from exotel_async.calls.wait import CallWatcher
+    from exotel_async.errors import CallOutcomeUnknown
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import Call
     from exotel_async.wire.responses import Response
 
 
-@frozen(kw_only=True, eq=False)
 class CallParts:
-    """What a session's calls are made of: what dials with it shares them.
+    """What a session's calls are made of."""
 
-    Attributes:
-        pipeline: sends its requests.
-        read_dialled: reads the answer to a dial, and takes note that its call is the session's.
-        watcher: waits for the ends of calls, by poll and by callback.
-        reconciler: searches for the calls of dials whose outcome is not known.
-        pages: reads call records, and knows Exotel's clock.
-        seen: the calls the session was answered about.
-        account_sid: the account.
-        time_zone: the clock Exotel writes times by.
-    """
+    def __init__(self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo) -> None:
+        self.pipeline: Final = pipeline
+        """Sends its requests."""
+        self.account_sid: Final = account_sid
+        """The account."""
+        self.time_zone: Final = time_zone
+        """The clock Exotel writes times by."""
+        self.seen: Final = SeenCalls(pipeline.account)
+        """The calls the session was answered about."""
+        self.pages: Final = PageFetcher(pipeline, time_zone)
+        """Reads call records, and knows Exotel's clock."""
+        self.fetcher: Final = CallFetcher(pipeline, self.pages, self.seen)
+        """Reads calls by their SIDs."""
+        self.coalescer: Final = Coalescer(pipeline, self.fetcher, self.seen)
+        """Reads single calls, several in one request."""
+        # Made once: a method bound anew would wait with each dial.
+        self.read_dialled: Callable[[Response], Call] = partial(_read_dialled, self.seen, time_zone)
+        """Reads the answer to a dial, and takes note that its call is the session's."""
+        pipeline.dials.on_lost = self._note_lost
+        pipeline.dials.on_late_answer = self._answered_late
 
-    pipeline: Pipeline
-    read_dialled: Callable[[Response], Call]
-    watcher: CallWatcher
-    reconciler: Reconciler
-    pages: PageFetcher
-    seen: SeenCalls
-    account_sid: str
-    time_zone: tzinfo
+    # Many sessions neither wait for a call nor lose a dial: these do not import what that takes.
+
+    @cached_property
+    def watcher(self) -> CallWatcher:
+        """Waits for the ends of calls, by poll and by callback."""
+        from exotel_async.calls.wait import CallWatcher  # noqa: PLC0415
+
+        return CallWatcher(self.pipeline, self.fetcher, self.coalescer, self.seen)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Searches for the calls of dials whose outcome is not known."""
+        from exotel_async.calls.reconcile import Reconciler  # noqa: PLC0415
+
+        return Reconciler(self.pipeline, self.pages, self.fetcher)
+
+    def _note_lost(self, error: CallOutcomeUnknown) -> None:
+        self.reconciler.note_lost(error)
+
+    def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
+        self.reconciler.answered_late(error, call)
+
+
+def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:
+    """Read the call out of the answer to a dial, and remember that it is ours."""
+    call = responses.read_call(answer, time_zone=time_zone)
+    seen.dialled(call)
+    return call

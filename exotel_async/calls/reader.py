@@ -6,12 +6,9 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Unpack
 
-from exotel_async.calls.fetch import CallFetcher, FetchOptions
-from exotel_async.calls.get import Coalescer
-from exotel_async.calls.list_pages import PageFetcher
+from exotel_async.calls.fetch import FetchOptions
+from exotel_async.calls.parts import CallParts
 from exotel_async.calls.recording_reader import RecordingReader
-from exotel_async.calls.seen import SeenCalls
-from exotel_async.calls.wait import CallWatcher
 from exotel_async.calls.wait_reader import WaitReader
 from exotel_async.config import Priority, RequestOptions, SendOptions
 from exotel_async.errors import ExotelError
@@ -39,11 +36,7 @@ class CallReader(RecordingReader, WaitReader):
         self._time_zone = time_zone
         self._coalesce = coalesce
         self._defaults = SendOptions()
-        self._seen = SeenCalls(pipeline.account)
-        self._pages = PageFetcher(pipeline, time_zone)
-        self._fetcher = CallFetcher(pipeline, self._pages, self._seen)
-        self._coalescer = Coalescer(pipeline, self._fetcher, self._seen)
-        self._watcher = CallWatcher(pipeline, self._fetcher, self._coalescer, self._seen)
+        self._parts = CallParts(pipeline, account_sid, time_zone)
 
     async def _read(self, sid: str) -> Call:
         return await self.get(sid)
@@ -89,10 +82,10 @@ class CallReader(RecordingReader, WaitReader):
         with self._pipeline.reports.operation("calls.get") as operation:
             try:
                 if alone:
-                    call = await self._fetcher.single(sid, wanted, chosen, extra=extra)
+                    call = await self._parts.fetcher.single(sid, wanted, chosen, extra=extra)
                 else:
                     self._pipeline.check_loop()
-                    call = await self._coalescer.get(sid, wanted, chosen)
+                    call = await self._parts.coalescer.get(sid, wanted, chosen)
             except ExotelError as error:
                 error.sid = sid
                 raise
@@ -141,7 +134,7 @@ class CallReader(RecordingReader, WaitReader):
 
         check_options("calls.list", self.list, filters, CallFilters)
         return CallRecords(
-            self._pages,
+            self._parts.pages,
             call_query.build_query(time_zone=self._time_zone, **filters),
             self._account_sid,
             self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout),
@@ -191,7 +184,7 @@ class CallReader(RecordingReader, WaitReader):
 
         check_options("calls.changes", self.changes, filters, RecordFilters)
         return CallChanges(
-            self._pages,
+            self._parts.pages,
             call_query.build_query(time_zone=self._time_zone, newest_first=False, **filters),
             self._account_sid,
             self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout),
@@ -242,8 +235,8 @@ class CallReader(RecordingReader, WaitReader):
         check_options("calls.get_many", self.get_many, options, RequestOptions)
         options.setdefault("priority", Priority.BULK)
         return CallResults(
-            self._fetcher,
-            self._pages,
+            self._parts.fetcher,
+            self._parts.pages,
             sids,
             _wanted(details, recording_url_validity),
             self._defaults.with_changes(**options),

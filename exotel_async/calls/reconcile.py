@@ -30,9 +30,6 @@ from exotel_async.http.pipeline import Pipeline
 from exotel_async.models import Call
 from exotel_async.models.value import Value
 
-FIRST_LOOK: Final = 30.0
-"""Seconds between the first look and the second."""
-
 _GROWTH: Final = 1.5
 _LONGEST: Final = 20  # times the first interval
 _FAILURES_BORNE: Final = 5  # in a row
@@ -117,8 +114,6 @@ class Reconciler:
         self._pages = pages
         self._fetcher = fetcher
         self._searches: list[_Search] = []
-        pipeline.dials.on_lost = self._note_lost
-        pipeline.dials.on_late_answer = self._answered_late
         self._scanners = {priority: RecordScanner(pages, priority) for priority in Priority}
 
     @cached_property
@@ -320,10 +315,12 @@ class Reconciler:
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
-    def _note_lost(self, error: CallOutcomeUnknown) -> None:
+    def note_lost(self, error: CallOutcomeUnknown) -> None:
+        """Take note of a dial whose outcome is not known, before its caller gets the error."""
         self._evidence.note_lost(error)
 
-    def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
+    def answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
+        """Take a call whose outcome was reported as unknown before its answer came."""
         dial = self._dials.of(error)
         error.sid = error.sid or call.sid
         self._dials.answered(dial, error.sid)

@@ -4,43 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from exotel_async.calls.parts import CallParts
+from exotel_async.calls.intervals import FIRST_LOOK, FIRST_POLL
 from exotel_async.calls.reader import CallReader
-from exotel_async.calls.reconcile import FIRST_LOOK, Reconciler, Reconciliation
-from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import CallOutcomeUnknown, InvalidRequest
 from exotel_async.keywords import check_options
 from exotel_async.models import Call, CallStatus, DialOptions, StreamOptions, TargetOptions
-from exotel_async.wire import requests, responses
+from exotel_async.wire import requests
 from exotel_async.wire.validation import positive_seconds
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from exotel_async.calls.connect_many import Dials, DialStatistics
-    from exotel_async.calls.seen import SeenCalls
+    from exotel_async.calls.parts import CallParts
+    from exotel_async.calls.reconcile import Reconciliation
     from exotel_async.config import SendOptions
-    from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import DialTarget, PlaybackTo
-    from exotel_async.wire.responses import Response
 
 
 class Calls(CallReader):
     """Calls of the account: `exotel.calls`."""
-
-    def __init__(
-        self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
-    ) -> None:
-        super().__init__(pipeline, account_sid, time_zone, coalesce=coalesce)
-        # Made once: a method bound anew would wait with each dial.
-        self._read_dialled: Callable[[Response], Call] = partial(
-            _read_dialled, self._seen, time_zone
-        )
-        self._reconciler = Reconciler(pipeline, self._pages, self._fetcher)
 
     def with_defaults(self, defaults: SendOptions) -> Self:
         """Return a view with other defaults, which shares all that is known of calls."""
@@ -50,16 +34,7 @@ class Calls(CallReader):
 
     def parts(self) -> CallParts:
         """Return what a view and its session have in common, for what dials with them."""
-        return CallParts(
-            pipeline=self._pipeline,
-            read_dialled=self._read_dialled,
-            watcher=self._watcher,
-            reconciler=self._reconciler,
-            pages=self._pages,
-            seen=self._seen,
-            account_sid=self._account_sid,
-            time_zone=self._time_zone,
-        )
+        return self._parts
 
     async def connect(
         self,
@@ -114,7 +89,7 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect") as operation:
-            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
             return operation.returns(call)
 
     async def connect_to_flow(
@@ -155,7 +130,7 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_flow") as operation:
-            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
             return operation.returns(call)
 
     async def connect_to_stream(
@@ -204,7 +179,7 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_stream") as operation:
-            call = await self._pipeline.send(request, self._read_dialled, chosen)
+            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
             return operation.returns(call)
 
     def connect_many(
@@ -267,7 +242,7 @@ class Calls(CallReader):
             max_live=max_live,
         )
         return Dials(
-            parts=self.parts(),
+            parts=self._parts,
             targets=targets,
             plan=plan,
             interval=positive_seconds("interval", interval),
@@ -338,7 +313,9 @@ class Calls(CallReader):
         chosen = self._defaults.with_changes(priority=priority)
         first = positive_seconds("interval", interval)
         with self._pipeline.reports.operation("calls.reconcile"):
-            return await self._reconciler.reconcile(error, chosen, timeout=limit, interval=first)
+            return await self._parts.reconciler.reconcile(
+                error, chosen, timeout=limit, interval=first
+            )
 
     def notify(self, event: Any) -> bool:
         """Report the status of a call, as a callback shows it: a `wait` for it ends at once.
@@ -355,16 +332,9 @@ class Calls(CallReader):
             ConfigurationError: the session is closed, or this is not its event loop.
         """
         call = call_of(event)
-        ended = self._watcher.notify(call)
-        self._reconciler.settle(call)
+        ended = self._parts.watcher.notify(call)
+        self._parts.reconciler.settle(call)
         return ended
-
-
-def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:
-    """Read the call out of the answer to a dial, and remember that it is ours."""
-    call = responses.read_call(answer, time_zone=time_zone)
-    seen.dialled(call)
-    return call
 
 
 def call_of(event: Any) -> Call:

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, overload
 
-from exotel_async.calls.wait import CallWatcher
-from exotel_async.calls.wait_state import FIRST_POLL, Waiter, WaitOptions, not_over
+from exotel_async.calls.intervals import FIRST_POLL
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import ExotelError
 from exotel_async.models import Call
@@ -18,6 +17,8 @@ from exotel_async.wire.validation import flag, positive_seconds, segment
 if TYPE_CHECKING:
     from exotel_async.calls.as_completed import EndedCalls
     from exotel_async.calls.get_many import CallResult
+    from exotel_async.calls.parts import CallParts
+    from exotel_async.calls.wait_state import Waiter, WaitOptions
     from exotel_async.http.pipeline import Pipeline
 
 
@@ -26,7 +27,7 @@ class WaitReader:
 
     _pipeline: Pipeline
     _defaults: SendOptions
-    _watcher: CallWatcher
+    _parts: CallParts
 
     @overload
     async def wait(  # type: ignore[overload-overlap]  # a str is meant as one SID
@@ -84,6 +85,7 @@ class WaitReader:
             ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
         """
         from exotel_async.calls.get_many import result_of  # noqa: PLC0415
+        from exotel_async.calls.wait_state import not_over  # noqa: PLC0415
 
         one = isinstance(sid, str)
         sids = [sid] if isinstance(sid, str) else list(sid)
@@ -132,7 +134,7 @@ class WaitReader:
 
         return EndedCalls(
             self._pipeline,
-            self._watcher,
+            self._parts.watcher,
             sids,
             self._wait_options(settled, details, interval, priority),
             math.inf if timeout is None else positive_seconds("timeout", timeout),
@@ -141,6 +143,8 @@ class WaitReader:
     def _wait_options(
         self, settled: bool, details: bool, interval: float, priority: Priority | None
     ) -> WaitOptions:
+        from exotel_async.calls.wait_state import WaitOptions  # noqa: PLC0415
+
         return WaitOptions(
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
@@ -163,10 +167,12 @@ class WaitReader:
 
         waiters: list[Waiter | None] = []
         try:
-            waiters.extend(self._watcher.add(sid, terms, partial(told, sid)) for sid in different)
+            waiters.extend(
+                self._parts.watcher.add(sid, terms, partial(told, sid)) for sid in different
+            )
             if different:
                 await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
         finally:
             for one in waiters:
-                self._watcher.drop(one)
+                self._parts.watcher.drop(one)
         return ends

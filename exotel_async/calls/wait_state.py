@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import define, frozen
 
+from exotel_async.calls.intervals import FIRST_POLL
 from exotel_async.config import Priority
 from exotel_async.errors import (
     APIError,
@@ -25,8 +26,6 @@ from exotel_async.errors import (
 from exotel_async.models import Call, CallStatus
 from exotel_async.wire import validation
 
-FIRST_POLL: Final = 5.0
-"""Seconds until a call is asked for first."""
 SETTLED_AFTER: Final = timedelta(minutes=15)
 """From a call's end until what comes after it has come: its record, its numbers, its recording. The
 longest that Exotel says; a few minutes are usual."""

@@ -29,7 +29,6 @@ from exotel_async.http.http_client import (
     new_client,
 )
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
-from exotel_async.http.receive import Bounds, Download, Refused, Sink, check_head, receive
 from exotel_async.http.surplus import drop_surplus
 from exotel_async.http.urls import origin
 from exotel_async.version import __version__
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     from exotel_async.config import Timeouts
     from exotel_async.credentials import Credentials
+    from exotel_async.http.receive import Bounds, Download, Sink
     from exotel_async.wire.request import Request
 
 _LONGEST_BODY: Final = 8 * 2**20
@@ -259,6 +259,9 @@ class Transport:
         scope of anyio and not by cancelling its task, which may cost a connection; even then the
         head of an answer is waited for. What the sink raises ends up in `problem`.
         """
+        # Few programs fetch files: the others do not import what that takes.
+        from exotel_async.http.receive import Download, Refused  # noqa: PLC0415
+
         library_logs.begin(self._secrets, download=True)
         if self._client.is_closed:
             return Download(host=urlsplit(url).netloc, problem="the HTTP client is closed")
@@ -315,6 +318,8 @@ class Transport:
         idle: float,
     ) -> str:
         """Hand on what comes; return what went wrong, or "". Raises what `receive` does."""
+        from exotel_async.http.receive import check_head, receive  # noqa: PLC0415
+
         try:
             seen.headed(response.status_code, response.headers.raw)
             if response.status_code != 200:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, overload
 
-from exotel_async.calls.reconcile import FIRST_LOOK
+from exotel_async.calls.intervals import FIRST_LOOK, FIRST_POLL
 from exotel_async.calls.recording_reader import LARGEST
-from exotel_async.calls.wait_state import FIRST_POLL
 from exotel_async.config import IST, Priority
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.sync.bases import (

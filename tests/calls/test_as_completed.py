@@ -143,7 +143,7 @@ async def test_it_is_read_as_it_comes(emulator: Emulator, exotel: AsyncExotel) -
 
     async with exotel.calls.as_completed(dialling()) as results:
         for sid in sids:
-            await until(lambda: sid in exotel.calls._watcher._waiters)  # noqa: B023
+            await until(lambda: sid in exotel.calls.parts().watcher._waiters)  # noqa: B023
             end(exotel, sid)
             assert (await anext(results)).sid == sid
             heard.put_nowait(sid)
@@ -204,7 +204,7 @@ async def test_leaving_early_leaves_nothing(emulator: Emulator, exotel: AsyncExo
             assert result.sid == sids[3]
             break
         await until(lambda: lists(emulator))
-    assert exotel.calls._watcher._waiters == {}
+    assert exotel.calls.parts().watcher._waiters == {}
     await left(exotel, before)
 
 

@@ -270,7 +270,9 @@ async def test_who_leaves_a_shared_request_leaves_it_to_the_others(
         )
     assert nobody_waits(exotel)
     assert singles(emulator) == 1
-    assert exotel.calls._coalescer._queues == {}, "nothing is kept of calls that were asked for"
+    assert exotel.calls.parts().coalescer._queues == {}, (
+        "nothing is kept of calls that were asked for"
+    )
 
 
 async def test_each_that_shares_has_its_own_error_and_its_own_patience(
@@ -312,7 +314,7 @@ async def test_calls_dialled_some_time_ago_share_requests(
     dials = (exotel.calls.connect(AGENT, f"+9199999{n:05}", caller_id=EXOPHONE) for n in range(50))
     sids = [call.sid for call in await asyncio.gather(*dials)]
     await emulator.finish_calls()
-    known = exotel.calls._seen
+    known = exotel.calls.parts().seen
     for sid in sids:
         known._live[sid] -= 60
     await asyncio.gather(*(exotel.calls.get(sid) for sid in sids))

@@ -374,7 +374,7 @@ async def test_one_that_cannot_be_asked_for_is_found_out(emulator: Emulator) -> 
     poison = sids[37]
 
     async with session(emulator, retry=NEVER) as exotel:
-        single = exotel.calls._pages.fetch
+        single = exotel.calls.parts().pages.fetch
 
         async def fetch(request: Any, *args: Any, **options: Any) -> Any:
             if poison in dict(request.params)["Sid"]:
@@ -382,7 +382,7 @@ async def test_one_that_cannot_be_asked_for_is_found_out(emulator: Emulator) -> 
                 emulator.faults.add(Fault.answer(400), path=BULK)
             return await single(request, *args, **options)
 
-        exotel.calls._fetcher._pages.fetch = fetch  # type: ignore[method-assign]
+        exotel.calls.parts().fetcher._pages.fetch = fetch  # type: ignore[method-assign]
         found = await read_all(exotel, sids)
     assert sorted(result.unwrap().sid for result in found) == sorted(sids)
     assert len(emulator.requests) <= 16, "each halving costs two"
@@ -469,7 +469,7 @@ async def test_no_place_in_the_budget_is_no_reason_to_cut_or_to_give_up(emulator
         await exotel.account.balance()
         found = await read_all(exotel, sids, max_wait=0.05)
         assert {type(result.error) for result in found} == {RateLimitTimeout}
-        assert exotel.calls._fetcher._failed == 0
+        assert exotel.calls.parts().fetcher._failed == 0
     assert queries(emulator) == []
 
 

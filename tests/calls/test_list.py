@@ -391,12 +391,12 @@ async def test_the_oldest_second_moves_on_while_the_list_is_read(
         begin = oldest(now().astimezone(IST)).astimezone(UTC) + timedelta(seconds=5)
         half_a_year = (now() - begin).total_seconds()
         enter(emulator, [half_a_year - 30 * n for n in range(100)])
-        shown = exotel.calls._pages.now
+        shown = exotel.calls.parts().pages.now
 
         def later() -> datetime:
             return shown() + timedelta(seconds=20 * len(emulator.requests))
 
-        monkeypatch.setattr(exotel.calls._pages, "now", later)
+        monkeypatch.setattr(exotel.calls.parts().pages, "now", later)
         records = exotel.calls.list(since=begin, until=begin + timedelta(hours=2), page_size=PAGE)
         found = []
         async for page in records.pages():

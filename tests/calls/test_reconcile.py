@@ -349,7 +349,7 @@ async def test_what_was_known_of_exotels_clock_may_be_old(
 ) -> None:
     """This machine has slept: time has passed, but not by the clock that counts seconds."""
     error = back(await not_made(exotel, emulator, time_limit=60), timedelta(minutes=20))
-    exotel.calls._reconciler._evidence.note_lost(error)
+    exotel.calls.parts().reconciler._evidence.note_lost(error)
     sid = another_dials(emulator, ago=20 * 60)
     await emulator.finish_calls()
     slept = datetime.now(UTC) - timedelta(hours=1)
@@ -836,7 +836,7 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     emulator: Emulator, exotel: AsyncExotel, shown: dict[str, Any]
 ) -> None:
     errors = [_error(custom_field="campaign-5") for _ in range(2)]
-    reconciler = exotel.calls._reconciler
+    reconciler = exotel.calls.parts().reconciler
     dials = [reconciler._dials.of(error) for error in errors]
     call = _call(custom_field="campaign-5", **shown)
     assert reconciler._evidence.may_be_anothers(call, dials[0])
@@ -967,7 +967,7 @@ async def test_an_error_tells_more_than_its_stars(
         if was_found:
             assert found(await another.calls.reconcile(masked, timeout=0)) == sid
         else:
-            another.calls._reconciler._dials.of(masked)
+            another.calls.parts().reconciler._dials.of(masked)
         for one in (error, masked):
             how = await another.calls.reconcile(one, timeout=0)
             assert isinstance(how, CallNotFound)
@@ -1000,7 +1000,7 @@ async def test_a_dial_that_is_lost_again_while_it_is_looked_for_is_not_void() ->
         emulator.latency = lambda _: (0.0, 0.3)
         search = asyncio.create_task(exotel.calls.reconcile(error, timeout=0))
         await until(lambda: reads(emulator) == 1)
-        dial = exotel.calls._reconciler._dials.of(again)
+        dial = exotel.calls.parts().reconciler._dials.of(again)
         how = await search
     assert isinstance(how, CallNotFound)
     assert not how.certain
@@ -1281,7 +1281,7 @@ async def test_what_a_callback_has_told_of_a_record_counts(
 
 async def test_what_a_callback_tells_while_others_are_read_counts(exotel: AsyncExotel) -> None:
     """A record that looked like it, when it was read, is by now known to be another order's."""
-    evidence = exotel.calls._reconciler._evidence
+    evidence = exotel.calls.parts().reconciler._evidence
     error = _error(custom_field="order-7")
     evidence.note_lost(error)
     dial, records = evidence.dials.of(error), Records()
@@ -1296,7 +1296,7 @@ async def test_old_callbacks_are_forgotten(exotel: AsyncExotel) -> None:
     for n in range(1100):
         told = SimpleNamespace(sid=f"{n:032}", status="completed", custom_field=f"{n}")
         exotel.calls.notify(told)
-    assert len(exotel.calls._reconciler._evidence.reported) == 1000
+    assert len(exotel.calls.parts().reconciler._evidence.reported) == 1000
 
 
 # What goes wrong
@@ -1430,7 +1430,7 @@ async def test_leaving_leaves_nothing(emulator: Emulator, looking: bool, how: st
         ended = await asyncio.gather(*searches, return_exceptions=True)
     expected = ConfigurationError if how == "close" else asyncio.CancelledError
     assert all(isinstance(error, expected) for error in ended)
-    assert exotel.calls._reconciler._searches == []
+    assert exotel.calls.parts().reconciler._searches == []
     if closing is None:
         assert exotel.limiter.statistics().in_flight == looking
         await exotel.aclose(0.0)
@@ -1464,7 +1464,7 @@ async def test_cancelling_all_tasks_ends_the_search(
     emulator.faults.add(Fault.act_then_stall(0.5), path="Calls.json")
     searches = [asyncio.create_task(exotel.calls.reconcile(copy.copy(error))) for error in errors]
     await until(lambda: reads(emulator) == 1)
-    reading = exotel.calls._reconciler._scanners[Priority.INTERACTIVE]._reading
+    reading = exotel.calls.parts().reconciler._scanners[Priority.INTERACTIVE]._reading
     assert reading is not None
     reading.cancel()
     ended = await asyncio.gather(*searches, return_exceptions=True)
@@ -1480,7 +1480,7 @@ async def test_a_defect_ends_the_search(
 
     error = await lost(exotel, emulator)
     await listed(exotel, emulator)
-    monkeypatch.setattr(exotel.calls._reconciler._evidence, "note", defective)
+    monkeypatch.setattr(exotel.calls.parts().reconciler._evidence, "note", defective)
     with pytest.raises(Exception, match="KeyError"):
         await exotel.calls.reconcile(error)
     monkeypatch.undo()

@@ -61,7 +61,7 @@ def ours(exotel: AsyncExotel, emulator: Emulator, number: int) -> list[str]:
     """Enter calls as if this session had dialled them."""
     sids = foreign(emulator, number)
     for sid in sids:
-        exotel.calls._seen.dialled(Call(sid=sid, status=CallStatus.IN_PROGRESS))
+        exotel.calls.parts().seen.dialled(Call(sid=sid, status=CallStatus.IN_PROGRESS))
     return sids
 
 
@@ -87,7 +87,7 @@ async def left(exotel: AsyncExotel, before: Iterable[asyncio.Task[Any]]) -> None
     await until(lambda: asyncio.all_tasks() <= set(before))
     statistics = exotel.limiter.statistics()
     assert (statistics.waiting_interactive, statistics.waiting_bulk) == (0, 0)
-    assert exotel.calls._watcher._waiters == {}
+    assert exotel.calls.parts().watcher._waiters == {}
 
 
 # One, and many
@@ -178,7 +178,7 @@ async def test_1000_waiting_calls_cost_10_requests_a_round(
         for view, part in ((exotel, sids[:500]), (bulk, sids[500:]))
         for sid in part
     ]
-    watcher = exotel.calls._watcher
+    watcher = exotel.calls.parts().watcher
     await until(lambda: len(watcher._waiters) == 1000)
     for rounds in (1, 2, 3):
         for [waiter] in watcher._waiters.values():
@@ -477,7 +477,7 @@ async def test_a_callback_in_a_thread_is_told_so(exotel: AsyncExotel) -> None:
 async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExotel) -> None:
     for n in range(waiting._REMEMBERED + 10):
         exotel.calls.notify(Event(f"{n:032}", "completed"))
-    assert len(exotel.calls._watcher._early) == waiting._REMEMBERED
+    assert len(exotel.calls.parts().watcher._early) == waiting._REMEMBERED
     assert (await exotel.calls.wait(f"{waiting._REMEMBERED:032}")).is_final
     assert emulator.requests == []
 
@@ -658,7 +658,7 @@ async def test_one_answer_404_is_not_believed_of_a_call_that_was_dialled(
 
 async def test_nobody_is_told_twice(emulator: Emulator, exotel: AsyncExotel) -> None:
     """A callback ends one wait while a request is under way that then fails for both."""
-    watcher = exotel.calls._watcher
+    watcher = exotel.calls.parts().watcher
     [sid] = foreign(emulator)
     plain: list[Call | ExotelError] = []
     settled: list[Call | ExotelError] = []
@@ -796,7 +796,7 @@ async def test_cancelling_all_tasks_ends_the_waits(emulator: Emulator, exotel: A
     sids = ours(exotel, emulator, 2)
     waits = [asyncio.create_task(exotel.calls.wait(sid, interval=FAST)) for sid in sids]
     await asyncio.sleep(0.02)
-    poll = exotel.calls._watcher._polling
+    poll = exotel.calls.parts().watcher._polling
     assert poll is not None
     poll.cancel()
     ended = await asyncio.gather(*waits, return_exceptions=True)
@@ -814,7 +814,7 @@ async def test_a_defect_ends_the_waits(
 
     sid = await dial(exotel)
     await emulator.finish_calls()
-    monkeypatch.setattr(exotel.calls._watcher, part, defective)
+    monkeypatch.setattr(exotel.calls.parts().watcher, part, defective)
     with pytest.raises(ExotelError, match="KeyError"):
         await exotel.calls.wait(sid, interval=FAST, timeout=SOON)
     monkeypatch.undo()
@@ -825,7 +825,7 @@ async def test_one_that_is_told_of_a_failure_may_begin_again(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `connect_many` does: it must know when a call is over."""
-    watcher = exotel.calls._watcher
+    watcher = exotel.calls.parts().watcher
     told: list[Call | ExotelError] = []
 
     def follow(sid: str) -> None:
@@ -855,7 +855,7 @@ async def test_a_request_that_somebody_cancels_is_made_again(
     emulator.faults.add(Fault.act_then_stall(0.8), method="GET")
     wait = asyncio.create_task(exotel.calls.wait(sids, interval=FAST))
     await until(lambda: lists(emulator))
-    for request in exotel.calls._watcher._requests:
+    for request in exotel.calls.parts().watcher._requests:
         request.cancel()
     assert all(result.unwrap().is_final for result in await wait)
     await exotel.aclose(0)

@@ -53,7 +53,7 @@ async def dial(exotel: AsyncExotel, before_send: Callable[[], None], **more: Any
     request = requests.connect(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
     options = SendOptions(before_send=before_send)
     calls = exotel.calls
-    return await calls._pipeline.send(request, calls._read_dialled, options, **more)
+    return await calls._pipeline.send(request, calls.parts().read_dialled, options, **more)
 
 
 async def refused(exotel: AsyncExotel, check: Check) -> None:
