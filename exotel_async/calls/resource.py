@@ -89,8 +89,9 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect") as operation:
-            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
-            return operation.returns(call)
+            return operation.returns(
+                await self._pipeline.send(request, self._parts.read_dialled, chosen)
+            )
 
     async def connect_to_flow(
         self,
@@ -130,8 +131,9 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_flow") as operation:
-            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
-            return operation.returns(call)
+            return operation.returns(
+                await self._pipeline.send(request, self._parts.read_dialled, chosen)
+            )
 
     async def connect_to_stream(
         self,
@@ -179,8 +181,9 @@ class Calls(CallReader):
         del options  # in the request now, which may wait with tens of thousands of others
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_stream") as operation:
-            call = await self._pipeline.send(request, self._parts.read_dialled, chosen)
-            return operation.returns(call)
+            return operation.returns(
+                await self._pipeline.send(request, self._parts.read_dialled, chosen)
+            )
 
     def connect_many(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from exotel_async.events import OnEvent
 
 T = TypeVar("T")
+_NOT_COUNTED: Final = nullcontext()  # one for all: tens of thousands may wait
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
@@ -195,59 +196,75 @@ class Pipeline:
             ExotelError: one of the tree in `errors`, and nothing else but what the `before_send` of
                 its options raises.
         """
-        policy = self.retry if retry is None else retry
         with self.reports.request(request, permit) as report:
-            try:
-                loop = self.check_loop()
-            except ConfigurationError:
-                if permit is not None:
-                    permit.release()
-                raise
-            deadline = math.inf if options.timeout is None else loop.time() + options.timeout
+            deadline = self._deadline(options, permit)
             if permit is None:
                 permit = await self._permit(request, options, deadline, report)
-            sending = Sending(
+            # By a coroutine of its own: the many that wait for a permit need no room for this.
+            return await self._send(
                 request,
                 read,
-                sent_at=datetime.now(UTC),
-                account_sid=self.transport.account_sid,
-                clock=self.server_clock,
+                options,
+                permit=permit,
+                policy=self.retry if retry is None else retry,
+                deadline=deadline,
+                report=report,
             )
-            began = loop.time()
-            latest = min(deadline, began + policy.total)
-            while True:
-                sending.attempts += 1
-                self.dials.add(sending)
-                exchange = self._exchanges.start(
-                    permit, request, options, report, limiter=self._limiter_of(request.category)
-                )
-                try:
-                    attempt = await wait_until(deadline, exchange)
-                except TimeoutError:
-                    waited = f"no answer within timeout={options.timeout:g} s"
-                    raise self._late(sending, exchange, waited, report.context) from None
-                except asyncio.CancelledError:
-                    if exchange.cancelled() and not _is_cancelled():
-                        self.dials.discard(sending)
-                        raise ConfigurationError(CLOSED) from None
-                    self.dials.adopt(exchange, sending, context=report.context)
-                    raise
-                now = loop.time()
-                try:
-                    judged = sending.judge(
-                        attempt, policy, elapsed=now - began, remaining=deadline - now
-                    )
-                except CallOutcomeUnknown as error:
-                    self.dials.note_lost(error)
-                    raise
-                finally:
+
+    async def _send(
+        self,
+        request: Request,
+        read: Callable[[Response], T],
+        options: SendOptions,
+        *,
+        permit: Permit,
+        policy: RetryPolicy,
+        deadline: float,
+        report: RequestReport,
+    ) -> T:
+        time = asyncio.get_running_loop().time
+        sending = Sending(
+            request,
+            read,
+            sent_at=datetime.now(UTC),
+            account_sid=self.transport.account_sid,
+            clock=self.server_clock,
+        )
+        began = time()
+        latest = min(deadline, began + policy.total)
+        while True:
+            sending.attempts += 1
+            self.dials.add(sending)
+            exchange = self._exchanges.start(
+                permit, request, options, report, limiter=self._limiter_of(request.category)
+            )
+            try:
+                attempt = await wait_until(deadline, exchange)
+            except TimeoutError:
+                waited = f"no answer within timeout={options.timeout:g} s"
+                raise self._late(sending, exchange, waited, report.context) from None
+            except asyncio.CancelledError:
+                if exchange.cancelled() and not _is_cancelled():
                     self.dials.discard(sending)
-                if not isinstance(judged, Retry):
-                    return judged
-                self.check_loop()
-                report.retried(judged.after, sending.failure)
-                await self.sleep(judged.after)
-                permit = await self._permit(request, options, latest, report, sending.failure)
+                    raise ConfigurationError(CLOSED) from None
+                self.dials.adopt(exchange, sending, context=report.context)
+                raise
+            now = time()
+            try:
+                judged = sending.judge(
+                    attempt, policy, elapsed=now - began, remaining=deadline - now
+                )
+            except CallOutcomeUnknown as error:
+                self.dials.note_lost(error)
+                raise
+            finally:
+                self.dials.discard(sending)
+            if not isinstance(judged, Retry):
+                return judged
+            self.check_loop()
+            report.retried(judged.after, sending.failure)
+            await self.sleep(judged.after)
+            permit = await self._permit(request, options, latest, report, sending.failure)
 
     def _late(
         self,
@@ -287,6 +304,19 @@ class Pipeline:
                 self._waiting_dials = waiting_dials_of(limiter)
         return limiter
 
+    def _deadline(self, options: SendOptions, permit: Permit | None) -> float:
+        try:
+            now = self.check_loop().time()
+        except ConfigurationError:
+            if permit is not None:
+                permit.release()
+            raise
+        return math.inf if options.timeout is None else now + options.timeout
+
+    def _counted(self, request: Request, options: SendOptions) -> AbstractContextManager[None]:
+        is_single = request.dials and options.priority is Priority.INTERACTIVE
+        return self._waiting_dials if is_single else _NOT_COUNTED
+
     async def _permit(
         self,
         request: Request,
@@ -296,15 +326,11 @@ class Pipeline:
         failure: ExotelError | None = None,
     ) -> Permit:
         """Wait for permission to send, until a moment; `failure` is what came of it before."""
-        max_wait = options.max_wait
-        if latest < math.inf:
-            remaining = max(0.0, latest - asyncio.get_running_loop().time())
-            max_wait = remaining if max_wait is None else min(max_wait, remaining)
+        max_wait = _shortened(options.max_wait, latest)
         limiter = self._limiter_of(request.category)
-        single = request.dials and options.priority is Priority.INTERACTIVE
         report.queued(options.priority)
         try:
-            with self._lifetime.guard, self._waiting_dials if single else nullcontext():
+            with self._lifetime.guard, self._counted(request, options):
                 permit = await limiter.acquire(
                     options.priority, max_wait, retry=failure is not None
                 )
@@ -316,8 +342,7 @@ class Pipeline:
             raise
         if latest < math.inf and asyncio.get_running_loop().time() >= latest:
             permit.release()
-            late = RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0)
-            raise failure or named(late, request)
+            raise failure or named(RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0), request)
         report.granted()
         return permit
 
@@ -329,6 +354,14 @@ def _reports_to(listener: OnEvent | None) -> Reports:
     from exotel_async.http.listener_reports import ListenerReports  # noqa: PLC0415
 
     return ListenerReports(listener)
+
+
+def _shortened(max_wait: float | None, latest: float) -> float | None:
+    """Return how many seconds it may wait, if not beyond a moment; None: any number."""
+    if latest == math.inf:
+        return max_wait
+    remaining = max(0.0, latest - asyncio.get_running_loop().time())
+    return remaining if max_wait is None else min(max_wait, remaining)
 
 
 def _is_cancelled() -> bool:

@@ -81,9 +81,26 @@ class RequestReport:
         return permit
 
 
-NULL_REPORT: Final = RequestReport()
+# Static methods: with each of tens of thousands that wait, a bound one would wait, too.
+class _NullOperation(Operation):
+    __slots__ = ()
+
+    @staticmethod
+    def __exit__(kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+
+class _NullReport(RequestReport):
+    __slots__ = ()
+
+    @staticmethod
+    def __exit__(kind: type[BaseException] | None, *_: object) -> None:
+        pass
+
+
+NULL_REPORT: Final = _NullReport()
 """The report on each request where there is no listener."""
-_NULL_OPERATION: Final = Operation()
+_NULL_OPERATION: Final = _NullOperation()
 
 
 class Reports:

@@ -107,9 +107,7 @@ class Limiter:
             return self._grant(now)
 
         if max_wait is not None:
-            estimate = self._estimate(priority, now)
-            if estimate > max_wait:
-                raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
+            self._refuse_long_wait(priority, now, max_wait)
         waiter: asyncio.Future[IssuedPermit] = loop.create_future()
         if self._gate.until is None:
             self._last_held_up = now
@@ -239,6 +237,11 @@ class Limiter:
             return await waiter
         finally:
             timer.cancel()
+
+    def _refuse_long_wait(self, priority: Priority, now: float, max_wait: float) -> None:
+        estimate = self._estimate(priority, now)
+        if estimate > max_wait:
+            raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
 
     def _estimate(self, priority: Priority, now: float) -> float:
         """Seconds until somebody joining this line now gets through, at the present pace."""
