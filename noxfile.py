@@ -67,7 +67,7 @@ def lowest(session: nox.Session) -> None:
     lowest_versions = Path(session.virtualenv.location, "lowest.txt")
     lowest_versions.write_text("\n".join(_lowest_versions()), encoding="utf-8")
     session.install("--quiet", "-c", str(lowest_versions), "-e", ".[test]")
-    session.run("pytest", "-n", "8", "-m", "not slow", env={"LOWEST": "1"})
+    session.run("pytest", "-n", "5", "-m", "not slow", env={"LOWEST": "1"})
 
 
 def _lowest_versions() -> Iterator[str]:
@@ -88,9 +88,9 @@ def quick(session: nox.Session) -> None:
     Then those of requests by httpx2.
     """
     session.install("--quiet", "-e", ".[test]")
-    session.run("pytest", "-n", "8", "-m", "not slow")
+    session.run("pytest", "-n", "5", "-m", "not slow")
     by_httpx2 = {"EXOTEL_HTTP": "httpx2"}
-    session.run("pytest", "-n", "8", "-m", "not slow", "tests/http", env=by_httpx2)
+    session.run("pytest", "-n", "5", "-m", "not slow", "tests/http", env=by_httpx2)
 
 
 @nox.session(python="3.13")
@@ -131,4 +131,4 @@ def wheel(session: nox.Session) -> None:
     (source,) = folder.iterdir()
     shutil.rmtree(source / "exotel_async")
     session.chdir(source)
-    session.run("pytest", "-n", "8", "-m", "not slow")
+    session.run("pytest", "-n", "5", "-m", "not slow")

@@ -40,7 +40,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Let each worker begin with another part of the tests, and find the rest of them compiled.
 
     Else each of them compiles all, after a change or in a fresh clone.
+
+    And let nobody look for garbage until all is collected: there is hardly any.
     """
+    gc.disable()
     worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{what}") for what in ("", "_COUNT"))
     if worker is None or workers is None or session.config.args != ["tests"]:
         return
@@ -69,6 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare what is there by now, which stays, from each look for garbage: a sixth of all time."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

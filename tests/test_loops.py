@@ -41,6 +41,7 @@ async def task(emulator: Emulator, number: int = 1) -> None:
             await exotel.account.balance()
 
 
+@pytest.mark.slow
 def test_a_loop_for_each_task_is_refused_nothing(
     served: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,6 +78,7 @@ ATTEMPTS: list[Attempt] = [
 ]
 
 
+@pytest.mark.slow(7)
 async def test_canaries_show_nowhere(library: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     core = library.__name__.replace("httpx", "httpcore")

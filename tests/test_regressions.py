@@ -170,6 +170,7 @@ async def test_a_time_limit_of_the_users_own_loses_no_call(emulator: Emulator, l
             await dial(exotel, extra={"TimeLimit": limit})
 
 
+@pytest.mark.slow(1)
 async def test_a_coroutine_may_be_told_of_orphans(emulator: Emulator) -> None:
     told = []
 
@@ -269,6 +270,7 @@ async def test_cancelled_while_it_closes_it_closes_all_the_same(emulator: Emulat
     assert made.is_closed
 
 
+@pytest.mark.slow(1)
 async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
     emulator: Emulator,
 ) -> None:
@@ -289,6 +291,7 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
             await closing
 
 
+@pytest.mark.slow(1)
 async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,6 +409,7 @@ async def test_the_usual_port_is_the_same_host() -> None:
     assert one.limiter is two.limiter
 
 
+@pytest.mark.slow(1)
 async def test_a_small_session_does_not_slow_the_others(emulator: Emulator) -> None:
     async with session(emulator) as large, session(emulator, max_in_flight=1) as small:
         await small.account.balance()

@@ -417,6 +417,7 @@ async def test_gathered_dials_keep_the_budget_and_none_is_lost() -> None:
         assert emulator.busiest_window() <= 40
 
 
+@pytest.mark.slow(1)
 async def test_after_a_refusal_all_wait_and_one_goes_first(emulator: Emulator) -> None:
     answered_in = 0.05
     async with session(emulator) as exotel:
@@ -434,6 +435,7 @@ async def test_after_a_refusal_all_wait_and_one_goes_first(emulator: Emulator) -
     assert second - probe >= answered_in - 0.001
 
 
+@pytest.mark.slow(1)
 async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> None:
     async with session(emulator) as exotel:
         await asyncio.gather(*(exotel.account.balance() for _ in range(5)))
@@ -454,6 +456,7 @@ async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> Non
         assert exotel.limiter.statistics().in_flight == 0
 
 
+@pytest.mark.slow(1)
 async def test_sessions_of_an_account_share_its_budget() -> None:
     async with Emulator(rate=20, per=0.7) as emulator:
         async with session(emulator) as one, session(emulator) as two:
@@ -466,6 +469,7 @@ async def test_sessions_of_an_account_share_its_budget() -> None:
     assert emulator.busiest_window() <= 20
 
 
+@pytest.mark.slow(1)
 async def test_a_session_for_each_request_keeps_the_budget() -> None:
     async with Emulator(rate=20, per=0.7) as emulator:
 
@@ -479,6 +483,7 @@ async def test_a_session_for_each_request_keeps_the_budget() -> None:
     assert len(emulator.requests) == 40
 
 
+@pytest.mark.slow
 async def test_a_first_request_that_hangs_does_not_hold_the_others(emulator: Emulator) -> None:
     emulator.faults.add(Fault.act_then_stall())
     async with session(emulator) as exotel:

@@ -13,6 +13,7 @@ from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 uvloop = pytest.importorskip("uvloop")
 
 
+@pytest.mark.slow(1)
 def test_the_budget_and_the_unknown_on_uvloop() -> None:
     async def main() -> None:
         async with Emulator(rate=20, per=0.5) as emulator, session(emulator) as exotel:

@@ -84,6 +84,7 @@ async def test_many_of_others_are_looked_up_together(
     assert singles(emulator) == []
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_waited_for_is_told_for_itself(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:

@@ -489,6 +489,7 @@ async def test_an_unknown_one_whose_sid_is_known_is_watched(
     assert len(emulator.requests) == 2
 
 
+@pytest.mark.slow(1)
 async def test_one_that_goes_on_keeps_its_channels(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.scenario = LONG
     emulator.faults.add(Fault.act_then_drop(), path=DIAL)

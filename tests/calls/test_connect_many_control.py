@@ -272,6 +272,7 @@ async def test_what_on_progress_raises_reaches_the_consumer(exotel: AsyncExotel)
 # Stopping it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [list, iter, AsyncSource])
 async def test_stopping_delivers_what_is_in_flight(emulator: Emulator, make: Any) -> None:
     """By a signal, as a program does it."""
@@ -351,6 +352,7 @@ async def test_one_that_was_stopped_before_dials_nobody(
 # How the calls have ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_live", [None, 5])
 async def test_each_call_is_among_the_ends_once(
     emulator: Emulator, exotel: AsyncExotel, max_live: int | None
@@ -442,6 +444,7 @@ async def test_ends_are_asked_for_in_time(exotel: AsyncExotel) -> None:
             outcomes.ended()
 
 
+@pytest.mark.slow(1)
 async def test_ends_that_nobody_reads_are_not_kept(emulator: Emulator, exotel: AsyncExotel) -> None:
     def kept() -> int:
         gc.collect()

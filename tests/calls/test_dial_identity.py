@@ -82,6 +82,7 @@ async def test_an_orphan_comes_with_what_was_passed(
         assert ended.target is target
 
 
+@pytest.mark.slow(1)
 async def test_a_dial_that_times_out_comes_back_with_it(emulator: Emulator) -> None:
     told: list[tuple[Call | CallOutcomeUnknown, DialTarget]] = []
 

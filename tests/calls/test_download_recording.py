@@ -484,6 +484,7 @@ async def test_one_that_drips_does_not_keep_its_place(tmp_path: Path) -> None:
     assert names(tmp_path) == {"call.mp3"}
 
 
+@pytest.mark.slow(1)
 async def test_one_that_comes_steadily_may_take_longer(tmp_path: Path) -> None:
     async def steadily(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(AUDIO))
@@ -1220,6 +1221,7 @@ async def test_cancelled_at_any_moment_on_few_connections(
             await save(exotel, call, tmp_path / "call.mp3")
 
 
+@pytest.mark.slow(1)
 async def test_a_caller_does_not_wait_for_an_answer_it_does_not_want(tmp_path: Path) -> None:
     async with host() as silent, AsyncExotel(**GIVEN, timeout=Timeouts(read=1.0)) as exotel:
         silent.answer = saying(b"", then_wait=60)

@@ -150,6 +150,7 @@ async def test_a_few_that_wait_for_the_first_answer_leave_together(
     assert exotel.limiter.statistics().granted == 2, "no token was taken in vain"
 
 
+@pytest.mark.slow(1)
 async def test_who_comes_while_a_query_waits_goes_along(emulator: Emulator) -> None:
     limit = RateLimit(200, per=120.0, burst=1)
     sids = finished(emulator, 150)
@@ -423,6 +424,7 @@ async def test_a_list_without_details_is_found_out(emulator: Emulator, exotel: A
     assert (first, sorted(others)) == (20, [20, 100]), "without them it is as good as ever"
 
 
+@pytest.mark.slow(1)
 async def test_those_in_line_do_not_ask_in_vain_either(emulator: Emulator) -> None:
     emulator.bulk_details = False
     sids = finished(emulator, 1_000)
@@ -570,6 +572,7 @@ async def test_a_wait_that_is_too_long_is_refused_at_once(emulator: Emulator) ->
         await asyncio.gather(*gets, return_exceptions=True)
 
 
+@pytest.mark.slow(1)
 async def test_who_comes_later_has_his_own_patience(emulator: Emulator) -> None:
     sids = finished(emulator, 3)
     loop = asyncio.get_running_loop()
@@ -618,6 +621,7 @@ async def test_made_up_deadlines_share_requests_too(
     assert queries(emulator) == [100] * 10
 
 
+@pytest.mark.slow(1)
 async def test_a_second_request_does_not_wait_as_long_again(emulator: Emulator) -> None:
     sids = live(emulator, 10)
     limit = RateLimit(200, per=60.0, burst=1)
@@ -665,6 +669,7 @@ async def test_all_of_them_leave(emulator: Emulator, steps: int) -> None:
     assert len(emulator.requests) == 1
 
 
+@pytest.mark.slow(1)
 async def test_those_who_leave_cost_nothing(emulator: Emulator) -> None:
     limit = RateLimit(60, per=60.0, burst=1)  # those who leave have a second for it
     sids = finished(emulator, 300)
@@ -682,6 +687,7 @@ async def test_those_who_leave_cost_nothing(emulator: Emulator) -> None:
     assert queries(emulator) == [50]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", ["cancel", "time out"])
 async def test_nothing_is_tried_again_for_nobody(emulator: Emulator, leave: str) -> None:
     emulator.faults.add(Fault.too_many_requests(retry_after=0.6))
@@ -847,6 +853,7 @@ async def test_an_interactive_get_does_not_wait_with_bulk_ones(emulator: Emulato
         await asyncio.gather(*crowd, return_exceptions=True)
 
 
+@pytest.mark.slow(1)
 async def test_the_first_to_come_is_the_first_to_go(emulator: Emulator) -> None:
     sids = finished(emulator, 400)
     async with session(emulator, rate_limit=RateLimit(200, per=60.0, burst=1)) as exotel:

@@ -207,6 +207,7 @@ async def test_a_sid_that_cannot_be_listed_does_not_reach_a_list(
     assert singles(emulator) == 1
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_input_is_read_as_it_is_needed(
     emulator: Emulator, exotel: AsyncExotel, is_async: bool

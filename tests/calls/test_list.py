@@ -1223,6 +1223,7 @@ async def test_hundreds_of_calls_in_one_second(newest_first: bool, concurrency: 
         assert found == there
 
 
+@pytest.mark.slow(1)
 async def test_slices_are_read_at_the_same_time() -> None:
     most = 0
 

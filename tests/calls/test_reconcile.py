@@ -248,6 +248,7 @@ async def test_calls_to_a_flow_are_told_from_those_between_two(
     assert found(await exotel.calls.reconcile(error, timeout=0)) == next(iter(emulator.calls))
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("to", [CUSTOMER, None])
 async def test_an_error_that_was_pickled_will_do(slow: Emulator, to: str | None) -> None:
     async with session(slow) as exotel:
@@ -260,6 +261,7 @@ async def test_an_error_that_was_pickled_will_do(slow: Emulator, to: str | None)
         assert found(await another.calls.reconcile(error, timeout=0)) == next(iter(slow.calls))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_our_clock_may_be_wrong(hours: int) -> None:
     now = datetime.now(UTC) + timedelta(hours=hours)
@@ -418,6 +420,7 @@ async def test_the_sid_in_a_damaged_answer_is_enough(
 # An answer that came too late
 
 
+@pytest.mark.slow(1)
 async def test_an_answer_that_comes_late_is_no_answer_to_another_dial(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -436,6 +439,7 @@ async def test_an_answer_that_comes_late_is_no_answer_to_another_dial(
     assert found(await exotel.calls.reconcile(error, timeout=0)) == made(emulator)
 
 
+@pytest.mark.slow(1)
 async def test_an_answer_that_comes_late_ends_the_search(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -694,6 +698,7 @@ async def test_a_call_that_was_found_is_not_found_for_a_later_dial(
         assert found(await exotel.calls.reconcile(first, timeout=0)) == sid
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("closed", [True, False])
 async def test_sessions_of_an_account_know_the_same(slow: Emulator, closed: bool) -> None:
     """Neither finds again what the other has found, or was answered."""
@@ -760,6 +765,7 @@ async def test_a_dial_whose_caller_had_left_counts_as_well(
         assert isinstance(await exotel.calls.reconcile(error, timeout=0), CallAmbiguous)
 
 
+@pytest.mark.slow(1)
 async def test_two_errors_of_one_dial_are_of_one_dial(emulator: Emulator) -> None:
     """One when its caller could wait no longer, and one when the exchange was over."""
     errors: list[Any] = []
@@ -789,6 +795,7 @@ async def test_the_call_of_a_damaged_answer_is_no_other_dials(
     assert found(await exotel.calls.reconcile(one, timeout=0)) == mine
 
 
+@pytest.mark.slow(1)
 async def test_a_late_answer_settles_which_call_is_whose(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -844,6 +851,7 @@ async def test_nor_does_it_where_the_call_does_not_show_its_parties(
     assert not reconciler._evidence.may_be_anothers(call, dials[0])
 
 
+@pytest.mark.slow
 async def test_what_was_known_of_exotels_clock_may_be_old_for_the_other_dial(
     slow: Emulator,
 ) -> None:
@@ -951,6 +959,7 @@ def test_dials_of_the_same_moment_are_told_apart(changes: dict[str, Any]) -> Non
         assert dials.of(again) is dials.of(pickled) is dials.of(error)
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("was_found", [True, False])
 async def test_an_error_tells_more_than_its_stars(
     slow: Emulator, was_found: bool, monkeypatch: pytest.MonkeyPatch
@@ -1319,6 +1328,7 @@ async def test_passing_failures_are_borne(slow: Emulator, fault: Fault, knows_cl
     assert slow.faults.pending == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knows_clock", [True, False])
 async def test_failures_that_persist_are_told(emulator: Emulator, knows_clock: bool) -> None:
     async with session(emulator, retry=RetryPolicy.never()) as exotel:
@@ -1453,6 +1463,7 @@ async def test_one_who_leaves_does_not_take_the_others_look_away(
     assert reads(emulator) == 1
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("others", [0, 1])
 async def test_cancelling_all_tasks_ends_the_search(
     emulator: Emulator, exotel: AsyncExotel, others: int

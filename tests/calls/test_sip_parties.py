@@ -35,6 +35,7 @@ async def test_many_dials(emulator: Emulator, exotel: AsyncExotel) -> None:
     assert [emulator.rung(party) for party in (ONE, OTHER, CUSTOMER)] == [1, 1, 2]
 
 
+@pytest.mark.slow(1)
 async def test_records_are_found_by_them(emulator: Emulator, exotel: AsyncExotel) -> None:
     emulator.scenario = Scenario(numbers={ONE: Behaviour(ring=0, talk=0)})
     made = await exotel.calls.connect(ONE, OTHER, caller_id=EXOPHONE)

@@ -137,6 +137,7 @@ async def test_the_wait_has_an_end(emulator: Emulator, exotel: AsyncExotel) -> N
     assert asyncio.get_running_loop().time() - began >= 0.3
 
 
+@pytest.mark.slow(1)
 async def test_what_is_late_is_told_for_each(emulator: Emulator, exotel: AsyncExotel) -> None:
     ended = await dial(exotel)
     await emulator.finish_calls()
@@ -205,6 +206,7 @@ async def test_none_with_callbacks(emulator: Emulator, exotel: AsyncExotel) -> N
     assert emulator.requests == []
 
 
+@pytest.mark.slow(1)
 async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -219,6 +221,7 @@ async def test_callbacks_one_after_the_other_share_what_is_asked_after_them(
     assert len(emulator.requests) <= 3
 
 
+@pytest.mark.slow
 async def test_calls_dialled_one_after_the_other_are_polled_together(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +258,7 @@ async def test_one_of_another_session_is_looked_up_at_once(
     assert singles(emulator) == [sid]
 
 
+@pytest.mark.slow
 async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -273,6 +277,7 @@ async def test_several_of_others_are_listed_first_and_the_rest_asked_for_singly(
     assert len(singles(emulator)) == 3, "not once more within the first interval"
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("apart", [0, 3])
 async def test_waits_for_calls_of_others_share_their_first_look(
     emulator: Emulator, apart: int
@@ -335,6 +340,7 @@ async def test_one_that_vanishes_is_told_among_many(
     assert isinstance(results[0].error, NotFound)
 
 
+@pytest.mark.slow(1)
 async def test_one_that_vanishes_after_it_was_long_alone_is_told(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -360,6 +366,7 @@ async def test_a_sid_that_cannot_be_listed_is_asked_for_singly(
     assert all("a,b" not in r.query.get("Sid", "") for r in lists(emulator))
 
 
+@pytest.mark.slow
 async def test_rows_of_calls_that_go_on_are_no_ends(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
@@ -384,6 +391,7 @@ async def test_a_new_word_for_the_end_is_an_end_if_it_has_a_time(
     assert call.status == "voicemail"
 
 
+@pytest.mark.slow(1)
 async def test_what_never_ends_is_not_waited_for_for_ever(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ async def emulator() -> AsyncIterator[Emulator]:
         yield emulator
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize(("number", "bulk_details"), [(1, True), (2, True), (2, False)])
 async def test_details_are_waited_for_that_come_after_the_end(
     emulator: Emulator, exotel: AsyncExotel, number: int, bulk_details: bool
@@ -56,6 +57,7 @@ async def test_details_of_an_unreached_first_party_are_there_at_the_end(
     assert call.details.leg1_status is CallStatus.BUSY
 
 
+@pytest.mark.slow(1)
 async def test_details_that_never_come_are_not_waited_for_for_ever(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

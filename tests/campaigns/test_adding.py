@@ -245,6 +245,7 @@ async def test_what_was_added_comes_back_with_the_outcome(
     assert call.custom_field == "mine"
 
 
+@pytest.mark.slow(1)
 async def test_contacts_that_are_added_while_it_runs_are_dialled(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

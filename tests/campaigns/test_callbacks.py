@@ -80,6 +80,7 @@ async def test_the_custom_field_stays_the_users(exotel_server: Emulator, tmp_pat
     assert len(exotel_server.calls) == 4
 
 
+@pytest.mark.slow(1)
 async def test_a_callback_counts_that_comes_before_the_answer_to_the_dial(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from tests.conftest import session
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow(1)
 async def test_a_dial_that_is_answered_after_the_dialer_was_closed_is_not_made_again(
     exotel_server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

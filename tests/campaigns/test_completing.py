@@ -19,6 +19,7 @@ from tests.conftest import SOON
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow(1)
 async def test_contacts_that_come_as_the_campaign_completes_are_not_left(
     dialer: Dialer, exotel_server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ async def test_it_is_completed_with_its_last_outcome_and_not_at_the_next_look(
     assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
 
 
+@pytest.mark.slow(1)
 async def test_a_due_contact_is_dialled_before_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import SOON
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow(1)
 async def test_a_call_that_cannot_be_read_is_asked_for_now_and_then_and_ends_the_run_nevertheless(
     dialer: Dialer, exotel_server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def unlock(own: Connection) -> None:
     own.engine.dispose()
 
 
+@pytest.mark.slow(1)
 async def test_only_what_may_leave_is_taken(ledger: Ledger) -> None:
     campaign = await running(ledger, people(4))
     idle = await ledger.create("holi", "{}", NOW)

@@ -86,6 +86,7 @@ rows = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows, max_size=3))
 def test_who_is_taken_is_as_if_each_came_alone(place: str, batches: list[list[NewContact]]) -> None:

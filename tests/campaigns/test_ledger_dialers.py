@@ -52,6 +52,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow(1)
 async def test_a_second_dialer_hears_who_has_the_ledger(ledger: Ledger, other: Ledger) -> None:
     assert await ledger.lock(NOW, EXCHANGE) is None
     holder = await other.lock(NOW + 5, EXCHANGE)
@@ -63,6 +64,7 @@ async def test_a_second_dialer_hears_who_has_the_ledger(ledger: Ledger, other: L
     assert await other.lock(NOW, EXCHANGE) is None
 
 
+@pytest.mark.slow(1)
 async def test_without_the_place_all_but_dialling_can_be_done(
     ledger: Ledger, other: Ledger
 ) -> None:
@@ -76,6 +78,7 @@ async def test_without_the_place_all_but_dialling_can_be_done(
     assert await other.finish(campaign.id, ContactState.CANCELED, NOW) == 2
 
 
+@pytest.mark.slow(1)
 async def test_what_a_killed_dialer_was_about_to_send_is_in_doubt(
     ledger: Ledger, place: str
 ) -> None:
@@ -210,6 +213,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 async def test_a_child_of_a_dead_dialer_does_not_keep_its_place(place: str) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("no process has children like this")

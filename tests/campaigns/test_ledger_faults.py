@@ -74,6 +74,7 @@ async def test_a_file_that_cannot_grow_or_be_written_loses_nothing(
         event.remove(Engine, "begin", set_up)
 
 
+@pytest.mark.slow(1)
 async def test_a_lock_that_lasts_is_told_and_waited_for(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +183,7 @@ def own_server() -> Iterator[postgres.Server]:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server) -> None:
     async with Ledger(own_server.new_database()) as ledger:
         campaign = await running(ledger, people(3))
@@ -217,6 +219,7 @@ async def test_whoever_reads_does_not_hear_of_a_connection_that_was_lost_before(
     assert await ledger.campaigns() == []
 
 
+@pytest.mark.slow(1)
 def test_psycopg_is_needed_for_a_server_alone(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
@@ -318,6 +321,7 @@ async def test_what_the_database_refuses_is_told_without_numbers(ledger: Ledger)
     assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]
 
 
+@pytest.mark.slow(1)
 async def test_a_server_writes_nobody_who_is_there_already_to_its_log(
     own_server: postgres.Server,
 ) -> None:
@@ -330,6 +334,7 @@ async def test_a_server_writes_nobody_who_is_there_already_to_its_log(
     assert "customer" not in log
 
 
+@pytest.mark.slow
 async def test_why_a_connection_was_lost_is_told(own_server: postgres.Server) -> None:
     async with Ledger(own_server.new_database()) as ledger:
         campaign = await running(ledger, [person(0)])
@@ -343,6 +348,7 @@ async def test_why_a_connection_was_lost_is_told(own_server: postgres.Server) ->
             await ledger.promote(campaign.id, NOW)
 
 
+@pytest.mark.slow(1)
 async def test_why_a_connection_was_lost_while_a_list_was_added_is_told(
     own_server: postgres.Server,
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.entries import Change, Intended
 from exotel_async.campaigns.ledger import Ledger
@@ -27,6 +29,7 @@ from tests.campaigns.ledgers import (
 THEN = datetime.fromtimestamp(NOW / 1000, UTC)
 
 
+@pytest.mark.slow(1)
 async def test_an_outcome_has_all_that_was_written(ledger: Ledger) -> None:
     contact = person(
         1,

@@ -55,6 +55,7 @@ def test_there_is_a_dump_of_each_version() -> None:
     assert scripts.get_current_head() == VERSION
 
 
+@pytest.mark.slow(1)
 async def test_a_new_ledger_is_as_the_tables_say(ledger: Ledger) -> None:
     assert differences(ledger) == []
 
@@ -104,6 +105,7 @@ async def test_two_make_one_new_ledger_together(place: str) -> None:
         await ledger.close()
 
 
+@pytest.mark.slow
 def test_alembic_is_imported_only_to_change_a_schema(tmp_path: Path) -> None:
     program = """
 import asyncio, sys

@@ -133,6 +133,7 @@ async def test_a_campaign_is_canceled_while_it_runs(
     assert (known.pending, known.in_progress) == (0, 0)
 
 
+@pytest.mark.slow(1)
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 async def test_a_process_that_dies_as_it_cancels_leaves_nobody_without_an_outcome(
     when: str, exotel_server: Emulator, tmp_path: Path
@@ -162,6 +163,7 @@ async def test_a_process_that_dies_as_it_cancels_leaves_nobody_without_an_outcom
     assert (known.canceled, known.pending, total(known)) == (400, 0, 400)
 
 
+@pytest.mark.slow(1)
 async def test_a_contact_that_was_refused_as_the_campaign_was_canceled_is_not_left(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -176,6 +178,7 @@ async def test_a_contact_that_was_refused_as_the_campaign_was_canceled_is_not_le
     assert {one.state for one in seen} == {ContactState.CANCELED}
 
 
+@pytest.mark.slow
 async def test_a_stop_lets_calls_in_progress_end_and_dials_nobody_more(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -230,6 +233,7 @@ async def test_leaving_the_block_early_loses_nothing_and_the_next_run_goes_on(
     assert [exotel_server.rung(one) for one in numbers(10)] == [1] * 10
 
 
+@pytest.mark.slow(1)
 async def test_the_next_dialer_follows_what_an_earlier_one_has_left(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:

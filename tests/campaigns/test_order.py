@@ -31,6 +31,7 @@ SOON_AGAIN = Retry(1, timedelta(seconds=1))
 AT_ONCE = Scenario.all_answered(ring=0, talk=0, settle=0)
 
 
+@pytest.mark.slow(1)
 async def test_higher_priority_goes_first(dialer: Dialer, exotel_server: Emulator) -> None:
     priorities = [0, 5, -3, 5, 1000, -1000, 0]
     await dialer.create(campaign("one", channels=1))
@@ -40,6 +41,7 @@ async def test_higher_priority_goes_first(dialer: Dialer, exotel_server: Emulato
     assert dialled(exotel_server) == [number(i) for i in (4, 1, 3, 0, 6, 2, 5)]
 
 
+@pytest.mark.slow
 async def test_few_are_claimed_while_many_come_due_one_after_the_other(tmp_path: Path) -> None:
     """The ledger keeps what cannot be dialled yet: a pause would have to give all of it back."""
     async with fast_exotel(speed=1) as emulator, dialling(emulator, tmp_path, channels=1) as dialer:
@@ -57,6 +59,7 @@ async def test_few_are_claimed_while_many_come_due_one_after_the_other(tmp_path:
             assert running.claimed <= 100
 
 
+@pytest.mark.slow
 async def test_retries_go_before_first_attempts_of_their_priority(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -77,6 +80,7 @@ async def test_retries_go_before_first_attempts_of_their_priority(
     assert again[-1] < 40
 
 
+@pytest.mark.slow(3)
 async def test_nobody_is_dialled_before_their_time(tmp_path: Path) -> None:
     async with (
         Emulator(speed=1, rate=60_000, scenario=AT_ONCE) as emulator,
@@ -152,6 +156,7 @@ async def test_channels_are_never_exceeded(
     assert not [one for one in dials(exotel_server) if one.status != 200]
 
 
+@pytest.mark.slow(1)
 async def test_a_call_between_two_numbers_takes_two_channels(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
@@ -168,6 +173,7 @@ async def test_a_call_between_two_numbers_takes_two_channels(
     assert not [one for one in dials(exotel_server) if one.status != 200]
 
 
+@pytest.mark.slow
 async def test_a_contact_keeps_its_caller_id_and_its_numbers_take_turns(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
@@ -197,6 +203,7 @@ async def test_a_contact_keeps_its_caller_id_and_its_numbers_take_turns(
     assert used == set(exophones)
 
 
+@pytest.mark.slow(1)
 async def test_retries_by_outcome_and_how_often(dialer: Dialer, exotel_server: Emulator) -> None:
     ends = [Outcome.BUSY, Outcome.NO_ANSWER, Outcome.FAILED]
     behaviour = {number(i): Behaviour(end, ring=0) for i, end in enumerate(ends)}

@@ -61,6 +61,7 @@ async def slow_exotel() -> AsyncIterator[Emulator]:
         yield emulator
 
 
+@pytest.mark.slow
 async def test_calls_whose_answers_were_lost_are_found_by_their_marks(
     slow_exotel: Emulator, tmp_path: Path
 ) -> None:
@@ -229,6 +230,7 @@ async def test_exotel_out_of_reach_at_the_start_is_told(
         assert len(await run_all(dialer)) == 2
 
 
+@pytest.mark.slow(1)
 async def test_a_session_that_is_closed_in_the_middle_ends_the_run_and_loses_nobody(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
@@ -266,6 +268,7 @@ class Unsteady:
         return self._limiter.statistics()
 
 
+@pytest.mark.slow(1)
 async def test_a_limiter_that_is_gone_for_a_while_holds_up_dialling_and_ends_nothing(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:

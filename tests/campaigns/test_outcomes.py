@@ -58,6 +58,7 @@ async def test_a_call_between_two_has_reached_somebody_only_if_they_spoke(
     assert "busy" in str(outcomes[number(4)].reason)
 
 
+@pytest.mark.slow(1)
 async def test_how_long_somebody_must_have_spoken_is_a_rule_of_the_campaign(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -106,6 +107,7 @@ async def test_price_length_and_recording_come_after_the_outcome_and_are_kept(
     assert known.price == call.timeline.price
 
 
+@pytest.mark.slow(1)
 async def test_prices_that_come_after_the_block_was_left_are_fetched_by_the_next_run(
     exotel_server: Emulator, tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ async def test_a_person_is_forgotten_by_number_and_by_key(
     assert (known.reached, known.attempts, known.statuses) == (1, 1, {"completed": 1})
 
 
+@pytest.mark.slow(1)
 async def test_nobody_is_forgotten_while_they_are_dialled(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -178,6 +181,7 @@ async def test_old_outcomes_are_purged(dialer: Dialer, exotel_server: Emulator) 
     assert (known.created, known.reached, known.attempts) == (0, 0, 0)
 
 
+@pytest.mark.slow
 async def test_no_log_shows_a_number_a_name_or_the_token(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

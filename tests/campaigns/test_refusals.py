@@ -95,6 +95,7 @@ async def test_without_balance_the_campaign_fails_when_none_of_its_calls_is_live
     assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
 
 
+@pytest.mark.slow
 async def test_without_balance_while_calls_are_live_dialling_waits_for_their_ends(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -115,6 +116,7 @@ async def test_without_balance_while_calls_are_live_dialling_waits_for_their_end
     assert len(dials(exotel_server)) - refused <= 3
 
 
+@pytest.mark.slow(1)
 async def test_refusals_for_want_of_channels_wait_and_cost_no_contact(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -179,6 +181,7 @@ async def test_refusals_of_one_kind_in_a_row_pause_the_campaign_and_lose_nobody(
     assert [exotel_server.rung(one) for one in numbers(30)] == [1] * 30
 
 
+@pytest.mark.slow(1)
 async def test_a_campaign_resumed_while_refusals_are_on_their_way_loses_nobody(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -196,6 +199,7 @@ async def test_a_campaign_resumed_while_refusals_are_on_their_way_loses_nobody(
     assert {one.state for one in await running} == {ContactState.REACHED}
 
 
+@pytest.mark.slow(1)
 async def test_a_refusal_from_before_a_resume_does_not_stop_the_campaign_again(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -213,6 +217,7 @@ async def test_a_refusal_from_before_a_resume_does_not_stop_the_campaign_again(
     assert {one.state for one in await running} == {ContactState.REACHED}
 
 
+@pytest.mark.slow
 async def test_what_was_read_before_errors_paused_the_campaign_loses_nobody(
     dialer: Dialer, exotel_server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +296,7 @@ async def test_refusals_of_different_kinds_end_their_contacts(
     assert states == {ContactState.REFUSED: 12, ContactState.REACHED: 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 3, 5])
 async def test_a_single_refusal_ends_that_contact_with_the_reason(
     dialer: Dialer, exotel_server: Emulator, place: int
@@ -322,6 +328,7 @@ async def test_a_refusal_of_max_retries_says_what_to_do(
     assert "max_retries=None" in error.why
 
 
+@pytest.mark.slow(1)
 async def test_a_storm_of_429_costs_nobody_and_no_attempt(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

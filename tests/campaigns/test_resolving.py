@@ -137,6 +137,7 @@ async def made(
     await unresolved(dialer._ledger, name, candidates, sid)
 
 
+@pytest.mark.slow(1)
 async def test_the_call_that_it_was_decides(dialer: Dialer, exotel_server: Emulator) -> None:
     """One was answered; of the other's a retry follows, when it is due."""
     retries = Retries(busy=Retry(1, timedelta(seconds=1)))

@@ -38,6 +38,7 @@ async def test_a_number_is_forgotten_with_its_calls(
     assert [one async for one in dialer.outcomes(other.campaign)] == [other]
 
 
+@pytest.mark.slow(1)
 async def test_calls_with_settings_of_their_own_leave_nothing_behind_in_memory(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
@@ -54,6 +55,7 @@ async def test_calls_with_settings_of_their_own_leave_nothing_behind_in_memory(
     await until(lambda: not state.campaigns)
 
 
+@pytest.mark.slow(1)
 async def test_a_call_that_nobody_waits_for_is_not_made_until_somebody_does(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

@@ -62,6 +62,7 @@ async def test_a_dialer_is_stopped_while_it_waits_for_the_ledger(
                 await running
 
 
+@pytest.mark.slow(1)
 async def test_a_call_that_is_not_made_for_the_dialer_was_stopped(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from exotel_async import AsyncExotel
 from exotel_async.campaigns import Campaign, ContactState, Schedule
 from exotel_async.campaigns.dialer import Dialer
@@ -14,6 +16,7 @@ from tests.conftest import AGENT, EXOPHONE, SOON
 ANSWERS, DOES_NOT = "+919812300003", "+919812300004"
 
 
+@pytest.mark.slow
 async def test_whether_the_two_spoke_is_known_when_the_details_have_come(
     emulator: Emulator, exotel: AsyncExotel, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
     assert known.pending == len(PEOPLE) - len(exotel.calls)
 
 
+@pytest.mark.slow(1)
 async def test_ctrl_c_ends_it_while_another_command_dials_from_the_ledger(
     tmp_path: Path, exotel: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:

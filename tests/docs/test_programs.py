@@ -84,6 +84,7 @@ def test_each_block_is_run_by_a_test() -> None:
     }
 
 
+@pytest.mark.slow(1)
 async def test_the_example_for_what_goes_wrong_finds_a_lost_call(tmp_path: Path) -> None:
     (block,) = blocks("how-to/handle-errors", "python")
     block = put_in(block, "timeout=600", "timeout=600, interval=0.2")
@@ -120,6 +121,7 @@ async def test_the_example_for_many_dials_can_be_interrupted(tmp_path: Path) -> 
         assert all(emulator.rung(f"+91{9812300000 + n}") == 1 for n in range(1, 11))
 
 
+@pytest.mark.slow(1)
 async def test_the_example_for_many_dials_dials_later_what_could_not_be_sent(
     tmp_path: Path,
 ) -> None:
@@ -133,6 +135,7 @@ async def test_the_example_for_many_dials_dials_later_what_could_not_be_sent(
         assert [emulator.rung(f"+91{9812300000 + n}") for n in range(1, 11)] == [1] * 10
 
 
+@pytest.mark.slow
 async def test_the_example_for_many_dials_cannot_write_down_an_end(tmp_path: Path) -> None:
     """As on a full disk: what is not known to be placed is not dialled again."""
     (block,) = blocks("how-to/connect-many", "python")

@@ -25,11 +25,13 @@ def rows(page: str) -> list[str]:
     return [plain(line) for line in page.splitlines() if line.startswith("| ")]
 
 
+@pytest.mark.slow(1)
 def test_the_table_of_rules_is_that_of_the_code(page: str) -> None:
     command = "python -m tests.docs.error_texts docs/troubleshooting.md"
     assert error_texts.with_table(page) == page, f"write it again: {command}"
 
 
+@pytest.mark.slow(1)
 def test_each_text_has_a_row(rows: list[str]) -> None:
     missing = [
         (one.where, one.text)
@@ -39,6 +41,7 @@ def test_each_text_has_a_row(rows: list[str]) -> None:
     assert missing == []
 
 
+@pytest.mark.slow(3)
 def test_each_row_has_a_text(page: str) -> None:
     texts = [(plain(one.text), one.pattern()) for one in error_texts.texts()]
     by_hand = page.partition(error_texts.BEGIN)[0]

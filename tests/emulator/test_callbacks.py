@@ -450,6 +450,7 @@ async def test_an_attempt_keeps_the_answer_and_how_long_it_took(
     assert sent.took >= 0.05
 
 
+@pytest.mark.slow(1)
 async def test_callbacks_of_one_call_leave_one_after_the_other(
     emulator: Emulator, client: httpx.AsyncClient, handler: Handler
 ) -> None:
@@ -464,6 +465,7 @@ async def test_callbacks_of_one_call_leave_one_after_the_other(
     assert handler.most_open == 3, "those of several calls do not wait for each other"
 
 
+@pytest.mark.slow
 async def test_nothing_is_sent_after_the_end(handler: Handler) -> None:
     """The call ends a real second after its dial, the emulator at once."""
     async with (

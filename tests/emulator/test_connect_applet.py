@@ -393,6 +393,7 @@ async def test_dial_events(emulator: Emulator, application: Application) -> None
     assert application.asked[-1].path == "/after", "they have all come before"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [Reply(500), Reply(200, delay=5.0)])
 async def test_answers_to_dial_events_change_nothing(
     emulator: Emulator, application: Application, reply: Reply

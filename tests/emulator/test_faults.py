@@ -158,6 +158,7 @@ async def test_a_body_that_drips(emulator: Emulator, client: httpx.AsyncClient) 
     assert json.loads(b"".join(chunks))["Call"]["Sid"] in emulator.calls
 
 
+@pytest.mark.slow
 async def test_a_delayed_request_acts_even_if_the_client_has_gone(
     emulator: Emulator, client: httpx.AsyncClient
 ) -> None:

@@ -291,6 +291,7 @@ async def test_over_waits_for_plain_calls_too() -> None:
         await call.over()
 
 
+@pytest.mark.slow(1)
 async def test_what_an_answer_takes_costs_no_time_but_a_time_out_does(
     application: Application,
 ) -> None:

@@ -159,6 +159,7 @@ async def test_each_window_over_a_socket(kind: RateWindow, most: int) -> None:
         assert [r.refused for r in emulator.requests].count(True) == 30 - most
 
 
+@pytest.mark.slow(1)
 async def test_a_fast_clock_frees_the_window_again() -> None:
     """At 240 emulator seconds a second a window of 60 s passes while we ask."""
     async with Emulator(rate=10, per=60, speed=240) as emulator:

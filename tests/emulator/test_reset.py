@@ -179,6 +179,7 @@ async def ask(emulator: Emulator, client: httpx.AsyncClient) -> list[Task[httpx.
     return tasks
 
 
+@pytest.mark.slow(1)
 async def test_nothing_comes_later_of_what_a_reset_has_interrupted(
     emulator: Emulator, application: Application, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -180,6 +180,7 @@ async def test_a_customer_is_called_about_an_order(shop: Shop) -> None:
     assert shop.log.ends == [sid]
 
 
+@pytest.mark.slow(1)
 async def test_an_agent_is_connected_with_a_customer(shop: Shop) -> None:
     """The web request waits for the end, which callbacks tell: they come twice, and count once."""
     shop.emulator.faults.add(Fault.callback_duplicated(), path="status_callback", times=None)
@@ -194,6 +195,7 @@ async def test_an_agent_is_connected_with_a_customer(shop: Shop) -> None:
     assert [request.method for request in shop.emulator.requests] == ["POST"]
 
 
+@pytest.mark.slow(3)
 async def test_all_callbacks_are_lost_and_the_end_is_found(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ async def test_on_a_connection_kept_alive_not_a_byte_is_written() -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.slow(4)
 async def test_a_process_that_was_suspended_after_the_headers_does_not_send_the_body() -> None:
     """The last check may be long ago then. Of headers alone no call can come."""
 

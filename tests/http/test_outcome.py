@@ -455,6 +455,7 @@ def test_any_date_leaves_a_clock_that_can_be_asked(date: str) -> None:
     assert now is None or 2000 <= now.year <= 2100
 
 
+@pytest.mark.slow
 async def test_listeners_that_fail_change_no_outcome(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -511,6 +512,7 @@ async def test_a_report_has_its_second_when_the_closing_is_cancelled(emulator: E
     assert len(saved) == 1
 
 
+@pytest.mark.slow(1)
 async def test_reports_that_fail_or_do_not_end_are_logged(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -370,6 +370,7 @@ async def test_its_priority(emulator: Emulator) -> None:
     assert len(ended) == 3
 
 
+@pytest.mark.slow
 async def test_one_whose_caller_leaves_ends_by_itself(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -86,6 +86,7 @@ async def test_those_that_have_left_are_not_counted(caplog: pytest.LogCaptureFix
         assert not caplog.records
 
 
+@pytest.mark.slow(1)
 async def test_the_shared_limiter_warns_as_well(caplog: pytest.LogCaptureFixture) -> None:
     account = GIVEN["account_sid"]
     async with (

@@ -16,6 +16,7 @@ from tests.conftest import session
 from tests.support.virtual_time import run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_retry_after_of_a_day_holds_up_nobody_for_longer_than_a_pause_may_be(
     emulator: Emulator, status: int

@@ -360,6 +360,7 @@ async def test_one_that_hangs_is_waited_for_no_longer_than_is_said(server: Valke
         server.signal(signal.SIGCONT)
 
 
+@pytest.mark.slow
 async def test_a_slow_server_is_no_silent_one(
     server: Valkey, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +378,7 @@ async def test_a_slow_server_is_no_silent_one(
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
+@pytest.mark.slow(1)
 async def test_a_loop_that_stands_still_is_no_silent_server(server: Valkey) -> None:
     async with ValkeyClaims(server.url, name="shop", socket_timeout=0.25) as claims:
         steps = [

@@ -217,6 +217,7 @@ def least(ours: redis.Redis) -> Iterator[str]:
     yield from user(ours, "least", rules)
 
 
+@pytest.mark.slow(3)
 async def test_the_rights_that_the_documentation_names_will_do(
     least: str, ours: redis.Redis, valkey: str
 ) -> None:
@@ -559,6 +560,7 @@ async def unavailable(one: SharedTokenBucket, at_least: float) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [(never_answers, "no answer"), (hangs_up, "onnection"), (loads, "loading the dataset")],
@@ -572,6 +574,7 @@ async def test_an_outage_at_the_start_is_no_error(answer: Answer, problem: str) 
     assert problem in said
 
 
+@pytest.mark.slow(1)
 async def test_nobody_on_the_port_is_no_error() -> None:
     place = f"127.0.0.1:{free_port()}"
     said = await unavailable(limiter(f"redis://:{IN_URL}@{place}"), 0.4)
@@ -579,6 +582,7 @@ async def test_nobody_on_the_port_is_no_error() -> None:
     assert "onnect" in said
 
 
+@pytest.mark.slow(1)
 async def test_tls_where_there_is_none_looks_like_an_outage(valkey: str) -> None:
     # A Valkey waits for the end of a line that a TLS client will never send.
     place = valkey.removeprefix("redis://")
@@ -586,6 +590,7 @@ async def test_tls_where_there_is_none_looks_like_an_outage(valkey: str) -> None
     assert place in said
 
 
+@pytest.mark.slow(1)
 async def test_a_server_that_comes_in_time(tmp_path: Path) -> None:
     server = Valkey(tmp_path, free_port())
     async with limiter(server.url, outage_wait=10) as one:
@@ -602,6 +607,7 @@ async def test_a_server_that_comes_in_time(tmp_path: Path) -> None:
             server.kill()
 
 
+@pytest.mark.slow(1)
 async def test_a_server_that_is_busy_with_a_script(tmp_path: Path) -> None:
     server = Valkey(tmp_path, free_port(), **{"busy-reply-threshold": "10"})
     server.start()

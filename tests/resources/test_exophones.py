@@ -271,6 +271,7 @@ def test_what_is_not_known_to_be_repeatable_is_done_once() -> None:
 # The budget
 
 
+@pytest.mark.slow(1)
 async def test_a_budget_of_their_own() -> None:
     async with (
         Emulator(exophone_rate=10, rate=10, per=0.7) as emulator,

@@ -74,6 +74,7 @@ def test_a_bad_setting_is_refused_at_once() -> None:
         Exotel(**keys).with_options(max_wait=-1)
 
 
+@pytest.mark.slow(1)
 async def test_making_one_begins_no_thread(tmp_path: Path) -> None:
     ended = await ran(
         """
@@ -316,6 +317,7 @@ with Emulator() as emulator:
     assert (ended.out, ended.err) == (said if patched == "socket" else "INR\n", "")
 
 
+@pytest.mark.slow(1)
 def test_a_listener_may_block_and_use_the_session(served: Emulator) -> None:
     told: list[tuple[object, DialTarget, str, Any]] = []
     done = threading.Event()
@@ -336,6 +338,7 @@ def test_a_listener_may_block_and_use_the_session(served: Emulator) -> None:
     assert balance.amount
 
 
+@pytest.mark.slow(3)
 @pytest.mark.parametrize("kind", ["raises", "coroutine", "object"])
 def test_listeners_of_any_kind(
     served: Emulator, kind: str, caplog: pytest.LogCaptureFixture
@@ -375,6 +378,7 @@ def test_what_breaks_out_of_the_loop_does_not_end_it(
     assert sync_exotel.account.balance().amount
 
 
+@pytest.mark.slow(1)
 def test_8_threads_dial_300_at_one_budget_and_none_is_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -323,6 +323,7 @@ def test_stopping_while_an_item_is_read_loses_none(served: Emulator, sync_exotel
     assert len(served.calls) == 1
 
 
+@pytest.mark.slow(1)
 def test_the_ends_of_calls(served: Emulator, sync_exotel: Exotel) -> None:
     served.scenario = Scenario.all_answered(talk=5)
     with (

@@ -253,6 +253,7 @@ def test_what_is_no_mapping_is_not_shown(argument: str, value: Any) -> None:
     assert "SECRET" not in repr(vars(caught.value))
 
 
+@pytest.mark.slow(1)
 def test_words_of_an_enum_are_sent_as_they_are_written() -> None:
     class Name(str, enum.Enum):  # noqa: UP042 - its name is what would be sent
         TO = "To"

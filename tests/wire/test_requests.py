@@ -690,6 +690,7 @@ def test_a_stream_url_has_one_sample_rate_at_most_and_keeps_all_else(
     )
 
 
+@pytest.mark.slow(1)
 @given(st.text(max_size=20))
 def test_a_path_never_leaves_its_folder(sid: str) -> None:
     try:

@@ -39,6 +39,7 @@ async def control(emulator: Emulator) -> AsyncIterator[Control]:
         yield control
 
 
+@pytest.mark.slow(1)
 async def test_the_document_is_openapi_and_describes_every_route(
     emulator: Emulator, control: Control
 ) -> None:
