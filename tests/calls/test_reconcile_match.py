@@ -32,6 +32,28 @@ def call(**changes: Any) -> Call:
     return Call(**(shown | changes))
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"), [({"CustomField": ""}, Match.DOUBTFUL), ({}, Match.ALIKE)]
+)
+def test_a_record_that_shows_that_it_has_no_custom_field_is_doubtful(
+    raw: dict[str, str], expected: Match
+) -> None:
+    """Where records do not show custom fields at all, that it is missing says nothing."""
+    signature = DialSignature(dialled(custom_field="order 7"))
+    assert signature.match(call(raw=raw), None) is expected
+    assert DialSignature(dialled()).match(call(raw=raw), None) is Match.ALIKE
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [(EXOPHONE, Match.ALIKE), (None, Match.ALIKE), ("08030000009", Match.DOUBTFUL)],
+)
+def test_a_call_to_a_flow_shows_the_exophone_as_its_second_party_or_nothing(
+    to: str | None, expected: Match
+) -> None:
+    assert DialSignature(dialled(to=None)).match(call(to=to), None) is expected
+
+
 @pytest.mark.parametrize("missing", ["from_", "to", "created_at", None])
 def test_a_call_shows_enough_by_both_parties_and_its_time(missing: str | None) -> None:
     shown = call() if missing is None else call(**{missing: None})
