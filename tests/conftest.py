@@ -43,6 +43,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     And let nobody look for garbage until all is collected: there is hardly any.
     """
+    if session.config.getoption("numprocesses"):
+        return  # its workers run the tests
     gc.disable()
     worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{what}") for what in ("", "_COUNT"))
     if worker is None or workers is None or session.config.args != ["tests"]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from exotel_async.calls.reconcile import Reconciler
     from exotel_async.calls.wait import CallWatcher
-    from exotel_async.errors import CallOutcomeUnknown
     from exotel_async.http.pipeline import Pipeline
     from exotel_async.models import Call
     from exotel_async.wire.responses import Response
@@ -41,13 +40,22 @@ class CallParts:
         """Reads calls by their SIDs."""
         self.coalescer: Final = Coalescer(pipeline, self.fetcher, self.seen)
         """Reads single calls, several in one request."""
-        # Made once: a method bound anew would wait with each dial.
-        self.read_dialled: Callable[[Response], Call] = partial(_read_dialled, self.seen, time_zone)
-        """Reads the answer to a dial, and takes note that its call is the session's."""
-        pipeline.dials.on_lost = self._note_lost
-        pipeline.dials.on_late_answer = self._answered_late
 
-    # Many sessions neither wait for a call nor lose a dial: these do not import what that takes.
+    # Many sessions do not wait for a call, or never dial: these do not import what that takes.
+
+    @cached_property
+    def read_dialled(self) -> Callable[[Response], Call]:
+        """Reads the answer to a dial, and takes note that its call is the session's.
+
+        It is to be asked for before a dial is sent: from then on lost dials are noted. What that
+        takes could perhaps not be imported any more when one is lost, for want of a file descriptor
+        or because another version is being installed.
+        """
+        dials = self.pipeline.dials
+        dials.on_lost = self.reconciler.note_lost
+        dials.on_late_answer = self.reconciler.answered_late
+        # Made once: a method bound anew would wait with each dial.
+        return partial(_read_dialled, self.seen, self.time_zone)
 
     @cached_property
     def watcher(self) -> CallWatcher:
@@ -62,12 +70,6 @@ class CallParts:
         from exotel_async.calls.reconcile import Reconciler  # noqa: PLC0415
 
         return Reconciler(self.pipeline, self.pages, self.fetcher)
-
-    def _note_lost(self, error: CallOutcomeUnknown) -> None:
-        self.reconciler.note_lost(error)
-
-    def _answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
-        self.reconciler.answered_late(error, call)
 
 
 def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:

@@ -26,7 +26,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Operation:
-    """An operation without a listener: `with` it, and have it note the result."""
+    """An operation: `with` it, and have it note the result. As it is, it reports nothing."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Operation:
 
 
 class RequestReport:
-    """The report on a request without a listener."""
+    """The report on a request. As it is, it reports nothing."""
 
     __slots__ = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -95,6 +96,24 @@ async def lost(
         else:
             await exotel.calls.connect(from_, to, caller_id=EXOPHONE, **options)
     return caught.value
+
+
+async def test_a_dial_is_noted_as_lost_where_nothing_can_be_imported_any_more(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without a free file descriptor, or while another version is installed."""
+    emulator.faults.add(Fault.act_then_stall(), path=DIAL)
+    async with session(emulator) as exotel:
+        dial = asyncio.create_task(
+            exotel.calls.connect(AGENT, CUSTOMER, caller_id=EXOPHONE, timeout=0.5)
+        )
+        await until(lambda: len(emulator.calls) == 1)
+        for name in [name for name in sys.modules if name.startswith("exotel_async.calls.")]:
+            monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(CallOutcomeUnknown):
+            await dial
+        monkeypatch.undo()
+        assert len(exotel.calls.parts().reconciler._dials._dials) == 1
 
 
 async def not_made(exotel: AsyncExotel, emulator: Emulator, **options: Any) -> CallOutcomeUnknown:
