@@ -462,10 +462,11 @@ async def test_listeners_that_fail_change_no_outcome(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    emulator.faults.add(Fault.act_then_drop(), path=DIAL, times=None)
     async with session(emulator, on_orphaned_call=fail) as exotel:
+        await dial(exotel)  # sets the session's own listeners
         pipeline = exotel._pipeline
         pipeline.dials.on_lost = pipeline.dials.on_late_answer = fail
+        emulator.faults.add(Fault.act_then_drop(), path=DIAL, times=None)
         with pytest.raises(CallOutcomeUnknown):
             await dial(exotel)
         emulator.faults.clear()
