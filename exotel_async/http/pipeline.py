@@ -305,6 +305,7 @@ class Pipeline:
         return limiter
 
     def _deadline(self, options: SendOptions, permit: Permit | None) -> float:
+        """Return until when a request may take, or release its permit if it cannot be sent here."""
         try:
             now = self.check_loop().time()
         except ConfigurationError:
