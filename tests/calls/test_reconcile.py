@@ -114,6 +114,7 @@ async def test_a_dial_is_noted_as_lost_where_nothing_can_be_imported_any_more(
             await dial
         monkeypatch.undo()
         assert len(exotel.calls.parts().reconciler._dials._dials) == 1
+        await exotel.aclose(grace=0)  # the response never comes
 
 
 async def not_made(exotel: AsyncExotel, emulator: Emulator, **options: Any) -> CallOutcomeUnknown:
