@@ -83,7 +83,7 @@ def report() -> list[Target]:
     tables.heading(
         "walks",
         "Folders of exotel_async that one call enters, one after the other, by sys.setprofile; "
-        "the emulator's is passed over.",
+        "those of the emulator are left out.",
     )
     walks = asyncio.run(measure())
     for walk in walks:

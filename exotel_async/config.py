@@ -276,13 +276,9 @@ class SendOptions:
     timeout: float | None = None
     on_send: Callable[[], object] | None = None
     before_send: Callable[[], None] | None = None
-    patience: float = field(
-        default=Factory(lambda self: self._patience(), takes_self=True),
-        init=False,
-        repr=False,
-        eq=False,
-    )
+    patience: float = field(init=False, repr=False, eq=False)
 
+    @patience.default
     def _patience(self) -> float:
         limits = (self.max_wait, self.timeout)
         return min((limit for limit in limits if limit is not None), default=math.inf)

@@ -41,7 +41,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     Else each of them compiles all, after a change or in a fresh clone.
 
-    And let nobody look for garbage until all is collected: there is hardly any.
+    Garbage is collected again when all tests are collected: until then there is hardly any.
     """
     if session.config.getoption("numprocesses"):
         return  # its workers run the tests
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare what is there by now, which stays, from each look for garbage: a sixth of all time."""
+    """Leave out of garbage collection what exists by now: it cost a sixth of all time."""
     gc.enable()
     gc.collect()
     gc.freeze()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.walks import MOST, measure
 
 
-async def test_a_call_changes_folders_no_more_often_than_half_of_what_it_did() -> None:
+async def test_one_call_changes_folders_at_most_half_as_often_as_before() -> None:
     changes = {walk.name: walk.changes for walk in await measure()}
 
     assert changes.keys() == MOST.keys()

@@ -1,4 +1,4 @@
-"""How often Exotel is asked about a call, where nothing else is said."""
+"""The default intervals at which Exotel is asked about a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session's calls are made of: its views share it, and so does what dials for it."""
+"""What a session's calls have in common with its views and with what dials for the session."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CallParts:
-    """What a session's calls are made of."""
+    """What a session, its views, and what dials for it have in common."""
 
     def __init__(self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo) -> None:
         self.pipeline: Final = pipeline
@@ -47,9 +47,9 @@ class CallParts:
     def read_dialled(self) -> Callable[[Response], Call]:
         """Reads the answer to a dial, and takes note that its call is the session's.
 
-        It is to be asked for before a dial is sent: from then on lost dials are noted. What that
-        takes could perhaps not be imported any more when one is lost, for want of a file descriptor
-        or because another version is being installed.
+        It must be read before a dial is sent: lost dials are noted from then on. The modules for
+        that are imported here and not when a dial is lost, for the import may fail then: no file
+        descriptor is free, or another version is being installed.
         """
         dials = self.pipeline.dials
         dials.on_lost = self.reconciler.note_lost

@@ -200,7 +200,7 @@ class Pipeline:
             deadline = self._deadline(options, permit)
             if permit is None:
                 permit = await self._permit(request, options, deadline, report)
-            # By a coroutine of its own: the many that wait for a permit need no room for this.
+            # A coroutine of its own: the many that wait for a permit take no memory for it.
             return await self._send(
                 request,
                 read,
@@ -305,7 +305,7 @@ class Pipeline:
         return limiter
 
     def _deadline(self, options: SendOptions, permit: Permit | None) -> float:
-        """Return until when a request may take, or release its permit if it cannot be sent here."""
+        """Return the deadline of a request; release its permit if it cannot be sent here."""
         try:
             now = self.check_loop().time()
         except ConfigurationError:
@@ -315,6 +315,7 @@ class Pipeline:
         return math.inf if options.timeout is None else now + options.timeout
 
     def _counted(self, request: Request, options: SendOptions) -> AbstractContextManager[None]:
+        """Return what counts the dials that wait at interactive priority, if it is such a dial."""
         is_single = request.dials and options.priority is Priority.INTERACTIVE
         return self._waiting_dials if is_single else _NOT_COUNTED
 
@@ -327,7 +328,7 @@ class Pipeline:
         failure: ExotelError | None = None,
     ) -> Permit:
         """Wait for permission to send, until a moment; `failure` is what came of it before."""
-        max_wait = _shortened(options.max_wait, latest)
+        max_wait = _max_wait_until(latest, options.max_wait)
         limiter = self._limiter_of(request.category)
         report.queued(options.priority)
         try:
@@ -357,8 +358,8 @@ def _reports_to(listener: OnEvent | None) -> Reports:
     return ListenerReports(listener)
 
 
-def _shortened(max_wait: float | None, latest: float) -> float | None:
-    """Return how many seconds it may wait, if not beyond a moment; None: any number."""
+def _max_wait_until(latest: float, max_wait: float | None) -> float | None:
+    """Return `max_wait`, in seconds, cut so that the wait is over by a moment; None: no bound."""
     if latest == math.inf:
         return max_wait
     remaining = max(0.0, latest - asyncio.get_running_loop().time())

@@ -81,7 +81,7 @@ class RequestReport:
         return permit
 
 
-# Static methods: with each of tens of thousands that wait, a bound one would wait, too.
+# Static methods: a bound one would take memory with each of tens of thousands that wait.
 class _NullOperation(Operation):
     __slots__ = ()
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_path
@@ -62,12 +62,11 @@ class Request:
     passed: DialTarget | Passed | None = field(default=None, repr=False, eq=False)
     repeatable: bool = False
     is_raw: bool = field(default=False, repr=False, eq=False)
-    dials: bool = field(
-        default=Factory(lambda self: self.method == "POST" and self.path == DIAL, takes_self=True),
-        init=False,
-        repr=False,
-        eq=False,
-    )
+    dials: bool = field(init=False, repr=False, eq=False)
+
+    @dials.default
+    def _is_dial(self) -> bool:
+        return self.method == "POST" and self.path == DIAL
 
     @property
     def shown_path(self) -> str:

@@ -98,7 +98,7 @@ async def lost(
     return caught.value
 
 
-async def test_a_dial_is_noted_as_lost_where_nothing_can_be_imported_any_more(
+async def test_a_lost_dial_is_noted_when_nothing_can_be_imported_any_more(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As without a free file descriptor, or while another version is installed."""
