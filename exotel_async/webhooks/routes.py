@@ -196,7 +196,7 @@ class Registry:
 
         One that fails or outlasts its time is answered 500, so that Exotel sends it again.
         """
-        self._add_callback(handler)
+        self._add_callback(_callable("status_callback", handler))
         return handler
 
     def dial_event(self, handler: _OnDial) -> _OnDial:
@@ -205,7 +205,7 @@ class Registry:
         See `status_callback`.
         """
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
-        self._add_event("dial_event", read, handler)
+        self._add(Route("dial_event", None, read, _callable("dial_event", handler)))
         return handler
 
     def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
@@ -214,7 +214,8 @@ class Registry:
         def read(body: bytes, content_type: str, _query: bytes) -> Heartbeat:
             return Heartbeat.from_request(body, content_type, time_zone=self._time_zone)
 
-        self._add_event("heartbeat", read, handler, body_factor=TIMES_AS_MUCH)
+        known = _callable("heartbeat", handler)
+        self._add(Route("heartbeat", None, read, known, body_factor=TIMES_AS_MUCH))
         return handler
 
     def passthru(
@@ -313,18 +314,7 @@ class Registry:
         def read(body: bytes, content_type: str, query: bytes) -> StatusCallback:
             return StatusCallback.from_request(body, content_type, query=query, time_zone=zone)
 
-        self._add_event("status_callback", read, handler, body_factor=1)
-
-    def _add_event(
-        self,
-        kind: WebhookKind,
-        read: Callable[..., Any],
-        handler: Callable[[Any], object] | None,
-        *,
-        body_factor: int = 0,
-    ) -> None:
-        handler = None if handler is None else _callable(kind, handler)
-        self._add(Route(kind, None, read, handler, body_factor=body_factor))
+        self._add(Route("status_callback", None, read, handler, body_factor=1))
 
     def _named(
         self,

@@ -363,6 +363,9 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: new_hooks().greeting("a", fallback="http://x.example/a.wav"), "Play"),
     (lambda: new_hooks().sms("a")(None), "must be a function"),  # type: ignore[type-var]
     (lambda: new_hooks().status_callback("x"), "must be a function"),  # type: ignore[type-var]
+    (lambda: new_hooks().status_callback(None), "must be a function"),  # type: ignore[type-var]
+    (lambda: new_hooks().dial_event(None), "must be a function"),  # type: ignore[type-var]
+    (lambda: new_hooks().heartbeat(None), "must be a function"),  # type: ignore[type-var]
 ]
 
 
