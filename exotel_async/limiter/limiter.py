@@ -259,8 +259,8 @@ class Limiter:
             return 0.0
         # Of those that are out above the size, each comes back once, and before the others.
         beyond = max(0, window.used - window.size)
-        rounds, place = divmod(max(0, short - 1 - beyond), window.size)
-        moment = window.moment(place + min(beyond, short - 1))
+        rounds, place = divmod(short - 1 - beyond, window.size)
+        moment = window.moment(beyond + place)
         back = self.rate.per if moment is None else moment - now
         return back + rounds * self.rate.per
 
