@@ -113,7 +113,7 @@ class LearnedLimit:
         """
         self._full_since = None
         count = max(1, count)
-        if count > self._high or now - self._high_at > self._per:
+        if count >= self._high or now - self._high_at > self._per:
             self._high, self._high_at = count, now
         if again:  # many came before, or nothing would be let through just now
             if self.limit is None or self._fell or not self.limit * _ROUGH <= count < self.limit:

@@ -239,7 +239,7 @@ end
 local function refused(count, early, again)
   learned.full_since = 0
   count = math.max(1, count)
-  if count > learned.high or now - learned.high_at > per then
+  if count >= learned.high or now - learned.high_at > per then
     learned.high, learned.high_at = count, now
   end
   if again then

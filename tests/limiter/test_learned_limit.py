@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exotel_async import RateLimit
 from exotel_async.limiter.learned_limit import LearnedLimit, Tally
@@ -31,6 +35,56 @@ def test_a_tally_counts_the_last_window() -> None:
     for moment in (0.0, 10.0, 20.0):
         tally.add(moment)
     assert [tally.count(now) for now in (20.0, 59.9, 60.0, 70.1, 80.0)] == [3, 3, 2, 1, 0]
+
+
+_ANSWERS = st.tuples(
+    st.sampled_from(["took", "refused", "early", "again"]),
+    st.sampled_from([1, 20, 50, 60, 80, 94, 95, 100]),
+    st.sampled_from([1.0, 29.0, 30.0, 59.0, 60.0, 61.0, 180.0, 600.0]),
+)
+
+
+@given(st.lists(_ANSWERS, max_size=12), st.integers(0, 12), st.sampled_from([-4096.0, 0.5, 8192.0]))
+def test_another_clock_changes_nothing_of_what_is_learned(
+    answers: list[tuple[str, int, float]], place: int, seconds: float
+) -> None:
+    def learn(moved: float) -> list[tuple[bool, int | None]]:
+        one, now, news = learned(), 1024.0, []
+        for number, (what, count, later) in enumerate(answers):
+            if number == place:
+                one.move(moved)
+                now += moved
+            now += later
+            kind: dict[str, Any] = {"early": what == "early", "again": what == "again"}
+            changes = one.took(count, now) if what == "took" else one.refused(count, now, **kind)
+            news.append((changes, one.limit))
+        return news
+
+    assert learn(seconds) == learn(0.0)
+
+
+@pytest.mark.parametrize("seconds", [512.0, -512.0])
+@pytest.mark.parametrize(("later", "changes"), [(PER / 2 - 1, False), (PER / 2, True)])
+def test_how_long_ago_a_refusal_was_is_known_by_another_clock(
+    seconds: float, later: float, changes: bool
+) -> None:
+    one = learned()
+    refuse(one, 50, 1000.0)
+    one.move(seconds)
+    assert refuse(one, 50, 1000.0 + seconds + later) is changes
+
+
+@pytest.mark.parametrize("seconds", [512.0, -512.0])
+@pytest.mark.parametrize(("later", "proven"), [(PER - 1, False), (PER, True)])
+def test_how_long_an_account_has_given_all_of_it_is_known_by_another_clock(
+    seconds: float, later: float, proven: bool
+) -> None:
+    one = learned()
+    one.took(95, 1000.0)
+    one.move(seconds)
+    one.took(95, 1000.0 + seconds + later)
+    refuse(one, 50, 1200.0 + seconds)
+    assert refuse(one, 50, 1290.0 + seconds) is not proven
 
 
 def test_a_limit_takes_two_refusals_half_a_window_apart() -> None:
@@ -140,6 +194,14 @@ def test_what_was_taken_in_the_last_window_is_no_less_than_three_quarters_of_the
     refuse(one, 80, high_at)
     refuse(one, 20, 0.0)
     assert one.limit == limit
+
+
+def test_what_was_taken_again_in_the_last_window_is_remembered_from_then() -> None:
+    one = learned()
+    refuse(one, 80, -70.0, early=True)
+    refuse(one, 80, -20.0, early=True)
+    refuse(one, 20, 0.0)
+    assert one.limit == 60
 
 
 def test_a_refusal_without_a_good_answer_counts_as_one() -> None:

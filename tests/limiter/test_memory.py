@@ -202,6 +202,69 @@ def test_tasks_of_one_request_learn_as_one_loop_does(
     assert len(service.refused) <= len(in_one_loop.refused)
 
 
+@pytest.mark.parametrize("ahead", [0.0, 2_500.0, -2_500.0])
+@pytest.mark.parametrize(("later", "early"), [(59.0, True), (61.0, False)])
+def test_since_when_the_account_is_used_is_known(
+    process: Process, ahead: float, later: float, early: bool
+) -> None:
+    """Before that, somebody else may have spent what is refused, and it need not be shared."""
+
+    async def main() -> bool:
+        bucket = shared_bucket(KEY, RATE, 64)
+        (await bucket.acquire()).finish(RequestOutcome(status=429))
+        return bucket.statistics().strict
+
+    process.run(send(process))
+    process.now += later - 0.1
+    assert process.run(main(), ahead) is not early
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_smallest_limit_that_was_learned_leaves_a_permit(process: Process, limit: int) -> None:
+    process.run(Less(process, limit).task(20))
+
+    async def look() -> tuple[int | None, int]:
+        now = shared_bucket(KEY, RATE, 64).statistics()
+        return now.learned_limit, now.window_size
+
+    learned, size = process.run(look())
+    assert learned is not None
+    assert learned <= limit
+    assert size == max(1, learned - 1)
+
+
+def test_to_wait_for_the_answer_to_a_probe_is_no_pause(process: Process) -> None:
+    async def leave() -> None:
+        await send(process)
+        bucket = shared_bucket(KEY, RATE, 64)
+        answered_late = await bucket.acquire()
+        (await bucket.acquire()).finish(RequestOutcome(status=429))
+        await bucket.acquire()
+        answered_late.finish(OK)
+
+    async def look() -> float:
+        return shared_bucket(KEY, RATE, 64).statistics().paused_for
+
+    process.run(leave())
+    assert process.run(look()) == 0
+
+
+@pytest.mark.parametrize(
+    ("late", "ahead"), [(-0.5, -0.5), (0.0, 0.0), (0.5, 0.0), (59.5, 0.0), (61.0, 61.0)]
+)
+def test_a_clock_that_is_read_once_in_a_turn_is_the_same_clock(
+    process: Process, late: float, ahead: float
+) -> None:
+    """Permits must not return sooner for that."""
+
+    async def main() -> float:
+        known = shared_bucket(KEY, RATE, 64)._memory
+        known.note_clock(asyncio.get_running_loop())
+        return known.ahead
+
+    assert process.run(main(), late) == ahead
+
+
 def test_all_is_forgotten_after_ten_windows(process: Process) -> None:
     process.run(Less(process, 10).task(100))
 
@@ -297,7 +360,12 @@ def test_loops_side_by_side_are_told_of_once(
         for _ in range(3):
             process.run(main(partial(in_a_thread, main(lambda: None))))
     (record,) = caplog.records
-    assert "EXOTEL_RATE_LIMIT_URL" in record.getMessage()
+    assert record.name == "exotel_async"
+    assert record.getMessage() == (
+        "Several event loops of this process send requests for one account, and each of them uses "
+        "the whole rate limit: use one event loop, or set EXOTEL_RATE_LIMIT_URL, through which "
+        "they share it"
+    )
 
 
 def in_a_thread(main: Coroutine[Any, Any, Any]) -> None:

@@ -647,6 +647,52 @@ def test_what_overtakes_a_crowd_does_not_hide_that_it_waits() -> None:
     assert run(main()) == 100
 
 
+async def learn_from(account: Callable[[], bool], at_work: int, until: float) -> int | None:
+    """Have so many workers send to an account until a moment; return what was learned by then."""
+    bucket = await opened(RateLimit(20, per=60))
+
+    async def work() -> None:
+        while True:
+            permit = await bucket.acquire(BULK)
+            await asyncio.sleep(0.1)
+            permit.finish(OK if account() else RequestOutcome(status=429))
+
+    began = now()
+    workers = [asyncio.create_task(work()) for _ in range(at_work)]
+    await asyncio.sleep(until - now() + began)
+    for task in workers:
+        task.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+    return bucket.statistics().learned_limit
+
+
+def test_half_a_window_after_a_request_that_did_not_wait_a_refusal_teaches() -> None:
+    """From then on it is the whole budget that was waited for, and no burst."""
+    service = new_window(RateWindow.SLIDING_LOG, 10, 60, leaky_burst=20, count_refusals=False)
+    assert run(learn_from(lambda: service.admit(now()), 3, until=100)) == 10
+
+
+def test_those_that_have_waited_longer_than_a_window_show_that_the_budget_is_used_up() -> None:
+    """Of 200 that came at once, none has begun to wait in the last window."""
+
+    async def main() -> set[int | None]:
+        service = new_window(RateWindow.SLIDING_LOG, 10, 60, leaky_burst=20, count_refusals=False)
+        bucket = await opened(RateLimit(20, per=60))
+        learned = set()
+
+        async def one() -> None:
+            permit = await bucket.acquire(BULK)
+            await asyncio.sleep(0.1)
+            is_taken = service.admit(now()) or now() < 200
+            permit.finish(OK if is_taken else RequestOutcome(status=429))
+            learned.add(bucket.statistics().learned_limit)
+
+        await asyncio.gather(*(one() for _ in range(200)))
+        return learned
+
+    assert 10 in run(main())
+
+
 def test_max_wait_is_estimated_by_what_was_learned() -> None:
     """Also while more is out than it allows: what is above it comes back first."""
 
@@ -732,13 +778,15 @@ def test_a_waiter_cancelled_as_it_is_let_through_gives_the_permit_back() -> None
     run(main())
 
 
-def test_the_last_waiter_that_leaves_ends_the_dispatcher() -> None:
+def test_the_last_waiter_that_leaves_ends_the_limiters_task() -> None:
     async def main() -> None:
-        bucket = TokenBucket(RateLimit(2, per=60))
-        await bucket.acquire()
+        bucket = await opened()
         for _ in range(3):
-            waiting = [asyncio.create_task(bucket.acquire(BULK)) for _ in range(300)]
+            waiting = [asyncio.create_task(bucket.acquire(BULK)) for _ in range(20)]
             await asyncio.sleep(0.1)
+            left = bucket.statistics().waiting_bulk
+            assert left > 10
+            assert len(asyncio.all_tasks()) == 1 + left + 1, "it waits for tokens"
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
