@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import signal
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ SOON = 20.0
 """Seconds, to bound what takes no time: a busy machine takes less, and what must not be waited for
 takes more."""
 
+TLS = ssl.create_default_context()
+"""Not used, but each client would take 0.1 s to make its own."""
+
 OpenSession = Callable[..., AsyncExotel]
 
 # No wall-clock time is held against a bound: not an example's, either.
@@ -41,7 +45,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
     Else each of them compiles all, after a change or in a fresh clone.
 
-    Garbage is collected again when all tests are collected: until then there is hardly any.
+    Garbage is looked for when all tests are collected: until then there is hardly any.
     """
     if session.config.getoption("numprocesses"):
         return  # its workers run the tests
@@ -75,7 +79,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Leave out of garbage collection what exists by now: it cost a sixth of all time."""
     gc.enable()
-    gc.collect()
     gc.freeze()
 
 

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from taskiq import TaskiqResult
-from taskiq.serializers import JSONSerializer, PickleSerializer
 
 from exotel_async import errors
 from exotel_async.errors import (
@@ -133,13 +131,13 @@ def test_travels_whole(error: ExotelError) -> None:
 
 @every
 def test_travels_by_taskiq(error: ExotelError) -> None:
-    result: TaskiqResult[None] = TaskiqResult(
-        is_err=True, return_value=None, execution_time=0.1, error=error
-    )
+    taskiq = pytest.importorskip("taskiq")
+    serializers = pytest.importorskip("taskiq.serializers")
+    result = taskiq.TaskiqResult(is_err=True, return_value=None, execution_time=0.1, error=error)
     # As its result back-ends store it, in JSON or pickled, and as its own pickle does.
-    for serializer in (JSONSerializer(), PickleSerializer()):
+    for serializer in (serializers.JSONSerializer(), serializers.PickleSerializer()):
         stored = serializer.loadb(serializer.dumpb(result.model_dump(mode="json")))
-        assert_same(TaskiqResult.model_validate(stored).error, error)
+        assert_same(taskiq.TaskiqResult.model_validate(stored).error, error)
     assert_same(pickle.loads(pickle.dumps(result)).error, error)  # noqa: S301
 
 

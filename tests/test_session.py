@@ -44,7 +44,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.emulator import Emulator, Fault
-from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, session
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, TLS, session
 
 GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
 
@@ -132,10 +132,10 @@ def test_an_impossible_base_url_is_refused(base_url: str) -> None:
         {"max_in_flight": 0},
         {"http_client": object()},
         {"http_client": "requests"},
-        {"http_client": httpx.Client()},
-        {"http_client": httpx2.Client()},
-        {"http_client": httpx.AsyncClient(limits=httpx.Limits(max_connections=10))},
-        {"http_client": httpx2.AsyncClient(limits=httpx2.Limits(max_connections=10))},
+        {"http_client": httpx.Client(verify=TLS)},
+        {"http_client": httpx2.Client(verify=TLS)},
+        {"http_client": httpx.AsyncClient(verify=TLS, limits=httpx.Limits(max_connections=10))},
+        {"http_client": httpx2.AsyncClient(verify=TLS, limits=httpx2.Limits(max_connections=10))},
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict[str, Any]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
-from sphinx.search.en import SearchEnglish
+
+if TYPE_CHECKING:
+    from sphinx.search.en import SearchEnglish
 
 _SPLIT: Final = r"\W+"  # what is no letter, digit or underscore, as `splitQuery` has it
-_ENGLISH: Final = SearchEnglish({})
 
 
 @frozen(order=True)
@@ -49,7 +50,7 @@ class Search:
         """All results of a query; in which order they are shown does not matter here."""
         asked = query.lower().strip()
         words = list(dict.fromkeys(filter(None, re.split(_SPLIT, asked))))
-        terms = {_ENGLISH.stem(word) for word in words if _is_term(word)}
+        terms = {_english().stem(word) for word in words if _is_term(word)}
         found = {*self._titles(asked), *self._entries(asked), *self._texts(terms)}
         for word in words:
             found.update(self._objects(word, {*words} - {word}))
@@ -114,8 +115,16 @@ class Search:
         return {page for pages in found for page in _several(pages)}
 
 
+@cache
+def _english() -> SearchEnglish:
+    # Not at the top: it takes a tenth of a second, and each worker imports this module.
+    from sphinx.search.en import SearchEnglish  # noqa: PLC0415
+
+    return SearchEnglish({})
+
+
 def _is_term(word: str) -> bool:
-    return word not in _ENGLISH.stopwords and not re.fullmatch("[0-9]+", word)
+    return word not in _english().stopwords and not re.fullmatch("[0-9]+", word)
 
 
 def _several(pages: int | list[int]) -> Iterable[int]:

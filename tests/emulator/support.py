@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,13 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from exotel_async.emulator import Applet, Caller, EmulatedCall, Emulator, Flow
-from tests.conftest import SOON
+from tests.conftest import SOON, TLS
 
 EXOPHONE = "08030000000"
 AGENT = "09812300001"
 CUSTOMER = "09812300002"
-TLS = ssl.create_default_context()
-"""Not used, but each client would take 0.1 s to make its own."""
 TWO_NUMBERS = {"From": AGENT, "To": CUSTOMER, "CallerId": EXOPHONE}
 FLOW_URL = "http://my.exotel.com/acme1/exoml/start_voice/926"
 TO_FLOW = {"From": CUSTOMER, "CallerId": EXOPHONE, "Url": FLOW_URL}

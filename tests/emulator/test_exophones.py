@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Emulator, Fault, Flow, Greeting
-from tests.emulator.support import CUSTOMER, TLS, StoppedClock, client_of
+from tests.conftest import TLS
+from tests.emulator.support import CUSTOMER, StoppedClock, client_of
 
 PHONES = [f"0803000000{n}" for n in range(5)]
 FLOW = Flow(926, start=Greeting(text="Hello"))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from exotel_async.emulator import Emulator
 from exotel_async.emulator.control.guard import host_of
 from exotel_async.emulator.settings import Settings, host_in_urls
-from tests.emulator.support import TLS, dial
+from tests.conftest import TLS
 from tests.emulator.support import client_of as api_client_of
+from tests.emulator.support import dial
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - no socket is opened
 STATISTICS, RESET = "/_emulator/statistics", "/_emulator/reset"

@@ -14,8 +14,9 @@ import pytest
 
 from exotel_async.emulator import Behaviour, Dial, EmulatedCall, Emulator, Phone, Scenario
 from exotel_async.emulator.settings import is_manual
+from tests.conftest import TLS
 from tests.emulator.application import Application
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, TWO_NUMBERS, client_of, dial
+from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TWO_NUMBERS, client_of, dial
 
 BOTH = [AGENT, "+91" + CUSTOMER[1:]]
 EVENTS = {

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from exotel_async.emulator import Dial, Download, Emulator, Fault, Scenario
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, StoppedClock, dial
+from tests.conftest import TLS
+from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, StoppedClock, dial
 
 RECORDED = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE, record=True)
 FRAME = 36

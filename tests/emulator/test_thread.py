@@ -32,9 +32,9 @@ from exotel_async.emulator import (
 )
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.thread import ThreadLoop
-from tests.conftest import SOON, session
+from tests.conftest import SOON, TLS, session
 from tests.emulator.application import running
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, TWO_NUMBERS, client_of, dial
+from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TWO_NUMBERS, client_of, dial
 
 PAST = Dial(from_=AGENT, to=CUSTOMER, caller_id=EXOPHONE)
 

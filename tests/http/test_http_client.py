@@ -13,7 +13,7 @@ import pytest
 
 from exotel_async import AsyncExotel, ConfigurationError
 from exotel_async.emulator import Emulator
-from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
+from tests.conftest import AGENT, CUSTOMER, EXOPHONE, TLS, session
 from tests.support.raw_server import GIVEN
 
 
@@ -86,7 +86,9 @@ def test_a_variable_that_names_no_library(name: str, monkeypatch: pytest.MonkeyP
     assert str(caught.value) == "EXOTEL_HTTP: must be httpx or httpx2"
 
 
-@pytest.mark.parametrize("given", ["httpx3", object(), httpx.AsyncClient, httpx2.Client()])
+@pytest.mark.parametrize(
+    "given", ["httpx3", object(), httpx.AsyncClient, httpx2.Client(verify=TLS)]
+)
 def test_what_is_no_client(given: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         AsyncExotel(**GIVEN, http_client=given)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,12 +15,10 @@ import uvicorn
 
 from exotel_async.emulator.server import bind
 from exotel_async.webhooks import ExotelWebhooks
-from tests.conftest import SOON
+from tests.conftest import SOON, TLS
 
 SECRET = "correct-horse-battery-staple"
 OTHER = "another-secret-that-is-long"
-_TLS = ssl.create_default_context()
-"""Not used, but each client would take 0.1 s to make its own."""
 
 
 class _Server(uvicorn.Server):
@@ -102,7 +99,7 @@ async def serving(
             while not server.started:
                 assert not task.done(), "it did not start"
                 await asyncio.sleep(0.005)
-        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=_TLS) as client:
+        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=TLS) as client:
             yield Served(url, client, server)
     finally:
         server.should_exit = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,6 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, routing
 from fastapi.responses import PlainTextResponse
-from litestar import Litestar, Router, asgi
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -70,16 +70,21 @@ def in_a_subapplication(hooks: Any) -> Any:
     return app
 
 
+def litestar() -> Any:
+    # Not at the top: it takes a tenth of a second, and each worker imports this module.
+    return importlib.import_module("litestar")
+
+
 def in_litestar(hooks: Any) -> Any:
     # Not a copy of the scope, or the server's log has what was taken out of it.
-    handler = asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
-    return Litestar(route_handlers=[handler], logging_config=None)
+    handler = litestar().asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
+    return litestar().Litestar(route_handlers=[handler], logging_config=None)
 
 
 def in_a_router_of_litestar(hooks: Any) -> Any:
-    handler = asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
-    router = Router("/api/v1", route_handlers=[handler])
-    return Litestar(route_handlers=[router], logging_config=None)
+    handler = litestar().asgi("/exotel", is_mount=True, copy_scope=False)(hooks)
+    router = litestar().Router("/api/v1", route_handlers=[handler])
+    return litestar().Litestar(route_handlers=[router], logging_config=None)
 
 
 def behind_a_root_path(hooks: Any) -> Any:

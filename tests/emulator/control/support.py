@@ -11,7 +11,7 @@ import attrs
 import httpx
 from jsonschema import Draft202012Validator
 
-from tests.emulator.support import TLS
+from tests.conftest import TLS
 
 _DOCUMENT: dict[str, Any] = {}
 """The same for all emulators, but for where they listen; it takes a while to make."""

@@ -43,9 +43,10 @@ from exotel_async.emulator.control.views import Call, CallRecording, CallTranscr
 from exotel_async.emulator.control.writing import write
 from exotel_async.emulator.documents import RECORDINGS
 from tests.cli.support import started
+from tests.conftest import TLS
 from tests.emulator.application import Application
 from tests.emulator.control.support import Control, controlling
-from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TLS, TWO_NUMBERS
+from tests.emulator.support import AGENT, CUSTOMER, EXOPHONE, TWO_NUMBERS
 
 BUSY = Outcome.BUSY
 TOKEN = "canary-token-5e1f"

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
-from openapi_spec_validator import validate
 from starlette.routing import Mount, Route
 
 from exotel_async.emulator import Emulator, Fault, Flow, FlowSettings, Hangup
@@ -43,6 +42,9 @@ async def control(emulator: Emulator) -> AsyncIterator[Control]:
 async def test_the_document_is_openapi_and_describes_every_route(
     emulator: Emulator, control: Control
 ) -> None:
+    # Not at the top: it takes a tenth of a second, and each worker imports this module.
+    from openapi_spec_validator import validate  # noqa: PLC0415
+
     validate(dict(control.document))
     assert control.document["openapi"].startswith("3.1")
     (mount,) = ControlApp(emulator, lambda _: asyncio.sleep(0))._new_app().routes
