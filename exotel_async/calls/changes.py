@@ -13,6 +13,7 @@ from exotel_async.calls.changes_token import RULE, Given, Reading, read_token, w
 from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
+from exotel_async.steps import Steps
 from exotel_async.wire.time_range import SECOND, TimeRange, check_range, whole_second
 
 if TYPE_CHECKING:
@@ -58,20 +59,17 @@ class CallChanges:
         self._gap: tuple[datetime, datetime] | None = None
 
     def __aiter__(self) -> AsyncIterator[Call]:
-        return self._calls()
+        return Steps(self._calls)
 
-    async def pages(self) -> AsyncGenerator[CallPage, None]:
+    def pages(self) -> AsyncGenerator[CallPage, None]:
         """Read the same, page by page. `CallPage.total` is None: Exotel counts other calls, too.
 
         Raises:
             InvalidRequest: Exotel does not have all of it any more: see `gap`.
-            ExotelError: a page could not be had; reading again continues, and so does `token`.
+            ExotelError: a page could not be had; the next step or reading again continues, and so
+                does `token`.
         """
-        async with aclosing(self._read()) as pages:
-            async for reading, page in pages:
-                calls = tuple(call for call in page.calls if reading.passed(call))
-                if calls:
-                    yield evolve(page, calls=calls, total=None)
+        return Steps(self._pages)
 
     @property
     def token(self) -> str | None:
@@ -103,6 +101,13 @@ class CallChanges:
                 for call in page.calls:
                     if reading.passed(call):
                         yield call
+
+    async def _pages(self) -> AsyncGenerator[CallPage, None]:
+        async with aclosing(self._read()) as pages:
+            async for reading, page in pages:
+                calls = tuple(call for call in page.calls if reading.passed(call))
+                if calls:
+                    yield evolve(page, calls=calls, total=None)
 
     def _now_given(self) -> Given:
         return self._given if self._reading is None else self._reading.given()

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from attrs import evolve
+from attrs import define, evolve
 
 from exotel_async.calls.list_cursor import CursorReader
-from exotel_async.calls.list_parallel import ParallelReader
+from exotel_async.calls.list_parallel import CLOSED, ParallelReader
 from exotel_async.calls.list_resume import Position, read_token, write_token
-from exotel_async.errors import InvalidRequest
+from exotel_async.errors import ConfigurationError, InvalidRequest
 from exotel_async.models import Call, CallPage
+from exotel_async.steps import Steps
 from exotel_async.wire.time_range import TimeRange, check_range, oldest, whole_second
 from exotel_async.wire.validation import whole, whole_number
 
@@ -37,12 +38,30 @@ MOST_CONCURRENT: Final = 16
 """Slices read side by side at most: more do not fit into the budget at any round trip."""
 
 
+@define
+class _Reading:
+    """How far one reader has come.
+
+    Attributes:
+        position: where it is in the list.
+        left: how many calls it may still give; None: no limit.
+        any_given: whether it has given one.
+        closed: whether what it reads ahead was closed: it cannot continue.
+    """
+
+    position: Position
+    left: int | None
+    any_given: bool = False
+    closed: bool = False
+
+
 class CallRecords:
     """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
 
     ``async for call in records`` reads it to its end, `pages` does so page by page, and ``await
     records`` reads the first page alone. Each of them begins at the beginning; the end of the range
-    is fixed by the first. To stop, leave the loop. A list with `concurrency` reads ahead; put it in
+    is fixed by the first. To stop, leave the loop. After a step of an iterator that failed, or was
+    cancelled, the next one asks again. A list with `concurrency` reads ahead; put it in
     ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
     """
 
@@ -90,10 +109,11 @@ class CallRecords:
         self._options = options
         self._time_range: TimeRange | None = None
         self._position: Position | None = None
-        self._fans: set[ParallelReader] = set()
+        self._parallel: set[ParallelReader] = set()
 
     def __aiter__(self) -> AsyncIterator[Call]:
-        return self._calls()
+        begin = cache(self._begin)
+        return Steps(lambda: self._calls(begin()))
 
     def __await__(self) -> Generator[Any, None, CallPage]:
         return self._first_page().__await__()
@@ -104,7 +124,8 @@ class CallRecords:
         Raises:
             ExotelError: a page could not be had; `resume_token` says where to continue.
         """
-        return self._pages(self._concurrency)
+        begin = cache(self._begin)
+        return Steps(lambda: self._pages(self._concurrency, begin()))
 
     @property
     def resume_token(self) -> str | None:
@@ -122,7 +143,7 @@ class CallRecords:
 
     async def aclose(self) -> None:
         """End all reading ahead. Reading on nevertheless raises a ConfigurationError."""
-        for parallel in list(self._fans):
+        for parallel in list(self._parallel):
             await parallel.aclose()
 
     async def __aenter__(self) -> Self:
@@ -136,72 +157,70 @@ class CallRecords:
     ) -> None:
         await self.aclose()
 
-    async def _calls(self) -> AsyncGenerator[Call, None]:
-        position = self._begin()
-        async with aclosing(self._limited(self._concurrency, position)) as pages:
+    async def _calls(self, reading: _Reading) -> AsyncGenerator[Call, None]:
+        async with aclosing(self._limited(self._concurrency, reading)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    position.passed(call)
+                    reading.position.passed(call)
                     yield call
 
     async def _first_page(self) -> CallPage:
         # One after the other: what is read ahead would be thrown away.
-        async with aclosing(self._pages(concurrency=1)) as pages:
+        async with aclosing(self._pages(1, self._begin())) as pages:
             async for page in pages:
                 return page
         return CallPage(calls=(), total=0)
 
-    async def _pages(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
-        position = self._begin()
-        async with aclosing(self._limited(concurrency, position)) as pages:
+    async def _pages(self, concurrency: int, reading: _Reading) -> AsyncGenerator[CallPage, None]:
+        async with aclosing(self._limited(concurrency, reading)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    position.passed(call)
+                    reading.position.passed(call)
                 yield page
 
-    def _begin(self) -> Position:
+    def _begin(self) -> _Reading:
         """Start a place of its own for a reader; the last one to start is what is resumed."""
         if self._resumed is None:
-            self._position = Position(self._query.newest_first)
+            position = Position(self._query.newest_first)
         else:
-            position = self._resumed[1]
-            self._position = evolve(position, sids=set(position.sids))
-        return self._position
+            position = evolve(self._resumed[1], sids=set(self._resumed[1].sids))
+        self._position = position
+        return _Reading(position, self._limit)
 
-    async def _limited(
-        self, concurrency: int, position: Position
-    ) -> AsyncGenerator[CallPage, None]:
-        left, any_given = self._limit, False
-        if left is not None:
-            concurrency = min(concurrency, math.ceil(left / self._query.page_size))
-        async with aclosing(self._read(concurrency)) as pages:
+    async def _limited(self, concurrency: int, reading: _Reading) -> AsyncGenerator[CallPage, None]:
+        if reading.left is not None:
+            concurrency = min(concurrency, math.ceil(reading.left / self._query.page_size))
+        async with aclosing(self._read(concurrency, reading)) as pages:
             async for found in pages:
                 page = self._query.chosen(found)
                 if not page.calls:
                     continue
-                any_given = True
-                if left is None:
+                reading.any_given = True
+                if reading.left is None:
                     yield page
                     continue
-                yield evolve(page, calls=page.calls[:left])
-                left -= len(page.calls)
-                if left <= 0:
+                yield evolve(page, calls=page.calls[: reading.left])
+                reading.left -= len(page.calls)
+                if reading.left <= 0:
                     return
-        # Whoever reads a limited number at a time may ask once more to see that there are none.
-        position.ended = left is None
-        if self._resumed is not None and self._until_now and not any_given:
+        # A program that reads a limited number at a time may ask once more to see that there are
+        # none.
+        reading.position.ended = reading.left is None
+        if self._resumed is not None and self._until_now and not reading.any_given:
             logger.warning(
                 "There was nothing left to read for calls.list(resume=...), whose range ends at "
                 "%s: calls.changes gives what is new since a time",
                 self._resumed[0].until,
             )
 
-    async def _read(self, concurrency: int) -> AsyncGenerator[CallPage, None]:
+    async def _read(self, concurrency: int, reading: _Reading) -> AsyncGenerator[CallPage, None]:
+        if reading.closed:
+            raise ConfigurationError(CLOSED)
         newest_first = self._query.newest_first
         time_range = await self._fixed()
-        second = None if self._resumed is None else self._resumed[1].second
-        known = () if self._resumed is None else self._resumed[1].sids
-        ranges = time_range.from_here(second, newest_first=newest_first).windows(
+        here = reading.position
+        known: Iterable[str] = here.sids.copy()
+        ranges = time_range.from_here(here.second, newest_first=newest_first).windows(
             newest_first=newest_first
         )
         reader_of = partial(CursorReader, self._source, self._options, self._query)
@@ -220,13 +239,14 @@ class CallRecords:
             page_size=self._query.page_size,
             newest_first=newest_first,
         )
-        self._fans.add(parallel)
+        self._parallel.add(parallel)
         try:
             async with aclosing(parallel.pages()) as pages:
                 async for page in pages:
                     yield page
         finally:
-            self._fans.discard(parallel)
+            self._parallel.discard(parallel)
+            reading.closed = parallel.closed
 
     async def _fixed(self) -> TimeRange:
         """Return the whole range, the same for all readers."""

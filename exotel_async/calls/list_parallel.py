@@ -21,6 +21,7 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.models import CallPage
 from exotel_async.wire.time_range import TimeRange
 
+CLOSED: Final = "this list of calls was closed while it was read"
 LONGEST_SLICE: Final = 8
 """Pages of a slice, at most: what waits for its turn must fit into memory."""
 AHEAD: Final = 2
@@ -69,7 +70,7 @@ class ParallelReader:
         self._page_size = page_size
         self._newest_first = newest_first
         self._room = width * AHEAD * LONGEST_SLICE  # pages
-        self._closed = False
+        self.closed: bool = False
         self._workers = Workers()
         self._changed = asyncio.Condition()
 
@@ -89,7 +90,7 @@ class ParallelReader:
 
     async def aclose(self) -> None:
         """End all reading; what was read is given out no more."""
-        self._closed = True
+        self.closed = True
         await self._workers.aclose()
         async with self._changed:
             self._changed.notify_all()
@@ -97,9 +98,9 @@ class ParallelReader:
     async def _next_page(self) -> CallPage | None:
         async with self._changed:
             while self._line:
-                if self._closed:
+                if self.closed:
                     # Not the end of the list: a reader must not take it for that.
-                    raise ConfigurationError("this list of calls was closed while it was read")
+                    raise ConfigurationError(CLOSED)
                 head = self._line[0]
                 if head.pages:
                     self._changed.notify_all()

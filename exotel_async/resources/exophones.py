@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Unpack
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from exotel_async.config import RateLimit, RequestOptions
 from exotel_async.errors import DecodeError, InvalidRequest
 from exotel_async.keywords import check_options
+from exotel_async.steps import Steps
 from exotel_async.wire import requests, responses
 from exotel_async.wire.request import Category, Fields, get_request, put_request
 from exotel_async.wire.validation import segment, short_text
@@ -32,6 +33,21 @@ _LONGEST_NAME: Final = 255
 _LIST: Final = "IncomingPhoneNumbers"
 
 
+@define
+class _Reading:
+    """How far one reader has come.
+
+    Attributes:
+        page_number: the page to be read next; None: the first.
+        seen: the SIDs that were on a page.
+        asked: the pages that were asked for.
+    """
+
+    page_number: int | None = None
+    seen: set[str] = field(factory=set)
+    asked: set[int] = field(factory=lambda: {0})
+
+
 class ExoPhoneList:
     """The account's ExoPhones: `exotel.exophones.list()`. Nothing is asked for until it is read.
 
@@ -47,25 +63,30 @@ class ExoPhoneList:
         self._extra = extra
 
     def __aiter__(self) -> AsyncIterator[ExoPhone]:
-        return self._exophones()
+        reading = _Reading()
+        return Steps(lambda: self._exophones(reading))
 
-    async def pages(self) -> AsyncGenerator[ExoPhonePage, None]:
+    def pages(self) -> AsyncGenerator[ExoPhonePage, None]:
         """Read page by page. An ExoPhone that was on a page before is left out.
 
         Raises:
-            ExotelError: a page could not be had.
+            ExotelError: a page could not be had. The next step asks for it again.
         """
-        seen: set[str] = set()
-        asked = {0}
-        page_number: int | None = None
+        reading = _Reading()
+        return Steps(lambda: self._pages(reading))
+
+    async def _pages(self, reading: _Reading) -> AsyncGenerator[ExoPhonePage, None]:
+        seen, asked = reading.seen, reading.asked
         while True:
             page = await self._pipeline.send(
-                _list(page_number, self._extra), responses.read_exophone_page, self._options
+                _list(reading.page_number, self._extra),
+                responses.read_exophone_page,
+                self._options,
             )
             fresh = {found.sid: found for found in page.exophones if found.sid not in seen}
             seen.update(fresh)
             yield evolve(page, exophones=tuple(fresh.values()))
-            page_number = page.next_page
+            page_number = reading.page_number = page.next_page
             if page_number is None or not page.exophones:
                 return
             if page_number in asked:
@@ -77,8 +98,8 @@ class ExoPhoneList:
                 )
             asked.add(page_number)
 
-    async def _exophones(self) -> AsyncGenerator[ExoPhone, None]:
-        async with aclosing(self.pages()) as pages:
+    async def _exophones(self, reading: _Reading) -> AsyncGenerator[ExoPhone, None]:
+        async with aclosing(self._pages(reading)) as pages:
             async for page in pages:
                 for exophone in page.exophones:
                     yield exophone

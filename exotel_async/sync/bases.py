@@ -152,8 +152,8 @@ class LoopObject(Generic[A]):
         return self._await(asked)
 
     def _iterate(self, begin: Callable[[A], AsyncIterator[T]]) -> Generator[T, None, None]:
-        # Now, for what is wrong with it; and read, when the generator is.
-        return _read(self, self._loop, self._ask(begin))
+        # Now, for what is wrong with it; and read, when the iterator is.
+        return _Steps(self, self._loop, self._ask(begin))
 
 
 class ClosableList(LoopObject[C]):
@@ -175,20 +175,37 @@ class ClosableList(LoopObject[C]):
         self.close()
 
 
-def _read(
-    holder: LoopObject[Any], loop: asyncio.AbstractEventLoop, items: AsyncIterator[T]
-) -> Generator[T, None, None]:
-    """Read an iterator of the loop.
+class _Steps(Generator[T, None, None]):
+    """The steps of an iterator of the loop. After one that failed, the next continues.
 
     One that is left early is closed by the loop, as it does with each async generator that is not
     referenced any more.
     """
-    while True:
-        item: Any = LoopCall(thread_of(loop), lambda: anext(items, _END)).wait()
+
+    def __init__(
+        self, holder: LoopObject[Any], loop: asyncio.AbstractEventLoop, items: AsyncIterator[T]
+    ) -> None:
+        self._loop = loop
+        # Until its end it holds what it is of: the session of that is not closed.
+        self._left: tuple[LoopObject[Any], AsyncIterator[T]] | None = (holder, items)
+
+    def send(self, value: None) -> T:
+        if self._left is None:
+            raise StopIteration
+        _, items = self._left
+        item: Any = LoopCall(thread_of(self._loop), lambda: anext(items, _END)).wait()
         if item is _END:
-            del holder  # until here: its session is not closed
-            return
-        yield item
+            self._left = None
+            raise StopIteration
+        return item  # type: ignore[no-any-return]
+
+    def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
+        self._left = None
+        error = typ if val is None else val
+        raise error.with_traceback(tb)
+
+    def close(self) -> None:
+        self._left = None
 
 
 class Entered:

@@ -1214,7 +1214,8 @@ class CallRecords(ClosableList["AsyncCallRecords"]):
 
     ``for call in records`` reads it to its end, `pages` does so page by page, and `first_page`
     reads the first page alone. Each of them begins at the beginning; the end of the range is fixed
-    by the first. To stop, leave the loop. A list with `concurrency` reads ahead; put it in ``with
+    by the first. To stop, leave the loop. After a step of an iterator that failed, or was
+    cancelled, the next one asks again. A list with `concurrency` reads ahead; put it in ``with
     contextlib.closing(records)`` where it must have stopped when the block is left.
     """
 
@@ -1272,7 +1273,8 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
 
         Raises:
             InvalidRequest: Exotel does not have all of it any more: see `gap`.
-            ExotelError: a page could not be had; reading again continues, and so does `token`.
+            ExotelError: a page could not be had; the next step or reading again continues, and so
+                does `token`.
         """
         return self._iterate(lambda held: held.pages())
 
@@ -1314,7 +1316,7 @@ class ExoPhoneList(LoopObject["AsyncExoPhoneList"]):
         """Read page by page. An ExoPhone that was on a page before is left out.
 
         Raises:
-            ExotelError: a page could not be had.
+            ExotelError: a page could not be had. The next step asks for it again.
         """
         return self._iterate(lambda held: held.pages())
 

@@ -1150,7 +1150,7 @@ async def test_windows_of_a_list_lie_side_by_side() -> None:
 
 def waiting(records: CallRecords) -> int:
     """Pages in memory that were not given out."""
-    return sum(len(part.pages) for parallel in records._fans for part in parallel._line)
+    return sum(len(part.pages) for parallel in records._parallel for part in parallel._line)
 
 
 def uneven() -> list[float]:
