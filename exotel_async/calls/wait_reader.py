@@ -75,7 +75,8 @@ class WaitReader:
                 minutes from the end; what has not come within fifteen is not waited for.
             details: wait for legs and talk time as well, and read them. They come with the end,
                 unless the first party was not reached.
-            interval: seconds until the first poll. It grows to twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
+                twelve times as much.
             priority: which request goes first when several wait.
 
         Raises:
@@ -92,7 +93,7 @@ class WaitReader:
         for each in sids:
             segment("sid", each)
         limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
-        terms = self._wait_options(settled, details, interval, priority)
+        terms = self._wait_options(settled, details, interval, priority, limit)
         with self._pipeline.reports.operation("calls.wait") as operation:
             ends = await self._ends(sids, terms, limit)
             late = not_over(limit)
@@ -123,7 +124,8 @@ class WaitReader:
                 `RequestTimeout`. None: as long as it takes.
             settled: as for `wait`; as are `interval` and `priority`.
             details: as for `wait`.
-            interval: seconds until the first poll. It grows to twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
+                twelve times as much.
             priority: which request goes first when several wait.
 
         Raises:
@@ -132,23 +134,25 @@ class WaitReader:
         """
         from exotel_async.calls.as_completed import EndedCalls  # noqa: PLC0415
 
-        return EndedCalls(
-            self._pipeline,
-            self._parts.watcher,
-            sids,
-            self._wait_options(settled, details, interval, priority),
-            math.inf if timeout is None else positive_seconds("timeout", timeout),
-        )
+        limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
+        terms = self._wait_options(settled, details, interval, priority, limit)
+        return EndedCalls(self._pipeline, self._parts.watcher, sids, terms, limit)
 
     def _wait_options(
-        self, settled: bool, details: bool, interval: float, priority: Priority | None
+        self,
+        settled: bool,
+        details: bool,
+        interval: float,
+        priority: Priority | None,
+        limit: float,
     ) -> WaitOptions:
         from exotel_async.calls.wait_state import WaitOptions  # noqa: PLC0415
 
         return WaitOptions(
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
-            interval=positive_seconds("interval", interval),
+            # That a call was not over in time is not said without a look at it.
+            interval=min(positive_seconds("interval", interval), limit / 2),
             priority=self._defaults.with_changes(priority=priority).priority,
         )
 

@@ -898,7 +898,8 @@ class Calls(Resource["AsyncCalls"]):
                 minutes from the end; what has not come within fifteen is not waited for.
             details: wait for legs and talk time as well, and read them. They come with the end,
                 unless the first party was not reached.
-            interval: seconds until the first poll. It grows to twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
+                twelve times as much.
             priority: which request goes first when several wait.
 
         Raises:
@@ -942,7 +943,8 @@ class Calls(Resource["AsyncCalls"]):
                 `RequestTimeout`. None: as long as it takes.
             settled: as for `wait`; as are `interval` and `priority`.
             details: as for `wait`.
-            interval: seconds until the first poll. It grows to twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
+                twelve times as much.
             priority: which request goes first when several wait.
 
         Raises:

@@ -137,6 +137,19 @@ async def test_the_wait_has_an_end(emulator: Emulator, exotel: AsyncExotel) -> N
     assert asyncio.get_running_loop().time() - began >= 0.3
 
 
+@pytest.mark.parametrize("timeout", [0.5, 3.0])
+async def test_it_asks_before_it_says_that_a_call_was_not_over(
+    emulator: Emulator, exotel: AsyncExotel, timeout: float
+) -> None:
+    sid = await dial(exotel)
+    await emulator.finish_calls()
+    assert (await exotel.calls.wait(sid, timeout=timeout)).is_final
+    sids = [await dial(exotel) for _ in range(2)]
+    await emulator.finish_calls()
+    async with exotel.calls.as_completed(sids, timeout=timeout) as results:
+        assert [result.unwrap().is_final async for result in results] == [True, True]
+
+
 @pytest.mark.slow(1)
 async def test_what_is_late_is_told_for_each(emulator: Emulator, exotel: AsyncExotel) -> None:
     ended = await dial(exotel)
