@@ -21,7 +21,7 @@ from exotel_async.campaigns.entries import (
     Holder,
     OpenAttempt,
 )
-from exotel_async.campaigns.errors import DialerStopped, LedgerLost
+from exotel_async.campaigns.errors import DialerStopped, LedgerLost, LedgerUnavailable
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.running import RunningCampaign
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
@@ -83,17 +83,24 @@ class Feeding:
         state = self._state
         # From an intent until its request has arrived, or never will.
         longest = round((SEND_WITHIN + state.parts.pipeline.transport.longest) * 1000)
-        said = False
+        last: Holder | None = None
         while True:
             since = seconds_since_boot()
-            holder = await state.ledger.lock(state.clock.now_ms(), longest)
+            try:
+                holder = await state.ledger.lock(state.clock.now_ms(), longest)
+            except LedgerUnavailable as error:
+                # The other dialer outlasts that, too. What fails at once may be a wrong setting.
+                if last is None:
+                    raise
+                logger.info("The ledger does not say who has it, and is asked again: %s", error)
+                holder = last
             if holder is None:
                 break
-            if not said:
+            if last is None:
                 logger.warning(
                     "Another dialer has the ledger: %s. Waiting until it ends", _named(holder)
                 )
-                said = True
+            last = holder
             if state.stopping:
                 raise DialerStopped(
                     f"stopped while another dialer has the ledger: {_named(holder)}"

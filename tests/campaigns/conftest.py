@@ -65,6 +65,16 @@ def postgres_server() -> Iterator[postgres.Server]:
         pytest.skip(str(error))
 
 
+@pytest.fixture
+def own_server() -> Iterator[postgres.Server]:
+    """One that a test may stop."""
+    try:
+        with postgres.running() as server:
+            yield server
+    except postgres.Unfit as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
 def empty_ledger_database(postgres_server: postgres.Server) -> str:
     """A database with a ledger in which there is nothing, to be copied."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from exotel_async import ConfigurationError, ExotelError
-from exotel_async.campaigns import ledger_thread
+from exotel_async.campaigns import ContactState, ledger_thread
+from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.entries import Intended
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
@@ -36,7 +37,8 @@ from tests.campaigns.ledgers import (
     placed,
     running,
 )
-from tests.conftest import SOON
+from tests.campaigns.running import campaign, fast_exotel, number, run_all, until
+from tests.conftest import SOON, session
 from tests.support import postgres
 
 
@@ -174,15 +176,6 @@ async def test_a_password_is_nowhere(tmp_path: Path) -> None:
     assert "secret" not in "".join(format_exception(caught.value))
 
 
-@pytest.fixture
-def own_server() -> Iterator[postgres.Server]:
-    try:
-        with postgres.running() as server:
-            yield server
-    except postgres.Unfit as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.slow
 async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server) -> None:
     async with Ledger(own_server.new_database()) as ledger:
@@ -202,6 +195,31 @@ async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server
         assert len(await claimed(ledger, campaign, 2)) == 2
         there, true = counted(ledger)
         assert there == true
+
+
+@pytest.mark.slow
+async def test_a_dialer_that_waits_for_another_one_waits_for_the_server_as_well(
+    own_server: postgres.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = own_server.new_database()
+    caplog.set_level(logging.INFO, "exotel_async")
+    async with (
+        fast_exotel() as emulator,
+        session(emulator) as exotel,
+        Ledger(place) as first,
+        Dialer(exotel, place, poll_interval=0.03) as dialer,
+    ):
+        assert await first.lock(NOW, EXCHANGE) is None
+        await dialer.create(campaign())
+        await dialer.add("diwali", [number(1)])
+        waiting = asyncio.create_task(run_all(dialer))
+        await until(lambda: "Another dialer has the ledger" in caplog.text or waiting.done())
+        own_server.stop()
+        await until(lambda: "is asked again" in caplog.text or waiting.done())
+        own_server.start()
+        # The first one has lost its place with its connection.
+        (outcome,) = await waiting
+    assert outcome.state is ContactState.REACHED
 
 
 async def test_whoever_reads_does_not_hear_of_a_connection_that_was_lost_before(
