@@ -10,11 +10,17 @@ from datetime import tzinfo
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from exotel_async.config import IST
+from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
 from exotel_async.events import OnWebhook, WebhookAnswered
 from exotel_async.listeners import check_event_listener, tell
 from exotel_async.logs import follow_environment, log_fields
+from exotel_async.webhooks.arguments import (
+    check_apology,
+    check_claims,
+    check_grace,
+    check_max_body,
+)
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
     MOST_BODY,
@@ -136,15 +142,18 @@ class ExotelWebhooks(Registry):
 
         Raises:
             ConfigurationError: an argument that makes no sense, or the extra `webhooks` is missing.
-            InvalidRequest: a text or a length that makes no sense.
+            InvalidRequest: a timeout is no length of time.
         """
+        check_time_zone(time_zone)
+        check_apology(apology)
+        check_max_body(max_body)
+        check_event_listener(on_event)
+        if claims is not None:
+            check_claims(claims)
         super().__init__(time_zone, apology)
         follow_environment()
         require_parser()
-        check_event_listener(on_event)
         self._on_event = on_event
-        if max_body < 1:
-            raise ConfigurationError("max_body must be above 0")
         self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
         self._mount_path = mount_path_of(mount_path)
@@ -221,7 +230,7 @@ class ExotelWebhooks(Registry):
                 calls in progress have URLs with that.
 
         Raises:
-            ConfigurationError: one is not long enough, or cannot stand in a URL.
+            ConfigurationError: one is not long enough, cannot stand in a URL or is no text.
         """
         self._secrets = PathSecrets(secret)
 
@@ -233,7 +242,11 @@ class ExotelWebhooks(Registry):
 
         Args:
             grace: seconds to wait.
+
+        Raises:
+            ConfigurationError: `grace` is no length of time.
         """
+        check_grace(grace)
         await self._runner.drain(grace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from exotel_async.errors import ConfigurationError
+from exotel_async.config import refused
+from exotel_async.errors import ConfigurationError, InvalidRequest
 from exotel_async.listeners import takes
+from exotel_async.webhooks.prompts import Speak
+from exotel_async.wire.validation import is_number
 
 
 def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
@@ -33,3 +36,31 @@ def _is(test: Callable[[object], bool], function: object) -> bool:
     while isinstance(function, partial):
         function = function.func
     return test(function) or test(type(function).__call__)
+
+
+def check_apology(apology: str) -> None:
+    """Refuse what cannot be spoken. Raises ConfigurationError."""
+    try:
+        Speak(apology)
+    except InvalidRequest as error:
+        raise ConfigurationError(f"apology: {error.rule}") from None
+
+
+def check_claims(claims: object) -> None:
+    """Refuse what is no store of handled events, or a class of them. Raises ConfigurationError."""
+    methods = (getattr(claims, name, None) for name in ("claim", "done", "release"))
+    if isinstance(claims, type) or not all(map(callable, methods)):
+        rule = "an object with the methods claim, done and release, such as MemoryClaims()"
+        raise refused("claims", claims, rule)
+
+
+def check_max_body(max_body: object) -> None:
+    """Refuse what is no number of bytes. Raises ConfigurationError."""
+    if type(max_body) is not int or max_body < 1:
+        raise refused("max_body", max_body, "a whole number of bytes, 1 or more")
+
+
+def check_grace(grace: object) -> None:
+    """Refuse what is no length of time. Raises ConfigurationError."""
+    if not is_number(grace) or not grace >= 0:
+        raise refused("grace", grace, "seconds, 0 or more")
