@@ -20,6 +20,7 @@ from exotel_async.webhooks.arguments import (
     check_claims,
     check_grace,
     check_max_body,
+    check_notified,
 )
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
@@ -61,7 +62,7 @@ class Notified(Protocol):
         """Take a `StatusCallback`, before it is answered: it must not block.
 
         Raises:
-            ConfigurationError: it is closed, and takes none any more.
+            ConfigurationError: it takes none any more, as it is closed.
         """
         ...
 
@@ -182,7 +183,12 @@ class ExotelWebhooks(Registry):
         status is forwarded, repeated ones as well, before any handler runs. Forwarding stops when
         the session is closed. What else a `notify` raises is logged: the others and the handler get
         the callback all the same, and the answer is theirs.
+
+        Raises:
+            ConfigurationError: it has no such `notify`, or is of `exotel_async.sync.Exotel`, which
+                cannot be called in an event loop: a handler may call its `notify` in a thread.
         """
+        check_notified(calls)
         self._sessions.append(calls)
         if "status_callback" not in self._routes:
             self._add_callback(None)
@@ -343,9 +349,7 @@ class ExotelWebhooks(Registry):
             try:
                 calls.notify(event)
             except ConfigurationError as error:
-                logger.warning(
-                    "no longer forwarding status callbacks to a closed session: %s", error
-                )
+                logger.warning("no longer forwarding status callbacks: %s", error)
                 self._sessions.remove(calls)
             except Exception:
                 logger.exception("A status callback could not be forwarded")

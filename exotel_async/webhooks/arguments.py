@@ -38,6 +38,18 @@ def _is(test: Callable[[object], bool], function: object) -> bool:
     return test(function) or test(type(function).__call__)
 
 
+def check_notified(calls: object) -> None:
+    """Refuse what takes no callbacks in the event loop. Raises ConfigurationError."""
+    if any(base.__module__.startswith("exotel_async.sync.") for base in type(calls).__mro__):
+        right = "of an AsyncExotel: Exotel would block the server's event loop"
+        raise refused("forward_to(calls)", calls, right)
+    notify = getattr(calls, "notify", None)
+    fits = callable(notify) and takes(notify, 1, follow_wrapped=False)
+    if not fits or _is(inspect.iscoroutinefunction, notify):
+        right = "the calls of an AsyncExotel, or have a method notify(event) that is not async"
+        raise refused("forward_to(calls)", calls, right)
+
+
 def check_apology(apology: str) -> None:
     """Refuse what cannot be spoken. Raises ConfigurationError."""
     try:
@@ -50,8 +62,8 @@ def check_claims(claims: object) -> None:
     """Refuse what is no store of handled events, or a class of them. Raises ConfigurationError."""
     methods = (getattr(claims, name, None) for name in ("claim", "done", "release"))
     if isinstance(claims, type) or not all(map(callable, methods)):
-        rule = "an object with the methods claim, done and release, such as MemoryClaims()"
-        raise refused("claims", claims, rule)
+        right = "an object with the methods claim, done and release, such as MemoryClaims()"
+        raise refused("claims", claims, right)
 
 
 def check_max_body(max_body: object) -> None:
