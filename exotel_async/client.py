@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -16,6 +16,7 @@ from exotel_async.config import (
     RetryPolicy,
     SendOptions,
     Timeouts,
+    check_time_zone,
     find_base_url,
     rate_limit_of,
     refused,
@@ -155,7 +156,7 @@ class AsyncExotel:
                 "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
             )
         check_event_listener(on_event)
-        _check_time_zone(time_zone)
+        check_time_zone(time_zone)
         transport = Transport(
             base_url=service_root(
                 *find_base_url(region_of(region), base_url),
@@ -334,11 +335,3 @@ def _budget(argument: str, value: object, usual: RateLimit) -> RateLimit | RateL
     if value is None:
         return usual
     return value if isinstance(value, RateLimiter) else rate_limit_of(argument, value)
-
-
-def _check_time_zone(time_zone: object) -> None:
-    # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
-    fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
-    if not fits or hasattr(time_zone, "localize"):
-        rule = "a datetime.timezone or a zoneinfo.ZoneInfo, such as ZoneInfo('Asia/Kolkata')"
-        raise refused("time_zone", time_zone, rule)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 import math
 import os
-from collections.abc import Callable
-from datetime import timedelta, timezone
+from collections.abc import Callable, Hashable
+from datetime import timedelta, timezone, tzinfo
 from typing import Any, Final, Self, TypedDict, TypeGuard
 
 from attrs import Attribute, Factory, evolve, field, frozen
@@ -234,6 +234,15 @@ def region_of(value: Region | str | None) -> Region | None:
     except ValueError:
         rule = "region='mumbai', region='singapore', or a Region; base_url= takes any other address"
         raise refused("region", value, rule) from None
+
+
+def check_time_zone(time_zone: object) -> None:
+    """Refuse what is no zone. Raises ConfigurationError."""
+    # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
+    fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
+    if not fits or hasattr(time_zone, "localize"):
+        rule = "a datetime.timezone or a zoneinfo.ZoneInfo, such as ZoneInfo('Asia/Kolkata')"
+        raise refused("time_zone", time_zone, rule)
 
 
 class RequestOptions(TypedDict, total=False):

@@ -37,10 +37,14 @@ def _name_of(listener: object) -> str:
     return name if isinstance(name, str) else type(listener).__qualname__
 
 
-def takes(listener: Callable[..., object], number: int) -> bool:
-    """Whether a listener takes that number of arguments, or does not say what it takes."""
+def takes(listener: Callable[..., object], number: int, *, follow_wrapped: bool = True) -> bool:
+    """Whether a function takes that number of arguments, or does not say what it takes.
+
+    With `follow_wrapped` the arguments of one that `functools.wraps` decorates are those of the
+    function it wraps: right for our own wrappers, which pass on what they are called with.
+    """
     try:
-        inspect.signature(listener).bind(*[None] * number)
+        inspect.signature(listener, follow_wrapped=follow_wrapped).bind(*[None] * number)
     except ValueError:
         return True
     except TypeError:

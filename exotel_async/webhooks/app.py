@@ -10,11 +10,18 @@ from datetime import tzinfo
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from exotel_async.config import IST
+from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
 from exotel_async.events import OnWebhook, WebhookAnswered
 from exotel_async.listeners import check_event_listener, tell
 from exotel_async.logs import follow_environment, log_fields
+from exotel_async.webhooks.arguments import (
+    check_apology,
+    check_claims,
+    check_grace,
+    check_max_body,
+    check_notified,
+)
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
     MOST_BODY,
@@ -55,7 +62,7 @@ class Notified(Protocol):
         """Take a `StatusCallback`, before it is answered: it must not block.
 
         Raises:
-            ConfigurationError: it is closed, and takes none any more.
+            ConfigurationError: it takes none any more, as it is closed.
         """
         ...
 
@@ -136,15 +143,18 @@ class ExotelWebhooks(Registry):
 
         Raises:
             ConfigurationError: an argument that makes no sense, or the extra `webhooks` is missing.
-            InvalidRequest: a text or a length that makes no sense.
+            InvalidRequest: a timeout is no length of time.
         """
+        check_time_zone(time_zone)
+        check_apology(apology)
+        check_max_body(max_body)
+        check_event_listener(on_event)
+        if claims is not None:
+            check_claims(claims)
         super().__init__(time_zone, apology)
         follow_environment()
         require_parser()
-        check_event_listener(on_event)
         self._on_event = on_event
-        if max_body < 1:
-            raise ConfigurationError("max_body must be above 0")
         self._secrets = PathSecrets(secret)
         self._base_url = None if base_url is None else _base(base_url)
         self._mount_path = mount_path_of(mount_path)
@@ -173,7 +183,12 @@ class ExotelWebhooks(Registry):
         status is forwarded, repeated ones as well, before any handler runs. Forwarding stops when
         the session is closed. What else a `notify` raises is logged: the others and the handler get
         the callback all the same, and the answer is theirs.
+
+        Raises:
+            ConfigurationError: it has no such `notify`, or is of `exotel_async.sync.Exotel`, which
+                cannot be called in an event loop: a handler may call its `notify` in a thread.
         """
+        check_notified(calls)
         self._sessions.append(calls)
         if "status_callback" not in self._routes:
             self._add_callback(None)
@@ -221,7 +236,7 @@ class ExotelWebhooks(Registry):
                 calls in progress have URLs with that.
 
         Raises:
-            ConfigurationError: one is not long enough, or cannot stand in a URL.
+            ConfigurationError: one is not long enough, cannot stand in a URL or is no text.
         """
         self._secrets = PathSecrets(secret)
 
@@ -233,7 +248,11 @@ class ExotelWebhooks(Registry):
 
         Args:
             grace: seconds to wait.
+
+        Raises:
+            ConfigurationError: `grace` is no length of time.
         """
+        check_grace(grace)
         await self._runner.drain(grace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -330,9 +349,7 @@ class ExotelWebhooks(Registry):
             try:
                 calls.notify(event)
             except ConfigurationError as error:
-                logger.warning(
-                    "no longer forwarding status callbacks to a closed session: %s", error
-                )
+                logger.warning("no longer forwarding status callbacks: %s", error)
                 self._sessions.remove(calls)
             except Exception:
                 logger.exception("A status callback could not be forwarded")

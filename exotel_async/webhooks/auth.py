@@ -25,8 +25,11 @@ _Networks = tuple[IPv6Network, ...]
 class PathSecrets:
     """The valid secrets, several at once while one replaces another."""
 
-    def __init__(self, secrets: str | Iterable[str]) -> None:
+    def __init__(self, secrets: object) -> None:
         """Check and take them. Raises ConfigurationError, whose text shows none of them."""
+        if not isinstance(secrets, Iterable):
+            kind = type(secrets).__name__
+            raise ConfigurationError(f"secret: must be a text, or several of them, not {kind}")
         found = [secrets] if isinstance(secrets, str) else list(secrets)
         if not found or not all(isinstance(s, str) and re.fullmatch(_PROPER, s) for s in found):
             raise ConfigurationError(
@@ -93,8 +96,9 @@ def _digest(secret: str) -> bytes:
 
 
 def _networks(argument: str, addresses: Iterable[str]) -> _Networks:
-    if isinstance(addresses, str):
-        raise ConfigurationError(f"{argument} must be several addresses or networks, not one text")
+    if isinstance(addresses, str) or not isinstance(addresses, Iterable):
+        kind = type(addresses).__name__
+        raise ConfigurationError(f"{argument} must be several addresses or networks, not {kind}")
     try:
         return tuple(_as_ipv6(one) for one in addresses)
     except ValueError as error:
@@ -103,7 +107,7 @@ def _networks(argument: str, addresses: Iterable[str]) -> _Networks:
 
 def _as_ipv6(network: str) -> IPv6Network:
     """Read a network as one of IPv6, where those of IPv4 have a place of their own."""
-    found = ip_network(network)
+    found = ip_network(str(network))  # which takes numbers and bytes, too
     if isinstance(found, IPv6Network):
         return found
     return IPv6Network((_MAPPED + int(found.network_address), 96 + found.prefixlen))

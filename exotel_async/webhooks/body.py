@@ -286,16 +286,20 @@ def read_body(
         list_name: the name that is given to what comes as a list; None: that is refused.
 
     Raises:
-        InvalidWebhook: it is not what it calls itself, or is past the limits of `nest`.
+        InvalidWebhook: it is not what it calls itself, or is past the limits of `nest`; or an
+            argument is of a wrong type.
         ConfigurationError: it is multipart, and python-multipart is not installed.
     """
+    if content_type is not None:
+        _check_type("content_type", content_type, str)
     kind = media_type(content_type)
     if kind is None or content_type is None:
         raise InvalidWebhook(f"the content type must be one of {', '.join(MediaType)}")
+    if kind is MediaType.URLENCODED:
+        return nest(_pairs(body, most, argument="body"), most=most)
+    _check_type("body", body, bytes, bytearray)
     if kind is MediaType.JSON:
         return _read_json(body, most, list_name)
-    if kind is MediaType.URLENCODED:
-        return nest(_pairs(body, most), most=most)
     return nest(read_parts(body, content_type, most=most), most=most)
 
 
@@ -305,7 +309,7 @@ def read_query(query: str | bytes) -> dict[str, Any]:
     It is read as UTF-8; what is not shows as the replacement character.
 
     Raises:
-        InvalidWebhook: it is past the limits of `nest`.
+        InvalidWebhook: it is past the limits of `nest`, or is neither text nor bytes.
     """
     return nest(_pairs(query))
 
@@ -316,19 +320,28 @@ def read_parameters(query: str | bytes) -> dict[str, str]:
     Of a name that comes twice the last value counts.
 
     Raises:
-        InvalidWebhook: more than `MOST_FIELDS`.
+        InvalidWebhook: more than `MOST_FIELDS`, or it is neither text nor bytes.
     """
     return dict(_pairs(query))
 
 
-def _pairs(query: str | bytes, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
-    if isinstance(query, bytes):
+def _pairs(
+    query: str | bytes, most: int = MOST_FIELDS, *, argument: str = "query"
+) -> list[tuple[str, str]]:
+    _check_type(argument, query, str, bytes, bytearray)
+    if not isinstance(query, str):
         query = query.decode(errors="replace")
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=most)
     except ValueError:  # the only one `parse_qsl` has
         pass
     raise _too_many(most)
+
+
+def _check_type(argument: str, value: object, *types: type) -> None:
+    if not isinstance(value, types):
+        right = " or ".join(one.__name__ for one in types)
+        raise InvalidWebhook(f"{argument} must be {right}, not {type(value).__name__}")
 
 
 def _read_json(body: bytes, most: int, list_name: str | None) -> dict[str, Any]:

@@ -76,10 +76,13 @@ class MemoryClaims:
             clock: seconds that only grow.
 
         Raises:
-            ConfigurationError: `most` or `remember` is not above 0.
+            ConfigurationError: `most` is no whole number above 0, or `remember` no timedelta.
         """
-        if most < 1 or remember <= timedelta():
-            raise ConfigurationError("MemoryClaims: most and remember must be above 0")
+        is_length = isinstance(remember, timedelta) and remember > timedelta()
+        if type(most) is not int or most < 1 or not is_length:
+            raise ConfigurationError(
+                "MemoryClaims: most must be a whole number and remember a timedelta, both above 0"
+            )
         self._most = most
         self._remember = remember.total_seconds()
         self._clock = clock

@@ -19,6 +19,7 @@ from exotel_async.webhooks.answers import (
     SmsText,
     VoicebotStream,
 )
+from exotel_async.webhooks.arguments import check_handler
 from exotel_async.webhooks.body import TIMES_AS_MUCH
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
@@ -98,11 +99,19 @@ class Route:
         return tail(self.kind, self.name)
 
     async def call(self, event: object) -> object:
-        """Call the handler, be it async or not."""
+        """Call the handler, be it async or not.
+
+        Raises:
+            TypeError: that of an event returned a generator, which nobody would run.
+        """
         if self.handler is None:
             return None
         result = self.handler(event)
-        return await result if inspect.isawaitable(result) else result
+        if inspect.isawaitable(result):
+            result = await result
+        if self.reply is None and (inspect.isgenerator(result) or inspect.isasyncgen(result)):
+            raise TypeError("the handler returned a generator, and nothing ran: take its yield out")
+        return result
 
     def respond(self, result: object) -> Response:
         """Return what is answered, by what the handler gave back.
@@ -117,12 +126,6 @@ class Route:
 def tail(kind: str, name: str | None) -> str:
     """Return the end of a URL, behind the secret."""
     return kind if name is None else f"{kind}/{name}"
-
-
-def _callable(kind: str, handler: object) -> Callable[[Any], object]:
-    if not callable(handler):
-        raise ConfigurationError(f"{kind}: a handler must be a function, as a rule an async one")
-    return handler
 
 
 def _one_of(
@@ -179,8 +182,8 @@ class Registry:
     Each method but `status_callback`, `dial_event` and `heartbeat` takes the name that the
     handler's URL ends with, and gives a decorator. A handler is an async function of one argument;
     one that is not async is called in the event loop. All of them raise `ConfigurationError` for a
-    name that is taken or cannot stand in a URL, and for a fall-back that is no answer to the
-    request.
+    handler that is none, contains `yield` or does not take one argument, for a name that is taken
+    or cannot stand in a URL, and for a fall-back that is no answer to the request.
 
     The fall-back is what is answered when the handler raises, outlasts its time, or gives back
     what is no answer.
@@ -196,7 +199,7 @@ class Registry:
 
         One that fails or outlasts its time is answered 500, so that Exotel sends it again.
         """
-        self._add_callback(_callable("status_callback", handler))
+        self._add_callback(check_handler("status_callback", handler))
         return handler
 
     def dial_event(self, handler: _OnDial) -> _OnDial:
@@ -205,7 +208,7 @@ class Registry:
         See `status_callback`.
         """
         read = partial(DialEvent.from_query, time_zone=self._time_zone)
-        self._add(Route("dial_event", None, read, _callable("dial_event", handler)))
+        self._add(Route("dial_event", None, read, check_handler("dial_event", handler)))
         return handler
 
     def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
@@ -214,7 +217,7 @@ class Registry:
         def read(body: bytes, content_type: str, _query: bytes) -> Heartbeat:
             return Heartbeat.from_request(body, content_type, time_zone=self._time_zone)
 
-        known = _callable("heartbeat", handler)
+        known = check_handler("heartbeat", handler)
         self._add(Route("heartbeat", None, read, known, body_factor=TIMES_AS_MUCH))
         return handler
 
@@ -338,7 +341,7 @@ class Registry:
             raise ConfigurationError(f"fallback: {error}") from None
 
         def register(handler: _Handler) -> _Handler:
-            self._add(Route(kind, name, read, _callable(kind, handler), reply, spare, head))
+            self._add(Route(kind, name, read, check_handler(kind, handler), reply, spare, head))
             return handler
 
         return register

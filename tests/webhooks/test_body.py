@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
-from exotel_async.webhooks import StatusCallback
+from exotel_async.webhooks import (
+    ConnectRequest,
+    DialEvent,
+    GatherRequest,
+    GreetingRequest,
+    Heartbeat,
+    PassthruRequest,
+    SmsRequest,
+    StatusCallback,
+    VoicebotRequest,
+    WhisperRequest,
+)
 from exotel_async.webhooks.body import (
     MOST_FIELDS,
     MediaType,
@@ -259,3 +271,53 @@ def test_a_part_has_no_name_but_its_own(headers: str) -> None:
     for parts in ([part("CallSid", "a"), nameless], [nameless, part("CallSid", "a")]):
         with pytest.raises(InvalidWebhook, match="a part without a name"):
             read_body(multipart(*parts), MULTIPART)
+
+
+READERS: list[Callable[..., object]] = [StatusCallback.from_request, Heartbeat.from_request]
+QUERIES: list[Callable[..., object]] = [
+    DialEvent.from_query,
+    PassthruRequest.from_query,
+    ConnectRequest.from_query,
+    GatherRequest.from_query,
+    GreetingRequest.from_query,
+    WhisperRequest.from_query,
+    SmsRequest.from_query,
+    VoicebotRequest.from_query,
+    lambda query: StatusCallback.from_request(b"CallSid=x1", FORM, query=query),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        (b"{}", b"application/json", "content_type must be str, not bytes"),
+        (b"{}", 5, "content_type must be str, not int"),
+        ("{}", "application/json", "body must be bytes or bytearray, not str"),
+        (None, "application/json", "body must be bytes or bytearray, not NoneType"),
+        ("--b--", "multipart/form-data; boundary=b", "body must be bytes or bytearray, not str"),
+        (5, "application/x-www-form-urlencoded", "body must be str or bytes or bytearray, not int"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(
+    read: Callable[..., object], body: Any, content_type: Any, text: str
+) -> None:
+    with pytest.raises(InvalidWebhook, match=f"^{text}$"):
+        read(body, content_type)
+
+
+@pytest.mark.parametrize("read", QUERIES)
+def test_a_query_of_a_wrong_type_is_named(read: Callable[..., object]) -> None:
+    with pytest.raises(
+        InvalidWebhook, match=r"^query must be str or bytes or bytearray, not dict$"
+    ):
+        read({"CallSid": "x1"})
+
+
+def test_what_can_be_read_is_read() -> None:
+    bodies: list[Any] = [b"CallSid=x1", bytearray(b"CallSid=x1"), "CallSid=x1"]
+    for body in bodies:
+        assert StatusCallback.from_request(body, FORM).sid == "x1"
+        assert DialEvent.from_query(body).sid == "x1"
+    document: Any = bytearray(b'{"CallSid": "x1"}')
+    assert StatusCallback.from_request(document, JSON).sid == "x1"

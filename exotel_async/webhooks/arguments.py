@@ -1,0 +1,78 @@
+"""Checks of what an application is passed, before it is used."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from exotel_async.config import refused
+from exotel_async.errors import ConfigurationError, InvalidRequest
+from exotel_async.listeners import takes
+from exotel_async.webhooks.prompts import Speak
+from exotel_async.wire.validation import is_number
+
+
+def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
+    """Return a handler, if it can be one.
+
+    Raises:
+        ConfigurationError: it is no function, contains `yield`, or does not take one argument.
+    """
+    if not callable(handler):
+        raise ConfigurationError(f"{kind}: a handler must be a function, as a rule an async one")
+    # To call it only makes the generator.
+    if _is(inspect.isgeneratorfunction, handler) or _is(inspect.isasyncgenfunction, handler):
+        raise ConfigurationError(f"{kind}: a handler must not contain yield: it would never run")
+    # A decorator may add arguments of its own, as a session of a database.
+    if not takes(handler, 1, follow_wrapped=False):
+        raise ConfigurationError(f"{kind}: a handler must take one argument")
+    return handler
+
+
+def _is(test: Callable[[object], bool], function: object) -> bool:
+    """Whether a function is of a kind, or that of a partial, or the `__call__` of an object."""
+    while isinstance(function, partial):
+        function = function.func
+    return test(function) or test(type(function).__call__)
+
+
+def check_notified(calls: object) -> None:
+    """Refuse what takes no callbacks in the event loop. Raises ConfigurationError."""
+    if any(base.__module__.startswith("exotel_async.sync.") for base in type(calls).__mro__):
+        right = "of an AsyncExotel: Exotel would block the server's event loop"
+        raise refused("forward_to(calls)", calls, right)
+    notify = getattr(calls, "notify", None)
+    fits = callable(notify) and takes(notify, 1, follow_wrapped=False)
+    if not fits or _is(inspect.iscoroutinefunction, notify):
+        right = "the calls of an AsyncExotel, or have a method notify(event) that is not async"
+        raise refused("forward_to(calls)", calls, right)
+
+
+def check_apology(apology: str) -> None:
+    """Refuse what cannot be spoken. Raises ConfigurationError."""
+    try:
+        Speak(apology)
+    except InvalidRequest as error:
+        raise ConfigurationError(f"apology: {error.rule}") from None
+
+
+def check_claims(claims: object) -> None:
+    """Refuse what is no store of handled events, or a class of them. Raises ConfigurationError."""
+    methods = (getattr(claims, name, None) for name in ("claim", "done", "release"))
+    if isinstance(claims, type) or not all(map(callable, methods)):
+        right = "an object with the methods claim, done and release, such as MemoryClaims()"
+        raise refused("claims", claims, right)
+
+
+def check_max_body(max_body: object) -> None:
+    """Refuse what is no number of bytes. Raises ConfigurationError."""
+    if type(max_body) is not int or max_body < 1:
+        raise refused("max_body", max_body, "a whole number of bytes, 1 or more")
+
+
+def check_grace(grace: object) -> None:
+    """Refuse what is no length of time. Raises ConfigurationError."""
+    if not is_number(grace) or not grace >= 0:
+        raise refused("grace", grace, "seconds, 0 or more")
