@@ -43,6 +43,7 @@ from exotel_async import (
     Timeouts,
     TokenBucket,
 )
+from exotel_async.config import SendOptions
 from exotel_async.emulator import Emulator, Fault
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, TLS, session
 
@@ -150,11 +151,33 @@ def test_what_does_not_fit_is_refused(arguments: dict[str, Any]) -> None:
         lambda: Timeouts(connect=float("nan")),
         lambda: RetryPolicy(attempts=0),
         lambda: RetryPolicy(total=-1),
+        *(partial(Timeouts, read=wrong) for wrong in (True, 10**400, 1e300)),
+        *(partial(RetryPolicy, backoff=wrong) for wrong in (True, 10**400)),
+        *(partial(RetryPolicy, attempts=wrong) for wrong in (True, 10**400)),
+        partial(RetryPolicy, refusals=False),
+        partial(RetryPolicy, longest_pause=True),
+        *(partial(RateLimit, wrong) for wrong in (True, 10**400)),
+        *(partial(RateLimit, per=wrong) for wrong in (True, 10**400, 1e-320, 0.0009)),
+        *(partial(RateLimit, burst=wrong) for wrong in (True, 10**400)),
+        lambda: AsyncExotel(**GIVEN, rate_limit=10**400),
+        lambda: AsyncExotel(**GIVEN, retry=10**400),
+        lambda: AsyncExotel(**GIVEN, timeout=10**400),
     ],
 )
 def test_impossible_values_are_refused(make: Any) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=": must be "):
         make()
+
+
+@pytest.mark.parametrize("priority", [True, False, 1 + 0j, 1.0, 2, "bulk"])
+def test_what_is_no_priority_is_refused(priority: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"^priority=.*: must be a Priority$"):
+        AsyncExotel(**GIVEN).with_options(priority=priority)
+
+
+def test_a_priority_may_be_its_number() -> None:
+    number: Any = 1
+    assert SendOptions().with_changes(priority=number).priority is Priority.BULK
 
 
 def test_made_outside_a_loop_it_works_in_one() -> None:
@@ -588,6 +611,14 @@ async def test_closing_waits_for_what_is_in_the_air(emulator: Emulator) -> None:
         await asyncio.sleep(0.01)
     await exotel.aclose()
     assert (await dial).sid in emulator.calls
+
+
+@pytest.mark.parametrize("grace", [float("nan"), float("inf"), -1, None, "5", True, 10**400])
+async def test_a_grace_that_is_none_closes_nothing(emulator: Emulator, grace: Any) -> None:
+    async with session(emulator) as exotel:
+        with pytest.raises(ConfigurationError, match=r"^grace=.*: must be seconds, from 0 to a"):
+            await exotel.aclose(grace)
+        await exotel.account.balance()
 
 
 async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:

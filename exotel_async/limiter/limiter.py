@@ -240,7 +240,7 @@ class Limiter:
 
     def _refuse_long_wait(self, priority: Priority, now: float, max_wait: float) -> None:
         estimate = self._estimate(priority, now)
-        if estimate > max_wait:
+        if not estimate <= max_wait:  # NaN is refused, too: it would upset the loop's timers
             raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
 
     def _estimate(self, priority: Priority, now: float) -> float:
