@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypedDict, TypeGuard
 from attrs import Attribute, Factory, evolve, field, frozen
 from attrs.validators import optional
 
-from exotel_async.errors import ConfigurationError, InvalidRequest
+from exotel_async.errors import ConfigurationError, InvalidRequest, RateLimitTimeout
 from exotel_async.masking import shown
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -266,8 +266,9 @@ class RequestOptions(TypedDict, total=False):
         max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
             longer, `RateLimitTimeout` is raised.
         timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
-            longer, `RequestTimeout` is raised, of a dial that was sent `CallOutcomeUnknown`, of
-            another request that must not be done twice `RequestOutcomeUnknown`.
+            longer, `RateLimitTimeout` is raised of one that has not been sent, else
+            `RequestTimeout`, of a dial `CallOutcomeUnknown`, of another request that must not be
+            done twice `RequestOutcomeUnknown`.
     """
 
     priority: Priority | None
@@ -304,6 +305,15 @@ class SendOptions:
     def _patience(self) -> float:
         limits = (self.max_wait, self.timeout)
         return min((limit for limit in limits if limit is not None), default=math.inf)
+
+    def refusal(self, error: RateLimitTimeout) -> RateLimitTimeout:
+        """Return what a limiter has raised with the limit that the caller set, and its name."""
+        if self.patience == math.inf:
+            return error
+        argument = "max_wait" if self.patience == self.max_wait else "timeout"
+        refusal = RateLimitTimeout(argument, wait=error.wait, max_wait=self.patience)
+        refusal.method, refusal.path = error.method, error.path
+        return refusal
 
     def with_changes(
         self,

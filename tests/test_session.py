@@ -8,7 +8,7 @@ import copy
 import logging
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
@@ -26,6 +26,7 @@ from exotel_async import (
     BadRequest,
     Call,
     CallOutcomeUnknown,
+    CallPage,
     CallStatus,
     ConfigurationError,
     ExotelError,
@@ -44,9 +45,10 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.config import SendOptions
-from exotel_async.emulator import Emulator, Fault
+from exotel_async.emulator import Dial, Emulator, Fault
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, TLS, session
 
+PAST = Dial(from_=CUSTOMER, to=AGENT, caller_id=EXOPHONE)
 GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
 
 
@@ -366,6 +368,53 @@ async def test_a_view_has_its_own_defaults_and_is_the_same_session(
         await bulk.account.balance()
     statistics = exotel.limiter.statistics()
     assert (statistics.waiting_bulk, statistics.waiting_interactive) == (0, 0)
+
+
+async def first_page(records: Awaitable[CallPage]) -> CallPage:
+    return await records
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": 0.2}, "timeout=0.2"),
+        ({"max_wait": 0.2}, "max_wait=0.2"),
+        ({"max_wait": 0.2, "timeout": 0.2}, "max_wait=0.2"),
+        ({"max_wait": 0.2, "timeout": 5}, "max_wait=0.2"),
+        ({"max_wait": 5, "timeout": 0.2}, "timeout=0.2"),
+    ],
+)
+async def test_a_refusal_by_the_budget_names_what_was_passed(
+    emulator: Emulator, options: dict[str, Any], said: str
+) -> None:
+    sids = [emulator.add_call(PAST).sid for _ in range(30)]
+    async with session(emulator, rate_limit=RateLimit(1, per=60)) as exotel:
+        await exotel.account.balance()
+        get = exotel.calls.get
+        errors = await asyncio.gather(
+            exotel.account.balance(**options),
+            exotel.with_options(**options).account.balance(),
+            first_page(exotel.calls.list(**options)),
+            get(sids[0], coalesce=False, **options),
+            *(get(sid, **options) for sid in sids),
+            *(get(sid, details=True, **options) for sid in sids),
+            return_exceptions=True,
+        )
+    for error in errors:
+        assert isinstance(error, RateLimitTimeout)
+        assert error.max_wait == 0.2
+        assert str(error).startswith(f"no rate-limit slot within {said} s (estimated wait ")
+        again = pickle.loads(pickle.dumps(error))
+        assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+async def test_one_that_gets_a_permit_too_late_names_the_timeout(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    with pytest.raises(RateLimitTimeout, match=r"^no rate-limit slot within timeout=0 s ") as late:
+        await exotel.account.balance(timeout=0)
+    assert late.value.max_wait == 0
+    assert emulator.requests == []
 
 
 @pytest.mark.slow
