@@ -141,7 +141,7 @@ class InvalidRequest(ExotelError, ValueError):
 
 
 class RateLimitTimeout(ExotelError):
-    """The rate limit has no permit for the request within `max_wait` or `timeout`. Nothing was sent.
+    """The rate limit has no permit for the request in the time it may wait. Nothing was sent.
 
     Attributes:
         wait: seconds the request would have waited, by the limiter's estimate.

@@ -404,7 +404,7 @@ async def test_a_refusal_by_the_budget_names_what_was_passed(
         assert isinstance(error, RateLimitTimeout)
         assert error.max_wait == 0.2
         assert str(error).startswith(f"no rate-limit slot within {said} s (estimated wait ")
-        again = pickle.loads(pickle.dumps(error))
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
         assert (str(again), vars(again)) == (str(error), vars(error))
 
 
@@ -517,6 +517,8 @@ async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> Non
             await asyncio.sleep(0.01)
         statistics = exotel.limiter.statistics()
         assert isinstance(statistics, LimiterStatistics)
+        for again in (copy.deepcopy(statistics), pickle.loads(pickle.dumps(statistics))):  # noqa: S301
+            assert {again} == {statistics}
         assert statistics.granted == 8
         assert statistics.in_flight == 3
         assert statistics.in_flight <= statistics.window_used <= statistics.window_size
