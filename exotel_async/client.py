@@ -16,6 +16,7 @@ from exotel_async.config import (
     RetryPolicy,
     SendOptions,
     Timeouts,
+    check_grace,
     check_time_zone,
     find_base_url,
     rate_limit_of,
@@ -276,7 +277,11 @@ class AsyncExotel:
 
         Requests that wait fail with `ConfigurationError`. What is in flight has `grace` seconds
         to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
+
+        Raises:
+            ConfigurationError: `grace` is no time, from 0 to a year's; nothing is closed.
         """
+        check_grace(grace)
         await self._pipeline.aclose(grace)
 
     async def __aenter__(self) -> Self:

@@ -15,13 +15,15 @@ from typing import Any, Final, Self, TypedDict, TypeGuard
 from attrs import Attribute, Factory, evolve, field, frozen
 from attrs.validators import optional
 
-from exotel_async.errors import ConfigurationError, InvalidRequest
+from exotel_async.errors import ConfigurationError, InvalidRequest, RateLimitTimeout
 from exotel_async.masking import shown
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 """Indian Standard Time. Exotel's clock, though its documentation never says so."""
 
 _LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
+_SHORTEST_WINDOW: Final = 0.001  # seconds
+_MOST: Final = 10**9
 
 
 def refused(what: str, value: object, right: str) -> ConfigurationError:
@@ -33,19 +35,33 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
-    if not isinstance(value, int | float) or not 0 < value < math.inf:
+    if not _is_number(value) or not 0 < value <= _LONGEST_WAIT:
         what = f"{type(instance).__name__}({attribute.name})"
-        raise refused(what, value, "a positive, finite number of seconds")
+        raise refused(what, value, "seconds, above 0 and up to a year's")
 
 
 def _count_from(least: int) -> Any:
     def check(instance: object, attribute: Attribute[Any], value: int) -> None:
-        if not isinstance(value, int) or value < least:
+        if not _is_whole(value) or not least <= value <= _MOST:
             what = f"{type(instance).__name__}({attribute.name})"
-            raise refused(what, value, f"a whole number, {least} or more")
+            raise refused(what, value, f"a whole number from {least} to {_MOST}")
 
     return check
+
+
+def check_grace(value: object) -> None:
+    """Refuse what is no time to wait until what is in flight has ended.
+
+    Raises:
+        ConfigurationError: it is negative, longer than a year, or no number.
+    """
+    if not _is_number(value) or not 0 <= value <= _LONGEST_WAIT:
+        raise refused("grace", value, "seconds, from 0 to a year's")
 
 
 class Region(enum.StrEnum):
@@ -92,7 +108,7 @@ class Priority(enum.IntEnum):
 
 def _usual_burst(limit: object) -> int:
     # What is no number is refused after this.
-    return min(10, limit) if isinstance(limit, int) else 1
+    return min(10, limit) if _is_whole(limit) else 1
 
 
 @frozen
@@ -110,14 +126,20 @@ class RateLimit:
     """
 
     limit: int = field(default=200, validator=_count_from(1))
-    per: float = field(default=60.0, kw_only=True, validator=_seconds)
+    per: float = field(default=60.0, kw_only=True)
     burst: int = field(
         default=Factory(lambda self: _usual_burst(self.limit), takes_self=True), kw_only=True
     )
 
+    @per.validator
+    def _per_fits(self, _: Attribute[float], value: float) -> None:
+        if not _is_number(value) or not _SHORTEST_WINDOW <= value <= _LONGEST_WAIT:
+            right = f"seconds, from {_SHORTEST_WINDOW} to a year's"
+            raise refused("RateLimit(per)", value, right)
+
     @burst.validator
     def _burst_fits(self, _: Attribute[int], value: int) -> None:
-        if not isinstance(value, int) or not 1 <= value <= self.limit:
+        if not _is_whole(value) or not 1 <= value <= self.limit:
             right = f"a whole number from 1 to the limit, {self.limit}"
             raise refused("RateLimit(burst)", value, right)
 
@@ -180,11 +202,11 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
     made with it. The whole exchange may take as long as the three of them.
 
     Raises:
-        ConfigurationError: it is neither, or no positive, finite number.
+        ConfigurationError: it is neither, or the whole would take no time or more than a year.
     """
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
-    if not _is_number(value) or not 0 < 3 * value < math.inf:
+    if not _is_number(value) or not 0 < 3 * value <= _LONGEST_WAIT:
         raise refused("timeout", value, "seconds, such as timeout=10, or Timeouts(read=10)")
     return Timeouts(connect=value, write=value, read=value, exchange=3 * value)
 
@@ -197,7 +219,7 @@ def rate_limit_of(argument: str, value: object) -> RateLimit:
     """
     if isinstance(value, RateLimit):
         return value
-    if type(value) is not int or value < 1:
+    if type(value) is not int or not 1 <= value <= _MOST:
         rule = (
             f"requests a minute, such as {argument}=200, RateLimit(200, per=60), or a RateLimiter"
         )
@@ -217,7 +239,7 @@ def retry_of(value: RetryPolicy | int | None) -> RetryPolicy:
     """
     if value is None or value is True or isinstance(value, RetryPolicy):
         return value if isinstance(value, RetryPolicy) else RetryPolicy()
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or not 0 <= value < _MOST:
         rule = "how often to send again, such as retry=3 or retry=False, or RetryPolicy(attempts=4)"
         raise refused("retry", value, rule)
     return RetryPolicy(attempts=value + 1) if value else RetryPolicy.never()
@@ -253,8 +275,9 @@ class RequestOptions(TypedDict, total=False):
         max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
             longer, `RateLimitTimeout` is raised.
         timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
-            longer, `RequestTimeout` is raised, of a dial that was sent `CallOutcomeUnknown`, of
-            another request that must not be done twice `RequestOutcomeUnknown`.
+            longer, `RateLimitTimeout` is raised of one that has not been sent, else
+            `RequestTimeout`, of a dial `CallOutcomeUnknown`, of another request that must not be
+            done twice `RequestOutcomeUnknown`.
     """
 
     priority: Priority | None
@@ -292,6 +315,15 @@ class SendOptions:
         limits = (self.max_wait, self.timeout)
         return min((limit for limit in limits if limit is not None), default=math.inf)
 
+    def refusal(self, error: RateLimitTimeout) -> RateLimitTimeout:
+        """Return what a limiter has raised with the limit that the caller set, and its name."""
+        if self.patience == math.inf:
+            return error
+        argument = "max_wait" if self.patience == self.max_wait else "timeout"
+        refusal = RateLimitTimeout(argument, wait=error.wait, max_wait=self.patience)
+        refusal.method, refusal.path = error.method, error.path
+        return refusal
+
     def with_changes(
         self,
         *,
@@ -312,7 +344,9 @@ class SendOptions:
             if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_WAIT:
                 raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year's")
         try:
-            chosen = self.priority if priority is None else Priority(priority)
+            # True equals 1, and so do 1.0 and 1+0j.
+            given = self.priority if priority is None else priority
+            chosen = Priority(given if _is_whole(given) else -1)
         except ValueError:
             raise InvalidRequest("priority", priority, "must be a Priority") from None
         return evolve(

@@ -3,7 +3,7 @@
     ExotelError
     ├── ConfigurationError          before any request
     ├── InvalidRequest (ValueError) an argument Exotel would refuse
-    ├── RateLimitTimeout            the limiter's queue is longer than max_wait
+    ├── RateLimitTimeout            the limiter's queue is longer than the time given
     ├── LimiterUnavailable          the shared limiter's server cannot be reached
     ├── ClaimsUnavailable           the claim store's server cannot be reached
     ├── InvalidWebhook              what came to a webhook is not what Exotel sends
@@ -141,16 +141,16 @@ class InvalidRequest(ExotelError, ValueError):
 
 
 class RateLimitTimeout(ExotelError):
-    """The rate limit has no permit for the request within `max_wait`. Nothing was sent.
+    """The rate limit has no permit for the request in the time it may wait. Nothing was sent.
 
     Attributes:
         wait: seconds the request would have waited, by the limiter's estimate.
-        max_wait: seconds it was allowed to wait.
+        max_wait: seconds it was allowed to wait: the less of `max_wait` and `timeout`.
     """
 
-    def __init__(self, *, wait: float, max_wait: float) -> None:
+    def __init__(self, argument: str = "max_wait", *, wait: float, max_wait: float) -> None:
         super().__init__(
-            f"no rate-limit slot within max_wait={max_wait:g} s (estimated wait {wait:.1f} s)"
+            f"no rate-limit slot within {argument}={max_wait:g} s (estimated wait {wait:.1f} s)"
         )
         self.wait = wait
         self.max_wait = max_wait

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from exotel_async.errors import ConfigurationError
+from exotel_async.errors import ConfigurationError, InvalidRequest
 
 T = TypeVar("T")
+
+_PLAIN: Final = "must be a plain function: it is called, not awaited"
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -58,11 +60,30 @@ def check_event_listener(listener: object) -> None:
     Raises:
         ConfigurationError: it is no function of one argument, or a coroutine function.
     """
-    if listener is None:
-        return
-    if inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
-        getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
-    ):
-        raise ConfigurationError("on_event: must be a plain function: it is called, not awaited")
-    if not callable(listener) or not takes(listener, 1):
+    if _is_awaited(listener):
+        raise ConfigurationError(f"on_event: {_PLAIN}")
+    if not _takes_one(listener):
         raise ConfigurationError("on_event: must be a function that takes one argument, the event")
+
+
+def check_progress_listener(listener: object) -> None:
+    """Refuse an `on_progress` as `check_event_listener` refuses an `on_event`.
+
+    Raises:
+        InvalidRequest: it is no function of one argument, or a coroutine function.
+    """
+    if _is_awaited(listener):
+        raise InvalidRequest("on_progress", listener, _PLAIN, shown=_name_of(listener))
+    if not _takes_one(listener):
+        rule = "must be a function that takes one argument, the statistics"
+        raise InvalidRequest("on_progress", listener, rule, shown=_name_of(listener))
+
+
+def _is_awaited(listener: object) -> bool:
+    return inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
+        getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
+    )
+
+
+def _takes_one(listener: object) -> bool:
+    return listener is None or (callable(listener) and takes(listener, 1))

@@ -20,6 +20,7 @@ from exotel_async.models import (
     CallbackEvent,
     CallDetails,
     CallStatus,
+    DialTarget,
     Direction,
     Dnd,
     Leg,
@@ -156,6 +157,13 @@ def test_values_compare_hash_copy_and_pickle(value: Call | NumberMetadata | Bala
         assert hash(again) == hash(value)
         assert again.raw == value.raw
     assert attrs.evolve(value, raw={}) == value
+
+
+def test_a_target_hashes_whatever_its_options_and_tag() -> None:
+    target = DialTarget(from_="+919812300001", options={"record": True}, tag=["row"])
+    for again in (pickle.loads(pickle.dumps(target)), copy.deepcopy(target)):  # noqa: S301
+        assert again == target
+        assert {again} == {target}
 
 
 def test_values_are_frozen_and_slotted() -> None:

@@ -8,7 +8,7 @@ import copy
 import logging
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from types import ModuleType
@@ -26,6 +26,7 @@ from exotel_async import (
     BadRequest,
     Call,
     CallOutcomeUnknown,
+    CallPage,
     CallStatus,
     ConfigurationError,
     ExotelError,
@@ -43,9 +44,11 @@ from exotel_async import (
     Timeouts,
     TokenBucket,
 )
-from exotel_async.emulator import Emulator, Fault
+from exotel_async.config import SendOptions
+from exotel_async.emulator import Dial, Emulator, Fault
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON, TLS, session
 
+PAST = Dial(from_=CUSTOMER, to=AGENT, caller_id=EXOPHONE)
 GIVEN: dict[str, Any] = {"account_sid": "acme1", "api_key": "key", "api_token": "token"}
 
 
@@ -150,11 +153,33 @@ def test_what_does_not_fit_is_refused(arguments: dict[str, Any]) -> None:
         lambda: Timeouts(connect=float("nan")),
         lambda: RetryPolicy(attempts=0),
         lambda: RetryPolicy(total=-1),
+        *(partial(Timeouts, read=wrong) for wrong in (True, 10**400, 1e300)),
+        *(partial(RetryPolicy, backoff=wrong) for wrong in (True, 10**400)),
+        *(partial(RetryPolicy, attempts=wrong) for wrong in (True, 10**400)),
+        partial(RetryPolicy, refusals=False),
+        partial(RetryPolicy, longest_pause=True),
+        *(partial(RateLimit, wrong) for wrong in (True, 10**400)),
+        *(partial(RateLimit, per=wrong) for wrong in (True, 10**400, 1e-320, 0.0009)),
+        *(partial(RateLimit, burst=wrong) for wrong in (True, 10**400)),
+        lambda: AsyncExotel(**GIVEN, rate_limit=10**400),
+        lambda: AsyncExotel(**GIVEN, retry=10**400),
+        lambda: AsyncExotel(**GIVEN, timeout=10**400),
     ],
 )
 def test_impossible_values_are_refused(make: Any) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=": must be "):
         make()
+
+
+@pytest.mark.parametrize("priority", [True, False, 1 + 0j, 1.0, 2, "bulk"])
+def test_what_is_no_priority_is_refused(priority: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"^priority=.*: must be a Priority$"):
+        AsyncExotel(**GIVEN).with_options(priority=priority)
+
+
+def test_a_priority_may_be_its_number() -> None:
+    number: Any = 1
+    assert SendOptions().with_changes(priority=number).priority is Priority.BULK
 
 
 def test_made_outside_a_loop_it_works_in_one() -> None:
@@ -345,6 +370,53 @@ async def test_a_view_has_its_own_defaults_and_is_the_same_session(
     assert (statistics.waiting_bulk, statistics.waiting_interactive) == (0, 0)
 
 
+async def first_page(records: Awaitable[CallPage]) -> CallPage:
+    return await records
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": 0.2}, "timeout=0.2"),
+        ({"max_wait": 0.2}, "max_wait=0.2"),
+        ({"max_wait": 0.2, "timeout": 0.2}, "max_wait=0.2"),
+        ({"max_wait": 0.2, "timeout": 5}, "max_wait=0.2"),
+        ({"max_wait": 5, "timeout": 0.2}, "timeout=0.2"),
+    ],
+)
+async def test_a_refusal_by_the_budget_names_what_was_passed(
+    emulator: Emulator, options: dict[str, Any], said: str
+) -> None:
+    sids = [emulator.add_call(PAST).sid for _ in range(30)]
+    async with session(emulator, rate_limit=RateLimit(1, per=60)) as exotel:
+        await exotel.account.balance()
+        get = exotel.calls.get
+        errors = await asyncio.gather(
+            exotel.account.balance(**options),
+            exotel.with_options(**options).account.balance(),
+            first_page(exotel.calls.list(**options)),
+            get(sids[0], coalesce=False, **options),
+            *(get(sid, **options) for sid in sids),
+            *(get(sid, details=True, **options) for sid in sids),
+            return_exceptions=True,
+        )
+    for error in errors:
+        assert isinstance(error, RateLimitTimeout)
+        assert error.max_wait == 0.2
+        assert str(error).startswith(f"no rate-limit slot within {said} s (estimated wait ")
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+async def test_one_that_gets_a_permit_too_late_names_the_timeout(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    with pytest.raises(RateLimitTimeout, match=r"^no rate-limit slot within timeout=0 s ") as late:
+        await exotel.account.balance(timeout=0)
+    assert late.value.max_wait == 0
+    assert emulator.requests == []
+
+
 @pytest.mark.slow
 async def test_an_interactive_call_overtakes_gathered_bulk_ones(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
@@ -445,6 +517,8 @@ async def test_statistics_tell_how_the_limiter_stands(emulator: Emulator) -> Non
             await asyncio.sleep(0.01)
         statistics = exotel.limiter.statistics()
         assert isinstance(statistics, LimiterStatistics)
+        for again in (copy.deepcopy(statistics), pickle.loads(pickle.dumps(statistics))):  # noqa: S301
+            assert {again} == {statistics}
         assert statistics.granted == 8
         assert statistics.in_flight == 3
         assert statistics.in_flight <= statistics.window_used <= statistics.window_size
@@ -588,6 +662,14 @@ async def test_closing_waits_for_what_is_in_the_air(emulator: Emulator) -> None:
         await asyncio.sleep(0.01)
     await exotel.aclose()
     assert (await dial).sid in emulator.calls
+
+
+@pytest.mark.parametrize("grace", [float("nan"), float("inf"), -1, None, "5", True, 10**400])
+async def test_a_grace_that_is_none_closes_nothing(emulator: Emulator, grace: Any) -> None:
+    async with session(emulator) as exotel:
+        with pytest.raises(ConfigurationError, match=r"^grace=.*: must be seconds, from 0 to a"):
+            await exotel.aclose(grace)
+        await exotel.account.balance()
 
 
 async def test_closing_cuts_off_what_takes_too_long(emulator: Emulator) -> None:

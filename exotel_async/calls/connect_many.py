@@ -14,6 +14,7 @@ from exotel_async.calls.connect_many_live import LiveCalls
 from exotel_async.calls.connect_many_plan import DialOrder, DialPlan
 from exotel_async.calls.streams import LazyInput, ResultStream, pace
 from exotel_async.errors import CallOutcomeUnknown, ExotelError, InvalidRequest, NotDialled
+from exotel_async.listeners import check_progress_listener
 from exotel_async.masking import masked
 from exotel_async.models import Call, DialTarget
 from exotel_async.models.value import Value
@@ -105,8 +106,7 @@ class Dials(ResultStream[DialOutcome]):
         options: SendOptions,
         on_progress: Callable[[DialStatistics], object] | None,
     ) -> None:
-        if on_progress is not None and not callable(on_progress):
-            raise InvalidRequest("on_progress", on_progress, "must be callable")
+        check_progress_listener(on_progress)
         super().__init__(LazyInput("targets", targets, ahead=1), places=_WORKERS)
         plan.check(targets)
         self._pipeline = parts.pipeline

@@ -192,9 +192,18 @@ def _nobody_answered(call: Call) -> bool:
 
 def _target(path: object) -> Path:
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-    if not name or not isinstance(name, str) or "\0" in name:
-        raise InvalidRequest("path", path, "must be the path of a file, without null characters")
+    if not name or not isinstance(name, str) or "\0" in name or not _can_be_encoded(name):
+        rule = "must be the path of a file, without null characters and lone surrogates"
+        raise InvalidRequest("path", path, rule)
     return Path(name)
+
+
+def _can_be_encoded(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _source_of(call: object) -> Call | str:

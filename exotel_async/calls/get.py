@@ -80,13 +80,17 @@ class Coalescer:
             if isinstance(found, Call):
                 return found
             left_at = found
+        rest = options
         if queue.key.patience is not None:
-            options = evolve(
+            rest = evolve(
                 options,
                 max_wait=_rest(options.max_wait, left_at - began),
                 timeout=_rest(options.timeout, asyncio.get_running_loop().time() - began),
             )
-        return await self._fetcher.single(sid, queue.key.wanted, options, permit=permit)
+        try:
+            return await self._fetcher.single(sid, queue.key.wanted, rest, permit=permit)
+        except RateLimitTimeout as error:
+            raise options.refusal(error) from None
 
     async def _permit_at_once(
         self, queue: GetQueue, sid: str, options: SendOptions
@@ -124,7 +128,7 @@ class Coalescer:
                 if queue.key.patience is None:
                     raise
                 # The sender has waited for the most patient one of them.
-                raise RateLimitTimeout(wait=error.wait, max_wait=options.patience) from None
+                raise options.refusal(error) from None
             finally:
                 queue.leave(sid, answer)
                 for timer in timers:

@@ -16,6 +16,7 @@ from exotel_async.calls.get_many_batches import BatchPlanner
 from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.streams import LINGER, LazyInput, ResultStream, pace
 from exotel_async.errors import ConfigurationError, ExotelError, InvalidRequest, NotFound
+from exotel_async.listeners import check_progress_listener
 from exotel_async.masking import redact
 from exotel_async.models import Call
 from exotel_async.models.value import Value
@@ -132,8 +133,7 @@ class CallResults(ResultStream[CallResult]):
         until: datetime | None,
         on_progress: Callable[[FetchStatistics], object] | None,
     ) -> None:
-        if on_progress is not None and not callable(on_progress):
-            raise InvalidRequest("on_progress", on_progress, "must be callable")
+        check_progress_listener(on_progress)
         self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
         self._batch_size = whole_number("batch_size", batch_size, 1, call_query.MOST_SIDS)
         self._since, self._until = check_range(since, until, now=datetime.now(pages.time_zone))

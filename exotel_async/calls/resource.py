@@ -312,7 +312,7 @@ class Calls(CallReader):
             raise InvalidRequest("error", f"of account {error.account_sid}", rule)
         if None in {error.sent_at.tzinfo, error.lost_at.tzinfo}:
             raise InvalidRequest("error", f"sent at {error.sent_at}", "its times must be aware")
-        limit = timeout if timeout in {None, 0} else positive_seconds("timeout", timeout)
+        limit = timeout if timeout in (None, 0) else positive_seconds("timeout", timeout)
         chosen = self._defaults.with_changes(priority=priority)
         first = positive_seconds("interval", interval)
         with self._pipeline.reports.operation("calls.reconcile"):

@@ -20,6 +20,7 @@ from exotel_async.campaigns.single_calls import CallSettings, make_call
 from exotel_async.campaigns.words import AttemptState
 from exotel_async.errors import InvalidRequest
 from exotel_async.keywords import check_options
+from exotel_async.listeners import check_progress_listener
 from exotel_async.wire.validation import positive_seconds, whole
 
 if TYPE_CHECKING:
@@ -121,8 +122,9 @@ class Dialer(CampaignAdmin):
                 the stream.
 
         Raises:
-            InvalidRequest: none is named.
+            InvalidRequest: none is named, or `on_progress` is no function of one argument.
         """
+        check_progress_listener(on_progress)
         if not names:
             raise InvalidRequest("names", (), "must name a campaign at least")
         return CampaignRun(self._engines, names, on_progress)

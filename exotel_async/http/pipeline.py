@@ -340,11 +340,14 @@ class Pipeline:
             # What went wrong before says more than that there is no place to try again.
             if failure is not None:
                 raise failure from None
+            if isinstance(error, RateLimitTimeout):
+                raise named(options.refusal(error), request) from None
             named(error, request)
             raise
         if latest < math.inf and asyncio.get_running_loop().time() >= latest:
             permit.release()
-            raise failure or named(RateLimitTimeout(wait=0.0, max_wait=max_wait or 0.0), request)
+            late = options.refusal(RateLimitTimeout(wait=0.0, max_wait=0.0))
+            raise failure or named(late, request)
         report.granted()
         return permit
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from exotel_async.config import Priority, RateLimit
@@ -70,7 +69,7 @@ class Limiter:
         self._granted = 0
         self._refused = 0
         self._longest_wait = 0.0
-        self._reported: Mapping[str, str] = MappingProxyType({})
+        self._reported: Mapping[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def allow_in_flight(self, number: int) -> None:
@@ -142,7 +141,7 @@ class Limiter:
             strict=self._loop is not None and self._pacer.strict,
             pace=self._pacer.pace if self._loop else self.rate.limit / self.rate.per,
             longest_wait=self._longest_wait,
-            reported=self._reported,
+            reported=dict(self._reported),
             learned_limit=self._learned_limit,
         )
 
@@ -240,7 +239,7 @@ class Limiter:
 
     def _refuse_long_wait(self, priority: Priority, now: float, max_wait: float) -> None:
         estimate = self._estimate(priority, now)
-        if estimate > max_wait:
+        if not estimate <= max_wait:  # NaN is refused, too: it would upset the loop's timers
             raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
 
     def _estimate(self, priority: Priority, now: float) -> float:
@@ -275,7 +274,7 @@ class Limiter:
         else:
             window.in_flight -= 1
         if outcome.reported:
-            self._reported = MappingProxyType(dict(outcome.reported))
+            self._reported = dict(outcome.reported)
         if outcome.status == 429:
             self._refused += 1
         if outcome.asks_for_pause:

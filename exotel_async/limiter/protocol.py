@@ -70,7 +70,7 @@ class LimiterStatistics(Value):
     strict: bool
     pace: float
     longest_wait: float
-    reported: Mapping[str, str]
+    reported: Mapping[str, str] = field(hash=False)
     learned_limit: int | None = None
 
 

@@ -121,5 +121,5 @@ class DialTarget(Value):
     to: str | None = field(default=None, repr=masked)
     flow: int | str | None = None
     caller_id: str | None = None
-    options: TargetOptions = field(factory=TargetOptions, repr=False)
-    tag: Any = field(default=None, repr=False)
+    options: TargetOptions = field(factory=TargetOptions, repr=False, hash=False)
+    tag: Any = field(default=None, repr=False, hash=False)

@@ -251,6 +251,9 @@ class Exotel(SyncSession):
 
         Requests that wait fail with `ConfigurationError`. What is in flight has `grace` seconds
         to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
+
+        Raises:
+            ConfigurationError: `grace` is no time, from 0 to a year's; nothing is closed.
         """
         self._session.close(grace)
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Generic, TypeVar
 
+from exotel_async.listeners import check_progress_listener
+
 T = TypeVar("T")
 
 
@@ -33,13 +35,19 @@ class Progress(Generic[T]):
     """An `on_progress` that is called in the thread that reads the stream."""
 
     def __init__(self, on_progress: Callable[[T], object] | None) -> None:
+        """Make it.
+
+        Raises:
+            InvalidRequest: it is no function of one argument.
+        """
+        check_progress_listener(on_progress)
         self._on_progress = on_progress
         self._noted: deque[T] = deque()
 
     @property
     def listener(self) -> Callable[[T], object] | None:
-        """What the stream is to call. What cannot be called, it refuses."""
-        return self._noted.append if callable(self._on_progress) else self._on_progress
+        """What the stream is to call."""
+        return None if self._on_progress is None else self._noted.append
 
     def tell(self) -> None:
         """Call it. What it raises is raised here."""

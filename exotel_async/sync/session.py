@@ -7,6 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from exotel_async.client import AsyncExotel
+from exotel_async.config import check_grace
 from exotel_async.errors import ConfigurationError
 from exotel_async.http.closing import CLOSED
 from exotel_async.limiter.protocol import RateLimiter
@@ -58,7 +59,12 @@ class ForkSafeSession:
         return self._session
 
     def close(self, grace: float) -> None:
-        """Close it. Where no loop runs, nothing is open."""
+        """Close it. Where no loop runs, nothing is open.
+
+        Raises:
+            ConfigurationError: as `AsyncExotel.aclose`.
+        """
+        check_grace(grace)
         self._closed = True
         thread = PROCESS.thread
         if thread is not None:

@@ -10,7 +10,7 @@ from datetime import tzinfo
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from exotel_async.config import IST, check_time_zone
+from exotel_async.config import IST, check_grace, check_time_zone
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
 from exotel_async.events import OnWebhook, WebhookAnswered
 from exotel_async.listeners import check_event_listener, tell
@@ -18,7 +18,6 @@ from exotel_async.logs import follow_environment, log_fields
 from exotel_async.webhooks.arguments import (
     check_apology,
     check_claims,
-    check_grace,
     check_max_body,
     check_notified,
 )

@@ -11,7 +11,6 @@ from exotel_async.config import refused
 from exotel_async.errors import ConfigurationError, InvalidRequest
 from exotel_async.listeners import takes
 from exotel_async.webhooks.prompts import Speak
-from exotel_async.wire.validation import is_number
 
 
 def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
@@ -70,9 +69,3 @@ def check_max_body(max_body: object) -> None:
     """Refuse what is no number of bytes. Raises ConfigurationError."""
     if type(max_body) is not int or max_body < 1:
         raise refused("max_body", max_body, "a whole number of bytes, 1 or more")
-
-
-def check_grace(grace: object) -> None:
-    """Refuse what is no length of time. Raises ConfigurationError."""
-    if not is_number(grace) or not grace >= 0:
-        raise refused("grace", grace, "seconds, 0 or more")

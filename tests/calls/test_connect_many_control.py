@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -143,6 +144,10 @@ async def test_targets_may_bring_all_themselves(emulator: Emulator, exotel: Asyn
     assert all(outcome.call for outcome in outcomes)
 
 
+async def awaited(_: object) -> None:
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -152,8 +157,11 @@ async def test_targets_may_bring_all_themselves(emulator: Emulator, exotel: Asyn
         {"flow": None, "to": "nobody"},
         {"flow": None, "to": CUSTOMER, "max_live": 1},
         {"on_progress": 7},
+        {"on_progress": lambda: 0},
+        {"on_progress": awaited},
+        {"on_progress": partial(awaited)},
     ],
-    ids=str,
+    ids="-".join,
 )
 async def test_what_no_dial_can_use_is_refused_at_once(
     exotel: AsyncExotel, arguments: dict[str, Any]

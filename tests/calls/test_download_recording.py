@@ -782,7 +782,7 @@ async def test_one_that_fails_does_not_disturb_another_to_the_same_path(
     assert names(tmp_path) == {"x"}
 
 
-@pytest.mark.parametrize("path", ["", b"call.mp3", None, 7, "\x00", "call.mp3\x00.txt"])
+@pytest.mark.parametrize("path", ["", b"call.mp3", None, 7, "\x00", "call.mp3\x00.txt", "\ud800"])
 async def test_a_path_that_is_none(exotel: AsyncExotel, call: Call, path: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await save(exotel, call, path)

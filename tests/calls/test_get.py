@@ -572,6 +572,24 @@ async def test_a_wait_that_is_too_long_is_refused_at_once(emulator: Emulator) ->
         await asyncio.gather(*gets, return_exceptions=True)
 
 
+@pytest.mark.parametrize("argument", ["max_wait", "timeout"])
+async def test_one_that_waits_twice_is_refused_for_the_whole_of_its_patience(
+    emulator: Emulator, argument: str
+) -> None:
+    """For a query of many that gives no details, and then for a request of its own."""
+    emulator.bulk_details = False
+    sids = finished(emulator, 20)
+    patience: dict[str, Any] = {argument: 5}
+    async with session(emulator, rate_limit=RateLimit(3, per=600, burst=3)) as exotel:
+        asked = [exotel.calls.get(sid, details=True, **patience) for sid in sids]
+        errors = [one for one in await all_of(asked) if not isinstance(one, Call)]
+    assert len(errors) >= 17
+    for error in errors:
+        assert isinstance(error, RateLimitTimeout)
+        assert str(error).startswith(f"no rate-limit slot within {argument}=5 s (estimated")
+        assert (error.max_wait, error.method) == (5, "GET")
+
+
 @pytest.mark.slow(1)
 async def test_who_comes_later_has_his_own_patience(emulator: Emulator) -> None:
     sids = finished(emulator, 3)

@@ -592,6 +592,10 @@ def test_unwrapping() -> None:
 # Arguments
 
 
+async def awaited(_: object) -> None:
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -602,6 +606,8 @@ def test_unwrapping() -> None:
         {"batch_size": 101},
         {"batch_size": 2.5},
         {"on_progress": 7},
+        {"on_progress": lambda: 0},
+        {"on_progress": awaited},
         {"details": "yes"},
         {"recording_url_validity": timedelta(minutes=61)},
         {"since": datetime(2026, 1, 1)},  # noqa: DTZ001 - which is what is wrong

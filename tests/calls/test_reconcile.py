@@ -1392,6 +1392,8 @@ async def test_what_is_refused(emulator: Emulator, exotel: AsyncExotel) -> None:
     with pytest.raises(InvalidRequest, match=r"account acme2.*this session's account, acme1"):
         await exotel.calls.reconcile(_error(account_sid="acme2"))
     with pytest.raises(InvalidRequest, match="timeout"):
+        await exotel.calls.reconcile(_error(), timeout=[])  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="timeout"):
         await exotel.calls.reconcile(_error(), timeout=-1)
     with pytest.raises(InvalidRequest, match="interval"):
         await exotel.calls.reconcile(_error(), interval=0)

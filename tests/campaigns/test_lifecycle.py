@@ -357,6 +357,16 @@ async def test_a_report_of_progress_that_raises_ends_nothing(
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_report_of_progress_that_cannot_be_called(dialer: Dialer) -> None:
+    async def awaited(_: CampaignStatistics) -> None:
+        raise AssertionError
+
+    wrong: list[Any] = [7, lambda: 0, awaited]
+    for one in wrong:
+        with pytest.raises(InvalidRequest, match=r"^on_progress=.*: must be a .*function"):
+            dialer.run("diwali", on_progress=one)
+
+
 async def test_a_campaign_that_is_not_there(dialer: Dialer) -> None:
     for operation in (dialer.pause, dialer.resume, dialer.cancel, dialer.statistics):
         with pytest.raises(InvalidRequest, match="no such campaign"):

@@ -142,6 +142,15 @@ def test_whoever_would_get_through_just_in_time_may_wait() -> None:
     assert run(main()) == pytest.approx(30, abs=0.001)
 
 
+def test_a_bound_that_is_no_number_allows_no_waiting() -> None:
+    async def main() -> bool:
+        bucket = TokenBucket(max_in_flight=1)
+        await bucket.acquire()
+        return await is_refused_at_once(bucket, float("nan"))
+
+    assert run(main())
+
+
 def test_whoever_waits_in_vain_is_told_for_how_long() -> None:
     async def main() -> RateLimitTimeout:
         bucket = TokenBucket(max_in_flight=1)

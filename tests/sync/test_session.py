@@ -215,6 +215,15 @@ def test_a_session_that_is_closed_says_so(served: Emulator) -> None:
             exotel.limiter.statistics()
 
 
+@pytest.mark.parametrize("grace", [float("nan"), -1, None, "5"])
+def test_a_grace_that_is_none_closes_nothing(served: Emulator, grace: Any) -> None:
+    with sync_session(served) as exotel:
+        for one in (exotel, exotel.with_options(timeout=5)):
+            with pytest.raises(ConfigurationError, match=r"^grace=.*: must be seconds, from 0"):
+                one.close(grace)
+        exotel.account.balance()
+
+
 def test_a_session_that_is_forgotten_is_closed(served: Emulator) -> None:
     before = len(loop_thread().sessions)
     exotel = sync_session(served)

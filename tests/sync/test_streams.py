@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,29 @@ def test_any_input(served: Emulator, sync_exotel: Exotel, kind: Any) -> None:
 def test_what_is_no_input_is_refused(sync_exotel: Exotel, wrong: Any) -> None:
     with pytest.raises(InvalidRequest, match="must be an iterable"):
         sync_exotel.calls.connect_many(wrong, **TO_FLOW)
-    with pytest.raises(InvalidRequest, match="must be callable"):
-        sync_exotel.calls.connect_many([], on_progress=7, **TO_FLOW)  # type: ignore[arg-type]
+
+
+async def awaited(_: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (7, "must be a function that takes one argument, the statistics"),
+        (lambda: 0, "must be a function that takes one argument, the statistics"),
+        (awaited, "must be a plain function: it is called, not awaited"),
+    ],
+)
+def test_an_on_progress_that_cannot_be_called_is_refused(
+    sync_exotel: Exotel, wrong: Any, rule: str
+) -> None:
+    for begin in (
+        partial(sync_exotel.calls.connect_many, [], **TO_FLOW),
+        partial(sync_exotel.calls.get_many, []),
+    ):
+        with pytest.raises(InvalidRequest, match=f"^on_progress=.*: {rule}$"):
+            begin(on_progress=wrong)
 
 
 def test_input_is_read_as_it_is_needed(served: Emulator) -> None:
