@@ -37,12 +37,12 @@ _PAGES_IN_LOG: Final = 8000
 _LONGEST_LOG: Final = 64 << 20  # bytes
 
 _HAS_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-_FOLDER: Final = "SQLite must be able to write to the file and to its folder"
+_RIGHTS: Final = "SQLite must be able to write to the file and, even to read it, to its folder"
 _PASSING: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: f"it cannot be written: {_FOLDER}",
-    sqlite3.SQLITE_PERM: f"it cannot be written: {_FOLDER}",
-    sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: even to read it, {_FOLDER}",
+    sqlite3.SQLITE_READONLY: f"it cannot be written: {_RIGHTS}",
+    sqlite3.SQLITE_PERM: f"it cannot be written: {_RIGHTS}",
+    sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
     sqlite3.SQLITE_IOERR: "it cannot be read or written: an error of the disk",
     sqlite3.SQLITE_CORRUPT: "it is damaged",
 }
