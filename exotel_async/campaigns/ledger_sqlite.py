@@ -37,11 +37,12 @@ _PAGES_IN_LOG: Final = 8000
 _LONGEST_LOG: Final = 64 << 20  # bytes
 
 _HAS_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+_RIGHTS: Final = "SQLite must be able to write to the file and, even to read it, to its folder"
 _PASSING: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_READONLY: "it cannot be written",
-    sqlite3.SQLITE_PERM: "it cannot be written",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_READONLY: f"it cannot be written: {_RIGHTS}",
+    sqlite3.SQLITE_PERM: f"it cannot be written: {_RIGHTS}",
+    sqlite3.SQLITE_CANTOPEN: f"it cannot be opened: {_RIGHTS}",
     sqlite3.SQLITE_IOERR: "it cannot be read or written: an error of the disk",
     sqlite3.SQLITE_CORRUPT: "it is damaged",
 }
@@ -139,6 +140,8 @@ class SQLite:
         code = getattr(original, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             return LedgerBusy(f"{self}: another process or thread has locked it")
+        if self.path.is_dir():
+            return ConfigurationError(f"{self} is a folder: give a file in it")
         if code == sqlite3.SQLITE_NOTADB:
             return ConfigurationError(f"{self} is no SQLite database")
         if code in _PASSING:

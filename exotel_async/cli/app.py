@@ -78,6 +78,9 @@ def run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return Exit.INTERRUPTED
+    except BrokenPipeError:  # of what is not written through `out`
+        give_up(sys.stdout)
+        return Exit.INTERRUPTED
     except OSError as error:  # of all else that may fail the commands tell themselves
         give_up(sys.stdout)  # what is still to be flushed at the end would fail again
         with ignoring_lost_output(sys.stderr):

@@ -97,7 +97,7 @@ def export(ledger: OpenLedger, order: Order) -> Exit:
         written: int = ledger.do(_export(ledger, entry.id, order, how))
     except OSError as error:
         if order.to_stdout and isinstance(error, BrokenPipeError):
-            return Exit.FAILED  # whoever reads has enough, as `head` has
+            raise  # the reader has enough, as `head` has
         problem = f"cannot write {order.target}: {error.strerror or error}"
         report_problem(problem, kind=OSError.__name__, as_json=order.as_json)
         return Exit.FAILED

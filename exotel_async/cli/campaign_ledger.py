@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from exotel_async import ExotelError, InvalidRequest
+from exotel_async import ConfigurationError, ExotelError, InvalidRequest
 from exotel_async.campaigns import CampaignAdmin, Ledger
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
@@ -95,10 +95,10 @@ def opened(place: str) -> Iterator[OpenLedger]:
     """Open a ledger that is there.
 
     Raises:
-        Misuse: there is none.
+        Misuse: there is none, or there can be none.
         ExotelError: it cannot be used.
     """
-    ledger = Ledger(place)
+    ledger = ledger_at(place)
     with asyncio.Runner() as runner:
         runner.run(_must_be_there(ledger, place))
         runner.run(ledger.open())
@@ -106,6 +106,18 @@ def opened(place: str) -> Iterator[OpenLedger]:
             yield OpenLedger(place=place, ledger=ledger, admin=CampaignAdmin(ledger), do=runner.run)
         finally:
             runner.run(ledger.close())
+
+
+def ledger_at(place: str) -> Ledger:
+    """Return the ledger that `--ledger` names; it need not be there.
+
+    Raises:
+        Misuse: it is no place of a ledger.
+    """
+    try:
+        return Ledger(place)
+    except ConfigurationError as error:
+        raise Misuse(str(error)) from None
 
 
 def shown_dialer(dialer: Holder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -81,8 +82,6 @@ class CampaignOptions:
                 return Schedule(hours=hours, holidays=holidays)
             return Schedule(hours={timing.days: hours}, holidays=holidays)
         except InvalidRequest as error:
-            if error.argument == "holidays":
-                raise
             if error.value == timing.days:  # it is their names that are wrong
                 raise InvalidRequest("days", error.value, error.rule) from None
             raise InvalidRequest("hours", timing.hours, error.rule) from None
@@ -128,13 +127,21 @@ def read_holidays(path: Path) -> list[str]:
     dates = []
     for number, line in enumerate(text.splitlines(), 1):
         if typed := line.partition("#")[0].strip():
-            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", typed):
+            if not _is_date(typed):
                 shown = redact(one_line(typed))[:40]
                 raise Misuse(
                     f"--holidays {path}, line {number}: {shown!r} is not a date like 2026-11-08"
                 )
             dates.append(typed)
     return dates
+
+
+def _is_date(text: str) -> bool:
+    try:
+        # Of itself, it takes other ways to write a date as well.
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:

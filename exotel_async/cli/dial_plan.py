@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 from exotel_async.campaigns import Campaign, CampaignState, Ledger
 from exotel_async.campaigns.adding import entry_of
 from exotel_async.campaigns.admin import settings_of
+from exotel_async.cli.campaign_ledger import ledger_at
 from exotel_async.cli.campaign_words import command
 from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
 from exotel_async.cli.dial_assumed import Assumed
@@ -58,7 +59,7 @@ class Plan:
             Misuse: the campaign is there with other settings, or was cancelled.
             ExotelError: the ledger cannot be read.
         """
-        order, ledger = self.order, Ledger(self.order.ledger)
+        order, ledger = self.order, ledger_at(self.order.ledger)
         async with AsyncExitStack() as stack:
             is_made = await ledger.is_made()
             if is_made:

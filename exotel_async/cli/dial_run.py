@@ -22,6 +22,7 @@ from exotel_async.campaigns import (
     LedgerUnavailable,
 )
 from exotel_async.campaigns.clock import from_ms
+from exotel_async.cli.campaign_ledger import ledger_at
 from exotel_async.cli.contact_list import add_list
 from exotel_async.cli.dial_campaign import other_settings, was_cancelled
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
@@ -93,7 +94,10 @@ class DialRun:
         self._task = asyncio.current_task()
         name = self.campaign.name
         with self._problems.listening(), self._stopped_by_signals():
-            async with self.order.service.session() as exotel, Ledger(self.order.ledger) as ledger:
+            async with (
+                self.order.service.session() as exotel,
+                ledger_at(self.order.ledger) as ledger,
+            ):
                 try:
                     await self._dial(exotel, ledger)
                 finally:

@@ -65,7 +65,7 @@ def export(order: Order) -> Exit:
         return run.failed(error, order.service.explain(error, arguments=_ARGUMENTS), code)
     except (Refusal, OSError, sqlite3.Error) as error:
         if order.to_stdout and isinstance(error, BrokenPipeError):
-            return Exit.FAILED  # whoever reads has enough, as `head` has
+            raise  # the reader has enough, as `head` has
         return run.failed(error, _why(error, order.target), Exit.FAILED)
     finally:
         run.sink.close()

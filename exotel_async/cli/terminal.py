@@ -19,13 +19,13 @@ from rich.console import Console
 class _Results(Console):
     def on_broken_pipe(self) -> None:
         """The reader has gone, as in `exotel-async demo | head`: end as with Ctrl-C, quietly."""
+        self.quiet = True
+        give_up(sys.stdout)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            super().on_broken_pipe()
+            raise SystemExit(Exit.INTERRUPTED) from None
         # An exception out of here would tear the loop down with everything still open.
-        self.quiet = True
-        give_up(sys.stdout)
         signal.raise_signal(signal.SIGINT)
 
 

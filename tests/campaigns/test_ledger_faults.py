@@ -112,14 +112,28 @@ async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) ->
         await Ledger(tmp_path / "notes.txt").open()
     with pytest.raises(LedgerUnavailable, match="No such file or directory"):
         await Ledger(tmp_path / "nowhere" / "campaigns.db").open()
-    with pytest.raises(LedgerUnavailable, match="cannot be opened"):
-        await Ledger(tmp_path).open()
+    for use in (Ledger(tmp_path).open, Ledger(tmp_path).is_made):
+        with pytest.raises(ConfigurationError, match=f"^{tmp_path} is a folder: give a file in it"):
+            await use()
     with pytest.raises(LedgerUnavailable, match="not open"):
         await Ledger(tmp_path / "campaigns.db").campaigns()
     for place in ("", ":memory:", "sqlite:///x.db", "mysql://user:secret@host/db", "://secret"):
         with pytest.raises(ConfigurationError, match="path of a SQLite file") as caught:
             Ledger(place)
         assert "secret" not in str(caught.value)
+
+
+async def test_where_the_log_cannot_be_made_the_folder_is_blamed(tmp_path: Path) -> None:
+    """As in a folder that may not be written, which no folder is to root."""
+    place = tmp_path / "campaigns.db"
+    async with Ledger(place):
+        pass
+    (tmp_path / "campaigns.db-wal").mkdir()
+    for use in (Ledger(place).open, Ledger(place).is_made):
+        with pytest.raises(
+            LedgerUnavailable, match=r"cannot be opened: .* even to read it, .* folder"
+        ):
+            await use()
 
 
 async def test_where_the_log_cannot_be_kept_no_ledger_is_opened(

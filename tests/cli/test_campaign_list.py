@@ -23,7 +23,7 @@ from exotel_async.campaigns import (
     Schedule,
 )
 from exotel_async.campaigns.ledger import Ledger
-from exotel_async.cli import campaign_ledger
+from exotel_async.cli import campaign_ledger, main
 from exotel_async.cli.campaign_app import State
 from exotel_async.cli.terminal import out
 from tests.campaigns.running import campaign, numbers
@@ -131,6 +131,36 @@ def test_what_is_no_ledger_stays_as_it_is(
     assert words in ended.err
     assert json.loads(ended.out)["error"]["type"] == "ConfigurationError"
     assert place.read_bytes() == content
+
+
+def test_a_folder_is_no_ledger(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = commanded(capsys, "list", "--ledger", str(place.parent))
+    assert ended.code == 1
+    assert ended.err == f"exotel-async: {place.parent} is a folder: give a file in it\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["campaign", "list"],
+        ["dial", "leads.csv", "--flow", "926", "--caller-id", EXOPHONE],
+        ["dial", "leads.csv", "--flow", "926", "--caller-id", EXOPHONE, "--dry-run"],
+    ],
+)
+def test_a_database_of_another_kind_is_wrong_usage(
+    arguments: list[str],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("API_KEY", "API_TOKEN", "ACCOUNT_SID"):
+        monkeypatch.setenv(f"EXOTEL_{name}", "x")
+    place.with_name("leads.csv").write_text("Mobile\n9812300001\n")
+    code = main([*arguments, "--ledger", f"mysql://me:{PASSWORD}@localhost/x"])
+    err = capsys.readouterr().err
+    assert code == 2
+    assert err.startswith("exotel-async: a ledger is the path of a SQLite file, or a URL")
+    assert PASSWORD not in err
 
 
 def test_no_password_is_shown(

@@ -485,6 +485,7 @@ async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:
         (("leads.csv", *ALWAYS, "--channels", "0"), "channels"),
         (("leads.csv", *ALWAYS, "--retry", "busy:1:0s"), "--retry 0 s must be from one second"),
         (("leads.csv", *ALWAYS, "--dnc", "nothing.txt"), "nothing.txt"),
+        ((".", *ALWAYS), ". is a folder: give a file in it"),
         (("leads.csv", *ALWAYS, "--map", "number=Nummer"), "Nummer"),
     ],
 )

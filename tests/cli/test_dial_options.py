@@ -156,7 +156,11 @@ def test_an_outcome_has_one_rule() -> None:
 
 @pytest.mark.parametrize(
     ("written", "why"),
-    [("8/11/2026", "line 1: '8/11/2026'"), ("2026-11-08\nDiwali", "line 2: 'Diwali'")],
+    [
+        ("8/11/2026", "line 1: '8/11/2026'"),
+        ("2026-11-08\nDiwali", "line 2: 'Diwali'"),
+        ("2026-11-08\n2026-02-30", "line 2: '2026-02-30' is not a date"),
+    ],
 )
 def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> None:
     file = tmp_path / "holidays.txt"

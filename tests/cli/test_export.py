@@ -212,7 +212,7 @@ async def test_a_reader_that_has_enough_ends_it_quietly(busy: Emulator, tmp_path
     command = shlex.join((*COMMAND, "export", "-o", "-", *QUICK))
     script = f"set -o pipefail; {command} | head -n 1"
     ended = await ran("-c", script, command=("bash",), env=env, cwd=str(tmp_path))
-    assert (ended.code, ended.err) == (1, "")
+    assert (ended.code, ended.err) == (130, "")
     assert json.loads(ended.out)["Sid"] == sids[0]
     assert len(busy.requests) < 20
 

@@ -42,25 +42,33 @@ _SHOWN: Final = 3
 _TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
 
 
-def find_columns(path: Path, table: Table, mapping: Mapping[str, str]) -> Layout:
+def find_columns(
+    path: Path,
+    table: Table,
+    mapping: Mapping[str, str],
+    *,
+    advice: str = "name it with --map number=COLUMN",
+) -> Layout:
     """Find out what is where.
 
     Args:
         path: the file, for what is said of it.
         table: the table.
         mapping: the columns of fields of a contact, as the user has named them.
+        advice: what the user can do where no column with numbers is found.
 
     Raises:
         AmbiguousColumn: several columns may hold the numbers.
         Unreadable: none does, or there is no such column.
     """
-    return _Finder(path, table, mapping).layout()
+    return _Finder(path, table, mapping, advice).layout()
 
 
 class _Finder:
-    def __init__(self, path: Path, table: Table, mapping: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, table: Table, mapping: Mapping[str, str], advice: str) -> None:
         self.path = path
         self.mapping = mapping
+        self.advice = advice
         self.notes = table.notes
         self.sample = sample = Sample(table, mapping)
         if not sample.rows:
@@ -201,8 +209,8 @@ class _Finder:
         ]
         hint = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
         why = redact(
-            f"no column of phone numbers was found among {names or 'its empty columns'}{hint}; name"
-            " it with --map number=COLUMN"
+            f"no column of phone numbers was found among {names or 'its empty columns'}{hint}; "
+            f"{self.advice}"
         )
         # Of a workbook, another sheet may be meant.
         return Unreadable("; ".join([f"{self.path}: {why}", *self.notes]))

@@ -22,6 +22,7 @@ from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.phone import identity_of
 
 _FIRST: Final = 3
+_ADVICE: Final = "give it a header such as Mobile"  # --map is for the list that is dialled
 
 
 def read_numbers(path: Path) -> list[str]:
@@ -55,7 +56,7 @@ def read_numbers(path: Path) -> list[str]:
 
 def _layout(path: Path, table: Table) -> Layout:
     try:
-        return find_columns(path, table, {})
+        return find_columns(path, table, {}, advice=_ADVICE)
     except AmbiguousColumn as several:
         # Whichever it is: all columns with phone numbers are read.
         return find_columns(path, table, {"number": several.candidates[0].name})

@@ -94,7 +94,10 @@ def test_a_number_above_the_headers(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_list(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match="no column of phone numbers"):
+    with pytest.raises(Unreadable, match="no column of phone numbers") as caught:
         read_numbers(text_file(tmp_path, "Name\nAsha\n"))
+    assert str(caught.value).endswith("; give it a header such as Mobile")
+    with pytest.raises(Unreadable, match="line 2 is text, not a phone number"):
+        read_numbers(text_file(tmp_path, "Mobile\nAsha\n"))
     with pytest.raises(Unreadable, match="is empty"):
         read_numbers(text_file(tmp_path, ""))
