@@ -42,9 +42,9 @@ async def resolve(
         if attempt.sid is not None:
             raise _refused(
                 key,
-                f"is of a contact whose call was placed: Exotel accepted it as {attempt.sid}. Resolve"
-                " it by that SID (`--call`, in Python `sid=`); if the end of the call is not known,"
-                " no other is placed",
+                f"is of a contact whose call was placed: Exotel accepted it as {attempt.sid}. "
+                "Resolve it by that SID (`--call`, in Python `sid=`); if the end of the call is "
+                "not known, no other is placed",
             )
         change = _was_not_placed(attempt)
     else:
