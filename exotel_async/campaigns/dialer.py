@@ -161,13 +161,16 @@ class Dialer(CampaignAdmin):
             name: the campaign.
             key: the contact's.
             sid: the call that the dial has made: the contact gets its outcome by that, or waits for
-                its retry. None: it certainly made none: the contact is dialled again.
+                its retry; if it is the attempt's own SID, and nothing shows how the call ended, the
+                contact counts as reached. None: it certainly made none: the contact is dialled
+                again.
 
         Returns:
             How the contact stands now.
 
         Raises:
-            InvalidRequest: the campaign has no such contact, or it is not unresolved; or the call
+            InvalidRequest: the campaign has no such contact, or it is not unresolved; or `sid` is
+                None, and Exotel has accepted the call: the attempt has a SID; or the call
                 is not over, is to another number, was made before the dial, or is that of another
                 attempt.
             ExotelError: the call cannot be read.

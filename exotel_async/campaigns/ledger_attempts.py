@@ -55,6 +55,7 @@ _ATTEMPTS: Final = Statement(
         attempts.c.id,
         attempts.c.campaign_id,
         attempts.c.state,
+        attempts.c.sid,
         attempts.c.status,
         attempts.c.talk_ms,
         attempts.c.price,

@@ -43,8 +43,11 @@ def of_attempt(row: Any) -> Counter[str]:
     """Return what an attempt counts for; `row` has its columns by name."""
     counted: Counter[str] = Counter()
     state = row["state"]
-    if state in _CALLS:
+    end_is_unknown = state == AttemptState.UNRESOLVED and row["sid"] is not None
+    if state in _CALLS or end_is_unknown:
         counted["attempts"] = 1
+    if end_is_unknown:
+        counted["end_unknown"] = 1
     if state in _OVER and row["status"] is not None:
         counted[STATUS + row["status"]] = 1
     if row["talk_ms"]:

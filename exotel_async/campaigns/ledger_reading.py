@@ -125,6 +125,7 @@ def statistics(connection: Connection, campaign: int | str) -> CampaignStatistic
         created=sum(in_state.values()),
         **in_state,
         attempts=values.get("attempts", 0),
+        end_unknown=values.get("end_unknown", 0),
         statuses={
             one.removeprefix(ledger_counts.STATUS): value
             for one, value in sorted(values.items())

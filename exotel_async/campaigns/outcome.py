@@ -147,6 +147,7 @@ class CampaignStatistics(Value):
         reached, not_reached, refused, unresolved, do_not_call, expired, canceled: those that have
             their outcome, by `ContactState`.
         attempts: calls that were placed.
+        end_unknown: those of them whose end is not known: their contacts are unresolved.
         statuses: how calls ended, by `CallStatus`: how many.
         talk_time: both parties connected, in all calls together.
         price: what all calls cost that have a price yet.
@@ -167,6 +168,7 @@ class CampaignStatistics(Value):
     expired: int = 0
     canceled: int = 0
     attempts: int = 0
+    end_unknown: int = 0
     statuses: Mapping[str, int] = field(factory=dict)
     talk_time: timedelta = timedelta()
     price: Decimal = Decimal(0)

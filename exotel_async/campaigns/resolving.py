@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from exotel_async.calls.wait_state import call_is_settled, is_over
+from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER, call_is_settled, is_over
 from exotel_async.campaigns.admin import settings_of
-from exotel_async.campaigns.after_call import after_call
+from exotel_async.campaigns.after_call import after_call, final
 from exotel_async.campaigns.call_columns import columns_of
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.words import AttemptState, ContactState
-from exotel_async.errors import InvalidRequest
+from exotel_async.errors import InvalidRequest, NotFound
 from exotel_async.masking import mask_number
 from exotel_async.phone import same_number
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.outcome import ContactOutcome
     from exotel_async.models import Call
 
+_LONGEST: Final = LONGEST_CALL + SETTLED_AFTER
+"""From a dial on, until its call is over, whatever its record says."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 _NO_CONTACT: Final = "is the key of no contact of the campaign"
+_END_UNKNOWN: Final = "resolved by hand: the call was placed, its end is not known"
 _WAS: Any = {"attempt_was": (AttemptState.UNRESOLVED,), "contact_was": (ContactState.UNRESOLVED,)}
 
 
@@ -36,11 +39,16 @@ async def resolve(
     """Settle the contact with that key: see `Dialer.resolve`."""
     attempt = await _unresolved_attempt(ledger, entry.id, key)
     if sid is None:
+        if attempt.sid is not None:
+            raise _refused(
+                key,
+                f"is of a contact whose call was placed: Exotel accepted it as {attempt.sid}. "
+                "Resolve it by that SID (`--call`, in Python `sid=`); if the end of the call is "
+                "not known, no other is placed",
+            )
         change = _was_not_placed(attempt)
     else:
-        call = await calls.get(sid, details=True)
-        await _check(ledger, attempt, call)
-        change = _was_placed(attempt, call, settings_of(entry), clock)
+        change = await _was_call(ledger, calls, clock, attempt, entry=entry, sid=sid)
     await ledger.resolve(change, clock.now_ms())
     outcome = await ledger.outcome(entry.id, key)
     if outcome is None:  # it was forgotten meanwhile
@@ -59,6 +67,29 @@ async def _unresolved_attempt(ledger: Ledger, campaign_id: int, key: str) -> Ope
                 if found is not None:
                     return found
     raise _refused(key, f"is of a contact that is {outcome.state.value}, not unresolved")
+
+
+async def _was_call(
+    ledger: Ledger,
+    calls: Calls,
+    clock: Clock,
+    attempt: OpenAttempt,
+    *,
+    entry: CampaignEntry,
+    sid: str,
+) -> Change:
+    """Return that the dial has made that call."""
+    is_own = sid == attempt.sid
+    try:
+        call = await calls.get(sid, details=True)
+    except NotFound:
+        if not is_own:
+            raise
+        return _has_no_end(attempt, clock)
+    if is_own and not is_over(call) and clock.now() > from_ms(attempt.intended_at) + _LONGEST:
+        return _has_no_end(attempt, clock)
+    await _check(ledger, attempt, call)
+    return _was_placed(attempt, call, settings_of(entry), clock)
 
 
 async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
@@ -92,6 +123,24 @@ def _was_not_placed(attempt: OpenAttempt) -> Change:
         },
         contact_id=attempt.contact.id,
         contact={"state": ContactState.READY, "due_at": None},
+        **_WAS,
+    )
+
+
+def _has_no_end(attempt: OpenAttempt, clock: Clock) -> Change:
+    """Return that Exotel accepted the call, and does not tell how it ended."""
+    # As in `Attempts.settled`: a contact that may have been reached is not dialled again.
+    contact = final(ContactState.REACHED, _END_UNKNOWN, clock.now_ms())
+    return Change(
+        attempt_id=attempt.id,
+        attempt={
+            "state": AttemptState.SETTLED,
+            "status": None,  # the last one read was not that of its end
+            "error": _END_UNKNOWN,
+            "candidates": None,
+        },
+        contact_id=attempt.contact.id,
+        contact=contact | {"attempts": attempt.contact.attempts + 1},
         **_WAS,
     )
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-VERSION: Final = "0001"
+VERSION: Final = "0002"
 """The migration that makes the tables as they are described here."""
 VERSION_TABLE: Final = "ledger_version"
 

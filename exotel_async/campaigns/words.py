@@ -41,8 +41,8 @@ class ContactState(enum.StrEnum):
     REFUSED = "refused"
     """Exotel refuses to dial it, or it cannot be dialled."""
     UNRESOLVED = "unresolved"
-    """Whether it was rung cannot be known: `Attempt.candidates` are calls that may be the
-    contact's."""
+    """Whether it was rung cannot be known, and `Attempt.candidates` are calls that may be the
+    contact's; or its call was placed, as `Attempt.sid`, and how that ended is not known."""
     DO_NOT_CALL = "do-not-call"
     """It is on the do-not-call list, or on the registry."""
     EXPIRED = "expired"
@@ -81,7 +81,8 @@ class AttemptState(enum.StrEnum):
     IN_DOUBT = "in-doubt"
     """The answer was lost, or the process was: there may be a call."""
     UNRESOLVED = "unresolved"
-    """There are calls that may be the contact's, and nothing tells which: `candidates`."""
+    """There are calls that may be the contact's, and nothing tells which: `candidates`. Or there is
+    the call `sid`, and nothing tells how it ended."""
     PLACED = "placed"
     """Exotel took the order: there is a call, with an SID."""
     ENDED = "ended"

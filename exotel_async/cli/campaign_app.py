@@ -260,9 +260,10 @@ def resolve(
     Args:
         key: Resolve only this contact, with --call or --not-placed: its key, or its number if it
             was added without a key.
-        call: The SID of the contact's call.
+        call: The SID of the contact's call. If Exotel accepted that call, and nothing shows how it
+            ended, the contact counts as reached, and is not dialled again.
         not_placed: No call was placed for it: it is dialled again, unless its campaign was
-            cancelled.
+            cancelled. Refused if Exotel accepted its call.
         numbers: Show phone numbers with all their digits.
         json: Ask nothing; print each contact, and the calls that may be the contact's, as JSON in
             one line.

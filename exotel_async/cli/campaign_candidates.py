@@ -28,14 +28,21 @@ class Candidate:
     Attributes:
         sid: its SID.
         call: the call; None: the records have none with that SID.
+        is_own: whether Exotel has accepted it for the contact: it was placed.
     """
 
     sid: str
     call: Call | None
+    is_own: bool = False
 
     @property
     def can_be_told(self) -> bool:
-        """Whether it can be told to be the contact's own: it must be over for that."""
+        """Whether it can be told to be the contact's own: another must be over for that."""
+        return self.is_own or self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end is known."""
         return self.call is not None and self.call.is_final
 
     def lines(self, shown: Callable[[str], str]) -> Iterator[str]:
@@ -61,13 +68,21 @@ async def unresolved(admin: CampaignAdmin, name: str) -> list[ContactOutcome]:
     return [one async for one in admin.outcomes(name) if one.state is ContactState.UNRESOLVED]
 
 
+def was_placed(outcome: ContactOutcome) -> bool:
+    """Whether Exotel has accepted the call of an unresolved contact's last dial."""
+    return any(
+        one.state is AttemptState.UNRESOLVED and one.sid is not None for one in outcome.attempts
+    )
+
+
 async def candidates(exotel: AsyncExotel, outcome: ContactOutcome) -> list[Candidate]:
     """Read the calls that may be a contact's own.
 
     Raises:
         ExotelError: Exotel does not tell.
     """
-    return [Candidate(sid, await _read(exotel, sid)) for sid in candidates_of(outcome)]
+    is_own = was_placed(outcome)
+    return [Candidate(sid, await _read(exotel, sid), is_own) for sid in candidates_of(outcome)]
 
 
 def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str, str]]:

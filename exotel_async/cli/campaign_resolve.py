@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 
@@ -13,7 +13,13 @@ from exotel_async import AsyncExotel, ExotelError, InvalidRequest, NotFound
 from exotel_async.campaigns import CampaignState, ContactOutcome, ContactState, Dialer
 from exotel_async.cli import campaign_candidates
 from exotel_async.cli.asking import ask, can_ask
-from exotel_async.cli.campaign_candidates import Candidate, candidates, contact_lines, unresolved
+from exotel_async.cli.campaign_candidates import (
+    Candidate,
+    candidates,
+    contact_lines,
+    unresolved,
+    was_placed,
+)
 from exotel_async.cli.campaign_ledger import OpenLedger
 from exotel_async.cli.campaign_screen import show_pairs, show_text, shown_numbers
 from exotel_async.cli.campaign_states import how_to_continue
@@ -176,8 +182,8 @@ class _Run:
         """Ask until there is an answer. Returns whether to go on."""
         numbers = {str(place): one for place, one in enumerate(theirs, 1) if one.can_be_told}
         key = outcome.contact.key or outcome.contact.number
-        answers = [*numbers, "n", "s", _STOP]
-        self._show_answers(numbers)
+        answers = [*numbers, *([] if was_placed(outcome) else ["n"]), "s", _STOP]
+        self._show_answers(answers, numbers)
         while True:
             typed = ask(f"{', '.join(answers[:-1])} or {answers[-1]}? ")
             answer = _STOP if typed is None else typed.lower()
@@ -206,6 +212,8 @@ class _Run:
         show_pairs(contact_lines(outcome, whole=self.order.whole))
         if not theirs:
             say("There is no call that may be the contact's.")
+        elif theirs[0].is_own:
+            say("Exotel accepted this call:")
         elif len(theirs) == 1:
             say("This call may be the contact's:")
         else:
@@ -216,19 +224,17 @@ class _Run:
                 say(mark + line)
                 mark = " " * len(mark)
 
-    def _show_answers(self, numbers: Iterable[str]) -> None:
+    def _show_answers(self, answers: Container[str], numbers: Mapping[str, Candidate]) -> None:
         entry = self.ledger.entry(self.order.name)
         is_over = entry.state is CampaignState.CANCELED
         again = "it is cancelled, as its campaign" if is_over else "it will be dialled again"
         out.print()
-        known = ", ".join(numbers)
-        answers = [(known, "that call is the contact's, and its outcome counts")] if known else []
-        answers += [
-            ("n", f"no call was placed: {again}"),
-            ("s", "leave it unresolved"),
-            (_STOP, "stop here"),
-        ]
-        show_pairs(answers)
+        what = "that call is the contact's, and its outcome counts"
+        if not all(one.is_over for one in numbers.values()):  # its own: others must be over
+            what = "its end is not known: it counts as reached, and is not dialled again"
+        told = [(", ".join(numbers), what)] if numbers else []
+        told += [("n", f"no call was placed: {again}")] if "n" in answers else []
+        show_pairs([*told, ("s", "leave it unresolved"), (_STOP, "stop here")])
 
     def _sum_up(self) -> None:
         done = self.resolved.total()

@@ -18,7 +18,15 @@ from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_d
 from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.cli.campaign_states import how_to_continue
-from exotel_async.cli.campaign_words import by_number, clock, counts, money, outcomes_of, plain
+from exotel_async.cli.campaign_words import (
+    by_number,
+    clock,
+    counts,
+    money,
+    outcomes_of,
+    plain,
+    why_unresolved,
+)
 from exotel_async.cli.terminal import Exit, counted, out, show_json
 from exotel_async.cli.time_arguments import shown_length
 
@@ -106,7 +114,7 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
     for state, number in outcomes_of(known).items():
         if number or state is ContactState.REACHED:
             yield f"  {plain(state)}", f"{number:,}"
-    ends = ", ".join(counts(by_number(known)))
+    ends = ", ".join(counts([*by_number(known), ("end not known", known.end_unknown)]))
     yield "calls", f"{known.attempts:,}" + (f": {ends}" if ends else "")
     if known.talk_time:
         yield "talk time", shown_length(known.talk_time)
@@ -166,10 +174,9 @@ def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
         )
     if told.known.unresolved:
         number = told.known.unresolved
-        is_are, it_they = ("is", "it was") if number == 1 else ("are", "they were")
         yield (
-            f"{counted(number, 'contact')} {is_are} unresolved: it is not known whether {it_they} "
-            f"rung. Resolve with: {ledger.command('resolve', name)}"
+            f"{counted(number, 'contact')} {'is' if number == 1 else 'are'} unresolved: "
+            f"{why_unresolved(told.known)}. Resolve with: {ledger.command('resolve', name)}"
         )
 
 

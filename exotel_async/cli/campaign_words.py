@@ -54,6 +54,19 @@ def finished(statistics: CampaignStatistics) -> int:
     return sum(outcomes_of(statistics).values())
 
 
+def why_unresolved(statistics: CampaignStatistics) -> str:
+    """Return why contacts are unresolved; how many each, where there are both reasons."""
+    placed = statistics.end_unknown
+    reasons = {
+        "not known whether rung": statistics.unresolved - placed,
+        "call placed, end not known": placed,
+    }
+    there = [(words, number) for words, number in reasons.items() if number]
+    if len(there) == 1:
+        return there[0][0]
+    return "; ".join(f"{words} ({number:,})" for words, number in there)
+
+
 def percent(part: float, whole: float) -> str:
     """Return a share, which is 100% of all alone, and 0% of none."""
     share = 100 * part / whole if whole else 0.0

@@ -27,6 +27,7 @@ from exotel_async.cli.campaign_words import (
     outcomes_of,
     percent,
     plain,
+    why_unresolved,
 )
 from exotel_async.cli.progress import LINE_EVERY, bar, in_use
 from exotel_async.cli.terminal import counted, one_line
@@ -198,7 +199,7 @@ class DialStanding:
             lines.add_row("outcomes", _joined(styled, width))
         if unresolved:
             style = STYLES[ContactState.UNRESOLVED]
-            text = f"{counted(unresolved, 'contact')}: not known whether rung"
+            text = f"{counted(unresolved, 'contact')}: {why_unresolved(self.statistics)}"
             lines.add_row(Text("unresolved", style=style), Text(text, style=style))
         lines.add_row("calls", f"{self.statistics.attempts:,} placed")
         if self._ended:

@@ -35,6 +35,7 @@ _COUNTS: Final[Mapping[str, str]] = {
     "in_progress": "contacts being dialled, or with a call in progress",
     "in_doubt": "contacts for which it is not known yet whether their last dial has rung them",
     "attempts": "calls that were placed",
+    "end_unknown": "those of them whose end is not known: their contacts are unresolved",
     "statuses": "how calls ended: an object of counts by Exotel's words, such as no-answer",
     "talk_time": "both parties connected, in all calls together, in seconds",
     "price": "what the calls cost that have a price yet, in the account's currency, as text",

@@ -23,6 +23,7 @@ from exotel_async.cli.campaign_words import (
     outcomes_of,
     percent,
     plain,
+    why_unresolved,
 )
 from exotel_async.cli.terminal import Exit, counted, one_line
 from exotel_async.cli.time_arguments import shown_length
@@ -209,7 +210,7 @@ def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
     if number := statistics.unresolved:
         style = STYLES[ContactState.UNRESOLVED]
         yield (
-            f"{counted(number, 'contact')} unresolved: not known whether rung; resolve with",
+            f"{counted(number, 'contact')} unresolved: {why_unresolved(statistics)}; resolve with",
             style,
         )
         yield f"  {command('resolve', statistics.name, end.ledger)}", style

@@ -36,3 +36,18 @@ async def test_a_call_that_cannot_be_read_is_asked_for_now_and_then_and_ends_the
     assert known.attempts[0].state is AttemptState.SETTLED
     asked = [one for one in exotel_server.requests if one.path.endswith(f"{sid}.json")]
     assert len(asked) < 20
+
+
+async def test_a_call_whose_record_has_gone_was_placed_and_is_counted(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    await dialer.add("diwali", [number(0)])
+    async with asyncio.timeout(SOON), dialer.run("diwali") as outcomes:
+        exotel_server.faults.add(Fault.answer(404), method="GET", times=None)
+        (outcome,) = [outcome async for outcome in outcomes]
+    assert outcome.state is ContactState.UNRESOLVED
+    (attempt,) = outcome.attempts
+    assert [attempt.sid] == list(exotel_server.calls)
+    known = await dialer.statistics("diwali")
+    assert (known.attempts, known.unresolved, known.end_unknown) == (1, 1, 1)
+    assert known.statuses == {}

@@ -70,10 +70,11 @@ def _change(chance: random.Random, intents: list[Intent], now: int) -> Change:
     attempt = {
         "state": chance.choice(STATES),
         "status": chance.choice([None, "busy", "completed"]),
+        "sid": chance.choice([None, "a1"]),
         "talk_ms": chance.choice([None, 0, 1500]),
         "price": chance.choice([None, Decimal("0.0000015"), Decimal("1.25")]),
     }
-    names = chance.sample(sorted(attempt), chance.randrange(1, 5))
+    names = chance.sample(sorted(attempt), chance.randrange(1, 6))
     return Change(
         attempt_id=chance.choice([one.id, None]),
         attempt_was=tuple(chance.sample(STATES, 5)),

@@ -29,6 +29,7 @@ from tests.campaigns.ledgers import (
     NOW,
     claimed,
     connection,
+    counted,
     intent,
     is_postgres,
     path_of,
@@ -78,6 +79,34 @@ async def test_a_ledger_of_each_version_is_brought_up_to_date(place: str, versio
         ((_, outcome),) = await ledger.outcomes(1, 0, 9)
         assert [one.sid for one in outcome.attempts] == [f"sid{1:016x}"]
         assert len(await ledger.claim(1, [""], 9, NOW, NOW)) == 1
+
+
+async def test_calls_whose_end_is_not_known_are_counted_in_an_older_ledger(place: str) -> None:
+    """Version 0001 did not count them."""
+    ledger = Ledger(place)
+    if is_postgres(ledger):
+        with psycopg.connect(place) as server:
+            server.execute((DUMPS / "0001.postgres.sql").read_bytes())
+            server.execute("SET search_path TO public")
+            _unresolve(server.execute)
+    else:
+        with closing(sqlite3.connect(place)) as file:
+            file.executescript((DUMPS / "0001.sql").read_text(encoding="utf-8"))
+            _unresolve(file.execute)
+            file.commit()
+    async with ledger:
+        statistics = await ledger.statistics("diwali")
+        assert statistics is not None
+        assert (statistics.attempts, statistics.end_unknown) == (1, 1)
+        there, true = counted(ledger)
+        assert there == true
+
+
+def _unresolve(execute: Any) -> None:
+    execute("UPDATE attempts SET state = 'unresolved', status = NULL")
+    execute("UPDATE contacts SET state = 'unresolved' WHERE state = 'reached'")
+    execute("UPDATE counts SET name = 'unresolved' WHERE name = 'reached'")
+    execute("DELETE FROM counts WHERE name IN ('attempts', 'status:completed')")
 
 
 async def test_tables_of_others_are_left_alone(place: str) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from exotel_async import InvalidRequest
+from exotel_async import InvalidRequest, NotFound
 from exotel_async.campaigns import (
     AttemptState,
     CampaignState,
@@ -45,7 +45,8 @@ async def unresolved(
     await ledger.set_state(entry.id, CampaignState.IN_PROGRESS, None, NOW)
     (intent,) = await intended(ledger, entry)
     change = unresolved_change(intent.id, intent.contact_id, candidates)
-    await ledger.record([evolve(change, attempt={**change.attempt, "sid": sid})])
+    own = {} if sid is None else {"sid": sid, "status": "in-progress"}
+    await ledger.record([evolve(change, attempt={**change.attempt, **own})])
     assert await ledger.set_state(entry.id, CampaignState.COMPLETED, None, NOW)
     await ledger.unlock(NOW)
 
@@ -228,6 +229,47 @@ async def test_its_own_call_whose_end_was_not_known_decides(
     assert outcome.state is ContactState.REACHED
     (attempt,) = outcome.attempts
     assert (attempt.sid, attempt.state) == (sid, AttemptState.ENDED)
+
+
+async def test_who_was_called_is_not_called_again_though_the_record_is_gone(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    await made(dialer, "one", sid="gone")
+    before = [one async for one in dialer.outcomes("one")]
+    with pytest.raises(
+        InvalidRequest, match="call was placed: Exotel accepted it as gone"
+    ) as error:
+        await dialer.resolve("one", "customer", sid=None)
+    assert error.value.argument == "key"
+    with pytest.raises(NotFound):
+        await dialer.resolve("one", "customer", sid="another")
+    assert [one async for one in dialer.outcomes("one")] == before
+    known = await dialer.statistics("one")
+    assert (known.unresolved, known.end_unknown, known.attempts) == (1, 1, 1)
+
+    outcome = await dialer.resolve("one", "customer", sid="gone")
+    assert (outcome.state, outcome.reason) == (
+        ContactState.REACHED,
+        "resolved by hand: the call was placed, its end is not known",
+    )
+    (attempt,) = outcome.attempts
+    assert (attempt.sid, attempt.status, attempt.state) == ("gone", None, AttemptState.SETTLED)
+    known = await dialer.statistics("one")
+    assert (known.unresolved, known.end_unknown, known.attempts) == (0, 0, 1)
+    assert (known.reached, known.statuses) == (1, {})
+    assert await run_all(dialer, "one") == []
+    assert dialled(exotel_server) == []
+
+
+async def test_a_record_that_never_ends_is_no_call_in_progress(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    exotel_server.scenario = Scenario.all_answered(ring=1, talk=3000)
+    sid = exotel_server.add_call(to_flow(number(0)), ago=timedelta(0)).sid
+    await made(dialer, "one", sid=sid)
+    outcome = await dialer.resolve("one", "customer", sid=sid)
+    assert outcome.state is ContactState.REACHED
+    assert outcome.reason == "resolved by hand: the call was placed, its end is not known"
 
 
 async def test_a_call_is_that_of_one_attempt(dialer: Dialer, exotel_server: Emulator) -> None:

@@ -76,6 +76,17 @@ def unresolved(*candidates: str) -> End:
     )
 
 
+def accepted(sid: str) -> End:
+    """Return the end of one whose call Exotel has accepted, and does not tell the end of."""
+    return End(
+        state=ContactState.UNRESOLVED,
+        reason="how the call ended is not known",
+        status="in-progress",
+        attempt={"sid": sid, "candidates": [sid]},
+        attempt_state=AttemptState.UNRESOLVED,
+    )
+
+
 async def fill(
     place: Path,
     contacts: Sequence[Contact | str] = (),
@@ -109,9 +120,10 @@ async def fill(
                 name = f"{made.name}{number}"
                 one = evolve(intent(contact, name), intended_at=now, agent=made.agent)
                 await ledger.intend([one], 5)
-                attempt = {"state": end.attempt_state, "status": end.status, **end.attempt}
+                attempt = {"state": end.attempt_state, "status": end.status}
                 if end.status is not None:
                     attempt["sid"] = SID.format(name)
+                attempt |= end.attempt
                 change = Change(
                     attempt_id=one.id,
                     attempt_was=(AttemptState.INTENDED,),

@@ -19,7 +19,14 @@ from exotel_async.emulator import Emulator, Scenario
 from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.scenario import Behaviour, Outcome
 from tests.campaigns.running import number, numbers
-from tests.cli.campaign_ledgers import REACHED, commanded, fill, filled, unresolved
+from tests.cli.campaign_ledgers import (
+    REACHED,
+    accepted,
+    commanded,
+    fill,
+    filled,
+    unresolved,
+)
 from tests.cli.support import EXOPHONE, Ended, pointing_at, ran
 from tests.cli.terminals import at_a_terminal
 from tests.conftest import session
@@ -187,6 +194,63 @@ async def test_one_is_settled_without_a_question(place: Path, emulator: Emulator
     ended = await resolve(place, emulator, "--key", "C-1", "--not-placed", "--json")
     assert ended.code == 1
     assert "not unresolved" in json.loads(ended.out)["error"]["text"]
+
+
+@terminals
+@pytest.mark.slow(2)
+async def test_of_a_call_that_was_placed_nobody_says_that_it_was_not(
+    place: Path, emulator: Emulator
+) -> None:
+    """Exotel accepted two calls: of one there is no record any more, of the other there is."""
+    busy = entered(emulator, number(1), Outcome.BUSY)
+    people = [Contact(one, key=f"C-{at}") for at, one in enumerate(numbers(2))]
+    ends = [accepted("gone"), accepted(busy)]
+    await fill(place, people, ends, state=CampaignState.COMPLETED)
+    command = ("campaign", "resolve", "diwali")
+    async with at_a_terminal(*command, env=pointing_at(emulator), cwd=place.parent) as terminal:
+        first = await terminal.until("1, s or q? ")
+        for words in (
+            "Exotel accepted this call:",
+            "not among the call records",
+            "its end is not known: it counts as reached, and is not",
+        ):
+            assert words in first
+        assert "no call was placed" not in first
+        terminal.types("n")
+        await terminal.until("1, s or q? ")  # it asks again
+        terminal.types("1")
+        second = await terminal.until("1, s or q? ")
+        assert "It counts as reached now (resolved by hand: the call was" in second
+        assert "that call is the contact's, and its outcome counts" in second
+        terminal.types("1")
+        assert await terminal.end() == 0
+        told = " ".join(terminal.seen.split())
+        assert "2 contacts resolved: 1 reached, 1 not reached; 0 left unresolved." in told
+    found = await outcomes(place)
+    assert {key: one.state for key, one in found.items()} == {
+        "C-0": "reached",
+        "C-1": "not-reached",
+    }
+    assert emulator.rung(number(0)) == 0
+
+
+@pytest.mark.slow(3)
+async def test_a_call_that_was_placed_is_not_placed_again(place: Path, emulator: Emulator) -> None:
+    await fill(place, [Contact(number(0), key="C-0")], [accepted("gone")])
+    before = await outcomes(place)
+    ended = await resolve(place, emulator, "--key", "C-0", "--not-placed")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "exotel-async: --key 'C-0' is of a contact whose call was placed: Exotel accepted it as "
+        "gone. Resolve it by that SID (`--call`, in Python `sid=`); if the end of the call is not "
+        "known, no other is placed\n"
+    )
+    assert await outcomes(place) == before
+    ended = await resolve(place, emulator, "--key", "C-0", "--call", "gone")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (
+        "It counts as reached now (resolved by hand: the call was placed, its end is not known).\n"
+    )
 
 
 @pytest.mark.slow

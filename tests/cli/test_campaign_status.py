@@ -21,7 +21,16 @@ from exotel_async.cli import campaign_status
 from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.config import IST
 from tests.campaigns.running import campaign, number, numbers
-from tests.cli.campaign_ledgers import BUSY, REACHED, REFUSED, End, commanded, filled, unresolved
+from tests.cli.campaign_ledgers import (
+    BUSY,
+    REACHED,
+    REFUSED,
+    End,
+    accepted,
+    commanded,
+    filled,
+    unresolved,
+)
 
 
 def test_what_is_seldom_set_is_told_as_well() -> None:
@@ -80,6 +89,32 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
     assert "exotel-async campaign resolve diwali" in ended.out
     assert ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("ends", "calls", "why"),
+    [
+        ([unresolved()], "0", "1 contact is unresolved: not known whether rung."),
+        (
+            [REACHED, accepted("a"), accepted("b")],
+            "3: 1 completed, 2 end not known",
+            "2 contacts are unresolved: call placed, end not known.",
+        ),
+        (
+            [accepted("a"), unresolved(), unresolved()],
+            "1: 1 end not known",
+            "3 contacts are unresolved: not known whether rung (2); "
+            "call placed, end not known (1).",
+        ),
+    ],
+)
+def test_why_contacts_are_unresolved(
+    ends: list[End], calls: str, why: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(place, numbers(len(ends)), ends)
+    told = commanded(capsys, "status", "diwali").out
+    assert lines_of(told)["calls"] == calls
+    assert f"{why} Resolve with: exotel-async campaign resolve diwali" in told
 
 
 def test_why_it_is_paused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

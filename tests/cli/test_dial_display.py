@@ -77,6 +77,12 @@ def test_no_word_is_told_by_colour_alone(standing: DialStanding) -> None:
     assert without_bars(colourless) == without_bars(panel(standing, 80))
 
 
+def test_the_panel_distinguishes_calls_that_were_placed() -> None:
+    known = evolve(STATISTICS, end_unknown=3)
+    lines = panel(evolve(RUNNING, statistics=known), 80)
+    assert "unresolved   3 contacts: call placed, end not known" in lines
+
+
 def test_the_panel_of_a_campaign_that_runs() -> None:
     assert panel(RUNNING, 80) == [
         "done         ━━━━━━━━━╸                412 of 1,000 contacts (41%)",

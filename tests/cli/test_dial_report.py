@@ -91,6 +91,22 @@ def test_a_report() -> None:
     ]
 
 
+def test_a_call_that_was_placed_is_told_though_its_end_is_not_known() -> None:
+    end = ENDS["unresolved"]
+    known = evolve(end.statistics, attempts=3, statuses={"busy": 1}, end_unknown=2)
+    lines = report(evolve(end, statistics=known))
+    assert "not over, or not known       2    67%" in lines
+    told = " ".join(lines)
+    assert (
+        "3 contacts unresolved: not known whether rung (1); call placed, end not known (2); "
+        "resolve with"
+    ) in told
+    known = evolve(known, unresolved=2, created=999)
+    assert "2 contacts unresolved: call placed, end not known; resolve with" in report(
+        evolve(end, statistics=known)
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
