@@ -79,14 +79,18 @@ async def _was_call(
     sid: str,
 ) -> Change:
     """Return that the dial has made that call."""
-    is_own = sid == attempt.sid
+    was_accepted = attempt.sid is not None
+    if was_accepted and sid != attempt.sid:
+        rule = f"is not the call that Exotel accepted: {attempt.sid}"
+        raise InvalidRequest("sid", sid, rule)
     try:
         call = await calls.get(sid, details=True)
     except NotFound:
-        if not is_own:
+        if not was_accepted:
             raise
         return _has_no_end(attempt, clock)
-    if is_own and not is_over(call) and clock.now() > from_ms(attempt.intended_at) + _LONGEST:
+    is_late = clock.now() > from_ms(attempt.intended_at) + _LONGEST
+    if was_accepted and is_late and not is_over(call):
         return _has_no_end(attempt, clock)
     await _check(ledger, attempt, call)
     return _was_placed(attempt, call, settings_of(entry), clock)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from exotel_async import InvalidRequest, NotFound
+from exotel_async import InvalidRequest
 from exotel_async.campaigns import (
     AttemptState,
     CampaignState,
@@ -241,7 +241,7 @@ async def test_who_was_called_is_not_called_again_though_the_record_is_gone(
     ) as error:
         await dialer.resolve("one", "customer", sid=None)
     assert error.value.argument == "key"
-    with pytest.raises(NotFound):
+    with pytest.raises(InvalidRequest, match="is not the call that Exotel accepted"):
         await dialer.resolve("one", "customer", sid="another")
     assert [one async for one in dialer.outcomes("one")] == before
     known = await dialer.statistics("one")
@@ -259,6 +259,18 @@ async def test_who_was_called_is_not_called_again_though_the_record_is_gone(
     assert (known.reached, known.statuses) == (1, {})
     assert await run_all(dialer, "one") == []
     assert dialled(exotel_server) == []
+
+
+async def test_another_call_is_not_taken_for_the_one_that_exotel_accepted(
+    dialer: Dialer, exotel_server: Emulator
+) -> None:
+    """If that one was busy, the contact would be dialled again."""
+    exotel_server.scenario = Scenario(numbers={number(0): Behaviour(Outcome.BUSY)})
+    sid = exotel_server.add_call(to_flow(number(0)), ago=AGO).sid
+    await made(dialer, "one", sid="gone")
+    with pytest.raises(InvalidRequest, match="is not the call that Exotel accepted: gone"):
+        await dialer.resolve("one", "customer", sid=sid)
+    assert (await dialer.statistics("one")).unresolved == 1
 
 
 async def test_a_record_that_never_ends_is_no_call_in_progress(
