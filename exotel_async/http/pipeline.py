@@ -346,8 +346,9 @@ class Pipeline:
             raise
         if latest < math.inf and asyncio.get_running_loop().time() >= latest:
             permit.release()
-            late = options.refusal(RateLimitTimeout(wait=0.0, max_wait=0.0))
-            raise failure or named(late, request)
+            raise failure or named(
+                options.refusal(RateLimitTimeout(wait=0.0, max_wait=0.0)), request
+            )
         report.granted()
         return permit
 
