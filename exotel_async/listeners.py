@@ -80,9 +80,14 @@ def check_progress_listener(listener: object) -> None:
 
 
 def _is_awaited(listener: object) -> bool:
-    return inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(
-        getattr(listener, "__call__", None)  # noqa: B004 - of an object that is called
+    """Whether to call it would only make a coroutine, or a generator."""
+    functions = (listener, getattr(listener, "__call__", None))  # noqa: B004 - of an object
+    kinds = (
+        inspect.iscoroutinefunction,
+        inspect.isgeneratorfunction,
+        inspect.isasyncgenfunction,
     )
+    return any(kind(function) for kind in kinds for function in functions)
 
 
 def _takes_one(listener: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator
 from contextvars import Context, ContextVar
 from datetime import timedelta
 from typing import Any
@@ -291,13 +292,19 @@ def test_a_listener_that_cannot_be_called_is_refused(listener: Any) -> None:
         AsyncExotel(account_sid="a", api_key="k", api_token="t", on_event=listener)
 
 
-def test_a_coroutine_function_is_refused() -> None:
+def test_what_would_not_run_when_it_is_called_is_refused() -> None:
     async def listen(event: SessionEvent) -> None: ...
+
+    def generate(event: SessionEvent) -> Iterator[None]:
+        yield
+
+    async def generate_async(event: SessionEvent) -> AsyncIterator[None]:
+        yield
 
     class Listener:
         async def __call__(self, event: SessionEvent) -> None: ...
 
-    for listener in (listen, Listener()):
+    for listener in (listen, Listener(), generate, generate_async):
         with pytest.raises(ConfigurationError, match="plain function"):
             AsyncExotel(account_sid="a", api_key="k", api_token="t", on_event=listener)
 

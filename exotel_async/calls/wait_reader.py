@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 from exotel_async.calls.intervals import FIRST_POLL
 from exotel_async.config import Priority, SendOptions
-from exotel_async.errors import ExotelError
+from exotel_async.errors import ExotelError, InvalidRequest
 from exotel_async.models import Call
 from exotel_async.wire.validation import flag, positive_seconds, segment
 
@@ -89,7 +89,7 @@ class WaitReader:
         from exotel_async.calls.wait_state import not_over  # noqa: PLC0415
 
         one = isinstance(sid, str)
-        sids = [sid] if isinstance(sid, str) else list(sid)
+        sids = _sids(sid)
         for each in sids:
             segment("sid", each)
         limit = math.inf if timeout is None else positive_seconds("timeout", timeout)
@@ -180,3 +180,13 @@ class WaitReader:
             for one in waiters:
                 self._parts.watcher.drop(one)
         return ends
+
+
+def _sids(sid: object) -> list[str]:
+    """Return one SID, or several, as a list. Raises InvalidRequest: it is neither."""
+    if isinstance(sid, str):
+        return [sid]
+    if isinstance(sid, Iterable) and not isinstance(sid, bytes):
+        return list(sid)
+    rule = "must be a call's SID, such as call.sid, or several"
+    raise InvalidRequest("sid", sid, rule, shown=type(sid).__name__)

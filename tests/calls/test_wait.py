@@ -176,6 +176,14 @@ async def test_what_makes_no_sense_is_refused(
     assert emulator.requests == []
 
 
+@pytest.mark.parametrize("sid", [None, 5, b"sid", Call(sid="sid")], ids=repr)
+async def test_what_is_no_sid_and_not_several_is_refused(exotel: AsyncExotel, sid: Any) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"must be a call's SID, such as call\.sid, or several"
+    ):
+        await exotel.calls.wait(sid)
+
+
 # What it costs
 
 
