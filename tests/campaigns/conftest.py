@@ -55,24 +55,24 @@ async def dialer(exotel_server: Emulator, tmp_path: Path) -> AsyncIterator[Diale
         yield dialer
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
-    """A PostgreSQL of the tests' own."""
+def _new_server() -> Iterator[postgres.Server]:
     try:
         with postgres.running() as server:
             yield server
     except postgres.Unfit as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A PostgreSQL of the tests' own."""
+    yield from _new_server()
 
 
 @pytest.fixture
 def own_server() -> Iterator[postgres.Server]:
     """One that a test may stop."""
-    try:
-        with postgres.running() as server:
-            yield server
-    except postgres.Unfit as error:
-        pytest.skip(str(error))
+    yield from _new_server()
 
 
 @pytest.fixture(scope="session")
