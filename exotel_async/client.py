@@ -279,7 +279,7 @@ class AsyncExotel:
         to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
 
         Raises:
-            ConfigurationError: `grace` is no time, from 0 to a year's; nothing is closed.
+            ConfigurationError: `grace` is not from 0 seconds to a year; nothing is closed.
         """
         check_grace(grace)
         await self._pipeline.aclose(grace)

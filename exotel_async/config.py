@@ -42,7 +42,7 @@ def _is_whole(value: object) -> TypeGuard[int]:
 def _seconds(instance: object, attribute: Attribute[Any], value: float) -> None:
     if not _is_number(value) or not 0 < value <= _LONGEST_WAIT:
         what = f"{type(instance).__name__}({attribute.name})"
-        raise refused(what, value, "seconds, above 0 and up to a year's")
+        raise refused(what, value, "seconds, more than 0 and at most a year")
 
 
 def _count_from(least: int) -> Any:
@@ -61,7 +61,7 @@ def check_grace(value: object) -> None:
         ConfigurationError: it is negative, longer than a year, or no number.
     """
     if not _is_number(value) or not 0 <= value <= _LONGEST_WAIT:
-        raise refused("grace", value, "seconds, from 0 to a year's")
+        raise refused("grace", value, "seconds, from 0 to a year")
 
 
 class Region(enum.StrEnum):
@@ -134,7 +134,7 @@ class RateLimit:
     @per.validator
     def _per_fits(self, _: Attribute[float], value: float) -> None:
         if not _is_number(value) or not _SHORTEST_WINDOW <= value <= _LONGEST_WAIT:
-            right = f"seconds, from {_SHORTEST_WINDOW} to a year's"
+            right = f"seconds, from {_SHORTEST_WINDOW} to a year"
             raise refused("RateLimit(per)", value, right)
 
     @burst.validator
@@ -342,7 +342,7 @@ class SendOptions:
             if seconds is None:
                 continue
             if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_WAIT:
-                raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year's")
+                raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year")
         try:
             # True equals 1, and so do 1.0 and 1+0j.
             given = self.priority if priority is None else priority

@@ -41,7 +41,11 @@ class Steps(AsyncGenerator[T, None]):
     async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
         """Raise an error where it stands; after that there is no more."""
         self._ended = True
-        return await (self._steps or self._make()).athrow(typ, val, tb)
+        error = typ if val is None else val
+        if isinstance(error, type):
+            error = error()
+        # Python 3.12 has deprecated to pass on the three of them.
+        return await (self._steps or self._make()).athrow(error.with_traceback(tb))
 
     async def aclose(self) -> None:
         """End it, and what it has in progress."""

@@ -191,9 +191,10 @@ async def test_what_is_closed_has_no_more() -> None:
     await steps.aclose()
 
 
-async def test_an_error_that_is_thrown_in_ends_it() -> None:
+@pytest.mark.parametrize("error", [KeyError, KeyError()], ids=repr)
+async def test_an_error_that_is_thrown_in_ends_it(error: Any) -> None:
     steps = Steps(lambda: count([0]))
     assert await anext(steps) == 1
     with pytest.raises(KeyError):
-        await steps.athrow(KeyError())
+        await steps.athrow(error)
     assert [number async for number in steps] == []

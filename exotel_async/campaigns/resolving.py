@@ -43,8 +43,8 @@ async def resolve(
             raise _refused(
                 key,
                 f"is of a contact whose call was placed: Exotel accepted it as {attempt.sid}. "
-                "Resolve it by that SID (`--call`, in Python `sid=`); if the end of the call is "
-                "not known, no other is placed",
+                "Resolve it by that SID (`--call`, in Python `sid=`): the contact is not dialled "
+                "again if nothing shows how the call ended",
             )
         change = _was_not_placed(attempt)
     else:

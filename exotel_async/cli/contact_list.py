@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from exotel_async import ExotelError, InvalidRequest
 from exotel_async.cli.asking import ask, can_ask
 from exotel_async.cli.contact_files import (
     AmbiguousColumn,
@@ -88,19 +89,26 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
         Misuse: nobody of the list can be dialled.
         ExotelError: the ledger cannot be used, or the file of the other rows not be written.
     """
-    duplicates = 0
-    with RejectedFile(contacts.path) as rejected:
+    duplicates, any_given, rejected = 0, False, RejectedFile(contacts.path)
 
-        def people() -> Iterator[Contact]:
-            nonlocal duplicates
-            for row in contacts.read(campaign):
-                if isinstance(row, Rejected):
-                    duplicates += row.is_duplicate
-                    rejected.add(row)
-                else:
-                    yield row.contact
+    def people() -> Iterator[Contact]:
+        nonlocal duplicates, any_given
+        for row in contacts.read(campaign):
+            if isinstance(row, Rejected):
+                duplicates += row.is_duplicate
+                rejected.add(row)
+            else:
+                any_given = True
+                yield row.contact
 
-        result = await admin.add(campaign.name, people())
+    try:
+        with rejected:
+            result = await admin.add(campaign.name, people())
+    except ExotelError as error:
+        if any_given and not isinstance(error, InvalidRequest):
+            where = f"{contacts.path.name}: what was added of it stays in {campaign.name}"
+            note(one_line(f"{where}; the same command adds the rest"))
+        raise
     if rejected.count and not result.added and not result.duplicates:
         rows = counted(rejected.count, "row")
         raise Misuse(f"{nobody(contacts)}: {rows} rejected, see {rejected.path}")

@@ -202,7 +202,7 @@ class _Steps(Generator[T, None, None]):
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
         self._left = None
         error = typ if val is None else val
-        raise error.with_traceback(tb)
+        raise (error() if isinstance(error, type) else error).with_traceback(tb)
 
     def close(self) -> None:
         self._left = None

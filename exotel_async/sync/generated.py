@@ -253,7 +253,7 @@ class Exotel(SyncSession):
         to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
 
         Raises:
-            ConfigurationError: `grace` is no time, from 0 to a year's; nothing is closed.
+            ConfigurationError: `grace` is not from 0 seconds to a year; nothing is closed.
         """
         self._session.close(grace)
 

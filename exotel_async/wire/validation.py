@@ -86,7 +86,7 @@ def whole_seconds(argument: str, value: object) -> str | None:
 def positive_seconds(argument: str, value: object) -> float:
     """Return a length of time in seconds: above 0, and not longer than a year."""
     if not is_number(value) or not 0 < value <= _YEAR:
-        raise InvalidRequest(argument, value, "must be seconds, above 0 and up to a year's")
+        raise InvalidRequest(argument, value, "must be seconds, more than 0 and at most a year")
     return float(value)
 
 

@@ -103,7 +103,7 @@ def test_no_retry_is_made_after_the_end() -> None:
         (lambda: Retry(0, 60), "times=0: must be a whole number from 1 to 100"),
         (lambda: Retry(101, 60), "times=101: must be a whole number from 1 to 100"),
         (lambda: Retry(1.5, 60), "times=1.5: must be a whole number from 1 to 100"),  # type: ignore[arg-type]
-        (lambda: Retry(1, 0), "gap=0: must be seconds, above 0 and up to a year's"),
+        (lambda: Retry(1, 0), "gap=0: must be seconds, more than 0 and at most a year"),
         (lambda: Retry(1, 0.5), "gap=0.5: must be from one second to 366 days"),
         (
             lambda: Retry(1, timedelta(days=367)),

@@ -242,8 +242,8 @@ async def test_a_call_that_was_placed_is_not_placed_again(place: Path, emulator:
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         "exotel-async: --key 'C-0' is of a contact whose call was placed: Exotel accepted it as "
-        "gone. Resolve it by that SID (`--call`, in Python `sid=`); if the end of the call is not "
-        "known, no other is placed\n"
+        "gone. Resolve it by that SID (`--call`, in Python `sid=`): the contact is not dialled "
+        "again if nothing shows how the call ended\n"
     )
     assert await outcomes(place) == before
     ended = await resolve(place, emulator, "--key", "C-0", "--call", "gone")

@@ -128,6 +128,7 @@ def test_where_rejected_rows_cannot_be_written_it_says_so(
     assert ended.code == 1
     text = json.loads(ended.out)["error"]["text"]
     assert text == "more.csv.rejected.csv cannot be written: Is a directory"
+    assert "what was added of it stays in diwali; the same command adds the rest\n" in ended.err
     assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]
     (folder / "more.csv.rejected.csv").rmdir()
     ended = commanded(capsys, "add", "diwali", "more.csv")

@@ -18,7 +18,7 @@ STORE = "claims={}: must be an object with the methods claim, done and release"
 BYTES = "max_body={}: must be a whole number of bytes, 1 or more"
 SECRETS = "secret: must be a text, or several of them, not {}"
 SEVERAL = "{} must be several addresses or networks, not {}"
-GRACE = "grace={}: must be seconds, from 0 to a year's"
+GRACE = "grace={}: must be seconds, from 0 to a year"
 
 
 class NoStore:
