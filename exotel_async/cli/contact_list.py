@@ -106,8 +106,10 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
             result = await admin.add(campaign.name, people())
     except ExotelError as error:
         if any_given and not isinstance(error, InvalidRequest):
-            where = f"{contacts.path.name}: what was added of it stays in {campaign.name}"
-            note(one_line(f"{where}; the same command adds the rest"))
+            note(
+                f"{one_line(contacts.path.name)}: what was added of it stays in {campaign.name}; "
+                "the same command adds the rest"
+            )
         raise
     if rejected.count and not result.added and not result.duplicates:
         rows = counted(rejected.count, "row")
