@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Unpack
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from exotel_async.config import RateLimit, RequestOptions
 from exotel_async.errors import DecodeError, InvalidRequest
@@ -33,19 +33,13 @@ _LONGEST_NAME: Final = 255
 _LIST: Final = "IncomingPhoneNumbers"
 
 
-@define
 class _Reading:
-    """How far one reader has come.
+    """How far one reader has come."""
 
-    Attributes:
-        page_number: the page to be read next; None: the first.
-        seen: the SIDs that were on a page.
-        asked: the pages that were asked for.
-    """
-
-    page_number: int | None = None
-    seen: set[str] = field(factory=set)
-    asked: set[int] = field(factory=lambda: {0})
+    def __init__(self) -> None:
+        self.page_number: int | None = None  # the first
+        self.seen: set[str] = set()
+        self.asked = {0}
 
 
 class ExoPhoneList:
