@@ -275,9 +275,9 @@ class RequestOptions(TypedDict, total=False):
         max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
             longer, `RateLimitTimeout` is raised.
         timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
-            longer, `RateLimitTimeout` is raised of one that has not been sent, else
-            `RequestTimeout`, of a dial `CallOutcomeUnknown`, of another request that must not be
-            done twice `RequestOutcomeUnknown`.
+            longer, `RateLimitTimeout` is raised if the request was not sent, `CallOutcomeUnknown`
+            if a dial was, `RequestOutcomeUnknown` if another one was that must not be done twice,
+            else `RequestTimeout`.
     """
 
     priority: Priority | None
@@ -343,15 +343,13 @@ class SendOptions:
                 continue
             if not _is_number(seconds) or not 0 <= seconds <= _LONGEST_WAIT:
                 raise InvalidRequest(argument, seconds, "must be seconds, from 0 to a year")
-        try:
-            # True equals 1, and so do 1.0 and 1+0j.
-            given = self.priority if priority is None else priority
-            chosen = Priority(given if _is_whole(given) else -1)
-        except ValueError:
-            raise InvalidRequest("priority", priority, "must be a Priority") from None
+        chosen = self.priority if priority is None else priority
+        # True equals 1, and so do 1.0 and 1+0j.
+        if not _is_whole(chosen) or chosen not in tuple(Priority):
+            raise InvalidRequest("priority", priority, "must be a Priority")
         return evolve(
             self,
-            priority=chosen,
+            priority=Priority(chosen),
             max_wait=self.max_wait if max_wait is None else max_wait,
             timeout=self.timeout if timeout is None else timeout,
         )

@@ -60,7 +60,7 @@ def check_event_listener(listener: object) -> None:
     Raises:
         ConfigurationError: it is no function of one argument, or a coroutine function.
     """
-    if _is_awaited(listener):
+    if is_async(listener) or has_yield(listener):
         raise ConfigurationError(f"on_event: {_PLAIN}")
     if not _takes_one(listener):
         raise ConfigurationError("on_event: must be a function that takes one argument, the event")
@@ -72,22 +72,28 @@ def check_progress_listener(listener: object) -> None:
     Raises:
         InvalidRequest: it is no function of one argument, or a coroutine function.
     """
-    if _is_awaited(listener):
+    if is_async(listener) or has_yield(listener):
         raise InvalidRequest("on_progress", listener, _PLAIN, shown=_name_of(listener))
     if not _takes_one(listener):
         rule = "must be a function that takes one argument, the statistics"
         raise InvalidRequest("on_progress", listener, rule, shown=_name_of(listener))
 
 
-def _is_awaited(listener: object) -> bool:
-    """Whether to call it would only make a coroutine, or a generator."""
-    functions = (listener, getattr(listener, "__call__", None))  # noqa: B004 - of an object
-    kinds = (
-        inspect.iscoroutinefunction,
-        inspect.isgeneratorfunction,
-        inspect.isasyncgenfunction,
-    )
-    return any(kind(function) for kind in kinds for function in functions)
+def is_async(function: object) -> bool:
+    """Whether what is called is a coroutine function."""
+    return _is(function, inspect.iscoroutinefunction)
+
+
+def has_yield(function: object) -> bool:
+    """Whether what is called contains `yield`: a call of it only makes a generator."""
+    return _is(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+
+
+def _is(function: object, *tests: Callable[[object], bool]) -> bool:
+    """Whether a test holds for a function, for that of a partial, or for an object's `__call__`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return any(test(called) for test in tests for called in (function, type(function).__call__))
 
 
 def _takes_one(listener: object) -> bool:

@@ -44,7 +44,7 @@ class Steps(AsyncGenerator[T, None]):
         error = typ if val is None else val
         if isinstance(error, type):
             error = error()
-        # Python 3.12 has deprecated to pass on the three of them.
+        # To pass all three is deprecated since Python 3.12.
         return await (self._steps or self._make()).athrow(error.with_traceback(tb))
 
     async def aclose(self) -> None:

@@ -92,7 +92,9 @@ class Feeding:
                 # The other dialer outlasts that, too. What fails at once may be a wrong setting.
                 if last is None:
                     raise
-                logger.info("The ledger does not say who has it, and is asked again: %s", error)
+                logger.info(
+                    "The ledger cannot be read, and is asked again which dialer has it: %s", error
+                )
                 holder = last
             if holder is None:
                 break

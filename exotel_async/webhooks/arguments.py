@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from exotel_async.config import refused
 from exotel_async.errors import ConfigurationError, InvalidRequest
-from exotel_async.listeners import takes
+from exotel_async.listeners import has_yield, is_async, takes
 from exotel_async.webhooks.prompts import Speak
 
 
@@ -21,8 +19,7 @@ def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
     """
     if not callable(handler):
         raise ConfigurationError(f"{kind}: a handler must be a function, as a rule an async one")
-    # To call it only makes the generator.
-    if _is(inspect.isgeneratorfunction, handler) or _is(inspect.isasyncgenfunction, handler):
+    if has_yield(handler):
         raise ConfigurationError(f"{kind}: a handler must not contain yield: it would never run")
     # A decorator may add arguments of its own, as a session of a database.
     if not takes(handler, 1, follow_wrapped=False):
@@ -30,21 +27,17 @@ def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
     return handler
 
 
-def _is(test: Callable[[object], bool], function: object) -> bool:
-    """Whether a function is of a kind, or that of a partial, or the `__call__` of an object."""
-    while isinstance(function, partial):
-        function = function.func
-    return test(function) or test(type(function).__call__)
-
-
 def check_notified(calls: object) -> None:
     """Refuse what takes no callbacks in the event loop. Raises ConfigurationError."""
+    # Its class is above this folder, and not to be imported here.
     if any(base.__module__.startswith("exotel_async.sync.") for base in type(calls).__mro__):
-        right = "of an AsyncExotel: Exotel would block the server's event loop"
+        right = (
+            "the calls of an AsyncExotel: those of an Exotel would block the server's event loop"
+        )
         raise refused("forward_to(calls)", calls, right)
     notify = getattr(calls, "notify", None)
     fits = callable(notify) and takes(notify, 1, follow_wrapped=False)
-    if not fits or _is(inspect.iscoroutinefunction, notify):
+    if not fits or is_async(notify):
         right = "the calls of an AsyncExotel, or have a method notify(event) that is not async"
         raise refused("forward_to(calls)", calls, right)
 

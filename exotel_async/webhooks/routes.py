@@ -110,7 +110,7 @@ class Route:
         if inspect.isawaitable(result):
             result = await result
         if self.reply is None and (inspect.isgenerator(result) or inspect.isasyncgen(result)):
-            raise TypeError("the handler returned a generator, and nothing ran: take its yield out")
+            raise TypeError("the handler returned a generator, so nothing ran: remove its yield")
         return result
 
     def respond(self, result: object) -> Response:

@@ -67,7 +67,10 @@ def test_what_cannot_be_notified_is_refused(make: Callable[[], Any], shown: str)
 def test_the_session_without_async_is_refused(kind: type[Exotel]) -> None:
     with kind(**KEYS) as exotel:
         for wrong in (exotel, exotel.calls, exotel.with_options(max_wait=1).calls):
-            with pytest.raises(ConfigurationError, match="must be of an AsyncExotel: Exotel would"):
+            with pytest.raises(
+                ConfigurationError,
+                match="must be the calls of an AsyncExotel: those of an Exotel would",
+            ):
                 new_hooks().forward_to(wrong)  # type: ignore[arg-type]
 
 

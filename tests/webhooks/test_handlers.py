@@ -126,4 +126,4 @@ async def test_an_event_whose_handler_returns_a_generator_comes_again(
         "Handling dial_event has failed",
         "The handler passthru/main has failed",
     ]
-    assert caplog.text.count("TypeError: the handler returned a generator, and nothing ran") == 3
+    assert caplog.text.count("TypeError: the handler returned a generator, so nothing ran") == 3

