@@ -841,7 +841,7 @@ def test_max_wait_estimates_the_window_as_well() -> None:
     run(main())
 
 
-def test_the_cap_on_requests_in_flight_is_a_gate_in_the_turnstile() -> None:
+def test_no_more_are_in_flight_than_the_cap_allows() -> None:
     async def main() -> None:
         bucket = await opened(max_in_flight=3)
         permits = [await bucket.acquire() for _ in range(3)]
