@@ -33,7 +33,7 @@ from exotel_async import (
     TokenBucket,
 )
 from exotel_async.calls.list import CallRecords
-from exotel_async.calls.list_parallel import AHEAD, LONGEST_SLICE
+from exotel_async.calls.list_parallel import AHEAD, LONGEST_SLICE, ParallelReader
 from exotel_async.config import IST
 from exotel_async.emulator import Dial, Emulator, Fault, Garbage, Scenario
 from exotel_async.wire.time_range import oldest
@@ -787,7 +787,11 @@ async def test_a_block_that_is_left_has_ended_all_reading(
         before = asyncio.all_tasks()
         await block(exotel.calls.list(since=ago(SINCE), page_size=PAGE, concurrency=4), ())
         # What is in flight ends by itself; nobody asks for more.
-        left = {task for task in asyncio.all_tasks() - before if "Fan" in repr(task)}
+        left = {
+            task
+            for task in asyncio.all_tasks() - before
+            if ParallelReader.__qualname__ in repr(task)
+        }
         assert not left
 
 
