@@ -134,7 +134,7 @@ async def test_ctrl_c_ends_it_and_leaves_nothing_behind(moment: str, tmp_path: P
     assert ended.code == 130, ended
     assert ended.err == ""
     assert ended.out.endswith("Interrupted: the program and its ledger are gone.\n")
-    assert "Nobody was rung" not in ended.out
+    assert "No attempt was dialled twice" not in ended.out
     assert left_in(tmp_path) == []
     assert not any(map(runs, programs(ended.out)))
 
