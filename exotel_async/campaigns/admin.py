@@ -229,6 +229,8 @@ class CampaignAdmin:
     async def do_not_call(self, numbers: Iterable[str], reason: str | None = None) -> None:
         """Put numbers on the do-not-call list of the ledger: no campaign dials them from now on.
 
+        Nor does it dial the `alternatives` of a contact with one of them, as it is the same person.
+
         Raises:
             InvalidRequest: one is no phone number. None was put on the list.
         """

@@ -64,12 +64,12 @@ class LiveAttempt:
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """Those of the dialled number and of the contact's own agent.
+        """Those of all numbers of the contact, and of its own agent.
 
-        None may be on the do-not-call list.
+        None may be on the do-not-call list: who has asked not to be called is a person.
         """
         # The campaign's agent is the user's own.
-        parties = (self.number, self.contact.agent)
+        parties = (self.contact.number, *self.contact.alternatives, self.contact.agent)
         return tuple(identity_of(party) or party for party in parties if party is not None)
 
     @property

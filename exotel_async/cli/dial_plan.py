@@ -134,15 +134,21 @@ class Plan:
 
     async def _count(self, ledger: Ledger | None, contacts: Sequence[NewContact]) -> None:
         """Count those that are new, but for those with a number that is not to be called."""
-        listed = self._not_to_call
+        listed, numbers = self._not_to_call, [_numbers(one) for one in contacts]
         if ledger is not None:
-            listed = listed | await ledger.listed([one.identity for one in contacts])
-        for one in contacts:
-            if one.identity in listed:
+            listed = listed | await ledger.listed([one for some in numbers for one in some])
+        for one, its_numbers in zip(contacts, numbers, strict=True):
+            if not listed.isdisjoint(its_numbers):
                 self._listed += 1
             else:
                 self._taken += 1
                 self._zones[one.zone or None] += 1
+
+
+def _numbers(contact: NewContact) -> tuple[str, ...]:
+    """Return the identities of those that must not be on the do-not-call list."""
+    agent = contact.agent and (identity_of(contact.agent) or contact.agent)
+    return (contact.identity, *contact.others, *((agent,) if agent else ()))
 
 
 def _resume(there: CampaignEntry | None, order: Order) -> str | None:

@@ -106,14 +106,29 @@ async def test_whoever_is_listed_between_the_intent_and_the_first_byte_is_not_di
     assert (await dialer.statistics("diwali")).attempts == 2
 
 
-async def test_an_alternative_that_is_listed_is_not_dialled_with_a_retry(
+@pytest.mark.parametrize("listed", [0, 1, 2])
+async def test_a_person_is_not_dialled_by_another_number(
+    listed: int, dialer: Dialer, exotel_server: Emulator
+) -> None:
+    await dialer.create(campaign("one"))
+    await dialer.do_not_call([number(listed)])
+    await dialer.add("one", [Contact(number(0), alternatives=[number(1), number(2)])])
+    (outcome,) = await run_all(dialer, "one")
+    assert outcome.state is ContactState.DO_NOT_CALL
+    assert dialled(exotel_server) == []
+
+
+async def test_a_person_who_is_listed_between_attempts_is_not_dialled_by_another_number(
     dialer: Dialer, exotel_server: Emulator
 ) -> None:
     exotel_server.scenario = Scenario(busy=1, no_answer=0, failed=0, ring=(0, 0), settle=(0, 0))
     await dialer.create(campaign("one", retries=Retries(busy=Retry(3, timedelta(seconds=1)))))
     await dialer.add("one", [Contact(number(0), alternatives=[number(1)])])
-    await dialer.do_not_call([number(1)])
-    (outcome,) = await run_all(dialer, "one")
+    async with asyncio.timeout(20), dialer.run("one") as outcomes:
+        while not dialled(exotel_server):
+            await asyncio.sleep(0.01)
+        await dialer.do_not_call([number(0)])
+        (outcome,) = [outcome async for outcome in outcomes]
     assert outcome.state is ContactState.DO_NOT_CALL
     assert dialled(exotel_server) == [number(0)]
 

@@ -137,3 +137,16 @@ async def test_what_the_same_command_would_refuse_is_refused(tmp_path: Path) -> 
         await admin.cancel("leads")
         with pytest.raises(Misuse, match="was cancelled: give another --name"):
             await planned(order)
+
+
+@pytest.mark.parametrize("listed_in", ["the file", "the ledger"])
+async def test_a_person_is_not_called_by_any_number(listed_in: str, tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    order.file.write_text(f"Mobile,Alternate Mobile\n{PEOPLE[1]},{PEOPLE[2]}\n{PEOPLE[3]},\n")
+    listed = [f"+91{PEOPLE[2]}"]
+    if listed_in == "the ledger":
+        async with CampaignAdmin(order.ledger) as admin:
+            await admin.do_not_call(listed)
+        listed = []
+    run = await planned(order, listed)
+    assert (run.taken, run.do_not_call) == (1, 1)
