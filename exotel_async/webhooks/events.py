@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from attrs import field, frozen
 
-from exotel_async.config import IST
+from exotel_async.config import IST, check_time_zone
 from exotel_async.masking import masked
 from exotel_async.models import (
     AnsweredBy,
@@ -117,8 +117,10 @@ class StatusCallback(Value):
 
         Raises:
             InvalidWebhook: this is no status callback. Its text shows nothing of the body.
-            ConfigurationError: it is multipart, and the extra `webhooks` is not installed.
+            ConfigurationError: `time_zone` is no zone; or it is multipart, and the extra `webhooks`
+                is not installed.
         """
+        check_time_zone(time_zone)
         raw = read_body(body, content_type)
         get = raw.get
         return cls(
@@ -267,7 +269,9 @@ class DialEvent(Value):
 
         Raises:
             InvalidWebhook: this is no dial event. Its text shows nothing of the query.
+            ConfigurationError: `time_zone` is no zone.
         """
+        check_time_zone(time_zone)
         raw = read_query(query)
         return cls(
             sid=call_sid(raw),

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from attrs import field, frozen
 
-from exotel_async.config import IST
+from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import InvalidWebhook
 from exotel_async.masking import outline
 from exotel_async.models.value import Value
@@ -87,8 +87,10 @@ class Heartbeat(Value):
 
         Raises:
             InvalidWebhook: this is no heartbeat. Its text shows nothing of the body.
-            ConfigurationError: it is multipart, and the extra `webhooks` is not installed.
+            ConfigurationError: `time_zone` is no zone; or it is multipart, and the extra `webhooks`
+                is not installed.
         """
+        check_time_zone(time_zone)
         raw = read_body(body, content_type, most=MOST_FIELDS * TIMES_AS_MUCH, list_name="")
         fields = list(_fields(raw))
         found = [

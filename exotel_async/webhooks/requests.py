@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from exotel_async.config import IST
+from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import InvalidWebhook
 from exotel_async.masking import masked
 from exotel_async.models import Call, CallStatus, Direction
@@ -58,7 +58,9 @@ class AppletRequest(Value):
 
         Raises:
             InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
+            ConfigurationError: `time_zone` is no zone.
         """
+        check_time_zone(time_zone)
         raw = read_query(query)
         return cls(sid=call_sid(raw), **read_fields(cls, raw, time_zone))
 
@@ -265,7 +267,9 @@ class VoicebotRequest(Value):
         Raises:
             InvalidWebhook: it is longer or deeper nested than any of Exotel's. Its text shows
                 nothing of the query.
+            ConfigurationError: `time_zone` is no zone.
         """
+        check_time_zone(time_zone)
         raw = read_query(query)
         return cls(sid=_sid_if_any(raw), **read_fields(cls, raw, time_zone))
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from exotel_async.config import IST
 from exotel_async.errors import ConfigurationError
-from exotel_async.webhooks import ExotelWebhooks, MemoryClaims
+from exotel_async.webhooks import (
+    DialEvent,
+    ExotelWebhooks,
+    Heartbeat,
+    MemoryClaims,
+    PassthruRequest,
+    StatusCallback,
+    VoicebotRequest,
+)
 from tests.webhooks.serving import SECRET, new_hooks
 
 ZONE = "time_zone={}: must be a datetime.timezone or a zoneinfo.ZoneInfo"
@@ -19,6 +30,12 @@ BYTES = "max_body={}: must be a whole number of bytes, 1 or more"
 SECRETS = "secret: must be a text, or several of them, not {}"
 SEVERAL = "{} must be several addresses or networks, not {}"
 GRACE = "grace={}: must be seconds, from 0 to a year"
+
+
+class LikePytz(ZoneInfo):
+    """Its zones, put into a time as they are, mean local time of the nineteenth century."""
+
+    def localize(self) -> None: ...
 
 
 class NoStore:
@@ -61,6 +78,25 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_an_argument_that_makes_no_sense_is_named(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(text)):
         new_hooks(**options)
+
+
+@pytest.mark.parametrize("time_zone", [None, "Asia/Kolkata", LikePytz("Asia/Kolkata")])
+@pytest.mark.parametrize(
+    "read",
+    [
+        partial(StatusCallback.from_request, b'{"CallSid": "a"}', "application/json"),
+        partial(Heartbeat.from_request, b'{"status_type": "OK"}', "application/json"),
+        partial(DialEvent.from_query, "CallSid=a"),
+        partial(PassthruRequest.from_query, "CallSid=a"),
+        partial(VoicebotRequest.from_query, "CallSid=a"),
+    ],
+)
+def test_nor_is_anything_read_by_the_clock_of_no_zone(
+    read: Callable[..., object], time_zone: Any
+) -> None:
+    assert read(time_zone=IST)
+    with pytest.raises(ConfigurationError, match="time_zone="):
+        read(time_zone=time_zone)
 
 
 @pytest.mark.parametrize("secret", [12345678901234567890, SECRET.encode(), [SECRET, "short"]])
