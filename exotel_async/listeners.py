@@ -39,14 +39,11 @@ def _name_of(listener: object) -> str:
     return name if isinstance(name, str) else type(listener).__qualname__
 
 
-def takes(listener: Callable[..., object], number: int, *, follow_wrapped: bool = True) -> bool:
-    """Whether a function takes that number of arguments, or does not say what it takes.
-
-    With `follow_wrapped` the arguments of one that `functools.wraps` decorates are those of the
-    function it wraps: right for our own wrappers, which pass on what they are called with.
-    """
+def takes(listener: Callable[..., object], number: int) -> bool:
+    """Whether a function takes that number of arguments, or does not say what it takes."""
     try:
-        inspect.signature(listener, follow_wrapped=follow_wrapped).bind(*[None] * number)
+        # One that wraps another may call it with more, or with less.
+        inspect.signature(listener, follow_wrapped=False).bind(*[None] * number)
     except ValueError:
         return True
     except TypeError:

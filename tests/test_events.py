@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -290,6 +291,29 @@ async def test_what_a_listener_raises_is_logged_and_changes_nothing(
 def test_a_listener_that_cannot_be_called_is_refused(listener: Any) -> None:
     with pytest.raises(ConfigurationError, match="on_event: must be a function that takes one"):
         AsyncExotel(account_sid="a", api_key="k", api_token="t", on_event=listener)
+
+
+def test_a_decorated_listener_is_called_with_what_its_decorator_takes() -> None:
+    def note(event: SessionEvent, to: str) -> None: ...
+
+    def nothing() -> None: ...
+
+    @functools.wraps(note)
+    def with_place(event: SessionEvent) -> None:
+        note(event, "here")
+
+    @functools.wraps(nothing)
+    def without_event(event: SessionEvent) -> None:
+        nothing()
+
+    @functools.wraps(with_place)
+    def of_two(event: SessionEvent, to: str) -> None: ...
+
+    keys: dict[str, Any] = {"account_sid": "a", "api_key": "k", "api_token": "t"}
+    for listener in (with_place, without_event):
+        AsyncExotel(**keys, on_event=listener)
+    with pytest.raises(ConfigurationError, match="on_event: must be a function that takes one"):
+        AsyncExotel(**keys, on_event=of_two)  # type: ignore[arg-type]
 
 
 def test_what_would_not_run_when_it_is_called_is_refused() -> None:

@@ -9,23 +9,23 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Generic, TypeVar
 
-from exotel_async.listeners import check_progress_listener
+from exotel_async.listeners import check_progress_listener, takes
 
 T = TypeVar("T")
 
 
 def run_in_thread(listener: Any) -> Any:
-    """Have the loop call a function in a thread of its own, where it may block.
+    """Have the loop call a function of two arguments in a thread, where it may block.
 
-    A coroutine that it returns is awaited in the loop. What cannot be called is left as it is, for
-    the session to refuse.
+    A coroutine that it returns is awaited in the loop. What cannot be called so is left as it is,
+    for the session to refuse.
     """
-    if not callable(listener):
+    if not (callable(listener) and takes(listener, 2)):
         return listener
 
     @wraps(listener)
-    async def called(*what: object) -> object:
-        told = await asyncio.get_running_loop().run_in_executor(None, listener, *what)
+    async def called(ended: object, target: object) -> object:
+        told = await asyncio.get_running_loop().run_in_executor(None, listener, ended, target)
         return await told if inspect.isawaitable(told) else told
 
     return called

@@ -22,7 +22,7 @@ def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
     if has_yield(handler):
         raise ConfigurationError(f"{kind}: a handler must not contain yield: it would never run")
     # A decorator may add arguments of its own, as a session of a database.
-    if not takes(handler, 1, follow_wrapped=False):
+    if not takes(handler, 1):
         raise ConfigurationError(f"{kind}: a handler must take one argument")
     return handler
 
@@ -36,7 +36,7 @@ def check_notified(calls: object) -> None:
         )
         raise refused("forward_to(calls)", calls, right)
     notify = getattr(calls, "notify", None)
-    fits = callable(notify) and takes(notify, 1, follow_wrapped=False)
+    fits = callable(notify) and takes(notify, 1)
     if not fits or is_async(notify):
         right = "the calls of an AsyncExotel, or have a method notify(event) that is not async"
         raise refused("forward_to(calls)", calls, right)

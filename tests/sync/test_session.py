@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import pickle
@@ -348,7 +349,7 @@ def test_a_listener_may_block_and_use_the_session(served: Emulator) -> None:
 
 
 @pytest.mark.slow(3)
-@pytest.mark.parametrize("kind", ["raises", "coroutine", "object"])
+@pytest.mark.parametrize("kind", ["raises", "coroutine", "object", "decorated"])
 def test_listeners_of_any_kind(
     served: Emulator, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -366,7 +367,19 @@ def test_listeners_of_any_kind(
         def __call__(self, *_: object) -> None:
             told.append("object")
 
-    listener: Any = {"raises": fails, "coroutine": awaited, "object": Notes()}[kind]
+    def note(ended: object, target: object, where: list[str]) -> None:
+        where.append("decorated")
+
+    @functools.wraps(note)
+    def decorated(ended: object, target: object) -> None:
+        note(ended, target, told)
+
+    listener: Any = {
+        "raises": fails,
+        "coroutine": awaited,
+        "object": Notes(),
+        "decorated": decorated,
+    }[kind]
     with sync_session(served, on_orphaned_call=listener) as exotel:
         served.faults.add(Fault.act_then_stall(1), path="Calls/connect")
         with pytest.raises(CallOutcomeUnknown):
