@@ -10,6 +10,7 @@ from attrs import asdict, frozen
 from rich.table import Table
 
 from exotel_async.calls.wait_state import SETTLED_AFTER
+from exotel_async.cli.campaign_words import why_unresolved
 from exotel_async.cli.demo_plan import TIME_LIMIT, Plan
 from exotel_async.cli.links import TUTORIAL
 from exotel_async.cli.terminal import counted
@@ -112,8 +113,8 @@ class DemoReporter:
             )
         if known.unresolved:
             self._say(
-                f"Unresolved: {counted(known.unresolved, 'contact')}. It cannot be known whether "
-                "they were rung, so they are not dialled again.",
+                f"Unresolved: {counted(known.unresolved, 'contact')}: {why_unresolved(known)}. "
+                "They are not dialled again.",
                 "bold yellow",
             )
 

@@ -31,8 +31,10 @@ from exotel_async.cli.demo import Demo, demo
 from exotel_async.cli.demo_display import DemoStanding
 from exotel_async.cli.demo_plan import NAME, Plan
 from exotel_async.cli.demo_proof import Rung, prove
+from exotel_async.cli.demo_report import DemoReporter
 from exotel_async.cli.progress import progress
 from exotel_async.emulator import Behaviour, EmulatedCall, Emulator, Scenario
+from exotel_async.emulator import Statistics as RequestStatistics
 from exotel_async.emulator.calls import Dial
 from tests.cli.support import EXOPHONE, FIRST, SECOND, environment, left_in, ran, started
 from tests.conftest import SOON
@@ -243,6 +245,25 @@ def test_what_stays_in_doubt_is_told_and_the_demo_ends_in_time(
     assert "0 placed by the dial whose response was lost" in shown
     assert "not dialled again" not in shown
     assert "No attempt was dialled twice" not in shown
+
+
+@pytest.mark.parametrize(
+    ("end_unknown", "why"),
+    [
+        (0, "not known whether rung"),
+        (3, "call placed, end not known"),
+        (2, "not known whether rung (1); call placed, end not known (2)"),
+    ],
+)
+def test_why_contacts_are_unresolved_is_told(end_unknown: int, why: str) -> None:
+    known = CampaignStatistics(
+        name=NAME, state=CampaignState.COMPLETED, unresolved=3, end_unknown=end_unknown
+    )
+    console = Console(file=io.StringIO(), width=200)
+    totals = RequestStatistics(requests=9, accepted=9, refused=0, busiest_window=9, calls={})
+    DemoReporter(console).end(Plan.fast(1), known, prove([], None, []), totals)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"Unresolved: 3 contacts: {why}. They are not dialled again." in shown
 
 
 @pytest.mark.slow(3)
