@@ -22,7 +22,10 @@ class LedgerBusy(LedgerUnavailable):
 
 
 class LedgerLost(ExotelError):
-    """Another dialer has taken over the ledger. Nobody is dialled any more by this one."""
+    """Another dialer has taken over the ledger, or its file was deleted, moved or replaced.
+
+    Nobody is dialled any more by this one.
+    """
 
 
 class DialerStopped(ExotelError):

@@ -173,9 +173,12 @@ class Feeding:
         since = seconds_since_boot()
         if since - self._beaten < _BEAT and state.owns_ledger() and state.ledger_error is None:
             return
-        if not await state.ledger.beat(state.clock.now_ms()):
+        try:
+            if not await state.ledger.beat(state.clock.now_ms()):
+                raise LedgerLost("another dialer has taken over the ledger")  # noqa: TRY301
+        except LedgerLost as error:
             state.not_owned()
-            state.fail(LedgerLost("another dialer has taken over the ledger"))
+            state.fail(error)
             return
         self._beaten = since
         state.owned(since)

@@ -170,7 +170,11 @@ class Ledger(LedgerReader):
         return None
 
     async def beat(self, now: int) -> bool:
-        """Say that the dialer lives. Returns whether the place is still its own."""
+        """Say that the dialer lives. Returns whether the place is still its own.
+
+        Raises:
+            LedgerLost: the file is not the one that was locked.
+        """
         dialer = self._own
 
         def beat(connection: Connection) -> bool:
@@ -301,6 +305,7 @@ class Ledger(LedgerReader):
             LedgerBusy: it did not take them in that time. They must not leave. Should they have
                 been written all the same, that is undone as soon as the database allows it: the
                 attempts are deleted, and their contacts claimed as before.
+            LedgerLost: the file is not the one that was locked. Nothing was written.
         """
         said: list[Intended] = await self._writer.call(
             Urgency.INTENT, self._intend, intents, within=within, undo=_undo_intents
@@ -310,6 +315,7 @@ class Ledger(LedgerReader):
     def _intend(
         self, connection: Connection, wanted: list[Sequence[Intent]]
     ) -> list[list[Intended]]:
+        self._database.check_place()
         said = iter(
             ledger_attempts.intend(connection, self._own, [one for each in wanted for one in each])
         )

@@ -158,6 +158,9 @@ class Postgres:
             self.leave_place()
             return False
 
+    def check_place(self) -> None:
+        """See whether what is written is seen by all: on a server it is."""
+
     def leave_place(self) -> None:
         """Let another dialer have the place."""
         place, self._place = self._place, None

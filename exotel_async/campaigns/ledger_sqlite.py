@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.campaigns.errors import LedgerBusy, LedgerLost, LedgerUnavailable
 from exotel_async.campaigns.tables import VERSION_TABLE
 from exotel_async.errors import ConfigurationError, ExotelError
 from exotel_async.masking import redact
@@ -55,6 +55,8 @@ class SQLite:
         # It stays the same file wherever the process goes, and has one dialer by whatever name.
         self.path: Path = Path(os.path.realpath(path))
         self._lock: int | None = None
+        self._file: tuple[int, int] | None = None
+        """The file in which the dialer has its place."""
 
     def __str__(self) -> str:
         return str(self.path)
@@ -74,6 +76,7 @@ class SQLite:
 
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. The file is made if there is none."""
+        self.check_place()
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
@@ -165,6 +168,7 @@ class SQLite:
     def take_place(self) -> bool:
         """Take the place of the file's one dialer. It is free again when the process dies."""
         if self._lock is not None:
+            self.check_place()
             return True
         path = f"{self.path}.lock"
         try:
@@ -179,8 +183,28 @@ class SQLite:
         if not is_taken:
             os.close(lock)
             return False
-        self._lock = lock
+        self._lock, self._file = lock, self._identity()
         return True
+
+    def check_place(self) -> None:
+        """See whether the file is still the one in which the dialer has its place.
+
+        Raises:
+            LedgerLost: it is not: nobody else would see what is written there.
+        """
+        if self._lock is not None and self._identity() != self._file:
+            what = "was deleted, moved or replaced while it was dialled from"
+            advice = "put it back before you dial again, or everybody is dialled anew"
+            raise LedgerLost(f"{self} {what}: {advice}")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerUnavailable(f"{self}: {error.strerror}") from None
+        return found.st_dev, found.st_ino
 
     def leave_place(self) -> None:
         """Let another dialer have the place."""

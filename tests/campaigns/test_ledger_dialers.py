@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event, select, text
 from exotel_async import ConfigurationError
 from exotel_async.campaigns import ledger_dialers, ledger_thread
 from exotel_async.campaigns.entries import LEASE, Holder, Intended
-from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
+from exotel_async.campaigns.errors import LedgerBusy, LedgerLost, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import dialers
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
@@ -50,6 +50,28 @@ async def main():
         await asyncio.Event().wait()
 asyncio.run(main())
 """
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_path: Path) -> None:
+    path, aside = tmp_path / "campaigns.db", tmp_path / "aside.db"
+    async with Ledger(path) as ledger:
+        campaign = await running(ledger, people(3))
+        one, two, _ = await claimed(ledger, campaign, 3)
+        assert await ledger.intend([intent(one)], within=SOON) == [Intended.TAKEN]
+        path.rename(aside)
+        if what == "deleted":
+            aside.unlink()
+        elif what == "replaced":
+            path.write_bytes(aside.read_bytes())
+        for write in (ledger.intend([intent(two)], within=SOON), ledger.beat(NOW)):
+            with pytest.raises(LedgerLost, match=r"campaigns\.db was deleted, moved or replaced"):
+                await write
+        assert path.exists() == (what == "replaced")  # nor is another one made
+        if what == "moved":
+            aside.rename(path)
+            assert await ledger.beat(NOW)
+            assert await ledger.intend([intent(two)], within=SOON) == [Intended.TAKEN]
 
 
 @pytest.mark.slow(1)

@@ -1,18 +1,22 @@
-"""A ledger that cannot be written for a while holds up the dialling, and ends nothing."""
+"""A ledger that cannot be written for a while holds up the dialling; one that is gone ends it."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from sqlalchemy import Connection, Engine, event
 
 from exotel_async.campaigns.dialer import Dialer
-from exotel_async.emulator import Emulator
-from tests.campaigns.running import campaign, number, numbers, run_all
+from exotel_async.campaigns.errors import LedgerLost
+from exotel_async.emulator import Emulator, Scenario
+from tests.campaigns.running import campaign, dialled, dialling, number, numbers, run_all
+from tests.conftest import SOON
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +88,20 @@ async def test_what_the_register_says_of_a_number_is_known_if_it_cannot_be_writt
         outcomes = await run_all(dialer, "checked")
     assert len(outcomes) == 2
     assert sum("Numbers" in one.path for one in exotel_server.requests) == 2
+
+
+async def test_nobody_is_dialled_from_a_file_that_was_deleted(
+    exotel_server: Emulator, tmp_path: Path
+) -> None:
+    exotel_server.scenario = Scenario.all_answered(ring=0, talk=20, settle=0)
+    async with dialling(exotel_server, tmp_path, channels=1) as dialer:
+        await dialer.create(campaign())
+        await dialer.add("diwali", numbers(5))
+        with pytest.raises(LedgerLost, match="was deleted"):
+            async with asyncio.timeout(SOON), dialer.run("diwali") as outcomes:
+                async for _ in outcomes:
+                    for path in sorted(tmp_path.glob("campaigns.db*")):  # noqa: ASYNC240
+                        path.unlink()
+    # The next one may have been dialled before the first one's outcome was read.
+    assert len(dialled(exotel_server)) <= 2
+    assert not (tmp_path / "campaigns.db").exists()
