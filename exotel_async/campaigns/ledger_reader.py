@@ -84,6 +84,12 @@ class LedgerReader:
         """Return how a campaign stands, by its id or its name; None: there is none."""
         return await self._reader.do(Urgency.OTHER, ledger_reading.statistics, campaign)
 
+    async def pending_zones(self, campaign_id: int, zones: Sequence[str]) -> list[str]:
+        """Return those of these time zones in which contacts are to be dialled, now or later."""
+        return await self._reader.do(
+            Urgency.OTHER, ledger_reading.pending_zones, campaign_id, zones
+        )
+
     async def outcomes(
         self, campaign_id: int, after: int, limit: int
     ) -> list[tuple[int, ContactOutcome]]:

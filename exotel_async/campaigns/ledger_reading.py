@@ -21,7 +21,10 @@ from exotel_async.campaigns.outcome import Attempt, CampaignStatistics, ContactO
 from exotel_async.campaigns.tables import (
     HAS_OUTCOME,
     HAS_SID,
+    IS_CLAIMED,
     IS_OPEN,
+    IS_READY,
+    IS_WAITING,
     attempts,
     campaigns,
     contacts,
@@ -87,6 +90,19 @@ _SIDS_NEAR: Final = (
     )
 )
 
+_PENDING: Final = select(
+    or_(
+        *(
+            exists().where(
+                text(f"contacts.{condition}"),
+                contacts.c.campaign_id == bindparam("of_campaign"),
+                contacts.c.zone == bindparam("in_zone"),
+            )
+            for condition in (IS_READY, IS_CLAIMED, IS_WAITING)
+        )
+    ).label("are_there")
+)
+
 _CONTACTS: Final = select(contacts, campaigns.c.name.label("campaign")).join_from(
     contacts, campaigns, contacts.c.campaign_id == campaigns.c.id
 )
@@ -134,6 +150,16 @@ def statistics(connection: Connection, campaign: int | str) -> CampaignStatistic
         talk_time=timedelta(milliseconds=values.get("talk_ms", 0)),
         price=Decimal(values.get("price", 0)) / ledger_counts.MILLIONTHS,
     )
+
+
+def pending_zones(connection: Connection, campaign_id: int, zones: Sequence[str]) -> list[str]:
+    """Return those of these time zones in which contacts are to be dialled, now or later."""
+    asked = {"of_campaign": campaign_id}
+    return [
+        zone
+        for zone in zones
+        if connection.execute(_PENDING, asked | {"in_zone": zone}).scalar_one()
+    ]
 
 
 def open_attempts(

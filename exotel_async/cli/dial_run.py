@@ -202,7 +202,10 @@ class DialRun:
         self.statistics = statistics
         retries, due = await ledger.retries(entry.id)
         next_retry_at = None if due is None else from_ms(due)
-        self._keep_hours(dialer, statistics, entry.zones, now)
+        zones: Sequence[str] = entry.zones
+        if len(zones) > 1 and statistics.pending:  # all contacts of some may have their outcome
+            zones = await ledger.pending_zones(entry.id, zones)
+        self._keep_hours(dialer, statistics, zones, now)
         left = time_left(
             statistics,
             self.campaign,

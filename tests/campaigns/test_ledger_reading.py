@@ -25,6 +25,7 @@ from tests.campaigns.ledgers import (
     running,
     settled,
 )
+from tests.conftest import SOON
 
 THEN = datetime.fromtimestamp(NOW / 1000, UTC)
 
@@ -215,3 +216,23 @@ async def test_calls_to_the_same_people_are_known_by_time(ledger: Ledger) -> Non
     assert await near(["other"], NOW, NOW + 1) == sids(one)
     assert sorted(await near([first, second], NOW, NOW)) == sorted(sids(one, two))
     assert await near([first], NOW + 1, NOW + 2) == []
+
+
+async def test_zones_in_which_contacts_are_to_be_dialled(ledger: Ledger) -> None:
+    zones = ["", "Asia/Dubai", "Asia/Kolkata", "Europe/Paris", "Europe/Rome"]
+    waiting = person(2, zone=zones[2], due_at=NOW + 60_000)
+    rest = [person(n, zone=zone) for n, zone in enumerate(zones) if n != 2]
+    campaign = await running(ledger, [waiting, *rest])
+    other = await running(ledger, [person(1, zone=zones[3])], "other")
+    assert await ledger.pending_zones(campaign.id, zones) == zones
+
+    asked = [zones[0], zones[1], zones[3]]
+    first, second, third = await ledger.claim(campaign.id, asked, 9, NOW, NOW)
+    assert await ledger.pending_zones(campaign.id, zones) == zones
+    done = intent(first)
+    await ledger.intend([done], within=SOON)
+    await ledger.record([placed(done)])
+    left = [zone for zone in zones if zone != first.zone]
+    assert await ledger.pending_zones(campaign.id, zones) == left
+    assert await ledger.pending_zones(other.id, zones) == [zones[3]]
+    assert {second.zone, third.zone} < set(left)

@@ -47,10 +47,12 @@ def leads(tmp_path: Path) -> Path:
     return written(tmp_path, FULL[:5], "12,nobody\n")
 
 
-def written(folder: Path, numbers: list[str], more: str = "") -> Path:
+def written(
+    folder: Path, numbers: list[str], more: str = "", *, columns: str = "Mobile,id"
+) -> Path:
     file = folder / "leads.csv"
     rows = "".join(f"{one},{index}\n" for index, one in enumerate(numbers))
-    file.write_text(f"Mobile,id\n{rows}{more}")
+    file.write_text(f"{columns}\n{rows}{more}")
     return file
 
 
@@ -306,6 +308,17 @@ async def test_outside_calling_hours_it_ends_and_says_when_it_goes_on(leads: Pat
         last = ended.out.splitlines()[-1]
         assert last.startswith("outside calling hours until 2026-11-10 09:00 IST; ")
         assert dials(exotel) == 0
+
+
+async def test_hours_of_zones_in_which_nobody_is_left_do_not_count(tmp_path: Path) -> None:
+    leads = written(tmp_path, [f"{FULL[0]},", f"{FULL[1]},Asia/Dubai"], columns="Mobile,Zone,id")
+    async with exotel_at(21, 30) as exotel:  # 20:00 in Dubai
+        exotel.scenario = Scenario.all_answered(ring=0, talk=0, settle=0)
+        ended = await dialled(leads, exotel, "--map", "time_zone=Zone", usual=ALWAYS[:4])
+        assert ended.code == 5
+        last = ended.out.splitlines()[-1]
+        assert last.startswith("outside calling hours until 2026-11-10 09:00 IST; ")
+        assert dials(exotel) == 1
 
 
 async def test_calling_hours_are_waited_for_where_that_is_wanted(leads: Path) -> None:
