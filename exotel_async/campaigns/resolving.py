@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER, call_is_settled, is_over
@@ -11,9 +11,11 @@ from exotel_async.campaigns.after_call import after_call, final
 from exotel_async.campaigns.call_columns import columns_of
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import Change
+from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.words import AttemptState, ContactState
 from exotel_async.errors import InvalidRequest, NotFound
 from exotel_async.masking import mask_number
+from exotel_async.models import Direction
 from exotel_async.phone import same_number
 
 if TYPE_CHECKING:
@@ -102,14 +104,24 @@ async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
         wrong = "is a call that is not over"
     elif not any(same_number(party, attempt.number) for party in parties):
         wrong = f"is a call to another number than {mask_number(attempt.number)}"
+    elif call.direction is Direction.INBOUND:
+        wrong = "is a call that came in, not one that was placed"
     elif made_at is not None and made_at < from_ms(attempt.intended_at) - _CLOCKS_DIFFER:
         wrong = "is a call that was made before the dial"
+    elif attempt.sid is None and made_at is not None and made_at > _latest(attempt):
+        wrong = "is a call that was made when the dial could not arrive any more"
     else:
         other = await ledger.find_attempt(sid=call.sid)
         if other is not None and other.id != attempt.id:
             wrong = "is the call of another attempt"
     if wrong is not None:
         raise InvalidRequest("sid", call.sid, wrong)
+
+
+def _latest(attempt: OpenAttempt) -> datetime:
+    """Return the moment after which the dial of an attempt certainly makes no call."""
+    given_up = attempt.certain_after or attempt.lost_at or attempt.intended_at
+    return from_ms(given_up) + timedelta(seconds=SEND_WITHIN) + _CLOCKS_DIFFER
 
 
 def _refused(key: str, rule: str) -> InvalidRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
@@ -17,7 +17,7 @@ from exotel_async.campaigns import (
     Retries,
     Retry,
 )
-from exotel_async.campaigns.clock import from_ms
+from exotel_async.campaigns.clock import from_ms, to_ms
 from exotel_async.campaigns.dialer import Dialer
 from exotel_async.campaigns.entries import Change
 from exotel_async.campaigns.ledger import Ledger
@@ -31,11 +31,17 @@ from tests.conftest import EXOPHONE
 pytestmark = pytest.mark.anyio
 
 AGO = timedelta(hours=1)
+NOW_IN_FACT = to_ms(datetime.now(UTC))
+"""When dialers were known to be dead: a while after the emulator's calls."""
 FLOW = "http://my.exotel.com/exotel/exoml/start_voice/926"
 
 
 async def unresolved(
-    ledger: Ledger, name: str, candidates: Sequence[str] = (), sid: str | None = None
+    ledger: Ledger,
+    name: str,
+    candidates: Sequence[str] = (),
+    sid: str | None = None,
+    known_dead: int = NOW_IN_FACT,
 ) -> None:
     """Have the only contact of a campaign end unresolved."""
     entry = await ledger.campaign(name)
@@ -45,7 +51,9 @@ async def unresolved(
     await ledger.set_state(entry.id, CampaignState.IN_PROGRESS, None, NOW)
     (intent,) = await intended(ledger, entry)
     change = unresolved_change(intent.id, intent.contact_id, candidates)
-    own = {} if sid is None else {"sid": sid, "status": "in-progress"}
+    own: dict[str, object] = {"certain_after": known_dead}
+    if sid is not None:
+        own = {"sid": sid, "status": "in-progress"}
     await ledger.record([evolve(change, attempt={**change.attempt, **own})])
     assert await ledger.set_state(entry.id, CampaignState.COMPLETED, None, NOW)
     await ledger.unlock(NOW)
@@ -130,12 +138,14 @@ async def made(
     name: str,
     candidates: Sequence[str] = (),
     sid: str | None = None,
+    *,
+    known_dead: int = NOW_IN_FACT,
     **settings: object,
 ) -> None:
     """Make a campaign whose only contact is unresolved; the contact's key."""
     await dialer.create(campaign(name, **settings))
     await dialer.add(name, [Contact(number(0), key="customer")])
-    await unresolved(dialer._ledger, name, candidates, sid)
+    await unresolved(dialer._ledger, name, candidates, sid, known_dead)
 
 
 @pytest.mark.slow(1)
@@ -187,8 +197,17 @@ async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server:
     exotel_server.scenario = Scenario.all_answered(ring=1, talk=3)
     before = exotel_server.clock.now() - from_ms(NOW) + timedelta(minutes=2)
     earlier = exotel_server.add_call(to_flow(number(0)), ago=before).sid
-    await made(dialer, "one", [other])
-    refused = ((other, "another number"), (going_on, "not over"), (earlier, "before the dial"))
+    came_in = exotel_server.add_call(evolve(to_flow(number(0)), direction="inbound"), ago=AGO).sid
+    later = exotel_server.add_call(to_flow(number(0)), ago=AGO).sid
+    gone = to_ms(exotel_server.clock.now() - AGO - timedelta(minutes=2))
+    await made(dialer, "one", [other], known_dead=gone)
+    refused = (
+        (other, "another number"),
+        (going_on, "not over"),
+        (earlier, "before the dial"),
+        (came_in, "came in"),
+        (later, "could not arrive any more"),
+    )
     for sid, why in refused:
         with pytest.raises(InvalidRequest, match=why) as error:
             await dialer.resolve("one", "customer", sid=sid)

@@ -71,7 +71,10 @@ def unresolved(*candidates: str) -> End:
         state=ContactState.UNRESOLVED,
         reason="nothing distinguishes the calls",
         status=None,
-        attempt={"candidates": candidates},
+        attempt={
+            "candidates": candidates,
+            "certain_after": to_ms(datetime.now(UTC)),  # behind the calls of emulators
+        },
         attempt_state=AttemptState.UNRESOLVED,
     )
 
