@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from exotel_async.campaigns.add_list import AddList
 from exotel_async.campaigns.campaign import Campaign
 from exotel_async.campaigns.clock import Clock, to_ms
+from exotel_async.campaigns.contact import Contact
 from exotel_async.campaigns.dnd import REMEMBERED
 from exotel_async.campaigns.entries import SINGLE_CALLS
 from exotel_async.campaigns.errors import no_such
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from exotel_async.campaigns.adding import AddResult
-    from exotel_async.campaigns.contact import Contact
     from exotel_async.campaigns.entries import CampaignEntry, Holder
     from exotel_async.campaigns.outcome import CampaignStatistics, ContactOutcome
     from exotel_async.campaigns.state import DialerState
 
 _LONGEST_REASON: Final = 500
 _CHUNK: Final = 500
+_LONGEST_AGE: Final = timedelta(days=36_525)
 """Outcomes that are read together."""
 
 
@@ -234,7 +235,7 @@ class CampaignAdmin:
         Raises:
             InvalidRequest: one is no phone number. None was put on the list.
         """
-        identities = _identities(numbers)
+        identities = listed_as(numbers)
         short_text("reason", reason, _LONGEST_REASON)
         if self._state is not None:
             self._state.list_numbers(identities)
@@ -248,7 +249,7 @@ class CampaignAdmin:
         Raises:
             InvalidRequest: one is no phone number. None was taken off.
         """
-        identities = _identities(numbers)
+        identities = listed_as(numbers)
         await self._ledger.allow(identities)
         if self._state is not None:
             self._state.unlist_numbers(identities)
@@ -263,10 +264,10 @@ class CampaignAdmin:
             How many contacts were deleted.
 
         Raises:
-            InvalidRequest: one is being dialled, or it is in doubt whether they were.
+            InvalidRequest: it is neither a `Contact` nor a text; or one is being dialled, or it is
+                in doubt whether they were.
         """
-        number = contact if isinstance(contact, str) else contact.number
-        key = None if isinstance(contact, str) else contact.key
+        number, key = _whom(contact)
         deleted = await self._ledger.forget(identity_of(number) or number)
         return deleted + (0 if key is None else await self._ledger.forget(key))
 
@@ -275,7 +276,13 @@ class CampaignAdmin:
 
         Returns:
             How many contacts were deleted.
+
+        Raises:
+            InvalidRequest: `older_than` is no timedelta from 0 to 100 years.
         """
+        if not isinstance(older_than, timedelta) or not timedelta() <= older_than <= _LONGEST_AGE:
+            rule = "must be a timedelta, such as timedelta(days=90), from 0 to 100 years"
+            raise InvalidRequest("older_than", older_than, rule)
         before = self._clock.now() - older_than
         return await self._ledger.purge(to_ms(before))
 
@@ -301,7 +308,32 @@ def settings_of(entry: CampaignEntry) -> Campaign:
     return Campaign.from_dict(json.loads(entry.settings))
 
 
-def _identities(numbers: Iterable[str]) -> list[str]:
-    several = [numbers] if isinstance(numbers, str) else numbers
-    sent = (normalize_party(number, "numbers") for number in several)
-    return [identity_of(number) or number for number in sent]
+def _whom(contact: object) -> tuple[str, str | None]:
+    """Return the number and the key of a contact; a text may be either."""
+    if isinstance(contact, str):
+        return contact, None
+    if isinstance(contact, Contact):
+        return contact.number, contact.key
+    rule = "must be a Contact, or a number or key as text"
+    raise InvalidRequest("contact", type(contact).__name__, rule)
+
+
+def listed_as(numbers: object) -> list[str]:
+    """Return all identities under which these numbers stand on the do-not-call list.
+
+    A foreign number may be written without its plus, there or in a campaign.
+
+    Raises:
+        InvalidRequest: one is no phone number.
+    """
+    several: object = [numbers] if isinstance(numbers, str) else numbers
+    if not isinstance(several, Iterable):
+        rule = "must be phone numbers as texts"
+        raise InvalidRequest("numbers", type(numbers).__name__, rule)
+    found: list[str] = []
+    for number in several:
+        sent = normalize_party(number, "numbers")
+        identity = identity_of(sent) or sent
+        digits = identity.removeprefix("+")
+        found += [digits, f"+{digits}"] if digits.isdecimal() else [identity]
+    return found

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from attrs import field, frozen
 
+from exotel_async.errors import InvalidRequest
 from exotel_async.masking import masked
 from exotel_async.models.value import Value
 
@@ -19,7 +20,13 @@ def _key(key: str | int | None) -> str | None:
 
 def _several(numbers: Iterable[str]) -> tuple[str, ...]:
     # One number alone is meant as such, not as its digits.
-    return (numbers,) if isinstance(numbers, str) else tuple(numbers)
+    if isinstance(numbers, str):
+        return (numbers,)
+    try:
+        return tuple(numbers)
+    except TypeError:
+        rule = "must be phone numbers as texts"
+        raise InvalidRequest("alternatives", type(numbers).__name__, rule) from None
 
 
 @frozen
@@ -39,6 +46,10 @@ class Contact(Value):
         alternatives: further numbers of the same person, tried in turn, one with each retry.
         agent: who is rung second, instead of the campaign's `agent`.
         custom_field: what comes back with the call, instead of the campaign's.
+
+    Raises:
+        InvalidRequest: `alternatives` are not several numbers. All else is checked when the contact
+            is added.
     """
 
     number: str = field(repr=masked)

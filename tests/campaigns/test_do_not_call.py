@@ -63,6 +63,35 @@ async def test_a_number_that_is_none_lists_nobody(dialer: Dialer, exotel_server:
     assert dialled(exotel_server) == [number(0)]
 
 
+async def test_what_are_no_numbers_is_refused_by_its_name(dialer: Dialer) -> None:
+    for method in (dialer.do_not_call, dialer.allow):
+        for wrong in (None, 98123, [None], [b"9812300001"], b"9812300001"):
+            with pytest.raises(InvalidRequest, match="numbers"):
+                await method(wrong)  # type: ignore[arg-type]
+    for wrong in (None, 5, b"9812300001"):
+        with pytest.raises(InvalidRequest, match="contact"):
+            await dialer.forget(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="alternatives"):
+        Contact(number(0), alternatives=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("listed", ["971501234567", "+971501234567"])
+async def test_a_foreign_number_is_listed_with_and_without_its_plus(
+    listed: str, dialer: Dialer, exotel_server: Emulator
+) -> None:
+    added = listed.removeprefix("+") if listed.startswith("+") else f"+{listed}"
+    await dialer.do_not_call([listed])
+    await dialer.add("diwali", [added])
+    (outcome,) = await run_all(dialer)
+    assert outcome.state is ContactState.DO_NOT_CALL
+    await dialer.allow([added])
+    await dialer.create(campaign("two"))
+    await dialer.add("two", [added])
+    (outcome,) = await run_all(dialer, "two")
+    assert outcome.state is not ContactState.DO_NOT_CALL
+    assert dialled(exotel_server) == [added]
+
+
 @pytest.mark.slow(3)
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 async def test_whoever_is_listed_while_a_dialer_has_taken_them_is_not_dialled(

@@ -173,9 +173,13 @@ async def test_nobody_is_forgotten_while_they_are_dialled(
 
 async def test_old_outcomes_are_purged(dialer: Dialer, exotel_server: Emulator) -> None:
     await dialer.add("diwali", numbers(3))
-    await run_all(dialer)
+    ends = [outcome.ended_at for outcome in await run_all(dialer)]
+    for wrong in (timedelta(seconds=-1), timedelta.max, 90, None):
+        with pytest.raises(InvalidRequest, match="older_than"):
+            await dialer.purge(wrong)  # type: ignore[arg-type]
     assert await dialer.purge(timedelta(days=1)) == 0
-    assert await dialer.purge(timedelta(seconds=-60)) == 3
+    await until(lambda: dialer.now() > max(end for end in ends if end is not None))
+    assert await dialer.purge(timedelta()) == 3
     assert [one async for one in dialer.outcomes("diwali")] == []
     known = await dialer.statistics("diwali")
     assert (known.created, known.reached, known.attempts) == (0, 0, 0)
