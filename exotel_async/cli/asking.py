@@ -20,7 +20,10 @@ def can_ask() -> bool:
 
 
 def ask(question: str) -> str | None:
-    """Ask a person, and return what was typed; None: nothing more will be."""
+    """Ask a person, and return the line that was typed; None: nothing more will be.
+
+    What was typed without Enter before the end of the input is no answer.
+    """
     err.print(question, end="")
     if sys.platform != "win32":
         # Such a signal does not end a read, so that Ctrl-C would be lost.
@@ -29,7 +32,8 @@ def ask(question: str) -> str | None:
     typed = sys.stdin.buffer.readline()
     if not typed.endswith(b"\n"):
         err.print()
-    return typed.decode(errors="replace").strip() if typed else None
+        return None
+    return typed.decode(errors="replace").strip()
 
 
 def confirmed(question: str, *, yes: bool) -> bool:

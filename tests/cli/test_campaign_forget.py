@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -107,25 +108,28 @@ def test_what_cannot_be_meant_deletes_nobody(
 
 
 @terminals
-@pytest.mark.slow(6)
+@pytest.mark.slow(8)
 @pytest.mark.parametrize(
     ("command", "answer", "code", "told"),
     [
-        (["forget", number(0)], "y", 0, "1 contact deleted"),
-        (["forget", number(0)], "", 1, "nobody was deleted"),
-        (["cancel", "diwali"], "yes", 0, "2 contacts will not be dialled any more."),
-        (["cancel", "diwali"], "no", 1, "diwali was not cancelled: nothing was changed"),
+        (["forget", number(0)], "y\n", 0, "1 contact deleted"),
+        (["forget", number(0)], "\n", 1, "nobody was deleted"),
+        (["forget", number(0)], "y\x04\x04", 1, "nobody was deleted"),
+        (["cancel", "diwali"], "yes\n", 0, "2 contacts will not be dialled any more."),
+        (["cancel", "diwali"], "no\n", 1, "diwali was not cancelled: nothing was changed"),
+        (["cancel", "diwali"], "y\x04\x04", 1, "diwali was not cancelled: nothing was changed"),
     ],
 )
 async def test_at_a_terminal_it_asks(
     command: list[str], answer: str, code: int, told: str, place: Path
 ) -> None:
+    """Ctrl-D behind an answer without Enter takes it back."""
     await fill(place, numbers(2))
     arguments = ("campaign", *command)
     async with at_a_terminal(*arguments, env=environment(), cwd=place.parent) as terminal:
         asked = await terminal.until("[y/N] ")
         assert all(len(line) <= 60 for line in asked.splitlines())
-        terminal.types(answer)
+        os.write(terminal.master, answer.encode())
         assert await terminal.end() == code
         assert told in " ".join(terminal.seen.split())
     if code:

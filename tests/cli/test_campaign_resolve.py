@@ -129,10 +129,11 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
 
 
 @terminals
-@pytest.mark.slow(4)
-@pytest.mark.parametrize("how", ["q", "\x04", "SIGINT"])
+@pytest.mark.slow(5)
+@pytest.mark.parametrize("how", ["q", "\x04", "n\x04\x04", "SIGINT"])
 async def test_it_may_be_left_at_any_question(how: str, place: Path, emulator: Emulator) -> None:
-    """By q, by Ctrl-D, and by Ctrl-C; what was said before is done."""
+    """By q, by Ctrl-D, also behind an answer without Enter, and by Ctrl-C; what was said before is
+    done."""
     _, busy = await doubtful(place, emulator)
     env = pointing_at(emulator)
     command = ("campaign", "resolve", "diwali", "--numbers")
