@@ -30,6 +30,7 @@ _LARGEST_BLOCK: Final = 8000
 """Contacts at most."""
 _REASONS: Final = {
     "key": "its key is in the campaign already",
+    "other number": "its key is in the campaign already, with another number",
     "number": "one of its numbers is in the campaign already",
 }
 
@@ -67,7 +68,7 @@ class _Block:
         self.is_last = not more
 
     def duplicate(self, index: int, what: str) -> BadContact:
-        """Return a good one that is in the campaign already, by its "key" or a "number"."""
+        """Return a good one that is in the campaign already, by what `Ledger.add` says."""
         place, one = self.passed[index]
         return BadContact(position=place, contact=one, reason=_REASONS[what], is_duplicate=True)
 
@@ -90,6 +91,7 @@ class AddList:
         self._on_bad = on_bad
         self._block_size = _CHECKED
         self._added = self._duplicates = 0
+        self._other_number: list[str] = []
         self._bad: list[BadContact] = []
 
     async def add(
@@ -120,7 +122,10 @@ class AddList:
                     raise block.failure
                 if block.is_last:
                     return AddResult(
-                        added=self._added, duplicates=self._duplicates, bad=tuple(self._bad)
+                        added=self._added,
+                        duplicates=self._duplicates,
+                        other_number=tuple(self._other_number),
+                        bad=tuple(self._bad),
                     )
         finally:
             if writing is not None:
@@ -150,6 +155,9 @@ class AddList:
             self._block_size = min(_LARGEST_BLOCK, self._block_size * 2)
         self._added += len(block.good) - len(taken)
         self._duplicates += len(taken)
+        self._other_number += [
+            block.good[index].key for index, what in taken if what == "other number"
+        ]
         if self._on_bad is None:
             self._bad += block.bad
             return

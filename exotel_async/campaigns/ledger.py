@@ -245,7 +245,8 @@ class Ledger(LedgerReader):
         A campaign that was completed is continued. A few thousand at a time are quickest.
 
         Returns:
-            Of those that were not taken, which one it was, and whether for its "key" or a "number".
+            Of those that were not taken, which one it was, and by what the campaign has it: its
+            "key", its key with an "other number", or a "number".
 
         Raises:
             InvalidRequest: the campaign was cancelled, or there is none.

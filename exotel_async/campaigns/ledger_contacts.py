@@ -41,13 +41,17 @@ _IDENTITIES: Final = select(contacts.c.identity, contacts.c.id).where(
 # One statement: for the answer of each the thread waits, and then for the interpreter.
 _KNOWN: Final = Statement(
     union_all(
-        select(literal_column("0").label("is_identity"), contacts.c.key).where(
+        select(literal_column("0").label("is_identity"), contacts.c.key, contacts.c.id).where(
             _OF_CAMPAIGN, among(contacts.c.key, "keys")
         ),
-        select(literal_column("1").label("is_identity"), contacts.c.identity).where(
+        select(literal_column("1").label("is_identity"), contacts.c.identity, contacts.c.id).where(
             _OF_CAMPAIGN, among(contacts.c.identity, "identities")
         ),
-        select(literal_column("1").label("is_identity"), other_numbers.c.identity).where(
+        select(
+            literal_column("1").label("is_identity"),
+            other_numbers.c.identity,
+            other_numbers.c.contact_id,
+        ).where(
             other_numbers.c.campaign_id == bindparam("campaign"),
             among(other_numbers.c.identity, "identities"),
         ),
@@ -162,7 +166,7 @@ def add(
     new: Sequence[NewContact],
     now: int,
 ) -> list[tuple[int, str]]:
-    """Add contacts. Returns which were not taken, and whether for their "key" or a "number"."""
+    """Add contacts. Returns which were not taken, and why: see `_taken_by`."""
     ledger_campaigns.begin_again(connection, campaign_id, now)
     # Of a row that is refused, PostgreSQL writes the key or the number to the server's log.
     keys, identities = _known(connection, campaign_id, new)
@@ -172,9 +176,9 @@ def add(
         if what := _taken_by(one, keys, identities):
             refused.append((index, what))
         else:
-            keys.add(one.key)
-            identities.add(one.identity)
-            identities.update(one.others)
+            owner = -1 - index  # it has no id yet
+            keys[one.key] = identities[one.identity] = owner
+            identities.update(dict.fromkeys(one.others, owner))
             taken.append(one)
     if taken:
         rows = [_row(campaign_id, one) for one in taken]
@@ -188,10 +192,13 @@ def add(
     return refused
 
 
-def known(connection: Connection, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
-    """Return which of these contacts the campaign has, by their key or a number."""
+def known(
+    connection: Connection, campaign_id: int, new: Sequence[NewContact]
+) -> list[tuple[int, str]]:
+    """Return which of these contacts the campaign has, and by what: see `_taken_by`."""
     keys, identities = _known(connection, campaign_id, new)
-    return [index for index, one in enumerate(new) if _taken_by(one, keys, identities)]
+    by = ((index, _taken_by(one, keys, identities)) for index, one in enumerate(new))
+    return [(index, what) for index, what in by if what is not None]
 
 
 def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
@@ -203,24 +210,29 @@ def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
     return row.number, row.due_at
 
 
-def _taken_by(one: NewContact, keys: set[str], identities: set[str]) -> str | None:
-    """Return by what a contact is there already: its "key" or a "number"; None: it is not."""
+def _taken_by(one: NewContact, keys: dict[str, int], identities: dict[str, int]) -> str | None:
+    """Return by what a contact is there already: its "key", or a "number"; None: it is not.
+
+    It is "other number" where the contact of that key has not got its number.
+    """
     if one.key in keys:
-        return "key"
-    is_there = one.identity in identities or not identities.isdisjoint(one.others)
+        is_same = identities.get(one.identity) == keys[one.key]
+        return "key" if is_same else "other number"
+    is_there = one.identity in identities or not identities.keys().isdisjoint(one.others)
     return "number" if is_there else None
 
 
 def _known(
     connection: Connection, campaign_id: int, new: Sequence[NewContact]
-) -> tuple[set[str], set[str]]:
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the keys and the identities that the campaign has already, and whose they are."""
     identities = [one.identity for one in new]
     identities += [other for one in new for other in one.others]
     keys = [one.key for one in new]
     asked = {"campaign": campaign_id, "keys": keys, "identities": identities}
-    known: tuple[set[str], set[str]] = set(), set()
-    for is_identity, value in _KNOWN.rows(connection, asked):
-        known[is_identity].add(value)
+    known: tuple[dict[str, int], dict[str, int]] = {}, {}
+    for is_identity, value, owner in _KNOWN.rows(connection, asked):
+        known[is_identity][value] = owner
     return known
 
 

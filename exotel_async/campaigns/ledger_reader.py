@@ -54,8 +54,8 @@ class LedgerReader:
         """
         return await self._reader.do(Urgency.OTHER, ledger_contacts.retries, campaign_id)
 
-    async def known(self, campaign_id: int, new: Sequence[NewContact]) -> list[int]:
-        """Return which of these contacts the campaign has, by their key or a number."""
+    async def known(self, campaign_id: int, new: Sequence[NewContact]) -> list[tuple[int, str]]:
+        """Return which of these contacts the campaign has, and by what, as `Ledger.add` does."""
         return await self._reader.do(Urgency.OTHER, ledger_contacts.known, campaign_id, new)
 
     async def open_attempts(

@@ -11,7 +11,13 @@ from exotel_async.cli.campaign_ledger import OpenLedger
 from exotel_async.cli.campaign_screen import show_text
 from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.contact_files import Unreadable
-from exotel_async.cli.contact_list import Added, add_list, open_list, told
+from exotel_async.cli.contact_list import (
+    Added,
+    add_list,
+    open_list,
+    told,
+    warn_of_other_numbers,
+)
 from exotel_async.cli.terminal import Exit, misused, one_line, report_problem, show_json
 
 
@@ -39,9 +45,11 @@ def add(
         return _was_cancelled(name, as_json=as_json)
     if as_json:
         show_json(_as_json(added, name, file))
+        warn_of_other_numbers(added, contacts, name)
         return Exit.OK
     for line in told(added, contacts, one_line(name)):
         show_text(line)
+    warn_of_other_numbers(added, contacts, name)
     if added.taken:
         show_text(how_to_continue(ledger, ledger.entry(name)))
     return Exit.OK
@@ -60,6 +68,7 @@ def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
         "added": added.taken,
         "duplicates": added.duplicates,
         "in_campaign": added.known,
+        "other_number": len(added.other_number),
         "rejected": added.rejected,
         "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
     }

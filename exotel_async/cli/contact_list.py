@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from exotel_async import ExotelError, InvalidRequest
 from exotel_async.cli.asking import ask, can_ask
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import Campaign, CampaignAdmin, Contact
     from exotel_async.cli.contact_files import Column, ContactFile
 
+FORGET: Final = "exotel-async campaign forget --key KEY"
+_MOST_KEYS: Final = 5
+
 
 @frozen(kw_only=True)
 class Added:
@@ -33,6 +36,7 @@ class Added:
     Attributes:
         taken: contacts that are new in the campaign.
         known: those that the campaign has already.
+        other_number: the keys of those of them that have another number in the campaign.
         rejected: rows that were not taken because something is wrong with them.
         duplicates: rows that were not taken because they have the number, or the key, of an earlier
             one.
@@ -41,6 +45,7 @@ class Added:
 
     taken: int = 0
     known: int = 0
+    other_number: Sequence[str] = field(default=(), repr=False)
     rejected: int = 0
     duplicates: int = 0
     rejected_file: Path | None = None
@@ -117,6 +122,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     added = Added(
         taken=result.added,
         known=result.duplicates,
+        other_number=result.other_number,
         rejected=rejected.count - duplicates,
         duplicates=duplicates,
     )
@@ -144,3 +150,23 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
         if added.duplicates:
             parts.append(counted(added.duplicates, "duplicate"))
         yield f"{' and '.join(parts)}: see {added.rejected_file}"
+
+
+def warn_of_other_numbers(added: Added, contacts: ContactFile, campaign: str) -> None:
+    """Say which numbers of the list are not dialled, as their contacts have others."""
+    if not added.other_number:
+        return
+    name, who = contacts.path.name, counted(len(added.other_number), "contact")
+    campaign, keys = one_line(campaign), first_keys(added.other_number)
+    note(
+        f"{campaign} has another number than {one_line(name)} for {who}, and keeps it: {keys}. "
+        f"To replace it, run `{FORGET}`, then the same command again"
+    )
+
+
+def first_keys(keys: Sequence[str]) -> str:
+    """Name the first few keys, without what may be a phone number."""
+    more = len(keys) - _MOST_KEYS
+    shown = ", ".join(redact(one_line(key)) for key in keys[:_MOST_KEYS])
+    word = "key" if len(keys) == 1 else "keys"
+    return f"{word} {shown}" + (f" and {more:,} more" if more > 0 else "")

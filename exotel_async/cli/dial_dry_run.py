@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from math import floor
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +15,7 @@ from exotel_async import IST
 from exotel_async.campaigns import Campaign
 from exotel_async.cli.campaign_settings import settings_in_words, zone_name
 from exotel_async.cli.campaign_words import clock, in_seconds, money, spoken
+from exotel_async.cli.contact_list import FORGET, first_keys
 from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
 from exotel_async.cli.dial_windows import Window
 from exotel_async.cli.terminal import counted, one_line
@@ -73,6 +74,7 @@ class DryRun:
         taken: rows whose contacts would be added, to be dialled.
         duplicates: rows whose contact is in the file before.
         in_campaign: rows whose contact is in the campaign already.
+        other_number: the keys of those of them whose number is another one there.
         do_not_call: rows with a number on the do-not-call list.
         rejected: rows with something wrong, by reason, the most frequent first.
         campaign: the campaign.
@@ -89,6 +91,7 @@ class DryRun:
     taken: int
     duplicates: int = 0
     in_campaign: int = 0
+    other_number: Sequence[str] = field(default=(), repr=False)
     do_not_call: int = 0
     rejected: Sequence[Rejection] = ()
     campaign: Campaign
@@ -119,6 +122,7 @@ class DryRun:
             "taken": self.taken,
             "duplicates": self.duplicates,
             "in_campaign": self.in_campaign,
+            "other_number": len(self.other_number),
             "pending": self.pending,
             "resume": self.resume,
             "do_not_call": self.do_not_call,
@@ -180,6 +184,10 @@ def _file(run: DryRun) -> Iterator[Entry]:
     ):
         if count:
             yield label, f"{count:,}, {what}"
+        if label == "in campaign" and (keys := run.other_number):
+            kept = f"another number there, which is kept: {first_keys(keys)}"
+            yield "", f"{len(keys):,} of them with {kept}"
+            yield "", f"to replace it, run {FORGET} before"
     yield "rejected", f"{run.total_rejected:,}"
     by_count = sorted(run.rejected, key=lambda one: -one.count)
     # One more takes no more lines than to say that there is one.

@@ -50,6 +50,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "added": "contacts of the file that were added",
         "duplicates": "rows whose contact is in the file more than once, except for the first",
         "in_campaign": "rows whose contact the campaign has already",
+        "other_number": "those of them whose key has another number in the campaign, and keeps it",
         "rejected": "rows that were not added because something is wrong with them",
         "contacts": "contacts the campaign has",
         "budget": "requests a minute",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 from rich.console import Console
 
-from exotel_async.cli.contact_list import told
+from exotel_async.cli.contact_list import told, warn_of_other_numbers
 from exotel_async.cli.dial_events import (
     end_event,
     outcome_event,
@@ -85,6 +85,7 @@ class DialOutput:
         order = self.order
         for line in told(added, contacts, self.campaign):
             self.say(line)
+        warn_of_other_numbers(added, contacts, self.campaign)
         if order.as_json:
             show_json(
                 start_event(
@@ -95,6 +96,7 @@ class DialOutput:
                     added=added.taken,
                     duplicates=added.duplicates,
                     in_campaign=added.known,
+                    other_number=len(added.other_number),
                     rejected=added.rejected,
                     contacts=number,
                     budget=order.service.rate,

@@ -42,6 +42,7 @@ class Plan:
     do_not_call: Sequence[str]
     _taken: int = field(init=False, default=0)
     _known: int = field(init=False, default=0)
+    _other_number: list[str] = field(init=False, factory=list)
     _listed: int = field(init=False, default=0)
     _duplicates: int = field(init=False, default=0)
     _rejected: Counter[str] = field(init=False, factory=Counter)
@@ -71,9 +72,12 @@ class Plan:
             for block in _blocks(self._rows(), _TOGETHER):
                 left = block
                 if there is not None:
-                    known = set(await ledger.known(there.id, block))
+                    known = dict(await ledger.known(there.id, block))
                     left = [one for index, one in enumerate(block) if index not in known]
                     self._known += len(known)
+                    self._other_number += [
+                        block[index].key for index, by in known.items() if by == "other number"
+                    ]
                 await self._count(ledger if is_made else None, left)
         pending = 0 if statistics is None else statistics.pending
         zones = dict(self._zones)
@@ -90,6 +94,7 @@ class Plan:
             taken=self._taken,
             duplicates=self._duplicates,
             in_campaign=self._known,
+            other_number=tuple(self._other_number),
             do_not_call=self._listed,
             rejected=[
                 Rejection(reason=reason, count=count, lines=self._lines[reason])

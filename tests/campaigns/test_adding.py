@@ -65,6 +65,38 @@ async def test_one_person_is_taken_once_by_key(dialer: Dialer) -> None:
     assert (await dialer.add("diwali", [Contact(number(3), key="a")])).duplicates == 1
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_those_with_another_number_in_the_campaign_are_told(
+    dialer: Dialer, together: bool
+) -> None:
+    first = [
+        Contact(number(1), key="a", alternatives=[number(2)]),
+        Contact(number(3), key="b"),
+        Contact(number(4), key="c"),
+    ]
+    again: list[Contact | str] = [
+        Contact("+91 98000 00001", key="a"),  # another spelling
+        Contact(number(2), key="a"),  # the alternative
+        Contact(number(5), key="b", alternatives=[number(3)]),
+        Contact(number(3), key="c"),  # that of another contact
+        number(6),
+        number(6),
+    ]
+    told: list[Any] = []
+    if together:
+        result = await dialer.add("diwali", [*first, *again])
+        assert (result.added, result.duplicates) == (4, 5)
+    else:
+        assert (await dialer.add("diwali", first)).other_number == ()
+        result = await dialer.add("diwali", again, on_bad=told.append)
+        assert (result.added, result.duplicates) == (1, 5)
+        key = "its key is in the campaign already"
+        other = f"{key}, with another number"
+        assert [one.reason for one in told] == [key, key, other, other, key]
+    assert result.other_number == ("b", "c")
+    assert "'b'" not in repr(result)
+
+
 async def test_alternatives_are_numbers_of_the_person(dialer: Dialer) -> None:
     first = Contact(number(1), alternatives=[number(2), "09800000003"])
     rows: list[Contact | str] = [

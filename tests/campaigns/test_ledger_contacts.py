@@ -32,11 +32,11 @@ async def test_of_each_person_the_first_row_is_taken(ledger: Ledger) -> None:
     campaign = await ledger.create("diwali", "{}", NOW)
     new = [person(1), person(1, key="b"), person(2, key="customer 1"), person(2)]
 
-    assert await ledger.add(campaign.id, new, NOW) == [(1, "number"), (2, "key")]
+    assert await ledger.add(campaign.id, new, NOW) == [(1, "number"), (2, "other number")]
     assert await ledger.add(campaign.id, new, NOW) == [
         (0, "key"),
         (1, "number"),
-        (2, "key"),
+        (2, "other number"),
         (3, "key"),
     ]
 
@@ -93,13 +93,12 @@ def test_who_is_taken_is_as_if_each_came_alone(place: str, batches: list[list[Ne
     async def main() -> None:
         async with Ledger(place) as ledger:
             campaign = await ledger.create(f"campaign {len(await ledger.campaigns())}", "{}", NOW)
-            keys: set[str] = set()
-            numbers: set[str] = set()
+            keys: dict[str, set[str]] = {}
             for batch in batches:
                 expected = [
                     refusal
                     for index, one in enumerate(batch)
-                    for refusal in _refused_alone(index, one, keys, numbers)
+                    for refusal in _refused_alone(index, one, keys)
                 ]
                 assert await ledger.add(campaign.id, batch, NOW) == expected
 
@@ -107,14 +106,15 @@ def test_who_is_taken_is_as_if_each_came_alone(place: str, batches: list[list[Ne
 
 
 def _refused_alone(
-    index: int, one: NewContact, keys: set[str], numbers: set[str]
+    index: int, one: NewContact, keys: dict[str, set[str]]
 ) -> Sequence[tuple[int, str]]:
+    """Return whether one is refused who comes alone; else add its key, and the numbers of it."""
     if one.key in keys:
-        return [(index, "key")]
-    if numbers & {one.identity, *one.others}:
+        return [(index, "key" if one.identity in keys[one.key] else "other number")]
+    numbers = {one.identity, *one.others}
+    if any(numbers & others for others in keys.values()):
         return [(index, "number")]
-    keys.add(one.key)
-    numbers |= {one.identity, *one.others}
+    keys[one.key] = numbers
     return []
 
 
@@ -255,7 +255,12 @@ async def test_those_that_a_campaign_has_are_told(ledger: Ledger) -> None:
         person(5, others=("981230009",)),
         person(6, key=person(2).key),
     ]
-    assert await ledger.known(campaign.id, asked) == [1, 2, 3, 4]
+    assert await ledger.known(campaign.id, asked) == [
+        (1, "other number"),
+        (2, "number"),
+        (3, "number"),
+        (4, "other number"),
+    ]
     other = await running(ledger, name="holi")
     assert await ledger.known(other.id, asked) == []
 

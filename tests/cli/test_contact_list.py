@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from exotel_async.campaigns import CampaignAdmin, CampaignState
+from exotel_async.campaigns import CampaignAdmin, CampaignState, Ledger
+from exotel_async.campaigns.clock import Clock
 from exotel_async.cli import campaign_add
 from exotel_async.cli.contact_files import ContactFile
 from exotel_async.cli.contact_list import open_list
@@ -49,6 +50,18 @@ async def _pending() -> int:
         return known.pending
 
 
+async def _numbers() -> dict[str, str]:
+    """The numbers of the contacts, by their keys."""
+    async with Ledger("campaigns.db") as ledger:
+        entry = await ledger.campaign("diwali")
+        assert entry is not None
+        now = Clock().now_ms()
+        await ledger.lock(now, 60_000)
+        found = await ledger.claim(entry.id, [""], 10, now, now + 1)
+        await ledger.unlock(now)
+        return {one.key: one.number for one in found}
+
+
 def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 0
@@ -69,10 +82,56 @@ def test_those_who_are_new_are_added(folder: Path, capsys: pytest.CaptureFixture
         "added": 0,
         "duplicates": 1,
         "in_campaign": 2,
+        "other_number": 0,
         "rejected": 1,
         "rejected_file": "more.csv.rejected.csv",
     }
     assert asyncio.run(_pending()) == 2
+
+
+def test_a_number_that_was_changed_is_told_and_replaced_once_the_contact_is_forgotten(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "keyed.csv"
+    command = ("add", "diwali", "keyed.csv", "--map", "key=id")
+    file.write_text("Mobile,id,Alternate Mobile\n9812300001,K1,\n9812300002,K2,9812300012\n")
+    assert commanded(capsys, *command).err == ""
+    file.write_text("Mobile,id\n9812300009,K1\n9812300012,K2\n")  # K2: the alternative
+    ended = commanded(capsys, *command)
+    assert ended.code == 0
+    assert ended.out.startswith("2 contacts of keyed.csv in diwali, none of them new\n")
+    assert ended.err == (
+        "diwali has another number than keyed.csv for 1 contact, and keeps it: key K1. To replace "
+        "it, run `exotel-async campaign forget --key KEY`, then the same command again\n"
+    )
+    ended = commanded(capsys, *command, "--json")
+    told = json.loads(ended.out)
+    assert (told["in_campaign"], told["other_number"]) == (2, 1)
+    assert asyncio.run(_numbers()) == {"K1": "9812300001", "K2": "9812300002"}
+
+    assert commanded(capsys, "forget", "--key", "K1", "--yes").code == 0
+    assert commanded(capsys, *command).err == ""
+    assert asyncio.run(_numbers()) == {"K1": "9812300009", "K2": "9812300002"}
+
+
+def test_of_many_whose_number_was_changed_the_first_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "keyed.csv"
+    command = ("add", "diwali", "keyed.csv", "--map", "key=id")
+    keys = ["CRM-1", *(f"99999{n:05}" for n in range(6))]
+    file.write_text(
+        "Mobile,id\n" + "".join(f"98123{n:05},{key}\n" for n, key in enumerate(keys, 1))
+    )
+    commanded(capsys, *command)
+    file.write_text(
+        "Mobile,id\n" + "".join(f"98124{n:05},{key}\n" for n, key in enumerate(keys, 1))
+    )
+    ended = commanded(capsys, *command)
+    assert ended.err.startswith(
+        "diwali has another number than keyed.csv for 7 contacts, and keeps it: keys CRM-1, "
+        "******0000, ******0001, ******0002, ******0003 and 2 more. To replace it, run"
+    )
 
 
 def test_a_list_of_which_nobody_is_taken_is_refused(

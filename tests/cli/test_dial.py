@@ -401,6 +401,31 @@ async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulato
     assert dials(exotel) == 10
 
 
+async def test_a_number_that_was_changed_in_the_list_is_told(leads: Path, exotel: Emulator) -> None:
+    """It is dialled once its contact is forgotten."""
+    mapped = ("--map", "key=id")
+    written(leads.parent, FULL[:2])
+    ended = await dialled(leads, exotel, *mapped)
+    assert (ended.code, "another number" in ended.err) == (0, False)
+    written(leads.parent, [FULL[0], FULL[5]])
+    kept = "leads has another number than leads.csv for 1 contact, and keeps it: key 1. To replace"
+    ended = await dialled(leads, exotel, *mapped)
+    assert ended.code == 0
+    assert ended.out.startswith("2 contacts of leads.csv in leads, none of them new\n")
+    assert kept in ended.err
+    ended = await dialled(leads, exotel, *mapped, "--json")
+    start = json.loads(ended.out.splitlines()[0])
+    assert (start["in_campaign"], start["other_number"]) == (2, 1)
+    assert kept in ended.err
+    assert (exotel.rung(FULL[5]), dials(exotel)) == (0, 2)
+
+    forget = ("campaign", "forget", "--key", "1", "--yes")
+    assert (await ran(*forget, cwd=str(leads.parent))).code == 0
+    ended = await dialled(leads, exotel, *mapped)
+    assert (ended.code, kept in ended.err) == (0, False)
+    assert rung(exotel, [FULL[0], FULL[1], FULL[5]]) == [1, 1, 1]
+
+
 async def test_errors_stop_it_and_it_goes_on_when_they_are_over(
     leads: Path, exotel: Emulator
 ) -> None:

@@ -34,6 +34,7 @@ START = {
     "added": 990,
     "duplicates": 2,
     "in_campaign": 5,
+    "other_number": 1,
     "rejected": 3,
     "contacts": 1_000,
     "budget": 200,

@@ -10,7 +10,7 @@ from typing import Any, overload
 import pytest
 from attrs import evolve
 
-from exotel_async.campaigns import CampaignAdmin
+from exotel_async.campaigns import CampaignAdmin, Contact
 from exotel_async.cli import dial_plan
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
@@ -63,6 +63,25 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
         "When contacts are dialled (the 4 from before first, then in the order of the file; "
         "priority and not_before not considered)" in lines
     )
+
+
+async def test_those_with_another_number_in_the_ledger_are_told(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    async with CampaignAdmin(order.ledger) as admin:
+        await admin.create(order.options.campaign())
+        await admin.add("leads", [Contact(one, key=f"K{at}") for at, one in enumerate(PEOPLE[:5])])
+    rows = [f"{PEOPLE[at if at % 4 else 9 - at]},K{at}\n" for at in range(5)]  # K0 and K4
+    order.file.write_text("Mobile,id\n" + "".join(rows))
+    contacts = open_contacts(order.file, mapping={"key": "id"})
+    run = await Plan(order, order.options.campaign(), contacts, []).make()
+    assert (run.taken, run.in_campaign, run.other_number) == (0, 5, ("K0", "K4"))
+    assert run.as_json()["other_number"] == 2
+    lines = shown(lambda on: show_dry_run(on, run), None)
+    at = lines.index("  in campaign: 5, in the campaign already")
+    assert lines[at + 1 : at + 3] == [
+        "  in campaign: 2 of them with another number there, which is kept: keys K0, K4",
+        "  in campaign: to replace it, run exotel-async campaign forget --key KEY before",
+    ]
 
 
 async def test_who_is_in_the_campaign_comes_before_other_time_zones(tmp_path: Path) -> None:
