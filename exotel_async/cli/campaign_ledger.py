@@ -15,11 +15,12 @@ from exotel_async import ConfigurationError, ExotelError, InvalidRequest
 from exotel_async.campaigns import CampaignAdmin, Ledger
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
+from exotel_async.campaigns.ledger_sqlite import SQLite
 from exotel_async.cli.campaign_words import command
 from exotel_async.cli.export_sink import Refusal
 from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LEDGER_VARIABLE, shown_place
 from exotel_async.cli.service import Misuse, exit_of, kind_of, option_of
-from exotel_async.cli.terminal import Exit, counted, one_line, out, report_problem
+from exotel_async.cli.terminal import Exit, counted, note, one_line, out, report_problem
 from exotel_async.cli.time_arguments import shown_moment
 
 _MOST_NAMES: Final = 10
@@ -108,6 +109,20 @@ def opened(place: str) -> Iterator[OpenLedger]:
             runner.run(ledger.close())
 
 
+class _ReportingLedger(Ledger):
+    """A ledger that says so when it makes its file: in another folder it is another ledger."""
+
+    async def open(self) -> None:
+        place = self._database
+        # Where this cannot be seen, opening it says why.
+        is_new = isinstance(place, SQLite) and not await asyncio.to_thread(
+            os.path.exists, place.path
+        )
+        await super().open()
+        if is_new:
+            note(f"New ledger: {one_line(str(place))}")
+
+
 def ledger_at(place: str) -> Ledger:
     """Return the ledger that `--ledger` names; it need not be there.
 
@@ -115,7 +130,7 @@ def ledger_at(place: str) -> Ledger:
         Misuse: it is no place of a ledger.
     """
     try:
-        return Ledger(place)
+        return _ReportingLedger(place)
     except ConfigurationError as error:
         raise Misuse(str(error)) from None
 

@@ -170,7 +170,7 @@ def test_no_password_is_shown(
     filled(place, state=CampaignState.PAUSED)
     url = f"postgresql://me:{PASSWORD}@localhost/campaigns?password={PASSWORD}"
     file = Ledger(place)
-    monkeypatch.setattr(campaign_ledger, "Ledger", lambda _: file)
+    monkeypatch.setattr(campaign_ledger, "ledger_at", lambda _: file)
     ended = commanded(capsys, "status", "diwali", "--ledger", url)
     assert "exotel-async campaign resume diwali --ledger postgresql://..." in ended.out
     assert PASSWORD not in ended.out

@@ -208,7 +208,7 @@ async def test_without_a_reader_of_the_display_events_go_on(leads: Path, exotel:
     arguments = ("dial", "leads.csv", *ALWAYS, *QUICK, "--json")
     env, folder = pointing_at(exotel), leads.parent
     ended = await ran(*arguments, env=env, command=("sh", "-c", run, "sh"), cwd=str(folder))
-    assert ended.out == "5 contacts of leads.csv added to leads\n"
+    assert ended.out == f"New ledger: {folder / 'campaigns.db'}\n"
     async with asyncio.timeout(SOON):  # `head` is the one whose end is waited for
         while '"event":"end"' not in (events := (folder / "events.json").read_text()):
             await asyncio.sleep(0.05)
@@ -401,6 +401,29 @@ async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulato
     assert dials(exotel) == 10
 
 
+async def test_a_ledger_that_is_made_is_named(leads: Path, exotel: Emulator) -> None:
+    """Started in another folder, as by cron, the same command has another ledger."""
+    folder, elsewhere = leads.parent, leads.parent / "else\x1b[2Jwhere"
+    elsewhere.mkdir()
+    arguments = ("dial", str(leads), *ALWAYS, *QUICK)
+    env = pointing_at(exotel)
+    planned = await ran(*arguments, "--dry-run", env=env, cwd=str(folder))
+    assert (planned.code, planned.err) == (0, "")
+    for place, more in ((folder, ()), (elsewhere, ("--json",))):
+        name = str(place / "campaigns.db").replace("\x1b", " ")
+        first = await ran(*arguments, *more, env=env, cwd=str(place))
+        assert (first.code, first.error_lines[0]) == (0, f"New ledger: {name}")
+        assert "New ledger" not in first.out
+        again = await ran(*arguments, *more, env=env, cwd=str(place))
+        assert (again.code, "New ledger" in again.out + again.err) == (0, False)
+    assert rung(exotel, FULL[:5]) == [2] * 5
+    (folder / "empty").mkdir()
+    there = ("--ledger", str(folder / "campaigns.db"))
+    assert (await ran(*arguments, *there, env=env, cwd=str(folder / "empty"))).code == 0
+    assert left_in(folder / "empty") == []
+    assert dials(exotel) == 10
+
+
 async def test_a_number_that_was_changed_in_the_list_is_told(leads: Path, exotel: Emulator) -> None:
     """It is dialled once its contact is forgotten."""
     mapped = ("--map", "key=id")
@@ -462,10 +485,11 @@ async def test_a_list_of_which_nobody_can_be_dialled_is_refused(
     assert planned.err == "exotel-async: no contact in leads.csv can be dialled\n"
     ended = await dialled(leads, exotel)
     assert ended.code == 2
-    assert ended.err == (
+    assert ended.error_lines == [
+        f"New ledger: {leads.parent / 'campaigns.db'}",
         "exotel-async: no contact in leads.csv can be dialled: 2 rows rejected, see "
-        "leads.csv.rejected.csv\n"
-    )
+        "leads.csv.rejected.csv",
+    ]
     assert dials(exotel) == 0
     written(leads.parent, [])
     for more in ((), ("--dry-run",)):
