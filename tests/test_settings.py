@@ -32,6 +32,7 @@ from exotel_async.http.http_client import find_library, new_client
 from exotel_async.redis import Fallback, SharedTokenBucket
 from exotel_async.webhooks import ExotelWebhooks
 from tests.conftest import session
+from tests.support.ports import free_port
 from tests.support.raw_server import GIVEN, Connection, answer, raw_server
 
 TOKEN = "canary-0f3a9b-token"
@@ -186,6 +187,34 @@ async def test_no_proxy_leads_back_to_this_computer(
     monkeypatch.setenv("NO_PROXY", "::1/128")
     async with session(emulator) as exotel:
         await exotel.account.balance()
+
+
+@pytest.mark.parametrize(
+    ("variable", "no_proxy", "is_named"),
+    [
+        ("HTTPS_PROXY", "", True),
+        ("https_proxy", "other.invalid", True),
+        ("ALL_PROXY", "", True),
+        ("HTTPS_PROXY", "exotel.invalid", False),
+        ("HTTP_PROXY", "", False),
+    ],
+)
+async def test_a_proxy_that_cannot_be_reached_is_named_by_its_variable(
+    variable: str,
+    no_proxy: str,
+    is_named: bool,
+    library: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, f"http://user:{TOKEN}@127.0.0.1:{free_port()}")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    async with AsyncExotel(**GIVEN, **ELSEWHERE) as exotel:
+        with pytest.raises(ConnectionFailed) as caught:
+            await exotel.account.balance()
+    text = str(caught.value)
+    assert (f", through the proxy in {variable}; nothing was sent" in text) == is_named
+    assert ("proxy" in text) == is_named
+    assert TOKEN not in text
 
 
 def test_a_client_without_the_environment_needs_no_variable(
