@@ -97,7 +97,8 @@ class ExotelError(Exception, metaclass=_MadeAgain):
         if not sid or sid in text:
             return text
         # What was passed for a SID may be a number.
-        return f"{text} (call SID {sid if re.fullmatch(_SID, sid) else redact(sid)})"
+        named = f" (call SID {sid if re.fullmatch(_SID, sid) else redact(sid)})"
+        return text if text.endswith(named) else text + named  # one that has travelled has it
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

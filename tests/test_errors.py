@@ -228,6 +228,7 @@ def test_names_the_call_it_was_about() -> None:
     assert str(error) == f"HTTP 404: no such call (call SID {error.sid})"
     error.sid = NUMBER  # passed for a SID
     assert str(error) == "HTTP 404: no such call (call SID +********5678)"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
     assert str(NoRecording(sid="a1b2")) == "call a1b2 has no recording"
 
 

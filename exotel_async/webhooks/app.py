@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import tzinfo
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol, Self
 from urllib.parse import unquote
 
 from exotel_async.config import IST, check_grace, check_time_zone
@@ -172,6 +172,12 @@ class ExotelWebhooks(Registry):
             answer_seconds=positive_seconds("answer_timeout", answer_timeout),
         )
         self._sessions: list[Notified] = []
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # Litestar copies what it mounts; handlers may be added after that
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("ExotelWebhooks are not pickled: the secret would be in the pickle")
 
     def forward_to(self, calls: Notified) -> None:
         """Forward each status callback to a session, so that `calls.wait` ends without a poll::

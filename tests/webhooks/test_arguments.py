@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 from collections.abc import Callable
 from functools import partial
@@ -104,6 +106,17 @@ def test_no_error_shows_a_secret(secret: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         new_hooks(secret=secret)
     assert not any(part in str(caught.value) for part in (SECRET, "short", "1234567890"))
+
+
+def test_nor_does_a_pickle_hold_one() -> None:
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(new_hooks())
+
+
+def test_a_deep_copy_is_the_same_application() -> None:
+    """Litestar copies what it mounts: what is registered after that counts, too."""
+    hooks = new_hooks()
+    assert copy.deepcopy(hooks) is hooks
 
 
 @pytest.mark.parametrize("secret", [None, 5])
