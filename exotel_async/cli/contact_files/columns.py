@@ -48,36 +48,24 @@ class AmbiguousColumn(Unreadable):
 
 
 @frozen(kw_only=True)
-class Layout:
-    """What is where in a table.
+class Frame:
+    """The columns of a table, whatever they hold, and where its rows begin.
 
     Attributes:
         columns: the columns.
-        number: the one with the numbers.
-        found_by: how it was found.
-        alternatives: those with further numbers.
-        phones: all those in which there are phone numbers, whoever's.
-        countries: those that say of which country the numbers are.
-        mapped: the columns of other fields of a contact.
         header_line: the line of the headers; 0: there are none.
+        headers: the headers as they are written.
         header: the headers as they are compared.
         width: how many cells a row may have; None: any number.
         is_rejected: whether it is a file of rejected rows.
-        notes: what the user is to know.
     """
 
     columns: tuple[Column, ...]
-    number: Column
-    found_by: str
-    alternatives: Sequence[Column]
-    phones: Sequence[Column]
-    countries: Sequence[Column]
-    mapped: Mapping[str, Column]
     header_line: int
+    headers: Sequence[str]
     header: Sequence[str]
     width: int | None
     is_rejected: bool
-    notes: Sequence[str]
 
     @property
     def own_columns(self) -> int:
@@ -87,6 +75,29 @@ class Layout:
     def name(self, index: int) -> str:
         """Return the name of the column at a place."""
         return self.columns[index].name if index < len(self.columns) else unnamed(index)
+
+
+@frozen(kw_only=True)
+class Layout(Frame):
+    """What is where in a list of people.
+
+    Attributes:
+        number: the column with the numbers.
+        found_by: how it was found.
+        alternatives: those with further numbers.
+        phones: all those in which there are phone numbers, whoever's.
+        countries: those that say of which country the numbers are.
+        mapped: the columns of other fields of a contact.
+        notes: what the user is to know.
+    """
+
+    number: Column
+    found_by: str
+    alternatives: Sequence[Column]
+    phones: Sequence[Column]
+    countries: Sequence[Column]
+    mapped: Mapping[str, Column]
+    notes: Sequence[str]
 
 
 def letter_of(index: int) -> str:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import (
-    Cell,
-    has_lost_digits,
-    is_empty,
-    text_of,
-    used_width,
-)
+from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, text_of
 from exotel_async.cli.contact_files.columns import (
     OWN_COLUMNS,
     AmbiguousColumn,
     Column,
     Layout,
-    letter_of,
-    unnamed,
 )
+from exotel_async.cli.contact_files.frames import frame_of, text_in
 from exotel_async.cli.contact_files.headers import (
     Kind,
     kind_of,
@@ -30,15 +22,12 @@ from exotel_async.cli.contact_files.headers import (
     names_phones,
     normal,
 )
-from exotel_async.cli.contact_files.rejected import as_it_was
 from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.sample import ENOUGH, Sample
-from exotel_async.cli.contact_files.text_files import TextTable
 from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.masking import redact
 
 _MEANT: Final = 5  # digits, at least, of what is meant as a number
-_SHOWN: Final = 3
 _TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
 
 
@@ -73,16 +62,12 @@ class _Finder:
         self.sample = sample = Sample(table, mapping)
         if not sample.rows:
             raise Unreadable(f"{path} has no rows that can be read")
-        self.headers = [_text_of(cell, sample) for cell in sample.header]
-        # The cells of text may have moved, by a delimiter without quotes.
-        may_move = sample.is_rejected or isinstance(table, TextTable)
-        self.width = self._width() if may_move else None
-        self.own = len(OWN_COLUMNS) if sample.is_rejected else 0
-        self.columns = tuple(self._columns())
+        self.frame = frame = frame_of(table, sample)
+        self.headers, self.columns, self.own = frame.headers, frame.columns, frame.own_columns
         # In a file of rejected rows: how many were rejected for which column.
         column = OWN_COLUMNS.index("column")
         reasons = sample.cells(column) if sample.is_rejected else ()
-        self.blamed = Counter(_text_of(cell, sample) for cell in reasons)
+        self.blamed = Counter(text_in(cell, sample) for cell in reasons)
 
     def layout(self) -> Layout:
         mapped = {name: self._named(name, column) for name, column in self.mapping.items()}
@@ -99,32 +84,19 @@ class _Finder:
             alternatives = [one for one in self._seconds() if one.index != number.index]
         return Layout(
             columns=self.columns,
+            header_line=self.frame.header_line,
+            headers=self.headers,
+            header=self.frame.header,
+            width=self.frame.width,
+            is_rejected=self.frame.is_rejected,
             number=number,
             found_by=found_by,
             alternatives=alternatives,
             phones=[one for one in self.columns if one == number or self._holds_phones(one)],
             countries=self._countries(),
             mapped=mapped,
-            header_line=self.sample.header_line,
-            header=[normal(header) for header in self.headers],
-            width=self.width,
-            is_rejected=self.sample.is_rejected,
             notes=notes,
         )
-
-    def _columns(self) -> Iterator[Column]:
-        used: Counter[str] = Counter()
-        for index in range(self.sample.size if self.width is None else self.width):
-            header = self.headers[index] if index < len(self.headers) else ""
-            if index == self.own:
-                used.clear()  # the people's columns keep the names that they had
-            name = " ".join(header.split()) or unnamed(index)
-            used[normal(name)] += 1
-            while (times := used[normal(name)]) > 1:
-                name = f"{name} ({times})"
-                used[normal(name)] += 1
-            cells = (text_of(cell) for cell in self.sample.cells(index) if not is_empty(cell))
-            yield Column(index, name, letter_of(index), tuple(islice(cells, _SHOWN)))
 
     def _named(self, field_name: str, wanted: str) -> Column:
         """Return the column that the user means by a header, a letter or a number."""
@@ -236,23 +208,6 @@ class _Finder:
 
     def _holds_numbers(self, column: Column) -> bool:
         return self.sample.share(column.index) >= ENOUGH
-
-    def _width(self) -> int:
-        """Return how many cells a row has, if none of its delimiters was meant as text."""
-        body = self.sample.body
-        if not self.sample.header_line:
-            return Counter(len(row.cells) for row in body).most_common(1)[0][0]
-        named = used_width(self.headers)
-        if self.sample.is_rejected:
-            return named
-        # A spreadsheet writes as many headers as the longest row has cells, the last ones empty.
-        # They are columns if most rows use them.
-        users = sum(used_width(row.cells) > named for row in body)
-        return len(self.headers) if users > max(1, len(body) / 2) else named
-
-
-def _text_of(cell: Cell, sample: Sample) -> str:
-    return text_of(as_it_was(cell) if sample.is_rejected else cell)
 
 
 def _is_meant(cell: Cell) -> bool:

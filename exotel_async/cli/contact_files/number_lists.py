@@ -65,12 +65,12 @@ def _layout(path: Path, table: Table) -> Layout:
 def _is_nobodys(row: Row, layout: Layout) -> bool:
     if row.line < layout.header_line:
         return not has_number(row)
-    reason = why_no_contact(row, layout)
+    reason = why_no_contact(row, layout, layout.number.index)
     return reason == REPEATED or (reason == FOOTER and not has_number(row))
 
 
 def _numbers(row: Row, layout: Layout) -> Sequence[str]:
-    if reason := why_no_contact(row, layout):
+    if reason := why_no_contact(row, layout, layout.number.index):
         raise BadCell(reason)
     numbers: list[str] = []
     for column in layout.phones:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from exotel_async.cli.contact_files.cells import Cell, is_empty, is_number, text_of, used_width
-from exotel_async.cli.contact_files.columns import Layout
+from exotel_async.cli.contact_files.columns import Frame
 from exotel_async.cli.contact_files.headers import normal
 from exotel_async.cli.contact_files.rows import Row
 
@@ -29,24 +29,29 @@ _FOOTER: Final = (
 )
 
 
-def why_no_contact(row: Row, layout: Layout) -> str | None:
-    """Return why there is no contact in a row; None: there is one."""
+def why_no_contact(row: Row, frame: Frame, number: int) -> str | None:
+    """Return why there is no contact in a row; None: there is one.
+
+    Args:
+        row: the row.
+        frame: the columns of its table.
+        number: the place of the column with the numbers.
+    """
     if row.damage is not None:
         return row.damage
-    if row.line < layout.header_line:
-        return f"{ABOVE}, which are in line {layout.header_line}"
-    if layout.width is not None and len(row.cells) > layout.width:
-        number = used_width(row.cells)
-        if number > layout.width:
-            whose = "the headers have" if layout.header_line else "most rows have"
+    if row.line < frame.header_line:
+        return f"{ABOVE}, which are in line {frame.header_line}"
+    if frame.width is not None and len(row.cells) > frame.width:
+        used = used_width(row.cells)
+        if used > frame.width:
+            whose = "the headers have" if frame.header_line else "most rows have"
             return (
-                f"has {number} cells where {whose} {layout.width}: a cell with a delimiter in it is"
+                f"has {used} cells where {whose} {frame.width}: a cell with a delimiter in it is"
                 " put in quotes"
             )
-    if _is_footer(row.cells[layout.own_columns :]):
+    if _is_footer(row.cells[frame.own_columns :]):
         return FOOTER
-    number = layout.number.index
-    if layout.header and normal(text_of(cell_at(row, number))) == layout.header[number]:
+    if frame.header and normal(text_of(cell_at(row, number))) == frame.header[number]:
         return REPEATED
     return None
 

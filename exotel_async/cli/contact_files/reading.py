@@ -87,7 +87,7 @@ class Reading:
 
     def _contact(self, row: Row) -> Contact:
         number = self.layout.number.index
-        if reason := why_no_contact(row, self.layout):
+        if reason := why_no_contact(row, self.layout, number):
             raise _Refused(number, reason)
         if self.layout.is_rejected:
             self._check_unchanged(row)
