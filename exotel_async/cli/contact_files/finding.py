@@ -21,6 +21,7 @@ from exotel_async.cli.contact_files.headers import (
     names_countries,
     names_phones,
     normal,
+    says_alternative,
 )
 from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.sample import ENOUGH, Sample
@@ -189,9 +190,14 @@ class _Finder:
 
     def _seconds(self) -> Iterator[Column]:
         for one in self.columns:
-            holds = self._holds_phones(one) or self.blamed[one.name]
-            if self._kind(one) == Kind.SECOND and holds:
+            if self._kind(one) != Kind.SECOND:
+                continue
+            if self._holds_phones(one) or self.blamed[one.name] or self._may_hold_later(one):
                 yield one
+
+    def _may_hold_later(self, column: Column) -> bool:
+        """Whether alternatives may come further down: a list may begin with people without."""
+        return says_alternative(self.headers[column.index]) and self.sample.is_silent(column.index)
 
     def _countries(self) -> list[Column]:
         named = zip(self.columns, self.headers, strict=False)

@@ -36,6 +36,7 @@ _SECOND: Final = _set(
     " backup"
     " 2nd 3rd third वैकल्पिक अन्य"
 )
+_ANY_OTHER: Final = _set("other additional another extra backup अन्य")  # remarks, perhaps
 _LATER: Final = _set("2 3 4 5")
 _OTHERWISE: Final = _set(
     "id ids uid uuid guid order invoice bill account acct acc bank ifsc pin pincode zip zipcode"
@@ -95,6 +96,11 @@ def kind_of(header: str) -> Kind:
 def names_phones(header: str) -> bool:
     """Whether a header has a word for a phone in it."""
     return _names_phone(_words(header))
+
+
+def says_alternative(header: str) -> bool:
+    """Whether a header says that alternatives are below it, even if no cell shows it."""
+    return kind_of(header) is Kind.SECOND and not _words(header) <= _ANY_OTHER
 
 
 def _names_phone(words: frozenset[str]) -> bool:

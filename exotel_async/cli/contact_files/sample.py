@@ -66,6 +66,10 @@ class Sample:
         """Return how many of a column's cells are phone numbers, of those that say something."""
         return self._share(index, self._start)
 
+    def is_silent(self, index: int) -> bool:
+        """Whether no cell of a column says anything."""
+        return all(map(_says_nothing, self.cells(index)))
+
     def _find_header(self, mapping: Mapping[str, str]) -> int | None:
         """Return the place of the row with the headers."""
         if _is_of_rejected(self.rows[0].cells):

@@ -210,3 +210,28 @@ def test_each_column_can_be_told_by_its_name(tmp_path: Path) -> None:
 
 def test_letters() -> None:
     assert [letter_of(index) for index in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
+
+
+@pytest.mark.parametrize(
+    "header", ["Alternate Mobile", "Phone 2", "Alt No", "Alternate", "Other Phone", "Other No"]
+)
+@pytest.mark.parametrize("cell", ["", "N/A", "-"])
+def test_an_alternate_column_that_is_used_from_far_down_on(
+    tmp_path: Path, header: str, cell: str
+) -> None:
+    rows = [f"98123{n:05},{cell}" for n in range(1, 1_101)]
+    text = "\n".join([f"Mobile,{header}", *rows, f"9812399999,{FIRST}", "9812388888,9812377777"])
+    found = taken(opened(text_file(tmp_path, text)))
+    assert found[1_103] == ("9812388888", "9812377777")
+    assert 1_102 not in found  # its alternative is the number of the first row
+    assert len(found) == 1_101
+
+
+@pytest.mark.parametrize("header", ["Other", "Additional", "Extra"])
+def test_a_header_that_says_too_little_needs_numbers_near_the_top(
+    tmp_path: Path, header: str
+) -> None:
+    rows = [f"98123{n:05}," for n in range(1, 1_101)]
+    file = opened(text_file(tmp_path, "\n".join([f"Mobile,{header}", *rows, "9812388888,VIP"])))
+    assert file.alternative_columns == []
+    assert len(taken(file)) == 1_101
