@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
 from exotel_async.cli.contact_files import Unreadable, read_numbers
@@ -21,17 +23,22 @@ from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.terminal import (
     Exit,
     complain,
+    counted,
     err,
     misused,
+    note,
+    one_line,
     out,
     report_problem,
     show_json,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exotel_async.campaigns import CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
-    from exotel_async.cli.contact_files import ContactFile
+    from exotel_async.cli.contact_files import ContactFile, NumberList
     from exotel_async.cli.dial_order import Order
 
 
@@ -39,10 +46,13 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
     """Add the people of a file to a campaign and dial them; or tell what would become of it."""
     try:
         campaign = order.options.campaign()
-        do_not_call = [number for path in order.do_not_call for number in read_numbers(path)]
+        lists = [_do_not_call(path) for path in order.do_not_call]
+        do_not_call = [number for one in lists for number in one.numbers]
         contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
         if dry_run:
             found = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
+            remarks = [remark for one in lists for remark in one.notes]
+            found = evolve(found, notes=[*found.notes, *remarks])
             return _tell(order, found, contacts)
         output = DialOutput(order, campaign.name)
         return _dial(DialRun(order, campaign, contacts, do_not_call, output))
@@ -50,6 +60,16 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         return misused(str(error), as_json=order.as_json)
     except ExotelError as error:
         return _failed(order, error)
+
+
+def _do_not_call(path: Path) -> NumberList:
+    """Read a do-not-call list, and say how many numbers were found in it."""
+    found = read_numbers(path)
+    count = counted(len(found.numbers), "number")
+    notes = [f"{path.name}: {one}" for one in (f"{count} not to be called", *found.notes)]
+    for remark in notes:
+        note(one_line(remark))
+    return evolve(found, notes=notes)
 
 
 def _tell(order: Order, found: DryRun, contacts: ContactFile) -> Exit:

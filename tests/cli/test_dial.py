@@ -520,6 +520,25 @@ async def test_numbers_that_are_not_to_be_called_are_not(leads: Path, exotel: Em
     assert ended.code == 0
     assert rung(exotel, FULL[:5]) == [0, 1, 1, 0, 1]
     assert "do not call" in ended.out
+    assert "dnc.txt: 2 numbers not to be called" in ended.error_lines
+
+
+async def test_what_was_read_of_a_do_not_call_list_is_said(leads: Path, exotel: Emulator) -> None:
+    (leads.parent / "a.csv").write_text(
+        f"DND Mobile,Why\n+91{FULL[0]},asked\n{FULL[3]},call {FULL[1]}\n"
+    )
+    (leads.parent / "b.csv").write_text(f"Mobile\n{FULL[2]}\n")
+    ended = await dialled(leads, exotel, "--dnc", "a.csv", "--dnc", "b.csv", "--dry-run", "--json")
+    notes = [
+        "a.csv: 2 numbers not to be called",
+        "a.csv: 1 cell has a number beside other text, which is not put on the do-not-call list:"
+        " line 3",
+        "b.csv: 1 number not to be called",
+    ]
+    told = json.loads(ended.out)
+    assert (told["notes"], told["do_not_call"]) == (notes, 3)
+    assert [line for line in ended.error_lines if line in notes] == notes
+    assert f"note: {notes[0]}" in ended.err
 
 
 async def test_events_are_json_in_lines(leads: Path, exotel: Emulator) -> None:

@@ -85,7 +85,6 @@ class Layout(Frame):
         number: the column with the numbers.
         found_by: how it was found.
         alternatives: those with further numbers.
-        phones: all those in which there are phone numbers, whoever's.
         countries: those that say of which country the numbers are.
         mapped: the columns of other fields of a contact.
         notes: what the user is to know.
@@ -94,7 +93,6 @@ class Layout(Frame):
     number: Column
     found_by: str
     alternatives: Sequence[Column]
-    phones: Sequence[Column]
     countries: Sequence[Column]
     mapped: Mapping[str, Column]
     notes: Sequence[str]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import Cell, has_lost_digits, text_of
+from exotel_async.cli.contact_files.cells import has_lost_digits
 from exotel_async.cli.contact_files.columns import (
     OWN_COLUMNS,
     AmbiguousColumn,
@@ -16,6 +16,7 @@ from exotel_async.cli.contact_files.columns import (
 )
 from exotel_async.cli.contact_files.frames import frame_of, text_in
 from exotel_async.cli.contact_files.headers import (
+    TO_CONFIRM,
     Kind,
     kind_of,
     names_countries,
@@ -24,41 +25,47 @@ from exotel_async.cli.contact_files.headers import (
     says_alternative,
 )
 from exotel_async.cli.contact_files.rows import Table
-from exotel_async.cli.contact_files.sample import ENOUGH, Sample
+from exotel_async.cli.contact_files.sample import ENOUGH, Sample, is_meant
 from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.masking import redact
 
-_MEANT: Final = 5  # digits, at least, of what is meant as a number
-_TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
+_ADVICE: Final = "name it with --map number=COLUMN"
 
 
-def find_columns(
-    path: Path,
-    table: Table,
-    mapping: Mapping[str, str],
-    *,
-    advice: str = "name it with --map number=COLUMN",
-) -> Layout:
+def find_columns(path: Path, table: Table, mapping: Mapping[str, str]) -> Layout:
     """Find out what is where.
 
     Args:
         path: the file, for what is said of it.
         table: the table.
         mapping: the columns of fields of a contact, as the user has named them.
-        advice: what the user can do where no column with numbers is found.
 
     Raises:
         AmbiguousColumn: several columns may hold the numbers.
         Unreadable: none does, or there is no such column.
     """
-    return _Finder(path, table, mapping, advice).layout()
+    return _Finder(path, table, mapping).layout()
+
+
+def why_none(used: Sequence[Column], lost: Sequence[Column], advice: str) -> str:
+    """Say that no column has phone numbers.
+
+    Args:
+        used: the columns in which there is something.
+        lost: those in which there are numbers that have lost digits.
+        advice: what the user can do.
+    """
+    names = ", ".join(f"{one.name!r}" for one in used) or "its empty columns"
+    hint = ""
+    if lost:
+        hint = f"; {lost[0].name!r} has lost digits, as in 9.81E+09: export it as text"
+    return redact(f"no column of phone numbers was found among {names}{hint}; {advice}")
 
 
 class _Finder:
-    def __init__(self, path: Path, table: Table, mapping: Mapping[str, str], advice: str) -> None:
+    def __init__(self, path: Path, table: Table, mapping: Mapping[str, str]) -> None:
         self.path = path
         self.mapping = mapping
-        self.advice = advice
         self.notes = table.notes
         self.sample = sample = Sample(table, mapping)
         if not sample.rows:
@@ -93,7 +100,6 @@ class _Finder:
             number=number,
             found_by=found_by,
             alternatives=alternatives,
-            phones=[one for one in self.columns if one == number or self._holds_phones(one)],
             countries=self._countries(),
             mapped=mapped,
             notes=notes,
@@ -128,7 +134,7 @@ class _Finder:
                 one
                 for one in used
                 if kinds[one.index] == Kind.OTHER_PHONE
-                or (kinds[one.index] in _TO_CONFIRM and self._holds_numbers(one))
+                or (kinds[one.index] in TO_CONFIRM and self._holds_numbers(one))
             ]
         phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]
         # A column of the right name with no number in it does not stand beside one with numbers.
@@ -173,20 +179,16 @@ class _Finder:
         )
 
     def _none(self, kinds: Mapping[int, Kind]) -> Unreadable:
-        names = ", ".join(f"{one.name!r}" for one in self.columns if one.samples)
+        used = [one for one in self.columns if one.samples]
         lost = [
-            one.name
+            one
             for one in self.columns
             if kinds[one.index] != Kind.OTHER
             and any(map(has_lost_digits, self.sample.cells(one.index)))
         ]
-        hint = f"; {lost[0]!r} has lost digits, as in 9.81E+09: export it as text" if lost else ""
-        why = redact(
-            f"no column of phone numbers was found among {names or 'its empty columns'}{hint}; "
-            f"{self.advice}"
-        )
         # Of a workbook, another sheet may be meant.
-        return Unreadable("; ".join([f"{self.path}: {why}", *self.notes]))
+        why = "; ".join([why_none(used, lost, _ADVICE), *self.notes])
+        return Unreadable(f"{self.path}: {why}")
 
     def _seconds(self) -> Iterator[Column]:
         for one in self.columns:
@@ -207,16 +209,10 @@ class _Finder:
         """Whether there are phone numbers in a column, by what its header says, or not."""
         if (kind := self._kind(column)) == Kind.OTHER:
             return False
-        named = kind not in _TO_CONFIRM and names_phones(self.headers[column.index])
+        named = kind not in TO_CONFIRM and names_phones(self.headers[column.index])
         return self._holds_numbers(column) or (
-            named and any(map(_is_meant, self.sample.cells(column.index)))
+            named and any(map(is_meant, self.sample.cells(column.index)))
         )
 
     def _holds_numbers(self, column: Column) -> bool:
         return self.sample.share(column.index) >= ENOUGH
-
-
-def _is_meant(cell: Cell) -> bool:
-    """Whether a cell is meant as a phone number, even if it is none."""
-    text = text_of(cell)
-    return has_lost_digits(text) or sum(map(str.isdecimal, text)) >= _MEANT

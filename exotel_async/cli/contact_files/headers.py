@@ -50,6 +50,7 @@ _OTHERWISE: Final = _set(
 )
 
 
+_DO_NOT_CALL: Final = _set("dnd dnc ndnc ncpr")
 _COUNTRY: Final = _set("country isd dialling dialing")
 _OF_A_COUNTRY: Final = _COUNTRY | _set(
     "code dial calling phone mobile name billing mailing shipping home of residence region"
@@ -73,9 +74,31 @@ class Kind(enum.Enum):
     """The person's phone numbers."""
 
 
+TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
+"""Those of which the cells show what they are."""
+
+
 def kind_of(header: str) -> Kind:
     """Return what a header says of its column."""
+    return _kind_of(_words(header))
+
+
+def kind_in_number_list(header: str) -> Kind:
+    """Return what a header says of its column in a do-not-call list.
+
+    `DND Mobile` is an ordinary header there, and whose phones they are is all the same.
+    """
     words = _words(header)
+    rest = words - _DO_NOT_CALL
+    if words and not rest:
+        return Kind.VAGUE
+    kind = _kind_of(rest)
+    if kind is Kind.VAGUE and rest != words:
+        return Kind.PHONE
+    return Kind.UNKNOWN if kind is Kind.OTHER and _names_phone(rest) else kind
+
+
+def _kind_of(words: frozenset[str]) -> Kind:
     is_phone = _names_phone(words)
     if is_phone and words >= _WITH_CODE:
         words -= _WITH_CODE

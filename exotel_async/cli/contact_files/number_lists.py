@@ -2,82 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from exotel_async.cli.contact_files.cells import BadCell, Cell, NotDialled, numbers_of
-from exotel_async.cli.contact_files.columns import AmbiguousColumn, Layout
-from exotel_async.cli.contact_files.finding import find_columns
+from attrs import define, field, frozen
+
+from exotel_async.cli.contact_files.cells import (
+    BadCell,
+    Cell,
+    NotDialled,
+    has_lost_digits,
+    is_meant_as_number,
+    numbers_of,
+    text_of,
+)
+from exotel_async.cli.contact_files.columns import Column, Frame
+from exotel_async.cli.contact_files.finding import why_none
+from exotel_async.cli.contact_files.frames import frame_of
+from exotel_async.cli.contact_files.headers import kind_in_number_list
+from exotel_async.cli.contact_files.number_columns import (
+    NumberColumns,
+    may_be_number,
+    number_columns,
+)
 from exotel_async.cli.contact_files.odd_rows import (
     FOOTER,
     REPEATED,
-    cell_at,
     has_number,
     why_no_contact,
 )
 from exotel_async.cli.contact_files.rows import Row, Table
-from exotel_async.cli.contact_files.tables import open_table
+from exotel_async.cli.contact_files.sample import Sample
+from exotel_async.cli.contact_files.tables import open_tables
 from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.phone import identity_of
 
 _FIRST: Final = 3
 _ADVICE: Final = "give it a header such as Mobile"  # --map is for the list that is dialled
+_INSIDE: Final = r"(?<!\d)(?:(?:\+|00)?91[\s-]*|0)?[6-9](?:[\s-]?\d){9}(?!\d)"
 
 
-def read_numbers(path: Path) -> list[str]:
-    """Read a do-not-call list: all numbers in all columns with phone numbers.
+@frozen
+class NumberList:
+    """A do-not-call list.
 
-    Every row must give one number at least: a number that is not understood would be dialled. What
-    stands in place of a number and is none, such as 0000000000, is left out.
+    Attributes:
+        numbers: its numbers, each once.
+        notes: what the user is to know of how it was read.
+    """
+
+    numbers: Sequence[str] = field(repr=False)
+    notes: Sequence[str]
+
+
+def read_numbers(path: Path) -> NumberList:
+    """Read a do-not-call list: each cell that is phone numbers and nothing else.
+
+    It is all one in which column, row or sheet: a number too many does no harm, and one that is
+    left out is dialled. So each row of a table with a column of phone numbers must give one, and
+    each cell of such a column must be understood. What stands in place of a number and is none,
+    such as 0000000000, is left out.
 
     Raises:
         Unreadable: it is no such list, or a row gives no number. The text says which rows.
     """
-    table = open_table(path)
-    layout = _layout(path, table)
-    numbers: dict[str, None] = {}
-    bad: list[str] = []
-    for row in table.rows():
-        if row.line == layout.header_line or _is_nobodys(row, layout):
-            continue
-        try:
-            numbers |= dict.fromkeys(_numbers(row, layout))
-        except BadCell as why:
-            bad.append(f"line {row.line} {why}")
-    if bad:
-        rows = "1 row cannot be read, so its number"
-        if len(bad) > 1:
-            rows = f"{len(bad):,} rows cannot be read, so their numbers"
-        first = "; ".join(bad[:_FIRST])
-        raise Unreadable(f"{path}: {rows} could still be dialled: {first}")
-    return [one for one in numbers if identity_of(one) is not None]
+    reader = _Reader(path)
+    for sheet, table in open_tables(path):
+        reader.read(sheet, table)
+    return reader.result()
 
 
-def _layout(path: Path, table: Table) -> Layout:
-    try:
-        return find_columns(path, table, {}, advice=_ADVICE)
-    except AmbiguousColumn as several:
-        # Whichever it is: all columns with phone numbers are read.
-        return find_columns(path, table, {"number": several.candidates[0].name})
+@define
+class _Places:
+    """Places in a file, of which the first ones are said."""
+
+    first: list[str] = field(factory=list)
+    count: int = 0
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        if self.count <= _FIRST:
+            self.first.append(text)
+
+    def __str__(self) -> str:
+        return "; ".join(self.first)
 
 
-def _is_nobodys(row: Row, layout: Layout) -> bool:
-    if row.line < layout.header_line:
-        return not has_number(row)
-    reason = why_no_contact(row, layout, layout.number.index)
-    return reason == REPEATED or (reason == FOOTER and not has_number(row))
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.numbers: dict[str, str] = {}
+        """By what their spellings have in common."""
+        self.bad = _Places()
+        self.unread = _Places()
+        """Cells with numbers in their text."""
+        self.notes: list[str] = []
+        self.has_rows = False
+        self.has_phones = False
+        self.used: list[Column] = []
+        self.lost: list[Column] = []
+
+    def result(self) -> NumberList:
+        if not self.has_rows:
+            raise Unreadable(f"{self.path} has no rows that can be read")
+        if not self.has_phones:
+            raise Unreadable(f"{self.path}: {why_none(self.used, self.lost, _ADVICE)}")
+        if count := self.bad.count:
+            rows = "1 row cannot be read, so its number"
+            if count > 1:
+                rows = f"{count:,} rows cannot be read, so their numbers"
+            raise Unreadable(f"{self.path}: {rows} could still be dialled: {self.bad}")
+        if count := self.unread.count:
+            cells = "1 cell has" if count == 1 else f"{count:,} cells have"
+            self.notes.append(
+                f"{cells} a number beside other text, which is not put on the do-not-call list:"
+                f" {self.unread}"
+            )
+        return NumberList(list(self.numbers.values()), self.notes)
+
+    def read(self, sheet: str, table: Table) -> None:
+        sample = Sample(table, {}, kind_in_number_list)
+        if not sample.rows:
+            return
+        frame = frame_of(table, sample)
+        columns = number_columns(table, frame)
+        self.has_rows = True
+        self.used += (one for one in frame.columns if one.samples)
+        self.lost += (
+            one
+            for one in frame.columns
+            if one.index not in columns.others
+            and any(map(has_lost_digits, sample.cells(one.index)))
+        )
+        self.has_phones |= bool(columns.phones)
+        where = f"sheet {sheet!r}, line" if sheet else "line"
+        any_number = False
+        for row in table.rows():
+            if row.line == frame.header_line:
+                continue
+            place = f"{where} {row.line}"
+            try:
+                numbers = list(self._numbers(row, frame, columns, place))
+            except BadCell as why:
+                self.bad.add(f"{place} {why}")
+                continue
+            any_number = any_number or bool(numbers)
+            for number in numbers:
+                if identity := identity_of(number):
+                    self.numbers.setdefault(identity, number)
+        if sheet and not any_number:
+            self.notes.append(f"the sheet {sheet!r} has no phone numbers")
+
+    def _numbers(self, row: Row, frame: Frame, columns: NumberColumns, place: str) -> Iterator[str]:
+        """Yield the numbers of a row.
+
+        Raises:
+            BadCell: one is not understood, or there is none where there is to be one.
+        """
+        phones = columns.phones
+        if phones and (reason := why_no_contact(row, frame, phones[0])):
+            if _is_nobodys(row, frame, reason):
+                return
+            raise BadCell(reason)
+        is_given = not phones
+        for index, cell in enumerate(row.cells):
+            if phones and index not in phones and not may_be_number(cell):
+                continue
+            try:
+                numbers = _all_in(cell)
+            except BadCell:
+                # Where no column has phone numbers, one that is spoiled may be all there is.
+                if index in phones or (not phones and is_meant_as_number(cell)):
+                    raise
+                if _has_inside(cell):
+                    self.unread.add(place)
+                continue
+            yield from numbers
+            is_given = is_given or (bool(numbers) and index not in columns.others)
+        if not is_given:
+            raise BadCell("has no number")
 
 
-def _numbers(row: Row, layout: Layout) -> Sequence[str]:
-    if reason := why_no_contact(row, layout, layout.number.index):
-        raise BadCell(reason)
-    numbers: list[str] = []
-    for column in layout.phones:
-        numbers += _all_in(cell_at(row, column.index))
-    if not numbers:
-        raise BadCell("has no number")
-    return numbers
+def _is_nobodys(row: Row, frame: Frame, reason: str) -> bool:
+    is_odd = row.line < frame.header_line or reason in {REPEATED, FOOTER}
+    return row.damage is None and is_odd and not has_number(row)
 
 
 def _all_in(cell: Cell) -> Sequence[str]:
@@ -85,3 +196,13 @@ def _all_in(cell: Cell) -> Sequence[str]:
         return numbers_of(cell)
     except NotDialled as error:
         return (error.number,)
+
+
+def _has_inside(cell: Cell) -> bool:
+    """Whether there is a number in a cell that is no number as a whole."""
+    return isinstance(cell, str) and _inside().search(text_of(cell)) is not None
+
+
+@cache
+def _inside() -> re.Pattern[str]:
+    return re.compile(_INSIDE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
 from exotel_async.cli.contact_files.cells import (
     BadCell,
     Cell,
+    has_lost_digits,
     is_empty,
     is_likely,
     numbers_of,
@@ -22,6 +23,7 @@ ENOUGH: Final = 0.5
 """The share of a column's cells that are phone numbers, at least, if it holds phone numbers."""
 
 _ROWS: Final = 1000
+_MEANT: Final = 5  # digits, at least, of what is meant as a number
 _HEADER_WITHIN: Final = 20  # rows
 _SAYING: Final = (Kind.PHONE, Kind.OTHER_PHONE, Kind.SECOND, Kind.VAGUE)
 
@@ -37,7 +39,13 @@ class Sample:
         size: how many cells the longest row has.
     """
 
-    def __init__(self, table: Table, mapping: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        mapping: Mapping[str, str],
+        kind_of: Callable[[str], Kind] = kind_of,
+    ) -> None:
+        self._kind_of = kind_of
         rows = islice(table.rows(), _ROWS + _HEADER_WITHIN)
         self.rows: Sequence[Row] = [row for row in rows if row.damage is None]
         self.size: int = max((len(row.cells) for row in self.rows), default=0)
@@ -82,7 +90,7 @@ class Sample:
             if not self._likely[place]
             for index, cell in enumerate(row.cells)
             if isinstance(cell, str)
-            and (kind := kind_of(text_of(cell))) in _SAYING
+            and (kind := self._kind_of(text_of(cell))) in _SAYING
             and self._may_be_header(place, index)
         ]
         return min(ranked)[1] if ranked else self._plain()
@@ -152,3 +160,9 @@ def _says_nothing(cell: Cell) -> bool:
         return not numbers_of(cell)
     except BadCell:
         return False
+
+
+def is_meant(cell: Cell) -> bool:
+    """Whether a cell is meant as a phone number, even if it is none."""
+    text = text_of(cell)
+    return has_lost_digits(text) or sum(map(str.isdecimal, text)) >= _MEANT

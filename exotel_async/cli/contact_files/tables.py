@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.text_files import open_text
 from exotel_async.cli.contact_files.unreadable import Unreadable
-from exotel_async.cli.contact_files.workbooks import open_workbook
+from exotel_async.cli.contact_files.workbooks import each_sheet, open_workbook
 
 _LOOKED_AT: Final = 4096  # bytes
 _WORKBOOKS: Final = {
@@ -38,11 +39,35 @@ def open_table(path: Path, sheet: str | None = None) -> Table:
         Unreadable: there is no such file, or it is no table.
     """
     head = _head(path)
-    for magic, otherwise in _WORKBOOKS.items():
-        if head.startswith(magic):
-            return open_workbook(path, sheet, otherwise)
+    if otherwise := _workbook(head):
+        return open_workbook(path, sheet, otherwise)
     if sheet is not None:
         raise Unreadable(f"{path} has no sheets: it is a text file")
+    return _open_text(path, head)
+
+
+def open_tables(path: Path) -> Iterator[tuple[str, Table]]:
+    """Open a file as all tables that are in it: of a workbook each sheet, hidden ones as well.
+
+    Yields:
+        The name of the sheet, or "" if there is only one table; and the table.
+
+    Raises:
+        Unreadable: there is no such file, or it is no table.
+    """
+    head = _head(path)
+    if otherwise := _workbook(head):
+        yield from each_sheet(path, otherwise)
+    else:
+        yield "", _open_text(path, head)
+
+
+def _workbook(head: bytes) -> str | None:
+    """Return what a file is if it only begins as a workbook does; None: it does not."""
+    return next((what for magic, what in _WORKBOOKS.items() if head.startswith(magic)), None)
+
+
+def _open_text(path: Path, head: bytes) -> Table:
     for magic, what in _OTHERS.items():
         if head.startswith(magic):
             raise Unreadable(f"{path} is {what}: export it as CSV or XLSX")

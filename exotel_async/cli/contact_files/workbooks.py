@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -66,10 +67,39 @@ def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
     Raises:
         Unreadable: it is no workbook, is encrypted, has no such sheet or nothing in its sheets.
     """
+    with _refusing(path, otherwise):
+        return _choose(path, CalamineWorkbook.from_path(path), sheet)
+
+
+def each_sheet(path: Path, otherwise: str) -> Iterator[tuple[str, SheetTable]]:
+    """Open the sheets of a workbook one after the other, hidden ones as well.
+
+    Args:
+        path: the file.
+        otherwise: what the file is if it is no workbook.
+
+    Yields:
+        The name of the sheet, or "" if there is only one; and the sheet.
+
+    Raises:
+        Unreadable: it is no workbook, or is encrypted.
+    """
+    with _refusing(path, otherwise):
+        workbook = CalamineWorkbook.from_path(path)
+    names = [one.name for one in _sheets(workbook)]
+    for name in names:
+        with _refusing(path, otherwise):
+            table = SheetTable(workbook.get_sheet_by_name(name))
+        yield name if len(names) > 1 else "", table
+
+
+@contextmanager
+def _refusing(path: Path, otherwise: str) -> Iterator[None]:
+    """Say what is wrong with a workbook that cannot be read."""
     if _is_encrypted_ods(path):
         raise Unreadable(f"{path} {_ENCRYPTED}")
     try:
-        return _choose(path, CalamineWorkbook.from_path(path), sheet)
+        yield
     except PasswordError:
         raise Unreadable(f"{path} {_ENCRYPTED}") from None
     except (CalamineError, OSError, ValueError) as error:
@@ -81,7 +111,7 @@ def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
 
 
 def _choose(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> SheetTable:
-    sheets = [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+    sheets = _sheets(workbook)
     shown = [one for one in sheets if one.visible == SheetVisibleEnum.Visible]
     if wanted is not None:
         name = wanted.strip().casefold()
@@ -95,6 +125,10 @@ def _choose(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> Sheet
             return SheetTable(sheet, _notes(one, sheets, shown))
     hidden = f": hidden are {_names(sheets)}" if len(sheets) > len(shown) else ""
     raise Unreadable(f"{path} is empty: there is nothing in its sheets{hidden}")
+
+
+def _sheets(workbook: CalamineWorkbook) -> Sequence[SheetMetadata]:
+    return [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
 
 
 def _notes(

@@ -34,6 +34,21 @@ def workbook(folder: Path, rows: Iterable[Any], name: str = "leads.xlsx") -> Pat
     return path
 
 
+def sheets(path: Path, rows: Mapping[str, Iterable[Any]]) -> Path:
+    """Write a workbook of several sheets; those in lower case are hidden."""
+    with xlsxwriter.Workbook(path) as book:
+        for name, cells in rows.items():
+            sheet = book.add_worksheet(name)
+            if name.islower():
+                sheet.hide()
+            else:
+                sheet.activate()
+                sheet.set_first_sheet()
+            for line, row in enumerate(cells):
+                sheet.write_row(line, 0, row)
+    return path
+
+
 def opened(path: Path, sheet: str | None = None, **mapping: str) -> ContactFile:
     """Open a file of contacts."""
     return open_contacts(path, mapping=mapping, sheet=sheet)

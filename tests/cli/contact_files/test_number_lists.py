@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exotel_async.cli.contact_files import Unreadable, read_numbers
-from tests.cli.contact_files.support import FIRST, SECOND, THIRD, text_file, workbook
+from exotel_async.cli.contact_files.cells import Cell, is_number, numbers_of
+from exotel_async.phone import identity_of
+from tests.cli.contact_files.support import FIRST, SECOND, THIRD, sheets, text_file, workbook
 
 MORE = [SECOND, THIRD]
 NOT_DIALLED = ["18001234567", "9999999999", "08030000000"]
@@ -30,12 +34,12 @@ NOT_DIALLED = ["18001234567", "9999999999", "08030000000"]
     ],
 )  # fmt: skip
 def test_all_numbers_count(tmp_path: Path, text: str, numbers: list[str]) -> None:
-    assert read_numbers(text_file(tmp_path, text)) == numbers
+    assert read_numbers(text_file(tmp_path, text)).numbers == numbers
 
 
 def test_a_workbook(tmp_path: Path) -> None:
     rows = [["Mobile", "Why"], [9812300001, "asked"], ["98123 00002", "asked"]]
-    assert read_numbers(workbook(tmp_path, rows)) == [FIRST, SECOND]
+    assert read_numbers(workbook(tmp_path, rows)).numbers == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize(
@@ -101,3 +105,153 @@ def test_a_file_that_is_no_list(tmp_path: Path) -> None:
         read_numbers(text_file(tmp_path, "Mobile\nAsha\n"))
     with pytest.raises(Unreadable, match="is empty"):
         read_numbers(text_file(tmp_path, ""))
+
+
+def test_all_sheets_count(tmp_path: Path) -> None:
+    parts: dict[str, list[list[object]]] = {
+        "Jan": [["Mobile"], [FIRST]],
+        "Empty": [],
+        "Feb": [["Name", "Number"], ["Ravi", int(SECOND)]],
+        "Summary": [["Month", "Count"], ["Jan", 1], ["Feb", 1]],
+        "older": [["Mobile"], [THIRD]],  # hidden
+    }
+    found = read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    assert found.numbers == [FIRST, SECOND, THIRD]
+    assert found.notes == ["the sheet 'Summary' has no phone numbers"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Mobile"], [FIRST], ["9.8E+09"]],
+        [["Mobile"], ["9.8E+09"]],
+        [["x"], ["9.8E+09"]],
+        [["x"], ["98123O0002"]],
+    ],
+)
+def test_a_sheet_with_a_row_that_cannot_be_read(tmp_path: Path, rows: list[list[str]]) -> None:
+    path = sheets(tmp_path / "dnc.xlsx", {"Jan": [["Mobile"], [FIRST]], "Feb": rows})
+    line = len(rows)
+    with pytest.raises(Unreadable, match=f"1 row cannot be read.*: sheet 'Feb', line {line} has "):
+        read_numbers(path)
+
+
+def test_no_sheet_has_anything(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="has no rows"):
+        read_numbers(sheets(tmp_path / "dnc.xlsx", {"Jan": [], "Feb": []}))
+
+
+@pytest.mark.parametrize("header", ["Alternate Mobile", "Landline", "Remarks", "DND Mobile"])
+def test_a_column_may_be_empty_in_all_rows_but_the_last(tmp_path: Path, header: str) -> None:
+    rows = [f"98123{n:05}," for n in range(1, 1_101)]
+    text = "\n".join([f"Mobile,{header}", *rows, "9812388888,9812377777"])
+    found = read_numbers(text_file(tmp_path, text)).numbers
+    assert len(found) == 1_102
+    assert found[-1] == "9812377777"
+
+
+@pytest.mark.parametrize("header", ["Mobile", "DND Mobile", "Blocked"])
+def test_a_row_far_down_that_gives_no_number(tmp_path: Path, header: str) -> None:
+    rows = [["Mobile", header], *([f"98123{n:05}", ""] for n in range(1, 1_101)), ["", "98123x"]]
+    assert len(read_numbers(workbook(tmp_path, rows[:-1])).numbers) == 1_100
+    with pytest.raises(Unreadable, match="line 1102"):
+        read_numbers(workbook(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    "header", ["DND Mobile", "DND Number", "DNC Number", "DNC No.", "DND", "NDNC", "DNC Phone 1"]
+)
+def test_headers_that_say_what_the_list_is_for(tmp_path: Path, header: str) -> None:
+    text = f"{header}\n{FIRST}\n{SECOND}\n"
+    assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND]
+    text = f"Mobile,{header}\n{FIRST},{SECOND}\n,{THIRD}\n"
+    assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND, THIRD]
+
+
+@pytest.mark.parametrize("header", ["DND Mobile", "DND Number", "DNC Phone"])
+def test_what_is_below_such_headers_must_be_numbers(tmp_path: Path, header: str) -> None:
+    with pytest.raises(Unreadable, match="line 3 has lost digits"):
+        read_numbers(text_file(tmp_path, f"Mobile,{header}\n{FIRST},\n{SECOND},9.8E+09\n"))
+
+
+@pytest.mark.parametrize("header", ["DND", "DND Status", "DNC Date", "NDNC Registered"])
+def test_a_remark_below_such_headers(tmp_path: Path, header: str) -> None:
+    text = f"Mobile,{header}\n{FIRST},Yes\n{SECOND},2026-11-30\n"
+    assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("header", ["Remarks", "Order Id", "Name", "Verified Mobile", ""])
+def test_a_cell_of_any_column_that_is_a_number(tmp_path: Path, header: str) -> None:
+    text = (
+        f"Mobile,{header}\n{FIRST},asked us\n9812300011,{SECOND}\n9812300012,A-1\n"
+        f"9812300013,+91 98123 00003 / 9812300004\n9812300014,N/A\n9812300015,12\n"
+    )
+    found = read_numbers(text_file(tmp_path, text))
+    assert {FIRST, SECOND, "+919812300003", "9812300004"} < set(found.numbers)
+    assert len(found.numbers) == 9
+    assert found.notes == []
+
+
+def test_a_row_whose_number_is_among_the_remarks(tmp_path: Path) -> None:
+    text = f"Mobile,Remarks\n{FIRST},x\n{SECOND},y\n,{THIRD}\n"
+    assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND, THIRD]
+    # The number of an order does not stand for the person's.
+    with pytest.raises(Unreadable, match="line 4 has no number"):
+        read_numbers(text_file(tmp_path, text.replace("Remarks", "Order Id")))
+
+
+def test_numbers_beside_other_text_are_said(tmp_path: Path) -> None:
+    remarks = ["call back 9812300014", "on 2026-11-30", "(98123) 00014?", "his wife: 98123-00015"]
+    remarks += ["asked on 30-11-2026 10:45", "WhatsApp +91 98123 00016 only", "order 981230001412"]
+    rows = [f"98123001{n:02},{remark}" for n, remark in enumerate(remarks)]
+    found = read_numbers(text_file(tmp_path, "\n".join(["Mobile,Remarks", *rows])))
+    assert len(found.numbers) == 7
+    assert found.notes == [
+        "3 cells have a number beside other text, which is not put on the do-not-call list: line 2;"
+        " line 5; line 7"
+    ]
+
+
+def test_one_number_in_several_spellings_is_one(tmp_path: Path) -> None:
+    text = f"Mobile\n{FIRST}\n+91{FIRST}\n0{FIRST}\n"
+    assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST]
+
+
+def test_a_list_without_anyone_in_it(tmp_path: Path) -> None:
+    assert read_numbers(text_file(tmp_path, "Name,Mobile\n")).numbers == []
+
+
+@pytest.mark.parametrize("line", ["Mobile,9812300002", "Total,,9812300002"])
+def test_an_odd_row_with_a_number_somewhere(tmp_path: Path, line: str) -> None:
+    with pytest.raises(Unreadable, match=r"line 3 (repeats|is a total|has 3)"):
+        read_numbers(text_file(tmp_path, f"Mobile,Why\n{FIRST},x\n{line}\n"))
+
+
+@pytest.mark.parametrize("numbers", [[FIRST, "1123456789"], ["1123456789", "2223456789"]])
+def test_landlines(tmp_path: Path, numbers: list[str]) -> None:
+    for header in ("DND", "Number", "DND Number"):
+        text = "\n".join([header, *numbers])
+        assert read_numbers(text_file(tmp_path, text)).numbers == numbers
+
+
+CELLS = st.sampled_from([
+    FIRST, f"+91 {SECOND}", f"{THIRD} / 9812300004", "9812300005.0", "0981230006 6", 9812300007.0,
+    9812300008, "'9812300009", "=\"9812300010\"", "\u0967" * 2 + "\u0968" * 8, "+65 6123 4567",
+    "+971 50 123 4567", "080 3000 0001", "Mob: 98123-00012", "9.812300013E+09", "1800 123 4567",
+    "", "", "", "N/A", "Asha", "12", 7.5, "call 9812300014", "A-1", True, "2026-11-30", "9.8E+09",
+])  # fmt: skip
+HEADERS = st.sampled_from(["", "Mobile", "DND", "Name", "Order Id", "Remarks", "Number", "Alt No"])
+
+
+@given(st.lists(HEADERS, min_size=4, max_size=4), st.lists(st.tuples(*[CELLS] * 4), max_size=8))
+def test_no_number_is_left_out(
+    tmp_path_factory: pytest.TempPathFactory, headers: list[str], rows: list[tuple[Cell, ...]]
+) -> None:
+    path = workbook(tmp_path_factory.mktemp("lists"), [headers, *rows])
+    try:
+        found = read_numbers(path).numbers
+    except Unreadable:
+        return
+    known = {identity_of(one) for one in found}
+    for cell in (cell for row in rows for cell in row if is_number(cell)):
+        assert {identity_of(one) for one in numbers_of(cell)} <= known

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import xlsxwriter
@@ -19,6 +17,7 @@ from tests.cli.contact_files.support import (
     opened,
     reasons,
     rejected,
+    sheets,
     taken,
     text_file,
     workbook,
@@ -26,21 +25,6 @@ from tests.cli.contact_files.support import (
 
 MADE_BY = Path(__file__).with_name("made_by")
 LIST = [["Mobile"], [9812300001]]
-
-
-def sheets(path: Path, rows: Mapping[str, Iterable[Any]]) -> Path:
-    """Write a workbook of several sheets; those in lower case are hidden."""
-    with xlsxwriter.Workbook(path) as book:
-        for name, cells in rows.items():
-            sheet = book.add_worksheet(name)
-            if name.islower():
-                sheet.hide()
-            else:
-                sheet.activate()
-                sheet.set_first_sheet()
-            for line, row in enumerate(cells):
-                sheet.write_row(line, 0, row)
-    return path
 
 
 def test_the_first_sheet_with_something_is_read(tmp_path: Path) -> None:
