@@ -13,7 +13,7 @@ from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
 from exotel_async.cli.contact_files import Unreadable, read_numbers
 from exotel_async.cli.contact_list import nobody, open_list
-from exotel_async.cli.dial_campaign import OPTIONS
+from exotel_async.cli.dial_campaign import OPTIONS, check_is_named
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_plan import Plan
@@ -49,6 +49,8 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
         lists = [_do_not_call(path) for path in order.do_not_call]
         do_not_call = [number for one in lists for number in one.numbers]
         contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
+        if contacts.is_rejected and not order.is_named:
+            check_is_named(order.file)
         if dry_run:
             found = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
             remarks = [remark for one in lists for remark in one.notes]

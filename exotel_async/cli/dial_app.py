@@ -57,7 +57,7 @@ def dial(
             its header or its contents. Rows that cannot be dialled are written to
             FILE.rejected.csv.
         caller_id: Your ExoPhone, which is shown as the caller ID; give it again for more.
-        name: The campaign's name. Default: that of FILE.
+        name: The campaign's name. Default: that of FILE; of rejected rows, that of their list.
         dnc: A file with numbers that are not to be called, by any campaign of the ledger: those in
             all its columns and sheets. Give it again for more.
         dry_run: Show who would be dialled and when, how long it would take and, with --price, what
@@ -84,6 +84,7 @@ def dial(
         mapping=map or {},
         do_not_call=dnc,
         options=options,
+        is_named=bool(name),
         channels=calls.channels,
         poll_interval=calls.poll_interval,
         ledger=ledger,

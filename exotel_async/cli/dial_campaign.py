@@ -37,6 +37,12 @@ _SETTINGS: Final = (
 )
 """Those of a campaign, but for its schedule."""
 
+_OWN_REJECTED: Final = rf"(.+){re.escape(SUFFIX)}"
+# As a spreadsheet saves it, or as it is named where there is one already.
+_TABLE: Final = r"\.(?:csv|tsv|txt|xlsx|xlsm|xlsb|xls|ods)"
+_COPY: Final = r"(?: ?\([0-9]+\)| (?:- )?copy(?: [0-9]+)?)"
+_SAVED_REJECTED: Final = rf"(?i)(.+{_TABLE})\.rejected{_COPY}*{_TABLE}(?:\.old)?"
+
 
 @frozen(kw_only=True)
 class CampaignOptions:
@@ -105,7 +111,27 @@ def usual_name(file: Path) -> str:
 
     A file of rejected rows has the campaign of its list, whose contacts are not dialled again.
     """
-    return Path(file.name.removesuffix(SUFFIX)).stem
+    name = file.name
+    while found := _rejected_of(name):
+        name = found[1]
+    return Path(name).stem
+
+
+def check_is_named(file: Path) -> None:
+    """Refuse a file of rejected rows whose name does not say which list they are from.
+
+    Raises:
+        Misuse: it is such a file: a campaign of its own would dial people of the list again.
+    """
+    if not _rejected_of(file.name):
+        raise Misuse(
+            f"{file.name} has the rejected rows of a list: give --name, which is the name of that"
+            " list's campaign"
+        )
+
+
+def _rejected_of(name: str) -> re.Match[str] | None:
+    return re.fullmatch(_OWN_REJECTED, name) or re.fullmatch(_SAVED_REJECTED, name)
 
 
 def read_hours(text: str) -> str:

@@ -25,6 +25,7 @@ class Order:
         mapping: which columns mean what, by the attributes of a contact.
         do_not_call: files with numbers that no campaign of the ledger may dial.
         options: what the campaign is made of.
+        is_named: whether its name was given; else it is that of the file.
         channels: the account's channels; None: any number.
         poll_interval: seconds until a call's end is asked for first.
         ledger: the path or the URL of the ledger.
@@ -41,6 +42,7 @@ class Order:
     mapping: Mapping[str, str]
     do_not_call: Sequence[Path]
     options: CampaignOptions
+    is_named: bool
     channels: int | None
     poll_interval: float
     ledger: str = field(repr=shown_place)

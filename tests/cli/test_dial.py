@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import signal
 import stat
@@ -20,6 +21,7 @@ from exotel_async.campaigns import CampaignAdmin, CampaignState
 from exotel_async.cli.dial_events import EVENTS
 from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.cli.campaign_ledgers import fill, unresolved
+from tests.cli.contact_files.support import workbook
 from tests.cli.support import EXOPHONE, TOKEN, Ended, Running, left_in, pointing_at, ran, started
 from tests.cli.terminals import at_a_terminal
 from tests.conftest import SOON
@@ -125,6 +127,41 @@ async def test_everybody_is_rung_once_and_the_report_says_so(
     assert ended.code == 0
     assert "6 contacts of leads.csv in leads, none of them new" in ended.out
     assert dials(exotel) == 6
+
+
+@pytest.mark.parametrize("name", ["leads.csv.rejected.xlsx", "leads.csv.rejected (1).csv"])
+async def test_rejected_rows_saved_by_another_program_join_the_campaign_of_their_list(
+    leads: Path, exotel: Emulator, tmp_path: Path, name: str
+) -> None:
+    assert (await dialled(leads, exotel)).code == 0
+    text = (tmp_path / "leads.csv.rejected.csv").read_text(encoding="utf-8-sig")
+    text = text.replace("12,nobody", f"{FULL[0]},somebody")
+    if name.endswith(".csv"):
+        (tmp_path / name).write_text(text)
+    else:
+        workbook(tmp_path, csv.reader(text.splitlines()), name)
+    ended = await dialled(tmp_path / name, exotel)
+    assert ended.code == 0
+    assert f"1 contact of {name} in leads, none of them new" in ended.out
+    assert rung(exotel, FULL[:5]) == [1] * 5
+
+
+async def test_rejected_rows_under_another_name_need_that_of_their_campaign(
+    leads: Path, exotel: Emulator, tmp_path: Path
+) -> None:
+    assert (await dialled(leads, exotel)).code == 0
+    text = (tmp_path / "leads.csv.rejected.csv").read_text(encoding="utf-8-sig")
+    (tmp_path / "right.csv").write_text(text.replace("12,nobody", f"{FULL[0]},somebody"))
+    for more in ((), ("--dry-run",)):
+        ended = await dialled(tmp_path / "right.csv", exotel, *more)
+        assert ended.code == 2
+        assert ended.error_lines == [
+            "exotel-async: right.csv has the rejected rows of a list: give --name, which is the"
+            " name of that list's campaign"
+        ]
+    ended = await dialled(tmp_path / "right.csv", exotel, "--name", "leads")
+    assert ended.code == 0
+    assert rung(exotel, FULL[:5]) == [1] * 5
 
 
 async def test_a_dry_run_dials_nobody_and_writes_nothing(

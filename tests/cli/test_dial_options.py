@@ -181,6 +181,27 @@ def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> N
         ("leads.xlsx.rejected.csv", "leads"),
         ("leads.november.csv", "leads.november"),
         ("leads", "leads"),
+        ("leads.rejected.csv", "leads"),  # of the list `leads`
+        # As a spreadsheet, a browser or a file manager saves it.
+        ("leads.csv.rejected.xlsx", "leads"),
+        ("leads.XLSX.rejected.CSV", "leads"),
+        ("leads.november.csv.rejected.ods", "leads.november"),
+        ("leads.csv.rejected (1).csv", "leads"),
+        ("leads.csv.rejected(2).xlsx", "leads"),
+        ("leads.csv.rejected - Copy.csv", "leads"),
+        ("leads.csv.rejected - Copy (2).csv", "leads"),
+        ("leads.csv.rejected copy.csv", "leads"),
+        ("leads.csv.rejected copy 2.xlsx", "leads"),
+        ("leads.csv.rejected.csv.old", "leads"),
+        ("leads (1).csv.rejected (1).csv", "leads (1)"),
+        # Rows of it that were rejected once more.
+        ("leads.csv.rejected.csv.rejected.csv", "leads"),
+        ("leads.csv.rejected (1).csv.rejected.csv", "leads"),
+        ("leads.csv.rejected.xlsx.rejected (1).xlsx", "leads"),
+        # Lists of other people.
+        ("leads.rejected.xlsx", "leads.rejected"),
+        ("rejected.csv", "rejected"),
+        ("leads.csv.rejected november.csv", "leads.csv.rejected november"),
     ],
 )
 def test_a_campaign_has_the_name_of_its_list(file: str, name: str) -> None:

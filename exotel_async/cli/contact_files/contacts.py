@@ -57,6 +57,11 @@ class ContactFile:
         return self._layout.header_line > 0
 
     @property
+    def is_rejected(self) -> bool:
+        """Whether the rows are those that were rejected of a list, with the reasons."""
+        return self._layout.is_rejected
+
+    @property
     def notes(self) -> Sequence[str]:
         """What the user is to know of how the file is read."""
         return (*self._table.notes, *self._layout.notes)
