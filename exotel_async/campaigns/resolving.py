@@ -58,6 +58,11 @@ async def resolve(
     return outcome
 
 
+def has_ended_by(now: datetime, intended_at: datetime) -> bool:
+    """Whether the call of a dial of `intended_at` is over by now, whatever its record says."""
+    return now > intended_at + _LONGEST
+
+
 async def _unresolved_attempt(ledger: Ledger, campaign_id: int, key: str) -> OpenAttempt:
     outcome = await ledger.outcome(campaign_id, key)
     if outcome is None:
@@ -91,7 +96,7 @@ async def _was_call(
         if not was_accepted:
             raise
         return _has_no_end(attempt, clock)
-    is_late = clock.now() > from_ms(attempt.intended_at) + _LONGEST
+    is_late = has_ended_by(clock.now(), from_ms(attempt.intended_at))
     if was_accepted and is_late and not is_over(call):
         return _has_no_end(attempt, clock)
     await _check(ledger, attempt, call)

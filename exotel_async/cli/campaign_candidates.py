@@ -10,6 +10,7 @@ from attrs import frozen
 
 from exotel_async import AsyncExotel, Call, NotFound
 from exotel_async.campaigns import AttemptState, CampaignAdmin, ContactOutcome, ContactState
+from exotel_async.campaigns.resolving import has_ended_by
 from exotel_async.cli.campaign_columns import candidates_of
 from exotel_async.cli.campaign_screen import shown_numbers
 from exotel_async.cli.campaign_words import masked_key
@@ -29,16 +30,18 @@ class Candidate:
         sid: its SID.
         call: the call; None: the records have none with that SID.
         is_own: whether Exotel has accepted it for the contact: it was placed.
+        has_ended: whether it is over by now, whatever its record says.
     """
 
     sid: str
     call: Call | None
     is_own: bool = False
+    has_ended: bool = False
 
     @property
     def can_be_told(self) -> bool:
-        """Whether it can be told to be the contact's own: another must be over for that."""
-        return self.is_own or self.is_over
+        """Whether it can be told to be the contact's: its end must be known, or never will be."""
+        return self.is_over or (self.is_own and (self.call is None or self.has_ended))
 
     @property
     def is_over(self) -> bool:
@@ -75,14 +78,21 @@ def was_placed(outcome: ContactOutcome) -> bool:
     )
 
 
-async def candidates(exotel: AsyncExotel, outcome: ContactOutcome) -> list[Candidate]:
+async def candidates(
+    exotel: AsyncExotel, outcome: ContactOutcome, now: datetime
+) -> list[Candidate]:
     """Read the calls that may be a contact's own.
 
     Raises:
         ExotelError: Exotel does not tell.
     """
     is_own = was_placed(outcome)
-    return [Candidate(sid, await _read(exotel, sid), is_own) for sid in candidates_of(outcome)]
+    dialled = [one.intended_at for one in outcome.attempts if one.state is AttemptState.UNRESOLVED]
+    has_ended = any(has_ended_by(now, moment) for moment in dialled)
+    return [
+        Candidate(sid, await _read(exotel, sid), is_own, has_ended)
+        for sid in candidates_of(outcome)
+    ]
 
 
 def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str, str]]:

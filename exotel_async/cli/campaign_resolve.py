@@ -252,7 +252,7 @@ class _Run:
         show_text(how_to_continue(self.ledger, self.ledger.entry(self.order.name)))
 
     def _candidates(self, outcome: ContactOutcome) -> list[Candidate]:
-        found: list[Candidate] = self._do(candidates(self.exotel, outcome))
+        found: list[Candidate] = self._do(candidates(self.exotel, outcome, self.dialer.now()))
         return found
 
     def _resolve(self, key: str, sid: str | None) -> ContactOutcome:

@@ -11,8 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from exotel_async.campaigns import CampaignAdmin, CampaignState, Contact, ContactOutcome, Dialer
+from exotel_async.campaigns.clock import to_ms
 from exotel_async.cli import campaign_resolve
 from exotel_async.cli.terminal import out
 from exotel_async.emulator import Emulator, Scenario
@@ -233,6 +235,26 @@ async def test_of_a_call_that_was_placed_nobody_says_that_it_was_not(
         "C-1": "not-reached",
     }
     assert emulator.rung(number(0)) == 0
+
+
+@terminals
+async def test_a_call_in_progress_cannot_be_told_yet(place: Path, emulator: Emulator) -> None:
+    emulator.scenario = Scenario.all_answered(ring=1, talk=3500)
+    dial = Dial(from_=number(0), to=None, caller_id=EXOPHONE, url=FLOW)
+    own = accepted(emulator.add_call(dial, ago=timedelta(0)).sid)
+    just_now = {"intended_at": to_ms(emulator.clock.now())}
+    end = evolve(own, attempt={**own.attempt, **just_now})
+    await fill(place, [Contact(number(0), key="C-0")], [end], state=CampaignState.COMPLETED)
+    command = ("campaign", "resolve", "diwali")
+    async with at_a_terminal(*command, env=pointing_at(emulator), cwd=place.parent) as terminal:
+        first = await terminal.until("s or q? ")
+        assert "it is not over, and cannot be taken before" in first
+        assert "1, s or q" not in first
+        assert "counts" not in first
+        terminal.types("1")
+        await terminal.until("s or q? ")  # it asks again
+        terminal.types("s")
+        assert await terminal.end() == 4
 
 
 @pytest.mark.slow(3)
