@@ -56,7 +56,7 @@ class SQLite:
         self.path: Path = Path(os.path.realpath(path))
         self._lock: int | None = None
         self._file: tuple[int, int] | None = None
-        """The file in which the dialer has its place."""
+        """The file that is written to."""
 
     def __str__(self) -> str:
         return str(self.path)
@@ -94,7 +94,10 @@ class SQLite:
             pass
         except OSError as error:
             raise LedgerUnavailable(f"{self}: {error.strerror}") from None
-        return engine.connect()
+        connection = engine.connect()
+        if not to_read:
+            self._file = self._identity()
+        return connection
 
     def _set_up(self, connection: sqlite3.Connection, cache: int) -> None:
         # WAL lets others read while one writes.
@@ -166,7 +169,11 @@ class SQLite:
             raise (self.failure(error) or error) from None
 
     def take_place(self) -> bool:
-        """Take the place of the file's one dialer. It is free again when the process dies."""
+        """Take the place of the file's one dialer. It is free again when the process dies.
+
+        Raises:
+            LedgerLost: the file that is written to is not the one at the path any more.
+        """
         if self._lock is not None:
             self.check_place()
             return True
@@ -183,14 +190,19 @@ class SQLite:
         if not is_taken:
             os.close(lock)
             return False
-        self._lock, self._file = lock, self._identity()
+        self._lock = lock
+        try:
+            self.check_place()
+        except ExotelError:
+            self.leave_place()
+            raise
         return True
 
     def check_place(self) -> None:
-        """See whether the file is still the one in which the dialer has its place.
+        """See that the dialer that has the place writes to the file that others see.
 
         Raises:
-            LedgerLost: it is not: nobody else would see what is written there.
+            LedgerLost: it does not.
         """
         if self._lock is not None and self._identity() != self._file:
             what = "was deleted, moved or replaced while it was dialled from"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from exotel_async import ExotelError
-from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped
+from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped, LedgerLost
 from exotel_async.cli.contact_files import Unreadable, read_numbers
 from exotel_async.cli.contact_list import nobody, open_list
 from exotel_async.cli.dial_campaign import OPTIONS, check_is_named
@@ -131,6 +131,7 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         open_calls=[open_call_of(one) for one in run.open_calls],
         problem=None if error is None else _explain(order, error),
         ledger=order.ledger_argument,
+        is_ledger_lost=isinstance(error, LedgerLost),
     )
     run.output.end(end)
     return end.exit_code

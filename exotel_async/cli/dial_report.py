@@ -77,6 +77,7 @@ class DialEnd:
         open_calls: contacts whose calls were not over.
         problem: what stopped it, of one that was stopped by errors.
         ledger: the ledger as it was given; None: the usual one.
+        is_ledger_lost: whether it ended because the ledger is not its own any more.
     """
 
     exit_code: Exit
@@ -87,6 +88,7 @@ class DialEnd:
     open_calls: Sequence[OpenCall] = ()
     problem: str | None = None
     ledger: str | None = None
+    is_ledger_lost: bool = False
 
     @property
     def last_line(self) -> str:
@@ -139,6 +141,8 @@ class DialEnd:
 
     @property
     def _what_next(self) -> str:
+        if self.is_ledger_lost:
+            return "see to the ledger before you run the same command again"
         state = self.statistics.state
         if state in {CampaignState.PAUSED, CampaignState.FAILED}:
             resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"

@@ -52,6 +52,12 @@ asyncio.run(main())
 """
 
 
+def move(path: Path, to: Path) -> None:
+    """Move a file of SQLite's, with those beside it."""
+    for more in ("", "-wal", "-shm"):
+        Path(f"{path}{more}").rename(f"{to}{more}")
+
+
 @pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
 async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_path: Path) -> None:
     path, aside = tmp_path / "campaigns.db", tmp_path / "aside.db"
@@ -67,11 +73,33 @@ async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_
         for write in (ledger.intend([intent(two)], within=SOON), ledger.beat(NOW)):
             with pytest.raises(LedgerLost, match=r"campaigns\.db was deleted, moved or replaced"):
                 await write
-        assert path.exists() == (what == "replaced")  # nor is another one made
+        # Nor is another one made, not even to write to it anew.
+        with pytest.raises(LedgerLost):
+            await ledger.purge(NOW)
+        assert path.exists() == (what == "replaced")
         if what == "moved":
             aside.rename(path)
             assert await ledger.beat(NOW)
             assert await ledger.intend([intent(two)], within=SOON) == [Intended.TAKEN]
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
+async def test_nor_is_a_place_taken_for_such_a_file(what: str, tmp_path: Path) -> None:
+    """As while a long list is added, or another dialer is waited for."""
+    path, aside = tmp_path / "campaigns.db", tmp_path / "aside.db"
+    async with Ledger(path) as ledger:
+        await ledger.create("diwali", "{}", NOW)
+        move(path, aside)
+        if what == "deleted":
+            aside.unlink()
+        elif what == "replaced":
+            async with Ledger(path) as other:
+                await other.create("diwali", "{}", NOW)
+        with pytest.raises(LedgerLost):
+            await ledger.lock(NOW, EXCHANGE)
+        if what == "moved":
+            move(aside, path)
+            assert await ledger.lock(NOW, EXCHANGE) is None
 
 
 @pytest.mark.slow(1)

@@ -104,6 +104,14 @@ ENDS: Final[Mapping[str, DialEnd]] = {
         elapsed=605,
         problem=f"paused: {REASON}",
     ),
+    "the ledger is lost": DialEnd(
+        exit_code=Exit.FAILED,
+        statistics=STATISTICS,
+        now=NOW,
+        elapsed=605,
+        problem="/home/asha/campaigns.db was deleted",
+        is_ledger_lost=True,
+    ),
     "interrupted while paused": DialEnd(
         exit_code=Exit.INTERRUPTED,
         statistics=evolve(STATISTICS, state=CampaignState.PAUSED),

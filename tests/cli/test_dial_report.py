@@ -162,6 +162,11 @@ def test_a_call_that_was_placed_is_told_though_its_end_is_not_known() -> None:
             "exotel-async campaign resume leads continues it",
         ),
         (
+            "the ledger is lost",
+            "stopped by errors: 580 contacts are left to dial; "
+            "see to the ledger before you run the same command again",
+        ),
+        (
             "nothing was dialled",
             "stopped by errors: 583 contacts are left to dial; run the same command to continue",
         ),
