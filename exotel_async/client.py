@@ -36,7 +36,7 @@ from exotel_async.keywords import check_options
 from exotel_async.limiter.limiter import DEFAULT_IN_FLIGHT
 from exotel_async.limiter.protocol import RateLimiter, SharedBudget
 from exotel_async.limiter.token_bucket import shared_bucket
-from exotel_async.listeners import check_event_listener, takes
+from exotel_async.listeners import check_event_listener, has_yield, takes
 from exotel_async.logs import follow_environment
 from exotel_async.resources.account import Account
 from exotel_async.resources.exophones import EXOPHONE_RATE, ExoPhones
@@ -156,6 +156,8 @@ class AsyncExotel:
             raise ConfigurationError(
                 "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
             )
+        if has_yield(on_orphaned_call):
+            raise ConfigurationError("on_orphaned_call: must not contain yield, or it never runs")
         check_event_listener(on_event)
         check_time_zone(time_zone)
         transport = Transport(

@@ -174,12 +174,22 @@ class ConnectionFailed(ExotelError):
 
     Attributes:
         host: the host that was not reached, and its port if one was given.
+        proxy: the environment variable that names the proxy it was to be reached through; None: it
+            was to be reached without one, or through one of a `http_client=` of yours.
         attempts: how often.
     """
 
-    def __init__(self, message: str, *, host: str | None = None, attempts: int = 1) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str | None = None,
+        proxy: str | None = None,
+        attempts: int = 1,
+    ) -> None:
         super().__init__(message)
         self.host = host
+        self.proxy = proxy
         self.attempts = attempts
 
 

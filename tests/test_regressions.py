@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from types import ModuleType
@@ -474,6 +475,10 @@ async def test_an_error_keeps_what_support_asks_for() -> None:
     assert {k: caught.value.headers[k.lower()] for k in said} == said
 
 
+def generate(ended: object, target: object) -> Iterator[None]:
+    yield
+
+
 class Unhashable(ZoneInfo):
     __hash__ = None  # type: ignore[assignment]
 
@@ -493,6 +498,7 @@ class LikePytz(ZoneInfo):
         {"max_in_flight": True},
         {"on_orphaned_call": []},
         {"on_orphaned_call": [].append},
+        {"on_orphaned_call": generate},
         {"time_zone": "Asia/Kolkata"},
         {"time_zone": Unhashable("UTC")},
         {"time_zone": LikePytz("UTC")},

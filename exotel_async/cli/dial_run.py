@@ -204,7 +204,8 @@ class DialRun:
         next_retry_at = None if due is None else from_ms(due)
         zones: Sequence[str] = entry.zones
         if len(zones) > 1 and statistics.pending:  # all contacts of some may have their outcome
-            zones = await ledger.pending_zones(entry.id, zones)
+            # None of them, if the last contact is dialled just now.
+            zones = await ledger.pending_zones(entry.id, zones) or zones
         self._keep_hours(dialer, statistics, zones, now)
         left = time_left(
             statistics,

@@ -25,7 +25,6 @@ from exotel_async import (
 from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, note, one_line, report_problem, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
-from exotel_async.http.environment import proxy_for
 from exotel_async.http.http_client import find_library, new_client
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ async def _problem(url: str, error: ConnectionFailed) -> str:
     """Say at which step connecting fails: name, port, or TLS. No request is made."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    if not is_this_computer(host) and proxy_for(parts.scheme, host) is not None:
+    if error.proxy is not None:
         return str(error)
     context = ssl.create_default_context() if parts.scheme == "https" else None
     try:

@@ -30,6 +30,7 @@ class Attempt:
         whole: whether all of the answer came.
         timed_out: whether it was given up, so that it may still arrive.
         problem: what went wrong, in words; "" where nothing did.
+        proxy: the variable that names the proxy it was to go through, where no answer came.
         stopped_by: what the last check before the first byte raised, if that is why nothing of it
             was written.
     """
@@ -40,6 +41,7 @@ class Attempt:
     whole: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=_redacted)
+    proxy: str | None = None
     stopped_by: Exception | None = None
 
     @property

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import getproxies
 
 TLS_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 
@@ -26,11 +26,9 @@ def names_proxies() -> bool:
     return any(known.get(scheme) for scheme in (*_PROXIED, "no"))
 
 
-def proxy_for(scheme: str, host: str) -> str | None:
-    """Return the variable that names the proxy for requests to a host; None: they need none."""
+def variable_of_proxy(scheme: str) -> str | None:
+    """Return the variable that names the proxy for requests by http or https; None: none does."""
     known = getproxies()
-    if proxy_bypass(host):
-        return None
     return next((_variable(one) for one in (scheme, "all") if known.get(one)), None)
 
 

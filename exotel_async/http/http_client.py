@@ -88,6 +88,19 @@ def new_client(library: ModuleType, *, proxied: bool = True, **settings: Any) ->
     return _made(library, _tls(), proxied=proxied, **settings)
 
 
+def proxy_of(library: ModuleType, client: HttpClient, url: str) -> str | None:
+    """Return the variable that names the proxy of requests to a URL; None: they go through none.
+
+    It is for clients that `new_client` has made.
+    """
+    # httpx does not tell what it sends a request by; it has a transport of its own for each proxy.
+    find = getattr(client, "_transport_for_url", None)
+    address = library.URL(url)
+    if find is None or find(address) is getattr(client, "_transport", None):
+        return None
+    return environment.variable_of_proxy(address.scheme)
+
+
 def check_environment(library: ModuleType, *, proxied: bool) -> None:
     """Make sure that a client can be made, in a fraction of the time that it takes to make one.
 

@@ -121,9 +121,12 @@ class Sending(Generic[T]):
         if answer is None:
             if attempt.written:
                 raise RequestTimeout(_no_answer(attempt), attempts=attempts)
+            # It may be the proxy that cannot be reached.
+            through = f" through the proxy in {attempt.proxy}" if attempt.proxy else ""
             raise ConnectionFailed(
-                f"{attempt.host} cannot be reached: {attempt.problem}; nothing was sent",
+                f"{attempt.host} cannot be reached{through}: {attempt.problem}; nothing was sent",
                 host=attempt.host,
+                proxy=attempt.proxy,
                 attempts=attempts,
             )
         if 200 <= answer.status < 300 and not attempt.whole:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from exotel_async.http import environment, library_logs
+from exotel_async.http import library_logs
 from exotel_async.http.attempt import Attempt, Seen
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.failure import describe
@@ -27,6 +27,7 @@ from exotel_async.http.http_client import (
     check_pool,
     find_library,
     new_client,
+    proxy_of,
 )
 from exotel_async.http.inflate import ACCEPTED, Inflater, UnreadableBody
 from exotel_async.http.surplus import drop_surplus
@@ -171,7 +172,7 @@ class Transport:
                 problem, timed_out = f"the exchange took longer than {most:g} s", True
         except self._library.TimeoutException as error:
             self._take_note(error, seen)
-            problem, timed_out = self._describe(error), True
+            problem, timed_out = describe(error), True
         except self._library.HTTPStatusError as error:
             _look_at(error, seen)
             problem = describe(error)
@@ -181,7 +182,7 @@ class Transport:
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
             self._take_note(error, seen)
-            problem = self._describe(error)
+            problem = describe(error)
         body, accepted = bytes(seen.body), self._accepted
         answer = Response(seen.status, seen.headers, body, secrets=self._secrets, accepted=accepted)
         self._accepted = self._accepted or 200 <= seen.status < 300
@@ -192,16 +193,14 @@ class Transport:
             whole=not problem,
             timed_out=timed_out,
             problem=problem and answer.conceal(problem),
+            proxy=self._proxy() if problem and not seen.status else None,
             stopped_by=seen.stopped_by,
         )
 
-    def _describe(self, error: Exception) -> str:
-        text = describe(error)
-        if self._given is None and self._proxied and isinstance(error, self._before_connection):
-            # It may be the proxy that cannot be reached.
-            proxy = environment.proxy_for(*self.origin[:2])
-            text += "" if proxy is None else f", through the proxy in {proxy}"
-        return text
+    def _proxy(self) -> str | None:
+        if self._made is None:
+            return None
+        return proxy_of(self._library, self._made, self._prefixes[Category.VOICE])
 
     async def _send(self, request: Request, seen: Seen) -> str:
         """Send and read; return what went wrong, or ""."""

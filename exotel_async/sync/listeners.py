@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Generic, TypeVar
 
-from exotel_async.listeners import check_progress_listener, takes
+from exotel_async.listeners import check_progress_listener, has_yield, takes
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def run_in_thread(listener: Any) -> Any:
     A coroutine that it returns is awaited in the loop. What cannot be called so is left as it is,
     for the session to refuse.
     """
-    if not (callable(listener) and takes(listener, 2)):
+    if not (callable(listener) and takes(listener, 2)) or has_yield(listener):
         return listener
 
     @wraps(listener)

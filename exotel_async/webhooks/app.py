@@ -173,8 +173,11 @@ class ExotelWebhooks(Registry):
         )
         self._sessions: list[Notified] = []
 
-    def __deepcopy__(self, memo: object) -> Self:
+    def __copy__(self) -> Self:
         return self  # Litestar copies what it mounts; handlers may be added after that
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("ExotelWebhooks are not pickled: the secret would be in the pickle")

@@ -14,6 +14,7 @@ from exotel_async.campaigns import CampaignAdmin, Contact
 from exotel_async.cli import dial_plan
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
+from exotel_async.cli.dial_options import Target
 from exotel_async.cli.dial_order import Order
 from exotel_async.cli.dial_plan import Plan
 from exotel_async.cli.service import Misuse
@@ -156,6 +157,15 @@ async def test_what_the_same_command_would_refuse_is_refused(tmp_path: Path) -> 
         await admin.cancel("leads")
         with pytest.raises(Misuse, match="was cancelled: give another --name"):
             await planned(order)
+
+
+async def test_an_agent_of_the_list_who_is_not_to_be_called_is_not(tmp_path: Path) -> None:
+    order = order_of(tmp_path, PEOPLE)
+    options = evolve(order.options, target=Target(agent=f"+91{PEOPLE[9]}"))
+    order.file.write_text(f"Mobile,Agent\n{PEOPLE[1]},{PEOPLE[2]}\n{PEOPLE[3]},{PEOPLE[4]}\n")
+    contacts = open_contacts(order.file, mapping={"agent": "Agent"})
+    run = await Plan(order, options.campaign(), contacts, [PEOPLE[4], PEOPLE[9]]).make()
+    assert (run.taken, run.do_not_call) == (1, 1)
 
 
 @pytest.mark.parametrize("listed_in", ["the file", "the ledger"])

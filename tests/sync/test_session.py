@@ -9,6 +9,7 @@ import logging
 import pickle
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
@@ -63,6 +64,10 @@ def test_each_resource_answers(served: Emulator, sync_exotel: Exotel) -> None:
     assert repr(exotel) == f"<Exotel account_sid={served.account_sid!r}>"
 
 
+def generate(ended: object, target: object) -> Iterator[None]:
+    yield
+
+
 def test_a_bad_setting_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="account_sid, api_key and api_token are missing"):
         Exotel()
@@ -71,6 +76,8 @@ def test_a_bad_setting_is_refused_at_once() -> None:
         Exotel(**keys, on_orphaned_call=lambda: None)  # type: ignore[arg-type, misc]
     with pytest.raises(ConfigurationError, match="must be a function"):
         Exotel(**keys, on_orphaned_call=7)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="must not contain yield"):
+        Exotel(**keys, on_orphaned_call=generate)
     with pytest.raises(InvalidRequest, match="max_wait"):
         Exotel(**keys).with_options(max_wait=-1)
 
