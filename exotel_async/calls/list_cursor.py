@@ -35,14 +35,18 @@ class CursorReader:
         query: CallQuery,
         time_range: TimeRange,
         known: Iterable[str] = (),
+        *,
+        asks_again: bool = True,
     ) -> None:
         """Describe it; nothing is asked for. The range is a month at most.
 
-        `known` are the SIDs on its first second that were given out already.
+        `known` are the SIDs on its first second that were given out already; `asks_again` is
+        whether to ask again where fewer have come than the service counts.
         """
         self._source = source
         self._options = options
         self._query = query
+        self._asks_again = asks_again
         first = time_range.until if query.newest_first else time_range.since
         self._position = Position(query.newest_first, first, set(known))
         self._recent: deque[str] = deque(maxlen=_REMEMBERED)
@@ -58,7 +62,7 @@ class CursorReader:
         self._used: set[int] = set()  # hashes of cursors: a list may have thousands
         self._unmet = set(self._position.sids)
         self._met = 0
-        self._fresh = False
+        self._fresh = self._asked_again = False
         self.total: int | None = None
         """Calls in the range as the first page states; None before, or if it does not."""
 
@@ -111,7 +115,14 @@ class CursorReader:
         return evolve(page, calls=tuple(fresh.values()))
 
     def _follow(self, page: CallPage) -> None:
-        if page.after is None or (not page.calls and self._is_complete(unless_told=False)):
+        seems_last = page.after is None or not page.calls
+        may_lack = self._asks_again and seems_last and self.is_short
+        if may_lack and (self._fresh or not self._asked_again):
+            # One answer may lack its cursor, or its calls; and that fewer are listed than counted
+            # need not be wrong. It is asked again from here until nothing new comes.
+            self._begin(self._ahead(self._time_range))
+            self._asked_again = True
+        elif page.after is None or (not page.calls and self._is_complete(unless_told=False)):
             self.ended = True
         elif self._idle > _PATIENCE:
             raise _lost(f"{_PATIENCE} pages of call records in a row had no new call")

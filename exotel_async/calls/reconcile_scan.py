@@ -148,7 +148,9 @@ class RecordScanner:
             check_range(first, last, now=self._pages.now().astimezone(self._pages.time_zone))
             time_range = await self._pages.fix(first, last, self._options)
             for window in time_range.windows(newest_first=False):
-                reader = CursorReader(self._pages, self._options, self._query, window)
+                reader = CursorReader(
+                    self._pages, self._options, self._query, window, asks_again=False
+                )
                 while (page := await reader.next_page()) is not None:
                     for call, look in itertools.product(page.calls, looks):
                         if _was_created_in(call, look.time_range):

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -182,6 +184,32 @@ async def test_all_calls_come_once_and_in_order_if_a_page_goes_wrong(
         enter(emulator, SCATTERED)
         emulator.faults.add(fault, path="Calls", after=3)
         await assert_all_come(emulator, newest_first=newest_first, concurrency=concurrency)
+        assert not emulator.faults.pending
+
+
+@both_orders
+@pytest.mark.parametrize("lacks", ["its cursor", "its calls", "its calls and its cursor"])
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_page_that_lacks_something_does_not_end_a_list(
+    lacks: str, at: int, newest_first: bool
+) -> None:
+    """The same answer says that there are more."""
+    async with exchange() as emulator:
+        enter(emulator, [DAY + number for number in range(4 * PAGE)])
+        order = "desc" if newest_first else "asc"
+        query: dict[str, Any] = {"SortBy": f"DateCreated:{order}", "PageSize": PAGE}
+        url = f"{emulator.base_url}/v1/Accounts/{emulator.account_sid}/Calls.json"
+        async with httpx.AsyncClient(auth=(emulator.api_key, emulator.api_token)) as client:
+            for _ in range(at):
+                document = (await client.get(url, params=query)).json()
+                onward = parse_qs(urlsplit(document["Metadata"]["NextPageUri"]).query)
+                query["After"] = onward["After"][0]
+        if "cursor" in lacks:
+            document["Metadata"]["NextPageUri"] = None
+        if "calls" in lacks:
+            document["Calls"] = []
+        emulator.faults.add(answered(document), path="Calls", after=at)  # behind that of the clock
+        await assert_all_come(emulator, newest_first=newest_first, concurrency=1, since=9 * DAY)
         assert not emulator.faults.pending
 
 
