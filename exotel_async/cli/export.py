@@ -40,7 +40,10 @@ from exotel_async.cli.terminal import (
     say,
     show_json,
 )
+from exotel_async.cli.time_arguments import Moment
 
+_USUAL: Final = "30d"
+"""Since when calls are exported if that is not said."""
 _ARGUMENTS: Final = {
     "from_": "--from",
     "duration": "--min-duration or --max-duration",
@@ -223,6 +226,9 @@ class _Run:
             if order.resume:
                 note(f"There is nothing to continue for {order.target}: starting again.")
             selection, account = order.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
+            if isinstance(sink, Database) and selection.since is selection.until is None:
+                # An update of one that has no calls yet begins where this one does.
+                selection = evolve(selection, since=Moment.read(_USUAL))
             # So that what is wrong with it is said before anything is written or removed.
             exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
             sink.begin(State(account=account, selection=selection, replaces=order.force))

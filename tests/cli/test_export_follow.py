@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,26 @@ async def test_an_update_brings_what_is_new_or_has_settled_and_ends(tmp_path: Pa
         ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
         assert ended.code == 1
         assert ended.err.endswith("; the next update catches up\n")
+
+
+async def test_one_without_calls_is_updated_from_where_it_began(tmp_path: Path) -> None:
+    async with Emulator(api_token=TOKEN, rate=1_000_000) as emulator:
+        env = pointing_at(emulator)
+        ended = await ran(*UPDATE, env=env, cwd=str(tmp_path))
+        assert ended.out.startswith("0 calls in ")
+        with closing(sqlite3.connect(tmp_path / "calls.db")) as connection, connection:
+            ((state,),) = connection.execute("SELECT state FROM export")
+            _, since, _ = json.loads(state)["selection"]["since"]
+            begun = datetime.fromisoformat(since) + timedelta(days=30)
+            assert abs(datetime.now(UTC) - begun) < timedelta(minutes=9)
+            # As if it had been exported two months ago.
+            longer_ago = datetime.fromisoformat(since) - timedelta(days=60)
+            changed = state.replace(since, longer_ago.isoformat())
+            connection.execute("UPDATE export SET state = ?", (changed,))
+        dial = Dial(from_=FIRST, to=SECOND, caller_id=EXOPHONE)
+        sid = emulator.add_call(dial, ago=timedelta(days=45)).sid
+        assert (await ran(*UPDATE, env=env, cwd=str(tmp_path))).code == 0
+        assert list(rows_in(tmp_path / "calls.db")) == [sid]
 
 
 async def test_a_gap_beyond_six_months_is_told_once(busy: Emulator, tmp_path: Path) -> None:
