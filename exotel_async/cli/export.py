@@ -84,6 +84,10 @@ class _Run:
     opened: bool = False
     """Whether the part is this run's to leave or to discard."""
     updater: Updater | None = None
+    read: int = 0
+    """Calls read in this run."""
+    detailed: int = 0
+    """Those of them that came with details."""
 
     def __attrs_post_init__(self) -> None:
         self.sink = self.order.sink()
@@ -208,6 +212,11 @@ class _Run:
 
     def _tell_result(self) -> None:
         order, state = self.order, self.sink.state
+        if state.selection.details and self.read and not self.detailed:
+            note(
+                "Exotel gave no details of these calls: columns such as talk_time are empty. "
+                "`exotel-async get --details` reads calls by their SIDs"
+            )
         if order.as_json:
             told = {"calls": state.records, "requests": state.requests}
             with ignoring_lost_output(sys.stdout):
@@ -307,6 +316,8 @@ class _Run:
                         len(page.calls), base + limiter.granted, records.resume_token
                     )
                     await in_thread(sink.add, page.calls, state)
+                    self.read += len(page.calls)
+                    self.detailed += sum(call.details is not None for call in page.calls)
                     course.took(page)
                     pages_read += 1
                     slow = pages_read < _SLOW * limiter.pace * course.elapsed

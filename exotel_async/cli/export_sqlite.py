@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from exotel_async import Call
 from exotel_async.cli.export_columns import COLUMNS, NAMES, raw_json, values_of
 from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place
+from exotel_async.wire.converter import converter
 
 _OURS: Final = 0x45584F54
 """`application_id` of such a database: EXOT."""
@@ -60,6 +61,8 @@ class Database:
         self._target = target
         self._part = part_of(target)
         self._connection: sqlite3.Connection | None = None
+        self._updated: tuple[int, int] | None = None
+        """The file that is brought up to date."""
 
     @property
     def files(self) -> Sequence[Path]:
@@ -119,6 +122,7 @@ class Database:
     def update(self, state: State) -> None:
         """Open the whole database to bring it up to date, while others read it."""
         self._open(self._target, alone=False)
+        self._updated = self._identity()
         self.state = state
 
     def add(self, calls: Sequence[Call], state: State) -> None:
@@ -129,15 +133,23 @@ class Database:
         self.state = state
 
     def upsert(self, calls: Sequence[Call]) -> News:
-        """Write those of some calls that are new, or not as they were."""
+        """Write those of some calls that are new, or not as they were.
+
+        Raises:
+            Refusal: the file is not the one that was opened: nobody would see what is written.
+        """
+        if self._identity() != self._updated:
+            raise Refusal(f"{self._target} was deleted or replaced while it was brought up to date")
         marks = ", ".join("?" * len(calls))
         query = f"SELECT sid, raw FROM calls WHERE sid IN ({marks})"  # noqa: S608
         with self._open_one as connection:
-            known = dict(connection.execute(query, [call.sid for call in calls]))
+            known = {
+                sid: _read(text)
+                for sid, text in connection.execute(query, [call.sid for call in calls])
+            }
             new = [call for call in calls if call.sid not in known]
-            changed = [
-                call for call in calls if call.sid in known and _differs(call, known[call.sid])
-            ]
+            again = (_with_details(call, known[call.sid]) for call in calls if call.sid in known)
+            changed = [call for call in again if _differs(call, known[call.sid])]
             connection.executemany(_UPSERT, map(_row, [*new, *changed]))
             added = News(len(new), len(changed))
             state = evolve(self.state, records=self.state.records + added.new)
@@ -166,6 +178,13 @@ class Database:
         if newest is not None and newest.utcoffset() is None:
             raise self.spoilt
         return newest
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._target.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def finish(self) -> None:
         """Let it become the file that was asked for."""
@@ -275,7 +294,22 @@ def _row(call: Call) -> tuple[Any, ...]:
     return (*values_of(call), raw_json(call))
 
 
-def _differs(call: Call, known: str) -> bool:
+def _read(text: object) -> Mapping[str, Any]:
+    """Return the record that is in a database; what is none is as good as an empty one."""
     with suppress(ValueError, TypeError):
-        return {**call.raw, _FRESH: None} != {**json.loads(known), _FRESH: None}
-    return True
+        record = json.loads(text) if isinstance(text, str) else None
+        if isinstance(record, dict):
+            return record
+    return {}
+
+
+def _with_details(call: Call, known: Mapping[str, Any]) -> Call:
+    """Return a record with the details it had, if it came without: one answer may lack them."""
+    details = known.get("Details")
+    if call.details is not None or not details:
+        return call
+    return converter().structure({**call.raw, "Details": details}, Call)
+
+
+def _differs(call: Call, known: Mapping[str, Any]) -> bool:
+    return {**call.raw, _FRESH: None} != {**known, _FRESH: None}

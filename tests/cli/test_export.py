@@ -26,11 +26,12 @@ from exotel_async.cli.export_sink import Sink, State
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import TextFile, as_csv
 from exotel_async.cli.time_arguments import Moment
-from exotel_async.emulator import Emulator, Fault
+from exotel_async.emulator import Emulator, Fault, Scenario
 from tests.cli.support import (
     COMMAND,
     EAGER,
     QUICK,
+    TOKEN,
     Ended,
     environment,
     fill,
@@ -113,6 +114,18 @@ async def test_csv_has_fixed_columns(busy: Emulator, tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+\.\d{3}", done["price"])
     assert (done["leg1_status"], done["leg2_status"]) == ("completed", "completed")
     assert done["from_number"].startswith("098123")
+
+
+@pytest.mark.parametrize("are_listed", [True, False])
+async def test_that_no_call_came_with_details_is_said(are_listed: bool, tmp_path: Path) -> None:
+    async with Emulator(
+        api_token=TOKEN, rate=1_000_000, bulk_details=are_listed, scenario=Scenario.all_answered()
+    ) as emulator:
+        fill(emulator, 3)
+        command = ("export", "-o", "calls.csv", "--details", *QUICK)
+        ended = await ran(*command, env=pointing_at(emulator), cwd=str(tmp_path))
+        assert ended.code == 0
+        assert ("Exotel gave no details of these calls" in ended.err) == (not are_listed)
 
 
 async def test_sqlite_has_typed_columns_and_the_record(busy: Emulator, tmp_path: Path) -> None:

@@ -150,6 +150,49 @@ async def test_an_update_brings_what_is_new_or_has_settled_and_ends(tmp_path: Pa
         assert ended.err.endswith("; the next update catches up\n")
 
 
+@pytest.mark.parametrize("forced", [True, False])
+async def test_one_that_was_replaced_is_not_written_to(
+    forced: bool, busy: Emulator, tmp_path: Path
+) -> None:
+    fill(busy, 9)
+    env = pointing_at(busy)
+    async with started(*FOLLOW, env=env, cwd=str(tmp_path)) as running:
+        await until(tmp_path / "calls.db", lambda rows: len(rows) == 9)
+        async for line in running.error_lines():
+            if line.startswith("Following: "):
+                break  # it has opened the file
+        if forced:
+            again = ("export", "-o", "calls.db", "--force", *QUICK)
+            assert (await ran(*again, env=env, cwd=str(tmp_path))).code == 0
+        else:
+            (tmp_path / "calls.db").unlink()
+        dial = Dial(from_=FIRST, to=SECOND, caller_id=EXOPHONE)
+        busy.add_call(dial, ago=timedelta(minutes=10))
+        ended = await running.end()
+    assert ended.code == 1
+    assert "calls.db was deleted or replaced while it was brought up to date" in ended.err
+
+
+async def test_records_that_come_without_details_keep_those_they_had(tmp_path: Path) -> None:
+    def talked() -> list[int | None]:
+        with closing(sqlite3.connect(tmp_path / "calls.db")) as connection:
+            return [talk for (talk,) in connection.execute("SELECT talk_time FROM calls")]
+
+    scenario = Scenario.all_answered(talk=1)
+    async with Emulator(api_token=TOKEN, rate=1_000_000, scenario=scenario) as emulator:
+        for minutes in range(10, 15):
+            dial = Dial(from_=FIRST, to=SECOND, caller_id=EXOPHONE)
+            emulator.add_call(dial, ago=timedelta(minutes=minutes))
+        env = pointing_at(emulator)
+        command = (*UPDATE, "--details")
+        assert (await ran(*command, env=env, cwd=str(tmp_path))).code == 0
+        assert talked() == [1] * 5
+        emulator.faults.add(Fault.rows_without_details(), path="Calls", times=None)
+        ended = await ran(*command, env=env, cwd=str(tmp_path))
+        assert ended.out == "calls.db: 0 new, 0 changed, 5 calls in all\n"
+        assert talked() == [1] * 5
+
+
 async def test_one_without_calls_is_updated_from_where_it_began(tmp_path: Path) -> None:
     async with Emulator(api_token=TOKEN, rate=1_000_000) as emulator:
         env = pointing_at(emulator)
