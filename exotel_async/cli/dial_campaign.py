@@ -41,7 +41,7 @@ _OWN_REJECTED: Final = rf"(.+){re.escape(SUFFIX)}"
 # As a spreadsheet saves it, or as it is named where there is one already.
 _TABLE: Final = r"\.(?:csv|tsv|txt|xlsx|xlsm|xlsb|xls|ods)"
 _COPY: Final = r"(?: ?\([0-9]+\)| (?:- )?copy(?: [0-9]+)?)"
-_SAVED_REJECTED: Final = rf"(?i)(.+{_TABLE})\.rejected{_COPY}*{_TABLE}(?:\.old)?"
+_SAVED_REJECTED: Final = rf"(?i)(.+{_TABLE})\.rejected(?:{_COPY}*{_TABLE}){{1,2}}(?:\.old)?"
 
 
 @frozen(kw_only=True)
@@ -111,23 +111,31 @@ def usual_name(file: Path) -> str:
 
     A file of rejected rows has the campaign of its list, whose contacts are not dialled again.
     """
-    name = file.name
-    while found := _rejected_of(name):
-        name = found[1]
-    return Path(name).stem
+    return Path(_list_of(file)).stem
 
 
 def check_is_named(file: Path) -> None:
     """Refuse a file of rejected rows whose name does not say which list they are from.
 
+    The list is to be beside it: `Copy of leads.csv.rejected.csv` is named after no list.
+
     Raises:
         Misuse: it is such a file: a campaign of its own would dial people of the list again.
     """
-    if not _rejected_of(file.name):
+    name = _list_of(file)
+    if name == file.name or not file.with_name(name).is_file():
         raise Misuse(
-            f"{file.name} has the rejected rows of a list: give --name, which is the name of that"
-            " list's campaign"
+            f"{file.name} has the rejected rows of a list, but is not named after a list beside it:"
+            " give --name, which is the name of that list's campaign"
         )
+
+
+def _list_of(file: Path) -> str:
+    """Return the name of the list that a file is, or has rejected rows of."""
+    name = file.name
+    while found := _rejected_of(name):
+        name = found[1]
+    return name
 
 
 def _rejected_of(name: str) -> re.Match[str] | None:

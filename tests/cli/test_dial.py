@@ -156,8 +156,8 @@ async def test_rejected_rows_under_another_name_need_that_of_their_campaign(
         ended = await dialled(tmp_path / "right.csv", exotel, *more)
         assert ended.code == 2
         assert ended.error_lines == [
-            "exotel-async: right.csv has the rejected rows of a list: give --name, which is the"
-            " name of that list's campaign"
+            "exotel-async: right.csv has the rejected rows of a list, but is not named after a list"
+            " beside it: give --name, which is the name of that list's campaign"
         ]
     ended = await dialled(tmp_path / "right.csv", exotel, "--name", "leads")
     assert ended.code == 0

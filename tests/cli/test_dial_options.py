@@ -12,6 +12,7 @@ from exotel_async import InvalidRequest
 from exotel_async.campaigns import Campaign, Retries, Retry, Schedule
 from exotel_async.cli.dial_campaign import (
     CampaignOptions,
+    check_is_named,
     other_settings,
     read_holidays,
     read_hours,
@@ -193,6 +194,8 @@ def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> N
         ("leads.csv.rejected copy.csv", "leads"),
         ("leads.csv.rejected copy 2.xlsx", "leads"),
         ("leads.csv.rejected.csv.old", "leads"),
+        ("leads.csv.rejected.csv.xlsx", "leads"),
+        ("leads.csv.rejected.csv (1).xlsx", "leads"),
         ("leads (1).csv.rejected (1).csv", "leads (1)"),
         # Rows of it that were rejected once more.
         ("leads.csv.rejected.csv.rejected.csv", "leads"),
@@ -206,6 +209,40 @@ def test_what_is_no_date_is_refused(tmp_path: Path, written: str, why: str) -> N
 )
 def test_a_campaign_has_the_name_of_its_list(file: str, name: str) -> None:
     assert usual_name(Path(file)) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "leads.csv.rejected.csv",
+        "leads.csv.rejected.xlsx",
+        "leads.csv.rejected.csv.xlsx",
+        "leads.csv.rejected (1).csv.rejected.csv",
+    ],
+)
+def test_rejected_rows_belong_to_the_list_beside_them(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Misuse, match="is not named after a list beside it: give --name"):
+        check_is_named(tmp_path / name)
+    (tmp_path / "leads.csv").touch()
+    check_is_named(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Copy of leads.csv.rejected.csv",
+        "leads.csv.rejected - leads.csv.rejected.csv",
+        "fixed leads.csv.rejected.xlsx",
+        "leads.rejected.csv",
+        "leads.csv",
+        "right.csv",
+    ],
+)
+def test_rejected_rows_of_no_list_that_is_there(tmp_path: Path, name: str) -> None:
+    for file in ("leads.csv", "leads.csv.rejected.csv", name):
+        (tmp_path / file).touch()
+    with pytest.raises(Misuse, match="is not named after a list beside it: give --name"):
+        check_is_named(tmp_path / name)
 
 
 def test_options_that_differ_are_named() -> None:
