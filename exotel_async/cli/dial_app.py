@@ -59,7 +59,7 @@ def dial(
         caller_id: Your ExoPhone, which is shown as the caller ID; give it again for more.
         name: The campaign's name. Default: that of FILE; of rejected rows, that of their list.
         dnc: A file with numbers that are not to be called, by any campaign of the ledger: those in
-            all its columns and sheets. Give it again for more.
+            all its sheets. Give it again for more.
         dry_run: Show who would be dialled and when, how long it would take and, with --price, what
             it would cost. Nobody is dialled, and nothing is written.
         numbers: With --json, show the phone numbers of outcomes with all their digits.

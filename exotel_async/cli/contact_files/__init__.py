@@ -2,8 +2,9 @@
 
 `tables.py` tells what a file is, `text_files.py` and `workbooks.py` make rows of it, `finding.py`
 finds the columns, `cells.py` reads the numbers, and `reading.py` makes contacts of the rows. Of a
-do-not-call list `number_lists.py` reads whatever is a number, with `number_columns.py`.
-Whatever may be a wrong number is rejected with a reason: nobody is rung by a guess.
+do-not-call list `number_lists.py` reads whatever is a number, with `number_columns.py` and
+`number_looks.py`. Whatever may be a wrong number is rejected with a reason: nobody is rung by a
+guess.
 """
 
 from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column

@@ -52,7 +52,7 @@ _SPOILED_NUMBERS: Final = frozenset({
     _SCRIPTS, _PLAN,
 })  # fmt: skip
 
-_DIGIT_OR_STAND_IN: Final = r"[\dOolIXx*#]"
+DIGIT_OR_STAND_IN: Final = r"[\dOolIXx*#]"
 
 _EXACT: Final = 2**53  # all whole numbers up to here are doubles
 _MOST_DIGITS: Final = 15
@@ -88,15 +88,15 @@ _FORMULA: Final = r"=\s*\"([^\"]*)\"|=(\+?[0-9]+)"
 _WHOLE: Final = r"(\+?[0-9]{7,})[.,]0{1,2}|(\+?[0-9]{7,})\."
 _EXPONENT: Final = r"([0-9]+)(?:[.,]([0-9]+))?[eE]\+?([0-9]{1,3})"
 _SEPARATORS: Final = r"(?i)\s*(?:[/,;|&\n\r\\]|\bor\b|\band\b)\s*"
-_WORDS: Final = (
+WORDS: Final = (
     "mobile|mob|cell|telephone|tel|phone|ph|contact|whatsapp|landline|callto"
     "|मोबाइल|मोबाईल|मो|फ़ोन|फोन|दूरभाष"
 )
 _LABEL: Final = (
-    rf"(?i)^(?:(?:{_WORDS})(?:[\s.]*(?:no|number|num|नं))?|(?:no|[mtp])(?=\s*[.:]))[\s.:=#\-\u2013]*"
+    rf"(?i)^(?:(?:{WORDS})(?:[\s.]*(?:no|number|num|नं))?|(?:no|[mtp])(?=\s*[.:]))[\s.:=#\-\u2013]*"
     r"(?=[+(0-9])"
 )
-_LABEL_BEHIND: Final = rf"(?i)(?<=[0-9])\s*\((?:{_WORDS}|m)\.?\)"
+_LABEL_BEHIND: Final = rf"(?i)(?<=[0-9])\s*\((?:{WORDS}|m)\.?\)"
 _HAS_EXTENSION: Final = r"(?i)[0-9][\s,;./(\-]*(?:ext[a-z]*|xtn|x)[\s.:=\-]*[0-9]{1,6}\b"
 _LETTERS_FOR_DIGITS: Final = r"[0-9OoIiLlSsBbZz|!+() .\-]+"
 _IS_DATE: Final = (
@@ -184,7 +184,7 @@ def is_meant_as_number(cell: Cell) -> bool:
     except BadCell as error:
         is_spoiled = isinstance(error, NotDialled) or str(error) in _SPOILED_NUMBERS
     return is_spoiled and (
-        has_lost_digits(cell) or len(re.findall(_DIGIT_OR_STAND_IN, f"{cell}")) >= 10
+        has_lost_digits(cell) or len(re.findall(DIGIT_OR_STAND_IN, f"{cell}")) >= 10
     )
 
 

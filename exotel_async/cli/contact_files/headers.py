@@ -38,15 +38,23 @@ _SECOND: Final = _set(
 )
 _ANY_OTHER: Final = _set("other additional another extra backup अन्य")  # remarks, perhaps
 _LATER: Final = _set("2 3 4 5")
-_OTHERWISE: Final = _set(
+_NUMBERED: Final = _set(
     "id ids uid uuid guid order invoice bill account acct acc bank ifsc pin pincode zip zipcode"
     " postal postcode aadhaar aadhar adhaar adhar uidai pan gst gstin amount amt price"
     " balance date dob time timestamp created updated age qty quantity serial sr sl sno srno"
-    " slno row ref reference ticket policy loan card model type status name brand imei sim imsi"
-    " ext extension fax operator circle carrier verified valid email mail address city state"
-    " count total score lat latitude long lng lon longitude plan make os version agent exophone"
-    " dnd dnc roll vehicle registration booking awb tracking txn transaction utr otp code"
+    " slno row ref reference ticket policy loan card imei imsi ext extension"
+    " count total score lat latitude long lng lon longitude"
+    " roll vehicle registration booking awb tracking txn transaction utr otp code"
     " country isd dialling dialing"
+)
+_TEXTS: Final = _set(
+    "model type status name brand sim fax operator circle carrier verified valid email mail address"
+    " city state plan make os version agent exophone dnd dnc"
+)
+_OTHERWISE: Final = _NUMBERED | _TEXTS
+_REMARKS: Final = _set(
+    "remark remarks note notes comment comments reason reasons feedback detail details description"
+    " टिप्पणी"
 )
 
 
@@ -62,6 +70,8 @@ class Kind(enum.Enum):
 
     OTHER = enum.auto()
     """Something else is in the column, and numbers in it are not dialled."""
+    TEXT = enum.auto()
+    """Text is in a column of a do-not-call list, which may have a number in it."""
     UNKNOWN = enum.auto()
     """Nothing."""
     VAGUE = enum.auto()
@@ -86,7 +96,9 @@ def kind_of(header: str) -> Kind:
 def kind_in_number_list(header: str) -> Kind:
     """Return what a header says of its column in a do-not-call list.
 
-    `DND Mobile` is an ordinary header there, and whose phones they are is all the same.
+    `DND Mobile` is an ordinary header there, and whose phones they are is all the same. What people
+    write beside a number may be another one, unless the header says that it is an id, an amount, a
+    date or the like.
     """
     words = _words(header)
     rest = words - _DO_NOT_CALL
@@ -95,7 +107,11 @@ def kind_in_number_list(header: str) -> Kind:
     kind = _kind_of(rest)
     if kind is Kind.VAGUE and rest != words:
         return Kind.PHONE
-    return Kind.UNKNOWN if kind is Kind.OTHER and _names_phone(rest) else kind
+    if kind is Kind.OTHER:
+        if _names_phone(rest):
+            return Kind.UNKNOWN
+        return Kind.TEXT if rest & (_TEXTS | _REMARKS) else kind
+    return kind
 
 
 def _kind_of(words: frozenset[str]) -> Kind:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,17 +16,12 @@ from exotel_async.cli.contact_files.cells import (
     has_lost_digits,
     is_meant_as_number,
     numbers_of,
-    text_of,
 )
 from exotel_async.cli.contact_files.columns import Column, Frame
 from exotel_async.cli.contact_files.finding import why_none
 from exotel_async.cli.contact_files.frames import frame_of
-from exotel_async.cli.contact_files.headers import kind_in_number_list
-from exotel_async.cli.contact_files.number_columns import (
-    NumberColumns,
-    may_be_number,
-    number_columns,
-)
+from exotel_async.cli.contact_files.number_columns import NumberColumns, number_columns
+from exotel_async.cli.contact_files.number_looks import has_number_inside, may_be_number
 from exotel_async.cli.contact_files.odd_rows import (
     FOOTER,
     REPEATED,
@@ -42,7 +36,6 @@ from exotel_async.phone import identity_of
 
 _FIRST: Final = 3
 _ADVICE: Final = "give it a header such as Mobile"  # --map is for the list that is dialled
-_INSIDE: Final = r"(?<!\d)(?:(?:\+|00)?91[\s-]*|0)?[6-9](?:[\s-]?\d){9}(?!\d)"
 
 
 @frozen
@@ -61,10 +54,11 @@ class NumberList:
 def read_numbers(path: Path) -> NumberList:
     """Read a do-not-call list: each cell that is phone numbers and nothing else.
 
-    It is all one in which column, row or sheet: a number too many does no harm, and one that is
-    left out is dialled. So each row of a table with a column of phone numbers must give one, and
-    each cell of such a column must be understood. What stands in place of a number and is none,
-    such as 0000000000, is left out.
+    One that is left out is dialled, so it is all one in which column, row or sheet it is, unless
+    the header of the column says that it holds something else that looks like a number, such as the
+    ids of orders. Each row of a table with a column of phone numbers must give one, and each cell
+    of such a column must be understood. What stands in place of a number and is none, such as
+    0000000000, is left out.
 
     Raises:
         Unreadable: it is no such list, or a row gives no number. The text says which rows.
@@ -84,7 +78,7 @@ class _Places:
 
     def add(self, text: str) -> None:
         self.count += 1
-        if self.count <= _FIRST:
+        if len(self.first) < _FIRST and text not in self.first:
             self.first.append(text)
 
     def __str__(self) -> str:
@@ -98,7 +92,7 @@ class _Reader:
         """By what their spellings have in common."""
         self.bad = _Places()
         self.unread = _Places()
-        """Cells with numbers in their text."""
+        """Cells that seem to have a number, of columns in which there need be none."""
         self.notes: list[str] = []
         self.has_rows = False
         self.has_phones = False
@@ -116,38 +110,37 @@ class _Reader:
                 rows = f"{count:,} rows cannot be read, so their numbers"
             raise Unreadable(f"{self.path}: {rows} could still be dialled: {self.bad}")
         if count := self.unread.count:
-            cells = "1 cell has" if count == 1 else f"{count:,} cells have"
+            cells = "1 cell seems" if count == 1 else f"{count:,} cells seem"
             self.notes.append(
-                f"{cells} a number beside other text, which is not put on the do-not-call list:"
-                f" {self.unread}"
+                f"{cells} to have a number that is not put on the do-not-call list: {self.unread}"
             )
         return NumberList(list(self.numbers.values()), self.notes)
 
     def read(self, sheet: str, table: Table) -> None:
-        sample = Sample(table, {}, kind_in_number_list)
+        sample = Sample(table, {}, is_do_not_call=True)
         if not sample.rows:
             return
         frame = frame_of(table, sample)
-        columns = number_columns(table, frame)
+        columns = number_columns(table, frame, is_alone=not sheet)
         self.has_rows = True
         self.used += (one for one in frame.columns if one.samples)
         self.lost += (
             one
             for one in frame.columns
-            if one.index not in columns.others
+            if one.index not in columns.others | columns.texts
             and any(map(has_lost_digits, sample.cells(one.index)))
         )
         self.has_phones |= bool(columns.phones)
         where = f"sheet {sheet!r}, line" if sheet else "line"
         any_number = False
         for row in table.rows():
-            if row.line == frame.header_line:
-                continue
-            place = f"{where} {row.line}"
             try:
-                numbers = list(self._numbers(row, frame, columns, place))
+                if row.line == frame.header_line:
+                    numbers = _in_header(row)
+                else:
+                    numbers = self._numbers(row, frame, columns, where)
             except BadCell as why:
-                self.bad.add(f"{place} {why}")
+                self.bad.add(f"{where} {row.line} {why}")
                 continue
             any_number = any_number or bool(numbers)
             for number in numbers:
@@ -156,34 +149,51 @@ class _Reader:
         if sheet and not any_number:
             self.notes.append(f"the sheet {sheet!r} has no phone numbers")
 
-    def _numbers(self, row: Row, frame: Frame, columns: NumberColumns, place: str) -> Iterator[str]:
-        """Yield the numbers of a row.
+    def _numbers(self, row: Row, frame: Frame, columns: NumberColumns, where: str) -> list[str]:
+        """Return the numbers of a row.
 
         Raises:
             BadCell: one is not understood, or there is none where there is to be one.
         """
-        phones = columns.phones
-        if phones and (reason := why_no_contact(row, frame, phones[0])):
+        phones, others = columns.phones, columns.others
+        if phones and (reason := why_no_contact(row, frame, min(phones))):
             if _is_nobodys(row, frame, reason):
-                return
+                return []
             raise BadCell(reason)
         is_given = not phones
+        numbers: list[str] = []
         for index, cell in enumerate(row.cells):
-            if phones and index not in phones and not may_be_number(cell):
+            if index in others:
                 continue
-            try:
-                numbers = _all_in(cell)
-            except BadCell:
-                # Where no column has phone numbers, one that is spoiled may be all there is.
-                if index in phones or (not phones and is_meant_as_number(cell)):
-                    raise
-                if _has_inside(cell):
-                    self.unread.add(place)
-                continue
-            yield from numbers
-            is_given = is_given or (bool(numbers) and index not in columns.others)
+            found = _all_in(cell) if index in phones else _beside(cell)
+            if found is None:
+                self.unread.add(f"{where} {row.line}")
+            elif found:
+                numbers += found
+                is_given = is_given or index not in columns.texts
         if not is_given:
             raise BadCell("has no number")
+        return numbers
+
+
+def _beside(cell: Cell) -> Sequence[str] | None:
+    """Return the numbers in a cell in which there need be none; None: it only seems to have one."""
+    seems = False
+    if may_be_number(cell):
+        try:
+            return _all_in(cell)
+        except BadCell:
+            seems = is_meant_as_number(cell)
+    return None if seems or has_number_inside(cell) else ()
+
+
+def _in_header(row: Row) -> list[str]:
+    """Return the numbers in the row of the headers, which may be one of the list."""
+    numbers: list[str] = []
+    for cell in row.cells:
+        with suppress(BadCell):
+            numbers += _all_in(cell)
+    return numbers
 
 
 def _is_nobodys(row: Row, frame: Frame, reason: str) -> bool:
@@ -196,13 +206,3 @@ def _all_in(cell: Cell) -> Sequence[str]:
         return numbers_of(cell)
     except NotDialled as error:
         return (error.number,)
-
-
-def _has_inside(cell: Cell) -> bool:
-    """Whether there is a number in a cell that is no number as a whole."""
-    return isinstance(cell, str) and _inside().search(text_of(cell)) is not None
-
-
-@cache
-def _inside() -> re.Pattern[str]:
-    return re.compile(_INSIDE)

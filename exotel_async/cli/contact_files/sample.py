@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -16,7 +16,7 @@ from exotel_async.cli.contact_files.cells import (
     text_of,
 )
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS
-from exotel_async.cli.contact_files.headers import Kind, kind_of, normal
+from exotel_async.cli.contact_files.headers import Kind, kind_in_number_list, kind_of, normal
 from exotel_async.cli.contact_files.rows import Row, Table
 
 ENOUGH: Final = 0.5
@@ -43,9 +43,11 @@ class Sample:
         self,
         table: Table,
         mapping: Mapping[str, str],
-        kind_of: Callable[[str], Kind] = kind_of,
+        *,
+        is_do_not_call: bool = False,
     ) -> None:
-        self._kind_of = kind_of
+        self._is_do_not_call = is_do_not_call
+        self._kind_of = kind_in_number_list if is_do_not_call else kind_of
         rows = islice(table.rows(), _ROWS + _HEADER_WITHIN)
         self.rows: Sequence[Row] = [row for row in rows if row.damage is None]
         self.size: int = max((len(row.cells) for row in self.rows), default=0)
@@ -93,7 +95,11 @@ class Sample:
             and (kind := self._kind_of(text_of(cell))) in _SAYING
             and self._may_be_header(place, index)
         ]
-        return min(ranked)[1] if ranked else self._plain()
+        if ranked:
+            return min(ranked)[1]
+        if self._is_do_not_call and not any(self._likely):
+            return self._others()
+        return self._plain()
 
     def _mapped_header(self, mapping: Mapping[str, str]) -> int | None:
         # What may be the letter or the number of a column also stands in the rows of people.
@@ -130,6 +136,17 @@ class Sample:
             ):
                 return place
         return None
+
+    def _others(self) -> int | None:
+        """Return the first row if it may be headers, of which one says that no phones are there."""
+        cells = [cell for cell in self.rows[0].cells if not is_empty(cell)]
+        texts = {text_of(cell) for cell in cells if isinstance(cell, str)}
+        is_header = (
+            len(texts) == len(cells) >= min(self.size, 2)
+            and not any(char.isdigit() for text in texts for char in text)
+            and any(self._kind_of(text) is Kind.OTHER for text in texts)
+        )
+        return 0 if is_header else None
 
     def _share(self, index: int, start: int) -> float:
         right = sum(index in likely for likely in self._likely[start:])

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exotel_async.cli.contact_files import Unreadable, read_numbers
-from exotel_async.cli.contact_files.cells import Cell, is_number, numbers_of
+from exotel_async.cli.contact_files.cells import (
+    BadCell,
+    Cell,
+    NotDialled,
+    is_meant_as_number,
+    is_number,
+    numbers_of,
+)
+from exotel_async.cli.contact_files.number_looks import may_be_number
 from exotel_async.phone import identity_of
 from tests.cli.contact_files.support import FIRST, SECOND, THIRD, sheets, text_file, workbook
 
@@ -132,7 +142,7 @@ def test_all_sheets_count(tmp_path: Path) -> None:
 def test_a_sheet_with_a_row_that_cannot_be_read(tmp_path: Path, rows: list[list[str]]) -> None:
     path = sheets(tmp_path / "dnc.xlsx", {"Jan": [["Mobile"], [FIRST]], "Feb": rows})
     line = len(rows)
-    with pytest.raises(Unreadable, match=f"1 row cannot be read.*: sheet 'Feb', line {line} has "):
+    with pytest.raises(Unreadable, match=f"cannot be read.*: .*sheet 'Feb', line {line} has "):
         read_numbers(path)
 
 
@@ -180,7 +190,9 @@ def test_a_remark_below_such_headers(tmp_path: Path, header: str) -> None:
     assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND]
 
 
-@pytest.mark.parametrize("header", ["Remarks", "Order Id", "Name", "Verified Mobile", ""])
+@pytest.mark.parametrize(
+    "header", ["Remarks", "Call status", "Order remarks", "Name", "Verified Mobile", ""]
+)
 def test_a_cell_of_any_column_that_is_a_number(tmp_path: Path, header: str) -> None:
     text = (
         f"Mobile,{header}\n{FIRST},asked us\n9812300011,{SECOND}\n9812300012,A-1\n"
@@ -195,20 +207,165 @@ def test_a_cell_of_any_column_that_is_a_number(tmp_path: Path, header: str) -> N
 def test_a_row_whose_number_is_among_the_remarks(tmp_path: Path) -> None:
     text = f"Mobile,Remarks\n{FIRST},x\n{SECOND},y\n,{THIRD}\n"
     assert read_numbers(text_file(tmp_path, text)).numbers == [FIRST, SECOND, THIRD]
-    # The number of an order does not stand for the person's.
-    with pytest.raises(Unreadable, match="line 4 has no number"):
-        read_numbers(text_file(tmp_path, text.replace("Remarks", "Order Id")))
+    # The number of an order, or of an agent, does not stand for the person's.
+    for header in ("Order Id", "Agent"):
+        with pytest.raises(Unreadable, match="line 4 has no number"):
+            read_numbers(text_file(tmp_path, text.replace("Remarks", header)))
 
 
-def test_numbers_beside_other_text_are_said(tmp_path: Path) -> None:
-    remarks = ["call back 9812300014", "on 2026-11-30", "(98123) 00014?", "his wife: 98123-00015"]
-    remarks += ["asked on 30-11-2026 10:45", "WhatsApp +91 98123 00016 only", "order 981230001412"]
-    rows = [f"98123001{n:02},{remark}" for n, remark in enumerate(remarks)]
-    found = read_numbers(text_file(tmp_path, "\n".join(["Mobile,Remarks", *rows])))
-    assert len(found.numbers) == 7
+@pytest.mark.parametrize(
+    "header",
+    ["Order Id", "Created at", "Amount", "Account No", "Aadhaar", "PAN", "Pincode", "Date"],
+)
+def test_what_only_looks_like_a_number(tmp_path: Path, header: str) -> None:
+    cells = ["9812399999", "1699999999", "order 9812399998", "9.81E+09", "50100234567890"]
+    rows = [f"98123000{place},{cell}" for place, cell in enumerate(cells, 11)]
+    found = read_numbers(text_file(tmp_path, "\n".join([f"Mobile,{header}", *rows])))
+    assert len(found.numbers) == 5
+    assert not {"9812399999", "1699999999"} & set(found.numbers)
+    assert found.notes == []
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "call back 9812300014",
+        "(98123) 00014?",
+        "his wife: 98123-00015",
+        "WhatsApp +91 98123 00016 only",
+        "+1 415 555 0123 US cell",
+        "call 98123.00009 son",
+        "(98123) 00013 mom",
+        "\u096f\u096e\u0967\u0968\u0969\u0966\u0966\u0966\u0967\u096a son",
+        "also 011-23456789 at home",
+        "022 2345 6789 is his office",
+        "9812300010/son",
+        "wife(9812300011)",
+        "9812300014 2025-12-01 10:30",
+        "order 981230001412",
+        # Spoiled ones.
+        "9.81E+09",
+        "98123O0002",
+        "98123XXXXX",
+        "9812310000",
+    ],
+)
+@pytest.mark.parametrize("header", ["Remarks", "Name"])
+def test_cells_that_seem_to_have_a_number_are_said(
+    tmp_path: Path, header: str, remark: str
+) -> None:
+    text = f"Mobile,{header}\n{FIRST},asked\n{SECOND},{remark}\n{THIRD},\n"
+    found = read_numbers(text_file(tmp_path, text))
+    assert found.numbers == [FIRST, SECOND, THIRD]
     assert found.notes == [
-        "3 cells have a number beside other text, which is not put on the do-not-call list: line 2;"
-        " line 5; line 7"
+        "1 cell seems to have a number that is not put on the do-not-call list: line 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "on 2026-11-30",
+        "asked on 30-11-2026 10:45",
+        "2025-12-01 10:30:00",
+        "since 2025-12-01 10:30",
+        "2025-12-01T10:30:00",
+        "at 20251201103000",
+        "file 202512011030.wav",
+        "12345678-1b2c-4d5e-8f90-123456789012",
+        "98765432-1012-4d5e-8f90-98765432101a",
+        "1b2c4d5e-1b2c-4d5e-8f90-ab9812300014",
+        "INV9812300014",
+        "A-9812300014",
+        "9812300014_2",
+        "1 of 123456789",
+        "981230001 4x",
+    ],
+)
+def test_remarks_without_a_number(tmp_path: Path, remark: str) -> None:
+    text = f"Mobile,Remarks\n{FIRST},asked\n{SECOND},{remark}\n{THIRD},\n"
+    found = read_numbers(text_file(tmp_path, text))
+    assert found.numbers == [FIRST, SECOND, THIRD]
+    assert found.notes == []
+
+
+def test_each_place_is_said_once(tmp_path: Path) -> None:
+    rows = [f"98123000{n},wife 98123100{n},9.81E+09" for n in range(11, 16)]
+    found = read_numbers(text_file(tmp_path, "\n".join(["Mobile,Remarks,Home", *rows])))
+    assert found.notes == [
+        "10 cells seem to have a number that is not put on the do-not-call list: line 2; line 3;"
+        " line 4"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        (["Landline,2223456789", f"Mobile,{FIRST}", f"Office,{SECOND}", f"Mobile,{THIRD}"], 4),
+        (["Asha,Mobile,1123456789", f"Ravi,Mobile,{FIRST}", f"Sita,Mobile,{SECOND}"], 3),
+        (["Mobile,4423456789", f"WhatsApp,{FIRST}", f"WhatsApp,{SECOND}"], 3),
+        (["Landline,18001234567", f"Mobile,{FIRST}", f"Office,{SECOND}"], 3),
+    ],
+)
+def test_a_number_in_the_line_that_is_taken_for_headers(
+    tmp_path: Path, lines: list[str], count: int
+) -> None:
+    found = read_numbers(text_file(tmp_path, "\n".join(lines))).numbers
+    assert found[0] == lines[0].rpartition(",")[2]
+    assert len(found) == count
+
+
+def test_a_sheet_of_one_line(tmp_path: Path) -> None:
+    parts: Mapping[str, list[Any]] = {"A": [["Phone", 2223456789]], "B": [["Mobile"], [FIRST]]}
+    found = read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    assert found.numbers == ["2223456789", FIRST]
+    assert found.notes == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Account", "Bank"], [50100234567890, "HDFC"], ["123456789012", "Aadhaar"]],
+        [["Account No", "Invoice No"], [50100234567890, "2024000123"], [5123456789, "0123"]],
+        [["Mobile", "Count"], ["Airtel", 120], ["Jio", 99]],
+        [["Phone operators", "n"], ["Airtel", 120]],
+        [["S.No", "Mobile"], *([number, None] for number in range(1, 20))],
+        [["Phone", "see HR"], ["Version", 3]],
+        [["Name", "Mobile"]],
+    ],
+)
+def test_a_side_sheet_refuses_nothing(tmp_path: Path, rows: list[list[object]]) -> None:
+    parts: Mapping[str, list[Any]] = {"List": [["Mobile"], [FIRST], [SECOND]], "Side": rows}
+    found = read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    assert found.numbers == [FIRST, SECOND]
+    assert found.notes == ["the sheet 'Side' has no phone numbers"]
+    if len(rows) > 1:  # it is no list of its own
+        with pytest.raises(Unreadable, match="no column of phone numbers"):
+            read_numbers(sheets(tmp_path / "dnc.xlsx", {"Side": rows, "Empty": []}))
+
+
+def test_a_side_sheet_of_spoiled_numbers(tmp_path: Path) -> None:
+    parts: dict[str, list[Any]] = {"List": [["Mobile"], [FIRST]], "Side": [["x"], [9812310000]]}
+    with pytest.raises(Unreadable, match="sheet 'Side', line 2 ends in zeros"):
+        read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    parts["Side"] = [["x"], [50100234567891]]  # an account's
+    found = read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    assert found.numbers == [FIRST]
+    assert found.notes == [
+        "the sheet 'Side' has no phone numbers",
+        "1 cell seems to have a number that is not put on the do-not-call list: sheet 'Side',"
+        " line 2",
+    ]
+
+
+def test_numbers_in_a_side_sheet_count(tmp_path: Path) -> None:
+    cover = [["Do not call list"], ["Prepared by", "Ops, 080-23456789"], ["Wife", THIRD], ["v", 3]]
+    parts: Mapping[str, list[Any]] = {"Cover": cover, "List": [["Mobile"], [FIRST], [SECOND]]}
+    found = read_numbers(sheets(tmp_path / "dnc.xlsx", parts))
+    assert found.numbers == [THIRD, FIRST, SECOND]
+    assert found.notes == [
+        "1 cell seems to have a number that is not put on the do-not-call list: sheet 'Cover',"
+        " line 2"
     ]
 
 
@@ -253,5 +410,32 @@ def test_no_number_is_left_out(
     except Unreadable:
         return
     known = {identity_of(one) for one in found}
-    for cell in (cell for row in rows for cell in row if is_number(cell)):
+    read = [place for place, header in enumerate(headers) if header != "Order Id"]
+    for cell in (row[place] for row in rows for place in read if is_number(row[place])):
         assert {identity_of(one) for one in numbers_of(cell)} <= known
+
+
+PIECES = st.sampled_from([
+    FIRST, "98123 00002", "098123-00003", "+91", "+65 6123 4567", "(080) 3000 0001", "98123O0002",
+    "9.81E+09", "9.812300013E+09", "981234", "98", "7", "0", ".0", "+", " ", "-", "/", ",", " or ",
+    " AND ", "Mob: ", "MobileNo.", "WhatsApp ", "tel:", "Ph.", "M: ", "(M)", "\u092e\u094b. ",
+    "\u092e\u094b\u092c\u093e\u0907\u0932 \u0928\u0902 ", "\uff2d\uff0e", "\uff0b", "\u0967" * 5,
+    "'", '"', "=", "\u200b", "\u00a0", "\u2013", "\0", " ext 12", "x", "XX", "*", ":", "2026-11-30",
+    "10:20", "\n", "\t",
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=6).map("".join))
+def test_no_number_is_missed_at_a_glance(cell: str) -> None:
+    assert may_be_number(cell) or not is_meant_as_number(cell) or is_not_dialled(cell)
+
+
+def is_not_dialled(cell: str) -> bool:
+    """Whether it is a number that nobody dials, such as 1111111."""
+    try:
+        numbers_of(cell)
+    except NotDialled:
+        return True
+    except BadCell:
+        return False
+    return False
