@@ -87,6 +87,8 @@ class RecordingFetcher:
             raise asyncio.CancelledError
 
         task = self._pipeline.own(see_through)
+        # A caller who leaves does not read how it ends; without this asyncio would log it.
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             return await self._pipeline.wait(asyncio.shield(task))
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import gzip
 import logging
 import os
@@ -1233,6 +1234,29 @@ async def test_a_caller_does_not_wait_for_an_answer_it_does_not_want(tmp_path: P
         assert len(tasks()) == 1
         await until(lambda: not tasks())
     assert len(silent.heads) == 1
+
+
+async def test_how_one_ends_that_was_left_is_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        writer.write(NOT_FOUND)
+
+    async with host() as silent, AsyncExotel(**GIVEN) as exotel:
+        silent.answer = late
+        made = asyncio.ensure_future(save(exotel, with_links(silent.url), tmp_path / "x"))
+        await until(lambda: silent.heads)
+        made.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await made
+        assert len(tasks()) == 1
+        go_on.set()
+        await until(lambda: not tasks())
+        gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_closing_the_session_ends_a_download(tmp_path: Path) -> None:
