@@ -13,7 +13,12 @@ from exotel_async.masking import redact
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-_PAGES: Final = ("text/html", "text/xml", "application/xml", "application/json")
+_PAGES: Final = ("text/", "application/xml", "application/json")
+_PAGE_SUFFIXES: Final = ("+xml", "+json")
+_PAGE_BEGINS: Final = (b"<", b"{")
+_BEFORE_A_PAGE: Final = b" \t\r\n\xef\xbb\xbf"  # white space, and the byte order mark of UTF-8
+_LOOKED_AT: Final = 1024
+_PAGE: Final = "it is a page of text"
 _SLOWEST: Final = 1024  # bytes a second: about what its sound takes to be played
 
 
@@ -89,8 +94,9 @@ def check_head(headers: Mapping[str, str], most: int | None) -> None:
     Raises:
         Refused: it is encoded, too large, or a page, as a host sends that wants a login.
     """
-    if headers.get("content-type", "").lower().startswith(_PAGES):
-        raise Refused("it is a page of text")
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type.startswith(_PAGES) or media_type.endswith(_PAGE_SUFFIXES):
+        raise Refused(_PAGE)
     encoding, length = headers.get("content-encoding", ""), headers.get("content-length", "")
     # What is small on the wire may fill a disk when it is inflated.
     if not {part.strip().lower() for part in encoding.split(",")} <= {"", "identity"}:
@@ -105,17 +111,19 @@ async def receive(
     *,
     most: int | None,
     idle: float,
+    sniff: bool = False,
 ) -> int:
     """Hand on what comes, to its end; return how many bytes that was.
 
-    What keeps sending, but hardly anything, would else keep its place for ever.
+    What keeps sending, but hardly anything, would else keep its place for ever. `sniff` is whether
+    to look if it begins like a page, for its head does not say what it is.
 
     Raises:
-        Refused: it is too large.
+        Refused: it is too large, or begins like a page.
         TimeoutError: less than a KiB a second has come while `idle` seconds were spent waiting.
     """
     clock = asyncio.get_running_loop().time
-    size, waited, came = 0, 0.0, 0
+    size, waited, came, held = 0, 0.0, 0, b""
     while True:
         began = clock()
         with anyio.move_on_after(idle - waited) as scope:
@@ -123,11 +131,21 @@ async def receive(
         if scope.cancelled_caught:
             raise TimeoutError(f"{came} bytes in {idle:g} s, and no more")
         if piece is None:
+            if held:
+                await write(held)
             return size
         size, came, waited = size + len(piece), came + len(piece), waited + clock() - began
         if came >= _SLOWEST * idle:
             came, waited = 0, 0.0
         _check_size(size, most)
+        if sniff:
+            held += piece
+            begin = held.lstrip(_BEFORE_A_PAGE)
+            if begin.startswith(_PAGE_BEGINS):
+                raise Refused(_PAGE)
+            if not begin and len(held) < _LOOKED_AT:
+                continue
+            piece, held, sniff = held, b"", False
         await write(piece)
 
 

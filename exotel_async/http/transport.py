@@ -334,7 +334,8 @@ class Transport:
             check_head(seen.headers, most)
             sink.headed(seen.headers)
             pieces = self._pieces(response) or _whole(response.content)
-            seen.size = await receive(pieces, sink.write, most=most, idle=idle)
+            sniff = not seen.headers.get("content-type", "").strip()
+            seen.size = await receive(pieces, sink.write, most=most, idle=idle, sniff=sniff)
             await drop_surplus(response)
         finally:
             with anyio.move_on_after(_CLOSING, shield=True):

@@ -362,6 +362,57 @@ async def test_a_page_is_no_recording(tmp_path: Path) -> None:
     assert not names(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"Recording not found"),
+        ("TEXT/Plain; charset=utf-8", b"Recording not found"),
+        ("text/csv", b"a,b"),
+        ("application/xhtml+xml", b"<html>log in"),
+        ("application/xml;charset=utf-8", b"<Error/>"),
+        ("application/json", b"[]"),
+        ("application/problem+json ; charset=utf-8", b"{}"),
+        (None, b"<html>log in</html>"),
+        (None, b'{"error": "gone"}'),
+        (None, b"\xef\xbb\xbf \r\n\t<!DOCTYPE html>"),
+        ("", b"\n<Error><Code>AccessDenied</Code></Error>"),
+    ],
+)
+async def test_what_else_is_a_page(tmp_path: Path, content_type: str | None, body: bytes) -> None:
+    said = "" if content_type is None else f"Content-Type: {content_type}\r\n"
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(f"HTTP/1.1 200 OK\r\n{said}\r\n".encode() + body)
+        with pytest.raises(DecodeError, match="it is a page of text") as caught:
+            await save(exotel, with_links(other.url), tmp_path / "call.mp3")
+        assert caught.value.status == 200
+        assert len(other.heads) == 1
+    assert not names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("audio/mpeg", "Audio/x-wav", "application/octet-stream", "binary/octet-stream"),
+        *("video/mp4", "application/ogg", "", None),
+    ],
+)
+@pytest.mark.parametrize(
+    "begin", [b"ID3\x04", b"RIFF\x24", b"\xff\xfb\x90", b"OggS", b" ", b"\xef"]
+)
+async def test_a_recording_of_any_other_type_is_taken(
+    tmp_path: Path, content_type: str | None, begin: bytes
+) -> None:
+    said = "" if content_type is None else f"Content-Type: {content_type}\r\n"
+    head = f"HTTP/1.1 200 OK\r\n{said}Connection: close\r\n\r\n".encode()
+    async with host() as other, AsyncExotel(**GIVEN) as exotel:
+        other.answer = saying(head + begin)
+        target = await save(exotel, with_links(other.url), tmp_path / "call.mp3")
+        assert target.read_bytes() == begin
+        other.answer = saying(head + begin + AUDIO)
+        await save(exotel, with_links(other.url), target)
+    assert target.read_bytes() == begin + AUDIO
+
+
 # What a hostile or broken host sends
 
 

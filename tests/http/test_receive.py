@@ -67,6 +67,38 @@ def test_never_more_is_written_than_the_bound(pieces: list[Piece], most: int) ->
         assert got(pieces, most=most, idle=86_400) == whole
 
 
+def handed_on(*pieces: bytes, sniff: bool = True) -> list[bytes]:
+    """Return what is written of such pieces of a file without a content type."""
+    written: list[bytes] = []
+
+    async def come() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    async def write(piece: bytes) -> None:
+        written.append(piece)
+
+    run(receive(come(), write, most=None, idle=30, sniff=sniff))
+    return written
+
+
+@pytest.mark.parametrize("page", [b"<html>", b"{}", b"\xef\xbb\xbf\r\n <?xml", b"\t" * 900 + b"<"])
+def test_a_page_is_recognised_however_it_is_cut(page: bytes) -> None:
+    for pieces in ([page], [page[n : n + 1] for n in range(len(page))]):
+        with pytest.raises(Refused, match="it is a page of text"):
+            handed_on(*pieces)
+        assert handed_on(*pieces, sniff=False) == pieces
+
+
+def test_a_file_that_is_no_page_is_handed_on_as_it_is() -> None:
+    assert handed_on(b"ID3", b"<html>") == [b"ID3", b"<html>"]
+    assert handed_on(b" ", b"\n", b"ab", b"{") == [b" \nab", b"{"]
+    assert handed_on(b" ", b"\n") == [b" \n"]
+    assert handed_on() == []
+    # One that only begins is not kept in memory for ever.
+    assert handed_on(*[b" "] * 1024, b"<") == [b" " * 1024, b"<"]
+
+
 def test_a_slow_disk_is_not_the_hosts_fault() -> None:
     assert got([(1, 10)] * 5, most=None, idle=6, writing=60) == 50
 
