@@ -428,7 +428,10 @@ class PermissionDenied(APIError):
 
 
 class NotFound(APIError):
-    """404: no such resource or account, or the account lives in the other region."""
+    """404: no such resource or account, or the account lives in the other region.
+
+    Also, with the status that came, the link to a recording that leads to nothing.
+    """
 
 
 class Conflict(APIError):

@@ -24,6 +24,7 @@ from exotel_async.errors import (
     ExotelError,
     InvalidRequest,
     NoRecording,
+    NotFound,
     RecordingNotReady,
     RecordingUnavailable,
     RequestTimeout,
@@ -252,11 +253,13 @@ def _bad_link(call: Call | None, problem: str) -> InvalidRequest:
 
 def _refusal(result: Download, tries: int) -> APIError:
     status = result.status or 0
+    # Of a link alone nothing is known of the call: one that leads to nothing is not found.
+    kind = NotFound if status < 300 or status == 410 else api_error(status)
     try:
         said = HTTPStatus(status).phrase if status >= 300 else "there is nothing, or not yet"
     except ValueError:
         said = "no success"
-    return api_error(status)(
+    return kind(
         f"the recording link does not open: {result.problem or said}",
         status=status,
         # Where a redirect leads is a secret if it is signed.

@@ -18,15 +18,20 @@ from exotel_async import (
     DecodeError,
     InvalidRequest,
     NotFound,
+    PermissionDenied,
     Recording,
     RequestTimeout,
 )
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.errors import NoRecording, RecordingNotReady
 from tests.calls.test_download_recording import (
+    ACCEPTED,
     AUDIO,
     EMPTY,
+    FORBIDDEN,
     GIVEN,
+    GONE,
+    NO_CONTENT,
     NOT_FOUND,
     RECORDED,
     WORLD,
@@ -292,16 +297,19 @@ async def test_what_is_no_link(exotel: AsyncExotel, tmp_path: Path, link: str) -
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(NOT_FOUND, 404), (EMPTY, 200), (b"HTTP/1.1 202 A\r\n\r\n", 202)]
+    ("answer", "status"),
+    [(NOT_FOUND, 404), (EMPTY, 200), (NO_CONTENT, 204), (ACCEPTED, 202), (GONE, 410)],
 )
 async def test_a_link_that_leads_to_nothing(answer: bytes, status: int) -> None:
     """Of the call nothing is known: whether a recording may come, neither."""
     async with host() as other, AsyncExotel(**GIVEN) as exotel:
         other.answer = saying(answer)
-        with pytest.raises(APIError, match="the recording link does not open") as caught:
+        with pytest.raises(NotFound, match="the recording link does not open") as caught:
             await whole(exotel.calls.open_recording(f"{other.url}/09812300001"))
         assert caught.value.status == status
-        assert isinstance(caught.value, NotFound) is (status == 404)
+        other.answer = saying(FORBIDDEN)
+        with pytest.raises(PermissionDenied):
+            await whole(exotel.calls.open_recording(other.url))
 
 
 async def test_the_link_a_passthru_brings(emulator: Emulator, exotel: AsyncExotel) -> None:
