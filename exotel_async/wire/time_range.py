@@ -106,7 +106,9 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
     limit = oldest(now).replace(microsecond=0)
     for argument, given, bound in (("since", since, first), ("until", until, last)):
         if bound is not None and bound < limit:
-            rule = f"must not be older than 6 months: Exotel has records from {limit:%Y-%m-%d} on"
+            # The next full minute, which is accepted when it is copied from here.
+            named = (limit + timedelta(seconds=59)).isoformat(" ", "minutes")
+            rule = f"must not be older than 6 months: Exotel has records from {named} on"
             raise InvalidRequest(argument, given, rule, shown=_shown(given))
     if first is not None and last is not None and first > last:
         rule = f"must not be after until, {_shown(until)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -161,7 +162,7 @@ def test_a_range_is_read() -> None:
         (datetime.max.replace(tzinfo=timezone(-timedelta(hours=5))), "calendar", "9999"),
         (datetime.min.replace(tzinfo=IST), "calendar", "datetime.datetime(1, 1, 1"),
         (at(2026, 2, 1), "older than 6 months", "'2026-02-01 00:00:00+00:00'"),
-        (oldest(NOW) - SECOND, "records from 2026-03-01 on", "2026-03-01 11:59:59"),
+        (oldest(NOW) - SECOND, "records from 2026-03-01 12:00+00:00 on", "2026-03-01 11:59:59"),
     ],
 )
 def test_a_range_that_is_refused(argument: str, value: object, rule: str, shown: str) -> None:
@@ -173,6 +174,27 @@ def test_a_range_that_is_refused(argument: str, value: object, rule: str, shown:
     assert rule in error.rule
     assert shown in error.shown
     assert str(error) == f"{argument}={error.shown}: {error.rule}"
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        at(2026, 9, 1, 12, 0, 0),
+        at(2026, 9, 1, 12, 0, 1),
+        datetime(2026, 9, 1, 0, 59, 59, 999_999, tzinfo=IST),
+        datetime(2026, 8, 31, 23, 59, 1, tzinfo=IST),
+    ],
+)
+def test_the_limit_that_is_named_is_accepted(now: datetime) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_range(oldest(now) - SECOND, None, now=now)
+    assert caught.value.rule in str(caught.value)  # nothing of it is masked
+    found = re.search(r"has records from (.+) on$", caught.value.rule)
+    assert found
+    named = datetime.fromisoformat(found[1])
+    assert named.utcoffset() == now.utcoffset()
+    assert check_range(named, None, now=now)[0] == named
+    assert named - oldest(now) < timedelta(minutes=1)
 
 
 def test_a_range_the_wrong_way_round() -> None:
