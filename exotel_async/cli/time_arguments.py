@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Self
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from attrs import frozen
 from exotel_async import IST
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_DAY: Final = r"\d{4}-?\d\d-?\d\d"
+_WEEK: Final = r"\d{4}-?W\d\d"
 _LENGTH: Final = r"(?:\d{1,6}[dhms])+"
 
 
@@ -37,6 +37,9 @@ class Moment:
             ValueError: it is no moment.
         """
         typed = text.strip()
+        problem = f"{text!r} is not a date like 2026-11-01, '2026-11-01 10:00' or 7d"
+        if re.fullmatch(_WEEK, typed):  # of which Python would take the Monday
+            raise ValueError(problem)
         try:
             if re.fullmatch(_LENGTH, typed):
                 ago = datetime.now(UTC) - read_length(typed)
@@ -45,10 +48,8 @@ class Moment:
             at = at.replace(tzinfo=IST) if at.tzinfo is None else at
             at.astimezone(UTC)  # so that it lies within the calendar in any zone
         except (ValueError, OverflowError):
-            raise ValueError(
-                f"{text!r} is not a date like 2026-11-01, '2026-11-01 10:00' or 7d"
-            ) from None
-        return cls(typed, at, day=re.fullmatch(_DAY, typed) is not None)
+            raise ValueError(problem) from None
+        return cls(typed, at, day=_is_day(typed))
 
     @property
     def end(self) -> datetime:
@@ -58,6 +59,15 @@ class Moment:
     def means(self, other: Moment) -> bool:
         """Whether both were typed to mean the same."""
         return self.text == other.text or (self.at == other.at and self.day == other.day)
+
+
+def _is_day(typed: str) -> bool:
+    """Whether it is a day without a time, in any form of ISO 8601."""
+    try:
+        date.fromisoformat(typed)
+    except ValueError:
+        return False
+    return True
 
 
 def read_length(text: str) -> timedelta:
