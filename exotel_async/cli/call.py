@@ -15,6 +15,7 @@ from exotel_async.cli.shared_limiter import telling_of_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
+    end_on_sigterm,
     ignoring_lost_output,
     note,
     one_line,
@@ -119,6 +120,7 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
     ended = _Ended()
 
     async def dial() -> None:
+        end_on_sigterm()
         try:
             exotel = service.session(on_orphaned_call=lambda how, _: ended.note(how))
         except ExotelError as error:
@@ -141,7 +143,7 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
     try:
         with waiting():
             asyncio.run(dial())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     code = _exit_code(ended, interrupted=interrupted)
     # A script that reads only the exit code must not dial again what was dialled.

@@ -34,6 +34,7 @@ from tests.cli.support import (
 pytestmark = pytest.mark.slow
 
 DIAL = ("call", FIRST, SECOND, "--caller-id", EXOPHONE)
+SIGNALS = pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 UNKNOWN = "it is not known whether the call was placed (the phone may have rung): "
 
 
@@ -150,33 +151,42 @@ async def test_call_answered_in_xml_shows_the_sid(emulator: Emulator) -> None:
     assert next(iter(emulator.calls)) in ended.err
 
 
-async def test_ctrl_c_with_the_dial_in_the_air_says_that_it_is_unknown(emulator: Emulator) -> None:
+@SIGNALS
+async def test_ctrl_c_with_the_dial_in_the_air_says_that_it_is_unknown(
+    emulator: Emulator, by: signal.Signals
+) -> None:
     emulator.faults.add(Fault.act_then_stall())
     async with started(*DIAL, env=pointing_at(emulator)) as running:
         while not emulator.rung(FIRST):
             await asyncio.sleep(0.01)
-        ended = await running.end(signal.SIGINT)
+        ended = await running.end(by)
     assert ended.code == 3, ended
     assert UNKNOWN in ended.error_lines[-1]
 
 
-async def test_ctrl_c_while_the_answer_is_on_its_way_still_shows_it(emulator: Emulator) -> None:
+@SIGNALS
+async def test_ctrl_c_while_the_answer_is_on_its_way_still_shows_it(
+    emulator: Emulator, by: signal.Signals
+) -> None:
     emulator.faults.add(Fault.act_then_stall(0.5))
     async with started(*DIAL, env=pointing_at(emulator)) as running:
         while not emulator.rung(FIRST):
             await asyncio.sleep(0.01)
-        ended = await running.end(signal.SIGINT)
+        ended = await running.end(by)
     assert ended.code == 130, ended
     assert next(iter(emulator.calls)) in ended.out
     assert "the call was placed" in ended.error_lines[-1]
 
 
-async def test_ctrl_c_before_anything_was_taken_says_so(emulator: Emulator) -> None:
+@SIGNALS
+async def test_ctrl_c_before_anything_was_taken_says_so(
+    emulator: Emulator, by: signal.Signals
+) -> None:
     emulator.faults.add(Fault.too_many_requests(retry_after=60))
     async with started(*DIAL, env=pointing_at(emulator)) as running:
         while not emulator.requests or emulator.requests[0].status is None:
             await asyncio.sleep(0.01)
-        ended = await running.end(signal.SIGINT)
+        ended = await running.end(by)
     assert ended.code == 130, ended
     assert "no call was placed" in ended.error_lines[-1]
     assert not emulator.calls
@@ -231,10 +241,13 @@ async def test_call_whose_second_party_is_not_reached_is_told_by_its_exit_code(
     assert f"status   {status}" in ended.out
 
 
-async def test_ctrl_c_while_it_waits_leaves_the_call_alone(emulator: Emulator) -> None:
+@SIGNALS
+async def test_ctrl_c_while_it_waits_leaves_the_call_alone(
+    emulator: Emulator, by: signal.Signals
+) -> None:
     async with started(*DIAL, "--wait", env=pointing_at(emulator)) as running:
         await running.line("status")
-        ended = await running.end(signal.SIGINT)
+        ended = await running.end(by)
     assert ended.code == 130, ended
     assert "the call was placed" in ended.error_lines[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -134,3 +135,16 @@ async def test_at_a_terminal_it_asks(
         assert told in " ".join(terminal.seen.split())
     if code:
         assert await contacts_left(place) == {"diwali": 2}
+
+
+@terminals
+@pytest.mark.slow
+async def test_sigterm_is_no_answer(place: Path) -> None:
+    await fill(place, numbers(2))
+    arguments = ("campaign", "cancel", "diwali")
+    async with at_a_terminal(*arguments, env=environment(), cwd=place.parent) as terminal:
+        await terminal.until("[y/N] ")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert await terminal.end() == 130
+    assert "exotel-async: interrupted" in terminal.seen
+    assert await contacts_left(place) == {"diwali": 2}

@@ -126,13 +126,21 @@ async def test_its_program_is_killed_and_nobody_is_rung_twice(
 
 @pytest.mark.slow(7)
 @pytest.mark.parametrize(
-    "moment", ["no real phone rings", "Started a program", "Killed it", "Started it again"]
+    ("moment", "by"),
+    [
+        ("no real phone rings", signal.SIGINT),
+        ("Started a program", signal.SIGTERM),
+        ("Killed it", signal.SIGINT),
+        ("Started it again", signal.SIGTERM),
+    ],
 )
-async def test_ctrl_c_ends_it_and_leaves_nothing_behind(moment: str, tmp_path: Path) -> None:
+async def test_ctrl_c_ends_it_and_leaves_nothing_behind(
+    moment: str, by: signal.Signals, tmp_path: Path
+) -> None:
     env = environment(TMPDIR=str(tmp_path), EXOTEL_RATE_LIMIT_URL="nonsense")
     async with started(*FAST, env=env) as running:
         await running.line(moment)
-        ended = await running.end(signal.SIGINT)
+        ended = await running.end(by)
     assert ended.code == 130, ended
     assert ended.err == ""
     assert ended.out.endswith("Interrupted: the program and its ledger are gone.\n")
