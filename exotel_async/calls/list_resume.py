@@ -21,7 +21,8 @@ from exotel_async.wire.time_range import TimeRange
 _VERSION: Final = 1
 _UNTIL_THEN, _UNTIL_NOW, _ENDED = range(3)
 """Why a range ends: it was asked for so; no more calls existed; and these have all been read."""
-_CLOCKS_DIFFER: Final = timedelta(days=3652)  # an emulator's may be quick
+FARTHEST_AHEAD: Final = timedelta(days=3652)
+"""How far the service's clock may be ahead of the machine's: that of a quick emulator is."""
 
 
 @define
@@ -114,7 +115,7 @@ def from_base64(text: str) -> bytes:
 def _time(seconds: int) -> datetime:
     moment = datetime.fromtimestamp(seconds, UTC)
     # No list reaches into the future: up to the year 9999 it would be a hundred thousand windows.
-    if moment > datetime.now(UTC) + _CLOCKS_DIFFER:
+    if moment > datetime.now(UTC) + FARTHEST_AHEAD:
         raise ValueError("no time of a list")
     return moment
 

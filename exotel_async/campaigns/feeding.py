@@ -174,8 +174,7 @@ class Feeding:
         if since - self._beaten < _BEAT and state.owns_ledger() and state.ledger_error is None:
             return
         try:
-            if not await state.ledger.beat(state.clock.now_ms()):
-                raise LedgerLost("another dialer has taken over the ledger")  # noqa: TRY301
+            await state.ledger.beat(state.clock.now_ms())
         except LedgerLost as error:
             state.not_owned()
             state.fail(error)

@@ -43,6 +43,7 @@ from exotel_async.campaigns.entries import (
     Intent,
     NewContact,
 )
+from exotel_async.campaigns.errors import LedgerLost
 from exotel_async.campaigns.ledger_postgres import Postgres
 from exotel_async.campaigns.ledger_reader import LedgerReader
 from exotel_async.campaigns.ledger_sqlite import SQLite
@@ -169,11 +170,11 @@ class Ledger(LedgerReader):
         self._dialer = entered
         return None
 
-    async def beat(self, now: int) -> bool:
-        """Say that the dialer lives. Returns whether the place is still its own.
+    async def beat(self, now: int) -> None:
+        """Say that the dialer lives.
 
         Raises:
-            LedgerLost: the file is not the one that was locked.
+            LedgerLost: the place is another one's, or the file is not the one that was locked.
         """
         dialer = self._own
 
@@ -181,7 +182,8 @@ class Ledger(LedgerReader):
             # A connection that was lost takes the place again, if nobody was quicker.
             return self._database.take_place() and ledger_dialers.beat(connection, dialer, now)
 
-        return await self._writer.do(Urgency.CLAIM, beat)
+        if not await self._writer.do(Urgency.CLAIM, beat):
+            raise LedgerLost("another dialer has taken over the ledger")
 
     async def unlock(self, now: int) -> None:
         """Leave the place to another dialer. What was claimed is ready again."""

@@ -142,7 +142,7 @@ class DialEnd:
     @property
     def _what_next(self) -> str:
         if self.is_ledger_lost:
-            return "see to the ledger before you run the same command again"
+            return "check the ledger before you run the same command again"
         state = self.statistics.state
         if state in {CampaignState.PAUSED, CampaignState.FAILED}:
             resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"

@@ -213,6 +213,23 @@ async def test_a_page_that_lacks_something_does_not_end_a_list(
         assert not emulator.faults.pending
 
 
+@both_orders
+async def test_a_service_that_counts_more_calls_than_it_lists_is_asked_once_more(
+    newest_first: bool,
+) -> None:
+    async with exchange() as emulator, session(emulator) as exotel:
+        sids = enter(emulator, [DAY])
+        await exotel.account.balance()  # it shows the clock
+        url = f"{emulator.base_url}/v1/Accounts/{emulator.account_sid}/Calls.json"
+        async with httpx.AsyncClient(auth=(emulator.api_key, emulator.api_token)) as client:
+            document = (await client.get(url)).json()
+        document["Metadata"]["Total"] = 5
+        emulator.faults.add(answered(document), path="Calls", times=None)
+        before = len(emulator.requests)
+        assert await sids_of(exotel.calls.list(newest_first=newest_first)) == sids
+        assert len(emulator.requests) - before == 2
+
+
 @one_or_four
 @both_orders
 async def test_all_calls_come_once_if_every_page_repeats_rows_of_the_one_before(

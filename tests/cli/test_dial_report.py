@@ -164,7 +164,7 @@ def test_a_call_that_was_placed_is_told_though_its_end_is_not_known() -> None:
         (
             "the ledger is lost",
             "stopped by errors: 580 contacts are left to dial; "
-            "see to the ledger before you run the same command again",
+            "check the ledger before you run the same command again",
         ),
         (
             "nothing was dialled",
