@@ -91,7 +91,7 @@ class AddList:
         self._on_bad = on_bad
         self._block_size = _CHECKED
         self._added = self._duplicates = 0
-        self._other_number: list[str] = []
+        self._keys_with_other_number: list[str] = []
         self._bad: list[BadContact] = []
 
     async def add(
@@ -124,7 +124,7 @@ class AddList:
                     return AddResult(
                         added=self._added,
                         duplicates=self._duplicates,
-                        other_number=tuple(self._other_number),
+                        keys_with_other_number=tuple(self._keys_with_other_number),
                         bad=tuple(self._bad),
                     )
         finally:
@@ -155,7 +155,7 @@ class AddList:
             self._block_size = min(_LARGEST_BLOCK, self._block_size * 2)
         self._added += len(block.good) - len(taken)
         self._duplicates += len(taken)
-        self._other_number += [
+        self._keys_with_other_number += [
             block.good[index].key for index, what in taken if what == "other number"
         ]
         if self._on_bad is None:

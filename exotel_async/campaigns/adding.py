@@ -33,14 +33,14 @@ class AddResult(Value):
     Attributes:
         added: how many were taken.
         duplicates: how many were in the campaign already, by their key or one of their numbers.
-        other_number: the keys of those of the duplicates whose number is another one in the
-            campaign, and stays so. To replace it, `forget` the contact, and add it again.
+        keys_with_other_number: those of the duplicates whose number is another one in the campaign,
+            and stays so. To replace it, `forget` the contact, and add it again.
         bad: those that were not taken because something is wrong with them.
     """
 
     added: int = 0
     duplicates: int = 0
-    other_number: tuple[str, ...] = field(default=(), repr=lambda keys: f"<{len(keys)}>")
+    keys_with_other_number: tuple[str, ...] = field(default=(), repr=lambda keys: f"<{len(keys)}>")
     bad: tuple[BadContact, ...] = field(default=(), repr=lambda bad: f"<{len(bad)}>")
 
 

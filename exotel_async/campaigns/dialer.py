@@ -171,8 +171,8 @@ class Dialer(CampaignAdmin):
         Raises:
             InvalidRequest: the campaign has no such contact, or it is not unresolved; or `sid` is
                 None, and Exotel has accepted the call: the attempt has a SID; or the call
-                is not over, came in, is to another number, was made before the dial or when that
-                could not arrive any more, or is that of another attempt.
+                is not over, is an incoming one, is to another number, was made before the dial or
+                too long after it, or is that of another attempt.
             ExotelError: the call cannot be read.
         """
         entry = await self._entry(name)

@@ -205,8 +205,8 @@ class SQLite:
             LedgerLost: it does not.
         """
         if self._lock is not None and self._identity() != self._file:
-            what = "was deleted, moved or replaced while it was dialled from"
-            advice = "put it back before you dial again, or everybody is dialled anew"
+            what = "was deleted, moved or replaced while a dialer was using it"
+            advice = "put it back before you dial again, or everybody is dialled again"
             raise LedgerLost(f"{self} {what}: {advice}")
 
     def _identity(self) -> tuple[int, int] | None:

@@ -110,11 +110,11 @@ async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
     elif not any(same_number(party, attempt.number) for party in parties):
         wrong = f"is a call to another number than {mask_number(attempt.number)}"
     elif call.direction is Direction.INBOUND:
-        wrong = "is a call that came in, not one that was placed"
+        wrong = "is an incoming call"
     elif made_at is not None and made_at < from_ms(attempt.intended_at) - _CLOCKS_DIFFER:
         wrong = "is a call that was made before the dial"
     elif attempt.sid is None and made_at is not None and made_at > _latest(attempt):
-        wrong = "is a call that was made when the dial could not arrive any more"
+        wrong = "is a call that was made too long after the dial"
     else:
         other = await ledger.find_attempt(sid=call.sid)
         if other is not None and other.id != attempt.id:

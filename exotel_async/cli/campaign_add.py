@@ -68,7 +68,7 @@ def _as_json(added: Added, name: str, file: Path) -> Mapping[str, object]:
         "added": added.taken,
         "duplicates": added.duplicates,
         "in_campaign": added.known,
-        "other_number": len(added.other_number),
+        "other_number": len(added.keys_with_other_number),
         "rejected": added.rejected,
         "rejected_file": None if added.rejected_file is None else str(added.rejected_file),
     }

@@ -36,7 +36,7 @@ class Added:
     Attributes:
         taken: contacts that are new in the campaign.
         known: those that the campaign has already.
-        other_number: the keys of those of them that have another number in the campaign.
+        keys_with_other_number: of those of them that have another number in the campaign.
         rejected: rows that were not taken because something is wrong with them.
         duplicates: rows that were not taken because they have the number, or the key, of an earlier
             one.
@@ -45,7 +45,7 @@ class Added:
 
     taken: int = 0
     known: int = 0
-    other_number: Sequence[str] = field(default=(), repr=False)
+    keys_with_other_number: Sequence[str] = field(default=(), repr=False)
     rejected: int = 0
     duplicates: int = 0
     rejected_file: Path | None = None
@@ -122,7 +122,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     added = Added(
         taken=result.added,
         known=result.duplicates,
-        other_number=result.other_number,
+        keys_with_other_number=result.keys_with_other_number,
         rejected=rejected.count - duplicates,
         duplicates=duplicates,
     )
@@ -154,10 +154,10 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
 
 def warn_of_other_numbers(added: Added, contacts: ContactFile, campaign: str) -> None:
     """Say which numbers of the list are not dialled, as their contacts have others."""
-    if not added.other_number:
+    if not added.keys_with_other_number:
         return
-    name, who = contacts.path.name, counted(len(added.other_number), "contact")
-    campaign, keys = one_line(campaign), first_keys(added.other_number)
+    name, who = contacts.path.name, counted(len(added.keys_with_other_number), "contact")
+    campaign, keys = one_line(campaign), first_keys(added.keys_with_other_number)
     note(
         f"{campaign} has another number than {one_line(name)} for {who}, and keeps it: {keys}. "
         f"To replace it, run `{FORGET}`, then the same command again"

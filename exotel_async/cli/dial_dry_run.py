@@ -74,7 +74,7 @@ class DryRun:
         taken: rows whose contacts would be added, to be dialled.
         duplicates: rows whose contact is in the file before.
         in_campaign: rows whose contact is in the campaign already.
-        other_number: the keys of those of them whose number is another one there.
+        keys_with_other_number: of those of them whose number is another one there.
         do_not_call: rows with a number on the do-not-call list.
         rejected: rows with something wrong, by reason, the most frequent first.
         campaign: the campaign.
@@ -91,7 +91,7 @@ class DryRun:
     taken: int
     duplicates: int = 0
     in_campaign: int = 0
-    other_number: Sequence[str] = field(default=(), repr=False)
+    keys_with_other_number: Sequence[str] = field(default=(), repr=False)
     do_not_call: int = 0
     rejected: Sequence[Rejection] = ()
     campaign: Campaign
@@ -122,7 +122,7 @@ class DryRun:
             "taken": self.taken,
             "duplicates": self.duplicates,
             "in_campaign": self.in_campaign,
-            "other_number": len(self.other_number),
+            "other_number": len(self.keys_with_other_number),
             "pending": self.pending,
             "resume": self.resume,
             "do_not_call": self.do_not_call,
@@ -184,7 +184,7 @@ def _file(run: DryRun) -> Iterator[Entry]:
     ):
         if count:
             yield label, f"{count:,}, {what}"
-        if label == "in campaign" and (keys := run.other_number):
+        if label == "in campaign" and (keys := run.keys_with_other_number):
             kept = f"another number there, which is kept: {first_keys(keys)}"
             yield "", f"{len(keys):,} of them with {kept}"
             yield "", f"to replace it, run {FORGET} before"

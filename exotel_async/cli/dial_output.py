@@ -96,7 +96,7 @@ class DialOutput:
                     added=added.taken,
                     duplicates=added.duplicates,
                     in_campaign=added.known,
-                    other_number=len(added.other_number),
+                    other_number=len(added.keys_with_other_number),
                     rejected=added.rejected,
                     contacts=number,
                     budget=order.service.rate,

@@ -42,7 +42,7 @@ class Plan:
     do_not_call: Sequence[str]
     _taken: int = field(init=False, default=0)
     _known: int = field(init=False, default=0)
-    _other_number: list[str] = field(init=False, factory=list)
+    _keys_with_other_number: list[str] = field(init=False, factory=list)
     _listed: int = field(init=False, default=0)
     _duplicates: int = field(init=False, default=0)
     _rejected: Counter[str] = field(init=False, factory=Counter)
@@ -75,7 +75,7 @@ class Plan:
                     known = dict(await ledger.known(there.id, block))
                     left = [one for index, one in enumerate(block) if index not in known]
                     self._known += len(known)
-                    self._other_number += [
+                    self._keys_with_other_number += [
                         block[index].key for index, by in known.items() if by == "other number"
                     ]
                 await self._count(ledger if is_made else None, left)
@@ -94,7 +94,7 @@ class Plan:
             taken=self._taken,
             duplicates=self._duplicates,
             in_campaign=self._known,
-            other_number=tuple(self._other_number),
+            keys_with_other_number=tuple(self._keys_with_other_number),
             do_not_call=self._listed,
             rejected=[
                 Rejection(reason=reason, count=count, lines=self._lines[reason])

@@ -87,13 +87,13 @@ async def test_those_with_another_number_in_the_campaign_are_told(
         result = await dialer.add("diwali", [*first, *again])
         assert (result.added, result.duplicates) == (4, 5)
     else:
-        assert (await dialer.add("diwali", first)).other_number == ()
+        assert (await dialer.add("diwali", first)).keys_with_other_number == ()
         result = await dialer.add("diwali", again, on_bad=told.append)
         assert (result.added, result.duplicates) == (1, 5)
         key = "its key is in the campaign already"
         other = f"{key}, with another number"
         assert [one.reason for one in told] == [key, key, other, other, key]
-    assert result.other_number == ("b", "c")
+    assert result.keys_with_other_number == ("b", "c")
     assert "'b'" not in repr(result)
 
 

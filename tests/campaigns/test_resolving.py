@@ -205,8 +205,8 @@ async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server:
         (other, "another number"),
         (going_on, "not over"),
         (earlier, "before the dial"),
-        (came_in, "came in"),
-        (later, "could not arrive any more"),
+        (came_in, "incoming"),
+        (later, "too long after the dial"),
     )
     for sid, why in refused:
         with pytest.raises(InvalidRequest, match=why) as error:

@@ -217,7 +217,7 @@ DRY_RUNS: Final[Mapping[str, DryRun]] = {
         ],
         duplicates=12,
         in_campaign=8,
-        other_number=[f"crm-{n}" for n in range(1, 8)],
+        keys_with_other_number=[f"crm-{n}" for n in range(1, 8)],
         do_not_call=1,
         rejected=[
             Rejection(

@@ -75,7 +75,7 @@ async def test_those_with_another_number_in_the_ledger_are_told(tmp_path: Path) 
     order.file.write_text("Mobile,id\n" + "".join(rows))
     contacts = open_contacts(order.file, mapping={"key": "id"})
     run = await Plan(order, order.options.campaign(), contacts, []).make()
-    assert (run.taken, run.in_campaign, run.other_number) == (0, 5, ("K0", "K4"))
+    assert (run.taken, run.in_campaign, run.keys_with_other_number) == (0, 5, ("K0", "K4"))
     assert run.as_json()["other_number"] == 2
     lines = shown(lambda on: show_dry_run(on, run), None)
     at = lines.index("  in campaign: 5, in the campaign already")
