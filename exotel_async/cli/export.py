@@ -116,7 +116,10 @@ class _Run:
     def interrupted(self) -> Exit:
         """Say how far it came."""
         if self.updater is not None and self.order.every is not None:
-            self.updater.stopped()
+            try:
+                self.updater.stopped()
+            except (Refusal, sqlite3.Error) as error:
+                return self.failed(error, _why(error, self.order.target), Exit.FAILED)
             return Exit.OK
         problem = self._cut_short("interrupted")
         report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=self.order.as_json)

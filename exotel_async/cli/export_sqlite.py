@@ -121,8 +121,8 @@ class Database:
 
     def update(self, state: State) -> None:
         """Open the whole database to bring it up to date, while others read it."""
-        self._open(self._target, alone=False)
         self._updated = self._identity()
+        self._open(self._target, alone=False)
         self.state = state
 
     def add(self, calls: Sequence[Call], state: State) -> None:
@@ -136,13 +136,11 @@ class Database:
         """Write those of some calls that are new, or not as they were.
 
         Raises:
-            Refusal: the file is not the one that was opened: nobody would see what is written.
+            Refusal: the file is not the one that was opened.
         """
-        if self._identity() != self._updated:
-            raise Refusal(f"{self._target} was deleted or replaced while it was brought up to date")
         marks = ", ".join("?" * len(calls))
         query = f"SELECT sid, raw FROM calls WHERE sid IN ({marks})"  # noqa: S608
-        with self._open_one as connection:
+        with self._updating() as connection:
             known = {
                 sid: _read(text)
                 for sid, text in connection.execute(query, [call.sid for call in calls])
@@ -158,9 +156,13 @@ class Database:
         return added
 
     def looked(self, changes: str | None) -> None:
-        """Note what it has been told of."""
+        """Note what it has been told of.
+
+        Raises:
+            Refusal: the file is not the one that was opened.
+        """
         state = evolve(self.state, changes=changes)
-        with self._open_one as connection:
+        with self._updating() as connection:
             connection.execute("UPDATE export SET state = ?", (state.dumps(),))
         self.state = state
 
@@ -168,9 +170,10 @@ class Database:
         """When the newest of its calls was created.
 
         Raises:
-            Refusal: that is no time.
+            Refusal: that is no time; or the file is not the one that was opened.
         """
-        (text,) = self._open_one.execute("SELECT max(created_at) FROM calls").fetchone()
+        with self._updating() as connection:
+            (text,) = connection.execute("SELECT max(created_at) FROM calls").fetchone()
         try:
             newest = None if text is None else datetime.fromisoformat(text)
         except (ValueError, TypeError):
@@ -178,6 +181,26 @@ class Database:
         if newest is not None and newest.utcoffset() is None:
             raise self.spoilt
         return newest
+
+    @contextmanager
+    def _updating(self) -> Iterator[sqlite3.Connection]:
+        """Use the whole database that was opened, in one transaction.
+
+        Raises:
+            Refusal: the file is not the one that was opened: nobody would see what is written.
+        """
+        moved = Refusal(f"{self._target} was deleted or replaced while it was brought up to date")
+        if self._identity() != self._updated:
+            raise moved
+        try:
+            with self._open_one as connection:
+                yield connection
+        except sqlite3.Error:
+            if self._identity() != self._updated:  # SQLite calls it a disk I/O error
+                raise moved from None
+            raise
+        if self._identity() != self._updated:
+            raise moved
 
     def _identity(self) -> tuple[int, int] | None:
         try:

@@ -8,14 +8,16 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from exotel_async import IST
+from exotel_async import IST, Call
+from exotel_async.cli.export_sink import Refusal
+from exotel_async.cli.export_sqlite import Database
 from exotel_async.emulator import Emulator, Fault
 from exotel_async.emulator.calls import Dial
 from exotel_async.emulator.scenario import Behaviour, Outcome, Scenario
@@ -171,6 +173,56 @@ async def test_one_that_was_replaced_is_not_written_to(
         ended = await running.end()
     assert ended.code == 1
     assert "calls.db was deleted or replaced while it was brought up to date" in ended.err
+
+
+async def test_ctrl_c_says_that_it_was_deleted(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 9)
+    env = pointing_at(busy)
+    rarely = ("export", "-o", "calls.db", "--follow", "--every", "3600", *QUICK)
+    async with started(*rarely, env=env, cwd=str(tmp_path)) as running:
+        file = tmp_path / "calls.db"
+        await until(file, lambda rows: len(rows) == 9)
+        async with asyncio.timeout(20):
+            while Database(file).done().changes is None:  # the first update ends with it
+                await asyncio.sleep(0.05)
+        file.unlink()
+        ended = await running.end(signal.SIGINT)
+    assert ended.code == 1
+    assert "calls.db was deleted or replaced" in ended.err
+
+
+class DeletesItFirst(list[Call]):
+    """Calls that delete the file of the database when they are read."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def __iter__(self) -> Iterator[Call]:
+        self.file.unlink(missing_ok=True)
+        return super().__iter__()
+
+
+async def test_a_database_that_was_deleted_is_no_disk_error(busy: Emulator, tmp_path: Path) -> None:
+    fill(busy, 2)
+    env = pointing_at(busy)
+    assert (await ran("export", "-o", "calls.db", *QUICK, env=env, cwd=str(tmp_path))).code == 0
+    file = tmp_path / "calls.db"
+    kept = file.read_bytes()
+
+    def refuses(use: Callable[[Database], object], *, deleted: bool = True) -> None:
+        file.write_bytes(kept)
+        database = Database(file)
+        database.update(database.done())
+        if deleted:
+            file.unlink()
+        with closing(database), pytest.raises(Refusal, match=r"calls\.db was deleted or replaced"):
+            use(database)
+
+    refuses(Database.newest)
+    refuses(lambda database: database.looked(None))
+    refuses(lambda database: database.upsert([]))
+    refuses(lambda database: database.upsert(DeletesItFirst(file)), deleted=False)
 
 
 async def test_records_that_come_without_details_keep_those_they_had(tmp_path: Path) -> None:
