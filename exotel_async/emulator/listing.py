@@ -47,31 +47,32 @@ def read_page(
 
     `repeat`: the cursor to the next page lies that many rows further back, though in this page.
     """
-    found = _find(query, book, clock, settings)
-    size, total = read_page_size(query.get("PageSize"), settings), len(found)
+    found = _find(query, book, clock, settings, live=settings.bulk_live)
+    size, count = read_page_size(query.get("PageSize"), settings), len(found)
     descending = read_descending(query.get("SortBy", "DateCreated:desc"))
     back = "Before" in query and "After" not in query
     cursor = query["Before"] if back else query.get("After")
     # They are found oldest first: the page lies to the later side of an edge, or to the earlier.
     later = descending is back
     if cursor is None:
-        edge = total if descending else 0
+        edge = count if descending else 0
     elif settings.cursors == "offset":
-        passed = min(_read_cursor(cursor, _offset), total)
-        edge = total - passed if descending else passed
+        passed = min(_read_cursor(cursor, _offset), count)
+        edge = count - passed if descending else passed
     else:
         bisect = bisect_right if later else bisect_left
         edge = bisect(found, _read_cursor(cursor, _position), key=position)
-    first, last = (edge, min(edge + size, total)) if later else (max(0, edge - size), edge)
+    first, last = (edge, min(edge + size, count)) if later else (max(0, edge - size), edge)
     rows = [found[index] for index in range(first, last)]
-    before, after = first, total - last
+    before, after = first, count - last
     if descending:
         rows.reverse()
         before, after = after, before
     again = min(repeat, len(rows) - 1)
+    counts_live = settings.total_counts_live
     return Page(
         calls=rows,
-        total=total,
+        total=len(_find(query, book, clock, settings, live=True)) if counts_live else count,
         size=size,
         before=_cursor(rows[0], before, settings) if rows and before else None,
         after=_cursor(rows[-1 - again], before + len(rows) - again, settings)
@@ -98,12 +99,11 @@ def page_uris(
     return {name: text for name, text in uris.items() if text != "missing"}
 
 
-def _find(query: Query, book: CallBook, clock: Clock, settings: Settings) -> _Found:
+def _find(query: Query, book: CallBook, clock: Clock, settings: Settings, *, live: bool) -> _Found:
     """All calls a query asks for, oldest first, on whichever page."""
     since, until = read_window(query.get("DateCreated"), clock, settings)
     keeps = read_filters(query, settings)
     sids = read_list(query, "Sid", MAX_SIDS)
-    live = settings.bulk_live
     if sids is not None:
         known = (book.by_sid.get(sid) for sid in dict.fromkeys(sids))
         inside = (call for call in known if call is not None and since <= call.at < until)

@@ -145,6 +145,10 @@ class Switches:
     )
     """`Calls` lists calls in progress, as older documents have it. The newest says not:
     developer.exotel.com/api/call-details-bulk."""
+    total_counts_live: bool = switch(
+        False, "3", source="unknown: no page says what it counts beside the calls that are listed"
+    )
+    """`Total` of `Calls` counts calls in progress, whether or not they are listed."""
     bulk_details: bool = switch(
         True, "3", source="live, nearly: several published clients in production"
     )

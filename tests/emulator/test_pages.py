@@ -287,7 +287,11 @@ async def test_calls_going_on_are_listed_as_older_documents_have_it(
     add_hourly(emulator, 3)
     sid = await dial(client)
     assert (await listing(client))["Metadata"]["Total"] == 3
-    emulator.bulk_live = True
+    emulator.total_counts_live = True
+    page = await listing(client)
+    assert (page["Metadata"]["Total"], len(page["Calls"])) == (4, 3)
+    assert (await listing(client, Sid=sid))["Metadata"]["Total"] == 1
+    emulator.bulk_live, emulator.total_counts_live = True, False
     page = await listing(client)
     assert page["Metadata"]["Total"] == 4
     assert (page["Calls"][0]["Sid"], page["Calls"][0]["Status"]) == (sid, "in-progress")
