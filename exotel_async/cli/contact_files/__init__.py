@@ -1,10 +1,10 @@
-"""Lists of people as an operations person has them: CSV, TSV and workbooks.
+"""Reads lists of people as operations teams have them: CSV, TSV and workbooks.
 
-`tables.py` tells what a file is, `text_files.py` and `workbooks.py` make rows of it, `finding.py`
-finds the columns, `cells.py` reads the numbers, and `reading.py` makes contacts of the rows. Of a
-do-not-call list `number_lists.py` reads whatever is a number, with `number_columns.py` and
-`number_looks.py`. Whatever may be a wrong number is rejected with a reason: nobody is rung by a
-guess.
+`tables.py` recognizes the format, `text_files.py` and `workbooks.py` read the rows, `finding.py`
+finds the columns, `cells.py` parses the numbers, and `reading.py` turns rows into contacts.
+Do-not-call lists are read by `number_lists.py`, which takes every number it finds, with
+`number_columns.py` and `number_looks.py`. What may be a wrong number is rejected with a reason:
+no number is dialled on a guess.
 """
 
 from exotel_async.cli.contact_files.columns import AmbiguousColumn, Column

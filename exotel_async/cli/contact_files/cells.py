@@ -1,7 +1,8 @@
-"""The cells of lists as people have them, and the phone numbers in them.
+"""The cells of lists, and the phone numbers in them.
 
-A cell of a CSV file is text; one of a workbook may be a number, a date or a truth value. Nothing is
-guessed: what may be somebody else's number, or may have lost digits, is refused with what to do.
+A cell of a CSV file is text; one of a workbook may be a number, a date or a boolean. Nothing is
+guessed: a number that may be another person's, or may have lost digits, is refused with a text that
+says what to do.
 """
 
 from __future__ import annotations
@@ -47,20 +48,21 @@ _PLAN: Final = (
     " country code"
 )
 
-_SPOILED_NUMBERS: Final = frozenset({
+# The reasons that are given for cells that are meant as phone numbers.
+_MALFORMED_NUMBERS: Final = frozenset({
     LOST_DIGITS, _ROUNDED, _LETTER, _MASKED, _EXTENSION, _SHORT_SECOND, _TWO, _COUNTRY_LEFT_OUT,
     _SCRIPTS, _PLAN,
 })  # fmt: skip
 
 DIGIT_OR_STAND_IN: Final = r"[\dOolIXx*#]"
 
-_EXACT: Final = 2**53  # all whole numbers up to here are doubles
+_EXACT: Final = 2**53  # up to here, floats represent all whole numbers
 _MOST_DIGITS: Final = 15
-_LONGEST: Final = 200  # characters of several numbers with labels
+_LONGEST: Final = 200  # characters, enough for several numbers with labels
 _SIGNIFICANT: Final = 6  # digits that are left in 9.81231E+09
 
 _QUOTES: Final = "'\"\u2018\u2019\u201c\u201d`\u00b4"
-# White space, zero bytes, and what cannot be seen; not U+202E, behind which digits are reversed.
+# White space, zero bytes and invisible characters; not U+202E, after which digits are reversed.
 _EDGES: Final = (
     "\0\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u00ad\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202f"
@@ -78,10 +80,10 @@ _PLACEHOLDERS: Final = frozenset(
     | {"1234567890", "0123456789", "9876543210", "0987654321", "123456789"}
 )
 
-# The numbers of which lists of a million are made, read at once.
+# The usual spellings of numbers. They are matched first, as lists may have a million of them.
 _USUAL: Final = re.compile(r"(?:\+91|91|0)?([6-9][0-9]{9})")
 _ONE_DOT: Final = r"[6-9][0-9]{4}\.[0-9]{5}|0[0-9]{2,4}\.[0-9]{6,8}"
-# +9812300001 is Iran's, and one digit too short. Singapore's numbers have ten digits with its code.
+# +9812300001 would be Iranian, and is a digit short. Numbers of Singapore have ten with its code.
 _TEN_AFTER_PLUS: Final = r"\+(?!65[3689])[6-9][0-9]{9}"
 _COUNTRY_APART: Final = r"\+ ?\(?(?:6[02-6]|95|960|961|975)[^0-9]"
 _FORMULA: Final = r"=\s*\"([^\"]*)\"|=(\+?[0-9]+)"
@@ -110,11 +112,11 @@ _IS_AMOUNT: Final = (
 
 
 class BadCell(ValueError):
-    """A cell in which there is something else than phone numbers. The text says what it is."""
+    """A cell that holds something other than phone numbers. The text says what."""
 
 
 class NotDialled(BadCell):
-    """A phone number that is not dialled from a list, and is harmless in a do-not-call list.
+    """A number that is never dialled from a list, and so is harmless in a do-not-call list.
 
     Attributes:
         number: the number.
@@ -126,7 +128,7 @@ class NotDialled(BadCell):
 
 
 def text_of(cell: Cell) -> str:
-    """Return a cell as people read it: dates as ISO 8601, whole numbers without a point."""
+    """Return a cell as text: dates as ISO 8601, whole numbers without a decimal point."""
     match cell:
         case str():
             return cell.replace("\0", "").strip(_EDGES)
@@ -140,7 +142,7 @@ def text_of(cell: Cell) -> str:
 
 
 def is_empty(cell: Cell) -> bool:
-    """Whether there is nothing to be seen in a cell."""
+    """Return whether a cell has no visible content."""
     return isinstance(cell, str) and not cell.strip(_EDGES)
 
 
@@ -150,12 +152,12 @@ def used_width(cells: Sequence[Cell]) -> int:
 
 
 def numbers_of(cell: Cell) -> Sequence[str]:
-    """Return the phone numbers in a cell as they are dialled, the first one first.
+    """Return the phone numbers in a cell as they are dialled, in their order.
 
-    There are none where it is empty or says so: `-`, `N/A`, `nan`, `TBD`, `0`.
+    There are none if it is empty or says so: `-`, `N/A`, `nan`, `TBD`, `0`.
 
     Raises:
-        BadCell: there is something else.
+        BadCell: it holds something else.
     """
     if isinstance(cell, str):
         usual = _USUAL.fullmatch(cell)
@@ -167,7 +169,7 @@ def numbers_of(cell: Cell) -> Sequence[str]:
 
 
 def is_number(cell: Cell) -> bool:
-    """Whether there is a phone number in a cell, and nothing else."""
+    """Return whether a cell holds phone numbers, and nothing else."""
     try:
         return bool(numbers_of(cell))
     except BadCell:
@@ -175,23 +177,23 @@ def is_number(cell: Cell) -> bool:
 
 
 def is_meant_as_number(cell: Cell) -> bool:
-    """Whether a cell is a phone number, or one that is not dialled as it is written.
+    """Return whether a cell is a phone number, or one that cannot be dialled as it is written.
 
     `12-14`, `560 034` and `20x30` are neither: a phone number has ten digits, or had them.
     """
     try:
         return bool(numbers_of(cell))
     except BadCell as error:
-        is_spoiled = isinstance(error, NotDialled) or str(error) in _SPOILED_NUMBERS
-    return is_spoiled and (
+        is_malformed = isinstance(error, NotDialled) or str(error) in _MALFORMED_NUMBERS
+    return is_malformed and (
         has_lost_digits(cell) or len(re.findall(DIGIT_OR_STAND_IN, f"{cell}")) >= 10
     )
 
 
 def is_likely(numbers: Sequence[str]) -> bool:
-    """Whether these can hardly be anything else: mobile numbers, or written with + or a 0.
+    """Return whether numbers are almost certainly phone numbers: mobile ones, or with + or 0.
 
-    Ten digits that begin with 1 to 5 may be a landline, an order's number or a time in seconds.
+    Ten digits that begin with 1 to 5 may be a landline, an order number or a time in seconds.
     """
     return bool(numbers) and all(
         one[0] in "+0" or (identity_of(one) or "").startswith(_MOBILES) for one in numbers
@@ -202,13 +204,13 @@ _MOBILES: Final = tuple(f"India {first}" for first in "6789")
 
 
 def has_lost_digits(cell: Cell) -> bool:
-    """Whether a cell is a number with an exponent that leaves digits out: 9.81231E+09."""
+    """Return whether a cell is a number with an exponent that lacks digits: 9.81231E+09."""
     found = re.fullmatch(_EXPONENT, cell.strip(_EDGES)) if isinstance(cell, str) else None
     return found is not None and _expanded(found) is None
 
 
 def bare_digits(cell: Cell) -> str:
-    """Return the digits of a cell that is a number for a spreadsheet, or ""."""
+    """Return the digits of a cell that a spreadsheet takes for a number; else ""."""
     if isinstance(cell, str):
         found = re.fullmatch(r"([0-9]{1,15})(?:\.0+)?", cell.strip(_EDGES))
         return found[1] if found else ""
@@ -267,7 +269,11 @@ def _in_text(cell: str) -> Sequence[str]:
 
 
 def _latin(text: str) -> str:
-    """Return a text with the digits of other scripts as 0 to 9."""
+    """Return a text with the digits of other scripts replaced by 0 to 9.
+
+    Raises:
+        BadCell: a number has digits of two scripts.
+    """
     if text.isascii():
         return text
     for run in re.findall(r"\d+", text):
@@ -277,7 +283,7 @@ def _latin(text: str) -> str:
 
 
 def _expanded(exponent: re.Match[str]) -> str | None:
-    """Return the digits of a number with an exponent; None: they are not all there."""
+    """Return the digits of a number with an exponent; None: some are missing."""
     whole, fraction, power = exponent[1], exponent[2] or "", int(exponent[3])
     if len(fraction) < power or fraction[power:].strip("0"):
         return None
@@ -285,7 +291,7 @@ def _expanded(exponent: re.Match[str]) -> str | None:
 
 
 def _refuse_others(text: str) -> None:
-    """Refuse what is something else as a whole."""
+    """Raise `BadCell` if the whole text is something else, such as a date or an amount."""
     if re.fullmatch(_IS_DATE, text):
         raise BadCell(_DATE)
     if re.fullmatch(_IS_AMOUNT, text, re.DOTALL):
@@ -305,25 +311,32 @@ def _one(text: str) -> str:
         if digits >= 5 and re.fullmatch(_LETTERS_FOR_DIGITS, part):
             raise BadCell(_LETTER)
         raise BadCell(_MORE if digits >= 7 else _NO_TEXT)
-    # A longitude, 77.59456789, would be somebody's number without its point.
+    # Without its point, a longitude such as 77.59456789 would be somebody's number.
     if re.fullmatch(r"[0-9]+\.[0-9]+", part) and not re.fullmatch(_ONE_DOT, part):
         raise BadCell(_FRACTION)
-    return _listed(part)
+    return _dialable(part)
 
 
 def _unrounded(digits: str) -> str:
-    """Return a number that is one for a spreadsheet, too, if it can be somebody's on a list.
+    """Return a number as it is dialled, unless a spreadsheet seems to have rounded it.
 
-    9.81231E+09, when it has been read and saved again, is 9812310000.
+    9.81231E+09 becomes 9812310000 when a spreadsheet reads it and saves it again.
+
+    Raises:
+        BadCell: it seems to be rounded, or cannot be a person's number.
     """
-    number = _listed(digits)
+    number = _dialable(digits)
     if digits[0] != "0" and len(digits.rstrip("0")) <= _SIGNIFICANT:
         raise BadCell(_ROUNDED)
     return number
 
 
-def _listed(written: str) -> str:
-    """Return a number as it is dialled, if it can be somebody's on a list."""
+def _dialable(written: str) -> str:
+    """Return a number as it is dialled.
+
+    Raises:
+        BadCell: it cannot be a person's number.
+    """
     digits = re.sub("[^0-9]", "", written)
     if len(set(digits)) == 1 and len(digits) > 6:
         raise NotDialled(_PLACEHOLDER, digits)

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
 OWN_COLUMNS: Final = ("line", "column", "cell", "reason")
-"""The first columns of a file of rejected rows; then come those of the file they are from."""
+"""The first columns of a file of rejected rows, before the columns of the original file."""
 
 
 @frozen
@@ -19,8 +19,8 @@ class Column:
 
     Attributes:
         index: its place, from 0 on.
-        name: its header, made unique in any case; `column B` where it has none.
-        letter: what a spreadsheet calls it.
+        name: its header, made unique ignoring case; `column B` if it has none.
+        letter: its letter in a spreadsheet.
         samples: some of its cells.
     """
 
@@ -31,12 +31,12 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Its header; its letter where it has none."""
+        """Its header; its letter if it has none."""
         return self.letter if self.name == unnamed(self.index) else self.name
 
 
 class AmbiguousColumn(Unreadable):
-    """A file with several columns in which the numbers may be.
+    """A file with several columns that may hold the numbers.
 
     Attributes:
         candidates: these columns.
@@ -55,7 +55,7 @@ class Frame:
         columns: the columns.
         header_line: the line of the headers; 0: there are none.
         headers: the headers as they are written.
-        header: the headers as they are compared.
+        header: the headers, normalized for comparison.
         width: how many cells a row may have; None: any number.
         is_rejected: whether it is a file of rejected rows.
     """
@@ -69,7 +69,7 @@ class Frame:
 
     @property
     def own_columns(self) -> int:
-        """How many of the columns in front are not the people's."""
+        """How many of the first columns are `OWN_COLUMNS`, and not the original file's."""
         return len(OWN_COLUMNS) if self.is_rejected else 0
 
     def name(self, index: int) -> str:
@@ -79,15 +79,15 @@ class Frame:
 
 @frozen(kw_only=True)
 class Layout(Frame):
-    """What is where in a list of people.
+    """Which columns of a list of people hold what.
 
     Attributes:
         number: the column with the numbers.
-        found_by: how it was found.
+        found_by: how that column was found.
         alternatives: those with further numbers.
-        countries: those that say of which country the numbers are.
+        countries: those that name the countries of the numbers.
         mapped: the columns of other fields of a contact.
-        notes: what the user is to know.
+        notes: remarks for the user.
     """
 
     number: Column
@@ -99,7 +99,7 @@ class Layout(Frame):
 
 
 def letter_of(index: int) -> str:
-    """Return what a spreadsheet calls the column at a place."""
+    """Return the letter that a spreadsheet gives to the column at a place."""
     letters, rest = "", index + 1
     while rest:
         rest, last = divmod(rest - 1, 26)

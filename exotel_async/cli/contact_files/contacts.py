@@ -1,4 +1,4 @@
-"""Files of people whom a campaign is to dial."""
+"""Files of contacts for a campaign."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from exotel_async.cli.contact_files.tables import open_table
 
 @frozen
 class ContactFile:
-    """A file whose columns are known.
+    """An opened file of contacts, whose columns have been found.
 
     Attributes:
-        path: where it is.
+        path: the file.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class ContactFile:
 
     @property
     def found_by(self) -> str:
-        """How the number's column was found.
+        """How the number column was found.
 
         By "its header", "its contents", "--map", or as "the only column".
         """
@@ -58,19 +58,19 @@ class ContactFile:
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the rows are those that were rejected of a list, with the reasons."""
+        """Whether it is a file of rejected rows, with the reasons."""
         return self._layout.is_rejected
 
     @property
     def notes(self) -> Sequence[str]:
-        """What the user is to know of how the file is read."""
+        """Remarks for the user on how the file is read."""
         return (*self._table.notes, *self._layout.notes)
 
     def read(self, campaign: Campaign) -> Iterator[Taken | Rejected]:
-        """Read the rows for a campaign, from the first one on, each time anew.
+        """Read the rows for a campaign, each time from the first one on.
 
-        What is taken is right for the campaign: its ledger can refuse it as known already, and for
-        nothing else. Rows that are wholly empty, and what is above the headers, are left out.
+        A row that is taken is valid for the campaign: its ledger may only refuse it as known
+        already. Empty rows, and rows without a number above the headers, are left out.
         """
         return Reading(self._layout, campaign).results(self._table)
 
@@ -82,9 +82,9 @@ def open_contacts(
 
     Args:
         path: CSV, TSV, XLSX, XLSB, XLS or ODS, whatever its name says.
-        mapping: columns by the fields of a contact that they hold (see `read_mapping`): by a header
-            in any case, a letter like "B", or a number like "2".
-        sheet: the sheet of a workbook; None: the first that is shown and not empty.
+        mapping: columns by the fields of a contact that they hold (see `read_mapping`), each named
+            by its header, ignoring case, a letter like "B", or a number like "2".
+        sheet: the sheet of a workbook; None: the first that is visible and not empty.
 
     Raises:
         AmbiguousColumn: several columns may hold the numbers.

@@ -1,4 +1,4 @@
-"""Finds out which column of a table holds the phone numbers, and what else is where."""
+"""Finds out which column of a table holds the phone numbers, and what the others hold."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ _ADVICE: Final = "name it with --map number=COLUMN"
 
 
 def find_columns(path: Path, table: Table, mapping: Mapping[str, str]) -> Layout:
-    """Find out what is where.
+    """Find out which columns hold what.
 
     Args:
-        path: the file, for what is said of it.
+        path: the file, for error messages.
         table: the table.
-        mapping: the columns of fields of a contact, as the user has named them.
+        mapping: columns by the fields of a contact that they hold, as the user has named them.
 
     Raises:
         AmbiguousColumn: several columns may hold the numbers.
-        Unreadable: none does, or there is no such column.
+        Unreadable: none does, the mapping names a column that is not there, or there are no rows.
     """
     return _Finder(path, table, mapping).layout()
 
 
-def why_none(used: Sequence[Column], lost: Sequence[Column], advice: str) -> str:
-    """Say that no column has phone numbers.
+def no_numbers_text(used: Sequence[Column], lost: Sequence[Column], advice: str) -> str:
+    """Return a text that says that no column has phone numbers.
 
     Args:
-        used: the columns in which there is something.
-        lost: those in which there are numbers that have lost digits.
+        used: the columns that are not empty.
+        lost: the columns with numbers that have lost digits.
         advice: what the user can do.
     """
     names = ", ".join(f"{one.name!r}" for one in used) or "its empty columns"
@@ -72,7 +72,7 @@ class _Finder:
             raise Unreadable(f"{path} has no rows that can be read")
         self.frame = frame = frame_of(table, sample)
         self.headers, self.columns, self.own = frame.headers, frame.columns, frame.own_columns
-        # In a file of rejected rows: how many were rejected for which column.
+        # In a file of rejected rows: how many of them were rejected for each column.
         column = OWN_COLUMNS.index("column")
         reasons = sample.cells(column) if sample.is_rejected else ()
         self.blamed = Counter(text_in(cell, sample) for cell in reasons)
@@ -89,7 +89,7 @@ class _Finder:
         if "alternatives" in mapped:
             alternatives = [mapped.pop("alternatives")]
         else:
-            alternatives = [one for one in self._seconds() if one.index != number.index]
+            alternatives = [one for one in self._alternatives() if one.index != number.index]
         return Layout(
             columns=self.columns,
             header_line=self.frame.header_line,
@@ -106,7 +106,7 @@ class _Finder:
         )
 
     def _named(self, field_name: str, wanted: str) -> Column:
-        """Return the column that the user means by a header, a letter or a number."""
+        """Return the column that the user has named by its header, letter or number."""
         name = normal(wanted)
         headers, columns = enumerate(self.headers), self.columns[self.own :]
         places = [
@@ -137,13 +137,13 @@ class _Finder:
                 or (kinds[one.index] in TO_CONFIRM and self._holds_numbers(one))
             ]
         phones = phones or [one for one in used if kinds[one.index] == Kind.SECOND]
-        # A column of the right name with no number in it does not stand beside one with numbers.
+        # A column with the right header but no numbers does not compete with one that has some.
         if not self.sample.is_rejected:
             phones = [one for one in phones if self.sample.share(one.index)] or phones
         if len(phones) > 1:
             raise self._ambiguous(phones)
         if not phones:
-            raise self._none(kinds)
+            raise self._no_numbers(kinds)
         found = phones[0]
         if kinds[found.index] not in {Kind.UNKNOWN, Kind.OTHER}:
             return found, "its header"
@@ -157,9 +157,9 @@ class _Finder:
         return kind_of(self.headers[column.index]) if is_named else Kind.UNKNOWN
 
     def _from_reasons(self, kinds: Mapping[int, Kind]) -> list[Column]:
-        """Return the column that most rejected rows were rejected for.
+        """Return the column that most rows were rejected for, or several if it remains open.
 
-        It held the numbers of all rows, and those that are left may show less of that.
+        It held the numbers of the original list, which the rejected rows alone may not show.
         """
         others = [self._named(name, column).index for name, column in self.mapping.items()]
         phones = [one for one in self.columns if kinds[one.index] != Kind.OTHER]
@@ -167,7 +167,7 @@ class _Finder:
         firsts = [one for one in blamed if kinds[one.index] != Kind.SECOND]
         if firsts or not blamed or Kind.PHONE in kinds.values():
             return sorted(firsts, key=lambda one: -self.blamed[one.name])[:1]
-        # They may have been the alternatives, or the only ones.
+        # These columns may have held the alternatives, or the only numbers.
         return [*blamed, *(one for one in phones if one not in blamed and self._holds_numbers(one))]
 
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
@@ -178,7 +178,7 @@ class _Finder:
             tuple(columns),
         )
 
-    def _none(self, kinds: Mapping[int, Kind]) -> Unreadable:
+    def _no_numbers(self, kinds: Mapping[int, Kind]) -> Unreadable:
         used = [one for one in self.columns if one.samples]
         lost = [
             one
@@ -186,11 +186,11 @@ class _Finder:
             if kinds[one.index] != Kind.OTHER
             and any(map(has_lost_digits, self.sample.cells(one.index)))
         ]
-        # Of a workbook, another sheet may be meant.
-        why = "; ".join([why_none(used, lost, _ADVICE), *self.notes])
+        # The notes name the sheet of a workbook that is read: another one may be meant.
+        why = "; ".join([no_numbers_text(used, lost, _ADVICE), *self.notes])
         return Unreadable(f"{self.path}: {why}")
 
-    def _seconds(self) -> Iterator[Column]:
+    def _alternatives(self) -> Iterator[Column]:
         for one in self.columns:
             if self._kind(one) != Kind.SECOND:
                 continue
@@ -198,15 +198,15 @@ class _Finder:
                 yield one
 
     def _may_hold_later(self, column: Column) -> bool:
-        """Whether alternatives may come further down: a list may begin with people without."""
-        return says_alternative(self.headers[column.index]) and self.sample.is_silent(column.index)
+        """Return whether alternatives may come further down: the first people may have none."""
+        return says_alternative(self.headers[column.index]) and self.sample.is_blank(column.index)
 
     def _countries(self) -> list[Column]:
         named = zip(self.columns, self.headers, strict=False)
         return [column for column, header in named if names_countries(header)]
 
     def _holds_phones(self, column: Column) -> bool:
-        """Whether there are phone numbers in a column, by what its header says, or not."""
+        """Return whether a column holds phone numbers, by its cells or with help of its header."""
         if (kind := self._kind(column)) == Kind.OTHER:
             return False
         named = kind not in TO_CONFIRM and names_phones(self.headers[column.index])

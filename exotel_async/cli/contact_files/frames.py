@@ -1,4 +1,4 @@
-"""The columns of a table, by its header and by how wide its rows are."""
+"""Finds the columns of a table by its header and the width of its rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from exotel_async.cli.contact_files.cells import Cell, is_empty, text_of, used_width
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS, Column, Frame, letter_of, unnamed
 from exotel_async.cli.contact_files.headers import normal
-from exotel_async.cli.contact_files.rejected import as_it_was
+from exotel_async.cli.contact_files.rejected import unescaped
 from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.sample import Sample
 from exotel_async.cli.contact_files.text_files import TextTable
@@ -21,7 +21,7 @@ _SHOWN: Final = 3
 def frame_of(table: Table, sample: Sample) -> Frame:
     """Return the columns of a table that has rows."""
     headers = [text_in(cell, sample) for cell in sample.header]
-    # The cells of text may have moved, by a delimiter without quotes.
+    # In a text file, a delimiter without quotes may have shifted the cells of a row.
     may_move = sample.is_rejected or isinstance(table, TextTable)
     width = _width(sample, headers) if may_move else None
     return Frame(
@@ -35,8 +35,8 @@ def frame_of(table: Table, sample: Sample) -> Frame:
 
 
 def text_in(cell: Cell, sample: Sample) -> str:
-    """Return a cell as people read it, and as it was before its row was rejected."""
-    return text_of(as_it_was(cell) if sample.is_rejected else cell)
+    """Return a cell as text, as it was before its row was rejected."""
+    return text_of(unescaped(cell) if sample.is_rejected else cell)
 
 
 def _columns(sample: Sample, headers: Sequence[str], width: int) -> Iterator[Column]:
@@ -45,7 +45,7 @@ def _columns(sample: Sample, headers: Sequence[str], width: int) -> Iterator[Col
     for index in range(width):
         header = headers[index] if index < len(headers) else ""
         if index == own:
-            used.clear()  # the people's columns keep the names that they had
+            used.clear()  # the original columns keep the names that they had
         name = " ".join(header.split()) or unnamed(index)
         used[normal(name)] += 1
         while (times := used[normal(name)]) > 1:
@@ -56,7 +56,7 @@ def _columns(sample: Sample, headers: Sequence[str], width: int) -> Iterator[Col
 
 
 def _width(sample: Sample, headers: Sequence[str]) -> int:
-    """Return how many cells a row has, if none of its delimiters was meant as text."""
+    """Return how many cells a row has if all delimiters in its text are in quotes."""
     body = sample.body
     if not sample.header_line:
         return Counter(len(row.cells) for row in body).most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""What a header says of its column: whether phone numbers are in it, and whose."""
+"""What a header says about its column: whether it holds phone numbers, and whose."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUMBER: Final = _set(
     "no nos number numbers num nr nbr # नंबर नम्बर संख्या क्रमांक नं નંબર নম্বর எண் నంబర్ ನಂಬರ್ നമ്പർ ਨੰਬਰ نمبر"
 )
 _CONTACT: Final = _set("contact contacts calling dial संपर्क")
-# What says nothing of whose number it is, or that it is the person's own.
+# Words that do not say whose number it is, or say that it is the person's own.
 _PLAIN: Final = _set(
     "customer client user lead person member subscriber candidate student patient borrower"
     " applicant buyer caller guest employee cust primary main first 1 1st own personal"
@@ -36,7 +36,7 @@ _SECOND: Final = _set(
     " backup"
     " 2nd 3rd third वैकल्पिक अन्य"
 )
-_ANY_OTHER: Final = _set("other additional another extra backup अन्य")  # remarks, perhaps
+_ANY_OTHER: Final = _set("other additional another extra backup अन्य")  # may also head remarks
 _LATER: Final = _set("2 3 4 5")
 _NUMBERED: Final = _set(
     "id ids uid uuid guid order invoice bill account acct acc bank ifsc pin pincode zip zipcode"
@@ -66,39 +66,39 @@ _OF_A_COUNTRY: Final = _COUNTRY | _set(
 
 
 class Kind(enum.Enum):
-    """What a header says."""
+    """What a column holds by its header."""
 
     OTHER = enum.auto()
-    """Something else is in the column, and numbers in it are not dialled."""
+    """Something else: numbers in the column are not dialled."""
     TEXT = enum.auto()
-    """Text is in a column of a do-not-call list, which may have a number in it."""
+    """In a do-not-call list: text, which may contain a number."""
     UNKNOWN = enum.auto()
-    """Nothing."""
+    """The header does not say."""
     VAGUE = enum.auto()
-    """Numbers, perhaps of phones."""
+    """Numbers, perhaps phone numbers."""
     SECOND = enum.auto()
-    """Phone numbers to be tried after the others."""
+    """Alternative phone numbers, to be tried after the others."""
     OTHER_PHONE = enum.auto()
-    """Phone numbers of an office, of a relative, or of whomever."""
+    """Phone numbers of an office, of a relative, or of somebody else."""
     PHONE = enum.auto()
     """The person's phone numbers."""
 
 
 TO_CONFIRM: Final = (Kind.VAGUE, Kind.UNKNOWN)
-"""Those of which the cells show what they are."""
+"""The kinds of columns whose cells show what they hold."""
 
 
 def kind_of(header: str) -> Kind:
-    """Return what a header says of its column."""
+    """Return what a column holds by its header."""
     return _kind_of(_words(header))
 
 
 def kind_in_number_list(header: str) -> Kind:
-    """Return what a header says of its column in a do-not-call list.
+    """Return what a column of a do-not-call list holds by its header.
 
-    `DND Mobile` is an ordinary header there, and whose phones they are is all the same. What people
-    write beside a number may be another one, unless the header says that it is an id, an amount, a
-    date or the like.
+    `DND Mobile` is an ordinary header there, and it does not matter whose phones they are. A text
+    beside a number may contain another number, unless the header says that it is an id, an amount,
+    a date or the like.
     """
     words = _words(header)
     rest = words - _DO_NOT_CALL
@@ -133,12 +133,12 @@ def _kind_of(words: frozenset[str]) -> Kind:
 
 
 def names_phones(header: str) -> bool:
-    """Whether a header has a word for a phone in it."""
+    """Return whether a header contains a word for a phone."""
     return _names_phone(_words(header))
 
 
 def says_alternative(header: str) -> bool:
-    """Whether a header says that alternatives are below it, even if no cell shows it."""
+    """Return whether a header says that its column has alternatives, even if no cell shows one."""
     return kind_of(header) is Kind.SECOND and not _words(header) <= _ANY_OTHER
 
 
@@ -147,13 +147,13 @@ def _names_phone(words: frozenset[str]) -> bool:
 
 
 def names_countries(header: str) -> bool:
-    """Whether a column says of which country the numbers beside it are."""
+    """Return whether a column names the countries of the numbers beside it."""
     words = _words(header)
     return bool(words & _COUNTRY) and words <= _OF_A_COUNTRY
 
 
 def normal(header: str) -> str:
-    """Return a header as it is compared: in any case, with any spaces."""
+    """Return a header normalized for comparison, which ignores case and spacing."""
     return " ".join(unicodedata.normalize("NFC", header).casefold().split())
 
 
@@ -161,6 +161,6 @@ def _words(header: str) -> frozenset[str]:
     text = re.sub(r"(?i)what'?s\s*app", "whatsapp", header)
     text = re.sub(r"(?i)\ba\s*/\s*c\b", "account", text)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])", " ", text)  # CustomerPhone2
-    # Letters of Indian scripts have marks, which are no word characters.
+    # Letters of Indian scripts have combining marks, which are not word characters.
     kept = [char if char == "#" or unicodedata.category(char)[0] in "LMN" else " " for char in text]
     return _set("".join(kept).casefold())

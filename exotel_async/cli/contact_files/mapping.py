@@ -1,4 +1,4 @@
-"""Which columns mean what: the text of the option `--map`."""
+"""The value of the option `--map`: which columns hold which fields of a contact."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FIELDS: Final = (
     "not_before",
     "time_zone",
 )
-"""What a column may be mapped to: the attributes of a contact, but for its fields."""
+"""What a column may be mapped to: the attributes of a contact, except `fields`."""
 
 _PLAIN: Final = r"[\w .#-]+"
-"""Names that no shell changes within double quotes."""
+"""Names that shells leave unchanged in double quotes."""
 
 
 def read_mapping(text: str) -> dict[str, str]:
-    """Read what `--map` was given: `number=Mobile,key="CRM Id"`.
+    """Parse the value of `--map`: `number=Mobile,key="CRM Id"`.
 
     A column is named by its header, its letter or its number. Quotes are as in CSV, around the
     column or around the whole pair.
 
     Raises:
-        ValueError: it is not written so, or names an unknown field, or one twice.
+        ValueError: it is malformed, or names an unknown field, or one field twice.
     """
     mapping: dict[str, str] = {}
     for pair in _pairs(text):
@@ -47,7 +47,7 @@ def read_mapping(text: str) -> dict[str, str]:
 
 
 def write_mapping(field: str, column: str) -> str:
-    """Write a pair of `--map`, as it is typed in a shell: `number="CRM Id"`."""
+    """Return a pair of `--map` as it is typed in a shell: `number="CRM Id"`."""
     pair = f'{field}="{column.replace(chr(34), 2 * chr(34))}"'
     return pair if re.fullmatch(_PLAIN, column) else shlex.quote(pair)
 

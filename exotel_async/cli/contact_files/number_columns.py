@@ -1,4 +1,4 @@
-"""Which columns of a do-not-call list have phone numbers, by all of its rows."""
+"""Finds the columns of a do-not-call list that hold phone numbers, from all its rows."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from exotel_async.cli.contact_files.rows import Table
 from exotel_async.cli.contact_files.sample import ENOUGH, is_meant
 
 _NAMED: Final = (Kind.PHONE, Kind.SECOND, Kind.OTHER_PHONE)
-_LONGEST_OF_NOTHING: Final = 20  # characters of `not applicable` and the like, with quotes
+_LONGEST_EMPTY_TEXT: Final = 20  # characters, as of `not applicable` with quotes
 
 
 @frozen
 class NumberColumns:
-    """What there is in the columns of a do-not-call list, by their places.
+    """What the columns of a do-not-call list hold, by their places.
 
     Attributes:
-        phones: those in which each cell is to be a phone number.
-        texts: those whose header says that there is text, which may be somebody's number.
+        phones: those in which each cell must be a phone number.
+        texts: those whose header says that they hold text, which may contain a number.
         others: those whose header says that they hold something else, such as ids or amounts.
     """
 
@@ -44,18 +44,18 @@ class NumberColumns:
     others: frozenset[int]
 
 
-def number_columns(table: Table, frame: Frame, *, is_alone: bool) -> NumberColumns:
-    """Find out what is where.
+def number_columns(table: Table, frame: Frame, *, is_only_table: bool) -> NumberColumns:
+    """Find out which columns hold what.
 
-    Phone numbers are in columns whose header says so, if there is something like a number in them,
-    and in those of which at least half of the cells are numbers. The rows that show it may be
-    anywhere in the table.
+    Phone numbers are in columns whose header says so, if they contain something like a number, and
+    in those of which at least half of the cells are numbers. The rows that show it may be anywhere
+    in the table.
 
     Args:
         table: the table.
         frame: its columns.
-        is_alone: whether there is no other table in the file. If so, it is the list, and what its
-            headers say is enough.
+        is_only_table: whether it is the only table of the file. If so, it is the list, and the
+            headers alone can show where the numbers are.
     """
     kinds = {index: kind_in_number_list(header) for index, header in enumerate(frame.headers)}
     kinds |= dict.fromkeys(range(frame.own_columns), Kind.TEXT)
@@ -66,9 +66,9 @@ def number_columns(table: Table, frame: Frame, *, is_alone: bool) -> NumberColum
     found |= {index for index, one in counted.items() if one.is_mostly(one.likely)}
     if not found:  # numbers that may be something else
         found = {index for index, one in counted.items() if one.is_mostly(one.numbers)}
-    if not found and not is_alone:
-        found = {index for index, one in counted.items() if one.is_mostly(one.spoiled)}
-    if not found and (is_alone or not has_rows):
+    if not found and not is_only_table:
+        found = {index for index, one in counted.items() if one.is_mostly(one.malformed)}
+    if not found and (is_only_table or not has_rows):
         found |= named
     return NumberColumns(
         frozenset(found),
@@ -80,7 +80,11 @@ def number_columns(table: Table, frame: Frame, *, is_alone: bool) -> NumberColum
 def _tallies(
     table: Table, frame: Frame, kinds: dict[int, Kind]
 ) -> tuple[defaultdict[int, _Tally], bool]:
-    """Return what the columns hold of which it is to be found out, and whether there are rows."""
+    """Count the cells of the columns that may hold phone numbers, by what they are.
+
+    Returns:
+        The counts by column, and whether the table has rows.
+    """
     tallies: defaultdict[int, _Tally] = defaultdict(_Tally)
     has_rows = False
     width = 0
@@ -114,58 +118,58 @@ def _tallies(
 
 @define
 class _Tally:
-    """What the cells of a column are."""
+    """The numbers of cells in a column, by what they hold."""
 
-    said: int = 0
-    """Those that are not as good as empty."""
+    filled: int = 0
+    """Cells that are neither empty nor say so, as `N/A` does."""
     numbers: int = 0
     likely: int = 0
-    """Those that can hardly be anything else."""
-    spoiled: int = 0
-    """Those that were numbers."""
+    """Those that are almost certainly phone numbers."""
+    malformed: int = 0
+    """Phone numbers that cannot be dialled as they are written."""
     is_meant: bool = False
 
     def is_mostly(self, count: int) -> bool:
-        """Whether so many are enough of those that say something."""
-        return count >= ENOUGH * self.said > 0
+        """Return whether a count is enough of the filled cells to decide what the column holds."""
+        return count >= ENOUGH * self.filled > 0
 
     def count(self, cell: Cell) -> None:
         if not may_be_number(cell):
-            self.said += _says_something(cell)
+            self.filled += _is_filled(cell)
             return
         try:
             numbers = numbers_of(cell)
         except NotDialled:
-            self.said += 1
+            self.filled += 1
             self.numbers += 1
         except BadCell:
-            self.said += 1
-            self.spoiled += _has_been_number(cell)
+            self.filled += 1
+            self.malformed += _is_malformed_number(cell)
         else:
-            self.said += bool(numbers)
+            self.filled += bool(numbers)
             self.numbers += bool(numbers)
             self.likely += is_likely(numbers)
 
 
-def _has_been_number(cell: Cell) -> bool:
-    """Whether a cell is a number that is spoiled, and no account's or the like."""
+def _is_malformed_number(cell: Cell) -> bool:
+    """Return whether a cell is a malformed phone number, and not an account number or the like."""
     digits = bare_digits(cell)
     return is_meant_as_number(cell) and (not digits or digits.endswith("0000"))
 
 
-def _says_something(cell: Cell) -> bool:
+def _is_filled(cell: Cell) -> bool:
     if isinstance(cell, str):
         if _digit().search(cell) is not None:
             return True
-        is_text = len(cell.strip()) > _LONGEST_OF_NOTHING and _word().search(cell) is not None
-        return is_text or not _says_nothing(cell)
+        is_text = len(cell.strip()) > _LONGEST_EMPTY_TEXT and _word().search(cell) is not None
+        return is_text or not _means_empty(cell)
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return True
     return cell != 0 and not math.isnan(cell)
 
 
 @lru_cache(maxsize=4096)
-def _says_nothing(cell: str) -> bool:
+def _means_empty(cell: str) -> bool:
     try:
         return not numbers_of(cell)
     except BadCell:

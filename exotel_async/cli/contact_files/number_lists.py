@@ -1,4 +1,4 @@
-"""Lists of numbers that are not to be dialled."""
+"""Reads do-not-call lists: files of numbers that must not be dialled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exotel_async.cli.contact_files.cells import (
     numbers_of,
 )
 from exotel_async.cli.contact_files.columns import Column, Frame
-from exotel_async.cli.contact_files.finding import why_none
+from exotel_async.cli.contact_files.finding import no_numbers_text
 from exotel_async.cli.contact_files.frames import frame_of
 from exotel_async.cli.contact_files.number_columns import NumberColumns, number_columns
 from exotel_async.cli.contact_files.number_looks import has_number_inside, may_be_number
@@ -44,7 +44,7 @@ class NumberList:
 
     Attributes:
         numbers: its numbers, each once.
-        notes: what the user is to know of how it was read.
+        notes: remarks for the user on how it was read.
     """
 
     numbers: Sequence[str] = field(repr=False)
@@ -54,14 +54,13 @@ class NumberList:
 def read_numbers(path: Path) -> NumberList:
     """Read a do-not-call list: each cell that is phone numbers and nothing else.
 
-    One that is left out is dialled, so it is all one in which column, row or sheet it is, unless
-    the header of the column says that it holds something else that looks like a number, such as the
-    ids of orders. Each row of a table with a column of phone numbers must give one, and each cell
-    of such a column must be understood. What stands in place of a number and is none, such as
-    0000000000, is left out.
+    A number that is missed would be dialled. So numbers are taken from any column, row or sheet,
+    unless the header of the column says that it holds something else that looks like a number, such
+    as the ids of orders. Each row of a table with a column of phone numbers must give one, and each
+    cell of such a column must be understood. A placeholder such as 0000000000 is left out.
 
     Raises:
-        Unreadable: it is no such list, or a row gives no number. The text says which rows.
+        Unreadable: it is not such a list, or a row gives no number. The text says which rows.
     """
     reader = _Reader(path)
     for sheet, table in open_tables(path):
@@ -71,7 +70,7 @@ def read_numbers(path: Path) -> NumberList:
 
 @define
 class _Places:
-    """Places in a file, of which the first ones are said."""
+    """Counts places in a file, and keeps the first ones for a message."""
 
     first: list[str] = field(factory=list)
     count: int = 0
@@ -89,10 +88,10 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.numbers: dict[str, str] = {}
-        """By what their spellings have in common."""
+        """By identity, which is the same for all spellings of a number."""
         self.bad = _Places()
         self.unread = _Places()
-        """Cells that seem to have a number, of columns in which there need be none."""
+        """Cells that seem to contain a number, in columns that need not have any."""
         self.notes: list[str] = []
         self.has_rows = False
         self.has_phones = False
@@ -103,7 +102,7 @@ class _Reader:
         if not self.has_rows:
             raise Unreadable(f"{self.path} has no rows that can be read")
         if not self.has_phones:
-            raise Unreadable(f"{self.path}: {why_none(self.used, self.lost, _ADVICE)}")
+            raise Unreadable(f"{self.path}: {no_numbers_text(self.used, self.lost, _ADVICE)}")
         if count := self.bad.count:
             rows = "1 row cannot be read, so its number"
             if count > 1:
@@ -121,7 +120,7 @@ class _Reader:
         if not sample.rows:
             return
         frame = frame_of(table, sample)
-        columns = number_columns(table, frame, is_alone=not sheet)
+        columns = number_columns(table, frame, is_only_table=not sheet)
         self.has_rows = True
         self.used += (one for one in frame.columns if one.samples)
         self.lost += (
@@ -153,11 +152,11 @@ class _Reader:
         """Return the numbers of a row.
 
         Raises:
-            BadCell: one is not understood, or there is none where there is to be one.
+            BadCell: a cell is not understood, or the row must have a number and has none.
         """
         phones, others = columns.phones, columns.others
         if phones and (reason := why_no_contact(row, frame, min(phones))):
-            if _is_nobodys(row, frame, reason):
+            if _can_be_skipped(row, frame, reason):
                 return []
             raise BadCell(reason)
         is_given = not phones
@@ -165,7 +164,7 @@ class _Reader:
         for index, cell in enumerate(row.cells):
             if index in others:
                 continue
-            found = _all_in(cell) if index in phones else _beside(cell)
+            found = _all_in(cell) if index in phones else _optional_numbers(cell)
             if found is None:
                 self.unread.add(f"{where} {row.line}")
             elif found:
@@ -176,8 +175,8 @@ class _Reader:
         return numbers
 
 
-def _beside(cell: Cell) -> Sequence[str] | None:
-    """Return the numbers in a cell in which there need be none; None: it only seems to have one."""
+def _optional_numbers(cell: Cell) -> Sequence[str] | None:
+    """Return the numbers in a cell that need not have any; None: it only seems to contain one."""
     seems = False
     if may_be_number(cell):
         try:
@@ -188,7 +187,7 @@ def _beside(cell: Cell) -> Sequence[str] | None:
 
 
 def _in_header(row: Row) -> list[str]:
-    """Return the numbers in the row of the headers, which may be one of the list."""
+    """Return the numbers in the row of the headers, which may be an entry of the list."""
     numbers: list[str] = []
     for cell in row.cells:
         with suppress(BadCell):
@@ -196,7 +195,7 @@ def _in_header(row: Row) -> list[str]:
     return numbers
 
 
-def _is_nobodys(row: Row, frame: Frame, reason: str) -> bool:
+def _can_be_skipped(row: Row, frame: Frame, reason: str) -> bool:
     is_odd = row.line < frame.header_line or reason in {REPEATED, FOOTER}
     return row.damage is None and is_odd and not has_number(row)
 

@@ -1,6 +1,6 @@
-"""What is known of a cell at a glance: whether a phone number may be in it.
+"""Quick checks of whether a cell may contain a phone number.
 
-Most cells of a do-not-call list have none, and to read each of them as a number takes long.
+Most cells of a do-not-call list contain none, and parsing each of them as a number is slow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DAY: Final = (
     rf"(?:{_YEAR}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,2}}|[0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.]{_YEAR})"
 )
 _TIME: Final = r"[0-9]{1,2}:[0-9]{2}"
-# What `numbers_of` reads: words for a phone, between numbers, or with what is like a digit.
+# Words that `numbers_of` accepts: for a phone, between numbers, and letters like digits.
 _NO_MORE_TEXT: Final = (
     rf"(?is)(?!{_DAY}(?: {_TIME}.*)?\Z)(?:[\W\d_]++|{WORDS}|number|num|no|नं|or|and|ext[a-z]*|xtn"
     r"|[eoilsbzxmtp\uff21-\uff3a\uff41-\uff5a])*+"
@@ -42,9 +42,9 @@ _INSIDE: Final = (
 
 
 def may_be_number(cell: Cell) -> bool:
-    """Whether a cell may be phone numbers and nothing else, or meant so.
+    """Return whether a cell may be phone numbers and nothing else, or be meant as such.
 
-    If not, `numbers_of` finds none but those that nobody can dial.
+    If not, `numbers_of` finds no number in it that can be dialled.
     """
     if isinstance(cell, str):
         return _no_more_text().fullmatch(cell) is not None and _enough().match(cell) is not None
@@ -52,13 +52,13 @@ def may_be_number(cell: Cell) -> bool:
 
 
 def has_number_inside(cell: Cell) -> bool:
-    """Whether there seems to be a number in a text, with something else beside it."""
+    """Return whether a text seems to contain a number beside something else."""
     if not isinstance(cell, str) or _ten().search(cell) is None:
         return False
-    return any(found[1] for found in _inside().finditer(text_of(cell)))  # or it is a date
+    return any(found[1] for found in _inside().finditer(text_of(cell)))  # else it is a date
 
 
-# By itself, `re` takes longer to find them again.
+# Cached here, as looking patterns up in the cache of `re` takes longer.
 @cache
 def _no_more_text() -> re.Pattern[str]:
     return re.compile(_NO_MORE_TEXT)

@@ -1,4 +1,4 @@
-"""Rows that are nobody's: footers, totals, and those whose cells cannot be told apart."""
+"""Recognizes rows without a contact: footers, totals, repeated headers and damaged rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FOOTER: Final = (
 
 
 def why_no_contact(row: Row, frame: Frame, number: int) -> str | None:
-    """Return why there is no contact in a row; None: there is one.
+    """Return why a row cannot have a contact; None: it can.
 
     Args:
         row: the row.
@@ -57,12 +57,12 @@ def why_no_contact(row: Row, frame: Frame, number: int) -> str | None:
 
 
 def has_number(row: Row) -> bool:
-    """Whether there is a phone number in a row."""
+    """Return whether a cell of a row is a phone number."""
     return any(map(is_number, row.cells))
 
 
 def cell_at(row: Row, index: int) -> Cell:
-    """Return the cell of a column; it is empty where the row ends before it."""
+    """Return the cell of a column; an empty one if the row ends before it."""
     return row.cells[index] if index < len(row.cells) else ""
 
 
@@ -78,7 +78,7 @@ def _is_footer(cells: Sequence[Cell]) -> bool:
 
 @cache
 def _total() -> re.Pattern[str]:
-    return re.compile(_TOTAL)  # by itself, `re` takes longer to find it again
+    return re.compile(_TOTAL)  # cached, as looking it up in the cache of `re` takes longer
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What else of a contact may be in a file: a priority, a moment, an agent."""
+"""Reads the other fields of a contact from cells: its key, priority, time and agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOMENT: Final = (
 
 
 def key_of(cell: Cell) -> str:
-    """Return a key. Raises BadCell: it is empty, or is not what it was."""
+    """Return a key. Raises BadCell: it is empty, or has lost digits."""
     if is_empty(cell):
         raise BadCell("no key")
     text = text_of(cell)
@@ -35,7 +35,7 @@ def key_of(cell: Cell) -> str:
 
 
 def whole_of(cell: Cell) -> int | None:
-    """Return a whole number; None: there is none. Raises BadCell: there is something else."""
+    """Return a whole number; None: the cell is empty. Raises BadCell: it is something else."""
     if is_empty(cell):
         return None
     whole = re.fullmatch(r"([+-]?[0-9]{1,9})(?:\.0+)?", text_of(cell))
@@ -45,15 +45,15 @@ def whole_of(cell: Cell) -> int | None:
 
 
 def moment_of(cell: Cell, zone: str | None) -> dt.datetime | None:
-    """Return an aware moment; None: there is none.
+    """Return an aware time; None: the cell is empty.
 
     Args:
         cell: the cell.
-        zone: the zone of a moment that has none of its own; None: India's.
+        zone: the time zone of a time without an offset; None: India's.
 
     Raises:
-        BadCell: there is something else.
-        InvalidRequest: there is no such zone.
+        BadCell: it is something else.
+        InvalidRequest: there is no such time zone.
     """
     if is_empty(cell):
         return None
@@ -69,7 +69,7 @@ def moment_of(cell: Cell, zone: str | None) -> dt.datetime | None:
 
 
 def party_of(cell: Cell) -> str | None:
-    """Return a phone number or a SIP id; None: there is none. Raises BadCell: there is another."""
+    """Return a phone number or a SIP id; None: there is none. Raises BadCell otherwise."""
     if is_sip(cell):
         return text_of(cell)
     numbers = numbers_of(cell)

@@ -23,7 +23,7 @@ from exotel_async.cli.contact_files.columns import OWN_COLUMNS, Layout
 from exotel_async.cli.contact_files.headers import normal
 from exotel_async.cli.contact_files.odd_rows import ABOVE, cell_at, has_number, why_no_contact
 from exotel_async.cli.contact_files.other_fields import key_of, moment_of, party_of, whole_of
-from exotel_async.cli.contact_files.rejected import as_it_was
+from exotel_async.cli.contact_files.rejected import unescaped
 from exotel_async.cli.contact_files.results import Rejected, Taken
 from exotel_async.cli.contact_files.rows import Row, Table
 from exotel_async.errors import InvalidRequest
@@ -39,7 +39,7 @@ _INDIA: Final = frozenset(
 )
 _NO_WORD: Final = r"[\s()+.,/'\-]+"
 _SUM: Final = "is the sum of the numbers above it"
-# What only other rows show. It stays true of a rejected row in which nothing was changed.
+# Reasons that lie in other rows. They remain true of a rejected row in which nothing was changed.
 _BY_OTHER_ROWS: Final = (_SAME_NUMBER, _SAME_KEY, _SUM, ABOVE)
 
 
@@ -55,14 +55,14 @@ class Reading:
     """One pass through a file.
 
     Attributes:
-        layout: what is where in it.
-        campaign: for which it is read.
+        layout: which of its columns hold what.
+        campaign: the campaign for which it is read.
     """
 
     layout: Layout
     campaign: Campaign
     _numbers: dict[str | None, int] = Factory(dict)
-    """The lines of the numbers that were taken, by what their spellings have in common."""
+    """The lines of the numbers that were taken, by identity: the same for all spellings."""
     _keys: dict[str, int] = Factory(dict)
     _own: frozenset[str | None] = field(init=False)
     _sum: int = 0
@@ -79,7 +79,7 @@ class Reading:
             if row.line == header_line or (row.line < header_line and not has_number(row)):
                 continue
             if self.layout.is_rejected:
-                row = row._replace(cells=[as_it_was(cell) for cell in row.cells])  # noqa: PLW2901
+                row = row._replace(cells=[unescaped(cell) for cell in row.cells])  # noqa: PLW2901
             try:
                 yield Taken(row.line, self._contact(row))
             except _Refused as refused:
@@ -105,11 +105,11 @@ class Reading:
         except InvalidRequest as error:
             column = self.layout.mapped.get(error.argument, self.layout.number)
             raise _Refused(column.index, error.rule) from None
-        self._check_known(row.line, contact.key, found)
+        self._check_duplicate(row.line, contact.key, found)
         return contact
 
     def _check_unchanged(self, row: Row) -> None:
-        """Refuse a row that was rejected for others, which are not in a file of rejected rows."""
+        """Refuse an unchanged row that was rejected because of other rows, which are not here."""
         _, name, cell, reason = (text_of(cell_at(row, index)) for index in range(len(OWN_COLUMNS)))
         if not reason.startswith(_BY_OTHER_ROWS):
             return
@@ -165,11 +165,11 @@ class Reading:
         except BadCell as bad:
             raise _Refused(column.index, str(bad)) from None
 
-    def _check_known(self, line: int, key: str | None, found: Mapping[str, int]) -> None:
-        """Refuse somebody who is further up, and remember who is not.
+    def _check_duplicate(self, line: int, key: str | None, found: Mapping[str, int]) -> None:
+        """Refuse a contact that is further up in the file, and remember a new one.
 
         Args:
-            line: where the row is.
+            line: the row's line.
             key: its key.
             found: its numbers, and the columns they are in.
         """
@@ -197,7 +197,7 @@ class Reading:
         beyond = [text_of(cell) for cell in row.cells[len(columns) :]]
         cell = text_of(cell_at(row, refused.column))
         if row.damage is not None:
-            # Where there is no column, so that it is rejected again until it is put right.
+            # Its text goes behind all columns, so that it is rejected again until it is corrected.
             cell = text_of(row.cells[0])
             cells, beyond = [""] * len(columns), [cell]
         named = list(zip(columns, cells, strict=True))[self.layout.own_columns :]
@@ -220,9 +220,9 @@ def _why_none(row: Row, index: int) -> str:
 
 
 def _is_abroad(row: Row, layout: Layout) -> bool:
-    """Whether the row says that its numbers are of another country than India."""
-    said = (normal(text_of(cell_at(row, column.index))) for column in layout.countries)
-    return any(not _INDIA.issuperset(re.split(_NO_WORD, text)) for text in said)
+    """Return whether the row says that its numbers are of a country other than India."""
+    countries = (normal(text_of(cell_at(row, column.index))) for column in layout.countries)
+    return any(not _INDIA.issuperset(re.split(_NO_WORD, text)) for text in countries)
 
 
 def _some_text(cell: Cell) -> str | None:

@@ -1,4 +1,4 @@
-"""FILE.rejected.csv: the rows that were not taken, to be put right and dialled."""
+"""FILE.rejected.csv: the rows that were not taken, to be corrected and dialled."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from exotel_async.cli.table_cells import FORMULA
 from exotel_async.errors import ExotelError
 
 SUFFIX: Final = ".rejected.csv"
-"""What is put behind the name of the file whose rows are rejected."""
+"""What is appended to the name of the file whose rows are rejected."""
 
 _HARMLESS: Final = r"-?(?:0|[1-9][0-9]{0,10})(?:\.[0-9]+)?"
 _CHANGED: Final = r"[0-9.,]+"
 
 
 class RejectedFile:
-    """Writes rejected rows beside the file that they are from, for its owner alone to read.
+    """Writes rejected rows to a file beside the original one, which only its owner may read.
 
-    leads.xlsx has leads.xlsx.rejected.csv: the columns line, column, cell and reason, then the
-    row's own. It is UTF-8 with the mark by which Excel knows that. The file comes to be when the
-    block has ended well, if a row was added. An older one with something else in it, which somebody
-    may be putting right, becomes leads.xlsx.rejected.csv.old.
+    leads.xlsx has leads.xlsx.rejected.csv: the columns line, column, cell and reason, then those of
+    leads.xlsx. It is UTF-8 with a byte order mark, by which Excel recognizes it. The file appears
+    when the block ends without an exception, if a row was added. An older one with other contents,
+    which somebody may be correcting, is renamed to leads.xlsx.rejected.csv.old.
 
         with RejectedFile(path) as rejected:
             rejected.add(row)
 
     Raises:
-        ExotelError: when the block ends well: the file cannot be written.
+        ExotelError: when the block ends without an exception: the file cannot be written.
     """
 
     def __init__(self, path_of_input: Path) -> None:
         self.path: Final = path_of_input.with_name(f"{path_of_input.name}{SUFFIX}")
-        """Where it is going to be."""
+        """Where the file is going to be."""
         self.count: int = 0
         """Rows added."""
         self._part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
@@ -65,7 +65,7 @@ class RejectedFile:
                 with suppress(OSError):
                     self._file.close()
                 return
-            with self._telling():
+            with self._reporting_errors():
                 with self._file:
                     self._file.flush()
                     os.fsync(self._file.fileno())
@@ -81,7 +81,7 @@ class RejectedFile:
         Raises:
             ExotelError: the file cannot be written.
         """
-        with self._telling():
+        with self._reporting_errors():
             if self._file is None:
                 self._part.unlink(missing_ok=True)
                 self._file = open(  # noqa: SIM115 - it is closed when the block ends
@@ -101,8 +101,8 @@ class RejectedFile:
             )
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Say which file it is that cannot be written."""
+    def _reporting_errors(self) -> Iterator[None]:
+        """Turn an `OSError` into an `ExotelError` that names the file."""
         try:
             yield
         except OSError as error:
@@ -118,16 +118,16 @@ class RejectedFile:
 
 
 def _safe(text: str) -> str:
-    """Keep a spreadsheet from computing text, and from changing the digits of a number.
+    """Escape a text that a spreadsheet would take for a formula, or for a number to reformat.
 
-    It makes 9.19812E+11 of 919812300001, and drops a + and a 0 in front.
+    It turns 919812300001 into 9.19812E+11, and drops a leading + or 0.
     """
     changed = re.fullmatch(_CHANGED, text) and not re.fullmatch(_HARMLESS, text)
     return f"'{text}" if changed or text.startswith(FORMULA) else text
 
 
-def as_it_was(cell: Cell) -> Cell:
-    """Return a cell of a file of rejected rows as it was in the file they are from."""
+def unescaped(cell: Cell) -> Cell:
+    """Return a cell of a file of rejected rows as it was in the original file."""
     if isinstance(cell, str) and cell.startswith("'") and _safe(cell[1:]) != cell[1:]:
         return cell[1:]
     return cell

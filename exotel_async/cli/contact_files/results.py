@@ -1,4 +1,4 @@
-"""What becomes of the rows of a file."""
+"""The results of reading the rows of a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Taken:
 
     Attributes:
         line: where it is: its line in an editor, or its row in a spreadsheet.
-        contact: the person, with all cells of the row that say something as `fields`.
+        contact: the person, with all cells of the row that are not empty as `fields`.
     """
 
     line: int
@@ -30,10 +30,10 @@ class Rejected:
     Attributes:
         line: where it is: its line in an editor, or its row in a spreadsheet.
         column: the name of the column in which something is wrong.
-        cell: what stands there.
-        reason: what is wrong with it. There is no phone number in it.
+        cell: the cell in that column; of a damaged row, all its text.
+        reason: what is wrong with it. The text contains no phone number.
         row: the cells of all the file's columns, by their names.
-        is_duplicate: whether it is that the person is further up in the file.
+        is_duplicate: whether the reason is that the person is further up in the file.
         beyond: further cells, for which there are no columns.
     """
 

@@ -13,9 +13,9 @@ class Row(NamedTuple):
 
     Attributes:
         line: where it is: the line in which it begins in an editor, or its row in a spreadsheet.
-        cells: what is in it; all its text in one cell where it is damaged.
-        damage: why its cells cannot be told apart; None: they can.
-        merged_with: the row whose cell reaches down into this one, by the cell's column.
+        cells: its cells; all its text in one cell if it is damaged.
+        damage: why it cannot be split into cells; None: it can.
+        merged_with: of cells that are merged down into this row: their first row, by column.
     """
 
     line: int
@@ -25,11 +25,11 @@ class Row(NamedTuple):
 
 
 class Table(Protocol):
-    """A file's rows, which may be read again and again."""
+    """A file's rows, which may be read repeatedly."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What the user is to know of how the file is read."""
+        """Remarks for the user on how the file is read."""
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows from the first one on, without those that are wholly empty."""
+        """Read the rows from the first one on, without empty ones."""

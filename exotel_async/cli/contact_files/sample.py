@@ -1,4 +1,4 @@
-"""The first rows of a table, by which its columns are known."""
+"""The first rows of a table, which show what its columns hold."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from exotel_async.cli.contact_files.headers import Kind, kind_in_number_list, ki
 from exotel_async.cli.contact_files.rows import Row, Table
 
 ENOUGH: Final = 0.5
-"""The share of a column's cells that are phone numbers, at least, if it holds phone numbers."""
+"""The smallest share of phone numbers among the filled cells of a column that holds them."""
 
 _ROWS: Final = 1000
-_MEANT: Final = 5  # digits, at least, of what is meant as a number
+_MEANT: Final = 5  # digits, at least, of a cell that is meant as a number
 _HEADER_WITHIN: Final = 20  # rows
-_SAYING: Final = (Kind.PHONE, Kind.OTHER_PHONE, Kind.SECOND, Kind.VAGUE)
+_NUMBER_KINDS: Final = (Kind.PHONE, Kind.OTHER_PHONE, Kind.SECOND, Kind.VAGUE)
 
 
 class Sample:
@@ -73,12 +73,15 @@ class Sample:
         return (row.cells[index] for row in self.body if index < len(row.cells))
 
     def share(self, index: int) -> float:
-        """Return how many of a column's cells are phone numbers, of those that say something."""
+        """Return the share of phone numbers among the filled cells of a column.
+
+        A cell is filled if it is neither empty nor says so, as `N/A` does.
+        """
         return self._share(index, self._start)
 
-    def is_silent(self, index: int) -> bool:
-        """Whether no cell of a column says anything."""
-        return all(map(_says_nothing, self.cells(index)))
+    def is_blank(self, index: int) -> bool:
+        """Return whether no cell of a column is filled."""
+        return all(map(_means_empty, self.cells(index)))
 
     def _find_header(self, mapping: Mapping[str, str]) -> int | None:
         """Return the place of the row with the headers."""
@@ -87,22 +90,22 @@ class Sample:
         if (named := self._mapped_header(mapping)) is not None:
             return named
         ranked = [
-            (_SAYING.index(kind), place)
+            (_NUMBER_KINDS.index(kind), place)
             for place, row in enumerate(self.rows[:_HEADER_WITHIN])
             if not self._likely[place]
             for index, cell in enumerate(row.cells)
             if isinstance(cell, str)
-            and (kind := self._kind_of(text_of(cell))) in _SAYING
+            and (kind := self._kind_of(text_of(cell))) in _NUMBER_KINDS
             and self._may_be_header(place, index)
         ]
         if ranked:
             return min(ranked)[1]
         if self._is_do_not_call and not any(self._likely):
-            return self._others()
-        return self._plain()
+            return self._first_row()
+        return self._row_above_people()
 
     def _mapped_header(self, mapping: Mapping[str, str]) -> int | None:
-        # What may be the letter or the number of a column also stands in the rows of people.
+        # A text that may be the letter or the number of a column also occurs in people's rows.
         wanted = {normal(one) for one in mapping.values() if len(one.strip()) > 2}
         found = [
             (len(wanted & {normal(text_of(cell)) for cell in row.cells}), -place)
@@ -113,13 +116,13 @@ class Sample:
         return -place if most else None
 
     def _may_be_header(self, place: int, index: int) -> bool:
-        """Whether a row is no title, and not one of the people."""
+        """Return whether a row is neither a title nor a person's."""
         below = self._share(index, place + 1) >= ENOUGH
         alone = self.size > 1 and sum(not is_empty(cell) for cell in self.rows[place].cells) == 1
         return below or not (alone or any(self._likely[:place]))
 
-    def _plain(self) -> int | None:
-        """Return the row above the people if it may be headers that say nothing of phones."""
+    def _row_above_people(self) -> int | None:
+        """Return the place of a row above the people if it may be headers that name no phones."""
         first = next((place for place, likely in enumerate(self._likely) if likely), None)
         if not first:
             return None
@@ -132,13 +135,13 @@ class Sample:
                 and len(cells) >= min(self.size, 2)
                 and not any(char.isdigit() for text in texts for char in text)
                 and column < len(row.cells)
-                and not _says_nothing(row.cells[column])
+                and not _means_empty(row.cells[column])
             ):
                 return place
         return None
 
-    def _others(self) -> int | None:
-        """Return the first row if it may be headers, of which one says that no phones are there."""
+    def _first_row(self) -> int | None:
+        """Return 0 if the first row may be headers, one of which is not of phones; else None."""
         cells = [cell for cell in self.rows[0].cells if not is_empty(cell)]
         texts = {text_of(cell) for cell in cells if isinstance(cell, str)}
         is_header = (
@@ -150,12 +153,12 @@ class Sample:
 
     def _share(self, index: int, start: int) -> float:
         right = sum(index in likely for likely in self._likely[start:])
-        said = sum(
-            index in likely or not _says_nothing(row.cells[index])
+        filled = sum(
+            index in likely or not _means_empty(row.cells[index])
             for row, likely in zip(self.rows[start:], self._likely[start:], strict=True)
             if index < len(row.cells)
         )
-        return right / said if said else 0
+        return right / filled if filled else 0
 
 
 def _is_of_rejected(header: Sequence[Cell]) -> bool:
@@ -172,7 +175,7 @@ def _likely_in(row: Row) -> Iterator[int]:
             pass
 
 
-def _says_nothing(cell: Cell) -> bool:
+def _means_empty(cell: Cell) -> bool:
     try:
         return not numbers_of(cell)
     except BadCell:
@@ -180,6 +183,6 @@ def _says_nothing(cell: Cell) -> bool:
 
 
 def is_meant(cell: Cell) -> bool:
-    """Whether a cell is meant as a phone number, even if it is none."""
+    """Return whether a cell is meant as a phone number, even if it is not a valid one."""
     text = text_of(cell)
     return has_lost_digits(text) or sum(map(str.isdecimal, text)) >= _MEANT

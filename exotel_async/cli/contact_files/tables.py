@@ -1,4 +1,4 @@
-"""Files as tables: what a file is, is told by what is in it, and not by its name."""
+"""Opens files as tables. The format is recognized by the contents, and not by the name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exotel_async.cli.contact_files.text_files import open_text
 from exotel_async.cli.contact_files.unreadable import Unreadable
 from exotel_async.cli.contact_files.workbooks import each_sheet, open_workbook
 
-_LOOKED_AT: Final = 4096  # bytes
+_HEAD_SIZE: Final = 4096  # bytes
 _WORKBOOKS: Final = {
     b"PK\x03\x04": "a ZIP file, but no workbook (XLSX, XLSB or ODS)",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a file of Microsoft Office, but no workbook (XLS)",
@@ -29,14 +29,14 @@ _MARKUP: Final = (b"<!doctype", b"<html", b"<head", b"<meta", b"<table", b"<styl
 
 
 def open_table(path: Path, sheet: str | None = None) -> Table:
-    """Open a file as the table that it is, whatever its name says.
+    """Open a file as a table, whatever its name says.
 
     Args:
         path: the file.
-        sheet: the sheet of a workbook; None: its first one with something in it.
+        sheet: the sheet of a workbook; None: the first that is visible and not empty.
 
     Raises:
-        Unreadable: there is no such file, or it is no table.
+        Unreadable: there is no such file, or it is not a table.
     """
     head = _head(path)
     if otherwise := _workbook(head):
@@ -47,13 +47,13 @@ def open_table(path: Path, sheet: str | None = None) -> Table:
 
 
 def open_tables(path: Path) -> Iterator[tuple[str, Table]]:
-    """Open a file as all tables that are in it: of a workbook each sheet, hidden ones as well.
+    """Open all tables of a file: of a workbook each sheet, hidden ones as well.
 
     Yields:
         The name of the sheet, or "" if there is only one table; and the table.
 
     Raises:
-        Unreadable: there is no such file, or it is no table.
+        Unreadable: there is no such file, or it is not a table.
     """
     head = _head(path)
     if otherwise := _workbook(head):
@@ -63,7 +63,7 @@ def open_tables(path: Path) -> Iterator[tuple[str, Table]]:
 
 
 def _workbook(head: bytes) -> str | None:
-    """Return what a file is if it only begins as a workbook does; None: it does not."""
+    """Return what a file that begins like a workbook may be instead; None: it does not."""
     return next((what for magic, what in _WORKBOOKS.items() if head.startswith(magic)), None)
 
 
@@ -89,7 +89,7 @@ def _head(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise Unreadable(f"{path} is a pipe or a device: save what comes out of it as a file")
         with path.open("rb") as file:
-            head = file.read(_LOOKED_AT)
+            head = file.read(_HEAD_SIZE)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise Unreadable(f"{path} cannot be read: {why}") from error

@@ -1,4 +1,4 @@
-"""CSV, TSV and the like: which characters, which delimiter, and where the rows are."""
+"""Reads CSV, TSV and the like: finds the encoding, the delimiter and the rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
 _CHUNK: Final = 1 << 20  # bytes
-_SAMPLE: Final = 300  # lines by which the delimiter is found
+_SAMPLE: Final = 300  # lines from which the delimiter is found
 _LONGEST_SAMPLE: Final = 1 << 16  # characters of each
-# What else may be inside a cell comes last.
+# Those that are likely to occur in cells come last.
 _DELIMITERS: Final = "\t;|,"
 _NO_DELIMITER: Final = "\x1f"
-_ALIKE: Final = 0.1  # shares of rows that differ by less say nothing
-_SAID: Final = r"\"?sep=([^\w\s\"]|\t)\"?\s*"
+_ALIKE: Final = 0.1  # shares of rows that differ by less count as equal
+_SEP_LINE: Final = r"\"?sep=([^\w\s\"]|\t)\"?\s*"
 _BOMS: Final = (  # the longest first: UTF-32 begins as UTF-16 does
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -50,11 +50,11 @@ class TextTable:
     encoding: str
     delimiter: str
     skipped: int
-    """Lines in front that are no rows: Excel's `sep=;`."""
+    """Lines at the beginning that are not rows: Excel's `sep=;`."""
     notes: Sequence[str] = field(default=())
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows from the first one on, without those that are wholly empty."""
+        """Read the rows from the first one on, without empty ones."""
         with _opened(self.path, self.encoding) as lines:
             for _ in islice(lines, self.skipped):
                 pass
@@ -78,22 +78,22 @@ def open_text(path: Path, head: bytes) -> TextTable:
         sample = [line[:_LONGEST_SAMPLE] for line in islice(lines, _SAMPLE)]
     if all(map(is_empty, sample)):
         raise Unreadable(f"{path} is empty")
-    if said := re.fullmatch(_SAID, sample[0]):
-        return TextTable(path, encoding, said[1], 1, notes)
+    if declared := re.fullmatch(_SEP_LINE, sample[0]):
+        return TextTable(path, encoding, declared[1], 1, notes)
     return TextTable(path, encoding, _delimiter(sample), 0, notes)
 
 
 def _opened(path: Path, encoding: str) -> TextIO:
-    # Five bytes mean nothing in windows-1252; a file may have been cut within a character.
+    # Five bytes are undefined in windows-1252, and a file may have been cut within a character.
     return path.open(encoding=encoding, errors="replace", newline="")
 
 
 def _encoding(path: Path, head: bytes) -> tuple[str, Sequence[str]]:
-    """Return a file's encoding, and what the user is to know of it.
+    """Return a file's encoding, and remarks on it for the user.
 
-    Text that is no UTF-8 is read as windows-1252, in which Excel saves CSV. In all character sets
-    of a byte for each character the digits and delimiters are the same, and a guess at the others
-    from a few names is often a wrong one.
+    Text that is not UTF-8 is read as windows-1252, in which Excel saves CSV. Digits and delimiters
+    are the same in all single-byte encodings, and to guess the right one from a few names often
+    fails.
     """
     for bom, encoding in _BOMS:
         if head.startswith(bom):
@@ -112,7 +112,7 @@ def _encoding(path: Path, head: bytes) -> tuple[str, Sequence[str]]:
 
 
 def _without_bom(head: bytes) -> str | None:
-    """Find UTF-16 and UTF-32 by where the zero bytes of digits and delimiters are."""
+    """Recognize UTF-16 and UTF-32 by the places of the zero bytes in digits and delimiters."""
     zeros = [head[place::4].count(0) / (len(head) // 4 or 1) for place in range(4)]
     for encoding, upper in (("utf-32-le", zeros[2:]), ("utf-32-be", zeros[:2])):
         if min(upper) > 0.9:
@@ -126,9 +126,9 @@ def _without_bom(head: bytes) -> str | None:
 
 
 def _delimiter(sample: Sequence[str]) -> str:
-    """Return the delimiter by which most rows have equally many cells, more than one.
+    """Return the delimiter that gives most rows the same number of cells, more than one.
 
-    Where several do, it is the one that leaves the most phone numbers whole.
+    If several do, it is the one that leaves the most phone numbers intact.
     """
     found = []
     for delimiter in _DELIMITERS:
@@ -149,7 +149,7 @@ def _numbers_in(rows: Iterable[Sequence[str]]) -> int:
 
 
 class _Lines:
-    """Lines that can be put back."""
+    """An iterator of lines that can be put back."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._next: Callable[[], str] = iter(lines).__next__
@@ -165,19 +165,20 @@ class _Lines:
         return line
 
     def put_back(self, lines: Sequence[str]) -> None:
-        """Give these out again, before the others."""
+        """Put lines back, to be returned before the others."""
         self._back.extendleft(reversed(lines))
 
 
 def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str], str | None]]:
-    """Read records with their first lines and what is wrong with them.
+    """Read records, each with the number of its first line and what is wrong with it.
 
-    A quote that is out of place takes the rows behind it into its cell, up to the next quote. So
-    what does not fit together costs its first line alone, and is read on from the second. Where
-    two such quotes fit, all lines between them are damaged: which cells are whose is not known.
+    A misplaced quote takes the rows after it into its cell, up to the next quote. So of a record
+    that cannot be parsed only the first line is damaged, and reading continues with the second. If
+    two misplaced quotes form a pair, all lines between them are damaged: it is not known which
+    cells belong to which row.
     """
     source = _Lines(lines)
-    # Written by hand, a space often follows the delimiter.
+    # In files that are written by hand, a space often follows the delimiter.
     reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
     line = 1
     while True:
@@ -201,8 +202,8 @@ def _records(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[s
 
 
 def _are_rows(lines: Sequence[str], cells: Sequence[str], delimiter: str) -> bool:
-    """Whether the lines of one record are rather rows of their own: a cell has what delimits both
-    cells and rows in it, and several lines have phone numbers, or spoiled ones."""
+    """Return whether the lines of a record are probably separate rows: one of its cells contains
+    a delimiter and a line break, and several lines have phone numbers, or malformed ones."""
     if not any(delimiter in cell and len(cell.splitlines()) > 1 for cell in cells):
         return False
     parts = (re.split(f'[{re.escape(delimiter)}"]', line) for line in lines)

@@ -1,4 +1,4 @@
-"""A file of which nothing is taken."""
+"""The error for a file that cannot be read as a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workbooks: XLSX, XLSB, XLS and ODS."""
+"""Reads workbooks: XLSX, XLSB, XLS and ODS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from exotel_async.cli.contact_files.cells import is_empty
 from exotel_async.cli.contact_files.rows import Row
 from exotel_async.cli.contact_files.unreadable import Unreadable
 
-_PANIC: Final = "PanicException"  # of Rust: no `Exception`, and in no module
+_PANIC: Final = "PanicException"  # of Rust code: not an `Exception`, and in no module to import
 _ENCRYPTED: Final = "is encrypted with a password: save it without one"
 
 
@@ -37,11 +37,11 @@ class SheetTable:
     notes: Sequence[str] = ()
 
     def rows(self) -> Iterator[Row]:
-        """Read the rows from the first one on, without those that are wholly empty."""
+        """Read the rows from the first one on, without empty ones."""
         start = self._sheet.start
         if start is None:
             return
-        # The reader leaves out the columns in front of the first one that is used, but no rows.
+        # calamine leaves out the columns before the first one in use, but no rows.
         before = [""] * start[1]
         merged = self._merged()
         for line, cells in enumerate(self._sheet.iter_rows(), 1):
@@ -61,11 +61,11 @@ def open_workbook(path: Path, sheet: str | None, otherwise: str) -> SheetTable:
 
     Args:
         path: the file.
-        sheet: the sheet's name, in any case; None: the first one that is shown and has something.
-        otherwise: what the file is if it is no workbook.
+        sheet: the sheet's name, ignoring case; None: the first that is visible and not empty.
+        otherwise: what the file is if it is not a workbook.
 
     Raises:
-        Unreadable: it is no workbook, is encrypted, has no such sheet or nothing in its sheets.
+        Unreadable: it is not a workbook, is encrypted, has no such sheet or nothing in its sheets.
     """
     with _refusing(path, otherwise):
         return _choose(path, CalamineWorkbook.from_path(path), sheet)
@@ -76,13 +76,13 @@ def each_sheet(path: Path, otherwise: str) -> Iterator[tuple[str, SheetTable]]:
 
     Args:
         path: the file.
-        otherwise: what the file is if it is no workbook.
+        otherwise: what the file is if it is not a workbook.
 
     Yields:
         The name of the sheet, or "" if there is only one; and the sheet.
 
     Raises:
-        Unreadable: it is no workbook, or is encrypted.
+        Unreadable: it is not a workbook, or is encrypted.
     """
     with _refusing(path, otherwise):
         workbook = CalamineWorkbook.from_path(path)
@@ -95,7 +95,7 @@ def each_sheet(path: Path, otherwise: str) -> Iterator[tuple[str, SheetTable]]:
 
 @contextmanager
 def _refusing(path: Path, otherwise: str) -> Iterator[None]:
-    """Say what is wrong with a workbook that cannot be read."""
+    """Raise `Unreadable` with the reason if a workbook cannot be read."""
     if _is_encrypted_ods(path):
         raise Unreadable(f"{path} {_ENCRYPTED}")
     try:
@@ -148,7 +148,7 @@ def _names(sheets: Sequence[SheetMetadata]) -> str:
 
 
 def _is_encrypted_ods(path: Path) -> bool:
-    # Of a password calamine says nothing here.
+    # calamine does not recognize the password of an ODS file.
     try:
         with zipfile.ZipFile(path) as archive:
             return b"manifest:encryption-data" in archive.read("META-INF/manifest.xml")
