@@ -1,4 +1,4 @@
-"""`campaign add`: the people of a list, added to a campaign that may be dialled meanwhile."""
+"""`campaign add`: adds the people of a list to a campaign, which may be dialled meanwhile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from exotel_async.cli.contact_files import Unreadable
 from exotel_async.cli.contact_list import (
     Added,
     add_list,
+    added_lines,
     open_list,
-    told,
     warn_of_other_numbers,
 )
 from exotel_async.cli.terminal import Exit, misused, one_line, report_problem, show_json
@@ -30,7 +30,7 @@ def add(
     *,
     as_json: bool,
 ) -> Exit:
-    """Add those who are new, and say what became of the others."""
+    """Add the contacts of a list that are new to a campaign, and report what was added."""
     entry = ledger.entry(name)
     if entry.state is CampaignState.CANCELED:
         return _was_cancelled(name, as_json=as_json)
@@ -41,13 +41,13 @@ def add(
     campaign = ledger.do(ledger.admin.settings(name))
     try:
         added: Added = ledger.do(add_list(ledger.admin, campaign, contacts))
-    except InvalidRequest:  # since it was looked at
+    except InvalidRequest:  # cancelled since the check above
         return _was_cancelled(name, as_json=as_json)
     if as_json:
         show_json(_as_json(added, name, file))
         warn_of_other_numbers(added, contacts, name)
         return Exit.OK
-    for line in told(added, contacts, one_line(name)):
+    for line in added_lines(added, contacts, one_line(name)):
         show_text(line)
     warn_of_other_numbers(added, contacts, name)
     if added.taken:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _EVERYWHERE: Final = Service()
 _FLAG: Final = Parameter(negative="", show_default=False)
-_NOT_SAID: Final = Parameter(show_default=False)
+_NO_DEFAULT: Final = Parameter(show_default=False)
 
 Name = Annotated[str, Parameter(name="NAME", help="The campaign.")]
 State = Literal[
@@ -184,7 +184,7 @@ def export(
     /,
     *,
     output: Annotated[Path, OUTPUT],
-    format: Annotated[Format | None, _NOT_SAID] = None,  # noqa: A002
+    format: Annotated[Format | None, _NO_DEFAULT] = None,  # noqa: A002
     force: Annotated[bool, _FLAG] = False,
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
@@ -214,7 +214,7 @@ def forget(
     number: Annotated[str | None, Parameter(name="NUMBER")] = None,
     /,
     *more: Annotated[str, Parameter(show=False)],
-    key: Annotated[str | None, _NOT_SAID] = None,
+    key: Annotated[str | None, _NO_DEFAULT] = None,
     yes: Annotated[bool, _FLAG] = False,
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
@@ -242,8 +242,8 @@ def resolve(
     name: Name,
     /,
     *,
-    key: Annotated[str | None, _NOT_SAID] = None,
-    call: Annotated[str | None, _NOT_SAID] = None,
+    key: Annotated[str | None, _NO_DEFAULT] = None,
+    call: Annotated[str | None, _NO_DEFAULT] = None,
     not_placed: Annotated[bool, _FLAG] = False,
     numbers: Annotated[bool, _FLAG] = False,
     ledger: LedgerPlace = DEFAULT_LEDGER,

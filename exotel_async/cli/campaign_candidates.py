@@ -1,4 +1,4 @@
-"""Contacts of whom a person must tell whether they were rung, and the calls that may be theirs."""
+"""Unresolved contacts, and the calls that may be theirs: what a person needs for a decision."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _NOT_KNOWN: Final = "not known"
 
 @frozen
 class Candidate:
-    """A call that may be a contact's own.
+    """A call that may have been placed for a contact.
 
     Attributes:
         sid: its SID.
-        call: the call; None: the records have none with that SID.
-        is_own: whether Exotel has accepted it for the contact: it was placed.
-        has_ended: whether it is over by now, whatever its record says.
+        call: the call; None: the call records have no such SID.
+        is_own: whether it is certainly the contact's: Exotel accepted its dial.
+        has_ended: whether it must have ended by now, whatever its record says.
     """
 
     sid: str
@@ -39,8 +39,8 @@ class Candidate:
     has_ended: bool = False
 
     @property
-    def can_be_told(self) -> bool:
-        """Whether it can be told to be the contact's: its end must be known, or never will be."""
+    def can_be_chosen(self) -> bool:
+        """Whether a person may choose it: its end is known, or will never be known."""
         return self.is_over or (self.is_own and (self.call is None or self.has_ended))
 
     @property
@@ -49,7 +49,7 @@ class Candidate:
         return self.call is not None and self.call.is_final
 
     def lines(self, shown: Callable[[str], str]) -> Iterator[str]:
-        """Yield what a person knows it by."""
+        """Yield the lines that describe the call to a person."""
         call = self.call
         if call is None:
             yield "not among the call records"
@@ -57,12 +57,12 @@ class Candidate:
             at = call.started_at or call.created_at
             yield f"{_moment(at)}: {one_line(str(call.status or _NOT_KNOWN))}"
             yield f"{_parties(call, shown)}, {_lengths(call)}"
-            if not self.can_be_told:
+            if not self.can_be_chosen:
                 yield "it is not over, and cannot be taken before"
         yield f"SID {one_line(self.sid)}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the call in the types of JSON."""
+        """Return the call as JSON-compatible values."""
         return {"sid": self.sid, "call": None if self.call is None else self.call.to_dict()}
 
 
@@ -72,7 +72,7 @@ async def unresolved(admin: CampaignAdmin, name: str) -> list[ContactOutcome]:
 
 
 def was_placed(outcome: ContactOutcome) -> bool:
-    """Whether Exotel has accepted the call of an unresolved contact's last dial."""
+    """Return whether Exotel accepted the last dial of an unresolved contact."""
     return any(
         one.state is AttemptState.UNRESOLVED and one.sid is not None for one in outcome.attempts
     )
@@ -81,10 +81,10 @@ def was_placed(outcome: ContactOutcome) -> bool:
 async def candidates(
     exotel: AsyncExotel, outcome: ContactOutcome, now: datetime
 ) -> list[Candidate]:
-    """Read the calls that may be a contact's own.
+    """Fetch the calls that may be a contact's.
 
     Raises:
-        ExotelError: Exotel does not tell.
+        ExotelError: a call cannot be fetched.
     """
     is_own = was_placed(outcome)
     dialled = [one.intended_at for one in outcome.attempts if one.state is AttemptState.UNRESOLVED]
@@ -96,7 +96,7 @@ async def candidates(
 
 
 def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str, str]]:
-    """Yield what a person knows a contact by, and why it is unresolved, each with its name.
+    """Yield what identifies a contact, and why it is unresolved, as pairs of label and text.
 
     Args:
         outcome: the contact.
@@ -119,7 +119,7 @@ def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str
 
 
 def as_json(outcome: ContactOutcome, found: Sequence[Candidate]) -> dict[str, Any]:
-    """Return an unresolved contact in the types of JSON."""
+    """Return an unresolved contact and its candidates as JSON-compatible values."""
     return {**outcome.to_dict(), "candidates": [one.as_json() for one in found]}
 
 
@@ -135,7 +135,7 @@ def _moment(moment: datetime | None) -> str:
 
 
 def _has_two(call: Call) -> bool:
-    # Of a call to a flow, the second party is the ExoPhone.
+    # In a call to a flow, the second party is the ExoPhone.
     return call.to is not None and not same_number(call.to, call.exophone)
 
 

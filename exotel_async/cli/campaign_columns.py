@@ -1,4 +1,4 @@
-"""The columns of exported contacts: what became of each, and what was added with it."""
+"""The columns of exported contacts: each one's result, and the fields it was added with."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ RESULTS: Final = (
     "recording_url",
     "candidates",
 )
-"""`attempts` is how many calls were placed, `talk_time` and `price` are those of all of
-them. `status`, and all from `dialled_number` on, is the last one's. Lengths are seconds.
-`candidates` are the SIDs of calls that may be an unresolved contact's."""
+"""`attempts` counts the calls that were placed; `talk_time` and `price` are sums over them.
+`status`, and the columns from `dialled_number` to `recording_url`, are the last call's. Lengths
+are in seconds. `candidates` are the SIDs of calls that may be an unresolved contact's."""
 
 _PREFIX: Final = "field."
 
 
 def result_of(outcome: ContactOutcome) -> dict[str, Any]:
-    """Return what became of a contact, by `RESULTS`."""
+    """Return a contact's result, with the keys of `RESULTS`."""
     known = outcome.row()
     calls = [one for one in outcome.attempts if one.sid is not None]
     last = calls[-1] if calls else None
@@ -55,7 +55,7 @@ def result_of(outcome: ContactOutcome) -> dict[str, Any]:
 
 
 def candidates_of(outcome: ContactOutcome) -> Sequence[str]:
-    """Return the SIDs of calls that may be those of an unresolved contact's last dial."""
+    """Return the SIDs of the calls that an unresolved contact's last dial may have placed."""
     for attempt in reversed(outcome.attempts):
         if attempt.state is AttemptState.UNRESOLVED:
             return attempt.candidates or ([] if attempt.sid is None else [attempt.sid])
@@ -63,14 +63,14 @@ def candidates_of(outcome: ContactOutcome) -> Sequence[str]:
 
 
 class FieldColumns:
-    """The columns of the contacts' own fields, in the order in which they were seen first."""
+    """The columns of the contacts' own fields, in the order in which these first appeared."""
 
     def __init__(self) -> None:
         self._columns: dict[str, str] = {}
         self._taken = set(RESULTS)
 
-    def see(self, fields: Iterable[str]) -> None:
-        """Give each field a column that has none. One named as another column gets a prefix."""
+    def add_fields(self, fields: Iterable[str]) -> None:
+        """Give each new field a column. One with the name of another column gets a prefix."""
         for name in fields:
             if name in self._columns:
                 continue
@@ -86,7 +86,7 @@ class FieldColumns:
         return (*RESULTS, *self._columns.values())
 
     def row(self, outcome: ContactOutcome) -> Mapping[str, Any]:
-        """Return a contact as a row: what it has, by the names of the columns."""
+        """Return a contact as a row: its values by column name."""
         fields = outcome.contact.fields
         own = {self._columns[name]: value for name, value in fields.items()}
         return result_of(outcome) | own

@@ -1,4 +1,4 @@
-"""`campaign export`: what became of contacts, in a file, with the columns of their own list."""
+"""`campaign export`: writes contacts' outcomes to a file, beside the columns of their list."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from exotel_async.cli.terminal import (
 )
 
 _STANDARD_OUTPUT: Final = Path("-")
-_TOGETHER: Final = 500
+_PAGE: Final = 500  # outcomes read from the ledger at once
 _TEXT: Final[Mapping[str, type[CsvLines | JsonLines]]] = {"csv": CsvLines, "jsonl": JsonLines}
 
 
@@ -51,9 +51,9 @@ class Order:
     Attributes:
         name: the campaign.
         target: the file; `-`: standard output.
-        format: its format; None: as its name says.
-        force: whether it may replace a file there is.
-        as_json: whether to print what came of it as JSON.
+        format: its format; None: by the suffix of its name, and CSV for standard output.
+        force: whether it may replace an existing file.
+        as_json: whether to print the result as JSON.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Order:
         """Return the format.
 
         Raises:
-            Misuse: neither option nor name says one, or what is asked for makes no sense.
+            Misuse: neither the option nor the name gives one, or the options contradict each other.
         """
         known = self.format or SUFFIXES.get(self.target.suffix.lower())
         if self.to_stdout:
@@ -84,12 +84,12 @@ class Order:
 
 
 def export(ledger: OpenLedger, order: Order) -> Exit:
-    """Write the contacts that have their outcome, and say how many have none yet.
+    """Write the contacts that have their outcome, and report how many have none yet.
 
     Raises:
         InvalidRequest: there is no such campaign.
-        Refusal: it would spoil something, or does not fit into the file.
-        Misuse: the options make no sense.
+        Refusal: the target must not be replaced, or the rows do not fit into its format.
+        Misuse: there is no format, or the options contradict each other.
     """
     how = order.known_format()
     entry = ledger.entry(order.name)
@@ -97,21 +97,21 @@ def export(ledger: OpenLedger, order: Order) -> Exit:
         written: int = ledger.do(_export(ledger, entry.id, order, how))
     except OSError as error:
         if order.to_stdout and isinstance(error, BrokenPipeError):
-            raise  # the reader has enough, as `head` has
+            raise  # the reader has closed the pipe, as `head` does
         problem = f"cannot write {order.target}: {error.strerror or error}"
         report_problem(problem, kind=OSError.__name__, as_json=order.as_json)
         return Exit.FAILED
     known: CampaignStatistics = ledger.do(ledger.admin.statistics(order.name))
     left = known.created - finished(known)
     with ignoring_lost_output(sys.stderr if order.to_stdout else sys.stdout):
-        _tell(order, written, left)
+        _report(order, written, left)
     return Exit.OK
 
 
-def _tell(order: Order, written: int, left: int) -> None:
+def _report(order: Order, written: int, left: int) -> None:
     if order.as_json:
-        told = {"contacts": written, "without_outcome": left}
-        show_json({"file": str(order.target), **told})
+        counts = {"contacts": written, "without_outcome": left}
+        show_json({"file": str(order.target), **counts})
         return
     have = "has no outcome yet, and is" if left == 1 else "have no outcome yet, and are"
     missing = f"{counted(left, 'contact')} {have} not in it."
@@ -125,14 +125,17 @@ def _tell(order: Order, written: int, left: int) -> None:
 
 
 async def _export(ledger: OpenLedger, campaign_id: int, order: Order, how: Format) -> int:
-    """Export in two passes, the first one for the columns; how many contacts were written."""
+    """Export in two passes, the first one for the columns. Return how many contacts were written.
+
+    Outcomes that come after the start are left out.
+    """
     end_on_sigterm()
     if not order.to_stdout:
         _must_be_free(order)
     last = await ledger.ledger.last_outcome(campaign_id)
     columns, rows = FieldColumns(), 0
     async for outcome in _outcomes(ledger, campaign_id, last):
-        columns.see(outcome.contact.fields)
+        columns.add_fields(outcome.contact.fields)
         rows += 1
     written = 0
     with _table(order, how, columns, rows) as table:
@@ -145,9 +148,9 @@ async def _export(ledger: OpenLedger, campaign_id: int, order: Order, how: Forma
 async def _outcomes(
     ledger: OpenLedger, campaign_id: int, last: int
 ) -> AsyncIterator[ContactOutcome]:
-    """Yield those up to a place in their order: others may come meanwhile."""
+    """Yield the outcomes up to the position `last`: more may be added meanwhile."""
     after = 0
-    while page := await ledger.ledger.outcomes(campaign_id, after, _TOGETHER):
+    while page := await ledger.ledger.outcomes(campaign_id, after, _PAGE):
         for after, outcome in page:
             if after > last:
                 return
@@ -157,7 +160,7 @@ async def _outcomes(
 @contextmanager
 def _table(order: Order, how: Format, columns: FieldColumns, rows: int) -> Iterator[Table]:
     if order.to_stdout:
-        # No buffer: what could not be written must not be tried again when the process ends.
+        # Unbuffered: a failed write must not be repeated when the process exits.
         with io.FileIO(sys.stdout.fileno(), "wb", closefd=False) as raw:
             yield _TEXT[how](_writing(raw), columns.names)
         return
@@ -187,7 +190,7 @@ def _must_be_free(order: Order) -> None:
 
 @contextmanager
 def _new_file(order: Order) -> Iterator[Path]:
-    """Give a file of its owner's alone, which becomes the target when it is whole."""
+    """Yield a file that only its owner may read; move it to the target once it is complete."""
     target = order.target
     descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     part = Path(name)

@@ -19,18 +19,18 @@ _LIST = (
 def forget(
     ledger: OpenLedger, number: str | None, key: str | None, *, yes: bool, as_json: bool
 ) -> Exit:
-    """Delete a person's contacts and attempts, once somebody has said so.
+    """Delete a person's contacts and attempts, after a confirmation.
 
     Args:
-        ledger: where.
+        ledger: the ledger to delete from.
         number: the person's number; None: there is a key.
         key: the person's key; None: there is a number.
-        yes: whether that is said already.
-        as_json: whether to print as JSON how many were deleted.
+        yes: whether it is confirmed already.
+        as_json: whether to print the number of deleted contacts as JSON.
 
     Raises:
-        InvalidRequest: it is no phone number.
-        Misuse: not one of number and key is given, or nobody can be asked.
+        InvalidRequest: `number` is not a phone number.
+        Misuse: not exactly one of number and key is given, or there is no terminal to ask at.
     """
     masked = shown_numbers(whole=False)
     if (number is None) == (key is None):

@@ -29,14 +29,14 @@ _ARGUMENTS: Final = {"name": "NAME", "number": "NUMBER"}
 
 @frozen(kw_only=True)
 class OpenLedger:
-    """A ledger that is open, for a command that may ask a person something in between.
+    """An open ledger, for a command that may wait for a person's answer between its steps.
 
     Attributes:
-        place: what `--ledger` says.
+        place: the value of `--ledger`.
         ledger: the ledger.
         admin: administers it.
-        do: waits for a coroutine, in an event loop that is the same for all. What must not stand
-            still while a person thinks, must not be begun in it.
+        do: runs a coroutine to its end, always in the same event loop. Between the calls that loop
+            does not run, so no task that must not stop while a person thinks may be started in it.
     """
 
     place: str = field(repr=shown_place)
@@ -48,7 +48,7 @@ class OpenLedger:
         """Return a campaign.
 
         Raises:
-            InvalidRequest: there is none of that name; it says which there are.
+            InvalidRequest: there is none of that name; the text lists those there are.
         """
         entry: CampaignEntry | None = self.do(self.ledger.campaign(name))
         if entry is not None:
@@ -62,25 +62,25 @@ class OpenLedger:
         return found
 
     def command(self, action: str, name: str) -> str:
-        """Return a command that does something with a campaign. It has no password."""
+        """Return the shell command for an action on a campaign, without any password."""
         usual = os.environ.get(LEDGER_VARIABLE) or DEFAULT_LEDGER
         place = None if self.place == usual else shown_place(self.place)
         return one_line(command(action, name, place))
 
 
 def administer(place: str, work: Callable[[OpenLedger], Exit], *, as_json: bool) -> Exit:
-    """Open a ledger that is there, do something with it, and say what went wrong.
+    """Open an existing ledger, run a command on it, and report errors.
 
     Args:
         place: the path of a file, or a URL.
-        work: what is done; it returns the exit code.
-        as_json: whether to print also as JSON what went wrong.
+        work: the command; it returns the exit code.
+        as_json: whether to print errors as JSON as well.
     """
     try:
         with opened(place) as ledger:
             return work(ledger)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        if not out.quiet:  # else whoever reads has enough, as `head` has
+        if not out.quiet:  # else the reader has closed the pipe, as `head` does
             report_problem("interrupted", kind=KeyboardInterrupt.__name__, as_json=as_json)
         return Exit.INTERRUPTED
     except ExotelError as error:
@@ -93,10 +93,10 @@ def administer(place: str, work: Callable[[OpenLedger], Exit], *, as_json: bool)
 
 @contextmanager
 def opened(place: str) -> Iterator[OpenLedger]:
-    """Open a ledger that is there.
+    """Open an existing ledger.
 
     Raises:
-        Misuse: there is none, or there can be none.
+        Misuse: it does not exist, or `place` cannot be that of a ledger.
         ExotelError: it cannot be used.
     """
     ledger = ledger_at(place)
@@ -110,11 +110,11 @@ def opened(place: str) -> Iterator[OpenLedger]:
 
 
 class _ReportingLedger(Ledger):
-    """A ledger that says so when it makes its file: in another folder it is another ledger."""
+    """A ledger that tells the user of a new file: in another folder, a path is another ledger."""
 
     async def open(self) -> None:
         place = self._database
-        # Where this cannot be seen, opening it says why.
+        # If the path cannot be checked, `open` raises with the reason.
         is_new = isinstance(place, SQLite) and not await asyncio.to_thread(
             os.path.exists, place.path
         )
@@ -124,10 +124,10 @@ class _ReportingLedger(Ledger):
 
 
 def ledger_at(place: str) -> Ledger:
-    """Return the ledger that `--ledger` names; it need not be there.
+    """Return the ledger that `--ledger` names; it need not exist.
 
     Raises:
-        Misuse: it is no place of a ledger.
+        Misuse: `place` cannot be that of a ledger.
     """
     try:
         return _ReportingLedger(place)
@@ -136,18 +136,18 @@ def ledger_at(place: str) -> Ledger:
 
 
 def shown_dialer(dialer: Holder) -> str:
-    """Say which process dials from a ledger."""
+    """Return a text that says which process dials from a ledger, and since when."""
     since = shown_moment(since_of(dialer))
     return f"process {dialer.pid} on {one_line(dialer.host)}, since {since}"
 
 
 def since_of(dialer: Holder) -> datetime:
-    """Return since when a process has a ledger."""
+    """Return since when a process has held a ledger."""
     return from_ms(dialer.since)
 
 
 def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
-    """Return who dials from a ledger in the types of JSON."""
+    """Return the process that dials from a ledger as JSON-compatible values."""
     if dialer is None:
         return None
     return {"host": dialer.host, "pid": dialer.pid, "since": since_of(dialer).isoformat()}

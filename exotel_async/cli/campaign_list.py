@@ -1,4 +1,4 @@
-"""`campaign list`: the campaigns of a ledger."""
+"""`campaign list`: lists the campaigns of a ledger."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from exotel_async.cli.terminal import Exit, one_line, out, show_json
 
 _HEADS: Final = ("contacts", "with\noutcome", "in\ndoubt", "un-\nresolved")
 _NO_WIDTH: Final = 10_000
-"""Columns of what is no terminal."""
+"""The width in columns where output is not a terminal, so that no line is folded."""
 
 
 def list_campaigns(ledger: OpenLedger, *, as_json: bool) -> Exit:
-    """Print all campaigns, the first one first, and who dials."""
+    """Print all campaigns, the oldest first, and which process dials."""
     known: list[CampaignStatistics] = ledger.do(_read(ledger))
     dialer = ledger.dialer()
     if as_json:
@@ -51,5 +51,5 @@ def _show(known: Sequence[CampaignStatistics], dialer: Holder | None) -> None:
         table.add_row(one_line(one.name), state, *(f"{number:,}" for number in numbers))
     out.print(table, width=None if out.is_terminal else _NO_WIDTH, crop=False)
     out.print()
-    nobody = "No process dials from this ledger at the moment."
-    show_text(nobody if dialer is None else f"It is dialled by {shown_dialer(dialer)}.")
+    no_dialer = "No process dials from this ledger at the moment."
+    show_text(no_dialer if dialer is None else f"It is dialled by {shown_dialer(dialer)}.")

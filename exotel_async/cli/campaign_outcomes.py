@@ -1,4 +1,4 @@
-"""`campaign outcomes`: what became of contacts, a line for each."""
+"""`campaign outcomes`: prints the outcomes of contacts, a line for each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exotel_async.cli.campaign_screen import shown_numbers
 from exotel_async.cli.terminal import Exit, end_on_sigterm, note, one_line, out
 from exotel_async.cli.time_arguments import shown_length
 
-_TOGETHER: Final = 100  # lines
+_LINES_AT_ONCE: Final = 100
 _LAYOUT: Final = ("<13", "<11", ">5", "<9", ">6")
 
 
@@ -23,11 +23,11 @@ def outcomes(
     """Print contacts that have their outcome, in the order in which they got it.
 
     Args:
-        ledger: where.
+        ledger: the campaign's ledger.
         name: the campaign.
-        states: how they must have ended; none: in any way.
+        states: the outcomes to print; none: all.
         whole: whether to print all digits of numbers.
-        as_json: whether to print them as JSON, which has all digits.
+        as_json: whether to print contacts as JSON, which has all digits.
 
     Raises:
         InvalidRequest: there is no such campaign.
@@ -47,7 +47,7 @@ def outcomes(
             else:
                 lines.append(_line_of(outcome, shown(outcome.contact.number)))
             found = True
-            if len(lines) >= _TOGETHER:
+            if len(lines) >= _LINES_AT_ONCE:
                 _print(lines)
                 lines = []
         if found and lines:
@@ -60,17 +60,17 @@ def outcomes(
 
 
 def _print(lines: Sequence[str]) -> None:
-    # Line by line, that takes longer than all else.
+    # Printing line by line would take longer than all the rest.
     out.out("\n".join(lines), highlight=False)
 
 
 def _line_of(outcome: ContactOutcome, number: str) -> str:
     row = outcome.row()
-    # Where nobody was rung second, there are no two who talk.
+    # Without an agent, a call has only one party, and so no talk time.
     two = any(one.agent is not None for one in outcome.attempts)
     talk = shown_length(timedelta(seconds=row["talk_time"])) if two else "-"
     status, reason = row["status"] or "-", row["reason"] or ""
-    # That is what the status says.
+    # A reason that only repeats the status is left out.
     reason = "" if reason.endswith(f"call: {status}") else reason
     return _line(number, outcome.state, f"{row['attempts']:,}", status, talk, reason)
 

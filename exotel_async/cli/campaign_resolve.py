@@ -1,4 +1,4 @@
-"""`campaign resolve`: asks a person what only a person can find out about unresolved contacts."""
+"""`campaign resolve`: asks a person to decide what became of unresolved contacts."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Order:
 
     Attributes:
         name: the campaign.
-        key: the one contact that is resolved by what follows; None: a person is asked.
-        call: the SID of its call.
-        not_placed: whether no call was made.
+        key: the one contact to resolve, by `call` or `not_placed`; None: a person is asked.
+        call: the SID of the contact's call.
+        not_placed: whether no call was placed for the contact.
         whole: whether to print all digits of numbers.
-        as_json: whether to print as JSON, and ask nothing.
-        service: where the calls are read.
+        as_json: whether to print JSON, and ask nothing.
+        service: the Exotel service that the calls are read from.
     """
 
     name: str
@@ -66,10 +66,10 @@ class Order:
     service: Service
 
     def check(self) -> None:
-        """Refuse what cannot be meant.
+        """Check that the options fit together.
 
         Raises:
-            Misuse: the options make no sense together.
+            Misuse: they do not.
         """
         if (self.key is None) != (self.call is None and not self.not_placed):
             raise Misuse("--key goes with --call or with --not-placed")
@@ -78,13 +78,13 @@ class Order:
 
 
 def resolve(ledger: OpenLedger, order: Order) -> Exit:
-    """Resolve one contact, or go through all of them, or list them where nobody can be asked.
+    """Resolve one contact, or ask about each, or list them where there is no terminal to ask at.
 
     Returns:
-        OK: none is unresolved any more; of one contact: it is resolved.
+        `Exit.OK` if no contact is left unresolved, or the one contact asked for was resolved.
 
     Raises:
-        Misuse: the options make no sense together.
+        Misuse: the options do not fit together.
         InvalidRequest: there is no such campaign.
         ConfigurationError: the credentials are missing.
     """
@@ -121,7 +121,7 @@ def _session(ledger: OpenLedger, service: Service) -> Iterator[AsyncExotel]:
 
 @define(eq=False)
 class _Run:
-    """One run; what it holds is summed up at the end."""
+    """One run of the command, with the counts for its summary."""
 
     ledger: OpenLedger
     order: Order
@@ -131,11 +131,11 @@ class _Run:
     """Contacts that were unresolved at the beginning."""
     resolved: Counter[ContactState] = Factory(Counter)
     gone: int = 0
-    """Those that somebody else has resolved or forgotten meanwhile."""
+    """Contacts that were resolved or deleted elsewhere meanwhile."""
 
     @property
     def left(self) -> int:
-        """Contacts that are unresolved still."""
+        """Contacts that are still unresolved."""
         return self.total - self.gone - self.resolved.total()
 
     def resolve_one(self, key: str) -> Exit:
@@ -167,7 +167,7 @@ class _Run:
         return Exit.NOT_COMPLETED
 
     def walk(self, found: Sequence[ContactOutcome]) -> Exit:
-        """Ask about each contact, and do what is said."""
+        """Ask about each contact, and resolve it as answered."""
         try:
             for place, outcome in enumerate(found, 1):
                 theirs = self._candidates(outcome)
@@ -179,8 +179,8 @@ class _Run:
         return Exit.NOT_COMPLETED if self.left else Exit.OK
 
     def _asked(self, outcome: ContactOutcome, theirs: Sequence[Candidate]) -> bool:
-        """Ask until there is an answer. Returns whether to go on."""
-        numbers = {str(place): one for place, one in enumerate(theirs, 1) if one.can_be_told}
+        """Ask until there is a valid answer. Return whether to continue with the next contact."""
+        numbers = {str(place): one for place, one in enumerate(theirs, 1) if one.can_be_chosen}
         key = outcome.contact.key or outcome.contact.number
         answers = [*numbers, *([] if was_placed(outcome) else ["n"]), "s", _STOP]
         self._show_answers(answers, numbers)
@@ -230,11 +230,12 @@ class _Run:
         again = "it is cancelled, as its campaign" if is_over else "it will be dialled again"
         out.print()
         what = "that call is the contact's, and its outcome counts"
-        if not all(one.is_over for one in numbers.values()):  # its own: others must be over
+        # Only the contact's own call can be chosen without its end being known.
+        if not all(one.is_over for one in numbers.values()):
             what = "its end is not known: it counts as reached, and is not dialled again"
-        told = [(", ".join(numbers), what)] if numbers else []
-        told += [("n", f"no call was placed: {again}")] if "n" in answers else []
-        show_pairs([*told, ("s", "leave it unresolved"), (_STOP, "stop here")])
+        shown = [(", ".join(numbers), what)] if numbers else []
+        shown += [("n", f"no call was placed: {again}")] if "n" in answers else []
+        show_pairs([*shown, ("s", "leave it unresolved"), (_STOP, "stop here")])
 
     def _sum_up(self) -> None:
         done = self.resolved.total()

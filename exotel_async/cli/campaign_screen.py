@@ -1,4 +1,4 @@
-"""What the commands of `campaign` print."""
+"""How the commands of `campaign` print pairs, sentences and phone numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_NAME: Final = 24
 
 
 def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
-    """Print what is so, each under its name. On a terminal it is folded to the width."""
+    """Print labels and their values, a pair in each line, folded to the width of a terminal."""
     lines = [(what, one_line(value)) for what, value in pairs]
     if out.is_terminal:
         table = Table.grid(padding=(0, _GAP, 0, 0))
@@ -31,12 +31,15 @@ def show_pairs(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def show_text(text: str) -> None:
-    """Print a sentence or two. On a terminal it is folded to the width, between words."""
+    """Print a sentence or two, on a terminal wrapped to its width between words."""
     out.print(one_line(text), soft_wrap=not out.is_terminal)
 
 
 def shown_numbers(*, whole: bool) -> Callable[[str], str]:
-    """Return what shows a phone number, or a key that may be one."""
+    """Return a function that formats a phone number, or a key that may be one, for display.
+
+    It masks the number unless `whole`.
+    """
 
     def show(text: str) -> str:
         return one_line(text if whole else mask_number(text))

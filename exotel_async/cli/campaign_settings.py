@@ -1,4 +1,4 @@
-"""The settings of a campaign, as a person reads them."""
+"""The settings of a campaign in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from exotel_async.campaigns import Campaign, Retry, Schedule
-from exotel_async.cli.campaign_words import spoken
+from exotel_async.cli.campaign_words import duration_in_words
 from exotel_async.cli.terminal import counted, one_line
 from exotel_async.cli.time_arguments import shown_moment
 from exotel_async.masking import mask_number
@@ -20,8 +20,8 @@ _WEEK: Final = 7
 
 
 def settings_in_words(campaign: Campaign) -> Mapping[str, Sequence[str]]:
-    """Return what a campaign does, by a word for each setting; a person's number is masked."""
-    return {word: [told] if isinstance(told, str) else told for word, told in _settings(campaign)}
+    """Return a campaign's settings as texts, by their labels; a person's number is masked."""
+    return {word: [text] if isinstance(text, str) else text for word, text in _settings(campaign)}
 
 
 def zone_name(zone: str) -> str:
@@ -50,9 +50,9 @@ def _settings(campaign: Campaign) -> Iterator[tuple[str, str | Sequence[str]]]:
 
 def _limits(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.time_limit is not None:
-        yield "time limit", f"a call lasts {spoken(campaign.time_limit)} at most"
+        yield "time limit", f"a call lasts {duration_in_words(campaign.time_limit)} at most"
     if campaign.ring_timeout is not None:
-        yield "rings", f"for {spoken(campaign.ring_timeout)} at most"
+        yield "rings", f"for {duration_in_words(campaign.ring_timeout)} at most"
     if campaign.throttle is not None:
         yield "throttle", f"{counted(campaign.throttle, 'call')} a minute at most"
     if campaign.channels is not None:
@@ -81,21 +81,21 @@ def _target(campaign: Campaign) -> str:
     if campaign.flow is not None:
         path = urlsplit(str(campaign.flow)).path  # what follows it may hold a key
         return f"the flow {one_line(path.rstrip('/').rpartition('/')[2])}"
-    # So may what follows the host.
+    # What follows the host may hold a key, too.
     url = urlsplit(str(campaign.stream_url))
     return f"the bot at {url.scheme}://{url.hostname}"
 
 
 def _hours(schedule: Schedule) -> Sequence[str]:
-    """Return the hours of a week, days that have the same together."""
-    told = []
+    """Return the hours of a week, with consecutive days of the same hours in one text."""
+    texts = []
     for hours, group in groupby(schedule.hours.items(), key=lambda day: day[1]):
         days = [day for day, _ in group]
         if len(days) == _WEEK:
             return [f"every day {hours}"]
         name = days[0] if len(days) == 1 else f"{days[0]}-{days[-1]}"
-        told.append(f"{name} {hours or 'closed'}")
-    return told
+        texts.append(f"{name} {hours or 'closed'}")
+    return texts
 
 
 def _holidays(days: Sequence[date]) -> str:
@@ -116,7 +116,7 @@ def _retries(campaign: Campaign) -> Iterator[str]:
 
 
 def _retry(retry: Retry) -> str:
-    gap = spoken(retry.gap)
+    gap = duration_in_words(retry.gap)
     if retry.times == 1:
         return f"once, after {gap}"
     if retry.exponential:
@@ -128,7 +128,7 @@ def _reached(campaign: Campaign) -> str:
     talk = campaign.reached.talk_time
     if talk is not None and talk > timedelta():
         what = "is on the line" if campaign.agent is None else "speaks with the agent"
-        return f"when the contact {what} for at least {spoken(talk)}"
+        return f"when the contact {what} for at least {duration_in_words(talk)}"
     return (
         "when the contact answers"
         if campaign.agent is None

@@ -1,4 +1,4 @@
-"""`campaign pause`, `resume` and `cancel`: what a campaign is to do, also while it is dialled."""
+"""`campaign pause`, `resume` and `cancel`: change a campaign's state, also while it is dialled."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _HOW_TO_RUN: Final = "Start the same command as before: exotel-async dial FILE .
 
 
 def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
-    """Have nobody of a campaign dialled until it is resumed."""
+    """Stop dialling a campaign until it is resumed."""
     before = ledger.entry(name)
     done: bool = ledger.do(ledger.admin.pause(name))
     now = ledger.entry(name)
     shown = one_line(name)
     if done:
-        text = f"{shown} is paused{_still(ledger, name)}. {how_to_continue(ledger, now)}"
+        text = f"{shown} is paused{_calls_continue(ledger, name)}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.PAUSED:
         text = f"{shown} is paused already{_why(now)}."
     else:
         return _impossible(f"{shown} {_ended(now)}: there is nothing to pause", as_json)
-    return _told(before, now, text, as_json)
+    return _report(before, now, text, as_json)
 
 
 def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
@@ -38,8 +38,8 @@ def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
     shown = one_line(name)
     if done:
         paused = before.state is CampaignState.PAUSED
-        stands = "is no longer paused" if paused else "can be dialled again"
-        text = f"{shown} {stands}. {how_to_continue(ledger, now)}"
+        result = "is no longer paused" if paused else "can be dialled again"
+        text = f"{shown} {result}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.CANCELED:
         return _impossible(f"{shown} was cancelled: nothing resumes it", as_json)
     elif now.state is CampaignState.COMPLETED:
@@ -48,31 +48,31 @@ def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
         text = f"{shown} is not paused: it was never run. {how_to_continue(ledger, now)}"
     else:
         text = f"{shown} is not paused. {how_to_continue(ledger, now)}"
-    return _told(before, now, text, as_json)
+    return _report(before, now, text, as_json)
 
 
 def cancel(ledger: OpenLedger, name: str, *, yes: bool, as_json: bool) -> Exit:
-    """End a campaign for good, once a person has said so."""
+    """End a campaign for good, after a confirmation."""
     before = ledger.entry(name)
     known: CampaignStatistics = ledger.do(ledger.admin.statistics(name))
     shown = one_line(name)
-    # One that died in the midst of it has left some of them.
+    # A process that died while it cancelled may have left some contacts pending.
     if known.state is CampaignState.CANCELED and not known.pending:
-        return _told(before, before, f"{shown} was cancelled already.", as_json, canceled=0)
+        return _report(before, before, f"{shown} was cancelled already.", as_json, canceled=0)
     never = f"{counted(known.pending, 'contact')} of {shown} will not be dialled any more"
     never = never if known.pending else f"No contacts of {shown} are left to dial"
-    question = f"{never}{_still(ledger, name)}. This cannot be undone. Cancel it?"
+    question = f"{never}{_calls_continue(ledger, name)}. This cannot be undone. Cancel it?"
     if not confirmed(question, yes=yes):
         return _impossible(f"{shown} was not cancelled: nothing was changed", as_json)
     cancelled: int = ledger.do(ledger.admin.cancel(name))
     what = f"{counted(cancelled, 'contact')} will not be dialled any more"
     what = what if cancelled else "no contacts were left to dial"
-    text = f"{shown} is cancelled: {what}{_still(ledger, name)}."
-    return _told(before, ledger.entry(name), text, as_json, canceled=cancelled)
+    text = f"{shown} is cancelled: {what}{_calls_continue(ledger, name)}."
+    return _report(before, ledger.entry(name), text, as_json, canceled=cancelled)
 
 
 def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
-    """Say which process dials, or how to continue."""
+    """Return a text that says which process dials, or how to continue."""
     if entry.state in {CampaignState.PAUSED, CampaignState.FAILED}:
         return f"To continue it: {ledger.command('resume', entry.name)}"
     dialer = ledger.dialer()
@@ -84,7 +84,7 @@ def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
     return f"No process is dialling it. {_HOW_TO_RUN}"
 
 
-def _still(ledger: OpenLedger, name: str) -> str:
+def _calls_continue(ledger: OpenLedger, name: str) -> str:
     known: CampaignStatistics = ledger.do(ledger.admin.statistics(name))
     calls = known.in_progress
     verb = "continues" if calls == 1 else "continue"
@@ -99,7 +99,7 @@ def _ended(entry: CampaignEntry) -> str:
     return "was cancelled" if entry.state is CampaignState.CANCELED else f"has failed{_why(entry)}"
 
 
-def _told(
+def _report(
     before: CampaignEntry, now: CampaignEntry, text: str, as_json: bool, **more: object
 ) -> Exit:
     if as_json:

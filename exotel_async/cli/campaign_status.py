@@ -1,4 +1,4 @@
-"""`campaign status`: how a campaign stands, what it does, and how to continue it."""
+"""`campaign status`: shows a campaign's progress and settings, and how to continue it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
 from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.campaign_words import (
-    by_number,
+    by_frequency,
     clock,
     counts,
     money,
@@ -36,7 +36,7 @@ _STOPPED: Final = (CampaignState.PAUSED, CampaignState.FAILED)
 
 @frozen(kw_only=True)
 class _Status:
-    """All that is told of a campaign.
+    """Everything that is shown of a campaign.
 
     Attributes:
         entry: the campaign.
@@ -58,7 +58,7 @@ class _Status:
 
     @property
     def opens_at(self) -> datetime | None:
-        """When its hours open, or this moment if they are open; None: never again."""
+        """When its hours open next, or this moment if they are open; None: never again."""
         return self.settings.schedule.next_open(self.now)
 
     @property
@@ -73,15 +73,15 @@ class _Status:
 
 
 def status(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
-    """Print how a campaign stands."""
-    told = _read(ledger, name)
+    """Print a campaign's progress and settings, and how to continue it."""
+    current = _read(ledger, name)
     if as_json:
-        show_json(_as_json(told))
+        show_json(_as_json(current))
         return Exit.OK
-    show_pairs([*_standing(told), *_run(told)])
+    show_pairs([*_standing(current), *_run(current)])
     out.print()
-    show_pairs(_settings(told))
-    for hint in _hints(told, ledger):
+    show_pairs(_settings(current))
+    for hint in _hints(current, ledger):
         out.print()
         show_text(hint)
     return Exit.OK
@@ -101,20 +101,20 @@ def _read(ledger: OpenLedger, name: str) -> _Status:
     )
 
 
-def _standing(told: _Status) -> Iterator[tuple[str, str]]:
-    known = told.known
+def _standing(current: _Status) -> Iterator[tuple[str, str]]:
+    known = current.known
     reason = f": {known.reason}" if known.reason else ""
     yield "campaign", known.name
     yield "state", f"{plain(known.state)}{reason}"
     yield "contacts", f"{known.created:,}"
-    yield "  to be dialled", f"{known.pending:,}{_of_them_retries(told)}"
+    yield "  to be dialled", f"{known.pending:,}{_of_them_retries(current)}"
     for what, number in (("in progress", known.in_progress), ("in doubt", known.in_doubt)):
         if number:
             yield f"  {what}", f"{number:,}"
     for state, number in outcomes_of(known).items():
         if number or state is ContactState.REACHED:
             yield f"  {plain(state)}", f"{number:,}"
-    ends = ", ".join(counts([*by_number(known), ("end not known", known.end_unknown)]))
+    ends = ", ".join(counts([*by_frequency(known), ("end not known", known.end_unknown)]))
     yield "calls", f"{known.attempts:,}" + (f": {ends}" if ends else "")
     if known.talk_time:
         yield "talk time", shown_length(known.talk_time)
@@ -122,74 +122,74 @@ def _standing(told: _Status) -> Iterator[tuple[str, str]]:
         yield "cost so far", f"{money(known.price)}, in the account's currency"
 
 
-def _of_them_retries(told: _Status) -> str:
-    if not told.retries:
+def _of_them_retries(current: _Status) -> str:
+    if not current.retries:
         return ""
-    if told.retries >= MOST_RETRIES_COUNTED:
-        wait = f"of which {told.retries:,} or more wait for their retries"
-    elif told.retries == told.known.pending:
+    if current.retries >= MOST_RETRIES_COUNTED:
+        wait = f"of which {current.retries:,} or more wait for their retries"
+    elif current.retries == current.known.pending:
         wait = "waiting for retries"
     else:
-        wait = f"{told.retries:,} of them waiting for retries"
-    due = told.next_retry
+        wait = f"{current.retries:,} of them waiting for retries"
+    due = current.next_retry
     if due is None:
         return f", {wait}"
-    verb = "was" if due <= told.now else "is"
-    return f", {wait}; the next one {verb} due at {clock(due, told.now)}"
+    verb = "was" if due <= current.now else "is"
+    return f", {wait}; the next one {verb} due at {clock(due, current.now)}"
 
 
-def _run(told: _Status) -> Iterator[tuple[str, str]]:
-    yield "dialled by", "no process" if told.dialer is None else shown_dialer(told.dialer)
-    if told.known.state not in _ENDED:
-        yield "now", _open_now(told)
+def _run(current: _Status) -> Iterator[tuple[str, str]]:
+    yield "dialled by", "no process" if current.dialer is None else shown_dialer(current.dialer)
+    if current.known.state not in _ENDED:
+        yield "now", _open_now(current)
 
 
-def _open_now(told: _Status) -> str:
-    if told.is_open:
-        closes = told.closes_at
-        return "open at all hours" if closes is None else f"open until {clock(closes, told.now)}"
-    opens = told.opens_at
+def _open_now(current: _Status) -> str:
+    if current.is_open:
+        closes = current.closes_at
+        return "open at all hours" if closes is None else f"open until {clock(closes, current.now)}"
+    opens = current.opens_at
     if opens is None:
         return "closed for good: its schedule has ended"
-    return f"closed until {clock(opens, told.now)}"
+    return f"closed until {clock(opens, current.now)}"
 
 
-def _settings(told: _Status) -> Iterator[tuple[str, str]]:
-    for word, lines in settings_in_words(told.settings).items():
+def _settings(current: _Status) -> Iterator[tuple[str, str]]:
+    for word, lines in settings_in_words(current.settings).items():
         if word != "name":
             yield from zip(chain([word], repeat("")), lines, strict=False)
-        own = [zone for zone in told.entry.zones if zone]
+        own = [zone for zone in current.entry.zones if zone]
         if word == "time zone" and own:
             yield "", f"contacts with their own time zone: {', '.join(own)}"
 
 
-def _hints(told: _Status, ledger: OpenLedger) -> Iterator[str]:
-    name, state = told.known.name, told.known.state
-    if state in _STOPPED or (told.dialer is None and state not in _ENDED):
-        yield how_to_continue(ledger, told.entry)
-    elif told.dialer is None and state is CampaignState.CANCELED and told.known.in_doubt:
+def _hints(current: _Status, ledger: OpenLedger) -> Iterator[str]:
+    name, state = current.known.name, current.known.state
+    if state in _STOPPED or (current.dialer is None and state not in _ENDED):
+        yield how_to_continue(ledger, current.entry)
+    elif current.dialer is None and state is CampaignState.CANCELED and current.known.in_doubt:
         yield (
             "The next run of any campaign in this ledger searches the call records for the "
             "contacts in doubt."
         )
-    if told.known.unresolved:
-        number = told.known.unresolved
+    if current.known.unresolved:
+        number = current.known.unresolved
         yield (
             f"{counted(number, 'contact')} {'is' if number == 1 else 'are'} unresolved: "
-            f"{why_unresolved(told.known)}. Resolve with: {ledger.command('resolve', name)}"
+            f"{why_unresolved(current.known)}. Resolve with: {ledger.command('resolve', name)}"
         )
 
 
-def _as_json(told: _Status) -> dict[str, Any]:
-    due = told.next_retry
-    opens, closes = told.opens_at, told.closes_at
+def _as_json(current: _Status) -> dict[str, Any]:
+    due = current.next_retry
+    opens, closes = current.opens_at, current.closes_at
     return {
-        **told.known.to_dict(),
-        "dialer": dialer_as_json(told.dialer),
-        "retries": told.retries,
+        **current.known.to_dict(),
+        "dialer": dialer_as_json(current.dialer),
+        "retries": current.retries,
         "next_retry_at": None if due is None else due.isoformat(),
-        "is_open": told.is_open,
+        "is_open": current.is_open,
         "opens_at": None if opens is None else opens.isoformat(),
         "closes_at": None if closes is None else closes.isoformat(),
-        "settings": told.settings.to_dict(),
+        "settings": current.settings.to_dict(),
     }

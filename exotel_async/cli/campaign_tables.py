@@ -1,4 +1,4 @@
-"""The files that outcomes are exported to: rows of named values, in text or in a workbook."""
+"""The formats that outcomes are exported to: rows of named values, as text or in a workbook."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SUFFIXES: Final[Mapping[str, Format]] = {
 """Formats by the ends of file names."""
 
 MOST_ROWS: Final = 1_048_575
-"""Rows that a sheet takes, below its header."""
+"""Rows that fit into a sheet, below its header."""
 _MOST_COLUMNS: Final = 16_384
 _LONGEST_CELL: Final = 32_767  # UTF-16 units
-_LONGEST_EXACT: Final = 10**15  # what a cell keeps all digits of
+_LONGEST_EXACT: Final = 10**15  # of smaller whole numbers, a cell keeps all digits
 _WIDTHS: Final = (6, 60)  # characters
 _TIME: Final = "yyyy-mm-dd hh:mm:ss"
 _ZONE: Final = " (IST)"
@@ -39,7 +39,7 @@ Write = Callable[[str], object]
 
 
 class Table(Protocol):
-    """Takes rows, one after the other."""
+    """Writes rows, one after the other."""
 
     def add(self, row: Row) -> None:
         """Write a row."""
@@ -52,7 +52,7 @@ class JsonLines:
         self._write = write
 
     def add(self, row: Row) -> None:
-        """Write a row, with what it has."""
+        """Write a row, with the values it has."""
         plain = {name: _plain(value) for name, value in row.items()}
         self._write(json.dumps(plain, separators=(",", ":")) + "\n")
 
@@ -89,7 +89,7 @@ class Sheet:
         """Write a row.
 
         Raises:
-            Refusal: a text is longer than a cell may be.
+            Refusal: a text is too long for a cell.
         """
         self._rows += 1
         for place, name in enumerate(self._names):
@@ -110,14 +110,14 @@ class Sheet:
                     self._string(place, _text(value))
 
     def finish(self) -> None:
-        """Make it easy to read and to filter."""
+        """Set the widths of columns, a filter, and no warning of numbers in text."""
         for place, width in enumerate(self._widths):
             self._sheet.set_column(place, place, min(_WIDTHS[1], width + 2))
         self._sheet.autofilter(0, 0, self._rows, len(self._names) - 1)
         self._sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
 
     def close(self) -> None:
-        """Close the file that has its rows."""
+        """Close the temporary file with its rows."""
         if self._sheet.row_data_fh is not None:
             self._sheet.row_data_fh.close()
 
@@ -135,16 +135,16 @@ class Sheet:
 
 @contextmanager
 def workbook(part: Path, names: Sequence[str], rows: int) -> Iterator[Table]:
-    """Write a workbook, row by row, without keeping them in memory.
+    """Write a workbook row by row, without keeping the rows in memory.
 
     Args:
         part: the file.
         names: the columns.
-        rows: how many there are going to be.
+        rows: how many rows are going to be added.
 
     Raises:
-        Refusal: a sheet does not take so many.
-        OSError: it cannot be written.
+        Refusal: those rows or columns are too many for a sheet.
+        OSError: the file cannot be written.
     """
     if rows > MOST_ROWS or len(names) > _MOST_COLUMNS:
         raise Refusal(
@@ -155,7 +155,7 @@ def workbook(part: Path, names: Sequence[str], rows: int) -> Iterator[Table]:
     from xlsxwriter import Workbook  # noqa: PLC0415
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415
 
-    # It keeps the rows in a file until the end, which is as private.
+    # xlsxwriter keeps the rows in a temporary file, which this folder keeps private.
     with TemporaryDirectory(dir=part.parent, prefix=f"{part.name}.") as folder:
         book = Workbook(str(part), {"constant_memory": True, "tmpdir": folder})
         book.use_zip64()

@@ -1,4 +1,4 @@
-"""The words in which commands tell of a campaign."""
+"""How commands word what they show of a campaign: states, counts, amounts and times."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ OUTCOMES: Final = (
     ContactState.CANCELED,
     ContactState.UNRESOLVED,
 )
-"""In the order in which they are told."""
+"""The outcomes of contacts, in the order in which they are listed."""
 
 STYLES: Final = {
     ContactState.REACHED: "green",
     ContactState.REFUSED: "red",
     ContactState.UNRESOLVED: "bold red",
 }
-"""How outcomes look where there are colours. No word is left out for them."""
+"""Styles of outcomes where there are colours. They add nothing that the words do not say."""
 
 _TWO_DAYS: Final = timedelta(days=2)
 _OWN_DIGITS: Final = 10
 """Digits of a number of India without its country code."""
-_TO_THE_SECOND: Final = 600  # seconds from which on minutes are exact enough
+_TO_THE_SECOND: Final = 600  # seconds; longer times are rounded to minutes
 
 
 def plain(word: str) -> str:
-    """Return a state, or how a call ended, as texts say it."""
+    """Return a state, or the status of a call, as texts spell it."""
     return "cancelled" if word == "canceled" else word.replace("-", " ")
 
 
 def outcomes_of(statistics: CampaignStatistics) -> dict[ContactState, int]:
-    """Return how many contacts have each outcome, in the order in which they are told."""
+    """Return how many contacts have each outcome, in the order of `OUTCOMES`."""
     return {state: getattr(statistics, state.value.replace("-", "_")) for state in OUTCOMES}
 
 
@@ -55,7 +55,7 @@ def finished(statistics: CampaignStatistics) -> int:
 
 
 def why_unresolved(statistics: CampaignStatistics) -> str:
-    """Return why contacts are unresolved; how many each, where there are both reasons."""
+    """Return why contacts are unresolved, with counts where both reasons occur."""
     placed = statistics.end_unknown
     reasons = {
         "not known whether rung": statistics.unresolved - placed,
@@ -68,7 +68,7 @@ def why_unresolved(statistics: CampaignStatistics) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Return a share, which is 100% of all alone, and 0% of none."""
+    """Return a share as a percentage: only all is 100%, and only none is 0%."""
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 1:
         return "<1%"
@@ -76,17 +76,17 @@ def percent(part: float, whole: float) -> str:
 
 
 def counts(words: Iterable[tuple[str, int]]) -> list[str]:
-    """Return those that are not 0, as "310 completed" and "90 no answer"."""
+    """Return the counts that are not 0, as "310 completed" and "90 no answer"."""
     return [f"{number:,} {plain(word)}" for word, number in words if number]
 
 
-def by_number(statistics: CampaignStatistics) -> list[tuple[str, int]]:
-    """Return how calls ended, the most frequent way first."""
+def by_frequency(statistics: CampaignStatistics) -> list[tuple[str, int]]:
+    """Return how many calls ended with each status, the most frequent first."""
     return sorted(statistics.statuses.items(), key=lambda one: (-one[1], one[0]))
 
 
 def money(amount: Decimal) -> str:
-    """Return an amount in the account's currency, which no record names."""
+    """Return an amount, without the account's currency, which no record names."""
     return f"{amount:,.2f}"
 
 
@@ -98,13 +98,13 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def in_seconds(time: timedelta) -> float:
-    """Return a length of time as JSON has it: whole seconds as an int."""
+    """Return a length of time in seconds for JSON: an int if whole, else to the millisecond."""
     seconds = time.total_seconds()
     return int(seconds) if seconds.is_integer() else round(seconds, 3)
 
 
 def masked_key(key: str, *numbers: str) -> str:
-    """Return a contact's key, masked if one of the contact's numbers is in it."""
+    """Return a contact's key, masked if it contains one of the contact's numbers."""
     digits = _digits(key)
     ends = [_digits(number)[-_OWN_DIGITS:] for number in numbers]
     is_in = any(len(end) == _OWN_DIGITS and end in digits for end in ends)
@@ -113,17 +113,17 @@ def masked_key(key: str, *numbers: str) -> str:
 
 
 def _digits(text: str) -> str:
-    """Return the digits in a text, also those of other scripts, as 0 to 9."""
+    """Return the digits in a text as 0 to 9, those of other scripts included."""
     return "".join(str(unicodedata.decimal(char)) for char in text if char.isdecimal())
 
 
 def length(time: timedelta) -> str:
-    """Return a length of time: of more than two days, their number."""
+    """Return a length of time for display: from two days on, the number of days."""
     return f"{time.days} days" if time >= _TWO_DAYS else shown_length(time)
 
 
-def spoken(time: timedelta) -> str:
-    """Return a length of time in words, so that it is not taken for a time of the day: "3 h"."""
+def duration_in_words(time: timedelta) -> str:
+    """Return a length of time with units, not to be mistaken for a time of day: "3 h"."""
     if time >= _TWO_DAYS:
         return f"{time.days} days"
     seconds = round(time.total_seconds())
@@ -136,12 +136,12 @@ def spoken(time: timedelta) -> str:
 
 
 def command(action: str, campaign: str, ledger: str | None = None) -> str:
-    """Return the command that does something with a campaign, as it is typed.
+    """Return the shell command for an action on a campaign.
 
     Args:
-        action: the command: "resume", "resolve".
+        action: the subcommand: "resume", "resolve".
         campaign: the campaign's name.
-        ledger: its ledger, as it was given; None: the usual one.
+        ledger: its ledger, as it was given; None: the default one.
     """
     words = ["exotel-async", "campaign", action, campaign]
     return shlex.join(words if ledger is None else [*words, "--ledger", ledger])

@@ -1,4 +1,4 @@
-"""A list of people as a command takes it: opened, where in doubt by asking, and added."""
+"""Opens a list of people for a command, with a question if in doubt, and adds the people."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _MOST_KEYS: Final = 5
 
 @frozen(kw_only=True)
 class Added:
-    """What became of the rows of a list.
+    """The result of adding the rows of a list.
 
     Attributes:
         taken: contacts that are new in the campaign.
-        known: those that the campaign has already.
-        keys_with_other_number: of those of them that have another number in the campaign.
+        known: contacts that the campaign has already.
+        keys_with_other_number: the keys of known contacts with another number in the campaign.
         rejected: rows that were not taken because something is wrong with them.
         duplicates: rows that were not taken because they have the number, or the key, of an earlier
             one.
-        rejected_file: where both kinds of rows are; None: there are none.
+        rejected_file: the file with the rows of both kinds; None: there are none.
     """
 
     taken: int = 0
@@ -52,10 +52,10 @@ class Added:
 
 
 def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> ContactFile:
-    """Open a list. Where its columns leave a doubt, a person at a terminal is asked.
+    """Open a list. If its number column is ambiguous, a person at a terminal is asked.
 
     Raises:
-        Unreadable: it cannot be read, or a doubt is left.
+        Unreadable: it cannot be read, or the column remains ambiguous.
     """
     try:
         contacts = open_contacts(path, mapping=mapping, sheet=sheet)
@@ -64,8 +64,8 @@ def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> C
         if column is None:
             raise
         is_shown = redact(one_line(column.name)) == column.name
-        said = write_mapping("number", column.name if is_shown else column.letter)
-        note(f"next time: --map {said}")
+        pair = write_mapping("number", column.name if is_shown else column.letter)
+        note(f"next time: --map {pair}")
         contacts = open_contacts(path, mapping={**mapping, "number": column.name}, sheet=sheet)
     for remark in contacts.notes:
         note(one_line(remark))
@@ -73,7 +73,7 @@ def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> C
 
 
 def _ask(error: AmbiguousColumn) -> Column | None:
-    """Ask which column it is; None: whoever was asked does not know."""
+    """Ask which column holds the numbers; None: there was no answer."""
     most = len(error.candidates)
     note(f"{most} columns may have the numbers:")
     for number, column in enumerate(error.candidates, 1):
@@ -87,12 +87,12 @@ def _ask(error: AmbiguousColumn) -> Column | None:
 
 
 async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFile) -> Added:
-    """Add the people of a list, whoever of them is new. The other rows go to a file beside it.
+    """Add the people of a list who are new. Rejected rows are written to a file beside it.
 
     Raises:
         InvalidRequest: the campaign was cancelled.
-        Misuse: nobody of the list can be dialled.
-        ExotelError: the ledger cannot be used, or the file of the other rows not be written.
+        Misuse: no contact of the list can be dialled.
+        ExotelError: the ledger cannot be used, or the file of rejected rows cannot be written.
     """
     duplicates, any_given, rejected = 0, False, RejectedFile(contacts.path)
 
@@ -118,7 +118,7 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
         raise
     if rejected.count and not result.added and not result.duplicates:
         rows = counted(rejected.count, "row")
-        raise Misuse(f"{nobody(contacts)}: {rows} rejected, see {rejected.path}")
+        raise Misuse(f"{no_contact_text(contacts)}: {rows} rejected, see {rejected.path}")
     added = Added(
         taken=result.added,
         known=result.duplicates,
@@ -129,13 +129,13 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     return evolve(added, rejected_file=rejected.path) if rejected.count else added
 
 
-def nobody(contacts: ContactFile) -> str:
-    """Say that a list has rows, and none of them can be dialled."""
+def no_contact_text(contacts: ContactFile) -> str:
+    """Return the text for a list whose rows were all rejected."""
     return f"no contact in {contacts.path.name} can be dialled"
 
 
-def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
-    """Say what became of the rows of a list, line by line."""
+def added_lines(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
+    """Yield lines that report what was added from a list, and what was not."""
     name = contacts.path.name
     if added.known and not added.taken:
         yield f"{counted(added.known, 'contact')} of {name} in {campaign}, none of them new"
@@ -153,7 +153,7 @@ def told(added: Added, contacts: ContactFile, campaign: str) -> Iterator[str]:
 
 
 def warn_of_other_numbers(added: Added, contacts: ContactFile, campaign: str) -> None:
-    """Say which numbers of the list are not dialled, as their contacts have others."""
+    """Warn of contacts that keep another number in the campaign than the list has."""
     if not added.keys_with_other_number:
         return
     name, who = contacts.path.name, counted(len(added.keys_with_other_number), "contact")
@@ -165,7 +165,7 @@ def warn_of_other_numbers(added: Added, contacts: ContactFile, campaign: str) ->
 
 
 def first_keys(keys: Sequence[str]) -> str:
-    """Name the first few keys, without what may be a phone number."""
+    """Return a text that names the first few keys; what may be a phone number is masked."""
     more = len(keys) - _MOST_KEYS
     shown = ", ".join(redact(one_line(key)) for key in keys[:_MOST_KEYS])
     word = "key" if len(keys) == 1 else "keys"

@@ -1,4 +1,4 @@
-"""`exotel-async dial`: the people of a spreadsheet dialled, no call placed twice."""
+"""`exotel-async dial`: dials the people of a spreadsheet, and places no call twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import evolve
 from exotel_async import ExotelError
 from exotel_async.campaigns import CampaignState, CampaignStopped, DialerStopped, LedgerLost
 from exotel_async.cli.contact_files import Unreadable, read_numbers
-from exotel_async.cli.contact_list import nobody, open_list
+from exotel_async.cli.contact_list import no_contact_text, open_list
 from exotel_async.cli.dial_campaign import OPTIONS, check_is_named
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_output import DialOutput
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def dial(order: Order, *, dry_run: bool) -> Exit:
-    """Add the people of a file to a campaign and dial them; or tell what would become of it."""
+    """Add the people of a file to a campaign and dial them, or show what that would do."""
     try:
         campaign = order.options.campaign()
         lists = [_do_not_call(path) for path in order.do_not_call]
@@ -55,7 +55,7 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
             found = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
             remarks = [remark for one in lists for remark in one.notes]
             found = evolve(found, notes=[*found.notes, *remarks])
-            return _tell(order, found, contacts)
+            return _show_plan(order, found, contacts)
         output = DialOutput(order, campaign.name)
         return _dial(DialRun(order, campaign, contacts, do_not_call, output))
     except Unreadable as error:
@@ -65,7 +65,7 @@ def dial(order: Order, *, dry_run: bool) -> Exit:
 
 
 def _do_not_call(path: Path) -> NumberList:
-    """Read a do-not-call list, and say how many numbers were found in it."""
+    """Read a do-not-call list, and print how many numbers were found in it."""
     found = read_numbers(path)
     count = counted(len(found.numbers), "number")
     notes = [f"{path.name}: {one}" for one in (f"{count} not to be called", *found.notes)]
@@ -74,12 +74,12 @@ def _do_not_call(path: Path) -> NumberList:
     return evolve(found, notes=notes)
 
 
-def _tell(order: Order, found: DryRun, contacts: ContactFile) -> Exit:
+def _show_plan(order: Order, found: DryRun, contacts: ContactFile) -> Exit:
     show_dry_run(err if order.as_json else out, found)
     if order.as_json:
         show_json(found.as_json())
     if found.rows and found.rows == found.total_rejected + found.duplicates:
-        complain(nobody(contacts))
+        complain(no_contact_text(contacts))
         return Exit.USAGE
     return Exit.OK
 
@@ -107,8 +107,8 @@ def _dial(run: DialRun) -> Exit:
     except (KeyboardInterrupt, asyncio.CancelledError):
         run.is_interrupted = True
     known = run.statistics if run.is_added else None
-    was_begun = known is not None and known.attempts > run.placed_before
-    if error is not None and not was_begun and not isinstance(error, CampaignStopped):
+    has_dialled = known is not None and known.attempts > run.placed_before
+    if error is not None and not has_dialled and not isinstance(error, CampaignStopped):
         return _failed(run.order, error)
     if known is None:
         return _interrupted(run, interrupted)
@@ -138,7 +138,7 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
 
 
 def open_call_of(attempt: OpenAttempt) -> OpenCall:
-    """Return whose call it is."""
+    """Return an attempt that has not ended as the call that is reported."""
     contact = attempt.contact
     others = contact.number, *contact.alternatives
     return OpenCall(number=attempt.number, key=contact.key, others=others, sid=attempt.sid)
@@ -150,8 +150,8 @@ def exit_code_of(
     """Return the exit code of a run that has dialled.
 
     Args:
-        statistics: how the campaign stands.
-        error: what has stopped the run; None: nothing.
+        statistics: the campaign's contacts and calls.
+        error: the error that has stopped the run; None: there was none.
         is_interrupted: whether a person or a service manager wanted it to end.
     """
     if error is not None:
@@ -160,6 +160,6 @@ def exit_code_of(
         return Exit.NOT_COMPLETED if statistics.unresolved else Exit.OK
     if is_interrupted:
         return Exit.INTERRUPTED
-    # Of one that was cancelled, who is in doubt is left to the next run.
+    # The contacts in doubt of a cancelled campaign are left to the next run.
     is_canceled = statistics.state is CampaignState.CANCELED
     return Exit.NOT_COMPLETED if is_canceled else Exit.OUTSIDE_HOURS

@@ -1,4 +1,4 @@
-"""A campaign while it is dialled: a panel on a terminal, a line now and then anywhere else."""
+"""Displays a campaign while it is dialled: a panel on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactSta
 from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import (
     STYLES,
-    by_number,
+    by_frequency,
     clock,
     command,
     counts,
@@ -52,9 +52,9 @@ class Problem:
     """Something that went wrong, without stopping the run.
 
     Attributes:
-        at: when it last did, an aware time.
-        text: what.
-        count: how often, in a row.
+        at: when it last happened, an aware time.
+        text: what went wrong.
+        count: how often in a row.
     """
 
     at: datetime
@@ -63,7 +63,7 @@ class Problem:
 
     @property
     def shown(self) -> str:
-        """What went wrong, in one line that shows no number."""
+        """What went wrong, in one line, with phone numbers masked."""
         return redact(one_line(self.text))
 
     def __str__(self) -> str:
@@ -73,13 +73,13 @@ class Problem:
 
 @frozen(kw_only=True)
 class Stopping:
-    """Nobody is dialled any more, after Ctrl-C or calling hours: calls in progress are waited for.
+    """A run that has stopped dialling, by Ctrl-C or calling hours: it waits for calls in progress.
 
     Attributes:
         since: since when, an aware time.
         calls: calls in progress.
-        until: when the last of them is over by its time limit; None: no limit is known.
-        by_hours: calling hours have ended, and it was not told to stop.
+        until: when the last of them must be over by its time limit; None: no limit is known.
+        by_hours: whether calling hours have ended, and nobody has interrupted it.
     """
 
     since: datetime
@@ -87,8 +87,8 @@ class Stopping:
     until: datetime | None = None
     by_hours: bool = False
 
-    def told(self, now: datetime) -> str:
-        """Return what is waited for, and for how long at the latest."""
+    def text(self, now: datetime) -> str:
+        """Return what is waited for, and until when at the latest."""
         until = "" if self.until is None else f", until {clock(self.until, now)} at the latest"
         again = "" if self.by_hours else "; Ctrl-C again stops at once"
         if not self.calls:
@@ -98,23 +98,23 @@ class Stopping:
 
 @frozen(kw_only=True)
 class DialStanding:
-    """How a campaign stands that is being dialled.
+    """The progress of a campaign that is being dialled.
 
     Attributes:
         statistics: its contacts and calls.
-        limiter: the session's limiter.
+        limiter: the statistics of the session's limiter.
         budget: requests a minute.
         channels_in_use: legs in progress.
         channels: how many there may be; None: any number.
         retries: contacts that wait to be dialled again.
         next_retry_at: when the first of them is due, an aware time.
-        now: the moment of all this, an aware time.
+        now: the time of this snapshot, aware.
         elapsed: seconds since the start.
-        forecast: how long the rest takes if it goes on; None: not known.
-        opens_at: until when it is outside calling hours; None: it is not.
+        forecast: how long the rest takes if dialling continues; None: not known.
+        opens_at: when calling hours begin; None: they are open, or nobody is left to dial.
         problems: the last ones, the newest last.
-        stopping: what is waited for before it ends; None: it goes on.
-        ledger: the ledger as it was given; None: the usual one.
+        stopping: what is waited for before the run ends; None: it continues.
+        ledger: the ledger as it was given; None: the default one.
     """
 
     statistics: CampaignStatistics
@@ -134,13 +134,13 @@ class DialStanding:
 
     @property
     def time_left(self) -> timedelta | None:
-        """How long the rest takes; None: not known, or it does not go on."""
-        goes_on = self.stopping is None and self.statistics.state not in _AT_REST
-        return self.forecast if goes_on and not self._waits_for_prices else None
+        """How long the rest takes; None: not known, or dialling has stopped."""
+        continues = self.stopping is None and self.statistics.state not in _AT_REST
+        return self.forecast if continues and not self._waits_for_prices else None
 
     @property
     def step(self) -> int:
-        """Another one each half minute, and whenever something important has changed."""
+        """A number that changes each half minute, and whenever something important changes."""
         important = _STATES.index(self.statistics.state)
         for is_so in (self.opens_at, self.stopping, self.statistics.unresolved):
             important = 2 * important + bool(is_so)
@@ -149,20 +149,20 @@ class DialStanding:
 
     def __str__(self) -> str:
         outcomes = ", ".join(counts(outcomes_of(self.statistics).items()))
-        told = [*self._alerts(), *([f"waiting {_PRICES}"] if self._waits_for_prices else [])]
-        told += [f"done {self._done}: {outcomes}" if outcomes else f"done {self._done}"]
+        parts = [*self._alerts(), *([f"waiting {_PRICES}"] if self._waits_for_prices else [])]
+        parts += [f"done {self._done}: {outcomes}" if outcomes else f"done {self._done}"]
         ended = f": {', '.join(self._ended)}" if self._ended else ""
         placed = f"{counted(self.statistics.attempts, 'call')} placed"
-        told += [f"{placed}{ended}", ", ".join(self._open)]
-        told += [f"waiting for a retry: {self._retries}"] if self.retries else []
-        told += [f"budget {in_use(self.limiter, self.budget)}", self._channels]
-        told += [f"cost so far {self._cost}"] if self._cost else []
-        told.append(self._time)
-        told += [f"last error {problem}" for problem in self.problems[-1:]]
-        return "; ".join(told)
+        parts += [f"{placed}{ended}", ", ".join(self._open)]
+        parts += [f"waiting for a retry: {self._retries}"] if self.retries else []
+        parts += [f"budget {in_use(self.limiter, self.budget)}", self._channels]
+        parts += [f"cost so far {self._cost}"] if self._cost else []
+        parts.append(self._time)
+        parts += [f"last error {problem}" for problem in self.problems[-1:]]
+        return "; ".join(parts)
 
     def panel(self, width: int) -> Group:
-        """Return bars for contacts, budget and channels, and what else there is to know."""
+        """Return bars for contacts, budget and channels, with lines for the rest below."""
         alerts = [Text(alert, style="bold yellow") for alert in self._alerts()]
         return Group(self._bars(width), *alerts, self._lines(width - _LABEL - _GAP - _EDGE))
 
@@ -212,7 +212,7 @@ class DialStanding:
         problems = self.problems[-_PROBLEMS:]
         for problem in problems:
             line = Text(str(problem), overflow="ellipsis")
-            line.no_wrap = problem is not problems[-1]  # why it fails now is to be read whole
+            line.no_wrap = problem is not problems[-1]  # the newest is shown in full
             lines.add_row("errors" if problem is problems[0] else "", line)
         if self._waits_for_prices:
             lines.add_row("Ctrl-C", "ends without them")
@@ -221,7 +221,7 @@ class DialStanding:
         return lines
 
     def _alerts(self) -> Iterator[str]:
-        """What keeps it from dialling, and what to do about it."""
+        """Yield what keeps it from dialling, and what to do about it."""
         statistics = self.statistics
         word = plain(statistics.state)
         if statistics.state in _STOPPED:
@@ -236,18 +236,18 @@ class DialStanding:
         if self.opens_at is not None:
             yield f"outside calling hours until {clock(self.opens_at, self.now)}"
         if self.stopping is not None and (self.stopping.calls or not self.stopping.by_hours):
-            yield self.stopping.told(self.now)
+            yield self.stopping.text(self.now)
 
     @property
     def _waits_for_prices(self) -> bool:
-        """Whether only what comes after calls is waited for."""
+        """Whether all contacts have their outcome, and only prices are waited for."""
         statistics = self.statistics
         is_done = finished(statistics) == statistics.created and statistics.attempts > 0
         return is_done and self.stopping is None
 
     @property
     def _ended(self) -> Sequence[str]:
-        return counts(by_number(self.statistics))
+        return counts(by_frequency(self.statistics))
 
     @property
     def _open(self) -> Sequence[str]:
@@ -302,7 +302,7 @@ def _grid() -> Table:
 
 
 def _joined(words: Iterable[Text], width: int) -> Text:
-    """Return counts with commas between them, none of them broken if it fits the width."""
+    """Return counts separated by commas, and wrapped between counts to the width."""
     text, used = Text(), 0
     for word in words:
         if text:

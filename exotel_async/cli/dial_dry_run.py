@@ -1,4 +1,4 @@
-"""What `exotel-async dial --dry-run` says: who would be dialled, when, and what it would take."""
+"""What `exotel-async dial --dry-run` prints: who would be dialled, when, and what it would take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from exotel_async import IST
 from exotel_async.campaigns import Campaign
 from exotel_async.cli.campaign_settings import settings_in_words, zone_name
-from exotel_async.cli.campaign_words import clock, in_seconds, money, spoken
+from exotel_async.cli.campaign_words import clock, duration_in_words, in_seconds, money
 from exotel_async.cli.contact_list import FORGET, first_keys
 from exotel_async.cli.dial_forecast import REQUESTS_PER_CALL, Forecast, Limit
 from exotel_async.cli.dial_windows import Window
@@ -33,17 +33,17 @@ _LABEL: Final = 15
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 Entry = tuple[str, str]
-"""A word for something, and what there is to say; the word is empty where it is the same again."""
+"""A label and a text; the label is empty if it is the same as that of the entry before."""
 
 
 @frozen(kw_only=True)
 class Rejection:
-    """Rows that are not taken for one reason.
+    """Rows that are not taken for the same reason.
 
     Attributes:
-        reason: why.
-        count: how many.
-        lines: the first of them, by their lines in the file.
+        reason: why they are not taken.
+        count: how many they are.
+        lines: the lines of the first ones in the file.
     """
 
     reason: str
@@ -61,7 +61,7 @@ class Rejection:
 
 @frozen(kw_only=True)
 class DryRun:
-    """What a campaign would be made of a file.
+    """What would be done with a file and its campaign.
 
     Each row is one of `taken`, `duplicates`, `in_campaign`, `do_not_call` and `rejected`.
 
@@ -70,17 +70,16 @@ class DryRun:
         column: the name of the column with the numbers, or its letter.
         found_by: how that was found: by "its header", "its contents" or "--map"; or that it is "the
             only column".
-        notes: what else there is to say about the file.
+        notes: further remarks on the file.
         taken: rows whose contacts would be added, to be dialled.
-        duplicates: rows whose contact is in the file before.
+        duplicates: rows whose contact is further up in the file.
         in_campaign: rows whose contact is in the campaign already.
-        keys_with_other_number: of those of them whose number is another one there.
+        keys_with_other_number: the keys of those whose number is another one there.
         do_not_call: rows with a number on the do-not-call list.
         rejected: rows with something wrong, by reason, the most frequent first.
         campaign: the campaign.
-        pending: contacts that the campaign has from before, and that are still to be dialled.
-        resume: the command without which nobody is dialled, of a campaign that is paused or has
-            failed; None: it is not.
+        pending: contacts that the campaign has already, and that are still to be dialled.
+        resume: the command that a campaign needs that is paused or has failed; None: it needs none.
         forecast: when its contacts would be dialled.
     """
 
@@ -106,12 +105,12 @@ class DryRun:
 
     @property
     def rows(self) -> int:
-        """Rows with something in them, but for the header."""
+        """Rows that are not empty, without the header."""
         others = self.duplicates + self.in_campaign + self.do_not_call
         return self.taken + others + self.total_rejected
 
     def as_json(self) -> dict[str, Any]:
-        """Return it in the types of JSON: times with their offset, lengths in seconds."""
+        """Return JSON-compatible values: times with their offset, lengths of time in seconds."""
         return {
             "dry_run": True,
             "file": self.path,
@@ -131,15 +130,15 @@ class DryRun:
                 for one in self.rejected
             ],
             "campaign": {
-                word.lower().replace(" ", "_"): "; ".join(told)
-                for word, told in settings_in_words(self.campaign).items()
+                word.lower().replace(" ", "_"): "; ".join(texts)
+                for word, texts in settings_in_words(self.campaign).items()
             },
             "forecast": _forecast_json(self.forecast),
         }
 
 
 def show_dry_run(console: Console, run: DryRun) -> None:
-    """Print what would become of a file: laid out on a terminal, in plain lines elsewhere."""
+    """Print the result of a dry run: in columns on a terminal, in plain lines elsewhere."""
     laid_out = console.is_terminal
     console.print(FIRST, style="bold", soft_wrap=not laid_out)
     for title, entries in (
@@ -190,7 +189,7 @@ def _file(run: DryRun) -> Iterator[Entry]:
             yield "", f"to replace it, run {FORGET} before"
     yield "rejected", f"{run.total_rejected:,}"
     by_count = sorted(run.rejected, key=lambda one: -one.count)
-    # One more takes no more lines than to say that there is one.
+    # To show one more reason takes no more lines than to say that there is one more.
     most = len(by_count) if len(by_count) == _MOST_REASONS + 1 else _MOST_REASONS
     for rejection in by_count[:most]:
         yield "", str(rejection)
@@ -205,61 +204,61 @@ def _order(run: DryRun) -> str:
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:
-    for word, told in settings_in_words(run.campaign).items():
-        for number, text in enumerate(told):
+    for word, texts in settings_in_words(run.campaign).items():
+        for number, text in enumerate(texts):
             yield "" if number else word, text
 
 
 def _forecast(run: DryRun) -> Iterator[Entry]:
-    told, campaign = run.forecast, run.campaign
+    forecast, campaign = run.forecast, run.campaign
     if run.resume is not None:
         yield "resume", f"no contact is dialled until you run: {one_line(run.resume)}"
-    if not told.total:
+    if not forecast.total:
         yield "contacts", "there is nobody to dial"
         return
-    for number, (zone, left) in enumerate(told.left.items()):
-        yield "" if number else "not dialled", _left(told, zone, left)
-    if told.first_end is None or told.end is None:
+    for number, (zone, left) in enumerate(forecast.left.items()):
+        yield "" if number else "not dialled", _left(forecast, zone, left)
+    if forecast.first_end is None or forecast.end is None:
         return
-    yield "pace", _pace(told, campaign)
-    yield "first attempts", f"until about {_when(told.first_end, told.now)}"
-    if told.is_beyond:
+    yield "pace", _pace(forecast, campaign)
+    yield "first attempts", f"until about {_when(forecast.first_end, forecast.now)}"
+    if forecast.is_beyond:
         yield "with retries", "more than a year, which is as far as this looks"
-    elif told.attempts > 1:
-        yield "with retries", f"until about {_when(told.end, told.now)} at the latest"
-    if told.limit is Limit.HOURS:
+    elif forecast.attempts > 1:
+        yield "with retries", f"until about {_when(forecast.end, forecast.now)} at the latest"
+    if forecast.limit is Limit.HOURS:
         yield "limited by", "the hours: closed for most of the time until then"
-    yield "calls", f"about {told.calls:,}, {told.attempts:.2f} for each contact"
-    yield "talk", f"about {counted(round(told.talk.total_seconds() / 60), 'minute')}"
-    if told.cost is not None and told.price is not None:
-        cost = f"about {money(told.cost)} at {told.price:f} a minute"
+    yield "calls", f"about {forecast.calls:,}, {forecast.attempts:.2f} for each contact"
+    yield "talk", f"about {counted(round(forecast.talk.total_seconds() / 60), 'minute')}"
+    if forecast.cost is not None and forecast.price is not None:
+        cost = f"about {money(forecast.cost)} at {forecast.price:f} a minute"
         yield "cost", f"{cost}, in the account's currency"
-    yield from _assumptions(told, campaign)
+    yield from _assumptions(forecast, campaign)
 
 
-def _windows(told: Forecast) -> Iterator[Entry]:
-    for window in _shown(told.windows):
+def _windows(forecast: Forecast) -> Iterator[Entry]:
+    for window in _shown(forecast.windows):
         if window is None:
-            yield "", f"and {len(told.windows) - _MOST_WINDOWS:,} times more, until"
+            yield "", f"and {len(forecast.windows) - _MOST_WINDOWS:,} times more, until"
         else:
             yield _window(window)
 
 
-def _pace(told: Forecast, campaign: Campaign) -> str:
-    match told.pace.limit:
+def _pace(forecast: Forecast, campaign: Campaign) -> str:
+    match forecast.pace.limit:
         case Limit.CHANNELS:
             each = "" if campaign.legs == 1 else f", {campaign.legs} for each call"
-            why = f"{counted(told.channels or 0, 'channel')}{each}"
+            why = f"{counted(forecast.channels or 0, 'channel')}{each}"
         case Limit.THROTTLE:
             why = "the throttle"
         case _:
-            why = f"the budget of {counted(told.budget, 'request')} a minute"
-    per_minute = floor(told.pace.per_minute)
+            why = f"the budget of {counted(forecast.budget, 'request')} a minute"
+    per_minute = floor(forecast.pace.per_minute)
     if per_minute:
         return f"about {counted(per_minute, 'call')} a minute, limited by {why}"
-    if per_hour := floor(60 * told.pace.per_minute):
+    if per_hour := floor(60 * forecast.pace.per_minute):
         return f"about {counted(per_hour, 'call')} an hour, limited by {why}"
-    gap = spoken(timedelta(minutes=float(1 / told.pace.per_minute)))
+    gap = duration_in_words(timedelta(minutes=float(1 / forecast.pace.per_minute)))
     return f"about one call each {gap}, limited by {why}"
 
 
@@ -289,46 +288,46 @@ def _day(day: date) -> str:
 
 
 def _when(moment: datetime, now: datetime) -> str:
-    return f"{clock(moment, now)}, in {spoken(moment - now)}"
+    return f"{clock(moment, now)}, in {duration_in_words(moment - now)}"
 
 
-def _left(told: Forecast, zone: str | None, left: int) -> str:
-    if left == told.contacts[zone]:
+def _left(forecast: Forecast, zone: str | None, left: int) -> str:
+    if left == forecast.contacts[zone]:
         who = "the contact" if left == 1 else f"all {left:,} contacts"
     else:
         who = "the last contact" if left == 1 else f"the last {left:,} contacts"
     of = "" if zone is None else f" of {zone_name(zone)}"
-    return f"{who}{of}: {_why_left(told)}"
+    return f"{who}{of}: {_why_left(forecast)}"
 
 
-def _why_left(told: Forecast) -> str:
-    if told.end is None:
+def _why_left(forecast: Forecast) -> str:
+    if forecast.end is None:
         return "the schedule opens no more"
-    return "it takes more than a year" if told.is_beyond else "the schedule ends before"
+    return "it takes more than a year" if forecast.is_beyond else "the schedule ends before"
 
 
-def _assumptions(told: Forecast, campaign: Campaign) -> Iterator[Entry]:
-    assumed = told.assumed
+def _assumptions(forecast: Forecast, campaign: Campaign) -> Iterator[Entry]:
+    assumed = forecast.assumed
     source = f"as {assumed.calls:,} calls have gone so far: " if assumed.calls else ""
     shares = (
         f"{assumed.busy:.0%} busy, {assumed.no_answer:.0%} no answer, {assumed.failed:.0%} failed"
     )
     yield "assumed", f"{source}of the calls {shares}"
-    ringing, talk = spoken(assumed.ringing), spoken(assumed.talk)
+    ringing, talk = duration_in_words(assumed.ringing), duration_in_words(assumed.talk)
     yield "", f"each rings for {ringing}, and lasts {talk} if answered"
     requests = float(REQUESTS_PER_CALL)
     lookup = ", and another one to look each number up" if campaign.check_dnd else ""
     yield "", f"each takes {requests:.1f} requests: the dial, and asking how it ended{lookup}"
-    if told.price is not None:
+    if forecast.price is not None:
         each = "" if campaign.legs == 1 else ", for each of its two legs"
         yield "", f"each started minute of an answered call is charged{each}; plans differ"
 
 
-def _forecast_json(told: Forecast) -> dict[str, Any]:
-    assumed = told.assumed
+def _forecast_json(forecast: Forecast) -> dict[str, Any]:
+    assumed = forecast.assumed
     return {
-        "now": _time(told.now),
-        "contacts": told.total,
+        "now": _time(forecast.now),
+        "contacts": forecast.total,
         "windows": [
             {
                 "begin": _time(one.begin),
@@ -337,21 +336,23 @@ def _forecast_json(told: Forecast) -> dict[str, Any]:
                 "last": one.last,
                 "time_zone": one.zone,
             }
-            for one in told.windows
+            for one in forecast.windows
         ],
-        "first_end": _time(told.first_end),
-        "end": _time(told.end),
-        "not_dialled": [{"time_zone": zone, "contacts": left} for zone, left in told.left.items()],
-        "why_not_dialled": _why_left(told) if told.left else None,
-        "calls": told.calls,
-        "calls_per_contact": round(told.attempts, 3),
-        "talk_time": in_seconds(told.talk),
-        "minutes_charged": told.billed,
-        "price_per_minute": None if told.price is None else f"{told.price:f}",
-        "cost": None if told.cost is None else f"{told.cost:f}",
-        "calls_per_minute": round(float(told.pace.per_minute), 2),
-        "pace_limited_by": told.pace.limit.value,
-        "limited_by": told.limit.value,
+        "first_end": _time(forecast.first_end),
+        "end": _time(forecast.end),
+        "not_dialled": [
+            {"time_zone": zone, "contacts": left} for zone, left in forecast.left.items()
+        ],
+        "why_not_dialled": _why_left(forecast) if forecast.left else None,
+        "calls": forecast.calls,
+        "calls_per_contact": round(forecast.attempts, 3),
+        "talk_time": in_seconds(forecast.talk),
+        "minutes_charged": forecast.billed,
+        "price_per_minute": None if forecast.price is None else f"{forecast.price:f}",
+        "cost": None if forecast.cost is None else f"{forecast.cost:f}",
+        "calls_per_minute": round(float(forecast.pace.per_minute), 2),
+        "pace_limited_by": forecast.pace.limit.value,
+        "limited_by": forecast.limit.value,
         "assumed": {
             "busy": round(assumed.busy, 3),
             "no_answer": round(assumed.no_answer, 3),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 from rich.console import Console
 
-from exotel_async.cli.contact_list import told, warn_of_other_numbers
+from exotel_async.cli.contact_list import added_lines, warn_of_other_numbers
 from exotel_async.cli.dial_events import (
     end_event,
     outcome_event,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from exotel_async.cli.dial_order import Order
 
 _EVENT_EVERY: Final = 5.0
-"""Seconds between two events of progress."""
+"""Seconds between two progress events, at least."""
 
 
 @define(eq=False)
@@ -48,7 +48,7 @@ class DialOutput:
     """Prints what happens. As JSON it goes to standard output, and the display to standard error.
 
     Attributes:
-        order: what was told.
+        order: what the command was given.
         campaign: the campaign's name.
     """
 
@@ -58,7 +58,7 @@ class DialOutput:
 
     @property
     def console(self) -> Console:
-        """Where people read."""
+        """The console for people."""
         return err if self.order.as_json else out
 
     def say(self, text: str) -> None:
@@ -67,7 +67,7 @@ class DialOutput:
 
     @contextmanager
     def reading(self, file: Path) -> Iterator[None]:
-        """Show, where things can be drawn over, that the file is read."""
+        """Show that the file is read, on a terminal that can be redrawn."""
         if not can_redraw(self.console):
             yield
             return
@@ -75,15 +75,15 @@ class DialOutput:
             yield
 
     def added(self, added: Added, contacts: ContactFile, number: int) -> None:
-        """Say what became of the file.
+        """Report what was added from the file.
 
         Args:
-            added: that.
+            added: what was added.
             contacts: the file.
-            number: contacts the campaign has now.
+            number: how many contacts the campaign has now.
         """
         order = self.order
-        for line in told(added, contacts, self.campaign):
+        for line in added_lines(added, contacts, self.campaign):
             self.say(line)
         warn_of_other_numbers(added, contacts, self.campaign)
         if order.as_json:
@@ -105,23 +105,23 @@ class DialOutput:
             )
 
     def progress(self, standing: DialStanding) -> None:
-        """Tell programs how it stands, now and then."""
+        """Write a progress event for programs, every few seconds."""
         if self.order.as_json and time.monotonic() - self._last >= _EVENT_EVERY:
             self._last = time.monotonic()
             show_json(progress_event(standing))
 
     def outcome(self, outcome: ContactOutcome) -> None:
-        """Tell programs what became of a contact."""
+        """Write the event for a contact's outcome, for programs."""
         if self.order.as_json:
             show_json(outcome_event(outcome, numbers=self.order.numbers))
 
     def problem(self, problem: Problem) -> None:
-        """Tell programs what went wrong, without stopping the run."""
+        """Write the event for a problem that does not stop the run, for programs."""
         if self.order.as_json:
             show_json(problem_event(problem))
 
     def end(self, end: DialEnd) -> None:
-        """Say how it ended. What cannot be written must not change the exit code."""
+        """Report how the run ended. If that cannot be written, the exit code stays the same."""
         with ignoring_lost_output(sys.stderr if self.order.as_json else sys.stdout):
             show_report(self.console, end)
         if self.order.as_json:

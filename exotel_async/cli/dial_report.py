@@ -1,4 +1,4 @@
-"""How a run of `exotel-async dial` ended, in words."""
+"""Reports how a run of `exotel-async dial` ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.text import Text
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
 from exotel_async.cli.campaign_words import (
     STYLES,
-    by_number,
+    by_frequency,
     clock,
     command,
     masked_key,
@@ -53,7 +53,7 @@ class OpenCall:
 
     @property
     def shown_key(self) -> str:
-        """The key, masked where a number of the contact is in it."""
+        """The key, masked if it contains a number of the contact."""
         return masked_key(self.key, self.number, *self.others)
 
     def __str__(self) -> str:
@@ -67,17 +67,18 @@ class DialEnd:
     """How a run ended.
 
     Attributes:
-        exit_code: OK: all contacts have their outcome; NOT_COMPLETED: and some are unresolved, or
-            it was cancelled and some are in doubt; OUTSIDE_HOURS: the rest may not be dialled now;
-            INTERRUPTED: by a person or a service manager; FAILED: by errors.
-        statistics: how the campaign stands.
-        now: the moment of all this, an aware time.
+        exit_code: OK: all contacts have their outcome; NOT_COMPLETED: all have, but some are
+            unresolved, or the campaign was cancelled and some are in doubt; OUTSIDE_HOURS: the rest
+            may not be dialled now; INTERRUPTED: by a person or a service manager; FAILED: by
+            errors.
+        statistics: the campaign's contacts and calls.
+        now: the time of the end, aware.
         elapsed: seconds since the start.
         opens_at: when calling hours begin again; None: not known, or never.
-        open_calls: contacts whose calls were not over.
-        problem: what stopped it, of one that was stopped by errors.
-        ledger: the ledger as it was given; None: the usual one.
-        is_ledger_lost: whether it ended because the ledger is not its own any more.
+        open_calls: the calls that had not ended.
+        problem: what stopped the run, if errors did.
+        ledger: the ledger as it was given; None: the default one.
+        is_ledger_lost: whether it ended because it has lost the ledger (see `LedgerLost`).
     """
 
     exit_code: Exit
@@ -122,7 +123,7 @@ class DialEnd:
 
     @property
     def _outside_hours(self) -> str:
-        if self.opens_at is None:  # somebody was added when all others had their outcome
+        if self.opens_at is None:  # contacts were added when all others had their outcome
             return f"not dialled in time: {self._rest}; {self._what_next}"
         what_next = self._what_next
         if what_next == _AGAIN:
@@ -148,8 +149,8 @@ class DialEnd:
             resumes = f"{command('resume', self.statistics.name, self.ledger)} continues it"
             if self.exit_code is Exit.FAILED:
                 return resumes
-            stands = "it is paused" if state is CampaignState.PAUSED else "it has failed"
-            return f"{stands}: {resumes}"
+            why = "it is paused" if state is CampaignState.PAUSED else "it has failed"
+            return f"{why}: {resumes}"
         return _CANCELLED if state is CampaignState.CANCELED else _AGAIN
 
 
@@ -164,7 +165,7 @@ def show_report(console: Console, end: DialEnd) -> None:
         if console.is_terminal:
             line = text.lstrip()
             console.print(Padding(Text(line, style=style), (0, 0, 0, len(text) - len(line))))
-        else:  # whole, where a program may read it
+        else:  # unwrapped, as a program may read it
             console.print(text, soft_wrap=True)
 
 
@@ -186,7 +187,7 @@ def _contacts(statistics: CampaignStatistics) -> Table:
 
 
 def _calls(statistics: CampaignStatistics) -> Table:
-    table, placed, ended = _table("calls"), statistics.attempts, by_number(statistics)
+    table, placed, ended = _table("calls"), statistics.attempts, by_frequency(statistics)
     not_ended = placed - sum(statistics.statuses.values())
     rows = [*ended, (_NOT_ENDED, not_ended)] if not_ended > 0 else ended
     for word, number in rows:
@@ -204,7 +205,7 @@ def _table(what: str) -> Table:
 
 
 def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
-    """What stands below the tables, and its style."""
+    """Yield the lines below the tables, each with its style."""
     statistics = end.statistics
     yield f"time       {shown_length(timedelta(seconds=end.elapsed))}", ""
     if statistics.talk_time:

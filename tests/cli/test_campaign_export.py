@@ -73,7 +73,7 @@ def called(**changes: Any) -> Attempt:
 def test_results_come_first_then_fields_as_they_appeared() -> None:
     columns = FieldColumns()
     for fields in ({"name": 1, "city": 2}, {"city": 3, "amount": 4, "name": 5}):
-        columns.see(fields)
+        columns.add_fields(fields)
     assert columns.names == (*RESULTS, "name", "city", "amount")
     row = columns.row(outcome({"amount": 7}))
     assert row["amount"] == 7
@@ -83,7 +83,7 @@ def test_results_come_first_then_fields_as_they_appeared() -> None:
 def test_a_field_that_is_named_like_a_result_has_a_prefix() -> None:
     columns = FieldColumns()
     fields = {"field.number": 1, "number": 2, "state": 3, "field.state": 4}
-    columns.see(fields)
+    columns.add_fields(fields)
     names = columns.names[len(RESULTS) :]
     assert names == ("field.number", "field.field.number", "field.state", "field.field.state")
     row = columns.row(outcome(fields))
@@ -99,7 +99,7 @@ NAMES = st.text(max_size=3) | st.sampled_from(["state", "field.state", "field.fi
 def test_no_field_is_lost_whatever_its_name(several: list[dict[str, int]]) -> None:
     columns = FieldColumns()
     for fields in several:
-        columns.see(fields)
+        columns.add_fields(fields)
     assert len(set(columns.names)) == len(columns.names)
     for fields in several:
         row = columns.row(outcome(fields))
@@ -159,7 +159,7 @@ ODD = {
 
 def odd_row() -> tuple[FieldColumns, Mapping[str, Any]]:
     columns = FieldColumns()
-    columns.see(ODD)
+    columns.add_fields(ODD)
     ended = datetime(2026, 11, 6, 20, 0, 5, 700_000, tzinfo=UTC)
     attempt = called(price=Decimal("1.250"), started_at=ended, talk_time=timedelta(seconds=42))
     return columns, columns.row(outcome(ODD, ended_at=ended, attempts=(attempt,)))
@@ -265,7 +265,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allo
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), SCALARS), max_size=4))
 def test_csv_is_read_back_whatever_the_fields(rows: list[dict[str, Any]]) -> None:
     columns = FieldColumns()
-    columns.see("abc")
+    columns.add_fields("abc")
     text = io.StringIO()
     table = CsvLines(text.write, columns.names)
     for row in rows:

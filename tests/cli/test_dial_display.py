@@ -15,7 +15,14 @@ from rich.console import Console
 from rich.constrain import Constrain
 
 from exotel_async.campaigns import CampaignState
-from exotel_async.cli.campaign_words import clock, command, length, masked_key, percent, spoken
+from exotel_async.cli.campaign_words import (
+    clock,
+    command,
+    duration_in_words,
+    length,
+    masked_key,
+    percent,
+)
 from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
 from exotel_async.cli.progress import progress
 from tests.cli.dial_standings import (
@@ -290,7 +297,7 @@ def test_moments_and_lengths() -> None:
     assert length(timedelta(hours=47)) == "47:00:00"
     assert length(timedelta(days=2, hours=3)) == "2 days"
     lengths = [0, 7, 90, 599, 600, 3_629, 3_600 * 19 + 2_732, 86_400 * 2]
-    assert [spoken(timedelta(seconds=one)) for one in lengths] == [
+    assert [duration_in_words(timedelta(seconds=one)) for one in lengths] == [
         *("0 s", "7 s", "1 min 30 s", "9 min 59 s", "10 min", "1 h", "19 h 46 min", "2 days")
     ]
 
