@@ -65,7 +65,7 @@ def dial(
         numbers: With --json, show the phone numbers of outcomes with all their digits.
         json: Print what happens as JSON, an event in each line, and the display to standard error.
     """
-    if not file.name and name is None:  # else what opens it says so
+    if not file.name and name is None:  # with a name, opening it reports this
         return misused(f"{file} is a folder: give a file in it", as_json=json)
     from exotel_async.cli.dial import dial  # noqa: PLC0415
     from exotel_async.cli.dial_campaign import CampaignOptions, usual_name  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How calls are assumed to go, and how many of them a contact takes by that."""
+"""How calls are assumed to go, and how many calls a contact takes on that assumption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from exotel_async.campaigns import Campaign, CampaignStatistics, Retries, Retry
 
 _ENOUGH: Final = 20
-"""Calls that must be over before their shares say more than what is usually assumed."""
+"""Calls that must have ended before their shares replace the default assumptions."""
 _NEGLIGIBLE: Final = 1e-9
 _MINUTE: Final = timedelta(minutes=1)
 
@@ -21,11 +21,11 @@ class Assumed:
     """How calls are assumed to go. Those not answered are busy, without an answer, or failed.
 
     Attributes:
-        busy, no_answer, failed: which share of the calls ends so, 0 to 1.
-        not_reached: which share is answered, but reaches nobody as the campaign's rule has it.
+        busy, no_answer, failed: the share of the calls that ends so, 0 to 1.
+        not_reached: the share that is answered, but not reached by the campaign's rule.
         ringing: how long a call rings, answered or not.
-        talk: how long one is that was answered.
-        calls: how many calls it was learned from; 0: none.
+        talk: how long an answered call lasts.
+        calls: the number of calls that this was learned from; 0: these are the defaults.
     """
 
     busy: float = 0.1
@@ -38,7 +38,7 @@ class Assumed:
 
     @classmethod
     def learned(cls, statistics: CampaignStatistics) -> Self:
-        """Return what the calls of a campaign have shown so far, once there are some."""
+        """Return what a campaign's calls have shown so far; the defaults while they are few."""
         ended = statistics.statuses
         over = sum(ended.values())
         if over < _ENOUGH:
@@ -58,12 +58,12 @@ class Assumed:
 
     @property
     def answered(self) -> float:
-        """Which share of the calls is answered."""
+        """The share of the calls that is answered."""
         return max(0.0, 1 - self.busy - self.no_answer - self.failed)
 
     @property
     def held(self) -> timedelta:
-        """How long a call holds its channels in the mean."""
+        """How long a call holds its channels on average."""
         return self.ringing + self.talk * self.answered
 
     def within(self, campaign: Campaign) -> Assumed:
@@ -74,18 +74,18 @@ class Assumed:
 
 
 def shares_dialled(retries: Retries, assumed: Assumed) -> list[float]:
-    """Return which share of the contacts is dialled once, twice, and so on.
+    """Return the shares of the contacts that are dialled at least once, twice, and so on.
 
-    Somebody is dialled again as long as none of the ways in which attempts end has come more often
-    than its `Retry` has times.
+    A contact is dialled again as long as none of the ways in which attempts end has occurred more
+    often than its `Retry.times`.
     """
     shares = [1.0]
     ways = [(retry.times, share) for retry, share in retried(retries, assumed) if retry is not None]
     again = sum(share for _, share in ways)
-    # No share of those who are dialled k times more is greater than `again` to the power of k.
+    # The share that is dialled k more times is at most `again` to the power of k.
     most = ceil(log(_NEGLIGIBLE) / log(again)) if 0 < again < 1 else sum(times for times, _ in ways)
     for times, share in ways:
-        # In how many orders attempts may have ended in the ways that were joined so far.
+        # The binomials count the orders in which attempts may have ended in the ways so far.
         shares = [
             sum(
                 comb(k, j) * shares[k - j] * share**j
@@ -97,7 +97,7 @@ def shares_dialled(retries: Retries, assumed: Assumed) -> list[float]:
 
 
 def retried(retries: Retries, assumed: Assumed) -> list[tuple[Retry | None, float]]:
-    """Return the retries of each way in which attempts end, and its share of them."""
+    """Return for each way in which attempts end its retries, and its share of the attempts."""
     return [
         (retries.busy, assumed.busy),
         (retries.no_answer, assumed.no_answer),

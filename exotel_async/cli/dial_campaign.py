@@ -29,16 +29,16 @@ OPTIONS: Final = {
     "gap": "--retry",
     "exponential": "--retry",
 }
-"""What arguments of a campaign are called on the command line, if not like an option."""
+"""The options for arguments of a campaign that are named differently on the command line."""
 
 _SETTINGS: Final = (
     *("flow", "agent", "stream_url", "caller_ids", "retries", "throttle", "time_limit"),
     *("ring_timeout", "record", "check_dnd"),
 )
-"""Those of a campaign, but for its schedule."""
+"""The settings of a campaign that are compared one by one; its schedule is not among them."""
 
 _OWN_REJECTED: Final = rf"(.+){re.escape(SUFFIX)}"
-# As a spreadsheet saves it, or as it is named where there is one already.
+# The names under which spreadsheets save such a file, and those of copies of it.
 _TABLE: Final = r"\.(?:csv|tsv|txt|xlsx|xlsm|xlsb|xls|ods)"
 _COPY: Final = r"(?: ?\([0-9]+\)| (?:- )?copy(?: [0-9]+)?)"
 _SAVED_REJECTED: Final = rf"(?i)(.+{_TABLE})\.rejected(?:{_COPY}*{_TABLE}){{1,2}}(?:\.old)?"
@@ -46,7 +46,7 @@ _SAVED_REJECTED: Final = rf"(?i)(.+{_TABLE})\.rejected(?:{_COPY}*{_TABLE}){{1,2}
 
 @frozen(kw_only=True)
 class CampaignOptions:
-    """What a campaign is made of."""
+    """The options that a campaign is created from."""
 
     name: str
     caller_ids: Sequence[str]
@@ -58,7 +58,7 @@ class CampaignOptions:
         """Return the campaign.
 
         Raises:
-            InvalidRequest: Exotel, or a campaign, would refuse an argument.
+            InvalidRequest: an argument is not valid for Exotel or for a campaign.
             Misuse: options contradict each other, or a file cannot be read.
         """
         target, calls = self.target, self.calls
@@ -88,7 +88,7 @@ class CampaignOptions:
                 return Schedule(hours=hours, holidays=holidays)
             return Schedule(hours={timing.days: hours}, holidays=holidays)
         except InvalidRequest as error:
-            if error.value == timing.days:  # it is their names that are wrong
+            if error.value == timing.days:  # the names of the days are wrong
                 raise InvalidRequest("days", error.value, error.rule) from None
             raise InvalidRequest("hours", timing.hours, error.rule) from None
 
@@ -107,9 +107,10 @@ def _retry(typed: RetryRule) -> Retry:
 
 
 def usual_name(file: Path) -> str:
-    """Return the name of a list's campaign.
+    """Return the default name of the campaign for a list.
 
-    A file of rejected rows has the campaign of its list, whose contacts are not dialled again.
+    A file of rejected rows belongs to the campaign of its list, so that none of the list's contacts
+    is dialled again.
     """
     return Path(_list_of(file)).stem
 
@@ -117,10 +118,10 @@ def usual_name(file: Path) -> str:
 def check_is_named(file: Path) -> None:
     """Refuse a file of rejected rows whose name does not say which list they are from.
 
-    The list is to be beside it: `Copy of leads.csv.rejected.csv` is named after no list.
+    The list must be beside it: `Copy of leads.csv.rejected.csv` is not named after a list.
 
     Raises:
-        Misuse: it is such a file: a campaign of its own would dial people of the list again.
+        Misuse: it is such a file: a new campaign for it could dial people of the list again.
     """
     name = _list_of(file)
     if name == file.name or not file.with_name(name).is_file():
@@ -131,7 +132,7 @@ def check_is_named(file: Path) -> None:
 
 
 def _list_of(file: Path) -> str:
-    """Return the name of the list that a file is, or has rejected rows of."""
+    """Return the name of the list whose rejected rows a file has; its own if it has none."""
     name = file.name
     while found := _rejected_of(name):
         name = found[1]
@@ -143,15 +144,15 @@ def _rejected_of(name: str) -> re.Match[str] | None:
 
 
 def read_hours(text: str) -> str:
-    """Return calling hours as a `Schedule` takes them: 10-19 is 10:00-19:00."""
+    """Return calling hours as `Schedule` accepts them: 10-19 is 10:00-19:00."""
     return re.sub(r"(?<![\w:.])(\d{1,2})(?![\w:.])", r"\1:00", text)
 
 
 def read_holidays(path: Path) -> list[str]:
-    """Read dates, one in each line. What is behind a # is ignored.
+    """Read dates, one in each line. Text after a # is ignored.
 
     Raises:
-        Misuse: the file cannot be read, or a line has no date.
+        Misuse: the file cannot be read, or a line is not a date.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -172,14 +173,14 @@ def read_holidays(path: Path) -> list[str]:
 
 def _is_date(text: str) -> bool:
     try:
-        # Of itself, it takes other ways to write a date as well.
+        # `fromisoformat` accepts other spellings of a date as well.
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
 
 
 def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
-    """Return the error for a campaign that is not in the ledger as it was typed now."""
+    """Return the error for a campaign that is in the ledger with other settings."""
     options = ", ".join(_differing(there, typed))
     which = f" ({options})" if options else ""
     return Misuse(
@@ -190,12 +191,12 @@ def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
 
 
 def was_cancelled(name: str) -> Misuse:
-    """Return the error for a campaign that takes nobody any more."""
+    """Return the error for a campaign that was cancelled, so that no contacts can be added."""
     return Misuse(f"{name!r} is a campaign that was cancelled: give another --name")
 
 
 def _differing(there: Campaign, typed: Campaign) -> list[str]:
-    """Return the options in which a campaign in the ledger is not as it was typed now."""
+    """Return the options that differ between a campaign in the ledger and the one typed now."""
     options = [
         option_of(setting, OPTIONS)
         for setting in _SETTINGS

@@ -104,19 +104,19 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
         "always masked; sid, or null",
     },
 }
-"""The keys of each event, and what they mean. All of them are always there, and `event` before
-them. Times are ISO 8601 with their offset, in Indian time; lengths of time are seconds."""
+"""The keys of each event, and what they mean. All of them are always present, after `event`. Times
+are ISO 8601 in Indian time, with the offset; lengths of time are in seconds."""
 
 
 def event_of(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event in the types of JSON, its keys in the order of `EVENTS`.
+    """Return an event as JSON-compatible values, its keys in the order of `EVENTS`.
 
     Args:
-        event: which it is.
+        event: the name of the event.
         values: its values; times as datetimes, lengths as timedeltas, prices as decimals.
 
     Raises:
-        ValueError: there is no such event, or its keys are others.
+        ValueError: there is no such event, or the keys are not those of the event.
     """
     keys = EVENTS.get(event)
     if keys is None or keys.keys() != values.keys():
@@ -125,12 +125,12 @@ def event_of(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def start_event(**values: Any) -> dict[str, Any]:
-    """Return the first event: its values are the keys of "start" in `EVENTS`."""
+    """Return the first event, from values for the keys of "start" in `EVENTS`."""
     return event_of("start", values)
 
 
 def progress_event(standing: DialStanding) -> dict[str, Any]:
-    """Return how a campaign stands."""
+    """Return the event for the progress of a campaign."""
     stopping = standing.stopping
     return event_of(
         "progress",
@@ -154,10 +154,10 @@ def progress_event(standing: DialStanding) -> dict[str, Any]:
 
 
 def outcome_event(outcome: ContactOutcome, *, numbers: bool = False) -> dict[str, Any]:
-    """Return what became of a contact.
+    """Return the event for the outcome of a contact.
 
     Args:
-        outcome: that.
+        outcome: the outcome.
         numbers: whether to show phone numbers with all their digits.
     """
     contact = outcome.contact
@@ -173,13 +173,13 @@ def outcome_event(outcome: ContactOutcome, *, numbers: bool = False) -> dict[str
 
 
 def problem_event(problem: Problem) -> dict[str, Any]:
-    """Return what went wrong, without stopping the run."""
+    """Return the event for a problem that does not stop the run."""
     values = {"at": problem.at, "text": problem.shown, "count": problem.count}
     return event_of("problem", values)
 
 
 def end_event(end: DialEnd) -> dict[str, Any]:
-    """Return how a run ended."""
+    """Return the event for the end of a run."""
     return event_of(
         "end",
         {
@@ -203,10 +203,10 @@ def end_event(end: DialEnd) -> dict[str, Any]:
 
 
 def _counts(statistics: CampaignStatistics) -> dict[str, Any]:
-    told = {name: getattr(statistics, name, None) for name in _COUNTS}
+    counts = {name: getattr(statistics, name, None) for name in _COUNTS}
     reason = None if statistics.reason is None else redact(one_line(statistics.reason))
     return {
-        **told,
+        **counts,
         "campaign": statistics.name,
         "reason": reason,
         "finished": finished(statistics),
@@ -214,7 +214,7 @@ def _counts(statistics: CampaignStatistics) -> dict[str, Any]:
 
 
 def _redacted(value: object) -> Any:
-    """Return a value of JSON without what may be phone numbers, names of fields as well."""
+    """Return a JSON value with possible phone numbers masked, in names of fields as well."""
     match value:
         case str():
             return redact(value)

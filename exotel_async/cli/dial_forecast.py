@@ -1,4 +1,4 @@
-"""How long a campaign takes, and who is dialled when."""
+"""Forecasts how long a campaign takes, and who is dialled when."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from exotel_async.cli.dial_assumed import Assumed, retried, shares_dialled
 from exotel_async.cli.dial_windows import HORIZON, Window, dial_times
 
 REQUESTS_PER_CALL: Final = Fraction(11, 10)
-"""Requests of the budget that a call takes on the average, callbacks or not: one for the dial, and
-a tenth for the polling. It asks for a call some seven times until its end, length and price are
-known, and for up to 100 calls with one request; 70 are assumed, as not all are due together."""
-_NOBODY: Final = 0.5
-"""Contacts, expected: of fewer than that it is not assumed that there is one."""
+"""Requests of the budget that a call takes on average, with or without callbacks: one for the dial,
+and a tenth for polling. A call is polled some seven times until its end, length and price are
+known. One request polls up to 100 calls; 70 are assumed, as not all are due at the same time."""
+_FEWEST_EXPECTED: Final = 0.5
+"""If fewer contacts than this are expected, it is assumed that there is none."""
 _MINUTE: Final = timedelta(minutes=1)
 
 
 class Limit(enum.StrEnum):
-    """What it is that makes a campaign take so long."""
+    """What makes a campaign take as long as it does."""
 
     BUDGET = "budget"
     """The requests a minute."""
@@ -35,16 +35,16 @@ class Limit(enum.StrEnum):
     THROTTLE = "throttle"
     """The calls a minute that the campaign may place."""
     HOURS = "hours"
-    """For most of the time nobody may be dialled."""
+    """The calling hours, which are closed for most of the time."""
 
 
 @frozen(kw_only=True)
 class Pace:
-    """How fast is dialled while the hours are open.
+    """How fast a campaign dials while its hours are open.
 
     Attributes:
         per_minute: calls placed in a minute.
-        limit: what does not let it be more.
+        limit: what keeps it from being more.
     """
 
     per_minute: Fraction
@@ -60,18 +60,18 @@ class Forecast:
         contacts: contacts by time zone; None: the schedule's own.
         windows: who is dialled first when, in the order of time.
         first_end: when the calls of all first attempts are over; None: nobody is dialled.
-        end: when those of all retries are over, at the latest; None: nobody is dialled.
-        left: contacts by time zone that are not dialled: the last of each. The schedule has ended
-            by then, or it takes more than a year.
-        attempts: calls for each contact in the mean, as far as hours do not keep them from it.
+        end: when the calls of all retries are over, at the latest; None: nobody is dialled.
+        left: contacts that are not dialled, by time zone: the last ones of each. The schedule has
+            ended by then, or it takes more than a year.
+        attempts: the average number of calls for a contact, if the hours allow them.
         calls: calls in all, retries included.
-        talk: how long all answered calls are together.
+        talk: the total length of all answered calls.
         billed: minutes of all answered calls, each begun minute of each leg counted in full.
-        price: of a minute, in the account's currency; None: not known.
+        price: the price of a minute, in the account's currency; None: not known.
         budget: requests a minute.
-        channels: how many there are for the campaign; None: any number.
-        pace: how fast is dialled.
-        limit: what makes it take so long.
+        channels: the channels that the campaign may use; None: any number.
+        pace: how fast it dials.
+        limit: what makes it take that long.
         assumed: how calls are assumed to go.
     """
 
@@ -99,7 +99,7 @@ class Forecast:
 
     @property
     def is_beyond(self) -> bool:
-        """Whether it takes more than a year, which is as far as this looks."""
+        """Whether it takes more than a year, which is the horizon of the forecast."""
         return self.end is not None and self.end >= self.now + HORIZON
 
     @property
@@ -113,8 +113,8 @@ def pace_of(
 ) -> Pace:
     """Return how fast a campaign dials.
 
-    A call takes `REQUESTS_PER_CALL` of the budget; with `check_dnd` each contact's first call takes
-    one more.
+    A call takes `REQUESTS_PER_CALL` of the budget; with `check_dnd` the first call of each contact
+    takes one more.
 
     Args:
         campaign: the campaign.
@@ -150,20 +150,20 @@ def forecast(
 ) -> Forecast:
     """Return how long a campaign takes, and who is dialled when.
 
-    Where contacts have time zones of their own, those of the zone that comes first are assumed to
-    be dialled first while its hours are open, and retries to follow the first attempts. In truth
-    zones that are open together mix as they stand in the file, and retries as they come due, which
-    takes as long in all. A contact's own `not_before` is left out of account.
+    If contacts have time zones of their own, those of the zone that comes first are assumed to be
+    dialled first while its hours are open, and retries to follow the first attempts. In reality
+    contacts of zones that are open together are dialled in the order of the file, with retries as
+    they become due, which takes the same time in total. A contact's `not_before` is ignored.
 
     Args:
-        contacts: how many there are of each time zone, zones in the order of the file; None: those
-            without one, for whom the schedule's own counts.
+        contacts: how many there are in each time zone, zones in the order of the file; None: those
+            without one, for whom the schedule's time zone counts.
         campaign: the campaign.
         budget: requests a minute.
         now: an aware time.
         channels: the account's channels; None: any number.
         assumed: how calls are assumed to go.
-        price: of a minute of one leg, in the account's currency.
+        price: the price of a minute of one leg, in the account's currency.
     """
     assumed = (assumed or Assumed()).within(campaign)
     pace = pace_of(campaign, budget=budget, channels=channels, assumed=assumed)
@@ -214,16 +214,16 @@ def time_left(
 ) -> timedelta | None:
     """Return how long the rest of a campaign takes, by how its calls have gone so far.
 
-    All contacts are taken for those of the schedule's time zone. None: that is not known, or the
+    All contacts are assumed to be in the schedule's time zone. None: it is not known, or the
     schedule ends before.
 
     Args:
-        statistics: how the campaign stands.
+        statistics: the campaign's contacts and calls.
         campaign: the campaign.
         budget: requests a minute.
         now: an aware time.
         channels: the account's channels; None: any number.
-        next_retry_at: when the first of those who wait to be dialled again is due.
+        next_retry_at: when the first of the contacts that wait for a retry is due.
     """
     assumed = Assumed.learned(statistics).within(campaign)
     if not statistics.pending:
@@ -253,7 +253,7 @@ def _last_retry(
     first_end: datetime,
     now: datetime,
 ) -> datetime:
-    """Return when somebody's last call is over who is dialled last, and then again and again."""
+    """Return when the last call is over of a contact that is dialled last, with all its retries."""
     gaps = sorted(
         (
             retry.gap_after(tries) or timedelta()
@@ -266,11 +266,11 @@ def _last_retry(
     number = sum(contacts.values())
     at, horizon = first_end, now + HORIZON
     for gap, share in zip(gaps, shares[1:], strict=False):
-        if number * share < _NOBODY:
+        if number * share < _FEWEST_EXPECTED:
             break
         due = [campaign.schedule.next_open(at + gap, zone) for zone in contacts]
         found = [one for one in due if one is not None]
-        if len(found) < len(due):  # it would be after the end, or never
+        if len(found) < len(due):  # the retry would be after the schedule's end, or never
             return (campaign.schedule.end or at) + assumed.held
         at = max(found) + assumed.held
         if at >= horizon:

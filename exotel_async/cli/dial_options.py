@@ -1,4 +1,4 @@
-"""What `exotel-async dial` is told, as typed: whom to connect to, when, how often, how fast."""
+"""Options of `exotel-async dial`: what to connect calls to, when, how often and how fast."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SWITCH: Final = Parameter(negative="", show_default=False)
 
 @frozen
 class RetryRule:
-    """After which outcome somebody is dialled again, how often, and how far apart."""
+    """After which outcome a contact is dialled again, how often, and after how long."""
 
     word: str
     times: int
@@ -31,10 +31,10 @@ class RetryRule:
 
 
 def read_retry(text: str) -> RetryRule:
-    """Read what was typed, like busy:2:15m or busy:3:10m:exponential.
+    """Parse a rule as it is typed, like busy:2:15m or busy:3:10m:exponential.
 
     Raises:
-        ValueError: it is not like that.
+        ValueError: it is not such a rule.
     """
     word, *rest = text.strip().split(":")
     try:

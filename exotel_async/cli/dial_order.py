@@ -1,4 +1,4 @@
-"""All that `exotel-async dial` was told."""
+"""Everything that `exotel-async dial` was given."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from exotel_async.cli.service import Service
 
 @frozen(kw_only=True)
 class Order:
-    """A file to be dialled.
+    """A file to be dialled, and how.
 
     Attributes:
         file: the list of people.
-        sheet: which sheet of it; None: the first one.
-        mapping: which columns mean what, by the attributes of a contact.
+        sheet: the sheet of the file; None: the first that is visible and not empty.
+        mapping: columns by the attributes of a contact that they hold.
         do_not_call: files with numbers that no campaign of the ledger may dial.
-        options: what the campaign is made of.
-        is_named: whether its name was given; else it is that of the file.
+        options: the options that the campaign is created from.
+        is_named: whether the campaign's name was given; else it comes from that of the file.
         channels: the account's channels; None: any number.
-        poll_interval: seconds until a call's end is asked for first.
+        poll_interval: seconds from a dial to the first poll of its call.
         ledger: the path or the URL of the ledger.
         wait_for_hours: whether to wait for calling hours, instead of ending.
-        price: of a minute, for a dry run.
-        call_length: of a call that is answered, on the average, for a dry run; None: as so far.
+        price: the price of a minute, for a dry run.
+        call_length: the average length of an answered call, for a dry run; None: as so far.
         numbers: whether to show phone numbers with all their digits.
         as_json: whether to print events as JSON.
-        service: which Exotel, and how many requests a minute.
+        service: which Exotel to use, and how many requests a minute.
     """
 
     file: Path
@@ -55,6 +55,6 @@ class Order:
 
     @property
     def ledger_argument(self) -> str | None:
-        """What `--ledger` is of other commands; None: they take this ledger without it."""
+        """The `--ledger` that other commands need for this ledger; None: it is their default."""
         usual = os.environ.get(LEDGER_VARIABLE) or DEFAULT_LEDGER
         return None if self.ledger == usual else shown_place(self.ledger)

@@ -1,4 +1,4 @@
-"""What would become of a file, without dialling anybody or writing anything."""
+"""Finds out what dialling a file would do, without dialling or writing anything."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.entries import CampaignEntry, NewContact
     from exotel_async.cli.dial_order import Order
 
-_TOGETHER: Final = 1000
-"""Contacts that the ledger is asked for at once."""
+_BLOCK: Final = 1000
+"""How many contacts are looked up in the ledger at once."""
 _FIRST_LINES: Final = 5
 
 
 @define(eq=False, repr=False)
 class Plan:
-    """Counts what would become of the rows of a file."""
+    """Counts the rows of a file by what would be done with them."""
 
     order: Order
     campaign: Campaign
@@ -67,9 +67,9 @@ class Plan:
                 await stack.enter_async_context(ledger)
             there = await ledger.campaign(self.campaign.name) if is_made else None
             if there is not None:
-                self._must_go_on(there)
+                self._check_can_continue(there)
             statistics = await ledger.statistics(there.id) if there is not None else None
-            for block in _blocks(self._rows(), _TOGETHER):
+            for block in _blocks(self._rows(), _BLOCK):
                 left = block
                 if there is not None:
                     known = dict(await ledger.known(there.id, block))
@@ -114,7 +114,7 @@ class Plan:
             ),
         )
 
-    def _must_go_on(self, there: CampaignEntry) -> None:
+    def _check_can_continue(self, there: CampaignEntry) -> None:
         made = settings_of(there)
         if made.to_dict() != self.campaign.to_dict():
             raise other_settings(made, self.campaign, self.contacts.path)
@@ -122,7 +122,7 @@ class Plan:
             raise was_cancelled(there.name)
 
     def _rows(self) -> Iterator[NewContact]:
-        """Yield those that would be added, and count the others."""
+        """Yield the contacts that would be added, and count the other rows."""
         for row in self.contacts.read(self.campaign):
             if isinstance(row, Taken):
                 yield entry_of(row.contact, self.campaign)
@@ -138,7 +138,7 @@ class Plan:
             lines.append(row.line)
 
     async def _count(self, ledger: Ledger | None, contacts: Sequence[NewContact]) -> None:
-        """Count those that are new, but for those with a number that is not to be called."""
+        """Count the new contacts, and separately those with a number on the do-not-call list."""
         listed, numbers = self._not_to_call, [_numbers(one) for one in contacts]
         if ledger is not None:
             listed = listed | await ledger.listed([one for some in numbers for one in some])
@@ -151,13 +151,13 @@ class Plan:
 
 
 def _numbers(contact: NewContact) -> tuple[str, ...]:
-    """Return the identities of those that must not be on the do-not-call list."""
+    """Return the identities of the numbers that must not be on the do-not-call list."""
     agent = contact.agent and (identity_of(contact.agent) or contact.agent)
     return (contact.identity, *contact.others, *((agent,) if agent else ()))
 
 
 def _resume(there: CampaignEntry | None, order: Order) -> str | None:
-    """Return the command without which nobody is dialled."""
+    """Return the command that a paused or failed campaign needs; None: it needs none."""
     if there is None or there.state not in {CampaignState.PAUSED, CampaignState.FAILED}:
         return None
     return command("resume", there.name, order.ledger_argument)

@@ -1,4 +1,4 @@
-"""What the SDK warns of while a campaign is dialled, for people to see."""
+"""Collects what the SDK warns of while a campaign is dialled, for people to see."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from exotel_async.cli.dial_display import Problem
 _KEPT: Final = 10
 _SDK: Final = logging.getLogger("exotel_async")
 _POLLS: Final = "exotel_async.polls"
-"""Says at level INFO of each poll for calls that it has failed and is made again: while all
-channels are in use, there may be no other sign that Exotel does not answer."""
+"""Logs each poll of calls that has failed and is retried, at level INFO: while all channels are in
+use, there may be no other sign that Exotel does not respond."""
 
 
 class ProblemLog(logging.Handler):
-    """Keeps the last warnings of the SDK, equal ones as one.
+    """Keeps the last warnings of the SDK, equal ones in a row as one.
 
     Args:
-        on_problem: is told of each; of equal ones in a row of the 1st, 2nd, 4th, 8th and so on.
+        on_problem: called with each; of equal ones in a row with the 1st, 2nd, 4th, 8th and so on.
     """
 
     def __init__(self, on_problem: Callable[[Problem], object]) -> None:
@@ -39,7 +39,7 @@ class ProblemLog(logging.Handler):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take note of what the SDK says while the block runs."""
+        """Collect what the SDK logs while the block runs."""
         level = _SDK.level
         _SDK.setLevel(logging.INFO)
         _SDK.addHandler(self)
@@ -50,16 +50,16 @@ class ProblemLog(logging.Handler):
             _SDK.setLevel(level)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of a warning."""
+        """Add a warning, or the failure of a poll."""
         if record.levelno < logging.WARNING and record.name != _POLLS:
             return
         try:
             self.add(record.getMessage())
-        except Exception:  # noqa: BLE001 - whoever warns must not fail by that
+        except Exception:  # noqa: BLE001 - logging must not make the caller fail
             self.handleError(record)
 
     def add(self, text: str) -> None:
-        """Take note of something that went wrong."""
+        """Add something that went wrong."""
         now = datetime.now(UTC)
         problem = Problem(at=now, text=text)
         if self._problems and self._problems[-1].text == text:

@@ -1,4 +1,4 @@
-"""One run of `exotel-async dial`: the file added to its campaign, and the campaign dialled."""
+"""One run of `exotel-async dial`: adds the file to its campaign, and dials the campaign."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
     from exotel_async.cli.dial_order import Order
 
 _EVERY: Final = 1.0
-"""Seconds between two looks at how the campaign stands."""
+"""Seconds between two updates of the display."""
 _BEING_DIALLED: Final = (AttemptState.INTENDED, AttemptState.IN_DOUBT, AttemptState.PLACED)
 _MOST_SHOWN: Final = 1000
 _RINGING: Final = timedelta(minutes=2)
-"""For which the phones of a call ring, beyond its time limit, at most."""
+"""How long the phones of a call may ring at most, which its time limit does not include."""
 
 
 @define(eq=False, repr=False)
 class DialRun:
-    """One run. What it knows stays readable when it is cut short."""
+    """One run. Its attributes remain readable when it is cut short."""
 
     order: Order
     campaign: Campaign
@@ -63,19 +63,19 @@ class DialRun:
     """Calls of the campaign that earlier runs have placed."""
     statistics: CampaignStatistics | None = field(init=False, default=None)
     opens_at: datetime | None = field(init=False, default=None)
-    """When calling hours begin again; None: they are open, and it does not end because of them."""
+    """When calling hours begin again; None: they are open, and have not ended the run."""
     open_calls: Sequence[OpenAttempt] = field(init=False, default=())
     """Dials whose outcome was not known when the run ended."""
     is_interrupted: bool = field(init=False, default=False)
     _campaign_id: int | None = field(init=False, default=None)
     _task: asyncio.Task[None] | None = field(init=False, default=None)
     _dialer: Dialer | None = field(init=False, default=None)
-    """To be stopped; None: nothing is dialled yet."""
+    """The dialer to stop; None: dialling has not begun."""
     _stopped_at: datetime | None = field(init=False, default=None)
     _is_after_hours: bool = field(init=False, default=False)
-    """Whether it ends because hours have ended."""
+    """Whether it ends because calling hours have ended."""
     _terminal: Sequence[TextIO] = field(init=False, default=())
-    """The streams that a terminal shows, while it is there."""
+    """The output streams that go to a terminal, until it is gone."""
     _is_shown: bool = field(init=False, default=False)
     _problems: ProblemLog = field(init=False)
 
@@ -83,12 +83,12 @@ class DialRun:
         self._problems = ProblemLog(self._problem)
 
     async def main(self) -> None:
-        """Do it.
+        """Add the contacts, and dial the campaign to its end.
 
         Raises:
-            Misuse: the campaign is there with other settings, or was cancelled.
+            Misuse: the campaign exists with other settings, or was cancelled.
             CampaignStopped: errors have stopped the campaign.
-            ExotelError: Exotel does not answer, or the ledger cannot be used.
+            ExotelError: Exotel does not respond, or the ledger cannot be used.
             asyncio.CancelledError: it was interrupted, and did not wait for calls in progress.
         """
         self._task = asyncio.current_task()
@@ -136,7 +136,7 @@ class DialRun:
             raise other_settings(there, self.campaign, self.contacts.path) from None
 
     async def _add(self, dialer: Dialer) -> None:
-        """Add the people of the file who are new."""
+        """Add the contacts of the file that are new."""
         with self.output.reading(self.contacts.path):
             try:
                 added = await add_list(dialer, self.campaign, self.contacts)
@@ -147,7 +147,7 @@ class DialRun:
         self.placed_before = known.attempts
         self.output.added(added, self.contacts, known.created)
 
-    # While it is dialled.
+    # While the campaign is dialled.
 
     @asynccontextmanager
     async def _watched(
@@ -159,7 +159,7 @@ class DialRun:
     ) -> AsyncIterator[None]:
         async def watch() -> None:
             while True:
-                with suppress(LedgerUnavailable):  # it is warned of
+                with suppress(LedgerUnavailable):  # the SDK logs a warning
                     standing = await self._standing(ledger, exotel, dialer)
                     self._print(partial(show, standing))
                     self._print(partial(self.output.progress, standing))
@@ -167,7 +167,7 @@ class DialRun:
 
         def is_over(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception() is not None:
-                self._stop(dialer)  # nobody would see that calling hours end
+                self._stop(dialer)  # nothing would notice the end of calling hours any more
 
         self._is_shown = True
         task = asyncio.create_task(watch())
@@ -181,7 +181,7 @@ class DialRun:
                 await task
 
     def _print(self, what: Callable[[], None]) -> None:
-        """Print something. A terminal may be gone before its signal comes, or without one."""
+        """Print something. The terminal may be gone before SIGHUP comes, or without it."""
         try:
             what()
         except OSError:
@@ -195,7 +195,7 @@ class DialRun:
 
     async def _standing(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialStanding:
         order, now = self.order, dialer.now()
-        # Whoever is added meanwhile may be in another time zone.
+        # Contacts that are added meanwhile may be in another time zone.
         entry = await ledger.campaign(self.campaign.name)
         statistics = await ledger.statistics(self.campaign.name)
         assert entry is not None and statistics is not None  # noqa: PT018, S101 - none is deleted
@@ -203,8 +203,8 @@ class DialRun:
         retries, due = await ledger.retries(entry.id)
         next_retry_at = None if due is None else from_ms(due)
         zones: Sequence[str] = entry.zones
-        if len(zones) > 1 and statistics.pending:  # all contacts of some may have their outcome
-            # None of them, if the last contact is dialled just now.
+        if len(zones) > 1 and statistics.pending:  # in some zones, no contact may be left
+            # `pending_zones` returns none if the last contact is dialled at this moment.
             zones = await ledger.pending_zones(entry.id, zones) or zones
         self._keep_hours(dialer, statistics, zones, now)
         left = time_left(
@@ -239,8 +239,8 @@ class DialRun:
         zones: Sequence[str],
         now: datetime,
     ) -> None:
-        """See whether somebody may be dialled by the hours; and end where nobody may, and some are
-        left, unless hours are waited for."""
+        """Update `opens_at`. If contacts are left and hours are closed for all of them, stop the
+        dialer, unless it is to wait for hours."""
         schedule = self.campaign.schedule
         opens = [schedule.next_open(now, zone or None) for zone in zones or ("",)]
         known = [moment for moment in opens if moment is not None]
@@ -270,13 +270,13 @@ class DialRun:
     async def _open_attempts(
         self, ledger: Ledger, states: Sequence[AttemptState]
     ) -> list[OpenAttempt]:
-        """Return attempts of the campaign, some thousand at most."""
+        """Return the campaign's attempts among the first 1000 of the ledger in these states."""
         if self._campaign_id is None:
             return []
         found = await ledger.open_attempts(states, limit=_MOST_SHOWN)
         return [one for one in found if one.contact.campaign_id == self._campaign_id]
 
-    # Its end.
+    # The end of the run.
 
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:
@@ -302,9 +302,9 @@ class DialRun:
                 loop.remove_signal_handler(number)
 
     def _interrupt(self) -> None:
-        """Finish the calls in progress; at the second time end at once, at the third the process.
+        """Finish the calls in progress; the second time stop at once, the third exit the process.
 
-        Whatever is in flight then, the ledger knows it.
+        The ledger has a record of every dial that is in flight then.
         """
         if self.is_interrupted and self._task is not None and self._task.cancelling():
             end_at_once(self.output.console)
@@ -315,7 +315,7 @@ class DialRun:
             self._task.cancel()
 
     def _lose_terminal(self) -> None:
-        """Finish the calls in progress: the terminal is gone. A shell may tell that again."""
+        """Finish the calls in progress, as the terminal is gone. SIGHUP may come repeatedly."""
         give_up(*self._terminal)
         self._terminal = ()
         if not self.is_interrupted:

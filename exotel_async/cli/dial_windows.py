@@ -1,4 +1,4 @@
-"""Dials laid over calling hours: which contacts are dialled when, at a steady pace."""
+"""Distributes dials over calling hours: which contacts are dialled when, at a steady pace."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Window:
     Attributes:
         begin: when the first of them is dialled, aware, UTC.
         end: when the last of them has been dialled, aware, UTC.
-        first: which contact of its zone is the first, counted from 1, in the order of the file.
-        last: which is the last.
+        first: the number of its first contact in the zone, from 1, in the order of the file.
+        last: the number of its last contact.
         zone: the contacts' time zone; None: the schedule's own.
     """
 
@@ -46,9 +46,9 @@ class DialTimes:
     """When dials are placed within calling hours.
 
     Attributes:
-        windows: those in which contacts are dialled, in the order of time.
+        windows: the windows in which contacts are dialled, in the order of time.
         end: when the last dial is placed; None: nobody is dialled.
-        left: how many dials of each zone are not made, where there are any.
+        left: how many dials are not made, by zone; zones without any are left out.
     """
 
     windows: Sequence[Window]
@@ -63,7 +63,7 @@ class DialTimes:
 
 @frozen
 class _Clock:
-    """Moments in microseconds since the beginning."""
+    """Converts times to and from microseconds since the beginning."""
 
     begin: datetime
     horizon: int = HORIZON // _MICROSECOND
@@ -77,7 +77,7 @@ class _Clock:
 
 @define(eq=False)
 class _Zone:
-    """The contacts of one time zone, and the hours that are open for them, or are next."""
+    """The contacts of one time zone, and the calling hours that are open for them, or next."""
 
     name: str | None
     dials: Fraction
@@ -85,8 +85,8 @@ class _Zone:
     opens: int = 0
     closes: int = 0
 
-    def look(self, schedule: Schedule, clock: _Clock, now: int) -> bool:
-        """Find the hours that are open at a moment, or are next. Returns whether there are some."""
+    def find_hours(self, schedule: Schedule, clock: _Clock, now: int) -> bool:
+        """Find the hours that are open at a moment, or next. Return whether there are any."""
         if now < self.closes:
             return True
         opens = schedule.next_open(clock.at(now), self.name)
@@ -103,30 +103,30 @@ def dial_times(
 ) -> DialTimes:
     """Return when dials are placed within the hours of a schedule, from a moment on.
 
-    At each moment the first zone with contacts left whose hours are open has all of the pace.
+    At each moment, all dials go to the first zone that is open and has contacts left.
 
     Args:
-        dials: how many there are; zones in the order of the file.
+        dials: how many there are by zone, zones in the order of the file.
         per_minute: how many are made in a minute; above 0.
         schedule: when they may be made.
-        begin: an aware time.
+        begin: when dialling begins, an aware time.
     """
     clock, pace = _Clock(begin.astimezone(UTC)), per_minute / _MINUTE
     zones = [_Zone(name, number) for name, number in dials.items()]
     waiting = [zone for zone in zones if zone.dials > 0]
     windows: list[Window] = []
-    # Exact, so that nothing is later by a faster pace. Hours begin and end at whole minutes: what
-    # is open at a moment is so at the whole microsecond before it.
+    # Fractions are exact, so that a faster pace never makes anything later. Hours begin and end at
+    # whole minutes: what is open at a moment is open at the whole microsecond before it.
     moment, end = Fraction(0), None
     while (now := floor(moment)) < clock.horizon:
-        waiting = [zone for zone in waiting if zone.look(schedule, clock, now)]
+        waiting = [zone for zone in waiting if zone.find_hours(schedule, clock, now)]
         if not waiting:
             break
         zone = min(waiting, key=lambda one: max(now, one.opens))  # the first of equals
         if zone.opens > now:
             moment = Fraction(zone.opens)
             continue
-        # One that stands before it takes over as soon as it opens.
+        # A zone that comes before it takes over as soon as it opens.
         before_it = (other.opens for other in waiting[: waiting.index(zone)])
         stops = min(zone.closes, clock.horizon, *before_it)
         over = moment + (zone.dials - zone.made) / pace

@@ -34,7 +34,7 @@ async def planned(order: Order, do_not_call: Sequence[str] = ()) -> DryRun:
 @pytest.fixture(autouse=True)
 def _(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of rows that a short file has some of."""
-    monkeypatch.setattr(dial_plan, "_TOGETHER", 3)
+    monkeypatch.setattr(dial_plan, "_BLOCK", 3)
 
 
 async def test_each_row_is_counted_once(tmp_path: Path) -> None:
