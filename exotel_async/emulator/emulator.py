@@ -1,4 +1,4 @@
-"""The emulator itself: all modules put together on a socket."""
+"""The emulator itself: all its parts wired together, on a socket."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ T = TypeVar("T")
 class Emulator(Operations):
     """A local Exotel Voice v1 on a real socket, in the running event loop, or in a thread.
 
-    Every setting is a keyword; `Settings` says what each means. It can be used once; what it has
-    seen stays readable after its end::
+    Every setting is a keyword argument, described in `Settings`. An emulator can be used once; what
+    it has recorded stays readable after its end::
 
         async with Emulator(rate=200, speed=60) as emulator:
             ...  # any client, at emulator.base_url
         assert emulator.rung("09812300001") == 1
 
-    Code that is not async begins it with `with`. It then has a thread and an event loop of its own,
-    its methods may be called from any thread, and its coroutines awaited in any loop on asyncio::
+    Code that is not async starts it with `with`. It then has a thread and an event loop of its own,
+    its methods may be called from any thread, and its coroutines awaited in any asyncio loop::
 
         with Emulator() as emulator:
             ...
@@ -58,15 +58,15 @@ class Emulator(Operations):
 
     _listener: Listener = attrs.field(init=False, repr=False)
     _tls: Tls | None = attrs.field(init=False, repr=False)
-    _absences: set[Task[None]] = attrs.field(factory=set, init=False, repr=False)
+    _outages: set[Task[None]] = attrs.field(factory=set, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
-        """Start to listen.
+        """Start listening.
 
         Raises:
             OSError: the port is taken.
-            ValueError: a file of `certfile`, `keyfile` or `ca_file` cannot be used.
-            ModuleNotFoundError: `tls` needs the extra of that name.
+            ValueError: `certfile`, `keyfile`, `ca_file`, or `host` with `tls`, cannot be used.
+            ModuleNotFoundError: `tls` is set, but the extra of that name is not installed.
         """
         if self.base_url:
             raise RuntimeError("an emulator can be used once: make another one")
@@ -137,12 +137,12 @@ class Emulator(Operations):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End at once: connections are reset, callbacks not sent by now never are, and flows end
+        """Stop at once: connections are reset, callbacks not sent yet never will be, and flows end
         where they are."""
-        for absence in self._absences:
-            absence.cancel()
-        await asyncio.gather(*self._absences, return_exceptions=True)
-        await self._listener.close()  # first: what comes in would begin anew what is ended here
+        for outage in self._outages:
+            outage.cancel()
+        await asyncio.gather(*self._outages, return_exceptions=True)
+        await self._listener.close()  # first: a request could restart what is stopped below
         self._manual_calls.clear()
         await self._runs.aclose()
         await self._callbacks.aclose()
@@ -151,11 +151,11 @@ class Emulator(Operations):
 
     @property
     def loopback_only(self) -> bool:
-        """Whether no other computer can reach it. Known once it has started."""
+        """Whether only this computer can reach it. Known once it has started."""
         return self._listener.loopback_only
 
     def __enter__(self) -> Self:
-        """Start to listen, in a thread of its own. Raises OSError when the port is taken."""
+        """Start listening, in a thread of its own. Raises OSError if the port is taken."""
         ThreadLoop(self, "exotel-emulator").begin()
         return self
 
@@ -165,9 +165,10 @@ class Emulator(Operations):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End as `__aexit__` does. What is awaited from elsewhere is cancelled.
+        """Stop as `__aexit__` does. What other threads still await of it is cancelled.
 
-        Raises what went wrong in the emulator itself, if anything did.
+        Raises an error of the emulator itself, if there was one; if the block has raised, adds it
+        to that error as a note.
         """
         crash = self._loop.end() if isinstance(self._loop, ThreadLoop) else None
         if crash is not None and error is None:
@@ -176,17 +177,17 @@ class Emulator(Operations):
             error.add_note(f"Meanwhile, in the emulator's thread: {crash!r}")
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await one of its coroutines from code that is not async; what it returns.
+        """Run one of its coroutines from code that is not async, and return its result.
 
-        As in `emulator.run(emulator.finish_calls())`, or `emulator.run(call.over())`. Raises
-        RuntimeError when it was not begun with `with`, or an event loop runs here.
+        For example `emulator.run(emulator.finish_calls())`, or `emulator.run(call.over())`. Raises
+        RuntimeError if it was not started with `with`, or an event loop runs in this thread.
         """
         return run_in(self._loop, coroutine)
 
     def unreachable(self) -> SyncOrAsyncContext:
-        """Refuse connections for a while; those there are get reset. The port stays the same.
+        """Refuse connections within a block, and reset the open ones. The port stays the same.
 
-        It is for `async with`, and for `with` if the emulator was begun so.
+        Use it with `async with`, or with `with` if the emulator was started that way.
         """
         return SyncOrAsyncContext(self._suspend, self._resume, self.run)
 
@@ -199,16 +200,16 @@ class Emulator(Operations):
         await self._listener.resume()
 
     async def _go_away(self, seconds: float) -> None:
-        """Begin to be unreachable for so many real seconds."""
+        """Become unreachable for that many real seconds, without waiting for their end."""
 
-        async def absent() -> None:
+        async def go_and_return() -> None:
             async with self.unreachable():
                 await asyncio.sleep(seconds)
 
-        # It ends the connections, and with them the task that asks for it.
-        absence = asyncio.create_task(absent())
-        self._absences.add(absence)
-        absence.add_done_callback(self._absences.discard)
+        # In a task of its own: resetting the connections cancels the request that asked for it.
+        outage = asyncio.create_task(go_and_return())
+        self._outages.add(outage)
+        outage.add_done_callback(self._outages.discard)
 
 
 async def serve(

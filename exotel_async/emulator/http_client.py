@@ -1,4 +1,4 @@
-"""The HTTP client of what the emulator sends to the user's application."""
+"""The HTTP client for requests from the emulator to the user's application."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 CONCURRENT = 64
-"""Requests on their way at once: httpx slows down when more wait for its pool than it holds."""
+"""Requests in flight at once: httpx slows down when more wait for its pool than it holds."""
 
 
 class ApplicationClient:
-    """A client that is made when it is first needed, and the turns to use it."""
+    """A client that is created when first needed, and a semaphore for its requests."""
 
     def __init__(self) -> None:
         self.turns: asyncio.Semaphore = asyncio.Semaphore(CONCURRENT)
-        """A request is sent while one of them is held."""
+        """To be held while a request is sent."""
         self._client: httpx.AsyncClient | None = None
         self._closing: set[Task[None]] = set()
 
     def get(self) -> httpx.AsyncClient:
-        """The client, for one request."""
+        """Return the client, for one request."""
         if self._client is None:
             self._client = _new_client(max_connections=2 * CONCURRENT)
         return self._client
 
     def renew(self) -> None:
-        """Have another one from now on, for requests have been cancelled.
+        """Use a new client from now on, because requests have been cancelled.
 
-        httpx 0.28 loses the connection of a request for good that is cancelled as it gets one.
+        httpx 0.28 permanently loses a connection whose request is cancelled while acquiring it.
         """
         if self._client is not None:
             task = asyncio.create_task(self._client.aclose())
@@ -41,18 +41,18 @@ class ApplicationClient:
             self._client = None
 
     async def aclose(self) -> None:
-        """Close its connections."""
+        """Close all its connections."""
         self.renew()
         await asyncio.gather(*self._closing)
 
 
 def _new_client(*, max_connections: int) -> httpx.AsyncClient:
-    """A client that keeps neither cookies nor connections, and knows no proxies.
+    """Return a client that keeps neither cookies nor connections, and uses no proxies.
 
-    An idle connection that the application closes would fail the next request; and httpx looks at
-    every idle one for each request, so that many calls at once would crawl.
+    An idle connection that the application closes would fail the next request; and httpx scans all
+    idle ones for each request, which would be very slow with many calls at once.
     """
-    # One jar for all calls would let one of them speak for another.
+    # A jar shared by all calls would let one of them act as another.
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(
         trust_env=False,
@@ -64,5 +64,5 @@ def _new_client(*, max_connections: int) -> httpx.AsyncClient:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Made once: each takes a tenth of a second."""
+    """Created once: each takes a tenth of a second."""
     return httpx.create_ssl_context(trust_env=False)

@@ -17,12 +17,12 @@ def _check(_: object, field: attrs.Attribute[Range], value: Range) -> None:
 
 @attrs.frozen(kw_only=True)
 class UniformLatency:
-    """Latencies drawn evenly from two ranges of real seconds, lowest and highest."""
+    """Latencies drawn uniformly from two ranges of real seconds, lowest and highest."""
 
     before: Range = attrs.field(default=(0.0, 0.0), validator=_check)
     """On the way in: until a request arrives."""
     after: Range = attrs.field(default=(0.0, 0.0), validator=_check)
-    """On the way out: until its answer leaves."""
+    """On the way out: until its response is sent."""
 
     def __call__(self, random: Random) -> tuple[float, float]:
         """Draw both for one request."""

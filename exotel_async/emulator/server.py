@@ -1,9 +1,9 @@
-"""The socket: uvicorn's HTTP/1.1 protocol in the running loop, without its server around it.
+"""The socket: uvicorn's HTTP/1.1 protocol in the running loop, without `uvicorn.Server`.
 
-It is the one that reads with httptools: the other, in pure Python, is most of a request's CPU.
+It uses the protocol on httptools: the one in pure Python takes most of a request's CPU time.
 
-`uvicorn.Server` installs signal handlers, configures logging and takes its time to stop; a guest in
-somebody's loop must do none of these.
+`uvicorn.Server` installs signal handlers, configures logging and is slow to stop; a guest in the
+user's event loop must do none of these.
 """
 
 from __future__ import annotations
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
     from asyncio import Server, Transport
     from collections.abc import Awaitable, Callable, Collection
 
-_OFFER = re.compile(rb"\r\nUpgrade:", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nUpgrade:", re.IGNORECASE)
 _UNFINISHED = re.compile(rb"[\r\n]+\Z|\r[^\r]*\Z")
 BACKLOG = 4096
 KEEP_ALIVE = 75.0
-"""Real seconds. Longer than any client's, so that it is the client who drops idle connections."""
+"""Real seconds. Longer than any client's, so that it is the client that closes idle connections."""
 TLS_SHUTDOWN_TIMEOUT = 1.0
-"""Real seconds a client has for its half of the end of TLS; without it the connection is closed."""
+"""Real seconds a client has to complete the TLS shutdown before the connection is closed."""
 
 
 class _State(ServerState):
-    """What the connections of a listener share."""
+    """State shared by the connections of a listener."""
 
     def __init__(self) -> None:
         super().__init__()
         self.accepting = False
         self.lost = asyncio.Event()
-        """Set by each connection that ends."""
+        """Set whenever a connection ends."""
 
 
 class _Protocol(HttpToolsProtocol):
-    """Puts its transport where the app finds it, and writes no access log."""
+    """Passes its transport to the app, and writes no access log."""
 
     def __init__(self, config: Config, state: _State) -> None:
         super().__init__(config=config, server_state=state, app_state={})
         self.access_log = False
         self._state = state
         self._in_head = True
-        self._held = b""
-        """The last line of a head that has not all come: half a name, perhaps."""
+        self._unfinished_line = b""
+        """The unfinished last line of an incomplete head: perhaps half a header's name."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {"transport": transport}
         if not self._state.accepting:
-            # It was accepted just before the listener closed.
+            # Accepted just before the listener closed.
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,7 +67,9 @@ class _Protocol(HttpToolsProtocol):
         self._state.lost.set()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(self._without_offer(self._held + data) if self._in_head else data)
+        super().data_received(
+            self._hide_upgrade(self._unfinished_line + data) if self._in_head else data
+        )
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -77,17 +79,17 @@ class _Protocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_complete()
 
-    def _without_offer(self, data: bytes) -> bytes:
-        """Of a request that offers another protocol, as Java's client does, httptools reads no
-        body: that it does so is kept from it."""
+    def _hide_upgrade(self, data: bytes) -> bytes:
+        """Hide a header `Upgrade`, which Java's client sends: httptools reads no body of a request
+        that has one."""
         head, end, body = data.partition(b"\r\n\r\n")
         ready = head if end else _UNFINISHED.sub(b"", head)
-        self._held = head[len(ready) :]
-        return _OFFER.sub(b"\r\nIgnored:", ready) + end + body
+        self._unfinished_line = head[len(ready) :]
+        return _UPGRADE.sub(b"\r\nIgnored:", ready) + end + body
 
 
 class _TlsServer:
-    """`loop.create_server(ssl=...)`, but for handshakes that never end: those can be ended, too."""
+    """Like `loop.create_server(ssl=...)`, but can also close connections in their handshake."""
 
     def __init__(
         self, listening: socket.socket, context: ssl.SSLContext, new: Callable[[], _Protocol]
@@ -101,10 +103,10 @@ class _TlsServer:
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
 
     async def close(self) -> None:
-        """Take no more connections, and close those whose handshake has not ended."""
+        """Stop accepting connections, and close those whose handshake is not complete."""
         unfinished = list(self._handshakes.values())
         await _cancel([self._accepting, *self._handshakes])
-        for connection in (self._socket, *unfinished):  # a task that had not begun has closed none
+        for connection in (self._socket, *unfinished):  # a task not yet begun has closed nothing
             connection.close()
 
     async def _accept(self) -> None:
@@ -112,7 +114,7 @@ class _TlsServer:
         while True:
             try:
                 connection, _ = await loop.sock_accept(self._socket)
-            except OSError:  # it is gone already, or this process has too many open files
+            except OSError:  # the client has left, or this process has too many open files
                 await asyncio.sleep(0.1)
                 continue
             task = loop.create_task(self._shake_hands(connection))
@@ -121,7 +123,7 @@ class _TlsServer:
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        # It raises where the client does not trust us, speaks no TLS, or has left.
+        # Raised if the client does not trust the certificate, does not speak TLS, or has left.
         with contextlib.suppress(OSError):
             await loop.connect_accepted_socket(
                 self._new, connection, ssl=self._context, ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT
@@ -129,7 +131,7 @@ class _TlsServer:
 
 
 class Listener:
-    """Serves an ASGI app on one port; can stop and come back on the same port."""
+    """Serves an ASGI app on one port; can be suspended, and resumed on the same port."""
 
     def __init__(
         self,
@@ -160,11 +162,11 @@ class Listener:
 
     @property
     def loopback_only(self) -> bool:
-        """Whether no other computer can reach it."""
+        """Whether only this computer can reach it."""
         return ip_address(self._address[0]).is_loopback
 
     async def open(self) -> None:
-        """Take connections."""
+        """Start accepting connections."""
         loop = asyncio.get_running_loop()
         self._state.accepting = True
         if self._tls is not None:
@@ -178,9 +180,9 @@ class Listener:
         return _Protocol(self._config, self._state)
 
     async def suspend(self) -> None:
-        """Refuse connections and reset those there are; the port stays ours.
+        """Refuse connections and reset the open ones; the port stays bound.
 
-        It may be suspended already: it takes connections again once it has been resumed as often.
+        It may be suspended already: it accepts connections again once it was resumed as often.
         """
         self._suspended += 1
         if self._suspended == 1:
@@ -188,13 +190,13 @@ class Listener:
             self._socket = bind(*self._address[:2])
 
     async def resume(self) -> None:
-        """Take connections again."""
+        """Undo one `suspend`; the last one accepts connections again."""
         self._suspended -= 1
         if not self._suspended:
             await self.open()
 
     async def close(self) -> None:
-        """End all: the listener, the connections, and the requests in progress."""
+        """Close the listener and its connections, and cancel the requests in progress."""
         await self._stop()
         self._socket.close()
 
@@ -211,12 +213,12 @@ class Listener:
         while self._state.connections:
             self._state.lost.clear()
             await self._state.lost.wait()
-        # Only now: a request that has lost its connection may end without an answer.
+        # Only now: a request that has lost its connection may end without a response.
         await _cancel(self._state.tasks)
 
 
 async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Let them end."""
+    """Cancel tasks, and wait until they have ended."""
     ending = list(tasks)
     for task in ending:
         task.cancel()
@@ -224,9 +226,9 @@ async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket on that address that does not listen yet."""
+    """Return a socket bound to that address that does not listen yet."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle off only where the protocol is named; with it answers take 40 ms.
+    # asyncio disables Nagle's algorithm only if the protocol is given; it delays responses: 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -238,11 +240,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def drop(transport: Transport, *, reset: bool) -> None:
-    """Close a connection: what was written still leaves, unless it is reset."""
+    """Close a connection: what was written is still sent, unless it is reset."""
     if not reset:
         transport.close()
         return
-    # Lingering for no time at all is what makes close() send RST.
+    # A linger time of zero makes close() send RST.
     transport.get_extra_info("socket").setsockopt(
         socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
     )

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that has no loop, or another one."""
+"""An event loop in a thread of its own, for code that has no event loop, or a different one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 _loop_of: Callable[[object], AbstractEventLoop | None] = attrgetter("_loop")
-_ELSEWHERE = (
+_OTHER_LOOP = (
     "the emulator runs in another event loop: await this in the loop of its `async with`, or begin "
     "the emulator with `with`: it then runs in a thread of its own, and any loop may await this"
 )
@@ -35,10 +35,10 @@ _IN_A_LOOP = "an event loop runs here, and would stand still: await this instead
 
 
 class ThreadLoop(asyncio.SelectorEventLoop):
-    """Runs in a thread of its own from `begin` to `end`, with a guest that lives as long.
+    """Runs in a thread of its own from `begin` to `end`, within a context manager, its guest.
 
-    Not a portal of anyio: what is no `Exception`, as that of `pytest.fail`, would end one midway.
-    Then, and when its start is interrupted, it would cancel the guest while that leaves.
+    It is not an anyio portal: an error that is not an `Exception`, as from `pytest.fail`, would end
+    that midway. It would then, and when its start is interrupted, cancel the guest's `__aexit__`.
     """
 
     def __init__(self, guest: AbstractAsyncContextManager[object], name: str) -> None:
@@ -47,15 +47,15 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         self._begun: Future[None] = Future()
         self._over = asyncio.Event()
         self._crashes: list[BaseException] = []
-        self._takes_work = True
+        self._accepts_work = True
         self._gate = threading.Lock()
-        """Held to take work, and to stop taking it: what was taken begins before the loop ends."""
-        # A daemon: a program that forgets the end has one all the same.
+        """Held to accept work, and to stop accepting it: accepted work starts before the end."""
+        # A daemon, so that a program that never calls `end` can exit all the same.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.set_exception_handler(self._note_crash)
+        self.set_exception_handler(self._record_crash)
 
     def begin(self) -> None:
-        """Wait until the guest is in. Raises what kept it out."""
+        """Start, and wait until the guest is entered. Raises what prevented that."""
         try:
             self._thread.start()
             self._begun.result()
@@ -64,23 +64,23 @@ class ThreadLoop(asyncio.SelectorEventLoop):
             raise
 
     def end(self) -> BaseException | None:
-        """Let the guest leave, cancel what still goes on, and wait until the thread is over.
+        """Exit the guest, cancel what is still running, and wait until the thread has ended.
 
-        The first of what went wrong in it and was raised nowhere.
+        Return the first error in it that was not raised anywhere.
         """
         with self._gate:
-            if self._takes_work:
+            if self._accepts_work:
                 self.call_soon_threadsafe(self._over.set)
-        if self._thread.is_alive():  # or an interruption came before it ran: it ends by itself
+        if self._thread.is_alive():  # if not, it was interrupted before it ran, and ends unaided
             self._thread.join()
         return self._crashes[0] if self._crashes else None
 
     def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T] | None:
-        """Begin something here, from another thread. None: this is the one, or it takes no work."""
+        """Start work here, from another thread. Return None within this loop, or after its end."""
         if running_loop() is self:
             return None
         with self._gate:
-            return asyncio.run_coroutine_threadsafe(work(), self) if self._takes_work else None
+            return asyncio.run_coroutine_threadsafe(work(), self) if self._accepts_work else None
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self) as runner:
@@ -92,8 +92,8 @@ class ThreadLoop(asyncio.SelectorEventLoop):
                 else:
                     self._begun.set_exception(error)
             with self._gate:
-                self._takes_work = False
-            runner.run(asyncio.sleep(0))  # what was taken begins, and the runner cancels it
+                self._accepts_work = False
+            runner.run(asyncio.sleep(0))  # accepted work starts, and the runner cancels it
 
     async def _host(self) -> None:
         async with self._guest:
@@ -101,9 +101,9 @@ class ThreadLoop(asyncio.SelectorEventLoop):
             await self._over.wait()
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for nothing: a name server may be asked there."""
+        """Do not wait for it: a DNS lookup may be in progress there."""
 
-    def _note_crash(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _record_crash(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, Exception):
             self._crashes.append(error)
@@ -112,10 +112,10 @@ class ThreadLoop(asyncio.SelectorEventLoop):
 
 
 def in_its_loop(method: Callable[P, T]) -> Callable[P, T]:
-    """Let a method run in the `_loop` of its object, if that is a `ThreadLoop`, whoever calls it.
+    """Make a method run in the `_loop` of its object, if that is a `ThreadLoop`, from any thread.
 
-    A coroutine method raises RuntimeError when that is another loop than the one running; None has
-    not begun.
+    A coroutine method raises RuntimeError outside asyncio, and if `_loop` is any other loop than
+    the one running. None: the object has not started.
     """
 
     @wraps(method)
@@ -127,7 +127,7 @@ def in_its_loop(method: Callable[P, T]) -> Callable[P, T]:
         if isinstance(loop, ThreadLoop):
             future = loop.submit(work)
         elif loop not in {None, running}:
-            raise RuntimeError(_ELSEWHERE)
+            raise RuntimeError(_OTHER_LOOP)
         return await (work() if future is None else asyncio.wrap_future(future))
 
     @wraps(method)
@@ -143,9 +143,9 @@ def in_its_loop(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def run_in(loop: AbstractEventLoop | None, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Await something in a `ThreadLoop` from code that is not async.
+    """Run a coroutine in a `ThreadLoop` from code that is not async.
 
-    Raises RuntimeError when it is none, or has ended, or an event loop runs here.
+    Raises RuntimeError if the loop is not one, or has ended, or an event loop runs in this thread.
     """
     future = None
     if running_loop() is None and isinstance(loop, ThreadLoop):
@@ -161,7 +161,7 @@ def run_in(loop: AbstractEventLoop | None, coroutine: Coroutine[Any, Any, T]) ->
 
 
 def running_loop() -> AbstractEventLoop | None:
-    """The loop that runs in this thread."""
+    """Return the event loop that runs in this thread, if any."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -170,8 +170,8 @@ def running_loop() -> AbstractEventLoop | None:
 
 @attrs.frozen
 class SyncOrAsyncContext:
-    """A context manager of two coroutines, for `async with` and, by a function that runs them, for
-    `with`."""
+    """A context manager made of two coroutine functions, for `async with`, and for `with` by a
+    function that runs them."""
 
     _begin: Callable[[], Coroutine[Any, Any, None]]
     _end: Callable[[], Coroutine[Any, Any, None]]
@@ -191,7 +191,7 @@ class SyncOrAsyncContext:
 
 
 class SteadyView(Mapping[K, T]):
-    """A view of a dict that shows it as it is now, and can be gone through while it changes."""
+    """A live view of a dict that can be iterated while the dict changes."""
 
     def __init__(self, changing: Mapping[K, T]) -> None:
         self._changing = changing
@@ -206,11 +206,11 @@ class SteadyView(Mapping[K, T]):
         return iter(dict(self._changing))
 
     def values(self) -> ValuesView[T]:
-        """The values there are now."""
+        """Return the current values."""
         return dict(self._changing).values()
 
     def items(self) -> ItemsView[K, T]:
-        """The pairs there are now."""
+        """Return the current pairs."""
         return dict(self._changing).items()
 
     def __repr__(self) -> str:

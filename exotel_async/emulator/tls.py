@@ -1,4 +1,4 @@
-"""TLS: with a certificate that is made at the start, or with one of the user's own."""
+"""TLS: with a certificate generated at the start, or with one of the user's own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from exotel_async.emulator.settings import Settings, is_hostname
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HARD_CODED = ("*.exotel.com", "*.in.exotel.com", "*.exotel.in")  # VOICE_V1 0
-"""Names of Exotel that clients do not let be changed; a hosts file leads them here."""
+"""Exotel's host names, hard-coded in some clients; a hosts file can point them here."""
 _LONGEST = timedelta(days=365)
-"""How long a certificate is good for: Apple's systems take none above 825 days."""
+"""How long a certificate is valid: Apple's systems accept none above 825 days."""
 
 
 class UnusableSetting(ValueError):
-    """A setting that TLS cannot be served with; the text names it, its value and the problem."""
+    """A setting with which TLS cannot be served; the text has its name, value and problem."""
 
     def __init__(self, setting: str, value: str, problem: str) -> None:
         super().__init__(f"{setting}={value}: {problem}")
@@ -32,33 +32,33 @@ class UnusableSetting(ValueError):
 
 @attrs.define
 class Tls:
-    """What a socket proves itself with, and where clients find whom to trust."""
+    """The certificate of a socket, and where clients find the authority to trust."""
 
     context: ssl.SSLContext
     ca_file: str | None = None
-    """The certificate of the authority that was made at the start, as PEM."""
+    """The path of the generated authority's certificate, in PEM."""
     _directory: TemporaryDirectory[str] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
-        """What the settings ask for; None: plain HTTP.
+        """Return what the settings ask for; None: plain HTTP.
 
         Raises:
-            UnusableSetting: one of them, or a file of theirs, cannot be used.
+            UnusableSetting: one of them, or a file that one names, cannot be used.
             ModuleNotFoundError: the extra `tls` is not installed, and `tls=True` needs it.
         """
         if settings.certfile is not None:
-            return cls._given(settings.certfile, settings.keyfile)
+            return cls._from_files(settings.certfile, settings.keyfile)
         if settings.tls:
             host = settings.host
             if not (":" in host or is_hostname(host)):
                 raise UnusableSetting("host", host, "no certificate can name it")
             names = dict.fromkeys((*_LOOPBACK, host, *_HARD_CODED, *settings.hostnames))
-            return cls._made(names, settings.ca_file)
+            return cls._generated(names, settings.ca_file)
         return None
 
     @classmethod
-    def _given(cls, certfile: str, keyfile: str | None) -> Self:
+    def _from_files(cls, certfile: str, keyfile: str | None) -> Self:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate = _read("certfile", certfile)
         if b"-----BEGIN CERTIFICATE-----" not in certificate:
@@ -81,14 +81,14 @@ class Tls:
         return cls(context)
 
     @classmethod
-    def _made(cls, names: Collection[str], ca_file: str | None) -> Self:
+    def _generated(cls, names: Collection[str], ca_file: str | None) -> Self:
         try:
             import trustme  # noqa: PLC0415
         except ModuleNotFoundError as error:
             hint = "tls=True needs trustme: pip install 'exotel-async[tls]'"
             raise ModuleNotFoundError(hint, name=error.name) from None
         now = datetime.now(UTC)
-        # Its private key is never written: nobody can use it for anything else, or later.
+        # Its private key is never written to a file: nobody can use it elsewhere, or later.
         authority = trustme.CA(organization_name="exotel-async emulator")
         issued = authority.issue_cert(
             *names, not_before=now - timedelta(days=1), not_after=now + _LONGEST
@@ -97,7 +97,7 @@ class Tls:
         issued.configure_cert(context)
         directory = None
         if ca_file is None:
-            directory = TemporaryDirectory(prefix="exotel-emulator-")  # for this user alone
+            directory = TemporaryDirectory(prefix="exotel-emulator-")  # readable by this user only
             ca_file = str(Path(directory.name, "ca.pem"))
         try:
             authority.cert_pem.write_to_path(ca_file)
@@ -106,7 +106,7 @@ class Tls:
         return cls(context, ca_file, directory)
 
     def close(self) -> None:
-        """Remove what was made for this run alone."""
+        """Remove the directory that was made for this run only."""
         if self._directory is not None:
             self._directory.cleanup()
 

@@ -276,7 +276,7 @@ async def test_of_several_whiles_it_is_the_last_that_ends(emulator: Emulator) ->
                 pass
             for _ in range(2):
                 await emulator._go_away(0.01)
-            await until(lambda: not emulator._absences)
+            await until(lambda: not emulator._outages)
             with pytest.raises(httpx.ConnectError):
                 await control.http.get("/clock")
         assert await control.get("/clock")
@@ -287,7 +287,7 @@ async def test_an_end_while_nobody_reaches_it_is_prompt() -> None:
     before = asyncio.all_tasks()
     async with Emulator() as emulator, controlling(emulator.base_url) as control:
         await control.ask("POST", "/unreachable", {"seconds": 3600}, expect=202)
-        await until(lambda: bool(emulator._absences))
+        await until(lambda: bool(emulator._outages))
     assert asyncio.all_tasks() == before
 
 
