@@ -1,6 +1,6 @@
 """A local Exotel Voice v1: API, call lifecycle, flows, recordings, callbacks, rate limit, faults.
 
-It shares no code with the SDK on purpose: it is a second reading of what is known of Exotel.
+On purpose it shares no code with the SDK: it is an independent reading of what is known of Exotel.
 """
 
 from exotel_async.emulator.callbacks import SentCallback

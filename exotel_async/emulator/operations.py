@@ -1,4 +1,4 @@
-"""What tests and programs do with a running emulator, and what it has seen."""
+"""What tests and programs do with a running emulator, and what it has recorded."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from exotel_async.emulator.whitelist import Whitelist
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class Operations(Settings):
-    """An emulator without its socket: `Emulator` adds that, and puts the parts together."""
+    """An emulator without its socket: `Emulator` adds that, and wires the parts together."""
 
     faults: Faults = attrs.field(factory=Faults, init=False, repr=False)
-    """What is to go wrong: `emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")`."""
+    """The faults to inject: `emulator.faults.add(Fault.act_then_drop(), path="Calls/connect")`."""
     base_url: str = attrs.field(default="", init=False)
-    """Where it listens, without a path. Known once it has started."""
+    """The URL it listens at, without a path. Known once it has started."""
     clock: Clock = attrs.field(init=False, repr=False)
-    """Its time, which starts when it does."""
+    """Its clock, which starts when it does."""
     _book: CallBook = attrs.field(init=False, repr=False)
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
     _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
@@ -50,7 +50,7 @@ class Operations(Settings):
     _whitelist: Whitelist = attrs.field(init=False, repr=False)
     _app: App = attrs.field(init=False, repr=False)
     _loop: AbstractEventLoop | None = attrs.field(default=None, init=False, repr=False)
-    """Where it runs."""
+    """The event loop it runs in."""
 
     @property
     def requests(self) -> Sequence[ReceivedRequest]:
@@ -59,7 +59,7 @@ class Operations(Settings):
 
     @property
     def calls(self) -> Mapping[str, EmulatedCall]:
-        """Every call by its SID, in the order they were taken."""
+        """Every call by its SID, in the order they were added."""
         return SteadyView(self._book.by_sid)
 
     @property
@@ -84,29 +84,29 @@ class Operations(Settings):
 
     @property
     def whitelist(self) -> Collection[str]:
-        """The numbers that `CustomerWhitelist` has taken on, in their national form."""
+        """The numbers that `CustomerWhitelist` has added, in their national form."""
         return self._whitelist
 
     @property
     def refused(self) -> int:
-        """How many requests the rate window has refused."""
+        """How many requests a rate window has refused."""
         return self._app.refused
 
     def rung(self, number: str) -> int:
-        """How often that number, however written, was rung: as first party of an accepted dial, as
-        second, or as an agent by a flow."""
+        """Return how often that number, however written, was rung: as first party of an accepted
+        dial, as second, or as an agent by a flow."""
         return self._book.rung(number)
 
     def busiest_window(self) -> int:
-        """The most authenticated requests that arrived in any `per` seconds, refused ones too.
+        """Return the most authenticated requests that arrived in any `per` seconds, refused or not.
 
-        Those for ExoPhones, which have a rate of their own, are not among them.
+        Those for ExoPhones, which have a rate of their own, are not counted.
         """
         counted = [r.arrived for r in self.requests if r.counted and not r.exophones]
         return busiest(counted, self.per)
 
     def statistics(self) -> Statistics:
-        """The totals so far."""
+        """Return the totals so far."""
         return Statistics(
             requests=len(self.requests),
             accepted=self._app.accepted,
@@ -117,9 +117,9 @@ class Operations(Settings):
 
     @in_its_loop
     def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
-        """Enter a call that was dialled that long ago on the emulator's clock, without a request.
+        """Add a call that was dialled that long ago by the emulator's clock, without a request.
 
-        It sends no callbacks, and goes through no flow.
+        It sends no callbacks, and does not go through a flow.
         """
         at = self.clock.elapsed() - ago.total_seconds()
         second_decides = self.unreached_second == "second-leg"
@@ -129,10 +129,10 @@ class Operations(Settings):
     async def incoming_call(
         self, from_: str, exophone: str, *, caller: Caller | None = None
     ) -> EmulatedCall:
-        """Let a call come in, and start the flow assigned to that ExoPhone; the call in progress.
+        """Start an incoming call in the flow assigned to that ExoPhone, and return the call.
 
-        `caller` None is the one in `callers`. Without a free channel it is over at once, as `busy`.
-        Raises ValueError when no flow is assigned there, and for what is no number.
+        `caller` None: the one in `callers`. Without a free channel it is over at once, as `busy`.
+        Raises ValueError if no flow is assigned there, or `from_` is not a number.
         """
         checked_number(from_)
         assigned = self.exophone_flows.get(exophone)
@@ -151,17 +151,17 @@ class Operations(Settings):
 
     @in_its_loop
     def phones(self, sid: str) -> Sequence[Phone]:
-        """The phones of a call, as they stand now: those of its parties that have been rung, and
-        the caller's. Raises KeyError when there is no such call."""
+        """Return the phones of a call in their current state: those of its parties that have been
+        rung, and the caller's. Raises KeyError if there is no such call."""
         return self.calls[sid].phones()
 
     @in_its_loop
     def answer(self, sid: str, number: str) -> None:
-        """A person answers a phone that rings and that they play: see `Settings.manual`.
+        """Answer a ringing phone that a person plays: see `Settings.manual`.
 
-        Here and below: KeyError says that there is no such call, ValueError that the phone of that
-        number, however written, cannot do that now. It counts at once; a flow that waits for it
-        goes on in the next turn of the event loop.
+        This and the methods below raise KeyError if there is no such call, and ValueError if the
+        phone of that number, however written, cannot do that now. The effect is immediate; a flow
+        that waits for it proceeds in the next iteration of the event loop.
         """
         handsets = self.calls[sid].handsets
         phone = handsets.find(number, "ringing")
@@ -171,18 +171,18 @@ class Operations(Settings):
 
     @in_its_loop
     def reject(self, sid: str, number: str) -> None:
-        """A person rejects the call their phone rings for: they are busy."""
+        """Reject the call that a phone rings for: its party is then busy."""
         self.calls[sid].handsets.find(number, "ringing").reject()
 
     @in_its_loop
     def hang_up(self, sid: str, number: str) -> None:
-        """A person ends the call they are on; with an agent's conversation the flow goes on."""
+        """Hang up a connected phone. If it is an agent's, the flow proceeds."""
         self.calls[sid].handsets.find(number, "connected").hang_up()
 
     @in_its_loop
     def press(self, sid: str, keys: str, *, number: str | None = None) -> None:
-        """The caller of a flow presses keys, digits, `*` and `#`. What nobody asks for at that
-        moment is kept for the next question; a prompt is said to its end."""
+        """Press keys as the caller of a flow: digits, `*` and `#`. Keys that are not asked for at
+        that moment are kept for the next question; they do not interrupt a prompt."""
         handsets = self.calls[sid].handsets
         phone = handsets.caller if number is None else handsets.find(number, "connected")
         if handsets.talking:
@@ -191,15 +191,15 @@ class Operations(Settings):
 
     @in_its_loop
     def speak(self, sid: str, seconds: int) -> None:
-        """The caller of a flow says a message of that length to the Voicemail that waits for one;
-        who hangs up meanwhile leaves what they have said so far."""
+        """Say a message of that length, as the caller of a flow, to the Voicemail that waits for
+        one. If the caller hangs up meanwhile, what was said so far is left as the message."""
         self.calls[sid].handsets.caller.speak(seconds)
 
     @in_its_loop
     async def until_ringing(self, sid: str, number: str) -> Phone:
-        """Wait until a phone of that number rings in a call in a flow, or one people play.
+        """Wait until a phone of that number rings, in a call in a flow or one played by hand.
 
-        Raises KeyError when there is no such call, ValueError when it ends without.
+        Raises KeyError if there is no such call, ValueError if it ends before that.
         """
         handsets, wanted = self.calls[sid].handsets, national(number)
         phone = await handsets.until(
@@ -209,38 +209,38 @@ class Operations(Settings):
 
     @in_its_loop
     async def until_asked(self, sid: str) -> Phone:
-        """Wait until a flow waits for keys or a message of its caller, whom a person plays. After
+        """Wait until a flow waits for keys or a message from its caller, played by hand. After
         `press` it is the next time.
 
-        Raises KeyError when there is no such call, ValueError when it ends without.
+        Raises KeyError if there is no such call, ValueError if it ends before that.
         """
         phone = await self.calls[sid].handsets.until(lambda one: one.waits_for is not None)
         return phone.view(over=False)
 
     @in_its_loop
     def forget(self, sid: str) -> None:
-        """Let a call vanish from the service: nobody can ask for it any more, or list it.
+        """Remove a call from the service: it can no longer be queried or listed.
 
-        `rung` still counts it, and its status callbacks still come. Raises KeyError when there is
-        none.
+        `rung` still counts it, and its status callbacks are still sent. Raises KeyError if there is
+        no such call.
         """
         self._book.forget(sid)
 
     def recording(self, sid: str) -> bytes:
-        """What a download of a call's recording brings, ready or not. Raises KeyError."""
+        """Return the content of a call's recording, ready or not. Raises KeyError."""
         call = self.calls[sid]
         return silence(call.talked if call.recording is None else call.recording.seconds)
 
     @in_its_loop
     async def finish_calls(self, *, settle: bool = True) -> None:
-        """Let every call in progress reach its end now, and its status callbacks be sent.
+        """Bring every call in progress to its end now, and send its status callbacks.
 
-        Lengths stay as they were drawn, so that dates of such calls may lie ahead of the clock.
-        Calls in flows come to the end of them, with all their requests, as fast as those are
-        answered. Nobody plays a phone by hand any more: one that rings is given up when its time is
-        over, no key is pressed, and conversations and messages end now. `settle`: Duration, Price
-        and EndTime show at once as well. Callbacks that a fault makes late, further attempts, and
-        calls that begin meanwhile are not waited for.
+        Durations stay as they were drawn, so dates of such calls may lie ahead of the clock. Calls
+        in flows reach the end of their flow, with all requests, as fast as those are answered. No
+        person plays a phone any more: one that rings is given up when its time is over, no key is
+        pressed, and conversations and messages end now. `settle`: Duration, Price and EndTime show
+        at once as well. It does not wait for callbacks delayed by a fault, for further attempts,
+        or for calls that begin meanwhile.
         """
         self._manual_calls.hurry()
         await self._runs.hurry()
@@ -254,9 +254,9 @@ class Operations(Settings):
         """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
         rate windows' counts.
 
-        Nothing of what was in progress comes later: flows end where they are, what has not been
-        sent to the application is not sent, and requests lose their connections. ExoPhones stay as
-        they were set.
+        Nothing that was in progress has a later effect: flows end where they are, nothing more is
+        sent to the application, and requests lose their connections. ExoPhones stay as they were
+        set.
         """
         self._manual_calls.clear()
         self._runs.clear()
@@ -269,7 +269,7 @@ class Operations(Settings):
         self.faults.clear()
 
     def _new_windows(self) -> tuple[Window, Window]:
-        """That of Voice, and that of ExoPhones."""
+        """Return the rate windows of Voice and of ExoPhones."""
         voice, exophones = (
             new_window(
                 self.window,

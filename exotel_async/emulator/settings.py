@@ -1,4 +1,4 @@
-"""Everything that can be set on an emulator, each with what it means and why it has its default.
+"""All settings of an emulator, each with its meaning and the reason for its default.
 
 Where a fact is unknown or contradictory there is a switch, and its default is that of VOICE_V1 10.
 """
@@ -28,7 +28,7 @@ from exotel_async.emulator.switches import Switches, evidence, switch
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 EVERYBODY = "*"
-"""Every number, among those of `manual`."""
+"""Stands for every number in `manual`."""
 Latency = Callable[[Random], tuple[float, float]]
 """Real seconds on the way in and on the way out, for one request for the API."""
 
@@ -38,7 +38,7 @@ READ_AT_START = frozenset(
     | {"hostnames", "tls", "ca_file", "certfile", "keyfile"}
     | {"rate", "exophone_rate", "per", "window", "count_refusals", "leaky_burst"}
 )
-"""To change one of these in a running emulator would do nothing, or half of what it should."""
+"""Changing one of these in a running emulator would have no effect, or only part of it."""
 
 _above_zero = attrs.validators.gt(0.0)
 _one_or_more = attrs.validators.ge(1)
@@ -68,7 +68,7 @@ def _numbers(numbers: Collection[str]) -> frozenset[str]:
 
 
 def _manual(numbers: Collection[str]) -> frozenset[str]:
-    """A single one may stand by itself."""
+    """Convert numbers; a single one may be given as a string."""
     given = (numbers,) if isinstance(numbers, str) else numbers
     if not all(one == EVERYBODY or is_number(one) or is_sip(one) for one in given):
         raise ValueError('manual takes phone numbers and SIP addresses, or "*" for all of them')
@@ -105,7 +105,7 @@ def _hostname(name: str) -> str:
 
 
 def is_hostname(name: str) -> bool:
-    """Whether it is a name that certificates can have: letters, digits, hyphens and dots."""
+    """Return whether certificates can have that name: letters, digits, hyphens and dots."""
     return _HOSTNAME.fullmatch(name) is not None
 
 
@@ -120,7 +120,7 @@ def _assigned(flows: Mapping[str, str | int]) -> ByNumber[str | int]:
 def check_assigned(
     assigned: Mapping[str, str | int], exophones: Collection[str], flows: Collection[Flow]
 ) -> None:
-    """Raises ValueError when one is not the account's, or its flow is not there."""
+    """Raise ValueError if an ExoPhone is not the account's, or its flow does not exist."""
     for exophone, flow in assigned.items():
         if national(exophone) not in exophones:
             raise ValueError(
@@ -136,7 +136,7 @@ def check_assigned(
 class Settings(Switches):
     """Settings of an emulator. They may be changed while it runs, except those read at its start.
 
-    Lengths are seconds of the emulator's clock unless they say real seconds.
+    Durations are seconds of the emulator's clock unless they say real seconds.
     """
 
     # The account
@@ -146,40 +146,40 @@ class Settings(Switches):
     exophones: Collection[str] = attrs.field(default=("08030000000",), converter=_numbers)
     """Numbers a call may show as its `CallerId`."""
     balance: Decimal = Decimal("1000.00")
-    """What `Balance` shows, in rupees. Calls do not use it up."""
+    """What `Balance` shows, in rupees. Calls do not reduce it."""
     balance_exhausted: bool = False
     """Dials are answered with 402."""
     kyc: bool = True  # VOICE_V1 5.1
     """False: dials are answered with 403 and Code 340030."""
     ndnc: Collection[str] = attrs.field(default=(), converter=_numbers)  # VOICE_V1 5.2
-    """Numbers on the do-not-call registry: dials get 403 without a Code, lookups show it."""
+    """Numbers on the do-not-call registry: dials get 403 without a Code; lookups show it."""
     verified_numbers: Collection[str] | None = attrs.field(default=None, converter=_verified)
-    """A trial account may ring these only, anything else is 403. None: not a trial."""
+    """The only numbers that a trial account may ring; others get 403. None: not a trial account."""
 
     # Where and when; all read at the start
     host: str = "127.0.0.1"
     """The address to listen on. Anything but a loopback address, such as "0.0.0.0", lets other
-    computers in. With that one URLs begin with the first of `hostnames`."""
+    computers in. With "0.0.0.0" URLs begin with the first of `hostnames`."""
     port: int = attrs.field(
         default=0, validator=(attrs.validators.ge(0), attrs.validators.le(65535))
     )
-    """0 takes any free one; `base_url` tells which."""
+    """0 takes any free port; `base_url` has it."""
     hostnames: Collection[str] = attrs.field(default=(), converter=_hostnames)
-    """Further names it is reached by: pages under `/_emulator/` answer to them, besides to
+    """Further host names of the emulator: pages under `/_emulator/` accept them, besides
     `localhost`, `host` and all IP addresses, and a certificate made for `tls` names them."""
     speed: float = attrs.field(default=1.0, validator=_above_zero)
-    """Emulator seconds per real second: lifecycle, settling, rate window and dates alike."""
+    """Emulator seconds per real second: for lifecycle, settling, rate window and dates alike."""
     now: datetime | None = None
-    """The aware date at the start, for the dates shown. None is the real one."""
+    """The aware date at the start, for the dates shown. None: the real date."""
 
     # TLS, all read at the start (VOICE_V1 0: many clients know nothing but https)
     tls: bool = False
-    """Serve https with a certificate made at the start, by an authority made for it alone, for
+    """Serve https with a certificate made at the start, by an authority made for it only, for
     loopback names, `host`, `hostnames`, and the hosts of Exotel. It needs the extra `tls`."""
     ca_file: str | None = attrs.field(default=None, converter=_path)
-    """With `tls`: where the certificate of that authority is written, for clients to trust. The
-    file stays. None: in a directory that only this user can read, which is removed at the end; once
-    the emulator has started, this says where."""
+    """With `tls`: the file for the certificate of that authority, for clients to trust. It is kept.
+    None: a file in a directory that only this user can read, which is removed at the end; once the
+    emulator has started, this is its path."""
     certfile: str | None = attrs.field(default=None, converter=_path)
     """Serve https with this certificate instead: a file in PEM, with the chain to its authority."""
     keyfile: str | None = attrs.field(default=None, converter=_path)
@@ -187,26 +187,26 @@ class Settings(Switches):
 
     # What happens
     seed: int = 0
-    """What every draw rests on: the same seed brings the same outcomes. Read at the start."""
+    """The seed of all random draws: the same seed gives the same outcomes. Read at the start."""
     fixed_sids: bool = False
-    """SIDs rest on account, seed, parties and month, and come back in the next run and after a
-    `reset`: for golden files. Otherwise no two calls have ever the same one, as at Exotel. Read at
-    the start."""
+    """Derive SIDs from account, seed, parties and month, so that they recur in the next run and
+    after a `reset`: for golden files. Otherwise no two calls ever have the same one, as at Exotel.
+    Read at the start."""
     scenario: Scenario = attrs.field(factory=Scenario)
     latency: Latency | None = None
     manual: Collection[str] = attrs.field(default=(), converter=_manual)
     """Numbers whose phones a person plays, by `Emulator.answer`, `reject`, `press`, `speak` and
-    `hang_up`, instead of the scenario; `"*"` is every number. It holds for phones that begin to
-    ring, and for calls that come in, from then on."""
+    `hang_up`, instead of the scenario; `"*"` means every number. A change applies to phones that
+    begin to ring, and to incoming calls, from then on."""
 
     # Flows (VOICE_V1 7)
     flows: Collection[Flow] = attrs.field(default=(), converter=_flows)
-    """What calls can be led to. A dial whose `Url` names another flow just talks for a while.
-    To change them give them all anew. Raises ValueError when one leads to a flow not among them."""
+    """The flows that calls can lead to. A dial whose `Url` names another flow just talks for a
+    while. To change them assign a new list. Raises ValueError if one leads to a flow not in it."""
     exophone_flows: MutableMapping[str, str | int] = attrs.field(factory=dict, converter=_assigned)
-    """The flow of a call that comes in at an ExoPhone, by its id; pages of the API change it."""
+    """By ExoPhone, the id of the flow for its incoming calls; an endpoint of the API changes it."""
     callers: MutableMapping[str, Caller] = attrs.field(factory=dict, converter=_callers)
-    """What the party of a dialled flow does, by number; others do as `Caller()` does."""
+    """By number, what the party of a dialled flow does; others behave like `Caller()`."""
     flow_settings: FlowSettings = attrs.field(factory=FlowSettings)
 
     # Rate limit (VOICE_V1 5.3); all but the two header switches are read at the start
@@ -214,34 +214,34 @@ class Settings(Switches):
     exophone_rate: int = switch(
         50, "5.3", source="weak: advanced-config/rate-limiting.md", validator=_one_or_more
     )
-    """How many requests of the ExoPhones pages are taken in `per` seconds: they have a window of
-    their own, on one weak page only."""
+    """How many requests for ExoPhones are admitted in `per` seconds: they have a window of their
+    own, according to one weak page only."""
     per: float = attrs.field(default=60.0, validator=_above_zero)
     window: RateWindow = attrs.field(
         default=RateWindow.SLIDING_LOG,
         converter=RateWindow,
         metadata=evidence("5.3", "unknown: fixed or sliding"),
     )
-    """How requests are counted against the rate: `RateWindow` says what each word means."""
+    """How requests are counted against the rate: `RateWindow` explains each value."""
     count_refusals: bool = switch(False, "5.3", source="unknown: no page says whether they count")
-    """Requests refused with 429 take budget as well."""
+    """Requests refused with 429 use up budget as well."""
     leaky_burst: int = switch(
         20, "5.3", source="unknown: no burst is documented", validator=_one_or_more
     )
-    """How many requests a window that is "leaky" admits at once."""
+    """How many requests a "leaky" window admits at once."""
     retry_after: float | Literal["exact"] | None = switch(
         None, "5.3", source="weak: 30, advanced-config/rate-limiting.md; no code has seen one"
     )
-    """What a 429 says in `Retry-After`: that many real seconds, or "exact", the real seconds until
-    there is room, rounded up. None: no header, because no live answer
-    with one is known."""
+    """The `Retry-After` of a 429: that many real seconds, or "exact", the real seconds until there
+    is room, rounded up. None: no header, because no live response with one is known."""
     rate_limit_headers: bool = switch(False, "5.3", source="weak: advanced-config/rate-limiting.md")
-    """Answers have `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is
+    """Responses have `X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds when there is
     room)."""
 
     # Channels (VOICE_V1 5.4)
     channels: int | None = None
-    """Calls in progress at once; one of two numbers counts twice, from its dial on. None: any."""
+    """The most calls in progress at once; one between two numbers counts twice, from its dial on.
+    None: no limit."""
     channels_status: int = switch(402, "5.4", source="unknown: 402 is by the table of statuses")
     """The status of a dial for which no channel is free: unknown; Exotel's table of statuses has
     402 for a plan's limit."""
@@ -250,8 +250,8 @@ class Settings(Switches):
     recording_ready: float = switch(
         60.0, "2", source="weak: 1 to 5 minutes", validator=_not_negative
     )
-    """From a call's end until its recording can be downloaded: 1 to 5 minutes, on weak evidence.
-    Its URL may show before."""
+    """Seconds from a call's end until its recording can be downloaded: 1 to 5 minutes, on weak
+    evidence. Its URL may show before."""
 
     # Status callbacks (VOICE_V1 6)
     callback_timeout: float = switch(15.0, "6.4", source="weak, on its own", validator=_above_zero)
@@ -262,8 +262,8 @@ class Settings(Switches):
         source="weak: 300 and 900, on its own; code: other reports differ",
         validator=attrs.validators.deep_iterable(_not_negative),
     )
-    """Pauses before a status callback is sent again that was not answered with 2xx. Exotel's portal
-    says 300 and 900, on weak evidence."""
+    """Pauses before the retries of a status callback that was not answered with 2xx. Exotel's
+    portal says 300 and 900, on weak evidence."""
 
     def __attrs_post_init__(self) -> None:
         if self.tls and self.certfile is not None:
@@ -276,9 +276,9 @@ class Settings(Switches):
 
 
 def host_in_urls(settings: Settings) -> str:
-    """The host of `base_url`, and so of all URLs that are given out.
+    """Return the host of `base_url`, and so of all URLs that are given out.
 
-    Where it listens at every address, 0.0.0.0 or ::, which nobody can be asked at, it is the first
+    If it listens at every address, 0.0.0.0 or ::, to which no request can be sent, it is the first
     of `hostnames`, or else a loopback address.
     """
     host = settings.host
@@ -288,5 +288,5 @@ def host_in_urls(settings: Settings) -> str:
 
 
 def is_manual(settings: Settings, number: str) -> bool:
-    """Whether a person plays the phone of that number."""
+    """Return whether a person plays the phone of that number."""
     return EVERYBODY in settings.manual or national(number) in settings.manual
