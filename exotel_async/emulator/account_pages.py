@@ -1,6 +1,6 @@
-"""The pages of the account itself: what it is, has, may call, and how much of it is in use.
+"""The endpoints of the account itself: its status, balance, ExoPhones, streams and whitelist.
 
-Applications ask for them when their settings are saved, to see whether the credentials are right
+Applications call them when their settings are saved, to see whether the credentials are right
 (VOICE_V1 0, 8).
 """
 
@@ -12,18 +12,18 @@ from exotel_async.emulator.api_errors import bad
 from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.numbers import is_number, national
-from exotel_async.emulator.pages import Asked, Methods
+from exotel_async.emulator.pages import ApiRequest, Methods
 from exotel_async.emulator.parameters import merged
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.whitelist import Whitelist
 
 _STREAMS = 100
-"""The `ThrottleLimit` of an account without a limit of channels: Exotel's sample (VOICE_V1 8)."""
+"""The `ThrottleLimit` of an account without a channel limit, as in Exotel's sample (VOICE_V1 8)."""
 
 
 class AccountPages:
-    """Answers what is asked of the account."""
+    """Serves the endpoints of the account itself."""
 
     def __init__(
         self, settings: Settings, clock: Clock, book: CallBook, whitelist: Whitelist
@@ -34,7 +34,7 @@ class AccountPages:
         self._whitelist = whitelist
 
     def pages(self) -> Mapping[str, Methods]:
-        """Those of Voice."""
+        """Return the endpoints, which belong to Voice, by path."""
         whitelist = {"POST": self._add_to_whitelist}
         return {
             "": {"GET": self._account},
@@ -42,16 +42,16 @@ class AccountPages:
             "IncomingPhoneNumbers": {"GET": self._exophones},
             "ActiveStreams": {"GET": self._streams},
             "CustomerWhitelist": whitelist,
-            # As all of Exotel's samples write it.
+            # All of Exotel's samples have the slash.
             "CustomerWhitelist/": whitelist,
             "CustomerWhitelist/*": {"GET": self._whitelisted},
         }
 
-    def _account(self, _: Asked) -> Document:
-        """What a real one says is not known: programs were seen to look at its 200 only."""
+    def _account(self, _: ApiRequest) -> Document:
+        """The real response is not known: programs were seen to check only for its 200."""
         return {"Account": {"Sid": self._settings.account_sid, "Status": "active"}}
 
-    def _balance(self, _: Asked) -> Document:
+    def _balance(self, _: ApiRequest) -> Document:
         settings = self._settings
         return {
             "Account": {
@@ -65,8 +65,8 @@ class AccountPages:
             }
         }
 
-    def _exophones(self, _: Asked) -> Document:
-        """`PhoneNumber` is all that is known of one; its form is that of `PhoneNumberSid`."""
+    def _exophones(self, _: ApiRequest) -> Document:
+        """`PhoneNumber` is the only field known; it is written as `PhoneNumberSid` is."""
         numbers = sorted(self._settings.exophones)
         return {
             "IncomingPhoneNumbers": [
@@ -74,8 +74,8 @@ class AccountPages:
             ]
         }
 
-    def _streams(self, _: Asked) -> Document:
-        """The calls to a stream that have been answered."""
+    def _streams(self, _: ApiRequest) -> Document:
+        """Count the calls to a stream that have been answered and are in progress."""
         limit, calls = self._settings.channels, self._book.live()
         return {
             "Stream": {
@@ -84,9 +84,9 @@ class AccountPages:
             }
         }
 
-    def _add_to_whitelist(self, asked: Asked) -> Document:
-        """`Number` holds one or more, with commas between. What the answer says is not known."""
-        form = dict(merged(asked.query_pairs, asked.fields, self._settings))
+    def _add_to_whitelist(self, request: ApiRequest) -> Document:
+        """`Number` holds one or more, separated by commas. The real response is not known."""
+        form = dict(merged(request.query_pairs, request.fields, self._settings))
         for name in ("VirtualNumber", "Number"):
             if not form.get(name):
                 raise bad(f"{name} is required")
@@ -98,9 +98,9 @@ class AccountPages:
         self._whitelist.add(numbers)
         return {"Result": {"Message": "Success"}}
 
-    def _whitelisted(self, _: Asked, number: str) -> Document:
-        """Of the documented words `Blacklist`, and the types `Customer` and `Agent`, never come:
-        nobody unsubscribes here, and who has called in is not whitelisted by that."""
+    def _whitelisted(self, _: ApiRequest, number: str) -> Document:
+        """The documented status `Blacklist` and the types `Customer` and `Agent` never occur:
+        nobody unsubscribes here, and a number is not whitelisted by calling in."""
         left = self._whitelist.seconds_left(number)
         if not left:
             return {"Result": {"Status": "Neutral", "Type": "", "Expiry": -1}}

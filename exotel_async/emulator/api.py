@@ -1,4 +1,4 @@
-"""The pages of calls and numbers, as functions from a read request to a document."""
+"""The endpoints of calls and numbers, as functions from a parsed request to a document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.numbers import is_indian, metadata, national
-from exotel_async.emulator.pages import Asked, Methods
+from exotel_async.emulator.pages import ApiRequest, Methods
 from exotel_async.emulator.parameters import given, merged
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings, is_manual
@@ -28,7 +28,7 @@ from exotel_async.emulator.whitelist import Whitelist
 
 
 class Api:
-    """Answers requests that came in with the right credentials and in the rate."""
+    """Answers requests that have passed authentication and the rate limit."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Api:
         self._manual_calls = manual_calls
 
     def pages(self) -> Mapping[str, Methods]:
-        """Those of calls and numbers."""
+        """Return the endpoints of calls and numbers, by path."""
         return {
             "Calls": {"GET": self._list},
             "Calls/connect": {"POST": self._connect},
@@ -60,9 +60,9 @@ class Api:
             "Numbers/*": {"GET": self._number},
         }
 
-    def _connect(self, asked: Asked) -> Document:
+    def _connect(self, request: ApiRequest) -> Document:
         settings = self._settings
-        dial = read_dial(merged(asked.query_pairs, asked.fields, settings), settings)
+        dial = read_dial(merged(request.query_pairs, request.fields, settings), settings)
         check_account(dial, settings, self._whitelist)
         if settings.channels is not None:
             taken = self._book.channels()
@@ -92,27 +92,27 @@ class Api:
                 settings.scenario,
                 self._clock.elapsed(),
                 in_flow=True,
-                first_does=caller.behaviour,
+                first_behaviour=caller.behaviour,
                 manual=manual,
             )
             if manual:
                 self._manual_calls.start_flow(call, flow, caller)
             else:
                 self._runs.start(call, flow, caller)
-        return self._documents.single(call, json=asked.json)
+        return self._documents.single(call, json=request.json)
 
-    def _call(self, asked: Asked, sid: str) -> Document:
-        query = dict(given(asked.query_pairs, self._settings))
+    def _call(self, request: ApiRequest, sid: str) -> Document:
+        query = dict(given(request.query_pairs, self._settings))
         validity = read_validity(query)
         call = self._book.by_sid.get(sid)
         if call is None:
             raise Refusal(404, "The call was not found")
         details = wants_details(query)
-        return self._documents.single(call, json=asked.json, details=details, validity=validity)
+        return self._documents.single(call, json=request.json, details=details, validity=validity)
 
-    def _list(self, asked: Asked) -> Document:
-        settings, fault = self._settings, asked.fault
-        query = dict(given(asked.query_pairs, settings))
+    def _list(self, request: ApiRequest) -> Document:
+        settings, fault = self._settings, request.fault
+        query = dict(given(request.query_pairs, settings))
         validity = read_validity(query)
         repeat = 0 if fault is None else fault.rows
         page = listing.read_page(query, self._book, self._clock, settings, repeat=repeat)
@@ -122,18 +122,18 @@ class Api:
                 page = attrs.evolve(page, after=query["After"])
             case ListingFault.WITHOUT_DETAILS:
                 details = False
-        suffix = ".json" if asked.json and settings.next_uri_json else ""
+        suffix = ".json" if request.json and settings.next_uri_json else ""
         path = f"/v1/Accounts/{settings.account_sid}/Calls{suffix}"
         uris = listing.page_uris(page, query, path, settings.end_cursor)
         return {
             "Metadata": {"Total": page.total, "PageSize": page.size, **uris},
             "Calls": [
-                self._documents.row(call, json=asked.json, details=details, validity=validity)
+                self._documents.row(call, json=request.json, details=details, validity=validity)
                 for call in page.calls
             ],
         }
 
-    def _number(self, _: Asked, number: str) -> Document:
+    def _number(self, _: ApiRequest, number: str) -> Document:
         if not is_indian(number):
             raise Refusal(self._settings.foreign_number_status, "The number is not known")
         return {"Numbers": metadata(number, dnd=national(number) in self._settings.ndnc)}

@@ -1,4 +1,4 @@
-"""The ASGI app: one request from its arrival to its answer."""
+"""The ASGI app: one request from its arrival to its response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exotel_async.emulator.documents import RECORDINGS
 from exotel_async.emulator.encoding import read_form, read_query
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.filters import possible_faults
-from exotel_async.emulator.pages import VOICE, Asked, Pages, Place, locate
+from exotel_async.emulator.pages import VOICE, ApiRequest, Pages, Place, locate
 from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.request_log import ReceivedRequest
@@ -38,7 +38,7 @@ _CONTROL = "/_emulator/"
 
 
 class App:
-    """Counts, checks and answers requests, and records each of them."""
+    """Authenticates, rate-limits and answers requests, and records each of them."""
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class App:
         self._control = control
         self._random = Random(settings.seed)  # noqa: S311 - latencies
         self._serving: set[Task[object]] = set()
-        """The requests in progress, but for those of the control pages."""
+        """The requests in progress, except those under `/_emulator/`."""
         self.requests: list[ReceivedRequest] = []
         self.accepted: int = 0
         self.refused: int = 0
 
     def clear(self, windows: tuple[Window, Window]) -> None:
-        """Forget what came, and count anew in those windows, of Voice and of ExoPhones.
+        """Forget all requests, and count in these new windows, of Voice and of ExoPhones.
 
-        Requests in progress end without an answer, and do nothing any more.
+        Requests in progress are cancelled: they get no response, and have no further effect.
         """
         for task in self._serving:
             task.cancel()
@@ -92,8 +92,8 @@ class App:
             else:
                 await self._serve(scope, receive, sender)
         except asyncio.CancelledError:
-            # Of `clear`, or of the listener, once the connection is gone. With the connection there
-            # uvicorn would log it as a crash of the app.
+            # By `clear`, or by the listener once the connection is gone. If it were still open,
+            # uvicorn would log this as a crash of the app.
             with suppress(asyncio.CancelledError):
                 await sender.drop(reset=False)
         finally:
@@ -126,17 +126,17 @@ class App:
         try:
             pages, page = self._authenticate(place, headers.get(b"authorization", b""))
             self._count(request)
-            asked = Asked(
+            api_request = ApiRequest(
                 method="GET" if request.method == "HEAD" else request.method,
                 page=page,
                 json=place.json,
                 query_pairs=query,
                 form=form,
             )
-            listing = possible_faults(asked.query) if asked.is_listing else ()
+            listing = possible_faults(api_request.query) if api_request.is_listing else ()
             fault = self._faults.take_for_request(request.method, request.path, listing)
             request.fault = fault
-            made = await self._act(pages, asked, fault)
+            made = await self._act(pages, api_request, fault)
         except Refusal as refusal:
             request.reason = refusal.message
             made = refuse(refusal, json=place.json)
@@ -146,13 +146,13 @@ class App:
         if after:
             await asyncio.sleep(after)
         if not await sender.withheld(fault):
-            # Before it leaves: who reads it may be in another thread, and look here at once.
+            # Before it is sent: the client may be in another thread, and look here at once.
             request.status = made.status
             self.accepted += 200 <= made.status < 300
             await sender.deliver(made, fault)
 
     def _authenticate(self, place: Place, authorization: bytes) -> tuple[Pages, str]:
-        """The pages of the API asked, and which of them it is.
+        """Return the endpoints of the requested API, and the path of one below the account.
 
         Raises Refusal: 401 before 404, so that strangers do not learn which accounts exist.
         """
@@ -165,14 +165,14 @@ class App:
         return self._pages[place.api], place.page
 
     def _window_of(self, request: ReceivedRequest) -> Window:
-        """The one it counts in."""
+        """Return the rate window that a request counts in."""
         return self._exophones_window if request.exophones else self._voice_window
 
     def _count(self, request: ReceivedRequest) -> None:
-        """Raises Refusal, 429.
+        """Count a request against the rate. Raises Refusal, 429.
 
-        Every request of the account counts, whatever becomes of it: a limit stands at the door,
-        before anybody has read what is asked for.
+        Every authenticated request counts, whatever its outcome: a rate limit is applied before
+        anything else is read of a request.
         """
         request.counted = True
         window = self._window_of(request)
@@ -189,14 +189,14 @@ class App:
             case seconds:
                 retry_after = f"{seconds:g}"
         message = f"Too many requests: at most {window.rate} per {window.per:g} s"
-        told = {} if retry_after is None else {"Retry-After": retry_after}
-        raise Refusal(429, message, headers=told)
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
+        raise Refusal(429, message, headers=headers)
 
-    async def _act(self, pages: Pages, asked: Asked, fault: Fault | None) -> Response:
-        """Do what is asked, as far as a fault lets it. Raises Refusal."""
-        asked = asked if fault is None else attrs.evolve(asked, fault=fault)
+    async def _act(self, pages: Pages, request: ApiRequest, fault: Fault | None) -> Response:
+        """Carry out a request, as far as a fault allows. Raises Refusal."""
+        request = request if fault is None else attrs.evolve(request, fault=fault)
         return await act(
-            fault, lambda: answer(pages.answer(asked), json=asked.json), json=asked.json
+            fault, lambda: answer(pages.answer(request), json=request.json), json=request.json
         )
 
     def _rate_headers(self, window: Window) -> Mapping[str, str]:
@@ -210,7 +210,7 @@ class App:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body; None when the client left before its end."""
+    """Return the whole body; None if the client disconnected before its end."""
     chunks: list[bytes] = []
     while True:
         message = await receive()

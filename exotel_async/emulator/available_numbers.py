@@ -1,6 +1,6 @@
-"""ExoPhones that could be bought: invented, for each type one in every circle (VOICE_V1 8).
+"""ExoPhones for sale: invented, one of each type in every circle (VOICE_V1 8).
 
-Of the page of countries the beginning is known only. Nothing here can be bought.
+Of the list of countries only the beginning is known. Nothing here can be bought.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from exotel_async.emulator.api_errors import Refusal
 from exotel_async.emulator.numbers import CIRCLES, e164
-from exotel_async.emulator.pages import Asked, Methods
+from exotel_async.emulator.pages import ApiRequest, Methods
 from exotel_async.emulator.parameters import given
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
@@ -21,25 +21,25 @@ _TYPES = {"Landline": "080400000", "Mobile": "095000000", "TollFree": "018000000
 
 
 class AvailableNumbers:
-    """Answers what can be bought."""
+    """Serves the endpoints of the numbers for sale."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def pages(self) -> Mapping[str, Methods]:
-        """Those of `v2_beta`."""
+        """Return the endpoints, which belong to `v2_beta`, by path."""
         return {_PAGE: {"GET": self._countries}, f"{_PAGE}/*/*": {"GET": self._numbers}}
 
-    def _countries(self, _: Asked) -> Document:
+    def _countries(self, _: ApiRequest) -> Document:
         uri = f"/v2_beta/Accounts/{quote(self._settings.account_sid)}/{_PAGE}"
         india = {"country_code": "IN", "country": "India", "uri": f"{uri}/IN"}
         return {"uri": uri, "countries": [india]}
 
-    def _numbers(self, asked: Asked, country: str, kind: str) -> Sequence[Document]:
-        """By the filters `InRegion`, `Contains` and `IncomingSMS`. Raises Refusal, 404."""
+    def _numbers(self, request: ApiRequest, country: str, kind: str) -> Sequence[Document]:
+        """Apply the filters `InRegion`, `Contains` and `IncomingSMS`. Raises Refusal, 404."""
         if country != "IN" or kind not in _TYPES:
             raise Refusal(404, "There are no numbers of that country and type")
-        query, texts = dict(given(asked.query_pairs, self._settings)), kind == "Mobile"
+        query, texts = dict(given(request.query_pairs, self._settings)), kind == "Mobile"
         if query.get("IncomingSMS") == "true" and not texts:
             return []
         numbers = {circle: f"{_TYPES[kind]}{n:02}" for n, circle in enumerate(sorted(CIRCLES))}

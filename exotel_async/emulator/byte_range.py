@@ -1,4 +1,4 @@
-"""The header `Range` (RFC 9110, 14), as far as one range goes: of several the whole may be sent."""
+"""The header `Range` (RFC 9110, 14), with one range: for several the whole body may be sent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.ASCII |
 
 
 class Unsatisfiable(Exception):
-    """None of the bytes asked for are there."""
+    """The content has none of the requested bytes."""
 
 
 def read_range(header: str, size: int) -> range | None:
-    """The places of the bytes asked for; None: all, for it is no range, or more than one.
+    """Return the positions of the requested bytes; None: all, as it is not one valid range.
 
     Raises Unsatisfiable.
     """

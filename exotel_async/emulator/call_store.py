@@ -1,4 +1,4 @@
-"""The book of all calls: by SID, in order of time, and those that are not over yet."""
+"""The store of all calls: by SID, in order of time, and those in progress."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from exotel_async.emulator.scenario import (
 )
 
 position: attrgetter[tuple[float, str]] = attrgetter("at", "sid")
-"""Where a call stands among the others. Those of one moment have an order too, or a cursor between
-them could not hold."""
+"""The sort key of calls. It has the SID too, so that calls of the same moment have a fixed order;
+without one a cursor between them would not hold."""
 _dialled_at = attrgetter("at")
 
 
 @attrs.frozen
 class Stretch:
-    """Calls in order of time, from one place to before another. Reads only what is asked for."""
+    """A slice of the calls in order of time. Reads only the calls that are accessed."""
 
     _calls: Sequence[EmulatedCall]
     _first: int
@@ -50,8 +50,8 @@ class Stretch:
 class CallBook:
     """All calls of the account.
 
-    What is over stands in a list of its own, and the channels taken are counted as they change: a
-    page, and a look for a free channel, cost the same however many calls go on.
+    Calls that are over have a list of their own, and the channels in use are counted as they
+    change: a page, and a check for a free channel, cost the same however many are in progress.
     """
 
     def __init__(self, clock: Clock, *, seed: int, account_sid: str, fixed_sids: bool) -> None:
@@ -62,13 +62,13 @@ class CallBook:
         self._by_sid: dict[str, EmulatedCall] = {}
         self._by_time: list[EmulatedCall] = []
         self._over: list[EmulatedCall] = []
-        """The same without those in progress."""
+        """The same, without the calls in progress."""
         self._live: dict[EmulatedCall, int] = {}
-        """Those in progress, with the channels each was last seen to take."""
+        """The calls in progress, each with the channels it takes, as last counted."""
         self._ends: list[tuple[float, str]] = []
-        """A heap: when a live call ends, and its SID. What has changed since has another entry."""
+        """A heap of when live calls end, with their SIDs. A changed call gets another entry."""
         self._changed: set[EmulatedCall] = set()
-        """Those that must be looked at again."""
+        """Calls that have changed since the last `_refresh`."""
         self._channels = 0
         self._unsettled: set[EmulatedCall] = set()
         self._nth: Counter[tuple[str, str]] = Counter()
@@ -76,15 +76,15 @@ class CallBook:
 
     @property
     def by_sid(self) -> Mapping[str, EmulatedCall]:
-        """Every call by its SID, in the order they were taken."""
+        """Every call by its SID, in the order they were added."""
         return self._by_sid
 
     def rung(self, number: str) -> int:
-        """How often that number was rung, as first party, as second, or as an agent."""
+        """Return how often that number was rung, as first party, as second, or as an agent."""
         return self._rung[national(number)]
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Forget all calls."""
         self._by_sid.clear()
         self._by_time.clear()
         self._over.clear()
@@ -103,19 +103,19 @@ class CallBook:
         at: float,
         *,
         in_flow: bool = False,
-        first_does: Behaviour | None = None,
+        first_behaviour: Behaviour | None = None,
         busy: bool = False,
         second_decides: bool = True,
         manual: bool = False,
     ) -> EmulatedCall:
-        """Take a call dialled at that moment, or one that comes in, perhaps to find us busy.
+        """Add a call dialled at that moment, or an incoming one, which may find the line busy.
 
         `in_flow`: once answered, it lasts as long as its flow. `second_decides`: its status is the
-        second leg's, if it has one. `manual`: a person plays one that was dialled, and it is
-        decided as it goes whom it rings, and when it ends.
+        second leg's, if it has one. `manual`: a person plays a party of a dialled call, and whom it
+        rings, and when it ends, is decided while it runs.
 
-        What becomes of it rests on the seed, the two parties and how many calls they had before,
-        never on which of several requests came first.
+        Its outcome depends on the seed, the two parties and how many calls they had before, never
+        on the order in which calls of different parties arrive.
         """
         second = dial.to or dial.url or dial.stream_url or dial.caller_id
         parties = national(dial.from_), national(second)
@@ -136,7 +136,7 @@ class CallBook:
                 ring_timeout=dial.ring_timeout,
                 time_limit=dial.time_limit,
                 max_retries=dial.max_retries,
-                first_does=first_does,
+                first_behaviour=first_behaviour,
                 second_decides=second_decides,
             )
             for _ in timeline.attempts:
@@ -148,13 +148,13 @@ class CallBook:
         return self._enter(key, dial, timeline, at)
 
     def ring(self, number: str) -> None:
-        """Count that a number is rung."""
+        """Count one ring of a number."""
         self._rung[national(number)] += 1
 
     def add_child(
         self, parent: EmulatedCall, number: int, dial: Dial, timeline: Timeline, at: float
     ) -> EmulatedCall:
-        """Enter a leg of a call as a record of its own; the numbers tell its legs apart."""
+        """Add a leg of a call as a call of its own; `number` tells the legs of a call apart."""
         child = self._enter(f"{parent.seed}/leg/{number}", dial, timeline, at)
         child.parent_sid = parent.sid
         return child
@@ -174,7 +174,7 @@ class CallBook:
         if self._by_time and position(call) < position(self._by_time[-1]):
             insort(self._by_time, call, key=position)
         else:
-            self._by_time.append(call)  # as nearly always, and at once
+            self._by_time.append(call)  # nearly always, and much faster
         age = call.age
         if age >= timeline.ended:
             insort(self._over, call, key=position)
@@ -186,10 +186,10 @@ class CallBook:
         return call
 
     def _new_sid(self, key: str, at: float) -> str:
-        """32 characters: hex, then year and month in hex and one more sign (VOICE_V1 1.3).
+        """Return 32 characters: hex, then year and month in hex and one letter (VOICE_V1 1.3).
 
-        It is drawn anew for each call, never from the seed: an application that stays up would take
-        the events of the next run for duplicates. Fixed SIDs rest on the key instead.
+        They are random, not drawn from the seed: an application that keeps running would take the
+        events of the next run for duplicates. Fixed SIDs are derived from the key instead.
         """
         drawn = sha256(key.encode()).hexdigest() if self._fixed_sids else token_hex(16)
         day = self._clock.wall(at)
@@ -197,9 +197,9 @@ class CallBook:
         return drawn[: 32 - len(tail)] + tail
 
     def forget(self, sid: str) -> None:
-        """Let a call vanish; `rung` still counts it. Raises KeyError when there is none."""
+        """Remove a call; `rung` still counts it. Raises KeyError if there is no such call."""
         call = self._by_sid.pop(sid)
-        self._look()
+        self._refresh()
         in_order = [self._by_time] if call in self._live else [self._by_time, self._over]
         for calls in in_order:
             del calls[bisect_left(calls, position(call), key=position)]
@@ -207,42 +207,42 @@ class CallBook:
         self._unsettled.discard(call)
 
     def unsettled(self) -> set[EmulatedCall]:
-        """The calls in progress, and those whose EndTime, Duration and Price do not show yet."""
+        """Return the calls in progress, and those without EndTime, Duration and Price yet."""
         self._unsettled = {call for call in self._unsettled if not call.settled}
         return self._unsettled
 
     def live(self) -> set[EmulatedCall]:
-        """The calls in progress."""
-        self._look()
+        """Return the calls in progress."""
+        self._refresh()
         return set(self._live)
 
     def channels(self) -> int:
-        """How many channels of the account are taken."""
-        self._look()
+        """Return how many channels of the account are in use."""
+        self._refresh()
         return self._channels
 
     def between(self, since: float, until: float, *, live: bool) -> Sequence[EmulatedCall]:
-        """Calls dialled from one moment to before another, oldest first.
+        """Return the calls dialled from one moment to before another, oldest first.
 
-        `live`: those in progress are among them.
+        `live`: include those in progress.
         """
         calls, first, last = self._bounds(since, until, live=live)
         return calls[first:last]
 
     def stretch(self, since: float, until: float, *, live: bool) -> Stretch:
-        """The same, none of them read; good until the next call is taken, or is over."""
+        """Return the same without reading them; valid until a call is added, or is over."""
         return Stretch(*self._bounds(since, until, live=live))
 
     def _bounds(
         self, since: float, until: float, *, live: bool
     ) -> tuple[Sequence[EmulatedCall], int, int]:
-        self._look()
+        self._refresh()
         calls = self._by_time if live else self._over
         first = bisect_left(calls, since, key=_dialled_at)
         return calls, first, bisect_left(calls, until, first, key=_dialled_at)
 
-    def _look(self) -> None:
-        """Take note of the calls that have changed, and of those that are over since."""
+    def _refresh(self) -> None:
+        """Process the calls that have changed, and those that have ended, since the last time."""
         while self._changed:
             call = self._changed.pop()
             if call in self._live:

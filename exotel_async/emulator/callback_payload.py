@@ -1,4 +1,4 @@
-"""What a status callback says: the short payload and the long one (VOICE_V1 6.1, 6.2)."""
+"""The payloads of status callbacks: the short one and the long one (VOICE_V1 6.1, 6.2)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from exotel_async.emulator.settings import Settings
 
 
 def is_long(call: EmulatedCall) -> bool:
-    """The long payload needs subscribed events, and both numbers or a stream; a flow's is short."""
+    """Return whether the payload is long: with subscribed events, and two numbers or a stream."""
     streams = call.dial.stream_url is not None
     return (call.to is not None or streams) and bool(call.dial.events)
 
 
 def is_sent(call: EmulatedCall, event: Event) -> bool:
-    """Whether that event is sent for a call."""
+    """Return whether that event is sent for a call."""
     return event in call.dial.events if is_long(call) else event is Event.TERMINAL
 
 
 def due_moments(call: EmulatedCall) -> list[tuple[Event, float]]:
-    """The events that are sent for a call, each with the call's age it comes at."""
+    """Return the events that are sent for a call, each with the call's age it is due at."""
     return [(event, age) for event, age in call.moments() if is_sent(call, event)]
 
 
 def document(
     call: EmulatedCall, event: Event, age: float, settings: Settings, documents: CallDocuments
 ) -> Document:
-    """The payload for what happened at that age of the call."""
+    """Return the payload for an event that happened at that age of the call."""
     clock, line, nothing = call.clock, call.timeline, settings.unrecorded_url
     over = event is Event.TERMINAL
     short: Document = {
@@ -41,7 +41,7 @@ def document(
         return short
     first, second = call.legs(age)
     bridged = line.bridged is not None and age >= line.bridged
-    # Who answered is reported for the second leg only. A call to a stream has none.
+    # `AnsweredBy` is reported for the second leg only. A call to a stream has no such leg.
     legs = [_leg(first, settings, human=False)]
     if call.to is not None:
         legs.append(_leg(second, settings, human=bridged))
@@ -56,7 +56,7 @@ def document(
         "EndTime": clock.text(call.at + line.ended) if over else None,
         "ConversationDuration": call.talked if over else 0,
         "Direction": call.dial.direction,
-        # It comes with the terminal event only.
+        # Sent with the terminal event only.
         "CustomField": call.custom_field if over else None,
         "Legs": legs,
     }

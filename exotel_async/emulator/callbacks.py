@@ -1,4 +1,4 @@
-"""Sends status callbacks: when, in which order, and what goes wrong (VOICE_V1 6.3, 6.4)."""
+"""Sends status callbacks: when, in which order, and with which faults (VOICE_V1 6.3, 6.4)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ logger: Final = logging.getLogger("exotel_async.emulator")
 
 _MOST_REPORTED: Final = 20
 _KEPT = 200
-"""Characters of an answer that are kept."""
+"""Characters of a response that are kept."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,27 +39,27 @@ class SentCallback:
     sid: str
     url: str
     event: Event
-    """What it tells; on the wire in the long form only."""
+    """The event it reports; only the long payload names it."""
     document: Document
     """The fields as JSON would carry them, whatever the encoding was."""
     content_type: str
     attempt: int
     """From 1."""
     sent: float
-    """When it left, in emulator seconds since the start."""
+    """When it was sent, in emulator seconds since the start."""
     status: int | None
-    """The answer's; None when none came."""
+    """Of the response; None if none came."""
     error: str | None
-    """The kind of failure when no answer came."""
+    """The kind of failure if no response came."""
     took: float
-    """Real seconds until the answer, or the failure."""
+    """Real seconds until the response, or the failure."""
     answer: str = ""
-    """How the answer's body begins: 200 characters of it at most."""
+    """The beginning of the response's body: at most 200 characters."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Notice:
-    """A callback to be sent, its content fixed by the moment it tells of."""
+    """A callback to be sent; its content is fixed by the moment it reports."""
 
     call: EmulatedCall
     url: str
@@ -70,16 +70,17 @@ class _Notice:
 
 
 @attrs.define
-class _Line:
-    """What is under way for one call; its callbacks leave one after the other."""
+class _CallQueue:
+    """The unsent callbacks of one call, which are sent one after the other."""
 
     waiting: dict[_Notice, TimerHandle] = attrs.field(factory=dict)
     held: _Notice | None = None
+    """Held back by a fault until the next one."""
     tail: Task[None] | None = None
 
 
 class Callbacks:
-    """Sends each call's status callbacks when its clock says so."""
+    """Sends each call's status callbacks when they are due by its clock."""
 
     def __init__(
         self, settings: Settings, clock: Clock, faults: Faults, documents: CallDocuments
@@ -88,7 +89,7 @@ class Callbacks:
         self._clock = clock
         self._faults = faults
         self._documents = documents
-        self._lines: dict[str, _Line] = defaultdict(_Line)
+        self._queues: dict[str, _CallQueue] = defaultdict(_CallQueue)
         self._timers: set[TimerHandle] = set()
         self._tasks: set[Task[None]] = set()
         self._client = ApplicationClient()
@@ -96,7 +97,7 @@ class Callbacks:
         self._reported: set[tuple[str, str | None]] = set()
 
     def schedule(self, call: EmulatedCall) -> None:
-        """Set the timers of a call just dialled."""
+        """Set the timers for the callbacks of a call just dialled."""
         url = call.dial.status_callback
         if url is None:
             return
@@ -106,48 +107,48 @@ class Callbacks:
             notice = _Notice(call=call, url=url, event=event, age=age, last=last)
             delay = self._clock.real(age - call.age)
             timer = self._later(delay, self._release, notice)
-            self._lines[call.sid].waiting[notice] = timer
+            self._queues[call.sid].waiting[notice] = timer
 
-    def tell(self, call: EmulatedCall, event: Event, age: float) -> None:
-        """Send what has happened just now to a call that is decided as it goes."""
+    def send_now(self, call: EmulatedCall, event: Event, age: float) -> None:
+        """Send an event that has just happened, of a call that is decided while it runs."""
         url = call.dial.status_callback
         if url is not None and callback_payload.is_sent(call, event):
             last = event is Event.TERMINAL
             self._release(_Notice(call=call, url=url, event=event, age=age, last=last))
 
     async def hurry(self) -> None:
-        """Send everything that waits for its moment, and wait until it was sent once."""
-        for line in list(self._lines.values()):
-            for notice, timer in list(line.waiting.items()):
+        """Send all waiting callbacks now, and wait until each was tried once."""
+        for queue in list(self._queues.values()):
+            for notice, timer in list(queue.waiting.items()):
                 timer.cancel()
                 self._timers.discard(timer)
                 self._release(notice)
         await self.idle()
 
     async def idle(self) -> None:
-        """Wait for the callbacks that are on their way now."""
+        """Wait for the callbacks that are being sent."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def clear(self) -> None:
-        """Forget what was sent, and send no more."""
+        """Forget the callbacks sent, and cancel all others."""
         self.sent.clear()
         self._reported.clear()
         self._stop()
 
     def _stop(self) -> list[Task[None]]:
-        """Forget what waits, and end what is on its way; what is ending."""
+        """Cancel all timers and deliveries; return the tasks that are ending."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self._lines.clear()
+        self._queues.clear()
         for task in self._tasks:
             task.cancel()
         self._client.renew()
         return list(self._tasks)
 
     async def aclose(self) -> None:
-        """Send no more: forget what waits and end what is on its way."""
+        """Cancel all timers and deliveries, and close the client."""
         await asyncio.gather(*self._stop(), return_exceptions=True)
         await self._client.aclose()
 
@@ -167,35 +168,35 @@ class Callbacks:
         return task
 
     def _release(self, notice: _Notice) -> None:
-        """Its moment has come: send it, unless a fault has other plans."""
-        line = self._lines[notice.call.sid]
-        line.waiting.pop(notice, None)
-        movable = not notice.last and line.held is None
+        """Send a callback that is due, in the way a fault demands if it meets one."""
+        queue = self._queues[notice.call.sid]
+        queue.waiting.pop(notice, None)
+        movable = not notice.last and queue.held is None
         fault = self._faults.take_for_callback(notice.url, movable=movable)
         kind = None if fault is None else fault.callback
         if fault is None:
-            self._queue(notice)
+            self._enqueue(notice)
         elif kind is CallbackFault.LATE:
-            self._later(fault.seconds or 0.0, self._queue, notice)
+            self._later(fault.seconds or 0.0, self._enqueue, notice)
         elif kind is CallbackFault.DUPLICATED:
             for _ in range(fault.copies):
-                self._queue(notice)
+                self._enqueue(notice)
         elif kind is CallbackFault.REORDERED:
-            line.held = notice
+            queue.held = notice
             return
-        if line.held is not None:
-            held, line.held = line.held, None
-            self._queue(held)
+        if queue.held is not None:
+            held, queue.held = queue.held, None
+            self._enqueue(held)
         if notice.last:
-            del self._lines[notice.call.sid]
+            del self._queues[notice.call.sid]
 
-    def _queue(self, notice: _Notice) -> None:
-        """Send it once those before it, of the same call, have been tried."""
-        line = self._lines.get(notice.call.sid)
-        before = None if line is None else line.tail
+    def _enqueue(self, notice: _Notice) -> None:
+        """Send a callback once the earlier ones of its call have been tried."""
+        queue = self._queues.get(notice.call.sid)
+        before = None if queue is None else queue.tail
         task = self._start(self._deliver(notice, before, 1))
-        if line is not None:
-            line.tail = task
+        if queue is not None:
+            queue.tail = task
 
     async def _deliver(self, notice: _Notice, before: Task[None] | None, attempt: int) -> None:
         if before is not None:
@@ -212,19 +213,19 @@ class Callbacks:
             self._report(sent)
         if not acknowledged and attempt <= len(pauses):
             delay = self._clock.real(pauses[attempt - 1])
-            self._later(delay, self._again, notice, attempt + 1)
+            self._later(delay, self._retry, notice, attempt + 1)
 
     def _report(self, sent: SentCallback) -> None:
-        """Log it, once for each place and reason."""
+        """Log a failed callback, once for each host and reason."""
         url = urlsplit(sent.url)
-        # The path has a secret in it as a rule, and the query what is about a caller.
+        # The path usually contains a secret, and the query data about a caller.
         place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         reason = sent.error if sent.status is None else f"HTTP {sent.status}"
         if (place, reason) not in self._reported and len(self._reported) < _MOST_REPORTED:
             self._reported.add((place, reason))
             logger.warning("a status callback to a URL of %s failed: %s", place, reason)
 
-    def _again(self, notice: _Notice, attempt: int) -> None:
+    def _retry(self, notice: _Notice, attempt: int) -> None:
         self._start(self._deliver(notice, None, attempt))
 
     async def _post(self, notice: _Notice, document: Document, attempt: int) -> SentCallback:

@@ -1,4 +1,4 @@
-"""A call the emulator has taken, and what it looks like at any moment."""
+"""A call in the emulator, and its state at any moment."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ FINAL_STATUSES = frozenset({"completed", "failed", "busy", "no-answer"})
 STATUSES = FINAL_STATUSES | {"queued", "ringing", IN_PROGRESS, "canceled"}
 """The status words (VOICE_V1 2)."""
 _RINGS = (Outcome.COMPLETED, Outcome.NO_ANSWER)
-"""What comes of a first party whose phone has rung."""
+"""The outcomes of a first party whose phone has rung."""
 T = TypeVar("T")
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class Event(StrEnum):
-    """What a status callback tells."""
+    """What a status callback reports."""
 
     RINGING = "ringing"  # VOICE_V1 1.1
-    """Of a call to a stream alone."""
+    """Only for a call to a stream."""
     ANSWERED = "answered"
     TERMINAL = "terminal"
 
 
 @attrs.frozen(kw_only=True)
 class Dial:
-    """An accepted `Calls/connect`, its numbers as they were sent; or a call that came in."""
+    """An accepted `Calls/connect`, its numbers as they were sent; or an incoming call."""
 
     from_: str
     to: str | None
-    """None: the call leads to a flow or a stream, or came in."""
+    """None: the call leads to a flow or a stream, or is an incoming call."""
     caller_id: str
     url: str | None = None
-    """The flow's."""
+    """The URL of the flow."""
     stream_url: str | None = None
-    """Of the bot that the call leads straight to, with neither second party nor flow."""
+    """The URL of the bot that the call leads straight to, without a second party or a flow."""
     max_retries: int = 0
-    """How often the first party is dialled again when it is not reached."""
+    """How often the first party is dialled again if it is not reached."""
     record: bool = False
     recording_format: str = "mp3"
     ring_timeout: int | None = None
-    """Seconds a phone rings; None is the scenario's."""
+    """Seconds a phone rings; None: as long as the scenario says."""
     time_limit: int | None = None
     custom_field: str | None = None
     status_callback: str | None = None
@@ -71,9 +71,9 @@ class Leg:
     """One party of a call at one moment."""
 
     status: str | None
-    """None: not dialled yet, or never."""
+    """None: not dialled yet, or never dialled."""
     seconds: int
-    """On the call, from when this party answered."""
+    """Seconds on the call, since this party answered."""
 
 
 @attrs.frozen
@@ -81,46 +81,46 @@ class Recording:
     """One recording of a call."""
 
     file: str
-    """Its name, the last part of its URL."""
+    """The file's name, which is the last part of its URL."""
     seconds: int
 
 
-def _note_change(call: EmulatedCall, _: object, value: T) -> T:
+def _record_change(call: EmulatedCall, _: object, value: T) -> T:
     call._changed.add(call)  # noqa: SLF001 - the class's own hook
     return value
 
 
-# A hook for all: one for each of some would cost every new call the time of ten such changes.
-@attrs.define(kw_only=True, eq=False, on_setattr=_note_change)
+# One hook for the class: hooks for some fields would cost each new call the time of ten changes.
+@attrs.define(kw_only=True, eq=False, on_setattr=_record_change)
 class EmulatedCall:
-    """One call: what was dialled, its life, and where it stands by the clock."""
+    """One call: what was dialled, its lifecycle, and its state by the clock."""
 
     sid: str = attrs.field(on_setattr=attrs.setters.frozen)
     seed: str = attrs.field(repr=False)
-    """What its draws rest on. Not its SID, which no other run has."""
+    """The seed of its random draws. Not its SID, which usually differs in every run."""
     dial: Dial
     at: float = attrs.field(on_setattr=attrs.setters.frozen)
-    """When it was dialled, in emulator seconds since the start. Calls are kept in order of it."""
+    """When it was dialled, in emulator seconds since the start. Calls are sorted by it."""
     timeline: Timeline
     clock: Clock = attrs.field(repr=False)
     ahead: float = 0.0
-    """Seconds this call's life runs ahead of the clock: see `Emulator.finish_calls`."""
+    """Seconds by which this call is ahead of the clock: see `Emulator.finish_calls`."""
     parent_sid: str | None = None
     """The call that this one is a child leg of."""
     agents: int = 0
     """How many agents its flow is ringing or has connected."""
     agent: str | None = None
-    """The agent whom its flow has connected, the last one if there were several."""
+    """The agent its flow has connected, the last one if there were several."""
     log: Log | None = attrs.field(default=None, repr=False)
-    """Takes down its transcript, if it is in a flow."""
+    """Records its transcript, if it is in a flow."""
     run: Future[None] | None = attrs.field(default=None, repr=False)
-    """Its way through a flow, or through what people do with their phones: done at its end."""
+    """Done when its flow, or what people do with their phones, has come to an end."""
     handsets: Handsets = attrs.field(factory=Handsets, repr=False)
-    """Its phones while it is decided as it goes."""
+    """Its phones, if it is decided while it runs."""
     recordings: Sequence[Recording] = attrs.field(default=(), repr=False)
     """Those made in a flow, in order."""
     _changed: set[EmulatedCall] = attrs.field(factory=set, repr=False)
-    """Where it enters itself when anything of it changes: its life, perhaps, or its channels."""
+    """The call adds itself to this set when a field changes, such as its timeline or agents."""
 
     @property
     def from_(self) -> str:
@@ -139,12 +139,12 @@ class EmulatedCall:
 
     @property
     def custom_field(self) -> str | None:
-        """As sent."""
+        """The `CustomField`, as sent."""
         return self.dial.custom_field
 
     @property
     def age(self) -> float:
-        """Emulator seconds since the dial, as its life counts them."""
+        """Emulator seconds since the dial, including those it is ahead of the clock."""
         return self.clock.elapsed() - self.at + self.ahead
 
     @property
@@ -169,19 +169,19 @@ class EmulatedCall:
 
     @property
     def incoming(self) -> bool:
-        """Whether it came in."""
+        """Whether it is an incoming call."""
         return self.dial.direction == INBOUND
 
     @property
     def streams(self) -> bool:
-        """Whether it is a call straight to a stream that has been answered, and is in progress."""
+        """Whether it leads straight to a stream, has been answered, and is in progress."""
         answered = self.timeline.answered
         begun = answered is not None and self.age >= answered
         return self.dial.stream_url is not None and begun and not self.ended
 
     @property
     def talked(self) -> int:
-        """Seconds that two parties were connected, or one party and the bot of a stream, so far."""
+        """Seconds so far for which two parties, or a party and a stream's bot, were connected."""
         line = self.timeline
         if line.ended == math.inf:
             line = attrs.evolve(line, ended=self.age)
@@ -191,7 +191,7 @@ class EmulatedCall:
 
     @property
     def recording(self) -> Recording | None:
-        """The last one there is. Without a flow: it was asked for, and two were connected."""
+        """The latest one. Without a flow: if it was requested and there is talk time."""
         if self.recordings:
             return self.recordings[-1]
         if self.log is None and self.dial.record and self.talked > 0:
@@ -205,21 +205,21 @@ class EmulatedCall:
 
     @property
     def transcript(self) -> Transcript:
-        """Its way through its flow so far; empty for a call without one."""
+        """Its path through its flow so far; empty for a call without one."""
         if self.log is None:
             return Transcript(title=f"call {self.sid}", steps=(), ending=None)
         return self.log.view()
 
     @property
     def _loop(self) -> AbstractEventLoop | None:
-        """Where it goes its way, while it does."""
+        """The event loop that its `run` belongs to, until that is done."""
         return None if self.run is None or self.run.done() else self.run.get_loop()
 
     @in_its_loop
     async def over(self) -> None:
-        """Wait until it has ended by the clock, and its flow has no request on its way any more.
+        """Wait until it has ended by the clock, and its flow has no request in flight any more.
 
-        A status callback may still be. Raises what went wrong in the emulator, if anything did.
+        A status callback may still be in flight. Raises an error of the emulator, if there was one.
         """
         while (run := self.run) is not None:
             if not run.done():
@@ -232,11 +232,11 @@ class EmulatedCall:
             await asyncio.sleep(self.clock.real(self.timeline.ended - self.age))
 
     def run_ahead(self, age: float) -> None:
-        """Be that old now, if it is not older already."""
+        """Advance the call to at least that age."""
         self.ahead += max(0.0, age - self.age)
 
     def legs(self, age: float | None = None) -> tuple[Leg, Leg]:
-        """Both legs, now or at that age of the call."""
+        """Return both legs, now or at that age of the call."""
         line, age = self.timeline, self.age if age is None else age
         over = age >= line.ended
         return (
@@ -245,7 +245,7 @@ class EmulatedCall:
         )
 
     def phones(self) -> Sequence[Phone]:
-        """The phones of its parties, as they stand now."""
+        """Return the phones of its parties in their current state."""
         line, age, over = self.timeline, self.age, self.ended
         if kept := [handset.view(over=over) for handset in self.handsets]:
             return kept
@@ -260,9 +260,9 @@ class EmulatedCall:
         ]
 
     def moments(self) -> Sequence[tuple[Event, float]]:
-        """The callbacks of a whole life with the age they are due at.
+        """Return the events of its whole lifecycle, each with the age it is due at.
 
-        A call to a stream tells of each time the phone rings. It is answered twice at most.
+        A call to a stream reports each time the phone rings. At most two answers are reported.
         """
         line = self.timeline
         attempts = () if self.dial.stream_url is None else line.attempts
@@ -276,7 +276,7 @@ class EmulatedCall:
 
 
 def _state(answered: float | None, left: float, age: float) -> PhoneState:
-    """Of a phone that was answered, perhaps, at one age of the call and left at another."""
+    """Return a phone's state, from the call's ages when it was answered, if ever, and left."""
     if age >= left:
         return "ended"
     return "ringing" if answered is None or age < answered else "connected"
@@ -285,7 +285,7 @@ def _state(answered: float | None, left: float, age: float) -> PhoneState:
 def _leg(
     outcome: Outcome | None, answered: float | None, left: float, age: float, *, over: bool
 ) -> Leg:
-    """A leg that was answered, perhaps, at one age of the call and left at another."""
+    """Return a leg, from the call's ages when it was answered, if ever, and left."""
     if outcome is None:
         return Leg(status=None, seconds=0)
     if answered is None or age < answered:

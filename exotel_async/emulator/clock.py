@@ -13,9 +13,9 @@ WIRE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 class Clock:
-    """Seconds since the start, `speed` of them to each real second.
+    """Emulator seconds since the start, `speed` of them in each real second.
 
-    Lengths and deadlines come from the monotonic clock only. The wall clock is for showing dates:
+    Durations and deadlines come from the monotonic clock only. The wall clock is for showing dates:
     `now` at the start plus the seconds since.
     """
 
@@ -32,32 +32,32 @@ class Clock:
         self._http_date = (-1, b"")
 
     def elapsed(self) -> float:
-        """Emulator seconds since the start."""
+        """Return the emulator seconds since the start."""
         return (time.monotonic() - self._zero) * self.speed
 
     def real(self, seconds: float) -> float:
-        """That many emulator seconds, in real seconds."""
+        """Convert emulator seconds to real seconds."""
         return seconds / self.speed
 
     def wall(self, elapsed: float) -> datetime:
-        """The date in IST at that many emulator seconds since the start."""
+        """Return the date in IST at that many emulator seconds since the start."""
         return self._started_at + timedelta(seconds=elapsed)
 
     def now(self) -> datetime:
-        """The date in IST, now."""
+        """Return the current date in IST."""
         return self.wall(self.elapsed())
 
     def since_start(self, moment: datetime) -> float:
-        """Emulator seconds from the start to a date; negative when it lies before."""
+        """Return the emulator seconds from the start to a date; negative if it lies before."""
         return (moment - self._started_at).total_seconds()
 
     def text(self, elapsed: float) -> str:
-        """The date at that moment as the wire writes it: IST, whole seconds, no offset."""
-        # Much faster than strftime, and each row of a listing has some of these.
+        """Format the date at that moment as on the wire: IST, whole seconds, no offset."""
+        # Much faster than strftime, and each row of a listing has several of these.
         return (self._shown_at_start + timedelta(seconds=elapsed)).isoformat(" ", "seconds")
 
     def http_date(self) -> bytes:
-        """The `Date` header by this clock, made once for each second that it shows."""
+        """Return the `Date` header by this clock, built once for each second that it shows."""
         second = int(self._epoch_at_start + self.elapsed())
         if self._http_date[0] != second:
             date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
@@ -66,5 +66,5 @@ class Clock:
 
 
 def parse_wire_date(text: str) -> datetime:
-    """A date from the wire. Raises ValueError when it is not written so (VOICE_V1 1.4)."""
+    """Parse a date from the wire. Raises ValueError for another format (VOICE_V1 1.4)."""
     return datetime.strptime(text, WIRE_FORMAT).replace(tzinfo=IST)

@@ -1,4 +1,4 @@
-"""What lets a request in: the account's credentials, or the signature of a URL."""
+"""What authenticates a request: the account's credentials, or the signature of a URL."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def is_basic(authorization: bytes, settings: Settings) -> bool:
-    """Whether an Authorization header carries the account's credentials."""
+    """Return whether an Authorization header carries the account's credentials."""
     scheme, _, credentials = authorization.partition(b" ")
     pair = f"{settings.api_key}:{settings.api_token}".encode()
     return scheme.lower() == b"basic" and credentials.strip() == base64.b64encode(pair)
 
 
 def presigned(path: str, *, minutes: int, now: datetime, settings: Settings) -> str:
-    """A path with a query that opens it to anybody for some minutes, in the manner of S3."""
+    """Return a path with a query that grants anybody access for some minutes, as S3 does."""
     date, expires = now.astimezone(UTC).strftime(_DATE_FORMAT), str(minutes * 60)
     signature = _signature(path, date, expires, settings)
     return f"{path}?{_DATE}={date}&{_EXPIRES}={expires}&{SIGNATURE}={signature}"
@@ -34,7 +34,7 @@ def presigned(path: str, *, minutes: int, now: datetime, settings: Settings) -> 
 def check_presigned(
     path: str, query: Mapping[str, str], *, now: datetime, settings: Settings
 ) -> None:
-    """Raises Refusal, 403, for a signature that is not ours or has expired."""
+    """Raise Refusal, 403, if the signature is wrong or has expired."""
     date, expires = query.get(_DATE, ""), query.get(_EXPIRES, "")
     right = _signature(path, date, expires, settings)
     if not hmac.compare_digest(query[SIGNATURE].encode(), right.encode()):

@@ -1,4 +1,4 @@
-"""`POST Calls/connect`: its parameters, as strict as the evidence is (VOICE_V1 1.1, 1.2)."""
+"""`POST Calls/connect`: its parameters, as strict as the evidence allows (VOICE_V1 1.1, 1.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exotel_async.emulator.parameters import given
 from exotel_async.emulator.settings import Settings
 
 MAX_TIME_LIMIT = 14_400
-"""Seconds a call lasts at most: the greatest `TimeLimit` (VOICE_V1 1.1)."""
+"""Seconds a call lasts at most, which is the greatest `TimeLimit` (VOICE_V1 1.1)."""
 _FLOW_PATH = re.compile(r"(?:/[^/]+)?/exoml/start(?:_voice)?/([^/]+)/?")
 _DOCUMENTED_FLOW = re.compile(
     r"http://(?:my\.exotel\.com/[^/]+/exoml/start_voice|my\.exotel\.in/exoml/start)/[^/]+"
@@ -43,9 +43,9 @@ _EVENTS = re.compile(r"StatusCallbackEvents(?:\[\d*\])?")
 
 
 def read_dial(pairs: Pairs, settings: Settings) -> Dial:
-    """The call these parameters ask for. Raises Refusal, 400, for what is missing or out of range.
+    """Read the parameters of a call. Raises Refusal, 400, for a missing one or an invalid value.
 
-    Names are case-sensitive: one in another case is a parameter that is not there.
+    Names are case-sensitive: a parameter whose name has another case counts as missing.
     """
     pairs = given(pairs, settings)
     form = dict(pairs)
@@ -84,13 +84,13 @@ def read_dial(pairs: Pairs, settings: Settings) -> Dial:
 
 
 def flow_of(url: str) -> str | None:
-    """The id of the flow a URL leads to."""
+    """Return the id of the flow that a URL leads to; None if it does not lead to one."""
     match = _FLOW_PATH.fullmatch(urlsplit(url).path)
     return None if match is None else match[1]
 
 
 def check_flow_url(name: str, url: str, settings: Settings) -> None:
-    """Raises Refusal, 400, for a flow's URL that is written as the switches refuse."""
+    """Raise Refusal, 400, if a flow's URL is written in a way that the switches refuse."""
     parts = urlsplit(url)
     if parts.path.endswith("/") and not settings.flow_url_slash:
         raise bad(f"{name} ends in a slash")
@@ -100,9 +100,9 @@ def check_flow_url(name: str, url: str, settings: Settings) -> None:
 
 
 def check_account(dial: Dial, settings: Settings, whitelist: Container[str]) -> None:
-    """What the account may do. Raises Refusal: 402 or 403 (VOICE_V1 5.2).
+    """Check that the account may make a call. Raises Refusal: 402 or 403 (VOICE_V1 5.2).
 
-    Who is on the whitelist may be called, although on the do-not-call registry (VOICE_V1 8).
+    A number on the whitelist may be called even if it is on the do-not-call registry (VOICE_V1 8).
     """
     if settings.balance_exhausted:
         raise Refusal(402, "Insufficient balance to make this call")
@@ -155,7 +155,7 @@ def _check_urls(form: dict[str, str], settings: Settings) -> None:
 
 
 def check_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> None:
-    """Raises Refusal, 400, unless it is a URL of one of these schemes."""
+    """Raise Refusal, 400, unless it is a URL with one of these schemes."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -165,7 +165,7 @@ def check_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https"))
 
 
 def _whole(form: dict[str, str], name: str, most: int | None, settings: Settings) -> int | None:
-    """A number of seconds from 1 on; None if it is not given, or 0."""
+    """Return a number of seconds, 1 or more; None if it is not given, or 0."""
     text = form.get(name)
     if text is None:
         return None
@@ -179,7 +179,7 @@ def _whole(form: dict[str, str], name: str, most: int | None, settings: Settings
 
 
 def _check_stream(form: dict[str, str]) -> None:
-    """Raises Refusal, 400, for a call to a stream as no page has it (VOICE_V1 1.1)."""
+    """Raise Refusal, 400, for a call to a stream that is not as documented (VOICE_V1 1.1)."""
     if "Url" in form:
         raise bad("StreamUrl is not for a call to a flow")
     if form.get("StreamType") != "bidirectional":
@@ -194,7 +194,7 @@ def _check_stream(form: dict[str, str]) -> None:
 
 
 def _read_retries(form: dict[str, str], settings: Settings) -> int:
-    """How often to dial the first party again, as the switch says (VOICE_V1 1.1)."""
+    """Return how often to dial the first party again, as the switch says (VOICE_V1 1.1)."""
     if settings.default_max_retries is None:
         return 0
     text = form.get("MaxRetries", str(settings.default_max_retries))
@@ -204,7 +204,7 @@ def _read_retries(form: dict[str, str], settings: Settings) -> int:
 
 
 def _read_events(pairs: Pairs, settings: Settings, *, ringing: bool) -> frozenset[Event]:
-    """The subscribed events. A key without brackets is read as the switch says (VOICE_V1 1.2)."""
+    """Return the subscribed events. A switch decides on keys without brackets (VOICE_V1 1.2)."""
     given = [(name, value) for name, value in pairs if _EVENTS.fullmatch(name)]
     if not given:
         return frozenset()
@@ -220,5 +220,5 @@ def _read_events(pairs: Pairs, settings: Settings, *, ringing: bool) -> frozense
             bare = bare[-1:]
         case "lenient":
             bare = [word for value in bare for word in value.split(",")]
-    # An unbracketed value that is no event does nothing: that is how commas were seen to fail.
+    # An unbracketed value that is not an event is ignored: that is how commas were seen to fail.
     return frozenset(Event(word) for word in words | (set(bare) & known))

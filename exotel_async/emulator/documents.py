@@ -1,4 +1,4 @@
-"""What the API says of a call: its fields (VOICE_V1 1.3, 2, 3)."""
+"""Calls as the API returns them: their fields (VOICE_V1 1.3, 2, 3)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from exotel_async.emulator.settings import Settings
 from exotel_async.emulator.switches import Switches
 
 RECORDINGS = "/exotelrecordings/"
-"""Where they are: the account and a file for each call come after it."""
+"""The path that recordings are under; the account and a file for each call come after it."""
 DEFAULT_VALIDITY = 5
-"""Minutes a pre-signed recording URL is good for when nothing else is asked for (VOICE_V1 2)."""
+"""Minutes a pre-signed recording URL is valid unless requested otherwise (VOICE_V1 2)."""
 
 _ECHO: dict[str, Callable[[str], str]] = {"national": national, "e164": e164, "as-sent": str}
 
 
 def second_party(call: EmulatedCall, switches: Switches) -> str | None:
-    """Whom `To` names, as sent: the second party, or what the switches say (VOICE_V1 1.3).
+    """Return whom `To` names, as sent: the second party, or what the switches say (VOICE_V1 1.3).
 
-    Of a call to a stream it is empty.
+    It is None for a call to a stream.
     """
     if call.to is not None or call.dial.stream_url is not None:
         return call.to
@@ -34,12 +34,12 @@ def second_party(call: EmulatedCall, switches: Switches) -> str | None:
 
 
 def echo(number: str, form: Literal["national", "e164", "as-sent"]) -> str:
-    """A number the way a switch wants it shown."""
+    """Return a number in the form that a switch asks for."""
     return _ECHO[form](number)
 
 
 class CallDocuments:
-    """Calls as documents, by the settings in force."""
+    """Calls as documents, by the current settings."""
 
     def __init__(self, settings: Settings, base_url: str) -> None:
         self._settings = settings
@@ -48,13 +48,13 @@ class CallDocuments:
     def single(
         self, call: EmulatedCall, *, json: bool, details: bool = False, validity: int | None = None
     ) -> Document:
-        """The answer to a dial or to a query for one call."""
+        """Return the response to a dial or to a query for one call."""
         return {"Call": self._call(call, json=json, details=details, validity=validity)}
 
     def row(
         self, call: EmulatedCall, *, json: bool, details: bool, validity: int | None
     ) -> Document:
-        """One flat record of `Calls`."""
+        """Return one flat record of `Calls`."""
         settings = self._settings
         details = details and settings.bulk_details
         document = self._call(call, json=json, details=details, validity=validity)
@@ -65,24 +65,24 @@ class CallDocuments:
         return document
 
     def recording_path(self, recording: Recording) -> str:
-        """Where a recording is on this host."""
+        """Return the path of a recording on this host."""
         return f"{RECORDINGS}{self._settings.account_sid}/{recording.file}"
 
     def recording_url(self, call: EmulatedCall) -> str | None:
-        """Where the call's recording is, if it has one."""
+        """Return the URL of the call's recording, if it has one."""
         recording = call.recording
         return None if recording is None else self._base_url + self.recording_path(recording)
 
     def presigned_url(
         self, call: EmulatedCall, recording: Recording, validity: int | None = None
     ) -> str:
-        """The same for anybody, for some minutes from now on."""
+        """Return a recording's URL that anybody can use for some minutes from now on."""
         minutes, path = validity or DEFAULT_VALIDITY, self.recording_path(recording)
         now = call.clock.now()
         return self._base_url + presigned(path, minutes=minutes, now=now, settings=self._settings)
 
     def to(self, call: EmulatedCall, form: Literal["national", "e164", "as-sent"]) -> str | None:
-        """Whom `To` names, in one of the forms of a number."""
+        """Return whom `To` names, in one of the forms of a number."""
         party = second_party(call, self._settings)
         return None if party is None else echo(party, form)
 
@@ -109,18 +109,18 @@ class CallDocuments:
             "Duration": self._amount(line.duration, json=json) if settled else None,
             "Price": self._amount(line.price, json=json) if settled else None,
             "Direction": call.dial.direction,
-            # Of a call that came in it is we who answered.
+            # An incoming call is answered by Exotel, not by a party.
             "AnsweredBy": None
             if call.incoming or not settled or line.answered is None
             else "human",
             "ForwardedFrom": None,
             "CallerName": None,
-            # `.json` stands in the middle: it cannot be asked for as it is.
+            # `.json` is in the middle: this URI cannot be requested as it is.
             "Uri": f"/v1/Accounts/{settings.account_sid}/{calls}/{call.sid}",
             "RecordingUrl": self.recording_url(call) if settled else None,
         }
         if call.dial.stream_url is not None and not json:
-            # What it says is not known.
+            # What that URI returns is not known.
             document["SubResourceUris"] = {"Stream": f"{document['Uri']}/Stream"}
         if recording is not None:
             document["PreSignedRecordingUrl"] = self.presigned_url(call, recording, validity)
@@ -136,9 +136,9 @@ class CallDocuments:
 
 
 def _details(call: EmulatedCall, *, known: bool) -> Document:
-    """Leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2).
+    """Return the leg data: a wrapper around each leg, ids from 1, whole numbers (VOICE_V1 2).
 
-    `known`: those that come late have come, the second leg and the talk time.
+    `known`: the fields that appear late are there: the second leg and the talk time.
     """
     first, second = call.legs()
     talked = call.talked if call.ended else 0

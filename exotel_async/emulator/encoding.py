@@ -1,4 +1,4 @@
-"""Queries and forms read from requests, and documents written for status callbacks."""
+"""Queries and forms decoded from requests, and documents encoded for status callbacks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Encoding = Literal["json", "multipart", "urlencoded"]
 
 
 def read_query(query: bytes) -> Pairs:
-    """The parameters of a query, in order."""
-    # Most requests have none, and parse_qsl takes its time to find that out.
+    """Return the parameters of a query, in order."""
+    # Most requests have none, and parse_qsl is slow to find that out.
     return parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
 
 
 async def read_form(content_type: str, body: bytes) -> Pairs | None:
-    """The fields of a form, in order; none without a body.
+    """Return the fields of a form, in order; an empty list without a body.
 
-    None is a body that is no form, JSON too: it is not documented for v1 (VOICE_V1 0).
+    None: the body is not a form. That includes JSON, undocumented for v1 (VOICE_V1 0).
     """
     if not body:
         return []
@@ -49,7 +49,7 @@ async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
 
 
 def encode(document: Document, encoding: Encoding, *, boundary: str) -> tuple[str, bytes]:
-    """Content type and body of a status callback."""
+    """Return the content type and body of a status callback."""
     if encoding == "json":
         return "application/json", json.dumps(document).encode()
     fields = form_fields(document)
@@ -64,7 +64,7 @@ def encode(document: Document, encoding: Encoding, *, boundary: str) -> tuple[st
 
 
 def form_fields(document: Document) -> list[tuple[str, str]]:
-    """A document as form fields: text, null empty, lists as `Legs[0][Status]` (VOICE_V1 6.2)."""
+    """Return form fields: text, null as empty, lists as `Legs[0][Status]` (VOICE_V1 6.2)."""
     fields: list[tuple[str, str]] = []
     for name, value in document.items():
         if isinstance(value, list):

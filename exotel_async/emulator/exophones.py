@@ -1,6 +1,6 @@
-"""The ExoPhones pages: listing them, showing one, and assigning a flow to it (VOICE_V1 8).
+"""The ExoPhone endpoints: listing them, showing one, and assigning a flow to it (VOICE_V1 8).
 
-Of buying and releasing there is nothing. Page numbers, the fields of an ExoPhone and its form
+Buying and releasing are not emulated. Page numbers, the fields of an ExoPhone and its form
 `+91…` are those of Exotel's own samples.
 """
 
@@ -17,7 +17,7 @@ from exotel_async.emulator.api_errors import Refusal, bad
 from exotel_async.emulator.dial_request import check_flow_url, check_url, flow_of
 from exotel_async.emulator.number_map import ByNumber
 from exotel_async.emulator.numbers import e164, metadata
-from exotel_async.emulator.pages import Asked, Methods
+from exotel_async.emulator.pages import ApiRequest, Methods
 from exotel_async.emulator.parameters import given
 from exotel_async.emulator.rendering import Document
 from exotel_async.emulator.settings import Settings
@@ -28,8 +28,8 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 @attrs.define
-class _Told:
-    """What was set on one, other than its flow."""
+class _Properties:
+    """What was set on an ExoPhone, other than its flow."""
 
     friendly_name: str | None = None
     sms_url: str | None = None
@@ -42,25 +42,25 @@ class ExoPhones:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._told: ByNumber[_Told] = ByNumber({})
+        self._properties: ByNumber[_Properties] = ByNumber({})
 
     def pages(self) -> Mapping[str, Methods]:
-        """Those of `v2_beta`."""
+        """Return the endpoints of `v2_beta`, by path."""
         return {
             _LIST: {"GET": self._list},
             f"{_LIST}/*": {"GET": self._show, "PUT": self._set},
         }
 
     def newer_pages(self) -> Mapping[str, Methods]:
-        """That of `v2`. What it says is not known: here it is what `v2_beta` says."""
+        """Return the endpoint of `v2`. Its response is not known: here it is that of `v2_beta`."""
         return {"incoming-phone-numbers/*": {"GET": self._show}}
 
     def sid(self, number: str) -> str:
-        """What an ExoPhone goes by here: not by the number, as in calls (VOICE_V1 1.3)."""
+        """Return an ExoPhone's SID. Unlike in calls, it is not its number here (VOICE_V1 1.3)."""
         return sha256(f"{self._settings.account_sid}/{number}".encode()).hexdigest()[:32]
 
-    def _list(self, asked: Asked) -> Document:
-        query = dict(given(asked.query_pairs, self._settings))
+    def _list(self, request: ApiRequest) -> Document:
+        query = dict(given(request.query_pairs, self._settings))
         page = _read(query, "Page", 0)
         size = _read(query, "PageSize", _PAGE_SIZE)
         if size == 0:
@@ -88,18 +88,18 @@ class ExoPhones:
         }
 
     def _find(self, sid: str) -> str:
-        """The number that has that SID. Raises Refusal, 404."""
+        """Return the number that has that SID. Raises Refusal, 404."""
         number = next((n for n in self._settings.exophones if self.sid(n) == sid), None)
         if number is None:
             raise Refusal(404, "The ExoPhone was not found")
         return number
 
-    def _show(self, _: Asked, sid: str) -> Document:
+    def _show(self, _: ApiRequest, sid: str) -> Document:
         return self._document(self._find(sid))
 
-    def _set(self, asked: Asked, sid: str) -> Document:
-        """Raises Refusal, 400, and sets nothing, if a URL may not be."""
-        number, form = self._find(sid), dict(asked.fields)
+    def _set(self, request: ApiRequest, sid: str) -> Document:
+        """Set the properties given. Raises Refusal, 400, and sets none, if a URL is not allowed."""
+        number, form = self._find(sid), dict(request.fields)
         for name in ("VoiceUrl", "SMSUrl"):
             if form.get(name):
                 check_url(name, form[name])
@@ -109,30 +109,31 @@ class ExoPhones:
             check_flow_url("VoiceUrl", voice, self._settings)
         elif voice and not self._settings.other_voice_urls:
             raise bad("VoiceUrl does not lead to a flow")
-        told = self._told.setdefault(number, _Told())
+        props = self._properties.setdefault(number, _Properties())
         if flow is not None:
             self._settings.exophone_flows[number] = flow
         elif voice is not None:
             self._settings.exophone_flows.pop(number, None)
-            told.other_voice_url = voice or None
+            props.other_voice_url = voice or None
         if "SMSUrl" in form:
-            told.sms_url = form["SMSUrl"] or None
-        told.friendly_name = form.get("FriendlyName", told.friendly_name)
+            props.sms_url = form["SMSUrl"] or None
+        props.friendly_name = form.get("FriendlyName", props.friendly_name)
         return self._document(number)
 
     def _document(self, number: str) -> Document:
-        told, flow = self._told.get(number, _Told()), self._settings.exophone_flows.get(number)
+        props = self._properties.get(number, _Properties())
+        flow = self._settings.exophone_flows.get(number)
         account = quote(self._settings.account_sid)
         url = f"http://my.exotel.com/{account}/exoml/start_voice/{flow}"
         return {
             "sid": self.sid(number),
             "phone_number": e164(number),
-            "friendly_name": number if told.friendly_name is None else told.friendly_name,
+            "friendly_name": number if props.friendly_name is None else props.friendly_name,
             "capabilities": {"voice": True, "sms": True},
             "country": "IN",
             "region": metadata(number, dnd=False)["Circle"],
-            "voice_url": told.other_voice_url if flow is None else url,
-            "sms_url": told.sms_url,
+            "voice_url": props.other_voice_url if flow is None else url,
+            "sms_url": props.sms_url,
         }
 
 

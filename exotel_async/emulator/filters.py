@@ -1,4 +1,4 @@
-"""What a query of `GET Calls` asks for: filters and their limits (VOICE_V1 3)."""
+"""The query parameters of `GET Calls`: filters and their limits (VOICE_V1 3)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_NUMBERS = 5
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
 MONTH = timedelta(days=31)
-"""Both the longest window and the one searched without `DateCreated`."""
+"""The longest window allowed, and the one searched without `DateCreated`."""
 MONTHS_BACK = 6
 DIRECTIONS = ("inbound", "outbound-dial", "outbound-api")
 VALIDITY = range(5, 61)
@@ -34,7 +34,7 @@ Keep = Callable[[EmulatedCall], bool]
 
 
 def read_validity(query: Query) -> int | None:
-    """`RecordingUrlValidity` in minutes."""
+    """Return `RecordingUrlValidity`, in minutes. Raises Refusal, 400."""
     text = query.get("RecordingUrlValidity")
     if text is None:
         return None
@@ -44,12 +44,12 @@ def read_validity(query: Query) -> int | None:
 
 
 def wants_details(query: Query) -> bool:
-    """`details=true`, or `Details=true` as some send it."""
+    """Return whether the query has `details=true`, or `Details=true` as some clients send it."""
     return query.get("details", query.get("Details")) == "true"
 
 
 def possible_faults(query: Query) -> frozenset[ListingFault]:
-    """The faults of listings that its answer can meet."""
+    """Return the listing faults that the response to a query can meet."""
     faults = {ListingFault.REPEATED_ROWS}
     if query.get("After"):
         faults.add(ListingFault.REPEATED_CURSOR)
@@ -59,7 +59,7 @@ def possible_faults(query: Query) -> frozenset[ListingFault]:
 
 
 def read_window(text: str | None, clock: Clock, switches: Switches) -> tuple[float, float]:
-    """First moment and the one after the last, in emulator seconds."""
+    """Return the first moment and the one after the last, in emulator seconds since the start."""
     now = clock.now()
     bounds = {} if text is None else _bounds(text, "DateCreated", ("gte", "lte"), parse_wire_date)
     until = bounds.get("lte")
@@ -76,14 +76,14 @@ def read_window(text: str | None, clock: Clock, switches: Switches) -> tuple[flo
         raise bad("Invalid parameter DateCreated: the time range is longer than a month")
     if bounds and min(bounds.values()) < _months_before(now, MONTHS_BACK):
         raise bad("Invalid parameter DateCreated: it is older than 6 months")
-    # A date has whole seconds, so the bounds take in all of their second. Without one there is no
-    # bound: no call was dialled after now.
+    # A date has whole seconds, so a bound includes all of its second. Without an end there is no
+    # upper bound: no call was dialled after now.
     after = math.inf if until is None else clock.since_start(until + timedelta(seconds=1))
     return clock.since_start(since), after
 
 
 def _months_before(now: datetime, months: int) -> datetime:
-    """The same day that many calendar months ago, or the last one of its month; from midnight."""
+    """Return midnight of the same day that many months ago, or of the last day of that month."""
     year, month = divmod(now.year * 12 + now.month - 1 - months, 12)
     first = now.replace(year=year, month=month + 1, day=1, hour=0, minute=0, second=0)
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
@@ -91,7 +91,7 @@ def _months_before(now: datetime, months: int) -> datetime:
 
 
 def read_filters(query: Query, switches: Switches) -> Sequence[Keep]:
-    """One test for each filter given, other than `Sid` and `DateCreated`."""
+    """Return a predicate for each filter given, other than `Sid` and `DateCreated`."""
     keeps: list[Keep] = []
     to = read_list(query, "To", MAX_NUMBERS)
     if to is not None:
@@ -138,7 +138,7 @@ def _within(value: Decimal, bounds: Mapping[str, Decimal]) -> bool:
 def _bounds(
     text: str, name: str, operators: Sequence[str], read: Callable[[str], T]
 ) -> dict[str, T]:
-    """`gte:…;lte:…` as a value for each operator."""
+    """Parse `gte:…;lte:…` into a value for each operator."""
     bounds: dict[str, T] = {}
     for part in text.split(";"):
         operator, colon, value = part.partition(":")
@@ -168,7 +168,7 @@ def _seconds(text: str, *, bare: bool) -> Decimal:
 
 
 def read_list(query: Query, name: str, most: int) -> Sequence[str] | None:
-    """A comma-separated list."""
+    """Return the values of a comma-separated list; None if it is not given."""
     if name not in query:
         return None
     values = [value.strip() for value in query[name].split(",") if value.strip()]
@@ -180,7 +180,7 @@ def read_list(query: Query, name: str, most: int) -> Sequence[str] | None:
 def _one_of(
     query: Query, name: str, words: Sequence[str] | frozenset[str], *, before: str = ""
 ) -> str:
-    """`before` may stand in front of the word."""
+    """Return a parameter that must be one of some words; `before` may precede the word."""
     word = query[name].removeprefix(before)
     if word not in words:
         raise bad(f"{name} must be one of {', '.join(sorted(words))}")
@@ -188,7 +188,7 @@ def _one_of(
 
 
 def read_page_size(text: str | None, switches: Switches) -> int:
-    """`PageSize`."""
+    """Return the `PageSize`, or its default."""
     if text is None or (text == "0" and switches.zero_parameters):
         return DEFAULT_PAGE
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE:
@@ -197,7 +197,7 @@ def read_page_size(text: str | None, switches: Switches) -> int:
 
 
 def read_descending(text: str) -> bool:
-    """Whether `SortBy` wants the newest first."""
+    """Return whether `SortBy` asks for the newest first."""
     if text not in {"DateCreated:asc", "DateCreated:desc"}:
         raise bad("SortBy must be DateCreated:asc or DateCreated:desc")
     return text.endswith(":desc")

@@ -1,4 +1,4 @@
-"""`GET Calls`: one page of what a query asks for, and the cursors that lead on (VOICE_V1 3)."""
+"""`GET Calls`: one page of a query's results, and the cursors to its neighbours (VOICE_V1 3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Found = Sequence[EmulatedCall] | Stretch
 
 @attrs.frozen
 class Page:
-    """One page of calls and the cursors that lead on."""
+    """One page of calls and the cursors to the pages before and after it."""
 
     calls: Sequence[EmulatedCall]
     total: int
@@ -84,7 +84,7 @@ def read_page(
 def page_uris(
     page: Page, query: Query, path: str, end: Literal["", "missing"] | None
 ) -> dict[str, str | None]:
-    """The three URIs of `Metadata`: relative, with the filters and a cursor in an encoded query."""
+    """Return the URIs of `Metadata`: relative, with filters and a cursor in an encoded query."""
     filters = {name: value for name, value in query.items() if name not in {"Before", "After"}}
 
     def uri(**cursor: str) -> str:
@@ -119,7 +119,7 @@ def _find(query: Query, book: CallBook, clock: Clock, settings: Settings, *, liv
 
 
 def _cursor(call: EmulatedCall, passed: int, settings: Settings) -> str:
-    """A cursor at a call, which so many rows come before."""
+    """Return a cursor at a call that has `passed` rows before it."""
     text = f"{passed}" if settings.cursors == "offset" else f"{call.at!r} {call.sid}"
     return base64.urlsafe_b64encode(text.encode()).decode()
 

@@ -1,7 +1,8 @@
-"""Dialled calls of which a person plays a party: they are decided as they go.
+"""Dialled calls in which a person plays a party: they are decided while they run.
 
-So they are until a flow takes over (see `flow_engine`). Who is not played by hand does as the
-scenario draws it; a conversation with a second party who is lasts until one of the two hangs up.
+They are handled here until a flow takes over (see `flow_engine`). A party not played by hand does
+what the scenario draws; with a second party played by hand, a conversation lasts until one of the
+two hangs up.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from exotel_async.emulator.scenario import UNREACHED, Attempt, Outcome, Party, d
 from exotel_async.emulator.settings import Settings, is_manual
 
 _Steps = Generator[float, None, None]
-"""Yields the age of the call it waits for: it goes on then, or when a person acts before."""
+"""Yields the call's age to wait for; to be resumed then, or earlier when a person acts."""
 
 
 class ManualCalls:
-    """Lets such calls go on as the clock and people have it."""
+    """Advances such calls, by the clock and by what people do."""
 
     def __init__(
         self, settings: Settings, book: CallBook, callbacks: Callbacks, runs: Runs
@@ -43,29 +44,31 @@ class ManualCalls:
         """Those in progress, in the order they began."""
 
     def start(self, call: EmulatedCall) -> None:
-        """Ring the first party of a call just taken that leads to no flow."""
+        """Ring the first party of a call just added that does not lead to a flow."""
         manual = is_manual(self._settings, call.from_)
         self._begin(call, Handset(call.from_, "first", manual), None)
 
     def start_flow(self, call: EmulatedCall, flow: Flow, caller: Caller) -> None:
-        """Ring the party of a call just taken, whom a person plays; lead them to the flow then."""
+        """Ring the party of a call just added, played by hand; when they answer, start the flow."""
         self._runs.take_down(call, flow)
         phone = Handset(call.from_, "caller", manual=True)
         self._begin(call, phone, lambda: self._runs.start(call, flow, caller, phone))
 
     def hurry(self) -> None:
-        """Let each reach its end now. Nobody acts any more: phones ring out, and who is in a
-        conversation hangs up."""
+        """Bring each to its end now. No person acts any more: phones ring out, and conversations
+        end."""
         for live in list(self._live):
             live.hurry()
 
     def clear(self) -> None:
-        """End them all where they are."""
+        """Stop them all where they are."""
         for live in list(self._live):
             live.stop()
             live.call.handsets.close()
 
-    def _begin(self, call: EmulatedCall, phone: Handset, lead: Callable[[], None] | None) -> None:
+    def _begin(
+        self, call: EmulatedCall, phone: Handset, enter_flow: Callable[[], None] | None
+    ) -> None:
         call.run = done = asyncio.get_running_loop().create_future()
         live = _ManualCall(
             settings=self._settings,
@@ -73,7 +76,7 @@ class ManualCalls:
             callbacks=self._callbacks,
             call=call,
             first=phone,
-            lead=lead,
+            enter_flow=enter_flow,
             done=done,
         )
         self._live[live] = None
@@ -82,39 +85,39 @@ class ManualCalls:
 
 @attrs.define(kw_only=True, eq=False)
 class _ManualCall:
-    """One of them."""
+    """One such call."""
 
     settings: Settings
     book: CallBook
     callbacks: Callbacks
     call: EmulatedCall
     first: Handset
-    lead: Callable[[], None] | None
-    """What the call comes to once the first party has answered, if that is a flow."""
+    enter_flow: Callable[[], None] | None
+    """Starts the flow once the first party has answered, if the call leads to one."""
     done: Future[None]
     age: float = 0.0
-    """Emulator seconds since the dial, as far as it has been decided."""
+    """Emulator seconds since the dial, up to which the call has been decided."""
     due: float = 0.0
     """The age it waits for."""
     limit: float = math.inf
-    """The age at which it ends whatever anybody does."""
+    """The age at which it ends, whatever the parties do."""
     hurried: bool = False
     steps: _Steps = attrs.field(init=False)
     timer: TimerHandle | None = None
-    over: Callable[[], object] = attrs.field(init=False)
+    on_end: Callable[[], object] = attrs.field(init=False)
     random: Random = attrs.field(init=False)
 
-    def begin(self, over: Callable[[], object]) -> None:
-        """Ring the first party; `over` is called when it has ended, or is in its flow."""
-        self.over = over
+    def begin(self, on_end: Callable[[], object]) -> None:
+        """Ring the first party; `on_end` is called when the call has ended, or is in its flow."""
+        self.on_end = on_end
         self.random = Random(f"{self.call.seed}/parties")  # noqa: S311 - a script, not a secret
-        self.first.act = self.go_on
+        self.first.act = self.advance
         self.call.handsets.add(self.first)
-        self.steps = self._live()
-        self.go_on()
+        self.steps = self._lifecycle()
+        self.advance()
 
-    def go_on(self) -> None:
-        """Take the steps that the clock and people let it take."""
+    def advance(self) -> None:
+        """Take the steps that are possible by now, by the clock and by what people did."""
         if self.timer is not None:
             self.timer.cancel()
         self.age = max(self.age, min(self.call.age, self.due))
@@ -124,15 +127,15 @@ class _ManualCall:
             self.stop()
             return
         wait = max(0.0, self.call.clock.real(self.due - self.call.age))
-        self.timer = asyncio.get_running_loop().call_later(wait, self.go_on)
+        self.timer = asyncio.get_running_loop().call_later(wait, self.advance)
 
     def hurry(self) -> None:
-        """Reach the end now."""
+        """Run to the end now."""
         self.hurried = True
-        self.go_on()
+        self.advance()
         while not self.done.done():
             self.call.run_ahead(self.due)
-            self.go_on()
+            self.advance()
 
     def stop(self) -> None:
         """Take no more steps."""
@@ -141,10 +144,10 @@ class _ManualCall:
         self.steps.close()
         if not self.done.done():
             self.done.set_result(None)
-        self.over()
+        self.on_end()
 
-    def _live(self) -> _Steps:
-        """The call's life."""
+    def _lifecycle(self) -> _Steps:
+        """Run the call from its first ring to its end, or to its flow."""
         call, dial, first = self.call, self.call.dial, self.first
         outcome = yield from self._reach_first()
         if outcome is not Outcome.COMPLETED:
@@ -152,9 +155,9 @@ class _ManualCall:
             self._end()
             return
         call.timeline = attrs.evolve(call.timeline, first=outcome, answered=self.age)
-        self.callbacks.tell(call, Event.ANSWERED, self.age)
-        if self.lead is not None:
-            self.lead()
+        self.callbacks.send_now(call, Event.ANSWERED, self.age)
+        if self.enter_flow is not None:
+            self.enter_flow()
         elif dial.to is None:
             yield from self._wait(math.inf, lambda: first.gone or self.hurried)
             self._end()
@@ -162,14 +165,14 @@ class _ManualCall:
             yield from self._reach_second(dial.to)
 
     def _reach_first(self) -> Generator[float, None, Outcome]:
-        """Ring the first party, as often as `MaxRetries` has it; what came of it in the end."""
+        """Ring the first party, as often as `MaxRetries` says; return the final outcome."""
         call, scenario, lasts = self.call, self.settings.scenario, self.call.dial.time_limit
         while True:
             began = self.age
             self.limit = began + (lasts or MAX_TIME_LIMIT)
             party = self._party(self.first, scenario.first_shares)
             if call.dial.stream_url is not None:
-                self.callbacks.tell(call, Event.RINGING, began)
+                self.callbacks.send_now(call, Event.RINGING, began)
             outcome = yield from self._ring(self.first, party, lambda: False)
             if outcome is Outcome.CANCELED:
                 outcome = Outcome.NO_ANSWER
@@ -181,11 +184,11 @@ class _ManualCall:
             yield from self._wait(self.age + scenario.retry_pause, lambda: False)
 
     def _reach_second(self, number: str) -> _Steps:
-        """Ring the second party, and let the two talk."""
+        """Ring the second party, and let the two talk until the end."""
         call, first, scenario = self.call, self.first, self.settings.scenario
-        second = Handset(number, "second", is_manual(self.settings, number), act=self.go_on)
+        second = Handset(number, "second", is_manual(self.settings, number), act=self.advance)
         call.handsets.add(second)
-        # Until it is known better: that it is given up is what an end from outside makes of it.
+        # Provisional: the outcome if the call is ended from outside before this party answers.
         call.timeline = attrs.evolve(call.timeline, second=Outcome.CANCELED)
         first.hears = call.dial.parameters.get("WaitUrl")
         party = self._party(second, scenario.second_shares)
@@ -193,7 +196,7 @@ class _ManualCall:
         call.timeline = attrs.evolve(call.timeline, second=outcome)
         if outcome is Outcome.COMPLETED:
             call.timeline = attrs.evolve(call.timeline, bridged=self.age)
-            self.callbacks.tell(call, Event.ANSWERED, self.age)
+            self.callbacks.send_now(call, Event.ANSWERED, self.age)
             yield from self._wait(
                 self.age + party.talk,
                 lambda: first.gone or second.gone or (second.manual and self.hurried),
@@ -201,13 +204,13 @@ class _ManualCall:
         self._end()
 
     def _party(self, phone: Handset, shares: dict[Outcome, float]) -> Party:
-        """What they do when their phone rings; of who is played by hand, if they do nothing."""
+        """Return what a party does when its phone rings; if played by hand, what inaction means."""
         scenario, given = self.settings.scenario, self.call.dial.ring_timeout
         patience = scenario.ring_timeout if given is None else given
         party = draw(scenario, self.random, phone.number, shares)
         if phone.manual:
             return Party(Outcome.NO_ANSWER, patience, math.inf)
-        # Nobody is drawn to hang up who is played by hand.
+        # The other party is played by hand: whether they hang up is not drawn.
         if party.outcome is Outcome.CANCELED:
             return Party(Outcome.NO_ANSWER, patience, party.talk)
         return party.within(patience)
@@ -215,7 +218,7 @@ class _ManualCall:
     def _ring(
         self, phone: Handset, party: Party, left: Callable[[], bool]
     ) -> Generator[float, None, Outcome]:
-        """Ring a phone, unless the other party leaves; what came of it."""
+        """Ring a phone while the other party stays; return the outcome."""
         phone.ring()
         self.book.ring(phone.number)
         yield from self._wait(self.age + party.ring, lambda: phone.state != "ringing" or left())
@@ -233,16 +236,16 @@ class _ManualCall:
         return party.outcome
 
     def _wait(self, until: float, done: Callable[[], bool]) -> _Steps:
-        """Until then, or until a person has done that, or the call has to end."""
+        """Wait until that age, until `done`, or until the call has to end."""
         until = min(until, self.limit)
         while not done() and self.age < until:
             yield until
 
     def _end(self) -> None:
-        """It is over."""
+        """End the call."""
         call = self.call
         call.timeline = attrs.evolve(call.timeline, ended=self.age)
         call.handsets.close()
         if call.log is not None:
             call.log.ending = not_answered(call)
-        self.callbacks.tell(call, Event.TERMINAL, self.age)
+        self.callbacks.send_now(call, Event.TERMINAL, self.age)

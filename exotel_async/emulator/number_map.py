@@ -11,7 +11,7 @@ V = TypeVar("V")
 
 
 class ByNumber(MutableMapping[str, V]):
-    """A mapping whose keys are phone numbers; it shows them in their national form."""
+    """A mapping whose keys are phone numbers; it lists them in their national form."""
 
     def __init__(self, items: Mapping[str, V]) -> None:
         self._items = {checked_number(number): value for number, value in items.items()}

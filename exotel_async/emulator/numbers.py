@@ -1,4 +1,4 @@
-"""Phone numbers: one form to compare them by, the forms the wire shows, and what a lookup says."""
+"""Phone numbers: a form to compare them in, the forms on the wire, and the results of lookups."""
 
 from __future__ import annotations
 
@@ -52,36 +52,36 @@ OPERATORS = {
 
 @lru_cache(maxsize=4096)
 def national(number: str) -> str:
-    """The form numbers are compared by: `0` and ten digits for an Indian one, else as written."""
+    """Return the form for comparisons: `0` and ten digits for an Indian one, else as written."""
     match = _NATIONAL.fullmatch(number)
     return number if match is None else "0" + match[1]
 
 
 def e164(number: str) -> str:
-    """`+91` and ten digits for an Indian number, else as written."""
+    """Return `+91` and ten digits for an Indian number, else the number as written."""
     match = _NATIONAL.fullmatch(number)
     return number if match is None else "+91" + match[1]
 
 
 def is_indian(number: str) -> bool:
-    """Whether it is an Indian number with all its ten digits."""
+    """Return whether it is an Indian number with all its ten digits."""
     return _NATIONAL.fullmatch(number) is not None
 
 
 def is_number(text: str) -> bool:
-    """Whether it can be dialled: digits, with or without a plus."""
+    """Return whether it can be dialled: digits, with or without a plus."""
     return _DIALLABLE.fullmatch(text) is not None
 
 
 def is_sip(text: str) -> bool:
-    """Whether it is a SIP address, or an agent's SIP id, which has no host (VOICE_V1 1.1)."""
+    """Return whether it is a SIP address, or an agent's SIP id without a host (VOICE_V1 1.1)."""
     return _SIP.fullmatch(text) is not None
 
 
 def checked_number(text: str) -> str:
-    """The form a number that is given to us is kept in. Raises ValueError where it is none.
+    """Return the form in which a number from the user is kept. Raises ValueError for other texts.
 
-    With spaces or hyphens, which the API refuses, it would be nobody's.
+    A number with spaces or hyphens, which the API refuses, would never match a request.
     """
     if _WRITTEN.fullmatch(text) is None and not is_sip(text):
         shown = re.sub(r"\d(?=(?:\D*\d){4})", "*", text)
@@ -92,12 +92,12 @@ def checked_number(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """A text without whole phone numbers, for errors."""
+    """Return a text with its phone numbers masked, for error messages."""
     return re.sub(r"\d{7,}", lambda run: "*" * (len(run[0]) - 4) + run[0][-4:], text)
 
 
 def metadata(number: str, *, dnd: bool) -> dict[str, str]:
-    """What a lookup says of an Indian number: invented, and always the same for the same number."""
+    """Return the lookup result of an Indian number: invented, but always the same for a number."""
     shown = national(number)
     draw = int.from_bytes(sha256(shown.encode()).digest()[:4])
     circle = sorted(CIRCLES)[draw % len(CIRCLES)]
@@ -106,7 +106,7 @@ def metadata(number: str, *, dnd: bool) -> dict[str, str]:
         "PhoneNumber": shown,
         "Circle": circle,
         "CircleName": f"{CIRCLES[circle]} Telecom Circle",
-        # 080 is the one area code that is documented (VOICE_V1 1.1), and ExoPhones have it.
+        # 080 is the only area code documented (VOICE_V1 1.1), and ExoPhones have it.
         "Type": "Landline" if shown[1] in "12345" or shown.startswith("080") else "Mobile",
         "Operator": operator,
         "OperatorName": OPERATORS[operator],

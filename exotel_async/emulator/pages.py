@@ -1,4 +1,4 @@
-"""The pages of the API: which one a path leads to, and what a method does there."""
+"""The endpoints of the API: which one a path leads to, and which handler a method has there."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from exotel_async.emulator.faults import Fault
 from exotel_async.emulator.rendering import Body
 
 VOICE, EXOPHONES, NEWER_EXOPHONES = "/v1/Accounts/", "/v2_beta/Accounts/", "/v2/accounts/"
-"""What the paths of an API begin with; the account comes next (VOICE_V1 0, 8)."""
+"""The path prefixes of the APIs; the account comes next (VOICE_V1 0, 8)."""
 _ONLY_JSON = ("/v2_beta/", "/v2/")  # VOICE_V1 8
 
 Methods = Mapping[str, Callable[..., Body]]
-"""What a page does, by method: called with the request and the parts of its path."""
+"""An endpoint's handlers by method: called with the request, and the `*` parts of its path."""
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """A request to the account, read so far as every page needs it."""
+class ApiRequest:
+    """A request to the account, parsed as far as every endpoint needs it."""
 
     method: str
-    """HEAD is GET here: only the body of its answer stays away, and the server sees to that."""
+    """HEAD is GET here: the server omits the body of its response."""
     page: str
-    """The path below the account, without `.json`; case counts."""
+    """The path below the account, without `.json`; case-sensitive."""
     json: bool
     query_pairs: Pairs
     form: Pairs | None
-    """None: there was a body, and it was no form."""
+    """None: there was a body that is not a form."""
     fault: Fault | None = None
-    """What goes wrong with it; a page itself heeds that of a listing only."""
+    """The fault it meets; endpoints themselves apply only listing faults."""
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The parameters of the query; of one that comes twice the last."""
+        """The parameters of the query; if one is repeated, its last value."""
         return dict(self.query_pairs)
 
     @property
     def is_listing(self) -> bool:
-        """Whether it asks for a page of calls."""
+        """Whether it is a `GET Calls`."""
         return (self.method, self.page) == ("GET", "Calls")
 
     @property
     def fields(self) -> Pairs:
-        """The fields of the form. Raises Refusal, 400."""
+        """The fields of the form. Raises Refusal, 400, if the body is not one."""
         if self.form is None:
             raise bad("The body is not a form")
         return self.form
@@ -60,13 +60,13 @@ class Place(NamedTuple):
     api: str | None
     """VOICE or one of the others; None: to none of them."""
     page: str | None
-    """The page below the account; None: the path leads to no account, or another one."""
+    """The path below the account; None: it leads to no account, or to another one."""
     json: bool
-    """Whether answers are JSON, errors too: `.json` decides in Voice (VOICE_V1 0)."""
+    """Whether responses are JSON, errors too: `.json` decides in Voice (VOICE_V1 0)."""
 
 
 def locate(path: str, account_sid: str) -> Place:
-    """Read the path of a request, in which `%` still stands for itself."""
+    """Split the path of a request, which is still percent-encoded."""
     json = path.endswith(".json") or path.startswith(_ONLY_JSON)
     bare = path.removesuffix(".json")
     for api in (VOICE, EXOPHONES, NEWER_EXOPHONES):
@@ -78,7 +78,7 @@ def locate(path: str, account_sid: str) -> Place:
 
 
 class Pages:
-    """The pages of one API, by path below the account: `Calls/*` is that of any one call."""
+    """The endpoints of one API, by path below the account: in `Calls/*` the `*` is any one part."""
 
     def __init__(self, *tables: Mapping[str, Methods]) -> None:
         pages = {page: methods for table in tables for page, methods in table.items()}
@@ -88,25 +88,25 @@ class Pages:
             for page, methods in pages.items()
             if "*" in page
         }
-        """By the first part of the path, and how many others there are."""
+        """By the first part of the path, and the number of `*` parts."""
 
-    def answer(self, asked: Asked) -> Body:
-        """Do what is asked, and say so. Raises Refusal: 404, 405, or what the page has."""
+    def answer(self, request: ApiRequest) -> Body:
+        """Handle a request, and return its response's body. Raises Refusal: 404, 405, or others."""
         parts: list[str] = []
-        methods = self._fixed.get(asked.page)
+        methods = self._fixed.get(request.page)
         if methods is None:
-            first, *parts = asked.page.split("/")
+            first, *parts = request.page.split("/")
             methods = self._open.get((first, len(parts)))
         if methods is None or "" in parts:
             raise Refusal(404, "The requested resource was not found")
-        do = methods.get(asked.method)
+        do = methods.get(request.method)
         if do is None:
             raise not_allowed(*methods)
-        return do(asked, *map(unquote, parts))
+        return do(request, *map(unquote, parts))
 
 
 def not_allowed(*allowed: str) -> Refusal:
-    """405, with the methods there are: HEAD is wherever GET is."""
+    """Return a 405 with the methods allowed: HEAD is allowed wherever GET is."""
     known = [
         name for method in allowed for name in ([method, "HEAD"] if method == "GET" else [method])
     ]

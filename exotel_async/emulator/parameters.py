@@ -1,4 +1,4 @@
-"""Parameters of a request, before any page reads them: where they may stand, and empty ones."""
+"""Request parameters, before an endpoint reads them: in query or form, and empty ones."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from exotel_async.emulator.encoding import Pairs
 from exotel_async.emulator.switches import Switches
 
 _HARMLESS = "details"
-"""Some have it in the query of a dial, where it does nothing (VOICE_V1 1.1)."""
+"""Some clients have it in the query of a dial, where it has no effect (VOICE_V1 1.1)."""
 
 
 def merged(query: Pairs, form: Pairs, switches: Switches) -> Pairs:
-    """The parameters of a form, with those of the query as the switch says. Raises Refusal, 400.
+    """Return a form's parameters, with the query's as the switch says. Raises Refusal, 400.
 
-    What stands in both is taken from the form, an array as a whole: PHP does so.
+    A parameter in both is taken from the form, an array as a whole, as PHP does.
     """
     if not query:
         return form
@@ -32,7 +32,7 @@ def merged(query: Pairs, form: Pairs, switches: Switches) -> Pairs:
 
 
 def given(parameters: Iterable[tuple[str, str]], switches: Switches) -> Pairs:
-    """Those that have a value. Raises Refusal, 400, for one that has none, by a switch."""
+    """Return those that have a value. Raises Refusal, 400, for an empty one if a switch says so."""
     pairs = list(parameters)
     kept = [(name, value) for name, value in pairs if value]
     if len(kept) < len(pairs) and not switches.empty_parameters:
@@ -41,5 +41,5 @@ def given(parameters: Iterable[tuple[str, str]], switches: Switches) -> Pairs:
 
 
 def _array(name: str) -> str:
-    """What a parameter is called without its place in an array."""
+    """Return a parameter's name without its array index."""
     return name.partition("[")[0]

@@ -1,4 +1,4 @@
-"""The phones of a call: how each stands, and what a person who plays one by hand can do with it."""
+"""The phones of a call: their state, and what a person who plays one by hand can do with it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NAMES: dict[Role, str] = {
 T = TypeVar("T")
 
 
-def _note_change(handset: Handset, _: object, value: T) -> T:
+def _report_change(handset: Handset, _: object, value: T) -> T:
     handset.changed()
     return value
 
 
 def check_keys(keys: str) -> None:
-    """Raises ValueError where they are none that can be pressed."""
+    """Raise ValueError if there are none, or some that a telephone does not have."""
     if not keys or not TELEPHONE_KEYS.issuperset(keys):
         raise ValueError(f"keys: a telephone has 0 to 9, * and #, it cannot press {keys!r}")
 
@@ -43,62 +43,62 @@ class Phone:
     number: str = attrs.field(repr=False)
     """As it was dialled, or as it called in."""
     role: Role
-    """The party of a flow is its `caller`, whoever dialled; it is connected with an `agent`. The
-    two of a call without a flow are the `first` and the `second`."""
+    """The party of a flow is its `caller`, whichever side dialled; it is connected with an `agent`.
+    The two of a call without a flow are the `first` and the `second`."""
     state: PhoneState
     manual: bool
     """Whether a person plays it: see `Settings.manual`."""
     hears: str | None
     """The last text, or URL of an audio file, that was said or played to them."""
     waits_for: Awaited | None
-    """What the flow waits for from them now: keys, or a message for a Voicemail."""
+    """What the flow now waits for from them: keys, or a message for a Voicemail."""
 
 
 @attrs.define(eq=False)
 class Handset:
-    """One party's phone as its call keeps it.
+    """One party's phone, as its call keeps it.
 
-    What a person does with it counts at once. Each of that raises ValueError when the phone cannot
-    do it now.
+    What a person does with it takes effect at once. The methods for that raise ValueError if the
+    phone cannot do it now.
     """
 
     number: str = attrs.field(repr=False)
     role: Role
     manual: bool
     act: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
-    """Has the call take note of what a person did."""
+    """Called after a person did something, for the call to react to it."""
     changed: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
-    """Called when it stands otherwise, or is asked for something."""
-    state: PhoneState = attrs.field(default="ringing", on_setattr=_note_change)
+    """Called when its state changes, or what a flow waits for from it."""
+    state: PhoneState = attrs.field(default="ringing", on_setattr=_report_change)
     hears: str | None = None
-    waits_for: Awaited | None = attrs.field(default=None, on_setattr=_note_change)
+    waits_for: Awaited | None = attrs.field(default=None, on_setattr=_report_change)
     answered: bool = False
-    """Whether it was answered, when it rang last."""
+    """Whether it was answered the last time it rang."""
     keys: str = ""
-    """Pressed, and asked for by nobody yet."""
+    """Keys pressed that no applet has read yet."""
     message: int = 0
-    """Seconds that are to be said to a Voicemail."""
+    """The length in seconds of the message to be said to a Voicemail."""
 
     @property
     def gone(self) -> bool:
-        """Whether a person has put it on the hook."""
+        """Whether a person plays it, and it is on the hook."""
         return self.manual and self.state == "ended"
 
     def ring(self) -> None:
-        """It begins to ring, perhaps not for the first time."""
+        """Start ringing, perhaps not for the first time."""
         self.state, self.answered = "ringing", False
 
     def connect(self) -> None:
-        """It is answered, if nobody has put it on the hook since."""
+        """Mark it as answered, if it still rings."""
         if self.state == "ringing":
             self.state, self.answered = "connected", True
 
     def end(self) -> None:
-        """It is on the hook again."""
+        """Put it on the hook."""
         self.state, self.waits_for = "ended", None
 
     def view(self, *, over: bool) -> Phone:
-        """How it stands; `over`: the call is."""
+        """Return its current state; `over`: the call has ended."""
         return Phone(
             number=self.number,
             role=self.role,
@@ -109,25 +109,25 @@ class Handset:
         )
 
     def answer(self) -> None:
-        """A person answers."""
+        """Answer, as the person who plays it."""
         self._need("ringing", "answer")
         self.connect()
         self.act()
 
     def reject(self) -> None:
-        """A person does not want the call."""
+        """Reject the call, as the person who plays it."""
         self._need("ringing", "reject the call")
         self.end()
         self.act()
 
     def hang_up(self) -> None:
-        """A person ends the call."""
+        """Hang up, as the person who plays it."""
         self._need("connected", "hang up")
         self.end()
         self.act()
 
     def press(self, keys: str) -> None:
-        """A person presses keys."""
+        """Press keys, as the person who plays it."""
         check_keys(keys)
         self._need("connected", "press keys")
         if self.role != "caller":
@@ -138,7 +138,7 @@ class Handset:
         self.act()
 
     def speak(self, seconds: int) -> None:
-        """A person says a message to a Voicemail."""
+        """Say a message to a Voicemail, as the person who plays it."""
         if seconds < 1:
             raise ValueError(f"seconds: a message is 1 second long or longer, not {seconds}")
         self._need("connected", "speak")
@@ -149,7 +149,7 @@ class Handset:
         self.act()
 
     def _need(self, state: PhoneState, what: str) -> None:
-        """Raises ValueError unless a person plays the phone, and it stands so."""
+        """Raise ValueError unless a person plays the phone, and it is in that state."""
         name = _NAMES[self.role]
         if not self.manual:
             raise ValueError(f"{name} cannot {what} by hand: `manual` does not have that number")
@@ -161,8 +161,8 @@ class Handset:
 class Handsets:
     """The phones of one call: those it has rung, and its caller's.
 
-    It has some if it is in a flow, or a person plays one of them. Looking for one raises ValueError
-    when there is none.
+    There are some if the call is in a flow, or a person plays one of them. Looking for one raises
+    ValueError if there are none.
     """
 
     _all: list[Handset] = attrs.field(factory=list)
@@ -173,7 +173,7 @@ class Handsets:
         return iter(self._all)
 
     def add(self, phone: Handset) -> None:
-        """It begins to ring; that of an agent who was rung before counts no more."""
+        """Add a phone that begins to ring; it replaces one of the same role and number."""
         self._all = [
             one for one in self._all if (one.role, one.number) != (phone.role, phone.number)
         ]
@@ -182,14 +182,14 @@ class Handsets:
         self._changed()
 
     def close(self) -> None:
-        """The call is over: they are all on the hook."""
+        """End them all: the call is over."""
         for phone in self._all:
             phone.end()
         self._over = True
         self._changed()
 
     async def until(self, condition: Callable[[Handset], bool]) -> Handset:
-        """Wait for the first one of which that is true. Raises ValueError when the call ends."""
+        """Wait for a phone that meets the condition. Raises ValueError when the call ends."""
         self._need_some()
         while True:
             found = next(filter(condition, self._all), None)
@@ -203,12 +203,12 @@ class Handsets:
 
     @property
     def talking(self) -> bool:
-        """Whether an agent has answered, and the caller talks to them."""
+        """Whether an agent has answered and is talking to the caller."""
         return any(one.role == "agent" and one.state == "connected" for one in self._all)
 
     @property
     def caller(self) -> Handset:
-        """The one whom a flow asks for keys and messages."""
+        """The phone that a flow asks for keys and messages."""
         self._need_some()
         for one in self._all:
             if one.role == "caller":
@@ -216,7 +216,7 @@ class Handsets:
         raise ValueError("nobody is asked for keys or a message in a call without a flow")
 
     def find(self, number: str, state: PhoneState) -> Handset:
-        """The one of that number, however written; of several, one a person can use so."""
+        """Return the phone of that number, however written; of several, a manual one in `state`."""
         self._need_some()
         found = [one for one in self._all if national(one.number) == national(number)]
         if not found:

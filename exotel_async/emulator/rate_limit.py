@@ -1,4 +1,4 @@
-"""The rate limit, in each of the shapes it may have: which one is unknown (VOICE_V1 5.3)."""
+"""The rate limit, in each form it may have: which one Exotel uses is unknown (VOICE_V1 5.3)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class RateWindow(StrEnum):
     SLIDING_LOG = "sliding-log"
     """At most `rate` in any `per` seconds, by a log of arrivals."""
     SLIDING_COUNTER = "sliding-counter"
-    """The last window's count, weighted by what of it still overlaps, plus this window's."""
+    """The last window's count, weighted by how much of it still overlaps, plus this window's."""
     FIXED = "fixed"
     """At most `rate` in each window of `per` seconds, counted from the emulator's start."""
     TOKEN_BUCKET = "token-bucket"  # noqa: S105 - no secret
     """A bucket of `rate` tokens, refilled at `rate / per`."""
     LEAKY = "leaky"
-    """One request each `per / rate` seconds, with a burst of `leaky_burst`."""
+    """One request per `per / rate` seconds, with a burst of `leaky_burst`."""
 
 
 class Window(abc.ABC):
-    """Counts requests. Moments are emulator seconds and never go back."""
+    """Counts requests. Times are emulator seconds, and never go back."""
 
     def __init__(self, rate: int, per: float, *, count_refusals: bool) -> None:
         if rate < 1 or per <= 0:
@@ -38,7 +38,7 @@ class Window(abc.ABC):
         self.count_refusals = count_refusals
 
     def admit(self, now: float) -> bool:
-        """Count a request that arrives now. False: it is refused."""
+        """Count a request that arrives now. Return False if it is refused."""
         free = self.wait(now) <= 0
         if free or self.count_refusals:
             self._count(now)
@@ -46,15 +46,15 @@ class Window(abc.ABC):
 
     @abc.abstractmethod
     def wait(self, now: float) -> float:
-        """Emulator seconds until a request would be admitted, if none comes before. 0 is now."""
+        """Return the emulator seconds until a request is admitted, if none comes before; 0: now."""
 
     @abc.abstractmethod
     def remaining(self, now: float) -> int:
-        """How many requests would be admitted if they all came now."""
+        """Return how many requests would be admitted if they all came now."""
 
     @abc.abstractmethod
     def _count(self, now: float) -> None:
-        """Take one request's budget, as far as there is any."""
+        """Use up one request's budget, as far as there is any."""
 
 
 class _SlidingLog(Window):
@@ -81,7 +81,7 @@ class _SlidingLog(Window):
 
 
 class _Aligned(Window):
-    """Windows one after the other from moment zero, with the counts of this one and the last."""
+    """Consecutive windows since time zero, with the counts of the current one and the last."""
 
     def __init__(self, rate: int, per: float, *, count_refusals: bool) -> None:
         super().__init__(rate, per, count_refusals=count_refusals)
@@ -89,8 +89,8 @@ class _Aligned(Window):
         self._last = 0
         self._this = 0
 
-    def _turn(self, now: float) -> float:
-        """Step to the window of this moment; seconds since that window began."""
+    def _roll_over(self, now: float) -> float:
+        """Move on to the window of this moment; return the seconds since that window began."""
         index = math.floor(now / self.per)
         if index != self._index:
             self._last = self._this if index == self._index + 1 else 0
@@ -99,34 +99,34 @@ class _Aligned(Window):
         return now - index * self.per
 
     def _count(self, now: float) -> None:
-        self._turn(now)
+        self._roll_over(now)
         self._this += 1
 
 
 class _Fixed(_Aligned):
     def wait(self, now: float) -> float:
-        since = self._turn(now)
+        since = self._roll_over(now)
         return 0.0 if self._this < self.rate else self.per - since
 
     def remaining(self, now: float) -> int:
-        self._turn(now)
+        self._roll_over(now)
         return max(0, self.rate - self._this)
 
 
 class _SlidingCounter(_Aligned):
     def wait(self, now: float) -> float:
-        since = self._turn(now)
+        since = self._roll_over(now)
         room = self.rate - 1 - self._this
         if self._estimate(since) + 1 <= self.rate:
             return 0.0
         if room >= 0:
-            # last * (1 - share) <= room, and `last` is above zero or there were room already
+            # last * (1 - share) <= room, and `last` is above zero: otherwise there would be room
             return self.per * (1 - room / self._last) - since
         share = max(0.0, 1 - (self.rate - 1) / self._this)
         return self.per - since + self.per * share
 
     def remaining(self, now: float) -> int:
-        return max(0, math.floor(self.rate - self._estimate(self._turn(now))))
+        return max(0, math.floor(self.rate - self._estimate(self._roll_over(now))))
 
     def _estimate(self, since: float) -> float:
         return self._last * (1 - since / self.per) + self._this
@@ -150,7 +150,7 @@ class _TokenBucket(Window):
         return math.floor(self._fill(now))
 
     def _count(self, now: float) -> None:
-        # a refused request finds less than one token: what is there is lost
+        # a refused request finds less than one token: that remainder is lost
         self._tokens = max(0.0, self._fill(now) - 1)
 
 
@@ -180,7 +180,7 @@ class _Leaky(Window):
 def new_window(
     kind: RateWindow, rate: int, per: float, *, leaky_burst: int, count_refusals: bool
 ) -> Window:
-    """A fresh count of that kind."""
+    """Return a new window of that kind."""
     match kind:
         case RateWindow.SLIDING_LOG:
             return _SlidingLog(rate, per, count_refusals=count_refusals)
@@ -195,7 +195,7 @@ def new_window(
 
 
 def busiest(arrivals: Sequence[float], per: float) -> int:
-    """The most arrivals in any `per` seconds; two that lie exactly `per` apart do not share one."""
+    """Return the most arrivals in any `per` seconds, which exclude one exactly `per` later."""
     most = first = 0
     for last, moment in enumerate(arrivals):
         while arrivals[first] + per <= moment:

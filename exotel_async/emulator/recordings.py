@@ -1,8 +1,8 @@
-"""Recordings of calls, served beside the API: by the account's credentials or a pre-signed URL.
+"""Recordings of calls, served beside the API: with the account's credentials or a pre-signed URL.
 
 Where a recording is and who may have it is known (VOICE_V1 2). What else its host answers, and that
-no rate limit holds there, are choices. Recordings of flows are mp3 as well, not WAV: of every
-`RecordingUrl` that was seen, those of Passthrus too, the file is an mp3.
+it has no rate limit, are choices. Recordings of flows are mp3 as well, not WAV: every
+`RecordingUrl` that was seen, those of Passthrus too, leads to an mp3.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from exotel_async.emulator.responses import Response, Scope, Sender, act, refuse
 from exotel_async.emulator.settings import Settings
 
 MAX_SECONDS = 60
-"""Where the recording of a longer conversation breaks off: at 1000 bytes a second."""
+"""Where the recording of a longer conversation is cut off; a second takes 1000 bytes."""
 # MPEG-2 Layer III, 8 kbit/s, 16 kHz, mono: 576 samples in 36 bytes, all zero for silence.
 _FRAME = b"\xff\xf3\x18\xc0" + bytes(32)
 _FRAMES_PER_SECOND = 16_000 / 576
 
 
 def silence(seconds: int) -> bytes:
-    """A playable mp3 in which nothing is said for that long."""
+    """Return a playable mp3 of that many seconds of silence."""
     return _FRAME * round(_FRAMES_PER_SECOND * min(seconds, MAX_SECONDS))
 
 
@@ -59,7 +59,7 @@ class Recordings:
         query = dict(read_query(scope["query_string"]))
         headers = dict(scope["headers"])
         authorization: bytes | None = headers.get(b"authorization")
-        # It is defined for GET alone.
+        # A range is defined for GET only.
         wanted = headers.get(b"range", b"").decode("latin-1") if method == "GET" else ""
         download = Download(
             sid=path.rpartition("/")[2].removesuffix(".mp3").partition("-")[0],
@@ -77,16 +77,16 @@ class Recordings:
         except Refusal as refusal:
             made = refuse(refusal, json=False)
         if not await sender.withheld(fault):
-            download.status = made.status  # before it leaves, as a request's
+            download.status = made.status  # before it is sent, as `App` does
             await sender.deliver(made, fault)
 
     def _authenticate(
         self, path: str, query: Mapping[str, str], authorization: bytes | None
     ) -> None:
-        """Raises Refusal: 400, 401 or 403."""
+        """Check the signature or the credentials. Raises Refusal: 400, 401 or 403."""
         if SIGNATURE in query:
             if authorization is not None:
-                # As S3 does: a client that follows a redirect with its credentials learns it.
+                # As S3 does: it exposes a client that sends its credentials along a redirect.
                 raise Refusal(400, "Only one authentication mechanism is allowed")
             now = self._clock.now()
             check_presigned(path, query, now=now, settings=self._settings)
@@ -94,7 +94,7 @@ class Recordings:
             raise Refusal(401, "Authentication is required")
 
     def _answer(self, method: str, path: str, download: Download, wanted: str) -> Response:
-        """The recording, what is wanted of it, or where it is. Raises Refusal: 404, 405 or 416."""
+        """Return the recording, a part of it, or a redirect. Raises Refusal: 404, 405 or 416."""
         call = self._book.by_sid.get(download.sid)
         recording = None if call is None else self._find(call, path)
         if call is None or recording is None:
@@ -109,13 +109,13 @@ class Recordings:
         return _part(silence(recording.seconds), wanted)
 
     def _find(self, call: EmulatedCall, path: str) -> Recording | None:
-        """Which of the call's recordings is at that path."""
+        """Return the one of the call's recordings that is at that path."""
         made = call.recordings or filter(None, [call.recording])
         return next((one for one in made if path == self._documents.recording_path(one)), None)
 
 
 def _part(audio: bytes, wanted: str) -> Response:
-    """All of it, or the range that is wanted. Raises Refusal, 416."""
+    """Return all of it, or the requested range. Raises Refusal, 416."""
     size, headers = len(audio), {"Accept-Ranges": "bytes"}
     try:
         found = read_range(wanted, size)

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 Document = dict[str, object]
 Body: TypeAlias = "Document | Sequence[Document]"
-"""What an answer says: of all pages one alone has a list (VOICE_V1 8)."""
+"""The content of a response: only one endpoint returns a list (VOICE_V1 8)."""
 
 _ROW_NAMES = {"Calls": "Call"}
-"""What one row of a list is called in XML; the rows of `Legs` are wrapped already."""
+"""The XML element of each row of a list; the rows of `Legs` are wrapped already."""
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def as_json(body: Body) -> tuple[str, bytes]:
-    """Content type and body."""
+    """Return the content type and the body."""
     return "application/json", _encode(body).encode()
 
 
 def as_xml(body: Body) -> tuple[str, bytes]:
-    """Content type and body: `TwilioResponse` with the resource as its child."""
+    """Return the content type and the body: `TwilioResponse` with the resource as its child."""
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n{_element("TwilioResponse", body)}'
     return "application/xml", text.encode()
 

@@ -1,4 +1,4 @@
-"""What the emulator has seen: every request, every download, and the totals."""
+"""What the emulator has recorded: every request, every download, and the totals."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from exotel_async.emulator.faults import Fault
 
 @attrs.define(kw_only=True, eq=False)
 class ReceivedRequest:
-    """One request as it came. The Authorization header is not kept."""
+    """One request as it arrived. The Authorization header is not kept."""
 
     method: str
     path: str
     query: Mapping[str, str]
-    """Of a name given twice, the last."""
+    """The parameters of the query; if a name is repeated, its last value."""
     body: bytes = attrs.field(repr=False)
     arrived: float
     """Emulator seconds since the start."""
     form: Mapping[str, str] = attrs.field(factory=dict)
-    """The fields of a form; of a name given twice, the last."""
+    """The fields of a form; if a name is repeated, its last value."""
     exophones: bool = False
     """Whether it was for ExoPhones, which have a rate window of their own."""
     counted: bool = False
@@ -29,9 +29,9 @@ class ReceivedRequest:
     refused: bool = False
     """Whether the rate window refused it."""
     status: int | None = None
-    """What it was answered; None while it is not, and when a fault kept the answer back."""
+    """Of the response; None until it is sent, and if a fault withheld it."""
     reason: str | None = None
-    """What the answer says if it is an error, unless a fault made it one."""
+    """The message of the response if it is an error, unless a fault made it one."""
     fault: Fault | None = None
     """The fault it met."""
 
@@ -41,13 +41,13 @@ class Download:
     """One request for a recording. It is not among the requests for the API."""
 
     sid: str
-    """What the path has for one: the name of the file, but for a second recording's number."""
+    """As read from the path: the file's name, without the number that a second recording has."""
     authorization: bool
     """Whether an Authorization header came."""
     signed: bool
     """Whether the URL carried a signature."""
     status: int | None = None
-    """What it was answered; None while it is not, and when a fault kept the answer back."""
+    """Of the response; None until it is sent, and if a fault withheld it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +55,7 @@ class Statistics:
     """Totals since the start or the last reset."""
 
     requests: int
-    """All that came for the API, ExoPhones included."""
+    """All requests for the API, ExoPhones included."""
     accepted: int
     """Those answered with 2xx."""
     refused: int

@@ -1,4 +1,4 @@
-"""Responses: made from documents, spoilt by faults, and sent over the connection."""
+"""Responses: built from documents, altered by faults, and sent over the connection."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _BODILESS = (204, 304)
-"""Statuses whose answers end with their headers, whatever a fault would have them say."""
+"""Statuses whose responses have no body, even if a fault has one."""
 
 
 @attrs.frozen(kw_only=True)
 class Response:
-    """A response before it leaves."""
+    """A response before it is sent."""
 
     status: int
     content_type: str
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict)
     document: Body = attrs.field(factory=dict)
-    """What the body says; nothing for a recording."""
+    """The content of the body; empty for a recording."""
 
 
 def answer(document: Body, *, json: bool, status: int = 200) -> Response:
-    """A document in the representation asked for."""
+    """Return a document as a response, in JSON or XML."""
     content_type, body = as_json(document) if json else as_xml(document)
     return Response(status=status, content_type=content_type, body=body, document=document)
 
 
 def refuse(refusal: Refusal, *, json: bool) -> Response:
-    """A RestException in the representation asked for."""
+    """Return a RestException as a response, in JSON or XML."""
     made = answer(refusal.document(), json=json, status=refusal.status)
     headers = dict(refusal.headers)
     if refusal.status == 401:
-        # RFC 9110 demands it, and many clients send credentials only once they are asked for them.
+        # RFC 9110 requires it, and many clients send credentials only once challenged.
         headers["WWW-Authenticate"] = 'Basic realm="Exotel"'
     return attrs.evolve(made, headers=headers)
 
 
 async def act(fault: Fault | None, do: Callable[[], Response], *, json: bool) -> Response:
-    """Do what is asked and answer, both as far as a fault lets it. Raises Refusal."""
+    """Carry out a request and return its response, as far as a fault allows. Raises Refusal."""
     if fault is None:
         return do()
     await asyncio.sleep(fault.delay)
-    return _spoil(do() if fault.acts else answer({}, json=json), fault, json=json)
+    return _apply_fault(do() if fault.acts else answer({}, json=json), fault, json=json)
 
 
-def _spoil(right: Response, fault: Fault, *, json: bool) -> Response:
-    """What a fault makes of the right answer."""
-    made = right
+def _apply_fault(correct: Response, fault: Fault, *, json: bool) -> Response:
+    """Return what a fault makes of the correct response."""
+    made = correct
     if fault.status is not None:
         retry_after = fault.retry_after_header()
         headers = {} if retry_after is None else {"Retry-After": retry_after}
@@ -75,25 +75,25 @@ def _spoil(right: Response, fault: Fault, *, json: bool) -> Response:
     return made
 
 
-def _garbage(right: Response, kind: Garbage, *, json: bool) -> Response:
+def _garbage(correct: Response, kind: Garbage, *, json: bool) -> Response:
     match kind:
         case Garbage.TRUNCATED:
-            return attrs.evolve(right, body=right.body[: len(right.body) // 2])
+            return attrs.evolve(correct, body=correct.body[: len(correct.body) // 2])
         case Garbage.HTML:
             page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>"
-            return attrs.evolve(right, content_type="text/html", body=page)
+            return attrs.evolve(correct, content_type="text/html", body=page)
         case Garbage.XML:
-            return attrs.evolve(answer(right.document, json=not json), status=right.status)
+            return attrs.evolve(answer(correct.document, json=not json), status=correct.status)
         case Garbage.EMPTY:
-            return attrs.evolve(right, body=b"")
+            return attrs.evolve(correct, body=b"")
         case Garbage.NOT_UTF8:
-            return attrs.evolve(right, body=b'{"Call":{"Sid":"\xff\xfe\xc3"}}')
+            return attrs.evolve(correct, body=b'{"Call":{"Sid":"\xff\xfe\xc3"}}')
         case Garbage.LIST:
-            return attrs.evolve(right, body=b"[1,2,3]")
+            return attrs.evolve(correct, body=b"[1,2,3]")
 
 
 class Sender:
-    """Sends answers on one request's connection."""
+    """Sends responses on one request's connection."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, date: bytes) -> None:
         self._transport: Transport = scope["state"]["transport"]
@@ -104,15 +104,15 @@ class Sender:
     async def drop(self, *, reset: bool) -> None:
         """Close the connection."""
         drop(self._transport, reset=reset)
-        await self.gone()
+        await self.wait_closed()
 
-    async def gone(self) -> None:
-        """Wait until the connection is closed, by whichever side."""
+    async def wait_closed(self) -> None:
+        """Wait until either side has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def withheld(self, fault: Fault | None) -> bool:
-        """Do what a fault wants before an answer. Whether none of it is to be sent."""
+        """Apply a fault that acts before the response. Return whether nothing is to be sent."""
         match None if fault is None else fault.ending:
             case Ending.DROPPED:
                 await self.drop(reset=fault is not None and fault.reset)
@@ -123,7 +123,7 @@ class Sender:
                 return False
 
     async def deliver(self, made: Response, fault: Fault | None) -> None:
-        """Send an answer that is not withheld, the way a fault wants it."""
+        """Send a response that is not withheld, in the way the fault says."""
         if made.status in _BODILESS:
             made = attrs.evolve(made, body=b"")
         await self._start(made)
@@ -140,10 +140,10 @@ class Sender:
                 await self._body(made.body)
 
     async def _stall(self, seconds: float | None) -> bool:
-        """Wait that long. Whether the client has waited as well."""
+        """Wait that many seconds. Return whether the client is still connected."""
         try:
             async with asyncio.timeout(seconds):
-                await self.gone()
+                await self.wait_closed()
         except TimeoutError:
             return True
         return False

@@ -1,4 +1,4 @@
-"""What becomes of calls: a seeded script of who answers, how long it rings, how long they talk."""
+"""How calls turn out: a seeded script of who answers, how long it rings, how long they talk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _length = attrs.validators.optional(_not_negative)
 
 
 class Outcome(StrEnum):
-    """What one dialled party does, in the wire's words for the end of a leg."""
+    """What one dialled party does, in the words of the wire for the final status of a leg."""
 
     COMPLETED = "completed"
     """Answers."""
@@ -30,16 +30,16 @@ class Outcome(StrEnum):
     NO_ANSWER = "no-answer"
     FAILED = "failed"
     CANCELED = "canceled"
-    """The other party hung up while this one's phone rang: a second leg only."""
+    """The other party hung up while this one's phone rang: second legs only."""
 
 
 UNREACHED = (Outcome.FAILED, Outcome.NO_ANSWER)
-"""What has a first party dialled again, where `MaxRetries` is followed (VOICE_V1 1.1)."""
+"""The outcomes after which a first party is dialled again, by `MaxRetries` (VOICE_V1 1.1)."""
 
 
 @attrs.frozen
 class Behaviour:
-    """How one number behaves. Lengths in emulator seconds; None is drawn from the scenario."""
+    """How one number behaves. Durations in emulator seconds; None: drawn by the scenario."""
 
     outcome: Outcome = attrs.field(default=Outcome.COMPLETED, converter=Outcome)
     ring: int | None = attrs.field(default=None, validator=_length)
@@ -52,10 +52,10 @@ def _by_national(numbers: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
 
 @attrs.frozen(kw_only=True)
 class Scenario:
-    """Shares of outcomes and ranges of lengths, in emulator seconds, whole and inclusive.
+    """Shares of outcomes, and inclusive ranges of durations in whole emulator seconds.
 
-    What is left of the shares answers. `numbers` overrides the draw for single numbers, whichever
-    way they are written and whichever leg they are.
+    The remaining share answers. `numbers` overrides the draw for single numbers, however they are
+    written and whichever leg they are.
     """
 
     busy: float = 0.08
@@ -69,10 +69,10 @@ class Scenario:
     ring: tuple[int, int] = (3, 20)
     talk: tuple[int, int] = (15, 120)
     ring_timeout: int = attrs.field(default=30, validator=_not_negative)  # VOICE_V1 1.1
-    """How long a phone rings without `TimeOut`: 30 by Exotel's portal alone."""
+    """How long a phone rings without `TimeOut`: 30 according to Exotel's portal only."""
     retry_pause: int = attrs.field(default=60, validator=_not_negative)
-    """From an attempt to reach the first party to the next, where `MaxRetries` is followed. No
-    page tells."""
+    """From the end of an attempt to reach the first party to the next one, where `MaxRetries` is
+    followed. No page documents it."""
     settle: tuple[int, int] = (100, 140)  # VOICE_V1 2
     """From the end until Duration, Price and EndTime show: about two minutes."""
     price_per_minute: Decimal = Decimal("0.750")
@@ -81,7 +81,7 @@ class Scenario:
 
     @cached_property
     def first_shares(self) -> dict[Outcome, float]:
-        """What the party dialled first does, other than to answer."""
+        """The shares of what the first party does, other than answering."""
         return {
             Outcome.BUSY: self.busy,
             Outcome.NO_ANSWER: self.no_answer,
@@ -90,7 +90,7 @@ class Scenario:
 
     @cached_property
     def second_shares(self) -> dict[Outcome, float]:
-        """What the second party does, other than to answer."""
+        """The shares of what the second party does, other than answering."""
         return {
             Outcome.BUSY: self.second_busy,
             Outcome.NO_ANSWER: self.second_no_answer,
@@ -109,7 +109,7 @@ class Scenario:
 
     @classmethod
     def all_answered(cls, *, ring: int = 5, talk: int = 30, settle: int = 120) -> Scenario:
-        """Everybody answers, after and for just these emulator seconds."""
+        """Return a scenario where everybody answers, with exactly these emulator seconds."""
         return cls(
             busy=0,
             no_answer=0,
@@ -135,9 +135,10 @@ class Attempt:
 
 @attrs.frozen(kw_only=True)
 class Timeline:
-    """A call's life. Moments are emulator seconds since the dial.
+    """A call's lifecycle. Times are emulator seconds since the dial.
 
-    It is decided when the call is dialled, but for a call in a flow, which is decided as it goes.
+    It is decided when the call is dialled, except for calls in a flow or played by hand, which are
+    decided while they run.
     """
 
     first: Outcome
@@ -148,16 +149,16 @@ class Timeline:
     bridged: float | None
     """When the second party answered."""
     ended: float
-    """Infinite while a flow is in progress."""
+    """Infinite while a call in a flow, or one played by hand, is in progress."""
     settle: int
     """From the end until EndTime, Duration and Price show."""
     price_per_minute: Decimal
     parted: float | None = None
-    """When the second party was gone again, if the call went on."""
+    """When the second party left, if the call continued after that."""
     earlier: int = 0
-    """Seconds talked with other second parties before."""
+    """Seconds talked with earlier second parties."""
     second_decides: bool = False
-    """Whether the status is the second leg's, where a second party was dialled."""
+    """Whether the status is the second leg's, if a second party was dialled."""
     attempts: tuple[Attempt, ...] = ()
     """To reach the first party of a dial: one, and more where `MaxRetries` is followed."""
 
@@ -174,7 +175,7 @@ class Timeline:
 
     @property
     def status(self) -> Outcome:
-        """The call's final word: the first leg's, or the second's if that decides (VOICE_V1 1.3).
+        """The final status: that of the first leg, or of the second if it decides (VOICE_V1 1.3).
 
         A call whose second leg is `canceled` has `failed`.
         """
@@ -184,7 +185,7 @@ class Timeline:
 
     @property
     def talked(self) -> int:
-        """Seconds both parties were connected."""
+        """Seconds for which both parties were connected."""
         if self.bridged is None:
             return self.earlier
         return self.earlier + round((self.parted or self.ended) - self.bridged)
@@ -197,16 +198,16 @@ class Timeline:
 
 @attrs.frozen
 class Party:
-    """What one party does when its phone rings. Lengths in emulator seconds."""
+    """What one party does when its phone rings. Durations in emulator seconds."""
 
     outcome: Outcome
     ring: float
-    """How long the phone rings; infinite when nobody ever answers it."""
+    """How long the phone rings; infinite if it is never answered."""
     talk: float
-    """How long they talk; infinite when it is not they who end it."""
+    """How long they talk; infinite if it is not they who hang up."""
 
     def within(self, patience: float) -> Party:
-        """The same when the phone rings that long at most."""
+        """Return what the party does if the phone rings for at most that long."""
         if self.ring <= patience:
             return self
         return Party(Outcome.NO_ANSWER, patience, self.talk)
@@ -221,22 +222,22 @@ def plan(
     ring_timeout: int | None,
     time_limit: int | None,
     max_retries: int = 0,
-    first_does: Behaviour | None = None,
+    first_behaviour: Behaviour | None = None,
     second_decides: bool = True,
 ) -> Timeline:
-    """Draw a call's life. `second` is None for a call that leads to a flow or a stream.
+    """Draw a call's lifecycle. `second` is None for a call that leads to a flow or a stream.
 
-    `first_does` counts more than what the scenario says of the first party's number. The time limit
-    holds from the last attempt on to reach the first party.
+    `first_behaviour` overrides what the scenario says of the first party's number. The time limit
+    counts from the beginning of the last attempt to reach the first party.
     """
     patience = scenario.ring_timeout if ring_timeout is None else ring_timeout
     limit = math.inf if time_limit is None else time_limit
 
     def attempt() -> Party:
-        one = draw(scenario, random, first, scenario.first_shares, first_does).within(patience)
+        one = draw(scenario, random, first, scenario.first_shares, first_behaviour).within(patience)
         return one if one.ring < limit else Party(Outcome.NO_ANSWER, limit, one.talk)
 
-    # Both are drawn, needed or not, so that an override moves nothing else.
+    # Both are drawn, needed or not, so that an override changes no other draw.
     one = attempt()
     other = draw(scenario, random, second, scenario.second_shares).within(patience)
     settle = random.randint(*scenario.settle)
@@ -275,7 +276,7 @@ def plan(
 
 
 def plan_manual(scenario: Scenario, random: Random, *, second_decides: bool) -> Timeline:
-    """The life of a call that a person plays, as it begins: not answered, and going on."""
+    """Return the initial timeline of a call played by hand: not answered, and in progress."""
     return Timeline(
         first=Outcome.NO_ANSWER,
         answered=None,
@@ -289,7 +290,7 @@ def plan_manual(scenario: Scenario, random: Random, *, second_decides: bool) -> 
 
 
 def plan_incoming(scenario: Scenario, random: Random, *, busy: bool) -> Timeline:
-    """The life of a call that comes in: it is answered at once, or finds the line busy."""
+    """Return the initial timeline of an incoming call: answered at once, or with a busy line."""
     return Timeline(
         first=Outcome.BUSY if busy else Outcome.COMPLETED,
         answered=None if busy else 0.0,
@@ -306,9 +307,9 @@ def draw(
     random: Random,
     number: str | None,
     shares: Mapping[Outcome, float],
-    does: Behaviour | None = None,
+    behaviour: Behaviour | None = None,
 ) -> Party:
-    """A party by its behaviour, the given one or its number's, or else by the shares."""
+    """Draw a party by a behaviour, the given one or its number's, or else by the shares."""
     point, outcome = random.random(), Outcome.COMPLETED
     for candidate, share in shares.items():
         if point < share:
@@ -317,12 +318,12 @@ def draw(
         point -= share
     ring: float = random.randint(*scenario.ring)
     talk = random.randint(*scenario.talk)
-    if does is None and number is not None:
-        does = scenario.numbers.get(national(number))
-    if does is not None:
-        outcome = does.outcome
-        ring = ring if does.ring is None else does.ring
-        talk = talk if does.talk is None else does.talk
+    if behaviour is None and number is not None:
+        behaviour = scenario.numbers.get(national(number))
+    if behaviour is not None:
+        outcome = behaviour.outcome
+        ring = ring if behaviour.ring is None else behaviour.ring
+        talk = talk if behaviour.talk is None else behaviour.talk
     if outcome is Outcome.NO_ANSWER:
         ring = math.inf
     return Party(outcome, ring, talk)

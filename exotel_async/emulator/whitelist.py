@@ -9,7 +9,7 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.number_map import ByNumber
 
 VALID_FOR = 180 * 86_400
-"""Emulator seconds that a number stays on it: "6 months"."""
+"""Emulator seconds for which a number stays on the whitelist: "6 months"."""
 
 
 class Whitelist(AbstractSet[str]):
@@ -20,22 +20,22 @@ class Whitelist(AbstractSet[str]):
         self._until: ByNumber[float] = ByNumber({})
 
     def add(self, numbers: Iterable[str]) -> None:
-        """Take them on, or anew."""
+        """Add numbers, or renew them."""
         self._until.update(dict.fromkeys(numbers, self._clock.elapsed() + VALID_FOR))
 
     def clear(self) -> None:
-        """Forget them."""
+        """Remove all numbers."""
         self._until.clear()
 
     def seconds_left(self, number: str) -> float:
-        """How long a number stays, in emulator seconds; 0 for one that is not on it."""
+        """Return how long a number stays, in emulator seconds; 0 for one that is not on it."""
         return max(0.0, self._until.get(number, 0.0) - self._clock.elapsed())
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, str) and self.seconds_left(number) > 0
 
     def __iter__(self) -> Iterator[str]:
-        # A copy: requests may change it in another thread than that which looks.
+        # A copy: requests may change it in another thread than the one that iterates.
         return (number for number in tuple(self._until) if number in self)
 
     def __len__(self) -> int:
