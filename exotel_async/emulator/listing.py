@@ -43,16 +43,16 @@ class Page:
 def read_page(
     query: Query, book: CallBook, clock: Clock, settings: Settings, *, repeat: int = 0
 ) -> Page:
-    """The calls a query asks for. Raises Refusal, 400, for a filter out of its limits.
+    """Return the page that a query asks for. Raises Refusal, 400, for a filter out of its limits.
 
-    `repeat`: the cursor to the next page lies that many rows further back, though in this page.
+    `repeat`: the cursor to the next page is that many rows further back, but still in this page.
     """
     found = _find(query, book, clock, settings, live=settings.bulk_live)
     size, count = read_page_size(query.get("PageSize"), settings), len(found)
     descending = read_descending(query.get("SortBy", "DateCreated:desc"))
     back = "Before" in query and "After" not in query
     cursor = query["Before"] if back else query.get("After")
-    # They are found oldest first: the page lies to the later side of an edge, or to the earlier.
+    # They are sorted oldest first: the page lies after an edge (`later`), or before it.
     later = descending is back
     if cursor is None:
         edge = count if descending else 0
@@ -100,7 +100,7 @@ def page_uris(
 
 
 def _find(query: Query, book: CallBook, clock: Clock, settings: Settings, *, live: bool) -> _Found:
-    """All calls a query asks for, oldest first, on whichever page."""
+    """Return all calls that match a query, oldest first, on all pages."""
     since, until = read_window(query.get("DateCreated"), clock, settings)
     keeps = read_filters(query, settings)
     sids = read_list(query, "Sid", MAX_SIDS)
@@ -113,7 +113,7 @@ def _find(query: Query, book: CallBook, clock: Clock, settings: Settings, *, liv
     elif keeps:
         candidates = book.between(since, until, live=live)
     else:
-        # A window may hold a million: nothing of it is read but the page.
+        # A window may hold a million calls: only those of the page are read.
         return book.stretch(since, until, live=live)
     return [call for call in candidates if all(keep(call) for keep in keeps)]
 
