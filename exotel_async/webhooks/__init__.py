@@ -1,14 +1,14 @@
-"""What Exotel sends to you during calls, and what you answer.
+"""The requests that Exotel sends to you during calls, and the responses you send back.
 
-`ExotelWebhooks` is an ASGI application with a handler for each URL. What it reads and writes are
-values, of use without it and without I/O::
+`ExotelWebhooks` is an ASGI application with a handler for each URL. The values it reads and writes
+can also be used on their own, without I/O::
 
     event = StatusCallback.from_request(body, content_type)
     request = PassthruRequest.from_query(query)
     response = Passthru.divert().render()  # status, headers, body
 
-FastAPI's dependencies for routes of your own are in `exotel_async.webhooks.fastapi`. Exotel
-signs nothing: put a secret into the URL you give it.
+FastAPI dependencies for your own routes are in `exotel_async.webhooks.fastapi`. Exotel does not
+sign its requests: put a secret into the URL you give it.
 """
 
 from exotel_async.webhooks.answers import (

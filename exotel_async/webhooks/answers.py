@@ -1,6 +1,6 @@
-"""Short answers: which branch a call takes, a number to dial, a message, what to ask for, a bot.
+"""Responses to applets: the branch to take, a number to dial, an SMS, a Gather prompt, a bot URL.
 
-They are those of VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6, 7.9.
+They follow VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6 and 7.9.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from exotel_async.wire.validation import length, length_of_time, refuse, some_te
 class Passthru:
     """The branch a call takes after a Passthru applet; see its three constructors.
 
-    Exotel's rules are its support articles 48283 (Passthru) and 3000052018 (Switch-case).
+    Exotel documents it in its support articles 48283 (Passthru) and 3000052018 (Switch-case).
 
     Attributes:
-        diverts: whether it takes the branch "URL returns anything else".
+        diverts: whether the call takes the branch "URL returns anything else".
         case: the case of the Switch-case applet that follows.
     """
 
@@ -47,7 +47,7 @@ class Passthru:
 
     @classmethod
     def divert(cls) -> Self:
-        """Take the other branch, "URL returns anything else"; it is answered with 302."""
+        """Take the other branch, "URL returns anything else"; the response is a 302."""
         return cls(diverts=True)
 
     @classmethod
@@ -55,15 +55,15 @@ class Passthru:
         """Take one branch of the Switch-case applet that comes next.
 
         Args:
-            case: its name, exactly as it is in the flow.
+            case: the name of the case, exactly as in the flow.
 
         Raises:
-            InvalidRequest: it is empty, or has control characters.
+            InvalidRequest: it is empty, or contains control characters.
         """
         return cls(case=some_text("case", case))
 
     def render(self) -> Response:
-        """Return 200, or 302; a case is JSON in it, as `text/plain`."""
+        """Return 200 or 302; a case is sent as JSON with the content type `text/plain`."""
         if self.case is not None:
             return document({"select": self.case}, content_type=TEXT)
         return response(status=302 if self.diverts else 200)
@@ -73,34 +73,34 @@ class Passthru:
 class DialWhom:
     """The one number to dial; answers the "dial whom" URL of a Connect applet.
 
-    Exotel describes it in its support article 3000088074. How several numbers are written there is
-    not known: see `ConnectPlan`, which answers the dynamic URL.
+    Exotel documents it in its support article 3000088074. How it expects several numbers is not
+    known: to dial several, answer the dynamic URL with a `ConnectPlan`.
 
     Args:
-        number: the number; separators are taken out.
+        number: the number; separators are removed.
 
     Raises:
-        InvalidRequest: it is no phone number.
+        InvalidRequest: it is not a phone number.
     """
 
     number: str = field(converter=normalize_number, repr=masked)
 
     def render(self) -> Response:
-        """Return 200, `text/plain`, the bare number."""
+        """Return a 200, `text/plain`, with the bare number."""
         return response(self.number, content_type=TEXT)
 
 
 @frozen
 class SmsText:
-    """The message an SMS applet sends. In India it must fit a registered template (DLT).
+    """The message an SMS applet sends. In India it must match a registered template (DLT).
 
-    Exotel's rule for the answer is its support article 76228.
+    Exotel documents the response in its support article 76228.
 
     Args:
         text: the message.
 
     Raises:
-        InvalidRequest: it is empty, or has control characters.
+        InvalidRequest: it is empty, or contains control characters.
     """
 
     text: str = field(repr=length)
@@ -109,7 +109,7 @@ class SmsText:
         some_text("text", self.text)
 
     def render(self) -> Response:
-        """Return 200, `text/plain` without a charset, the message. A HEAD gets the same headers."""
+        """Return a 200, `text/plain` without a charset, with the message. HEAD: same headers."""
         return response(self.text, content_type=TEXT)
 
 
@@ -119,10 +119,10 @@ class VoicebotStream:
 
     Args:
         stream_url: the bot's `ws` or `wss` URL, of at most 600 characters.
-        sample_rate: 8000, 16000 or 24000; it is added to the URL. Without it Exotel streams 8000.
+        sample_rate: 8000, 16000 or 24000 Hz; it is added to the URL. Exotel's default is 8000.
 
     Raises:
-        InvalidRequest: an argument Exotel would refuse.
+        InvalidRequest: an argument that Exotel would refuse.
     """
 
     stream_url: str = field(repr=length)
@@ -132,11 +132,11 @@ class VoicebotStream:
         self.document()
 
     def document(self) -> dict[str, Any]:
-        """Return what the answer's JSON says."""
+        """Return the JSON document of the response."""
         return {"url": bot_url(self.stream_url, self.sample_rate)}
 
     def render(self) -> Response:
-        """Return 200, `application/json`, the URL with the sample rate in it."""
+        """Return a 200, `application/json`, with the URL that includes the sample rate."""
         return document(self.document())
 
 
@@ -157,21 +157,21 @@ def _timeout(timeout: timedelta | float | None) -> timedelta | None:
 
 @frozen
 class GatherPlan:
-    """What a Gather applet says, and how it takes the caller's input.
+    """What a Gather applet says, and how it collects the caller's input.
 
-    What is left out is as Exotel has it: a `timeout` of 5 seconds, no repetition (its support
-    article 3000084635).
+    Exotel's defaults apply to omitted arguments: a `timeout` of 5 seconds, no repetition (its
+    support article 3000084635).
 
     Args:
         prompt: what the caller hears: a text, or `Play` with one audio file.
-        max_digits: after so many keys the input is complete.
-        finish_on_key: the key that completes it; `""` is said to mean that none does.
-        timeout: how long Exotel waits for a key: a timedelta or seconds, whole ones.
+        max_digits: the number of keys after which the input is complete.
+        finish_on_key: the key that completes the input; `""` is reported to mean that none does.
+        timeout: how long Exotel waits for a key: a timedelta or a number; whole seconds.
         repeats: how often the prompt is repeated for a caller who presses nothing.
-        repeat_prompt: what the caller hears then instead; only with `repeats`.
+        repeat_prompt: the prompt to use for repetitions instead; only with `repeats`.
 
     Raises:
-        InvalidRequest: an argument Exotel would refuse.
+        InvalidRequest: an argument that Exotel would refuse.
     """
 
     prompt: Speak | Play = field(converter=_prompt)
@@ -191,7 +191,7 @@ class GatherPlan:
             refuse("is heard only with repeats", repeat_prompt=self.repeat_prompt)
 
     def document(self) -> dict[str, Any]:
-        """Return what the answer's JSON says."""
+        """Return the JSON document of the response."""
         content = {
             "gather_prompt": _written(self.prompt),
             "max_input_digits": self.max_digits,
@@ -203,7 +203,7 @@ class GatherPlan:
         return {name: value for name, value in content.items() if value is not None}
 
     def render(self) -> Response:
-        """Return 200, `application/json`, the plan."""
+        """Return a 200, `application/json`, with the plan."""
         return document(self.document())
 
 

@@ -1,4 +1,4 @@
-"""`ExotelWebhooks`: the URLs Exotel calls, as one ASGI application."""
+"""`ExotelWebhooks`: one ASGI application that serves all the URLs Exotel requests."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from exotel_async.listeners import check_event_listener, tell
 from exotel_async.logs import follow_environment, log_fields
 from exotel_async.webhooks.arguments import (
     check_apology,
+    check_callback_receiver,
     check_claims,
     check_max_body,
-    check_notified,
 )
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
@@ -30,8 +30,8 @@ from exotel_async.webhooks.asgi import (
     Scope,
     Send,
     Target,
+    body_chunks,
     read_callback,
-    received,
     refusal,
     send_response,
     show_tail,
@@ -54,20 +54,20 @@ _ANSWER_SECONDS: Final = 4.0
 _FAILED: Final = response(status=500)
 
 
-class Notified(Protocol):
-    """What takes status callbacks, as `exotel.calls` does."""
+class CallbackReceiver(Protocol):
+    """An object that status callbacks can be forwarded to, such as `exotel.calls`."""
 
     def notify(self, event: Any) -> object:
-        """Take a `StatusCallback`, before it is answered: it must not block.
+        """Receive a `StatusCallback` before Exotel gets its response: it must not block.
 
         Raises:
-            ConfigurationError: it takes none any more, as it is closed.
+            ConfigurationError: it is closed and receives no more callbacks.
         """
         ...
 
 
 class ExotelWebhooks(Registry):
-    """The URLs Exotel calls, as an ASGI application to mount in another one or to serve alone::
+    """An ASGI application that serves Exotel's webhooks, mounted in another one or on its own::
 
         hooks = ExotelWebhooks(os.environ["HOOKS_SECRET"], base_url="https://shop.example")
 
@@ -80,17 +80,17 @@ class ExotelWebhooks(Registry):
         app.mount("/exotel", hooks)  # FastAPI or Starlette
         hooks.mounted_in(app)  # so that `hooks.url` knows the prefix
 
-    What is no request of Exotel's gets a bare answer and reaches no handler: 404 without the right
-    secret, from a wrong address, or for a URL nobody has registered; then 405, 415, 413 and 414;
-    408 for a body that does not come; 400 for what cannot be read.
+    A request that cannot be Exotel's gets an empty error response and reaches no handler: 404 if
+    the secret or the client's address is wrong or the URL is not registered; 405, 415, 413 or 414;
+    408 if the body does not arrive in time; 400 if the request cannot be read.
 
-    An event is handled once, though Exotel may send it more than once. It is answered 200 when it
-    was handled, and 500 when that has failed or took too long, so that it comes again; what comes
-    twice at a time is handled once and answered alike. A HEAD calls no handler.
+    Each event is handled once, even if Exotel sends it more than once. The response is 200 when it
+    was handled, and 500 when the handler failed or timed out, so that Exotel sends it again;
+    concurrent requests for one event are handled once and get the same response. A HEAD request
+    calls no handler.
 
-    Neither the secret nor the query is left in the ASGI scope, where servers find what they write
-    into their access log. What stands before the application, be it a proxy or a middleware, has
-    seen them.
+    The secret and the query are removed from the ASGI scope, which servers write their access log
+    from. A proxy or a middleware in front of the application still sees them.
     """
 
     def __init__(
@@ -113,36 +113,35 @@ class ExotelWebhooks(Registry):
         """Make an application without handlers.
 
         Args:
-            secret: what stands in the path of its URLs, 16 characters at least; or several that are
-                all valid, the first of which goes into new URLs.
-            base_url: the public URL of the server, including a path prefix that a proxy removes, if
-                there is one.
-            mount_path: the prefix it is mounted at, as in "/exotel". `mounted_in` finds it in
-                applications of Starlette and FastAPI.
-            allowed_addresses: addresses and networks requests may come from. None: from anywhere.
-                Exotel names its own on request. They protect nothing where the server trusts
-                everybody's X-Forwarded-For, as with uvicorn's `--forwarded-allow-ips='*'`: any
-                client can then set its own address.
+            secret: the secret in the path of the URLs, at least 16 characters; or several valid
+                ones, the first of which is used in new URLs.
+            base_url: the public URL of the server, including any path prefix that a proxy removes.
+            mount_path: the prefix the application is mounted at, such as "/exotel". `mounted_in`
+                finds it in Starlette and FastAPI applications.
+            allowed_addresses: addresses and networks that requests may come from. None: from
+                anywhere. Exotel names its own on request. They give no protection where the server
+                trusts X-Forwarded-For from every client, as with uvicorn's
+                `--forwarded-allow-ips='*'`: any client can then choose its address.
             trusted_proxies: addresses and networks of your own proxies, whose X-Forwarded-For is
-                believed. Not needed where the server believes them already (uvicorn's
+                trusted. Not needed if the server already trusts them (uvicorn's
                 `--forwarded-allow-ips` with their addresses).
             claims: the store of handled events. None: in this process, for a day. Several
-                processes need one they share, or a duplicate may be handled by each:
+                processes need a shared store, or each of them may handle a duplicate:
                 `exotel_async.redis.ValkeyClaims`.
-            max_body: bytes of a body, or of a query. A heartbeat, which lists the account's
-                ExoPhones, may have sixteen times as many.
-            body_timeout: seconds for a body to come, all in all.
-            event_timeout: seconds for a handler of events. Exotel is said to wait 15.
-            answer_timeout: seconds for any other handler. Exotel is said to wait 5.
+            max_body: the maximum size of a body, or of a query, in bytes. A heartbeat, which lists
+                the account's ExoPhones, may be sixteen times as large.
+            body_timeout: seconds within which the whole body must arrive.
+            event_timeout: seconds for an event handler. Exotel is reported to wait 15.
+            answer_timeout: seconds for any other handler. Exotel is reported to wait 5.
             apology: what a caller hears by default when the handler of a Greeting or Gather fails.
-            time_zone: the clock Exotel writes times by, and the zone of the times in events.
+            time_zone: the time zone in which Exotel writes times, and that of the times in events.
             on_event: called with a `WebhookAnswered` of `exotel_async.events` for each request, in
-                the event loop: it must not block. What it raises is logged. The `Telemetry` of
-                `exotel_async.otel` is such a function.
+                the event loop: it must not block. Its exceptions are logged. The `Telemetry` of
+                `exotel_async.otel` can be passed here.
 
         Raises:
-            ConfigurationError: an argument that makes no sense, or the extra `webhooks` is missing.
-            InvalidRequest: a timeout is no length of time.
+            ConfigurationError: an argument is invalid, or the extra `webhooks` is not installed.
+            InvalidRequest: a timeout is not a valid number of seconds.
         """
         check_time_zone(time_zone)
         check_apology(apology)
@@ -164,14 +163,14 @@ class ExotelWebhooks(Registry):
             )
         self._watch = PrefixWatch()
         self._addresses = AllowedAddresses(allowed_addresses, trusted_proxies)
-        self._most = max_body
+        self._max_body = max_body
         self._body_seconds = positive_seconds("body_timeout", body_timeout)
         self._runner = HandlerRunner(
             MemoryClaims() if claims is None else claims,
             event_seconds=positive_seconds("event_timeout", event_timeout),
             answer_seconds=positive_seconds("answer_timeout", answer_timeout),
         )
-        self._sessions: list[Notified] = []
+        self._sessions: list[CallbackReceiver] = []
 
     def __copy__(self) -> Self:
         return self  # Litestar copies what it mounts; handlers may be added after that
@@ -182,34 +181,35 @@ class ExotelWebhooks(Registry):
     def __reduce__(self) -> NoReturn:
         raise TypeError("ExotelWebhooks are not pickled: the secret would be in the pickle")
 
-    def forward_to(self, calls: Notified) -> None:
-        """Forward each status callback to a session, so that `calls.wait` ends without a poll::
+    def forward_to(self, calls: CallbackReceiver) -> None:
+        """Forward each status callback to a session, so that `calls.wait` ends without polling::
 
             hooks.forward_to(exotel.calls)
 
-        Or to anything else with a `notify`, and to any number of them. Every callback that has a
-        status is forwarded, repeated ones as well, before any handler runs. Forwarding stops when
-        the session is closed. What else a `notify` raises is logged: the others and the handler get
-        the callback all the same, and the answer is theirs.
+        Any object with a `notify` method will do, and several can be registered. Every callback
+        that has a status is forwarded, duplicates included, before any handler runs. Forwarding
+        stops when the session is closed. Any other exception from `notify` is logged: the other
+        objects and the handler still get the callback, and the response does not depend on it.
 
         Raises:
-            ConfigurationError: it has no such `notify`, or is of `exotel_async.sync.Exotel`, which
-                cannot be called in an event loop: a handler may call its `notify` in a thread.
+            ConfigurationError: it has no such `notify`, or belongs to `exotel_async.sync.Exotel`,
+                which must not be called in an event loop: a handler can call its `notify` in a
+                thread instead.
         """
-        check_notified(calls)
+        check_callback_receiver(calls)
         self._sessions.append(calls)
         if "status_callback" not in self._routes:
             self._add_callback(None)
 
     def mounted_in(self, app: object) -> None:
-        """Find the prefix it is mounted at, for the URLs that `url` returns: the first of several.
+        """Find the prefix this is mounted at, for `url` to use: the first if there are several.
 
         Args:
-            app: an application of Starlette's or FastAPI's in which it is mounted, or in one that
-                is mounted in that. It is mounted already.
+            app: the Starlette or FastAPI application in which this is already mounted, directly or
+                in an application mounted there.
 
         Raises:
-            ConfigurationError: it is not mounted there, or under a path that has parameters.
+            ConfigurationError: it is not mounted there, or only under a path with parameters.
         """
         found = list(prefixes_in(app, self))
         if not found:
@@ -224,11 +224,11 @@ class ExotelWebhooks(Registry):
         """Return the URL of a handler: for `status_callback=`, or for the dashboard.
 
         Args:
-            kind: what it is registered for, as `"passthru"`.
-            name: the name it is registered with, if it has one.
+            kind: the kind of request it is registered for, such as `"passthru"`.
+            name: the name it is registered under, if it has one.
 
         Raises:
-            ConfigurationError: there is no such handler, or no `base_url`.
+            ConfigurationError: there is no such handler, or `base_url` was not passed.
         """
         route = self._route_to(kind, name)
         public = self._public()
@@ -237,46 +237,47 @@ class ExotelWebhooks(Registry):
         return f"{public}/{self._secrets.current}/{route.tail}"
 
     def rotate(self, secret: str | Iterable[str]) -> None:
-        """Put other secrets in the place of those there are, from the next request on.
+        """Replace the secrets, starting with the next request.
 
         Args:
-            secret: as when it was made: the new one, and the old one with it as long as flows and
-                calls in progress have URLs with that.
+            secret: as for the constructor: the new secret, together with the old one for as long as
+                flows and calls in progress use URLs with the old one.
 
         Raises:
-            ConfigurationError: one is not long enough, cannot stand in a URL or is no text.
+            ConfigurationError: one is too short, cannot be part of a URL, or is not a string.
         """
         self._secrets = PathSecrets(secret)
 
     async def aclose(self, grace: float = 5.0) -> None:
-        """Wait for handlers under way, then cancel them.
+        """Wait for running handlers, then cancel those that are left.
 
-        When it is served alone, the server's shutdown does this. Mounted, it gets no shutdown: call
-        it at the end of your own lifespan. It takes requests even after.
+        Served on its own, the application does this when the server shuts down. Mounted in another
+        one, it is not told of the shutdown: call this at the end of your own lifespan. Requests
+        are still served afterwards.
 
         Args:
             grace: seconds to wait.
 
         Raises:
-            ConfigurationError: `grace` is no length of time.
+            ConfigurationError: `grace` is not a valid number of seconds.
         """
         check_grace(grace)
         await self._runner.drain(grace)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it."""
+        """Serve one ASGI connection."""
         if scope["type"] == "http":
             with suppress(ClientGone):
                 await send_response(await self._answer(scope, receive), send)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
         elif scope["type"] == "websocket":
-            take_target(scope)  # refused handshakes are logged, too
-            with suppress(OSError):  # a client that has gone is no error
+            take_target(scope)  # servers log refused handshakes, too
+            with suppress(OSError):  # a client that has disconnected is not an error
                 await send({"type": "websocket.close"})
 
     def _public(self) -> str | None:
-        """Return what our URLs begin with, before the secret; None: there is no base_url."""
+        """Return the part of our URLs before the secret; None if there is no base_url."""
         return None if self._base_url is None else self._base_url + self._mount_path
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
@@ -284,7 +285,7 @@ class ExotelWebhooks(Registry):
         target = take_target(scope)
         route: Route | None = None
         try:
-            route = self._enter(scope, target)
+            route = self._admit(scope, target)
             answer = await self._serve(route, scope, receive, target.query)
         except Refused as refused:
             answer = refusal(refused, scope)
@@ -299,13 +300,13 @@ class ExotelWebhooks(Registry):
             tell(self._on_event, answered)
         return answer
 
-    def _enter(self, scope: Scope, target: Target) -> Route:
+    def _admit(self, scope: Scope, target: Target) -> Route:
         client = scope.get("client")
-        may_enter = self._addresses.admit(client[0] if client else None, scope["headers"])
+        is_allowed = self._addresses.admit(client[0] if client else None, scope["headers"])
         knows = self._secrets.admit(target.secret)
         route = self._routes.get(target.tail)
-        if route is None or not (knows and may_enter):
-            if may_enter:
+        if route is None or not (knows and is_allowed):
+            if is_allowed:
                 self._watch.missed(
                     target, self._public(), is_secret=self._secrets.admit, tails=self._routes
                 )
@@ -319,10 +320,10 @@ class ExotelWebhooks(Registry):
             raise Refused(405, ("allow", ", ".join(route.methods)))
         if scope["method"] == "HEAD":
             return route.head
-        if len(query) > self._most:
+        if len(query) > self._max_body:
             raise Refused(414)
         if route.body_factor:
-            most, chunks = self._most * route.body_factor, received(receive)
+            most, chunks = self._max_body * route.body_factor, body_chunks(receive)
             body, content_type = await read_callback(
                 scope["headers"], chunks, most=most, seconds=self._body_seconds
             )
@@ -338,7 +339,7 @@ class ExotelWebhooks(Registry):
         return _FAILED
 
     def _read(self, route: Route, *request: object) -> Any:
-        """Make a value of a request. Raises Refused: it is none of Exotel's."""
+        """Parse a request. Raises Refused if it is not one of Exotel's."""
         try:
             return route.read(*request)
         except InvalidWebhook as error:
@@ -362,7 +363,7 @@ class ExotelWebhooks(Registry):
             except Exception:
                 logger.exception("A status callback could not be forwarded")
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await self.aclose()

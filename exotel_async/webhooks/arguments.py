@@ -1,4 +1,4 @@
-"""Checks of what an application is passed, before it is used."""
+"""Checks of the arguments that `ExotelWebhooks` and its decorators are given."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from exotel_async.webhooks.prompts import Speak
 
 
 def check_handler(kind: str, handler: object) -> Callable[[Any], object]:
-    """Return a handler, if it can be one.
+    """Return the handler if it is a valid one.
 
     Raises:
-        ConfigurationError: it is no function, contains `yield`, or does not take one argument.
+        ConfigurationError: it is not a function, contains `yield`, or does not take one argument.
     """
     if not callable(handler):
         raise ConfigurationError(f"{kind}: a handler must be a function, as a rule an async one")
     if has_yield(handler):
         raise ConfigurationError(f"{kind}: a handler must not contain yield: it would never run")
-    # A decorator may add arguments of its own, as a session of a database.
+    # A decorator may add arguments of its own, such as a database session.
     if not takes(handler, 1):
         raise ConfigurationError(f"{kind}: a handler must take one argument")
     return handler
 
 
-def check_notified(calls: object) -> None:
-    """Refuse what takes no callbacks in the event loop. Raises ConfigurationError."""
-    # Its class is above this folder, and not to be imported here.
+def check_callback_receiver(calls: object) -> None:
+    """Raise ConfigurationError unless callbacks can be forwarded to it in the event loop."""
+    # The layering of the package does not allow importing the class here.
     if any(base.__module__.startswith("exotel_async.sync.") for base in type(calls).__mro__):
         right = (
             "the calls of an AsyncExotel: those of an Exotel would block the server's event loop"
@@ -43,7 +43,7 @@ def check_notified(calls: object) -> None:
 
 
 def check_apology(apology: str) -> None:
-    """Refuse what cannot be spoken. Raises ConfigurationError."""
+    """Raise ConfigurationError if the text cannot be spoken."""
     try:
         Speak(apology)
     except InvalidRequest as error:
@@ -51,7 +51,7 @@ def check_apology(apology: str) -> None:
 
 
 def check_claims(claims: object) -> None:
-    """Refuse what is no store of handled events, or a class of them. Raises ConfigurationError."""
+    """Raise ConfigurationError unless it is an instance of a claim store."""
     methods = (getattr(claims, name, None) for name in ("claim", "done", "release"))
     if isinstance(claims, type) or not all(map(callable, methods)):
         right = "an object with the methods claim, done and release, such as MemoryClaims()"
@@ -59,6 +59,6 @@ def check_claims(claims: object) -> None:
 
 
 def check_max_body(max_body: object) -> None:
-    """Refuse what is no number of bytes. Raises ConfigurationError."""
+    """Raise ConfigurationError unless it is a positive number of bytes."""
     if type(max_body) is not int or max_body < 1:
         raise refused("max_body", max_body, "a whole number of bytes, 1 or more")

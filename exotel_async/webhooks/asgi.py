@@ -1,4 +1,4 @@
-"""The application's side of ASGI: reads targets and bodies within bounds, and sends replies."""
+"""The ASGI side of the application: reads paths and size-limited bodies, and sends responses."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from exotel_async.webhooks.body import media_type
 from exotel_async.webhooks.response import Response
 
 MOST_BODY: Final = 64 * 1024
-"""Bytes. The longest callback seen has two thousand."""
+"""Bytes. The longest callback observed has two thousand."""
 BODY_SECONDS: Final = 5.0
 
 Headers = Iterable[tuple[bytes, bytes]]
-"""As ASGI has them: names in lower case."""
+"""Headers as in an ASGI scope: names in lower case."""
 Receive = Callable[[], Awaitable[Any]]
-"""As ASGI has it."""
+"""The `receive` callable of ASGI."""
 
 
 class Refused(Exception):
-    """A request is answered with a bare status, and not looked at any more.
+    """A request is rejected with an empty response, without further processing.
 
     Attributes:
         status: the HTTP status.
-        headers: what comes with it.
+        headers: additional headers of the response.
     """
 
     def __init__(self, status: int, *headers: tuple[str, str]) -> None:
@@ -44,16 +44,16 @@ class Refused(Exception):
 
 
 class ClientGone(Exception):
-    """The client has left before its request was there."""
+    """The client disconnected before its request had arrived completely."""
 
 
 async def read_callback(
     headers: Headers, chunks: AsyncIterable[bytes], *, most: int, seconds: float
 ) -> tuple[bytes, str]:
-    """Return the body of a request and its Content-Type: `most` bytes at most, in that time.
+    """Return a request's body, at most `most` bytes read within `seconds`, and its Content-Type.
 
     Raises:
-        Refused: 415, 413 or 408; of a body that does not say its length only when it is there.
+        Refused: 415, 413 or 408. Without a Content-Length, 413 is raised only while reading.
     """
     content_type, length = None, b""
     for name, value in headers:
@@ -63,7 +63,7 @@ async def read_callback(
             length = value
     if content_type is None or media_type(content_type) is None:
         raise Refused(415)
-    # A number of thousands of digits would take its time to read.
+    # Parsing a number of thousands of digits would be slow.
     if len(length) > 20 or (length.isdigit() and int(length) > most):
         raise Refused(413)
     body, limit = bytearray(), asyncio.timeout(seconds)
@@ -80,11 +80,11 @@ async def read_callback(
     return bytes(body), content_type
 
 
-async def received(receive: Receive) -> AsyncIterator[bytes]:
-    """Give the body of a request as a server hands it over.
+async def body_chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield the body of a request as the server delivers it.
 
     Raises:
-        ClientGone: the connection has ended before it.
+        ClientGone: the client disconnected before the end of the body.
     """
     more = True
     while more:
@@ -98,18 +98,18 @@ async def received(receive: Receive) -> AsyncIterator[bytes]:
 Scope = MutableMapping[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_HIDDEN: Final = "/-"  # nothing that a log would have to escape
+_HIDDEN: Final = "/-"  # contains nothing that a log would have to escape
 
 
 @frozen
 class Target:
-    """Where a request leads.
+    """The target of a request, split up.
 
     Attributes:
-        prefix: what the application is mounted at, as far as the server's requests show it.
-        secret: what stands in the place of the secret.
+        prefix: the prefix the application is mounted at, as far as the scope shows it.
+        secret: the path segment in the position of the secret.
         tail: the rest of the path.
-        query: the query as it came.
+        query: the query as received.
     """
 
     prefix: str
@@ -119,13 +119,13 @@ class Target:
 
 
 def take_target(scope: Scope) -> Target:
-    """Take target and query of a request out of its scope, and so out of what is logged of it.
+    """Remove path and query from a request's scope, to keep them out of access logs; return them.
 
-    Servers write their access log by the scope, when an answer begins or a WebSocket is refused.
-    The path is relative to the prefix the application is mounted at.
+    Servers write their access log from the scope, when a response starts or a WebSocket is refused.
+    Secret and tail are relative to the prefix the application is mounted at.
     """
     path, root, raw = scope["path"], scope.get("root_path", ""), scope.get("raw_path")
-    # A proxy may take off what the application was given as root_path; mounts add theirs to that.
+    # A proxy may strip what the application was given as root_path; mounts append theirs to it.
     mount = root.removeprefix(scope.get("app_root_path", ""))
     root = next((one for one in (root, mount) if one and path.startswith(f"{one}/")), "")
     own, query = path[len(root) :], scope.get("query_string", b"")
@@ -134,10 +134,10 @@ def take_target(scope: Scope) -> Target:
     prefix = root
     if raw is not None:
         written = raw.partition(b"?")[0]
-        # Litestar takes the prefix off the path without a root_path, and puts a slash at its end.
+        # Litestar strips the prefix from the path, sets no root_path, and appends a slash.
         if not written.endswith(b"/"):
             own = own.removesuffix("/")
-        # There is nothing to escape in our URLs. What is written otherwise was not made by `url`.
+        # Nothing in our URLs needs escaping: a path that is escaped was not made by `url`.
         if not written.endswith(own.encode(errors="replace")):
             return Target("", "", "", query)
         prefix = written[: len(written) - len(own.encode())].decode("latin-1")
@@ -146,18 +146,18 @@ def take_target(scope: Scope) -> Target:
 
 
 def show_tail(scope: Scope, tail: str) -> None:
-    """Let the access log tell which of our URLs it is: that is no secret."""
+    """Let the access log show which of our URLs was requested: the tail is not a secret."""
     scope["path"] += f"/{tail}"
     scope["raw_path"] = scope["path"].encode()
 
 
 def refusal(refused: Refused, scope: Scope) -> Response:
-    """Make the bare answer to what is not let in.
+    """Return the empty response to a rejected request.
 
-    The connection is closed where the body may still come: a server would wait for all of it, and
-    throw it away.
+    The connection is closed if the body may not have arrived yet: otherwise a server would wait for
+    all of it, only to discard it.
     """
-    # What cannot be read (400) is there.
+    # For a 400 the body has already been read.
     unread = refused.status != 400 and _has_body(scope["headers"])
     close = unread and scope["http_version"].startswith("1")
     more = (("connection", "close"),) if close else ()
@@ -174,7 +174,7 @@ def _has_body(headers: Headers) -> bool:
 
 
 async def send_response(response: Response, send: Send) -> None:
-    """Send an answer. A client that has gone is no error."""
+    """Send a response. A client that has disconnected is not an error."""
     headers = [
         (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
     ]

@@ -1,6 +1,6 @@
-"""Which requests are let in: by the secret in the path, and by the address a request comes from.
+"""Authentication of requests: by the secret in the path, and by the client's address.
 
-Exotel signs nothing (VOICE_V1 6.4), so these two are all there is.
+Exotel does not sign its requests (VOICE_V1 6.4), so nothing else is available.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from exotel_async.webhooks.asgi import Headers
 _PROPER: Final = r"[A-Za-z0-9._~-]{16,128}"
 _LONGEST: Final = 128
 _WITH_PORT: Final = r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+"
-_MAPPED: Final = 0xFFFF << 32  # where IPv6 has the addresses of IPv4
+_MAPPED: Final = 0xFFFF << 32  # the block of IPv4-mapped IPv6 addresses
 _Networks = tuple[IPv6Network, ...]
 
 
 class PathSecrets:
-    """The valid secrets, several at once while one replaces another."""
+    """The valid secrets; several at once during a rotation."""
 
     def __init__(self, secrets: object) -> None:
-        """Check and take them. Raises ConfigurationError, whose text shows none of them."""
+        """Check and store the secrets. Raises ConfigurationError, with no secret in its text."""
         if not isinstance(secrets, Iterable):
             kind = type(secrets).__name__
             raise ConfigurationError(f"secret: must be a text, or several of them, not {kind}")
@@ -41,13 +41,13 @@ class PathSecrets:
 
     @property
     def current(self) -> str:
-        """The one that goes into new URLs."""
+        """The secret that is used in new URLs."""
         return self._first
 
     def admit(self, presented: str) -> bool:
-        """Tell whether it is one of them; how long that takes does not depend on how alike it is.
+        """Return whether this is a valid secret, in a time independent of how similar it is.
 
-        Digests are compared, so that it does not depend on the secrets' lengths either.
+        Digests are compared, so that the time does not depend on the secrets' lengths either.
         """
         if len(presented) > _LONGEST:
             return False
@@ -62,7 +62,7 @@ class AllowedAddresses:
     """The addresses requests may come from."""
 
     def __init__(self, allowed: Iterable[str] | None, trusted_proxies: Iterable[str]) -> None:
-        """Read addresses and networks. Raises ConfigurationError."""
+        """Parse addresses and networks. Raises ConfigurationError if one is not valid."""
         self._proxies = _networks("trusted_proxies", trusted_proxies)
         self._allowed = None if allowed is None else _networks("allowed_addresses", allowed)
         if self._allowed is None and self._proxies:
@@ -73,12 +73,12 @@ class AllowedAddresses:
             )
 
     def admit(self, peer: str | None, headers: Headers) -> bool:
-        """Tell whether a request may come in.
+        """Return whether a request comes from an allowed address.
 
         Args:
-            peer: the other end of its connection; None: unknown.
-            headers: where proxies write whom a request is from. Only what trusted ones have written
-                is read: from the right, as long as they are trusted.
+            peer: the address at the other end of the connection; None: unknown.
+            headers: the headers, of which X-Forwarded-For is read from the right, as long as the
+                proxy that wrote the entry is trusted.
         """
         if self._allowed is None:
             return True
@@ -106,15 +106,15 @@ def _networks(argument: str, addresses: Iterable[str]) -> _Networks:
 
 
 def _as_ipv6(network: str) -> IPv6Network:
-    """Read a network as one of IPv6, where those of IPv4 have a place of their own."""
-    found = ip_network(str(network))  # which takes numbers and bytes, too
+    """Parse a network; IPv4 networks are returned as IPv4-mapped IPv6."""
+    found = ip_network(str(network))  # without str() it would accept numbers and bytes, too
     if isinstance(found, IPv6Network):
         return found
     return IPv6Network((_MAPPED + int(found.network_address), 96 + found.prefixlen))
 
 
 def _address(written: str) -> IPv6Address | None:
-    """Read an address, without its port; one of IPv4 as IPv6. None: it is none."""
+    """Parse an address, ignoring its port; IPv4 becomes IPv4-mapped IPv6. None if invalid."""
     text = written.strip()
     with_port = re.fullmatch(_WITH_PORT, text)
     try:
@@ -129,7 +129,7 @@ def _within(networks: _Networks, address: IPv6Address | None) -> bool:
 
 
 def _forwarded_for(headers: Headers) -> Iterator[str]:
-    """Give what proxies wrote, the nearest first."""
+    """Yield the addresses that proxies added, the nearest proxy's first."""
     written = [value for name, value in headers if name == b"x-forwarded-for"]
     if written:
         for entry in reversed(b",".join(written).split(b",")):

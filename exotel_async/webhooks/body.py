@@ -1,12 +1,12 @@
-"""What comes in, as one nested mapping: the body of a callback, the query of an applet's request.
+"""Parsing of payloads into one nested mapping: the body of a callback, the query of an applet.
 
-Exotel writes forms and queries the way PHP reads them: `Legs[0][Status]` is the status of the first
-leg (VOICE_V1 6.2, 7.1). Its own names nest three deep and its longest payload has some sixty
-fields; what is deeper or longer than the limits here is not Exotel's and is refused, so that
-nobody's payload costs more than its length.
+Exotel writes forms and queries in PHP's notation: `Legs[0][Status]` is the status of the first
+leg (VOICE_V1 6.2, 7.1). Its names nest three levels deep and its longest payload has some sixty
+fields; a payload beyond the limits here is not Exotel's and is refused, so that the cost of a
+payload stays proportional to its length.
 
-Whatever the bytes are, only `InvalidWebhook` comes out. Its texts name no value: what came may hold
-numbers, and secrets of its sender.
+For any bytes, the only exception is `InvalidWebhook`. Its texts contain no values: a payload may
+hold phone numbers and the sender's secrets.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 
 MOST_FIELDS: Final = 1_000
-"""Values in one payload, nested ones counted with what they hold."""
-TIMES_AS_MUCH: Final = 16
-"""How many times as long a heartbeat may be as other payloads: it lists the account's ExoPhones."""
+"""Values in one payload; a nested mapping or list counts in addition to its values."""
+HEARTBEAT_FACTOR: Final = 16
+"""Factor by which a heartbeat, which lists the account's ExoPhones, may exceed other limits."""
 DEEPEST: Final = 8
 """Levels of nesting: `a[b][c]` has three."""
 
 _BRACKETED: Final = r"([^\[\]]+)((?:\[[^\[\]]*\])+)"
-# Two digits: a call has two legs and a flow some more, and no index makes a list longer.
+# Two digits: a call has two legs and a flow a few more.
 _INDEX: Final = r"[0-9]{1,2}"
 
 
 def nest(fields: Iterable[tuple[str, str]], *, most: int = MOST_FIELDS) -> dict[str, Any]:
-    """Return the fields of a form or a query by their names, nested by the brackets in them.
+    """Return the fields of a form or a query by name, nested according to the brackets in names.
 
-    Of two fields of the same name the last one counts, and so of a field that is plain once and
-    nested once. `a[]` is the next free index of `a`. What has all its indices from 0 on becomes a
-    list, anything else a mapping by the words in the brackets: `a[999999999]` costs no more than
-    `a[b]`. A name whose brackets do not match is a plain name.
+    If a name occurs twice the last value wins, also when it is once plain and once nested. `a[]` is
+    the next free index of `a`. A node with all indices from 0 on becomes a list, any other a
+    mapping with the words in the brackets as keys: `a[999999999]` costs no more than `a[b]`. A name
+    with unbalanced brackets is a plain name.
 
     Raises:
-        InvalidWebhook: more than `most`, or deeper than `DEEPEST`.
+        InvalidWebhook: more fields than `most`, or nested deeper than `DEEPEST`.
     """
     root: dict[str, Any] = {}
     for position, (name, value) in enumerate(fields):
@@ -60,10 +60,10 @@ def nest(fields: Iterable[tuple[str, str]], *, most: int = MOST_FIELDS) -> dict[
 
 
 def check_size(document: dict[str, Any], *, most: int = MOST_FIELDS) -> None:
-    """Hold a decoded JSON document to the limits of `nest`.
+    """Check a decoded JSON document against the limits of `nest`.
 
     Raises:
-        InvalidWebhook: more than `most`, or deeper than `DEEPEST`.
+        InvalidWebhook: more fields than `most`, or nested deeper than `DEEPEST`.
     """
     level: list[Any] = [document]
     left, depth = most, 0
@@ -82,14 +82,14 @@ def check_size(document: dict[str, Any], *, most: int = MOST_FIELDS) -> None:
 
 
 def rows(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Read a list of objects, in order, each with its index; nothing if it is none.
+    """Yield each object of a list with its index, in order; nothing if it is not a list.
 
-    Each may be wrapped as `{"Leg": {...}}`: call details have them so (VOICE_V1 2).
+    Each may be wrapped as `{"Leg": {...}}`, as in call details (VOICE_V1 2).
     """
     if isinstance(value, list):
         items = list(enumerate(value))
     elif isinstance(value, dict):
-        # Some are missing, or it would be a list.
+        # Some indices are missing, or it would have become a list.
         indexed = ((name, item) for name, item in value.items() if re.fullmatch(_INDEX, name))
         items = sorted(((int(name), item) for name, item in indexed), key=lambda item: item[0])
     else:
@@ -117,21 +117,21 @@ def _put(root: dict[str, Any], name: str, value: str) -> None:
 
 
 class _Node(dict[str, Any]):
-    """What is in brackets behind a name; it becomes a list or a mapping."""
+    """The fields nested under one name, before they become a list or a mapping."""
 
-    _looked = 0
+    _first_candidate = 0
 
     def free_index(self) -> str:
-        """Return the first index that is free, from the number of entries on."""
-        index = max(len(self), self._looked)
+        """Return the first free index, starting at the number of entries."""
+        index = max(len(self), self._first_candidate)
         while str(index) in self:
             index += 1
-        self._looked = index  # those before are not looked at again
+        self._first_candidate = index  # lower ones need not be checked again
         return str(index)
 
 
 def _listed(value: Any) -> Any:
-    """Make lists of what has all its indices; as deep as `_put` lets it be."""
+    """Turn each node that has all its indices into a list; `_put` limits the depth."""
     if not isinstance(value, dict):
         return value
     indices = [str(index) for index in range(len(value))]
@@ -163,12 +163,12 @@ def require_parser() -> None:
 
 
 def read_parts(body: bytes, content_type: str, *, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
-    """Return name and value of each part, in order; a file is read as the text it holds.
+    """Return name and value of each part, in order; a file's value is its content as text.
 
-    Names and values are UTF-8; what is not shows as the replacement character.
+    Names and values are read as UTF-8; invalid bytes become the replacement character.
 
     Raises:
-        InvalidWebhook: it is not multipart, is cut off, or has more than `most` parts.
+        InvalidWebhook: it is not multipart, is truncated, or has more than `most` parts.
         ConfigurationError: python-multipart is not installed: it comes with the extra `webhooks`.
     """
     require_parser()
@@ -183,7 +183,7 @@ def read_parts(body: bytes, content_type: str, *, most: int = MOST_FIELDS) -> li
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
         parser.finalize()
-    except ValueError:  # the root of the parser's own errors
+    except ValueError:  # the base class of the parser's own errors
         parts.whole = False
     if not parts.whole:
         raise InvalidWebhook(f"{_PROBLEM}, or cut off")
@@ -191,7 +191,7 @@ def read_parts(body: bytes, content_type: str, *, most: int = MOST_FIELDS) -> li
 
 
 def _read_name(disposition: bytes) -> str | None:
-    """Read the name in a Content-Disposition."""
+    """Return the name in a Content-Disposition header."""
     from python_multipart.multipart import parse_options_header  # noqa: PLC0415
 
     name = parse_options_header(disposition.decode("latin-1"))[1].get(b"name")
@@ -199,11 +199,11 @@ def _read_name(disposition: bytes) -> str | None:
 
 
 _known_name: Final = lru_cache(maxsize=256)(_read_name)
-"""The same. Those of Exotel's fields are always alike, and take a fourth of the time to read."""
+"""`_read_name` with a cache: Exotel's headers repeat, and a hit takes a quarter of the time."""
 
 
 class _Parts:
-    """Gathers parts from what the parser tells while it reads."""
+    """Collects the parts from the parser's callbacks."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -224,8 +224,8 @@ class _Parts:
             "on_end": self._end_all,
         }
 
-    # Headers are bounded by the parser, and come in one piece; data is cut at whatever may become
-    # a boundary.
+    # The parser limits headers and delivers them in one piece; data is split wherever a boundary
+    # may begin.
     def _add_header(self, chunk: bytes, start: int, end: int) -> None:
         self._header += chunk[start:end]
 
@@ -266,7 +266,7 @@ _KNOWN: Final = {known.value: known for known in MediaType}
 
 
 def media_type(content_type: str | None) -> MediaType | None:
-    """Return what a Content-Type names, its parameters aside. None: nothing that is read here."""
+    """Return the media type of a Content-Type without parameters. None if it is not supported."""
     return _KNOWN.get((content_type or "").partition(";")[0].strip().lower())
 
 
@@ -280,14 +280,14 @@ def read_body(
     """Read the body of a status callback or a heartbeat.
 
     Args:
-        body: the whole body. How long it may be is for the caller to decide.
-        content_type: the header of that name.
-        most: values it may have.
-        list_name: the name that is given to what comes as a list; None: that is refused.
+        body: the whole body. The caller has to limit its length.
+        content_type: the Content-Type header.
+        most: the maximum number of values.
+        list_name: the name under which a JSON list is returned; None: a list is refused.
 
     Raises:
-        InvalidWebhook: it is not what it calls itself, or is past the limits of `nest`; or an
-            argument is of a wrong type.
+        InvalidWebhook: it does not match its content type, or exceeds the limits of `nest`; or an
+            argument has the wrong type.
         ConfigurationError: it is multipart, and python-multipart is not installed.
     """
     if content_type is not None:
@@ -304,23 +304,23 @@ def read_body(
 
 
 def read_query(query: str | bytes) -> dict[str, Any]:
-    """Read a query as it came, without a `?`, or a urlencoded form, which is the same.
+    """Read a query as received, without the `?`, or a urlencoded form, which is the same.
 
-    It is read as UTF-8; what is not shows as the replacement character.
+    It is read as UTF-8; invalid bytes become the replacement character.
 
     Raises:
-        InvalidWebhook: it is past the limits of `nest`, or is neither text nor bytes.
+        InvalidWebhook: it exceeds the limits of `nest`, or is neither str nor bytes.
     """
     return nest(_pairs(query))
 
 
 def read_parameters(query: str | bytes) -> dict[str, str]:
-    """Read the query of a URL that was not made by Exotel: brackets in its names mean nothing.
+    """Read a query that was not written by Exotel: brackets in names have no special meaning.
 
-    Of a name that comes twice the last value counts.
+    If a name occurs twice the last value wins.
 
     Raises:
-        InvalidWebhook: more than `MOST_FIELDS`, or it is neither text nor bytes.
+        InvalidWebhook: it has more than `MOST_FIELDS` fields, or is neither str nor bytes.
     """
     return dict(_pairs(query))
 
@@ -333,7 +333,7 @@ def _pairs(
         query = query.decode(errors="replace")
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=most)
-    except ValueError:  # the only one `parse_qsl` has
+    except ValueError:  # `parse_qsl` raises it only for too many fields
         pass
     raise _too_many(most)
 
@@ -351,11 +351,11 @@ def _read_json(body: bytes, most: int, list_name: str | None) -> dict[str, Any]:
         document = None
     if list_name is not None and isinstance(document, list):
         document = {list_name: document}
-    # Raised out here, the error does not carry the parser's, which holds the whole body.
+    # Not raised in the `except` above: its context would be an error that holds the whole body.
     if not isinstance(document, dict):
         raise InvalidWebhook("not a JSON object")
-    # Each list and each object begins with a bracket, and has a value more than commas at most:
-    # that is counted soon, and nearly always says enough.
+    # A quick upper bound that is nearly always sufficient: each list or object begins with a
+    # bracket and has at most one value more than it has commas.
     brackets = body.count(b"{") + body.count(b"[")
     if brackets > DEEPEST or brackets + body.count(b",") > most:
         check_size(document, most=most)

@@ -1,4 +1,4 @@
-"""The answer to a Connect applet with a dynamic URL: whom it dials, and how (VOICE_V1 7.3b)."""
+"""The response to a Connect applet with a dynamic URL: whom to dial, and how (VOICE_V1 7.3b)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from exotel_async.wire.validation import (
     whole,
 )
 
-_MOST_AT_ONCE: Final = 10  # the most that anybody was seen to use; one integrator says 5
+_MOST_AT_ONCE: Final = 10  # the highest known to be in use; one integrator says 5
 _MOST_HEADERS: Final = 3
-_LONGEST_HEADERS: Final = 200  # bytes, of all of them as they are sent
+_LONGEST_HEADERS: Final = 200  # bytes, of all headers together as sent
 _HEADER_PART: Final = r"[^&=\s\x00-\x20\x7f-\x9f\ud800-\udfff]+"
 _WORD: Final = r"[a-z]+(_[a-z]+)*"
 
@@ -40,7 +40,7 @@ def _all_masked(numbers: tuple[str, ...]) -> str:
 
 
 def _parties(numbers: str | Iterable[str]) -> tuple[str, ...]:
-    # What is no text is refused there.
+    # `normalize_party` refuses what is not a string.
     return tuple(normalize_party(cast("str", number), "numbers") for number in several(numbers))
 
 
@@ -52,7 +52,7 @@ def _headers(params: Mapping[str, str] | None) -> dict[str, str] | None:
     parts = [part for pair in params.items() for part in pair]
     fine = all(isinstance(part, str) and re.fullmatch(_HEADER_PART, part) for part in parts)
     if not fine or not 1 <= len(params) <= _MOST_HEADERS:
-        # The values stay out of the message.
+        # The message must not show the values.
         rule = f"must be 1 to {_MOST_HEADERS} names and values, without &, = and spaces"
         raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
     if len(_joined(params).encode()) > _LONGEST_HEADERS:
@@ -94,7 +94,7 @@ def _json(extra: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if extra is None:
         return None
     try:
-        # A copy, whatever it is made of.
+        # A deep copy, in plain JSON types.
         copy = json.loads(json.dumps(dict(extra), allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         copy = None
@@ -107,34 +107,34 @@ def _json(extra: Mapping[str, Any] | None) -> dict[str, Any] | None:
 class ConnectPlan:
     """Whom a Connect applet dials, and how.
 
-    What is left out is as Exotel has it. An answer that does not come within 5 seconds, or that
-    Exotel cannot read, makes it ask the applet's fall-back URL; then it dials nobody. The
-    fields are those of Exotel's support article 3000096873.
+    Exotel's defaults apply to omitted arguments. If a response does not arrive within 5 seconds or
+    cannot be read, Exotel requests the applet's fall-back URL; after that it dials nobody.
+    The fields are those of Exotel's support article 3000096873.
 
     Args:
-        numbers: the parties to ring, one after the other: phone numbers, best with country code, or
-            SIP ids of agents (`sip:agent7f3a`), or SIP URIs. All of one kind: Exotel takes the two
-            in different shapes. The one for SIP was confirmed without any other field in the plan.
+        numbers: the parties to ring, one after the other: phone numbers, preferably with country
+            code, or SIP ids of agents (`sip:agent7f3a`), or SIP URIs. Not mixed: Exotel takes the
+            two kinds in different shapes. That for SIP was confirmed only without other fields.
         trunk: the identifier of a SIP trunk to ring instead of numbers.
         custom_params: up to 3 SIP headers for the trunk, 200 bytes in all.
         caller_id: the ExoPhone the parties see.
         record: whether to record.
-        recording_channels: both parties in one channel, or one each: `single` or `dual`; only with
-            `record=True`.
-        ring_timeout: how long each is rung: a timedelta or seconds, whole ones.
+        recording_channels: both parties in one channel (`single`) or in one each (`dual`); only
+            with `record=True`.
+        ring_timeout: how long each party is rung: a timedelta or a number; whole seconds.
         conversation_limit: how long they may speak; the same.
         music_on_hold: what the caller hears meanwhile: `default_tone` or `operator_tone`.
-        music_on_hold_url: audio of your own for it. The word Exotel wants in `music_on_hold` then
-            is not documented to us: with this any word passes.
-        playback: what is played when somebody picks up.
+        music_on_hold_url: your own audio for it. Which word Exotel then expects in `music_on_hold`
+            is not documented, so any word is accepted there.
+        playback: what is played when a party picks up.
         parallel_ringing: how many are rung at once, up to 10. Exotel's limit is not certain.
-        fetch_after_attempt: whether Exotel asks again after each attempt that failed.
+        fetch_after_attempt: whether Exotel requests the plan again after each failed attempt.
         event_url: where a `DialEvent` is sent for each step of each attempt.
-        extra: fields this SDK does not know, put into the answer's JSON as they are.
+        extra: fields this SDK does not know, added to the JSON of the response unchanged.
 
     Raises:
-        InvalidRequest: an argument Exotel would refuse or misinterpret. So is a plan without
-            anybody to dial: that one is `ConnectPlan.nobody()`.
+        InvalidRequest: an argument that Exotel would refuse or misinterpret, or nobody to dial: use
+            `ConnectPlan.nobody()` for that.
     """
 
     numbers: tuple[str, ...] = field(default=(), converter=_parties, repr=_all_masked)
@@ -190,12 +190,12 @@ class ConnectPlan:
         return cls(_is_for_nobody=True)
 
     def document(self) -> dict[str, Any]:
-        """Return what the answer's JSON says."""
-        told = {name: value for name, value in self._content().items() if value is not None}
-        return told | dict(self.extra or {})
+        """Return the JSON document of the response."""
+        content = {name: value for name, value in self._content().items() if value is not None}
+        return content | dict(self.extra or {})
 
     def render(self) -> Response:
-        """Return 200, `application/json`, the plan."""
+        """Return a 200, `application/json`, with the plan."""
         return document(self.document())
 
     def _content(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class ConnectPlan:
         destination: Any = {"numbers": list(self.numbers)} if trunk is None else {"trunk": trunk}
         again: bool | None = self.fetch_after_attempt
         if self.numbers and is_sip(self.numbers[0]):
-            # Confirmed alone: what nobody asked for is left out.
+            # Confirmed only without other fields: a default is omitted.
             destination = [{"contact_uri": party} for party in self.numbers]
             again = again or None
         return {

@@ -1,4 +1,4 @@
-"""Who handles an event: each once, though it may come twice, and to several processes."""
+"""Deduplication: each event is handled once, even if it arrives twice or at several processes."""
 
 from __future__ import annotations
 
@@ -16,50 +16,49 @@ REMEMBERED_FOR: Final = timedelta(days=1)
 
 
 class Claim(enum.Enum):
-    """What comes of an attempt to claim an event."""
+    """The result of an attempt to claim an event."""
 
     TAKEN = "taken"
-    """It is yours: handle it, then say `done` or `release`."""
+    """The event is claimed: handle it, then call `done` or `release`."""
     HELD = "held"
-    """Somebody else is handling it."""
+    """Another owner is handling it."""
     DONE = "done"
-    """It was handled."""
+    """It was already handled."""
 
 
 class ClaimStore(Protocol):
-    """Where `ExotelWebhooks` keeps what was handled. Several processes may share one.
+    """The store in which `ExotelWebhooks` records handled events. Several processes may share it.
 
     `exotel_async.redis.ValkeyClaims` is one on a server.
 
-    What `claim` raises counts as "not known": the event is answered 500, so that it comes again.
-    `done` and `release` are called again where they raise, until the claim has expired; `done` for
-    a minute more.
+    If `claim` raises, the response to the event is a 500, so that Exotel sends it again. If `done`
+    or `release` raises, it is called again until the claim has expired; `done` for a minute longer.
     """
 
     async def claim(self, key: str, owner: str, lease: float) -> Claim:
         """Claim an event, in one atomic step.
 
         Args:
-            key: what names the event, below 300 characters.
-            owner: what names this attempt among all others of all processes.
-            lease: seconds until the claim is over by itself, should its owner have died.
+            key: the identifier of the event, shorter than 300 characters.
+            owner: the identifier of this attempt, unique across all processes.
+            lease: seconds after which the claim expires, in case its owner has died.
         """
         ...
 
     async def done(self, key: str) -> None:
-        """Remember that the event was handled, for longer than Exotel sends it again.
+        """Record that the event was handled, for longer than Exotel keeps sending it.
 
-        It is right from any process: a lease that has expired makes no difference.
+        Any process may call it, even if the lease has expired.
         """
         ...
 
     async def release(self, key: str, owner: str) -> None:
-        """Give up the claim of this owner; another's claim, and `done`, stay as they are."""
+        """Release this owner's claim; another owner's claim, and `done`, are unaffected."""
         ...
 
 
 class MemoryClaims:
-    """Claims in the memory of one process, of which there is a bounded number."""
+    """A bounded number of claims in the memory of one process."""
 
     def __init__(
         self,
@@ -71,12 +70,12 @@ class MemoryClaims:
         """Make an empty store. A hundred thousand handled events take about 45 MB.
 
         Args:
-            most: how many handled events are remembered; the oldest ones are forgotten.
+            most: how many handled events are remembered; the oldest are dropped.
             remember: how long each is remembered.
-            clock: seconds that only grow.
+            clock: a monotonic clock, in seconds.
 
         Raises:
-            ConfigurationError: `most` is no whole number above 0, or `remember` no timedelta.
+            ConfigurationError: `most` is not a positive int or `remember` a positive timedelta.
         """
         is_length = isinstance(remember, timedelta) and remember > timedelta()
         if type(most) is not int or most < 1 or not is_length:
@@ -86,8 +85,8 @@ class MemoryClaims:
         self._most = most
         self._remember = remember.total_seconds()
         self._clock = clock
-        # Both by the order of their ends, more or less: what is over is first. To find the first
-        # of a dict means to pass by all that were deleted before it.
+        # Both are ordered by expiry, more or less: expired entries come first. Not plain dicts: to
+        # find its first entry, a dict has to skip all that were deleted before it.
         self._held: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._done: OrderedDict[str, float] = OrderedDict()
 
@@ -108,23 +107,23 @@ class MemoryClaims:
         return Claim.TAKEN
 
     async def done(self, key: str) -> None:
-        """Remember that the event was handled."""
+        """Record that the event was handled."""
         now = self._clock()
         self._forget(now)
         self._held.pop(key, None)
-        self._done.pop(key, None)  # or it would keep its place in the order
+        self._done.pop(key, None)  # otherwise it would keep its old place in the order
         self._done[key] = now + self._remember
         if len(self._done) > self._most:
             self._done.popitem(last=False)
 
     async def release(self, key: str, owner: str) -> None:
-        """Give up the claim of this owner."""
+        """Release this owner's claim."""
         _, holder = self._held.get(key, (0.0, None))
         if holder == owner:
             del self._held[key]
 
     def _forget(self, now: float) -> None:
-        """Forget what has been over for a while."""
+        """Remove expired claims and handled events that are no longer remembered."""
         while self._held and next(iter(self._held.values()))[0] <= now:
             self._held.popitem(last=False)
         while self._done and next(iter(self._done.values())) <= now:

@@ -1,4 +1,4 @@
-"""The words Exotel uses in its requests to you, and in what you answer (VOICE_V1 7.1, 7.3, 8)."""
+"""Enumerations of Exotel's webhook requests and of your responses (VOICE_V1 7.1, 7.3, 8)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from exotel_async.models import OpenEnum
 
 
 class FlowCallType(OpenEnum):
-    """How far a call has come in a flow (Exotel's support article 48283)."""
+    """How far a call got in a flow (Exotel's support article 48283)."""
 
     CALL_ATTEMPT = "call-attempt"
     """No Connect applet: the caller heard menus and greetings only."""
@@ -40,7 +40,7 @@ class AgentState(OpenEnum):
 
 
 class HeartbeatStatus(OpenEnum):
-    """How ExoPhones are. What each word means exactly is not documented."""
+    """The health of ExoPhones. The exact meaning of each word is not documented."""
 
     OK = "OK"
     WARNING = "WARNING"

@@ -36,26 +36,26 @@ _ANSWERED_BY: Final = {member.value.upper(): member for member in AnsweredBy}
 
 @frozen(kw_only=True)
 class StatusCallback(Value):
-    """What Exotel posts to the `status_callback` of a dial.
+    """The status callback that Exotel posts to the `status_callback` URL of a dial.
 
     There are two sizes. The short one (Exotel's support articles 48259 and 48278) has `sid`,
-    `status`, `recording_url` and `updated_at`; it comes once, when the call is over. The long one,
-    for dials with `status_callback_events`, has the others as well, and comes up to three times:
-    twice as `answered`, when the first party has picked up and when the second has, and then as
-    `terminal`. For calls to a stream `ringing` may come before, with each time the party is rung.
+    `status`, `recording_url` and `updated_at`; it is sent once, when the call has ended. The long
+    one, for dials with `status_callback_events`, has the others as well, and is sent up to three
+    times: twice as `answered`, when the first and when the second party has picked up, and then as
+    `terminal`. For calls to a stream `ringing` may come first, each time the party is rung.
 
-    Callbacks are not signed, may be late or lost, and may come more than once and out of order:
-    see `key`. The times are aware, in the zone the event was read with. Lengths are as they were
-    known when it was sent; call details read minutes later are better.
+    Callbacks are not signed, may be late or lost, and may arrive more than once and out of order:
+    see `key`. The times are aware, in the zone the event was read with. Durations are as known when
+    it was sent; call details read minutes later are more accurate.
 
     Attributes:
         sid: the call's SID.
-        event_type: what has happened; None in a short one.
-        status: how the call stands; at its end as in `Call.status`. In some callbacks it does not
+        event_type: what happened; None in a short callback.
+        status: the call's status; at its end as in `Call.status`. In some callbacks it does not
             agree with `event_type`.
         direction: who began the call.
-        from_: the party dialled first. Exotel may write a number otherwise than it was passed:
-            `same_number` compares.
+        from_: the party dialled first. Exotel may write a number differently from how it was
+            passed: use `same_number` to compare.
         to: the party dialled second.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
@@ -63,16 +63,16 @@ class StatusCallback(Value):
         started_at: when the call began.
         ended_at: when it ended; None while it is in progress.
         talk_time: how long both parties were connected.
-        duration: length of the whole call. Not documented here, but it was seen.
-        price: what it cost. As `duration`.
-        recording_url: where the recording is; it opens with the account's credentials.
-        presigned_recording_url: the same, open to anybody who has the link, for a short time.
-        custom_field: what was passed as `custom_field`; it comes with the terminal event only.
-        legs: the parties of the call, the one dialled first with `id` 1. A leg without a status was
+        duration: the duration of the whole call. Undocumented in callbacks, but observed.
+        price: the price of the call. Undocumented in callbacks, but observed.
+        recording_url: the URL of the recording; it requires the account's credentials.
+        presigned_recording_url: the same for anybody who has the link, for a short time.
+        custom_field: what was passed as `custom_field`; only in the terminal event.
+        legs: the parties of the call; the one dialled first has `id` 1. A leg without a status was
             not dialled, or not yet.
-        query: the parameters in the URL it was posted to, as they were in the `status_callback` of
-            the dial; "" where a name has no value. It has no part in the `key`.
-        raw: the whole original. A form is nested by the brackets in its names.
+        query: the parameters in the URL it was posted to, as in the `status_callback` of the dial;
+            "" for a name without a value. It does not affect the `key`.
+        raw: the whole original. A form is nested according to the brackets in its names.
     """
 
     sid: str
@@ -107,18 +107,18 @@ class StatusCallback(Value):
     ) -> Self:
         """Read a callback: multipart, urlencoded or JSON.
 
-        Of a name that comes twice the last value counts.
+        If a name occurs twice the last value wins.
 
         Args:
-            body: the body of the request, all of it. Limit its length before you read it.
-            content_type: its header of that name.
+            body: the whole body of the request. Limit its length before you read it.
+            content_type: the Content-Type header.
             query: the query of the URL it was posted to, percent-encoded, without a `?`.
-            time_zone: the clock Exotel writes times by, and the zone of the event's times.
+            time_zone: the time zone in which Exotel writes times, and that of the event's times.
 
         Raises:
-            InvalidWebhook: this is no status callback. Its text shows nothing of the body.
-            ConfigurationError: `time_zone` is no zone; or it is multipart, and the extra `webhooks`
-                is not installed.
+            InvalidWebhook: this is not a status callback. Its text shows nothing of the body.
+            ConfigurationError: `time_zone` is not a time zone; or the body is multipart and the
+                extra `webhooks` is not installed.
         """
         check_time_zone(time_zone)
         raw = read_body(body, content_type)
@@ -148,26 +148,26 @@ class StatusCallback(Value):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call is over, by its status.
+        """Whether the call has ended, according to its status.
 
         The status decides, whatever the event: an `answered` callback sent late may say
-        `completed`, and a `terminal` one with `in-progress` tells no end.
+        `completed`, and a `terminal` one with `in-progress` does not mean that the call ended.
         """
         return self.status is not None and self.status.is_final
 
     @property
     def key(self) -> str:
-        """What names this event among all others, to handle it once.
+        """A unique key of this event, for deduplication.
 
-        A callback sent again has the same key, in whatever encoding; the two `answered` of a call
-        have different ones. It is made of the SID, the event, and how call and legs stand, of
-        no time and no length, and stays the same in other processes.
+        A callback sent again has the same key, in any encoding; the two `answered` events of a call
+        have different ones. It is made of the SID, the event type and the statuses of call and
+        legs, not of times or durations, and is the same in every process.
         """
         standing = [(leg.id, leg.status) for leg in self.legs if leg.status]
         return event_key(self.sid, self.event_type, self.status, standing)
 
     def to_call(self) -> Call:
-        """Return the call as far as the callback tells it.
+        """Return the call with the data in this callback.
 
         `exotel.calls.notify(event)` passes it to all waits for the call. A short callback has
         little more than status and SID; a long one all but `duration` and `price`, known later.
@@ -214,33 +214,33 @@ def _leg(position: int, leg: Mapping[str, Any]) -> Leg:
 
 
 def _answered_by(value: object) -> AnsweredBy | None:
-    # As Exotel writes it here; the way through the enumeration is ten times as long.
+    # A shortcut for Exotel's usual spelling: going through the enumeration is ten times slower.
     known = _ANSWERED_BY.get(value) if isinstance(value, str) else None
     return known or _other_answered_by(value)
 
 
 @frozen(kw_only=True)
 class DialEvent(Value):
-    """What Exotel sends to a plan's `event_url`, or to the "create popup" URL of a Connect applet.
+    """The event Exotel sends to a plan's `event_url`, or a Connect applet's "create popup" URL.
 
     For each attempt `Dial` comes first, then `Answered` if the agent picks up, and `Terminal`. The
-    query has a field `Status` too, which is not the call's but the agent's: `agent_state`.
+    query also has a field `Status`, which is the agent's and not the call's: `agent_state`.
 
     Attributes:
         sid: the call's SID.
         event_type: the step.
         agent_state: `busy` from `Dial` on, `free` with `Terminal`.
         dialled_number: the agent's number.
-        agent_email: who the agent is.
-        from_: who is on the phone with the flow: see `FlowRequest`, as for the next four.
+        agent_email: the agent's email address.
+        from_: the party that is connected to the flow: see `FlowRequest`, also for the next four.
         to: the ExoPhone.
         call_from: the caller.
         call_to: the number that was called.
         exophone: the ExoPhone.
         direction: who began the call.
-        created_at: when the call was created; aware, as `current_time`.
+        created_at: when the call was created; aware, like `current_time`.
         current_time: when the event was sent, by Exotel's clock.
-        raw: the whole query, nested by the brackets in its names.
+        raw: the whole query, nested according to the brackets in its names.
     """
 
     sid: str
@@ -263,13 +263,13 @@ class DialEvent(Value):
         """Read an event.
 
         Args:
-            query: the query as it came, percent-encoded, without a `?`. Of a name that comes twice
-                the last value counts.
-            time_zone: the clock Exotel writes times by, and the zone of the event's times.
+            query: the query as received, percent-encoded, without a `?`. If a name occurs twice
+                the last value wins.
+            time_zone: the time zone in which Exotel writes times, and that of the event's times.
 
         Raises:
-            InvalidWebhook: this is no dial event. Its text shows nothing of the query.
-            ConfigurationError: `time_zone` is no zone.
+            InvalidWebhook: this is not a dial event. Its text shows nothing of the query.
+            ConfigurationError: `time_zone` is not a time zone.
         """
         check_time_zone(time_zone)
         raw = read_query(query)
@@ -282,10 +282,10 @@ class DialEvent(Value):
 
     @property
     def key(self) -> str:
-        """What names this event among all others, to handle it once.
+        """A unique key of this event, for deduplication.
 
         It is made of the SID, the step, the agent and `current_time`: an agent may be dialled twice
-        in one call, and both attempts look alike but for the time.
+        in one call, and the two attempts differ only in the time.
         """
         time = self.current_time and self.current_time.isoformat()
         return event_key(self.sid, self.event_type, self.agent_state, self.dialled_number, time)

@@ -1,4 +1,4 @@
-"""Dependencies for FastAPI, for those who keep their own routes::
+"""FastAPI dependencies for use in your own routes::
 
     @app.post("/exotel/ended")
     async def ended(event: Annotated[StatusCallback, Depends(status_callback)]) -> None: ...
@@ -6,9 +6,9 @@
     @app.get("/exotel/check")
     async def check(request: Annotated[PassthruRequest, Depends(passthru_request)]) -> Response: ...
 
-They read; they do not ask for a secret, and they do not keep duplicates away (`event.key` does that
-for you): `ExotelWebhooks` does both. What cannot be read is answered 400, a body of another type
-415, one that is too long 413, and one that does not come 408.
+They only parse requests; they neither check a secret nor drop duplicates (use `event.key` for
+that): `ExotelWebhooks` does both. The response to a request that cannot be read is 400, to a body
+of another type 415, to one that is too long 413, and to one that does not arrive in time 408.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
 from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
-from exotel_async.webhooks.body import TIMES_AS_MUCH
+from exotel_async.webhooks.body import HEARTBEAT_FACTOR
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.heartbeat import Heartbeat
 from exotel_async.webhooks.requests import (
@@ -51,7 +51,7 @@ async def status_callback(request: Request) -> StatusCallback:
 
 async def heartbeat(request: Request) -> Heartbeat:
     """Read a heartbeat of ExoPhones."""
-    body, content_type = await _body(request, MOST_BODY * TIMES_AS_MUCH)
+    body, content_type = await _body(request, MOST_BODY * HEARTBEAT_FACTOR)
     return _read(lambda: Heartbeat.from_request(body, content_type))
 
 
@@ -82,7 +82,7 @@ def _read(read: Callable[[], _Read]) -> _Read:
     try:
         return read()
     except InvalidWebhook as error:
-        # Its text shows nothing of what came.
+        # Its text shows nothing of the payload.
         raise HTTPException(400, str(error)) from None
 
 
@@ -102,7 +102,7 @@ gather_request: Final = _reader(GatherRequest.from_query)
 greeting_request: Final = _reader(GreetingRequest.from_query)
 """Reads the request of a Greeting or Menu applet."""
 whisper_request: Final = _reader(WhisperRequest.from_query)
-"""Reads the request of a Connect applet for what a dialled party hears."""
+"""Reads the request of a Connect applet for the audio a dialled party hears."""
 sms_request: Final = _reader(SmsRequest.from_query)
 """Reads the request of an SMS applet."""
 voicebot_request: Final = _reader(VoicebotRequest.from_query)

@@ -1,4 +1,4 @@
-"""Fields that several of Exotel's requests have, and parts nested in them, each read one way."""
+"""Parsing of the fields that several of Exotel's requests share, and of their nested parts."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from exotel_async.wire.validation import segment
 from exotel_async.wire.values import count, free_text, moment, seconds, text, word
 
 Raw = Mapping[str, Any]
-"""A payload as `read_body` and `read_query` give it."""
+"""A payload as returned by `read_body` and `read_query`."""
 
 _direction: Final = word(Direction)
 _status: Final = word(CallStatus)
 
 
 def call_sid(raw: Raw) -> str:
-    """Read the call's SID, the one field without which there is no event.
+    """Return the call's SID, the only field that every event must have.
 
     Raises:
-        InvalidWebhook: there is none, or one that could be no segment of a path.
+        InvalidWebhook: it is missing, or could not be a segment of a path.
     """
     found = text(raw.get("CallSid"))
     if found is None:
@@ -46,34 +46,34 @@ def call_sid(raw: Raw) -> str:
 
 
 def direction(value: object) -> Direction | None:
-    """Read who began the call; flows write `incoming` for `inbound` (VOICE_V1 7.1)."""
+    """Read the direction of a call; flows write `incoming` for `inbound` (VOICE_V1 7.1)."""
     found = _direction(value)
     return Direction.INBOUND if found is not None and found.casefold() == "incoming" else found
 
 
 def _keys_pressed(value: object) -> str | None:
-    """Read digits: they come in literal double quotes (VOICE_V1 7.1) and leave without."""
+    """Return digits without the literal double quotes that they are sent in (VOICE_V1 7.1)."""
     found = text(value)
     if found is not None and len(found) > 1 and found[0] == found[-1] == '"':
         return text(found[1:-1])
     return found
 
 
-def event_key(sid: str, *told: object) -> str:
-    """Name an event by its call and what it tells: the same event has the same key, always."""
-    # A digest: the values are Exotel's, or any sender's, of any length.
-    digest = blake2b(json.dumps(told).encode(), digest_size=12).hexdigest()
+def event_key(sid: str, *content: object) -> str:
+    """Return a key made of the call and the event's content: equal for equal events."""
+    # A digest, because the values may have any content and length.
+    digest = blake2b(json.dumps(content).encode(), digest_size=12).hexdigest()
     return f"{sid}:{digest}"
 
 
 @frozen(kw_only=True)
 class Insights(Value):
-    """How an attempt to reach a party went; an add-on of Exotel's.
+    """The outcome of an attempt to reach a party; an add-on of Exotel's.
 
     Attributes:
-        status: as Exotel calls it.
-        detailed_status: the same closer, as `CALL_COMPLETED`.
-        ringing_duration: how long it rang; to the hundredth of a second.
+        status: the status, in Exotel's words.
+        detailed_status: a more detailed status, such as `CALL_COMPLETED`.
+        ringing_duration: how long it rang, to the hundredth of a second.
     """
 
     status: str | None = None
@@ -86,16 +86,16 @@ class DialledLeg(Value):
     """One party a flow has dialled.
 
     Attributes:
-        id: 1 is the first one dialled. `Leg` counts otherwise: there 1 is the caller.
-        number: the party.
-        type: as Exotel calls it; `single` is all that was seen.
+        id: 1 is the party dialled first. `Leg` counts differently: there 1 is the caller.
+        number: the party's number.
+        type: the type, in Exotel's words; only `single` was observed.
         duration: how long the party was on the call.
         caller_id: the number it saw.
         cause: why the leg ended, in a word: `NORMAL_CLEARING`, `NO_ANSWER`, `RING_TIMEOUT`.
         cause_code: the same as a number: 16, 19, 1003. Exotel sends the word as `CauseCode` and the
-            number as `Cause`; here each is what it looks like, whatever its name.
-        disconnected_by: who hung up, as Exotel calls it.
-        insights: how it went, where that add-on is there.
+            number as `Cause`; here they are told apart by their values, not by these names.
+        disconnected_by: who hung up, in Exotel's words.
+        insights: the outcome in detail, if the account has that add-on.
     """
 
     id: int
@@ -115,11 +115,11 @@ class StreamReport(Value):
 
     Attributes:
         sid: the stream's identifier.
-        status: how it ended, as Exotel calls it.
+        status: how it ended, in Exotel's words.
         duration: how long audio was streamed.
-        url: where it was streamed to.
-        recording_url: where its recording is.
-        disconnected_by: who ended it, as Exotel calls it.
+        url: the URL it was streamed to.
+        recording_url: the URL of its recording.
+        disconnected_by: who ended it, in Exotel's words.
     """
 
     sid: str | None = None
@@ -203,7 +203,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[..., Any]]]] = {
     "insights": ("Insights", _insights),
     "stream": ("Stream", _stream),
 }
-"""For each attribute: the name of the field in a flow's request, and what reads its value."""
+"""For each attribute: the name of the field in a flow's request, and the parser of its value."""
 
 
 @cache
@@ -212,12 +212,12 @@ def _fields_of(kind: type[Any]) -> list[tuple[str, str, Callable[..., Any]]]:
 
 
 def read_fields(kind: Callable[..., Value], raw: Raw, time_zone: tzinfo) -> dict[str, Any]:
-    """Read what a value has of the fields that flows send, all but the call's SID."""
+    """Return the keyword arguments of `kind` for the fields that flows send, except the SID."""
     get = raw.get
     found = {
         name: read(get(sent), time_zone) if read is moment else read(get(sent))
         for name, sent, read in _fields_of(kind)
     }
-    # Of either pair both may come, and differ (VOICE_V1 7.1).
+    # Both fields of a pair may be sent, with different values (VOICE_V1 7.1).
     from_, to = text(get("From")) or text(get("CallFrom")), text(get("To")) or text(get("CallTo"))
     return {"from_": from_, "to": to, "raw": raw, **found}

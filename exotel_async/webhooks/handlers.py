@@ -1,7 +1,7 @@
-"""How handlers run: each event once, each request within its time, even if the client disconnects.
+"""Running handlers: each event once, each within its timeout, even if the client disconnects.
 
-They run in tasks of their own. If a request is cancelled, or its client disconnects, the handling
-of its event continues and settles its claim; an answer that comes too late keeps nobody waiting.
+Handlers run in separate tasks. If a request is cancelled, or its client disconnects, the handling
+of its event continues and settles its claim; no request waits for a handler that is late.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from exotel_async.webhooks.routes import Route
 logger: Final = logging.getLogger("exotel_async")
 
 _NO_CALL: Final = "-"
-"""The SID of what is of no call, as a heartbeat, in a log line."""
-_LOOK_AGAIN: Final = 0.2
-"""Seconds, while another process handles an event."""
+"""The SID in log lines about an event without a call, such as a heartbeat."""
+_POLL_INTERVAL: Final = 0.2
+"""Seconds between attempts to claim an event that another process is handling."""
 _SETTLING: Final = 1.0
-"""Seconds a handler that is too late may take to stop, and its claim to be settled, before the
-requests for the event are answered."""
+"""Seconds for a handler that timed out to stop, and for its claim to be settled, before the
+requests for the event get their responses."""
 _STORE_SECONDS: Final = 5.0
-"""Seconds a store may take to record how it went, when all is being cancelled."""
-_LEASE_MORE: Final = 10.0
-"""Seconds a claim lives longer than its handler may, so that it is settled before it expires."""
+"""Seconds for a store to record the outcome while the task is being cancelled."""
+_LEASE_MARGIN: Final = 10.0
+"""Seconds by which a lease exceeds the handler's timeout, so that it is settled before it ends."""
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
-"""Seconds before a store that has failed is asked again; each pause is twice the one before."""
-_DONE_MORE: Final = 60.0
-"""Seconds for which that goes on after the lease, for an event that was handled."""
-_CLEAN_UP: Final = 5.0
+"""Seconds before a call to a failed store is retried; each pause is twice the previous one."""
+_DONE_RETRY_SECONDS: Final = 60.0
+"""Seconds for which these retries continue after the lease, for an event that was handled."""
+_CANCEL_SECONDS: Final = 5.0
 """Seconds for handlers to end once they are cancelled."""
 
 
 class Event(Protocol):
-    """An event, which is handled once."""
+    """An event to be handled once."""
 
     @property
     def key(self) -> str | None:
-        """What identifies it; None: it cannot be told from the next one, and each is handled."""
+        """Its identifier; None: it cannot be told apart from the next one, and each is handled."""
         ...
 
 
 class HandlerTask:
-    """Claims an event, has it handled and settles the claim, even if the client disconnects.
+    """Claims an event, runs its handler and settles the claim, even if the client disconnects.
 
-    All requests for the event get its one outcome, in time: a handler that does not let itself be
-    cancelled keeps its claim, and a store that hangs keeps its task, but neither keeps a request
-    waiting. A store that fails to settle the claim is asked again in the background.
+    All requests for the event get the same outcome, in time: a handler that ignores cancellation
+    keeps its claim, and a store that hangs keeps this task, but neither keeps a request waiting. A
+    call to the store that fails to settle the claim is retried in the background.
     """
 
     def __init__(
@@ -66,30 +66,31 @@ class HandlerTask:
         key: str,
         owner: str,
         seconds: float,
-        over: Callable[[str], object],
+        on_retryable: Callable[[str], object],
     ) -> None:
-        """Begin.
+        """Start the task.
 
-        Claim and handler have that many `seconds`; `over` is called with the key when the event may
-        be attempted again.
+        `seconds` is the time for claim and handler together; `on_retryable` is called with the key
+        as soon as the event may be attempted again.
         """
         self._store, self._route, self._event = store, route, event
-        self._key, self._owner, self._seconds, self._over = key, owner, seconds, over
+        self._key, self._owner, self._seconds = key, owner, seconds
+        self._on_retryable = on_retryable
         self._waiters: list[asyncio.Future[bool]] = []
         self._late = False
-        self._ended: bool | None = None  # and how, once the handler has
-        self._told: bool | None = None
-        self._left = False  # another attempt at the event may have begun
+        self._handled: bool | None = None  # None until the handler has ended
+        self._outcome: bool | None = None  # None until the waiters have it
+        self._retryable = False  # another attempt at the event may have begun
         self._loop = asyncio.get_running_loop()
         self._lease_ends = self._loop.time()
-        # Timer and futures by hand: it is half the time of asyncio.timeout and asyncio.wait.
+        # Timer and futures by hand: they take half the time of asyncio.timeout and asyncio.wait.
         self._timer = self._loop.call_later(seconds, self._expire)
         self.task: Final = self._loop.create_task(self._run())
 
     async def outcome(self) -> bool:
-        """Tell whether the event is handled, when it is; or False, when that takes too long."""
-        if self._told is not None:
-            return self._told
+        """Wait for the outcome: whether the event was handled; False if it takes too long."""
+        if self._outcome is not None:
+            return self._outcome
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiters.append(waiter)
         return await waiter
@@ -103,7 +104,7 @@ class HandlerTask:
                     await self._route.call(self._event)
                 self._end(True)
             except BaseException as error:
-                self._complain(error)
+                self._log_failure(error)
                 self._end(False)
                 leaves = isinstance(error, SystemExit | KeyboardInterrupt)
                 until = self._loop.time() if leaves else self._lease_ends
@@ -112,32 +113,32 @@ class HandlerTask:
                     raise
             else:
                 if is_ours:
-                    until = self._lease_ends + _DONE_MORE
+                    until = self._lease_ends + _DONE_RETRY_SECONDS
                     await self._settle(partial(self._store.done, self._key), until)
         finally:
             self._timer.cancel()
-            self._tell(bool(self._ended))
-            self._leave()
+            self._resolve(bool(self._handled))
+            self._make_retryable()
 
     async def _claim(self) -> bool:
-        """Claim the event, once nobody else handles it. False: it was handled."""
-        lease = self._seconds + _LEASE_MORE
+        """Claim the event, waiting while it is held elsewhere. False: it was already handled."""
+        lease = self._seconds + _LEASE_MARGIN
         while True:
             self._lease_ends = self._loop.time() + lease
             claim = await self._store.claim(self._key, self._owner, lease)
             if claim is not Claim.HELD:
                 return claim is Claim.TAKEN
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL_INTERVAL)
 
     def _end(self, handled: bool) -> None:
-        self._ended = handled
+        self._handled = handled
         if self._late:
-            self.task.uncancel()  # what cancels it from now on is no longer its own timer
+            self.task.uncancel()  # from now on, a cancellation is not by its own timer
 
     async def _settle(self, step: Callable[[], Awaitable[None]], until: float) -> None:
-        """Record in the store how it went, even if the task is cancelled meanwhile.
+        """Record the outcome in the store, even if the task is cancelled meanwhile.
 
-        Where that fails, the requests are answered, and it is repeated up to a time of the loop.
+        If that fails, the waiters get the outcome, and it is retried until a time of the loop.
         """
         pause = _FIRST_PAUSE
         while True:
@@ -149,11 +150,11 @@ class HandlerTask:
                 problem: BaseException = error
             else:
                 return
-            self._tell(bool(self._ended))
-            if not self._ended:
-                self._leave()
+            self._resolve(bool(self._handled))
+            if not self._handled:
+                self._make_retryable()
             if self._loop.time() + pause >= until:
-                if self._ended:
+                if self._handled:
                     _not_recorded(problem)
                 return
             if pause == _FIRST_PAUSE:
@@ -167,7 +168,7 @@ class HandlerTask:
             except asyncio.CancelledError:
                 break
             pause = min(2 * pause, _LONGEST_PAUSE)
-        # All is being cancelled: a last attempt.
+        # The task is being cancelled: one last attempt.
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await step()
@@ -175,8 +176,8 @@ class HandlerTask:
             _not_recorded(error)
         raise asyncio.CancelledError
 
-    def _complain(self, error: BaseException) -> None:
-        about = self._route.tail, getattr(self._event, "sid", _NO_CALL)  # a heartbeat is of no call
+    def _log_failure(self, error: BaseException) -> None:
+        about = self._route.tail, getattr(self._event, "sid", _NO_CALL)  # a heartbeat has no SID
         if not (isinstance(error, asyncio.CancelledError) and _is_being_cancelled()):
             logger.error(
                 "Handling %s has failed; call %s", *about, exc_info=error, extra=_fields(*about)
@@ -185,22 +186,22 @@ class HandlerTask:
             logger.error("Handling %s took too long; call %s", *about, extra=_fields(*about))
 
     def _expire(self) -> None:
-        if self._ended is not None:
-            self._tell(self._ended)  # only the store has not recorded it
+        if self._handled is not None:
+            self._resolve(self._handled)  # only the store is late
         elif self._late:
-            self._tell(False)
+            self._resolve(False)
         else:
             self._late = True
             self.task.cancel()
             self._timer = self._loop.call_later(_SETTLING, self._expire)
 
-    def _leave(self) -> None:
-        if not self._left:
-            self._left = True
-            self._over(self._key)
+    def _make_retryable(self) -> None:
+        if not self._retryable:
+            self._retryable = True
+            self._on_retryable(self._key)
 
-    def _tell(self, handled: bool) -> None:
-        self._told = handled
+    def _resolve(self, handled: bool) -> None:
+        self._outcome = handled
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(handled)
@@ -218,26 +219,26 @@ def _fields(handler: str, sid: str) -> dict[str, object]:
 
 
 def _is_being_cancelled() -> bool:
-    """Whether somebody cancels this task: a handler may raise CancelledError without that."""
+    """Return whether this task is being cancelled: a handler may raise CancelledError itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class HandlerRunner:
-    """The handlers of one application that are under way."""
+    """Runs the handlers of one application."""
 
     def __init__(self, store: ClaimStore, *, event_seconds: float, answer_seconds: float) -> None:
         self._store = store
         self._event_seconds = event_seconds
         self._answer_seconds = answer_seconds
         self._events: dict[str, HandlerTask] = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # of those, and some that only settle a claim
+        self._tasks: set[asyncio.Task[None]] = set()  # of these, and some that only settle a claim
         self._answers: set[asyncio.Task[object]] = set()
 
     async def handle(self, route: Route, event: Event) -> bool:
-        """Have an event handled, unless it was. Return whether it is; else it has to be sent again.
+        """Handle an event unless it already was. Return whether it is handled, or must be resent.
 
-        One that is being handled already is not handled a second time: both get its outcome.
+        An event that is just being handled is not handled a second time: both get its outcome.
         """
         owner = secrets.token_hex(8)
         key = f"{route.kind}:{owner if event.key is None else event.key}"
@@ -250,16 +251,16 @@ class HandlerRunner:
                 key=key,
                 owner=owner,
                 seconds=self._event_seconds,
-                over=self._events.__delitem__,
+                on_retryable=self._events.__delitem__,
             )
             self._tasks.add(attempt.task)
             attempt.task.add_done_callback(self._tasks.discard)
         return await attempt.outcome()
 
     async def answer(self, route: Route, request: Any) -> Response | None:
-        """Have a request answered; with the fall-back if the handler fails or is late.
+        """Return the handler's response, or the fall-back if the handler fails or times out.
 
-        None: there is no fall-back either.
+        None if there is no fall-back either.
         """
         about = route.tail, request.sid or _NO_CALL
         task = asyncio.create_task(route.call(request))
@@ -274,16 +275,16 @@ class HandlerRunner:
             return route.fallback
         try:
             return route.respond(task.result())
-        except BaseException as error:  # its own: our cancellation would have come at the wait
+        except BaseException as error:  # the handler's: a cancellation of ours ends the wait above
             logger.exception("The handler %s has failed; call %s", *about, extra=_fields(*about))
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 raise
             return route.fallback
 
     async def drain(self, grace: float) -> None:
-        """Wait for handlers under way; after `grace` seconds cancel them, and see them end.
+        """Wait for running handlers; after `grace` seconds cancel them and wait for their end.
 
-        Those whose claims are not settled yet are under way, too.
+        Those whose claims are not settled yet count as running.
         """
         tasks = {*self._tasks, *self._answers}
         if tasks:
@@ -291,9 +292,9 @@ class HandlerRunner:
             for task in late:
                 task.cancel()
             if late:
-                await asyncio.wait(late, timeout=_CLEAN_UP)
+                await asyncio.wait(late, timeout=_CANCEL_SECONDS)
 
     def _answered(self, task: asyncio.Task[object]) -> None:
         self._answers.discard(task)
         if not task.cancelled():
-            task.exception()  # was logged, or came too late to be of use
+            task.exception()  # retrieved: it was logged, or came after the timeout

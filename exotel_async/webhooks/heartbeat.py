@@ -1,7 +1,7 @@
-"""Heartbeats: what Exotel reports of the health of ExoPhones (VOICE_V1 8).
+"""Heartbeats: Exotel's reports on the health of ExoPhones (VOICE_V1 8).
 
-Only the name of one field is known, `status_type`. What else is known to come is found by what it
-looks like, wherever it stands.
+The only field whose name is known is `status_type`. The other values that are known to be sent are
+recognised by their form, wherever they occur.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import InvalidWebhook
 from exotel_async.masking import outline
 from exotel_async.models.value import Value
-from exotel_async.webhooks.body import MOST_FIELDS, TIMES_AS_MUCH, read_body
+from exotel_async.webhooks.body import HEARTBEAT_FACTOR, MOST_FIELDS, read_body
 from exotel_async.webhooks.enums import HeartbeatStatus
 from exotel_async.webhooks.fields import event_key
 from exotel_async.wire.values import moment, word
@@ -26,11 +26,11 @@ _status: Final = word(HeartbeatStatus)
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-# Letters and digits, both: a long word of letters alone is none, nor is a long number.
+# With both letters and digits: a word of letters only is not a SID, nor is a long number.
 _SID: Final = re.compile(r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,64}", re.ASCII)
 _OF_ACCOUNT: Final = re.compile(r"account", re.IGNORECASE)
 _OF_PHONES: Final = re.compile(r"phone|number", re.IGNORECASE)
-# A word not known may be an alarm, so it is worse than OK.
+# An unknown word (None) may be an alarm, so it is worse than OK.
 _BY_SEVERITY: Final = (
     HeartbeatStatus.OK,
     None,
@@ -39,7 +39,7 @@ _BY_SEVERITY: Final = (
     HeartbeatStatus.CRITICAL,
 )
 _RECENT: Final = timedelta(minutes=5)
-_SHOWN: Final = 40  # characters of a word not known
+_SHOWN: Final = 40  # characters of an unknown word
 
 
 def _show(status: HeartbeatStatus) -> str:
@@ -50,22 +50,22 @@ def _show(status: HeartbeatStatus) -> str:
 
 @frozen(kw_only=True)
 class Heartbeat(Value):
-    """What Exotel's heartbeat reports of your ExoPhones.
+    """Exotel's report on the health of your ExoPhones.
 
-    Exotel's documents name its `status_type` and say that its times are written by RFC 3339 and
-    that it has the SIDs of the ExoPhones concerned, but not under which names. So these are found
-    by what they look like; `raw` has all.
+    Exotel's documentation names its `status_type` and says that it has times in RFC 3339 format and
+    the SIDs of the ExoPhones concerned, but not the names of these fields. So they are recognised
+    by their form; `raw` has everything.
 
     Attributes:
-        status: the health of the ExoPhones, as reported. Of several, the one that is nested least;
-            of those nested alike the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, a word not known,
+        status: the reported health of the ExoPhones. Of several, the one that is nested least; of
+            equally nested ones the worst: CRITICAL, PAYLOAD_TOO_LARGE, WARNING, an unknown word,
             OK.
-        time: the one time in it, aware, in the zone it was read with. None: there is none, or there
-            are several that differ.
-        exophone_sids: what looks like a SID, 16 to 64 letters and digits, and stands in a list, or
-            under a name with "phone" or "number" in it; but not what stands under a name with
-            "account" in it. A text may have several, with commas between. Each once, in order.
-        raw: the whole original. A form is nested by the brackets in its names; a list stands under
+        time: the only time in it, aware, in the zone it was read with. None if there is none, or if
+            there are several different ones.
+        exophone_sids: values that look like a SID, 16 to 64 letters and digits, in a list or under
+            a name that contains "phone" or "number", but not under one that contains "account". A
+            text may hold several, separated by commas. Each once, in order.
+        raw: the whole original. A form is nested according to the brackets in its names; a list has
             the name "".
     """
 
@@ -81,17 +81,17 @@ class Heartbeat(Value):
         """Read a heartbeat: JSON, urlencoded or multipart.
 
         Args:
-            body: the body of the request, all of it. Limit its length before you read it.
-            content_type: its header of that name.
-            time_zone: the zone of its time.
+            body: the whole body of the request. Limit its length before you read it.
+            content_type: the Content-Type header.
+            time_zone: the time zone to convert its time to.
 
         Raises:
-            InvalidWebhook: this is no heartbeat. Its text shows nothing of the body.
-            ConfigurationError: `time_zone` is no zone; or it is multipart, and the extra `webhooks`
-                is not installed.
+            InvalidWebhook: this is not a heartbeat. Its text shows nothing of the body.
+            ConfigurationError: `time_zone` is not a time zone; or the body is multipart and the
+                extra `webhooks` is not installed.
         """
         check_time_zone(time_zone)
-        raw = read_body(body, content_type, most=MOST_FIELDS * TIMES_AS_MUCH, list_name="")
+        raw = read_body(body, content_type, most=MOST_FIELDS * HEARTBEAT_FACTOR, list_name="")
         fields = list(_fields(raw))
         found = [
             (-one.depth, _severity(status), status)
@@ -112,13 +112,13 @@ class Heartbeat(Value):
 
     @property
     def key(self) -> str | None:
-        """What names this heartbeat among all others, to handle it once.
+        """A unique key of this heartbeat, for deduplication; None if there can be none.
 
-        It is made of all that came, and only if a time in that is at most five minutes from now and
-        stands neither in a list nor under a name with "phone" or "number" in it. Without such a
-        time, a heartbeat cannot be told from the next one, which may repeat the alarm in the same
-        words: the key is None then, and each is handled. A time of an ExoPhone, such as that of its
-        creation, tells nothing. So a heartbeat may be handled twice, but none is lost.
+        It is made of the whole payload, provided that this contains a time within five minutes of
+        now, neither in a list nor under a name that contains "phone" or "number": the time of an
+        ExoPhone, such as that of its creation, does not count. Without such a time, a heartbeat
+        cannot be told apart from the next one, which may repeat the alarm in the same words: the
+        key is None, and each is handled. So one may be handled twice, but none is lost.
         """
         now = datetime.now(UTC)
         times = (_time(one.value, UTC) for one in _fields(self.raw) if not one.is_one_of_many)
@@ -129,15 +129,15 @@ class Heartbeat(Value):
 
 @frozen
 class _Field:
-    """A value that holds no others, wherever it stands."""
+    """A value that is neither a mapping nor a list, with its place in the payload."""
 
     name: str
     value: Any
     depth: int
     may_be_of_phone: bool
-    """Whether it stands in a list, or under a name of phones, and not under one of the account."""
+    """Whether it is in a list or under a phone's name, and not under an account's."""
     is_one_of_many: bool
-    """Whether it stands in a list, or under a name of phones."""
+    """Whether it is in a list or under a phone's name."""
 
 
 def _fields(
@@ -149,10 +149,10 @@ def _fields(
     of_account: bool = False,
     one_of_many: bool = False,
 ) -> Iterator[_Field]:
-    # `read_body` lets nothing pass that is nested deeper than a few levels.
+    # The recursion is safe: `read_body` has limited the depth.
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            # Each name decides for what is below it, until another one does.
+            # A name applies to everything below it, until another one overrides it.
             names_account = _OF_ACCOUNT.search(key) is not None
             names_phones = not names_account and _OF_PHONES.search(key) is not None
             yield from _fields(
@@ -184,7 +184,7 @@ def _severity(status: HeartbeatStatus) -> int:
 def _time(value: object, time_zone: tzinfo) -> datetime | None:
     if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
         return None
-    return moment(value.upper(), time_zone)  # RFC 3339 has its letters in small, too
+    return moment(value.upper(), time_zone)  # RFC 3339 allows lower-case letters
 
 
 def _sids(value: object) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where an application is mounted, and what a request for another place says of that."""
+"""The prefix an application is mounted at, and warnings when requests use another one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SHORTEST_SECRET: Final = 16
 
 
 def mount_path_of(path: str) -> str:
-    """Check a prefix, and return it as it stands in URLs: "" or "/exotel".
+    """Check a prefix, and return it as used in URLs: "" or "/exotel".
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not a valid path.
     """
     is_text = isinstance(path, str) and path.isprintable()
     if (
@@ -33,15 +33,15 @@ def mount_path_of(path: str) -> str:
 
 
 def in_urls(prefix: str) -> str:
-    """Return a prefix as it stands in URLs: "" or "/exotel"."""
+    """Return a prefix as used in URLs: "" or "/exotel"."""
     inner = quote(prefix.strip("/"), safe="/%!$&'()*+,;=:@~")
     return f"/{inner}" if inner else ""
 
 
 def prefixes_in(app: Any, wanted: object) -> Iterator[str]:
-    """Find where one of Starlette's applications, or FastAPI's, has another one mounted.
+    """Yield the prefixes at which a Starlette or FastAPI application has another one mounted.
 
-    Middleware may be around them, and others between them. Prefixes with parameters are left out.
+    They may be wrapped in middleware, and nested. Prefixes with parameters are left out.
     """
     return (path for path in _prefixes(app, wanted, frozenset()) if "{" not in path)
 
@@ -54,9 +54,9 @@ def _prefixes(app: Any, wanted: object, above: frozenset[int]) -> Iterator[str]:
     above |= {id(app)}
     routes = getattr(app, "routes", None)
     for route in routes if isinstance(routes, Iterable) else ():
-        # FastAPI keeps routers that are included as they are, with the prefix beside them.
+        # FastAPI stores included routers unchanged, with the prefix next to them.
         included = getattr(getattr(route, "include_context", None), "prefix", "")
-        # A Mount with middleware of its own has what it wraps besides.
+        # A Mount with middleware of its own keeps the wrapped application as `_base_app`.
         for inner in (
             getattr(route, "app", None),
             getattr(route, "_base_app", None),
@@ -69,19 +69,18 @@ def _prefixes(app: Any, wanted: object, above: frozenset[int]) -> Iterator[str]:
 
 
 class PrefixWatch:
-    """Logs once that requests come to another prefix than the URLs have that were given out."""
+    """Warns once if requests arrive under another prefix than that of the URLs from `url`."""
 
     def __init__(self) -> None:
-        """Begin with nothing logged."""
         self._has_logged = False
 
     def served(self, target: Target, public: str | None, mounted: Container[str]) -> None:
-        """Take note of a request that was let in.
+        """Check a request that was accepted.
 
-        `public` is what our URLs begin with, `mounted` what the application is known to be at.
+        `public` is the part of our URLs before the secret, `mounted` the known prefixes.
         """
         prefix = unquote(target.prefix)
-        # A proxy may take a part of the path off.
+        # A proxy may strip a part of the path.
         if public is None or prefix in mounted or unquote(urlsplit(public).path).endswith(prefix):
             return
         self._log(
@@ -100,7 +99,7 @@ class PrefixWatch:
         is_secret: Callable[[str], bool],
         tails: Container[str],
     ) -> None:
-        """Take note of a request that was not let in; `tails` are the ends of our URLs."""
+        """Check a request that was rejected; `tails` are the ends of our URLs."""
         if self._has_logged:
             return
         segments = f"{target.prefix}/{target.secret}/{target.tail}".split("/", _MOST_SEGMENTS)
@@ -122,7 +121,7 @@ class PrefixWatch:
 
 
 def _shown(address: str) -> str:
-    """Leave out of a path or URL what may be a secret."""
+    """Return a path or URL without segments that may be a secret."""
     url = urlsplit(address)
     segments = url.path.split("/")
     path = "/".join("..." if len(one) >= _SHORTEST_SECRET else one for one in segments)

@@ -1,4 +1,4 @@
-"""What a caller or an agent is to hear: spoken text, or audio (VOICE_V1 7.5, 7.7)."""
+"""Prompts that a caller or an agent hears: spoken text, or audio (VOICE_V1 7.5, 7.7)."""
 
 from __future__ import annotations
 
@@ -31,55 +31,55 @@ def _played(urls: str | Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Speak:
-    """Have a text spoken to the caller; answers a Greeting or Menu.
+    """A text spoken to the caller; answers a Greeting or Menu.
 
-    Exotel's rule for the answer is its support article 48285.
+    Exotel documents the response in its support article 48285.
 
     Args:
         text: what to say.
 
     Raises:
-        InvalidRequest: it is empty, has control characters, or a line that is a URL: Exotel would
-            play that, see `Play`.
+        InvalidRequest: it is empty, or contains control characters or a line that begins with a
+            URL, which Exotel would play as audio: use `Play` for that.
     """
 
     text: str = field(converter=_spoken, repr=length)
 
     def render(self) -> Response:
-        """Return 200, `text/plain` without a charset, the text. A HEAD gets the same headers."""
+        """Return a 200, `text/plain` without a charset, with the text. HEAD: same headers."""
         return response(self.text, content_type=TEXT)
 
 
 @frozen
 class Play:
-    """Have audio played to the caller, in order; answers a Greeting or Menu.
+    """Audio played to the caller, in order; answers a Greeting or Menu.
 
-    Exotel keeps audio by its URL: changed audio needs another one. WAV, 8 kHz, mono is what all
-    of its pages allow; with 16 bit by support article 84548, with 8 by 3000100184.
+    Exotel caches audio by its URL: changed audio needs a new one. All of its pages allow WAV,
+    8 kHz, mono; with 16 bit according to support article 84548, with 8 according to 3000100184.
 
     Args:
-        urls: URL of an audio file, or several.
+        urls: the URL of an audio file, or several.
 
     Raises:
-        InvalidRequest: there is none, or one is no http(s) URL.
+        InvalidRequest: there is none, or one is not an http(s) URL.
     """
 
     urls: tuple[str, ...] = field(converter=_played, repr=lambda urls: f"<{len(urls)} URLs>")
 
     def render(self) -> Response:
-        """Return 200, `text/plain` without a charset, a URL on each line. HEAD: as `Speak`."""
+        """Return a 200, `text/plain` without a charset, one URL per line. HEAD: same headers."""
         return response("\n".join(self.urls), content_type=TEXT)
 
 
 Prompt = str | Speak | Play
-"""What is to be heard where one text or one audio file is asked for; plain text is spoken."""
+"""A prompt where one text or one audio file is expected; a plain string is spoken."""
 
 
 def as_prompt(argument: str, value: Prompt) -> Speak | Play:
-    """Return a prompt as one of its two values.
+    """Return a prompt as `Speak` or `Play`.
 
     Raises:
-        InvalidRequest: it is none, or it is more than one audio file.
+        InvalidRequest: it is not a prompt, or is more than one audio file.
     """
     if isinstance(value, str):
         return Speak(value)
@@ -91,7 +91,7 @@ def as_prompt(argument: str, value: Prompt) -> Speak | Play:
 
 
 def kind_and_value(prompt: Speak | Play) -> tuple[str, str]:
-    """Return what Exotel calls such a prompt, and the text or the URL."""
+    """Return Exotel's name for this kind of prompt, and the text or the URL."""
     return ("text", prompt.text) if isinstance(prompt, Speak) else ("audio_url", prompt.urls[0])
 
 
@@ -105,16 +105,16 @@ def _listener(to: PlaybackTo | str) -> PlaybackTo:
 
 @frozen
 class Playback:
-    """What is played when a dialled party picks up; part of a `ConnectPlan`.
+    """A prompt played when a dialled party picks up; part of a `ConnectPlan`.
 
-    It answers the URL of a Connect applet's playback as well (Exotel's support article 3000106202).
+    It also answers the playback URL of a Connect applet (Exotel's support article 3000106202).
 
     Args:
         content: a text to speak, or `Play` with one audio file: 16-bit mono WAV.
-        to: who hears it: both, or the party that picked up, which is what is meant without it.
+        to: who hears it: both, or the party that picked up (the default).
 
     Raises:
-        InvalidRequest: an argument Exotel would refuse.
+        InvalidRequest: an argument that Exotel would refuse.
     """
 
     content: Speak | Play = field(converter=_content)
@@ -126,5 +126,5 @@ class Playback:
         return {"playback_to": self.to.value.lower(), "type": kind, "value": value}
 
     def render(self) -> Response:
-        """Return 200, `application/json`, the object. A HEAD gets the same headers."""
+        """Return a 200, `application/json`, with the object. HEAD: same headers."""
         return document({"start_call_playback": self.document()})

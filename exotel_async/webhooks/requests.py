@@ -1,7 +1,7 @@
-"""Requests of applets: what a flow asks you while a call is in it (VOICE_V1 7).
+"""Requests of applets, which a flow sends while a call is in it (VOICE_V1 7).
 
-They are GETs, with the call's data as their query. Not every field comes with every request: it
-depends on where in the flow the applet stands.
+They are GETs with the call's data in the query. Not every request has all fields: it depends on
+where in the flow the applet is.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from exotel_async.webhooks.fields import (
 
 @frozen(kw_only=True)
 class AppletRequest(Value):
-    """What every request of an applet has.
+    """The fields that every applet request has.
 
     Attributes:
         sid: the call's SID.
-        from_: who is on the phone with the flow: the caller, or in a call the API has made, who was
-            rung. Numbers come in several formats: `same_number` compares.
+        from_: the party that is connected to the flow: the caller, or, in a call made by the API,
+            the party that was rung. Formats of numbers vary: use `same_number` to compare.
         to: the ExoPhone.
-        raw: the whole query, nested by the brackets in its names. Of a name that comes twice the
-            last value counts.
+        raw: the whole query, nested according to the brackets in its names. If a name occurs twice
+            the last value wins.
     """
 
     sid: str
@@ -52,13 +52,13 @@ class AppletRequest(Value):
         """Read a request.
 
         Args:
-            query: the query as it came, percent-encoded, without a `?`.
-            time_zone: the clock Exotel writes times by, and the zone of the request's times, where
-                it has any.
+            query: the query as received, percent-encoded, without a `?`.
+            time_zone: the time zone in which Exotel writes times, and that of the request's times,
+                if it has any.
 
         Raises:
-            InvalidWebhook: this is no request of an applet. Its text shows nothing of the query.
-            ConfigurationError: `time_zone` is no zone.
+            InvalidWebhook: this is not an applet's request. Its text shows nothing of the query.
+            ConfigurationError: `time_zone` is not a time zone.
         """
         check_time_zone(time_zone)
         raw = read_query(query)
@@ -69,7 +69,7 @@ class AppletRequest(Value):
 class GreetingRequest(AppletRequest):
     """A Greeting or Menu applet asks what to say. Answer with `Speak` or `Play`.
 
-    Exotel describes it in its support article 48285.
+    Exotel documents it in its support article 48285.
 
     Attributes:
         dialled_number: the last party dialled.
@@ -84,10 +84,10 @@ class GreetingRequest(AppletRequest):
 class WhisperRequest(AppletRequest):
     """A Connect applet asks what to play when a party picks up. Answer with `Playback`.
 
-    Exotel describes it in its support article 3000106202.
+    Exotel documents it in its support article 3000106202.
 
     Attributes:
-        dialled_number: the party that is dialled; may be None.
+        dialled_number: the number being dialled; may be None.
     """
 
     dialled_number: str | None = field(default=None, repr=masked)
@@ -95,12 +95,12 @@ class WhisperRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class SmsRequest(AppletRequest):
-    """An SMS applet asks what to write. Answer with `SmsText`.
+    """An SMS applet asks for the text of its message. Answer with `SmsText`.
 
-    Exotel describes it in its support article 76228.
+    Exotel documents it in its support article 76228.
 
     Attributes:
-        digits: the keys the caller pressed before, without the quotes they come in.
+        digits: the keys the caller pressed before, without the quotes Exotel puts around them.
     """
 
     digits: str | None = field(default=None, repr=False)
@@ -108,43 +108,43 @@ class SmsRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class FlowRequest(AppletRequest):
-    """The long list of fields: what Passthru, Connect and Gather send.
+    """The extended set of fields that Passthru, Connect and Gather send.
 
     Exotel lists most of them at docs.exotel.com/voice-apis/working-with-passthru-applet.
     The times are aware, in the zone the request was read with.
 
     Attributes:
-        from_: who is on the phone with the flow: `From`, or `CallFrom` where that is missing.
-        to: the ExoPhone: `To`, or `CallTo` where that is missing.
+        from_: the party that is connected to the flow: `From`, or `CallFrom` if that is missing.
+        to: the ExoPhone: `To`, or `CallTo` if that is missing.
         call_from: the caller: `CallFrom`. In calls you make it may be your own number.
-        call_to: the number that was called: `CallTo`. It need not be written as `to` is; another
-            number was seen in it as well.
+        call_to: the number that was called: `CallTo`. It may be written differently from `to`;
+            another number was observed in it as well.
         exophone: the ExoPhone: `To`.
-        status: how the call stands; often None.
+        status: the call's status; often None.
         direction: who began it. A call to a flow that was started by the API is `outbound-dial`
             here and `outbound-api` in its call details.
-        call_type: how far the call has come.
+        call_type: how far the call got.
         created_at: when the call was created.
         started_at: when it began.
         ended_at: None: Exotel sends a constant, because the call is still in progress.
-        current_time: when the request was made, by Exotel's clock.
-        dial_status: how the last dialled party's part ended; after Connect.
-        dial_duration: how long it was from dialling that party on, its ringing included; 0 if it
-            did not answer, unless it rejected.
+        current_time: when the request was sent, by Exotel's clock.
+        dial_status: the outcome of dialling the last party; after Connect.
+        dial_duration: the time since that party was dialled, including its ringing; 0 if it did not
+            answer, unless it rejected.
         dialled_number: the last party dialled.
-        digits: the keys the caller pressed in the Gather or Menu before, without the quotes they
-            come in. Nobody has checked them, and a second request may not have them again.
-        recording_url: where the recording is; after Connect, Voicemail or a recorded Greeting.
-        recording_available_by: when it will be there; about five minutes later.
+        digits: the keys the caller pressed in the preceding Gather or Menu, without the quotes
+            Exotel puts around them. They are not validated, and later requests may lack them.
+        recording_url: the URL of the recording; after Connect, Voicemail or a recorded Greeting.
+        recording_available_by: when it will be available; about five minutes later.
         custom_field: what was passed as `custom_field`; only calls made by the API have one.
         forwarded_from: the number that forwarded the call.
         outgoing_number: the number the dialled parties see.
         flow_id: the flow.
-        tenant_id: the account, by another of its identifiers.
-        process_status: not documented; no value of it was seen.
+        tenant_id: another identifier of the account.
+        process_status: undocumented; no value of it was observed.
         legs: the parties the flow has dialled.
-        insights: how it went, where that add-on is there.
-        stream: what a Stream or Voicebot applet before this one did.
+        insights: the outcome in detail, if the account has that add-on.
+        stream: what a preceding Stream or Voicebot applet did.
     """
 
     call_from: str | None = field(default=None, repr=masked)
@@ -174,16 +174,16 @@ class FlowRequest(AppletRequest):
     stream: StreamReport | None = None
 
     def to_call(self) -> Call:
-        """Return the call as far as the request tells it.
+        """Return the call with the data in this request.
 
-        `exotel.calls.notify(request)` takes it. Status callbacks of calls to a flow have no custom
-        field; requests have, so that with them a dial whose answer was lost can be found.
+        `exotel.calls.notify(request)` accepts it. Status callbacks of calls to a flow have no
+        custom field, but requests do: they allow finding a dial whose response was lost.
         """
         incoming = self.direction is Direction.INBOUND
         return Call(
             sid=self.sid,
             status=self.status,
-            # What call details have for a call the API made, flows write otherwise.
+            # For calls made by the API, flows write another direction than call details.
             direction=self.direction if incoming else None,
             from_=self.from_,
             to=self.to,
@@ -199,9 +199,9 @@ class FlowRequest(AppletRequest):
 
 @frozen(kw_only=True)
 class PassthruRequest(FlowRequest):
-    """A Passthru applet reports where the call stands, and may ask which branch it takes.
+    """A Passthru applet reports the state of the call, and may ask which branch it takes.
 
-    Answer with `Passthru`: the caller waits for it, unless the applet is set to be asynchronous
+    Answer with `Passthru`: the caller waits for it, unless the applet is configured as asynchronous
     (Exotel's support article 48283).
     """
 
@@ -217,10 +217,10 @@ class ConnectRequest(FlowRequest):
 
 @frozen(kw_only=True)
 class GatherRequest(FlowRequest):
-    """A Gather applet asks what to say, and how to take the caller's input.
+    """A Gather applet asks what to say, and how to collect the caller's input.
 
-    Answer with `GatherPlan`. The keys pressed come with the request of the applet after it
-    (Exotel's support article 3000084635).
+    Answer with `GatherPlan`. The keys pressed are in the request of the following applet (Exotel's
+    support article 3000084635).
     """
 
 
@@ -228,21 +228,21 @@ class GatherRequest(FlowRequest):
 class VoicebotRequest(Value):
     """A Voicebot applet asks for the URL of the bot.
 
-    Answer with `VoicebotStream`. Which parameters come is not documented, so each may be missing;
-    here are those that other applets send by the same names.
+    Answer with `VoicebotStream`. Its parameters are not documented, so each may be missing; these
+    are the ones that other applets send.
 
     Attributes:
         sid: the call's SID.
-        from_: who is on the phone with the flow: `From`, or `CallFrom` where that is missing.
-        to: the ExoPhone: `To`, or `CallTo` where that is missing.
+        from_: the party that is connected to the flow: `From`, or `CallFrom` if that is missing.
+        to: the ExoPhone: `To`, or `CallTo` if that is missing.
         call_from: the caller: `CallFrom`.
         call_to: the number that was called: `CallTo`.
         direction: who began the call.
-        current_time: when the request was made, by Exotel's clock; aware.
-        digits: the keys the caller pressed before, without the quotes they come in.
+        current_time: when the request was sent, by Exotel's clock; aware.
+        digits: the keys the caller pressed before, without the quotes Exotel puts around them.
         custom_field: what was passed as `custom_field`.
-        raw: the whole query, nested by the brackets in its names. Of a name that comes twice the
-            last value counts.
+        raw: the whole query, nested according to the brackets in its names. If a name occurs twice
+            the last value wins.
     """
 
     sid: str | None = None
@@ -261,13 +261,13 @@ class VoicebotRequest(Value):
         """Read a request.
 
         Args:
-            query: the query as it came, percent-encoded, without a `?`. It may be empty.
-            time_zone: the clock Exotel writes times by, and the zone of the request's time.
+            query: the query as received, percent-encoded, without a `?`. It may be empty.
+            time_zone: the time zone in which Exotel writes times, and that of the request's time.
 
         Raises:
-            InvalidWebhook: it is longer or deeper nested than any of Exotel's. Its text shows
-                nothing of the query.
-            ConfigurationError: `time_zone` is no zone.
+            InvalidWebhook: it has more fields or is nested deeper than any request of Exotel's. Its
+                text shows nothing of the query.
+            ConfigurationError: `time_zone` is not a time zone.
         """
         check_time_zone(time_zone)
         raw = read_query(query)

@@ -1,4 +1,4 @@
-"""What goes back to Exotel: status, headers and body, to the byte."""
+"""HTTP responses to Exotel: status, headers and body, byte for byte."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from attrs import field, frozen
 
 TEXT: Final = "text/plain"
-"""Nothing behind it: with a charset Exotel does not take it, users say (VOICE_V1 7.5)."""
+"""Without parameters: users report that Exotel does not accept a charset (VOICE_V1 7.5)."""
 JSON: Final = "application/json"
 
 
@@ -19,8 +19,8 @@ class Response:
 
     Attributes:
         status: the HTTP status.
-        headers: name, in lower case, and value of each header field; all of them, so that nothing
-            is to be added to them. `content-length` is there.
+        headers: name, in lower case, and value of each header field. The list is complete and
+            includes `content-length`: nothing must be added.
         body: the body.
     """
 
@@ -29,13 +29,13 @@ class Response:
     body: bytes = field(default=b"", repr=False)
 
     def without_body(self) -> Response:
-        """Return the answer to a HEAD for the same: status and headers do not change."""
+        """Return the response to a HEAD request for the same: status and headers are unchanged."""
         return Response(status=self.status, headers=self.headers)
 
 
 @runtime_checkable
 class Reply(Protocol):
-    """What a handler answers an applet with: it knows how it is written."""
+    """A handler's answer to an applet, which can render itself as an HTTP response."""
 
     def render(self) -> Response:
         """Return status, headers and body."""
@@ -43,7 +43,7 @@ class Reply(Protocol):
 
 
 def response(body: str = "", *, status: int = 200, content_type: str | None = None) -> Response:
-    """Make a response of a text; UTF-8, which a text for the caller may need."""
+    """Make a response with a text body, encoded in UTF-8."""
     encoded = body.encode()
     headers = [("content-type", content_type)] if content_type else []
     headers.append(("content-length", str(len(encoded))))
@@ -51,5 +51,5 @@ def response(body: str = "", *, status: int = 200, content_type: str | None = No
 
 
 def document(content: Mapping[str, Any], *, content_type: str = JSON) -> Response:
-    """Make a response of a JSON document; plain ASCII, so that no charset can spoil it."""
+    """Make a response with a JSON body, in plain ASCII, so that the charset does not matter."""
     return response(json.dumps(content, separators=(",", ":")), content_type=content_type)

@@ -1,4 +1,4 @@
-"""What there is at each URL: what comes, who handles it, and what goes back."""
+"""The routes of the application: for each URL the request, the handler and the response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exotel_async.webhooks.answers import (
     VoicebotStream,
 )
 from exotel_async.webhooks.arguments import check_handler
-from exotel_async.webhooks.body import TIMES_AS_MUCH
+from exotel_async.webhooks.body import HEARTBEAT_FACTOR
 from exotel_async.webhooks.connect_plan import ConnectPlan
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.heartbeat import Heartbeat
@@ -50,33 +50,33 @@ WebhookKind = Literal[
     "sms",
     "voicebot",
 ]
-"""A kind of request; the decorator, and the part of the URL, are called the same."""
+"""A kind of request; the decorator and the part of the URL have the same name."""
 
 T = TypeVar("T")
 Or: TypeAlias = T | Awaitable[T]
-"""What a handler gives back: it may be async, or not."""
+"""The return type of a handler, which may be async or not."""
 
 RECEIVED: Final = response()
-"""What an event is answered once it is handled."""
+"""The response to an event that was handled."""
 
 _NAME: Final = r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}"
 
 
 @frozen
 class Route:
-    """One URL.
+    """The route for one URL.
 
     Attributes:
-        kind: what comes.
-        name: which of that kind; None where there is one only.
-        read: makes a value of what comes: of a query, or of a body, its type and the query.
-        handler: what is called with it; None: nothing is.
-        reply: makes a reply of what the handler gives back. None: it is an event, and nothing
-            but its receipt is answered.
-        fallback: what is answered when the handler fails; None: 500.
-        head: what is answered to HEAD.
-        body_factor: how many times as long as `max_body` the body of its POST may be; 0: it is a
-            GET, which has none.
+        kind: the kind of request.
+        name: the name among those of the same kind; None if there can be only one.
+        read: parses the request: a query, or a body, its content type and the query.
+        handler: called with the parsed request; None: there is none.
+        reply: converts the handler's return value to a reply. None: the request is an event, and
+            the response only acknowledges it.
+        fallback: the response if the handler fails; None: a 500.
+        head: the response to a HEAD request.
+        body_factor: the maximum body size of a POST, as a multiple of `max_body`; 0: the route
+            takes GETs, which have no body.
     """
 
     kind: WebhookKind
@@ -90,19 +90,19 @@ class Route:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods of HTTP it takes."""
+        """The HTTP methods it accepts."""
         return ("POST",) if self.body_factor else ("GET", "HEAD")
 
     @property
     def tail(self) -> str:
-        """The end of its URL, behind the secret."""
+        """The end of its URL, after the secret."""
         return tail(self.kind, self.name)
 
     async def call(self, event: object) -> object:
-        """Call the handler, be it async or not.
+        """Call the handler, async or not.
 
         Raises:
-            TypeError: that of an event returned a generator, which nobody would run.
+            TypeError: an event handler returned a generator, which would never run.
         """
         if self.handler is None:
             return None
@@ -114,17 +114,17 @@ class Route:
         return result
 
     def respond(self, result: object) -> Response:
-        """Return what is answered, by what the handler gave back.
+        """Return the response for the handler's return value.
 
         Raises:
-            TypeError: that is no answer to this.
+            TypeError: it is not an answer to this kind of request.
             InvalidRequest: Exotel would refuse it.
         """
         return RECEIVED if self.reply is None else self.reply(result).render()
 
 
 def tail(kind: str, name: str | None) -> str:
-    """Return the end of a URL, behind the secret."""
+    """Return the end of a URL, after the secret."""
     return kind if name is None else f"{kind}/{name}"
 
 
@@ -143,12 +143,12 @@ def _one_of(
     return read
 
 
-def _way(result: object) -> Reply:
+def _passthru_reply(result: object) -> Reply:
     return Passthru.proceed() if result is None else _one_of(Passthru)(result)
 
 
 _REPLIES: Final[dict[str, tuple[Callable[[object], Reply], str | None]]] = {
-    "passthru": (_way, None),
+    "passthru": (_passthru_reply, None),
     "connect": (_one_of(ConnectPlan), JSON),
     "dial_whom": (_one_of(DialWhom, text=DialWhom), TEXT),
     "gather": (_one_of(GatherPlan), JSON),
@@ -157,7 +157,7 @@ _REPLIES: Final[dict[str, tuple[Callable[[object], Reply], str | None]]] = {
     "sms": (_one_of(SmsText, text=SmsText), TEXT),
     "voicebot": (_one_of(VoicebotStream, text=VoicebotStream), JSON),
 }
-"""What each applet's handler may give back, and the media type of that."""
+"""For each applet: the conversion of the handler's return value, and its media type."""
 
 
 APOLOGY: Final = "Sorry, something went wrong. Please stay on the line."
@@ -179,14 +179,13 @@ _Handler = TypeVar("_Handler", bound="Callable[[Any], object]")
 class Registry:
     """The handlers of an application.
 
-    Each method but `status_callback`, `dial_event` and `heartbeat` takes the name that the
-    handler's URL ends with, and gives a decorator. A handler is an async function of one argument;
-    one that is not async is called in the event loop. All of them raise `ConfigurationError` for a
-    handler that is none, contains `yield` or does not take one argument, for a name that is taken
-    or cannot stand in a URL, and for a fall-back that is no answer to the request.
+    Each method except `status_callback`, `dial_event` and `heartbeat` takes the name at the end of
+    the handler's URL, and returns a decorator. A handler is an async function of one argument; one
+    that is not async is called in the event loop. All methods raise `ConfigurationError` if the
+    handler is not a function, contains `yield` or does not take one argument, if the name is taken
+    or cannot be part of a URL, and if the fall-back is not an answer to this kind of request.
 
-    The fall-back is what is answered when the handler raises, outlasts its time, or gives back
-    what is no answer.
+    The fall-back is the response if the handler raises, times out, or returns an invalid answer.
     """
 
     def __init__(self, time_zone: tzinfo, apology: str) -> None:
@@ -195,15 +194,15 @@ class Registry:
         self._routes: dict[str, Route] = {}
 
     def status_callback(self, handler: _OnCallback) -> _OnCallback:
-        """Register what is called for each status callback, once.
+        """Register the handler that is called once for each status callback.
 
-        One that fails or outlasts its time is answered 500, so that Exotel sends it again.
+        If it fails or times out, the response is a 500, so that Exotel sends the callback again.
         """
         self._add_callback(check_handler("status_callback", handler))
         return handler
 
     def dial_event(self, handler: _OnDial) -> _OnDial:
-        """Register what is called once for each dial event of Connect applets.
+        """Register the handler that is called once for each dial event of Connect applets.
 
         See `status_callback`.
         """
@@ -212,19 +211,19 @@ class Registry:
         return handler
 
     def heartbeat(self, handler: _OnHeartbeat) -> _OnHeartbeat:
-        """Register what is called for each heartbeat of ExoPhones: see `status_callback`."""
+        """Register the handler that is called for each heartbeat: see `status_callback`."""
 
         def read(body: bytes, content_type: str, _query: bytes) -> Heartbeat:
             return Heartbeat.from_request(body, content_type, time_zone=self._time_zone)
 
         known = check_handler("heartbeat", handler)
-        self._add(Route("heartbeat", None, read, known, body_factor=TIMES_AS_MUCH))
+        self._add(Route("heartbeat", None, read, known, body_factor=HEARTBEAT_FACTOR))
         return handler
 
     def passthru(
         self, name: str, *, fallback: Passthru | None = None
     ) -> Callable[[_OnPassthru], _OnPassthru]:
-        """Register what selects the branch of a call; None selects "URL returns OK (200)".
+        """Register a handler that selects a call's branch; None selects "URL returns OK (200)".
 
         Args:
             name: the end of its URL.
@@ -235,7 +234,7 @@ class Registry:
     def connect(
         self, name: str, *, fallback: ConnectPlan | None = None
     ) -> Callable[[_OnConnect], _OnConnect]:
-        """Register what decides which numbers a Connect applet dials.
+        """Register a handler that decides which numbers a Connect applet dials.
 
         Args:
             name: the end of its URL.
@@ -246,22 +245,22 @@ class Registry:
     def dial_whom(
         self, name: str, *, fallback: DialWhom | str | None = None
     ) -> Callable[[_OnDialWhom], _OnDialWhom]:
-        """Register what answers the older "dial whom" URL of a Connect applet with one number.
+        """Register a handler that answers the older "dial whom" URL of a Connect applet.
 
         Args:
             name: the end of its URL.
-            fallback: None: 500, upon which nobody is dialled.
+            fallback: None: a 500, which makes the applet dial nobody.
         """
         return self._named("dial_whom", name, ConnectRequest, fallback)
 
     def gather(
         self, name: str, *, fallback: GatherPlan | None = None
     ) -> Callable[[_OnGather], _OnGather]:
-        """Register what says how a Gather applet takes the caller's input.
+        """Register a handler that decides how a Gather applet collects the caller's input.
 
         Args:
             name: the end of its URL.
-            fallback: None: the `apology` is spoken, and no key is waited for longer than a second.
+            fallback: None: the `apology` is spoken, with a `timeout` of one second.
         """
         spare = fallback or GatherPlan(self._apology, timeout=1)
         return self._named("gather", name, GatherRequest, spare)
@@ -269,7 +268,7 @@ class Registry:
     def greeting(
         self, name: str, *, fallback: Speak | Play | str | None = None
     ) -> Callable[[_OnGreeting], _OnGreeting]:
-        """Register what a Greeting or Menu applet says; a plain text is spoken.
+        """Register a handler that decides what a Greeting or Menu says; a plain string is spoken.
 
         Args:
             name: the end of its URL.
@@ -281,33 +280,33 @@ class Registry:
     def whisper(
         self, name: str, *, fallback: Playback | None = None
     ) -> Callable[[_OnWhisper], _OnWhisper]:
-        """Register what is played when a dialled party picks up.
+        """Register a handler that decides what is played when a dialled party picks up.
 
         Args:
             name: the end of its URL.
-            fallback: None: 500, upon which nothing is played.
+            fallback: None: a 500, which makes the applet play nothing.
         """
         return self._named("whisper", name, WhisperRequest, fallback)
 
     def sms(
         self, name: str, *, fallback: SmsText | str | None = None
     ) -> Callable[[_OnSms], _OnSms]:
-        """Register what an SMS applet writes.
+        """Register a handler that decides what an SMS applet sends.
 
         Args:
             name: the end of its URL.
-            fallback: None: 500, upon which nothing is sent.
+            fallback: None: a 500, which makes the applet send nothing.
         """
         return self._named("sms", name, SmsRequest, fallback)
 
     def voicebot(
         self, name: str, *, fallback: VoicebotStream | str | None = None
     ) -> Callable[[_OnVoicebot], _OnVoicebot]:
-        """Register what answers the dynamic URL of a Voicebot applet with the URL of a bot.
+        """Register a handler that answers the dynamic URL of a Voicebot applet with a bot's URL.
 
         Args:
             name: the end of its URL.
-            fallback: None: 500. What Exotel does then is not known.
+            fallback: None: a 500. What Exotel does then is not known.
         """
         return self._named("voicebot", name, VoicebotRequest, fallback)
 
@@ -334,7 +333,7 @@ class Registry:
         read = partial(request.from_query, time_zone=self._time_zone)
         reply, content_type = _REPLIES[kind]
         head = Response(headers=(("content-type", content_type),) if content_type else ())
-        # An error in the fall-back is raised where it is passed, not where its handler is.
+        # Checked here, so that an error in the fall-back is raised where it is passed.
         try:
             spare = None if fallback is None else reply(fallback).render()
         except TypeError as error:

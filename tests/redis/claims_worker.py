@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--lease-more", type=float, required=True)
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    handlers._LEASE_MORE = options.lease_more  # type: ignore[misc]
+    handlers._LEASE_MARGIN = options.lease_more  # type: ignore[misc]
     asyncio.run(serve(options))
 
 
