@@ -296,7 +296,7 @@ async def test_a_report_that_takes_long_does_not_hold_up_a_cancelled_closing(
 async def test_a_report_that_refuses_to_end_does_not_hold_up_the_closing(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exotel_async.http.closing._LAST_WORDS", 0.2)
+    monkeypatch.setattr("exotel_async.http.closing._REPORT_SECONDS", 0.2)
     release = asyncio.Event()
 
     async def tell(*_: object) -> None:

@@ -1,1 +1,1 @@
-"""One request to Exotel, from its permit to its result."""
+"""Sending one request to Exotel, from its permit to its result."""

@@ -1,4 +1,4 @@
-"""What is certain about a request after it was tried."""
+"""The facts about one attempt to send a request."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from exotel_async.masking import redact
 from exotel_async.wire.responses import Response, retry_after
 
 _LONGEST_GAP: Final = 1.0
-"""Seconds between the headers and the body of a request that has a last check, at most."""
+"""Maximum seconds between the headers and the body of a request that has a last check."""
 
 
 def _redacted(problem: str) -> str:
-    return redact(problem) if problem else ""  # as almost always
+    return redact(problem) if problem else ""  # fast path: mostly empty
 
 
 @frozen(kw_only=True)
 class Attempt:
-    """What is certain about one request after it was tried.
+    """The facts about one attempt to send a request.
 
     Attributes:
-        host: where it was sent to: the host, and its port if one was given.
+        host: the host it was sent to, and its port if one was given.
         written: whether a byte of it may have reached the service.
-        answer: the answer, if a status came, with as much of the body as came.
-        whole: whether all of the answer came.
-        timed_out: whether it was given up, so that it may still arrive.
-        problem: what went wrong, in words; "" where nothing did.
-        proxy: the variable that names the proxy it was to go through, where no answer came.
-        stopped_by: what the last check before the first byte raised, if that is why nothing of it
-            was written.
+        answer: the response, if a status was received, with as much of the body as was received.
+        whole: whether the response is complete.
+        timed_out: whether it was abandoned, so that it may still arrive.
+        problem: what went wrong, in words; "" if nothing did.
+        proxy: the variable that names the proxy it was to go through, if there was no response.
+        stopped_by: the exception of the last check before the first byte, if nothing was written
+            because of it.
     """
 
     host: str
@@ -46,7 +46,7 @@ class Attempt:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status; None where no answer came."""
+        """The HTTP status; None if there was no response."""
         return None if self.answer is None else self.answer.status
 
     def retry_after(self) -> float | None:
@@ -55,18 +55,18 @@ class Attempt:
 
 
 class Stopped(Exception):
-    """The last check has failed, or was too long ago when the body was to be sent."""
+    """The last check failed, or was too long ago when the body was about to be sent."""
 
 
-class Seen:
-    """What was seen of one exchange up to now."""
+class ExchangeState:
+    """What was observed of one exchange so far."""
 
     __slots__ = (
         "_before_send",
         "_begun",
         "_begun_at",
-        "_silent",
         "_stopped_by",
+        "_untraced",
         "body",
         "handed_over",
         "headers",
@@ -75,13 +75,13 @@ class Seen:
     )
 
     def __init__(self, before_send: Callable[[], None] | None = None) -> None:
-        self._silent = True
+        self._untraced = True
         self._begun = False
         self._begun_at = 0.0
         self._before_send = before_send
         self._stopped_by: Exception | None = None
         self.handed_over: object = None
-        """The request that httpx was asked to send; None: it was not asked yet."""
+        """The request that was passed to httpx; None: not yet."""
         self.status: int = 0
         self.headers: dict[str, str] = {}
         self.body: bytearray = bytearray()
@@ -90,41 +90,41 @@ class Seen:
     @property
     def written(self) -> bool:
         """Whether a byte of the request may have reached the service."""
-        # Not every transport tells what it does. Mocks do not, and silence proves nothing.
-        return self._begun or (self.handed_over is not None and self._silent) or bool(self.status)
+        # Not every transport emits trace events (mocks do not), so their absence proves nothing.
+        return self._begun or (self.handed_over is not None and self._untraced) or bool(self.status)
 
     @property
     def stopped_by(self) -> Exception | None:
-        """What the last check raised, if nothing was written; else None."""
-        # A transport of the user's own may have tried again after it.
+        """The exception of the last check if nothing was written; else None."""
+        # A custom transport may have retried after it.
         return None if self.written else self._stopped_by
 
     def check(self) -> None:
-        """Ask a last time whether the request may be sent.
+        """Run the last check.
 
         Raises:
-            Stopped: it may not.
+            Stopped: the request must not be sent.
         """
         if self._before_send is None:
             return
         try:
             self._before_send()
         except Exception as error:  # noqa: BLE001 - it is kept, for `send` to raise
-            # httpcore takes some errors for its own, and goes on to read the answer.
+            # Not raised as it is: httpcore would take some errors for its own, and read on.
             self._stopped_by = error
             raise Stopped from None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of what httpx's own transport does."""
-        self._silent = False
-        # What asks a proxy for a tunnel is no part of the request.
+        """Process a trace event of httpx's own transport."""
+        self._untraced = False
+        # A CONNECT to a proxy is not part of the request.
         if getattr(info.get("request"), "method", b"") == b"CONNECT":
             return
         if event.endswith("send_request_headers.started"):
             self.check()
             # From here on the kernel may have sent a part, even if writing fails.
             self._begun, self._begun_at = True, time.monotonic()
-        # Others have run since, and the process may have been stopped: the check is too old.
+        # Other tasks have run since, or the process was suspended: the check is too old.
         elif (
             event.endswith("send_request_body.started")
             and self._before_send is not None
@@ -133,11 +133,11 @@ class Seen:
             raise Stopped("the process was suspended between the headers and the body")
 
     def not_connected(self) -> None:
-        """Take note that there was no connection to write to."""
-        self._silent = False
+        """Record that there was no connection to write to."""
+        self._untraced = False
 
-    def headed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take note of the head of an answer: its fields as they came."""
+    def got_headers(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Record the status and the headers of a response."""
         self.status = status
         self.headers = _lower(headers)
 

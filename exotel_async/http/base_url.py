@@ -1,7 +1,7 @@
-"""The address of the service as people paste it, and what of it is used.
+"""Parsing of the service's base URL in the forms in which people paste it.
 
-Exotel's pages write its base URL with version and account, and most samples with the credentials in
-it. None of the texts here repeats what was given: it may hold the token.
+Exotel's pages show its base URL with version and account, and most samples with the credentials in
+it. No error text here repeats the given value: it may contain the token.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exotel_async.errors import ConfigurationError
 
 _EXAMPLE: Final = "http(s)://host[:port], as 'https://api.in.exotel.com'"
 _NO_URL: Final = r"[\s\\<>\"{}|^`\x00-\x20\x7f-\x9f]"
-# What stands before the version is the place of a gateway.
+# A path before the version is that of a gateway.
 _PATH: Final = (
     r"(?P<gateway>.*?)"
     r"(?:/(?:v1|v2_beta|v[0-9][^/]*(?=/accounts))(?:/accounts(?:/(?P<account>[^/]+).*)?)?)?/*"
@@ -25,18 +25,18 @@ _PATH: Final = (
 def service_root(
     given: str, source: str, account_sid: str, account_source: str, *, allow_http: bool
 ) -> str:
-    """Return scheme, host, port and the path of a gateway, without a slash at the end.
+    """Return scheme, host, port and a gateway's path, without a trailing slash.
 
     Args:
-        given: the address. The path that Exotel documents, `/v1/Accounts/{account_sid}/`, and what
-            comes behind it, may be a part of it.
-        source: what it was given by: an argument or a variable.
+        given: the base URL. It may include the path that Exotel documents,
+            `/v1/Accounts/{account_sid}/`, and anything after that.
+        source: where it was given: the name of an argument or a variable.
         account_sid: the account of the session.
-        account_source: what that was given by.
-        allow_http: whether the token may travel in the clear to another computer.
+        account_source: where that was given.
+        allow_http: whether the token may be sent unencrypted to another computer.
 
     Raises:
-        ConfigurationError: it is no such address, or one of another account.
+        ConfigurationError: it is not a valid base URL, or is that of another account.
     """
     if not isinstance(given, str):
         raise ConfigurationError(f"{source} must be a string, {_EXAMPLE}")
@@ -52,7 +52,7 @@ def service_root(
     account = path["account"]
     if account is not None and unquote(account).removesuffix(".json") != account_sid:
         raise ConfigurationError(
-            # Neither is shown: account and token may have been given in each other's place.
+            # Neither is shown: account and token may have been mixed up.
             f"{source} has another account in its path than {account_source}"
         )
     if parts.scheme == "http" and not (allow_http or is_this_computer(parts.hostname or "")):
@@ -64,12 +64,12 @@ def service_root(
 
 
 def is_this_computer(host: str) -> bool:
-    """Whether a name or an address is certain to lead to this very computer."""
+    """Return whether a name or an address certainly leads to this computer."""
     return is_loopback(host) or host in {"0.0.0.0", "::"}  # noqa: S104 - nothing listens here
 
 
 def is_loopback(host: str) -> bool:
-    """Whether it is this computer's name, or address, for itself."""
+    """Return whether it is a name or an address of the loopback interface."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -79,11 +79,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _parts(url: str) -> SplitResult | None:
-    """Take a URL apart; None if it is none of http(s), or has more than a host and a path."""
+    """Split a URL; None if it is not http(s), or has more than a host and a path."""
     try:
         parts = urlsplit(url)
         fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets or a port that are none
+    except ValueError:  # invalid brackets or port
         return None
     plain = not (re.search(_NO_URL, url) or parts.query or parts.fragment)
     return parts if fits and plain else None

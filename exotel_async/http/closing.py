@@ -1,4 +1,4 @@
-"""What runs and waits within a session, so that closing the session can end all of it."""
+"""The tasks that run or wait within a session, which closing the session ends."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from exotel_async.errors import ConfigurationError
 
 CLOSED: Final = "this session is closed"
 
-_LAST_WORDS: Final = 1.0  # seconds
+_REPORT_SECONDS: Final = 1.0  # seconds
 
 T = TypeVar("T")
 
 
 class Lifetime:
-    """The tasks of a session, which outlive their callers but not the session, and its end."""
+    """The tasks of a session, which outlive their callers but not the session."""
 
     def __init__(
         self, reports: Collection[asyncio.Future[Any]], leave: Callable[[], Awaitable[None]]
     ) -> None:
-        """Begin it. The reports tell the user how tasks have ended, and are waited for as well.
+        """Start without tasks.
 
-        `leave` is awaited when all of them have ended.
+        `reports` are running reports of results to the user, which are also waited for at the end;
+        `leave` is awaited after all of them have ended.
         """
         self._reports = reports
         self._leave = leave
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
-        self._cut_at = 0.0
+        self._cancel_at = 0.0
         self.guard: Final = CloseGuard()
-        """To be entered by what waits for something that is useless after the end."""
+        """To be entered around waits that are useless once the session is closed."""
 
     def start(
         self, work: Coroutine[Any, Any, T], context: Context | None = None
     ) -> asyncio.Task[T]:
-        """Run something that continues if its caller is cancelled.
+        """Run a task that continues if its caller is cancelled.
 
-        In a context of its own, or else in the caller's.
+        It runs in the given context, or in a copy of the caller's.
         """
         task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
@@ -50,41 +51,41 @@ class Lifetime:
         return task
 
     async def aclose(self, grace: float) -> None:
-        """End it: what waits fails at once, and what runs has `grace` seconds to end."""
+        """End all tasks: guarded waits fail at once, other tasks have `grace` seconds to end."""
         if self._closing is None or self._closing.cancelled():
             loop = asyncio.get_running_loop()
-            self._cut_at = loop.time() + grace
+            self._cancel_at = loop.time() + grace
             self._closing = loop.create_task(self._close())
-        # Not even a cancelled scope around it leaves connections open.
+        # Shielded, so that connections get closed even within a cancelled scope.
         with anyio.CancelScope(shield=True):
             try:
                 await asyncio.shield(self._closing)
             except asyncio.CancelledError:
-                self._cut_at = 0.0
-                _cut_off(self._tasks)
-                await _outlast(self._closing)
+                self._cancel_at = 0.0
+                _cancel_all(self._tasks)
+                await _wait_despite_cancel(self._closing)
                 raise
 
     async def _close(self) -> None:
         self.guard.close()
         try:
             now = asyncio.get_running_loop().time
-            await _end(self._tasks, self._cut_at)
-            # A task that ends may begin a report. Reports have time of their own, or a dial that
-            # was cancelled in the end would not be reported.
-            await _end(self._reports, max(self._cut_at, now() + _LAST_WORDS))
+            await _end(self._tasks, self._cancel_at)
+            # A task that ends may start a report. Reports have extra time, otherwise a dial that
+            # was cancelled at the deadline would not be reported.
+            await _end(self._reports, max(self._cancel_at, now() + _REPORT_SECONDS))
         finally:
             await self._leave()
 
 
 class CloseGuard:
-    """Ends what waits for something that is useless once the session is closed.
+    """A context manager that ends the waits in its block when the session is closed.
 
-    One for all, entered by each: tens of thousands may wait.
+    One object for all waiters, as there may be tens of thousands.
     """
 
     def __init__(self) -> None:
-        # With how often each was being cancelled when it entered.
+        # Each task with its number of pending cancellations when it entered.
         self._tasks: dict[asyncio.Task[Any], int] = {}
         self.closed: bool = False
 
@@ -102,32 +103,32 @@ class CloseGuard:
             raise ConfigurationError(CLOSED) from None
 
     def close(self) -> None:
-        """Let all that wait end with an error. Nobody may enter any more."""
+        """Make all waits end with an error. It must not be entered afterwards."""
         self.closed = True
         for task in self._tasks:
             task.cancel()
 
 
-async def _outlast(closing: asyncio.Task[None]) -> None:
-    """Wait for the end however often the task that waits is cancelled: whoever is impatient."""
+async def _wait_despite_cancel(closing: asyncio.Task[None]) -> None:
+    """Wait for the end even if the waiting task is cancelled, any number of times."""
     while not closing.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait({closing})
 
 
-async def _end(pending: Collection[asyncio.Future[Any]], cut_at: float) -> None:
-    """Wait for what is running, and at a moment cancel it."""
+async def _end(pending: Collection[asyncio.Future[Any]], cancel_at: float) -> None:
+    """Wait for what is running, and cancel it at a time of the loop."""
     while pending:
-        left = cut_at - asyncio.get_running_loop().time()
+        left = cancel_at - asyncio.get_running_loop().time()
         if left <= 0:
             late = set(pending)
-            _cut_off(late)
-            # Ours end at once; a report of the user's own may refuse to.
-            await asyncio.wait(late, timeout=_LAST_WORDS)
+            _cancel_all(late)
+            # Our tasks end at once, but a user's report may ignore the cancellation.
+            await asyncio.wait(late, timeout=_REPORT_SECONDS)
             return
         await asyncio.wait(pending, timeout=left)
 
 
-def _cut_off(tasks: Collection[asyncio.Future[Any]]) -> None:
+def _cancel_all(tasks: Collection[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()

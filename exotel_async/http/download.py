@@ -1,4 +1,4 @@
-"""A file from another host: its link is followed by hand, and what is not whole is not kept.
+"""Download of a file from another host: redirects are followed here, incomplete files discarded.
 
 Whether the account's credentials are sent is decided at each hop: see `urls`.
 """
@@ -33,45 +33,45 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class PartialFile:
-    """A file while it is fetched: written beside its target, and renamed when it is whole.
+    """A file during its download: written next to its target, and renamed when it is complete.
 
-    Its name is unique, TARGET.RANDOM.part, and only its owner may read it: it holds a conversation.
-    Of several with one target the last to be complete stays.
+    Its name is unique, TARGET.RANDOM.part, and only its owner may read it: it contains a
+    conversation. Of several with one target, the last to be completed stays.
 
-    Its disk is used in threads. Cancelled, only a cancel scope of anyio waits for them.
+    Files are accessed in threads. Only cancellation by an anyio cancel scope waits for them.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self._path: Path | None = None
         self._file: IO[bytes] | None = None
-        # A task that is cancelled does not wait for the thread that writes.
+        # A cancelled task does not wait for the thread that writes.
         self._lock = threading.Lock()
         self._is_wanted = False
         self.begun: bool = False
-        """Whether there is something to tidy up, or will be in a moment."""
+        """Whether there is something to clean up, or will be in a moment."""
         self.failure: Exception | None = None
-        """What the disk raised at the last write."""
+        """The exception of the last write."""
         self.spent: Final = False
 
     async def check(self) -> None:
-        """Make sure that its target is a regular file, or is not there yet.
+        """Check that its target is a regular file, or does not exist yet.
 
         Raises:
-            IsADirectoryError: it is a folder.
-            FileExistsError: it is a device, a pipe, or a link: to rename would be to replace that.
-            OSError: the disk reports an error.
+            IsADirectoryError: it is a directory.
+            FileExistsError: it is a device, a pipe or a link, which renaming would replace.
+            OSError: the file system reports an error.
         """
         await to_thread.run_sync(self._check)
 
     def headed(self, headers: Mapping[str, str]) -> None:
-        """Do nothing: a file is its bytes."""
+        """Do nothing: the headers are not stored."""
 
     async def write(self, chunk: bytes) -> None:
-        """Write on. The file is made with its first bytes.
+        """Append to the file, which is created with the first bytes.
 
         Raises:
-            OSError: the disk refuses. It stays in `failure`.
+            OSError: writing failed. It is kept in `failure`.
         """
         self.begun = self._is_wanted = True
         try:
@@ -81,16 +81,16 @@ class PartialFile:
             raise
 
     async def keep(self) -> None:
-        """Put it in the place of its target, all at once.
+        """Move it to its target, atomically.
 
         Raises:
-            OSError: the disk refuses, or something else than a file has come into that place.
+            OSError: that failed, or the target is no longer a regular file.
         """
         await to_thread.run_sync(self._keep)
         self.begun = False
 
     async def discard(self) -> None:
-        """Leave nothing of it. The target is not touched."""
+        """Delete it. The target is not touched."""
         if self.begun:
             await to_thread.run_sync(self._discard)
             self.begun = False
@@ -99,7 +99,7 @@ class PartialFile:
         try:
             mode = self._target.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return  # to write it will tell
+            return  # writing will show any problem
         name = str(self._target)
         if self._target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
@@ -111,7 +111,7 @@ class PartialFile:
             if self._file is None:
                 if not self._is_wanted:
                     return
-                # Made by nobody before, no link followed, mode 0600.
+                # A new file, no link followed, mode 0600.
                 descriptor, name = tempfile.mkstemp(
                     prefix=f"{self._target.name}.", suffix=".part", dir=self._target.parent
                 )
@@ -129,7 +129,7 @@ class PartialFile:
         with self._lock:
             self._is_wanted = False
             if self._file is not None and self._path is not None:
-                with suppress(OSError):  # what could not be written before cannot be now
+                with suppress(OSError):  # flushing may fail like the write before
                     self._file.close()
                 self._path.unlink(missing_ok=True)
                 self._file = None
@@ -144,13 +144,13 @@ async def fetch(
     bounds: Bounds,
     policy: RetryPolicy,
 ) -> tuple[Download, int]:
-    """Fetch a file, afresh after each try that failed; return what is certain, and the tries.
+    """Fetch a file, starting over after each failed attempt; return the facts, and the attempts.
 
-    A sink that is spent ends it with the try that was cut off. A 429 is a try like any other: it is
-    not the API's. `credentials` is whether the account's may be sent at all.
+    If the sink is spent, there are no more attempts. A 429 counts as a normal attempt: it is not
+    the API's. `credentials` is whether the account's credentials may be sent at all.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: writing failed.
     """
     clock = asyncio.get_running_loop().time
     began, tries = clock(), 0
@@ -168,7 +168,7 @@ async def fetch(
         facts = Facts(
             once=False,
             written=result.written,
-            # The limiter would see to a 429 of the API, and half a file is no success.
+            # A 429 is not left to the limiter here, and an incomplete file is not a success.
             status=None if broken else 503 if result.status == 429 else result.status,
             retry_after=retry_after(result.headers, now=time.time()),
             tries=tries,
@@ -183,14 +183,14 @@ async def fetch(
 async def _follow(
     transport: Transport, link: str, sink: Sink, *, credentials: bool, bounds: Bounds
 ) -> Download:
-    """Try once, wherever the link leads."""
+    """Make one attempt, following redirects."""
     url, secure, result = link, False, Download()
     for _ in range(_MOST_REDIRECTS + 1):
         if not await may_be_followed(url, transport.origin):
             return evolve(result, refused=True, problem="it points into a private network")
         plain = url[:6].lower() != "https:"
         secure = secure or not plain
-        # What began over TLS does not show them to everybody on the way at a later hop.
+        # Once a hop used TLS, credentials are not sent unencrypted at a later one.
         offered = credentials and takes_credentials(url, transport.origin)
         result = await transport.download(
             url, sink, credentials=offered and not (secure and plain), bounds=bounds

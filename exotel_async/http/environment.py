@@ -1,7 +1,7 @@
-"""Environment variables that an HTTP client uses, and what is wrong with them.
+"""Environment variables that an HTTP client uses, and the problems with their values.
 
-Containers and company networks set them, and the user may never have heard of them. A
-proxy's URL may hold a password: no text repeats it.
+Containers and company networks set them, often without the user's knowledge. A proxy's URL may
+contain a password: no text here repeats it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _URL: Final = "must be http://host:port, https://, socks5:// or socks5h://"
 
 
 def names_proxies() -> bool:
-    """Whether it is said which requests go through a proxy, or which do not."""
+    """Return whether the environment configures proxies, or exceptions from them."""
     known = getproxies()
     return any(known.get(scheme) for scheme in (*_PROXIED, "no"))
 
 
 def variable_of_proxy(scheme: str) -> str | None:
-    """Return the variable that names the proxy for requests by http or https; None: none does."""
+    """Return the variable that names the proxy for an http or https URL; None: there is none."""
     known = getproxies()
     return next((_variable(one) for one in (scheme, "all") if known.get(one)), None)
 
 
 def wrong_proxy() -> str | None:
-    """Return which variable names a proxy that cannot be used, and why; None: all can be."""
+    """Return which variable names an unusable proxy, and why; None: all are usable."""
     known = getproxies()
     for scheme in _PROXIED:
         problem = _problem_of(known.get(scheme) or "")
@@ -43,7 +43,7 @@ def wrong_proxy() -> str | None:
 
 
 def wrong_exceptions() -> str:
-    """Return what is wrong with the variable that says what goes through no proxy."""
+    """Return the problem with the variable for exceptions from proxies."""
     return (
         f"{_variable('no')}: must be host names, domain suffixes, IP addresses or IPv4 networks, "
         "separated by commas"
@@ -51,7 +51,7 @@ def wrong_exceptions() -> str:
 
 
 def missing_certificates() -> str | None:
-    """Return what is wrong with where trusted certificates are said to be; None if nothing is."""
+    """Return the problem with the configured place of trusted certificates; None: no problem."""
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file:
         return None if Path(file).is_file() else "SSL_CERT_FILE: no such file"
@@ -61,7 +61,7 @@ def missing_certificates() -> str | None:
 
 
 def unreadable_certificates(error: OSError) -> str:
-    """Return which variable has led to an error when certificates were read."""
+    """Return which variable caused an error while reading certificates."""
     log = os.environ.get("SSLKEYLOGFILE")
     if log and error.filename == log:
         return "SSLKEYLOGFILE: the file cannot be written"
@@ -78,7 +78,7 @@ def _problem_of(url: str) -> str:
         fits = bool(parts.hostname) and parts.port != 0 and parts.path in {"", "/"}
     except ValueError:
         return _URL
-    # httpx does not take white space away, as urllib does.
+    # Unlike urllib, httpx does not strip white space.
     if parts.scheme not in {"http", "https", *_SOCKS} or not fits or url != "".join(url.split()):
         return _URL
     if parts.scheme in _SOCKS and find_spec("socksio") is None:
@@ -87,7 +87,7 @@ def _problem_of(url: str) -> str:
 
 
 def _variable(scheme: str) -> str:
-    """Return how a variable is written where it is set: in lower case it goes before the other."""
+    """Return a proxy variable's name as it is set; lower case takes precedence."""
     name = f"{scheme}_proxy"
     for written in (name, name.upper()):
         if os.environ.get(written):

@@ -1,7 +1,7 @@
-"""Exchanges with the service, each in a task of its own, which the session owns.
+"""Exchanges with the service, each in its own task, which belongs to the session.
 
-A caller that is cancelled leaves at once; the exchange ends by itself, so that no connection is
-lost and no dial goes unnoticed.
+A cancelled caller returns at once; the exchange continues to its end, so that no connection is
+leaked and no dial goes unnoticed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Exchanges:
-    """Those of a session."""
+    """The exchanges of a session."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Exchanges:
         *,
         limiter: RateLimiter,
     ) -> asyncio.Future[Attempt]:
-        """Start one, and return its end, which is cancelled only if it has not begun."""
+        """Start an exchange; return its future, which is cancelled only if it never began."""
         report.sent()
         ended: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
         work = self._run(
@@ -63,7 +63,7 @@ class Exchanges:
         task = self._lifetime.start(work)
 
         def end(task: asyncio.Task[None]) -> None:
-            # A task that is cancelled when all is done, as by a listener, counts as cancelled, too.
+            # A task may be cancelled after the result was set, for example by a listener.
             if ended.done():
                 return
             if task.cancelled():  # before it began
@@ -89,20 +89,20 @@ class Exchanges:
         ended: asyncio.Future[Attempt],
     ) -> None:
         began = time.perf_counter()
-        # Of what raises, nothing is known. Its permit comes back all the same.
+        # Used if the exchange raises: nothing is known then, but the permit must be returned.
         outcome, stopped = RequestOutcome(late=self._transport.late), False
         try:
             attempt = await self._transport.exchange(request, options.before_send)
             took = time.perf_counter() - began
             outcome, stopped = self._outcome_of(attempt, took), attempt.stopped_by is not None
         finally:
-            # One that was stopped proves nothing: if it was to be a probe, the next one is.
+            # A stopped request proves nothing: if it was a probe, the next request takes its place.
             if stopped:
                 tell(permit.release)
             else:
                 tell(permit.finish, outcome)
         pauses = outcome.asks_for_pause
-        # Before anything of the user's is called: what that does changes nothing of it.
+        # Set before user code is called, which must not affect the result.
         ended.set_result(attempt)
         report.ended(attempt, took)
         if pauses:
@@ -121,7 +121,7 @@ class Exchanges:
             )
 
     def _outcome_of(self, attempt: Attempt, took: float) -> RequestOutcome:
-        """Return what the limiter has to know of an exchange."""
+        """Return what the limiter needs to know about an exchange."""
         headers: Mapping[str, str] = {} if attempt.answer is None else attempt.answer.headers
         self._server_clock.saw(headers.get("date"), took=took)
         return RequestOutcome(
@@ -135,7 +135,7 @@ class Exchanges:
 
 
 async def wait_until(deadline: float, exchange: asyncio.Future[Attempt]) -> Attempt:
-    """Wait for an exchange, which continues whatever happens here.
+    """Wait for an exchange, which continues regardless of what happens here.
 
     Raises:
         TimeoutError: it has not ended by the deadline.
@@ -146,7 +146,7 @@ async def wait_until(deadline: float, exchange: asyncio.Future[Attempt]) -> Atte
         async with asyncio.timeout_at(deadline):
             return await asyncio.shield(exchange)
     except TimeoutError:
-        # It may have ended in this turn of the loop.
+        # It may have ended in the same iteration of the loop.
         if exchange.done() and not exchange.cancelled():
             return exchange.result()
         raise

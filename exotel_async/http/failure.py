@@ -1,4 +1,4 @@
-"""What went wrong with a request, in words."""
+"""Description of a failed request in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ssl
 
 
 def describe(error: BaseException) -> str:
-    """Return the reason that an exception of the HTTP client gives, and the exception's class."""
+    """Return the reason for an exception of the HTTP client, with the name of its class."""
     root = _root(error)
     causes = root.exceptions if isinstance(root, BaseExceptionGroup) else [root]
     reason = ", ".join(dict.fromkeys(filter(None, map(_text, causes))))
@@ -17,12 +17,12 @@ def describe(error: BaseException) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return what an exception only passes on. httpx often adds no text of its own.
+    """Return the innermost cause with a text of its own, as httpx often adds none to its errors.
 
-    Of an address that refuses a connection, all but the innermost say that all attempts failed.
+    If an address refuses a connection, all but the innermost only say that all attempts failed.
     """
     while (below := error.__cause__ or error.__context__) is not None:
-        if isinstance(error, TimeoutError):  # below it is how it was timed
+        if isinstance(error, TimeoutError):  # its cause is only how the timeout is implemented
             break
         is_summary = isinstance(error, OSError) and error.errno is None
         if str(error) not in {"", str(below)} and not is_summary:

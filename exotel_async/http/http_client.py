@@ -1,7 +1,7 @@
-"""The HTTP client that requests go out by, and what the environment says of it.
+"""The HTTP client that requests are sent with, and its environment variables.
 
-It is that of httpx, or of its fork httpx2. Both have the same names, and one does not take the
-other's objects: the library is chosen once for a session, and passed on as its module.
+It is that of httpx, or of its fork httpx2. Both have the same names, but one does not accept the
+other's objects: the library is chosen once per session, and passed around as its module.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from exotel_async.errors import ConfigurationError
 from exotel_async.http import environment
 
 HttpLibrary = Literal["httpx", "httpx2"]
-"""The library whose client a session makes for itself."""
+"""The library with which a session makes its own client."""
 
 _LIBRARIES: Final = ("httpx", "httpx2")
 _VARIABLE: Final = "EXOTEL_HTTP"
 
 
 class HttpClient(Protocol):
-    """The HTTP client a session can be given: an `AsyncClient` of httpx or of httpx2.
+    """The HTTP client that can be passed to a session: an `AsyncClient` of httpx or httpx2.
 
-    Type checkers know it by what it has, so that they need not find httpx2 where it is not used.
+    A protocol, so that type checkers do not need httpx2 where it is not used.
     """
 
     @property
@@ -37,7 +37,7 @@ class HttpClient(Protocol):
 
     @property
     def cookies(self) -> Any:
-        """What answers have put into it."""
+        """The cookies that responses have set."""
 
     def build_request(self, *args: Any, **settings: Any) -> Any:
         """Make a request."""
@@ -50,13 +50,13 @@ class HttpClient(Protocol):
 
 
 def find_library(given: HttpClient | HttpLibrary | None = None) -> ModuleType:
-    """Return the library that requests go out by.
+    """Return the library that requests are sent with.
 
     Args:
-        given: the client, or the name of its library; None: the environment says it.
+        given: the client, or the name of its library; None: the environment decides.
 
     Raises:
-        ConfigurationError: it is none, or it is not installed.
+        ConfigurationError: it is not a supported library or client, or is not installed.
     """
     if given is None:
         name = os.environ.get(_VARIABLE, "").strip().lower() or "httpx"
@@ -65,7 +65,7 @@ def find_library(given: HttpClient | HttpLibrary | None = None) -> ModuleType:
         return _imported(name, f"{_VARIABLE}={name}")
     if isinstance(given, str) and given in _LIBRARIES:
         return _imported(given, f"http_client={given!r}")
-    # A library that was not imported has made no client.
+    # A library that was not imported cannot have made the client.
     for library in filter(None, map(sys.modules.get, _LIBRARIES)):
         if isinstance(given, library.AsyncClient):
             return library
@@ -79,21 +79,21 @@ def new_client(library: ModuleType, *, proxied: bool = True, **settings: Any) ->
 
     Args:
         library: see `find_library`. Its client is typed as httpx's, which has the same methods.
-        proxied: whether it goes through the proxies that the environment names.
-        **settings: as the library takes them.
+        proxied: whether it uses the proxies configured in the environment.
+        **settings: arguments of the library's client.
 
     Raises:
-        ConfigurationError: the environment does not let it be made; the message names the variable.
+        ConfigurationError: an environment variable prevents it; the message names the variable.
     """
     return _made(library, _tls(), proxied=proxied, **settings)
 
 
 def proxy_of(library: ModuleType, client: HttpClient, url: str) -> str | None:
-    """Return the variable that names the proxy of requests to a URL; None: they go through none.
+    """Return the variable that names the proxy for requests to a URL; None: no proxy is used.
 
-    It is for clients that `new_client` has made.
+    Only for clients made by `new_client`.
     """
-    # httpx does not tell what it sends a request by; it has a transport of its own for each proxy.
+    # httpx has no public API for this; it has a separate transport for each proxy.
     find = getattr(client, "_transport_for_url", None)
     address = library.URL(url)
     if find is None or find(address) is getattr(client, "_transport", None):
@@ -102,7 +102,7 @@ def proxy_of(library: ModuleType, client: HttpClient, url: str) -> str | None:
 
 
 def check_environment(library: ModuleType, *, proxied: bool) -> None:
-    """Make sure that a client can be made, in a fraction of the time that it takes to make one.
+    """Check that a client can be made, in a fraction of the time that making one takes.
 
     Raises:
         ConfigurationError: a variable is wrong; the message names it.
@@ -114,12 +114,12 @@ def check_environment(library: ModuleType, *, proxied: bool) -> None:
 
 
 def check_pool(client: HttpClient, max_in_flight: int) -> None:
-    """Make sure that a client of the user's has connections to spare.
+    """Check that a user's client has more connections than requests in flight.
 
     Raises:
         ConfigurationError: its pool is too small.
     """
-    # httpx does not tell the size of a pool, and other transports have none.
+    # httpx has no public API for the size of a pool, and other transports have no pool.
     pool = getattr(getattr(client, "_transport", None), "_pool", None)
     size = getattr(pool, "_max_connections", None)
     if isinstance(size, int) and size <= max_in_flight:
@@ -133,7 +133,7 @@ def _imported(name: str, setting: str) -> ModuleType:
     if name == "httpx":
         return httpx
     try:
-        # An extra, and it takes its time.
+        # An optional extra, and slow to import.
         import httpx2  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError(
@@ -152,7 +152,7 @@ def _made(
         client: httpx.AsyncClient = library.AsyncClient(
             verify=context, trust_env=proxied, **settings
         )
-    except (ImportError, ValueError, library.InvalidURL):  # what it says may hold a password
+    except (ImportError, ValueError, library.InvalidURL):  # its text may contain a password
         raise ConfigurationError(environment.wrong_exceptions()) from None
     return client
 
@@ -169,6 +169,6 @@ def _tls() -> ssl.SSLContext:
 
 @functools.cache
 def _context(*_: str | None) -> ssl.SSLContext:
-    # Reading the certificates takes a tenth of a second, and a session may live for one request.
-    # They are the same whichever library is used: httpx2 by itself trusts those of the system.
+    # Loading the certificates takes a tenth of a second, and a session may send only one request.
+    # They are the same for both libraries: by default httpx2 would trust those of the system.
     return httpx.create_ssl_context()

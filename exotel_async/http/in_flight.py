@@ -1,4 +1,4 @@
-"""The dials whose answer is awaited, and how those end whose caller does not wait any more."""
+"""Dials in flight, and the results of those whose caller no longer waits."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class DialsInFlight:
-    """The dials of a session whose answer is awaited."""
+    """The dials of a session that await their response."""
 
     def __init__(self, orphans: Orphans) -> None:
         self._orphans = orphans
         self._sendings: set[Sending[Any]] = set()
         self.on_lost: Callable[[CallOutcomeUnknown], object] | None = None
-        """Called with each dial whose outcome is not known, before its caller gets the error."""
+        """Called with each dial whose outcome is unknown, before its caller gets the error."""
         self.on_late_answer: Callable[[CallOutcomeUnknown, Call], object] | None = None
-        """Called with a call whose outcome was reported as unknown before its answer came."""
+        """Called with a call whose outcome was reported as unknown before its response came."""
 
     def add(self, sending: Sending[Any]) -> None:
-        """Take note that a request is sent, if it is a dial."""
+        """Add a request that is being sent, if it is a dial."""
         if sending.request.dials:
             self._sendings.add(sending)
 
     def discard(self, sending: Sending[Any]) -> None:
-        """Take note that the answer to a dial is awaited no more."""
+        """Remove a dial whose response is no longer awaited."""
         self._sendings.discard(sending)
 
     def as_lost(self) -> Iterator[CallOutcomeUnknown]:
-        """Yield the dials as what they would be if their answers were lost now."""
+        """Yield the error of each dial for the case that its response is lost now."""
         for sending in self._sendings:
             yield sending.lost("its answer has not come yet")
 
     def note_lost(self, error: CallOutcomeUnknown) -> None:
-        """Report a dial whose outcome is not known."""
+        """Report a dial whose outcome is unknown."""
         if self.on_lost is not None:
             tell(self.on_lost, error)
 
@@ -56,9 +56,9 @@ class DialsInFlight:
         waited: str,
         context: Context | None = None,
     ) -> CallOutcomeUnknown | RequestOutcomeUnknown:
-        """Return the error for what must not be done twice and is waited for no more.
+        """Return the error for a request that must not be repeated and is no longer awaited.
 
-        Of a dial, it is reported, and so is its end, in the context.
+        For a dial, the error is reported, and later its result, in the given context.
         """
         lost = sending.unknown(waited)
         if isinstance(lost, CallOutcomeUnknown):
@@ -74,9 +74,9 @@ class DialsInFlight:
         lost: CallOutcomeUnknown | None = None,
         context: Context | None = None,
     ) -> None:
-        """Report the end of a dial whose caller has left, perhaps with `CallOutcomeUnknown`.
+        """Report the result of a dial whose caller no longer waits.
 
-        `lost` is what that caller got. Without a context it is reported in the present one.
+        `lost` is the error that the caller got, if any. The default context is the current one.
         """
         if not sending.request.dials:
             return
@@ -88,7 +88,7 @@ class DialsInFlight:
             ended: object
             try:
                 ended = sending.judge(exchange.result(), RetryPolicy.never())
-            except Exception as error:  # noqa: BLE001 - a last check may have raised whatever it was
+            except Exception as error:  # noqa: BLE001 - a last check may have raised anything
                 ended = error
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
                 tell(self.on_late_answer, lost, ended)

@@ -1,6 +1,6 @@
-"""Bodies that come compressed: taken apart piece by piece, and never beyond a bound.
+"""Decompression of response bodies, piece by piece and with a size limit.
 
-A few hundred bytes may unfold to gigabytes.
+A few hundred bytes may expand to gigabytes.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Final
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _ENCODINGS: Final = {"": "", "identity": "", "gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 ACCEPTED: Final = "gzip, deflate"
-"""What a request says it can read: what needs no package that may or may not be there."""
+"""The `Accept-Encoding` of requests: only encodings that need no optional package."""
 
 
 class UnreadableBody(Exception):
-    """A body is too long, or is not encoded as it says. The text says which."""
+    """A body is too long, or does not match its encoding. The text says which."""
 
 
 class Inflater:
-    """Gives back a body as it was before it was encoded, of `most` bytes at most."""
+    """Decodes a body of at most `most` bytes."""
 
     def __init__(self, encoding: str, most: int) -> None:
-        """Prepare for a body with that `Content-Encoding`; "" is none.
+        """Prepare for a body with that `Content-Encoding`; "" means none.
 
-        It has `most` bytes at most, encoded as well as decoded.
+        It may have at most `most` bytes, encoded as well as decoded.
 
         Raises:
-            UnreadableBody: it is encoded more than once, or in a way that was not asked for.
+            UnreadableBody: it is encoded more than once, or in a way that was not requested.
         """
         layers = [layer.strip().lower() for layer in encoding.split(",")]
         layers = [layer for layer in layers if _ENCODINGS.get(layer, layer)]
@@ -38,29 +38,29 @@ class Inflater:
             raise UnreadableBody("the answer is encoded in a way that was not asked for")
         self._kind = kind
         self._most = most
-        self._came = 0
-        self._gave = 0
+        self._encoded_size = 0
+        self._decoded_size = 0
         self._inflate = zlib.decompressobj(_GZIP) if kind == "gzip" else None
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes of the body, and return what they were.
+        """Decode the next bytes of the body.
 
         Raises:
-            UnreadableBody: it is longer than it may be, or not encoded as it says.
+            UnreadableBody: it is too long, or does not match its encoding.
         """
-        self._came += len(data)
+        self._encoded_size += len(data)
         if self._kind:
             data = self._inflated(data)
-        self._gave += len(data)
-        if max(self._came, self._gave) > self._most:
+        self._decoded_size += len(data)
+        if max(self._encoded_size, self._decoded_size) > self._most:
             raise UnreadableBody("the answer is longer than any of Exotel's")
         return data
 
     def end(self) -> None:
-        """Take note that the body has come to its end.
+        """Check at the end of the body that it is complete.
 
         Raises:
-            UnreadableBody: it has broken off.
+            UnreadableBody: it is truncated.
         """
         if self._inflate is not None and not self._inflate.eof:
             raise UnreadableBody("the compressed answer broke off")
@@ -69,12 +69,12 @@ class Inflater:
         if not data:
             return data
         if self._inflate is None:
-            # Of two ways to read the word, the header of a zlib stream tells which it is.
+            # "deflate" means raw deflate to some, zlib to others: the zlib header shows which.
             wrapped = data[0] & 0x0F == zlib.DEFLATED
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
         try:
-            # One byte more than may come is enough to know.
-            inflated = self._inflate.decompress(data, self._most - self._gave + 1)
+            # One byte above the limit is enough to detect a body that is too long.
+            inflated = self._inflate.decompress(data, self._most - self._decoded_size + 1)
         except zlib.error:
             raise UnreadableBody("the answer is not compressed the way its header says") from None
         if self._inflate.unused_data:

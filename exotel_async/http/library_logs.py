@@ -1,4 +1,4 @@
-"""What httpx, httpx2 and what they stand on log of our requests: no whole numbers, no secrets."""
+"""Log filters for httpx, httpx2 and httpcore: no full phone numbers and no secrets."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import logging
 from contextvars import ContextVar
 from typing import Final
 
-# Of the account an exchange is for, while there is one.
+# The secrets of the account that the current exchange is for.
 _secrets: Final[ContextVar[tuple[str, ...]]] = ContextVar("exotel_async_secrets", default=())
 _in_download: Final[ContextVar[bool]] = ContextVar("exotel_async_in_download", default=False)
 
 
 def keep_private() -> None:
-    """Filter what they log. Calling it again changes nothing."""
-    # They show whole URLs, numbers and all; our own logger shows the same lines masked.
+    """Install the filters. Calling it again has no effect."""
+    # These log full URLs, including numbers; our own logger has the same lines, masked.
     for name in ("httpx", "httpx2"):
         logging.getLogger(name).addFilter(_is_not_ours)
-    # They show the heads of answers: a peer may repeat numbers and the token in them, and a
-    # redirect may lead to a link that opens to anybody.
+    # These log response headers, in which a peer may repeat numbers and the token, and a redirect
+    # may show a link that works without credentials.
     for name in ("httpcore.http11", "httpcore.http2", "httpcore2.http11", "httpcore2.http2"):
         logging.getLogger(name).addFilter(_shows_no_answer)
 
 
 def begin(secrets: tuple[str, ...], *, download: bool = False) -> None:
-    """Say that from here on this task exchanges something with the service, or fetches a file."""
+    """Mark this task, from here on, as exchanging a request or downloading a file."""
     _secrets.set(secrets)
     _in_download.set(download)
 

@@ -1,4 +1,4 @@
-"""Events of a session's operations and requests, for its `on_event`."""
+"""Events about a session's operations and requests, for its `on_event`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Of the whole process: several sessions may have one listener.
+# Unique in the process: several sessions may share a listener.
 _numbers: Final = itertools.count(1)
 _operation: Final[ContextVar[_ReportedOperation | None]] = ContextVar(
     "exotel_async_operation", default=None
@@ -29,7 +29,7 @@ _operation: Final[ContextVar[_ReportedOperation | None]] = ContextVar(
 
 
 class ListenerReports(Reports):
-    """What a session reports to its listener."""
+    """Reports to a session's listener."""
 
     def __init__(self, listener: events.OnEvent) -> None:
         self._listener = listener
@@ -66,7 +66,7 @@ class _ReportedOperation(Operation):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with suppress(ValueError):  # it is collected, with a loop that was closed before its end
+        with suppress(ValueError):  # garbage-collected after its loop was closed
             _operation.reset(self._token)
         ended = events.OperationEnded(
             operation=self.name,
@@ -114,7 +114,7 @@ class _ListenerReport(RequestReport):
             self.end(None if kind is None else kind.__name__)
 
     def end(self, error: str | None) -> None:
-        """Say that the request is over."""
+        """Report that the request has ended."""
         self.is_over = True
         seconds = time.perf_counter() - self._began
         self._tell(events.RequestEnded, seconds=seconds, error=error, times_sent=self._sent)
@@ -128,7 +128,7 @@ class _ListenerReport(RequestReport):
         self._tell(events.RequestGranted, waited=time.perf_counter() - self._queued)
 
     def sent(self) -> None:
-        self._attempt = max(self._attempt, 1)  # it may come with a permit
+        self._attempt = max(self._attempt, 1)  # with a permit from before, it was never queued
         self._sent += 1
         self._tell(events.RequestSent)
 
@@ -169,7 +169,7 @@ class _ListenerReport(RequestReport):
 
 
 class _ReportedPermit:
-    """A permit that knows on which request it was waited for."""
+    """A permit with the report of the request that waited for it."""
 
     __slots__ = ("_permit", "report")
 
@@ -182,6 +182,6 @@ class _ReportedPermit:
 
     def release(self) -> None:
         self._permit.release()
-        # Nothing was to be sent after all.
+        # No request was sent with it after all.
         if self.report.is_handed_over and not self.report.is_over:
             self.report.end(None)

@@ -1,4 +1,4 @@
-"""Dials whose task has ended early, and the listener that gets their results."""
+"""Dials whose task ended before their result, and the listener that receives the results."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown, DialTarget], object]
-"""Called with the result of a dial whose task was cancelled or timed out, and with what was passed
-to the dial; may be a coroutine function."""
+"""Called with the result of a dial whose task was cancelled or timed out, and with the arguments of
+the dial; may be a coroutine function."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class Orphans:
-    """Reports how dials ended whose tasks are gone: to the log, and to the user's listener."""
+    """Reports the results of dials whose tasks have ended: to the log and the user's listener."""
 
     def __init__(self, listener: OnOrphanedCall | None) -> None:
         self._listener = listener
         self.reports: Final[set[asyncio.Future[Any]]] = set()
-        """Coroutines of the listener that are running."""
+        """Running coroutines of the listener."""
 
     def tell(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
-        """Say how a dial ended, and what was passed to it."""
+        """Report the result of a dial, with the arguments of the dial."""
         if isinstance(ended, Call):
             logger.warning(
                 "A call was placed, but the task that dialled it was cancelled or timed out: %s",
@@ -44,9 +44,9 @@ class Orphans:
             )
         if self._listener is None:
             return
-        told = tell(self._listener, ended, target)
-        if inspect.isawaitable(told):
-            report = asyncio.ensure_future(told)
+        result = tell(self._listener, ended, target)
+        if inspect.isawaitable(result):
+            report = asyncio.ensure_future(result)
             self.reports.add(report)
             report.add_done_callback(self._reported)
 

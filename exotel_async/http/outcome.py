@@ -1,4 +1,4 @@
-"""The result of an exchange: the value asked for, an error, or that its outcome is not known."""
+"""The result of an exchange: the requested value, an error, or an unknown outcome."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from exotel_async.wire.request import Request
 from exotel_async.wire.responses import Response, parties_of, read_error, sid_of
 
 T = TypeVar("T")
-_SET: Final = timedelta(seconds=1)
-"""By how much a clock is off that was set, and did not just run a little faster or slower."""
+_CLOCK_SET: Final = timedelta(seconds=1)
+"""A larger difference means that the clock was set, and did not merely drift."""
 _Error = TypeVar("_Error", bound=ExotelError)
 
 
-def named(error: _Error, request: Request) -> _Error:
-    """Have an error know the request that raised it, and the tag of its target; return it."""
+def with_request(error: _Error, request: Request) -> _Error:
+    """Add the request, and the tag of its target, to the error it led to; return the error."""
     error.method, error.path = request.method, request.path
     if error.sid is None:
         error.sid = request.sid
@@ -46,17 +46,17 @@ def named(error: _Error, request: Request) -> _Error:
 
 @define(eq=False)
 class Sending(Generic[T]):
-    """One request that is being sent: what it is, and how often it was sent so far.
+    """The state of one request that is being sent, including its attempts so far.
 
     Attributes:
         request: the request.
-        read: what reads its answer.
-        sent_at: when it was sent first; aware, UTC, by our clock as it is set now.
+        read: the parser of its response.
+        sent_at: when it was first sent; aware, UTC, corrected if our clock was set back meanwhile.
         account_sid: the account it is sent for.
-        clock: what is known of the service's clock.
+        clock: what is known about the service's clock.
         attempts: how often it was sent.
-        refusals: how often the answer was 429.
-        failure: what came of it the last time, instead of what was asked for.
+        refusals: how often the response was a 429.
+        failure: the error of the last attempt.
     """
 
     request: Request
@@ -77,31 +77,31 @@ class Sending(Generic[T]):
         elapsed: float = 0.0,
         remaining: float | None = None,
     ) -> T | Retry:
-        """Return what was asked for, or that it may be sent again; for the times see `Facts`.
+        """Return the requested value, or a `Retry`; for the times see `Facts`.
 
         Raises:
-            CallOutcomeUnknown: it is a dial that may have happened.
-            RequestOutcomeUnknown: it is another request that must not be done twice, and may have
+            CallOutcomeUnknown: it is a dial that may have been placed.
+            RequestOutcomeUnknown: it is another request that must not be repeated, and may have
                 been acted on.
-            ExotelError: what came instead.
+            ExotelError: the error of the attempt.
             Exception: what the last check before the first byte raised.
         """
         stopped_by = attempt.stopped_by
         if stopped_by is not None:
             if isinstance(stopped_by, ExotelError):
-                named(stopped_by, self.request)
+                with_request(stopped_by, self.request)
             raise stopped_by
         try:
             return self._result(attempt)
         except ExotelError as error:
-            self.failure = failure = named(error, self.request)
+            self.failure = failure = with_request(error, self.request)
         status = attempt.status
         self.refusals += status == 429
         facts = Facts(
             once=self.request.once,
             written=attempt.written,
             status=status,
-            # The limiter has everybody wait for it, as for a 429.
+            # The limiter pauses all requests for a 503, as for a 429.
             retry_after=None if status == 503 else attempt.retry_after(),
             tries=self.attempts - self.refusals,
             refusals=self.refusals,
@@ -116,12 +116,12 @@ class Sending(Generic[T]):
         raise failure
 
     def _result(self, attempt: Attempt) -> T:
-        """Return what was asked for, or raise what came instead."""
+        """Return the requested value, or raise the error of the attempt."""
         answer, attempts = attempt.answer, self.attempts
         if answer is None:
             if attempt.written:
                 raise RequestTimeout(_no_answer(attempt), attempts=attempts)
-            # It may be the proxy that cannot be reached.
+            # The unreachable host may be the proxy.
             through = f" through the proxy in {attempt.proxy}" if attempt.proxy else ""
             raise ConnectionFailed(
                 f"{attempt.host} cannot be reached{through}: {attempt.problem}; nothing was sent",
@@ -137,7 +137,7 @@ class Sending(Generic[T]):
             return self._read(answer if attempts == 1 else evolve(answer, attempts=attempts))
         except ExotelError:
             raise
-        except Exception as error:  # a defect of ours must not lose a call that was made
+        except Exception as error:  # a bug of ours must not lose a call that was placed
             said = f"reading the answer failed: {type(error).__name__}"
             raise _unreadable(answer, said) from error
 
@@ -148,7 +148,7 @@ class Sending(Generic[T]):
         return result
 
     def unknown(self, found: Attempt | str) -> CallOutcomeUnknown | RequestOutcomeUnknown:
-        """Return the error for what must not be done twice, and may have been acted on."""
+        """Return the error for a request that must not be repeated and may have been acted on."""
         if self.request.dials:
             return self.lost(found)
         lost_at = self._lost_at()
@@ -162,10 +162,10 @@ class Sending(Generic[T]):
             status=trouble.status,
             message=trouble.message,
         )
-        return named(error, self.request)
+        return with_request(error, self.request)
 
     def lost(self, found: Attempt | str) -> CallOutcomeUnknown:
-        """Return the error for a dial that may have happened."""
+        """Return the error for a dial that may have been placed."""
         form = dict(self.request.form)
         is_retried = form.get("MaxRetries", "0") != "0"
         lost_at = self._lost_at()
@@ -176,7 +176,7 @@ class Sending(Generic[T]):
             to=form.get("To"),
             caller_id=form["CallerId"],
             custom_field=form.get("CustomField"),
-            # What Exotel dials again by itself may be over later.
+            # If Exotel itself redials, the call may end later.
             time_limit=None if is_retried else _seconds(form.get("TimeLimit", "")),
             sent_at=self.sent_at,
             lost_at=lost_at,
@@ -186,20 +186,20 @@ class Sending(Generic[T]):
             status=trouble.status,
             message=trouble.message,
         )
-        return named(error, self.request)
+        return with_request(error, self.request)
 
     def _lost_at(self) -> datetime:
-        """Return the time, and correct `sent_at` by it."""
+        """Return the current time, and correct `sent_at` if our clock was set back."""
         lost_at = datetime.now(UTC)
-        # Our clock may have been put back meanwhile, and how far Exotel's is ahead is asked for
-        # now. One put forward tells too early a time, in which there is nothing to miss.
+        # The offset to Exotel's clock is that of our clock as set now. If our clock was set forward
+        # instead, `sent_at` is too early, which does no harm: no call is missed.
         began = lost_at - timedelta(seconds=time.monotonic() - self._began)
-        if began < self.sent_at - _SET:
+        if began < self.sent_at - _CLOCK_SET:
             self.sent_at = began
         return lost_at
 
     def _trouble(self, found: Attempt | str) -> _Trouble:
-        """Return what is known of a request whose outcome is not."""
+        """Return what is known about a request whose outcome is unknown."""
         if isinstance(found, str):
             return _Trouble(found)
         answer = found.answer
@@ -217,7 +217,7 @@ class Sending(Generic[T]):
 
 
 class _Trouble(NamedTuple):
-    """What is known of a request whose outcome is not."""
+    """What is known about a request whose outcome is unknown."""
 
     reason: str
     status: int | None = None
@@ -239,15 +239,15 @@ def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> Deco
 
 
 def _seconds(text: str) -> timedelta | None:
-    # It may come from `extra`, where anything goes.
+    # It may come from `extra`, which is not validated.
     return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
 
 
 def _is_of_another_call(request: Request, answer: Response) -> bool:
-    """Whether an answer to a dial names parties that are certainly not those of the dial.
+    """Return whether a response to a dial names parties that are certainly not those of the dial.
 
-    On a connection that is used again, what a broken peer or proxy has sent too much of comes as
-    the next answer. What is not shown, or cannot be compared, says nothing.
+    On a reused connection, surplus bytes from a broken peer or proxy are read as the next response.
+    A party that is missing or cannot be compared proves nothing.
     """
     if not request.dials:
         return False
@@ -255,5 +255,5 @@ def _is_of_another_call(request: Request, answer: Response) -> bool:
     from_, to = parties_of(answer)
     if Party(form["From"]).is_shown_as(from_) is False:
         return True
-    # A call to a flow shows the ExoPhone there, or nothing.
+    # For a call to a flow, `To` in the response is the ExoPhone or empty.
     return "To" in form and Party(form["To"]).is_shown_as(to) is False

@@ -1,4 +1,4 @@
-"""One request's life: limiter, exchange, verdict, and then a result or another try."""
+"""The life cycle of a request: permit, exchange, verdict, and then its result or a retry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from exotel_async.http.closing import CLOSED, Lifetime
 from exotel_async.http.exchange import Exchanges, wait_until
 from exotel_async.http.in_flight import DialsInFlight
 from exotel_async.http.orphans import OnOrphanedCall, Orphans
-from exotel_async.http.outcome import Sending, named
+from exotel_async.http.outcome import Sending, with_request
 from exotel_async.http.reports import Reports, RequestReport
 from exotel_async.http.retry import Retry
 from exotel_async.http.server_clock import ServerClock
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from exotel_async.events import OnEvent
 
 T = TypeVar("T")
-_NOT_COUNTED: Final = nullcontext()  # one for all: tens of thousands may wait
+_NOT_COUNTED: Final = nullcontext()  # one object for all: tens of thousands may wait
 _OTHER_LOOP: Final = (
     "this session belongs to another event loop: make one AsyncExotel for each loop"
 )
 
 
 class Pipeline:
-    """Everything a session sends goes through here."""
+    """Sends all requests of a session."""
 
     def __init__(
         self,
@@ -58,21 +58,21 @@ class Pipeline:
         leave_limiters: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.transport: Final = transport
-        """What sends, past the limiter: for what is no request to the API."""
+        """The transport itself, for downloads, which bypass the limiter."""
         self.account: Final = (transport.host, transport.account_sid)
-        """Whose requests are sent, and where."""
+        """The host of the service, and the account."""
         self.retry: Final = retry
-        """How often a request is sent again."""
+        """The default retry policy."""
         self._make_limiter = make_limiter
         self._leave_limiters = leave_limiters
         self._limiters: dict[Category, RateLimiter] = {}
         self._waiting_dials = WaitingDials()
         self.orphans: Final = Orphans(on_orphaned_call)
         self.reports: Final = _reports_to(on_event)
-        """What is reported of operations and requests."""
+        """The reports about operations and requests."""
         self.server_clock: Final = ServerClock()
         self.dials: Final = DialsInFlight(self.orphans)
-        """The dials whose answer is awaited."""
+        """The dials that await their response."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lifetime = Lifetime(self.orphans.reports, self._leave)
         self._exchanges = Exchanges(
@@ -92,8 +92,8 @@ class Pipeline:
         """Return the limiter of a part of the API.
 
         Raises:
-            ConfigurationError: the session is closed, belongs to another event loop, or there is
-                no event loop running; or the limiter is in use with another rate.
+            ConfigurationError: the session is closed or belongs to another event loop, or no event
+                loop is running; or the limiter is in use with another rate.
         """
         self.check_loop()
         return self._limiter_of(category)
@@ -103,7 +103,7 @@ class Pipeline:
     ) -> asyncio.Task[T]:
         """Run a task that continues if its caller is cancelled, and ends with the session.
 
-        If it is shared, it works for several callers, so it belongs to the trace of none.
+        A shared task works for several callers, so it runs in an empty context: in no one's trace.
 
         Raises:
             ConfigurationError: as `limiter`.
@@ -112,7 +112,7 @@ class Pipeline:
         return self._lifetime.start(work(), Context() if shared else None)
 
     def check_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running event loop, if requests can be sent in it.
+        """Return the running event loop if requests can be sent in it.
 
         Raises:
             ConfigurationError: as `limiter_of`.
@@ -140,7 +140,7 @@ class Pipeline:
         await self.wait(asyncio.sleep(seconds))
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Wait for something that is not worth waiting for once the session is closed.
+        """Wait for something, but not beyond the closing of the session.
 
         Raises:
             ConfigurationError: it was closed meanwhile.
@@ -151,15 +151,15 @@ class Pipeline:
     async def acquire(
         self, options: SendOptions, *, first: bool = False, at_once: bool = False
     ) -> Permit:
-        """Wait for a permit for a request about calls that is decided on only then: see `send`.
+        """Wait for a permit for a request about calls that is chosen only afterwards: see `send`.
 
         Args:
-            options: how it is sent; their `timeout` is a bound of this waiting, too.
-            first: whether it goes before all others of its priority, as a retry does.
-            at_once: whether it is only a try, of which nothing is reported if it fails.
+            options: how it is sent; their `timeout` also limits this wait.
+            first: whether it goes before all others of its priority, like a retry.
+            at_once: whether not to wait; a failure is not reported to the listener then.
 
         Raises:
-            RateLimitTimeout: it would take, or took, longer than it may.
+            RateLimitTimeout: the wait would exceed, or exceeded, the limit.
             ConfigurationError: the session is closed, or belongs to another event loop.
         """
         limiter = self.limiter
@@ -182,25 +182,25 @@ class Pipeline:
         permit: Permit | None = None,
         retry: RetryPolicy | None = None,
     ) -> T:
-        """Send a request, again where that is safe, and read its answer.
+        """Send a request, retry it where that is safe, and read its response.
 
         Args:
             request: the request.
-            read: what reads its answer.
+            read: the parser of its response.
             options: how it is sent.
-            permit: permission to send it once, if there is one already.
-            retry: how often it is sent again; None: as the session is set. How long a pause holds
-                up the account's requests is as the session is set in any case.
+            permit: the permit to send it once, if there is one already.
+            retry: the retry policy; None: the session's. The longest pause of the account's
+                requests is in any case the session's.
 
         Raises:
-            ExotelError: one of the tree in `errors`, and nothing else but what the `before_send` of
-                its options raises.
+            ExotelError: a class from `errors`. The only other exceptions are those of the
+                `before_send` of its options.
         """
         with self.reports.request(request, permit) as report:
             deadline = self._deadline(options, permit)
             if permit is None:
                 permit = await self._permit(request, options, deadline, report)
-            # A coroutine of its own: the many that wait for a permit take no memory for it.
+            # A separate coroutine, so that the many waiters for a permit need no memory for it.
             return await self._send(
                 request,
                 read,
@@ -273,13 +273,13 @@ class Pipeline:
         waited: str,
         context: Context | None,
     ) -> ExotelError:
-        """Return the error of a caller who waits no longer for an exchange."""
+        """Return the error for a caller whose `timeout` is over before the exchange."""
         if sending.request.once:
             return self.dials.give_up(exchange, sending, waited, context)
-        return named(RequestTimeout(waited, attempts=sending.attempts), sending.request)
+        return with_request(RequestTimeout(waited, attempts=sending.attempts), sending.request)
 
     async def aclose(self, grace: float) -> None:
-        """End the session: nothing new goes out, and what is in flight has `grace` seconds.
+        """Close the session: nothing new is sent, and what is in flight has `grace` seconds to end.
 
         Raises:
             ConfigurationError: it belongs to another event loop.
@@ -292,7 +292,7 @@ class Pipeline:
         try:
             await self.transport.aclose()
         finally:
-            # Not before the last request has ended, and said so.
+            # Only after the last request has ended and reported its outcome.
             if self._leave_limiters is not None:
                 await self._leave_limiters()
 
@@ -315,7 +315,7 @@ class Pipeline:
         return math.inf if options.timeout is None else now + options.timeout
 
     def _counted(self, request: Request, options: SendOptions) -> AbstractContextManager[None]:
-        """Return what counts the dials that wait at interactive priority, if it is such a dial."""
+        """Return the context manager that counts the request if it is an interactive dial."""
         is_single = request.dials and options.priority is Priority.INTERACTIVE
         return self._waiting_dials if is_single else _NOT_COUNTED
 
@@ -327,7 +327,7 @@ class Pipeline:
         report: RequestReport,
         failure: ExotelError | None = None,
     ) -> Permit:
-        """Wait for permission to send, until a moment; `failure` is what came of it before."""
+        """Wait for a permit, until a time of the loop; `failure` is the last attempt's error."""
         max_wait = _max_wait_until(latest, options.max_wait)
         limiter = self._limiter_of(request.category)
         report.queued(options.priority)
@@ -337,16 +337,16 @@ class Pipeline:
                     options.priority, max_wait, retry=failure is not None
                 )
         except (RateLimitTimeout, LimiterUnavailable) as error:
-            # What went wrong before says more than that there is no place to try again.
+            # The previous error is more useful than the lack of a permit for a retry.
             if failure is not None:
                 raise failure from None
             if isinstance(error, RateLimitTimeout):
-                raise named(options.refusal(error), request) from None
-            named(error, request)
+                raise with_request(options.refusal(error), request) from None
+            with_request(error, request)
             raise
         if latest < math.inf and asyncio.get_running_loop().time() >= latest:
             permit.release()
-            raise failure or named(
+            raise failure or with_request(
                 options.refusal(RateLimitTimeout(wait=0.0, max_wait=0.0)), request
             )
         report.granted()
@@ -356,14 +356,14 @@ class Pipeline:
 def _reports_to(listener: OnEvent | None) -> Reports:
     if listener is None:
         return Reports()
-    # The classes of all events are a tenth of what it takes to import a session.
+    # The event classes take a tenth of the import time of a session.
     from exotel_async.http.listener_reports import ListenerReports  # noqa: PLC0415
 
     return ListenerReports(listener)
 
 
 def _max_wait_until(latest: float, max_wait: float | None) -> float | None:
-    """Return `max_wait`, in seconds, cut so that the wait is over by a moment; None: no bound."""
+    """Return `max_wait`, in seconds, limited so that the wait ends by `latest`; None: no limit."""
     if latest == math.inf:
         return max_wait
     remaining = max(0.0, latest - asyncio.get_running_loop().time())

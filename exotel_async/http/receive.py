@@ -1,4 +1,4 @@
-"""A file as it comes from another host: how large it may be, and how slow."""
+"""Receiving a file from another host, with limits for its size and its slowness."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PAGE_BEGINS: Final = (b"<", b"{")
 _BEFORE_A_PAGE: Final = b" \t\r\n\xef\xbb\xbf"  # white space, and the byte order mark of UTF-8
 _LOOKED_AT: Final = 1024
 _PAGE: Final = "it is a page of text"
-_SLOWEST: Final = 1024  # bytes a second: about what its sound takes to be played
+_SLOWEST: Final = 1024  # bytes per second: roughly the rate at which its audio plays
 
 
 @frozen(kw_only=True)
 class Download:
-    """What is certain about one try to fetch a file.
+    """The facts about one attempt to fetch a file.
 
     Attributes:
-        host: the host it was asked of, and its port if one was given.
+        host: the host it was requested from, and its port if one was given.
         written: whether a byte of the request may have reached the host.
-        status: the HTTP status; None where no answer came.
-        headers: the answer's header fields, names in lower case, without our secrets.
-        size: bytes of the file, if it is whole.
-        whole: whether the status is 200 and all of the file came.
-        refused: whether we refused to fetch it: another try would end in the same.
-        problem: what went wrong, in words; "" where nothing did.
+        status: the HTTP status; None if there was no response.
+        headers: the response headers, names in lower case, without our secrets.
+        size: bytes of the file, if it is complete.
+        whole: whether the status is 200 and all of the file was received.
+        refused: whether we refused to fetch it: a retry would have the same result.
+        problem: what went wrong, in words; "" if nothing did.
     """
 
     host: str = ""
@@ -52,9 +52,9 @@ class Bounds:
     """The limits for a file from another host.
 
     Attributes:
-        size: bytes the file may have; None: any number.
-        idle: seconds of waiting in which a KiB must come for each of them; None: as many as the
-            session waits for a piece of an answer.
+        size: the maximum size of the file in bytes; None: unlimited.
+        idle: a period of waiting in seconds, in which at least a KiB per second must arrive; None:
+            the session's read timeout.
     """
 
     size: int | None = None
@@ -62,43 +62,43 @@ class Bounds:
 
 
 class Sink(Protocol):
-    """What takes a file while it comes."""
+    """The destination of a file while it is received."""
 
     @property
     def failure(self) -> Exception | None:
-        """What it raised at the last write, if that was not for the file's sake."""
+        """The exception of the last write, if this destination was its cause."""
 
     @property
     def spent(self) -> bool:
-        """Whether it cannot give back what it took, so that no other try may begin."""
+        """Whether it cannot discard what it received, so that no retry is possible."""
 
     def headed(self, headers: Mapping[str, str]) -> None:
-        """Take the head of the answer, names in lower case, before each try's first bytes."""
+        """Receive the response headers, names in lower case, before each attempt's first bytes."""
 
     async def write(self, chunk: bytes) -> object:
-        """Take the next bytes of the file."""
+        """Write the next bytes of the file."""
 
     async def discard(self) -> None:
-        """Drop what came: the file is not whole."""
+        """Discard what was written: the file is incomplete."""
 
 
 class Refused(Exception):
-    """The file is not what was asked for. The text says in what."""
+    """The file is not acceptable. The text says why."""
 
 
 def check_head(headers: Mapping[str, str], most: int | None) -> None:
-    """Refuse a file by what the head of its answer says, names in lower case.
+    """Raise Refused if the response headers (names in lower case) rule a file out.
 
-    `most` is in bytes; None: any number.
+    `most` is in bytes; None: unlimited.
 
     Raises:
-        Refused: it is encoded, too large, or a page, as a host sends that wants a login.
+        Refused: it is compressed, too large, or a text page, such as a host's login page.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type.startswith(_PAGES) or media_type.endswith(_PAGE_SUFFIXES):
         raise Refused(_PAGE)
     encoding, length = headers.get("content-encoding", ""), headers.get("content-length", "")
-    # What is small on the wire may fill a disk when it is inflated.
+    # A small compressed file may fill the disk when it is decompressed.
     if not {part.strip().lower() for part in encoding.split(",")} <= {"", "identity"}:
         raise Refused("it came compressed, though it was asked for as it is")
     if length.isascii() and length.isdigit():
@@ -113,14 +113,15 @@ async def receive(
     idle: float,
     sniff: bool = False,
 ) -> int:
-    """Hand on what comes, to its end; return how many bytes that was.
+    """Pass all pieces to `write`, and return the number of bytes.
 
-    What keeps sending, but hardly anything, would else keep its place for ever. `sniff` is whether
-    to look if it begins like a page, for its head does not say what it is.
+    There is a minimum rate, because a host that keeps sending very slowly would occupy a download
+    slot for ever. `sniff` is whether to check if the file begins like a text page, because its
+    headers do not say what it is.
 
     Raises:
-        Refused: it is too large, or begins like a page.
-        TimeoutError: less than a KiB a second has come while `idle` seconds were spent waiting.
+        Refused: it is too large, or begins like a text page.
+        TimeoutError: less than a KiB per second arrived during `idle` seconds of waiting.
     """
     clock = asyncio.get_running_loop().time
     size, waited, came, held = 0, 0.0, 0, b""

@@ -1,6 +1,6 @@
-"""What a session reports of its operations and requests: without `on_event`, nothing.
+"""Reports about a session's operations and requests: without `on_event`, they do nothing.
 
-Each request has one report, which is asked to say what happens to it.
+Each request has one report, whose methods are called for what happens to the request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Operation:
-    """An operation: `with` it, and have it note the result. As it is, it reports nothing."""
+    """A context manager for an operation, which records its result. This one reports nothing."""
 
     __slots__ = ()
 
@@ -37,17 +37,17 @@ class Operation:
         pass
 
     def returns(self, result: T) -> T:
-        """Take note of what it returns."""
+        """Record the result of the operation, and return it."""
         return result
 
 
 class RequestReport:
-    """The report on a request. As it is, it reports nothing."""
+    """The report on a request. This one reports nothing."""
 
     __slots__ = ()
 
     context: Context | None = None
-    """The context in which what the user passed is called after the request; None: any."""
+    """The context in which the user's callbacks are called after the request; None: any."""
 
     def __enter__(self) -> Self:
         return self
@@ -56,32 +56,32 @@ class RequestReport:
         pass
 
     def queued(self, priority: Priority) -> None:
-        """It begins to wait for the budget."""
+        """Report that the request starts waiting for a permit."""
 
     def granted(self) -> None:
-        """It has a permit."""
+        """Report that it has a permit."""
 
     def sent(self) -> None:
-        """It is handed to the HTTP client."""
+        """Report that it is passed to the HTTP client."""
 
     def ended(self, attempt: Attempt, seconds: float) -> None:
-        """An attempt has ended."""
+        """Report that an attempt has ended."""
 
     def never_sent(self) -> None:
-        """An attempt was cancelled before it began."""
+        """Report that an attempt was cancelled before it began."""
 
     def paused(self, status: int, seconds: float) -> None:
-        """The account's requests pause."""
+        """Report that the account's requests are paused."""
 
     def retried(self, delay: float, failure: object) -> None:
-        """It is going to be sent again."""
+        """Report that the request will be sent again."""
 
     def hand_over(self, permit: Permit) -> Permit:
-        """Return the permit, with which another report on the same request continues."""
+        """Return the permit, marked so that the request sent with it continues this report."""
         return permit
 
 
-# Static methods: a bound one would take memory with each of tens of thousands that wait.
+# Static methods: a bound one would cost memory for each of tens of thousands of waiters.
 class _NullOperation(Operation):
     __slots__ = ()
 
@@ -104,10 +104,10 @@ _NULL_OPERATION: Final = _NullOperation()
 
 
 class Reports:
-    """What a session without a listener reports."""
+    """The reports of a session without a listener."""
 
     def operation(self, name: str) -> Operation:
-        """Return the operation that begins, to be entered with `with`."""
+        """Return the context manager for an operation."""
         return _NULL_OPERATION
 
     def request(
@@ -117,13 +117,13 @@ class Reports:
     ) -> RequestReport:
         """Return the report on a request, to be entered with `with`.
 
-        `request` is None where it is decided on when there is a permit.
+        `request` is None if it is chosen only after the permit is granted.
         """
         return NULL_REPORT
 
 
 def note_pause(limiter: RateLimiter, status: int, report: RequestReport) -> None:
-    """Report that the requests of an account pause, in the log as well."""
+    """Report that the requests of an account are paused, and log it."""
     seconds = _pause_of(limiter)
     until = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
     logger.warning(
@@ -136,9 +136,9 @@ def note_pause(limiter: RateLimiter, status: int, report: RequestReport) -> None
 
 
 def _pause_of(limiter: RateLimiter) -> float:
-    """Return the seconds that a limiter's pause still takes, as far as it tells; else 0."""
+    """Return the remaining seconds of a limiter's pause; 0 if it does not provide them."""
     try:
         seconds = float(limiter.statistics().paused_for)
-    except Exception:  # noqa: BLE001 - a limiter of the user's own; the result must not be lost
+    except Exception:  # noqa: BLE001 - a custom limiter; the result must not be lost
         return 0.0
     return seconds if 0 < seconds < _LONGEST_PAUSE else 0.0

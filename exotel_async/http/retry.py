@@ -1,8 +1,8 @@
-"""Whether a request may be sent again: a pure function over what is known of the last try.
+"""The decision whether to retry a request: a pure function of the facts about the last attempt.
 
-What must not be done twice, a dial above all, is sent again only if the facts prove that the
-service did not act on it: nothing of it was written, or the answer was a 429. Anything else that is
-no clear answer is `Unknown`, for a second dial may ring a customer twice.
+A request that must not be repeated, such as a dial, is retried only if the facts prove that the
+service did not act on it: none of it was written, or the response was a 429. Any other unclear
+result is `Unknown`, because a second dial may ring a customer twice.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _LONGEST_WAIT: Final = 180.0  # seconds: three windows of Exotel's documented bu
 
 @frozen(kw_only=True)
 class Facts:
-    """What is known after one try that did not give a result.
+    """The facts after an attempt that gave no result.
 
     Attributes:
-        once: whether the request must not be done twice, as a dial. All others read, or set a
-            value: twice is as once.
+        once: whether the request must not be repeated, like a dial. All others are idempotent:
+            they read, or set a value.
         written: whether a byte of it may have reached the service.
-        status: the HTTP status; None where no answer came.
-        retry_after: seconds the service asked to wait, if it is not the limiter that waits.
-        tries: how often it was sent so far, refusals by the rate limit not counted.
-        refusals: how often the answer was 429 so far.
-        elapsed: seconds since it was sent first.
-        remaining: seconds the caller still waits; None: as long as it takes.
+        status: the HTTP status; None if there was no response.
+        retry_after: seconds the service asked to wait, unless the limiter does the waiting.
+        tries: how often it was sent so far, not counting refusals by the rate limit.
+        refusals: how often the response was a 429 so far.
+        elapsed: seconds since it was first sent.
+        remaining: seconds for which the caller still waits; None: unlimited.
     """
 
     once: bool
@@ -46,38 +46,38 @@ class Facts:
 
 @frozen
 class Retry:
-    """Send it again, after so many seconds, when the limiter has a place."""
+    """Send it again after a number of seconds, once the limiter grants a permit."""
 
     after: float
 
 
 @frozen
 class Fail:
-    """Report what happened."""
+    """Raise the error of the last attempt."""
 
 
 @frozen
 class Unknown:
-    """Report that it is not known whether the service acted on it: whether the call was made."""
+    """Raise an error which says that the service may or may not have acted on the request."""
 
 
 Verdict = Retry | Fail | Unknown
 
 
 def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
-    """Judge one try. `jitter` is a random number from 0 to 1, for a delay with "full jitter"."""
+    """Decide after one attempt. `jitter` is a random number from 0 to 1, for "full jitter"."""
     status = facts.status
     if status == 429:
-        # The limiter makes everybody wait, this request included.
+        # The limiter pauses all requests, including this one.
         return Fail() if facts.refusals > policy.refusals else _retry(0.0, facts, policy)
     if status is None and not facts.written:
         return _again(facts, policy, jitter)
     if status is not None and 300 <= status < 400:
-        # A redirect may mean that the service acted (303), and it is not followed to find out.
+        # A redirect may mean that the service acted (303), and is not followed to find out.
         return Unknown() if facts.once else Fail()
     if status is not None and 400 <= status < 500 and status != 408:
         return Fail()
-    # From here on the service may have acted: no answer, 408, 5xx, a success that cannot be read.
+    # From here on the service may have acted: no response, 408, 5xx, or an unreadable success.
     if facts.once:
         return Unknown()
     accepted = status is not None and 200 <= status < 300

@@ -1,4 +1,4 @@
-"""What the service's clock shows: an end in the future is refused, and our clock may be wrong."""
+"""The service's clock: it refuses time ranges that end in the future, and ours may be wrong."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 
 from exotel_async.wire.responses import http_date
 
-# Seconds since the epoch: 2000 to 2100. What lies outside is no clock's, and times near the last
-# that Python knows cannot be reckoned with.
+# Seconds since the epoch: 2000 to 2100. A time outside is not that of a clock, and calculations
+# near the last time that Python supports would overflow.
 _FIRST: Final = 946_684_800.0
 _LAST: Final = 4_102_444_800.0
 _SOON: Final = 1.0
-"""Seconds, as exact as the header is: it may be so much behind."""
+"""Seconds: the resolution of the header, which may be behind by that much."""
 
 
 class ServerClock:
@@ -22,27 +22,27 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._date = ""
-        self._shown: float | None = None  # the same, as soon as it is asked for
+        self._shown: float | None = None  # the same, parsed on demand
         self.read_at: float = -math.inf
         """When it was read last, by `time.monotonic`."""
 
     def saw(self, date: str | None, *, took: float = 0.0) -> None:
-        """Take note of an answer's `Date`; `took` is the seconds since its request was sent."""
-        # Read when it is asked for: most answers are never asked.
+        """Record the `Date` of a response; `took` is the seconds since its request was sent."""
+        # Parsed on demand: most dates are never needed.
         if date is not None and (took <= _SOON or not self._has_waited(date, took)):
             self._date, self._shown, self.read_at = date, None, time.monotonic()
 
     def _has_waited(self, date: str, took: float) -> bool:
-        """Whether an answer is only as old as its clock is behind: this process was stopped."""
+        """Return whether a date is old, but by no more than it took: the process was suspended."""
         known, shown = self.now(), http_date(date)
         if known is None or shown is None:
             return False
         return 0 < known.timestamp() - shown <= took + _SOON
 
     def now(self) -> datetime | None:
-        """Return a time, UTC, that the service's clock has reached for certain, if barely.
+        """Return the latest time, UTC, that the service's clock has certainly reached.
 
-        None before the first answer that has a `Date`.
+        None before the first response with a `Date`.
         """
         if self._shown is None:
             self._shown = http_date(self._date)
@@ -52,6 +52,6 @@ class ServerClock:
         return datetime.fromtimestamp(shown + time.monotonic() - self.read_at, UTC)
 
     def offset(self) -> timedelta | None:
-        """Return how much it is ahead of ours, within a second or so; None if nothing is known."""
+        """Return how far it is ahead of ours, to about a second; None if unknown."""
         now = self.now()
         return None if now is None else now - datetime.now(UTC)

@@ -1,8 +1,8 @@
-"""Bytes that came behind an answer: read as the answer to the next request, they would be believed.
+"""Surplus bytes after a response, which would be taken for the response to the next request.
 
-httpcore sees those that come later, when it takes a connection out of its pool, but not those that
-were received together with the answer. There is no public way to them: they are looked for where
-h11, anyio and ssl hold them, and where these do it otherwise one day, they are not seen.
+httpcore detects those that arrive later, when it takes a connection out of its pool, but not those
+that were received together with the response. There is no public API for this: h11, anyio and ssl
+objects are inspected, and if their internals change one day, surplus bytes go undetected.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _MOST = 65_536
 
 
 async def drop_surplus(response: Any) -> bool:
-    """Whether there is something behind an answer. The connection is then not used again.
+    """Return whether there are bytes after a response; close the connection in that case.
 
-    Nor is one that has come to its end: a request that meets that is lost. The response, httpx's,
-    is read to its end and not closed yet, so that nobody else has the connection.
+    A connection that the peer has ended is closed, too: a request sent on it would be lost. The
+    httpx response must be read to its end and not closed yet, so that the connection is not reused.
     """
     stream = response.extensions.get("network_stream")
     if stream is None:  # a mock has none
@@ -31,7 +31,7 @@ async def drop_surplus(response: Any) -> bool:
 
 
 def _parsed(response: Any) -> bytes:
-    """Return what httpcore has handed to its parser, h11, beyond the answer."""
+    """Return the bytes after the response that httpcore has passed to its parser, h11."""
     inner = response.stream
     for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
         inner = getattr(inner, name, None)
@@ -40,7 +40,7 @@ def _parsed(response: Any) -> bytes:
 
 
 def _unread(stream: Any) -> tuple[bytes, bool]:
-    """Return what a stream of anyio has received and nobody has read, and whether it is over."""
+    """Return the received but unread bytes of an anyio stream, and whether it has ended."""
     below = getattr(stream, "transport_stream", None)
     if below is None:
         queue = getattr(getattr(stream, "_protocol", None), "read_queue", None)
@@ -56,7 +56,7 @@ def _unread(stream: Any) -> tuple[bytes, bool]:
     try:
         found = bytes(tls.read(_MOST))
     except ssl.SSLWantReadError:
-        # Of a part of a record nobody knows what it holds.
+        # An incomplete TLS record cannot be decrypted, so its content is unknown.
         return b"", incoming.pending > 0
     except ssl.SSLError:  # the peer has closed TLS
         return b"", True

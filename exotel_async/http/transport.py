@@ -1,7 +1,7 @@
-"""A request goes out by httpx or httpx2, and what is certain about it comes back.
+"""Sends a request with httpx or httpx2, and returns the facts about it.
 
-They raise some thirty kinds of errors, and a few that are not their own. What matters is the same
-for all of them: whether a byte was written, whether a status came, and whether the body is
+These libraries raise some thirty kinds of errors, and a few that are not their own. What matters is
+the same for all: whether a byte was written, whether a status was received, and whether the body is
 complete.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from exotel_async.http import library_logs
-from exotel_async.http.attempt import Attempt, Seen
+from exotel_async.http.attempt import Attempt, ExchangeState
 from exotel_async.http.base_url import is_this_computer
 from exotel_async.http.failure import describe
 from exotel_async.http.http_client import (
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from exotel_async.wire.request import Request
 
 _LONGEST_BODY: Final = 8 * 2**20
-# A request that is cancelled may take its place in httpx's pool with it (not in that of httpx2):
-# the pool has some to spare.
+# A cancelled request may leak its slot in httpx's pool (not in that of httpx2): the pool has some
+# to spare.
 _SPARE_CONNECTIONS: Final = 8
-_DOWNLOADS: Final = 4  # at once: they take long, and are not to take the place of requests
+_DOWNLOADS: Final = 4  # concurrent ones: they take long, and must not use up the connections
 _CLOSING: Final = 1.0  # seconds
-# A service drops idle connections, and a request that meets that is lost: a dial's outcome is then
-# not known. One that was used a second ago is dropped by hardly any.
+# A service drops idle connections, and a request sent at that moment is lost: the outcome of a dial
+# is then unknown. Hardly any service drops a connection that was used a second ago.
 _KEPT_ALIVE: Final = 1.0
 
 
@@ -70,7 +70,7 @@ class Transport:
         http_client: HttpClient | HttpLibrary | None,
     ) -> None:
         self._library = library = find_library(http_client)
-        # What it raises while there is no connection to the service yet.
+        # Errors that it raises before there is a connection to the service.
         self._before_connection = (
             library.ConnectError,
             library.ConnectTimeout,
@@ -81,23 +81,23 @@ class Transport:
         self._given = None if isinstance(http_client, str) else http_client
         self._made: HttpClient | None = None
         parts = urlsplit(base_url)
-        # No proxy leads back to this computer.
+        # A proxy cannot reach services on this computer.
         self._proxied = not is_this_computer(parts.hostname or "")
         if self._given is None:
             check_environment(library, proxied=self._proxied)
         else:
             check_pool(self._given, max_in_flight)
         self.host: Final = (parts.hostname, None if parts.port in {80, 443} else parts.port)
-        """Host and port, if it is not the usual one: what distinguishes one Exotel from another."""
+        """Host, and port unless it is a default one: distinguishes one Exotel from another."""
         self._netloc = parts.netloc
         self.origin: Final = origin(base_url)
         """Scheme, host and port of the service."""
         self.account_sid: Final = credentials.account_sid
-        """The account."""
+        """The SID of the account."""
         account = f"Accounts/{self.account_sid}"
         self._prefixes = {c: f"{base_url}/{c.version}/{account}/" for c in Category}
         self._auth: httpx.Auth = library.BasicAuth(credentials.api_key, credentials.api_token)
-        # A gateway's error page may repeat the request, and an error quotes the answer.
+        # A gateway's error page may repeat the request, and an error quotes the response.
         pair = f"{credentials.api_key}:{credentials.api_token}".encode()
         self._secrets = (credentials.api_token, base64.b64encode(pair).decode())
         self._accepted = False
@@ -112,29 +112,29 @@ class Transport:
                 connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=None
             ),
         }
-        # A client of our own is made with the settings: cheaper than to pass them each time.
+        # A client of our own is made with the settings: cheaper than passing them each time.
         self._each_time = {} if self._given is None else self._settings
         self._max_in_flight = max_in_flight
-        # The limiter keeps to the same number; a limiter of the user's own may not.
+        # The limiter has the same maximum, but a custom limiter may not enforce it.
         self._gate = asyncio.Semaphore(max_in_flight)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         library_logs.keep_private()
 
     @property
     def late(self) -> float:
-        """Seconds in which a request that was given up may still arrive at the service."""
+        """Seconds for which an abandoned request may still arrive at the service."""
         return self._timeouts.read
 
     @property
     def longest(self) -> float:
-        """Seconds from the permit until a request has arrived at the service or never will."""
+        """Maximum seconds from the permit until a request has arrived at the service, if ever."""
         return self._timeouts.exchange + self.late
 
     def prepare(self) -> None:
-        """Make the HTTP client, if there is none yet: before anything is spent on a request.
+        """Make the HTTP client if there is none yet, before a request costs anything.
 
         Raises:
-            ConfigurationError: the environment does not let it be made.
+            ConfigurationError: environment variables prevent it.
         """
         if self._given is None and self._made is None:
             most = self._max_in_flight + _DOWNLOADS + _SPARE_CONNECTIONS
@@ -153,35 +153,35 @@ class Transport:
     async def exchange(
         self, request: Request, before_send: Callable[[], None] | None = None
     ) -> Attempt:
-        """Send one request once. Raises nothing: the result says if it was cancelled.
+        """Send one request once. Raises nothing: even a cancellation is part of the result.
 
         `before_send` is a last check before the first byte, see `SendOptions`.
         """
         library_logs.begin(self._secrets)
-        seen = Seen(before_send)
+        seen = ExchangeState(before_send)
         problem, timed_out, late = "", False, False
         try:
-            # Processes that share a limiter rely on this limit, the wait at the gate included.
+            # Processes that share a limiter rely on this timeout, which includes waiting here.
             with anyio.move_on_after(self._timeouts.exchange) as scope:
                 async with self._gate:
-                    # One that gets in at the last moment must not be cancelled while it is sent.
+                    # A request that passes at the last moment must not be cancelled while sending.
                     late = scope.deadline - anyio.current_time() < self._timeouts.exchange / 100
                     problem = "" if late else await self._send(request, seen)
             if late or scope.cancelled_caught:
                 most = self._timeouts.exchange
                 problem, timed_out = f"the exchange took longer than {most:g} s", True
         except self._library.TimeoutException as error:
-            self._take_note(error, seen)
+            self._note_connection_error(error, seen)
             problem, timed_out = describe(error), True
         except self._library.HTTPStatusError as error:
-            _look_at(error, seen)
+            _note_hook_response(error, seen)
             problem = describe(error)
         except asyncio.CancelledError:
             problem, timed_out = "the exchange was cancelled", True
         except UnreadableBody as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
-            self._take_note(error, seen)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the facts decide
+            self._note_connection_error(error, seen)
             problem = describe(error)
         body, accepted = bytes(seen.body), self._accepted
         answer = Response(seen.status, seen.headers, body, secrets=self._secrets, accepted=accepted)
@@ -202,34 +202,34 @@ class Transport:
             return None
         return proxy_of(self._library, self._made, self._prefixes[Category.VOICE])
 
-    async def _send(self, request: Request, seen: Seen) -> str:
-        """Send and read; return what went wrong, or ""."""
+    async def _send(self, request: Request, seen: ExchangeState) -> str:
+        """Send a request and read the response; return the problem, or ""."""
         client = self._client
         built = self._request(client, request, seen.trace)
         if client.is_closed:
             return "the HTTP client is closed"
-        # Not every transport tells when it begins to write. What fails already needs no connection,
-        # either: one that is kept alive would be closed by it.
+        # Checked here too, as not every transport reports when it begins to write. A check that
+        # fails before that also spares a kept-alive connection, which it would otherwise close.
         seen.check()
         seen.handed_over = built
         response: httpx.Response = await client.send(
             built, stream=True, auth=self._auth, follow_redirects=False
         )
         try:
-            seen.headed(response.status_code, response.headers.raw)
+            seen.got_headers(response.status_code, response.headers.raw)
             self._forget_cookies(response)
             await self._read_body(response, seen)
-            # Before others can have the connection.
+            # Before the connection can be reused.
             if await drop_surplus(response):
-                # Of two answers it is not known which is the one to this request.
+                # It is unknown which of two responses is the one to this request.
                 seen.status = 0
                 return "more than one answer came"
         finally:
             await response.aclose()
         return ""
 
-    async def _read_body(self, response: httpx.Response, seen: Seen) -> None:
-        """Read a body into what is seen. Raises UnreadableBody: it is not one that may be read."""
+    async def _read_body(self, response: httpx.Response, seen: ExchangeState) -> None:
+        """Read the body into `seen.body`. Raises UnreadableBody if it is too long or malformed."""
         pieces = self._pieces(response)
         if pieces is None:
             seen.body += response.content
@@ -239,13 +239,13 @@ class Transport:
             seen.body += inflater.feed(chunk)
         inflater.end()
 
-    def _take_note(self, error: Exception, seen: Seen) -> None:
-        # In a client of the user's, a hook may raise the same when an answer is there.
+    def _note_connection_error(self, error: Exception, seen: ExchangeState) -> None:
+        # In a user's client, a hook may raise the same errors after a response was received.
         if self._given is None and isinstance(error, self._before_connection):
             seen.not_connected()
 
     def _forget_cookies(self, response: httpx.Response) -> None:
-        """Take out of the user's client what an answer put into it: others may use it, too."""
+        """Remove a response's cookies from the user's client, which others may use, too."""
         if self._given is None or "set-cookie" not in response.headers:
             return
         for cookie in response.cookies.jar:
@@ -260,19 +260,19 @@ class Transport:
         credentials: bool,
         bounds: Bounds,
     ) -> Download:
-        """Fetch a file once, from whatever host. No redirect is followed, and nothing is raised.
+        """Fetch a file once, from any host. No redirect is followed, and nothing is raised.
 
-        It has no end but that of the file, as long as it comes fast enough. End it by a cancel
-        scope of anyio and not by cancelling its task, which may cost a connection; even then the
-        head of an answer is waited for. What the sink raises ends up in `problem`.
+        There is no total timeout, as long as the file arrives fast enough. To abort it, use an
+        anyio cancel scope instead of cancelling its task, which may leak a connection; even then it
+        waits for the response headers. What the sink raises is reported in `problem`.
         """
-        # Few programs fetch files: the others do not import what that takes.
+        # Imported here, because few programs fetch files.
         from exotel_async.http.receive import Download, Refused  # noqa: PLC0415
 
         library_logs.begin(self._secrets, download=True)
         if self._client.is_closed:
             return Download(host=urlsplit(url).netloc, problem="the HTTP client is closed")
-        seen = Seen()
+        seen = ExchangeState()
         idle = self._timeouts.read if bounds.idle is None else bounds.idle
         problem, refused = "", False
         try:
@@ -281,14 +281,14 @@ class Transport:
                 if response is None:
                     problem = "the answer took too long to begin"
                 else:
-                    problem = await self._hand_on(response, seen, sink, bounds.size, idle)
+                    problem = await self._stream_to_sink(response, seen, sink, bounds.size, idle)
         except Refused as error:
             problem, refused = str(error), True
         except self._library.HTTPStatusError as error:
-            _look_at(error, seen)
+            _note_hook_response(error, seen)
             problem = describe(error)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the facts decide
-            self._take_note(error, seen)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the facts decide
+            self._note_connection_error(error, seen)
             problem = describe(error)
         known = Response(seen.status, secrets=self._secrets)
         return Download(
@@ -303,9 +303,9 @@ class Transport:
         )
 
     async def _head(
-        self, url: str, seen: Seen, auth: httpx.Auth | None, idle: float
+        self, url: str, seen: ExchangeState, auth: httpx.Auth | None, idle: float
     ) -> httpx.Response | None:
-        """Ask for a file and wait for the head of the answer, even if that is cancelled."""
+        """Request a file and wait for the response headers, even if cancelled; None: timed out."""
         with anyio.move_on_after(self._timeouts.exchange, shield=True):
             built = self._file(url, seen.trace, idle)
             seen.handed_over = built
@@ -316,24 +316,24 @@ class Transport:
             return response
         return None
 
-    async def _hand_on(
+    async def _stream_to_sink(
         self,
         response: httpx.Response,
-        seen: Seen,
+        seen: ExchangeState,
         sink: Sink,
         most: int | None,
         idle: float,
     ) -> str:
-        """Hand on what comes; return what went wrong, or "". Raises what `receive` does."""
+        """Stream the file to the sink; return the problem, or "". Raises what `receive` raises."""
         from exotel_async.http.receive import check_head, receive  # noqa: PLC0415
 
         try:
-            seen.headed(response.status_code, response.headers.raw)
+            seen.got_headers(response.status_code, response.headers.raw)
             if response.status_code != 200:
                 return ""
             check_head(seen.headers, most)
             sink.headed(seen.headers)
-            pieces = self._pieces(response) or _whole(response.content)
+            pieces = self._pieces(response) or _single_chunk(response.content)
             sniff = not seen.headers.get("content-type", "").strip()
             seen.size = await receive(pieces, sink.write, most=most, idle=idle, sniff=sniff)
             await drop_surplus(response)
@@ -344,7 +344,7 @@ class Transport:
         return "" if whole else "the file is incomplete"
 
     async def aclose(self) -> None:
-        """Close the connections. A client that was given to us is not ours to close."""
+        """Close the connections. A client that was passed in is left open."""
         if self._made is not None:
             await self._made.aclose()
 
@@ -378,18 +378,18 @@ class Transport:
         built: httpx.Request = self._client.build_request(
             "GET", url, extensions={"trace": trace}, **{**self._each_time, "timeout": timeout}
         )
-        # Not compressed, so that its length is known; an audio file has nothing to gain.
+        # Not compressed, so that its length is known; audio would not get smaller anyway.
         built.headers.update({"Accept": "*/*", "Accept-Encoding": "identity"})
-        # A client of the user's own may bring headers for the service.
+        # A user's client may have default headers that are meant for the service only.
         for name in ("Authorization", "Cookie"):
             built.headers.pop(name, None)
         return built
 
     def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes] | None:
-        """Give the body as it is on the wire; None if a user's hook, or a mock, has it.
+        """Return the raw body as a stream; None if a hook or a mock has already read it.
 
-        Unlike what httpx offers for this it does not close the answer at its end: others would have
-        the connection before it was looked at.
+        Unlike httpx's own methods, this does not close the response at its end: the connection
+        could be reused before it was checked for surplus bytes.
         """
         stream: Any = response.stream
         if response.is_stream_consumed or not isinstance(stream, self._library.AsyncByteStream):
@@ -398,12 +398,12 @@ class Transport:
         return pieces
 
 
-async def _whole(content: bytes) -> AsyncIterator[bytes]:
+async def _single_chunk(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def _look_at(error: httpx.HTTPStatusError, seen: Seen) -> None:
-    """Take note of the answer that a hook of the user's client has raised for, if it is ours."""
-    # A hook may ask others for something, and what they answer says nothing of this request.
+def _note_hook_response(error: httpx.HTTPStatusError, seen: ExchangeState) -> None:
+    """Record the response for which a hook of the user's client raised, if it is to our request."""
+    # A hook may send requests of its own, whose responses say nothing about this one.
     if error.request is seen.handed_over:
-        seen.headed(error.response.status_code, error.response.headers.raw)
+        seen.got_headers(error.response.status_code, error.response.headers.raw)

@@ -1,4 +1,4 @@
-"""Links to recordings: where they lead, and who may see the account's credentials on the way."""
+"""Links to recordings: which may be followed, and to which hosts credentials may be sent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-# The host of such a link is the same to every parser; no user, no backslash, no other script.
+# Restricted so that every URL parser finds the same host: no user, backslash or other scripts.
 _HOST: Final = r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _LINK: Final = rf"https?://{_HOST}(?:[/?#][^\s\\\x00-\x20\x7f]*)?"
 _EXOTEL: Final = r"(?:[a-z0-9-]+\.)*exotel\.(?:com|in)"
 _PORTS: Final = {"http": 80, "https": 443}
 _LOCAL_NAMES: Final = frozenset({"internal", "local", "localdomain", "localhost"})
-"""Last labels that no name of the Internet has."""
+"""Last labels of names that do not exist on the public Internet."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _SIGNATURES: Final = frozenset({"x-amz-signature", "signature", "awsaccesskeyid"})
 
@@ -24,32 +24,32 @@ Origin = tuple[str, str, int | None]
 
 
 def is_link(url: str) -> bool:
-    """Whether it can be followed: a whole URL, http(s), without credentials of its own."""
+    """Return whether a link can be followed: a complete http(s) URL without credentials in it."""
     if not re.fullmatch(_LINK, url, re.IGNORECASE | re.ASCII):
         return False
     try:
         return urlsplit(url).port != 0
-    except ValueError:  # a port or an address that is none
+    except ValueError:  # an invalid port or address
         return False
 
 
 def origin(url: str) -> Origin:
-    """Return where a URL leads: what has another origin is another host to us."""
+    """Return the origin of a URL, by which hosts are compared."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
 
 
 def is_signed(url: str) -> bool:
-    """Whether a URL opens by itself: S3 refuses it when credentials come along."""
+    """Return whether a URL is signed: S3 refuses such a URL if credentials are sent as well."""
     names = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
     return not names.isdisjoint(_SIGNATURES)
 
 
 def takes_credentials(url: str, home: Origin) -> bool:
-    """Whether the account's credentials may be sent to a URL, which is a link by `is_link`.
+    """Return whether the account's credentials may be sent to a URL, which satisfies `is_link`.
 
-    They go to the service the session was set up for, and in a TLS connection to Exotel's own
-    hosts, for that is where recordings are kept. Nowhere else, and to no signed URL.
+    They are sent to the session's own service, and over TLS to Exotel's hosts, where recordings are
+    stored. They are sent nowhere else, and not to a signed URL.
     """
     if is_signed(url):
         return False
@@ -58,7 +58,7 @@ def takes_credentials(url: str, home: Origin) -> bool:
 
 
 def redirected(url: str, location: str) -> str | None:
-    """Return where a redirect leads; None if it cannot be followed."""
+    """Return the target of a redirect; None if it cannot be followed."""
     try:
         target = urljoin(url, location.strip())
     except ValueError:
@@ -67,22 +67,22 @@ def redirected(url: str, location: str) -> str | None:
 
 
 async def may_be_followed(url: str, home: Origin) -> bool:
-    """Whether a link leads to a public address, or to the host of the session itself.
+    """Return whether a link, which satisfies `is_link`, leads to a public or the session's host.
 
-    The author of a link, or a redirect, could otherwise have this computer request what only it
-    can reach: itself, its network, or the service that gives a cloud's machine its credentials.
+    Otherwise the author of a link, or a redirect, could make this computer send requests to hosts
+    that only it can reach: itself, its network, or a cloud's metadata service with credentials.
 
     If `home`, the session's own host, is in a private network, as an emulator is, links may lead
-    into private networks. The link is one by `is_link`.
+    into private networks.
     """
     host = origin(url)[1]
     return host == home[1] or not await _is_private(host) or await _is_private(home[1])
 
 
 async def _is_private(host: str) -> bool:
-    """Whether one of a host's addresses is not public.
+    """Return whether one of a host's addresses is not public.
 
-    A name that nobody knows here is not: a proxy may know it.
+    A name that cannot be resolved here is not private: a proxy may know it.
     """
     name = host.rstrip(".")
     address = _address(name)
@@ -98,7 +98,7 @@ async def _is_private(host: str) -> bool:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, also as resolvers do: 127.1, 0x7f000001 and 017700000001 are 127.0.0.1."""
+    """Parse an address as leniently as resolvers: 127.1, 0x7f000001, 017700000001 = 127.0.0.1."""
     try:
         return ip_address(host)
     except ValueError:

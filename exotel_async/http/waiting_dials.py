@@ -1,4 +1,4 @@
-"""Dials that wait at interactive priority: one warning where they are many."""
+"""Counts the dials that wait at interactive priority, and warns if there are many."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class WaitingDials:
-    """The dials that wait at interactive priority in one limiter. It warns once that they are many.
+    """The dials that wait at interactive priority in one limiter. Warns once if there are many.
 
-    Requests that read are not counted: where there are many, they share requests, or are bulk
-    anyway.
+    Reads are not counted: where there are many, they share requests, or have bulk priority anyway.
     """
 
     def __init__(self) -> None:
@@ -42,8 +41,8 @@ class WaitingDials:
 
 
 def waiting_dials_of(limiter: RateLimiter) -> WaitingDials:
-    """Return those of a limiter, which its sessions have in common."""
+    """Return the waiting dials of a limiter, shared by its sessions."""
     try:
         return _by_limiter.setdefault(limiter, WaitingDials())
-    except TypeError:  # one of the user's own, without a hash or a place for a weak reference
+    except TypeError:  # a custom limiter that cannot be hashed or weakly referenced
         return WaitingDials()
