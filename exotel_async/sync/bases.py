@@ -1,4 +1,4 @@
-"""What the generated classes rest on: how each kind of method reaches the loop."""
+"""Base classes of the generated classes: how each kind of method reaches the loop."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class AsyncStream(Protocol):
 
 
 class AsyncClosable(Protocol):
-    """What can be closed in the loop."""
+    """An object that can be closed in the loop."""
 
     async def aclose(self) -> None: ...
 
 
 class SyncSession:
-    """What an `Exotel` is besides its resources."""
+    """The base class of `Exotel`: everything but its resources."""
 
     _session: Session
 
@@ -62,7 +62,7 @@ class SyncSession:
         self._use(ForkSafeSession(**arguments))
 
     def _use(self, session: Session) -> None:
-        """Make the resources."""
+        """Make the resources of the session."""
         raise NotImplementedError
 
     def _view(self, options: RequestOptions) -> Self:
@@ -71,7 +71,7 @@ class SyncSession:
         return view
 
     def __enter__(self) -> Self:
-        check_may_block()  # refused at the end, it would hide the program's own error
+        check_may_block()  # not only at the end, where the error would hide the program's own
         return self
 
     def __exit__(
@@ -83,7 +83,7 @@ class SyncSession:
         self._session.close(1.5)
 
     def __repr__(self) -> str:
-        session = getattr(self, "_session", None)  # of one that could not be made
+        session = getattr(self, "_session", None)  # missing if the constructor failed
         return "<Exotel>" if session is None else repr(session.current()).replace("Async", "", 1)
 
     def __reduce__(self) -> NoReturn:
@@ -111,17 +111,17 @@ class Resource(Generic[A]):
         return run_in_loop(asked)
 
     def _report(self, result: object) -> None:
-        """Report the call of a dial whose thread was interrupted when the answer came."""
+        """Report the call of a dial whose thread was interrupted when the response came."""
         if isinstance(result, Call) and result.target is not None:
             parts = self._session.current().calls.parts()
             parts.pipeline.orphans.tell(result, result.target)
 
 
 class Limiter(Resource[RateLimiter]):
-    """The limiter of a session's requests. It can be read in any thread that runs no event loop."""
+    """The limiter of a session's requests, for any thread that does not run an event loop."""
 
     def statistics(self) -> LimiterStatistics:
-        """Return what it is doing at this moment.
+        """Return its current state.
 
         Raises:
             ConfigurationError: the session is closed, or this thread runs an event loop.
@@ -130,13 +130,13 @@ class Limiter(Resource[RateLimiter]):
 
 
 class LoopObject(Generic[A]):
-    """Something in the loop, which belongs to this process."""
+    """An object in the loop of this process."""
 
     def __init__(self, session: Session, make: Callable[[], A]) -> None:
         async def made() -> A:
             return make()
 
-        self._session = session  # which is not closed while this is used
+        self._session = session  # keeps it from being closed while this is used
         self._loop = loop_thread().loop
         self._held = run_in_loop(made)
 
@@ -152,15 +152,15 @@ class LoopObject(Generic[A]):
         return self._await(asked)
 
     def _iterate(self, begin: Callable[[A], AsyncIterator[T]]) -> Generator[T, None, None]:
-        # Now, for what is wrong with it; and read, when the iterator is.
-        return _Steps(self, self._loop, self._ask(begin))
+        # Called now, so that argument errors are raised here; it reads only when iterated.
+        return _SyncIterator(self, self._loop, self._ask(begin))
 
 
 class ClosableList(LoopObject[C]):
     """A list that reads ahead, so that it can be closed."""
 
     def close(self) -> None:
-        """End all reading ahead."""
+        """Stop reading ahead."""
         self._await(lambda held: held.aclose())
 
     def __enter__(self) -> Self:
@@ -175,18 +175,18 @@ class ClosableList(LoopObject[C]):
         self.close()
 
 
-class _Steps(Generator[T, None, None]):
-    """The steps of an iterator of the loop. After one that failed, the next continues.
+class _SyncIterator(Generator[T, None, None]):
+    """A synchronous iterator over an asynchronous one. After an error, the next step continues.
 
-    One that is left early is closed by the loop, as it does with each async generator that is not
-    referenced any more.
+    An iterator that is abandoned early is closed by the loop, like any async generator that is no
+    longer referenced.
     """
 
     def __init__(
         self, holder: LoopObject[Any], loop: asyncio.AbstractEventLoop, items: AsyncIterator[T]
     ) -> None:
         self._loop = loop
-        # Until its end it holds what it is of: the session of that is not closed.
+        # Until its end it keeps a reference to its holder, whose session is not closed meanwhile.
         self._left: tuple[LoopObject[Any], AsyncIterator[T]] | None = (holder, items)
 
     def send(self, value: None) -> T:
@@ -209,7 +209,7 @@ class _Steps(Generator[T, None, None]):
 
 
 class Entered:
-    """A stream whose block was entered, as the loop leaves it when no thread does."""
+    """A stream whose block was entered, for the loop to leave it if no thread does."""
 
     def __init__(self, held: AsyncStream, pipeline: object, feed: SourceReader[Any] | None) -> None:
         self._held = held
@@ -217,12 +217,12 @@ class Entered:
         self.pipeline: Final = pipeline
 
     async def leave(self) -> None:
-        """Leave it."""
+        """Leave its block."""
         await self._held.__aexit__(None, None, None)
 
     async def close(self) -> None:
-        """Leave it before its session is closed, and have its reader hear of that."""
-        if isinstance(self._held, ResultStream):  # else the session itself closes it
+        """Leave its block before its session is closed, and let its reader raise an error."""
+        if isinstance(self._held, ResultStream):  # other streams are closed by the session itself
             self._held._error = self._held._error or ConfigurationError(CLOSED)  # noqa: SLF001
             if self._feed is not None:
                 self._feed.end()
@@ -230,7 +230,7 @@ class Entered:
 
 
 class SyncStream(LoopObject[S], Generic[S, T]):
-    """A stream that is read in its own block."""
+    """A stream that is read within a `with` block."""
 
     _feed: SourceReader[Any] | None = None
     _entered: Entered | None = None
@@ -278,7 +278,7 @@ class SyncStream(LoopObject[S], Generic[S, T]):
 
 
 class SyncResultStream(SyncStream[R, T]):
-    """A stream of what comes of many."""
+    """A stream of the results for many inputs."""
 
     def __init__(
         self,
@@ -293,13 +293,13 @@ class SyncResultStream(SyncStream[R, T]):
 
     def _take(self) -> Any:
         async def take() -> object:
-            # Behind the first step of this: a result that is there comes before reading on.
-            attend = self._loop.call_soon(self._feed.attend, turn.inbox)
+            # Called after the first step of `anext`: an available result has priority over reading.
+            handle = self._loop.call_soon(self._feed.set_inbox, turn.inbox)
             try:
                 item = await anext(self._held, _END)
             finally:
-                attend.cancel()
-                self._feed.attend(None)
+                handle.cancel()
+                self._feed.set_inbox(None)
             if self._progress is not None:
                 turn.inbox.put(self._progress.tell)
             return item
@@ -308,6 +308,6 @@ class SyncResultStream(SyncStream[R, T]):
         return turn.wait()
 
     def _abandon(self, item: object) -> None:
-        """Report what was taken out of the stream, and does not get to its reader."""
+        """Report an item that was taken out of the stream but did not reach its reader."""
         if item is not _END:
             self._held._abandon([item])  # noqa: SLF001

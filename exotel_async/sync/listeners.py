@@ -1,4 +1,4 @@
-"""Functions that users pass, and the threads they are called in."""
+"""Listeners that users pass, and the threads they are called in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 def run_in_thread(listener: Any) -> Any:
-    """Have the loop call a function of two arguments in a thread, where it may block.
+    """Wrap a function of two arguments so that it is called in a thread, where it may block.
 
-    A coroutine that it returns is awaited in the loop. What cannot be called so is left as it is,
+    A coroutine that it returns is awaited in the loop. An invalid listener is returned unchanged,
     for the session to refuse.
     """
     if not (callable(listener) and takes(listener, 2)) or has_yield(listener):
@@ -25,8 +25,8 @@ def run_in_thread(listener: Any) -> Any:
 
     @wraps(listener)
     async def called(ended: object, target: object) -> object:
-        told = await asyncio.get_running_loop().run_in_executor(None, listener, ended, target)
-        return await told if inspect.isawaitable(told) else told
+        result = await asyncio.get_running_loop().run_in_executor(None, listener, ended, target)
+        return await result if inspect.isawaitable(result) else result
 
     return called
 
@@ -35,10 +35,10 @@ class Progress(Generic[T]):
     """An `on_progress` that is called in the thread that reads the stream."""
 
     def __init__(self, on_progress: Callable[[T], object] | None) -> None:
-        """Make it.
+        """Wrap the listener.
 
         Raises:
-            InvalidRequest: it is no function of one argument.
+            InvalidRequest: it is not a function of one argument.
         """
         check_progress_listener(on_progress)
         self._on_progress = on_progress
@@ -46,15 +46,15 @@ class Progress(Generic[T]):
 
     @property
     def listener(self) -> Callable[[T], object] | None:
-        """What the stream is to call."""
+        """The function for the stream to call in the loop."""
         return None if self._on_progress is None else self._noted.append
 
     def tell(self) -> None:
-        """Call it. What it raises is raised here."""
+        """Call the listener with what was collected. Its exceptions are raised here."""
         while self._noted:
             noted = self._noted.popleft()
             if self._on_progress is not None:
                 try:
                     self._on_progress(noted)
-                except StopIteration as error:  # it would end the `for`, without a word
+                except StopIteration as error:  # it would silently end the `for`
                     raise RuntimeError("on_progress raised StopIteration") from error

@@ -1,4 +1,4 @@
-"""One thing that is done in the event loop for a thread that waits for it."""
+"""A call that runs in the event loop while another thread waits for its result."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MADE_BEFORE_FORK: Final = (
 
 
 class LoopCall(Generic[T]):
-    """Something that is awaited in the loop, and the thread that waits for it.
+    """A call that runs in the loop, and the thread that waits for its result.
 
-    The thread sleeps in a `SimpleQueue`, into which the loop puts without blocking: a
-    signal handler may use a session in the middle of another call of its own thread.
+    The thread waits on a `SimpleQueue`, to which the loop adds without blocking: a signal handler
+    may use a session in the middle of another call of the same thread.
     """
 
     def __init__(
@@ -31,76 +31,77 @@ class LoopCall(Generic[T]):
         work: Callable[[], Awaitable[T]],
         abandon: Callable[[T], object] | None = None,
     ) -> None:
-        """Describe it.
+        """Prepare the call.
 
-        `work` is called in the loop, and so is `abandon`, with a result that the thread has not
-        taken because an exception came there, as by Ctrl-C.
+        `work` is called in the loop, and so is `abandon`, with a result that the thread could not
+        take because it was interrupted by an exception, such as Ctrl-C.
         """
         self.loop: Final = thread.loop
         self.inbox: Final[SimpleQueue[Callable[[], object] | None]] = SimpleQueue()
-        """What the waiting thread is to do; None: there is a result."""
+        """Functions for the waiting thread to call; None: there is a result."""
         self.task: asyncio.Task[None] | None = None
         self._work = work
         self._abandon = abandon
         self._value: T
         self._has_value = False
-        self._left = False
+        self._interrupted = False
         self._error: BaseException | None = None
 
     def wait(self) -> T:
-        """Have it done, and return its result.
+        """Run the call, and return its result.
 
-        An exception that comes here, as by Ctrl-C, cancels it, and is not kept waiting by that.
+        An exception that interrupts this thread, such as Ctrl-C, cancels the call, and is raised
+        without waiting for its end.
 
         Raises:
-            BaseException: what it raises, the very same object.
+            BaseException: the exception of the call, the very same object.
         """
         try:
             self.loop.call_soon_threadsafe(self._begin)
             while (asked := self.inbox.get()) is not None:
                 asked()
             if self._error is None:
-                # Up to the user nothing is called behind this, not even `cast`: Python handles
-                # signals where a function begins, and the result would be lost.
+                # From here to the user's code nothing must be called, not even `cast`: Python
+                # handles signals when a function begins, and the result would be lost.
                 return self._value
         except BaseException:
-            self._left = True
+            self._interrupted = True
             try:
-                self.loop.call_soon_threadsafe(self._leave)
-            except BaseException:  # Ctrl-C once more
-                self.loop.call_soon_threadsafe(self._leave)
+                self.loop.call_soon_threadsafe(self._on_interrupt)
+            except BaseException:  # a second Ctrl-C
+                self.loop.call_soon_threadsafe(self._on_interrupt)
                 raise
             raise
         error, self._error = self._error, None
         try:
             raise error
         finally:
-            del error, self  # its traceback has this frame: no circle
+            del error, self  # its traceback refers to this frame: avoid a reference cycle
 
     def _begin(self) -> None:
-        if self._left:
+        if self._interrupted:
             return
-        self.task = self.loop.create_task(self._see_through())
+        self.task = self.loop.create_task(self._run())
 
-    async def _see_through(self) -> None:
+    async def _run(self) -> None:
         try:
             self._value = await self._work()
             self._has_value = True
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
             self._error = error
         self.inbox.put(None)
-        if self._left:
-            self._drop()
+        if self._interrupted:
+            self._abandon_value()
 
-    def _leave(self) -> None:
-        if self.task is None:  # it has not begun
+    def _on_interrupt(self) -> None:
+        if self.task is None:  # not started
             return
         if not self.task.done():
             self.task.cancel()
         else:
-            self._drop()
+            self._abandon_value()
 
-    def _drop(self) -> None:
+    def _abandon_value(self) -> None:
         if self._has_value and self._abandon is not None:
             self._has_value = False
             self._abandon(self._value)
@@ -111,17 +112,17 @@ def run_in_loop(
     *,
     abandon: Callable[[T], object] | None = None,
 ) -> T:
-    """Await something in the loop of this process.
+    """Await something in the loop of this process, and return its result.
 
     Raises:
         ConfigurationError: as `loop_thread`.
-        BaseException: what it raises.
+        BaseException: the exception of `work`.
     """
     return LoopCall(loop_thread(), work, abandon).wait()
 
 
 def thread_of(loop: asyncio.AbstractEventLoop) -> LoopThread:
-    """Return the thread of a loop that something belongs to.
+    """Return the thread that runs a loop.
 
     Raises:
         ConfigurationError: as `loop_thread`; or the loop is that of a parent process.

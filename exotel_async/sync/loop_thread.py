@@ -1,8 +1,8 @@
-"""The event loop that all synchronous sessions of this process share, in a thread of its own.
+"""The event loop that all synchronous sessions of this process share, in a separate thread.
 
-Not a portal of anyio. Ctrl-C would leave its `call` without cancelling what was called; a thread
-that waits in it could not read the input of a stream meanwhile (see `SourceReader`); and what is no
-`Exception`, such as a SystemExit in a listener, would end it, and with it every session.
+It does not use an anyio portal, because there Ctrl-C would leave `call` without cancelling the
+called function; a waiting thread could not read the input of a stream meanwhile (see
+`SourceReader`); and a `SystemExit` in a listener would end the portal, and with it every session.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONGEST_END: Final = 5.0
-"""Seconds for which the interpreter's end waits: dials in flight have the usual 1.5 of them."""
+"""Seconds for which the interpreter's exit waits: dials in flight have the usual 1.5 of them."""
 _LONGEST_REST: Final = 1.0
-"""Seconds for which a fork waits until the loop rests between two of its callbacks."""
+"""Seconds for which a fork waits until the loop is paused between two of its callbacks."""
 _IN_A_LOOP: Final = (
     "this thread runs an event loop, which this call would block: await AsyncExotel instead, or "
     "call this in another thread, for example with asyncio.to_thread"
@@ -41,16 +41,16 @@ _IN_A_LOOP: Final = (
 
 _ENDING: Final = "the interpreter is shutting down"
 _AFTER_FORK: Final = 0.05
-"""Seconds in which Python has done what it does after a fork, where it drops exceptions."""
+"""Seconds after which Python has run its callbacks after a fork, in which it drops exceptions."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class _Threads(ThreadPoolExecutor):
-    """A daemon thread for each piece of work: to look up a host, or to call a listener.
+    """An executor with a daemon thread for each job: to look up a host, or to call a listener.
 
-    The pool of asyncio takes no work once the main thread has ended, though other threads may still
-    dial, and the interpreter's end waits for it, however long a name server does not answer.
+    asyncio's default pool accepts no work once the main thread has ended, though other threads may
+    still dial; and the interpreter's exit waits for it, however long a name server takes.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class _Threads(ThreadPoolExecutor):
         self._running: set[Thread] = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Start a thread for it."""
+        """Run the function in a new thread."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -74,13 +74,13 @@ class _Threads(ThreadPoolExecutor):
         self._running.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter ends, and starts no more threads
+        except RuntimeError:  # the interpreter is shutting down, and starts no more threads
             self._running.discard(thread)
             work()
         return future
 
     def join(self, seconds: float) -> None:
-        """Wait for those that run, that long at most."""
+        """Wait for the running threads, at most that long."""
         latest = monotonic() + seconds
         for thread in self._running.copy():
             thread.join(max(0.0, latest - monotonic()))
@@ -91,23 +91,23 @@ class Entered(Protocol):
 
     @property
     def pipeline(self) -> object:
-        """What its session sends by, which tells it from those of others."""
+        """The pipeline of its session, which identifies the session."""
 
     async def leave(self) -> None:
-        """Leave it."""
+        """Leave its block."""
 
     async def close(self) -> None:
-        """Leave it before its session is closed, and have its reader hear of that."""
+        """Leave its block before its session is closed, and let its reader raise an error."""
 
 
 class LoopThread:
-    """An event loop that runs in a daemon thread, until the interpreter ends."""
+    """An event loop that runs in a daemon thread until the interpreter exits."""
 
     def __init__(self) -> None:
-        """Begin it.
+        """Start it.
 
         Raises:
-            ConfigurationError: threads are none in this process.
+            ConfigurationError: threads are patched in this process, for example by gevent.
         """
         if patcher := _patcher():
             raise ConfigurationError(
@@ -118,18 +118,18 @@ class LoopThread:
         self._helpers = _Threads()
         self.loop.set_default_executor(self._helpers)
         self.sessions: Final[set[AsyncExotel]] = set()
-        """Those that are to be closed at the end. Used in the loop alone."""
+        """Sessions to be closed at the end. Used only in the loop."""
         self.blocks: Final[set[Entered]] = set()
-        """Streams whose block was entered, and is to be left first. Used in the loop alone."""
+        """Streams with an entered block, which is left before. Used only in the loop."""
         self._started: set[asyncio.Task[None]] = set()
         self._ending = False
-        self._go = RLock()
+        self._may_run = RLock()
         self._interrupted = False
         self._thread = Thread(target=self._run, name="exotel-sync", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Leave all streams, close all sessions, and end the thread."""
+        """Leave the blocks of all streams, close all sessions, and end the thread."""
         closed: SimpleQueue[None] = SimpleQueue()
 
         async def close() -> None:
@@ -140,17 +140,17 @@ class LoopThread:
             closed.put(None)
 
         self.loop.call_soon_threadsafe(lambda: self.loop.create_task(close()))
-        # A second Ctrl-C ends the waiting.
+        # A second Ctrl-C ends the wait.
         with suppress(Empty, KeyboardInterrupt):
             closed.get(timeout=_LONGEST_END)
             self._ending = True
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(_LONGEST_END)
-            # One that printed while the interpreter ends would crash it.
+            # A thread that prints while the interpreter exits would crash it.
             self._helpers.join(_LONGEST_REST)
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have something done that no thread waits for. Called in the loop."""
+        """Run a task that no thread waits for. Called in the loop."""
         task = self.loop.create_task(work)
         self._started.add(task)
         task.add_done_callback(self._started.discard)
@@ -163,7 +163,7 @@ class LoopThread:
             self.blocks.discard(block)
 
     async def close(self, session: AsyncExotel, grace: float) -> None:
-        """Leave the streams of a session, and close it. Called in the loop."""
+        """Leave the blocks of a session's streams, and close it. Called in the loop."""
         pipeline = session.calls.parts().pipeline
         ended = [one for one in self.blocks if one.pipeline is pipeline]
         try:
@@ -176,21 +176,21 @@ class LoopThread:
                 self.sessions.discard(session)
 
     def pause_for_fork(self) -> None:
-        """Let the loop rest, so that none of its locks is held while the process is forked."""
+        """Pause the loop, so that none of its locks is held while the process is forked."""
         if current_thread() is self._thread:
             return
-        self._go.acquire()
+        self._may_run.acquire()
         rests = Lock()
         rests.acquire()
 
         def rest() -> None:
             rests.release()
-            # Not for ever: a signal handler of the forking thread may use a session.
-            if self._go.acquire(timeout=_LONGEST_REST):
-                self._go.release()
+            # With a timeout, because a signal handler of the forking thread may use a session.
+            if self._may_run.acquire(timeout=_LONGEST_REST):
+                self._may_run.release()
 
         self.loop.call_soon_threadsafe(rest)
-        # It may be that it waits for a lock that the forking thread holds.
+        # With a timeout, because the loop may be waiting for a lock that the forking thread holds.
         try:
             rests.acquire(timeout=_LONGEST_REST)
         except KeyboardInterrupt:  # which Python would drop here
@@ -198,11 +198,11 @@ class LoopThread:
             rests.acquire(timeout=_LONGEST_REST)
 
     def resume_after_fork(self) -> None:
-        """Let the loop continue. Ctrl-C that came meanwhile comes again."""
+        """Let the loop continue. A Ctrl-C that came meanwhile is sent again."""
         if current_thread() is self._thread:
             return
         with suppress(RuntimeError):  # it was not held
-            self._go.release()
+            self._may_run.release()
         if self._interrupted:
             self._interrupted = False
             again = partial(self.loop.call_later, _AFTER_FORK, _interrupt_main)
@@ -214,14 +214,14 @@ class LoopThread:
             try:
                 self.loop.run_forever()
             except BaseException:
-                # Of a listener, as a SystemExit: the other sessions have nothing to do with it.
+                # From a listener, such as a SystemExit: it must not affect other sessions.
                 logger.exception(
                     "An exception such as SystemExit stopped the event loop of exotel_async.sync; "
                     "it was restarted"
                 )
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
-        for _ in range(2):  # the second time, for what those have reported
+        for _ in range(2):  # the second time for the reports that those started
             if left := asyncio.all_tasks(self.loop):
                 self.loop.run_until_complete(asyncio.wait(left, timeout=_LONGEST_REST))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -229,7 +229,7 @@ class LoopThread:
 
 
 class _Process:
-    """The loop of this process, which a fork leaves to its parent."""
+    """The loop of this process, which a forked child does not take over."""
 
     def __init__(self) -> None:
         self.thread: LoopThread | None = None
@@ -238,7 +238,7 @@ class _Process:
         self._ended = False
 
     def started(self) -> LoopThread:
-        """Return the thread that runs here."""
+        """Return the thread of this process, started if necessary."""
         thread = self.thread
         if thread is None:
             with self._starting:
@@ -246,13 +246,13 @@ class _Process:
                     raise ConfigurationError(_ENDING)
                 thread = self.thread
                 if thread is None:
-                    thread = self._kept(LoopThread())
+                    thread = self._keep_or_end(LoopThread())
         return thread
 
-    def _kept(self, made: LoopThread) -> LoopThread:
+    def _keep_or_end(self, made: LoopThread) -> LoopThread:
         if self.thread is None:
             self.thread = made
-        else:  # a signal handler has made one meanwhile
+        else:  # a signal handler has started one meanwhile
             made.end()
         return self.thread
 
@@ -275,10 +275,11 @@ class _Process:
             self._starting.release()
 
     def after_in_child(self) -> None:
-        # The parent's loop is neither closed nor collected: its thread's frames, which do not run
-        # here, hold it. Closing it would take the parent's sockets out of the selector they share.
+        # The parent's loop is neither closed nor garbage-collected: the frames of its thread, which
+        # does not run here, refer to it. Closing it would remove the parent's sockets from the
+        # selector that both share.
         self.thread = None
-        self._starting = RLock()  # uWSGI forks without asking before
+        self._starting = RLock()  # uWSGI forks without calling `before_fork`
 
 
 PROCESS: Final = _Process()
@@ -292,51 +293,51 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def loop_thread() -> LoopThread:
-    """Return the thread whose loop does the work of this one, which may wait for it.
+    """Return the loop's thread, if the current thread may wait for it.
 
     Raises:
-        ConfigurationError: as `check_may_block`; or the interpreter ends.
+        ConfigurationError: as `check_may_block`; or the interpreter is shutting down.
     """
     check_may_block()
     return PROCESS.started()
 
 
 def check_may_block() -> None:
-    """Check that this thread may wait for something.
+    """Check that the current thread may block.
 
     Raises:
-        ConfigurationError: it runs an event loop, which waiting would hold up.
+        ConfigurationError: it runs an event loop, which would be blocked.
     """
     try:
         running = asyncio.get_running_loop()
     except RuntimeError:
         return
     thread = PROCESS.thread
-    # The cells of a notebook run in a loop, and are to wait. In the loop itself nothing can.
+    # The cells of a notebook run in a loop, and may block it. Our own loop must never be blocked.
     if not _is_notebook() or (thread is not None and running is thread.loop):
         raise ConfigurationError(_IN_A_LOOP)
 
 
 def post(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    """Have the loop call something soon, if it is this process's, and runs.
+    """Have the loop call something soon, if it is this process's loop and still running.
 
-    To be used where nothing may wait: while objects are collected, in any thread.
+    For use where nothing may block: during garbage collection, in any thread.
     """
     thread = PROCESS.thread
     if thread is not None and thread.loop is loop:
-        with suppress(RuntimeError):  # it is closed
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(callback)
 
 
 def _interrupt_main() -> None:
-    """Have Ctrl-C come to the main thread: by a real signal, which ends a sleep as well."""
+    """Interrupt the main thread as Ctrl-C does: with a real signal, which also ends a sleep."""
     ident = main_thread().ident
     if ident is not None and callable(signal.getsignal(signal.SIGINT)):
         signal.pthread_kill(ident, signal.SIGINT)
 
 
 def _is_notebook() -> bool:
-    """Whether this may be a cell: they run in the main thread, but not each loop is theirs."""
+    """Return whether this may be a notebook's cell: it runs IPython, in the main thread."""
     ipython = sys.modules.get("IPython")
     return (
         ipython is not None
@@ -346,7 +347,7 @@ def _is_notebook() -> bool:
 
 
 def _patcher() -> str | None:
-    """Return what has replaced threads, or what a loop waits by."""
+    """Return the library that has patched threads, or what an event loop waits with."""
     gevent, eventlet = sys.modules.get("gevent.monkey"), sys.modules.get("eventlet.patcher")
     if gevent and any(map(gevent.is_module_patched, ("threading", "queue", "select", "socket"))):
         return "gevent"

@@ -1,4 +1,4 @@
-"""The session in the loop that is behind an `Exotel`: another one after a fork."""
+"""The asynchronous session behind an `Exotel`, which is made anew after a fork."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ForkSafeSession:
-    """A session that is made again from the same arguments in a forked process."""
+    """A session that is made anew from the same arguments in a forked process."""
 
     def __init__(self, **arguments: Any) -> None:
-        """Make it.
+        """Make the session of this process.
 
         Raises:
             ConfigurationError: as `AsyncExotel`.
@@ -33,7 +33,7 @@ class ForkSafeSession:
         self._closed = False
 
     def current(self) -> AsyncExotel:
-        """Return the session as it is now, for what needs no loop."""
+        """Return the current session, for uses that need no loop."""
         return self._session
 
     def in_loop(self) -> AsyncExotel:
@@ -42,7 +42,7 @@ class ForkSafeSession:
         Raises:
             ConfigurationError: it is closed, or cannot be used in this process.
         """
-        # No lock: only the loop's own thread comes here.
+        # No lock: this runs only in the loop's own thread.
         if self._closed:
             raise ConfigurationError(CLOSED)
         thread = PROCESS.started()
@@ -51,7 +51,7 @@ class ForkSafeSession:
                 self._session = self._recreate()
             self._loop = thread.loop
             thread.sessions.add(self._session)
-            # One that is not closed is, when it is not used any more.
+            # If it is never closed explicitly, it is closed when this is garbage-collected.
             dropped = weakref.finalize(self, _close_dropped, thread, self._session)
             dropped.atexit = False
             if self._closed:  # by another thread, meanwhile
@@ -59,7 +59,7 @@ class ForkSafeSession:
         return self._session
 
     def close(self, grace: float) -> None:
-        """Close it. Where no loop runs, nothing is open.
+        """Close the session. If no loop was started, nothing is open.
 
         Raises:
             ConfigurationError: as `AsyncExotel.aclose`.
@@ -86,10 +86,10 @@ class ForkSafeSession:
 
 
 class SessionWithOptions:
-    """A session with other defaults. Its methods do what those of `ForkSafeSession` do."""
+    """A session with other default options. Its methods are those of `ForkSafeSession`."""
 
     def __init__(self, of: Session, options: RequestOptions) -> None:
-        """Make it.
+        """Make a view of the session `of`.
 
         Raises:
             InvalidRequest: as `AsyncExotel.with_options`.
@@ -113,7 +113,7 @@ class SessionWithOptions:
 
 
 Session = ForkSafeSession | SessionWithOptions
-"""What the resources of an `Exotel` get at the session in the loop by."""
+"""The ways in which the resources of an `Exotel` get the session in the loop."""
 
 
 def _close_dropped(thread: LoopThread, session: AsyncExotel) -> None:
