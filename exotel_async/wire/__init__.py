@@ -1,1 +1,1 @@
-"""Exotel's Voice v1 as values and pure functions: requests out, responses in. No I/O."""
+"""Exotel's Voice v1 as values and pure functions: building requests, parsing responses. No I/O."""

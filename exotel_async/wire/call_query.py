@@ -1,7 +1,7 @@
-"""`GET Calls`: what call records are asked for, as pure functions.
+"""Queries of `GET Calls` for call records, as pure functions.
 
-The service knows one list of calls, filtered, sorted and given out in pages. Every limit it
-documents is checked here, before it costs a request.
+The service has one list of calls, which can be filtered and sorted and is returned in pages. Every
+documented limit is checked here, before it costs a request.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from exotel_async.wire.time_range import TimeRange
 from exotel_async.wire.validation import all_of, flag, minutes, one_of, several, whole_number
 
 MOST_SIDS: Final = 100
-"""SIDs one query may name. Documented (VOICE_V1 3)."""
+"""Maximum SIDs in a query. Documented (VOICE_V1 3)."""
 MOST_NUMBERS: Final = 5
-"""Numbers one filter may name. Documented (VOICE_V1 3)."""
+"""Maximum numbers in a filter. Documented (VOICE_V1 3)."""
 LARGEST_PAGE: Final = 100
-"""Calls on one page. Documented (VOICE_V1 3)."""
+"""Maximum calls on a page. Documented (VOICE_V1 3)."""
 
-# Commas part the SIDs of a query.
-_LISTED: Final = r"[A-Za-z0-9_-]{1,128}"
-_PLACES: Final = 12  # of an amount, before the point and after it
-_WRITTEN: Final = "%Y-%m-%d %H:%M:%S"
-_OWN: Final = ("DateCreated", "SortBy", "PageSize", "After", "Before")
+# A SID without a comma, which separates the SIDs of a query.
+_LISTABLE_SID: Final = r"[A-Za-z0-9_-]{1,128}"
+_PLACES: Final = 12  # digits of an amount, before and after the decimal point
+_DATE_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+_RESERVED: Final = ("DateCreated", "SortBy", "PageSize", "After", "Before")
 
 T = TypeVar("T")
 
 
 @frozen
 class Between(Generic[T]):
-    """A range for a filter, both ends in it: `Between(min=timedelta(seconds=10))`.
+    """A range for a filter, including both bounds: `Between(min=timedelta(seconds=10))`.
 
     Attributes:
-        min: the least; None: no bound.
-        max: the most; None: no bound.
+        min: the lower bound; None: unbounded.
+        max: the upper bound; None: unbounded.
     """
 
     min: T | None = None
@@ -52,21 +52,21 @@ class Between(Generic[T]):
 
 
 class RecordFilters(TypedDict, total=False):
-    """Which calls `changes` gives out, and how. Filters that are None let every call through.
+    """The filters and options of `changes`. A filter that is None matches every call.
 
     Attributes:
-        sids: these calls only, 100 at most.
+        sids: only these calls, at most 100.
         to: the party rung second: a number, or up to five.
         from_: the party rung first: a number, or up to five.
         exophone: the ExoPhone: one, or up to five.
-        status: how they ended: one word, or several. Exotel documents one word: of several, the
-            calls of every status are read and those of the others left out here.
+        status: the final status: one word, or several. Exotel documents only one word: for several,
+            calls with any status are read, and filtered here.
         direction: who began them.
-        duration: their whole length, or a range of lengths: `Between(timedelta(seconds=10))`.
-        price: what they cost, or a range.
-        page_size: calls asked for at a time, 1 to 100; 100 by default.
-        details: whether to tell legs and talk time. Not documented for lists, but it works.
-        recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+        duration: their total duration, or a range: `Between(timedelta(seconds=10))`.
+        price: their price, or a range.
+        page_size: the number of calls per request, 1 to 100; 100 by default.
+        details: whether to include legs and talk time. Not documented for lists, but it works.
+        recording_url_validity: how long recording links remain valid: 5 to 60 whole minutes.
         extra: parameters this SDK does not know.
     """
 
@@ -85,11 +85,11 @@ class RecordFilters(TypedDict, total=False):
 
 
 class CallFilters(RecordFilters, total=False):
-    """Which calls `list` gives out, and how: as `RecordFilters` says, and in which order.
+    """The filters and options of `list`: those of `RecordFilters`, and the order.
 
     Attributes:
-        newest_first: the order, as it is by default; False: oldest first, which is better for long
-            reading, for calls that come meanwhile are at its end.
+        newest_first: the order; True by default. False: oldest first, which is better for reading
+            that takes long, because new calls are appended at its end.
     """
 
     newest_first: bool
@@ -97,15 +97,15 @@ class CallFilters(RecordFilters, total=False):
 
 @frozen(kw_only=True)
 class CallQuery:
-    """A query for call records, checked, without its range of time and its place in the list.
+    """A validated query for call records, without its time range and cursor.
 
     Attributes:
-        filters: what tells which calls, and what `extra` adds.
-        shape: what tells how they are given out.
-        newest_first: the order; else the oldest are first.
-        page_size: calls on a page at most.
-        time_zone: the clock dates are written by.
-        statuses: the statuses to choose from what is answered; empty: all.
+        filters: the parameters that select calls, and those of `extra`.
+        shape: the parameters that control what is returned for each call.
+        newest_first: the order; False: oldest first.
+        page_size: the maximum number of calls on a page.
+        time_zone: the time zone in which dates are written.
+        statuses: the statuses to filter responses by; empty: all.
     """
 
     filters: Pairs
@@ -125,9 +125,10 @@ class CallQuery:
         """Build the request for one page.
 
         Args:
-            time_range: the calls' creation; a month at most. None: the last 31 days, as documented.
-            after: the cursor of the page before.
-            page_size: another size.
+            time_range: when the calls were created; at most a month. None: Exotel's documented
+                default, the last 31 days.
+            after: the cursor from the previous page.
+            page_size: overrides the size of the query.
         """
         fields: Fields = {
             "DateCreated": None if time_range is None else self._written(time_range),
@@ -138,13 +139,13 @@ class CallQuery:
         return Request("GET", "Calls.json", params=self.filters + self.shape + pairs(fields, None))
 
     def digest(self, account_sid: str) -> str:
-        """Return what two queries share if a reader of one can go on with the other."""
+        """Return a digest, equal for two queries if one can continue from the other's cursor."""
         chosen = [("Status", status) for status in self.statuses]
         known = repr((account_sid, sorted([*self.filters, *chosen]), self.newest_first))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def chosen(self, page: CallPage) -> CallPage:
-        """Return a page without the calls that Exotel could not be asked to leave out."""
+        """Return a page with only the calls of `statuses`: Exotel can filter by only one status."""
         if not self.statuses:
             return page
         calls = tuple(call for call in page.calls if call.status in self.statuses)
@@ -152,7 +153,7 @@ class CallQuery:
 
     def _written(self, time_range: TimeRange) -> str:
         since, until = (
-            bound.astimezone(self.time_zone).strftime(_WRITTEN)
+            bound.astimezone(self.time_zone).strftime(_DATE_FORMAT)
             for bound in (time_range.since, time_range.until)
         )
         return f"gte:{since};lte:{until}"
@@ -175,7 +176,7 @@ def build_query(
     recording_url_validity: timedelta | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> CallQuery:
-    """Check the arguments of a list of calls.
+    """Validate the filters and options of `list` or `changes`, and return the query.
 
     Raises:
         InvalidRequest: an argument Exotel would refuse.
@@ -198,7 +199,7 @@ def build_query(
         "details": "true" if flag("details", details) == "true" else None,
         "RecordingUrlValidity": minutes("recording_url_validity", recording_url_validity),
     }
-    taken: Fields = dict.fromkeys(_OWN, "")
+    taken: Fields = dict.fromkeys(_RESERVED, "")
     known = pairs(taken | filters | shape, extra)
     own = pairs(taken | shape, None)
     return CallQuery(
@@ -212,12 +213,12 @@ def build_query(
 
 
 def is_listable(sid: object) -> TypeGuard[str]:
-    """Whether a SID can stand in a list of them without changing what it means."""
-    return isinstance(sid, str) and re.fullmatch(_LISTED, sid) is not None
+    """Return whether a SID can be part of a comma-separated list without changing its meaning."""
+    return isinstance(sid, str) and re.fullmatch(_LISTABLE_SID, sid) is not None
 
 
 def probe() -> Request:
-    """Build the smallest query there is: its answer shows the service's clock."""
+    """Build the smallest possible query: its response shows the service's clock."""
     return get_request("Calls.json", {"PageSize": "1"}, None)
 
 
@@ -230,7 +231,7 @@ def _sids(sids: Iterable[str] | None) -> str | None:
 def _sid(sid: object) -> str:
     if not is_listable(sid):
         raise InvalidRequest("sids", sid, "must be a SID: letters and digits")
-    # A word of somebody's own enum would be sent by its name.
+    # A member of a user's str enum would be sent by its name.
     return str.__str__(sid)
 
 
@@ -267,7 +268,7 @@ def _duration(duration: object) -> str | None:
 def _price(price: object) -> str | None:
     if price is None:
         return None
-    # There is no `eq` for prices.
+    # Prices have no `eq` operator.
     return _bounds("price", price if isinstance(price, Between) else Between(price, price), _money)
 
 
@@ -295,7 +296,7 @@ def _money(argument: str, amount: object) -> str:
     if isinstance(amount, bool) or not isinstance(amount, Decimal | int):
         raise InvalidRequest(argument, amount, "must be a Decimal")
     exact = Decimal(amount)
-    # 1E-999999 is finite, and a megabyte when it is written.
+    # 1E-999999 is finite, but a megabyte when written out.
     plain = exact.is_finite() and not exact.is_signed() and abs(exact.adjusted()) <= _PLACES
     if not plain:
         raise InvalidRequest(argument, amount, "must be an amount, 0 or more")

@@ -1,12 +1,13 @@
-"""The one cattrs converter: Exotel's JSON into models.
+"""The cattrs converter from Exotel's JSON to models.
 
-It trusts nothing. The service writes numbers as text and the other way round, `""`, `"null"` and
-`"None"` for what it does not know, and constants for a time that has not come; and what it will
-write tomorrow nobody knows. So a field that may be missing becomes None when its value makes no
-sense; only a call without a SID, a balance without an amount, and what is no JSON object at all are
+It is lenient. The service writes numbers as text and vice versa, `""`, `"null"` and `"None"` for
+unknown values, and constants for times that are not set yet; and it may change at any time. So an
+optional field becomes None if its value makes no sense; only data without what the model requires,
+such as a call without a SID or a balance without an amount, and data that are not a JSON object are
 refused.
 
-The hooks are written by hand: it is half the time of those cattrs generates, and mypy reads them.
+The hooks are hand-written: they take half the time of those that cattrs generates, and mypy checks
+them.
 """
 
 from __future__ import annotations
@@ -46,13 +47,12 @@ from exotel_async.wire.values import amount, count, free_text, moment, seconds, 
 def converter(time_zone: tzinfo = IST) -> Converter:
     """Return the converter whose times are in `time_zone`, made once per zone.
 
-    The zone is also the clock by which times without an offset are read. Exotel's is Indian
-    Standard Time, the default, though its documentation does not say so.
+    Times without an offset are also read as times in this zone. Exotel's is Indian Standard Time,
+    the default, though its documentation does not say so.
 
-    `structure(data, Call)`, and the same for the other models,
-    raise a ValueError when the data are not a JSON object or lack what the model requires, and
-    nothing else. A `CallPage` is refused with any call on it, for it is asked for again; and so is
-    an `ExoPhonePage` with any `ExoPhone`.
+    `structure(data, Call)`, and the same for the other models, raises a ValueError if the data are
+    not a JSON object or lack what the model requires, and nothing else. A `CallPage` is refused as
+    a whole if one of its calls is, so that it is requested again; likewise an `ExoPhonePage`.
     """
 
     def time(value: object) -> datetime | None:
@@ -81,7 +81,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
             answered_by=_answered_by(get("AnsweredBy")),
             recording_url=text(get("RecordingUrl")),
             presigned_recording_url=text(get("PreSignedRecordingUrl")),
-            # Call records write N/A where there is none.
+            # Call records have N/A if there is none.
             custom_field=None if custom_field == "N/A" else custom_field,
             parent_sid=text(get("ParentCallSid")),
             account_sid=text(get("AccountSid")),
@@ -98,7 +98,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
         if not isinstance(rows, list):
             raise ValueError("no list of calls")  # noqa: TRY004 - wrong data, not a wrong program
         return CallPage(
-            # Documented flat; readers of the real service unwrap as well (VOICE_V1 3).
+            # Documented flat; but other clients of the real service also unwrap (VOICE_V1 3).
             calls=tuple(call(row.get("Call", row), kind) for row in map(_object, rows)),
             total=count(get("Total")),
             after=_cursor(text(get("NextPageUri"))),
@@ -149,7 +149,7 @@ def _object(data: object) -> dict[str, Any]:
 
 
 def _cursor(uri: str | None) -> str | None:
-    """Find the cursor in the URI of the next page: the URI itself may lack its `.json`."""
+    """Return the cursor in the URI of the next page. The URI is not used: it may lack `.json`."""
     if uri is None:
         return None
     found = [value for name, value in parse_qsl(urlsplit(uri).query) if name == "After"]
@@ -161,7 +161,7 @@ def _cursor(uri: str | None) -> str | None:
 def _leg(data: dict[str, Any], details: Mapping[str, Any] = MappingProxyType({})) -> Leg:
     get = data.get
     number = count(get("Id"))
-    # In call details the status of leg 1 stands beside the legs, as Leg1Status.
+    # In call details the status of leg 1 is next to the legs, as Leg1Status.
     status = get("Status") if "Status" in data else details.get(f"Leg{number}Status")
     return Leg(
         id=number,
@@ -204,7 +204,7 @@ def _whitelist_entry(data: dict[str, Any]) -> WhitelistEntry:
     return WhitelistEntry(
         status=status,
         type=_whitelist_type(data.get("Type")),
-        expires_in=seconds(data.get("Expiry")),  # -1 where it does not end
+        expires_in=seconds(data.get("Expiry")),  # -1 if it does not expire
         raw=data,
     )
 
@@ -214,8 +214,8 @@ def _exophone(data: dict[str, Any]) -> ExoPhone:
     sid = text(get("sid"))
     if sid is None:
         raise ValueError("an ExoPhone without a sid")
-    told = get("capabilities")
-    able = told if isinstance(told, dict) else {}
+    given = get("capabilities")
+    able = given if isinstance(given, dict) else {}
     return ExoPhone(
         sid=sid,
         phone_number=text(get("phone_number")),
@@ -242,7 +242,7 @@ def _exophone_page(data: dict[str, Any]) -> ExoPhonePage:
 
 
 def _page_number(uri: str | None) -> int | None:
-    """Find the page in the URI of the next one, whose host is not the one to ask."""
+    """Return the page number in the URI of the next page, whose host must not be used."""
     if uri is None:
         return None
     found = [count(value) for name, value in parse_qsl(urlsplit(uri).query) if name == "Page"]
@@ -252,7 +252,7 @@ def _page_number(uri: str | None) -> int | None:
 
 
 def _truth(value: object) -> bool | None:
-    """Read a truth value, written as text as well. None if it is none."""
+    """Read a boolean, or one written as text. None if it is neither."""
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""A request to a page of the API that this SDK does not know, checked before it costs anything."""
+"""A request to an endpoint that this SDK does not know, checked before it costs anything."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _DIAL: Final = (
     "is a dial: use calls.connect, calls.connect_to_flow or calls.connect_to_stream, which never "
     "dial twice"
 )
-# Of one part of a path, decoded: printable ASCII. A % would be decoded again by some servers, and
-# what follows a ; is no part of the name for others.
+# One segment of a path, decoded: printable ASCII. Some servers would decode a % again, and for
+# others anything after a ; does not belong to the name.
 _PART: Final = r"(?!\.$)(?!.*\.\.)(?!.*[/\\?#;%])[!-~]{1,256}"
 
 
 _LONGEST: Final = 2000
-"""Characters of a path: Exotel's own have fewer than a hundred."""
+"""Characters of a path: those of Exotel's API have fewer than a hundred."""
 
 
 class Method(enum.StrEnum):
-    """The methods of HTTP that Exotel documents."""
+    """The HTTP methods that Exotel documents."""
 
     GET = "GET"
     POST = "POST"
@@ -47,7 +47,7 @@ def raw_request(
     form: Mapping[str, str] | None = None,
     category: str = Category.VOICE,
 ) -> Request:
-    """Build a request. It is not repeatable, unless it is a GET: what it does is not known.
+    """Build a request. Unless it is a GET, it is not repeatable, as its effect is unknown.
 
     The arguments are those of `AsyncExotel.request`.
 
@@ -73,14 +73,14 @@ def raw_request(
 
 
 def _path(path: object) -> str:
-    """Return a path as all of ours are written, so that what masks numbers in it knows them."""
+    """Return a path encoded like all our paths, so that numbers in it are recognised and masked."""
     if not isinstance(path, str):
         raise InvalidRequest("path", type(path).__name__, _RULE)
     if len(path) > _LONGEST:
         raise InvalidRequest("path", f"{len(path)} characters", f"must have at most {_LONGEST}")
     if _is_dial(path):
         raise _refused(path, _DIAL)
-    # Some pages have a slash at the end (VOICE_V1 8).
+    # Some endpoints have a trailing slash (VOICE_V1 8).
     parts, slash = (path[:-1], "/") if path.endswith("/") else (path, "")
     return "/".join(_part(part, path) for part in parts.split("/")) + slash
 
@@ -89,12 +89,12 @@ def _part(part: str, path: str) -> str:
     decoded = unquote(part)
     if not re.fullmatch(_PART, decoded):
         raise _refused(path, _RULE)
-    # Brackets stay, for numbers may be written with them, and are masked so.
+    # Brackets are kept, because numbers may contain them and are masked in that form.
     return quote(decoded, safe="()")
 
 
 def _is_dial(path: str) -> bool:
-    """Whether some server might take it for the page that dials, however it is written."""
+    """Return whether any server might take it for the dial endpoint, however it is written."""
     decoded = _decoded(path)
     names = re.split(r"[/\\]+", re.split(r"[?#;]", decoded.casefold())[0])
     bare = [name for name in (each.strip().partition(".")[0] for each in names) if name]
@@ -109,6 +109,6 @@ def _decoded(path: str) -> str:
 
 def _refused(path: str, rule: str) -> InvalidRequest:
     before, *rest = re.split(r"[?#;]", _decoded(path), maxsplit=1)
-    # A query may hold anything, the token as well.
+    # A query may contain anything, even the token.
     shown = f"{before}..." if rest else before
     return InvalidRequest("path", shown if rest else path, rule, shown=shown)

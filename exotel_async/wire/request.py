@@ -1,4 +1,4 @@
-"""One request before it is sent, as a value."""
+"""A request before it is sent, as a value."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Passed = tuple[str, str | None, int | str | None, str]
 
 
 class Category(enum.StrEnum):
-    """A part of the API, with a version and a budget of its own."""
+    """A part of the API, with its own version and budget."""
 
     VOICE = "voice"
     EXOPHONES = "exophones"
 
     @property
     def version(self) -> str:
-        """What its paths begin with."""
+        """The version at the beginning of its paths."""
         return "v1" if self is Category.VOICE else "v2_beta"
 
 
@@ -45,13 +45,13 @@ class Request:
         method: the HTTP method.
         path: the path below `/{version}/Accounts/{account_sid}/`, percent-encoded.
         params: the query.
-        body: the form, encoded: one string, for tens of thousands of them may wait in memory.
-            None: no body. Neither it nor the query is in the repr.
-        category: the part of the API it belongs to: whose version, and whose budget.
-        passed: of a dial, what the caller passed, as it was written.
-        repeatable: of what is no GET: whether twice is as once, as it is where something is set.
-        is_raw: whether its path is the caller's own.
-        dials: whether it makes a call.
+        body: the encoded form: a single string, as tens of thousands may wait in memory. None: no
+            body. Neither it nor the query is in the repr.
+        category: the part of the API it belongs to, which determines version and budget.
+        passed: for a dial, the arguments as the caller passed them.
+        repeatable: for other methods than GET: whether it is idempotent, because it sets something.
+        is_raw: whether its path was passed by the caller.
+        dials: whether it is a dial.
     """
 
     method: str
@@ -70,15 +70,15 @@ class Request:
 
     @property
     def shown_path(self) -> str:
-        """The path, decoded, as a log may show it: what may be a phone number is masked."""
+        """The path, decoded, for logs: anything that may be a phone number is masked."""
         return mask_path(self.path)
 
     @property
     def route(self) -> str:
-        """The path without its format and without what is a number or an SID.
+        """The path without its format, and with placeholders for numbers and SIDs.
 
-        All that has a digit is left out: it may be a phone number, however it is written. Of a path
-        of the caller's own, there is no telling what it holds.
+        Any segment with a digit is replaced: it may be a phone number in any spelling. Of a path
+        passed by the caller only the first segment is kept, as the others may contain anything.
         """
         first, *rest = self.path.removesuffix(".json").rstrip("/").split("/")
         if self.is_raw:
@@ -92,18 +92,18 @@ class Request:
 
     @property
     def sid(self) -> str | None:
-        """The call it reads; None: it reads none, or many."""
+        """The SID of the one call it reads; None if there is no such call."""
         found = re.fullmatch(_ONE_CALL, self.path)
         return unquote(found[1]) if found and not self.dials else None
 
     @property
     def once(self) -> bool:
-        """Whether it must not be done twice, as far as is known: a dial, above all."""
+        """Whether it must not be repeated, as far as is known: a dial, above all."""
         return self.method != "GET" and not self.repeatable
 
     @property
     def tag(self) -> Any:
-        """What the caller recognises a dial by."""
+        """The tag by which the caller identifies a dial."""
         return self.passed.tag if isinstance(self.passed, DialTarget) else None
 
     @property
@@ -122,7 +122,7 @@ class Request:
 
 
 def _named(part: str) -> str:
-    # Of what is percent-encoded it is not seen whether it is a digit.
+    # A percent-encoded character may be a digit.
     return "{id}" if "%" in part or any(char.isdigit() for char in part) else part
 
 
@@ -132,23 +132,23 @@ def get_request(
     extra: Mapping[str, str] | None,
     category: Category = Category.VOICE,
 ) -> Request:
-    """Return a request that reads."""
+    """Return a GET request."""
     return Request("GET", path, params=pairs(query, extra), category=category)
 
 
 def put_request(
     path: str, form: Fields, extra: Mapping[str, str] | None, category: Category
 ) -> Request:
-    """Return a request that sets something: sent twice, it does what it does once."""
+    """Return an idempotent request that sets something."""
     body = urlencode(pairs(form, extra))
     return Request("PUT", path, body=body, category=category, repeatable=True)
 
 
 def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
-    """Leave out what was not given, and add what we do not know.
+    """Return the fields that are not None, and those of `extra`.
 
     Raises:
-        InvalidRequest: a name in `extra` is sent already, or what it holds cannot be sent.
+        InvalidRequest: a name in `extra` is already used, or `extra` cannot be sent.
     """
     chosen = {name: value for name, value in fields.items() if value is not None}
     taken = {name.partition("[")[0] for name in chosen}
@@ -160,10 +160,10 @@ def pairs(fields: Fields, extra: Mapping[str, str] | None) -> Pairs:
 
 
 def plain_pairs(argument: str, fields: object) -> Pairs:
-    """Return the names and values that a caller has passed, if they can be sent.
+    """Return names and values passed by the caller, if they can be sent.
 
     Raises:
-        InvalidRequest: they cannot.
+        InvalidRequest: they cannot be sent.
     """
     if fields is None:
         return ()
@@ -175,5 +175,5 @@ def plain_pairs(argument: str, fields: object) -> Pairs:
             raise InvalidRequest(argument, name, "names must be plain text")
         if not isinstance(value, str) or re.search(CONTROL, value):
             raise InvalidRequest(argument, name, "its value must be a string of readable text")
-    # A word of somebody's own enum would be sent by its name.
+    # A member of a user's str enum would be sent by its name.
     return tuple((str.__str__(name), str.__str__(value)) for name, value in fields.items())

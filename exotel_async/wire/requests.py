@@ -1,9 +1,9 @@
-"""Requests out: what Exotel Voice v1 is asked, as pure functions.
+"""Building requests to Exotel Voice v1, as pure functions.
 
-Every argument is checked here, before it costs a request of the budget. Paths end in `.json`, for
-without it the service answers in XML; names are TitleCase, for the service ignores others silently;
-arrays are written `StatusCallbackEvents[0]=…`, the spelling most production code relies on
-(VOICE_V1 0, 1.1, 1.2). Arguments are those of `exotel.calls`, and described there.
+Every argument is checked here, before it costs a request of the budget. Paths end in `.json`,
+otherwise the service responds in XML; names are in TitleCase, as the service silently ignores
+others; arrays are written `StatusCallbackEvents[0]=…`, the spelling most production code relies on
+(VOICE_V1 0, 1.1, 1.2). The arguments are those of `exotel.calls`, and are documented there.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def connect(
     start_playback_url: str | None = None,
     **options: Unpack[DialOptions],
 ) -> Request:
-    """Build the dial that connects two parties: `from_` is rung first, and then `to`.
+    """Build the dial that connects two parties: `from_` is rung first, then `to`.
 
     Raises:
         InvalidRequest: an argument that Exotel would refuse or misinterpret.
@@ -125,7 +125,7 @@ def connect_to_stream(
     form["StreamUrl"] = bot_url(stream_url, sample_rate)
     form["StreamType"] = "bidirectional"
     form["StreamName"] = short_text("stream_name", stream_name, LONGEST_STREAM_NAME)
-    return _order(form, (from_, None, None, caller_id), ringing=True, **options)
+    return _dial_request(form, (from_, None, None, caller_id), ringing=True, **options)
 
 
 def get_call(
@@ -137,7 +137,7 @@ def get_call(
 ) -> Request:
     """Build the request for one call.
 
-    Exotel answers a `recording_url_validity` other than 5 to 60 whole minutes with a 4xx.
+    Exotel refuses a `recording_url_validity` other than 5 to 60 whole minutes with a 4xx.
 
     Raises:
         InvalidRequest: an argument that Exotel would refuse.
@@ -155,7 +155,7 @@ def lookup_number(number: str, *, extra: Mapping[str, str] | None = None) -> Req
     Raises:
         InvalidRequest: `normalize_number` does not take it, or `extra` is wrong.
     """
-    # Nobody is rung: callers show numbers that nobody answers, of the series 140 and 160.
+    # Not `normalize_number`: numbers that callers show but nobody can ring (140, 160) are allowed.
     digits = normalize_exophone(number, "number")
     return get_request(f"Numbers/{quote(digits, safe='')}.json", {}, extra)
 
@@ -168,10 +168,10 @@ def whitelist(
     It must not be sent twice: Exotel sends an SMS to each number (VOICE_V1 8).
 
     Raises:
-        InvalidRequest: there is no number, or one of them or the ExoPhone is none; or `extra` is
-            wrong.
+        InvalidRequest: there is no number, or one of them or the ExoPhone is not valid; or `extra`
+            is wrong.
     """
-    # One that is no text is refused by its own name.
+    # `normalize_number` refuses values that are not strings.
     written: Iterable[Any] = several(numbers)
     different = dict.fromkeys(normalize_number(number, "numbers") for number in written)
     if not different:
@@ -185,7 +185,7 @@ def whitelist(
 
 
 def whitelist_status(number: str, *, extra: Mapping[str, str] | None = None) -> Request:
-    """Build the request for how a number stands on the account's whitelist.
+    """Build the request for a number's status on the account's whitelist.
 
     Raises:
         InvalidRequest: `normalize_number` does not take it, or `extra` is wrong.
@@ -235,10 +235,10 @@ def _dial(
     form["StreamUrl"] = url("stream_url", stream_url, schemes=("wss",))
     form["StreamBegin"] = choice("stream_begin", stream_begin, StreamBegin)
     form["StreamType"] = short_text("stream_type", stream_type, 64)
-    return _order(form, passed, ringing=False, **options)
+    return _dial_request(form, passed, ringing=False, **options)
 
 
-def _order(
+def _dial_request(
     form: Fields,
     passed: Passed,
     *,
@@ -252,7 +252,7 @@ def _order(
     max_retries: int | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> Request:
-    """Build the request of a dial in any mode; `ringing`: a callback can report that."""
+    """Build the request of a dial in any mode; `ringing`: that event is available for callbacks."""
     if record is not True:
         refuse("is used only with record=True", recording_channels=recording_channels)
     if status_callback is None:
@@ -278,14 +278,14 @@ def _order(
 def _parties(from_: str, caller_id: str) -> Fields:
     first, exophone = normalize_party(from_, "from_"), normalize_exophone(caller_id, "caller_id")
     if same_number(first, exophone):
-        # Elsewhere (Twilio) From is the number that is shown.
+        # A likely mistake: with Twilio, From is the number that is shown.
         rule = "must be the party rung first; the ExoPhone is caller_id"
         raise InvalidRequest("from_", from_, rule, shown=mask_number(from_))
     return {"From": first, "CallerId": exophone}
 
 
 def refuse_stream(options: DialOptions) -> None:
-    """Refuse to send with a flow what an applet of the flow does.
+    """Raise InvalidRequest if options for a flow include a stream, which needs an applet there.
 
     Raises:
         InvalidRequest: a stream is among the options.
@@ -299,7 +299,7 @@ def refuse_stream(options: DialOptions) -> None:
 
 
 def flow_url(account_sid: str, flow: int | str) -> str | None:
-    """Return the URL of a flow, as dials and ExoPhones take it.
+    """Return the URL of a flow, in the form that dials and ExoPhones use.
 
     Raises:
         InvalidRequest: it is neither a flow's id nor a URL.
@@ -310,6 +310,6 @@ def flow_url(account_sid: str, flow: int | str) -> str | None:
         flow = str(int(flow))
     if not isinstance(flow, str) or not re.fullmatch(_FLOW_ID, flow):
         raise InvalidRequest("flow", flow, "must be a flow's id, like 926, or a whole http(s) URL")
-    # `http` in every documented sample; Exotel resolves it itself.
+    # All documented samples use `http`; Exotel resolves the URL itself.
     app_id = segment("flow", flow)
     return f"http://my.exotel.com/{segment('account_sid', account_sid)}/exoml/start_voice/{app_id}"

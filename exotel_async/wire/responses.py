@@ -1,6 +1,6 @@
-"""Answers in: what Exotel Voice v1 says, as pure functions.
+"""Parsing responses from Exotel Voice v1, as pure functions.
 
-Whatever the body is, only errors of this package come out. Numbers in their texts are masked.
+Whatever the body is, only errors of this package are raised. Numbers in their texts are masked.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from exotel_async.wire.values import count, decode_json, text
 
 _T = TypeVar("_T")
 
-_EXCERPT: Final = 400  # bytes; the error shows half of them, so that no number is cut unmasked
-_MARKUP: Final = 8_192  # bytes; an error says what it has to say before
+_EXCERPT: Final = 400  # bytes; errors show half of them, so that no truncated number is unmasked
+_MARKUP: Final = 8_192  # bytes; enough to contain the message of an error
 _HTML: Final = "HTML instead of JSON"
 _LONGEST_MESSAGE: Final = 400
-_SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and starring it garbles the text
+_SHORTEST_SECRET: Final = 6  # a shorter one is a placeholder, and replacing it garbles the text
 _LONGEST_WAIT: Final = 86_400.0  # seconds
 
 _REGIONS: Final = (
     f"the wrong region looks like this too: Singapore is {Region.SINGAPORE.value},"
     f" Mumbai is {Region.MUMBAI.value}"
 )
-# Those of 413 and 414 are HTTP's own, the others Exotel's (VOICE_V1 5.2).
+# The reasons for 413 and 414 are those of HTTP, the others Exotel's (VOICE_V1 5.2).
 _KNOWN_REASONS: Final[Mapping[int, str]] = {
     402: "known reasons: a limit of the account's plan or usage, or its balance",
     403: (
@@ -63,7 +63,7 @@ _KNOWN_REASONS: Final[Mapping[int, str]] = {
 }
 _SAYS_WHY: Final = r"(?i)\b(?:KYC|NDNC|DND|trial|IP)\b"
 
-# By pattern, not by parser: the answer may be XML, cut off, or garbled before and after.
+# Found by pattern, not by a parser: the response may be XML, truncated, or otherwise damaged.
 _SID: Final = r"[A-Za-z0-9]{16,64}"
 _PARTY: Final = r"[^\"<>\\]{1,255}"
 _SECONDS: Final = r"[+-]?[0-9]+(\.[0-9]*)?"
@@ -71,16 +71,16 @@ _SECONDS: Final = r"[+-]?[0-9]+(\.[0-9]*)?"
 
 @frozen
 class Response:
-    """What came back for one request.
+    """The HTTP response to one request.
 
     Attributes:
         status: the HTTP status.
         headers: the header fields, names in lower case.
         body: the whole body, decompressed.
         attempts: how often the request was sent.
-        secrets: what no error may show of it.
-        accepted: whether the service has accepted the account's credentials before: then it is the
-            right region.
+        secrets: texts that no error may show.
+        accepted: whether the service has accepted the account's credentials before, so that its
+            region must be right.
     """
 
     status: int
@@ -91,7 +91,7 @@ class Response:
     accepted: bool = field(default=False, repr=False)
 
     def conceal(self, text: str) -> str:
-        """Return a text with the secrets starred out of it."""
+        """Return a text with the secrets replaced by stars."""
         for secret in self.secrets:
             if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "***")
@@ -99,21 +99,21 @@ class Response:
 
     def excerpt(self, size: int = _EXCERPT) -> str:
         """Return the beginning of the body as text, without secrets."""
-        # Not the other way round: a secret that is cut is not found.
+        # Concealed before cutting: a truncated secret would not be found.
         return self.conceal(self.body.decode(errors="replace"))[:size]
 
     @property
     def content_type(self) -> str | None:
-        """What the body calls itself, without secrets and numbers."""
+        """The Content-Type, without secrets and numbers."""
         given = self.headers.get("content-type")
         return given and redact(self.conceal(given))
 
 
 @frozen
 class Reader(Generic[_T]):
-    """Reads a model out of an answer, or out of what that has under a key.
+    """Parses a model from a response, or from the value of a key in it.
 
-    With the names of its fields, it reads them out of an answer in XML as well.
+    If field names are given, it can also parse them from a response in XML.
     """
 
     _model: type[_T]
@@ -121,15 +121,15 @@ class Reader(Generic[_T]):
     _fields: tuple[str, ...] = ()
 
     def __call__(self, answer: Response, *, time_zone: tzinfo = IST) -> _T:
-        """Read it.
+        """Parse the model.
 
         Args:
-            answer: the answer.
-            time_zone: the clock Exotel writes times by, and the zone of the times in the model.
+            answer: the response.
+            time_zone: the time zone in which Exotel writes times, and that of the model's times.
 
         Raises:
             APIError: Exotel refused.
-            DecodeError: there is no such thing in it, or not a whole one.
+            DecodeError: the response contains no such model, or an incomplete one.
         """
         if not _is_success(answer):
             raise read_error(answer)
@@ -140,14 +140,14 @@ class Reader(Generic[_T]):
                 data = document if key is None else document[key]
                 return converter(time_zone).structure(data, self._model)
             problem = f"the key {key} is missing"
-        # ValueError: no JSON, or no such model in it.
+        # ValueError: it is not JSON, or does not contain the model.
         except (ValueError, RecursionError) as error:
             problem = str(error)
-        # Raised out here, the error does not carry the parser's, which holds the whole body.
-        raise _unreadable(answer, self._model.__name__, _kind(answer.body) or problem)
+        # Not raised in the `except` above: its context would be an error that holds the whole body.
+        raise _unreadable(answer, self._model.__name__, _not_json_reason(answer.body) or problem)
 
     def _of_xml(self, answer: Response) -> dict[str, Any] | None:
-        """Return the fields as a document; None if there are none in XML."""
+        """Return the fields of an XML response as a document; None if there are none."""
         if not self._fields or self._key is None:
             return None
         inside = _tag(self._key, answer.excerpt(_MARKUP))
@@ -155,13 +155,13 @@ class Reader(Generic[_T]):
 
 
 read_call: Final = Reader(Call, "Call")
-"""The call in the answer to a dial or to `get_call`."""
+"""The call in the response to a dial or to `get_call`."""
 read_page: Final = Reader(CallPage)
-"""A page of call records. No call on it is left out silently."""
-read_number: Final = Reader(NumberMetadata, "Numbers")  # plural, and yet one
+"""A page of call records. A call that cannot be read is an error, and never dropped silently."""
+read_number: Final = Reader(NumberMetadata, "Numbers")  # plural, but a single object
 """What Exotel knows about a number."""
 read_whitelist: Final = Reader(WhitelistEntry, "Result", ("Status", "Type", "Expiry"))
-"""How a number stands on the whitelist: documented in XML, and in JSON if the path asks for it."""
+"""A number's status on the whitelist: documented as XML, and as JSON with `.json` in the path."""
 read_balance: Final = Reader(Balance, "Account")
 """The account's balance."""
 read_exophone: Final = Reader(ExoPhone)
@@ -171,7 +171,7 @@ read_exophone_page: Final = Reader(ExoPhonePage)
 
 
 def read_raw(answer: Response) -> RawResponse:
-    """Return an answer as it is.
+    """Return a response as it is.
 
     Raises:
         APIError: Exotel refused.
@@ -182,30 +182,29 @@ def read_raw(answer: Response) -> RawResponse:
 
 
 def read_done(answer: Response) -> None:
-    """Take note that something was done, where it is not known what the answer says.
+    """Check that a request succeeded whose response body is not documented.
 
     Raises:
         APIError: Exotel refused.
-        DecodeError: it is a page for people, as a proxy has one for those who have to log in; or an
-            error.
+        DecodeError: the body is an error, or an HTML page, such as a proxy's login page.
     """
     if not _is_success(answer):
         raise read_error(answer)
-    problem = "an error" if b"RestException" in answer.body else _kind(answer.body)
+    problem = "an error" if b"RestException" in answer.body else _not_json_reason(answer.body)
     if problem in {"an error", _HTML}:
         raise _unreadable(answer, "confirmation", problem)
 
 
 def read_error(answer: Response) -> APIError:
-    """Return (not raise) the error for an answer that is no success, whatever its body is.
+    """Return (not raise) the error for an unsuccessful response, whatever its body is.
 
-    The message is Exotel's own where there is one: `RestException`, as JSON or XML, or the title of
-    a gateway's HTML page. The hint is what is known to cause such an answer.
+    The message is Exotel's own if there is one: `RestException`, as JSON or XML, or the title of a
+    gateway's HTML page. The hint names the known causes of such a response.
     """
     said, code = _rest_exception(answer) or _markup(answer) or (None, None)
     message = (
-        _tidy(answer.conceal(said or ""))
-        or f"{_phrase(answer.status)} ({_kind(answer.body) or 'no message'})"
+        _one_line(answer.conceal(said or ""))
+        or f"{_phrase(answer.status)} ({_not_json_reason(answer.body) or 'no message'})"
     )
     return api_error(answer.status)(
         message,
@@ -231,7 +230,7 @@ def _concealed(answer: Response) -> dict[str, str]:
 
 
 def _hint(answer: Response, message: str) -> str | None:
-    """Return what is known to cause such an answer, or where it leads."""
+    """Return the known causes of such a response, or the target of a redirect."""
     status = answer.status
     if 300 <= status < 400:
         leads_to = _location(answer)
@@ -244,38 +243,38 @@ def _hint(answer: Response, message: str) -> str | None:
 
 
 def _location(answer: Response) -> str | None:
-    """Return where a redirect leads, without what may be secret in it: a user, and a query."""
+    """Return the target of a redirect without user and query, which may be secret."""
     try:
         parts = urlsplit(answer.conceal(answer.headers.get("location", "")))
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return None
     scheme = f"{parts.scheme}:" if parts.scheme else ""
-    return _tidy(f"{scheme}//{host}{parts.path}" if host else parts.path) or None
+    return _one_line(f"{scheme}//{host}{parts.path}" if host else parts.path) or None
 
 
 def sid_of(answer: Response) -> str | None:
-    """Find the SID of an accepted dial, even where the answer is XML, or damaged around it.
+    """Return the SID of an accepted dial, even if the response is XML or otherwise damaged.
 
-    None if there is none, or nothing that looks like one, or the dial was not accepted.
+    None if there is no SID, or nothing that looks like one, or the dial was not accepted.
     """
     return _field("Sid", _SID, answer) if _is_success(answer) else None
 
 
 def parties_of(answer: Response) -> tuple[str | None, str | None]:
-    """Find whom an answer to a dial says it connects, where the answer is damaged as well."""
+    """Return `From` and `To` of the response to a dial, even if it is damaged."""
     return _field("From", _PARTY, answer), _field("To", _PARTY, answer)
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Read `Retry-After` as seconds from now, 0 at least.
+    """Return `Retry-After` as seconds from now, at least 0 and at most a day.
 
-    None if there is none, or it makes no sense. What is longer than a day is a day. A date in it is
-    compared with the answer's own `Date`, so that a wrong clock on this side does not matter.
+    None if it is missing or invalid. A date in it is compared with the response's own `Date`, so
+    that a wrong clock on this side does not matter.
 
     Args:
-        headers: the answer's header fields, names in lower case.
-        now: the time, in seconds since the epoch, for an answer without a `Date`.
+        headers: the response headers, names in lower case.
+        now: the time, in seconds since the epoch, for a response without a `Date`.
     """
     if "retry-after" not in headers:
         return None
@@ -292,7 +291,7 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _field(name: str, value: str, answer: Response) -> str | None:
-    """Find the first field of a name in JSON or XML."""
+    """Return the value of the first field with a name, in JSON or XML."""
     pattern = rf'(?:"{name}"\s*:\s*"|<{name}>\s*)({value})(?:"|\s*</{name}>)'
     found = re.search(pattern.encode(), answer.body)
     return found[1].decode(errors="replace") if found else None
@@ -309,8 +308,8 @@ def _is_success(answer: Response) -> bool:
     return 200 <= answer.status < 300
 
 
-def _kind(body: bytes) -> str | None:
-    """Say what a body is that cannot be JSON."""
+def _not_json_reason(body: bytes) -> str | None:
+    """Describe a body that cannot be JSON; None if it may be."""
     start = body[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not start:
         return "an empty body"
@@ -321,10 +320,10 @@ def _kind(body: bytes) -> str | None:
     return None
 
 
-_Said = tuple[str | None, object]
+_ErrorText = tuple[str | None, object]
 
 
-def _rest_exception(answer: Response) -> _Said | None:
+def _rest_exception(answer: Response) -> _ErrorText | None:
     try:
         exception = _document(answer).get("RestException")
     except (ValueError, RecursionError):
@@ -334,8 +333,8 @@ def _rest_exception(answer: Response) -> _Said | None:
     return text(exception.get("Message")), exception.get("Code")
 
 
-def _markup(answer: Response) -> _Said | None:
-    """Read an error out of XML or HTML: by its tags alone, for a parser would trust it more."""
+def _markup(answer: Response) -> _ErrorText | None:
+    """Return the error in XML or HTML, found by its tags: parsing untrusted XML is risky."""
     head = answer.excerpt(_MARKUP)
     said = _tag("Message", head) if "<RestException>" in head else _tag("title", head)
     return (said, _tag("Code", head)) if said else None
@@ -346,8 +345,8 @@ def _tag(name: str, markup: str) -> str | None:
     return found and html.unescape(re.sub(r"<!\[CDATA\[|\]\]>", "", found[1]))
 
 
-def _tidy(said: str) -> str:
-    """Make one printable line of what somebody else wrote."""
+def _one_line(said: str) -> str:
+    """Return foreign text as one printable line of limited length."""
     line = " ".join(said.split())[:_LONGEST_MESSAGE]
     return "".join(char if char.isprintable() else "?" for char in line)
 
@@ -358,7 +357,7 @@ def _code(answer: Response, code: object) -> int | str | None:
     return (
         number
         if written is None or number is not None
-        else redact(_tidy(answer.conceal(written)))[:64] or None
+        else redact(_one_line(answer.conceal(written)))[:64] or None
     )
 
 
@@ -370,7 +369,7 @@ def _phrase(status: int) -> str:
 
 
 def http_date(value: str) -> float | None:
-    """Read a date of HTTP as seconds since the epoch; None if it is none."""
+    """Parse an HTTP date, as seconds since the epoch; None if invalid."""
     try:
         time = parsedate_to_datetime(value[:64])
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -9,7 +9,7 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.wire.validation import length, url
 
 LONGEST_STREAM_URL: Final = 600
-"""Characters, the sample rate included."""
+"""Characters, including the sample rate."""
 _RATES: Final = {8000: "8000", 16000: "16000", 24000: "24000"}
 _ONE_OF_THEM: Final = "must be 8000, 16000 or 24000"
 
@@ -18,10 +18,10 @@ def bot_url(stream_url: object, sample_rate: object = None) -> str:
     """Return the URL of a bot, with the sample rate in it.
 
     Raises:
-        InvalidRequest: it is no `ws` or `wss` URL, is too long, or has another sample rate.
+        InvalidRequest: it is not a `ws` or `wss` URL, is too long, or has another sample rate.
     """
     whole = url("stream_url", stream_url or "", schemes=("ws", "wss")) or ""
-    # What the URL says besides stays out of the messages: it may hold a key.
+    # The messages do not show the URL: it may contain a key.
     if "#" in whole:
         rule = "must have no fragment (#...): a WebSocket has none"
         raise InvalidRequest("stream_url", length(whole), rule)

@@ -1,6 +1,6 @@
-"""Spans of time as call records are asked for: pure arithmetic on whole seconds.
+"""Time ranges for queries of call records: pure arithmetic on whole seconds.
 
-Exotel takes windows of a month at most, nothing older than six months, and no end in the future.
+Exotel accepts windows of at most a month, nothing older than six months, and no end in the future.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from attrs import frozen
 from exotel_async.errors import InvalidRequest
 
 SECOND = timedelta(seconds=1)
-_WINDOW = timedelta(days=30)  # "a month" is documented, and the shortest but one has 30 days
+_WINDOW = timedelta(days=30)  # "a month" is documented; all but the shortest have 30 days or more
 _MONTHS_BACK = 6
 
 
 @frozen
 class TimeRange:
-    """From one second to another, both of them wholly in it. Aware, UTC."""
+    """A range from one second to another, including both. Aware, UTC."""
 
     since: datetime
     until: datetime
 
     @property
     def is_empty(self) -> bool:
-        """Whether not even a second is in it."""
+        """Whether it does not contain even one second."""
         return self.until < self.since
 
     def windows(self, *, newest_first: bool) -> Iterator[TimeRange]:
-        """Cut it into windows that Exotel takes: side by side, none overlapping another."""
+        """Split it into windows that Exotel accepts, adjacent and without overlap."""
         since, until = self.since, self.until
         while since <= until:
             if newest_first:
@@ -45,7 +45,7 @@ class TimeRange:
                 since = edge + SECOND
 
     def parts(self, number: int, *, newest_first: bool) -> list[TimeRange]:
-        """Cut it into that many parts of about the same length, or as many as it has seconds."""
+        """Split it into that many parts of about equal length, but at most one per second."""
         seconds = (self.until - self.since) // SECOND + 1
         number = max(1, min(number, seconds))
         edges = [self.since + SECOND * (seconds * n // number) for n in range(number + 1)]
@@ -53,7 +53,7 @@ class TimeRange:
         return parts[::-1] if newest_first else parts
 
     def from_here(self, moment: datetime | None, *, newest_first: bool) -> TimeRange:
-        """Return what of it is still ahead of a reader who has come to that second, inclusive."""
+        """Return the rest of it for a reader that has got to `moment`, including that second."""
         if moment is None:
             return self
         if newest_first:
@@ -62,10 +62,10 @@ class TimeRange:
 
 
 def whole_second(argument: str, moment: object) -> datetime | None:
-    """Return the second a time lies in, in UTC. None stays None.
+    """Return a time in UTC, rounded down to the second. None stays None.
 
     Raises:
-        InvalidRequest: it is no datetime, or has no time zone.
+        InvalidRequest: it is not a datetime, or has no time zone.
     """
     if moment is None:
         return None
@@ -81,9 +81,9 @@ def whole_second(argument: str, moment: object) -> datetime | None:
 
 
 def oldest(now: datetime) -> datetime:
-    """Return the first moment that can still be asked for: six calendar months back.
+    """Return the earliest time that can still be requested: six calendar months back.
 
-    By the calendar of its zone: where it is the 1st of March already, August is too old.
+    It depends on the calendar of the zone: where it is already 1 March, August is too old.
     """
     year, month = divmod(now.year * 12 + now.month - 1 - _MONTHS_BACK, 12)
     day = min(now.day, calendar.monthrange(year, month + 1)[1])
@@ -94,9 +94,9 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
     """Return both bounds as whole seconds in UTC.
 
     Args:
-        since: the first moment asked for; None: not said.
-        until: the last; None: not said.
-        now: this moment, in the zone whose calendar the months are counted by.
+        since: the start of the range; None: not given.
+        until: the end of the range; None: not given.
+        now: the current time, in the zone whose calendar months are counted.
 
     Raises:
         InvalidRequest: one has no time zone, they are in the wrong order, or they reach further
@@ -106,7 +106,7 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
     limit = oldest(now).replace(microsecond=0)
     for argument, given, bound in (("since", since, first), ("until", until, last)):
         if bound is not None and bound < limit:
-            # The next full minute, which is accepted when it is copied from here.
+            # Rounded up to the minute, so that it is accepted when copied from the message.
             named = (limit + timedelta(seconds=59)).isoformat(" ", "minutes")
             rule = f"must not be older than 6 months: Exotel has records from {named} on"
             raise InvalidRequest(argument, given, rule, shown=_shown(given))
@@ -117,5 +117,5 @@ def check_range(since: object, until: object, *, now: datetime) -> tuple[datetim
 
 
 def _shown(moment: object) -> str:
-    # Fractions of a second would be taken for a phone number, and masked.
+    # Without fractions of a second, which would be taken for a phone number and masked.
     return moment.isoformat(" ", "seconds") if isinstance(moment, datetime) else repr(moment)

@@ -1,7 +1,7 @@
-"""Values as Exotel writes them: JSON, and in it text, words, numbers, lengths, amounts and times.
+"""Parsing of values as Exotel writes them: JSON, text, words, numbers, durations, amounts, times.
 
-JSON answers, callbacks and the requests of applets have them alike. Each function of a single
-value gives None for one that makes no sense.
+They are the same in JSON responses, callbacks and requests of applets. Each function for a single
+value returns None for an invalid one.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from exotel_async.models import OpenEnum
 
 _Word = TypeVar("_Word", bound=OpenEnum)
 
-# Tuples: a union `int | float` would be built anew at every call.
+# Tuples: a union `int | float` would be created on every call.
 _NUMERIC: Final = (int, float)
 _COUNTABLE: Final = (str, int)
 _SCALAR: Final = (str, int, float)
-# Of records and callbacks, as languages and tables write it: VOICE_V1 3, 6.2, 7.1.
+# The words for "nothing" in records and callbacks: VOICE_V1 3, 6.2, 7.1.
 _NOTHING: Final = frozenset({"none", "null", "undefined", "n/a"})
 _LONGEST_NOTHING: Final = max(map(len, _NOTHING))
-_MOST: Final = 10**9  # as seconds three decades: no call lasts that long
-_PLACES: Final = 20  # of an amount, before the point and after it
-# NaN and infinities are no JSON, though Python reads them. As null they do no harm.
+_MOST: Final = 10**9  # in seconds three decades: no call lasts that long
+_PLACES: Final = 20  # digits of an amount, before and after the decimal point
+# NaN and infinities are not JSON, though Python accepts them. They are read as null.
 _JSON: Final = json.JSONDecoder(parse_constant=lambda _: None)
 
 
@@ -41,9 +41,9 @@ def decode_json(body: bytes) -> Any:
 
 
 def text(value: object) -> str | None:
-    """Read text of Exotel's; a number is written out. None for what is not text, and for nothing.
+    """Read text from Exotel, or a number as text. None if it is neither, or means "nothing".
 
-    Nothing is "", and what is written for it: "null", "None", "undefined", "N/A", in any case.
+    Texts that mean "nothing" are "", and "null", "None", "undefined" and "N/A" in any case.
     """
     found = free_text(value)
     if found is None or (len(found) <= _LONGEST_NOTHING and found.lower() in _NOTHING):
@@ -52,9 +52,9 @@ def text(value: object) -> str | None:
 
 
 def free_text(value: object) -> str | None:
-    """Read text that somebody has written, who may mean the word "None": a name, a custom field.
+    """Read text from users, who may mean the word "None" literally: a name, a custom field.
 
-    As `text`, but of the words for nothing only "null" is one, which Exotel itself writes.
+    Like `text`, but only "" and "null", which Exotel itself writes, mean "nothing".
     """
     if isinstance(value, str):
         return None if value in {"", "null"} else value
@@ -67,12 +67,12 @@ def free_text(value: object) -> str | None:
 
 
 def word(kind: type[_Word]) -> Callable[[object], _Word | None]:
-    """Return the function that reads a word of this kind, known or not, and None as `text` does."""
+    """Return a function that reads a word of this enumeration, known or not; None like `text`."""
     known = {member.value: member for member in kind}
 
     def read(value: object) -> _Word | None:
         member = known.get(value) if isinstance(value, str) else None
-        if member is not None:  # as nearly always, and sooner so
+        if member is not None:  # fast path for nearly all words
             return member
         found = text(value)
         return None if found is None else kind(found)
@@ -81,7 +81,7 @@ def word(kind: type[_Word]) -> Callable[[object], _Word | None]:
 
 
 def count(value: object) -> int | None:
-    """Read a whole number, from 0 to a thousand million. None if it is not one."""
+    """Read a whole number from 0 to a thousand million. None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, _COUNTABLE):
         return None
     try:
@@ -92,7 +92,7 @@ def count(value: object) -> int | None:
 
 
 def seconds(value: object) -> timedelta | None:
-    """Read a length given in seconds, as a number or as text. None if it cannot be one."""
+    """Read a duration in seconds, a number or text. None if it is not valid."""
     if isinstance(value, bool) or not isinstance(value, _SCALAR):
         return None
     try:
@@ -103,7 +103,7 @@ def seconds(value: object) -> timedelta | None:
 
 
 def amount(value: object) -> Decimal | None:
-    """Read an amount of money exactly as it is written. None if it is not a plain number."""
+    """Read an amount of money exactly as written. None if it is not a plain number."""
     if isinstance(value, bool) or not isinstance(value, _SCALAR):
         return None
     try:
@@ -111,7 +111,7 @@ def amount(value: object) -> Decimal | None:
         number = Decimal(written)
     except (ValueError, InvalidOperation):
         return None
-    # 1E+999999 is finite, and a megabyte when it is printed.
+    # 1E+999999 is finite, but a megabyte when printed.
     plain = len(written) <= 2 * _PLACES and number.is_finite()
     return number if plain and -_PLACES <= number.adjusted() <= _PLACES else None
 
@@ -119,8 +119,8 @@ def amount(value: object) -> Decimal | None:
 def moment(value: object, time_zone: tzinfo) -> datetime | None:
     """Read a time: `2026-03-02 11:20:05`, the same with `T` or an offset, or as in e-mail.
 
-    Without an offset it is the clock of `time_zone`; with one it is converted to it. None for the
-    many ways to write that a time has not come: in 1970 and before, down to the years 1 and 0.
+    Without an offset it is a time in `time_zone`; with one it is converted to that zone. None for
+    the various constants for a time that is not set: in 1970 and before, down to years 1 and 0.
     """
     if not isinstance(value, str) or not 19 <= len(value) <= 40:
         return None
@@ -130,6 +130,6 @@ def moment(value: object, time_zone: tzinfo) -> datetime | None:
             time = time.astimezone(time_zone)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    # No 9999 either: another zone could carry it past the end of the calendar.
+    # Nor the year 9999: converting to another zone could exceed the end of the calendar.
     # `combine` is three times as fast as `replace`.
     return datetime.combine(time, time.time(), time_zone) if 1970 < time.year < 9999 else None
