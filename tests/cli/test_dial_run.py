@@ -184,14 +184,17 @@ async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open
     assert run._stopped_at is not None
 
 
-async def test_calls_not_ended_are_of_its_own_campaign(tmp_path: Path, not_open: Dialer) -> None:
-    """Another command may have been killed, and its calls are in the same ledger."""
+async def test_calls_not_ended_are_of_its_own_campaign(
+    tmp_path: Path, not_open: Dialer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another command may have been killed, and its calls are in the same ledger, perhaps first."""
+    monkeypatch.setattr("exotel_async.cli.dial_run._READ_AT_ONCE", 1)
     order = order_of(tmp_path, PEOPLE)
     options = evolve(order.options, calls=CallOptions(time_limit=60))
     run = run_of(evolve(order, options=options))
     async with Ledger(order.ledger) as ledger:
-        entry = await running(ledger, [person(1), person(2)], "leads")
         other = await running(ledger, [person(3)], "other")
+        entry = await running(ledger, [person(1), person(2)], "leads")
         run._campaign_id = entry.id
         first, second = await intended(ledger, entry, 2, apart=30_000)
         await intended(ledger, other)
