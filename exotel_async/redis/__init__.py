@@ -1,6 +1,6 @@
-"""What many processes and machines share on a Valkey or Redis server (extra `redis`).
+"""State that several processes and machines share on a Valkey or Redis server (extra `redis`).
 
-One budget of requests: `SharedTokenBucket`. Which events were handled: `ValkeyClaims`.
+`SharedTokenBucket` shares one request budget, `ValkeyClaims` which events were handled.
 """
 
 from exotel_async.redis.bucket import SharedTokenBucket

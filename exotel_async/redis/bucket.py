@@ -1,4 +1,4 @@
-"""The limiter of one account in all its processes."""
+"""The rate limiter that all processes of one account share."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class SharedTokenBucket(LeasedBucket):
-    """The limiter of one account in all the processes and machines that use it.
+    """A rate limiter shared by all the processes and machines that use one account.
 
-    Each of them makes one, with the same server, account and rate. They lease permits of the one
-    budget from each other, through a Valkey or Redis server, and otherwise do as `TokenBucket`
-    does. It belongs to the event loop it is first used in, and who makes it closes it::
+    Each process creates one, with the same server, account and rate. They lease permits of the
+    shared budget through a Valkey or Redis server, and otherwise behave like `TokenBucket`. It
+    belongs to the event loop in which it is first used, and its creator closes it::
 
         async with SharedTokenBucket("redis://localhost", account="acme1") as limiter:
             async with AsyncExotel(rate_limit=limiter) as exotel:
@@ -58,31 +58,31 @@ class SharedTokenBucket(LeasedBucket):
         name: str | None = None,
         max_in_flight: int | None = None,
     ) -> None:
-        """Describe the limiter; nothing is sent yet.
+        """Create the limiter; nothing is sent yet.
 
         Args:
-            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
-                ``rediss://``, ``unix://``, and with ``?timeout=1`` its `socket_timeout`; or a
-                client of redis-py's asyncio, which stays yours and whose settings are used, for
-                connections of the limiter's own. No cluster.
-            rate: the account's budget; 200 a minute by default. Limit and `per` are the same in all
-                processes, and the smallest `burst` is that of all.
-            account: the account SID; else ``EXOTEL_ACCOUNT_SID``.
+            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``,
+                ``rediss://`` or ``unix://``, where ``?timeout=1`` sets `socket_timeout`; or a
+                redis-py asyncio client, which you still close yourself: the limiter opens its own
+                connections with the client's settings. Redis Cluster is not supported.
+            rate: the account's budget; 200 a minute by default. Limit and `per` must be the same in
+                all processes; the smallest `burst` applies to all.
+            account: the account SID; by default ``EXOTEL_ACCOUNT_SID``.
             category: which of the account's budgets it is: ``"voice"``, or ``"exophones"``.
-            exchange: the longest time from the permit until a request has reached Exotel or never
-                will, in seconds. A session that takes the limiter raises it to the sum of
-                its `Timeouts` for an exchange and for reading. For so long, a lease and a window,
-                the permits of a process that has died stay out.
+            exchange: the longest time, in seconds, from the permit until a request has reached
+                Exotel or no longer can. A session that uses the limiter raises it to the sum of
+                its `Timeouts` for an exchange and for reading. The permits of a process that has
+                died stay reserved for this time plus a lease and a window.
             outage_wait: seconds a request waits while the server cannot be reached.
-            on_outage: continue without the server instead.
-            socket_timeout: seconds the server may take to answer, four times as long where it has
-                to be connected to first; else ``?timeout=`` of the URL, else 0.25. About twice the
-                time of a round trip will do.
-            name: what this process is called in statistics; host and process number by default.
-            max_in_flight: requests whose outcome may be open at once; 64 by default.
+            on_outage: how to continue without the server instead of waiting.
+            socket_timeout: seconds the server may take to answer, four times as long if it must be
+                connected to first; by default ``?timeout=`` of the URL, else 0.25. About twice the
+                round-trip time is enough.
+            name: the name of this process in statistics; host and process ID by default.
+            max_in_flight: how many requests may be without an outcome at once; 64 by default.
 
         Raises:
-            ConfigurationError: something is missing, or does not fit.
+            ConfigurationError: an argument is missing or not valid.
         """
         if rate is None:
             rate = RateLimit()
@@ -127,13 +127,13 @@ class SharedTokenBucket(LeasedBucket):
         """Wait for permission to send one request.
 
         Args:
-            priority: interactive goes before bulk, in whatever process they wait; first come first
-                served within each, in one process.
-            max_wait: seconds it may take; refused at once when the estimate is longer.
-            retry: goes before the others of its priority: it has waited already.
+            priority: interactive requests go before bulk ones, across all processes; within a
+                priority and a process, the order is first come, first served.
+            max_wait: seconds it may wait; it is refused at once if the estimate is longer.
+            retry: whether it goes before others of its priority, because it has waited before.
 
         Raises:
-            RateLimitTimeout: by the budget it would take, or took, longer than `max_wait`.
+            RateLimitTimeout: the budget would require, or required, a wait above `max_wait`.
             LimiterUnavailable: the server could not be reached for `outage_wait` seconds, or for
                 `max_wait` if that is less; or it has not answered yet.
             ConfigurationError: the server cannot hold the budget, or the processes do not agree on
@@ -153,40 +153,40 @@ class SharedTokenBucket(LeasedBucket):
                     raise self._unavailable(0.0 if at_once else whole or 0.0) from None
                 if not starving or wait == left:
                     raise
-            # It is back, and there may be time left.
+            # The server is back, and there may be time left.
             if max_wait is not None:
                 left = max(0.0, max_wait - (loop.time() - began))
             retry = True
 
     @property
     def address(self) -> str:
-        """Where the server is, for people to read: without credentials."""
+        """The server's address for display, without credentials."""
         return self._server.address
 
     @property
     def account_sid(self) -> str:
-        """The account it is for."""
+        """The SID of the account."""
         return self._account_sid
 
     @property
     def category(self) -> str:
-        """Which of the account's budgets it is."""
+        """The category of the account's budget."""
         return self._category
 
     def allow_exchange(self, seconds: float) -> None:
-        """Raise, never lower, the longest time of an exchange, in seconds (see `exchange`).
+        """Raise (never lower) the longest time of an exchange, in seconds (see `exchange`).
 
         Raises:
-            ConfigurationError: that is no number of seconds.
+            ConfigurationError: `seconds` is not a positive number.
         """
         check_seconds("seconds", seconds)
         if self._lease.allow_exchange(seconds) and self._lease.epoch:
-            self._call()  # the others have to know before this process can die
+            self._call()  # the ledger must know it before this process can die
 
     def outage(self, waited: float) -> LimiterUnavailable | None:
-        """Return the error for a request that has waited so many seconds without a permit.
+        """Return the error for a request that has waited `waited` seconds without a permit.
 
-        None: the server is not to blame.
+        Return None if the server is not the cause.
 
         Raises:
             ConfigurationError: the limiter belongs to another event loop, or is closed.
@@ -195,7 +195,7 @@ class SharedTokenBucket(LeasedBucket):
         return self._unavailable(waited) if self._is_cut_off(at_once=False) else None
 
     async def account(self) -> AccountStatistics:
-        """Ask how the whole account stands.
+        """Fetch the statistics of the whole account.
 
         Raises:
             LimiterUnavailable: the server cannot be reached.
@@ -206,12 +206,12 @@ class SharedTokenBucket(LeasedBucket):
         return read_account(answer["account"])
 
     async def clear_pause(self) -> float:
-        """End the account's pause, in all processes: the next request is sent, as a probe.
+        """End the account's pause in all processes; the next request is sent as a probe.
 
-        If it is refused as well, another pause begins.
+        If the probe is refused as well, another pause begins.
 
         Returns:
-            The seconds that were left of it, 0 if there was none.
+            The seconds that were left of the pause, 0 if there was none.
 
         Raises:
             LimiterUnavailable: the server cannot be reached.
@@ -222,7 +222,7 @@ class SharedTokenBucket(LeasedBucket):
         return float(answer["cleared"]) / SECOND
 
     async def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask the ledger something that is no matter of this process's lease."""
+        """Send the ledger a message that does not concern this process's lease."""
         self._bound_loop()
         try:
             answer = await self._server.ask(message, concurrent=True)
@@ -238,7 +238,7 @@ class SharedTokenBucket(LeasedBucket):
         return answer
 
     def statistics(self) -> SharedStatistics:
-        """Return what the limiter is doing at this moment."""
+        """Return the current state of the limiter."""
         own = super().statistics()
         values = {field.name: getattr(own, field.name) for field in fields(LimiterStatistics)}
         return SharedStatistics(
@@ -250,10 +250,10 @@ class SharedTokenBucket(LeasedBucket):
         )
 
     async def aclose(self) -> None:
-        """Give back what is held, for the others to use at once.
+        """Give back the permits held, so that other processes can use them at once.
 
-        Requests that wait fail with `ConfigurationError`. It takes half a second at most, or
-        as long as the server may take to answer, if that is more.
+        Waiting requests fail with `ConfigurationError`. It takes at most half a second, or
+        `socket_timeout` if that is more.
 
         Raises:
             ConfigurationError: the limiter belongs to another event loop.
@@ -265,7 +265,7 @@ class SharedTokenBucket(LeasedBucket):
         await self._keeper.aclose()
 
     async def __aenter__(self) -> Self:
-        """Make contact with the server. One that cannot be reached may be back in time.
+        """Contact the server. It is no error if it cannot be reached yet: it may be back in time.
 
         Raises:
             ConfigurationError: the server cannot hold the budget.
@@ -289,7 +289,7 @@ class SharedTokenBucket(LeasedBucket):
         await self.aclose()
 
     def __repr__(self) -> str:
-        # Of one that could not be made, something may be printed with the error.
+        # If `__init__` failed, the half-made object may be printed with the error.
         server, account = getattr(self, "_server", None), getattr(self, "_account_sid", None)
         return f"<SharedTokenBucket {server and server.address}, account={account!r}>"
 
@@ -302,5 +302,5 @@ class SharedTokenBucket(LeasedBucket):
         new = self._loop is None
         loop = super()._bound_loop()
         if new:
-            self._gate.wait_for_leave(loop.time())
+            self._gate.await_ledger(loop.time())
         return loop

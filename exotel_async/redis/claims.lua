@@ -1,8 +1,8 @@
--- The key is of one event. Its value is "by " and the owner while the event is handled, then "done".
--- The server deletes it by its own clock, when the lease or the time of remembering is over.
+-- The key belongs to one event. Its value is "by " and the owner while the event is handled, then
+-- "done". The server expires it by its own clock, after the lease or the time of remembering.
 --
--- Arguments: the step, how many milliseconds what it writes stays, and the owner.
--- Answers: 1 is done as asked, or taken; 2 another owner has it; 3 it was handled.
+-- Arguments: the step, the milliseconds until what it writes expires, and the owner.
+-- Answers: 1 done as asked, or claimed; 2 claimed by another owner; 3 already handled.
 
 local step, stays, owner = ARGV[1], ARGV[2], 'by ' .. ARGV[3]
 

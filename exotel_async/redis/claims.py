@@ -1,4 +1,4 @@
-"""Claims of events in a Valkey or Redis server, for all processes of an application."""
+"""A claim store on a Valkey or Redis server, for all processes of an application."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SCRIPT: Final = Script(
 _STATES: Final = {1: Claim.TAKEN, 2: Claim.HELD, 3: Claim.DONE}
 _LONGEST: Final = timedelta(days=36_500)
 _CLOSING: Final = 5.0
-"""Seconds that closing waits for steps under way. A step takes less, unless many wait in line."""
+"""Seconds `aclose` waits for steps in progress. A step takes less, unless many are queued."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -44,11 +44,11 @@ logger: Final = logging.getLogger("exotel_async")
 class ValkeyClaims:
     """A `ClaimStore` for several processes and machines, on a Valkey or Redis server.
 
-    With it each event is handled once, whichever process gets it. Every step is one script, which
-    the server runs as a whole. Leases expire by the server's clock: when a process is killed while
-    it handles an event, another one handles the next delivery after that. It connects when it is
-    first used, and belongs to the event loop it is first used in, until it is closed. `async with`
-    opens it again::
+    With it each event is handled once, whichever process receives it. Every step is one script,
+    which the server runs atomically. Leases expire by the server's clock: if a process is killed
+    while it handles an event, another one handles the next delivery after the lease. The store
+    connects on first use, and belongs to the event loop of that first use until it is closed.
+    `async with` opens it again::
 
         claims = ValkeyClaims("redis://localhost", name="shop")
         hooks = ExotelWebhooks(secret, claims=claims)
@@ -56,7 +56,7 @@ class ValkeyClaims:
         async with claims:  # in the lifespan of the application
             ...
 
-    While the server is away, events are answered 500, so that Exotel sends them again.
+    While the server cannot be reached, events are answered 500, so that Exotel sends them again.
     """
 
     def __init__(
@@ -67,25 +67,26 @@ class ValkeyClaims:
         remember: timedelta = REMEMBERED_FOR,
         socket_timeout: float | None = None,
     ) -> None:
-        """Describe the store; nothing is sent yet.
+        """Create the store; nothing is sent yet.
 
         Args:
-            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``, or
-                ``rediss://``, ``unix://``, and with ``?timeout=1`` its `socket_timeout`; or a
-                client of redis-py's asyncio, which stays yours. The store has connections of its
-                own with the client's settings, but uses the client itself where that has a pool of
-                another class, as a client of a Sentinel has: then its retries and its limit of
-                connections apply, too. Redis Cluster is not supported.
-            name: of the application: all its processes use the same, and each application that
-                shares the server has another. With the same name, one would take what the other
-                has handled for handled: a heartbeat's key says nothing of its receiver.
+            url_or_client: the server: ``redis://[[user]:password@]host[:port][/database]``,
+                ``rediss://`` or ``unix://``, where ``?timeout=1`` sets `socket_timeout`; or a
+                redis-py asyncio client, which you still close yourself. The store opens its own
+                connections with the client's settings, but uses the client itself if its pool is
+                of another class, as with Sentinel: then the client's retries and connection limit
+                apply, too. Redis Cluster is not supported.
+            name: the application's name: the same in all its processes, and different for each
+                application that shares the server. If two applications used one name, an event
+                handled by one would count as handled by the other: a heartbeat's key does not
+                identify its receiver.
             remember: how long a handled event is remembered; longer than Exotel sends it again.
-            socket_timeout: seconds the server may take to answer; else ``?timeout=`` of the URL,
-                else 0.25. A step may take four times as long, as it may have to connect, and once
-                more where it waits for other steps of this process.
+            socket_timeout: seconds the server may take to answer; by default ``?timeout=`` of the
+                URL, else 0.25. A step may take four times as long, as it may have to connect, and
+                as long again if it waits for other steps of this process.
 
         Raises:
-            ConfigurationError: an argument does not fit.
+            ConfigurationError: an argument is not valid.
         """
         if not isinstance(remember, timedelta) or not timedelta() < remember <= _LONGEST:
             raise ConfigurationError(
@@ -106,22 +107,22 @@ class ValkeyClaims:
 
     @property
     def address(self) -> str:
-        """Where the server is, for people to read: without credentials."""
+        """The server's address for display, without credentials."""
         return self._connection.address
 
     async def claim(self, key: str, owner: str, lease: float) -> Claim:
-        """Claim an event. For the owner that has it already, the lease starts again.
+        """Claim an event. If the owner has already claimed it, the lease starts again.
 
         Raises:
-            ClaimsUnavailable: the server cannot be reached. The claim may have been made: it is
-                over with its lease, if it is not released.
+            ClaimsUnavailable: the server cannot be reached. The claim may have been made: it ends
+                with its lease, if it is not released.
             ConfigurationError: the server cannot hold claims; the store belongs to another event
                 loop, or is closed.
         """
         return await self._run("claim", key, _milliseconds(lease), owner)
 
     async def done(self, key: str) -> None:
-        """Remember that the event was handled.
+        """Record that the event was handled.
 
         Raises:
             ClaimsUnavailable: the server cannot be reached.
@@ -130,7 +131,7 @@ class ValkeyClaims:
         await self._run("done", key, self._remember, "")
 
     async def release(self, key: str, owner: str) -> None:
-        """Give up the claim of this owner.
+        """Release the claim of this owner.
 
         Raises:
             ClaimsUnavailable: the server cannot be reached.
@@ -139,9 +140,9 @@ class ValkeyClaims:
         await self._run("release", key, 0, owner)
 
     async def aclose(self) -> None:
-        """Close the connections, when the steps under way have ended. What was claimed stays so.
+        """Close the connections once the steps in progress have ended. Claims are kept.
 
-        Close the `ExotelWebhooks` before: a handler that ends later cannot record it.
+        Close the `ExotelWebhooks` first: a handler that ends later cannot record that it did.
 
         Raises:
             ConfigurationError: the store belongs to another event loop.
@@ -155,7 +156,7 @@ class ValkeyClaims:
         await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
-        """Make contact with the server. One that cannot be reached is only logged: it may be back.
+        """Contact the server. If it cannot be reached, that is only logged: it may be back later.
 
         Raises:
             ConfigurationError: the server cannot hold claims; or the store is in use in another
@@ -167,13 +168,13 @@ class ValkeyClaims:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.aclose)
             try:
-                # These two need all the rights there are to have, whatever others do meanwhile:
-                # the first one EVAL, GET and SET, the second one EVALSHA and DEL.
+                # Together these two need every permission the store uses, whatever other clients
+                # do meanwhile: the first EVAL, GET and SET, the second EVALSHA and DEL.
                 key, owner = secrets.token_hex(8), secrets.token_hex(8)
                 await self._run("claim", key, _milliseconds(1.0), owner, with_text=True)
                 await self.release(key, owner)
             except ClaimsUnavailable:
-                pass  # it was logged
+                pass  # it has been logged
             stack.pop_all()
         return self
 
@@ -186,7 +187,7 @@ class ValkeyClaims:
         await self.aclose()
 
     def __repr__(self) -> str:
-        # The object may be only half made when an error prints it.
+        # If `__init__` failed, the half-made object may be printed with the error.
         connection = getattr(self, "_connection", None)
         return f"<ValkeyClaims {connection and connection.address}>"
 
@@ -199,12 +200,12 @@ class ValkeyClaims:
         if self._is_closed:
             raise ConfigurationError("this claim store is closed")
         self._bind()
-        # The key has the call's SID, and what else a sender has put into it: the server gets none.
+        # The key contains the call's SID and other data of the sender: the server gets only a hash.
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         in_progress = asyncio.get_running_loop().create_future()
         self._steps.add(in_progress)
         try:
-            # To claim, release or record it again by the same owner changes nothing.
+            # Repeating a claim, a release or a record with the same owner changes nothing.
             state = await self._connection.run(
                 _SCRIPT,
                 self._prefix + digest,

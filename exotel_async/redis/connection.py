@@ -1,4 +1,4 @@
-"""A connection to a Valkey or Redis server: scripts sent to it, and errors that tell what it lacks.
+"""A connection to a Valkey or Redis server, which runs scripts and classifies errors.
 
 This module and `server.py` are the only ones that import redis-py.
 """
@@ -34,36 +34,36 @@ _T = TypeVar("_T")
 _SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _TIMEOUT: Final = 0.25  # seconds
 _LONGEST_TIMEOUT: Final = 1e9
-_CONNECTING: Final = 4  # times the socket's timeout: TCP, TLS, AUTH and SELECT are round trips too
-# A server that says these is the right one, and will be fine again.
+_CONNECTING: Final = 4  # times the timeout: TCP, TLS, AUTH and SELECT are round trips, too
+# A server that reports one of these is the right one, and will recover.
 _PASSING: Final = re.compile(
     r"\b(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOREPLICAS|OOM|TRYAGAIN)\b"
 )
 _SHOWN: Final = 160
-_AT_ONCE: Final = 32  # each that waits for its answer has a connection to itself
-_LOOKS: Final = 4  # times within a step at which the event loop has to turn, or it is busy
+_AT_ONCE: Final = 32  # each script that waits for its answer has a connection of its own
+_LOOKS: Final = 4  # checks within a timeout, at each of which the event loop must turn in time
 
 
 class Unreachable(Exception):
-    """The server does not answer, or cannot at the moment."""
+    """The server does not answer, or cannot do what is asked at the moment."""
 
 
 class Unusable(Exception):
-    """The server answers, and will never do what is asked of it."""
+    """The server answers, but can never do what is asked."""
 
 
 class Script:
-    """A script of one key, and the name by which the server knows it."""
+    """A Lua script that uses one key, and the hash by which the server knows it."""
 
     def __init__(self, text: str) -> None:
         self.text: Final = text
-        self.sha: Final = sha1(text.encode()).hexdigest()  # noqa: S324 - it is how the server names it
+        self.sha: Final = sha1(text.encode()).hexdigest()  # noqa: S324 - the server names it so
 
 
 class _LoopWatch:
-    """Notes whether the event loop stands still for a part of a time, as in a handler that blocks.
+    """Detects whether the event loop was blocked for a part of a timeout, as by a slow handler.
 
-    An answer may have come by then that could not be read: that it is missing says nothing of the
+    An answer may then have arrived without being read, so that its absence says nothing about the
     server.
     """
 
@@ -90,20 +90,20 @@ class _LoopWatch:
 
 
 class Connection:
-    """A Valkey or Redis server, as one part of this package uses it."""
+    """A Valkey or Redis server, as used by one part of this package."""
 
     def __init__(
         self, url_or_client: str | aioredis.Redis, *, timeout: float | None, user: str
     ) -> None:
-        """Describe it; nothing is sent.
+        """Prepare the connection; nothing is sent.
 
         Args:
-            url_or_client: the server, or a client of it, whose settings are used.
-            timeout: seconds it may take to answer; else as the URL has it, else 0.25.
-            user: which part of this package uses it, for people to read.
+            url_or_client: the server's URL, or a client, whose settings are used.
+            timeout: seconds it may take to answer; by default as in the URL, else 0.25.
+            user: which part of this package uses it, for error messages.
 
         Raises:
-            ConfigurationError: the URL is not valid, or it is neither.
+            ConfigurationError: the URL is not valid, or it is neither a URL nor a client.
         """
         if isinstance(url_or_client, str):
             url_or_client, in_url = _without_timeout(url_or_client, user)
@@ -119,11 +119,11 @@ class Connection:
         self._secret = str(password) if password else None
         self._connected = False
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._answered = self._silent = -math.inf  # when it was last so, by the loop's clock
+        self._answered = self._silent = -math.inf  # when it last was, by the loop's clock
 
     @property
-    def allows(self) -> str:
-        """How long it may take to answer, and where that is set, for people to read."""
+    def timeout_text(self) -> str:
+        """The timeout and how to set it, for error messages."""
         return f"timeout={self.timeout:g} s, by socket_timeout= or ?timeout= in its URL"
 
     async def run(
@@ -136,24 +136,25 @@ class Connection:
         idempotent: bool = False,
         with_text: bool = False,
     ) -> _T:
-        """Run a script, and return what it answers.
+        """Run a script, and return its answer.
 
-        It may have to wait for others of ours first. That time is not the server's, unless it
-        answers none of them either.
+        It may first wait for other scripts of this connection. That time does not count against
+        the server, unless it answers none of those either.
 
         Args:
             script: the script.
             key: its one key.
             words: its arguments.
-            read: makes a value of the answer; nothing of an answer that the script does not give.
-            concurrent: whether something else may be asked meanwhile: it is on a new connection.
-            idempotent: whether to run it twice does no harm, so that it is sent again at once where
-                its connection was lost (one that was idle may have been closed by the server), or
-                where the event loop stood still while the answer was due.
-            with_text: whether to send the script itself, even if the server may know it by name.
+            read: converts the answer; returns a false value if the script cannot have sent it.
+            concurrent: whether other scripts may run meanwhile, so that it may have to open a new
+                connection.
+            idempotent: whether running it twice is harmless. It is then sent again at once if its
+                connection was lost (the server may have closed an idle one), or if the event loop
+                was blocked while the answer was due.
+            with_text: whether to send the script itself, even if the server may know its hash.
 
         Raises:
-            Unreachable: no answer came. The script may have run, or may yet.
+            Unreachable: no answer came. The script may have run, or may still run.
             Unusable: the server cannot do what is asked.
         """
         connected = self._connected and not concurrent
@@ -163,14 +164,14 @@ class Connection:
             async with self._place():
                 answer = read(await self._attempt(send, seconds, idempotent=idempotent))
         except (failures.AuthorizationError, failures.AuthenticationError) as error:
-            problem: Exception = Unusable(self._words(error))
+            problem: Exception = Unusable(self._error_text(error))
         except (failures.TimeoutError, TimeoutError):
-            problem = Unreachable(f"no answer within {seconds:g} s ({self.allows})")
+            problem = Unreachable(f"no answer within {seconds:g} s ({self.timeout_text})")
         except (failures.ConnectionError, OSError) as error:
-            problem = Unreachable(self._words(error))
+            problem = Unreachable(self._error_text(error))
         except failures.RedisError as error:
             passing = isinstance(error, failures.OutOfMemoryError) or _PASSING.search(str(error))
-            problem = (Unreachable if passing else Unusable)(self._words(error))
+            problem = (Unreachable if passing else Unusable)(self._error_text(error))
         except Exception as error:  # noqa: BLE001 - a client of the user's may raise anything
             problem = Unreachable(type(error).__name__)
         else:
@@ -180,21 +181,21 @@ class Connection:
             problem = Unusable("its answer is not one that this package knows")
         self._connected = False
         if isinstance(problem, Unusable) and self._is_ours:
-            # It may have become a replica since, while its name leads to another by now.
+            # It may have become a replica, and its name may now resolve to another server.
             await self._client.connection_pool.disconnect()
-        # What redis-py raises holds what was sent, and a frame of it the password.
+        # redis-py's exception refers to what was sent, and one of its frames to the password.
         raise problem from None
 
     async def aclose(self) -> None:
-        """Close the connections. A client that was given to us is not ours to close."""
+        """Close the connections, but not a client that the user has passed."""
         if self._is_ours:
             await self._client.aclose()
-            # redis-py does not wait for the transports, which take a turn of the loop to close.
+            # redis-py does not wait for its transports, which need one turn of the loop to close.
             await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """Wait for one of our places, as long as those who have them get answers."""
+        """Wait for a free slot, as long as the scripts that hold the slots get answers."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with self._places:
@@ -229,7 +230,7 @@ class Connection:
     async def _send_text(self, script: Script, key: str, *words: str | int) -> Any:
         return await self._client.eval(script.text, 1, key, *words)
 
-    def _words(self, error: BaseException) -> str:
+    def _error_text(self, error: BaseException) -> str:
         words = str(error) or type(error).__name__
         if self._secret is not None:
             words = words.replace(self._secret, "***")
@@ -247,34 +248,34 @@ async def _within(seconds: float, send: Callable[[], Awaitable[Any]], *, idempot
 
 
 def check_word(argument: str, value: str) -> str:
-    """Return a word that stands in the name of a key.
+    """Return a value that can be part of a key's name.
 
     Raises:
-        ConfigurationError: it cannot stand there.
+        ConfigurationError: it cannot.
     """
     fits = isinstance(value, str) and value and value.isprintable()
     if not fits or any(char.isspace() or char in "{}:@" for char in value):
-        # Not shown: the URL of the server, with its password, may have been taken for it.
+        # Not shown: it may be the server's URL, with a password, passed by mistake.
         raise ConfigurationError(f"{argument} must be a word without braces, : and @")
     return value
 
 
 def check_seconds(argument: str, value: object) -> None:
-    """Check a length of time.
+    """Check a number of seconds.
 
     Raises:
-        ConfigurationError: it is no positive number.
+        ConfigurationError: it is not a positive number.
     """
     if not is_number(value) or not 0 < value < _LONGEST_TIMEOUT:
         raise ConfigurationError(f"{argument}={shown(value)}: must be a positive number of seconds")
 
 
 def _without_timeout(url: str, user: str) -> tuple[str, float | None]:
-    """Take our own option out of a URL; the others are redis-py's.
+    """Split this package's own option, `timeout`, from a URL; the others are redis-py's.
 
     Raises:
-        ConfigurationError: it is no number of seconds, or signs that end a part of a URL show that
-            a password was not escaped: a part of it would be taken for an address, and shown.
+        ConfigurationError: it is not a number of seconds; or the URL contains delimiters that show
+            that a password was not escaped: part of it would be taken for an address, and shown.
     """
     place, mark, query = url.partition("?")
     if "#" in url or "@" in query:
@@ -305,7 +306,7 @@ def _client(url_or_client: object, timeout: float, user: str) -> aioredis.Redis:
         theirs = url_or_client.connection_pool
         if type(theirs) not in {aioredis.ConnectionPool, aioredis.BlockingConnectionPool}:
             return url_or_client
-        # By its own rules it would try a wrong password again, for seconds.
+        # With its own retries it would try a wrong password again, for seconds.
         settings = theirs.connection_kwargs | {"retry": Retry(NoBackoff(), 0)}
         ours = aioredis.ConnectionPool(connection_class=theirs.connection_class, **settings)
         return aioredis.Redis.from_pool(ours)
@@ -317,23 +318,23 @@ def _client(url_or_client: object, timeout: float, user: str) -> aioredis.Redis:
     scheme, mark, rest = url_or_client.partition("://")
     try:
         path = urlsplit(url_or_client).path.strip("/")
-        # redis-py takes any other word for database 0, and no path for a server on localhost.
+        # redis-py would read any other path as database 0, and no path as a server on localhost.
         if path if scheme == "unix" else not path or path.isdecimal():
             client = aioredis.Redis.from_url(
                 f"{_SCHEMES.get(scheme, scheme)}{mark}{rest}",
-                # `run` has the timeout. With this one redis-py waits by `asyncio.wait_for`, which
-                # on Python 3.11 loses a cancellation that comes when the waiting has just ended.
+                # `run` applies the timeout. With this one redis-py would use `asyncio.wait_for`,
+                # which on Python 3.11 loses a cancellation that comes just as the wait has ended.
                 socket_timeout=None,
                 socket_connect_timeout=timeout * _CONNECTING,
-                # What is asked again is decided here: it must be the same message.
+                # Retries are decided in this package: they must send the same message.
                 retry=Retry(NoBackoff(), 0),
             )
             pool = client.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # it looks at its words only here
+            pool.connection_class(**pool.connection_kwargs)  # validates its options only now
             return client
     except (ValueError, TypeError, failures.RedisError):
         pass
-    # redis-py's words may repeat a part of the URL, and there may be a password in it.
+    # redis-py's error text may repeat a part of the URL, which may contain a password.
     raise ConfigurationError(
         f"the URL of the {user} is not valid: must be redis://host/database, rediss://, "
         "valkey://, valkeys:// or unix://path, with special characters in %xx"
@@ -345,6 +346,6 @@ def _address(settings: Mapping[str, Any]) -> str:
     if "path" in settings:
         return f"unix:{settings['path']}, database {database}"
     place = f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}"
-    if "connection_pool" in settings:  # it asks sentinels where the server is
+    if "connection_pool" in settings:  # Sentinel: the address is looked up for each connection
         place = getattr(settings["connection_pool"], "service_name", "a server")
     return f"{place}, database {database}"

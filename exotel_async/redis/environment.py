@@ -1,7 +1,7 @@
-"""The limiters of sessions whose environment names a server for the account's budget.
+"""The shared limiters of sessions whose environment names a server for the account's budget.
 
-All sessions of an account in one event loop are one process to the server, and share one limiter.
-The last of them to be closed closes it, so that others have at once what it held.
+All sessions of an account in one event loop share one limiter, and count as one process for the
+server. The last session to close closes the limiter, so that others get its permits at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VARIABLE: Final = "EXOTEL_RATE_LIMIT_URL"
 
 
 class _Common:
-    """A limiter, and how many sessions use it."""
+    """A limiter, and the number of sessions that use it."""
 
     def __init__(self, limiter: SharedTokenBucket, url: str) -> None:
         self.limiter: Final = limiter
@@ -27,7 +27,7 @@ class _Common:
         self.users = 0
 
 
-# Held by the sessions: one that is never closed ends with its loop, and does not keep that.
+# Only the sessions hold strong references: a limiter never closed does not keep its loop alive.
 _common: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[Hashable, _Common]] = (
     WeakKeyDictionary()
 )
@@ -37,10 +37,10 @@ class SharedBudgets:
     """The limiters of one session, on the server that the environment names."""
 
     def __init__(self, url: str, *, account: str, exchange: float, max_in_flight: int) -> None:
-        """Describe them; nothing is sent.
+        """Prepare them; nothing is sent.
 
-        `exchange` is the longest time of a request in seconds, `max_in_flight` how many requests
-        of this process may be in flight.
+        `exchange` is the longest time of an exchange in seconds, `max_in_flight` the number of
+        requests of this process that may be in flight.
 
         Raises:
             ConfigurationError: the URL is not valid.
@@ -50,14 +50,14 @@ class SharedBudgets:
         self._exchange = exchange
         self._max_in_flight = max_in_flight
         self._used: dict[str, _Common] = {}
-        self._describe("voice", RateLimit())  # it is better to hear of a bad URL now
+        self._describe("voice", RateLimit())  # to report a bad URL early
 
     def limiter(self, category: str, rate: RateLimit) -> SharedTokenBucket:
         """Return the limiter of one of the account's budgets in the running loop.
 
         Raises:
-            ConfigurationError: another session of the account in this loop has named another rate
-                or server.
+            ConfigurationError: another session of the account in this loop uses another rate or
+                server.
         """
         limiters = _common.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
         common = limiters.get((self._account, category))
@@ -74,7 +74,7 @@ class SharedBudgets:
                 f"{VARIABLE}: the account's other sessions in this event loop share its budget on "
                 "another server"
             )
-        # Each session keeps to its own numbers besides.
+        # The shared limiter allows the most that any session needs; each keeps to its own limits.
         common.limiter.allow_in_flight(self._max_in_flight)
         common.limiter.allow_exchange(self._exchange)
         common.users += 1
@@ -82,13 +82,13 @@ class SharedBudgets:
         return common.limiter
 
     async def aclose(self) -> None:
-        """Leave the limiters. Those that no other session uses are closed."""
+        """Release the limiters, and close those that no other session uses."""
         limiters = _common.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
         last: list[SharedTokenBucket] = []
         for category, common in self._used.items():
             common.users -= 1
             if common.users == 0:
-                # Before anything is awaited: a session that begins now gets another.
+                # Before any await: a session that starts meanwhile must get a new limiter.
                 limiters.pop((self._account, category), None)
                 last.append(common.limiter)
         self._used.clear()

@@ -1,4 +1,4 @@
-"""The task that keeps a process's lease: it sends each message until it is answered."""
+"""The task that maintains a process's lease: it sends each message until it is answered."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from exotel_async.redis.subscriber import Listener
 
 _FIRST_RETRY: Final = 0.05  # seconds; it doubles
 _LAST_RETRY: Final = 0.5
-_LAST_WORDS: Final = 0.5  # seconds in which a process that ends gives back what it holds
-_HICCUP: Final = 0.05  # seconds an answer may be late
+_LAST_WORDS: Final = 0.5  # seconds in which a limiter that closes may give back its permits
+_HICCUP: Final = 0.05  # seconds by which an answer may be late
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class LeaseKeeper:
-    """Sends the messages of one process, and receives the ledger's. It sends when called."""
+    """Sends the messages of one process when called, and receives those of the ledger."""
 
     def __init__(
         self,
@@ -39,16 +39,16 @@ class LeaseKeeper:
         on_outage: Callable[[], bool],
         on_failure: Callable[[str], None],
     ) -> None:
-        """Describe it; nothing is sent.
+        """Prepare it; nothing is sent.
 
         Args:
-            server: where the ledger is.
-            lease: what is kept.
-            write: writes its next message.
-            on_answer: applies what the ledger answers.
-            on_news: applies what the ledger publishes to all processes.
-            on_outage: called each time the server could not be reached. Returns
-                whether anything is held or waited for, so that it is to be tried again.
+            server: the server that has the ledger.
+            lease: the lease to maintain.
+            write: writes the lease's next message.
+            on_answer: applies an answer of the ledger.
+            on_news: applies a message that the ledger publishes to all processes.
+            on_outage: called each time the server could not be reached. Returns whether to try
+                again, which is so if permits are held or waited for.
             on_failure: called when the server cannot, or will not, hold the budget as configured.
         """
         self._server = server
@@ -65,24 +65,24 @@ class LeaseKeeper:
         self._has_begun = False
         self._closed = False
         self.lost_at: float | None = None
-        """Since when the server cannot be reached, by the loop's clock; None: it can."""
+        """Since when the server cannot be reached, by the loop's clock; None: it can be reached."""
         self.problem: str = ""
-        """Why not."""
+        """Why it could not be reached the last time it failed."""
         self._asked_at: float | None = None
         self._took = 0.0
         self.round_trips: int = 0
         """How often the server was asked."""
 
     def call(self) -> None:
-        """Have a message sent, as soon as the last one is answered."""
+        """Send a message, as soon as the previous one is answered."""
         if self._closed:
             return
         self._wake.set()
-        if self._task is None or self._task.done():  # somebody may cancel all tasks
+        if self._task is None or self._task.done():  # an application may cancel all tasks
             self._task = asyncio.get_running_loop().create_task(self._keep())
 
     def call_at(self, when: float) -> None:
-        """Have a message sent at a moment of the loop's clock, or before."""
+        """Send a message at a moment of the loop's clock, or earlier."""
         if self._next is not None:
             if self._next.when() <= when:
                 return
@@ -90,14 +90,14 @@ class LeaseKeeper:
         self._next = asyncio.get_running_loop().call_at(when, self._call_now)
 
     async def begin(self) -> None:
-        """Have a message sent, and wait until it is answered or has failed."""
+        """Send a message, and wait until it is answered or has failed."""
         if self._first is None or self._first.done():
             self._first = asyncio.get_running_loop().create_future()
         self.call()
         await asyncio.shield(self._first)
 
     async def aclose(self) -> None:
-        """Give back what is held, and end."""
+        """Give back the permits held, and close the connections."""
         again, self._closed = self._closed, True
         if self._next is not None:
             self._next.cancel()
@@ -117,27 +117,27 @@ class LeaseKeeper:
                 await self._wake.wait()
                 await self._exchange()
         finally:
-            self._end_first()
-            await self._part()
+            self._finish_begin()
+            await self._shut_down()
 
-    async def _part(self) -> None:
-        """Give back the permits, when the limiter or the loop ends: nothing else does it."""
+    async def _shut_down(self) -> None:
+        """Give back the permits when the limiter or the loop ends, even if cancelled meanwhile."""
         loop = asyncio.get_running_loop()
         while True:
-            parting = loop.create_task(self._leave())
-            while not parting.done():
-                # Even if it is cancelled twice it does so: that takes half a second at most.
+            leaving = loop.create_task(self._leave())
+            while not leaving.done():
+                # Further cancellations are ignored: it soon ends by itself (see `_give_back`).
                 with suppress(asyncio.CancelledError):
-                    await asyncio.wait({parting})
-            if not parting.cancelled():  # with all tasks of the loop
+                    await asyncio.wait({leaving})
+            if not leaving.cancelled():  # else all tasks of the loop were: once more
                 return
 
     async def _exchange(self) -> None:
-        """Send one message until it is answered, or nothing depends on it any more."""
+        """Send one message until it is answered, or nothing depends on it any longer."""
         self._wake.clear()
         self._listener.start()
         if not self._has_begun:
-            # A message published before it listens would be missed.
+            # A message published before the listener is ready would be missed.
             with anyio.move_on_after(self._server.timeout):
                 await self._listener.settled.wait()
             if self._listener.problem:
@@ -155,12 +155,12 @@ class LeaseKeeper:
                     await self._listener.stop()
                     self._fail(str(error))
                     return
-                try_again = self._lose(str(error))
+                try_again = self._handle_outage(str(error))
             else:
-                if self._take(answer):
+                if self._apply(answer):
                     return
                 continue
-            self._end_first()
+            self._finish_begin()
             if not try_again:
                 return
             await asyncio.sleep(delay)
@@ -181,11 +181,11 @@ class LeaseKeeper:
         return answer
 
     def is_silent(self, now: float) -> bool:
-        """Whether the server takes much longer to answer than the last time."""
+        """Return whether the server takes much longer to answer than the last time."""
         return self._asked_at is not None and now - self._asked_at > 2 * self._took + _HICCUP
 
-    def _take(self, answer: Mapping[str, Any]) -> bool:
-        """Apply an answer. False: the message has to be sent again, as it is now."""
+    def _apply(self, answer: Mapping[str, Any]) -> bool:
+        """Apply an answer. Return False if the message, now rewritten, must be sent again."""
         if "refused" in answer:
             self._fail(_refusal(answer))
             return True
@@ -193,15 +193,15 @@ class LeaseKeeper:
             logger.info("The server of the shared limiter is back")
             self.lost_at = None
         self._has_begun = True
-        # What was lacking may be there now.
+        # The answer may bring what the calls so far asked for.
         self._wake.clear()
         if not self._lease.apply(answer, asyncio.get_running_loop().time()):
             return False
         self._on_answer(answer)
-        self._end_first()
+        self._finish_begin()
         return True
 
-    def _lose(self, problem: str) -> bool:
+    def _handle_outage(self, problem: str) -> bool:
         self.problem = problem
         if self.lost_at is None:
             logger.warning(
@@ -214,10 +214,10 @@ class LeaseKeeper:
         return self._on_outage()
 
     def _fail(self, problem: str) -> None:
-        self._end_first()
+        self._finish_begin()
         self._on_failure(problem)
 
-    def _end_first(self) -> None:
+    def _finish_begin(self) -> None:
         if self._first is not None and not self._first.done():
             self._first.set_result(None)
 

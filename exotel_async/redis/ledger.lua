@@ -1,11 +1,11 @@
 -- The ledger of one account's budget: a process reports what it holds and wants, and gets what it
--- has now. Everything is decided here, in one step, by this server's clock.
+-- may hold now. Everything is decided here, atomically, by this server's clock.
 --
 -- KEYS[1] is the ledger, and the channel on which messages to the processes are published.
 -- ARGV[1] is the message of the process, as JSON; the answer is JSON. Times are microseconds.
 --
--- A permit is in the pool, with the moment from which it may be used, or held by a process. It is
--- never in both: pool + held = permits, or less while it is not known who holds what.
+-- A permit is either in the pool, with the moment from which it may be used, or held by a process,
+-- never both: pool + held = permits, or less while it is not known which process holds what.
 
 local said = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
@@ -20,16 +20,16 @@ if before and before.version ~= said.version then
   if now < (before.quiet or math.huge) then
     return cjson.encode({refused = 'version'})
   end
-  -- Nobody is left who reads it.
+  -- No process of the older version is left.
   s, before = nil, nil
 end
 if s and s.run == run then
-  -- Where the clock was put back this one stands still for as long: all is late, and nothing early.
+  -- If the clock was set back, `now` stands still for as long: things happen late, never early.
   s.behind = math.max(s.behind, s.now - now)
   now = now + s.behind
 end
 
--- As in exotel_async/learned.py. A limit of 0 is none, and so is a moment of 0.
+-- As in exotel_async/limiter/learned_limit.py. A limit or a moment of 0 means none.
 local function nothing_learned()
   return {
     limit = 0, base = 0, held = 0, high = 0, high_at = 0, steps = 0, trying = false, fell = false,
@@ -37,8 +37,8 @@ local function nothing_learned()
   }
 end
 
--- A server that was restarted may have lost its last seconds even if it kept its data, and so may
--- one that took over from another.
+-- A server that was restarted may have lost its last seconds even if it kept its data, as may a
+-- replica that was promoted.
 if not s or s.run ~= run then
   s = {
     version = said.version, run = run, epoch = string.format('%s:%.0f', run, now), opened = now,
@@ -82,7 +82,7 @@ end
 
 local function held(member) return member.held end
 
--- What anybody may know of the account.
+-- The statistics of the account.
 
 local function account()
   local processes, ready, idle, interactive, bulk = {}, 0, 0, 0, 0
@@ -102,7 +102,7 @@ local function account()
       ready = ready + member.held
     end
   end
-  -- What the next message would find free is free.
+  -- Permits that the next message would release count as free.
   if s.release and now >= s.release then
     ready = ready + math.max(0, permits - #pool - sum(held))
   end
@@ -115,8 +115,8 @@ local function account()
 end
 
 if said.clear then
-  -- The next request is the probe, as at the end of any pause, and begins an epoch: what was sent
-  -- before has been refused for what is over.
+  -- The next request is the probe, as at the end of any pause, and begins a new epoch: refusals of
+  -- requests sent before belong to the pause that is over.
   local left = gate.half and math.max(0, gate.paused - now) or 0
   if left > 0 then
     gate.till, gate.paused, gate.row, gate.sent, gate.prober = 0, 0, 0, false, ''
@@ -156,8 +156,8 @@ if me and said.seq <= me.seq then
   return said.seq == me.seq and (me.answer or '{}') or cjson.encode({refused = 'stale'})
 end
 
--- What a process held that is not heard of any more comes back when the last request it can have
--- sent is out of the service's window.
+-- The permits of a process that has gone silent come back when the last request it can have sent
+-- has left the service's window.
 
 for id, member in pairs(s.members) do
   if now >= member.gone then
@@ -174,8 +174,8 @@ local function save()
 end
 
 if not me and said.epoch ~= '' and said.epoch ~= s.epoch then
-  -- It has survived what this ledger has not. What it says may be long past: it is asked anew, and
-  -- until it answers that is believed.
+  -- It knows an epoch whose data this ledger has lost. Its message may be old: it must send a new
+  -- one, and until that comes it is assumed to hold permits if it says so here.
   if said.valid and said.held > 0 or said.used + #said.back > 0 then s.asked[said.id] = true end
   s.hold = math.max(s.hold, said.lease + said.hold)
   save()
@@ -185,14 +185,14 @@ end
 if me then
   for _, left in ipairs(said.back) do pool[#pool + 1] = now + left end
   me.held = math.max(0, me.held - #said.back)
-  -- It knows better; what it does not know of may have been used.
+  -- It knows better what it holds; permits it does not know of may have been used.
   for _ = said.held + 1, me.held do pool[#pool + 1] = now + said.lease + said.hold end
   me.held = math.min(me.held, said.held)
 else
   me = {held = 0, pace = 0, burst = 0, granted = said.granted, base = said.granted, based = now}
   s.members[said.id] = me
   if said.claims then
-    -- If it has had something, others who do not say so may have, too.
+    -- If it has held permits, other processes that do not report may have, too.
     if said.valid and said.held > 0 or said.used + said.gave > 0 then s.recovered = true end
     s.asked[said.id] = nil
     if said.valid and not s.released then me.held = said.held end
@@ -218,7 +218,7 @@ if said.interactive > 0 then s.interactive = now end
 
 local function shut_for() return math.max(0, gate.till - now) end
 
--- How many good answers there were in the last `per`, and what that says of the account.
+-- How many responses in the last `per` asked for no pause, and the limit learned from that.
 
 local function taken()
   local count = 0
@@ -297,7 +297,7 @@ for _, refusal in ipairs(said.refusals) do
       delay = math.max(refusal.after, gate.row > 0 and delay or 0)
     end
     if refusal.status == 429 then
-      -- In the first `per` somebody nobody knows of any more may have spent the budget.
+      -- In the first `per`, a process that this ledger does not know may have spent the budget.
       local early, count = now - s.opened < per, taken()
       local again = gate.row > 0 and gate.by == 429
       if refusal.pressed then refused(count, early, again) end
@@ -323,12 +323,12 @@ if gate.half and said.answered == gate.epoch then
   told.gate = {epoch = gate.epoch, left = -1, row = 0}
 end
 
--- All permits are somewhere. Those nobody has claimed are free at once where nobody can have used
--- them, and else when the last request of any that may have held them is out of the window.
+-- Account for all permits. Those that no process has claimed are free at once if none can have used
+-- them, else when the last request that may have used them has left the window.
 
 table.sort(pool)
 local missing = permits - #pool - sum(held)
--- What it has used without a lease it has from what nobody else can have used.
+-- Permits it has used without a lease are taken from those that no other process can have used.
 for _ = me.held + 1, said.used do
   if missing > 0 and not s.released then
     missing = missing - 1
@@ -358,9 +358,9 @@ if freed then
 end
 missing = math.max(0, missing)
 
--- Who should hold how many: interactive requests that wait come first, then what was used in the
--- last window and bulk requests that wait; each time those who want little get it, and the others
--- get equal parts of the rest.
+-- How many permits each process should hold: first for waiting interactive requests, then for what
+-- it used in the last window and for waiting bulk requests. In both rounds, those that want little
+-- get it all, and the others get equal parts of the rest.
 
 local function fill(wants, capacity)
   table.sort(wants, function(a, b)
@@ -374,7 +374,7 @@ local function fill(wants, capacity)
     if one.want > equal then
       local rest = {}
       for j = i, #wants do rest[#rest + 1] = wants[j] end
-      -- The odd ones stay where they are; where they matter they go round.
+      -- The remainder stays with those that hold most; if parts are small, it rotates.
       table.sort(rest, function(a, b)
         if equal < 10 and a.recent ~= b.recent then return a.recent < b.recent end
         if a.held ~= b.held then return a.held > b.held end
@@ -417,15 +417,15 @@ local taken = 0
 for _, part in pairs(first) do taken = taken + part end
 local second = fill(wanted(function(id, member)
   local waiting = member.interactive + member.bulk
-  -- Who waits may have more to send than stands in line: twice as many each time. What comes and
-  -- goes keeps a few in hand: each way here and back costs more than they do.
+  -- A process with waiting requests may have more to send than it has queued, so its use may double
+  -- each time. Others keep a few permits in hand: a round trip costs more than they do.
   local more = waiting > 0 and math.max(3, member.used) or math.ceil(member.used / 4)
   return math.max(0, member.used + waiting + more - first[id])
 end), math.max(0, capacity - taken - reserve))
 local function target(id) return (first[id] or 0) + (second[id] or 0) end
 
--- How fast each may go: by what it holds. The pace of what nobody holds goes to those who are to
--- have it, or else to all that are at work.
+-- The pace of each process follows what it holds. The pace of permits that no process holds goes to
+-- the processes that are to get them, or else to all that are active.
 
 local function lacks(id, member) return math.max(0, target(id) - member.held) end
 local lacking, workers = 0, 0
@@ -442,7 +442,7 @@ if s.factor < 1 then
 end
 local rate = (s.strict and math.max(limit - 2, 1) or limit) / per * s.factor
 local burst = s.strict and 2 or said.burst
--- More than there are, until those who hold too many have given them back.
+-- More than `permits`, until processes that hold too many have given them back.
 local whole = math.max(permits, sum(held))
 for _, member in pairs(s.members) do
   if live(member) then burst = math.min(burst, member.largest) end
@@ -480,15 +480,15 @@ me.pace = math.max(
   end, live)),
   rate * math.max(1, me.held) / whole
 )
--- A part of the burst goes to interactive requests in whatever process they are.
+-- A part of the burst is kept for interactive requests in any process.
 local depth = math.max(1, math.min(3, math.floor(burst / 3)))
 me.burst = math.max(1.1, math.min((burst - depth) / workers, burst - depth - others_burst))
 if said.leave or me.held == 0 and said.interactive + said.bulk == 0 then
   me.pace, me.burst = 0, 0
 end
 
--- No more at a time than it can use in a quarter of a window: what it does not hold, no accident
--- of its own can take from the others.
+-- Grant no more at a time than it can use in a quarter of a window: if it dies, fewer permits are
+-- lost to the others.
 local horizon = now + per / 4
 local most = math.ceil(rate * per / 4 * target(said.id) / permits) + served
 local near, more, place = ready, false, reserve + 1
@@ -504,12 +504,12 @@ while room > 0 and place <= #pool do
   end
 end
 served = math.min(waiting, ready)
--- A process that got what it asked for may ask again; else it is called when there is more.
+-- A process that got what it asked for may ask again; otherwise it is called when there is more.
 more = more or me.held >= said.used + said.interactive + said.bulk
 me.waits = not more
 
--- Interactive requests go before the tokens of their own process. Those that can wait pay for that
--- with their own tokens, or if none can, any that come.
+-- Interactive requests may go ahead of their process's tokens. Bulk requests pay for that with
+-- their tokens or, if none wait, whatever requests come.
 local charge = 0
 if s.debt > 0 and me.pace > 0 and said.owed == 0 then
   if said.bulk > 0 then
@@ -522,7 +522,7 @@ s.debt = s.debt - charge
 local ahead = math.max(0, math.min(served, depth - s.debt))
 s.debt = s.debt + ahead
 me.interactive, me.used = waiting - served, me.used + served
--- What it holds by now comes with its pace.
+-- Its pace covers at least the permits it now holds.
 if me.pace > 0 then me.pace = math.max(me.pace, rate * math.max(1, me.held) / whole) end
 
 local word = {epoch = gate.epoch, row = gate.row, state = 'open', left = 0}
@@ -542,12 +542,12 @@ if said.interactive + said.bulk > 0 then
   if not s.released and not s.recovered and not next(s.asked) then
     again = math.max(0, release - now)
   elseif waiting > ahead then
-    -- It is called when there is a permit; for a token it has to come, if its own are too slow.
+    -- It is called when there is a permit; for a token it must ask again, if its own are too slow.
     again = (served > ahead and me.pace < rate / 4 and 1 or 8) * interval
   end
 end
 
--- Who is short of what, and who has too much of it.
+-- Which processes lack permits, and which hold too many.
 
 local lack, wanting, contended, largest = -math.max(0, #pool - reserve), {}, false, 0
 for id, member in pairs(s.members) do
@@ -564,8 +564,8 @@ end
 lack = lack + math.max(0, sum(held) - permits)
 local hurry = sum(function(member) return member.interactive end, live)
 local give = 0
--- Nobody is asked more often than a permit comes, whatever it says to that: those who wait for
--- something else would ask each other in turn, as fast as they can.
+-- No process is asked more often than a permit comes, whatever it answers: processes that wait for
+-- something else would otherwise ask each other in turn, as fast as they can.
 local slack = math.min(per / 30, interval)
 
 local function ask_to_yield(id, member, number)
@@ -593,7 +593,7 @@ if not said.leave and me.pace > 0 and me.pace < 0.9 * fair_pace(said.id, me) the
   end
 end
 
--- Free permits nobody has fetched: those who wait for them are called.
+-- Call the processes that wait for permits that are free in the pool.
 local loose = #pool
 table.sort(wanting, function(a, b)
   local x, y = a.member.interactive > 0, b.member.interactive > 0
@@ -614,8 +614,8 @@ for _, one in ipairs(wanting) do
   end
 end
 
--- The next permit that is free anywhere goes to a process that waits at interactive priority, or into
--- the reserve for them.
+-- The next permit that becomes free anywhere goes to a process that waits at interactive priority,
+-- or into the reserve for these.
 local soon = 0
 for _, moment in ipairs(pool) do
   if moment <= now + interval then soon = soon + 1 end
@@ -642,7 +642,7 @@ local answer = {
 }
 me.answer = cjson.encode(answer)
 if said.leave then
-  -- No more than what a late copy of a message is known by.
+  -- Only what is needed to recognize a late copy of a message.
   s.members[said.id] =
     {left = true, seq = me.seq, held = 0, till = me.till, gone = me.gone, taken = me.taken}
 end

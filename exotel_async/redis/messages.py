@@ -1,21 +1,21 @@
 """The permits one process holds, and the messages between it and the ledger.
 
-Nothing here sends or waits. What must hold, even if messages are lost, late or sent twice, or a
-process stops:
+Nothing here sends or waits. These invariants hold even if messages are lost, late or sent twice,
+or a process stops:
 
 - A permit is used only while the lease is valid by this process's own clock, and the lease is
-  counted from *before* the message that asked for it was first sent. The ledger counts it from
-  later on, and gives the permits of a silent process to nobody until the lease, the longest
+  counted from *before* the message that asked for it was first sent. The ledger counts it from a
+  later moment, and does not reassign the permits of a silent process until the lease, the longest
   exchange and a whole window are over.
-- A message whose answer was lost is sent again as it was, under the same number, until an answer
+- A message whose answer was lost is sent again unchanged, under the same number, until an answer
   comes. The ledger applies each number once. The permits that a message gives back are not used
   from the moment it was written.
 - Only durations are sent, each counted by the sender from a moment before it is sent: when it is
   read it is too long, never too short.
-- The ledger has an epoch. In a new one it knows nothing, and accepts what a process reports that it
-  holds: not in an older message, which may have been in transit for any time, but in one that was
-  written after the process learned of the new epoch. Permits that no process reports stay reserved
-  until the last request of any process that may have held them must have left the window.
+- The ledger has an epoch. A new one starts with no knowledge, and accepts what a process reports
+  that it holds: not from an older message, which may have been in transit for any time, but from
+  one written after the process learned of the new epoch. Permits that no process reports stay
+  reserved until the last request that may have used them must have left the window.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from exotel_async.limiter.window import Window
 from exotel_async.redis.statistics import SECOND
 
 VERSION: Final = 2
-_DRIFT: Final = 0.98  # of a lease: clocks do not run at quite the same speed
+_DRIFT: Final = 0.98  # of a lease: clocks do not run at exactly the same speed
 
 
-# A clock that runs while the machine sleeps, where there is one: on macOS the second does.
+# A clock that continues while the machine sleeps, if there is one: on macOS it is the second.
 _CLOCK: Final[int | None] = next(
     (getattr(time, name) for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC") if hasattr(time, name)),
     None,
@@ -46,19 +46,19 @@ _CLOCK: Final[int | None] = next(
 
 
 def lease_clock() -> float:
-    """Return the seconds of the clock that leases are counted by."""
+    """Return the time, in seconds, of the clock by which leases are counted."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 @frozen(kw_only=True)
 class LeaseTerms:
-    """How long things last, in seconds. The same in all processes of an account.
+    """The durations of the protocol, in seconds. The same in all processes of an account.
 
     Attributes:
-        lease: how long a process may use what it holds without hearing from the ledger.
+        lease: how long a process may use its permits without an answer from the ledger.
         renewal: after how long it asks for a new lease.
-        hold: how long after the end of a lease something of it may still be in the window.
-        settle: how long a new ledger waits for processes that know more than it does.
+        hold: how long after the end of a lease its requests may still be in the window.
+        settle: how long a new ledger waits for reports of processes that hold permits.
     """
 
     lease: float
@@ -84,13 +84,13 @@ class LeaseTerms:
 
 @frozen(kw_only=True)
 class Refusal:
-    """An answer that asks for a pause.
+    """A response that asks for a pause.
 
     Attributes:
-        epoch: of the gate, when the request was let through.
+        epoch: the gate's epoch when the request was let through.
         status: the HTTP status.
         after: seconds it asks to wait; None: it does not say.
-        longest: seconds for which it may hold up everybody.
+        longest: the longest pause, in seconds, that it may cause.
         pressed: whether requests had to wait for the budget.
     """
 
@@ -101,7 +101,7 @@ class Refusal:
     pressed: bool
 
     def text(self) -> dict[str, int]:
-        """Return it as the ledger reads it."""
+        """Return it in the form that the ledger reads."""
         return {
             "epoch": self.epoch,
             "status": self.status,
@@ -113,20 +113,20 @@ class Refusal:
 
 @frozen(kw_only=True)
 class StatusReport:
-    """What a process has to say besides what it holds.
+    """What a process reports besides the permits it holds.
 
     Attributes:
         interactive: requests waiting at interactive priority.
         bulk: requests waiting at bulk priority.
         granted: requests let through so far.
-        taken: good answers in the last `per`.
-        owed: tokens still to be paid for what was let ahead elsewhere.
-        refusals: answers that ask for a pause, since the last message.
-        answered: the epoch of the gate in which the probe was answered well; None: none was.
-        probe: whether a request waits to be the probe.
+        taken: responses in the last `per` that did not ask for a pause.
+        owed: tokens this process still owes for requests that went ahead in other processes.
+        refusals: responses that ask for a pause, since the last message.
+        answered: the gate's epoch in which a probe opened it; None: none did.
+        probe: whether a request waits that could be the probe.
         paused_for: seconds of a pause that are left.
-        pauses: pauses in a row.
-        leave: whether the process ends.
+        pauses: consecutive pauses.
+        leave: whether the process gives back all permits and leaves.
     """
 
     interactive: int = 0
@@ -161,14 +161,14 @@ class Lease:
         name: str | None,
         clock: Callable[[], float] = lease_clock,
     ) -> None:
-        """Describe it; it holds nothing yet.
+        """Create it without any permits.
 
-        The moments of the window are those of the loop's clock, those of the lease are seconds of
-        `clock`. What the process is called in statistics is its host and process number by default.
+        The window's times are those of the loop's clock, the lease's those of `clock`, in seconds.
+        `name` is the name of the process in statistics; host and process ID by default.
         """
         self.terms: LeaseTerms = terms
         self.id: str = ""
-        """What it is called by the ledger, from the first message on."""
+        """The process's ID in the ledger; set with the first message."""
         self._rate = rate
         self._window = window
         self._name = name
@@ -185,21 +185,21 @@ class Lease:
 
     @property
     def is_valid(self) -> bool:
-        """Whether what is held may be used at this moment."""
+        """Whether the permits held may be used at this moment."""
         return self._clock() < self._valid_until
 
     @property
     def valid_for(self) -> float:
-        """Seconds for which it may be used without hearing from the ledger."""
+        """Seconds for which they may be used without an answer from the ledger."""
         return max(0.0, self._valid_until - self._clock())
 
     @property
     def message(self) -> Mapping[str, Any] | None:
-        """The message that has had no answer yet."""
+        """The message that has not been answered yet; None if there is none."""
         return None if self._open is None else self._open.text
 
     def allow_exchange(self, seconds: float) -> bool:
-        """Raise, never lower, the longest time of an exchange. Return whether that is news."""
+        """Raise (never lower) the longest time of an exchange. Return whether it was raised."""
         terms = LeaseTerms.of(self._rate, seconds)
         if terms.hold <= self.terms.hold:
             return False
@@ -207,7 +207,7 @@ class Lease:
         return True
 
     def look(self) -> dict[str, Any]:
-        """Return the message that asks how the account stands and changes nothing."""
+        """Return the message that asks for the account's statistics and changes nothing."""
         return {
             "version": VERSION,
             "look": True,
@@ -216,36 +216,37 @@ class Lease:
         }
 
     def clear_pause(self) -> dict[str, Any]:
-        """Return the message that ends a pause of the account."""
+        """Return the message that ends the account's pause."""
         return {**self.look(), "clear": True}
 
     def write(
         self, report: StatusReport, now: float, *, give: int = 0, soonest: bool = False
     ) -> None:
-        """Write the next message. The last one must have been answered.
+        """Write the next message. The previous one must have been answered.
 
         Args:
-            report: what there is to say.
-            now: the loop's clock.
+            report: what the message reports.
+            now: the time of the loop's clock.
             give: how many permits to give back, as far as they are not in flight.
-            soonest: those that are free first; else those that leave the others evenly spread.
+            soonest: give back those that are free first; else those whose removal leaves the others
+                evenly spread.
         """
         self._window.take_back(now)
         back = self._take_out(now, math.inf if report.leave else give, soonest=soonest)
         if report.leave:
-            # Of what is in flight no more is known than that it ends.
+            # When requests in flight end is unknown, so their permits stay out for `hold`.
             back += [self.terms.hold] * self._window.in_flight
             self._window.size = 0
         self._write(report, back)
 
     def apply(self, answer: Mapping[str, Any], now: float) -> bool:
-        """Take the answer to the last message. False: it has to be sent again, as it is now."""
+        """Apply the answer. Return False if the message, now rewritten, must be sent again."""
         if self._open is None or answer["seq"] != self._number:
             raise ValueError("this answers no message that is open")
         message = self._open
         self._epoch = answer["epoch"]
         if answer.get("claim"):
-            # What was given back is nobody's until it must have left the window.
+            # What that message gave back stays reserved until it must have left the window.
             self._window.take_back(now)
             late = self._clock() - message.written >= self.terms.hold
             gave = 0 if late else len(message.text["back"])
@@ -253,7 +254,7 @@ class Lease:
             return False
         self._open = None
         self._valid_until = message.written + self.terms.lease * _DRIFT
-        # An empty list is in Lua a table like any other, and {} in JSON.
+        # Lua encodes an empty list as {}.
         moments = [now + left / SECOND for left in answer["granted"] or () if left > 0]
         self._window.receive(answer["held"], moments)
         return True
@@ -262,7 +263,7 @@ class Lease:
         self, report: StatusReport, back: Sequence[float], *, claims: bool = False, gave: int = 0
     ) -> None:
         written = self._clock()
-        if not self.id:  # not before: a limiter may be made first, and its process be forked then
+        if not self.id:  # not earlier: the process may be forked after the limiter is made
             self.id = uuid.uuid4().hex
             self._name = self._name or f"{socket.gethostname()}:{os.getpid()}"
         self._number += 1
@@ -283,9 +284,9 @@ class Lease:
                 "hold": _length(self.terms.hold),
                 "settle": _length(self.terms.settle),
                 "held": self._window.size,
-                # On leaving, what is in flight is given back, too.
+                # On leaving, the permits in flight are given back, too.
                 "used": 0 if report.leave else self._window.used,
-                # For so long nobody else can have been given what it holds, in use or not.
+                # Until then the ledger cannot have given its permits to another process.
                 "valid": written < self._valid_until + self.terms.hold * _DRIFT,
                 "back": [_length(left) for left in back],
                 "interactive": report.interactive,
@@ -303,7 +304,7 @@ class Lease:
         )
 
     def _take_out(self, now: float, number: float, *, soonest: bool) -> list[float]:
-        """Take permits out of the window; return in how many seconds each of them is free."""
+        """Remove permits from the window; return in how many seconds each is free again."""
         window = self._window
         free = max(0, int(min(number, window.free)))
         window.size -= free

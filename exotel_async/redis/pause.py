@@ -1,4 +1,4 @@
-"""The gate of a process whose pauses and probes are those of the whole account."""
+"""The gate of a process that shares pauses and probes with all processes of the account."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from exotel_async.redis.statistics import SECOND
 
 
 class SharedGate(PauseGate):
-    """When it would open by itself it asks: of all processes one may send the probe."""
+    """A gate that awaits_ledger the ledger before it opens: only one process may send the probe."""
 
-    # Of a gate's own it sets these, too.
+    # It also sets these attributes of `PauseGate`.
     until: float | None
     half_open: bool
     probe_sent: bool
@@ -25,66 +25,66 @@ class SharedGate(PauseGate):
     def __init__(
         self, rate: RateLimit, opened: Callable[[], None], ask: Callable[[], None]
     ) -> None:
-        """Describe it; `ask` is called when the ledger is to be asked for permission."""
+        """Create it; `ask` is called when the ledger must be asked for permission to open."""
         super().__init__(rate, opened)
         self._ask = ask
-        self._alone = False
-        self.asks: bool = False
-        """Whether it is shut until the ledger says otherwise."""
+        self._detached = False
+        self.awaits_ledger: bool = False
+        """Whether it stays shut until the ledger allows it to open."""
 
-    def wait_for_leave(self, now: float) -> None:
-        """Be shut until the ledger says otherwise."""
+    def await_ledger(self, now: float) -> None:
+        """Stay shut until the ledger allows it to open."""
         self.half_open = False
         self.until = now
-        self.asks = True
+        self.awaits_ledger = True
 
     @property
-    def wants_leave(self) -> bool:
-        """Whether a request that waits here is to be the probe, if it may."""
+    def wants_probe(self) -> bool:
+        """Whether a request that waits here should be the probe, if the ledger allows it."""
         unused = self.half_open and not self.probe_sent and self.until is None
-        return self.asks or unused
+        return self.awaits_ledger or unused
 
-    def be_alone(self) -> None:
-        """Go by what is known here: there is nobody to ask."""
-        self._alone = True
-        if self.asks:
+    def detach(self) -> None:
+        """Decide without the ledger, which cannot be reached."""
+        self._detached = True
+        if self.awaits_ledger:
             self.half_open = True
             self.probe_sent = False
             self.open()
 
-    def follow(self, word: Mapping[str, Any], now: float) -> None:
-        """Apply what the ledger answers."""
-        self._alone = False
-        probing = self.half_open and self.probe_sent and word["epoch"] == self.epoch
-        self.epoch, self.pauses = word["epoch"], word["row"]
-        if word["state"] == "open":
+    def apply_answer(self, state: Mapping[str, Any], now: float) -> None:
+        """Apply the gate's state in an answer of the ledger."""
+        self._detached = False
+        probing = self.half_open and self.probe_sent and state["epoch"] == self.epoch
+        self.epoch, self.pauses = state["epoch"], state["row"]
+        if state["state"] == "open":
             self._let_all()
-        elif word["state"] == "probe":
+        elif state["state"] == "probe":
             self.half_open = True
             self.probe_sent = False
             self.open()
         else:
-            self._wait(word["left"] / SECOND, now, probing=probing)
-            self.paused = word["paused"]
+            self._wait(state["left"] / SECOND, now, probing=probing)
+            self.paused = state["paused"]
 
-    def hear(self, word: Mapping[str, Any], now: float) -> None:
-        """Apply a pause, or its end, that another process's request has caused."""
-        if word["epoch"] < self.epoch:
+    def apply_published(self, state: Mapping[str, Any], now: float) -> None:
+        """Apply a pause, or the end of one, that the ledger has published."""
+        if state["epoch"] < self.epoch:
             return
-        if word["epoch"] == self.epoch and self.half_open and word["left"] == 0:
-            return  # the news that the pause was cleared came after the permit for its probe
-        self.epoch, self.pauses = word["epoch"], word["row"]
-        if word["left"] < 0:
+        if state["epoch"] == self.epoch and self.half_open and state["left"] == 0:
+            return  # the message that the pause was cleared came after the permission to probe
+        self.epoch, self.pauses = state["epoch"], state["row"]
+        if state["left"] < 0:
             self._let_all()
         else:
-            self._wait(word["left"] / SECOND, now, probing=False)
-            self.paused = word["left"] > 0
-            if self.asks:  # somebody has cleared it
+            self._wait(state["left"] / SECOND, now, probing=False)
+            self.paused = state["left"] > 0
+            if self.awaits_ledger:  # the pause was cleared
                 self._ask()
 
     def open(self) -> None:
-        """Let them go: all, or one probe if it is half open."""
-        self.asks = False
+        """Let all requests through, or one probe if it is half open."""
+        self.awaits_ledger = False
         super().open()
 
     def _let_all(self) -> None:
@@ -94,21 +94,21 @@ class SharedGate(PauseGate):
             self.open()
 
     def _wait(self, left: float, now: float, *, probing: bool) -> None:
-        # The process that has sent the probe takes its answer, however often others wait.
+        # A process that has sent the probe stays half open, so that its response counts.
         self.half_open = probing
-        self.asks = left <= 0
-        if self.asks:
+        self.awaits_ledger = left <= 0
+        if self.awaits_ledger:
             self.until = now
         else:
             self.shut(now + left)
 
     def _elapse(self) -> None:
-        if self._alone:
+        if self._detached:
             self.half_open = True
             self.open()
             return
         self._timer = None
         self.paused = False
         self.until = asyncio.get_running_loop().time()
-        self.asks = True
+        self.awaits_ledger = True
         self._ask()

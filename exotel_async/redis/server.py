@@ -1,4 +1,4 @@
-"""The server of a shared limiter: messages sent to its ledger, and those that it publishes."""
+"""The server of a shared limiter: messages to its ledger, and those it publishes."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ if TYPE_CHECKING:
 
 SCRIPT: Final = files("exotel_async.redis").joinpath("ledger.lua").read_text(encoding="utf-8")
 _LEDGER: Final = Script(SCRIPT)
-_SILENCE: Final = 15.0  # seconds after which the connection has to show that it is still there
+_SILENCE: Final = 15.0  # seconds without a message after which the connection is pinged
 
 
 def is_cancelled() -> bool:
-    """Return whether the running task is to end, even if a client of another's has lost that."""
+    """Return whether the current task is being cancelled, even if a library swallowed that."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class Server(Connection):
-    """A Valkey or Redis server, and the ledger of one account in it."""
+    """A Valkey or Redis server that has the ledger of one account."""
 
     def __init__(
         self, url_or_client: str | Redis, *, account: str, category: str, timeout: float | None
     ) -> None:
         super().__init__(url_or_client, timeout=timeout, user="shared limiter")
-        # The part in braces decides where in a cluster it is.
+        # In a cluster, the part in braces decides the slot.
         self._key = f"exotel_async:{{{account}}}:{category}"
 
     async def ask(self, message: Mapping[str, Any], *, concurrent: bool = False) -> dict[str, Any]:
         """Send a message to the ledger and return its answer.
 
-        If it is `concurrent` with other messages, it uses another connection, which may have to be
-        made first.
+        With `concurrent`, other messages may be in flight, so that it may have to open a new
+        connection first.
 
         Raises:
-            Unreachable: no answer came. The ledger may have taken the message, or may yet.
+            Unreachable: no answer came. The ledger may have applied the message, or may still.
             Unusable: the server cannot hold a ledger.
         """
         text = json.dumps(message, separators=(",", ":"))
         return await self.run(_LEDGER, self._key, text, read=_read, concurrent=concurrent)
 
     async def listen(
-        self, hear: Callable[[Mapping[str, Any]], None], begin: Callable[[], None]
+        self, receive: Callable[[Mapping[str, Any]], None], begin: Callable[[], None]
     ) -> None:
         """Receive what the ledger publishes to all processes, until the connection fails.
 
-        From when `begin` is called on, no message is missed.
+        Messages are passed to `receive`. Once `begin` has been called, none is missed.
 
         Raises:
-            Unusable: it does not let us listen.
+            Unusable: the server does not permit the subscription.
         """
         listener = self._client.pubsub()
         try:
@@ -72,10 +72,10 @@ class Server(Connection):
                 elif message["type"] == "subscribe":
                     begin()
                 elif message["type"] == "message":
-                    hear(_read(message["data"]))
+                    receive(_read(message["data"]))
                 silent = message is None
         except failures.NoPermissionError as error:
-            problem = self._words(error)
+            problem = self._error_text(error)
         except (failures.RedisError, OSError):
             return
         finally:
@@ -84,7 +84,7 @@ class Server(Connection):
 
 
 def _read(text: Any) -> dict[str, Any]:
-    """Read an object; {} where it is none."""
+    """Decode a JSON object; return {} if the text is not one."""
     try:
         read = json.loads(text)
     except (ValueError, TypeError):

@@ -20,20 +20,21 @@ SECOND: Final = 1_000_000  # the ledger counts in microseconds
 
 @frozen(kw_only=True)
 class Fallback:
-    """Continue without the server, with a part of the budget, divided among the processes.
+    """Continue without the server, with a part of the budget that is divided among the processes.
 
-    While the server is down for everybody, the account stays within its budget. If it is only this
-    process that cannot reach it, the account may be over by the process's part. A process that has
-    never reached the server has no part, and waits: it does not know how many others there are.
+    If the server is down for all processes, the account stays within its budget. If only this
+    process cannot reach it, the account may exceed its budget by this process's part. A process
+    that has never reached the server has no part, and waits: it does not know how many others
+    there are.
 
     Attributes:
-        share: the part of the budget all processes have together, above 0 and up to 1.
-        at_once: whether a process that held fewer permits than its part of that takes all of it at
-            once. The account may then be over its budget in the first window. Otherwise it keeps to
-            what it held until everything the others may have sent before is out of the window.
+        share: the part of the budget for all processes together, above 0 and up to 1.
+        at_once: whether a process that held fewer permits than its part uses the whole part at
+            once. The account may then exceed its budget in the first window. Otherwise the process
+            keeps to what it held until all that others may have sent before has left the window.
 
     Raises:
-        ConfigurationError: the share is no such number.
+        ConfigurationError: `share` is not such a number.
     """
 
     share: float = field(default=0.25)
@@ -45,7 +46,7 @@ class Fallback:
             raise ConfigurationError(f"Fallback(share)={shown(value)}: must be above 0 and up to 1")
 
     def part_of(self, permits: int, processes: int) -> int:
-        """Return how many permits of a budget one of so many processes has: one or more."""
+        """Return how many of `permits` each of `processes` processes may use: at least one."""
         return max(1, math.floor(permits * self.share / processes))
 
 
@@ -54,10 +55,10 @@ class ProcessStatistics(Value):
     """One process of an account, as it last reported to the server.
 
     Attributes:
-        name: what it calls itself.
+        name: its name, by default host and process ID.
         granted: requests it has let through so far.
         held: permits it holds.
-        used: those of them that are out.
+        used: those of them in use: in flight, or still in the window.
         waiting_interactive: requests waiting in it at interactive priority.
         waiting_bulk: requests waiting in it at bulk priority.
     """
@@ -76,16 +77,16 @@ class AccountStatistics(Value):
 
     Attributes:
         processes: those that have reported within the last half window.
-        window_used: permits that are out, or may be.
+        window_used: permits in use, or possibly in use.
         window_size: permits the account has.
         waiting_interactive: requests waiting at interactive priority.
         waiting_bulk: requests waiting at bulk priority.
         paused_for: seconds until the account's pause ends; 0 without one.
-        paused_until: when that is, in UTC and by this computer's clock; None without one.
-        opens_in: seconds until what no process has claimed is free, after the server has lost
-            what it held; else 0.
-        learned_limit: requests in `per` that the service has shown to take from the account, where
-            that is fewer than its `RateLimit`; None: nothing says so.
+        paused_until: when it ends, in UTC and by this computer's clock; None without one.
+        opens_in: after the server has lost its data, seconds until the permits that no process has
+            claimed are free; else 0.
+        learned_limit: requests per `per` that the service has been seen to accept from the account,
+            if fewer than its `RateLimit`; None: it has not been seen to accept fewer.
     """
 
     processes: tuple[ProcessStatistics, ...]
@@ -103,11 +104,12 @@ class AccountStatistics(Value):
 class SharedStatistics(LimiterStatistics):
     """This process, and the whole account as of the last contact with the server.
 
-    What is inherited tells of this process: `window_size` is what it holds, `pace` its own.
+    The inherited attributes describe this process: `window_size` is the number of permits it
+    holds, `pace` its own pace.
 
     Attributes:
-        in_contact: whether the server has answered the last time it was asked.
-        valid_for: seconds for which what is held may be used without hearing from the server.
+        in_contact: whether the server answered the last time it was asked.
+        valid_for: seconds for which the permits held may be used without an answer of the server.
         round_trips: how often the server was asked so far, without `account()`.
         account: the account; None before the first contact.
     """
@@ -119,7 +121,7 @@ class SharedStatistics(LimiterStatistics):
 
 
 def read_account(account: Mapping[str, Any]) -> AccountStatistics:
-    """Read what the ledger says."""
+    """Convert the ledger's JSON of an account."""
     processes = (
         ProcessStatistics(
             name=one["name"],

@@ -17,34 +17,34 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Listener:
-    """Listens from `start` on, again and again, until it is stopped or not permitted."""
+    """Listens from `start` on, reconnecting as needed, until stopped or not permitted."""
 
     def __init__(
         self,
         server: Server,
-        hear: Callable[[Mapping[str, Any]], None],
+        receive: Callable[[Mapping[str, Any]], None],
         missed: Callable[[], None],
     ) -> None:
-        """Describe it; `missed` is called when messages may have been missed."""
+        """Create it; `receive` gets each message, `missed` is called when some may be lost."""
         self._server = server
-        self._hear = hear
+        self._receive = receive
         self._missed = missed
         self._task: asyncio.Task[None] | None = None
         self._delay = _FIRST_RETRY
         self.settled: Final = asyncio.Event()
-        """Whether it has begun to receive once, or is not permitted to."""
+        """Set once it has begun to receive, or is known not to be permitted to."""
         self.problem: str = ""
-        """Why it is not permitted to; "" if it is, or nothing is known."""
+        """Why it is not permitted to receive; "" if it is, or that is not known yet."""
 
     def start(self) -> None:
-        """Begin, unless it is running."""
+        """Start listening, unless it is running."""
         if self._task is None or self._task.done():
             self.settled.clear()
             self.problem = ""
             self._task = asyncio.get_running_loop().create_task(self._listen())
 
     async def stop(self) -> None:
-        """End."""
+        """Stop listening."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -52,7 +52,7 @@ class Listener:
     async def _listen(self) -> None:
         while not is_cancelled():
             try:
-                await self._server.listen(self._told, self._begun)
+                await self._server.listen(self._on_message, self._on_subscribed)
             except Unusable as error:
                 if not self.settled.is_set():
                     self.problem = str(error)
@@ -61,16 +61,16 @@ class Listener:
             await asyncio.sleep(self._delay)
             self._delay = min(2 * self._delay, _LAST_RETRY)
 
-    def _begun(self) -> None:
+    def _on_subscribed(self) -> None:
         self._delay = _FIRST_RETRY
-        if self.settled.is_set():  # it is not the first time
+        if self.settled.is_set():  # not the first time
             self._missed()
         self.settled.set()
 
-    def _told(self, told: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Mapping[str, Any]) -> None:
         try:
-            self._hear(told)
+            self._receive(message)
         except (KeyError, TypeError, AttributeError):
-            # Anybody may publish there. What the ledger says is also in its answers.
+            # Any client may publish there. The ledger's answers contain the same information.
             logger.warning("The channel of the shared limiter sent an unknown message")
             self._missed()

@@ -22,16 +22,16 @@ async def test_old_news_of_a_cleared_pause_sends_no_second_probe(*, sent: bool) 
     """What is published may come after the answer to what was asked later."""
     asked: list[str] = []
     gate = SharedGate(RateLimit(100, per=60), lambda: None, lambda: asked.append("leave"))
-    gate.follow(said(epoch=1, state="shut", left=60_000_000, paused=True), now=0.0)
-    gate.follow(said(state="probe"), now=1.0)
-    assert gate.wants_leave
+    gate.apply_answer(said(epoch=1, state="shut", left=60_000_000, paused=True), now=0.0)
+    gate.apply_answer(said(state="probe"), now=1.0)
+    assert gate.wants_probe
     gate.probe_sent = sent
-    gate.hear(said(), now=1.0)
+    gate.apply_published(said(), now=1.0)
     assert asked == []
     assert gate.half_open
     assert gate.probe_sent is sent
     # A pause of that epoch shuts it as before.
-    gate.hear(said(left=5_000_000), now=1.0)
+    gate.apply_published(said(left=5_000_000), now=1.0)
     assert gate.shut_for(1.0) == pytest.approx(5.0)
 
 
@@ -52,11 +52,11 @@ class Gate(SharedGate):
     def state(self) -> str:
         """What a request would meet."""
         if self.until is not None:
-            return "asks" if self.asks else "shut"
+            return "asks" if self.awaits_ledger else "shut"
         return "half open" if self.half_open else "open"
 
     def would_probe(self) -> bool:
-        return self.wants_leave
+        return self.wants_probe
 
 
 def now() -> float:
@@ -70,11 +70,11 @@ def shut(seconds: float, **word: Any) -> dict[str, Any]:
 def test_a_process_that_comes_waits_for_leave() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.wait_for_leave(now())
+        gate.await_ledger(now())
         assert gate.state() == "asks"
         assert gate.would_probe()
         assert gate.shut_for(now()) == gate.paused_for(now()) == 0
-        gate.follow(said(state="open"), now())
+        gate.apply_answer(said(state="open"), now())
         assert gate.state() == "open"
         assert not gate.would_probe()
         assert (gate.opened, gate.asked) == (1, 0)
@@ -85,8 +85,8 @@ def test_a_process_that_comes_waits_for_leave() -> None:
 def test_the_leave_to_probe_lets_one_through() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.wait_for_leave(now())
-        gate.follow(said(state="probe", row=3), now())
+        gate.await_ledger(now())
+        gate.apply_answer(said(state="probe", row=3), now())
         assert gate.state() == "half open"
         assert (gate.epoch, gate.pauses, gate.opened) == (2, 3, 1)
         assert gate.would_probe(), "nobody has used it yet"
@@ -100,9 +100,9 @@ def test_the_leave_to_probe_lets_one_through() -> None:
 def test_who_has_sent_the_probe_takes_its_answer_although_others_wait() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(said(state="probe"), now())
+        gate.apply_answer(said(state="probe"), now())
         gate.let_through(now())
-        gate.follow(shut(1.5, paused=False), now())
+        gate.apply_answer(shut(1.5, paused=False), now())
         assert gate.state() == "shut"
         gate.answer(2, RequestOutcome(status=200))
         assert gate.state() == "open"
@@ -114,10 +114,10 @@ def test_who_has_sent_the_probe_takes_its_answer_although_others_wait() -> None:
 def test_of_another_pause_it_has_no_probe(word: dict[str, int]) -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(said(state="probe"), now())
+        gate.apply_answer(said(state="probe"), now())
         if word["epoch"] == 3:
             gate.let_through(now())
-        gate.follow(shut(10, **word), now())
+        gate.apply_answer(shut(10, **word), now())
         gate.answer(word["epoch"], RequestOutcome(status=200))
         assert gate.state() == "shut", "that was no probe"
 
@@ -127,7 +127,7 @@ def test_of_another_pause_it_has_no_probe(word: dict[str, int]) -> None:
 def test_at_the_end_of_a_pause_it_asks_who_may_probe() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(shut(10), now())
+        gate.apply_answer(shut(10), now())
         assert gate.state() == "shut"
         assert gate.paused_for(now()) == pytest.approx(10)
         await asyncio.sleep(9.9)
@@ -143,10 +143,10 @@ def test_at_the_end_of_a_pause_it_asks_who_may_probe() -> None:
 def test_it_waits_for_somebody_elses_probe_without_a_pause() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(shut(2, paused=False), now())
+        gate.apply_answer(shut(2, paused=False), now())
         assert gate.paused_for(now()) == 0
         assert gate.shut_for(now()) == pytest.approx(2)
-        gate.follow(shut(0), now())
+        gate.apply_answer(shut(0), now())
         assert gate.state() == "asks"
 
     run(main())
@@ -155,15 +155,15 @@ def test_it_waits_for_somebody_elses_probe_without_a_pause() -> None:
 def test_alone_it_goes_by_what_it_knows() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(shut(10), now())
-        gate.be_alone()
+        gate.apply_answer(shut(10), now())
+        gate.detach()
         assert gate.state() == "shut", "the pause goes on"
         await asyncio.sleep(10.1)
         assert (gate.state(), gate.asked, gate.opened) == ("half open", 0, 1)
-        gate.follow(shut(10), now())
+        gate.apply_answer(shut(10), now())
         await asyncio.sleep(10.1)
         assert (gate.state(), gate.asked) == ("asks", 1), "it is not alone any more"
-        gate.be_alone()
+        gate.detach()
         assert gate.state() == "half open", "nobody answers: it probes"
         assert not gate.probe_sent
 
@@ -186,8 +186,8 @@ def test_it_does_what_it_hears_unless_that_is_old(
 ) -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(shut(10), now())
-        gate.hear(said(**word, row=4), now())
+        gate.apply_answer(shut(10), now())
+        gate.apply_published(said(**word, row=4), now())
         assert gate.state() == state
         assert gate.paused_for(now()) == pytest.approx(paused)
         assert gate.epoch == max(2, word["epoch"])
@@ -200,8 +200,8 @@ def test_it_does_what_it_hears_unless_that_is_old(
 def test_a_pause_that_somebody_has_cleared_has_it_ask() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(shut(10), now())
-        gate.hear(said(epoch=3, left=0), now())
+        gate.apply_answer(shut(10), now())
+        gate.apply_published(said(epoch=3, left=0), now())
         assert (gate.state(), gate.asked) == ("asks", 1)
         assert gate.paused_for(now()) == 0
 
@@ -211,8 +211,8 @@ def test_a_pause_that_somebody_has_cleared_has_it_ask() -> None:
 def test_a_gate_that_is_open_stays_so() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.follow(said(state="open"), now())
-        gate.hear(said(left=-1), now())
+        gate.apply_answer(said(state="open"), now())
+        gate.apply_published(said(left=-1), now())
         assert (gate.state(), gate.opened) == ("open", 0)
 
     run(main())
@@ -221,7 +221,7 @@ def test_a_gate_that_is_open_stays_so() -> None:
 def test_what_is_heard_first_is_no_reason_to_do_without_the_ledger() -> None:
     async def main() -> None:
         gate = Gate()
-        gate.hear(said(left=5_000_000), now())
+        gate.apply_published(said(left=5_000_000), now())
         await asyncio.sleep(6)
         assert gate.state() == "asks"
         assert (gate.opened, gate.asked) == (0, 1)
