@@ -1,4 +1,4 @@
-"""`export`: call records into a file, whatever happens on the way."""
+"""`export`: writes call records to a file, and can continue after an interruption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
 from exotel_async.cli.export_order import Order
-from exotel_async.cli.export_progress import Course
+from exotel_async.cli.export_progress import ListProgress
 from exotel_async.cli.export_sink import (
     Refusal,
     Sink,
@@ -43,32 +43,32 @@ from exotel_async.cli.terminal import (
 from exotel_async.cli.time_arguments import Moment
 
 _USUAL: Final = "30d"
-"""Since when calls are exported if that is not said."""
+"""The default of `--since`."""
 _ARGUMENTS: Final = {
     "from_": "--from",
     "duration": "--min-duration or --max-duration",
     "price": "--min-price or --max-price",
 }
-_WIDE: Final = 4  # slices read side by side where answers take long
-_TRIAL: Final = 10  # pages until it is known whether they do
-_SLOW: Final = 0.75  # of the pace the budget allows
+_WIDE: Final = 4  # slices of the list read concurrently if responses are slow
+_TRIAL: Final = 10  # pages after which it is decided whether they are
+_SLOW: Final = 0.75  # a fraction of the pace that the budget allows
 
 
 def export(order: Order) -> Exit:
-    """Export, and say what came of it."""
+    """Run an export, and report the result."""
     run = _Run(order)
     try:
         asyncio.run(run.go())
     except (KeyboardInterrupt, asyncio.CancelledError):
         return run.interrupted()
     except ExotelError as error:
-        # What was typed is not what an earlier export has noted.
+        # A bad token in the state of an earlier export is not a usage error.
         typed = not (isinstance(error, InvalidRequest) and error.argument == "resume")
         code = exit_of(error) if typed else Exit.FAILED
         return run.failed(error, order.service.explain(error, arguments=_ARGUMENTS), code)
     except (Refusal, OSError, sqlite3.Error) as error:
         if order.to_stdout and isinstance(error, BrokenPipeError):
-            raise  # the reader has enough, as `head` has
+            raise  # the reader has closed the pipe, as `head` does
         return run.failed(error, _why(error, order.target), Exit.FAILED)
     finally:
         run.sink.close()
@@ -77,23 +77,23 @@ def export(order: Order) -> Exit:
 
 @define(eq=False)
 class _Run:
-    """One run of an export; what it holds tells how far it came when it is cut short."""
+    """One run of an export. If it is interrupted, its attributes say how far it came."""
 
     order: Order
     sink: Sink = field(init=False)
     opened: bool = False
-    """Whether the part is this run's to leave or to discard."""
+    """Whether this run has opened FILE.part, and so must keep or discard it."""
     updater: Updater | None = None
     read: int = 0
-    """Calls read in this run."""
+    """The number of calls read in this run."""
     detailed: int = 0
-    """Those of them that came with details."""
+    """How many of them came with details."""
 
     def __attrs_post_init__(self) -> None:
         self.sink = self.order.sink()
 
     async def go(self) -> None:
-        """Export what is asked for."""
+        """Export, update or follow, as ordered."""
         end_on_sigterm()
         order = self.order
         async with order.service.session() as exotel, telling_of_outages(exotel):
@@ -114,7 +114,7 @@ class _Run:
                 await self.updater.follow(order.every)
 
     def interrupted(self) -> Exit:
-        """Say how far it came."""
+        """Report how far the interrupted run came, and return the exit code."""
         if self.updater is not None and self.order.every is not None:
             try:
                 self.updater.stopped()
@@ -126,7 +126,7 @@ class _Run:
         return Exit.INTERRUPTED
 
     def failed(self, error: Exception, why: str, code: Exit) -> Exit:
-        """Say why, and how far it came."""
+        """Report why the run failed, and how far it came."""
         problem = self._cut_short(why)
         report_problem(problem, kind=kind_of(error), as_json=self.order.as_json)
         return code
@@ -146,41 +146,41 @@ class _Run:
             return f"{why}; nothing was exported"
         return (
             f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
-            f"to continue: {self.order.again()}"
+            f"to continue: {self.order.continue_command()}"
         )
 
     def _is_whole(self, exotel: AsyncExotel) -> bool:
-        """Whether the file is there, and no less than what is asked for.
+        """Return whether the file is already a complete export as ordered.
 
         Raises:
-            Refusal: something else is there.
+            Refusal: the file is something else, or must not be replaced.
         """
         order, sink = self.order, self.sink
         if order.to_stdout:
             return False
         only_files(*sink.files)
-        if order.force or not order.target.exists() or sink.left() is not None:
+        if order.force or not order.target.exists() or sink.unfinished() is not None:
             return False
-        if not self._goes_on:
+        if not self._may_continue:
             raise Refusal(f"{order.target} already exists: --force replaces it")
-        state = sink.done()
-        self._must_fit(state, order.target)
-        self._must_make_sense(state, exotel)
-        if not (order.reads_on or order.as_json):
+        state = sink.finished()
+        self._check_same_export(state, order.target)
+        self._check_state(state, exotel)
+        if not (order.updates or order.as_json):
             say(f"{order.target} is complete: {counted(state.records, 'call')}")
         sink.state = state
         return True
 
     @property
-    def _goes_on(self) -> bool:
-        """Whether it may go on with what there is."""
-        return self.order.resume or self.order.reads_on
+    def _may_continue(self) -> bool:
+        """Whether an existing file may be continued or updated."""
+        return self.order.resume or self.order.updates
 
     async def _export(self, exotel: AsyncExotel) -> None:
         order, sink = self.order, self.sink
         self._open(exotel)
         base = sink.state.requests
-        course = Course.through(sink.state.selection, sink.state.records)
+        course = ListProgress.of(sink.state.selection, sink.state.records)
 
         def standing() -> Requests:
             limiter = exotel.limiter.statistics()
@@ -210,7 +210,7 @@ class _Run:
         )
         with ignoring_lost_output(
             sys.stdout
-        ):  # the file is whole, whether or not that can be printed
+        ):  # the file is complete, whether or not that can be printed
             say(f"{calls} in {requests}: {order.target}")
 
     def _tell_result(self) -> None:
@@ -221,51 +221,51 @@ class _Run:
                 "`exotel-async get --details` reads calls by their SIDs"
             )
         if order.as_json:
-            told = {"calls": state.records, "requests": state.requests}
+            totals = {"calls": state.records, "requests": state.requests}
             with ignoring_lost_output(sys.stdout):
-                show_json({"file": str(order.target), **told})
+                show_json({"file": str(order.target), **totals})
 
     def _open(self, exotel: AsyncExotel) -> None:
-        """Begin the file, or go on with it.
+        """Begin the file, or continue it.
 
         Raises:
-            InvalidRequest: no such calls can be asked for.
-            Refusal: it would spoil something.
+            InvalidRequest: the selection is not valid.
+            Refusal: an existing file must not be continued or replaced.
         """
         order, sink = self.order, self.sink
-        left = None if order.force else sink.left()
+        left = None if order.force else sink.unfinished()
         if left is None:
             if order.resume:
                 note(f"There is nothing to continue for {order.target}: starting again.")
             selection, account = order.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
             if isinstance(sink, Database) and selection.since is selection.until is None:
-                # An update of one that has no calls yet begins where this one does.
+                # While the database has no calls, updates begin at the same moment.
                 selection = evolve(selection, since=Moment.read(_USUAL))
-            # So that what is wrong with it is said before anything is written or removed.
+            # To validate the selection before anything is written or removed.
             exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
             sink.begin(State(account=account, selection=selection, replaces=order.force))
         else:
             part = part_of(order.target)
-            if not self._goes_on:
+            if not self._may_continue:
                 raise Refusal(
                     f"{part} is left of an export that did not finish: "
                     "--resume continues it, --force starts again"
                 )
-            self._must_fit(left, part)
-            self._must_make_sense(left, exotel)
+            self._check_same_export(left, part)
+            self._check_state(left, exotel)
             if order.target.exists() and not (left.replaces or left.whole):
                 raise Refusal(
                     f"{order.target} already exists: move it away, or start again with --force"
                 )
-            sink.go_on(left)
+            sink.resume(left)
         self.opened = True
 
-    def _must_make_sense(self, state: State, exotel: AsyncExotel) -> None:
-        """Refuse what no export has noted.
+    def _check_state(self, state: State, exotel: AsyncExotel) -> None:
+        """Check that a stored state has valid filters and tokens.
 
         Raises:
-            InvalidRequest: it was noted so long ago that Exotel has no more of it.
-            Refusal: nobody could ask for such calls, or go on from such a place.
+            InvalidRequest: it is so old that Exotel no longer has these calls.
+            Refusal: no export can have stored it.
         """
         filters = state.selection.filters()
         try:
@@ -277,13 +277,13 @@ class _Run:
         except InvalidRequest as error:
             if error.argument == "resume" and "older" in error.rule:
                 raise
-            raise self.sink.spoilt from None
+            raise self.sink.invalid_state from None
 
-    def _must_fit(self, state: State, where: Path) -> None:
-        """Refuse to mix two different exports.
+    def _check_same_export(self, state: State, where: Path) -> None:
+        """Check that a stored state belongs to the export that is ordered.
 
         Raises:
-            Refusal: what is asked for is another one.
+            Refusal: it belongs to a different one.
         """
         different = self.order.selection.differences(state.selection)
         if state.account != os.environ["EXOTEL_ACCOUNT_SID"].strip():
@@ -293,12 +293,12 @@ class _Run:
                 f"{where} was begun with another {' and '.join(different)}: what is not given "
                 "stays as it was, what is given must be the same"
             )
-        if self.order.reads_on and state.selection.until is not None:
+        if self.order.updates and state.selection.until is not None:
             but = "--update reads until now" if self.order.update else "--follow never ends"
             raise Refusal(f"{where} was begun with --until, but {but}")
 
-    async def _read(self, exotel: AsyncExotel, course: Course, base: int) -> None:
-        """Read the list to its end, side by side where one page after the other is too slow."""
+    async def _read(self, exotel: AsyncExotel, course: ListProgress, base: int) -> None:
+        """Read the list to its end, concurrently if one page after the other is too slow."""
         sink, concurrency, pages_read = self.sink, 1, 0
         selection = sink.state.selection
         while True:
@@ -315,13 +315,13 @@ class _Run:
             async with records, aclosing(records.pages()) as pages:
                 async for page in pages:
                     limiter = exotel.limiter.statistics()
-                    state = sink.state.further(
+                    state = sink.state.advanced(
                         len(page.calls), base + limiter.granted, records.resume_token
                     )
                     await in_thread(sink.add, page.calls, state)
                     self.read += len(page.calls)
                     self.detailed += sum(call.details is not None for call in page.calls)
-                    course.took(page)
+                    course.add_page(page)
                     pages_read += 1
                     slow = pages_read < _SLOW * limiter.pace * course.elapsed
                     if slow and concurrency == 1 and pages_read == _TRIAL:

@@ -1,4 +1,4 @@
-"""The columns of an exported call, as they are written: `Call.row()` says which there are."""
+"""The columns of exported calls and their values as written; `Call.row()` defines them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Column:
 
     Attributes:
         name: its name.
-        kind: its type in a database.
+        kind: its SQLite type.
     """
 
     name: str
@@ -42,8 +42,8 @@ def _columns() -> Sequence[Column]:
 
 
 COLUMNS: Final = _columns()
-"""Times in Indian time with their offset, lengths in seconds, the price in the account's currency.
-The columns from `talk_time` to `leg2_duration` are empty without `--details`."""
+"""Times are in Indian time with their offset, durations in seconds, the price is in the account's
+currency. The columns from `talk_time` to `leg2_duration` are empty without `--details`."""
 
 NAMES: Final = tuple(column.name for column in COLUMNS)
 
@@ -56,7 +56,7 @@ def values_of(call: Call) -> tuple[Any, ...]:
 def _stored(value: object) -> Any:
     match value:
         case datetime():
-            # All in one zone: so that their texts sort as they do.
+            # In one zone, so that the texts sort by time.
             return iso_in_ist(value)
         case float():
             return int(value) if value.is_integer() else value
@@ -68,10 +68,10 @@ def _stored(value: object) -> Any:
 
 
 def cells_of(call: Call) -> tuple[str, ...]:
-    """Return a call's values for a file that is going to be opened in a spreadsheet."""
+    """Return a call's values for a CSV file, safe to open in a spreadsheet."""
     return tuple("" if value is None else harmless(str(value)) for value in values_of(call))
 
 
 def raw_json(call: Call) -> str:
-    """Return the record as Exotel gave it, in one line of ASCII, safe to show and to store."""
+    """Return the record as Exotel sent it, as one line of ASCII, safe to print and to store."""
     return json.dumps(call.raw, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Which calls are exported, as typed on the command line and as noted down beside the export."""
+"""Which calls are exported: the options, and how they are stored with the export."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _read_amount(text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    # Written out, 1e999999 would be a million digits.
+    # Written out, 1e999999 would have a million digits.
     if not (amount.is_finite() and 0 <= amount < _LARGEST_AMOUNT) or amount.adjusted() < -9:
         raise ValueError(f"{text!r} is not an amount like 1.50")
     return amount
@@ -110,7 +110,7 @@ class Selection:
     """Include legs and talk time."""
 
     def contradiction(self) -> str | None:
-        """Say what cannot be meant; None if all can."""
+        """Return what is contradictory; None if nothing is."""
         for what in ("duration", "price"):
             least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             if least is not None and most is not None and least > most:
@@ -119,16 +119,16 @@ class Selection:
 
     @property
     def begin(self) -> datetime | None:
-        """The first second."""
+        """The start of the range; None: the default."""
         return None if self.since is None else self.since.at
 
     @property
     def end(self) -> datetime | None:
-        """The last second."""
+        """The end of the range; None: the default."""
         return None if self.until is None else self.until.end
 
     def filters(self) -> dict[str, Any]:
-        """Return what `calls.list` is asked with, but for the range of time."""
+        """Return the arguments for `calls.list`, except the time range."""
         return {
             "to": self.to or None,
             "from_": self.from_ or None,
@@ -141,7 +141,7 @@ class Selection:
         }
 
     def differences(self, other: Selection) -> list[str]:
-        """Return the options given here that are not what they are in another selection."""
+        """Return the options given here that differ from those of another selection."""
         return [
             option_of(name)
             for name, here in self._given().items()
@@ -149,15 +149,15 @@ class Selection:
         ]
 
     def noted(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it as values for JSON, as stored with an export."""
         return {name: _note(value) for name, value in self._given().items()}
 
     @classmethod
     def read(cls, noted: Mapping[str, Any]) -> Self:
-        """Return what was noted.
+        """Return the selection that `noted` has stored.
 
         Raises:
-            ValueError: that is no such note.
+            ValueError: it is not a valid one.
         """
         try:
             read = evolve(cls(), **{name: _READERS[name](text) for name, text in noted.items()})
@@ -173,7 +173,7 @@ class Selection:
 
 
 def option_of(name: str) -> str:
-    """Return the option that sets a value."""
+    """Return the name of the option that sets an attribute."""
     return f"--{name.strip('_').replace('_', '-')}"
 
 
@@ -223,7 +223,7 @@ def _noted_moment(noted: Any) -> Moment:
     moment = Moment(_text(text), datetime.fromisoformat(_text(at)), day=_truth(day))
     if moment.at.utcoffset() is None:
         raise ValueError("no zone")
-    moment.end.astimezone(UTC)  # so that it lies within the calendar in any zone
+    moment.end.astimezone(UTC)  # raises if it is outside the calendar in some time zone
     return moment
 
 
@@ -243,7 +243,7 @@ def _word_of(words: Any) -> Callable[[Any], str]:
 
 
 def _statuses(noted: Any) -> tuple[str, ...]:
-    # There could be one alone, once.
+    # An older version stored a single status as a string.
     words = [noted] if isinstance(noted, str) else _texts(noted)
     return tuple(map(_word_of(_Status), words))
 

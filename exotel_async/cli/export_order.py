@@ -1,4 +1,4 @@
-"""What `export` is asked to do."""
+"""The options of `export`, checked and combined."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ SUFFIXES: Final[dict[str, Format]] = {
     ".sqlite3": "sqlite",
     ".db": "sqlite",
 }
-"""Formats by the ends of file names."""
+"""Formats by the suffixes of file names."""
 
 _STANDARD_OUTPUT: Final = Path("-")
 
 
 @frozen(kw_only=True)
 class Order:
-    """What `export` is asked to do.
+    """What `export` is to do.
 
     Attributes:
-        selection: which calls; to go on, what is given of it must be as it was.
+        selection: which calls; to continue, the options given must be the same as before.
         target: the file; `-`: standard output.
         format: its format.
-        resume: continue what was interrupted.
-        force: start again, and replace the file there is.
-        update: bring the database that is there up to date, once.
-        every: do so again and again: seconds between such updates; None: do not.
-        page_size: calls asked for at a time.
-        as_json: print what came of it as JSON.
+        resume: continue an interrupted export.
+        force: start again, and replace an existing file.
+        update: bring an existing database up to date, once.
+        every: do so repeatedly: seconds from one update to the next; None: do not.
+        page_size: calls requested at a time.
+        as_json: print the result as JSON.
+        service: which Exotel to use.
     """
 
     selection: Selection
@@ -58,20 +59,20 @@ class Order:
     service: Service
 
     def contradiction(self) -> str | None:
-        """Say what cannot be meant; None if all can."""
+        """Return what is contradictory; None if nothing is."""
         wrong = self.selection.contradiction()
         follow, has_end = self.every is not None, self.selection.until is not None
         if self.resume and self.force:
             wrong = "--resume continues and --force starts again: give one of them"
         elif self.to_stdout and (
-            self.format == "sqlite" or self.resume or self.force or self.reads_on or self.as_json
+            self.format == "sqlite" or self.resume or self.force or self.updates or self.as_json
         ):
             wrong = (
                 "-o - takes jsonl or csv, and no --resume, --force, --update, --follow or --json"
             )
         elif self.update and follow:
             wrong = "--update ends and --follow does not: give one of them"
-        elif self.reads_on and self.format != "sqlite":
+        elif self.updates and self.format != "sqlite":
             option = "--update" if self.update else "--follow"
             wrong = f"{option} needs --format sqlite: text files cannot be updated"
         elif self.update and (self.force or has_end):
@@ -81,7 +82,7 @@ class Order:
         return wrong
 
     def sink(self) -> Sink:
-        """Return what writes the file."""
+        """Return the sink that writes the target."""
         if self.format == "sqlite":
             return Database(self.target)
         render, head = (as_csv, CSV_HEAD) if self.format == "csv" else (as_jsonl, "")
@@ -91,16 +92,16 @@ class Order:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether it goes to standard output."""
+        """Whether the target is standard output."""
         return self.target == _STANDARD_OUTPUT
 
     @property
-    def reads_on(self) -> bool:
-        """Whether it is to bring a database up to date."""
+    def updates(self) -> bool:
+        """Whether to bring a database up to date, once or repeatedly."""
         return self.update or self.every is not None
 
-    def again(self) -> str:
-        """Return the command that continues it."""
+    def continue_command(self) -> str:
+        """Return the command that continues this export."""
         words = ["exotel-async", "export", "-o", str(self.target)]
         if SUFFIXES.get(self.target.suffix.lower()) != self.format:
             words += ["--format", self.format]
@@ -113,5 +114,5 @@ class Order:
 
 
 def usual_format(target: Path) -> Format | None:
-    """Return the format that the name of a file asks for; None: it asks for none."""
+    """Return the format that a file's name implies; None: it implies none."""
     return "jsonl" if target == _STANDARD_OUTPUT else SUFFIXES.get(target.suffix.lower())

@@ -1,4 +1,4 @@
-"""How far the reading of call records has come, by count where that is known, else by date."""
+"""Progress of reading call records, by count where the total is known, else by date."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from exotel_async.cli.export_filters import Selection
 from exotel_async.cli.time_arguments import shown_moment
 
 _WINDOW: Final = timedelta(days=30)
-"""The longest range whose records the service counts."""
+"""The longest range for which the service counts the records."""
 
 
 @define(eq=False)
-class Course:
-    """The way through a range of time, oldest call first.
+class ListProgress:
+    """Progress through a time range, oldest call first.
 
     Attributes:
-        begin: where the range begins.
-        end: where it ends.
-        records: calls read, those of earlier runs included.
+        begin: the start of the range.
+        end: the end of the range.
+        records: the number of calls read, including those of earlier runs.
+        started: when this run started, by `time.monotonic`.
     """
 
     begin: datetime
@@ -35,16 +36,16 @@ class Course:
     _share_at_start: float | None = None
 
     @classmethod
-    def through(cls, selection: Selection, records: int) -> Course:
-        """Describe the way through what was selected."""
+    def of(cls, selection: Selection, records: int) -> ListProgress:
+        """Create it for a selection of which `records` calls have been read before."""
         now = datetime.now(UTC)
         end = min(selection.end or now, now)
         return cls(selection.begin or end - _WINDOW, end, records)
 
-    def took(self, page: CallPage) -> None:
-        """Come further by a page."""
+    def add_page(self, page: CallPage) -> None:
+        """Advance by a page."""
         if self._reached is None and self.end - self.begin <= _WINDOW and page.total is not None:
-            # The first page counts all that is ahead.
+            # The first page has the total of what is still to be read.
             self._total = self.records + page.total
         dates = [call.created_at for call in page.calls if call.created_at is not None]
         if dates:
@@ -56,7 +57,7 @@ class Course:
 
     @property
     def share(self) -> float | None:
-        """How much of the way lies behind, 0 to 1."""
+        """The share that has been read, 0 to 1; None: not known."""
         if self._total:
             return min(1.0, self.records / self._total)
         if self._reached is None or self.end <= self.begin:
@@ -71,7 +72,7 @@ class Course:
 
     @property
     def left(self) -> timedelta | None:
-        """How long the rest is going to take, at the speed of this run."""
+        """The estimated time left, at the speed of this run; None: not known."""
         share, before = self.share, self._share_at_start
         if share is None or before is None or share <= before:
             return None

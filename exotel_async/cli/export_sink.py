@@ -1,7 +1,7 @@
-"""Where an export goes: what is noted down beside it, and what every kind of file can do.
+"""The targets of an export: their common interface, and the state that is stored with them.
 
-An export is written to FILE.part, page by page, and becomes FILE when it is whole. With each page
-it is noted how far it has come, so that another process can continue if this one dies.
+An export is written to FILE.part, page by page, and renamed to FILE when it is complete. With each
+page its state is stored, so that another process can continue if this one dies.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 class Refusal(Exception):
-    """What was asked for is not done. The text says why, and what to do about it."""
+    """The request is refused. The text says why, and what to do about it."""
 
 
 def _count(_: object, attribute: Attribute[int], value: object) -> None:
@@ -49,14 +49,14 @@ class State:
 
     Attributes:
         account: the account's SID.
-        selection: which calls it has.
-        replaces: whether it may replace a file there is.
+        selection: which calls it contains.
+        replaces: whether it may replace an existing file.
         records: calls written.
         requests: requests spent on them.
-        token: where the list continues; None at its beginning.
-        offset: bytes written, where that is needed.
-        whole: whether it has come to its end.
-        changes: what it has been told of since, for `calls.changes`; None: it was never updated.
+        token: the token with which `calls.list` continues; None: at the beginning.
+        offset: bytes written; only text files need it.
+        whole: whether the export is complete.
+        changes: the token with which `calls.changes` continues; None: it was never updated.
     """
 
     account: str = field(validator=instance_of(str))
@@ -70,16 +70,16 @@ class State:
     changes: str | None = field(default=None, validator=optional(instance_of(str)))
 
     def dumps(self) -> str:
-        """Write it down."""
+        """Encode the state as text."""
         noted = asdict(self, recurse=False) | {"selection": self.selection.noted()}
         return json.dumps({"version": _VERSION, **noted})
 
     @classmethod
     def loads(cls, text: str) -> Self:
-        """Read what was written down.
+        """Decode a state from text.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text is not a valid state.
         """
         try:
             noted: dict[str, Any] = json.loads(text)
@@ -89,85 +89,85 @@ class State:
             raise ValueError("no state of an export") from error
         raise ValueError("no state of an export: it has another version")
 
-    def further(self, records: int, requests: int, token: str | None) -> Self:
-        """Return it with some more calls written."""
+    def advanced(self, records: int, requests: int, token: str | None) -> Self:
+        """Return the state after `records` more calls were written."""
         return evolve(self, records=self.records + records, requests=requests, token=token)
 
 
 class Sink(Protocol):
-    """A file an export is written to. Its methods block, but for less than a page's time."""
+    """A target of an export. Its methods block, but for less time than a page takes to load."""
 
     state: State
-    """How far it has come, once it is open."""
+    """How far the export has come; set once it is open."""
 
     @property
     def files(self) -> Sequence[Path]:
-        """All that it may write, replace or remove."""
+        """All files that it may write, replace or remove."""
         ...
 
     @property
-    def spoilt(self) -> Refusal:
+    def invalid_state(self) -> Refusal:
         """The error for a state from which the export cannot continue."""
         ...
 
-    def left(self) -> State | None:
-        """Read how far an export came that did not end.
+    def unfinished(self) -> State | None:
+        """Read the state of an unfinished export; return None if there is none.
 
         Raises:
-            Refusal: there is one, but nothing says how far it came.
+            Refusal: there is one, but its state is missing or not valid.
         """
 
-    def done(self) -> State:
-        """Read what the file that is there has.
+    def finished(self) -> State:
+        """Read the state of the existing, complete file.
 
         Raises:
-            Refusal: it is not known to be whole.
+            Refusal: the file is not known to be complete.
         """
         ...
 
     def begin(self, state: State) -> None:
-        """Start again. What an export has left behind is removed.
+        """Start from the beginning, and remove what an earlier export has left.
 
         Raises:
-            Refusal: somebody else writes it.
+            Refusal: another process is writing it.
         """
 
-    def go_on(self, state: State) -> None:
-        """Go on where it was left.
+    def resume(self, state: State) -> None:
+        """Continue an unfinished export from its state.
 
         Raises:
-            Refusal: what it says is not there, or somebody else writes it.
+            Refusal: the file does not match the state, or another process is writing it.
         """
 
     def add(self, calls: Sequence[Call], state: State) -> None:
-        """Write some calls, and after them how far it has come: both, or in the end none."""
+        """Write calls and the new state. After a crash, both count as written or neither."""
 
     def finish(self) -> None:
-        """Let it become the file that was asked for.
+        """Mark the export complete, and rename FILE.part to FILE.
 
         Raises:
-            Refusal: a file has come into its place meanwhile.
+            Refusal: another file has been put there meanwhile.
         """
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove all that the unfinished export has written."""
 
     def close(self) -> None:
-        """Close it as it is. It may have been closed before."""
+        """Close it in its current state. Closing it again does nothing."""
 
 
 def part_of(target: Path) -> Path:
-    """Return where the export to a file is written until it is whole."""
+    """Return the path to which an export to a file is written until it is complete."""
     return target.with_name(f"{target.name}.part")
 
 
 def only_files(*paths: Path) -> None:
-    """Make sure that what is to be written or replaced is a regular file, or is not there.
+    """Check that each path to be written or replaced is a regular file, or does not exist.
 
-    A device would become a file, and what a link leads to is not what was named.
+    A device would be replaced by a file, and a link's target is not the file that was named.
 
     Raises:
-        Refusal: one is something else.
+        Refusal: a path is something else.
     """
     for path in paths:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -177,15 +177,15 @@ def only_files(*paths: Path) -> None:
 
 
 def private(path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file that its owner alone may read, following no link: as an `opener` does."""
+    """Open a file that only its owner may read, following no link (an `opener` for `open`)."""
     return os.open(path, flags | _FOLLOW_NO_LINK, 0o600)
 
 
 def put_in_place(part: Path, target: Path, *, replaces: bool) -> None:
-    """Give a whole file its name, durably.
+    """Rename a complete file to its final name, durably.
 
     Raises:
-        Refusal: another file has got it.
+        Refusal: another file has that name.
     """
     only_files(target)
     if target.exists() and not replaces:
@@ -195,8 +195,8 @@ def put_in_place(part: Path, target: Path, *, replaces: bool) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that names given in a folder outlast a crash of the system."""
-    # Where folders cannot be opened, the system sees to it.
+    """Make renames in a folder durable, so that they survive a system crash."""
+    # A system on which folders cannot be opened does that itself.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -206,11 +206,11 @@ def sync_folder(folder: Path) -> None:
 
 
 async def in_thread(do: Callable[..., T], *arguments: Any) -> T:
-    """Do something that blocks, wholly: being cancelled takes effect when it is done."""
+    """Run a blocking function to its end in a thread; a cancellation takes effect after that."""
     doing = asyncio.get_running_loop().run_in_executor(None, do, *arguments)
     try:
         return await asyncio.shield(doing)
     except asyncio.CancelledError:
         await asyncio.wait([doing])
-        doing.exception()  # said here, it is not said to be lost
+        doing.exception()  # retrieved, so that asyncio does not log it as lost
         raise

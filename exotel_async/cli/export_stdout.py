@@ -1,4 +1,4 @@
-"""An export to standard output: for a pipe, which keeps nothing to continue from."""
+"""An export to standard output, such as a pipe; it cannot be continued."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ class StandardOutput:
     def __init__(self, render: Render, head: str = "") -> None:
         self._render = render
         self._head = head.encode()
-        # No buffer: what could not be written must not be tried again when the process ends.
+        # Unbuffered: data that could not be written must not be written again at exit.
         self._file = io.FileIO(sys.stdout.fileno(), "wb", closefd=False)
 
     @property
     def files(self) -> Sequence[Path]:
-        """All that it may write, replace or remove: none."""
+        """All files that it may write, replace or remove: none."""
         return ()
 
     @property
-    def spoilt(self) -> Refusal:
+    def invalid_state(self) -> Refusal:
         """The error for a state from which the export cannot continue."""
         return Refusal("an export to standard output cannot be continued")
 
-    def left(self) -> State | None:
-        """Read how far an export came that did not end: none is known."""
+    def unfinished(self) -> State | None:
+        """Return None: an unfinished export is never known."""
         return None
 
-    def done(self) -> State:
-        """Read what is there already.
+    def finished(self) -> State:
+        """Refuse to read an existing export.
 
         Raises:
-            Refusal: nobody can know.
+            Refusal: always.
         """
-        raise self.spoilt
+        raise self.invalid_state
 
     def begin(self, state: State) -> None:
-        """Start."""
+        """Write the head."""
         self._write(self._head)
         self.state = state
 
-    def go_on(self, state: State) -> None:
-        """Go on where it was left.
+    def resume(self, state: State) -> None:
+        """Refuse to continue.
 
         Raises:
-            Refusal: that is not possible.
+            Refusal: always.
         """
-        raise self.spoilt
+        raise self.invalid_state
 
     def add(self, calls: Sequence[Call], state: State) -> None:
-        """Write some calls."""
+        """Write calls."""
         self._write(self._render(calls).encode())
         self.state = state
 
     def finish(self) -> None:
-        """All is written."""
+        """Do nothing: all is written."""
 
     def discard(self) -> None:
-        """What was written cannot be taken back."""
+        """Do nothing: output cannot be taken back."""
 
     def close(self) -> None:
-        """It stays open for others."""
+        """Do nothing: the stream stays open."""
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

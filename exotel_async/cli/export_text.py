@@ -1,8 +1,8 @@
-"""An export to a text file: a line for each call, and a state beside it.
+"""An export to a text file: one line for each call, and a state file beside it.
 
-After each page the lines are made durable first, then the state that counts them takes the place of
-the one before. Whatever is in the file beyond what the state counts was not counted: it is cut off
-when an export continues.
+After each page the lines are made durable first, then a state that counts them replaces the one
+before. Whatever the file contains beyond the offset in the state is cut off when an export
+continues.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Render = Callable[[Sequence[Call]], str]
 
 
 def as_jsonl(calls: Sequence[Call]) -> str:
-    """Write each call as Exotel gave it, as JSON in one line."""
+    """Render each call as Exotel sent it, as one line of JSON."""
     return "".join(f"{raw_json(call)}\n" for call in calls)
 
 
 def as_csv(calls: Sequence[Call]) -> str:
-    """Write each call as a row of comma-separated values."""
+    """Render each call as a row of comma-separated values."""
     return csv_lines(map(cells_of, calls))
 
 
@@ -56,18 +56,18 @@ class TextFile:
 
     @property
     def files(self) -> Sequence[Path]:
-        """All that it may write, replace or remove."""
+        """All files that it may write, replace or remove."""
         return self._target, self._part, self._state_file, self._new_state_file
 
     @property
-    def spoilt(self) -> Refusal:
+    def invalid_state(self) -> Refusal:
         """The error for a state from which the export cannot continue."""
         return Refusal(
             f"{self._state_file} cannot be read as the state of an export: --force starts again"
         )
 
-    def left(self) -> State | None:
-        """Read how far an export came that did not end."""
+    def unfinished(self) -> State | None:
+        """Read the state of an unfinished export; return None if there is none."""
         try:
             state = State.loads(self._state_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -78,11 +78,11 @@ class TextFile:
                 "does not: --force starts again"
             ) from None
         except ValueError:
-            raise self.spoilt from None
+            raise self.invalid_state from None
         return None if self._died_at_the_end(state) else state
 
-    def done(self) -> State:
-        """Read what the file has, if the export has died with that done and all but this said."""
+    def finished(self) -> State:
+        """Read the state of a complete file, if its process died just before removing the state."""
         with suppress(FileNotFoundError, ValueError):
             state = State.loads(self._state_file.read_text(encoding="utf-8"))
             if self._died_at_the_end(state):
@@ -91,20 +91,20 @@ class TextFile:
         raise Refusal(f"{self._target} already exists: --force replaces it")
 
     def begin(self, state: State) -> None:
-        """Start again."""
+        """Start from the beginning."""
         if self._part.exists():
-            self._open("r+b")  # which somebody may be writing
+            self._open("r+b")  # fails if another process is writing it
         self.discard()
         self._note(state)
         self._open("xb")
         if self._head:
             self._append(self._head, state)
 
-    def go_on(self, state: State) -> None:
-        """Go on where it was left."""
-        # It may have died before there was anything to count.
+    def resume(self, state: State) -> None:
+        """Continue an unfinished export."""
+        # The process may have died before it wrote anything.
         self._open("r+b" if state.offset else "ab")
-        assert self._file is not None  # noqa: S101 - it was opened
+        assert self._file is not None  # noqa: S101 - just opened
         if self._file.seek(0, os.SEEK_END) < state.offset:
             self.close()
             raise Refusal(
@@ -112,9 +112,9 @@ class TextFile:
             )
         if state.offset:
             self._file.seek(state.offset - 1)
-            if self._file.read(1) != b"\n":  # it would cut a line in two
+            if self._file.read(1) != b"\n":  # the offset is not at the end of a line
                 self.close()
-                raise self.spoilt
+                raise self.invalid_state
         self._file.truncate(state.offset)
         self._file.seek(state.offset)
         self.state = state
@@ -122,26 +122,26 @@ class TextFile:
             self._append(self._head, state)
 
     def add(self, calls: Sequence[Call], state: State) -> None:
-        """Write some calls, then the state."""
+        """Write calls, then the state."""
         self._append(self._render(calls).encode(), state)
 
     def finish(self) -> None:
-        """Let it become the file that was asked for."""
+        """Mark the export complete, and rename FILE.part to FILE."""
         self._note(evolve(self.state, whole=True))
         self.close()
         put_in_place(self._part, self._target, replaces=self.state.replaces)
         self._state_file.unlink()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove all that the unfinished export has written."""
         self.close()
-        # In this order: a state without its file is nothing that anybody would go on with.
+        # In this order: a state without its file is never continued from.
         self._part.unlink(missing_ok=True)
         self._state_file.unlink(missing_ok=True)
         self._new_state_file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close it as it is."""
+        """Close the file in its current state."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -155,7 +155,7 @@ class TextFile:
 
     def _open(self, mode: str) -> None:
         try:
-            # No buffer: what is written is with the system, whatever becomes of this process.
+            # Unbuffered: what is written has reached the system even if this process dies.
             self._file = io.FileIO(self._part, mode, opener=private)
         except FileNotFoundError:
             if mode != "r+b":
@@ -177,8 +177,8 @@ class TextFile:
         self._note(evolve(state, offset=state.offset + len(data)))
 
     def _note(self, state: State) -> None:
-        """Let a state take the place of the one before, durably."""
-        # What a dead process has left there may be for others to read.
+        """Replace the stored state, durably."""
+        # A file left by a dead process may be readable by other users.
         self._new_state_file.unlink(missing_ok=True)
         with open(self._new_state_file, "x", encoding="utf-8", opener=private) as file:
             file.write(state.dumps())

@@ -1,6 +1,7 @@
-"""`export --update` and `export --follow`: a database that is brought up to date, or kept so.
+"""`export --update` and `export --follow`: bring a database up to date, once or repeatedly.
 
-What it has been told of by `calls.changes` is noted in it after each look.
+After each update the token of `calls.changes` is saved in the database, so that the next one
+continues from there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from exotel_async import (
 )
 from exotel_async.calls.changes_token import LOOK_BACK
 from exotel_async.cli.export_sink import in_thread
-from exotel_async.cli.export_sqlite import Database, News
+from exotel_async.cli.export_sqlite import Database, UpdateCounts
 from exotel_async.cli.progress import progress
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
@@ -45,7 +46,7 @@ from exotel_async.cli.terminal import (
 )
 from exotel_async.cli.time_arguments import shown_moment
 
-_HOPELESS: Final = (
+_PERMANENT_ERRORS: Final = (
     AuthenticationError,
     BadRequest,
     ConfigurationError,
@@ -54,12 +55,12 @@ _HOPELESS: Final = (
     PaymentRequired,
     PermissionDenied,
 )
-"""What does not pass by itself."""
+"""Errors that a later update would meet again."""
 
 
 @define(eq=False)
 class Updater:
-    """Looks for what has changed, once, or again and again."""
+    """Reads changed calls into a database, once or repeatedly."""
 
     exotel: AsyncExotel
     service: Service
@@ -71,40 +72,40 @@ class Updater:
     _next: float | None = field(default=None, init=False)
 
     async def once(self) -> None:
-        """Look once, and say what it has brought.
+        """Update once, and report the result.
 
         Raises:
-            ExotelError: it cannot.
+            ExotelError: the update failed.
         """
-        news = await self._look(await self._changes())
+        counts = await self._update(await self._changes())
         calls = self.database.state.records
         with ignoring_lost_output(
             sys.stdout
-        ):  # it is in the file, whether or not that can be printed
+        ):  # the file is updated, whether or not that can be printed
             if self.as_json:
-                told = {"new": news.new, "changed": news.changed}
-                show_json({"file": str(self.target), "calls": calls, **told})
+                totals = {"new": counts.new, "changed": counts.changed}
+                show_json({"file": str(self.target), "calls": calls, **totals})
             else:
-                say(f"{self.target}: {news}, {counted(calls, 'call')} in all")
+                say(f"{self.target}: {counts}, {counted(calls, 'call')} in all")
 
     async def follow(self, every: float) -> None:
-        """Look until the task is cancelled.
+        """Update repeatedly until the task is cancelled.
 
         Args:
-            every: seconds from one look to the next.
+            every: seconds from one update to the next.
 
         Raises:
-            ExotelError: it cannot go on, and waiting would not help.
+            ExotelError: an update failed, and repeating it would not help.
         """
         if not can_redraw(err):
             note(f"Following: new calls are read every {every:g} s. SIGTERM or Ctrl-C ends it.")
         changes = await self._changes()
         with progress(err) as show:
             async with drawing(lambda: show(self), every=0.5):
-                await self._keep_looking(changes, every)
+                await self._update_repeatedly(changes, every)
 
     def stopped(self) -> None:
-        """Say what there is in the end."""
+        """Report what the database contains at the end."""
         newest = self.database.newest()
         if self.as_json:
             show_json({"file": str(self.target), "calls": self.database.state.records})
@@ -112,53 +113,53 @@ class Updater:
         upto = "" if newest is None else f", the newest of {shown_moment(newest)}"
         say(f"{counted(self.database.state.records, 'call')}{upto}")
 
-    async def _keep_looking(self, changes: CallChanges, every: float) -> None:
+    async def _update_repeatedly(self, changes: CallChanges, every: float) -> None:
         while True:
             began = time.monotonic()
             try:
-                news = await self._look(changes)
-            except _HOPELESS:
+                counts = await self._update(changes)
+            except _PERMANENT_ERRORS:
                 raise
             except ExotelError as error:
                 why = self.service.explain(error)
                 self._tell(f"failed, the next update catches up: {why}", telling=True)
             else:
-                telling = bool(news.new or news.changed)
-                self._tell(str(news), telling=telling)
-            # After a long update the next is later: the rate limit is for others as well.
+                telling = bool(counts.new or counts.changed)
+                self._tell(str(counts), telling=telling)
+            # After a long update the next one is later, to leave others a part of the rate limit.
             took = time.monotonic() - began
             self._next = began + max(every, 2 * took)
             await asyncio.sleep(self._next - time.monotonic())
 
     async def _changes(self) -> CallChanges:
-        """Return what has changed since the last look, or since the database was exported."""
+        """Return the calls changed since the last update, or since the export."""
         state = self.database.state
         since: str | datetime | None = state.changes
         if since is None:
-            # What is older than the newest call by more than that does not change any more.
+            # Calls older than the newest one by more than that no longer change.
             newest = await in_thread(self.database.newest)
             since = state.selection.begin if newest is None else newest - LOOK_BACK
         return self.exotel.calls.changes(
             since=since, allow_gap=True, page_size=self.page_size, **state.selection.filters()
         )
 
-    async def _look(self, changes: CallChanges) -> News:
-        """Read what has changed, and note it."""
-        news = News()
+    async def _update(self, changes: CallChanges) -> UpdateCounts:
+        """Write the changed calls to the database, then save the token."""
+        counts = UpdateCounts()
         async with aclosing(changes.pages()) as pages:
             async for page in pages:
-                news += await in_thread(self.database.upsert, page.calls)
-        await in_thread(self.database.looked, changes.token)
+                counts += await in_thread(self.database.upsert, page.calls)
+        await in_thread(self.database.save_token, changes.token)
         if changes.gap is not None:
             first, last = map(shown_moment, changes.gap)
             note(
                 f"Exotel keeps six months: calls that were created from {first} to {last} may be "
                 f"missing in {self.target}, or stay as they are."
             )
-        return news
+        return counts
 
     def _tell(self, what: str, *, telling: bool) -> None:
-        """Show the result of an update: in the line that is redrawn, or in one of its own."""
+        """Show the result of an update, in the line that is redrawn or in a line of its own."""
         self._last = f"update at {datetime.now().astimezone():%H:%M:%S %Z}: {what}"
         if telling and not can_redraw(err):
             note(self._last)

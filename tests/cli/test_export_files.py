@@ -101,13 +101,13 @@ def test_nobody_else_may_read_it_at_any_moment(
     (tmp_path / name).unlink()
     seen.clear()
     for page in range(3):
-        sink.add(CALLS, sink.state.further(3, page, None))
+        sink.add(CALLS, sink.state.advanced(3, page, None))
         look()
     sink.close()
     sink = sink_for(tmp_path / name)
-    left = sink.left()
+    left = sink.unfinished()
     assert left is not None
-    sink.go_on(left)
+    sink.resume(left)
     look()
     sink.finish()
     look()
@@ -213,7 +213,7 @@ def test_what_stands_in_the_place_of_its_other_files_stays(
 def test_what_comes_into_its_place_meanwhile_stays(tmp_path: Path, name: str) -> None:
     sink = sink_for(tmp_path / name)
     sink.begin(State(account=ACCOUNT, selection=Selection(), replaces=True))
-    sink.add(CALLS, sink.state.further(3, 1, None))
+    sink.add(CALLS, sink.state.advanced(3, 1, None))
     os.mkfifo(tmp_path / name)
     with pytest.raises(Refusal, match="is a pipe"):
         sink.finish()
@@ -290,7 +290,7 @@ def leave(file: Path, noted: str) -> None:
     """Leave what an export leaves that was cut short, with that state."""
     sink = sink_for(file)
     sink.begin(State(account=ACCOUNT, selection=SELECTION, token=token()))
-    sink.add(CALLS, sink.state.further(3, 1, sink.state.token))
+    sink.add(CALLS, sink.state.advanced(3, 1, sink.state.token))
     sink.close()
     put_state(file, noted)
 
@@ -538,7 +538,7 @@ def test_a_database_whose_times_are_none(nowhere: Path) -> None:
     for written in ("yesterday", "2026-11-01T00:00:00", 7):
         sink = Database(nowhere / "calls.db")
         sink.begin(State(account=ACCOUNT, selection=SELECTION))
-        sink.add(CALLS, sink.state.further(3, 1, None))
+        sink.add(CALLS, sink.state.advanced(3, 1, None))
         sink.finish()
         with closing(sqlite3.connect("calls.db")) as connection, connection:
             connection.execute("UPDATE calls SET created_at = ?", (written,))

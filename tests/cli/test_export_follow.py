@@ -183,7 +183,7 @@ async def test_ctrl_c_says_that_it_was_deleted(busy: Emulator, tmp_path: Path) -
         file = tmp_path / "calls.db"
         await until(file, lambda rows: len(rows) == 9)
         async with asyncio.timeout(20):
-            while Database(file).done().changes is None:  # the first update ends with it
+            while Database(file).finished().changes is None:  # the first update ends with it
                 await asyncio.sleep(0.05)
         file.unlink()
         ended = await running.end(signal.SIGINT)
@@ -213,14 +213,14 @@ async def test_a_database_that_was_deleted_is_no_disk_error(busy: Emulator, tmp_
     def refuses(use: Callable[[Database], object], *, deleted: bool = True) -> None:
         file.write_bytes(kept)
         database = Database(file)
-        database.update(database.done())
+        database.update(database.finished())
         if deleted:
             file.unlink()
         with closing(database), pytest.raises(Refusal, match=r"calls\.db was deleted or replaced"):
             use(database)
 
     refuses(Database.newest)
-    refuses(lambda database: database.looked(None))
+    refuses(lambda database: database.save_token(None))
     refuses(lambda database: database.upsert([]))
     refuses(lambda database: database.upsert(DeletesItFirst(file)), deleted=False)
 

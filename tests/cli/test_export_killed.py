@@ -88,14 +88,14 @@ def run(file: Path) -> None:
     """Export four pages, or what is left of them, by the state alone."""
     sink = TextFile(file, lambda page: "".join(f"{call.sid}\n" for call in page), "head\n")
     try:
-        left = sink.left()
+        left = sink.unfinished()
         if left is None:
             sink.begin(State(account="a", selection=Selection()))
         else:
-            sink.go_on(left)
+            sink.resume(left)
         if not sink.state.whole:
             for page in range(int(sink.state.token or 0), 4):
-                sink.add(calls(page), sink.state.further(3, page, str(page + 1)))
+                sink.add(calls(page), sink.state.advanced(3, page, str(page + 1)))
         sink.finish()
     finally:
         sink.close()
@@ -142,7 +142,7 @@ def test_dead_before_or_in_the_middle_of_any_step(
         steps_left = 0
         if not file.exists():
             run(file)
-        elif (state := TextFile(file, str).left()) is not None:
+        elif (state := TextFile(file, str).unfinished()) is not None:
             pytest.fail(f"{state} is left")
         assert file.read_text() == expected
     assert deaths > 100

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from exotel_async import IST, Call, CallDetails, CallPage, CallStatus, Leg
 from exotel_async.cli.export_columns import COLUMNS, NAMES, cells_of, raw_json, values_of
 from exotel_async.cli.export_filters import Selection
-from exotel_async.cli.export_progress import Course
+from exotel_async.cli.export_progress import ListProgress
 from exotel_async.cli.export_sink import State
 from exotel_async.cli.export_text import as_csv, as_jsonl
 from exotel_async.cli.time_arguments import Moment, read_length, shown_length
@@ -197,9 +197,9 @@ def page(*minutes: int, total: int | None = None) -> CallPage:
 
 def test_the_course_goes_by_count_where_that_is_known() -> None:
     selection = Selection(since=Moment.read("2026-11-01"), until=Moment.read("2026-11-02"))
-    course = Course.through(selection, 10)
+    course = ListProgress.of(selection, 10)
     assert (course.share, course.left) == (None, None)
-    course.took(page(1, 2, total=20))
+    course.add_page(page(1, 2, total=20))
     assert str(course) == "12 of 30 calls"
     assert course.share == 12 / 30
     assert course.left is not None
@@ -207,11 +207,11 @@ def test_the_course_goes_by_count_where_that_is_known() -> None:
 
 def test_the_course_goes_by_date_where_there_are_more_than_the_service_counts() -> None:
     selection = Selection(since=Moment.read("2026-09-01"), until=Moment.read("2026-12-31"))
-    course = Course.through(selection, 0)
+    course = ListProgress.of(selection, 0)
     course.end = datetime(2027, 1, 1, tzinfo=IST)  # else now
-    course.took(page(1, 2, total=20))
+    course.add_page(page(1, 2, total=20))
     assert str(course) == "2 calls, up to 2026-11-01 00:02:00 IST"
     assert course.share == pytest.approx(0.5, abs=0.01)
-    empty = Course.through(selection, 0)
-    empty.took(page(total=0))
+    empty = ListProgress.of(selection, 0)
+    empty.add_page(page(total=0))
     assert str(empty) == "0 calls"
