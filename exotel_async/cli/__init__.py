@@ -24,11 +24,12 @@ _OF_THE_EXTRA = frozenset(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    Its parts come with an extra, and are imported here so that their absence can be reported.
+    Its dependencies come with an extra, and are imported here so that their absence can be
+    reported.
 
     Args:
-        arguments: what to run. None: the arguments of this process, which is then taken to be
-            `exotel-async` and nothing else: Ctrl-C ends it wherever no command is at work.
+        arguments: the command line. None: that of this process, which must then be `exotel-async`
+            itself, because Ctrl-C ends the process whenever no command is running.
     """
     if arguments is None:
         from exotel_async.cli import ctrl_c  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""The commands of the command line and their options."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run one command and return its exit code."""
     open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot say must not end a command
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks must not end a command
             stream.reconfigure(errors="backslashreplace")
-    # What the SDK warns of, the commands tell in their own words.
+    # The commands report in their own words what the SDK logs.
     logging.getLogger("exotel_async").addHandler(logging.NullHandler())
     try:
         work = app(arguments, exit_on_error=False, result_action="return_value")
         return ctrl_c.interrupting(work) if callable(work) else int(work or Exit.OK)
-    except CycloptsError as error:  # it is shown already
+    except CycloptsError as error:  # it has been shown already
         if "--json" in (sys.argv[1:] if arguments is None else arguments):
             show_error(str(error), kind=InvalidRequest.__name__)
         return Exit.USAGE
@@ -78,11 +78,11 @@ def run(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return Exit.INTERRUPTED
-    except BrokenPipeError:  # of what is not written through `out`
+    except BrokenPipeError:  # from output that was not written through `out`
         give_up(sys.stdout)
         return Exit.INTERRUPTED
-    except OSError as error:  # of all else that may fail the commands tell themselves
-        give_up(sys.stdout)  # what is still to be flushed at the end would fail again
+    except OSError as error:  # the commands report all other errors themselves
+        give_up(sys.stdout)  # flushing the rest at exit would fail again
         with ignoring_lost_output(sys.stderr):
             complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
@@ -368,7 +368,7 @@ def emulator(
     return partial(emulate, served, as_json=json)
 
 
-# Its modules need what campaigns need, which takes long to import.
+# A string, as its modules take long to import.
 app.command(
     "exotel_async.cli.campaign_app:app",
     name="campaign",

@@ -1,4 +1,4 @@
-"""What a person at a terminal is asked."""
+"""Questions to the person at the terminal."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from exotel_async.cli.terminal import err
 
 _YES: Final = {"y", "yes"}
 _LOOK_FOR_SIGNALS: Final = 0.2
-"""Seconds between two looks for a signal while an answer is waited for."""
+"""Seconds between two checks for a signal while an answer is awaited."""
 
 
 def can_ask() -> bool:
-    """Whether somebody is there to be asked."""
+    """Return whether there is a terminal at which to ask."""
     return sys.stdin is not None and sys.stdin.isatty() and err.is_terminal
 
 
 def ask(question: str) -> str | None:
-    """Ask a person, and return the line that was typed; None: nothing more will be.
+    """Ask a question and return the typed line; None if the input has ended.
 
-    What was typed without Enter before the end of the input is no answer.
+    Text typed without Enter before the end of the input is not an answer.
     """
     err.print(question, end="")
     if sys.platform != "win32":
-        # Such a signal does not end a read, so that Ctrl-C would be lost.
+        # A signal does not interrupt a blocking read: Ctrl-C would have no effect.
         while not select.select([sys.stdin], [], [], _LOOK_FOR_SIGNALS)[0]:
             pass
     typed = sys.stdin.buffer.readline()
@@ -37,14 +37,14 @@ def ask(question: str) -> str | None:
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Ask whether something that cannot be undone is to be done.
+    """Return whether the user confirms an action that cannot be undone.
 
     Args:
-        question: the question, which "y" affirms.
-        yes: whether `--yes` has affirmed it.
+        question: the question, confirmed by "y".
+        yes: whether `--yes` has confirmed it already.
 
     Raises:
-        Misuse: nobody is there to be asked.
+        Misuse: there is no terminal at which to ask.
     """
     if yes:
         return True

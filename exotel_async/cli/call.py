@@ -1,4 +1,4 @@
-"""`call`: one dial, to the real service unless another address is given."""
+"""`call`: place one call, through the real service unless another address is given."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @frozen(kw_only=True)
 class Order:
-    """One dial: two parties, or one party and a flow or a bot."""
+    """The dial to make: to two parties, or to one party and a flow or a bot."""
 
     from_: str
     to: str | None
@@ -54,10 +54,10 @@ class Order:
         return f"{mask_number(self.from_)}, then {then}, showing {mask_number(self.caller_id)}"
 
     def check(self) -> None:
-        """Say now what dialling would say of its arguments.
+        """Validate the arguments as dialling would.
 
         Raises:
-            InvalidRequest: Exotel would refuse it.
+            InvalidRequest: Exotel would refuse one of them.
         """
         options: Any = self.options
         if self.to is not None:
@@ -76,7 +76,7 @@ class Order:
             )
 
     async def place(self, exotel: AsyncExotel) -> Call:
-        """Dial."""
+        """Send the dial."""
         options: Any = self.options
         if self.to is not None:
             return await exotel.calls.connect(
@@ -93,27 +93,28 @@ class Order:
 
 @define
 class _Ended:
-    """How a dial ended, and then the call, as far as anybody found out."""
+    """The outcome of the dial, and then of the call, as far as known."""
 
     how: Call | ExotelError | None = None
+    """The placed call, or the error of the dial; None: not known yet."""
     closed: bool = False
-    """Whether the session was closed in order: then a dial in flight has been accounted for."""
+    """Whether the session was closed properly, so that a dial in flight has been resolved."""
     shown: bool = False
     """Whether the call was printed when it was placed."""
     waited: Call | ExotelError | None = None
-    """The call when it was over, or why that could not be read."""
+    """The call after its end, or why that could not be read; None: not awaited."""
 
     def note(self, how: Call | ExotelError) -> None:
-        """Take down how the dial ended."""
+        """Record the outcome of the dial."""
         self.how = how
 
 
 def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
-    """Dial once, and say what came of it, even when interrupted.
+    """Dial once, and report the outcome, even when interrupted.
 
     Args:
         order: the dial.
-        service: where.
+        service: which Exotel to use.
         wait: whether to wait until the call is over.
         as_json: whether to print the call, or the error, as JSON.
     """
@@ -146,7 +147,7 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     code = _exit_code(ended, interrupted=interrupted)
-    # A script that reads only the exit code must not dial again what was dialled.
+    # A script that reads only the exit code must not dial again after an output error.
     with ignoring_lost_output():
         _tell(ended, _problem_of(ended, service), as_json=as_json)
         if code is Exit.INTERRUPTED and isinstance(ended.how, Call):
@@ -163,7 +164,7 @@ async def _wait(exotel: AsyncExotel, ended: _Ended, *, silent: bool) -> None:
         ended.shown = True
     try:
         ended.waited = await exotel.calls.wait(made.sid, details=True)
-    except ExotelError as error:  # it says nothing about the dial
+    except ExotelError as error:  # not an error of the dial
         ended.waited = error
 
 
@@ -183,10 +184,10 @@ def _exit_code(ended: _Ended, *, interrupted: bool) -> Exit:
 
 
 def _was_completed(made: Call | None, over: Call | ExotelError) -> bool:
-    """Whether a call was answered by its second party too, if it had one."""
+    """Return whether a call was completed, also by its second party if it had one."""
     if not isinstance(over, Call):
         return False
-    # The status may be that of the first leg alone.
+    # The status may be that of the first leg only.
     target = None if made is None else made.target
     two = target is not None and target.to is not None
     second = over.details.leg2_status if two and over.details else None
@@ -228,17 +229,17 @@ def _tell(ended: _Ended, problem: str | None, *, as_json: bool) -> None:
 
 
 def _as_json(ended: _Ended, problem: str | None) -> Mapping[str, Any]:
-    told: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     made = wrong = ended.how
     if isinstance(made, Call):
         wrong = ended.waited
-        told = (wrong if isinstance(wrong, Call) else made).to_dict()
+        values = (wrong if isinstance(wrong, Call) else made).to_dict()
     elif isinstance(wrong, CallOutcomeUnknown):
-        told = {"sid": wrong.sid}
+        values = {"sid": wrong.sid}
     if problem is not None:
         kind = "KeyboardInterrupt" if wrong is None else kind_of(wrong)
-        told["error"] = {"type": kind, "text": one_line(problem)}
-    return told
+        values["error"] = {"type": kind, "text": one_line(problem)}
+    return values
 
 
 def _show_placed(made: Call) -> None:

@@ -1,10 +1,10 @@
-"""What Ctrl-C does before a command begins its work, and after it: it ends the process at once.
+"""What Ctrl-C does before and after a command runs: it ends the process at once.
 
-SIGTERM does the same, and is like Ctrl-C while a command works.
+SIGTERM does the same, and acts like Ctrl-C while a command runs.
 
-Modules are imported then, and a `KeyboardInterrupt` in the midst of them may come up anywhere: as a
-traceback, or in a callback of the import system, which prints it and continues. There is nothing
-yet that would have to be tidied up.
+Modules are imported at that time, and a `KeyboardInterrupt` during an import may surface anywhere:
+as a traceback, or in a callback of the import system, which prints it and continues. There is
+nothing to clean up yet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 
-TYPE_CHECKING = False  # `typing` takes longer to import than Ctrl-C should wait for this
+TYPE_CHECKING = False  # importing `typing` would delay the handling of Ctrl-C
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def ends_the_process() -> None:
-    """From here on, Ctrl-C or SIGTERM ends the process.
+    """Let Ctrl-C or SIGTERM end the process from now on.
 
-    Unless it is ignored, as Ctrl-C is in a background job.
+    A signal that is ignored, as Ctrl-C is in a background job, stays ignored.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
@@ -32,9 +32,9 @@ def ends_the_process() -> None:
 
 
 def interrupting(work: Callable[[], T]) -> T:
-    """Do the work of a command, in which Ctrl-C is a `KeyboardInterrupt` as in any program.
+    """Run a command's work, during which Ctrl-C and SIGTERM raise `KeyboardInterrupt` as usual.
 
-    So is SIGTERM. What has to end in order lets it cancel its task: see `terminal.end_on_sigterm`.
+    Work that must end cleanly lets SIGTERM cancel its task: see `terminal.end_on_sigterm`.
     """
     handlers: dict[signal.Signals, Callable[..., object]] = {
         signal.SIGINT: signal.default_int_handler,
@@ -53,7 +53,7 @@ def interrupting(work: Callable[[], T]) -> T:
 def _interrupt(*_: object) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)  # an event loop takes it in its own way
+    signal.raise_signal(signal.SIGINT)  # so that an event loop handles it as it handles Ctrl-C
 
 
 def _end(*_: object) -> None:

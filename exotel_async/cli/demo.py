@@ -1,7 +1,7 @@
-"""`exotel-async demo`: a small campaign whose program is killed, and which goes on nevertheless.
+"""`exotel-async demo`: a small campaign that continues after its program was killed.
 
 It runs on an emulator in this process, which records each call. The program that dials is a process
-of its own: `demo_child.py`. This one looks on: it reads the ledger, and dials nobody.
+of its own: `demo_child.py`. This process only observes: it reads the ledger, and never dials.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from exotel_async.cli.terminal import Exit, err, out, report_problem, show_json
 from exotel_async.emulator import Emulator, Fault
 
 _LOOK_AT_LEDGER: Final = 0.05
-"""Seconds between two looks."""
+"""Seconds between two readings of the ledger."""
 _LOST_ANSWER: Final = Fault.act_then_stall()
-_MOMENT_WITHIN: Final = 5.0
-"""Seconds from the dial whose answer is held back until the program is killed, at the latest."""
+_KILL_WITHIN: Final = 5.0
+"""Seconds within which the program is killed, after the dial whose response is held back."""
 
 
 @define(eq=False)
@@ -48,9 +48,9 @@ class Demo:
     show: Callable[[DemoStanding], None]
     folder: Path
     known: CampaignStatistics = field(init=False)
-    """How it stands by the ledger."""
+    """The campaign's statistics according to the ledger."""
     unanswered: frozenset[str] = field(default=frozenset(), init=False)
-    """The ids of attempts of which it is not known, or not yet, whether they have made a call."""
+    """The ids of attempts of which it is not known (yet) whether they have placed a call."""
     emulator: Emulator = field(init=False)
     _ledger: Ledger = field(init=False)
     _admin: CampaignAdmin = field(init=False)
@@ -65,7 +65,7 @@ class Demo:
         """Run the campaign, kill its program once, and compare the record with the ledger.
 
         Raises:
-            ProgramFailed: the program did not do its part.
+            ProgramFailed: the program failed, or ended too early.
             ExotelError: the ledger cannot be used.
         """
         self._began = asyncio.get_running_loop().time()
@@ -86,18 +86,18 @@ class Demo:
         return asyncio.get_running_loop().time() - self._began
 
     async def _run_and_kill(self) -> frozenset[str]:
-        """Return the attempts whose dials were in flight."""
+        """Run the program, kill it, and return the ids of the attempts in flight at that moment."""
         self.emulator.faults.add(
             _LOST_ANSWER, path="Calls/connect", after=self.plan.dial_with_lost_response - 1
         )
         async with program(self._assignment()) as running:
             self.reporter.started(running.process.pid)
-            await self._watch(running, until=self._is_moment)
+            await self._watch(running, until=self._should_kill)
             if running.has_ended:
                 await running.check()
                 raise ProgramFailed("the demo's program has ended before it was killed")
             await running.kill()
-        await self._look()
+        await self._refresh()
         self.reporter.killed(self.emulator.calls.values(), len(self.unanswered))
         return self.unanswered
 
@@ -111,29 +111,29 @@ class Demo:
             await self._watch(running)
             if running.has_ended:
                 await running.check()
-        await self._look()
+        await self._refresh()
 
-    def _is_moment(self) -> bool:
-        """Whether the program is to be killed at this very moment."""
+    def _should_kill(self) -> bool:
+        """Return whether to kill the program now."""
         calls = self.emulator.calls.values()
         if len(calls) < self.plan.dial_with_lost_response:
             return False
         if self._held_at is None:
             self._held_at = self.elapsed
-        # No other dial can be between its intent and its first byte, nor its answer on its way.
+        # No other dial can be between its intent and its first byte, nor its response in transit.
         are_taken = sum(not call.ended for call in calls) == self.plan.channels
         are_answered = self.known.attempts == len(calls) - 1
-        return (are_taken and are_answered) or self.elapsed - self._held_at > _MOMENT_WITHIN
+        return (are_taken and are_answered) or self.elapsed - self._held_at > _KILL_WITHIN
 
     async def _watch(self, running: Program, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Look on until something is so, or the program has ended, or there is no more time."""
+        """Watch until a condition holds, the program has ended, or the time is up."""
         while True:
-            await self._look()
+            await self._refresh()
             if until() or running.has_ended or self.elapsed > self.plan.longest:
                 return
             await asyncio.sleep(_LOOK_AT_LEDGER)
 
-    async def _look(self) -> None:
+    async def _refresh(self) -> None:
         states = (AttemptState.INTENDED, AttemptState.IN_DOUBT)
         left = await self._ledger.open_attempts(states, "", self.plan.contacts)
         self.unanswered = frozenset(one.id for one in left)
@@ -167,8 +167,8 @@ class Demo:
 
 
 def demo(plan: Plan, *, as_json: bool) -> Exit:
-    """Run the demo, and say what came of it, in the end as a line of JSON if that is wanted."""
-    # Cut off by the kill, the emulator's server may think that something is wrong.
+    """Run the demo, and report the result, if requested also as a line of JSON."""
+    # The emulator's server may log an error about the connection cut off by the kill.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
     console = err if as_json else out
     reporter = DemoReporter(console)

@@ -1,7 +1,7 @@
 """The program that `exotel-async demo` starts, kills and starts again: it runs one campaign.
 
-It is told what to do by one line on its stdin, which stays open: when it closes, whoever has
-started it is gone, and it ends as well.
+It gets its assignment as one line on stdin, which stays open. When stdin closes, the parent process
+is gone, and this one ends as well.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from exotel_async.cli.terminal import one_line
 
 @frozen(kw_only=True)
 class Assignment:
-    """What the program is told. No variable of the environment counts.
+    """What the program is to do. Environment variables are ignored.
 
     Attributes:
         base_url, account_sid, api_key, api_token: the emulator, and its credentials.
         limit: requests a minute.
-        burst: how many of them may leave at once.
-        folder: is deleted when whoever has started this is gone.
+        burst: how many of them may be sent at once.
+        folder: deleted when the parent process is gone.
         ledger: the path of the ledger, in that folder.
         campaign: the name of the campaign.
-        channels: the channels there are.
+        channels: the number of channels.
         poll_interval: seconds, as `Dialer` takes it.
     """
 
@@ -50,11 +50,11 @@ class Assignment:
 
     @classmethod
     def read(cls, line: str) -> Self:
-        """Read it from a line."""
+        """Decode an assignment from a line."""
         return cls(**json.loads(line))
 
     def line(self) -> str:
-        """Write it as a line."""
+        """Encode the assignment as a line."""
         return json.dumps(asdict(self)) + "\n"
 
 
@@ -85,10 +85,10 @@ async def _run(assignment: Assignment) -> None:
 
 
 def _end_with_parent(folder: str) -> None:
-    """End when stdin closes, wherever this process is. What it has written goes, too."""
+    """End the process and delete the folder when stdin closes, whatever runs at that moment."""
 
     def watch() -> None:
-        while os.read(0, 1):  # nothing else comes
+        while os.read(0, 1):  # no more input is expected
             pass
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
@@ -97,15 +97,15 @@ def _end_with_parent(folder: str) -> None:
 
 
 def main() -> int:
-    """Run the campaign to its end. What goes wrong is told in one line on stderr."""
-    # A terminal's Ctrl-C reaches this process, too; whoever has started it decides.
+    """Run the campaign to its end. An error is reported as one line on stderr."""
+    # A terminal's Ctrl-C reaches this process, too; the parent process decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("exotel_async").addHandler(logging.NullHandler())
     try:
         assignment = Assignment.read(sys.stdin.readline())
         _end_with_parent(assignment.folder)
         asyncio.run(_run(assignment))
-    except Exception as error:  # noqa: BLE001 - it is told
+    except Exception as error:  # noqa: BLE001 - it is reported
         print(one_line(f"{type(error).__name__}: {error}"), file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -24,13 +24,13 @@ _STYLES: Final = {
 
 @frozen(kw_only=True)
 class DemoStanding:
-    """How it stands with the campaign.
+    """The state of the demo's campaign.
 
     Attributes:
-        known: what the ledger has.
+        known: the campaign's statistics according to the ledger.
         calls: how many calls the emulator has recorded.
         in_use: how many of them are in progress.
-        channels: how many may be.
+        channels: how many may be in progress.
         elapsed: seconds since the start.
     """
 
@@ -42,7 +42,7 @@ class DemoStanding:
 
     @property
     def step(self) -> int:
-        """One for each tenth of the contacts."""
+        """The number of tenths of the contacts that are finished."""
         return _STEPS * finished(self.known) // max(1, self.known.created)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class DemoStanding:
         return f"{self.elapsed:5.1f} s  of {self.known.created} contacts: {counts}"
 
     def panel(self, width: int) -> Group:
-        """Return bars for contacts and channels, and how contacts stand."""
+        """Return bars for contacts and channels, and counts of contacts by state."""
         total = max(1, self.known.created)
         bars = Table.grid(padding=(0, 2))
         bars.add_column(min_width=8, no_wrap=True)

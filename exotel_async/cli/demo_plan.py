@@ -1,4 +1,4 @@
-"""What the demo's campaign is like, and when its program is killed."""
+"""The settings of the demo's campaign, and when its program is killed."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ TIME_LIMIT: Final = timedelta(seconds=30)
 
 @frozen(kw_only=True)
 class Plan:
-    """What the demo does. Lengths are seconds; the emulator's clock runs as fast as any.
+    """The settings of the demo. Durations are seconds; the emulator's clock runs in real time.
 
-    The program is killed while calls in progress take all its channels, the call among them whose
-    answer is held back: no other dial can be on its way then. So that there is such a moment, some
-    contacts in a row, as many as there are channels, talk for long.
+    The program is killed while calls in progress take all its channels, among them the call whose
+    response is held back: no other dial can be in flight then. To create such a moment, as many
+    consecutive contacts as there are channels talk for long.
 
     Attributes:
         contacts: how many people are dialled.
         channels: how many calls may be in progress at once.
         before: how many are dialled before those who talk for long.
-        talk: how long others talk, at least and at most.
-        long_talk: how long those talk.
-        gap: from a call that found somebody busy, or not there, until the next one.
-        poll_interval: as `Dialer` takes it.
-        seed: how calls end.
-        longest: when the demo is over at the latest.
+        talk: how long the others talk, at least and at most.
+        long_talk: how long those who talk for long do so.
+        gap: the time from a call that was busy or not answered until the next attempt.
+        poll_interval: the `poll_interval` of `Dialer`.
+        seed: the emulator's seed, which decides how calls end.
+        longest: the longest time the demo may take.
     """
 
     contacts: int
@@ -50,7 +50,7 @@ class Plan:
 
     @classmethod
     def usual(cls, seed: int) -> Plan:
-        """Return the one to look at."""
+        """Return the plan for people to watch."""
         return cls(
             contacts=32,
             channels=10,
@@ -64,7 +64,7 @@ class Plan:
 
     @classmethod
     def fast(cls, seed: int) -> Plan:
-        """Return the one for machines: it shows the same in a few seconds."""
+        """Return the plan for automated runs: it shows the same in a few seconds."""
         return cls(
             contacts=10,
             channels=4,
@@ -78,22 +78,22 @@ class Plan:
 
     @property
     def budget(self) -> RateLimit:
-        """What Exotel allows an account, and much of it at once: the demo takes half a minute."""
+        """Exotel's documented rate, with a large burst as the demo takes only half a minute."""
         return RateLimit(LIMIT, burst=120)
 
     @property
     def numbers(self) -> Sequence[str]:
-        """Different phone numbers, which nobody is going to ring."""
+        """The contacts' phone numbers, all different; only the emulator dials them."""
         return [f"+9198123{index:05d}" for index in range(1, self.contacts + 1)]
 
     @property
     def dial_with_lost_response(self) -> int:
-        """Which of the dials it is whose response is held back until the program is killed."""
+        """The position, from 1, of the dial whose response is held back until the kill."""
         return self.before + self.channels
 
     @property
     def campaign(self) -> Campaign:
-        """The campaign."""
+        """The campaign to run."""
         retry = Retry(1, timedelta(seconds=self.gap))
         return Campaign(
             NAME,
@@ -105,7 +105,7 @@ class Plan:
         )
 
     def emulator(self) -> Emulator:
-        """Return an emulator on which all this happens."""
+        """Return the emulator on which the demo runs."""
         long = self.numbers[self.before : self.dial_with_lost_response]
         return Emulator(
             rate=LIMIT,

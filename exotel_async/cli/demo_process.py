@@ -1,4 +1,4 @@
-"""The process of the demo's program."""
+"""Starting, killing and checking the process of the demo's program."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ COMMAND: Final[Sequence[str]] = (sys.executable, "-P", "-m", "exotel_async.cli.d
 
 
 class ProgramFailed(Exception):
-    """The program has ended otherwise than it was to, with what it has said of that."""
+    """The program could not be started, failed or ended too early. The text says how."""
 
 
 @define(eq=False)
 class Program:
-    """A program that runs."""
+    """The demo's program, running in a process of its own."""
 
     process: asyncio.subprocess.Process
     errors: asyncio.Task[bytes]
 
     @property
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether the process has ended."""
         return self.process.returncode is not None
 
     async def kill(self) -> None:
-        """Do what `kill -9` does."""
+        """Kill the process, like `kill -9`, and wait for its end."""
         with suppress(ProcessLookupError):
             self.process.kill()
         await self.process.wait()
 
     async def check(self) -> None:
-        """Look how it has ended.
+        """Check the exit code.
 
         Raises:
-            ProgramFailed: not well.
+            ProgramFailed: it is not 0.
         """
         code = await self.process.wait()
         if code:
@@ -55,7 +55,7 @@ class Program:
 
 @asynccontextmanager
 async def program(assignment: Assignment) -> AsyncIterator[Program]:
-    """Start the program; it is gone when the block ends.
+    """Start the program; it is killed at the end of the block.
 
     Raises:
         ProgramFailed: it cannot be started.
@@ -70,7 +70,7 @@ async def program(assignment: Assignment) -> AsyncIterator[Program]:
     assert process.stdin is not None and process.stderr is not None  # noqa: PT018, S101 - pipes
     started = Program(process, asyncio.create_task(process.stderr.read()))
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # its end tells why
+        with suppress(BrokenPipeError, ConnectionResetError):  # `check` reports why it ended
             process.stdin.write(assignment.line().encode())
             await process.stdin.drain()
         yield started

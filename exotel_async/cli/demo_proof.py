@@ -1,4 +1,4 @@
-"""What the emulator has recorded, held against what the ledger knows."""
+"""The comparison of the emulator's record of calls with the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REACHED: Final = "completed"
 
 @frozen(kw_only=True)
 class Rung:
-    """Those who were rung so many times."""
+    """The contacts that were rung a given number of times."""
 
     times: int
     contacts: int
@@ -27,19 +27,19 @@ class Rung:
 
 @frozen(kw_only=True)
 class Proof:
-    """What the record shows.
+    """What the emulator's record of calls shows.
 
     Attributes:
-        calls: calls it has.
-        rung: how often people were rung.
-        twice: attempts that have rung somebody more than once, by their ids.
+        calls: the number of calls in the record.
+        rung: contacts by how often they were rung.
+        twice: ids of attempts that have rung their contact more than once.
         not_due: numbers that were rung again although the call before had reached them, or was
             still in progress.
-        without_attempt: SIDs of calls that are no attempt's in the ledger.
+        without_attempt: SIDs of calls without an attempt in the ledger.
         without_call: ids of attempts in the ledger whose call is not in the record.
-        in_flight: how often each dial in flight at the kill has rung somebody, by the attempt's id.
-        is_complete: whether each contact has its outcome, and none is unresolved: only then can the
-            ledger be compared.
+        in_flight: how many calls each dial in flight at the kill has placed, by the attempt's id.
+        is_complete: whether each contact has its outcome, and none is unresolved: only then is the
+            record compared with the ledger.
     """
 
     calls: int
@@ -53,12 +53,12 @@ class Proof:
 
     @property
     def again(self) -> int:
-        """How many calls were made to people who had been rung before."""
+        """The number of calls to contacts that had been rung before."""
         return self.calls - sum(one.contacts for one in self.rung)
 
     @property
     def holds(self) -> bool:
-        """Whether nobody was rung twice, and ledger and record agree."""
+        """Whether no contact was rung twice without reason, and ledger and record agree."""
         return not (self.twice or self.not_due or self.without_attempt or self.without_call)
 
 
@@ -67,11 +67,11 @@ def prove(
     outcomes: Iterable[ContactOutcome] | None,
     in_flight: Iterable[str],
 ) -> Proof:
-    """Compare the record with the ledger.
+    """Compare the emulator's record with the ledger.
 
     Args:
-        calls: the record: each call carries the id of its attempt as custom field.
-        outcomes: what became of all contacts, by the ledger; None: of some that is not known.
+        calls: the record: each call has the id of its attempt as its custom field.
+        outcomes: the outcomes of all contacts in the ledger; None: some are not known.
         in_flight: the ids of the attempts whose dials were in flight at the kill.
     """
     by_number: dict[str, list[EmulatedCall]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What the demo says: what it is going to do, what happens, and what that shows."""
+"""The texts of the demo: what it is going to do, what happens, and what that shows."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _KILL: Final = "" if sys.platform == "win32" else " (SIGKILL)"
 
 @frozen
 class DemoReporter:
-    """Says it line by line."""
+    """Prints the progress and the result of the demo, line by line."""
 
     console: Console
 
     def begin(self, plan: Plan) -> None:
-        """Say what is going to happen, and what is not."""
+        """Print what is going to happen, and what is not."""
         self._say(
             "A campaign on a local emulator of Exotel: no real phone rings, and nothing leaves "
             "this computer.",
@@ -46,11 +46,11 @@ class DemoReporter:
         )
 
     def started(self, pid: int) -> None:
-        """Say that the program was started."""
+        """Print that the program was started."""
         self._say(f"Started a program that dials (process {pid}).")
 
     def killed(self, calls: Collection[EmulatedCall], in_flight: int) -> None:
-        """Say at which moment the program was killed."""
+        """Print that the program was killed, and the state of its calls at that moment."""
         going_on = sum(not call.ended for call in calls)
         lost = "the response to one dial" if in_flight == 1 else f"{in_flight} responses"
         self._say(
@@ -60,23 +60,23 @@ class DemoReporter:
         )
 
     def started_again(self, pid: int, known: CampaignStatistics, in_doubt: int) -> None:
-        """Say what the ledger of the program has, which was started again."""
+        """Print that the program was started again, and what its ledger contains."""
         self._say(
             f"Started it again (process {pid}): its ledger has {known.attempts + in_doubt} dials, "
             f"{in_doubt or 'none'} of them in doubt."
         )
 
     def found(self, calls: int) -> None:
-        """Say that nothing is in doubt any more."""
+        """Print that the calls in doubt were found."""
         what = "The call in doubt is" if calls == 1 else f"The {calls} calls in doubt are"
         self._say(f"{what} in Exotel's call records: not dialled again.", "bold green")
 
     def interrupted(self) -> None:
-        """Say that it was cut short."""
+        """Print that the demo was interrupted."""
         self._say("Interrupted: the program and its ledger are gone.", "bold yellow")
 
     def end(self, plan: Plan, known: CampaignStatistics, proof: Proof, totals: Statistics) -> None:
-        """Say what has come of it, and what the emulator has recorded."""
+        """Print the result, and what the emulator has recorded."""
         if not proof.is_complete:
             self._unfinished(plan, known)
         self._say("\nContacts by how often the emulator has rung them", "bold")
@@ -103,7 +103,7 @@ class DemoReporter:
                 "bold yellow",
             )
         if known.in_doubt:
-            # A call is among the records only when it is over.
+            # A call is listed in the records only after its end.
             minutes = (SETTLED_AFTER + TIME_LIMIT).total_seconds() / 60
             self._say(
                 f"In doubt: {counted(known.in_doubt, 'contact')}. Exotel's records show no call "
@@ -119,12 +119,12 @@ class DemoReporter:
             )
 
     def _say(self, text: str, style: str = "") -> None:
-        # Broken between words on a terminal; whole where a program may read it.
+        # Wrapped on a terminal; in whole lines for a program that reads it.
         self.console.print(text, style=style, soft_wrap=not self.console.is_terminal)
 
 
 def summary(known: CampaignStatistics, proof: Proof, totals: Statistics) -> Mapping[str, Any]:
-    """Return what came of it as plain values."""
+    """Return the result as plain values, for JSON."""
     words = ("created", "reached", "not_reached", "pending", "in_progress", "in_doubt")
     return {
         "contacts": {word: getattr(known, word) for word in (*words, "unresolved")},
@@ -159,7 +159,7 @@ def _table(proof: Proof) -> Table:
 
 
 def _findings(proof: Proof) -> list[tuple[bool, int, str]]:
-    """Return which calls were counted, and whether their number is as it must be."""
+    """Return counts of calls: whether each is as it must be, the count, and what it counts."""
     strays = len(proof.without_attempt) + len(proof.without_call)
     found = [
         (True, proof.calls, "in all"),

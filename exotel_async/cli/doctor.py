@@ -1,4 +1,4 @@
-"""`doctor`: one cheap request, and one line on what is wrong."""
+"""`doctor`: checks the setup with one cheap request, and reports what is wrong in one line."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
     from exotel_async.cli.service import Service
 
 _TOLERATED: Final = 30.0
-"""Seconds a clock may be off; one of them is the rounding of the Date header."""
+"""Seconds by which a clock may be off; one of them is due to the Date header's resolution."""
 _PATIENCE: Final = 5.0
 
 
 class _Paused(Exception):
-    """The account's requests pause, and there is nothing to check before they go on."""
+    """The account's requests are paused, so that nothing can be checked until they continue."""
 
 
 @define
 class _Answer:
-    """How long the service took to answer, and what its clock showed, against ours."""
+    """How long the service took to respond, and how far its clock is ahead of ours."""
 
     began: float = 0.0
     took: float = 0.0
     ahead: float | None = None
 
     async def begin(self, _: Any) -> None:
-        """Note when the request leaves: a hook of the HTTP client."""
+        """Record when the request is sent (a hook of the HTTP client)."""
         self.began = time.monotonic()
 
     async def note(self, response: Any) -> None:
-        """Read the Date header of an answer: a hook of the HTTP client."""
+        """Read the Date header of the response (a hook of the HTTP client)."""
         self.took = time.monotonic() - self.began
         try:
             shown = parsedate_to_datetime(response.headers["date"])
@@ -65,9 +65,9 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     """Check credentials, host and clock; print one line.
 
     Args:
-        service: where.
-        clear_pause: whether to end the account's pause before, and say so in another line.
-        as_json: whether that line is to be JSON.
+        service: which Exotel to use.
+        clear_pause: whether to end the account's pause first, and report that in another line.
+        as_json: whether to print the result as JSON.
     """
 
     def failed(problem: str, kind: str) -> Exit:
@@ -76,7 +76,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
 
     answer = _Answer()
     try:
-        # Of the result there is one line, where a program reads it.
+        # With --json, standard output has only the line with the result.
         asked = _ask(service, answer, clear_pause=clear_pause, tell=note if as_json else say)
         balance, others = asyncio.run(asked)
     except _Paused as pause:
@@ -87,7 +87,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
         return service.failed(error, as_json=as_json)
     ahead = answer.ahead or 0.0
     off = abs(ahead) > _TOLERATED
-    # There, only an emulator has a clock of its own.
+    # On this computer, only an emulator can have a clock that differs.
     if off and not is_loopback(service.hostname):
         return failed(
             f"credentials and host are right, but this computer's clock is {_off(ahead)} "
@@ -130,11 +130,11 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
 async def _ask(
     service: Service, answer: _Answer, *, clear_pause: bool, tell: Callable[[str], None]
 ) -> tuple[Balance, int | None]:
-    """Return the balance, and how many other processes share the budget: see `_others`."""
+    """Return the balance, and the number of other processes that share the budget (`_others`)."""
     async with (
         new_client(
             find_library(),
-            # As a session's own client.
+            # As in a session's own client.
             proxied=not is_this_computer(service.hostname),
             event_hooks={"request": [answer.begin], "response": [answer.note]},
         ) as client,
@@ -146,12 +146,12 @@ async def _ask(
     ):
         if clear_pause:
             tell(await cleared(exotel))
-        others = await _others(exotel)  # at once, where a request would wait for the server
+        others = await _others(exotel)  # fails at once, while a request would wait for the server
         return await exotel.account.balance(), others
 
 
 async def _others(exotel: AsyncExotel) -> int | None:
-    """Return with how many the budget is shared; None where it is this process's own."""
+    """Return how many other processes share the budget; None if it is not shared."""
     limiter = shared_limiter(exotel)
     if limiter is None:
         return None
@@ -165,7 +165,7 @@ async def _others(exotel: AsyncExotel) -> int | None:
 
 
 async def _problem(url: str, error: ConnectionFailed) -> str:
-    """Say at which step connecting fails: name, port, or TLS. No request is made."""
+    """Find the step at which connecting fails: name, port or TLS. No request is sent."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if error.proxy is not None:

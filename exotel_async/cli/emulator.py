@@ -34,26 +34,26 @@ if TYPE_CHECKING:
 
 
 class Unusable(ValueError):
-    """A file, or it together with options, that no emulator can be made of."""
+    """The configuration file, alone or combined with the options, is not usable."""
 
 
 class _LogPrinter(logging.Handler):
-    """Prints what the emulator logs, such as a callback that failed."""
+    """Prints log messages of the emulator, such as a failed callback."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print it to standard error."""
+        """Print a message to standard error."""
         note(record.getMessage())
 
 
 def set_up(file: Path | None, given: Mapping[str, Any]) -> Emulator:
-    """Make an emulator of what a file says and of settings that win.
+    """Create an emulator from a configuration file and the settings that override it.
 
     Args:
         file: the file, if there is one.
-        given: what the options of the command line stand for.
+        given: the settings from the options of the command line.
 
     Raises:
-        Unusable: it says what is wrong, and where.
+        Unusable: the configuration is not valid. The text says what is wrong, and where.
     """
     from exotel_async.emulator.control.config import Config, load_config  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ def set_up(file: Path | None, given: Mapping[str, Any]) -> Emulator:
 
 
 def show_schema() -> Exit:
-    """Print the JSON Schema of a file."""
+    """Print the JSON Schema of the configuration file."""
     from exotel_async.emulator.control.config import config_schema  # noqa: PLC0415
 
     out.out(json.dumps(config_schema(), indent=2), highlight=False)
@@ -81,8 +81,8 @@ def emulate(emulator: Emulator, *, as_json: bool) -> Exit:
     """Serve until Ctrl-C, or SIGTERM, and print the totals.
 
     Args:
-        emulator: what is served. A token of one's own is not shown.
-        as_json: whether to print where it listens, and the totals, as a line of JSON each.
+        emulator: the emulator to serve. A token that the user has chosen is not shown.
+        as_json: whether to print its address and the totals as one line of JSON each.
     """
     own_token = emulator.api_token != TOKEN
 

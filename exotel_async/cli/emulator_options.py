@@ -1,4 +1,4 @@
-"""The options of `emulator` that stand for a setting. They win over a file's."""
+"""The options of `emulator` that are settings. They override those of a file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PORT: Final = 8020
-"""Where it listens unless it is told otherwise."""
+"""The default port."""
 SEED: Final = 8
-"""With it the first call that the welcome text and the tutorial suggest is answered."""
+"""A seed for which the first call that the welcome text and the tutorial suggest is answered."""
 TOKEN: Final = "emulator-token"  # noqa: S105 - opens nothing but an emulator
 _SETTINGS: Final = {
     "account": "account_sid",
@@ -24,7 +24,7 @@ _SETTINGS: Final = {
     "token": "api_token",
     "exophone": "exophones",
 }
-"""Those with other names."""
+"""Options whose settings have other names."""
 
 
 def _word(_: object, value: str | None) -> None:
@@ -49,7 +49,7 @@ def _numbers(_: object, values: tuple[str, ...] | None) -> None:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class EmulatorOptions:
-    """What is not given is as the file says, or by default."""
+    """Settings given as options. None: the value of the configuration file, or the default."""
 
     host: Annotated[str | None, Parameter(validator=_word, show_default="127.0.0.1")] = None
     """The address to listen on; 0.0.0.0 lets other computers in."""
@@ -87,7 +87,7 @@ class EmulatorOptions:
     """A number calls may be made from; give it again for more."""
 
     def settings(self) -> Mapping[str, Any]:
-        """The settings that are given."""
+        """Return the settings given on the command line."""
         given = {field.name: getattr(self, field.name) for field in fields(type(self))}
         if self.exophone is not None:
             given["exophone"] = tuple(normalize_exophone(one, "exophone") for one in self.exophone)

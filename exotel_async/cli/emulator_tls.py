@@ -1,4 +1,4 @@
-"""The options of `emulator` for TLS, and what it says of whom to trust."""
+"""The TLS options of `emulator`, and the text that explains how to trust its certificate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILE = Parameter(show_default=False)
 @Parameter(name="*")
 @frozen(kw_only=True)
 class TlsOptions:
-    """Which certificate it shows, if any, and by which names it is reached."""
+    """The certificate to serve https with, if any, and further host names."""
 
     tls: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Serve https, with a certificate made at the start. The authority to trust is shown."""
@@ -34,14 +34,14 @@ class TlsOptions:
     more."""
 
     def settings(self) -> Mapping[str, Any]:
-        """The settings that are given."""
+        """Return the settings given on the command line."""
         settings = asdict(self)
         settings["hostnames"] = settings.pop("hostname")
         return {name: value for name, value in settings.items() if value}
 
 
 def how_to_trust(ca_file: str) -> Sequence[str]:
-    """What lets clients trust an authority, language by language."""
+    """Return lines that say how clients in several languages trust an authority."""
     ca_file = quote(ca_file)
     return [
         "Its certificate was made for this run, for localhost and hosts of Exotel such as",

@@ -1,4 +1,4 @@
-"""`get`: calls by their SIDs, one or ten thousand."""
+"""`get`: reads calls by their SIDs, one or ten thousand."""
 
 from __future__ import annotations
 
@@ -54,21 +54,22 @@ from exotel_async.cli.time_arguments import Moment, shown_length
 from exotel_async.masking import mask_number
 
 _LAYOUT: Final = ("<32", "<11", "<19", "<13", "<13", ">6", ">6")
-_MANY: Final = 20  # SIDs whose outcome nobody counts by eye
+_MANY: Final = 20  # SIDs above which a summary is printed
 
 
 @frozen(kw_only=True)
 class Question:
-    """What `get` is asked.
+    """What `get` is to look up, and how to print it.
 
     Attributes:
-        sids: SIDs of the command line.
+        sids: SIDs from the command line.
         file: a file with more of them; `-` for stdin.
         details: whether to read legs and talk time as well.
         as_json: whether to print the calls as JSON.
         numbers: whether to print all digits of phone numbers.
-        since: when the oldest was created; None: not said.
-        until: when the newest was.
+        since: when the oldest call was created; None: not given.
+        until: when the newest call was created; None: not given.
+        service: which Exotel to use.
     """
 
     sids: Sequence[str]
@@ -82,7 +83,7 @@ class Question:
 
 
 def get(question: Question) -> Exit:
-    """Look the calls up, and print each as its answer comes."""
+    """Look the calls up, and print each as it arrives."""
     run = _Run(question)
     try:
         with _open(question.file) as lines:
@@ -106,7 +107,7 @@ def _open(file: Path | None) -> Iterator[Lines | None]:
     elif str(file) == "-":
         yield Lines(sys.stdin.fileno())
     else:
-        # Before the loop runs: to open a pipe may take until somebody writes it.
+        # Before the loop runs: opening a pipe may block until it has a writer.
         try:
             opened = file.open("rb", buffering=0)
         except OSError as error:
@@ -117,7 +118,7 @@ def _open(file: Path | None) -> Iterator[Lines | None]:
 
 @define(eq=False)
 class _Run:
-    """One run; what it holds can be summed up when it is cut short."""
+    """One run, which can be summed up even if it is interrupted."""
 
     question: Question
     lines: Lines | None = None
@@ -126,10 +127,10 @@ class _Run:
     _headed: bool = False
 
     async def go(self) -> None:
-        """Ask, and print.
+        """Look up and print the calls.
 
         Raises:
-            ExotelError: there is no use in asking on.
+            ExotelError: an error that would affect all other calls, too.
         """
         end_on_sigterm()
         question = self.question
@@ -151,30 +152,30 @@ class _Run:
                         self._print(result)
 
     def ended(self) -> Exit:
-        """Say how it went, and return what that comes to."""
-        told = self.statistics
-        if told is None or not told.done:
+        """Report the result, and return the exit code."""
+        totals = self.statistics
+        if totals is None or not totals.done:
             note("No SID was given.")
             return Exit.OK
-        if told.done > _MANY:
+        if totals.done > _MANY:
             self._sum_up()
-        if told.missing == told.done:
+        if totals.missing == totals.done:
             note(f"No SID was found: is this the right account, and is {self._host} its host?")
-        return Exit.OK if told.found == told.done else Exit.FAILED
+        return Exit.OK if totals.found == totals.done else Exit.FAILED
 
     def interrupted(self) -> Exit:
-        """Say how far it came, unless the one who read it has left."""
+        """Report how far it came, unless the reader of the output has gone."""
         if not out.quiet:
             complain("interrupted")
             self._sum_up()
         return Exit.INTERRUPTED
 
     def _sum_up(self) -> None:
-        told = self.statistics
-        if told is not None:
+        totals = self.statistics
+        if totals is not None:
             note(
-                f"{told.found:,} found, {told.missing:,} not found, {told.failed:,} failed, "
-                f"in {counted(told.requests, 'request')}"
+                f"{totals.found:,} found, {totals.missing:,} not found, {totals.failed:,} failed, "
+                f"in {counted(totals.requests, 'request')}"
             )
 
     @property
@@ -191,7 +192,7 @@ class _Run:
             yield sid
 
     async def _in_order(self, results: CallResults) -> AsyncIterator[CallResult]:
-        """Give out the answers: those to SIDs of the command line in their order."""
+        """Yield the results, those for SIDs from the command line in the order given."""
         waiting: dict[str, deque[CallResult]] = {}
         expected = deque(self.question.sids if self.lines is None else ())
         async for result in results:
@@ -204,25 +205,25 @@ class _Run:
                 yield ready.popleft()
 
     def _showing(self) -> AbstractContextManager[Callable[[Standing], None]]:
-        # Where the calls themselves are seen to come, nothing needs to move below them.
+        # If the calls themselves appear on the terminal, no progress is drawn below them.
         return nullcontext(lambda _: None) if out.is_terminal else progress(err)
 
     def _standing(self, exotel: AsyncExotel) -> Requests:
-        told, limiter = self.statistics, exotel.limiter.statistics()
-        assert told is not None  # noqa: S101 - it is set before anything is drawn
+        totals, limiter = self.statistics, exotel.limiter.statistics()
+        assert totals is not None  # noqa: S101 - it is set before anything is drawn
         elapsed = time.monotonic() - self._started
         share = self.lines.share if self.lines is not None else None
-        of_them, left = "", told.time_left
-        if told.total:
-            share, of_them = told.done / told.total, f" of {told.total:,}"
-        elif share and told.done:
+        of_them, left = "", totals.time_left
+        if totals.total:
+            share, of_them = totals.done / totals.total, f" of {totals.total:,}"
+        elif share and totals.done:
             left = timedelta(seconds=elapsed * (1 - share) / share)
         return Requests(
-            done=f"{told.done:,}{of_them} calls",
+            done=f"{totals.done:,}{of_them} calls",
             share=share,
             elapsed=elapsed,
             left=left,
-            requests=told.requests,
+            requests=totals.requests,
             budget=self.question.service.rate,
             limiter=limiter,
         )
@@ -233,8 +234,8 @@ class _Run:
             self._print_call(call)
             return
         assert error is not None  # noqa: S101 - there is one or the other
-        told = self.statistics
-        nothing_good = told is not None and not told.found and not told.missing
+        totals = self.statistics
+        nothing_good = totals is not None and not totals.found and not totals.missing
         if isinstance(error, AuthenticationError) or (nothing_good and _concerns_all(error)):
             raise error
         why = self._why(error)
@@ -263,27 +264,27 @@ class _Run:
 
 
 def _concerns_all(error: ExotelError) -> bool:
-    """Whether an error that comes first is going to come for the others as well."""
+    """Return whether an error that comes first would occur for the other SIDs as well."""
     if isinstance(
         error,
         ConnectionFailed | DecodeError | LimiterUnavailable | PaymentRequired | PermissionDenied,
     ):
         return True
-    # One that is no `NotFound` is about the list, not about a call.
+    # A 404 that is not a `NotFound` concerns the list, not a call.
     return isinstance(error, APIError) and error.status == 404 and not isinstance(error, NotFound)
 
 
 def _shown(sid: str) -> str:
-    # A phone number may have got in among them.
+    # A phone number may have been given by mistake.
     return one_line(sid if any(char.isalpha() for char in sid) else mask_number(sid))
 
 
 def _line_of(call: Call, shown: Callable[[str], str]) -> str:
     details = call.details
-    told = None
+    more = None
     if details is not None:
         talk = "-" if details.talk_time is None else shown_length(details.talk_time)
-        told = f"{talk} {details.leg1_status or '-'} {details.leg2_status or '-'}"
+        more = f"{talk} {details.leg1_status or '-'} {details.leg2_status or '-'}"
     return _line(
         call.sid,
         call.status,
@@ -292,13 +293,13 @@ def _line_of(call: Call, shown: Callable[[str], str]) -> str:
         call.to and shown(call.to),
         None if call.duration is None else shown_length(call.duration),
         None if call.price is None else f"{call.price:f}",
-        told,
+        more,
     )
 
 
 def _line(*values: str | None) -> str:
     """Lay out a line; the last value is left out where there is none."""
-    *cells, told = values
+    *cells, more = values
     shown = [one_line(str(value or "-")) for value in cells]
     line = "  ".join(format(value, spec) for value, spec in zip(shown, _LAYOUT, strict=True))
-    return line.rstrip() if told is None else f"{line}  {one_line(told)}"
+    return line.rstrip() if more is None else f"{line}  {one_line(more)}"

@@ -1,4 +1,4 @@
-"""Lines of a file, a pipe or a terminal, read as they come, without holding anything up."""
+"""Lines of a file, a pipe or a terminal, read as they come, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 _CHUNK: Final = 65_536
-_LONGEST: Final = 65_536  # characters of a line: what has no lines, like /dev/zero, has no end
+_LONGEST: Final = 65_536  # characters of a line; for input without line breaks, like /dev/zero
 
 
 class CannotRead(Exception):
-    """What was to be read cannot be. The text says why."""
+    """The input cannot be read. The text says why."""
 
 
 class Lines:
-    """The lines of an open file that say something: neither empty nor beginning with #.
+    """The lines of an open file, except those that are empty or begin with #.
 
-    To read them raises `CannotRead`.
+    Iterating over them may raise `CannotRead`.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -31,7 +31,7 @@ class Lines:
 
     @property
     def share(self) -> float | None:
-        """How much of it has been read, 0 to 1; None where it does not say how long it is."""
+        """The share that has been read, 0 to 1; None if the length is not known."""
         return self._read / self._size if self._size else None
 
     async def __aiter__(self) -> AsyncIterator[str]:
@@ -42,15 +42,15 @@ class Lines:
             if len(rest) > _LONGEST:
                 raise CannotRead(f"a line has more than {_LONGEST:,} characters")
             for line in lines:
-                if telling := _telling(line):
-                    yield telling
-        if telling := _telling(rest + decoder.decode(b"", final=True)):
-            yield telling
+                if content := _content(line):
+                    yield content
+        if content := _content(rest + decoder.decode(b"", final=True)):
+            yield content
 
     async def _next_chunk(self) -> bytes:
         if self._size is None:
             await self._something_to_read()
-        await asyncio.sleep(0)  # what is always ready must not keep Ctrl-C waiting
+        await asyncio.sleep(0)  # input that is always ready must not delay Ctrl-C
         try:
             chunk = os.read(self._descriptor, _CHUNK)
         except OSError as error:
@@ -64,13 +64,13 @@ class Lines:
         try:
             loop.add_reader(self._descriptor, ready.set_result, None)
         except (OSError, NotImplementedError):
-            return  # it does not keep anybody waiting; or this system cannot tell
+            return  # reading it never blocks, or this system cannot wait for it
         try:
             await ready
         finally:
             loop.remove_reader(self._descriptor)
 
 
-def _telling(line: str) -> str | None:
+def _content(line: str) -> str | None:
     text = line.strip()
     return None if text.startswith("#") else text

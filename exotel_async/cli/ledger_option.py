@@ -1,4 +1,4 @@
-"""The option that says where campaigns are kept. It imports nothing that they need."""
+"""The option for the ledger of campaigns, in a module that is cheap to import."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ LedgerPlace = Annotated[
 
 
 def shown_place(place: str) -> str:
-    """Return what `--ledger` says. A URL is not shown: it may hold passwords in many places."""
+    """Return the ledger's place for display. A URL is hidden: it may contain passwords anywhere."""
     return "postgresql://..." if "://" in place else place

@@ -19,7 +19,7 @@ def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit
 
     Args:
         number: the number.
-        service: where.
+        service: which Exotel to use.
         whole: whether to print all of its digits.
         as_json: whether to print it as JSON.
     """

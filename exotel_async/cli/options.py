@@ -1,4 +1,4 @@
-"""Options that commands share, and what a command is."""
+"""Options that commands share, and the type of a command's work."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final, TypeAlias
 from cyclopts import Parameter, Token
 
 Work: TypeAlias = Callable[[], int]
-"""What a command does, once it is understood: until then, Ctrl-C just ends the process."""
+"""The work of a command after its options are parsed. Until then, Ctrl-C ends the process."""
 
 JSON: Final = Parameter(negative="", show_default=False)
 
 
 def typed(name: str, converter: Callable[[object, tuple[Token, ...]], object]) -> Parameter:
-    """Return an option whose value is typed in a way of its own, and read by the converter."""
+    """Return an option whose value has a syntax of its own, parsed by the converter."""
     return Parameter(
         name=name,
         converter=converter,

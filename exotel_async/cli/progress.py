@@ -1,4 +1,4 @@
-"""How far something long has come: bars that move on a terminal, a line now and then elsewhere."""
+"""Progress of long work: live bars on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from exotel_async.cli.time_arguments import shown_length
 
 _LONGEST: Final = 24
 _SHORTEST: Final = 8
-_WORDS: Final = 54  # beside a bar
+_WORDS: Final = 54  # columns of text beside a bar
 _CTRL_C: Final = 3
 LINE_EVERY: Final = 30.0
-"""Seconds between two lines of progress where nothing can be drawn over."""
+"""Seconds between two lines of progress where nothing can be redrawn."""
 
 
 class Standing(Protocol):
-    """How something stands; as text, a line that tells it."""
+    """The state of some work; `str()` gives it as one line."""
 
     @property
     def step(self) -> int:
-        """Where nothing can be drawn over, a line is printed when this changes, from 0 on."""
+        """A number, at first 0. Where nothing can be redrawn, a line is printed when it changes."""
         ...
 
     def panel(self, width: int) -> RenderableType:
-        """Return what is drawn on a terminal of that many columns."""
+        """Return what is drawn on a terminal of `width` columns."""
         ...
 
 
 @contextmanager
 def progress(console: Console) -> Iterator[Callable[[Standing], None]]:
-    """Give the function that shows how something stands. On a terminal it leaves nothing behind."""
+    """Yield a function that shows a state. On a terminal, the display is removed at the end."""
     if not can_redraw(console):
         yield _line_printer(console)
         return
-    # Drawn from the event loop alone: rich's own thread would see things half changed.
+    # Drawn only from the event loop: rich's own thread would see inconsistent state.
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def draw(standing: Standing) -> None:
-            # Room for the ^C a terminal puts behind it: broken by it, it could not be drawn over.
+            # Room for the ^C that a terminal appends: a wrapped line could not be redrawn.
             panel = Constrain(standing.panel(console.width), console.width - _CTRL_C)
             live.update(panel, refresh=True)
 
@@ -69,7 +69,7 @@ def _line_printer(console: Console) -> Callable[[Standing], None]:
 
 
 def bar(share: float, width: int, *, pulse: bool = False, full: str = "green") -> ProgressBar:
-    """Return a bar that fits beside the words of a line."""
+    """Return a bar that fits beside the text of a line."""
     return ProgressBar(
         total=None if pulse else 1.0,
         completed=min(1.0, share),
@@ -81,7 +81,7 @@ def bar(share: float, width: int, *, pulse: bool = False, full: str = "green") -
 
 
 def in_use(limiter: LimiterStatistics, budget: int) -> str:
-    """Return how much of a budget of requests a minute is in use, and whether it is paused."""
+    """Return as text how much of a budget per minute is in use, and whether it is paused."""
     paused = limiter.paused_for
     pause = f", paused for {paused:.0f} s" if paused >= 1 else ""
     return f"{limiter.window_used} of {budget} a minute{pause}"
@@ -89,16 +89,16 @@ def in_use(limiter: LimiterStatistics, budget: int) -> str:
 
 @frozen(kw_only=True)
 class Requests:
-    """How it stands with many requests.
+    """The state of work that needs many requests.
 
     Attributes:
-        done: what has been done, in words.
-        share: how much of the whole that is, 0 to 1; None where that is not known.
+        done: what has been done, as text.
+        share: the share of the whole that is done, 0 to 1; None: not known.
         elapsed: seconds since the start.
-        left: how long the rest takes; None where that is not known.
+        left: the estimated time left; None: not known.
         requests: requests sent.
-        budget: requests a minute there are.
-        limiter: the limiter.
+        budget: requests allowed per minute.
+        limiter: the limiter's statistics.
     """
 
     done: str
@@ -111,17 +111,17 @@ class Requests:
 
     @property
     def step(self) -> int:
-        """One each half minute."""
+        """The number of half minutes since the start."""
         return int(self.elapsed / LINE_EVERY)
 
     @property
     def use(self) -> str:
-        """How much of the budget is in use."""
+        """How much of the budget is in use, as text."""
         return in_use(self.limiter, self.budget)
 
     @property
     def time(self) -> str:
-        """How long it has taken, and is going to take."""
+        """The time elapsed and left, as text."""
         rest = "" if self.left is None else f", about {shown_length(self.left)} left"
         return f"{shown_length(timedelta(seconds=self.elapsed))}{rest}"
 

@@ -1,4 +1,4 @@
-"""Reaching the real service, or whatever the user points at, and saying why that failed."""
+"""The options that select the service, sessions made from them, and the texts of its errors."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 
 _VARIABLES: Final = ("EXOTEL_API_KEY", "EXOTEL_API_TOKEN", "EXOTEL_ACCOUNT_SID")
 _ARGUMENTS: Final = {"from_": "FROM", "to": "TO", "number": "NUMBER"}
-_SERVER: Final = "server of the shared limiter"  # in words of exotel_async.redis
+_SERVER: Final = "server of the shared limiter"  # as error texts of exotel_async.redis call it
 LIMIT: Final = 200
 """Requests a minute: Exotel's documented budget."""
 
 
 def option_of(argument: str, others: Mapping[str, str]) -> str:
-    """Return what an argument is called on the command line.
+    """Return the name of an argument on the command line.
 
     Args:
         argument: its name in Python.
-        others: arguments that are not called like an option of their name.
+        others: the names of arguments that are not options of the same name.
     """
     return others.get(argument, f"--{argument.replace('_', '-')}")
 
 
 class Misuse(ConfigurationError):
-    """What was typed cannot be meant."""
+    """The command line is not valid, or contradictory."""
 
 
 @Parameter(name="*")
@@ -69,11 +69,11 @@ class Service:
     share it through EXOTEL_RATE_LIMIT_URL must all name the same."""
 
     def session(self, **options: Any) -> AsyncExotel:
-        """Describe a session with it, at its rate.
+        """Create a session for this service, with this rate.
 
         Raises:
-            ConfigurationError: a variable is missing, or something does not fit. It is a `Misuse`
-                where that is in an option.
+            ConfigurationError: an environment variable is missing, or a setting is not valid. It
+                is a `Misuse` if that is an option's fault.
         """
         missing = [name for name in _VARIABLES if not os.environ.get(name, "").strip()]
         if missing:
@@ -108,20 +108,20 @@ class Service:
 
     @property
     def host(self) -> str:
-        """Host, and port if there is one: what messages call it."""
-        # A session refuses credentials there; until there is one, they are not shown either.
+        """Host, and port if there is one, for messages."""
+        # A session refuses credentials in the URL; they must not be shown before that either.
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @property
     def hostname(self) -> str:
-        """The host alone; "" where a session will refuse the address."""
+        """The host without a port; "" if a session will refuse the address."""
         try:
             return urlsplit(self.url).hostname or ""
-        except (ConfigurationError, ValueError):  # two addresses, or brackets that are none
+        except (ConfigurationError, ValueError):  # two addresses given, or invalid brackets
             return ""
 
     def words(self) -> list[str]:
-        """Return it as options of a command line."""
+        """Return the service as command-line options."""
         words = [] if self.rate == LIMIT else ["--rate", str(self.rate)]
         words += ["--allow-http"] if self.allow_http else []
         if self.base_url is not None:
@@ -129,16 +129,16 @@ class Service:
         return words if self.region is None else [*words, "--region", self.region]
 
     def failed(self, error: ExotelError, *, as_json: bool = False) -> Exit:
-        """Say in one line what went wrong, and return what that comes to."""
+        """Print in one line what went wrong, and return the exit code."""
         report_problem(self.explain(error), kind=kind_of(error), as_json=as_json)
         return exit_of(error)
 
     def explain(self, error: ExotelError, *, arguments: Mapping[str, str] = _ARGUMENTS) -> str:
-        """Say in one line what went wrong, and what to do about it.
+        """Return one line that says what went wrong, and what to do about it.
 
         Args:
-            error: what went wrong.
-            arguments: what arguments are called on the command line, if not like an option.
+            error: the error.
+            arguments: command-line names of arguments that are not options of the same name.
         """
         match error:
             case InvalidRequest():
@@ -167,7 +167,7 @@ class Service:
                     f"(HTTP {error.status}): is that the host of the Exotel API?"
                 )
             case LimiterUnavailable() | ConfigurationError() if _SERVER in str(error):
-                # Of several processes that do not agree, it tells what the others have.
+                # If processes disagree, the error shows the RateLimit of the others.
                 rate = "; --rate sets it here" if "RateLimit(" in str(error) else ""
                 line = f"EXOTEL_RATE_LIMIT_URL: {error}{rate}"
             case _:
@@ -184,12 +184,12 @@ class Service:
 
 
 def kind_of(error: object) -> str:
-    """Return the class of an error as a program knows it."""
+    """Return the class name of an error as reported to programs."""
     return (ConfigurationError if isinstance(error, Misuse) else type(error)).__name__
 
 
 def exit_of(error: ExotelError) -> Exit:
-    """Return the exit code of an error: whether it is in what was typed, or came later."""
+    """Return the exit code of an error: that of wrong usage, or that of a failure."""
     return Exit.USAGE if isinstance(error, InvalidRequest | Misuse) else Exit.FAILED
 
 

@@ -1,4 +1,4 @@
-"""A budget that is shared with other processes, as far as a command has to speak of it."""
+"""What commands report about a budget that is shared with other processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def shared_limiter(exotel: AsyncExotel) -> SharedTokenBucket | None:
-    """Return a session's limiter if its budget is shared; None: it is this process's own."""
+    """Return a session's limiter if it shares its budget with other processes, else None."""
     return _if_shared(exotel.limiter)
 
 
@@ -29,11 +29,11 @@ def _if_shared(limiter: RateLimiter) -> SharedTokenBucket | None:
 
 
 async def cleared(exotel: AsyncExotel) -> str:
-    """End the account's pause, and that of its requests for ExoPhones; say what there was to end.
+    """End the pauses of the account's budgets (calls and ExoPhones); return a text that reports it.
 
     Raises:
         LimiterUnavailable: the server of the shared limiter cannot be reached.
-        ConfigurationError: it cannot be used.
+        ConfigurationError: the server cannot be used.
     """
     budgets = {
         "the account's requests": shared_limiter(exotel),
@@ -54,32 +54,32 @@ async def cleared(exotel: AsyncExotel) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Write a moment with its zone."""
+    """Return a moment as text, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @asynccontextmanager
 async def telling_of_outages(exotel: AsyncExotel) -> AsyncIterator[None]:
-    """Say so, while the block runs, when requests begin to wait for the server of the budget."""
+    """While the block runs, print a note when requests begin to wait for the limiter's server."""
     limiter = shared_limiter(exotel)
     if limiter is None:
         yield
         return
-    told = False
+    noted = False
 
     def look() -> None:
-        nonlocal told
+        nonlocal noted
         now = limiter.statistics()
         waiting = now.waiting_interactive + now.waiting_bulk > 0
-        # One failure may be a server that restarts, and nobody waits while there is a lease.
+        # One failure may be a restart of the server; with a valid lease no request waits for it.
         waits = waiting and not now.in_contact and now.round_trips > 1 and now.valid_for <= 0
-        if waits and not told:
+        if waits and not noted:
             with ignoring_lost_output(sys.stderr):
                 note(
                     "The server in EXOTEL_RATE_LIMIT_URL cannot be reached. "
                     "Requests wait for it, half a minute at most."
                 )
-        told = waits
+        noted = waits
 
     async with drawing(look, every=0.25):
         yield

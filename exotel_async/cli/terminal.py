@@ -1,4 +1,4 @@
-"""What all commands share on the terminal: two consoles, exit codes, and text that is safe."""
+"""What all commands share: the two consoles, exit codes, and helpers for safe output."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from rich.console import Console
 
 class _Results(Console):
     def on_broken_pipe(self) -> None:
-        """The reader has gone, as in `exotel-async demo | head`: end as with Ctrl-C, quietly."""
+        """End quietly, as with Ctrl-C: the reader has gone, as in `exotel-async demo | head`."""
         self.quiet = True
         give_up(sys.stdout)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             raise SystemExit(Exit.INTERRUPTED) from None
-        # An exception out of here would tear the loop down with everything still open.
+        # An exception raised here would stop the loop without cleaning up.
         signal.raise_signal(signal.SIGINT)
 
 
 class _Remarks(Console):
     def on_broken_pipe(self) -> None:
-        """The reader has gone: the work goes on without one, for its result is elsewhere."""
+        """Continue without messages: the reader has gone, but the result goes elsewhere."""
         self.quiet = True
         give_up(sys.stderr)
 
 
 out: Final = _Results(highlight=False, markup=False, emoji=False)
-"""Results."""
+"""Standard output, for results."""
 err: Final = _Remarks(stderr=True, highlight=False, markup=False, emoji=False)
-"""What is being done, and what went wrong."""
+"""Standard error, for progress, notes and errors."""
 
 
 class Exit(enum.IntEnum):
@@ -49,17 +49,17 @@ class Exit(enum.IntEnum):
     FAILED = 1
     USAGE = 2
     UNKNOWN = 3
-    """A dial may or may not have rung somebody."""
+    """It is not known whether a dial has rung a phone."""
     NOT_COMPLETED = 4
-    """A call was placed, and has ended otherwise than completed, or it is not known how; or all of
-    a campaign is done, and of some contacts it is not known whether they were rung."""
+    """A call was placed but not completed, or its end is not known; or a campaign is done, but for
+    some contacts it is not known whether they were rung."""
     OUTSIDE_HOURS = 5
-    """A campaign has contacts left, and may not dial them at this time of the day or the week."""
+    """A campaign has contacts left, but must not dial at this time of the day or the week."""
     INTERRUPTED = 130
 
 
 def say(line: str) -> None:
-    """Print a line of the result as it is, however narrow the terminal."""
+    """Print a line of the result without wrapping it."""
     out.print(line, soft_wrap=True)
 
 
@@ -69,11 +69,11 @@ def show_json(value: Mapping[str, Any]) -> None:
 
 
 def report_problem(problem: str, *, kind: str, as_json: bool) -> None:
-    """Print what is wrong, and as JSON where the result was to be JSON.
+    """Print an error, also as JSON if the result was to be JSON.
 
     Args:
-        problem: what.
-        kind: the class of the error.
+        problem: the text of the error.
+        kind: the class name of the error.
         as_json: whether the result was to be JSON.
     """
     complain(problem)
@@ -82,53 +82,55 @@ def report_problem(problem: str, *, kind: str, as_json: bool) -> None:
 
 
 def misused(problem: str, *, as_json: bool) -> Exit:
-    """Print that what was typed cannot be meant, and return what that comes to."""
+    """Report wrong usage, and return the exit code for that."""
     report_problem(problem, kind="InvalidRequest", as_json=as_json)
     return Exit.USAGE
 
 
 def show_error(problem: str, *, kind: str) -> None:
-    """Print what is wrong as JSON: the class of the error, and its text."""
+    """Print an error as JSON: its class and its text."""
     show_json({"error": {"type": kind, "text": one_line(problem)}})
 
 
 def note(line: str) -> None:
-    """Print a line beside the result."""
+    """Print a line to standard error."""
     err.print(line, soft_wrap=True)
 
 
 def complain(problem: str) -> None:
-    """Print what is wrong, in one line."""
+    """Print an error as one line to standard error."""
     err.print(f"exotel-async: {one_line(problem)}", soft_wrap=True, style="red")
 
 
 @contextmanager
 def ignoring_lost_output(*streams: TextIO) -> Iterator[None]:
-    """Print here what must not change the exit code if the reader has gone or a disk is full.
+    """Ignore output errors in the block, so that they do not change the exit code.
+
+    Such errors occur when the reader has gone or a disk is full.
 
     Args:
-        streams: those that are given up then; both if none is given.
+        streams: the streams to give up on an error; standard output and error if none is given.
     """
     try:
         yield
     except (OSError, SystemExit):
-        # What is still to be flushed at the end goes nowhere.
+        # What remains to be flushed at exit is discarded.
         give_up(*streams or (sys.stdout, sys.stderr))
 
 
 def open_closed_streams() -> None:
-    """Let what is printed go nowhere where a stream was closed, as by `>&-`.
+    """Discard output to standard streams that were closed, as by `>&-`.
 
-    It may also be a file that is opened next which gets its number.
+    This also keeps a file that is opened later from getting the stream's descriptor.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until exit
             setattr(sys, name, nowhere)
 
 
 def give_up(*streams: TextIO) -> None:
-    """Let what is printed there from now on go nowhere."""
+    """Discard all output to these streams from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         os.dup2(nowhere, stream.fileno())
@@ -136,7 +138,7 @@ def give_up(*streams: TextIO) -> None:
 
 @asynccontextmanager
 async def drawing(draw: Callable[[], None], *, every: float = 0.1) -> AsyncIterator[None]:
-    """Draw again and again while the block runs, and once more when it has run well."""
+    """Call `draw` repeatedly while the block runs, and once more after it has succeeded."""
 
     async def keep_drawing() -> None:
         while True:
@@ -155,7 +157,7 @@ async def drawing(draw: Callable[[], None], *, every: float = 0.1) -> AsyncItera
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Show that an answer is waited for. A terminal that goes away meanwhile changes nothing."""
+    """Show that a response is awaited. Losing the terminal meanwhile is no error."""
     if err.is_dumb_terminal or not err.is_terminal:
         yield
         return
@@ -170,10 +172,10 @@ def waiting() -> Iterator[None]:
 
 
 def end_at_once(console: Console) -> NoReturn:
-    """End the process as it is, the terminal as it was.
+    """End the process immediately, with the terminal's cursor visible again.
 
     Args:
-        console: what may be drawn on.
+        console: the console that may have been drawn on.
     """
     with suppress(OSError):
         console.show_cursor()
@@ -182,7 +184,7 @@ def end_at_once(console: Console) -> NoReturn:
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM end this task: what service managers send, and reaches a background job."""
+    """Let SIGTERM, as sent by service managers and to background jobs, cancel this task."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it is called in a coroutine of the loop
     if sys.platform != "win32":
@@ -190,15 +192,15 @@ def end_on_sigterm() -> None:
 
 
 def counted(number: int, what: str) -> str:
-    """Write a number of things."""
+    """Return a number with its noun, in the singular or plural."""
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def can_redraw(console: Console) -> bool:
-    """Whether things can be drawn over on it."""
+    """Return whether the console can redraw what it has printed."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 def one_line(text: str) -> str:
-    """Text from elsewhere without line breaks and control codes."""
+    """Return text from outside as one line, without control characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,4 +1,4 @@
-"""Moments and lengths of time as they are typed."""
+"""Moments and durations as they are typed on the command line, and as they are shown."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LENGTH: Final = r"(?:\d{1,6}[dhms])+"
 
 @frozen
 class Moment:
-    """A moment somebody typed: a day, a time of a day, or how long ago.
+    """A moment as typed by the user: a day, a time of a day, or how long ago.
 
     Attributes:
-        text: as it was typed.
-        at: when that is, aware. A day begins at midnight in India.
-        day: whether a day alone was typed.
+        text: the text as typed.
+        at: the moment, aware. A day begins at midnight in India.
+        day: whether only a day was typed.
     """
 
     text: str
@@ -31,14 +31,14 @@ class Moment:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Read what was typed.
+        """Parse a typed moment.
 
         Raises:
-            ValueError: it is no moment.
+            ValueError: it is not a moment.
         """
         typed = text.strip()
         problem = f"{text!r} is not a date like 2026-11-01, '2026-11-01 10:00' or 7d"
-        if re.fullmatch(_WEEK, typed):  # of which Python would take the Monday
+        if re.fullmatch(_WEEK, typed):  # Python would read a week as its Monday
             raise ValueError(problem)
         try:
             if re.fullmatch(_LENGTH, typed):
@@ -46,23 +46,23 @@ class Moment:
                 return cls(typed, ago.replace(microsecond=0))
             at = datetime.fromisoformat(typed)
             at = at.replace(tzinfo=IST) if at.tzinfo is None else at
-            at.astimezone(UTC)  # so that it lies within the calendar in any zone
+            at.astimezone(UTC)  # raises if it is outside the calendar in some time zone
         except (ValueError, OverflowError):
             raise ValueError(problem) from None
         return cls(typed, at, day=_is_day(typed))
 
     @property
     def end(self) -> datetime:
-        """The last second of it: of the day, if that was typed."""
+        """The last second of the day if only a day was typed, else the moment."""
         return self.at + timedelta(days=1, seconds=-1) if self.day else self.at
 
     def means(self, other: Moment) -> bool:
-        """Whether both were typed to mean the same."""
+        """Return whether both mean the same moment or day."""
         return self.text == other.text or (self.at == other.at and self.day == other.day)
 
 
 def _is_day(typed: str) -> bool:
-    """Whether it is a day without a time, in any form of ISO 8601."""
+    """Return whether it is a day without a time, in any ISO 8601 form."""
     try:
         date.fromisoformat(typed)
     except ValueError:
@@ -71,10 +71,10 @@ def _is_day(typed: str) -> bool:
 
 
 def read_length(text: str) -> timedelta:
-    """Read a length of time, like 7d, 1h30m, or a number of seconds.
+    """Parse a duration, like 7d, 1h30m, or a number of seconds.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a duration.
     """
     typed = text.strip()
     if re.fullmatch(r"\d{1,8}", typed):
@@ -88,17 +88,17 @@ def read_length(text: str) -> timedelta:
 
 
 def iso_in_ist(moment: datetime) -> str:
-    """Return a moment as JSON and tables have it: ISO 8601 in Indian time, to the second."""
+    """Return a moment for JSON and tables: ISO 8601 in Indian time, to the second."""
     return moment.astimezone(IST).isoformat(timespec="seconds")
 
 
 def shown_moment(moment: datetime) -> str:
-    """Write a moment to the second, in Indian time, and say so."""
+    """Return a moment for display: in Indian time, to the second, marked as IST."""
     return f"{moment.astimezone(IST):%Y-%m-%d %H:%M:%S} IST"
 
 
 def shown_length(length: timedelta) -> str:
-    """Write a length of time as minutes and seconds, or hours, minutes and seconds."""
+    """Return a duration for display, as m:ss or h:mm:ss."""
     minutes, seconds = divmod(round(length.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
