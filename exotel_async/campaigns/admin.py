@@ -113,7 +113,7 @@ class CampaignAdmin:
             return await adding.add(contacts)
         finally:
             if self._state is not None:
-                self._state.look.set()
+                self._state.check_requested.set()
 
     async def pause(self, name: str) -> bool:
         """Stop dialling a campaign until `resume`. Calls in progress continue.
@@ -156,7 +156,7 @@ class CampaignAdmin:
         await self._set_state(name, CampaignState.CANCELED, tuple(CampaignState))
         cancelled = await self._ledger.finish(entry.id, ContactState.CANCELED, self._clock.now_ms())
         if self._state is not None:
-            self._state.tell()
+            self._state.notify_listeners()
         return cancelled
 
     async def names(self) -> list[str]:
@@ -238,10 +238,10 @@ class CampaignAdmin:
         identities = listed_as(numbers)
         short_text("reason", reason, _LONGEST_REASON)
         if self._state is not None:
-            self._state.list_numbers(identities)
+            self._state.block_numbers(identities)
         await self._ledger.do_not_call(identities, reason, self._clock.now_ms())
         if self._state is not None:
-            self._state.list_numbers(identities)
+            self._state.block_numbers(identities)
 
     async def allow(self, numbers: Iterable[str]) -> None:
         """Take numbers off the do-not-call list.
@@ -252,7 +252,7 @@ class CampaignAdmin:
         identities = listed_as(numbers)
         await self._ledger.allow(identities)
         if self._state is not None:
-            self._state.unlist_numbers(identities)
+            self._state.unblock_numbers(identities)
 
     async def forget(self, contact: Contact | str) -> int:
         """Delete a person from all campaigns: contacts and attempts, by number or by key.
@@ -299,7 +299,7 @@ class CampaignAdmin:
         now = self._clock.now_ms()
         was_set = await self._ledger.set_state(entry.id, state, None, now, only_from=only_from)
         if self._state is not None:
-            self._state.look.set()
+            self._state.check_requested.set()
         return was_set
 
 

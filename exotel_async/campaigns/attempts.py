@@ -48,9 +48,9 @@ class LiveAttempt:
     state: AttemptState = AttemptState.INTENDED
     sid: str | None = None
     certain_after: int | None = None
-    holds: bool = True
+    holds_channels: bool = True
     """Whether it holds channels."""
-    tries: bool = False
+    is_probe: bool = False
     """Whether it is dialled to try if Exotel answers again."""
     error_stops_when_dialled: int = 0
     is_over: bool = False
@@ -114,12 +114,12 @@ class Attempts:
         self._by_id[attempt.id] = attempt
         running = attempt.running
         if attempt.state is AttemptState.ENDED:
-            attempt.holds, attempt.is_over, attempt.is_decided = False, True, True
+            attempt.holds_channels, attempt.is_over, attempt.is_decided = False, True, True
             attempt.is_settling = True
             running.unsettled += 1
         else:
             running.open += 1
-        if attempt.holds:
+        if attempt.holds_channels:
             self._channels.take(attempt.legs)
             running.channels.take(attempt.legs)
 
@@ -231,7 +231,7 @@ class Attempts:
         last = max(self._clock.now(), ended_at or from_ms(attempt.intended_at))
         columns, due = after_call(contact, campaign, word, last, self._clock.now_ms())
         if due is not None:
-            attempt.running.waits_until(due)
+            attempt.running.record_due(due)
         return columns
 
     def _write(
@@ -259,8 +259,8 @@ class Attempts:
         )
 
     def _free(self, attempt: LiveAttempt) -> None:
-        if attempt.holds:
-            attempt.holds = False
+        if attempt.holds_channels:
+            attempt.holds_channels = False
             self._channels.free(attempt.legs)
             attempt.running.channels.free(attempt.legs)
             self._changed()

@@ -29,7 +29,7 @@ from exotel_async.wire.validation import (
 )
 
 _LONGEST_NAME: Final = 128  # characters
-_NOBODY: Final = "sip:nobody@exotel-async.invalid"  # dialled in the trial, which is not sent
+_DUMMY_NUMBER: Final = "sip:nobody@exotel-async.invalid"  # dialled in the trial, which is not sent
 _OWN_OPTIONS: Final = {
     "time_limit",
     "ring_timeout",
@@ -155,13 +155,13 @@ class Campaign(Value):
         if flag("check_dnd", self.check_dnd) is None:
             raise InvalidRequest("check_dnd", None, "must be True or False")
         for caller_id in self.caller_ids:
-            self._try(caller_id)
+            self._check_dial(caller_id)
 
-    def _try(self, caller_id: str) -> None:
+    def _check_dial(self, caller_id: str) -> None:
         """Make a dial as the campaign will, to have its arguments checked."""
         target = target_of(
             self,
-            number=_NOBODY,
+            number=_DUMMY_NUMBER,
             caller_id=caller_id,
             custom_field=self.custom_field,
             status_callback=self.status_callback,

@@ -24,7 +24,7 @@ class Circuit:
         """Dials in a row without an answer."""
         self._wait = _FIRST
         self._opens_at = 0.0
-        self._trying = False
+        self._is_probing = False
 
     @property
     def is_open(self) -> bool:
@@ -33,21 +33,21 @@ class Circuit:
 
     def allows(self, now: float) -> bool:
         """Whether a dial may begin."""
-        return not self.is_open or (not self._trying and now >= self._opens_at)
+        return not self.is_open or (not self._is_probing and now >= self._opens_at)
 
     def begin(self) -> bool:
         """Take note of a dial that begins. Returns whether it is the one that tries."""
         if self.is_open:
-            self._trying = True
+            self._is_probing = True
         return self.is_open
 
     def answered(self) -> None:
         """Take note of an answer, whatever it says."""
         if self.is_open:
             logger.info("Exotel responds again: dialling continues")
-        self.failures, self._wait, self._trying = 0, _FIRST, False
+        self.failures, self._wait, self._is_probing = 0, _FIRST, False
 
-    def failed(self, now: float, reason: str, *, tried: bool) -> None:
+    def failed(self, now: float, reason: str, *, was_probe: bool) -> None:
         """Take note of a dial without an answer, of why, and whether it was the one that tries."""
         self.failures += 1
         if self.failures == _IN_A_ROW:
@@ -58,15 +58,15 @@ class Circuit:
                 reason,
             )
         # Those that were on their way when it opened say nothing new.
-        if tried or self.failures == _IN_A_ROW:
+        if was_probe or self.failures == _IN_A_ROW:
             self._opens_at = now + self._wait
             self._wait = min(_LONGEST, self._wait * 2)
-        self.not_sent(tried=tried)
+        self.not_sent(was_probe=was_probe)
 
-    def not_sent(self, *, tried: bool) -> None:
+    def not_sent(self, *, was_probe: bool) -> None:
         """Take note of a dial that was not sent after all, and whether it was to try."""
-        if tried:
-            self._trying = False
+        if was_probe:
+            self._is_probing = False
 
     def next_try(self, now: float) -> float:
         """Return the seconds until a dial may begin."""

@@ -179,7 +179,7 @@ class Dialer(CampaignAdmin):
         calls = self._exotel.calls
         outcome = await resolve(self._ledger, calls, self._clock, entry, key=key, sid=sid)
         if self._state is not None:
-            self._state.look.set()
+            self._state.check_requested.set()
         return outcome
 
     def stop(self) -> None:

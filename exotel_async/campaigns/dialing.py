@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from exotel_async.campaigns.attempts import LiveAttempt
 from exotel_async.campaigns.clock import seconds_since_boot
-from exotel_async.campaigns.entries import Intended, Intent
+from exotel_async.campaigns.entries import Intent, IntentResult
 from exotel_async.campaigns.errors import LedgerUnavailable
 from exotel_async.campaigns.in_doubt import SEND_WITHIN
 from exotel_async.campaigns.order import order_for
@@ -63,11 +63,11 @@ class Dialing:
                 await self._register.look_up(running, contact, permit)
                 return
             since = seconds_since_boot()
-            prepared = self._prepared(running, contact)
+            prepared = self._prepare(running, contact)
             if prepared is None:
                 return
             attempt, order = prepared
-            if await self._is_intended(attempt):
+            if await self._write_intent(attempt):
                 await self._send(attempt, order, permit, since)
         finally:
             permit.release()
@@ -80,14 +80,14 @@ class Dialing:
             return False
         if running.is_abandoned(contact):
             running.add([contact])
-            state.look.set()  # there it is put aside
+            state.check_requested.set()  # there it is put aside
             return False
         if not state.is_open(running, contact):
             state.put_off(running, contact)
             return False
         return True
 
-    def _prepared(
+    def _prepare(
         self, running: RunningCampaign, contact: ClaimedContact
     ) -> tuple[LiveAttempt, DialOrder] | None:
         """Take the channels of a contact, and make its request.
@@ -115,7 +115,7 @@ class Dialing:
             contact=contact,
             intended_at=state.clock.now_ms(),
             legs=order.legs,
-            tries=state.circuit.begin(),
+            is_probe=state.circuit.begin(),
             error_stops_when_dialled=running.error_stops,
             **values,
         )
@@ -123,7 +123,7 @@ class Dialing:
         running.listed.pop(contact.id, None)
         return attempt, order
 
-    async def _is_intended(self, attempt: LiveAttempt) -> bool:
+    async def _write_intent(self, attempt: LiveAttempt) -> bool:
         """Make the intent durable. Whether the request may leave."""
         state, running, contact = self._state, attempt.running, attempt.contact
         intent = Intent(
@@ -148,19 +148,19 @@ class Dialing:
         except BaseException:
             self._forget(attempt)
             raise
-        if said is Intended.TAKEN:
+        if said is IntentResult.TAKEN:
             return True
         self._forget(attempt)
-        if said is Intended.DO_NOT_CALL:
+        if said is IntentResult.DO_NOT_CALL:
             state.end(contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
-        elif said is Intended.NOT_IN_PROGRESS:
+        elif said is IntentResult.NOT_IN_PROGRESS:
             running.add([contact])
-            state.look.set()
+            state.check_requested.set()
         return False
 
     def _forget(self, attempt: LiveAttempt) -> None:
         self._state.attempts.drop(attempt)
-        self._state.circuit.not_sent(tried=attempt.tries)
+        self._state.circuit.not_sent(was_probe=attempt.is_probe)
 
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
         """Return what is asked in the last step before the first byte.
@@ -178,7 +178,7 @@ class Dialing:
                 raise NotDialled("the campaign was paused or cancelled")
             if not state.is_open(attempt.running, attempt.contact):
                 raise NotDialled("the calling hours are over")
-            if state.is_listed(attempt):
+            if state.is_blocked(attempt):
                 raise NotDialled("the number is on the do-not-call list")
 
         return check
@@ -198,10 +198,10 @@ class Dialing:
         except CallOutcomeUnknown as error:
             self._lost(attempt, error)
         except NotDialled as error:
-            circuit.not_sent(tried=attempt.tries)
+            circuit.not_sent(was_probe=attempt.is_probe)
             self._not_sent(attempt, str(error))
         except ConfigurationError as error:  # the session is closed
-            circuit.not_sent(tried=attempt.tries)
+            circuit.not_sent(was_probe=attempt.is_probe)
             self._not_sent(attempt, str(error))
             state.fail(error)
         except ExotelError as error:
@@ -229,7 +229,7 @@ class Dialing:
             self._placed(attempt, Call(sid=error.sid, from_=error.from_, to=error.to))
             return
         reason = error.message or "the response was lost"
-        state.circuit.failed(now, reason, tried=attempt.tries)
+        state.circuit.failed(now, reason, was_probe=attempt.is_probe)
         if attempt.state is not AttemptState.INTENDED:
             return
         late = state.parts.pipeline.transport.late
@@ -246,7 +246,7 @@ class Dialing:
             state.attempts.refused(attempt, reason, None, next_state)
         else:
             state.attempts.not_placed(attempt, reason, next_state, due_at)
-        state.look.set()
+        state.check_requested.set()
 
     def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         if attempt.state is AttemptState.INTENDED:

@@ -129,13 +129,13 @@ class Engine:
                 permit.release()
                 continue
             if running.claimed < LOW and not running.is_drained:
-                state.look.set()
+                state.check_requested.set()
             running.dialling += 1
             try:
                 await self._dialing.dial(running, contact, permit)
             finally:
                 running.dialling -= 1
-        state.tell()
+        state.notify_listeners()
 
     def _is_stopping(self) -> bool:
         return self.state.stopping

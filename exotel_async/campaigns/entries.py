@@ -116,7 +116,7 @@ class Intent:
     time_limit: int | None = None
 
 
-class Intended(enum.Enum):
+class IntentResult(enum.Enum):
     """What the ledger says of an intent."""
 
     TAKEN = "taken"

@@ -37,7 +37,7 @@ _BLOCK: Final = 50
 """Contacts that are claimed at a time."""
 LOW: Final = _BLOCK // 2
 """Claimed contacts below which more are claimed."""
-_MOST_DUE: Final = 200
+_MOST_PROMOTIONS: Final = 200
 """Thousands of contacts that may come due at once, before retries behind them have to wait."""
 _DUE: Final = 10
 """Contacts that are claimed at a time once some have come due, while enough others are claimed."""
@@ -47,11 +47,11 @@ _SHORTEST_WAIT: Final = 0.05
 """Seconds between two looks at least, however close to each other contacts come due."""
 _TICK: Final = 0.5
 """Seconds between two looks whether somebody has come due, by what is known here."""
-_LOOK: Final = 1.5
+_LEDGER_POLL: Final = 1.5
 """Seconds between two looks at the ledger, which others write as well."""
 _BEAT: Final = 10.0
 """Seconds between two signs of life."""
-_ANOTHER: Final = 1.0
+_HOLDER_POLL: Final = 1.0
 """Seconds between two looks whether another dialer still has the ledger."""
 _IDLE: Final = 4.0
 """Times the interval of the poll after which Exotel's clock is read while nothing else is asked."""
@@ -75,7 +75,7 @@ class Feeding:
         self._state = state
         self._register = register
         self._refusing = refusing
-        self._beaten = 0.0
+        self._last_beat = 0.0
         self._reading: asyncio.Task[None] | None = None
 
     async def take_ledger(self) -> None:
@@ -107,34 +107,38 @@ class Feeding:
                 raise DialerStopped(
                     f"stopped while another dialer has the ledger: {_named(holder)}"
                 )
-            await asyncio.sleep(_ANOTHER)
-        self._beaten = since
-        state.owned(since)
+            await asyncio.sleep(_HOLDER_POLL)
+        self._last_beat = since
+        state.ownership_confirmed(since)
         try:
             if not state.clock.is_fresh:
                 await state.clock.refresh()
-            await self._take_up(await self.read_campaigns())
+            await self._adopt_attempts(await self.read_campaigns())
         except BaseException:
             await state.ledger.unlock(state.clock.now_ms())
             raise
 
     async def run(self) -> None:
         """Look until this task is cancelled."""
-        state, looked = self._state, -_LOOK
+        state, checked_at = self._state, -_LEDGER_POLL
         while True:
             now = state.clock.now_ms()
             is_due = any(running.is_due(now) for running in state.campaigns.values())
-            if state.look.is_set() or is_due or seconds_since_boot() - looked >= _LOOK:
-                state.look.clear()
-                looked = seconds_since_boot()
+            if (
+                state.check_requested.is_set()
+                or is_due
+                or seconds_since_boot() - checked_at >= _LEDGER_POLL
+            ):
+                state.check_requested.clear()
+                checked_at = seconds_since_boot()
                 try:
-                    await self._look()
+                    await self._check_ledger()
                 except ExotelError as error:
                     state.ledger_failed(error)
                     await asyncio.sleep(_TICK)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._until_due()):
-                    await state.look.wait()
+                    await state.check_requested.wait()
 
     def _until_due(self) -> float:
         """Return the seconds until a contact comes due, or until that is to be asked again."""
@@ -144,7 +148,7 @@ class Feeding:
         left = [due - now for due in dues if due is not None and due > now]
         return max(_SHORTEST_WAIT, min([_TICK, *(one / 1000 for one in left)]))
 
-    async def _look(self) -> None:
+    async def _check_ledger(self) -> None:
         """Look once."""
         state = self._state
         await self._beat()
@@ -162,25 +166,25 @@ class Feeding:
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
                 if is_over:
                     running.is_stopping = False
-            if running.is_left:
+            if running.is_removable:
                 del state.campaigns[running.id]
         state.changes.set()
         if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
-            state.tell()  # what was still going on may be over
+            state.notify_listeners()  # what was still going on may be over
 
     async def _beat(self) -> None:
         state = self._state
         since = seconds_since_boot()
-        if since - self._beaten < _BEAT and state.owns_ledger() and state.ledger_error is None:
+        if since - self._last_beat < _BEAT and state.owns_ledger() and state.ledger_error is None:
             return
         try:
             await state.ledger.beat(state.clock.now_ms())
         except LedgerLost as error:
-            state.not_owned()
+            state.ownership_lost()
             state.fail(error)
             return
-        self._beaten = since
-        state.owned(since)
+        self._last_beat = since
+        state.ownership_confirmed(since)
 
     async def read_campaigns(self) -> dict[int, CampaignEntry]:
         """Read how the campaigns stand: other processes pause and resume them, too.
@@ -207,7 +211,7 @@ class Feeding:
             if running.state is not entry.state and is_current:
                 running.state, running.reason = entry.state, entry.reason
                 running.is_stopping = entry.state is CampaignState.CANCELED
-                state.tell()
+                state.notify_listeners()
         return entries
 
     def take(self, entry: CampaignEntry) -> RunningCampaign:
@@ -235,7 +239,7 @@ class Feeding:
         state, ledger = self._state, self._state.ledger
         schedule = running.campaign.schedule
         promoted = 0
-        for _ in range(_MOST_DUE):
+        for _ in range(_MOST_PROMOTIONS):
             more, running.next_due = await ledger.promote(running.id, state.clock.now_ms())
             promoted += more
             if not more or not running.is_due(state.clock.now_ms()):
@@ -259,12 +263,12 @@ class Feeding:
         abandoned = running.drop(running.is_abandoned)
         if abandoned:
             await ledger.unclaim([(contact.id, NEVER) for contact in abandoned])
-        if self._is_time_old(running, has_hours=bool(open_zones)):
+        if self._needs_clock(running, has_hours=bool(open_zones)):
             self._read_clock()
         if running.is_idle:
-            await self._look_for_the_end(running)
+            await self._end_if_finished(running)
 
-    def _is_time_old(self, running: RunningCampaign, *, has_hours: bool) -> bool:
+    def _needs_clock(self, running: RunningCampaign, *, has_hours: bool) -> bool:
         """Whether Exotel's clock has to be read for a campaign to be dialled in time."""
         clock = self._state.clock
         if running.claimed:
@@ -288,10 +292,10 @@ class Feeding:
             self._state.fail(error)
         except ExotelError as error:
             logger.info("Exotel's clock could not be read, and is asked for again: %s", error)
-            await asyncio.sleep(_ANOTHER)
+            await asyncio.sleep(_HOLDER_POLL)
         self._state.changes.set()
 
-    async def _look_for_the_end(self, running: RunningCampaign) -> None:
+    async def _end_if_finished(self, running: RunningCampaign) -> None:
         """End what can be ended of a campaign of which nothing is being dialled."""
         state, schedule = self._state, running.campaign.schedule
         # Nobody else was refused like them, and nobody else is dialled now.
@@ -304,7 +308,7 @@ class Feeding:
             schedule.next_open(now, zone or None) is None for zone in running.zones
         ):
             await state.ledger.finish(running.id, ContactState.EXPIRED, state.clock.now_ms())
-            state.tell()
+            state.notify_listeners()
         known = await state.ledger.statistics(running.id)
         if known is None:
             return
@@ -314,9 +318,9 @@ class Feeding:
             now_ms = state.clock.now_ms()
             if await state.ledger.set_state(running.id, completed, None, now_ms, only_from=was):
                 running.state = completed
-                state.tell()
+                state.notify_listeners()
 
-    async def _take_up(self, campaigns: Mapping[int, CampaignEntry]) -> None:
+    async def _adopt_attempts(self, campaigns: Mapping[int, CampaignEntry]) -> None:
         """Take up the attempts that an earlier dialer has left open."""
         state = self._state
         last, attempts = "", list[LiveAttempt]()
@@ -331,7 +335,7 @@ class Feeding:
                 state.parts.seen.dialled(Call(sid=attempt.sid))
         in_doubt = [one for one in attempts if one.state is AttemptState.IN_DOUBT]
         if in_doubt:
-            await state.in_doubt.know_calls_of(in_doubt)
+            await state.in_doubt.mark_other_calls_seen(in_doubt)
         for attempt in attempts:
             if attempt.state is AttemptState.IN_DOUBT:
                 state.in_doubt.search(attempt)

@@ -38,9 +38,9 @@ class Following:
         self._parts = parts
         self._attempts = attempts
         self._interval = interval
-        self.closed: Final = closed
+        self.on_session_closed: Final = closed
         """To be told that the session is closed: the next run does what is left."""
-        self._later: dict[str, asyncio.TimerHandle] = {}
+        self._retry_timers: dict[str, asyncio.TimerHandle] = {}
 
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
         """Take a call that was placed, and follow it to its end."""
@@ -56,7 +56,7 @@ class Following:
         self._follow(attempt, asyncio.get_running_loop().time())
 
     def _follow(self, attempt: LiveAttempt, began: float) -> None:
-        self._later.pop(attempt.id, None)
+        self._retry_timers.pop(attempt.id, None)
         if attempt.state is AttemptState.PLACED and not attempt.is_over:
             terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
         else:
@@ -70,23 +70,23 @@ class Following:
         assert attempt.sid is not None  # noqa: S101 - it was placed
         try:
             waiter = self._parts.watcher.add(
-                attempt.sid, terms, partial(self._told, attempt, began)
+                attempt.sid, terms, partial(self._on_result, attempt, began)
             )
             if waiter is not None:  # or it was told at once, and what follows is waited for already
                 attempt.waiter = waiter
         except ConfigurationError as error:
-            self.closed(error)
+            self.on_session_closed(error)
 
     def drop(self) -> None:
         """Follow none any more."""
         for attempt in self._attempts.all():
             self._parts.watcher.drop(attempt.waiter)
             attempt.waiter = None
-        for timer in self._later.values():
+        for timer in self._retry_timers.values():
             timer.cancel()
-        self._later.clear()
+        self._retry_timers.clear()
 
-    def _told(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
+    def _on_result(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
         attempt.waiter = None
         if isinstance(how, Call):
             if not attempt.is_over:
@@ -95,7 +95,7 @@ class Following:
                 self._attempts.settled(attempt, how)
             return
         if isinstance(how, ConfigurationError):
-            self.closed(how)
+            self.on_session_closed(how)
             return
         loop = asyncio.get_running_loop()
         lasted = loop.time() - began
@@ -108,7 +108,9 @@ class Following:
             self._attempts.unresolved(attempt, reason, [attempt.sid or ""])
             return
         logger.info("A call of a campaign could not be read, and is asked for again: %s", how)
-        self._later[attempt.id] = loop.call_later(self._interval, self._follow, attempt, began)
+        self._retry_timers[attempt.id] = loop.call_later(
+            self._interval, self._follow, attempt, began
+        )
 
     def _ended(self, attempt: LiveAttempt, call: Call) -> None:
         self._attempts.ended(attempt, call)

@@ -73,14 +73,17 @@ class InDoubt:
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
         """Search for the call of an attempt in doubt, until that is settled.
 
-        `error` is what its dial has raised; None: its dialer is dead, and `know_calls_of` has run.
+        `error` is what its dial has raised; None: its dialer is dead, and `mark_other_calls_seen`
+        has run.
         """
-        knows = error is None
+        others_seen = error is None
         if error is not None:
             self._errors[attempt.id] = error
         # By another error of the same dial there would seem to be two, for one call.
         error = self._errors.get(attempt.id) or self._error_of(attempt)
-        task = asyncio.get_running_loop().create_task(self._search(attempt, error, knows=knows))
+        task = asyncio.get_running_loop().create_task(
+            self._search(attempt, error, others_seen=others_seen)
+        )
         self._searches[attempt.id] = task
         task.add_done_callback(lambda _: self._searches.pop(attempt.id, None))
 
@@ -92,7 +95,7 @@ class InDoubt:
             search.cancel()
         self._following.placed(attempt, call)
 
-    async def know_calls_of(self, attempts: Sequence[LiveAttempt]) -> None:
+    async def mark_other_calls_seen(self, attempts: Sequence[LiveAttempt]) -> None:
         """Know the calls of other attempts to reach the same parties: they are not those sought.
 
         Raises:
@@ -112,26 +115,26 @@ class InDoubt:
         await asyncio.gather(*searches, return_exceptions=True)
 
     async def _search(
-        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, knows: bool
+        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, others_seen: bool
     ) -> None:
         """Search until it is known, or the session is closed."""
         try:
-            await self._look_for(attempt, error, knows=knows)
+            await self._look_for(attempt, error, others_seen=others_seen)
         except ConfigurationError as closed:
-            self._following.closed(closed)
+            self._following.on_session_closed(closed)
 
     async def _look_for(
-        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, knows: bool
+        self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, others_seen: bool
     ) -> None:
         options = SendOptions(priority=Priority.BULK)
-        if not knows:
+        if not others_seen:
             # Exotel shows no call of this very second. One alike of a moment before is not it.
             await self._parts.pipeline.sleep(min(_SHOWN, self._interval))
         while True:
             try:
-                if not knows:
-                    await self.know_calls_of([attempt])
-                    knows = True
+                if not others_seen:
+                    await self.mark_other_calls_seen([attempt])
+                    others_seen = True
                 result = await self._parts.reconciler.reconcile(
                     error, options, timeout=None, interval=self._interval
                 )

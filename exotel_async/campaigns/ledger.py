@@ -39,8 +39,8 @@ from exotel_async.campaigns.entries import (
     Change,
     ClaimedContact,
     Holder,
-    Intended,
     Intent,
+    IntentResult,
     NewContact,
 )
 from exotel_async.campaigns.errors import LedgerLost
@@ -139,7 +139,7 @@ class Ledger(LedgerReader):
             try:
                 await self._writer.close()
             finally:
-                self._database.leave_place()
+                self._database.release_lock()
 
     # The one dialer.
 
@@ -152,18 +152,18 @@ class Ledger(LedgerReader):
         """
 
         def enter(connection: Connection, wanted: Any) -> list[Holder | str]:
-            if not self._database.take_place():
+            if not self._database.acquire_lock():
                 return [ledger_dialers.holder(connection, now)]
             return [ledger_dialers.enter(connection, now, longest_exchange)]
 
         def leave(connection: Connection, wanted: Any, result: Any) -> None:
             if not isinstance(result, Holder):
-                self._database.leave_place()
+                self._database.release_lock()
 
         try:
             entered = await self._writer.call(Urgency.OTHER, enter, undo=leave)
         except ExotelError:
-            self._database.leave_place()
+            self._database.release_lock()
             raise
         if isinstance(entered, Holder):
             return entered
@@ -180,7 +180,7 @@ class Ledger(LedgerReader):
 
         def beat(connection: Connection) -> bool:
             # A connection that was lost takes the place again, if nobody was quicker.
-            return self._database.take_place() and ledger_dialers.beat(connection, dialer, now)
+            return self._database.acquire_lock() and ledger_dialers.beat(connection, dialer, now)
 
         if not await self._writer.do(Urgency.CLAIM, beat):
             raise LedgerLost("another dialer has taken over the ledger")
@@ -189,7 +189,7 @@ class Ledger(LedgerReader):
         """Leave the place to another dialer. What was claimed is ready again."""
         dialer = self._own
         await self._writer.do(Urgency.CLAIM, ledger_dialers.leave, dialer, now)
-        self._database.leave_place()
+        self._database.release_lock()
         self._dialer = None
 
     @property
@@ -301,7 +301,7 @@ class Ledger(LedgerReader):
 
     # Attempts.
 
-    async def intend(self, intents: Sequence[Intent], within: float) -> list[Intended]:
+    async def intend(self, intents: Sequence[Intent], within: float) -> list[IntentResult]:
         """Write down dials that are about to leave, in `within` seconds. Only what is `TAKEN` may.
 
         Raises:
@@ -310,15 +310,15 @@ class Ledger(LedgerReader):
                 attempts are deleted, and their contacts claimed as before.
             LedgerLost: the file is not the one that was locked. Nothing was written.
         """
-        said: list[Intended] = await self._writer.call(
+        said: list[IntentResult] = await self._writer.call(
             Urgency.INTENT, self._intend, intents, within=within, undo=_undo_intents
         )
         return said
 
     def _intend(
         self, connection: Connection, wanted: list[Sequence[Intent]]
-    ) -> list[list[Intended]]:
-        self._database.check_place()
+    ) -> list[list[IntentResult]]:
+        self._database.check_file()
         said = iter(
             ledger_attempts.intend(connection, self._own, [one for each in wanted for one in each])
         )
@@ -413,11 +413,11 @@ def _database(place: str | PathLike[str]) -> SQLite | Postgres:
     return Postgres(url)
 
 
-def _leave_places() -> None:
+def _release_locks() -> None:
     for database in list(_DATABASES):
-        database.leave_to_parent()
+        database.release_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
     # A child of the dialer would keep its place when it is dead.
-    os.register_at_fork(after_in_child=_leave_places)
+    os.register_at_fork(after_in_child=_release_locks)

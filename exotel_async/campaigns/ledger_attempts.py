@@ -12,7 +12,7 @@ from attrs import fields
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from exotel_async.campaigns import ledger_campaigns, ledger_counts, ledger_people
-from exotel_async.campaigns.entries import Change, Intended, Intent
+from exotel_async.campaigns.entries import Change, Intent, IntentResult
 from exotel_async.campaigns.ledger_contacts import rank
 from exotel_async.campaigns.ledger_people import LISTED
 from exotel_async.campaigns.ledger_sql import among, writable
@@ -80,7 +80,7 @@ _INSERT: Final = Statement(insert(attempts), (*_INTENT_COLUMNS, "state", "dialer
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
-def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[Intended]:
+def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[IntentResult]:
     """Write down what is about to leave. Returns what was decided of each."""
     ids = sorted({intent.contact_id for intent in intents})
     identities = [one for intent in intents for one in intent.identities]
@@ -90,21 +90,21 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
     if any(row.some_are_listed for row in rows.values()):
         listed = ledger_people.listed(connection, identities)
 
-    said: list[Intended] = []
+    said: list[IntentResult] = []
     taken: list[Intent] = []
     for intent in intents:
         row = rows.get(intent.contact_id)
         if row is None or row.campaign_id != intent.campaign_id:
-            said.append(Intended.NOT_OURS)
+            said.append(IntentResult.NOT_OURS)
         elif row.of_campaign != CampaignState.IN_PROGRESS:
-            said.append(Intended.NOT_IN_PROGRESS)
+            said.append(IntentResult.NOT_IN_PROGRESS)
         elif row.state != ContactState.CLAIMED or row.dialer != dialer:
-            said.append(Intended.NOT_OURS)
+            said.append(IntentResult.NOT_OURS)
         elif not listed.isdisjoint(intent.identities):
-            said.append(Intended.DO_NOT_CALL)
+            said.append(IntentResult.DO_NOT_CALL)
         else:
             del rows[intent.contact_id]  # it is dialled once
-            said.append(Intended.TAKEN)
+            said.append(IntentResult.TAKEN)
             taken.append(intent)
     if taken:
         _write(connection, dialer, taken)

@@ -46,13 +46,13 @@ _UNASKED: Final = frozenset({"DataError", "ProgrammingError"})  # psycopg's, wit
 _NO_PRIVILEGE: Final = "42501"
 
 # Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
-_PLACE: Final = 1163415628
+_DIALER_LOCK: Final = 1163415628
 _ADDING: Final = 1163415629
-_TAKE: Final = text(f"SELECT pg_try_advisory_lock({_PLACE}, hashtext(current_schema()))")
-_IS_TAKEN: Final = text(
+_TRY_LOCK: Final = text(f"SELECT pg_try_advisory_lock({_DIALER_LOCK}, hashtext(current_schema()))")
+_HAS_LOCK: Final = text(
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
     " AND classid = :place AND granted"
-).bindparams(place=_PLACE)
+).bindparams(place=_DIALER_LOCK)
 _SERIALIZE: Final = text(f"SELECT pg_advisory_xact_lock({_ADDING}, :campaign_id)")
 
 
@@ -61,7 +61,7 @@ class Postgres:
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
-        self._place: Connection | None = None
+        self._lock_connection: Connection | None = None
 
     def __str__(self) -> str:
         # Its query may hold another password.
@@ -138,41 +138,41 @@ class Postgres:
     def tidy(self) -> None:
         """Leave nothing of what was deleted: that is the server's to do."""
 
-    def take_place(self) -> bool:
+    def acquire_lock(self) -> bool:
         """Take the place of the database's one dialer. It is free again when the process dies."""
-        if self._has_place():
+        if self._has_lock():
             return True
-        if self._place is None:
-            self._place = self.connect(to_read=False)
-        is_taken = bool(self._asked(_TAKE))
+        if self._lock_connection is None:
+            self._lock_connection = self.connect(to_read=False)
+        is_taken = bool(self._asked(_TRY_LOCK))
         if not is_taken:
-            self.leave_place()
+            self.release_lock()
         return is_taken
 
-    def _has_place(self) -> bool:
-        if self._place is None:
+    def _has_lock(self) -> bool:
+        if self._lock_connection is None:
             return False
         try:
-            return bool(self._asked(_IS_TAKEN))
+            return bool(self._asked(_HAS_LOCK))
         except SQLAlchemyError:
-            self.leave_place()
+            self.release_lock()
             return False
 
-    def check_place(self) -> None:
+    def check_file(self) -> None:
         """See whether what is written is seen by all: on a server it is."""
 
-    def leave_place(self) -> None:
+    def release_lock(self) -> None:
         """Let another dialer have the place."""
-        place, self._place = self._place, None
-        if place is not None:
+        connection, self._lock_connection = self._lock_connection, None
+        if connection is not None:
             with suppress(SQLAlchemyError):
-                place.close()
+                connection.close()
 
-    def leave_to_parent(self) -> None:
+    def release_after_fork(self) -> None:
         """Have no part in the place, in a child of the process that has it."""
-        if self._place is None or self._place.invalidated:
+        if self._lock_connection is None or self._lock_connection.invalidated:
             return
-        driver: Any = self._place.connection.driver_connection
+        driver: Any = self._lock_connection.connection.driver_connection
         if not driver.closed:
             # To close the connection would end the parent's session.
             nothing = os.open(os.devnull, os.O_RDWR)
@@ -180,7 +180,7 @@ class Postgres:
             os.close(nothing)
 
     def _asked(self, question: Any) -> Any:
-        assert self._place is not None  # noqa: S101 - for the type checker
-        answer = self._place.execute(question).scalar()
-        self._place.commit()
+        assert self._lock_connection is not None  # noqa: S101 - for the type checker
+        answer = self._lock_connection.execute(question).scalar()
+        self._lock_connection.commit()
         return answer

@@ -76,7 +76,7 @@ class SQLite:
 
     def connect(self, *, to_read: bool) -> Connection:
         """Return a connection of the calling thread. The file is made if there is none."""
-        self.check_place()
+        self.check_file()
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
             poolclass=NullPool,
@@ -168,14 +168,14 @@ class SQLite:
         except (sqlite3.Error, DBAPIError) as error:
             raise (self.failure(error) or error) from None
 
-    def take_place(self) -> bool:
+    def acquire_lock(self) -> bool:
         """Take the place of the file's one dialer. It is free again when the process dies.
 
         Raises:
             LedgerLost: the file that is written to is not the one at the path any more.
         """
         if self._lock is not None:
-            self.check_place()
+            self.check_file()
             return True
         path = f"{self.path}.lock"
         try:
@@ -192,13 +192,13 @@ class SQLite:
             return False
         self._lock = lock
         try:
-            self.check_place()
+            self.check_file()
         except ExotelError:
-            self.leave_place()
+            self.release_lock()
             raise
         return True
 
-    def check_place(self) -> None:
+    def check_file(self) -> None:
         """See that the dialer that has the place writes to the file that others see.
 
         Raises:
@@ -218,15 +218,15 @@ class SQLite:
             raise LedgerUnavailable(f"{self}: {error.strerror}") from None
         return found.st_dev, found.st_ino
 
-    def leave_place(self) -> None:
+    def release_lock(self) -> None:
         """Let another dialer have the place."""
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
 
-    def leave_to_parent(self) -> None:
+    def release_after_fork(self) -> None:
         """Have no part in the place, in a child of the process that has it."""
-        self.leave_place()
+        self.release_lock()
 
 
 def _begin_to_read(connection: Connection) -> None:

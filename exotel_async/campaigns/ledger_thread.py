@@ -30,7 +30,7 @@ class Urgency(enum.IntEnum):
     OTHER = 3
 
 
-_OF_ALL: Final = (LedgerUnavailable, ConfigurationError)
+_DATABASE_FAILURES: Final = (LedgerUnavailable, ConfigurationError)
 """Errors that are not of one operation alone."""
 _TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
 """Those that wait are committed in one transaction."""
@@ -63,7 +63,7 @@ class _Work:
         self.is_done = False
         self.is_abandoned = False
 
-    def tell(self) -> None:
+    def deliver(self) -> None:
         """Tell the caller, in its event loop."""
         if self.future.done():
             return
@@ -212,7 +212,7 @@ class LedgerThread:
         try:
             self._transact(lambda connection: None)
         except Exception as error:  # noqa: BLE001 - it is tried again
-            self._meaning(error)
+            self._translate(error)
             return False
         return True
 
@@ -222,12 +222,12 @@ class LedgerThread:
         try:
             results = self._transact(lambda connection: run(connection, wanted))
         except Exception as error:  # noqa: BLE001 - it is the callers'
-            meaning = self._meaning(error)
+            meaning = self._translate(error)
             if isinstance(meaning, LedgerBusy):
                 self._try_again(works, meaning)
             elif self._to_read and was_connected and self._connection is None:
                 self._perform(works)  # it may have been lost long before
-            elif isinstance(meaning, _OF_ALL) or len(works) == 1:
+            elif isinstance(meaning, _DATABASE_FAILURES) or len(works) == 1:
                 self._failed(works, meaning)
             else:
                 for work in works:  # one is wrong, and the others are to be done
@@ -254,9 +254,9 @@ class LedgerThread:
                 self._undo.popleft()
         return results
 
-    def _meaning(self, error: Exception) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         meaning = self._database.failure(error) or error
-        if isinstance(meaning, _OF_ALL) and not isinstance(meaning, LedgerBusy):
+        if isinstance(meaning, _DATABASE_FAILURES) and not isinstance(meaning, LedgerBusy):
             self._disconnect()
         return meaning
 
@@ -283,7 +283,7 @@ class LedgerThread:
                 work.is_done = True
                 if work.is_abandoned:
                     self._undo_later(work)
-        _tell(works)
+        _deliver(works)
 
     def _failed(self, works: list[_Work], error: Exception) -> None:
         with self._changed:
@@ -293,16 +293,16 @@ class LedgerThread:
                 # Where a connection is lost, the last commit may have been durable.
                 if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerBusy):
                     self._undo_later(work)
-        _tell(works)
+        _deliver(works)
 
 
-def _tell(works: list[_Work]) -> None:
+def _deliver(works: list[_Work]) -> None:
     for loop in {work.loop for work in works}:
         own = [work for work in works if work.loop is loop]
         with suppress(RuntimeError):  # the loop is closed, and nobody waits there
-            loop.call_soon_threadsafe(_tell_all, own)
+            loop.call_soon_threadsafe(_deliver_all, own)
 
 
-def _tell_all(works: list[_Work]) -> None:
+def _deliver_all(works: list[_Work]) -> None:
     for work in works:
-        work.tell()
+        work.deliver()

@@ -33,12 +33,12 @@ class Refusing:
         now = asyncio.get_running_loop().time()
         meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
         if meaning is Meaning.NO_ANSWER:
-            state.circuit.failed(now, reason, tried=attempt.tries)
+            state.circuit.failed(now, reason, was_probe=attempt.is_probe)
         else:
             state.circuit.answered()
         if meaning in {Meaning.NO_ANSWER, Meaning.AGAIN}:
             attempts.not_placed(attempt, reason, ContactState.READY)
-            state.look.set()
+            state.check_requested.set()
         elif meaning in {Meaning.NO_CHANNEL, Meaning.NO_ROOM}:
             waits = meaning is Meaning.NO_CHANNEL or state.channels.held > attempt.legs
             attempts.not_placed(attempt, reason, ContactState.READY)
@@ -52,7 +52,7 @@ class Refusing:
             attempts.refused(attempt, reason, status, ContactState.READY)
             state.stop_campaign(attempt, CampaignState.FAILED, reason)
         else:
-            self._note(attempt, refusal)
+            self._refuse_contact(attempt, refusal)
 
     def end_refused(self, running: RunningCampaign) -> None:
         """End the contacts that were refused alike: their number is not that of a mistake."""
@@ -60,7 +60,7 @@ class Refusing:
         for contact, refusal in refused:
             self._state.end(contact, ContactState.REFUSED, refusal.reason)
 
-    def _note(self, attempt: LiveAttempt, refusal: Refusal) -> None:
+    def _refuse_contact(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
         if running.is_stopped_by_errors or attempt.was_dialled_before_an_error_stop:
             # It was on its way then, and is one more of those that were refused alike; also where

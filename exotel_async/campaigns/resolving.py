@@ -48,9 +48,9 @@ async def resolve(
                 "Resolve it by that SID (`--call`, in Python `sid=`): the contact is not dialled "
                 "again if nothing shows how the call ended",
             )
-        change = _was_not_placed(attempt)
+        change = _not_placed_change(attempt)
     else:
-        change = await _was_call(ledger, calls, clock, attempt, entry=entry, sid=sid)
+        change = await _change_for_call(ledger, calls, clock, attempt, entry=entry, sid=sid)
     await ledger.resolve(change, clock.now_ms())
     outcome = await ledger.outcome(entry.id, key)
     if outcome is None:  # it was forgotten meanwhile
@@ -76,7 +76,7 @@ async def _unresolved_attempt(ledger: Ledger, campaign_id: int, key: str) -> Ope
     raise _refused(key, f"is of a contact that is {outcome.state.value}, not unresolved")
 
 
-async def _was_call(
+async def _change_for_call(
     ledger: Ledger,
     calls: Calls,
     clock: Clock,
@@ -95,12 +95,12 @@ async def _was_call(
     except NotFound:
         if not was_accepted:
             raise
-        return _has_no_end(attempt, clock)
+        return _end_unknown_change(attempt, clock)
     is_late = has_ended_by(clock.now(), from_ms(attempt.intended_at))
     if was_accepted and is_late and not is_over(call):
-        return _has_no_end(attempt, clock)
+        return _end_unknown_change(attempt, clock)
     await _check(ledger, attempt, call)
-    return _was_placed(attempt, call, settings_of(entry), clock)
+    return _placed_change(attempt, call, settings_of(entry), clock)
 
 
 async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
@@ -133,7 +133,7 @@ def _refused(key: str, rule: str) -> InvalidRequest:
     return InvalidRequest("key", key, rule, shown=mask_number(key))
 
 
-def _was_not_placed(attempt: OpenAttempt) -> Change:
+def _not_placed_change(attempt: OpenAttempt) -> Change:
     """Return that no call was made: the contact is dialled again."""
     return Change(
         attempt_id=attempt.id,
@@ -148,7 +148,7 @@ def _was_not_placed(attempt: OpenAttempt) -> Change:
     )
 
 
-def _has_no_end(attempt: OpenAttempt, clock: Clock) -> Change:
+def _end_unknown_change(attempt: OpenAttempt, clock: Clock) -> Change:
     """Return that Exotel accepted the call, and does not tell how it ended."""
     # As in `Attempts.settled`: a contact that may have been reached is not dialled again.
     contact = final(ContactState.REACHED, _END_UNKNOWN, clock.now_ms())
@@ -166,7 +166,7 @@ def _has_no_end(attempt: OpenAttempt, clock: Clock) -> Change:
     )
 
 
-def _was_placed(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
+def _placed_change(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
     """Return that this was the call, and what its end means for the contact."""
     two = campaign.legs > 1
     word = campaign.reached.word_of(call, two=two, settled=True)

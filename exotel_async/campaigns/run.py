@@ -78,7 +78,7 @@ class CampaignRun:
         except BaseException:
             await self._leave()
             raise
-        state.look.set()
+        state.check_requested.set()
         if self._on_progress is not None:
             self._reporting = asyncio.get_running_loop().create_task(self._report(state))
         return self

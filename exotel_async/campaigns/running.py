@@ -102,7 +102,7 @@ class RunningCampaign:
         """Whether somebody who waits has come due."""
         return self.is_dialled and self.next_due is not None and self.next_due <= now
 
-    def waits_until(self, due_at: int) -> None:
+    def record_due(self, due_at: int) -> None:
         """Take note of somebody who waits."""
         self.next_due = due_at if self.next_due is None else min(self.next_due, due_at)
 
@@ -111,7 +111,7 @@ class RunningCampaign:
         return self.awaited is not None and not self.awaited[contact.key]
 
     @property
-    def is_left(self) -> bool:
+    def is_removable(self) -> bool:
         """Whether it is not run any more, and nothing of it is awaited."""
         return (
             self.is_idle

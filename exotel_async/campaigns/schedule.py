@@ -171,7 +171,7 @@ class Schedule(Value):
             return False
         local = moment.astimezone(self._zone_for(zone))
         minute = 60 * local.hour + local.minute
-        for start, until in self._stretches(local):
+        for start, until in self._open_ranges(local):
             if minute < until:
                 return start <= minute
         return False
@@ -245,7 +245,7 @@ class Schedule(Value):
             for day in range(7)
         ]
 
-    def _stretches(self, local: datetime) -> list[Range]:
+    def _open_ranges(self, local: datetime) -> list[Range]:
         """Return what is open of a day, in minutes since its midnight."""
         if self._closed:
             day = local.date()
@@ -279,7 +279,7 @@ class Schedule(Value):
 
     def _change(self, local: datetime, time: timedelta, *, is_open: bool) -> timedelta:
         """Return when, from this time of a day on, it is open, or closed; or else its midnight."""
-        for start, until in self._stretches(local):
+        for start, until in self._open_ranges(local):
             if time < until * _MINUTE:
                 if is_open:
                     return max(time, start * _MINUTE)

@@ -94,7 +94,7 @@ async def make_call(
         assert awaited is not None  # noqa: S101 - by its name
         awaited[entry.key] += 1
         await ledger.recall(running[0].id, entry.key)
-        state.look.set()
+        state.check_requested.set()
         return await _outcome(state, running[0], entry.key, news)
     finally:
         if awaited is not None:
@@ -109,7 +109,7 @@ async def _outcome(
 ) -> ContactOutcome:
     while True:
         news.clear()
-        stopped, is_left = running.is_stopped_by_errors, _is_left(state, running)
+        stopped, is_left = running.is_stopped_by_errors, _is_left_to_next_dialer(state, running)
         outcome = await state.ledger.outcome(running.id, key)
         if outcome is not None and outcome.state.is_final:
             return outcome
@@ -124,7 +124,7 @@ async def _outcome(
         await news.wait()
 
 
-def _is_left(state: DialerState, running: RunningCampaign) -> bool:
+def _is_left_to_next_dialer(state: DialerState, running: RunningCampaign) -> bool:
     """Whether the dialer was stopped, and what is left of a campaign is the next one's."""
     return (
         state.stopping

@@ -62,7 +62,7 @@ class DialerState:
         """Are told when contacts have got their outcome, campaigns their end, and at the end."""
         self.changes: Final = asyncio.Event()
         """Set when somebody may be dialled who could not be before."""
-        self.look: Final = asyncio.Event()
+        self.check_requested: Final = asyncio.Event()
         """Set when the ledger is to be looked at at once."""
         self.waiting: Final[set[asyncio.Task[Any]]] = set()
         """Tasks that wait for a permit, which are cancelled when dialling stops."""
@@ -75,7 +75,7 @@ class DialerState:
         One that had nobody to dial begins with it, and has its part from then on: or the others
         would get nothing until it had made up for that.
         """
-        self._listed: dict[str, float] = {}
+        self._blocked_until: dict[str, float] = {}
         self._owned_until = 0.0
         self.ledger_error: ExotelError | None = None
         """Why dialling waits for the ledger; None: it does not."""
@@ -108,50 +108,52 @@ class DialerState:
         """Whether no other dialer can have the ledger."""
         return seconds_since_boot() < self._owned_until
 
-    def is_listed(self, attempt: LiveAttempt) -> bool:
+    def is_blocked(self, attempt: LiveAttempt) -> bool:
         """Whether a number was put on the do-not-call list since the intent was written."""
         now = seconds_since_boot()
-        return any(self._listed.get(identity, 0) > now for identity in attempt.identities)
+        return any(self._blocked_until.get(identity, 0) > now for identity in attempt.identities)
 
     # What the parts tell.
 
-    def owned(self, since: float) -> None:
+    def ownership_confirmed(self, since: float) -> None:
         """Take note that the ledger was this dialer's at a moment of `seconds_since_boot`."""
         self._owned_until = since + LEASE
         self.ledger_error = None
         self.changes.set()
 
-    def not_owned(self) -> None:
+    def ownership_lost(self) -> None:
         """Take note that it may be another one's."""
         self._owned_until = 0.0
 
-    def list_numbers(self, identities: Sequence[str]) -> None:
+    def block_numbers(self, identities: Sequence[str]) -> None:
         """Have numbers not dialled any more that are on the do-not-call list now.
 
         From now on the ledger takes no intent with them. Those before leave soon, or never do.
         """
         now = seconds_since_boot()
-        self._listed = {one: until for one, until in self._listed.items() if until > now}
-        self._listed.update(dict.fromkeys(identities, now + SEND_WITHIN))
+        self._blocked_until = {
+            one: until for one, until in self._blocked_until.items() if until > now
+        }
+        self._blocked_until.update(dict.fromkeys(identities, now + SEND_WITHIN))
 
-    def unlist_numbers(self, identities: Sequence[str]) -> None:
+    def unblock_numbers(self, identities: Sequence[str]) -> None:
         """Have numbers dialled again that were taken off the do-not-call list."""
         for identity in identities:
-            self._listed.pop(identity, None)
+            self._blocked_until.pop(identity, None)
 
     def ledger_failed(self, error: ExotelError) -> None:
         """Stop dialling until the ledger answers again."""
         if self.ledger_error is None:
             logger.warning("Dialling is paused until the ledger can be written: %s", error)
         self.ledger_error = error
-        self.look.set()
+        self.check_requested.set()
 
     def notify_change(self) -> None:
         """Have it looked again whose turn it is: channels may have become free."""
         self.no_room_until = 0.0
         self.changes.set()
         if self.stopping:  # it may have been what the end waited for
-            self.tell()
+            self.notify_listeners()
 
     def stop(self) -> None:
         """Dial nobody any more. Calls in progress are followed nevertheless."""
@@ -159,7 +161,7 @@ class DialerState:
         for task in self.waiting:
             task.cancel()
         self.notify_change()
-        self.look.set()
+        self.check_requested.set()
 
     def put_off(self, running: RunningCampaign, contact: ClaimedContact) -> None:
         """Write that a claimed contact is not dialled before its hours begin."""
@@ -168,7 +170,7 @@ class DialerState:
             self.end(contact, state)
         else:
             if due_at is not None:
-                running.waits_until(due_at)
+                running.record_due(due_at)
             self.change(contact, {"state": state, "due_at": due_at})
 
     def when_open(
@@ -232,7 +234,7 @@ class DialerState:
                 await asyncio.sleep(LEDGER_PAUSE)
             else:
                 running.is_stopping = False
-                self.tell()
+                self.notify_listeners()
                 return
 
     def fail(self, error: BaseException) -> None:
@@ -240,7 +242,7 @@ class DialerState:
         if self.error is None:
             self.error = error
         self.stop()
-        self.tell()
+        self.notify_listeners()
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside the rest, and wait for it at the end."""
@@ -249,7 +251,7 @@ class DialerState:
         task.add_done_callback(self.background.discard)
         return task
 
-    def tell(self) -> None:
+    def notify_listeners(self) -> None:
         """Tell the listeners that something has got its outcome."""
         for listener in list(self.listeners):
             listener()
@@ -258,9 +260,9 @@ class DialerState:
         states = {change.contact.get("state") for change in changes}
         is_news = any(isinstance(state, ContactState) and state.is_final for state in states)
         if is_news or self.stopping:
-            self.tell()
+            self.notify_listeners()
         if ContactState.READY in states or self._may_be_over():
-            self.look.set()
+            self.check_requested.set()
 
     def _may_be_over(self) -> bool:
         """Whether the ledger may show that no contact of a campaign is left."""

@@ -32,8 +32,8 @@ async def shared_exotel() -> AsyncIterator[Emulator]:
 @pytest.fixture(autouse=True)
 def _frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let dialers look more often at what other processes have changed."""
-    monkeypatch.setattr(feeding, "_LOOK", 0.3)
-    monkeypatch.setattr(feeding, "_ANOTHER", 0.1)
+    monkeypatch.setattr(feeding, "_LEDGER_POLL", 0.3)
+    monkeypatch.setattr(feeding, "_HOLDER_POLL", 0.1)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from exotel_async.campaigns.entries import (
     CampaignEntry,
     Change,
     ClaimedContact,
-    Intended,
     Intent,
+    IntentResult,
     NewContact,
 )
 from exotel_async.campaigns.ledger import Ledger
@@ -114,7 +114,7 @@ async def intended(
         evolve(intent(one), intended_at=NOW + place * apart)
         for place, one in enumerate(await claimed(ledger, campaign, number))
     ]
-    assert await ledger.intend(intents, 2) == [Intended.TAKEN] * number
+    assert await ledger.intend(intents, 2) == [IntentResult.TAKEN] * number
     return intents
 
 

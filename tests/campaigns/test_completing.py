@@ -78,7 +78,7 @@ async def test_an_outcome_that_comes_while_a_run_begins_is_in_its_stream(
 async def test_it_is_completed_with_its_last_outcome_and_not_at_the_next_look(
     dialer: Dialer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeding, "_LOOK", 2 * SOON)
+    monkeypatch.setattr(feeding, "_LEDGER_POLL", 2 * SOON)
     await dialer.add("diwali", numbers(3))
     assert len(await run_all(dialer)) == 3
     assert (await dialer.statistics("diwali")).state is CampaignState.COMPLETED
@@ -88,7 +88,7 @@ async def test_it_is_completed_with_its_last_outcome_and_not_at_the_next_look(
 async def test_a_due_contact_is_dialled_before_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_LOOK", "_TICK"):
+    for name in ("_LEDGER_POLL", "_TICK"):
         monkeypatch.setattr(feeding, name, 2 * SOON)
     async with fast_exotel(speed=1) as emulator, dialling(emulator, tmp_path) as dialer:
         emulator.scenario = Scenario.all_answered(ring=0, talk=0, settle=0)

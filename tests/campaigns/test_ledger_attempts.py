@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.exc import OperationalError
 
 from exotel_async.campaigns import ledger_attempts
-from exotel_async.campaigns.entries import Change, Intended
+from exotel_async.campaigns.entries import Change, IntentResult
 from exotel_async.campaigns.errors import LedgerBusy
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import attempts, contacts
@@ -74,11 +74,11 @@ async def test_only_what_may_leave_is_taken(ledger: Ledger) -> None:
     )
 
     assert said == [
-        Intended.TAKEN,
-        Intended.NOT_OURS,
-        Intended.DO_NOT_CALL,
-        Intended.NOT_OURS,
-        Intended.NOT_IN_PROGRESS,
+        IntentResult.TAKEN,
+        IntentResult.NOT_OURS,
+        IntentResult.DO_NOT_CALL,
+        IntentResult.NOT_OURS,
+        IntentResult.NOT_IN_PROGRESS,
     ]
     assert states(ledger) == (
         ["intended"],
@@ -90,7 +90,7 @@ async def test_a_paused_campaign_intends_nothing(ledger: Ledger, other: Ledger) 
     campaign = await running(ledger, people(1))
     (contact,) = await claimed(ledger, campaign, 1)
     await other.set_state(campaign.id, CampaignState.PAUSED, None, NOW)
-    assert await ledger.intend([intent(contact)], 2) == [Intended.NOT_IN_PROGRESS]
+    assert await ledger.intend([intent(contact)], 2) == [IntentResult.NOT_IN_PROGRESS]
 
 
 async def test_those_that_wait_are_committed_together(ledger: Ledger) -> None:
@@ -110,7 +110,7 @@ async def test_those_that_wait_are_committed_together(ledger: Ledger) -> None:
         event.listen(Engine, "commit", committed)
         unlock(own)
     try:
-        assert await asyncio.gather(*tasks) == [[Intended.TAKEN]] * 6
+        assert await asyncio.gather(*tasks) == [[IntentResult.TAKEN]] * 6
     finally:
         event.remove(Engine, "commit", committed)
     # The first one alone, if the thread had begun with it.
@@ -127,9 +127,9 @@ async def test_what_the_database_did_not_take_is_not_there(ledger: Ledger) -> No
     finally:
         unlock(own)
 
-    assert await ledger.intend([intent(two)], SOON) == [Intended.TAKEN]
+    assert await ledger.intend([intent(two)], SOON) == [IntentResult.TAKEN]
     assert states(ledger) == (["intended"], ["claimed", "in-progress"])
-    assert await ledger.intend([intent(one)], SOON) == [Intended.TAKEN]
+    assert await ledger.intend([intent(one)], SOON) == [IntentResult.TAKEN]
 
 
 async def test_what_was_taken_for_nobody_is_undone(ledger: Ledger) -> None:
@@ -146,7 +146,7 @@ async def test_what_was_taken_for_nobody_is_undone(ledger: Ledger) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         # What follows finds it undone.
-        assert await ledger.intend([intent(two)], SOON) == [Intended.TAKEN]
+        assert await ledger.intend([intent(two)], SOON) == [IntentResult.TAKEN]
     finally:
         event.remove(Engine, "commit", committing)
     assert states(ledger) == (["intended"], ["claimed", "in-progress"])
@@ -169,7 +169,7 @@ async def test_after_a_commit_that_failed_all_goes_on(ledger: Ledger) -> None:
     try:
         with pytest.raises(RuntimeError, match="while committing"):
             await ledger.intend([intent(contact)], SOON)
-        assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]
+        assert await ledger.intend([intent(contact)], SOON) == [IntentResult.TAKEN]
     finally:
         event.remove(Engine, "commit", committing)
 
@@ -181,7 +181,7 @@ async def test_an_undo_waits_for_a_commit_that_the_server_still_makes(ledger: Le
     (contact,) = await claimed(ledger, campaign, 1)
     dialer, lost, new = ledger._own, connection(ledger), connection(ledger)
     with lost.begin():
-        assert ledger_attempts.intend(lost, dialer, [intent(contact)]) == [Intended.TAKEN]
+        assert ledger_attempts.intend(lost, dialer, [intent(contact)]) == [IntentResult.TAKEN]
         with pytest.raises(OperationalError, match="lock timeout"), new.begin():
             ledger_attempts.undo_intent(new, intent(contact))
     with new.begin():

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from exotel_async import InvalidRequest
-from exotel_async.campaigns.entries import Change, Intended, Intent
+from exotel_async.campaigns.entries import Change, Intent, IntentResult
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 from tests.campaigns.ledgers import EXCHANGE, NOW, counted, intent, person, running
@@ -46,7 +46,7 @@ async def test_counts_are_what_the_rows_say(ledger: Ledger, seed: int) -> None:
                 some = asked[: chance.randrange(6)]
                 said = await ledger.intend(some, 2) if some else []
                 pairs = zip(some, said, strict=True)
-                intents += [one for one, taken in pairs if taken is Intended.TAKEN]
+                intents += [one for one, taken in pairs if taken is IntentResult.TAKEN]
             case "record" if intents:
                 await ledger.record([_change(chance, intents, now) for _ in range(6)])
             case "lock":

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, event, select, text
 
 from exotel_async import ConfigurationError
 from exotel_async.campaigns import ledger_dialers, ledger_thread
-from exotel_async.campaigns.entries import LEASE, Holder, Intended
+from exotel_async.campaigns.entries import LEASE, Holder, IntentResult
 from exotel_async.campaigns.errors import LedgerBusy, LedgerLost, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import dialers
@@ -64,7 +64,7 @@ async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_
     async with Ledger(path) as ledger:
         campaign = await running(ledger, people(3))
         one, two, _ = await claimed(ledger, campaign, 3)
-        assert await ledger.intend([intent(one)], within=SOON) == [Intended.TAKEN]
+        assert await ledger.intend([intent(one)], within=SOON) == [IntentResult.TAKEN]
         path.rename(aside)
         if what == "deleted":
             aside.unlink()
@@ -80,7 +80,7 @@ async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_
         if what == "moved":
             aside.rename(path)
             await ledger.beat(NOW)
-            assert await ledger.intend([intent(two)], within=SOON) == [Intended.TAKEN]
+            assert await ledger.intend([intent(two)], within=SOON) == [IntentResult.TAKEN]
 
 
 @pytest.mark.parametrize("what", ["deleted", "moved", "replaced"])
@@ -176,13 +176,13 @@ async def test_what_is_left_when_a_dialer_leaves_is_ready(ledger: Ledger, other:
 async def test_a_dialer_that_was_followed_intends_nothing(ledger: Ledger, other: Ledger) -> None:
     campaign = await running(ledger, people(3))
     one, two = await claimed(ledger, campaign, 2)
-    assert await ledger.intend([intent(one)], 2) == [Intended.TAKEN]
-    ledger._database.leave_place()  # as if its connection was lost
+    assert await ledger.intend([intent(one)], 2) == [IntentResult.TAKEN]
+    ledger._database.release_lock()  # as if its connection was lost
     assert await other.lock(NOW + 1, EXCHANGE) is None
 
     with pytest.raises(LedgerLost, match="another dialer has taken over"):
         await ledger.beat(NOW + 2)
-    assert await ledger.intend([intent(two)], 2) == [Intended.NOT_OURS]
+    assert await ledger.intend([intent(two)], 2) == [IntentResult.NOT_OURS]
     assert await ledger.claim(campaign.id, [""], 1, NOW, NOW) == []
     # What it has sent before, it may still tell.
     await ledger.record([placed(intent(one))])
@@ -231,7 +231,7 @@ async def test_who_was_claimed_by_a_commit_of_which_nothing_was_heard_is_ready_a
     finally:
         event.remove(Engine, "commit", committed)
     assert len(await claimed(ledger, campaign, 2)) == 2
-    assert await ledger.intend([intent(before[0])], SOON) == [Intended.TAKEN]
+    assert await ledger.intend([intent(before[0])], SOON) == [IntentResult.TAKEN]
 
 
 async def test_a_place_is_not_kept_by_a_dialer_that_could_not_begin(

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from exotel_async import ConfigurationError, ExotelError
 from exotel_async.campaigns import ContactState, ledger_thread
 from exotel_async.campaigns.dialer import Dialer
-from exotel_async.campaigns.entries import Intended
+from exotel_async.campaigns.entries import IntentResult
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.campaigns.ledger import Ledger
 from tests.campaigns.ledgers import (
@@ -343,14 +343,14 @@ async def test_what_the_database_refuses_is_told_without_numbers(ledger: Ledger)
     campaign = await running(ledger, people(1))
     (contact,) = await claimed(ledger, campaign, 1)
     twice = [intent(contact, "9812300001")]
-    assert await ledger.intend(twice, SOON) == [Intended.TAKEN]
+    assert await ledger.intend(twice, SOON) == [IntentResult.TAKEN]
     await ledger.add(campaign.id, [person(2)], NOW)
     (contact,) = await claimed(ledger, campaign, 1)
     with pytest.raises(ExotelError, match=r"(?i)unique") as caught:
         await ledger.intend([intent(contact, "9812300001")], SOON)
     assert not isinstance(caught.value, LedgerUnavailable)
     assert "9812300001" not in str(caught.value)
-    assert await ledger.intend([intent(contact)], SOON) == [Intended.TAKEN]
+    assert await ledger.intend([intent(contact)], SOON) == [IntentResult.TAKEN]
 
 
 @pytest.mark.slow(1)

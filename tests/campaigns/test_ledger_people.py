@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, select
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import ledger as ledger_module
 from exotel_async.campaigns import ledger_people
-from exotel_async.campaigns.entries import Intended
+from exotel_async.campaigns.entries import IntentResult
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import attempts, contacts, other_numbers
 from exotel_async.campaigns.words import ContactState
@@ -130,7 +130,7 @@ async def test_one_who_is_claimed_may_be_forgotten_and_is_not_dialled(ledger: Le
     campaign = await running(ledger, people(1))
     (contact,) = await claimed(ledger, campaign, 1)
     assert await ledger.forget("customer 0") == 1
-    assert await ledger.intend([intent(contact)], 2) == [Intended.NOT_OURS]
+    assert await ledger.intend([intent(contact)], 2) == [IntentResult.NOT_OURS]
 
 
 async def test_what_has_ended_long_ago_is_purged(

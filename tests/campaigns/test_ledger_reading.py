@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from exotel_async.campaigns.contact import Contact
-from exotel_async.campaigns.entries import Change, Intended
+from exotel_async.campaigns.entries import Change, IntentResult
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.outcome import Attempt, ContactOutcome
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
@@ -132,7 +132,7 @@ async def test_an_outcome_has_all_that_was_written(ledger: Ledger) -> None:
 async def _dial(ledger: Ledger, campaign_id: int) -> str:
     (contact,) = await ledger.claim(campaign_id, ["Asia/Dubai"], 1, NOW, NOW)
     one = intent(contact)
-    assert await ledger.intend([one], 2) == [Intended.TAKEN]
+    assert await ledger.intend([one], 2) == [IntentResult.TAKEN]
     await ledger.record([placed(one)])
     return one.id
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, event
 
 from exotel_async import ConfigurationError
 from exotel_async.campaigns import LedgerUnavailable, ledger_schema
-from exotel_async.campaigns.entries import Intended
+from exotel_async.campaigns.entries import IntentResult
 from exotel_async.campaigns.ledger import Ledger
 from exotel_async.campaigns.tables import VERSION, VERSION_TABLE, metadata
 from tests.campaigns.ledgers import (
@@ -174,7 +174,7 @@ async def test_intents_are_committed_as_durably_as_it_goes(place: str) -> None:
         (contact,) = await claimed(ledger, campaign, 1)
         event.listen(Engine, "commit", committing)
         try:
-            assert await ledger.intend([intent(contact)], 2) == [Intended.TAKEN]
+            assert await ledger.intend([intent(contact)], 2) == [IntentResult.TAKEN]
         finally:
             event.remove(Engine, "commit", committing)
     expected = ["on", "read committed"] if is_postgres(ledger) else ["wal", 2, 1, 1]  # 2 is FULL

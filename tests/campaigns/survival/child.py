@@ -149,7 +149,7 @@ def _hurry(options: Options) -> None:
     for module in (state, feeding):
         vars(module)["LEASE"] = options.lease
     vars(feeding)["_BEAT"] = min(vars(feeding)["_BEAT"], options.lease / 6)
-    vars(feeding)["_LOOK"], vars(feeding)["_ANOTHER"] = 0.3, 0.1
+    vars(feeding)["_LEDGER_POLL"], vars(feeding)["_HOLDER_POLL"] = 0.3, 0.1
 
 
 def _think(seconds: float) -> None:
